@@ -1,0 +1,89 @@
+"""The data a problem hands to training: plain NumPy arrays and a fixed split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouping.domain.tasks import Task, TaskKind
+from grouping.errors import InvalidInputError
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Inputs, targets of every task, and which rows train, validate and test.
+
+    Attributes:
+        inputs: ``[rows, features]`` float32.
+        targets: one array per task name: ``[rows, n_outputs]`` float32 for regression and dense maps,
+            ``[rows]`` float32 of 0 and 1 for binary, ``[rows]`` int64 class numbers for multiclass.
+        train: row numbers used for gradient steps (and for every constant of normalisation).
+        validation: row numbers choices are made on.
+        test: row numbers that are only reported.
+    """
+
+    inputs: NDArray[np.float32] = field(repr=False)
+    targets: Mapping[str, NDArray[Any]] = field(repr=False)
+    train: NDArray[np.int64] = field(repr=False)
+    validation: NDArray[np.int64] = field(repr=False)
+    test: NDArray[np.int64] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if self.inputs.ndim != 2 or self.inputs.dtype != np.float32:
+            raise InvalidInputError("Inputs must be a float32 array of shape [rows, features].")
+        if not np.isfinite(self.inputs).all():
+            raise InvalidInputError("Inputs hold missing or infinite values; fill or drop those rows.")
+        rows = len(self.inputs)
+        for name, target in self.targets.items():
+            if len(target) != rows:
+                raise InvalidInputError(f"Target {name!r} has {len(target)} rows, the inputs {rows}.")
+            if not np.isfinite(target).all():
+                raise InvalidInputError(f"Target {name!r} holds missing or infinite values.")
+        parts = (self.train, self.validation, self.test)
+        together = np.concatenate(parts)
+        if any(len(part) == 0 for part in parts) or len(np.unique(together)) != len(together):
+            raise InvalidInputError("Train, validation and test rows must be non-empty and disjoint.")
+        if together.min() < 0 or together.max() >= rows:
+            raise InvalidInputError("A split names rows that do not exist.")
+
+    def check_tasks(self, tasks: tuple[Task, ...]) -> None:
+        """Check that every task has a target of the right shape, with something to learn.
+
+        Raises:
+            InvalidInputError: naming the task and what is wrong with its target.
+        """
+        for task in tasks:
+            if task.name not in self.targets:
+                raise InvalidInputError(f"The data has no target for task {task.name!r}.")
+            target = self.targets[task.name]
+            wide = task.kind in (TaskKind.REGRESSION, TaskKind.DENSE_MAP)
+            expected = (len(self.inputs), task.n_outputs) if wide else (len(self.inputs),)
+            if target.shape != expected:
+                raise InvalidInputError(
+                    f"Target {task.name!r} has shape {target.shape}; expected {expected}."
+                )
+            train = target[self.train]
+            if np.all(train == train[0]):
+                raise InvalidInputError(
+                    f"Target {task.name!r} has one value only in the training rows: nothing to learn."
+                )
+            if task.kind is TaskKind.MULTICLASS and (target.min() < 0 or target.max() >= task.n_outputs):
+                raise InvalidInputError(f"Target {task.name!r} has classes outside 0..{task.n_outputs - 1}.")
+            if task.kind is TaskKind.BINARY and not np.isin(target, (0, 1)).all():
+                raise InvalidInputError(f"Target {task.name!r} must hold only 0 and 1.")
+
+    def digest(self) -> str:
+        """SHA-256 over all arrays: recorded with every job, so that a score can be traced to its data."""
+        digest = hashlib.sha256()
+        arrays: dict[str, NDArray[Any]] = {"inputs": self.inputs, "train": self.train}
+        arrays |= {"validation": self.validation, "test": self.test}
+        arrays |= {f"target {name}": self.targets[name] for name in sorted(self.targets)}
+        for name, array in arrays.items():
+            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,60 @@
+"""Gain: how much better or worse a task does in a network than alone. Higher is better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
+
+
+class GainFormula(StrEnum):
+    """The two formulas in use. Standley et al. (2020) mix them, so each number names its own."""
+
+    RELATIVE_TO_ALONE = "(alone - together) / alone"
+    RELATIVE_TO_TOGETHER = "alone / together - 1"
+
+    def apply(self, alone: FloatArray, together: FloatArray) -> FloatArray:
+        """Gain from losses (lower is better) of any shapes that broadcast."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self is GainFormula.RELATIVE_TO_ALONE:
+                gain: FloatArray = (alone - together) / alone
+            else:
+                gain = alone / together - 1.0
+        return np.where(np.isfinite(gain), gain, np.nan)
+
+
+def losses_alone(table: ScoreTable) -> FloatArray:
+    """Validation loss of each task in its own full-size network, by seed, ``[T, S]``; NaN if unknown."""
+    alone = np.full((len(table.tasks), len(table.seeds)), np.nan)
+    for t, name in enumerate(table.task_names):
+        row = table.find_position(frozenset({name}))
+        if row is not None:
+            alone[t] = table.validation_losses[row, t]
+    return alone
+
+
+@dataclass(frozen=True, eq=False)
+class GainMatrix:
+    """Gain of each task in each network over its own full-size single-task network.
+
+    Attributes:
+        table: the score table it comes from.
+        formula: how a gain is computed.
+        values: ``[N, T]``, mean over seeds of the gain within a seed; NaN where absent.
+        standard_errors: ``[N, T]``, over seeds; NaN with fewer than two.
+    """
+
+    table: ScoreTable
+    formula: GainFormula
+    values: FloatArray = field(repr=False)
+    standard_errors: FloatArray = field(repr=False)
+
+
+def gain_matrix(table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE) -> GainMatrix:
+    """Gains of all cells of a table, paired by seed, from validation losses."""
+    alone = losses_alone(table)
+    values, errors = mean_and_standard_error(formula.apply(alone[None, :, :], table.validation_losses))
+    return GainMatrix(table, formula, values, errors)

@@ -1,0 +1,238 @@
+"""Groupings: the chosen networks, which of them serves each task, and what a solver says about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from html import escape
+
+import numpy as np
+
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.errors import InvalidInputError
+
+BUDGET_TOLERANCE = 1e-9
+"""A cost this much (relative) above the budget still fits: sums of SNT are rounded."""
+
+
+def fits(cost_snt: float, budget_snt: float) -> bool:
+    """Whether a cost is within an inference budget, up to rounding."""
+    return cost_snt <= budget_snt + BUDGET_TOLERANCE * max(1.0, abs(budget_snt))
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Networks that together serve every task once.
+
+    Groups may overlap: a task may be trained in a network only to help the others of its group, and be
+    served from another network.
+
+    Attributes:
+        tasks: names of the tasks, in display order.
+        networks: the chosen networks, in canonical order; each serves at least one task.
+        serving: for each task of `tasks`, the position in `networks` of the network that serves it.
+    """
+
+    tasks: tuple[str, ...]
+    networks: tuple[Network, ...]
+    serving: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.serving) != len(self.tasks):
+            raise InvalidInputError("A grouping needs one serving network for each task.")
+        for task, n in zip(self.tasks, self.serving, strict=True):
+            if not 0 <= n < len(self.networks):
+                raise InvalidInputError(f"Task {task!r} is served by network {n}, which does not exist.")
+            if task not in self.networks[n].group:
+                raise InvalidInputError(f"Task {task!r} is served by {self.networks[n]}, not trained on it.")
+        if set(self.serving) != set(range(len(self.networks))):
+            raise InvalidInputError("Every network of a grouping must serve a task.")
+
+    @classmethod
+    def from_rows(
+        cls, table: ScoreTable, rows: Sequence[int], *, serve_by: FloatArray | None = None
+    ) -> Grouping:
+        """Serve each task from its best network among `rows`, and drop the networks that serve none.
+
+        Args:
+            table: the score table.
+            rows: rows of the chosen networks.
+            serve_by: ``[N, T]`` losses that decide who serves; the table's validation losses unless given.
+                Equal losses go to the network that comes first in canonical order.
+
+        Raises:
+            InvalidInputError: if a task has no measured network among `rows`.
+        """
+        losses = table.validation if serve_by is None else serve_by
+        ordered = sorted(set(rows), key=lambda n: table.networks[n].sort_key)
+        served: list[int] = []
+        for t, task in enumerate(table.tasks):
+            candidates = [n for n in ordered if not np.isnan(losses[n, t])]
+            if not candidates:
+                raise InvalidInputError(f"No chosen network has a loss for task {task.name!r}.")
+            served.append(min(candidates, key=lambda n: losses[n, t]))
+        used = [n for n in ordered if n in served]
+        position = {n: i for i, n in enumerate(used)}
+        return cls(
+            table.task_names, tuple(table.networks[n] for n in used), tuple(position[n] for n in served)
+        )
+
+    @property
+    def cost_snt(self) -> float:
+        """Total inference cost of the networks, in SNT."""
+        return float(sum(network.cost_snt for network in self.networks))
+
+    @property
+    def is_partition(self) -> bool:
+        """Whether the groups are disjoint."""
+        return sum(len(network.group) for network in self.networks) == len(self.tasks)
+
+    def network_for(self, task: str) -> Network:
+        """The network that serves a task.
+
+        Raises:
+            InvalidInputError: if there is no such task.
+        """
+        if task not in self.tasks:
+            raise InvalidInputError(f"There is no task {task!r} in this grouping.")
+        return self.networks[self.serving[self.tasks.index(task)]]
+
+    def served_tasks(self, n: int) -> tuple[str, ...]:
+        """Tasks that network `n` of this grouping serves."""
+        return tuple(task for task, m in zip(self.tasks, self.serving, strict=True) if m == n)
+
+    def helper_tasks(self, n: int) -> tuple[str, ...]:
+        """Tasks that network `n` is trained on only to help the others; served elsewhere."""
+        served = self.served_tasks(n)
+        return tuple(task for task in self.tasks if task in self.networks[n].group and task not in served)
+
+    def task_losses(self, table: ScoreTable, losses: FloatArray) -> FloatArray:
+        """Loss of each task in the network that serves it, ``[T]``; NaN where the table has none.
+
+        Args:
+            table: a table that holds these networks.
+            losses: ``[N, T]`` of that table, such as ``table.validation`` or ``table.test``.
+        """
+        rows = [table.position(self.networks[n]) for n in self.serving]
+        columns = [table.task_names.index(task) for task in self.tasks]
+        chosen: FloatArray = losses[rows, columns]
+        return chosen
+
+    def total_loss(self, table: ScoreTable, losses: FloatArray) -> float:
+        """Weighted sum of `task_losses`; lower is better; NaN if one is unknown."""
+        columns = [table.task_names.index(task) for task in self.tasks]
+        return float(np.dot(self.task_losses(table, losses), table.weights[columns]))
+
+    def describe(self) -> str:
+        """One line per network: its tasks, what it serves and what it only trains with."""
+        lines = []
+        for n, network in enumerate(self.networks):
+            helpers = self.helper_tasks(n)
+            trained = f" (trained with {', '.join(helpers)})" if helpers else ""
+            size = "" if network.size == 1 else f", size {network.size:g}"
+            lines.append(
+                f"{network.cost_snt:.3g} SNT{size}: serves {', '.join(self.served_tasks(n))}{trained}"
+            )
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Notebook display."""
+        rows = "".join(
+            f"<tr><th scope='row'>{escape(network.name(self.tasks))}</th><td>{network.cost_snt:g}</td>"
+            f"<td>{escape(', '.join(self.served_tasks(n)))}</td>"
+            f"<td>{escape(', '.join(self.helper_tasks(n)))}</td></tr>"
+            for n, network in enumerate(self.networks)
+        )
+        return (
+            f"<table><caption>{len(self.networks)} networks, {self.cost_snt:g} SNT</caption><thead><tr>"
+            "<th>network</th><th>cost (SNT)</th><th>serves</th><th>only trained with</th></tr></thead>"
+            f"<tbody>{rows}</tbody></table>"
+        )
+
+
+class SolutionStatus(StrEnum):
+    """How far the answer of a solver can be trusted."""
+
+    OPTIMAL = "optimal"
+    """Proven: no grouping of these networks within the budget has a lower loss."""
+    FEASIBLE = "feasible"
+    """The best found before the time limit; `bound` and `gap` say how far off it may be."""
+    INFEASIBLE = "infeasible"
+    """No grouping exists; `infeasibility` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Infeasibility:
+    """Why no grouping exists.
+
+    Attributes:
+        reason: in words.
+        uncovered_tasks: tasks that no measured network serves.
+        cheapest_cover_snt: cost of the cheapest networks that cover every task; None if none do.
+    """
+
+    reason: str
+    uncovered_tasks: tuple[str, ...] = ()
+    cheapest_cover_snt: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Answer of a solver for one inference budget.
+
+    Attributes:
+        budget_snt: the budget that was asked for.
+        status: optimal, feasible or infeasible.
+        grouping: the choice; None when infeasible.
+        loss: weighted total validation loss of the choice; lower is better.
+        bound: no grouping within the budget has a lower loss than this.
+        ties: other groupings with the same loss (up to `TIE_TOLERANCE` of the solver), in canonical order.
+        has_more_ties: whether there may be further ties than those listed.
+        infeasibility: why there is no grouping; None otherwise.
+        solver: name of the solver that did the work.
+    """
+
+    budget_snt: float
+    status: SolutionStatus
+    grouping: Grouping | None = None
+    loss: float | None = None
+    bound: float | None = None
+    ties: tuple[Grouping, ...] = ()
+    has_more_ties: bool = False
+    infeasibility: Infeasibility | None = None
+    solver: str = ""
+
+    @property
+    def gap(self) -> float | None:
+        """``(loss - bound) / |loss|``: 0 when proven; None when infeasible or without a bound."""
+        if self.loss is None or self.bound is None:
+            return None
+        difference = max(0.0, self.loss - self.bound)
+        return difference / abs(self.loss) if self.loss else difference
+
+    @property
+    def cost_snt(self) -> float | None:
+        """Inference cost of the choice; None when infeasible."""
+        return None if self.grouping is None else self.grouping.cost_snt
+
+    def require_grouping(self) -> Grouping:
+        """The grouping, for callers that cannot go on without one.
+
+        Raises:
+            InvalidInputError: with the reason, when infeasible.
+        """
+        if self.grouping is None:
+            reason = self.infeasibility.reason if self.infeasibility else "No grouping exists."
+            raise InvalidInputError(reason, pointer="/budget_snt")
+        return self.grouping
+
+    def _repr_html_(self) -> str:
+        """Notebook display."""
+        if self.grouping is None:
+            reason = self.infeasibility.reason if self.infeasibility else ""
+            return f"<p>No grouping within {self.budget_snt:g} SNT: {escape(reason)}</p>"
+        proof = "proven optimal" if self.status is SolutionStatus.OPTIMAL else f"gap {self.gap or 0:.2%}"
+        line = f"Loss {self.loss:.6g} within {self.budget_snt:g} SNT, {proof}"
+        return f"<p>{line}</p>{self.grouping._repr_html_()}"

@@ -1,0 +1,105 @@
+"""Candidate networks: a group of tasks at a size, with its inference cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+
+from grouping.domain.tasks import check_name
+from grouping.errors import InvalidInputError, TooManyCandidatesError
+
+CANDIDATE_LIMIT = 20_000
+"""The most networks one search may list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A group of tasks that share one network of a given size.
+
+    Attributes:
+        group: names of the tasks it is trained on.
+        size: width class, 1 for the full-size network, 0.5 for half of its inference cost.
+        cost_snt: inference cost in standard network times (the full-size network costs 1).
+    """
+
+    group: frozenset[str]
+    size: float = 1.0
+    cost_snt: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.group:
+            raise InvalidInputError("A network needs at least one task.")
+        for name in self.group:
+            check_name(name, "task")
+        for value, what in ((self.size, "size"), (self.cost_snt, "cost")):
+            if not (math.isfinite(value) and value > 0):
+                raise InvalidInputError(f"The {what} of a network must be a positive number; got {value}.")
+
+    @classmethod
+    def of(cls, *names: str, size: float = 1.0, cost_snt: float | None = None) -> Network:
+        """Build a network from task names; its cost is its size unless given."""
+        return cls(frozenset(names), size, size if cost_snt is None else cost_snt)
+
+    @property
+    def sort_key(self) -> tuple[float, float, int, tuple[str, ...]]:
+        """Canonical order: cheaper first, then smaller, then by task names."""
+        return (self.cost_snt, self.size, len(self.group), tuple(sorted(self.group)))
+
+    def name(self, order: Sequence[str] | None = None) -> str:
+        """Readable name, such as ``depth+edges@0.5``; tasks in the given order, else sorted."""
+        ordered = sorted(self.group) if order is None else [task for task in order if task in self.group]
+        suffix = "" if self.size == 1 else f"@{self.size:g}"
+        return "+".join(ordered) + suffix
+
+    def __str__(self) -> str:
+        return self.name()
+
+
+def count_candidates(n_tasks: int, max_group_size: int, n_single_sizes: int = 0) -> int:
+    """Number of networks `list_candidates` would give, without listing them."""
+    largest = min(max_group_size, n_tasks)
+    return n_tasks * n_single_sizes + sum(comb(n_tasks, k) for k in range(1, largest + 1))
+
+
+def list_candidates(
+    tasks: Sequence[str],
+    *,
+    max_group_size: int,
+    single_sizes: Iterable[float] = (),
+    limit: int = CANDIDATE_LIMIT,
+) -> tuple[Network, ...]:
+    """All groups of up to `max_group_size` tasks at full size, and single-task networks at `single_sizes`.
+
+    With five tasks, no bound on the group size and ``single_sizes=(0.5,)`` these are the 36 networks of
+    Standley et al. (2020). Costs are the nominal sizes; training replaces them by measured ones.
+
+    Args:
+        tasks: task names, in the order in which groups are listed.
+        max_group_size: largest group.
+        single_sizes: further sizes, other than 1, of the single-task networks.
+        limit: the most networks that are listed.
+
+    Raises:
+        TooManyCandidatesError: before anything is listed.
+    """
+    sizes = tuple(size for size in dict.fromkeys(single_sizes) if size != 1)
+    count = count_candidates(len(tasks), max_group_size, len(sizes))
+    if count > limit:
+        raise TooManyCandidatesError(
+            f"{len(tasks)} tasks in groups of up to {min(max_group_size, len(tasks))} make {count:,} "
+            f"candidate networks; at most {limit:,} are accepted. Lower the largest group size, or choose "
+            "fewer tasks.",
+            n_networks=count,
+            limit=limit,
+            pointer="/max_group_size",
+        )
+    singles = [Network.of(task, size=size) for size in sizes for task in tasks]
+    groups = [
+        Network.of(*group)
+        for size in range(1, min(max_group_size, len(tasks)) + 1)
+        for group in combinations(tasks, size)
+    ]
+    return (*singles, *groups)

@@ -1,0 +1,270 @@
+"""The score table: the loss of each task in each network, for each seed.
+
+This is what training produces and all that solving reads. A task outside a network's group has no cell;
+a cell without a measurement is absent too. Absence is NaN inside the arrays and never a large number.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouping.domain.networks import Network
+from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The losses of one task in one trial of a network; lower is better.
+
+    Attributes:
+        network: the network that was trained.
+        task: name of a task of its group.
+        seed: the seed of the trial.
+        validation_loss: what choices are made on; finite.
+        test_loss: what is only reported; None where unknown.
+    """
+
+    network: Network
+    task: str
+    seed: int
+    validation_loss: float
+    test_loss: float | None = None
+
+
+def mean_and_standard_error(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean over the last axis and its standard error, ignoring NaN; NaN where there is too little."""
+    n = np.sum(~np.isnan(values), axis=-1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # empty slices stay NaN, which is what they mean
+        mean: FloatArray = np.nanmean(values, axis=-1)
+        deviation: FloatArray = np.nanstd(values, axis=-1, ddof=1)
+    return mean, np.where(n > 1, deviation / np.sqrt(np.maximum(n, 1)), np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """Losses of `T` tasks in `N` networks over `S` seeds; immutable.
+
+    Attributes:
+        tasks: the `T` tasks, in display order.
+        networks: the `N` networks, without duplicates.
+        seeds: the `S` seeds.
+        validation_losses: ``[N, T, S]``, NaN where absent; lower is better. Decisions read only these.
+        test_losses: ``[N, T, S]``, NaN where absent or unknown. Never read to decide anything.
+    """
+
+    tasks: tuple[Task, ...]
+    networks: tuple[Network, ...]
+    seeds: tuple[int, ...]
+    validation_losses: FloatArray = field(repr=False)
+    test_losses: FloatArray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        names = [task.name for task in self.tasks]
+        if not names:
+            raise InvalidInputError("A score table needs at least one task.")
+        if len(set(names)) != len(names):
+            raise InvalidInputError(f"Task names must be unique; got {', '.join(names)}.")
+        keys = [(network.group, network.size) for network in self.networks]
+        if len(set(keys)) != len(keys):
+            twice = next(
+                network for network, key in zip(self.networks, keys, strict=True) if keys.count(key) > 1
+            )
+            raise InvalidInputError(f"Network {twice} stands in the table more than once.")
+        shape = (len(self.networks), len(names), len(self.seeds))
+        member = self._membership(names)
+        for label in ("validation_losses", "test_losses"):
+            losses = np.array(getattr(self, label), dtype=np.float64)
+            if losses.shape != shape:
+                raise InvalidInputError(f"{label} has shape {losses.shape}; expected {shape}.")
+            if np.isinf(losses).any():
+                raise InvalidInputError(f"{label} holds an infinite value; leave diverged cells absent.")
+            if (~np.isnan(losses) & ~member[:, :, None]).any():
+                raise InvalidInputError(f"{label} has a value for a task outside the network's group.")
+            losses.flags.writeable = False
+            object.__setattr__(self, label, losses)
+
+    def _membership(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        known = set(names)
+        for network in self.networks:
+            if unknown := network.group - known:
+                raise InvalidInputError(f"Network {network} has unknown tasks: {', '.join(sorted(unknown))}.")
+        return np.array(
+            [[name in network.group for name in names] for network in self.networks], dtype=np.bool_
+        ).reshape(len(self.networks), len(names))
+
+    @classmethod
+    def from_scores(
+        cls, tasks: Iterable[Task], networks: Iterable[Network], scores: Iterable[Score]
+    ) -> ScoreTable:
+        """Build a table from single scores, in any order.
+
+        Args:
+            tasks: the tasks, in display order.
+            networks: the networks, in display order; one without scores keeps an empty row.
+            scores: at most one per network, task and seed.
+
+        Raises:
+            InvalidInputError: on a duplicate, a non-finite loss, or a score outside tasks and networks.
+        """
+        tasks, networks, scores = tuple(tasks), tuple(networks), tuple(scores)
+        seeds = tuple(sorted({score.seed for score in scores}))
+        row = {network: n for n, network in enumerate(networks)}
+        column = {task.name: t for t, task in enumerate(tasks)}
+        layer = {seed: s for s, seed in enumerate(seeds)}
+        validation = np.full((len(networks), len(tasks), len(seeds)), np.nan)
+        test = validation.copy()
+        for score in scores:
+            if score.network not in row or score.task not in column:
+                raise InvalidInputError(
+                    f"A score names {score.network} and {score.task!r}, not in the table."
+                )
+            cell = (row[score.network], column[score.task], layer[score.seed])
+            if not np.isnan(validation[cell]):
+                raise InvalidInputError(
+                    f"Two scores for task {score.task!r} in network {score.network} with seed {score.seed}."
+                )
+            if not np.isfinite(score.validation_loss):
+                raise InvalidInputError(
+                    f"Network {score.network}, task {score.task!r}: the loss is not finite."
+                )
+            validation[cell] = score.validation_loss
+            if score.test_loss is not None:
+                test[cell] = score.test_loss
+        return cls(tasks, networks, seeds, validation, test)
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the tasks, in display order."""
+        return tuple(task.name for task in self.tasks)
+
+    @property
+    def weights(self) -> FloatArray:
+        """Weights of the tasks, ``[T]``."""
+        return np.array([task.weight for task in self.tasks])
+
+    @property
+    def costs_snt(self) -> FloatArray:
+        """Inference costs of the networks, ``[N]``, in SNT."""
+        return np.array([network.cost_snt for network in self.networks], dtype=np.float64)
+
+    @cached_property
+    def membership(self) -> NDArray[np.bool_]:
+        """``[N, T]``: whether the task is in the network's group."""
+        return self._membership(self.task_names)
+
+    @cached_property
+    def n_measurements(self) -> NDArray[np.int64]:
+        """``[N, T]``: number of seeds behind each cell."""
+        counts: NDArray[np.int64] = np.sum(~np.isnan(self.validation_losses), axis=2)
+        return counts
+
+    @cached_property
+    def validation(self) -> FloatArray:
+        """``[N, T]``: mean validation loss over the seeds; NaN where absent."""
+        return mean_and_standard_error(self.validation_losses)[0]
+
+    @cached_property
+    def validation_standard_error(self) -> FloatArray:
+        """``[N, T]``: standard error of the mean over seeds; NaN with fewer than two."""
+        return mean_and_standard_error(self.validation_losses)[1]
+
+    @cached_property
+    def test(self) -> FloatArray:
+        """``[N, T]``: mean test loss over the seeds; NaN where absent."""
+        return mean_and_standard_error(self.test_losses)[0]
+
+    @cached_property
+    def test_standard_error(self) -> FloatArray:
+        """``[N, T]``: standard error of the mean test loss; NaN with fewer than two seeds."""
+        return mean_and_standard_error(self.test_losses)[1]
+
+    @cached_property
+    def is_complete(self) -> NDArray[np.bool_]:
+        """``[N]``: whether every task of the group has a validation loss."""
+        return np.asarray((~np.isnan(self.validation) | ~self.membership).all(axis=1))
+
+    def position(self, network: Network) -> int:
+        """Row of the network with that group and size.
+
+        Raises:
+            InvalidInputError: if the table has none.
+        """
+        found = self.find_position(network.group, network.size)
+        if found is None:
+            raise InvalidInputError(f"Network {network} is not in the score table.")
+        return found
+
+    def find_position(self, group: frozenset[str], size: float = 1.0) -> int | None:
+        """Row of the network with that group and size, or None."""
+        return self._positions.get((group, size))
+
+    @cached_property
+    def _positions(self) -> Mapping[tuple[frozenset[str], float], int]:
+        return {(network.group, network.size): n for n, network in enumerate(self.networks)}
+
+    def select(self, rows: Sequence[int] | NDArray[np.int64]) -> ScoreTable:
+        """The table of these networks only, in this order."""
+        index = np.asarray(rows, dtype=np.int64)
+        return ScoreTable(
+            self.tasks,
+            tuple(self.networks[n] for n in index),
+            self.seeds,
+            self.validation_losses[index],
+            self.test_losses[index],
+        )
+
+    def with_weights(self, weights: Mapping[str, float]) -> ScoreTable:
+        """The same losses with other weights; tasks not named keep theirs.
+
+        Raises:
+            InvalidInputError: if a name is not a task of the table, or a weight is not positive.
+        """
+        if unknown := set(weights) - set(self.task_names):
+            raise InvalidInputError(f"Weights for unknown tasks: {', '.join(sorted(unknown))}.")
+        tasks = tuple(task.with_weight(weights.get(task.name, task.weight)) for task in self.tasks)
+        return ScoreTable(tasks, self.networks, self.seeds, self.validation_losses, self.test_losses)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ScoreTable):
+            return NotImplemented
+        return (self.tasks, self.networks, self.seeds) == (other.tasks, other.networks, other.seeds) and bool(
+            np.array_equal(self.validation_losses, other.validation_losses, equal_nan=True)
+            and np.array_equal(self.test_losses, other.test_losses, equal_nan=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"ScoreTable({len(self.networks)} networks, {len(self.tasks)} tasks, {len(self.seeds)} seeds)"
+
+    def _repr_html_(self) -> str:
+        """Notebook display: mean validation losses, with the standard error where there is one."""
+        head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in self.task_names)
+        rows = "".join(self._html_row(n) for n in range(len(self.networks)))
+        return (
+            f"<table><caption>Mean validation loss over {len(self.seeds)} seeds; lower is better</caption>"
+            f"<thead><tr><th>network</th><th>cost (SNT)</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        )
+
+    def _html_row(self, n: int) -> str:
+        cells: list[Any] = []
+        for t in range(len(self.tasks)):
+            mean, error = self.validation[n, t], self.validation_standard_error[n, t]
+            noise = "" if np.isnan(error) else f" ± {error:.2g}"
+            cells.append("" if np.isnan(mean) else f"{mean:.4g}{noise}")
+        network = self.networks[n]
+        body = "".join(f"<td>{cell}</td>" for cell in cells)
+        name = escape(network.name(self.task_names))
+        return f"<tr><th scope='row'>{name}</th><td>{network.cost_snt:g}</td>{body}</tr>"

@@ -1,0 +1,108 @@
+"""Trials: single trainings of a network, what is asked of them and what came out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from grouping.domain.networks import Network
+from grouping.errors import InvalidInputError
+
+
+class Purpose(StrEnum):
+    """Why a trial is trained: choices are made on one kind of trials and judged on another."""
+
+    SEARCH = "search"
+    """Its validation losses take part in choosing the grouping."""
+    CONFIRMATION = "confirmation"
+    """A fresh seed for a chosen network or a baseline: measures the gain, decides nothing."""
+
+
+class TrialState(StrEnum):
+    """Life of a trial. Succeeded, diverged and failed are final."""
+
+    PLANNED = "planned"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    DIVERGED = "diverged"
+    """The loss became infinite or not a number; a result, and not tried again."""
+    FAILED = "failed"
+    """Could not be carried out, after the allowed number of attempts."""
+    SKIPPED = "skipped"
+    """Not trained: the training budget was spent before its turn."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen to the trial."""
+        return self not in (TrialState.PLANNED, TrialState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRequest:
+    """One training that a strategy asks for.
+
+    Attributes:
+        network: what to train.
+        seed: seed of the initial weights and of the order of the rows.
+        fidelity: share of the full number of epochs, in (0, 1].
+        purpose: search or confirmation.
+    """
+
+    network: Network
+    seed: int
+    fidelity: float = 1.0
+    purpose: Purpose = Purpose.SEARCH
+
+    def __post_init__(self) -> None:
+        if not 0 < self.fidelity <= 1:
+            raise InvalidInputError(f"Fidelity must be in (0, 1]; got {self.fidelity}.")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """What one trial scored on one of its tasks.
+
+    Attributes:
+        task: its name.
+        validation_loss: normalised, lower is better; finite.
+        test_loss: likewise, on the test rows.
+        validation_metric: the task's metric on the validation rows; its direction is the task's.
+        test_metric: likewise, on the test rows.
+    """
+
+    task: str
+    validation_loss: float
+    test_loss: float
+    validation_metric: float
+    test_metric: float
+
+    def __post_init__(self) -> None:
+        values = (self.validation_loss, self.test_loss, self.validation_metric, self.test_metric)
+        if not all(math.isfinite(value) for value in values):
+            raise InvalidInputError(f"Task {self.task!r}: a score must be finite; report a diverged trial.")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What came out of one training.
+
+    Attributes:
+        state: succeeded, diverged or failed.
+        scores: one per task of the group when succeeded, else empty.
+        epochs: epochs carried out.
+        seconds: wall time of the training on its worker.
+        error: why it diverged or failed, in words for the user.
+    """
+
+    state: TrialState
+    scores: tuple[TaskScore, ...] = ()
+    epochs: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.state.is_final:
+            raise InvalidInputError(f"An outcome cannot be {self.state}.")
+        if bool(self.scores) != (self.state is TrialState.SUCCEEDED):
+            raise InvalidInputError("Scores come with a succeeded trial and only with one.")

@@ -1,0 +1,182 @@
+"""Verdict: is the recommended grouping worth it, judged on fresh seeds against baselines of equal cost?
+
+Choosing the minimum of noisy scores flatters it, so the chosen networks and the baselines are trained
+again with seeds that took no part in the choice, and compared on test losses, seed by seed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from grouping.domain.groupings import Grouping
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+
+MIN_GAIN = 0.02
+MIN_T = 3.0
+"""A gain is claimed only at a mean of at least `MIN_GAIN` with a paired t of at least `MIN_T`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Networks that spend the whole budget without any search.
+
+    Attributes:
+        name: ``all together`` or ``all alone``.
+        networks: its networks.
+    """
+
+    name: str
+    networks: tuple[Network, ...]
+
+
+def equal_cost_baselines(tasks: tuple[str, ...], budget_snt: float) -> tuple[Baseline, ...]:
+    """One network of all tasks at the size of the budget, and one per task at an equal share of it."""
+    share = budget_snt / len(tasks)
+    together = Network.of(*tasks, size=budget_snt)
+    alone = tuple(Network.of(task, size=share) for task in tasks)
+    return (Baseline("all together", (together,)), Baseline("all alone", alone))
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A grouping against one baseline on fresh seeds.
+
+    Attributes:
+        baseline: its name.
+        grouping_loss: mean total test loss of the grouping; lower is better.
+        baseline_loss: mean total test loss of the baseline.
+        gain: mean over seeds of ``(baseline - grouping) / baseline``; positive when the grouping is better.
+        standard_error: of the gain over seeds; NaN with fewer than two.
+        n_seeds: number of seeds both were trained with.
+        is_same: whether the baseline is the grouping itself.
+    """
+
+    baseline: str
+    grouping_loss: float
+    baseline_loss: float
+    gain: float
+    standard_error: float
+    n_seeds: int
+    is_same: bool = False
+
+    @property
+    def t(self) -> float:
+        """Paired t statistic of the gain; NaN with fewer than two seeds."""
+        if math.isnan(self.standard_error):
+            return math.nan
+        if self.standard_error == 0:
+            return math.copysign(math.inf, self.gain) if self.gain else 0.0
+        return self.gain / self.standard_error
+
+    @property
+    def is_beaten(self) -> bool:
+        """Whether the gain is large and certain enough to be claimed."""
+        return not self.is_same and self.gain >= MIN_GAIN and self.t >= MIN_T
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the fresh seeds say about the grouping recommended for one budget.
+
+    Attributes:
+        budget_snt: the inference budget.
+        grouping: the recommended grouping.
+        comparisons: one per baseline that was trained.
+        missing: baselines or networks that could not be compared, in words.
+    """
+
+    budget_snt: float
+    grouping: Grouping
+    comparisons: tuple[Comparison, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether everything was trained that the verdict needs."""
+        return not self.missing and bool(self.comparisons)
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether both baselines of equal cost are beaten by a gain that may be claimed."""
+        return self.is_confirmed and all(comparison.is_beaten for comparison in self.comparisons)
+
+    def sentence(self) -> str:
+        """The verdict in words."""
+        if not self.is_confirmed:
+            return "Not confirmed: " + ("; ".join(self.missing) or "no fresh seeds were trained") + "."
+        if self.is_worth_it:
+            least = min(self.comparisons, key=lambda comparison: comparison.gain)
+            return (
+                f"Worth it: better than both baselines of equal cost, by at least {least.gain:.1%} "
+                f"(over {least.baseline}, t = {least.t:.1f}, {least.n_seeds} fresh seeds)."
+            )
+        same = [comparison for comparison in self.comparisons if comparison.is_same]
+        if same:
+            return f"Grouping brings nothing here: the best choice is the baseline {same[0].baseline} itself."
+        worst = min(
+            (comparison for comparison in self.comparisons if not comparison.is_beaten),
+            key=lambda comparison: comparison.gain,
+        )
+        return (
+            f"Not worth it by this evidence: against {worst.baseline} at equal cost the gain is "
+            f"{worst.gain:+.1%} (t = {worst.t:.1f}, {worst.n_seeds} fresh seeds); "
+            f"{MIN_GAIN:.0%} with t of at least {MIN_T:g} is needed to claim one."
+        )
+
+
+def _totals(grouping: Grouping, table: ScoreTable) -> FloatArray:
+    """Total test loss of a grouping by seed, ``[S]``; NaN where a network was not trained."""
+    per_seed = [grouping.total_loss(table, table.test_losses[:, :, s]) for s in range(len(table.seeds))]
+    return np.array(per_seed, dtype=np.float64)
+
+
+def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Verdict:
+    """Compare a grouping with the baselines of equal cost.
+
+    Args:
+        grouping: chosen on other seeds.
+        budget_snt: the budget it was chosen for.
+        confirmation: test losses of the chosen networks and of the baselines on fresh seeds.
+    """
+    missing = [
+        f"{network.name(grouping.tasks)} has no fresh seeds"
+        for network in grouping.networks
+        if _is_untrained(network, confirmation)
+    ]
+    comparisons: list[Comparison] = []
+    for baseline in equal_cost_baselines(grouping.tasks, budget_snt):
+        untrained = [network for network in baseline.networks if _is_untrained(network, confirmation)]
+        if untrained:
+            missing.append(f"the baseline {baseline.name} has no fresh seeds")
+        elif not missing:
+            comparisons.append(_compare(grouping, baseline, confirmation))
+    return Verdict(budget_snt, grouping, tuple(comparisons), tuple(missing))
+
+
+def _is_untrained(network: Network, table: ScoreTable) -> bool:
+    row = table.find_position(network.group, network.size)
+    return row is None or not table.is_complete[row]
+
+
+def _compare(grouping: Grouping, baseline: Baseline, table: ScoreTable) -> Comparison:
+    rows = [table.position(network) for network in baseline.networks]
+    reference = Grouping.from_rows(table, rows)
+    ours, theirs = _totals(grouping, table), _totals(reference, table)
+    known = ~np.isnan(ours) & ~np.isnan(theirs)
+    ours, theirs = ours[known], theirs[known]
+    n = len(ours)
+    gains = (theirs - ours) / theirs
+    chosen = {(network.group, network.size) for network in grouping.networks}
+    return Comparison(
+        baseline=baseline.name,
+        grouping_loss=float(ours.mean()) if n else math.nan,
+        baseline_loss=float(theirs.mean()) if n else math.nan,
+        gain=float(gains.mean()) if n else math.nan,
+        standard_error=float(gains.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
+        n_seeds=n,
+        is_same=chosen == {(network.group, network.size) for network in baseline.networks},
+    )

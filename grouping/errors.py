@@ -1,0 +1,162 @@
+"""Every error the project raises on purpose.
+
+Each class carries a stable ``code`` for programs, the data of the failure as attributes, and a message
+that says what to do. The HTTP status of each code is decided in one table, in ``api/errors.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class GroupingError(Exception):
+    """Base class: something the caller can understand and act on."""
+
+    code = "grouping_error"
+
+
+class InvalidInputError(GroupingError):
+    """A value given by the user breaks a rule.
+
+    Attributes:
+        pointer: JSON pointer to the offending field, such as ``/strategy/name``; empty for the whole input.
+    """
+
+    code = "invalid_input"
+
+    def __init__(self, message: str, *, pointer: str = "") -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class UnknownNameError(InvalidInputError):
+    """A registry has nothing of that name.
+
+    Attributes:
+        kind: what was looked up, such as ``problem``.
+        name: the name that was asked for.
+        known: the names that exist.
+    """
+
+    code = "unknown_name"
+
+    def __init__(self, kind: str, name: str, known: Sequence[str], *, pointer: str = "") -> None:
+        listed = ", ".join(sorted(known)) or "none"
+        super().__init__(f"There is no {kind} named {name!r}. Known: {listed}.", pointer=pointer)
+        self.kind = kind
+        self.name = name
+        self.known = tuple(sorted(known))
+
+
+class TableFormatError(InvalidInputError):
+    """A file does not hold a score table in the format it was read as.
+
+    Attributes:
+        line: line of the file, counted from 1, where known.
+    """
+
+    code = "bad_score_table"
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        super().__init__(message if line is None else f"line {line}: {message}")
+        self.line = line
+
+
+class TooManyCandidatesError(InvalidInputError):
+    """The search would train more networks than is allowed.
+
+    Attributes:
+        n_networks: how many candidate networks were asked for.
+        limit: how many are accepted.
+    """
+
+    code = "too_many_candidates"
+
+    def __init__(self, message: str, *, n_networks: int, limit: int, pointer: str = "") -> None:
+        super().__init__(message, pointer=pointer)
+        self.n_networks = n_networks
+        self.limit = limit
+
+
+class BudgetTooSmallError(InvalidInputError):
+    """No set of candidate networks covers every task within the inference budget.
+
+    Attributes:
+        budget_snt: the budget asked for.
+        cheapest_cover_snt: cost of the cheapest networks that cover every task.
+    """
+
+    code = "budget_too_small"
+
+    def __init__(self, budget_snt: float, cheapest_cover_snt: float, *, pointer: str = "") -> None:
+        super().__init__(
+            f"An inference budget of {budget_snt:g} SNT covers no complete set of tasks: the cheapest "
+            f"networks that do cost {cheapest_cover_snt:g} SNT. Raise the budget to at least that.",
+            pointer=pointer,
+        )
+        self.budget_snt = budget_snt
+        self.cheapest_cover_snt = cheapest_cover_snt
+
+
+class SolverError(GroupingError):
+    """The solver is not available or stopped without a usable answer."""
+
+    code = "solver_failed"
+
+
+class NotFoundError(GroupingError):
+    """No stored object has that identifier.
+
+    Attributes:
+        kind: what was looked up, such as ``job``.
+        identifier: the identifier that was asked for.
+    """
+
+    code = "not_found"
+
+    def __init__(self, kind: str, identifier: str) -> None:
+        super().__init__(f"There is no {kind} {identifier!r}.")
+        self.kind = kind
+        self.identifier = identifier
+
+
+class StateConflictError(GroupingError):
+    """The job is in a state in which the verb makes no sense."""
+
+    code = "state_conflict"
+
+
+class StaleLeaseError(GroupingError):
+    """The writer no longer holds the lease of the job; nothing was written."""
+
+    code = "stale_lease"
+
+
+class IdempotencyConflictError(GroupingError):
+    """An idempotency key came again with a different request."""
+
+    code = "idempotency_conflict"
+
+
+class StoreUnavailableError(GroupingError):
+    """The database cannot be reached or refuses to write; try again."""
+
+    code = "store_unavailable"
+
+
+class SchemaOutdatedError(GroupingError):
+    """The database has another schema version than this program."""
+
+    code = "schema_outdated"
+
+
+class TrainingError(GroupingError):
+    """A training could not be carried out as asked (as opposed to one that diverged, which is a result)."""
+
+    code = "training_failed"
+
+
+class WorkerLostError(GroupingError):
+    """The Ray driver or a training actor died."""
+
+    code = "worker_lost"

@@ -1,0 +1,1 @@
+"""Replaying published score tables: a table stands in for training."""

@@ -1,0 +1,62 @@
+"""Recommendations: the grouping chosen for each budget on the search seeds, judged on fresh ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grouping.domain.groupings import Solution
+from grouping.domain.networks import Network
+from grouping.domain.scores import ScoreTable
+from grouping.domain.verdicts import Verdict, equal_cost_baselines, judge
+from grouping.solver.exact import solve
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What a user is told for one inference budget.
+
+    Attributes:
+        budget_snt: the budget.
+        solution: the choice, made on validation losses of the search seeds.
+        verdict: the judgement on fresh seeds; None when infeasible or nothing was confirmed.
+    """
+
+    budget_snt: float
+    solution: Solution
+    verdict: Verdict | None
+
+
+def recommend(
+    search: ScoreTable, confirmation: ScoreTable | None, budgets_snt: Sequence[float]
+) -> tuple[Recommendation, ...]:
+    """Choose on one table and judge on the other, for each budget.
+
+    Args:
+        search: measured candidates; choices read its validation losses.
+        confirmation: chosen networks and baselines on fresh seeds; judged by its test losses. None if
+            nothing was confirmed.
+        budgets_snt: inference budgets.
+    """
+    recommendations = []
+    for budget in budgets_snt:
+        solution = solve(search, budget)
+        verdict = None
+        if solution.grouping is not None and confirmation is not None:
+            verdict = judge(solution.grouping, budget, confirmation)
+        recommendations.append(Recommendation(budget, solution, verdict))
+    return tuple(recommendations)
+
+
+def networks_to_confirm(search: ScoreTable, budgets_snt: Sequence[float]) -> tuple[Network, ...]:
+    """The networks a verdict on these budgets needs: the chosen ones, then the baselines of equal cost."""
+    wanted: dict[tuple[frozenset[str], float], Network] = {}
+    for recommendation in recommend(search, None, budgets_snt):
+        if recommendation.solution.grouping is None:
+            continue
+        networks = list(recommendation.solution.grouping.networks)
+        for baseline in equal_cost_baselines(search.task_names, recommendation.budget_snt):
+            networks += baseline.networks
+        for network in networks:
+            wanted.setdefault((network.group, network.size), network)
+    return tuple(wanted.values())

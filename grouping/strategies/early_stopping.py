@@ -1,0 +1,46 @@
+"""Early stopping approximation (ESA) of Standley et al. (2020), section 4.1.
+
+Train every candidate for a short pass, solve on those losses, and train only the chosen networks to the
+end. The paper's short pass shows each network 20 % of the data; here it is the first 20 % of the epochs of
+the same schedule. Early losses rank the networks of a task poorly (the published correlation is one
+between tasks), so the recommendation is made of fully trained networks only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from grouping.domain.networks import Network
+from grouping.domain.recipes import EARLY_FIDELITY
+from grouping.domain.scores import ScoreTable
+from grouping.domain.trials import TrialRequest
+from grouping.strategies.evidence import Choose, Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyStopping:
+    """A short pass over all candidates, then what it recommends in full."""
+
+    name: ClassVar[str] = "esa"
+    title: ClassVar[str] = "Early stopping approximation"
+    description: ClassVar[str] = (
+        "Trains every candidate for a short pass, solves on those losses and trains only the chosen "
+        "networks to the end."
+    )
+
+    def ask(self, evidence: Evidence, choose: Choose) -> tuple[TrialRequest, ...]:
+        """The short passes; once they are there, the chosen networks in full."""
+        first = evidence.request(evidence.candidates, EARLY_FIDELITY)
+        if first:
+            return first
+        chosen: dict[tuple[frozenset[str], float], Network] = {}
+        for budget in evidence.budgets_snt:
+            solution = choose(self.estimate(evidence), budget)
+            if solution.grouping is not None:
+                chosen |= {(n.group, n.size): n for n in solution.grouping.networks}
+        return evidence.request(chosen.values())
+
+    def estimate(self, evidence: Evidence) -> ScoreTable:
+        """The early losses."""
+        return evidence.early
