@@ -65,7 +65,7 @@ def write_wide_csv(table: ScoreTable, *, split: Literal["validation", "test"] = 
     frame.insert(0, "network", [network.name(table.task_names) for network in table.networks])
     frame.insert(1, "size", [network.size for network in table.networks])
     frame.insert(2, "cost", [network.cost_snt for network in table.networks])
-    return str(frame.to_csv(index=False, float_format=repr, lineterminator="\n"))
+    return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 def _read(path: Path, values: Values) -> tuple[tuple[str, ...], tuple[Network, ...], np.ndarray]:

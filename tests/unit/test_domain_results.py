@@ -1,0 +1,193 @@
+"""Gains, affinities, groupings and verdicts on tables small enough to check by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from grouping.domain.affinity import METHODS, higher_order_affinity, pairwise_affinity
+from grouping.domain.gains import GainFormula, gain_matrix
+from grouping.domain.groupings import Grouping
+from grouping.domain.networks import Network, count_candidates, list_candidates
+from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.tasks import Task
+from grouping.domain.verdicts import equal_cost_baselines, judge
+from grouping.errors import InvalidInputError, TooManyCandidatesError
+from grouping.strategies.affinity_graph import affinity_graph, cluster_order, communities
+from tests.tables import make_table, random_table
+
+A, B, C = Task("a"), Task("b"), Task("c")
+
+
+def small_table() -> ScoreTable:
+    """Two tasks, two seeds: together b gains 20 and 40 per cent, a loses 10 and 10."""
+    networks = (Network.of("a"), Network.of("b"), Network.of("a", "b"))
+    losses = np.array(
+        [[[1.0, 2.0], [0, 0]], [[0, 0], [1.0, 1.0]], [[1.1, 2.2], [0.8, 0.6]]], dtype=np.float64
+    )
+    return make_table(networks, (A, B), losses)
+
+
+def test_a_gain_is_paired_by_seed_and_names_its_formula() -> None:
+    gains = gain_matrix(small_table())
+    assert gains.values[2] == pytest.approx([-0.1, 0.3])
+    assert gains.standard_errors[2] == pytest.approx([0.0, 0.1], abs=1e-12)
+    other = gain_matrix(small_table(), GainFormula.RELATIVE_TO_TOGETHER)
+    assert other.values[2, 1] == pytest.approx((1 / 0.8 - 1 + 1 / 0.6 - 1) / 2)
+
+
+def test_affinity_rows_are_sources_and_columns_targets() -> None:
+    affinity = pairwise_affinity(small_table())
+    assert affinity.values[0, 1] == pytest.approx(0.3), "a helps b"
+    assert affinity.values[1, 0] == pytest.approx(-0.1), "b harms a"
+    assert np.isnan(affinity.values[0, 0])
+    assert affinity.n_networks.tolist() == [[0, 1], [1, 0]]
+    assert affinity.summary() == "a helps b most (+30.0%); b harms a most (-10.0%)."
+
+
+def test_higher_orders_average_over_every_group_that_holds_both() -> None:
+    table = random_table(3, n_tasks=3)
+    gains = gain_matrix(table).values
+    groups = [table.position(Network.of("task 0", "task 1")), table.position(Network.of(*table.task_names))]
+    affinity = higher_order_affinity(table)
+    assert affinity.values[0, 1] == pytest.approx(np.mean(gains[groups, 1]))
+    assert affinity.n_networks[0, 1] == 2
+
+
+def test_one_seed_and_missing_pairs_are_warned_about() -> None:
+    table = random_table(1, n_tasks=3).select([0, 1, 2, 3, 4, 5])
+    for method in METHODS.values():
+        assert len(method(table).warnings) == 2
+
+
+def test_communities_hold_the_tasks_that_help_each_other() -> None:
+    networks = list_candidates(["a", "b", "c"], max_group_size=2)
+    losses = np.ones((len(networks), 3))
+    for n, network in enumerate(networks):
+        if network.group == {"a", "c"}:
+            losses[n] = 0.5
+        elif len(network.group) == 2:
+            losses[n] = 1.5
+    affinity = pairwise_affinity(make_table(networks, (A, B, C), losses))
+    assert communities(affinity) == (("a", "c"), ("b",))
+    assert cluster_order(affinity) == (0, 2, 1)
+    assert affinity_graph(affinity)["a"]["b"]["weight"] == pytest.approx(-0.5)
+
+
+def test_a_grouping_tells_who_serves_and_who_only_helps() -> None:
+    networks = (Network.of("a"), Network.of("a", "b", "c"))
+    losses = np.array([[0.1, 0, 0], [0.2, 0.3, 0.4]])
+    grouping = Grouping.from_rows(make_table(networks, (A, B, C), losses), [0, 1])
+    assert grouping.served_tasks(1) == ("b", "c")
+    assert grouping.helper_tasks(1) == ("a",)
+    assert grouping.cost_snt == 2
+    assert not grouping.is_partition
+    assert grouping.network_for("a") == networks[0]
+
+
+def test_a_network_that_serves_nothing_is_dropped() -> None:
+    networks = (Network.of("a"), Network.of("a", "b"))
+    grouping = Grouping.from_rows(make_table(networks, (A, B), np.array([[0.5, 0], [0.4, 0.4]])), [0, 1])
+    assert grouping.networks == (networks[1],)
+    assert grouping.is_partition
+
+
+def test_a_grouping_with_an_idle_or_untrained_network_cannot_be_built() -> None:
+    with pytest.raises(InvalidInputError, match="must serve"):
+        Grouping(("a",), (Network.of("a"), Network.of("a", size=0.5)), (0,))
+    with pytest.raises(InvalidInputError, match="not trained on it"):
+        Grouping(("a", "b"), (Network.of("a"),), (0, 0))
+
+
+def test_a_score_table_refuses_what_is_not_a_score() -> None:
+    network = Network.of("a")
+    with pytest.raises(InvalidInputError, match="Two scores"):
+        ScoreTable.from_scores([A], [network], [Score(network, "a", 0, 1.0), Score(network, "a", 0, 2.0)])
+    with pytest.raises(InvalidInputError, match="not finite"):
+        ScoreTable.from_scores([A], [network], [Score(network, "a", 0, math.inf)])
+    with pytest.raises(InvalidInputError, match="outside the network's group"):
+        ScoreTable((A, B), (network,), (0,), np.ones((1, 2, 1)), np.full((1, 2, 1), np.nan))
+
+
+def test_a_score_table_cannot_be_changed() -> None:
+    table = small_table()
+    with pytest.raises(ValueError, match="read-only"):
+        table.validation_losses[0, 0, 0] = 0
+
+
+def test_names_that_would_mislead_are_refused() -> None:
+    for name in ("", " a", "a+b", "a@2", "a\u202eb", "a\x00", "\ud800", "x" * 101):
+        with pytest.raises(InvalidInputError):
+            Task(name)
+
+
+def test_five_tasks_have_the_36_candidates_of_the_paper() -> None:
+    assert len(list_candidates("abcde", max_group_size=5, single_sizes=(0.5,))) == 36
+    assert count_candidates(5, 5, 1) == 36
+
+
+def test_forty_tasks_are_refused_before_anything_is_listed() -> None:
+    with pytest.raises(TooManyCandidatesError, match="candidate networks") as caught:
+        list_candidates([f"t{i}" for i in range(40)], max_group_size=40)
+    assert caught.value.n_networks == 2**40 - 1
+
+
+def confirmation_table(ours: list[float], theirs: list[float]) -> tuple[Grouping, ScoreTable]:
+    """A grouping of two singles at budget 2 against the baselines of equal cost, test loss = 1.1 x these."""
+    together, alone = equal_cost_baselines(("a", "b"), 2.0)
+    pair = Network.of("a", "b")
+    half = Network.of("b", size=0.5)
+    networks = (pair, half, *together.networks, *alone.networks)
+    losses = np.zeros((len(networks), 2, len(ours)))
+    losses[0, 0], losses[1, 1] = ours, ours
+    losses[0, 1] = 9.0
+    losses[2:] = theirs
+    grouping = Grouping(("a", "b"), (half, pair), (1, 0))
+    return grouping, make_table(networks, (A, B), losses)
+
+
+def test_a_gain_is_claimed_only_when_both_baselines_are_beaten_beyond_the_noise() -> None:
+    clear = judge(*_at_budget_2([0.80, 0.81, 0.79], [1.0, 1.01, 0.99]))
+    assert clear.is_worth_it
+    assert clear.sentence().startswith("Worth it")
+    assert [c.gain for c in clear.comparisons] == pytest.approx([0.2, 0.2], abs=0.005)
+    noisy = judge(*_at_budget_2([0.6, 1.2, 0.9], [1.0, 1.01, 0.99]))
+    assert not noisy.is_worth_it
+    assert noisy.sentence().startswith("Not worth it")
+    small = judge(*_at_budget_2([0.990, 1.000, 0.980], [1.0, 1.01, 0.99]))
+    assert small.comparisons[0].t > 3, "certain, and still too small to claim"
+    assert not small.is_worth_it
+
+
+def _at_budget_2(ours: list[float], theirs: list[float]) -> tuple[Grouping, float, ScoreTable]:
+    grouping, table = confirmation_table(ours, theirs)
+    return grouping, 2.0, table
+
+
+def test_a_verdict_without_all_fresh_seeds_says_what_is_missing() -> None:
+    grouping, table = confirmation_table([0.8, 0.8], [1.0, 1.0])
+    verdict = judge(grouping, 2.0, table.select([0, 1, 2]))
+    assert not verdict.is_confirmed
+    assert not verdict.is_worth_it
+    assert "all alone" in verdict.sentence()
+
+
+def test_choosing_a_baseline_itself_is_said_plainly() -> None:
+    together = Network.of("a", "b")
+    alone = equal_cost_baselines(("a", "b"), 1.0)[1].networks
+    table = make_table((together, *alone), (A, B), np.ones((3, 2, 3)))
+    verdict = judge(Grouping(("a", "b"), (together,), (0, 0)), 1.0, table)
+    assert "baseline all together itself" in verdict.sentence()
+    assert not verdict.is_worth_it
+
+
+def test_notebook_displays_escape_names() -> None:
+    task = Task("<script>")
+    network = Network.of("<script>")
+    table = make_table((network,), (task,), np.array([[1.0]]))
+    grouping = Grouping.from_rows(table, [0])
+    for html in (table._repr_html_(), grouping._repr_html_(), pairwise_affinity(table)._repr_html_()):
+        assert "<script>" not in html
+        assert "&lt;script&gt;" in html

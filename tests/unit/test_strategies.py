@@ -1,0 +1,115 @@
+"""Strategies: what they ask for, and when they stop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from grouping.domain.networks import Network, list_candidates
+from grouping.domain.scores import ScoreTable
+from grouping.domain.trials import TrialRequest
+from grouping.errors import InvalidInputError, UnknownNameError
+from grouping.solver import solve
+from grouping.strategies import Evidence, check_parameters, get_strategy, list_strategies
+from grouping.strategies.higher_order import predict_higher_orders
+from tests.tables import random_table
+
+TRUTH = random_table(7, n_tasks=4, n_seeds=2)
+EARLY = random_table(8, n_tasks=4, n_seeds=2)
+CANDIDATES = list_candidates(TRUTH.task_names, max_group_size=4, single_sizes=(0.5,))
+
+
+def run_search(name: str, budgets: tuple[float, ...] = (1.0, 2.0)) -> list[tuple[TrialRequest, ...]]:
+    """Ask and tell until the strategy stops, with `TRUTH` and `EARLY` as oracles."""
+    strategy = get_strategy(name)
+    rounds: list[tuple[TrialRequest, ...]] = []
+    while True:
+        asked = [request for batch in rounds for request in batch]
+        evidence = Evidence(
+            CANDIDATES,
+            _reveal(TRUTH, asked, 1.0),
+            _reveal(EARLY, asked, 0.2),
+            budgets,
+            TRUTH.seeds,
+            frozenset((r.network.group, r.network.size, r.fidelity) for r in asked),
+        )
+        batch = strategy.ask(evidence, solve)
+        assert batch == strategy.ask(evidence, solve), "the same evidence gives the same answer"
+        if not batch:
+            return rounds
+        rounds.append(batch)
+
+
+def _reveal(oracle: ScoreTable, asked: list[TrialRequest], fidelity: float) -> ScoreTable:
+    rows = {oracle.position(request.network) for request in asked if request.fidelity == fidelity}
+    return oracle.select(sorted(rows))
+
+
+def test_exhaustive_asks_for_every_candidate_and_seed_once() -> None:
+    (batch,) = run_search("exhaustive")
+    assert len(batch) == len(set(batch)) == len(CANDIDATES) * len(TRUTH.seeds)
+    assert {(r.network, r.seed) for r in batch} == {(n, s) for n in CANDIDATES for s in TRUTH.seeds}
+
+
+def test_the_first_seed_of_every_network_comes_before_the_second() -> None:
+    (batch,) = run_search("exhaustive")
+    assert [request.seed for request in batch] == sorted(request.seed for request in batch)
+
+
+def test_hoa_trains_singles_and_pairs_and_then_what_the_pair_means_recommend() -> None:
+    first, *later = run_search("hoa")
+    assert {r.network for r in first} == {n for n in CANDIDATES if len(n.group) <= 2}
+    table = TRUTH.select([n for n, network in enumerate(TRUTH.networks) if len(network.group) <= 2])
+    predicted = predict_higher_orders(table, CANDIDATES)
+    chosen = {
+        network
+        for budget in (1.0, 2.0)
+        for network in solve(predicted, budget).require_grouping().networks
+        if len(network.group) > 2
+    }
+    assert len(later) == 1, "HOA predicts once"
+    assert {r.network for r in later[0]} == chosen
+
+
+def test_esa_trains_everything_briefly_and_only_the_chosen_networks_in_full() -> None:
+    early, full = run_search("esa")
+    assert {r.network for r in early} == set(CANDIDATES)
+    assert {r.fidelity for r in early} == {0.2}
+    expected = {n for b in (1.0, 2.0) for n in solve(EARLY, b).require_grouping().networks}
+    assert {r.network for r in full} == expected
+    assert {r.fidelity for r in full} == {1.0}
+
+
+def test_a_predicted_loss_is_the_mean_over_the_pairs_of_the_task() -> None:
+    a, b, c, d = TRUTH.task_names
+    table = TRUTH.select([n for n, network in enumerate(TRUTH.networks) if len(network.group) <= 2])
+    predicted = predict_higher_orders(table, CANDIDATES)
+    pairs = [table.validation[table.position(Network.of(a, other)), 0] for other in (b, c, d)]
+    assert predicted.validation[predicted.position(Network.of(a, b, c, d)), 0] == pytest.approx(
+        np.mean(pairs)
+    )
+    row = predicted.position(Network.of(a, b))
+    assert np.array_equal(predicted.validation[row], table.validation[table.position(Network.of(a, b))], True)
+
+
+def test_groups_with_an_unmeasured_pair_are_not_predicted() -> None:
+    a, b, *_ = TRUTH.task_names
+    rows = [
+        n for n, network in enumerate(TRUTH.networks) if len(network.group) <= 2 and network.group != {a, b}
+    ]
+    predicted = predict_higher_orders(TRUTH.select(rows), CANDIDATES)
+    assert predicted.networks
+    assert not any({a, b} <= network.group for network in predicted.networks)
+
+
+def test_every_listed_strategy_can_be_had_and_takes_its_own_parameters() -> None:
+    assert [info.name for info in list_strategies()] == ["exhaustive", "hoa", "esa"]
+    for info in list_strategies():
+        check_parameters(info.name, {})
+        with pytest.raises(InvalidInputError, match="takes no parameters"):
+            check_parameters(info.name, {"depth": 3})
+
+
+def test_an_unknown_strategy_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UnknownNameError, match="exhaustive, hoa"):
+        get_strategy("greedy")
