@@ -1,0 +1,1 @@
+"""What can be trained: built-in problems and those of installed plug-ins."""

@@ -1,0 +1,50 @@
+"""A problem: tasks on one data set, with the recipe that suits it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from grouping.domain.datasets import Dataset
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task, check_name
+from grouping.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that networks can be trained on. Describing it loads no data.
+
+    Attributes:
+        name: unique among the problems of an installation.
+        title: one line for people.
+        description: a paragraph for people: the data, the tasks, where it comes from.
+        tasks: in canonical order.
+        loader: makes the data set from a seed; the same seed gives the same arrays.
+        recipe: used unless a job brings its own.
+    """
+
+    name: str
+    title: str
+    description: str
+    tasks: tuple[Task, ...]
+    loader: Callable[[int], Dataset] = field(repr=False)
+    recipe: Recipe = field(default_factory=Recipe)
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "problem")
+        if not self.tasks:
+            raise InvalidInputError(f"Problem {self.name!r} has no tasks.")
+        names = [task.name for task in self.tasks]
+        if len(set(names)) != len(names):
+            raise InvalidInputError(f"Problem {self.name!r}: task names must be unique.")
+
+    def load(self, seed: int = 0) -> Dataset:
+        """The data set and its split, both fixed by the seed.
+
+        Raises:
+            InvalidInputError: if the data does not fit the tasks.
+        """
+        dataset = self.loader(seed)
+        dataset.check_tasks(self.tasks)
+        return dataset

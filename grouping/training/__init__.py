@@ -1,0 +1,1 @@
+"""Training of networks: encoders and heads, normalised losses, measured cost, the loop."""

@@ -1,0 +1,109 @@
+"""A data set as tensors in memory, converted once and used by every training of a process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grouping.domain.datasets import Dataset
+from grouping.domain.tasks import Task
+from grouping.errors import TrainingError
+from grouping.training.losses import Normalisation
+
+
+def best_device() -> torch.device:
+    """The first CUDA device where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One part of the split.
+
+    Attributes:
+        inputs: ``[rows, features]`` float32.
+        targets: by task name, encoded for the loss: ``[rows, n_outputs]`` float32, centred and scaled, for
+            squared error; ``[rows]`` int64 for cross entropy; ``[rows, 1]`` float32 for binary.
+    """
+
+    inputs: Tensor = field(repr=False)
+    targets: Mapping[str, Tensor] = field(repr=False)
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a training needs of a data set, on one device.
+
+    Attributes:
+        tasks: the tasks of the problem, in canonical order.
+        normalisations: constants of each task's loss, by name, from the training rows only.
+        train: rows of the gradient steps.
+        validation: rows that choices are made on.
+        test: rows that are only reported.
+        device: where the tensors are.
+    """
+
+    tasks: tuple[Task, ...]
+    normalisations: Mapping[str, Normalisation]
+    train: Rows
+    validation: Rows
+    test: Rows
+    device: torch.device
+
+    @classmethod
+    def from_dataset(
+        cls, dataset: Dataset, tasks: Sequence[Task], device: torch.device | None = None
+    ) -> TrainingData:
+        """Copy the arrays to tensors; the data set may be read-only and is not kept.
+
+        Args:
+            dataset: the arrays.
+            tasks: the tasks of the problem, in canonical order.
+            device: where to put the tensors; the CPU unless given.
+
+        Raises:
+            InvalidInputError: if a task's target is missing or of the wrong shape.
+            TrainingError: if a target is practically constant, or its loss is not known here.
+        """
+        tasks = tuple(tasks)
+        dataset.check_tasks(tasks)
+        place = torch.device("cpu") if device is None else device
+        normalisations = {
+            task.name: Normalisation.from_targets(task, dataset.targets[task.name][dataset.train])
+            for task in tasks
+        }
+
+        def rows(index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Rows:
+            # Indexing with an array copies: tensors never alias memory that is read-only or shared.
+            inputs = torch.from_numpy(dataset.inputs[index]).to(place)
+            targets = {
+                task.name: normalisations[task.name].encode(dataset.targets[task.name][index]).to(place)
+                for task in tasks
+            }
+            return Rows(inputs, targets)
+
+        return cls(
+            tasks, normalisations, rows(dataset.train), rows(dataset.validation), rows(dataset.test), place
+        )
+
+    @property
+    def n_features(self) -> int:
+        """Width of the inputs."""
+        return self.train.inputs.shape[1]
+
+    def tasks_of(self, group: frozenset[str]) -> tuple[Task, ...]:
+        """The tasks of a group, in canonical order.
+
+        Raises:
+            TrainingError: if the group names a task that the data does not have.
+        """
+        if unknown := group - {task.name for task in self.tasks}:
+            raise TrainingError(f"The data has no task named {', '.join(sorted(unknown))}.")
+        return tuple(task for task in self.tasks if task.name in group)

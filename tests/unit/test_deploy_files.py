@@ -1,0 +1,371 @@
+"""What is written for other machines: the lock, the Makefile, the images, the compose file and its papers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+SCRIPTS = Path(sys.executable).parent
+SHELL_SCRIPTS = (*sorted(DEPLOY.glob("*.sh")), ROOT / ".ci" / "run")
+ONLY_FOR_TRAINING = {"ray", "safetensors", "scikit-learn", "torch"}
+SECRETS = ("GROUPING_API_TOKEN", "POSTGRES_PASSWORD", "RAY_AUTH_TOKEN")
+
+
+def run_command(*argv: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(part) for part in argv],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environment},
+    )
+
+
+def read_compose() -> dict[str, Any]:
+    content: dict[str, Any] = YAML(typ="safe").load(ROOT / "docker-compose.yml")
+    return content
+
+
+def read_project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return project
+
+
+def read_lock() -> dict[str, str]:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pins = [line.partition("==") for line in lines if not line.startswith("#")]
+    return {canonicalize_name(name): version for name, _, version in pins}
+
+
+def read_list(name: str) -> set[str]:
+    """Requirements of a list for an image, without those of the list it includes."""
+    lines = (DEPLOY / name).read_text().splitlines()
+    return {line for line in lines if line and not line.startswith(("#", "-r"))}
+
+
+def without_versions(requirements: list[str]) -> set[str]:
+    found = [Requirement(line) for line in requirements]
+    return {f"{r.name}[{','.join(sorted(r.extras))}]" if r.extras else r.name for r in found}
+
+
+def grouping_commands() -> list[list[str]]:
+    """Every call of the command line in the compose file, the Dockerfile and the scripts."""
+    calls = [service.get("command", []) for service in read_compose()["services"].values()]
+    scripts = "\n".join(path.read_text() for path in SHELL_SCRIPTS)
+    calls += [line.split() for line in re.findall(r"^grouping .*?(?= \"\$@\"| &|$)", scripts, re.MULTILINE)]
+    images = re.findall(r"^CMD \[(.*)\]$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    calls += [re.findall(r'"([^"]*)"', line) for line in images]
+    return [call for call in calls if call and call[0] == "grouping"]
+
+
+# The lock
+
+
+def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
+    project, lock = read_project(), read_lock()
+    extras = project["optional-dependencies"]
+    for line in [*project["dependencies"], *extras["postgres"], *extras["test"]]:
+        wanted = Requirement(line)
+        if wanted.name != project["name"]:
+            assert wanted.specifier.contains(lock[canonicalize_name(wanted.name)]), line
+
+
+def test_the_lock_names_exact_versions_in_order_and_no_build_of_torch() -> None:
+    header, *lines = (ROOT / "requirements.lock").read_text().splitlines()
+    assert header.startswith("# ")
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][0-9A-Za-z.]*", line) for line in lines)
+    assert lines == sorted(lines, key=lambda line: line.upper())
+    assert read_lock()["torch"] == "2.13.0"
+
+
+# The Makefile and the scripts
+
+
+def test_make_help_lists_every_target_a_user_calls() -> None:
+    listed = run_command("make", "--no-print-directory", "help").stdout
+    for target in ("help", "run", "test", "check", "bench", "migrate", "lock", "openapi", "format", "clean"):
+        assert re.search(rf"^  {target} +\S", listed, re.MULTILINE), target
+
+
+def test_make_says_what_is_missing_where_there_is_no_python(tmp_path: Path) -> None:
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    done = run_command("make", "-C", tmp_path, "run", "PYTHON=no-such-python")
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is missing" in done.stderr
+    assert "python3-venv" in done.stderr
+
+
+@pytest.mark.parametrize("script", SHELL_SCRIPTS, ids=lambda path: path.name)
+def test_a_shell_script_parses_and_may_be_executed(script: Path) -> None:
+    done = run_command("bash", "-n", script)
+    assert done.returncode == 0, done.stderr
+    assert os.access(script, os.X_OK)
+
+
+# The images
+
+
+def test_the_dockerfile_passes_the_linter() -> None:
+    done = run_command(SCRIPTS / "hadolint", "--no-color", DEPLOY / "Dockerfile")
+    assert done.returncode == 0, done.stdout
+
+
+def test_images_install_every_dependency_and_the_api_leaves_out_only_what_trains() -> None:
+    project = read_project()
+    declared = without_versions([*project["dependencies"], *project["optional-dependencies"]["postgres"]])
+    api, worker = read_list("requirements-api.txt"), read_list("requirements-worker.txt")
+    assert api | worker == declared
+    assert {Requirement(line).name for line in worker} == ONLY_FOR_TRAINING
+    assert not api & worker
+
+
+def test_what_the_dockerfile_copies_is_in_the_build_context() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = re.findall(r"^COPY (?:--\S+ )*(.+) \S+$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
+    assert {source for sources in copied for source in sources.split()} == allowed
+
+
+def modules_of_the_api_image() -> tuple[set[str], set[str]]:
+    """Top-level modules of installed distributions that the API image has, and that it lacks."""
+    present: set[str] = set()
+    queue = [Requirement(line) for line in read_list("requirements-api.txt")]
+    seen: set[tuple[str, str]] = set()
+    while queue:
+        wanted = queue.pop()
+        name = canonicalize_name(wanted.name)
+        present.add(name)
+        for extra in (wanted.extras or set()) | {""}:
+            if (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            for line in importlib.metadata.requires(name) or []:
+                needed = Requirement(line)
+                if needed.marker is None or needed.marker.evaluate({"extra": extra}):
+                    queue.append(needed)
+    locked = read_lock().keys()
+    owners = {
+        module: {canonicalize_name(name) for name in names}
+        for module, names in importlib.metadata.packages_distributions().items()
+    }
+    has = {module for module, names in owners.items() if names & present}
+    lacks = {module for module, names in owners.items() if names & locked and not names & present}
+    return has, lacks
+
+
+USE_THE_API = """
+import importlib, importlib.abc, pkgutil, sys
+
+lacking, database = set(sys.argv[1].split(",")), sys.argv[2]
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in lacking:
+            raise ModuleNotFoundError(f"the API image has no {name}", name=name)
+
+sys.meta_path.insert(0, Missing())
+import api
+for module in pkgutil.walk_packages(api.__path__, "api."):
+    importlib.import_module(module.name)
+
+from grouping.cli import app
+app(["migrate", "--database-url", database], standalone_mode=False)
+
+from api.main import create_app
+from api.settings import Settings
+from fastapi.testclient import TestClient
+with TestClient(create_app(Settings(database_url=database)), base_url="http://127.0.0.1") as client:
+    for path in "/ /healthz /readyz /v1/jobs /v1/problems /v1/strategies /v1/score-tables".split():
+        print(path, client.get(path).status_code)
+"""
+
+
+def test_the_api_answers_with_only_what_its_image_holds(tmp_path: Path) -> None:
+    has, lacks = modules_of_the_api_image()
+    assert {"torch", "ray", "sklearn", "safetensors"} <= lacks
+    assert {"fastapi", "pulp", "highspy", "cbcbox", "psycopg"} <= has
+    database = f"sqlite:///{tmp_path / 'grouping.db'}"
+    done = run_command(sys.executable, "-c", USE_THE_API, ",".join(sorted(lacks)), database)
+    assert done.returncode == 0, done.stderr
+    answers = dict(line.split() for line in done.stdout.splitlines() if line.startswith("/"))
+    assert len(answers) == 7
+    assert set(answers.values()) == {"200"}, (answers, done.stderr)
+
+
+# The compose file and its papers
+
+
+def test_the_compose_file_follows_the_compose_schema() -> None:
+    done = run_command(
+        SCRIPTS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_grouping_command_exists_with_its_options() -> None:
+    import typer
+
+    from grouping.cli import app
+
+    command = typer.main.get_command(app)
+    context = typer.Context(command)
+    known = {name: command.get_command(context, name) for name in command.list_commands(context)}  # type: ignore[attr-defined]
+    calls = grouping_commands()
+    assert {call[1] for call in calls} == {"migrate", "api", "dispatcher"}
+    for call in calls:
+        subcommand = known[call[1]]
+        options = {option for parameter in subcommand.params for option in parameter.opts}
+        assert {part for part in call if part.startswith("--")} <= options, call
+
+
+def test_a_call_hidden_in_a_script_is_found() -> None:
+    assert ["grouping", "dispatcher", "--ray-address", "auto"] in grouping_commands()
+
+
+def test_every_setting_of_the_compose_file_is_documented() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    papers = (DEPLOY / "env.example").read_text() + (DEPLOY / "README.md").read_text()
+    names = set(re.findall(r"\bGROUPING_[A-Z_]+", compose))
+    assert {"GROUPING_DATABASE_URL", "GROUPING_API_TOKEN"} <= names
+    assert {name for name in names if name not in papers} == set()
+
+
+def test_env_example_holds_exactly_the_variables_the_compose_file_reads() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    example = (DEPLOY / "env.example").read_text()
+    read = set(re.findall(r"\$\{([A-Z_]+)", compose))
+    assert set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) == read
+
+
+def test_defaults_in_env_example_are_those_of_the_compose_file() -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    for name, value in re.findall(r"^([A-Z_]+)=(.*)$", (DEPLOY / "env.example").read_text(), re.MULTILINE):
+        if name not in SECRETS:
+            assert set(re.findall(rf"\$\{{{name}:-([^}}]*)\}}", compose)) == {value}, name
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_has_no_default_and_no_value_in_the_repository(secret: str) -> None:
+    compose = (ROOT / "docker-compose.yml").read_text()
+    uses = re.findall(rf"\$\{{{secret}(:?.)", compose)
+    assert uses
+    assert set(uses) == {":?"}
+    assert re.search(rf"^{secret}=$", (DEPLOY / "env.example").read_text(), re.MULTILINE)
+
+
+def test_only_the_api_is_published_and_only_on_loopback_unless_told_otherwise() -> None:
+    services = read_compose()["services"]
+    assert {name: service["ports"] for name, service in services.items() if "ports" in service} == {
+        "api": ["${API_BIND:-127.0.0.1}:${API_PORT:-8000}:8000"]
+    }
+
+
+def test_every_ray_node_shows_a_token_and_has_room_for_its_object_store() -> None:
+    nodes = ("ray-head", "ray-worker", "dispatcher")
+    services = read_compose()["services"]
+    for name in nodes:
+        assert services[name]["environment"]["RAY_AUTH_MODE"] == "token", name
+        assert services[name]["shm_size"] == "1gb", name
+
+
+# The dispatcher's entry script, with programs of the same names in the place of Ray and the service
+
+FAKE_RAY = """#!/usr/bin/env bash
+trap 'echo "ray ended" >> "$CALLS"; exit 0' TERM
+echo "ray $*" >> "$CALLS"
+[ "$RAY_FAILS" = no ] || exit 7
+mkdir -p "$RAY_TMPDIR/ray"; touch "$RAY_TMPDIR/ray/ray_current_cluster"
+while :; do sleep 0.1; done
+"""
+FAKE_GROUPING = """#!/usr/bin/env bash
+trap 'echo "grouping ended" >> "$CALLS"; exit 0' TERM
+echo "grouping $*" >> "$CALLS"
+[ "$DISPATCHER_FAILS" = no ] || exit 9
+while :; do sleep 0.1; done
+"""
+
+
+class EntryScript:
+    """The script, run where `ray` and `grouping` only write down how they were called."""
+
+    def __init__(self, folder: Path, *, ray_fails: str = "no", dispatcher_fails: str = "no") -> None:
+        programs = folder / "programs"
+        programs.mkdir()
+        for name, content in (("ray", FAKE_RAY), ("grouping", FAKE_GROUPING)):
+            (programs / name).write_text(content)
+            (programs / name).chmod(0o755)
+        self._calls = folder / "calls"
+        self._environment = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "CALLS": str(self._calls),
+            "RAY_TMPDIR": str(folder),
+            "RAY_HEAD_ADDRESS": "head:6379",
+            "RAY_FAILS": ray_fails,
+            "DISPATCHER_FAILS": dispatcher_fails,
+        }
+
+    def __enter__(self) -> EntryScript:
+        self.process = subprocess.Popen(
+            ["bash", str(DEPLOY / "dispatcher.sh"), "--extra"],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def calls(self) -> list[str]:
+        return self._calls.read_text().splitlines() if self._calls.exists() else []
+
+    def wait_for_call(self, word: str) -> None:
+        deadline = time.monotonic() + 30.0
+        while not any(line.startswith(word) for line in self.calls()):
+            assert time.monotonic() < deadline, self.calls()
+            time.sleep(0.05)
+
+
+def test_a_term_ends_the_dispatcher_before_its_node(tmp_path: Path) -> None:
+    with EntryScript(tmp_path) as script:
+        script.wait_for_call("grouping")
+        script.process.send_signal(signal.SIGTERM)
+        assert script.process.wait(timeout=30) == 128 + signal.SIGTERM
+        node, dispatcher, *ends = script.calls()
+    assert node.startswith("ray start --address=head:6379 --num-cpus=0 ")
+    assert dispatcher == "grouping dispatcher --ray-address auto --extra"
+    assert ends == ["grouping ended", "ray ended"]
+
+
+def test_a_dispatcher_that_fails_takes_its_node_with_it(tmp_path: Path) -> None:
+    with EntryScript(tmp_path, dispatcher_fails="yes") as script:
+        assert script.process.wait(timeout=30) == 9
+        assert script.calls()[-1] == "ray ended"
+
+
+def test_without_a_cluster_no_dispatcher_is_started(tmp_path: Path) -> None:
+    with EntryScript(tmp_path, ray_fails="yes") as script:
+        assert script.process.wait(timeout=30) == 1
+        assert not any(line.startswith("grouping") for line in script.calls())
