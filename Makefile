@@ -1,0 +1,114 @@
+# Everything runs in .venv, which the first target that needs it makes. It is renewed when pyproject.toml or
+# requirements.lock change; a second call does nothing.
+#
+# PyTorch: the plain package index serves a build with CUDA (several gigabytes) on Linux. For the small CPU build
+# set PIP_EXTRA_INDEX_URL to PyTorch's own index of CPU builds (see "Get started" at pytorch.org) before the first
+# call. The lock holds no build suffix, so either build fits it.
+
+PYTHON ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := requirements.lock
+
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check format bench migrate openapi lock browser clean
+
+help: ## List the targets
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	    printf '%-11s %s\n' "$$name" "$$text"; done
+
+run: $(VENV)/.run-stamp ## Serve a demonstration on this machine
+	$(BIN)/grouping demo $(ARGS)
+
+test: $(VENV)/.test-stamp browser check ## Check the code, then run all tests (ARGS='-k word' for some of them)
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.test-stamp ## Lint, formatting, types and the layers of the imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.test-stamp ## Format the code and repair what the linter can repair
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test-stamp ## Run the benchmarks one after another
+	@set -eu; for script in benchmarks/[!_]*.py; do \
+	    [ -e "$$script" ] || { echo "There is no benchmark in benchmarks/" >&2; exit 1; }; \
+	    echo "== $$script"; $(BIN)/python "$$script"; done
+
+migrate: $(VENV)/.run-stamp ## Bring the database that GROUPING_DATABASE_URL names to the newest schema
+	$(BIN)/grouping migrate $(ARGS)
+
+openapi: $(VENV)/.run-stamp ## Write the API's description to api/openapi.json
+	$(BIN)/grouping openapi > api/openapi.json.new
+	mv api/openapi.json.new api/openapi.json
+
+clean: ## Remove what these targets made: the environment, caches, build outputs (no database)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f api/openapi.json.new
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Sets $python to an interpreter that can make the environment, or stops with what is missing. Each candidate is
+# tried, not only looked up: a version manager's shim exists even where its version does not.
+define find_python
+python=; \
+for candidate in $(if $(PYTHON),"$(PYTHON)",python3.11 python3); do \
+    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+        python=$$candidate; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+    echo "Python 3.11 or newer is missing. On Debian 12, Ubuntu 24.04 or newer: apt-get install python3 python3-venv." >&2; \
+    echo "Where it has another name: make PYTHON=/path/to/python ..." >&2; exit 1; fi; \
+if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+    echo "$$python has no venv module. On Debian or Ubuntu: apt-get install python3-venv." >&2; exit 1; fi
+endef
+
+$(VENV)/.python-stamp:
+	@set -eu; $(find_python); set -x; "$$python" -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.run-stamp: $(VENV)/.python-stamp pyproject.toml $(LOCK)
+	$(PIP) install --quiet -c $(LOCK) -e .
+	@touch $@
+
+# After the run stamp, never beside it: two installers in one environment would break it under make -j.
+$(VENV)/.test-stamp: $(VENV)/.run-stamp
+	$(PIP) install --quiet -c $(LOCK) -e '.[test]'
+	@touch $@
+
+# The browser tests drive an installed Chromium: Playwright's own download is not used.
+browser:
+	@set -eu; \
+	for name in chromium chromium-browser google-chrome; do \
+	    if command -v "$$name" >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-dejavu-core; \
+	else \
+	    echo "Chromium is missing; the tests of the web view need it." >&2; \
+	    echo "On Debian: apt-get install chromium fonts-dejavu-core. Elsewhere any chromium, chromium-browser" >&2; \
+	    echo "or google-chrome on the PATH will do." >&2; exit 1; fi
+
+# Resolved from nothing in an environment of its own. PyTorch stays at the locked version unless another is asked
+# for with make lock TORCH=x.y.z; the suffix of its build (+cpu, +cu130) is dropped.
+TORCH ?= $(shell sed -n 's/^torch==//p' $(LOCK))
+
+lock: ## Renew requirements.lock with the newest versions that pyproject.toml allows
+	@set -eu; $(find_python); \
+	trial=$$(mktemp -d); trap 'rm -rf "$$trial"' EXIT; \
+	echo 'torch==$(TORCH)' > "$$trial/held"; \
+	"$$python" -m venv "$$trial/venv"; \
+	"$$trial/venv/bin/python" -m pip --disable-pip-version-check install --quiet -c "$$trial/held" -e '.[postgres,test]'; \
+	"$$trial/venv/bin/python" -m pip freeze --exclude-editable > "$$trial/frozen"; \
+	{ echo '# Constraints, not requirements: pip install -c requirements.lock -e ".[test]". Made by "make lock"; do not edit by hand.'; \
+	  sed 's/+[A-Za-z0-9.]*$$//' "$$trial/frozen" | LC_ALL=C sort -f; } > "$$trial/lock"; \
+	cp "$$trial/lock" $(LOCK)

@@ -1,0 +1,53 @@
+"""The command `grouping`.
+
+Exit status: 0 success; 1 a job failed, or no grouping exists; 2 bad input; 3 the job was cancelled;
+4 the service or its database does not answer.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from grouping.cli import jobs, serving, system, tables
+from grouping.errors import GroupingError, StoreUnavailableError
+
+EXIT_BAD_INPUT = 2
+EXIT_UNAVAILABLE = 4
+
+app = typer.Typer(
+    help="Find which tasks should share a network, within an inference budget.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    serving.serve,
+    jobs.run,
+    tables.solve,
+    jobs.demo,
+    tables.reproduce,
+    jobs.show,
+    jobs.cancel,
+    jobs.resume,
+    system.problems,
+    system.strategies,
+    serving.api,
+    serving.dispatcher,
+    serving.migrate,
+    system.openapi,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run the command line; errors made by the user end in one line and an exit status."""
+    try:
+        app()
+    except StoreUnavailableError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_UNAVAILABLE)
+    except GroupingError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_BAD_INPUT)

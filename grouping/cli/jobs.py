@@ -1,0 +1,227 @@
+"""Commands that submit, watch and steer jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from grouping.cli.serving import (
+    DEFAULT_HOME,
+    DEFAULT_PORT,
+    DatabaseUrl,
+    Home,
+    Port,
+    Workers,
+    database_url,
+    running_service,
+    wait_for_signal,
+)
+from grouping.client import Client, RemoteJob
+from grouping.domain.jobs import JobState
+
+EXIT_FAILED = 1
+EXIT_CANCELLED = 3
+
+DEMO = {
+    "problem": "digits",
+    "name": "demo",
+    "strategy": {"name": "exhaustive"},
+    "single_sizes": [0.5],
+    "budgets_snt": [1, 2, 3],
+    "n_seeds": 3,
+    "n_confirmation_seeds": 5,
+}
+"""The job that `grouping demo` submits."""
+
+Server = Annotated[str, typer.Option(envvar="GROUPING_SERVER", help="Address of the service.")]
+Token = Annotated[
+    str | None, typer.Option(envvar="GROUPING_API_TOKEN", help="API token, if it asks for one.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DEFAULT_SERVER = "http://127.0.0.1:8000"
+
+
+@contextmanager
+def _progress_shown(console: Console) -> Iterator[Any]:
+    """A callback for `RemoteJob.wait`: bars on a terminal, a line per tenth elsewhere."""
+    if not console.is_terminal:
+        shown: dict[str, int] = {}
+
+        def print_line(progress: Mapping[str, Any]) -> None:
+            for purpose, done, total in _counts(progress):
+                tenth = 10 * done // total
+                if shown.get(purpose) != tenth:
+                    shown[purpose] = tenth
+                    console.print(f"{purpose}: {done} of {total} trainings", markup=False)
+
+        yield print_line
+        return
+    columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        known: dict[str, Any] = {}
+
+        def move_bars(progress: Mapping[str, Any]) -> None:
+            for purpose, done, total in _counts(progress):
+                if purpose not in known:
+                    known[purpose] = bars.add_task(purpose, total=total)
+                bars.update(known[purpose], completed=done, total=total)
+
+        yield move_bars
+
+
+def _counts(progress: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    counts: dict[str, list[int]] = {}
+    for row in progress["rows"]:
+        purpose = counts.setdefault(row["purpose"], [0, 0])
+        done = sum(row[state] for state in ("succeeded", "diverged", "failed", "skipped"))
+        purpose[0] += done
+        purpose[1] += done + row["planned"] + row["running"]
+    return [(purpose, done, total) for purpose, (done, total) in counts.items() if total]
+
+
+def watch(console: Console, job: RemoteJob) -> int:
+    """Show a job until it is final, then its result; return the exit status.
+
+    Ctrl-C stops watching, not the job.
+    """
+    with _progress_shown(console) as on_progress:
+        job.wait(on_progress=on_progress)
+    if job.state is JobState.SUCCEEDED:
+        show_recommendations(console, job.recommendations())
+        return 0
+    console.print(f"Job {job.id} {job.state.value}: {job.data['error'] or ''}".rstrip(": "), markup=False)
+    return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
+
+
+def show_recommendations(console: Console, recommendations: list[dict[str, Any]]) -> None:
+    """Print the grouping for each budget, and the verdict of the fresh seeds."""
+    rows = Table(
+        "budget", "loss", "network", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False
+    )
+    for item in recommendations:
+        solution = item["solution"]
+        head = [f"{item['budget_snt']:g}", "-" if solution["loss"] is None else f"{solution['loss']:.4f}"]
+        for network in (solution["grouping"] or {"networks": []})["networks"]:
+            served, helpers = ", ".join(network["serves"]), ", ".join(network["helpers"]) or "-"
+            rows.add_row(*head, network["name"], f"{network['cost_snt']:.3g}", served, helpers)
+            head = ["", ""]
+        if head[0]:
+            rows.add_row(*head, "none", "", "", "")
+    console.print(rows)
+    console.print()
+    for item in recommendations:
+        console.print(f"Budget {item['budget_snt']:g}: {item['sentence']}", markup=False)
+
+
+def run(
+    problem: Annotated[str, typer.Argument(help="Name of a problem; see: grouping problems")],
+    task: Annotated[list[str] | None, typer.Option(help="Task to group; repeat. All unless given.")] = None,
+    strategy: Annotated[str, typer.Option(help="See: grouping strategies")] = "exhaustive",
+    budget: Annotated[list[float] | None, typer.Option(help="Inference budget in SNT; repeat.")] = None,
+    max_group_size: Annotated[int | None, typer.Option(help="Largest group that is a candidate.")] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings of each network to choose on.")] = 3,
+    confirm: Annotated[int, typer.Option(help="Fresh trainings to confirm on; 0 for none.")] = 5,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a full training.")] = None,
+    tune: Annotated[int, typer.Option(help="Recipes to try before the search.")] = 0,
+    max_trainings: Annotated[int | None, typer.Option(help="Training budget in trainings.")] = None,
+    max_epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Training budget in seconds.")] = None,
+    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
+    name: Annotated[str, typer.Option(help="A label for people.")] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Submit and return.")] = False,
+    server: Server = DEFAULT_SERVER,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Submit a grouping search to a running service and watch it.
+
+    Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
+    """
+    request: dict[str, Any] = {
+        "problem": problem,
+        "tasks": task or None,
+        "name": name,
+        "strategy": {"name": strategy},
+        "budgets_snt": budget or None,
+        "max_group_size": max_group_size,
+        "n_seeds": seeds,
+        "n_confirmation_seeds": confirm,
+        "tuning_samples": tune,
+        "recipe": {"epochs": epochs},
+        "training_budget": {"trainings": max_trainings, "epochs": max_epochs, "seconds": max_seconds},
+        "seed": seed,
+    }
+    with Client(server, token=token) as client:
+        job = client.submit(**request)
+        if detach:
+            typer.echo(json.dumps(dict(job.data), indent=2) if as_json else job.id)
+            return
+        raise typer.Exit(_watch_and_report(job, as_json=as_json))
+
+
+def _watch_and_report(job: RemoteJob, *, as_json: bool) -> int:
+    console = Console(highlight=False, stderr=as_json)
+    console.print(f"Job {job.id}: {job.url}", markup=False)
+    status = watch(console, job)
+    if as_json:
+        answer = {"job": dict(job.data), "recommendations": job.recommendations()}
+        typer.echo(json.dumps(answer, indent=2))
+    return status
+
+
+JobId = Annotated[str, typer.Argument(help="Identifier of a job.")]
+
+
+def show(
+    job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Watch a job, or show the result of a finished one."""
+    with Client(server, token=token) as client:
+        raise typer.Exit(_watch_and_report(client.job(job_id), as_json=as_json))
+
+
+def cancel(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
+    """End a job now; its scores are kept."""
+    with Client(server, token=token) as client:
+        typer.echo(client.job(job_id).cancel().state.value)
+
+
+def resume(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
+    """Continue a failed or cancelled job from its stored scores."""
+    with Client(server, token=token) as client:
+        typer.echo(client.job(job_id).resume().state.value)
+
+
+def demo(
+    port: Port = DEFAULT_PORT,
+    home: Home = DEFAULT_HOME,
+    url: DatabaseUrl = None,
+    workers: Workers = None,
+    exit_when_done: Annotated[
+        bool, typer.Option("--exit", help="End when the job is finished, instead of serving on.")
+    ] = False,
+) -> None:
+    """Serve on this machine and run a grouping search on built-in images of digits.
+
+    Running it again shows the finished job instead of training it again.
+    """
+    console = Console(highlight=False)
+    service = running_service(
+        host="127.0.0.1", port=port, database=database_url(url, home), workers=workers, ray_address=None
+    )
+    with service as running, Client(running.url) as client:
+        job = client.submit(idempotency_key=f"demo {json.dumps(DEMO, sort_keys=True)}", **DEMO)
+        console.print(f"Web page of the job: {job.url}", markup=False)
+        status = watch(console, job)
+        console.print(f"\nMatrix, curve and networks: {job.url}", markup=False)
+        if not exit_when_done:
+            console.print("Serving until Ctrl-C.")
+            wait_for_signal()
+    raise typer.Exit(status)

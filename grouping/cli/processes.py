@@ -1,0 +1,91 @@
+"""The processes of a server on one machine: started, watched, started again when they die, ended together.
+
+A child's standard input is a pipe from this process. When this process ends in any way, the pipe closes
+and the child ends too, so that no orphan keeps a port or a job.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import typer
+
+RESTART_DELAY_S = 1.0
+STOP_TIMEOUT_S = 30.0
+LIFELINE = "GROUPING_LIFELINE"
+"""Environment variable that tells a child to end when its standard input does."""
+
+
+def end_with_parent(stop: Callable[[], None]) -> None:
+    """In a child: call `stop` when the parent is gone. Does nothing in a process started by hand."""
+    if os.environ.get(LIFELINE) != "1":
+        return
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        stop()
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class Child:
+    """One supervised process of the command line.
+
+    Args:
+        name: what it is called in messages.
+        arguments: of the command `grouping`.
+        environment: its environment.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", "grouping.cli", *arguments]
+        self._environment = {**environment, LIFELINE: "1"}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+
+    @property
+    def process_id(self) -> int | None:
+        """Its process, None before the start."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start it."""
+        self._started = time.monotonic()
+        self._process = subprocess.Popen(
+            self._command, env=self._environment, stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def revive(self) -> None:
+        """Start it again if it died, at most once in `RESTART_DELAY_S`."""
+        if self._process is None or self._process.poll() is None:
+            return
+        if time.monotonic() - self._started < RESTART_DELAY_S:
+            return
+        status = self._process.returncode
+        typer.echo(f"The {self.name} ended with status {status}; starting it again.", err=True)
+        self._close()
+        self.start()
+
+    def stop(self) -> None:
+        """Ask it to end, and insist after a while."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process = None

@@ -1,0 +1,242 @@
+"""Commands that run parts of the service: all of it, the API alone, a dispatcher alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from grouping.cli.processes import Child, end_with_parent
+from grouping.errors import InvalidInputError, StoreUnavailableError
+
+DEFAULT_PORT = 8000
+READY_TIMEOUT_S = 60.0
+
+Host = Annotated[
+    str, typer.Option(help="Address to listen on; beyond loopback only with GROUPING_API_TOKEN.")
+]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        envvar="GROUPING_DATABASE_URL",
+        help="SQLite or PostgreSQL; a file in --home unless given.",
+    ),
+]
+Home = Annotated[
+    Path, typer.Option(envvar="GROUPING_HOME", help="Folder of the embedded database.", file_okay=False)
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Trainings at the same time on this machine; one per processor.")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        envvar="GROUPING_RAY_ADDRESS", help="Ray cluster to join; a private local one unless given."
+    ),
+]
+DEFAULT_HOME = Path("~/.mtl-grouping")
+
+
+def database_url(url: str | None, home: Path) -> str:
+    """The database that is meant: the URL, or a SQLite file in the home folder."""
+    return url or f"sqlite:///{home.expanduser().resolve() / 'grouping.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service.
+
+    Attributes:
+        url: address of the API and web view.
+        children: its processes.
+    """
+
+    url: str
+    children: tuple[Child, ...]
+
+
+def _free_port(host: str, port: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise InvalidInputError(
+                f"Cannot listen on {host}:{port}: {error.strerror}. Choose another --port (0: any free one)."
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_service(
+    *, host: str, port: int, database: str, workers: int | None, ray_address: str | None
+) -> Iterator[Service]:
+    """Start API and dispatcher on one database, wait until they answer, and end them on leaving.
+
+    Raises:
+        InvalidInputError: if the port is taken, or the host needs a token that is not set.
+        StoreUnavailableError: if the database cannot be reached or the API does not come up.
+    """
+    from api.settings import Settings
+    from grouping.store import migrate
+
+    Settings(database_url=database).check_bind(host)
+    port = _free_port(host, port)
+    migrate(database)
+    environment = {**os.environ, "GROUPING_DATABASE_URL": database}
+    dispatcher = ["dispatcher"]
+    dispatcher += ["--workers", str(workers)] if workers else []
+    dispatcher += ["--ray-address", ray_address] if ray_address else []
+    shown = f"[{host}]" if ":" in host else host
+    service = Service(
+        f"http://{shown}:{port}",
+        (
+            Child("API", ["api", "--host", host, "--port", str(port)], environment),
+            Child("dispatcher", dispatcher, environment),
+        ),
+    )
+    stopping = threading.Event()
+
+    def watch() -> None:
+        while not stopping.wait(0.5):
+            for child in service.children:
+                child.revive()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    try:
+        for child in service.children:
+            child.start()
+        _wait_until_ready(service.url)
+        watcher.start()
+        yield service
+    finally:
+        stopping.set()
+        if watcher.is_alive():
+            watcher.join()
+        for child in service.children:
+            child.stop()
+
+
+def _wait_until_ready(url: str) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise StoreUnavailableError(f"The API did not come up within {READY_TIMEOUT_S:.0f} s; see its messages.")
+
+
+def wait_for_signal() -> None:
+    """Block until Ctrl-C or SIGTERM."""
+    stop = threading.Event()
+    previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while not stop.wait(1.0):
+            pass
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = DEFAULT_PORT,
+    home: Home = DEFAULT_HOME,
+    url: DatabaseUrl = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+) -> None:
+    """Run everything on this machine: database, API and web view, dispatcher, Ray."""
+    database = database_url(url, home)
+    with running_service(
+        host=host, port=port, database=database, workers=workers, ray_address=ray_address
+    ) as service:
+        typer.echo(f"Serving on {service.url} (Ctrl-C ends it)")
+        wait_for_signal()
+        typer.echo("Stopping; jobs go on when the service runs again.")
+
+
+def api(
+    host: Host = "127.0.0.1",
+    port: Port = DEFAULT_PORT,
+    home: Home = DEFAULT_HOME,
+    url: DatabaseUrl = None,
+) -> None:
+    """Run the API and web view alone."""
+    import uvicorn
+
+    from api.main import create_app
+    from api.settings import Settings
+
+    settings = Settings(database_url=database_url(url, home))
+    settings.check_bind(host)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=host,
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+
+    def stop() -> None:
+        server.should_exit = True
+
+    end_with_parent(stop)
+    server.run()
+
+
+def dispatcher(
+    home: Home = DEFAULT_HOME,
+    url: DatabaseUrl = None,
+    workers: Workers = None,
+    ray_address: RayAddress = None,
+    lease_s: Annotated[
+        float, typer.Option(min=1, help="Seconds after which a dead dispatcher's job is free.")
+    ] = 30.0,
+) -> None:
+    """Run one dispatcher: it claims jobs and has Ray train them."""
+    from grouping.store import open_store
+    from workers.dispatcher import Dispatcher
+    from workers.supervisor import DriverProcess
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
+    store = open_store(database_url(url, home))
+    store.check_schema()
+    worker = Dispatcher(store, DriverProcess(ray_address, workers), lease_s=lease_s)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: worker.request_stop())
+    end_with_parent(worker.request_stop)
+    try:
+        worker.run()
+    finally:
+        store.close()
+
+
+def migrate(home: Home = DEFAULT_HOME, url: DatabaseUrl = None) -> None:
+    """Bring the database to the newest schema; creates it if need be."""
+    from grouping.store import migrate as run_migrations
+    from grouping.store import open_store
+
+    database = database_url(url, home)
+    run_migrations(database)
+    store = open_store(database)
+    typer.echo(f"{store.url_shown} has the newest schema.")
+    store.close()

@@ -1,0 +1,68 @@
+"""Commands that list what is installed."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def problems(as_json: AsJson = False) -> None:
+    """List the problems that can be trained, built in and installed."""
+    from grouping.problems.registry import list_problems, list_unavailable
+
+    found = list_problems()
+    if as_json:
+        data = [
+            {
+                "name": problem.name,
+                "title": problem.title,
+                "description": problem.description,
+                "tasks": [{"name": task.name, "kind": task.kind.value} for task in problem.tasks],
+            }
+            for problem in found
+        ]
+        typer.echo(json.dumps(data, indent=2))
+        return
+    rows = Table("name", "tasks", "description", box=None, pad_edge=False)
+    for problem in found:
+        tasks = ", ".join(f"{task.name} ({task.kind.value.replace('_', ' ')})" for task in problem.tasks)
+        rows.add_row(problem.name, tasks, problem.description)
+    Console(highlight=False).print(rows)
+    for broken in list_unavailable():
+        typer.echo(f"unavailable: {broken.name}: {broken.reason}", err=True)
+
+
+def strategies(as_json: AsJson = False) -> None:
+    """List the strategies that decide what is trained."""
+    from grouping.strategies import list_strategies
+
+    found = list_strategies()
+    if as_json:
+        data = [
+            {
+                "name": info.name,
+                "title": info.title,
+                "description": info.description,
+                "parameters": dict(info.parameters),
+            }
+            for info in found
+        ]
+        typer.echo(json.dumps(data, indent=2))
+        return
+    rows = Table("name", "description", box=None, pad_edge=False)
+    for info in found:
+        rows.add_row(info.name, info.description)
+    Console(highlight=False).print(rows)
+
+
+def openapi() -> None:
+    """Print the OpenAPI document of the API."""
+    from api.main import openapi_document
+
+    typer.echo(json.dumps(openapi_document(), indent=2, sort_keys=True))

@@ -1,0 +1,230 @@
+"""A client of the HTTP API, for scripts and notebooks.
+
+client = Client("http://127.0.0.1:8000")
+job = client.submit(problem="digits", budgets_snt=[2, 3])
+job.wait()
+job.recommendations()
+job.scores()        # a DataFrame
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import pandas as pd
+
+from grouping.domain.jobs import JobState
+from grouping.errors import GroupingError, StoreUnavailableError
+
+POLL_S = 0.5
+PATIENCE_S = 60.0
+"""How long `Job.wait` puts up with a service that does not answer, such as one that is being restarted."""
+
+
+class ServiceError(GroupingError):
+    """The service refused a request.
+
+    Attributes:
+        status: HTTP status.
+        code: the service's stable error code.
+        errors: one entry per offending field, with ``pointer`` and ``message``.
+    """
+
+    def __init__(self, status: int, code: str, message: str, errors: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.errors = errors
+
+
+class Client:
+    """Talks to one service.
+
+    Args:
+        url: its address.
+        token: the API token, where the service asks for one.
+        timeout_s: for each request.
+    """
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, timeout_s: float = 30.0
+    ):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request and return its JSON answer, None where there is none.
+
+        Raises:
+            ServiceError: if the service refuses.
+            StoreUnavailableError: if the service or its database does not answer.
+        """
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise StoreUnavailableError(
+                f"The service at {self.url} does not answer ({error}). Start it with: grouping serve"
+            ) from error
+        if response.is_success:
+            return response.json() if response.content else None
+        raise _error_of(response)
+
+    def submit(self, *, idempotency_key: str | None = None, **request: Any) -> RemoteJob:
+        """Submit a grouping search; the fields are those of ``POST /v1/jobs``.
+
+        Args:
+            idempotency_key: submitting twice with the same key gives the same job.
+            **request: ``problem`` and whatever else is wanted.
+
+        Raises:
+            ServiceError: if the request is not acceptable; nothing is stored then.
+        """
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return RemoteJob(self, self.request("POST", "/v1/jobs", json=request, headers=headers))
+
+    def job(self, job_id: str) -> RemoteJob:
+        """A job by its identifier.
+
+        Raises:
+            ServiceError: if there is none.
+        """
+        return RemoteJob(self, self.request("GET", f"/v1/jobs/{job_id}"))
+
+
+def _error_of(response: httpx.Response) -> GroupingError:
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    detail = str(problem.get("detail") or f"The service answered {response.status_code}.")
+    fields = [error for error in problem.get("errors") or [] if isinstance(error, dict)]
+    listed = [f"{error.get('pointer')}: {error.get('message')}" for error in fields]
+    message = "; ".join([detail, *(line for line in listed if detail not in line)])
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return StoreUnavailableError(message)
+    return ServiceError(response.status_code, str(problem.get("code", "")), message, fields)
+
+
+class RemoteJob:
+    """A job of the service, as last read.
+
+    Attributes:
+        data: the job as the service describes it; `refresh` reads it anew.
+    """
+
+    def __init__(self, client: Client, data: Mapping[str, Any]) -> None:
+        self._client = client
+        self.data = data
+
+    @property
+    def id(self) -> str:
+        """Its identifier."""
+        return str(self.data["id"])
+
+    @property
+    def state(self) -> JobState:
+        """Its state when last read."""
+        return JobState(self.data["state"])
+
+    @property
+    def url(self) -> str:
+        """Its page in the web view."""
+        return f"{self._client.url}/jobs/{self.id}"
+
+    def refresh(self) -> RemoteJob:
+        """Read it anew."""
+        self.data = self._client.request("GET", f"/v1/jobs/{self.id}")
+        return self
+
+    def wait(
+        self,
+        *,
+        on_progress: Callable[[Mapping[str, Any]], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> RemoteJob:
+        """Wait for a final state.
+
+        Args:
+            on_progress: told the answer of ``GET /v1/jobs/{id}/progress`` as it changes.
+            timeout_s: give up after this time.
+
+        Raises:
+            TimeoutError: if it takes longer.
+            StoreUnavailableError: if the service does not answer for `PATIENCE_S`.
+        """
+        started = answered = time.monotonic()
+        while True:
+            try:
+                progress = self.progress()
+                self.refresh()
+                answered = time.monotonic()
+            except StoreUnavailableError:
+                if time.monotonic() - answered > PATIENCE_S:
+                    raise
+            else:
+                if on_progress is not None:
+                    on_progress(progress)
+                if self.state.is_final:
+                    return self
+            if timeout_s is not None and time.monotonic() - started > timeout_s:
+                raise TimeoutError(f"Job {self.id} is still {self.state.value} after {timeout_s:g} s.")
+            time.sleep(POLL_S)
+
+    def progress(self) -> dict[str, Any]:
+        """Trials by purpose, group size and state, and what has been spent."""
+        return dict(self._client.request("GET", f"/v1/jobs/{self.id}/progress"))
+
+    def cancel(self) -> RemoteJob:
+        """Ask for its end."""
+        self.data = self._client.request("POST", f"/v1/jobs/{self.id}/cancel")
+        return self
+
+    def resume(self) -> RemoteJob:
+        """Continue it from its stored scores."""
+        self.data = self._client.request("POST", f"/v1/jobs/{self.id}/resume")
+        return self
+
+    def recommendations(self) -> list[dict[str, Any]]:
+        """What is recommended for each of its inference budgets, with the verdict of fresh seeds."""
+        return list(self._client.request("GET", f"/v1/jobs/{self.id}/recommendations")["items"])
+
+    def grouping(self, budget_snt: float) -> dict[str, Any]:
+        """The best grouping for any inference budget; trains nothing."""
+        return dict(self._table("grouping", budget_snt=budget_snt))
+
+    def curve(self, budgets_snt: list[float] | None = None) -> dict[str, Any]:
+        """The best groupings over inference budgets; trains nothing."""
+        options = {"budgets": ",".join(f"{b:g}" for b in budgets_snt)} if budgets_snt else {}
+        return dict(self._table("curve", **options))
+
+    def affinity(self, method: str = "pairwise") -> pd.DataFrame:
+        """Affinity matrix: the row is the source task, the column the target; positive helps."""
+        answer = self._table("affinity", method=method)
+        return pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
+
+    def scores(self) -> pd.DataFrame:
+        """Every cell of the score table: network, task, mean losses, standard errors, number of seeds."""
+        return pd.DataFrame(self._table("scores")["items"])
+
+    def _table(self, view: str, **parameters: Any) -> Any:
+        table = self.data["score_table_id"]
+        return self._client.request("GET", f"/v1/score-tables/{table}/{view}", params=parameters)

@@ -1,0 +1,35 @@
+"""The database: jobs, score tables, leases and events. All truth about a job is here.
+
+    migrate(url)
+    store = open_store(url)
+
+Rows and sessions of SQLAlchemy stay inside this package; what goes in and out is the domain's types and
+the frozen classes of `grouping.store.records`.
+"""
+
+from grouping.store.history import MAX_ATTEMPTS
+from grouping.store.migrations import migrate
+from grouping.store.records import (
+    Claim,
+    MeasuredNetwork,
+    Page,
+    ProgressRow,
+    StoredNetwork,
+    TableInfo,
+    Trial,
+)
+from grouping.store.store import Store, open_store
+
+__all__ = [
+    "MAX_ATTEMPTS",
+    "Claim",
+    "MeasuredNetwork",
+    "Page",
+    "ProgressRow",
+    "Store",
+    "StoredNetwork",
+    "TableInfo",
+    "Trial",
+    "migrate",
+    "open_store",
+]

@@ -1,0 +1,160 @@
+"""Between the domain and what is stored: JSON, text that every database accepts, and rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
+from grouping.domain.trials import TaskScore
+from grouping.errors import InvalidInputError
+from grouping.store.records import StoredNetwork, TableInfo
+from grouping.store.rows import ID_LENGTH, EventRow, JobRow, NetworkRow, ScoreRow, ScoreTableRow
+
+_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+
+
+def new_id() -> str:
+    """A random identifier that sorts by the time it was made."""
+    return f"{time.time_ns():016x}{secrets.token_hex(8)}"
+
+
+def is_id(value: str) -> bool:
+    """Whether `value` can be an identifier at all; anything else is not worth a query, nor always legal."""
+    return _ID.fullmatch(value) is not None
+
+
+def storable(text: str) -> str:
+    """`text` with NULs and lone surrogates, which a database refuses, shown as replacement characters."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def as_json(value: object, *, pointer: str = "") -> Any:
+    """`value` as it will come back from a JSON column: mappings as dicts, tuples as lists.
+
+    Raises:
+        InvalidInputError: if it has no JSON form, such as an infinite number or an object.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False, default=_plain))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"A value cannot be stored as JSON: {error}.", pointer=pointer) from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def spec_to_json(spec: JobSpec) -> dict[str, Any]:
+    """All fields of a job's specification."""
+    data = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    data["training_budget"] = asdict(spec.training_budget)
+    data["recipe"] = asdict(spec.recipe)
+    parameters = as_json(spec.strategy_parameters, pointer="/strategy_parameters")
+    plain: dict[str, Any] = as_json(data | {"strategy_parameters": parameters})
+    return plain
+
+
+def spec_from_json(data: Mapping[str, Any]) -> JobSpec:
+    """Inverse of `spec_to_json`; fields that an older program did not know take their defaults."""
+    known = dict(data)
+    for name in ("tasks", "single_sizes", "budgets_snt"):
+        if name in known:
+            known[name] = tuple(known[name])
+    if "training_budget" in known:
+        known["training_budget"] = TrainingBudget(**known["training_budget"])
+    if "recipe" in known:
+        known["recipe"] = recipe_from_json(known["recipe"])
+    return JobSpec(**known)
+
+
+def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
+    """All fields of a recipe."""
+    data: dict[str, Any] = as_json(asdict(recipe))
+    return data
+
+
+def recipe_from_json(data: Mapping[str, Any]) -> Recipe:
+    """Inverse of `recipe_to_json`."""
+    return Recipe(**{**data, "hidden": tuple(data["hidden"])})
+
+
+def task_to_json(task: Task) -> dict[str, Any]:
+    """All fields of a task."""
+    data: dict[str, Any] = as_json(asdict(task))
+    return data
+
+
+def task_from_json(data: Mapping[str, Any]) -> Task:
+    """Inverse of `task_to_json`."""
+    metric = data["metric"]
+    return Task(
+        name=data["name"],
+        kind=TaskKind(data["kind"]),
+        loss=Loss(data["loss"]),
+        metric=None if metric is None else Metric(metric["name"], Direction(metric["direction"])),
+        weight=data["weight"],
+        n_outputs=data["n_outputs"],
+    )
+
+
+def group_key(group: Collection[str]) -> str:
+    """A short name of a set of tasks, whatever their number: names never hold ``+``."""
+    return hashlib.sha256("+".join(sorted(group)).encode()).hexdigest()
+
+
+def job_from_row(row: JobRow) -> Job:
+    """The job as it stands."""
+    return Job(
+        id=row.id,
+        spec=spec_from_json(row.spec),
+        state=JobState(row.state),
+        score_table_id=row.score_table_id,
+        stop_reason=None if row.stop_reason is None else StopReason(row.stop_reason),
+        error=row.error,
+        created_s=row.created_s,
+        started_s=row.started_s,
+        finished_s=row.finished_s,
+        data_digest=row.data_digest,
+        versions=dict(row.versions),
+        recipe=recipe_from_json(row.recipe),
+    )
+
+
+def network_from_row(row: NetworkRow) -> Network:
+    """The network with its measured cost."""
+    return Network(frozenset(row.tasks), row.size, row.cost_snt)
+
+
+def stored_network_from_row(row: NetworkRow) -> StoredNetwork:
+    """The network with what was measured of it."""
+    return StoredNetwork(row.id, network_from_row(row), row.multiply_adds, tuple(row.widths))
+
+
+def table_info_from_row(row: ScoreTableRow, job_id: str | None) -> TableInfo:
+    """What the table is, without its scores."""
+    tasks = tuple(task_from_json(task) for task in row.tasks)
+    return TableInfo(row.id, row.name, tasks, row.revision, row.created_s, job_id)
+
+
+def score_from_row(row: ScoreRow) -> TaskScore:
+    """What a trial scored on one task."""
+    return TaskScore(row.task, row.validation_loss, row.test_loss, row.validation_metric, row.test_metric)
+
+
+def event_from_row(row: EventRow) -> Event:
+    """One event of a job's history."""
+    return Event(row.number, row.at_s, row.kind, row.data)

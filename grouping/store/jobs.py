@@ -1,0 +1,256 @@
+"""Jobs as users see them: submit, read, cancel, resume, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.tasks import Task
+from grouping.domain.trials import TrialState
+from grouping.errors import IdempotencyConflictError, InvalidInputError, StateConflictError
+from grouping.store.codec import (
+    is_id,
+    job_from_row,
+    new_id,
+    recipe_to_json,
+    spec_to_json,
+    storable,
+    task_to_json,
+)
+from grouping.store.database import Database
+from grouping.store.history import Entry, enter, find_job
+from grouping.store.paging import newest_first
+from grouping.store.records import Page
+from grouping.store.rows import KEY_LENGTH, JobRow, NetworkRow, ScoreTableRow, TrialRow
+
+MAX_INTEGER = 2**63 - 1
+
+
+class JobMethods:
+    """The part of the store that the HTTP service uses on jobs."""
+
+    _database: Database
+
+    def create_job(
+        self,
+        spec: JobSpec,
+        tasks: Sequence[Task],
+        *,
+        idempotency_key: str | None = None,
+        request_digest: str = "",
+    ) -> tuple[Job, bool]:
+        """Accept a job; once this returns, the job exists whatever dies.
+
+        Args:
+            spec: what is asked for. Its weights, where given, replace those of the tasks.
+            tasks: the tasks of the score table, in the order of ``spec.tasks``.
+            idempotency_key: the same key with the same digest gives the same job, however often it comes.
+            request_digest: stands for the content of the request.
+
+        Returns:
+            The job, and whether this call made it.
+
+        Raises:
+            IdempotencyConflictError: if the key came before with another digest.
+            InvalidInputError: if tasks and specification do not fit, or something cannot be stored.
+        """
+        _check_submission(spec, tasks, idempotency_key)
+        try:
+            return self._create_job(spec, tasks, idempotency_key, request_digest)
+        except IntegrityError:
+            if idempotency_key is None:
+                raise
+            # Another transaction won the race for the key; its job is there now.
+            return self._create_job(spec, tasks, idempotency_key, request_digest)
+
+    def _create_job(
+        self, spec: JobSpec, tasks: Sequence[Task], key: str | None, digest: str
+    ) -> tuple[Job, bool]:
+        with self._database.writing() as session:
+            if key is not None:
+                first = session.scalars(select(JobRow).where(JobRow.idempotency_key == key)).one_or_none()
+                if first is not None:
+                    if first.request_digest != digest:
+                        raise IdempotencyConflictError(
+                            "This idempotency key was used before with another request; use a new key."
+                        )
+                    return job_from_row(first), False
+            now_s = self._database.now_s(session)
+            weighted = [task.with_weight(spec.weights.get(task.name, task.weight)) for task in tasks]
+            table = ScoreTableRow(
+                id=new_id(),
+                name=storable(spec.name),
+                tasks=[task_to_json(task) for task in weighted],
+                revision=0,
+                created_s=now_s,
+            )
+            session.add(table)
+            session.flush()
+            row = _new_row(spec, table, key, digest)
+            session.add(row)
+            session.flush()
+            Entry(session, row, now_s).add_event(
+                "job_submitted", {"name": spec.name, "problem": spec.problem}
+            )
+            session.flush()
+            return job_from_row(row), True
+
+    def get_job(self, job_id: str) -> Job:
+        """The job as it stands.
+
+        Raises:
+            NotFoundError: if there is none.
+        """
+        with self._database.reading() as session:
+            return job_from_row(find_job(session, job_id))
+
+    def list_jobs(self, *, limit: int = 50, after: str | None = None) -> Page[Job]:
+        """Jobs, newest first; a page holds at most 200.
+
+        Raises:
+            InvalidInputError: if `after` is not a token of this list.
+        """
+        with self._database.reading() as session:
+            rows, token = newest_first(session, select(JobRow), JobRow, limit, after)
+            return Page(tuple(job_from_row(row) for (row,) in rows), token)
+
+    def find_job_of_table(self, table_id: str) -> Job | None:
+        """The job that fills a score table, or None for a table without one."""
+        if not is_id(table_id):
+            return None
+        with self._database.reading() as session:
+            row = session.scalars(select(JobRow).where(JobRow.score_table_id == table_id)).one_or_none()
+            return None if row is None else job_from_row(row)
+
+    def request_cancel(self, job_id: str) -> Job:
+        """Ask a job to end: at once if no dispatcher holds it, else when its dispatcher renews next.
+
+        Asking again while the job is being cancelled changes nothing.
+
+        Raises:
+            NotFoundError: if there is none.
+            StateConflictError: if the job has ended.
+        """
+        with self._database.writing() as session:
+            entry = enter(self._database, session, job_id)
+            job = entry.job
+            if JobState(job.state).is_final:
+                raise StateConflictError(
+                    f"The job has ended: it is {job.state}. Only a job under way can be cancelled."
+                )
+            if not entry.has_live_lease():
+                _cancel_now(entry)
+            elif not job.cancel_requested:
+                job.cancel_requested = True
+                job.state = JobState.CANCELLING
+                entry.add_event("job_cancelling", {})
+            session.flush()
+            return job_from_row(job)
+
+    def resume(self, job_id: str) -> Job:
+        """Queue a failed or cancelled job again; what it has scored stays, failed trials get new attempts.
+
+        Raises:
+            NotFoundError: if there is none.
+            StateConflictError: in any other state.
+        """
+        with self._database.writing() as session:
+            entry = enter(self._database, session, job_id)
+            job = entry.job
+            if not JobState(job.state).is_resumable:
+                raise StateConflictError(
+                    f"The job is {job.state}; only failed and cancelled jobs can be resumed."
+                )
+            retried = _retry_failed_trials(session, job_id)
+            if retried:
+                entry.revise_table()
+            before = job.state
+            job.state = JobState.QUEUED
+            job.stop_reason = job.error = job.finished_s = None
+            job.cancel_requested = False
+            entry.add_event("job_resumed", {"from": before, "trials_retried": retried})
+            session.flush()
+            return job_from_row(job)
+
+    def delete_job(self, job_id: str) -> None:
+        """Remove a job that has ended, with its table, networks, trials, scores and events.
+
+        Raises:
+            NotFoundError: if there is none.
+            StateConflictError: if the job is under way; cancel it first.
+        """
+        with self._database.writing() as session:
+            job = enter(self._database, session, job_id).job
+            if not JobState(job.state).is_final:
+                raise StateConflictError(f"The job is {job.state}; cancel it before deleting it.")
+            table_id = job.score_table_id
+            # Trials and events go with their job, scores with their trials: ON DELETE CASCADE.
+            session.execute(delete(JobRow).where(JobRow.id == job_id))
+            session.execute(delete(NetworkRow).where(NetworkRow.score_table_id == table_id))
+            session.execute(delete(ScoreTableRow).where(ScoreTableRow.id == table_id))
+
+
+def _check_submission(spec: JobSpec, tasks: Sequence[Task], key: str | None) -> None:
+    if tuple(task.name for task in tasks) != spec.tasks:
+        raise InvalidInputError("The tasks given are not those of the job.", pointer="/tasks")
+    if any(abs(seed) > MAX_INTEGER for seed in (*spec.search_seeds, *spec.confirmation_seeds)):
+        raise InvalidInputError(
+            "The seed is too large; use one below 9,000,000,000,000,000.", pointer="/seed"
+        )
+    if key is not None and (not key or len(key) > KEY_LENGTH or storable(key) != key):
+        raise InvalidInputError(f"An idempotency key has 1 to {KEY_LENGTH} characters, without NUL.")
+
+
+def _new_row(spec: JobSpec, table: ScoreTableRow, key: str | None, digest: str) -> JobRow:
+    return JobRow(
+        id=new_id(),
+        name=storable(spec.name),
+        spec=spec_to_json(spec),
+        state=JobState.QUEUED,
+        created_s=table.created_s,
+        versions={},
+        recipe=recipe_to_json(spec.recipe),
+        score_table_id=table.id,
+        cancel_requested=False,
+        lease_epoch=0,
+        event_count=0,
+        idempotency_key=key,
+        request_digest=storable(digest),
+        charged_trainings=0,
+        charged_epochs=0,
+        charged_seconds=0.0,
+    )
+
+
+def _cancel_now(entry: Entry) -> None:
+    """End a job that nobody holds; a dispatcher that comes back finds its lease gone."""
+    entry.give_back_trials()
+    entry.clear_lease()
+    entry.job.state = JobState.CANCELLED
+    entry.job.cancel_requested = True
+    entry.job.finished_s = entry.now_s
+    entry.add_event("job_cancelled", {})
+
+
+def _retry_failed_trials(session: Session, job_id: str) -> int:
+    failed = session.scalars(
+        select(TrialRow.id).where(TrialRow.job_id == job_id, TrialRow.state == TrialState.FAILED)
+    ).all()
+    session.execute(
+        update(TrialRow)
+        .where(TrialRow.job_id == job_id, TrialRow.state == TrialState.FAILED)
+        .values(
+            state=TrialState.PLANNED,
+            attempts=0,
+            epochs=0,
+            seconds=0.0,
+            error=None,
+            started_s=None,
+            finished_s=None,
+        )
+    )
+    return len(failed)

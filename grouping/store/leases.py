@@ -1,0 +1,188 @@
+"""Leases: which dispatcher may write to a job, and the job's own course while it is held.
+
+A claim counts up the job's lease epoch. Every write of a dispatcher carries its claim, locks the job's
+row, and is refused when the epoch in the database is another or the lease was given up; so a dispatcher
+that stood still and wakes up after somebody else took over cannot write anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from grouping.domain.jobs import JobState, StopReason
+from grouping.domain.recipes import Recipe
+from grouping.errors import InvalidInputError, StateConflictError
+from grouping.store.codec import as_json, job_from_row, recipe_to_json, storable
+from grouping.store.database import Database
+from grouping.store.history import Entry, enter_claimed
+from grouping.store.records import Claim
+from grouping.store.rows import JobRow
+
+_ENDINGS = frozenset({JobState.FAILED, JobState.CANCELLING, JobState.CANCELLED})
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.PREPARING}) | _ENDINGS,
+    JobState.PREPARING: frozenset({JobState.RUNNING}) | _ENDINGS,
+    JobState.RUNNING: frozenset({JobState.PREPARING, JobState.CONFIRMING, JobState.SUCCEEDED}) | _ENDINGS,
+    JobState.CONFIRMING: frozenset({JobState.PREPARING, JobState.RUNNING, JobState.SUCCEEDED}) | _ENDINGS,
+    JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.FAILED}),
+}
+"""What a dispatcher may do. The ways back are for one that took the job over and begins anew."""
+
+_UNFINISHED = tuple(state for state in JobState if not state.is_final)
+
+
+class LeaseMethods:
+    """The part of the store through which a dispatcher takes, holds and moves a job."""
+
+    _database: Database
+
+    def claim_job(self, owner: str, *, lease_s: float = 30.0) -> Claim | None:
+        """Take the oldest job that is queued or whose dispatcher's lease ended; None if there is none.
+
+        Trials that were in flight are planned again, and given up after the last allowed attempt. A job
+        that was being cancelled is given out in that state: its claimer only has to finish cancelling.
+        """
+        with self._database.writing() as session:
+            now_s = self._database.now_s(session)
+            is_abandoned = or_(
+                JobRow.lease_owner.is_(None),
+                JobRow.lease_expires_s.is_(None),
+                JobRow.lease_expires_s <= now_s,
+            )
+            row = session.scalars(
+                select(JobRow)
+                .where(JobRow.state.in_(_UNFINISHED), is_abandoned)
+                .order_by(JobRow.created_s, JobRow.id)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            ).one_or_none()
+            if row is None:
+                return None
+            entry = Entry(session, row, self._database.now_s(session))
+            row.lease_epoch += 1
+            row.lease_owner = owner
+            row.lease_expires_s = entry.now_s + lease_s
+            row.started_s = entry.now_s if row.started_s is None else row.started_s
+            entry.add_event("job_claimed", {"owner": owner, "epoch": row.lease_epoch, "state": row.state})
+            for trial, network in entry.running_trials():
+                entry.lose_trial(trial, network, "the dispatcher was lost.")
+            session.flush()
+            return Claim(job_from_row(row), owner, row.lease_epoch, lease_s)
+
+    def renew(self, claim: Claim) -> bool:
+        """Extend the lease by its length from now; returns whether the user asked to cancel.
+
+        Raises:
+            StaleLeaseError: if the claim is no longer valid.
+        """
+        with self._database.writing() as session:
+            entry = enter_claimed(self._database, session, claim)
+            entry.job.lease_expires_s = entry.now_s + claim.lease_s
+            return entry.job.cancel_requested
+
+    def release(self, claim: Claim) -> None:
+        """Give the job back, as on a planned shutdown; its running trials are planned again, uncharged.
+
+        Raises:
+            StaleLeaseError: if the claim is no longer valid.
+        """
+        with self._database.writing() as session:
+            entry = enter_claimed(self._database, session, claim)
+            given_back = entry.give_back_trials()
+            entry.job.charged_trainings -= given_back
+            entry.clear_lease()
+            entry.add_event("job_released", {"owner": claim.owner, "trials_given_back": given_back})
+
+    def enter_state(
+        self,
+        claim: Claim,
+        state: JobState,
+        *,
+        stop_reason: StopReason | None = None,
+        error: str | None = None,
+    ) -> None:
+        """Move the job on; the same state again changes nothing. A final state ends the lease.
+
+        Trials still running when the job ends are planned again, for the case that it is resumed.
+
+        Args:
+            claim: the lease it is done under.
+            state: where the job goes.
+            stop_reason: why it ended, with `JobState.SUCCEEDED` only.
+            error: what went wrong in words for the user, with `JobState.FAILED` only.
+
+        Raises:
+            StaleLeaseError: if the claim is no longer valid.
+            StateConflictError: if there is no such transition, as when the user cancelled meanwhile.
+            InvalidInputError: if reason or error do not belong to the state.
+        """
+        if (stop_reason is not None and state is not JobState.SUCCEEDED) or (
+            error is not None and state is not JobState.FAILED
+        ):
+            raise InvalidInputError("A stop reason belongs to success and an error to failure.")
+        with self._database.writing() as session:
+            entry = enter_claimed(self._database, session, claim)
+            job = entry.job
+            before = JobState(job.state)
+            if state is before:
+                return
+            if state not in TRANSITIONS[before]:
+                raise StateConflictError(f"A job that is {before} cannot become {state}.")
+            job.state = state
+            job.stop_reason = stop_reason
+            job.error = None if error is None else storable(error)
+            if state.is_final:
+                entry.give_back_trials()
+                entry.clear_lease()
+                job.finished_s = entry.now_s
+            entry.add_event(f"job_{state}", _reasons(stop_reason, job.error))
+
+    def record_preparation(
+        self, claim: Claim, *, data_digest: str, versions: Mapping[str, str], recipe: Recipe
+    ) -> None:
+        """Record what the job is trained on and with.
+
+        Args:
+            claim: the lease it is done under.
+            data_digest: SHA-256 of the data.
+            versions: versions of the libraries.
+            recipe: the recipe in use.
+
+        Raises:
+            StaleLeaseError: if the claim is no longer valid.
+            InvalidInputError: if the job has scores from other data, which cannot be mixed.
+        """
+        with self._database.writing() as session:
+            entry = enter_claimed(self._database, session, claim)
+            job = entry.job
+            if job.data_digest is not None and job.data_digest != data_digest:
+                raise InvalidInputError(
+                    "The data changed since the job began, and scores on different data cannot be compared: "
+                    f"its digest was {job.data_digest} and is {data_digest} now. Submit a new job."
+                )
+            job.data_digest = data_digest
+            job.versions = as_json(versions)
+            job.recipe = recipe_to_json(recipe)
+            entry.add_event("job_prepared", {"data_digest": data_digest, "versions": versions})
+
+    def append_event(self, claim: Claim, kind: str, data: Mapping[str, Any]) -> None:
+        """Append to the job's history.
+
+        Raises:
+            StaleLeaseError: if the claim is no longer valid.
+            InvalidInputError: if `data` has no JSON form.
+        """
+        with self._database.writing() as session:
+            enter_claimed(self._database, session, claim).add_event(kind, data)
+
+
+def _reasons(stop_reason: StopReason | None, error: str | None) -> dict[str, str]:
+    data: dict[str, str] = {}
+    if stop_reason is not None:
+        data["stop_reason"] = stop_reason
+    if error is not None:
+        data["error"] = error
+    return data

@@ -1,0 +1,127 @@
+"""Migrations, run from inside the package: nobody needs an ``alembic.ini``."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from grouping.errors import SchemaOutdatedError, StoreUnavailableError
+from grouping.store.database import LOCK_TIMEOUT_S, Database, database_errors, make_engine, parse_url
+
+_LOCK_NUMBER = 0x6D746C67  # any number that other users of the PostgreSQL server do not lock
+
+_ONE_AT_A_TIME = threading.Lock()  # Alembic keeps the environment it runs in a global variable
+
+
+def migrate(url: str) -> None:
+    """Bring a database to the schema of this program, creating it if there is none.
+
+    Safe when several processes call it at once: one migrates, the others wait and find it done. All of
+    it is one transaction. For SQLite the folder of the file is created and write-ahead logging is set.
+
+    Args:
+        url: see `grouping.store.open_store`.
+
+    Raises:
+        InvalidInputError: if the URL cannot be read or names another kind of database.
+        StoreUnavailableError: if the database cannot be reached or written to.
+        SchemaOutdatedError: if the database was made by a newer version of this program.
+    """
+    parsed = parse_url(url)
+    engine = make_engine(parsed)
+    database = Database(engine)
+    try:
+        if database.is_sqlite:
+            if parsed.database and not parsed.database.startswith("file:"):
+                _create_folder(Path(parsed.database).parent)
+            _use_write_ahead_log(engine)
+        with _ONE_AT_A_TIME, database.writing() as session:
+            if not database.is_sqlite:
+                session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
+            _upgrade(session.connection())
+    finally:
+        database.close()
+
+
+def check_schema(connection: Connection) -> None:
+    """Compare the schema of a database with the one this program was written for.
+
+    Raises:
+        SchemaOutdatedError: if it is older, newer or missing; says what to do.
+    """
+    script = _script()
+    found = MigrationContext.configure(connection).get_current_heads()
+    wanted = tuple(script.get_heads())
+    if found == wanted:
+        return
+    if not found:
+        raise SchemaOutdatedError("The database is empty; set it up with `grouping migrate`.")
+    _check_known(script, found)
+    raise SchemaOutdatedError(
+        f"The database has schema {', '.join(found)} and this program needs {', '.join(wanted)}; "
+        "bring it up to date with `grouping migrate`."
+    )
+
+
+def _check_known(script: ScriptDirectory, found: Sequence[str]) -> None:
+    known = {revision.revision for revision in script.walk_revisions()}
+    if not set(found) <= known:
+        raise SchemaOutdatedError(
+            f"The database has schema {', '.join(found)}, which a newer version of this program made; "
+            "update the program."
+        )
+
+
+def _script() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    script = ScriptDirectory.from_config(config)
+    _check_known(script, MigrationContext.configure(connection).get_current_heads())
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _create_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError("The folder of the database file cannot be created.") from error
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Set the journal mode, which stays with the file; the busy timeout does not cover this change."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    with database_errors():
+        connection = engine.raw_connection()  # the mode cannot be changed inside a transaction
+    try:
+        while True:
+            try:
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
+            except sqlite3.Error as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise StoreUnavailableError(
+                        "The SQLite file cannot be written to, or it is not a database."
+                    ) from error
+                time.sleep(0.05)
+            else:
+                return
+    finally:
+        connection.close()

@@ -1,0 +1,239 @@
+"""What is read of a job and of a score table; each call sees one consistent snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from grouping.domain.jobs import Event, Ledger
+from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.trials import Purpose, TaskScore, TrialState
+from grouping.errors import NotFoundError
+from grouping.store.codec import (
+    event_from_row,
+    is_id,
+    network_from_row,
+    score_from_row,
+    stored_network_from_row,
+    table_info_from_row,
+    task_from_json,
+)
+from grouping.store.database import Database
+from grouping.store.history import find_job
+from grouping.store.paging import newest_first
+from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo, Trial
+from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreRow, ScoreTableRow, TrialRow
+
+MAX_EVENTS = 5_000
+_FINAL = tuple(state for state in TrialState if state.is_final)
+
+
+class ReadMethods:
+    """The part of the store that only reads."""
+
+    _database: Database
+
+    def ledger(self, job_id: str) -> Ledger:
+        """What the job has been charged so far, attempts that were lost included.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            job = find_job(session, job_id)
+            return Ledger(job.charged_trainings, job.charged_epochs, job.charged_seconds)
+
+    def progress(self, job_id: str) -> tuple[ProgressRow, ...]:
+        """Trials by purpose, fidelity, group size and size, search first, and how many are in which state.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            kind = (TrialRow.purpose, TrialRow.fidelity, NetworkRow.group_size, NetworkRow.size)
+            found = session.execute(
+                select(*kind, TrialRow.state, func.count())
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(TrialRow.job_id == job_id)
+                .group_by(*kind, TrialRow.state)
+            )
+            counts: dict[tuple[str, float, int, float], dict[str, int]] = {}
+            for purpose, fidelity, group_size, size, state, count in found:
+                counts.setdefault((purpose, fidelity, group_size, size), {})[state] = count
+        order = list(Purpose)
+        rows = [
+            ProgressRow(Purpose(purpose), group_size, size, fidelity, **states)
+            for (purpose, fidelity, group_size, size), states in counts.items()
+        ]
+        rows.sort(key=lambda row: (order.index(row.purpose), row.fidelity, row.group_size, row.size))
+        return tuple(rows)
+
+    def trials(self, job_id: str, *, states: Collection[TrialState] | None = None) -> tuple[Trial, ...]:
+        """Trials of the job with their scores, in the order of the plan.
+
+        Args:
+            job_id: the job.
+            states: only trials in one of these; all when None.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            chosen = TrialRow.job_id == job_id
+            if states is not None:
+                chosen &= TrialRow.state.in_([str(state) for state in states])
+            scores: dict[str, list[TaskScore]] = {}
+            for score in session.scalars(
+                select(ScoreRow).join(TrialRow, TrialRow.id == ScoreRow.trial_id).where(chosen)
+            ):
+                scores.setdefault(score.trial_id, []).append(score_from_row(score))
+            found = session.execute(
+                select(TrialRow, NetworkRow)
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(chosen)
+                .order_by(TrialRow.position)
+            )
+            return tuple(_trial(row, network, scores.get(row.id, [])) for row, network in found)
+
+    def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
+        """Events of the job with numbers above `after`, in order, at most 5,000 at once.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            rows = session.scalars(
+                select(EventRow)
+                .where(EventRow.job_id == job_id, EventRow.number > after)
+                .order_by(EventRow.number)
+                .limit(max(1, min(limit, MAX_EVENTS)))
+            )
+            return tuple(event_from_row(row) for row in rows)
+
+    def get_table_info(self, table_id: str) -> TableInfo:
+        """What the score table is.
+
+        Raises:
+            NotFoundError: if there is none.
+        """
+        with self._database.reading() as session:
+            table = _find_table(session, table_id)
+            job_id = session.scalars(select(JobRow.id).where(JobRow.score_table_id == table_id)).one_or_none()
+            return table_info_from_row(table, job_id)
+
+    def list_tables(self, *, limit: int = 50, after: str | None = None) -> Page[TableInfo]:
+        """Score tables, newest first; a page holds at most 200.
+
+        Raises:
+            InvalidInputError: if `after` is not a token of this list.
+        """
+        with self._database.reading() as session:
+            query = select(ScoreTableRow, JobRow.id).outerjoin(
+                JobRow, JobRow.score_table_id == ScoreTableRow.id
+            )
+            rows, token = newest_first(session, query, ScoreTableRow, limit, after)
+            return Page(tuple(table_info_from_row(row, job_id) for row, job_id in rows), token)
+
+    def score_table(
+        self, table_id: str, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0
+    ) -> ScoreTable:
+        """The scores of one kind of trials, from one snapshot.
+
+        Networks stand in the order they were added, those only that have at least one such trial that
+        will not change any more. A network of which any such trial diverged keeps its row without a cell.
+
+        Args:
+            table_id: the table.
+            purpose: search or confirmation.
+            fidelity: share of the full number of epochs, exactly as planned.
+
+        Raises:
+            NotFoundError: if there is no such table.
+        """
+        with self._database.reading() as session:
+            tasks = [task_from_json(task) for task in _find_table(session, table_id).tasks]
+            chosen = (
+                (NetworkRow.score_table_id == table_id)
+                & (TrialRow.purpose == purpose)
+                & (TrialRow.fidelity == fidelity)
+            )
+            ended = session.execute(
+                select(TrialRow.network_id, TrialRow.state)
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(chosen, TrialRow.state.in_(_FINAL))
+                .distinct()
+            )
+            diverged: dict[str, bool] = {}
+            for network_id, state in ended:
+                diverged[network_id] = diverged.get(network_id, False) or state == TrialState.DIVERGED
+            networks = {
+                row.id: network_from_row(row)
+                for row in _network_rows(session, table_id)
+                if row.id in diverged
+            }
+            cells = session.execute(
+                select(
+                    TrialRow.network_id,
+                    TrialRow.seed,
+                    ScoreRow.task,
+                    ScoreRow.validation_loss,
+                    ScoreRow.test_loss,
+                )
+                .join(ScoreRow, ScoreRow.trial_id == TrialRow.id)
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(chosen)
+            )
+            scores = [
+                Score(networks[network_id], task, seed, validation_loss, test_loss)
+                for network_id, seed, task, validation_loss, test_loss in cells
+                if not diverged[network_id]
+            ]
+        return ScoreTable.from_scores(tasks, networks.values(), scores)
+
+    def networks(self, table_id: str) -> tuple[StoredNetwork, ...]:
+        """All measured candidates of the table, in the order they were added.
+
+        Raises:
+            NotFoundError: if there is no such table.
+        """
+        with self._database.reading() as session:
+            _find_table(session, table_id)
+            return tuple(stored_network_from_row(row) for row in _network_rows(session, table_id))
+
+
+def _find_table(session: Session, table_id: str) -> ScoreTableRow:
+    row = session.get(ScoreTableRow, table_id) if is_id(table_id) else None
+    if row is None:
+        raise NotFoundError("score table", table_id)
+    return row
+
+
+def _network_rows(session: Session, table_id: str) -> Sequence[NetworkRow]:
+    query = select(NetworkRow).where(NetworkRow.score_table_id == table_id).order_by(NetworkRow.position)
+    return session.scalars(query).all()
+
+
+def _trial(row: TrialRow, network: NetworkRow, scores: list[TaskScore]) -> Trial:
+    order = {task: t for t, task in enumerate(network.tasks)}
+    return Trial(
+        id=row.id,
+        position=row.position,
+        network=network_from_row(network),
+        purpose=Purpose(row.purpose),
+        seed=row.seed,
+        fidelity=row.fidelity,
+        state=TrialState(row.state),
+        attempts=row.attempts,
+        planned_epochs=row.planned_epochs,
+        epochs=row.epochs,
+        seconds=row.seconds,
+        error=row.error,
+        started_s=row.started_s,
+        finished_s=row.finished_s,
+        scores=tuple(sorted(scores, key=lambda score: order[score.task])),
+    )

@@ -1,0 +1,158 @@
+"""What the store takes and gives beside the domain's own types: frozen, and never a row of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from grouping.domain.jobs import Job
+from grouping.domain.networks import Network
+from grouping.domain.tasks import Task
+from grouping.domain.trials import Purpose, TaskScore, TrialState
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list.
+
+    Attributes:
+        items: in the order of the list.
+        next_token: opaque; give it back as ``after`` for the next page. None on the last page.
+    """
+
+    items: tuple[T, ...]
+    next_token: str | None = None
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right of one dispatcher to write to one job, until its lease ends or somebody else claims.
+
+    Attributes:
+        job: as it stood when it was claimed.
+        owner: who claimed it.
+        epoch: number of the claim within the job; results are accepted only under the latest.
+        lease_s: seconds a renewal is good for.
+    """
+
+    job: Job
+    owner: str
+    epoch: int
+    lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredNetwork:
+    """A candidate whose inference cost has been measured.
+
+    Attributes:
+        network: with its measured ``cost_snt``.
+        multiply_adds: multiply-add operations of one forward pass on one row.
+        widths: widths of its encoder's layers.
+    """
+
+    network: Network
+    multiply_adds: int
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNetwork:
+    """A measured candidate as it stands in a score table.
+
+    Attributes:
+        id: its identifier.
+        network: with its measured ``cost_snt``.
+        multiply_adds: multiply-add operations of one forward pass on one row.
+        widths: widths of its encoder's layers.
+    """
+
+    id: str
+    network: Network
+    multiply_adds: int
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One training, as it stands in the database. Times are seconds since 1970 in UTC.
+
+    Attributes:
+        id: its identifier.
+        position: place in the plan of its job, from 0.
+        network: what is trained.
+        purpose: search or confirmation.
+        seed: seed of the initial weights and of the order of the rows.
+        fidelity: share of the full number of epochs.
+        state: where it stands.
+        attempts: starts that count towards the limit of attempts.
+        planned_epochs: epochs it is to be trained for.
+        epochs: epochs carried out, once finished.
+        seconds: wall time of the training, once finished.
+        error: why it diverged or failed, in words.
+        started_s: when its last attempt started.
+        finished_s: when it reached a final state.
+        scores: one per task of the group once succeeded, in the order of the table's tasks.
+    """
+
+    id: str
+    position: int
+    network: Network
+    purpose: Purpose
+    seed: int
+    fidelity: float
+    state: TrialState
+    attempts: int
+    planned_epochs: int
+    epochs: int
+    seconds: float
+    error: str | None
+    started_s: float | None
+    finished_s: float | None
+    scores: tuple[TaskScore, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRow:
+    """How many trials of one kind stand in which state."""
+
+    purpose: Purpose
+    group_size: int
+    size: float
+    fidelity: float
+    planned: int = 0
+    running: int = 0
+    succeeded: int = 0
+    diverged: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """What a score table is, without its scores.
+
+    Attributes:
+        id: its identifier.
+        name: a label for people; may be empty.
+        tasks: the tasks with their weights, in display order.
+        revision: grows with every change of what `Store.score_table` gives.
+        created_s: when it was made, in seconds since 1970, UTC.
+        job_id: the job that fills it; None for a table without one.
+    """
+
+    id: str
+    name: str
+    tasks: tuple[Task, ...]
+    revision: int
+    created_s: float
+    job_id: str | None

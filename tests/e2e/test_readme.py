@@ -1,0 +1,79 @@
+"""What the README shows works as written."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from grouping.client import Client
+from grouping.domain.jobs import JobState
+from tests.services import service
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """Code blocks of the README in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.slow
+def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path: Path) -> None:
+    script = "".join(blocks("sh curl"))
+    assert script.count("curl ") == 8
+    with service(tmp_path) as running:
+        script = script.replace("http://127.0.0.1:8000", running.url)
+        script = script.replace("curl -s", "curl -sS --fail-with-body")
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+        assert "event: job_succeeded" in done.stdout or '"succeeded"' in done.stdout
+        job_id = json.loads((tmp_path / "job.json").read_text())["id"]
+        with Client(running.url) as client:
+            job = client.job(job_id)
+            assert job.state is JobState.SUCCEEDED
+            assert job.grouping(1.5)["status"] == "optimal"
+            assert json.dumps(job.recommendations()[0]["sentence"])[1:-1] in done.stdout
+
+
+def test_the_score_table_of_the_readme_is_solved_as_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line[4:] for line in README.splitlines() if line.startswith("    ")]
+    first = lines.index("network,size,cost,depth,edges")
+    (tmp_path / "table.csv").write_text("\n".join(lines[first : first + 4]) + "\n")
+    (code,) = blocks("python")
+    exec(compile(code.replace('"table.csv"', repr(str(tmp_path / "table.csv"))), "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("optimal 0.1876 0.0")
+    assert "serves depth" in printed
+
+
+def test_every_command_the_readme_names_exists() -> None:
+    import typer.main
+
+    from grouping.cli import app
+
+    known = set(typer.main.get_group(app).commands)  # type: ignore[attr-defined]
+    named = set(re.findall(r"`grouping ([a-z]+)", README)) | set(re.findall(r"bin/grouping ([a-z]+)", README))
+    assert named
+    assert named <= known
+
+
+def test_every_make_target_and_file_the_readme_names_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`?make ([a-z]+)", README):
+        assert f"\n{target}:" in makefile, target
+    for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
+        assert (ROOT / path).exists(), path

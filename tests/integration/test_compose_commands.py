@@ -1,0 +1,145 @@
+"""The commands of docker-compose.yml, run as plain processes: PostgreSQL, two Ray nodes, API, dispatcher."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from grouping.client import Client, ServiceError
+from grouping.domain.jobs import JobState
+from tests.services import descendants, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+TOKEN = secrets.token_hex(16)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Compose:
+    """Commands of the compose file with this machine's addresses in place of the containers'."""
+
+    def __init__(self, postgres_url: str, folder: Path) -> None:
+        self._services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+        self._folder = folder
+        self._ray_port = free_port()
+        self.api_port = free_port()
+        self._environment = {
+            **os.environ,
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "GROUPING_DATABASE_URL": postgres_url,
+            "GROUPING_API_TOKEN": TOKEN,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_HEAD_ADDRESS": f"127.0.0.1:{self._ray_port}",
+        }
+
+    def command(self, service: str) -> list[str]:
+        """The command of a service, its addresses replaced."""
+        words = [str(word) for word in self._services[service]["command"]]
+        replacements = {
+            "0.0.0.0": "127.0.0.1",
+            "8000": str(self.api_port),
+            "--port=6379": f"--port={self._ray_port}",
+            "--address=ray-head:6379": f"--address=127.0.0.1:{self._ray_port}",
+        }
+        words = [replacements.get(word, re.sub(r"\$\{WORKER_CPUS:-\d+\}", "1", word)) for word in words]
+        if words[0] == "grouping-dispatcher":
+            return ["bash", str(ROOT / "deploy" / "dispatcher.sh"), *words[1:]]
+        return [str(BIN / words[0]), *words[1:]]
+
+    def run(self, service: str) -> None:
+        """Run a one-shot service to its end."""
+        subprocess.run(self.command(service), env=self._environment, check=True, timeout=120)
+
+    @contextmanager
+    def running(self, service: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Keep a service running, with its output in a file."""
+        with (self._folder / f"{service}.log").open("ab") as log:
+            process = subprocess.Popen(
+                self.command(service),
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(45)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise
+
+    def is_healthy(self) -> bool:
+        """The health check of the Ray head."""
+        check = [str(BIN / "ray"), "health-check", "--address", f"127.0.0.1:{self._ray_port}"]
+        return subprocess.run(check, env=self._environment, capture_output=True, check=False).returncode == 0
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def test_a_job_runs_on_postgresql_and_a_cluster_of_two_nodes(empty_postgres_url: str, tmp_path: Path) -> None:
+    compose = Compose(empty_postgres_url, tmp_path)
+    compose.run("migrate")
+    url = f"http://127.0.0.1:{compose.api_port}"
+    with ExitStack() as stack:
+        stack.enter_context(compose.running("api"))
+        stack.enter_context(compose.running("ray-head"))
+        wait_for(compose.is_healthy, "the Ray head's health")
+        nodes = [stack.enter_context(compose.running("ray-worker")) for _ in range(2)]
+        stack.enter_context(compose.running("dispatcher"))
+        wait_for(lambda: _is_ready(url), "the API's readiness")
+        with Client(url) as stranger, pytest.raises(ServiceError) as refused:
+            stranger.request("GET", "/v1/jobs")
+        assert refused.value.status == httpx.codes.UNAUTHORIZED
+        with Client(url, token=TOKEN) as client:
+            job = client.submit(
+                problem="digits",
+                tasks=["digit", "loop", "rotation", "edges"],
+                budgets_snt=[2],
+                n_seeds=3,
+                n_confirmation_seeds=2,
+                recipe={"epochs": 8},
+            )
+            for node in nodes:
+                wait_for(
+                    lambda node=node: any(  # type: ignore[misc]
+                        "TrainingActor.train" in command for command in descendants(node.pid).values()
+                    ),
+                    f"a training on the node of process {node.pid}",
+                    90.0,
+                )
+            job.wait(timeout_s=240)
+            assert job.state is JobState.SUCCEEDED, job.data["error"]
+            (recommendation,) = job.recommendations()
+            assert recommendation["solution"]["status"] == "optimal"
+            assert recommendation["verdict"]["is_confirmed"]
+            assert len(job.scores()) == 36

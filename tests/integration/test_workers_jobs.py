@@ -1,0 +1,130 @@
+"""Jobs through a real dispatcher and a real Ray: strategies, budgets, tuning, divergence, bad luck."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from grouping.domain.jobs import JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose, TrialState
+from grouping.problems.registry import get_problem
+from grouping.solver import recommend, solve
+from grouping.store import Store, migrate, open_store
+from tests.services import dispatcher, small_spec, submit, wait_until_final
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A database with a dispatcher working on it."""
+    folder = tmp_path_factory.mktemp("jobs")
+    url = f"sqlite:///{folder / 'grouping.db'}"
+    migrate(url)
+    store = open_store(url)
+    with dispatcher(url, folder / "log"):
+        yield store
+    store.close()
+
+
+def test_an_exhaustive_job_measures_costs_chooses_and_confirms(store: Store) -> None:
+    job = wait_until_final(store, submit(store, small_spec()))
+    assert (job.state, job.stop_reason, job.error) == (JobState.SUCCEEDED, StopReason.SEARCH_COMPLETE, None)
+    assert job.data_digest
+    assert job.versions["torch"]
+    search = store.score_table(job.score_table_id)
+    assert len(search.networks) == 10
+    assert search.seeds == (0, 1)
+    half = [network for network in search.networks if network.size == 0.5]
+    assert all(0.4 < network.cost_snt <= 0.5 for network in half), "costs are measured"
+    confirmation = store.score_table(job.score_table_id, purpose=Purpose.CONFIRMATION)
+    assert not set(confirmation.seeds) & set(search.seeds)
+    for recommendation in recommend(search, confirmation, job.spec.budgets_snt):
+        assert recommendation.verdict is not None
+        assert recommendation.verdict.is_confirmed
+    kinds = [event.kind for event in store.events(job.id, limit=10_000)]
+    assert kinds[0] == "job_submitted"
+    assert kinds.count("trial_succeeded") == len(store.trials(job.id))
+
+
+def test_hoa_trains_fewer_networks_and_recommends_only_measured_ones(store: Store) -> None:
+    tasks = ("digit", "loop", "rotation", "edges")
+    spec = small_spec(tasks=tasks, strategy="hoa", n_seeds=1, n_confirmation_seeds=0, epochs=2)
+    job = wait_until_final(store, submit(store, spec))
+    table = store.score_table(job.score_table_id)
+    assert job.state is JobState.SUCCEEDED
+    assert 14 <= len(table.networks) < 19
+    for budget in spec.budgets_snt:
+        for network in solve(table, budget).require_grouping().networks:
+            assert table.find_position(network.group, network.size) is not None
+
+
+def test_esa_trains_all_briefly_and_few_in_full(store: Store) -> None:
+    spec = small_spec(strategy="esa", n_seeds=1, n_confirmation_seeds=0, epochs=10)
+    job = wait_until_final(store, submit(store, spec))
+    trials = store.trials(job.id)
+    early = [trial for trial in trials if trial.fidelity < 1]
+    assert job.state is JobState.SUCCEEDED
+    assert len(early) == 10
+    assert {trial.epochs for trial in early} == {2}
+    assert 1 <= len(trials) - len(early) <= 4
+
+
+@pytest.mark.parametrize(
+    ("budget", "most_trials", "most_epochs"),
+    [(TrainingBudget(trainings=13), 13, 10_000), (TrainingBudget(epochs=20), 10_000, 20)],
+)
+def test_a_training_budget_is_never_passed(
+    store: Store, budget: TrainingBudget, most_trials: int, most_epochs: int
+) -> None:
+    spec = small_spec(training_budget=budget, epochs=2)
+    job = wait_until_final(store, submit(store, spec))
+    assert (job.state, job.stop_reason) == (JobState.SUCCEEDED, StopReason.TRAINING_BUDGET_SPENT)
+    trials = store.trials(job.id)
+    assert len(trials) <= most_trials
+    assert sum(trial.epochs for trial in trials) <= most_epochs
+    assert len(store.score_table(job.score_table_id).networks) == 10, "one seed of every network came first"
+
+
+def test_a_budget_in_seconds_ends_the_job_on_what_is_there(store: Store) -> None:
+    spec = small_spec(training_budget=TrainingBudget(seconds=0.2), epochs=8)
+    job = wait_until_final(store, submit(store, spec))
+    assert (job.state, job.stop_reason) == (JobState.SUCCEEDED, StopReason.TRAINING_BUDGET_SPENT)
+    states = {trial.state for trial in store.trials(job.id)}
+    assert states == {TrialState.SUCCEEDED, TrialState.SKIPPED}
+
+
+def test_a_diverged_training_is_recorded_and_never_chosen(store: Store) -> None:
+    spec = dataclasses.replace(
+        small_spec(tasks=("rotation", "edges")), recipe=Recipe(epochs=2, learning_rate=1e30)
+    )
+    job = wait_until_final(store, submit(store, spec))
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert "learning rate" in job.error
+    assert {trial.state for trial in store.trials(job.id)} == {TrialState.DIVERGED}
+    assert not store.score_table(job.score_table_id).is_complete.any()
+
+
+def test_tuning_changes_the_recipe_before_the_search_the_same_way_each_time(store: Store) -> None:
+    spec = small_spec(tasks=("digit", "loop"), epochs=9, n_seeds=1, n_confirmation_seeds=0, tuning_samples=5)
+    jobs = [wait_until_final(store, submit(store, spec)) for _ in range(2)]
+    assert [job.state for job in jobs] == [JobState.SUCCEEDED] * 2
+    assert jobs[0].recipe == jobs[1].recipe
+    assert jobs[0].recipe.hidden == spec.recipe.hidden
+    tuned = [event.data for event in store.events(jobs[0].id) if event.kind == "recipe_tuned"]
+    assert len(tuned) == 1
+    assert tuned[0]["loss"] <= tuned[0]["first_loss"]
+
+
+def test_a_problem_that_is_gone_fails_the_job_with_its_name(store: Store) -> None:
+    spec = small_spec()
+    gone = JobSpec("uninstalled", spec.tasks, recipe=spec.recipe)
+    tasks = tuple(task for task in get_problem("digits").tasks if task.name in spec.tasks)
+    job = wait_until_final(store, store.create_job(gone, tasks)[0])
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert "uninstalled" in job.error

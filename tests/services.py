@@ -1,0 +1,196 @@
+"""Real processes for tests: dispatchers and whole services, found and ended by process id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import TrialState
+from grouping.problems.registry import get_problem
+from grouping.store import Store
+
+START_TIMEOUT_S = 60.0
+
+
+def small_spec(
+    *,
+    tasks: tuple[str, ...] = ("digit", "loop", "edges"),
+    epochs: int = 3,
+    budgets_snt: tuple[float, ...] = (1.0, 2.0),
+    n_seeds: int = 2,
+    n_confirmation_seeds: int = 2,
+    **more: object,
+) -> JobSpec:
+    """A job on the digits that trains in seconds."""
+    return JobSpec(
+        "digits",
+        tasks,
+        recipe=Recipe(epochs=epochs),
+        budgets_snt=budgets_snt,
+        n_seeds=n_seeds,
+        n_confirmation_seeds=n_confirmation_seeds,
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def submit(store: Store, spec: JobSpec) -> Job:
+    """Store a job as the API does."""
+    tasks = tuple(task for task in get_problem(spec.problem).tasks if task.name in spec.tasks)
+    return store.create_job(spec, tasks)[0]
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
+    """Poll until the condition holds.
+
+    Raises:
+        AssertionError: if it does not in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {timeout_s:g} s"
+        time.sleep(0.05)
+
+
+def wait_until_final(store: Store, job: Job, timeout_s: float = 180.0) -> Job:
+    """Wait for a job to end and return it."""
+    wait_for(lambda: store.get_job(job.id).state.is_final, f"the end of job {job.id}", timeout_s)
+    return store.get_job(job.id)
+
+
+def wait_for_trials(store: Store, job: Job, n: int) -> None:
+    """Wait until so many trials have succeeded."""
+    wait_for(
+        lambda: len(store.trials(job.id, states={TrialState.SUCCEEDED})) >= n, f"{n} finished trials", 120.0
+    )
+
+
+class Process:
+    """A process of the command line, with its output in a file."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: dict[str, str] | None = None) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "grouping.cli", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.popen.pid
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self._log.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def stop(self) -> int:
+        """End it with SIGTERM and return its exit status."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+        try:
+            return self.popen.wait(40)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+
+@contextmanager
+def dispatcher(url: str, log: Path, *options: str, workers: int = 2) -> Iterator[Process]:
+    """A dispatcher with a Ray of its own on a database."""
+    process = Process(
+        ["dispatcher", "--database-url", url, "--workers", str(workers), "--lease-s", "4", *options], log
+    )
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Command lines of all processes below a process, by process id."""
+    children: dict[int, list[int]] = {}
+    commands: dict[int, str] = {}
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            stat = (folder / "stat").read_text()
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        parent = int(stat.rpartition(")")[2].split()[1])
+        children.setdefault(parent, []).append(int(folder.name))
+        commands[int(folder.name)] = command
+    found: dict[int, str] = {}
+    queue = [pid]
+    while queue:
+        for child in children.get(queue.pop(), []):
+            found[child] = commands[child]
+            queue.append(child)
+    return found
+
+
+def find_descendant(pid: int, needle: str) -> int | None:
+    """A process below `pid` whose command line holds `needle`."""
+    return next((child for child, command in sorted(descendants(pid).items()) if needle in command), None)
+
+
+def kill_descendant(pid: int, needle: str) -> None:
+    """Wait for a process below `pid` whose command line holds `needle`, and kill it with SIGKILL."""
+    wait_for(lambda: find_descendant(pid, needle) is not None, f"a process with {needle!r}")
+    found = find_descendant(pid, needle)
+    assert found is not None
+    os.kill(found, signal.SIGKILL)
+
+
+def assert_same_result(store: Store, one: Job, other: Job) -> None:
+    """Compare every trial and score of two jobs, cell by cell, and the grouping that follows."""
+    results = []
+    for job in (one, other):
+        trials = store.trials(job.id)
+        assert all(trial.state is TrialState.SUCCEEDED for trial in trials)
+        results.append({(t.network, t.purpose, t.seed, t.fidelity): t.scores for t in trials})
+    assert results[0] == results[1]
+    assert store.get_job(one.id).state is store.get_job(other.id).state is JobState.SUCCEEDED
+
+
+class Service:
+    """A whole service started by `grouping serve`: API, dispatcher, Ray, SQLite."""
+
+    def __init__(self, process: Process, url: str) -> None:
+        self.process = process
+        self.url = url
+
+
+@contextmanager
+def service(
+    folder: Path, *, workers: int = 2, environment: dict[str, str] | None = None
+) -> Iterator[Service]:
+    """Serve on a free port with the database in a folder, until the end of the block."""
+    arguments = ["serve", "--port", "0", "--home", str(folder), "--workers", str(workers)]
+    process = Process(arguments, folder / "serve.log", environment)
+    try:
+        wait_for(lambda: "Serving on" in process.output() or process.popen.poll() is not None, "the service")
+        assert process.popen.poll() is None, process.output()
+        url = process.output().partition("Serving on ")[2].split()[0]
+        yield Service(process, url)
+    finally:
+        process.stop()

@@ -1,0 +1,1 @@
+"""The dispatcher, which claims jobs from the database, and the Ray driver that trains for it."""

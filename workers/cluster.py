@@ -1,0 +1,155 @@
+"""Connecting to Ray, and the pool of training actors on it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from grouping.domain.datasets import Dataset
+from grouping.domain.tasks import Task
+from workers.actors import TrainingActor
+from workers.messages import Answer, Lost, Train, Trained
+
+logger = logging.getLogger(__name__)
+
+LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
+
+
+def connect(address: str | None, n_workers: int | None) -> None:
+    """Join the cluster at `address`, or start a private one on this machine.
+
+    Args:
+        address: as ``ray.init`` takes it; None starts a local cluster that ends with this process.
+        n_workers: processors of the local cluster; all unless given.
+
+    Raises:
+        RayError, ConnectionError: if there is no cluster at that address.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    # Unset, Ray warns on every start that a later release will stop hiding GPUs from CPU-only tasks.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+    if address is not None:
+        ray.init(address=address, **options)
+        return
+    ray.init(
+        num_cpus=n_workers,
+        include_dashboard=False,
+        object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+        **options,
+    )
+
+
+def is_alive() -> bool:
+    """Whether any node of the cluster is left; without one, nothing that is submitted will ever run."""
+    return any(node["Alive"] for node in ray.nodes())
+
+
+def count_workers() -> int:
+    """Trainings that run at the same time: one per processor of the cluster."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedData:
+    """A data set in the object store.
+
+    Attributes:
+        reference: where it is.
+        digest: identifies data set and tasks.
+        tasks: the tasks of the job.
+    """
+
+    reference: Any
+    digest: str
+    tasks: tuple[Task, ...]
+
+    @classmethod
+    def put(cls, dataset: Dataset, tasks: tuple[Task, ...]) -> PreparedData:
+        """Put a data set into the object store."""
+        names = ",".join(task.name for task in tasks)
+        return cls(ray.put(dataset), f"{dataset.digest()} {names}", tasks)
+
+
+class ActorPool:
+    """Training actors, each with at most one training; orders wait here while all are busy.
+
+    A lost actor is replaced, and its training reported as `Lost`. Not thread-safe.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._idle: list[Any] = []
+        self._n_started = 0
+        self._waiting: deque[tuple[Train, PreparedData]] = deque()
+        self._running: dict[Any, tuple[Train, Any]] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any training is running or waiting."""
+        return bool(self._running or self._waiting)
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether another order could start at once."""
+        return len(self._running) < self._size
+
+    def submit(self, order: Train, data: PreparedData) -> None:
+        """Start a training as soon as an actor is free."""
+        self._waiting.append((order, data))
+        self._start_waiting()
+
+    def collect(self, timeout_s: float) -> list[Answer]:
+        """Answers of the trainings that ended, waiting at most `timeout_s` for the first."""
+        if not self._running:
+            return []
+        running = list(self._running)
+        done, _ = ray.wait(running, num_returns=len(running), timeout=0)
+        if not done:
+            done, _ = ray.wait(running, num_returns=1, timeout=timeout_s)
+        answers = [self._finish(reference) for reference in done]
+        self._start_waiting()
+        return answers
+
+    def clear(self) -> None:
+        """End all actors, and with them whatever they train. The next order starts new ones."""
+        for actor in [*self._idle, *(actor for _, actor in self._running.values())]:
+            ray.kill(actor)
+        self._idle.clear()
+        self._running.clear()
+        self._waiting.clear()
+        self._n_started = 0
+
+    def _finish(self, reference: Any) -> Answer:
+        order, actor = self._running.pop(reference)
+        try:
+            outcome = ray.get(reference)
+        except RayError as error:
+            logger.warning("The worker of trial %s was lost: %s", order.trial_id, error)
+            ray.kill(actor)
+            self._n_started -= 1
+            return Lost(order.trial_id, f"{type(error).__name__}: the worker died or could not be reached.")
+        self._idle.append(actor)
+        return Trained(order.trial_id, outcome)
+
+    def _start_waiting(self) -> None:
+        while self._waiting and (self._idle or self._n_started < self._size):
+            order, data = self._waiting.popleft()
+            actor = self._idle.pop() if self._idle else self._new_actor()
+            reference = actor.train.remote(
+                [data.reference], data.digest, data.tasks, order.request, order.recipe
+            )
+            self._running[reference] = (order, actor)
+
+    def _new_actor(self) -> Any:
+        self._n_started += 1
+        gpus = ray.cluster_resources().get("GPU", 0.0)
+        remote = ray.remote(num_cpus=1, num_gpus=gpus / self._size, scheduling_strategy="SPREAD")
+        return remote(TrainingActor).remote()

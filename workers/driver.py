@@ -1,0 +1,155 @@
+"""The Ray driver: a child process of the dispatcher that turns orders into answers.
+
+It is a process of its own because a dead Ray cluster ends its driver without an exception. It holds
+nothing that cannot be made again, and ends when the dispatcher does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import logging
+import os
+import platform
+import queue
+import signal
+import threading
+import time
+from multiprocessing.connection import Connection
+from types import FrameType
+
+import ray
+
+from grouping.domain.networks import Network
+from grouping.errors import GroupingError, InvalidInputError
+from grouping.problems.registry import get_problem
+from grouping.training.cost import measure_costs
+from workers.cluster import ActorPool, PreparedData, connect, count_workers, is_alive
+from workers.messages import Answer, Measurement, Order, Prepare, Prepared, Refused, Train, Tune
+from workers.tuning import tune_recipe
+
+logger = logging.getLogger(__name__)
+
+BUSY_POLL_S = 0.2
+IDLE_POLL_S = 0.02
+HEALTH_CHECK_S = 5.0
+DATA_SEED = 0
+"""The split is the same in every job on a problem, so that scores of two jobs may be compared."""
+
+
+def run_driver(pipe: Connection, address: str | None, n_workers: int | None) -> None:
+    """Answer orders from the pipe until its other end closes.
+
+    Args:
+        pipe: one end of the pipe to the dispatcher.
+        address: Ray cluster to join; None starts a local one.
+        n_workers: processors of the local cluster; all unless given.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s driver: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the dispatcher's to handle
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
+    threading.Thread(target=_read_orders, args=(pipe, orders), daemon=True).start()
+    try:
+        connect(address, n_workers)
+        Driver(pipe, orders).run()
+    finally:
+        ray.shutdown()
+
+
+def _exit_on_signal(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + signum)
+
+
+def _read_orders(pipe: Connection, orders: queue.SimpleQueue[Order | None]) -> None:
+    """Move orders into the queue; at the end of the pipe ask the driver to end, then insist."""
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            orders.put(pipe.recv())
+    orders.put(None)
+    threading.Timer(10.0, os._exit, args=(1,)).start()
+
+
+class Driver:
+    """Carries out orders one after another; trainings run on the actor pool meanwhile."""
+
+    def __init__(self, pipe: Connection, orders: queue.SimpleQueue[Order | None]) -> None:
+        self._pipe = pipe
+        self._orders = orders
+        self._n_workers = count_workers()
+        self._pool = ActorPool(self._n_workers)
+        self._data: PreparedData | None = None
+        self._checked_at = time.monotonic()
+
+    def run(self) -> None:
+        """Loop until the dispatcher is gone."""
+        with contextlib.suppress(BrokenPipeError):
+            while True:
+                try:
+                    order = self._next_order()
+                except queue.Empty:
+                    pass
+                else:
+                    if order is None:
+                        return
+                    self._carry_out(order)
+                for answer in self._pool.collect(IDLE_POLL_S if self._pool.has_idle else BUSY_POLL_S):
+                    self._pipe.send(answer)
+                self._check_health()
+
+    def _check_health(self) -> None:
+        """End this process when the cluster is gone; the dispatcher then starts another one."""
+        if time.monotonic() - self._checked_at < HEALTH_CHECK_S:
+            return
+        self._checked_at = time.monotonic()
+        if not is_alive():
+            raise SystemExit("Every node of the Ray cluster is dead.")
+
+    def _next_order(self) -> Order | None:
+        if self._pool.is_busy:
+            return self._orders.get_nowait()
+        return self._orders.get()
+
+    def _carry_out(self, order: Order) -> None:
+        if isinstance(order, Train):
+            self._pool.submit(order, self._require_data())
+            return
+        try:
+            answer: Answer = self._prepare(order) if isinstance(order, Prepare) else self._tune(order)
+        except GroupingError as error:
+            answer = Refused(str(error))
+        self._pipe.send(answer)
+
+    def _require_data(self) -> PreparedData:
+        if self._data is None:
+            raise AssertionError("The dispatcher orders trainings only after Prepare.")
+        return self._data
+
+    def _prepare(self, order: Prepare) -> Prepared:
+        problem = get_problem(order.problem)
+        tasks = tuple(task for task in problem.tasks if task.name in order.tasks)
+        dataset = problem.load(DATA_SEED)
+        dataset.check_tasks(tasks)
+        measurements = tuple(_measure(n, dataset.inputs.shape[1], order) for n in order.networks)
+        self._data = PreparedData.put(dataset, tasks)
+        return Prepared(dataset.digest(), measurements, self._n_workers, library_versions())
+
+    def _tune(self, order: Tune) -> Answer:
+        self._pool.clear()  # Ray Tune needs the processors that the actors hold
+        return tune_recipe(self._require_data(), order)
+
+
+def _measure(network: Network, n_features: int, order: Prepare) -> Measurement | None:
+    tasks = tuple(task for task in get_problem(order.problem).tasks if task.name in order.tasks)
+    try:
+        (cost,) = measure_costs(n_features, tasks, [network], order.recipe)
+    except InvalidInputError:  # a size too small for one unit per layer
+        return None
+    measured = Network(network.group, network.size, cost.cost_snt)
+    return Measurement(measured, cost.encoder_multiply_adds, cost.widths)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions that a score may depend on."""
+    packages = ("mtl-grouping", "torch", "numpy", "scikit-learn", "ray")
+    return {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}

@@ -1,0 +1,246 @@
+"""One claimed job, from preparation to its final state."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import replace
+
+from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.errors import StateConflictError, TrainingError, WorkerLostError
+from grouping.store import Claim, MeasuredNetwork, Store, Trial
+from workers.messages import Answer, Lost, Prepare, Prepared, Refused, Train, Trained, Tune, Tuned
+from workers.planner import is_time_spent, networks_to_measure, next_plan
+from workers.supervisor import DriverProcess
+
+logger = logging.getLogger(__name__)
+
+RENEWALS_PER_LEASE = 3
+POLL_S = 0.5
+MAX_DRIVER_DEATHS = 5
+"""Deaths of the driver in a row, without any training finished in between, after which a job fails."""
+PREFETCH = 1
+"""Trainings that wait at the driver beyond those that run, so that no worker waits for the database."""
+
+
+class JobRun:
+    """Carries out one job. Every write is fenced by the claim.
+
+    Args:
+        store: the database.
+        claim: the lease on the job.
+        driver: the Ray driver.
+        stop: set when the dispatcher should give the job back.
+    """
+
+    def __init__(self, store: Store, claim: Claim, driver: DriverProcess, stop: threading.Event) -> None:
+        self._store = store
+        self._claim = claim
+        self._driver = driver
+        self._stop = stop
+        self._job: Job = claim.job
+        self._n_workers = 1
+        self._in_flight: set[str] = set()
+        self._is_awaiting = False
+        self._deaths = 0
+        self._renewed_at = time.monotonic()
+        self._is_cut = False
+
+    def run(self) -> None:
+        """Work until the job is final, cancelled, or to be given back.
+
+        Raises:
+            StaleLeaseError: if another dispatcher holds the job.
+            StoreUnavailableError: if the database does not answer.
+            GroupingError: if the job cannot be carried out.
+        """
+        try:
+            self._work()
+        finally:
+            self._drop_in_flight()
+
+    def _work(self) -> None:
+        is_prepared = False
+        while not self._stop.is_set():
+            if self._is_cancelled():
+                self._drop_in_flight()
+                self._store.enter_state(self._claim, JobState.CANCELLED)
+                return
+            try:
+                if not is_prepared:
+                    is_prepared = self._prepare()
+                elif self._advance():
+                    return
+            except WorkerLostError as error:
+                self._recover(error)
+                is_prepared = False
+            except StateConflictError:
+                if not self._is_cancelled():  # cancelled just before the job moved on: seen above, next
+                    raise
+        self._drop_in_flight()
+        self._store.release(self._claim)
+
+    def _drop_in_flight(self) -> None:
+        """End the driver if it is still busy with this job: nothing of that may be written any more."""
+        if self._in_flight or self._is_awaiting:
+            self._driver.stop()
+            self._in_flight.clear()
+            self._is_awaiting = False
+
+    def _is_cancelled(self) -> bool:
+        if time.monotonic() - self._renewed_at < self._claim.lease_s / RENEWALS_PER_LEASE:
+            return self._store.get_job(self._job.id).state is JobState.CANCELLING
+        self._renewed_at = time.monotonic()
+        return self._store.renew(self._claim)
+
+    def _recover(self, error: WorkerLostError) -> None:
+        """After the driver's death: put its trainings back and start another one."""
+        self._deaths += 1
+        logger.warning("Job %s: %s", self._job.id, error)
+        for trial_id in sorted(self._in_flight):
+            self._store.requeue_trial(self._claim, trial_id, str(error))
+        self._in_flight.clear()
+        self._is_awaiting = False
+        if self._deaths >= MAX_DRIVER_DEATHS:
+            raise TrainingError(f"Ray failed {self._deaths} times in a row. Last: {error}") from error
+        self._stop.wait(min(2.0**self._deaths, 10.0))
+
+    # --- preparation
+
+    def _prepare(self) -> bool:
+        """Load the data, measure the costs, tune; return False when interrupted."""
+        if self._job.state is not JobState.PREPARING:
+            self._store.enter_state(self._claim, JobState.PREPARING)
+        spec = self._job.spec
+        networks = networks_to_measure(self._job)
+        self._driver.send(Prepare(spec.problem, spec.tasks, self._job.recipe, networks))
+        prepared = self._await_answer()
+        if prepared is None:
+            return False
+        if not isinstance(prepared, Prepared):
+            raise TrainingError(_reason(prepared))
+        recipe = self._job.recipe
+        if spec.tuning_samples and self._job.data_digest is None:
+            tuned = self._tune(recipe)
+            if tuned is None:
+                return False
+            recipe = tuned
+        self._n_workers = prepared.n_workers
+        measured = [
+            MeasuredNetwork(m.network, m.multiply_adds, m.widths)
+            for m in prepared.measurements
+            if m is not None
+        ]
+        self._store.add_networks(self._claim, measured)
+        self._store.record_preparation(
+            self._claim, data_digest=prepared.data_digest, versions=prepared.versions, recipe=recipe
+        )
+        self._reload()
+        self._enter(self._phase())
+        return True
+
+    def _phase(self) -> JobState:
+        trials = self._store.trials(self._job.id)
+        confirming = any(trial.purpose is Purpose.CONFIRMATION for trial in trials)
+        return JobState.CONFIRMING if confirming else JobState.RUNNING
+
+    def _tune(self, recipe: Recipe) -> Recipe | None:
+        spec = self._job.spec
+        self._driver.send(Tune(recipe, spec.tuning_samples, spec.seed))
+        answer = self._await_answer()
+        if answer is None:
+            return None
+        if not isinstance(answer, Tuned):
+            raise TrainingError(_reason(answer))
+        details = {"loss": answer.loss, "first_loss": answer.first_loss, "epochs": answer.epochs}
+        details |= {
+            "learning_rate": answer.recipe.learning_rate,
+            "weight_decay": answer.recipe.weight_decay,
+        }
+        self._store.append_event(self._claim, "recipe_tuned", details)
+        return answer.recipe
+
+    def _await_answer(self) -> Answer | None:
+        """The driver's answer to an order that trains nothing; None when cancelled or told to stop."""
+        self._is_awaiting = True
+        while not self._stop.is_set():
+            answer = self._driver.receive(POLL_S)
+            if answer is not None:
+                self._is_awaiting = False
+                return answer
+            if self._is_cancelled():
+                return None
+        return None
+
+    # --- training
+
+    def _advance(self) -> bool:
+        """Plan, submit, and take what is finished; return True when the job has ended."""
+        waiting = self._store.trials(self._job.id, states={TrialState.PLANNED})
+        if waiting and is_time_spent(self._job, self._store.trials(self._job.id)):
+            self._store.skip_trials(self._claim, [trial.id for trial in waiting])
+            self._is_cut, waiting = True, ()
+        if not waiting and not self._in_flight and not self._plan():
+            self._finish()
+            return True
+        self._submit(waiting)
+        answer = self._driver.receive(POLL_S) if self._in_flight else None
+        while answer is not None:
+            self._record(answer)
+            answer = self._driver.receive(0) if self._in_flight else None
+        return False
+
+    def _plan(self) -> bool:
+        """Add the next trials; return False when there are none."""
+        plan = next_plan(self._store, self._job)
+        self._is_cut = self._is_cut or plan.is_cut
+        if not plan.requests:
+            return False
+        self._enter(plan.state)
+        epochs = [self._job.recipe.epochs_at(request.fidelity) for request in plan.requests]
+        return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
+
+    def _submit(self, waiting: tuple[Trial, ...]) -> None:
+        for trial in waiting[: max(0, self._n_workers + PREFETCH - len(self._in_flight))]:
+            self._store.start_trial(self._claim, trial.id)
+            self._in_flight.add(trial.id)
+            request = TrialRequest(trial.network, trial.seed, trial.fidelity, trial.purpose)
+            self._driver.send(Train(trial.id, request, self._job.recipe))
+
+    def _record(self, answer: Answer) -> None:
+        if isinstance(answer, Trained):
+            self._in_flight.discard(answer.trial_id)
+            self._store.record_outcome(self._claim, answer.trial_id, answer.outcome)
+            self._deaths = 0
+        elif isinstance(answer, Lost):
+            self._in_flight.discard(answer.trial_id)
+            self._store.requeue_trial(self._claim, answer.trial_id, answer.reason)
+        else:
+            raise TrainingError(_reason(answer))
+
+    def _finish(self) -> None:
+        trials = self._store.trials(self._job.id)
+        searched = [trial for trial in trials if trial.purpose is Purpose.SEARCH]
+        if not any(trial.state is TrialState.SUCCEEDED for trial in searched):
+            errors = [trial.error for trial in searched if trial.error]
+            raise TrainingError(
+                f"No training succeeded. Last: {errors[-1] if errors else 'none was started'}"
+            )
+        was_cut = self._is_cut or any(trial.state is TrialState.SKIPPED for trial in trials)
+        reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else StopReason.SEARCH_COMPLETE
+        self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason)
+
+    def _enter(self, state: JobState) -> None:
+        if self._job.state is not state:
+            self._store.enter_state(self._claim, state)
+            self._job = replace(self._job, state=state)
+
+    def _reload(self) -> None:
+        self._job = self._store.get_job(self._job.id)
+
+
+def _reason(answer: Answer) -> str:
+    return answer.reason if isinstance(answer, Refused) else f"Unexpected answer {type(answer).__name__}."

@@ -1,0 +1,138 @@
+"""What the dispatcher and its driver process say to each other, over one pipe.
+
+The dispatcher sends `Prepare`, `Tune` and `Train`; the driver answers each with exactly one of the answers
+named in its docstring, in any order for trainings. The pipe's end is the only other signal: whichever side
+dies, the other notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import TrialOutcome, TrialRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Load the data of a problem for these tasks and measure networks. Answered by `Prepared` or `Refused`.
+
+    Attributes:
+        problem: name of a registered problem.
+        tasks: names of the tasks of the job.
+        recipe: decides the widths that are measured.
+        networks: networks whose inference cost is wanted.
+    """
+
+    problem: str
+    tasks: tuple[str, ...]
+    recipe: Recipe
+    networks: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A network with its measured inference cost.
+
+    Attributes:
+        network: the network, `cost_snt` as measured.
+        multiply_adds: of its encoder, for one row.
+        widths: of its hidden layers.
+    """
+
+    network: Network
+    multiply_adds: int
+    widths: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The data is in the object store.
+
+    Attributes:
+        data_digest: of the data set.
+        measurements: one per network asked for, in order; None for a size that cannot be built.
+        n_workers: how many trainings run at the same time.
+        versions: of the libraries that train.
+    """
+
+    data_digest: str
+    measurements: tuple[Measurement | None, ...]
+    n_workers: int
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tune:
+    """Search a better recipe for the prepared problem. Answered by `Tuned` or `Refused`.
+
+    Attributes:
+        recipe: where to start; it is one of the samples.
+        n_samples: recipes tried, the first included.
+        seed: of the samples and of their trainings.
+    """
+
+    recipe: Recipe
+    n_samples: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The best recipe found.
+
+    Attributes:
+        recipe: the recipe.
+        loss: mean validation loss of all tasks together under it; lower is better.
+        first_loss: the last one known under the recipe it started from, which may have been stopped early.
+        epochs: epochs spent over all samples.
+    """
+
+    recipe: Recipe
+    loss: float
+    first_loss: float
+    epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Train one network of the prepared problem. Answered by `Trained` or `Lost`.
+
+    Attributes:
+        trial_id: comes back with the answer.
+        request: what to train.
+        recipe: how.
+    """
+
+    trial_id: str
+    request: TrialRequest
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A training ended; `outcome` says how."""
+
+    trial_id: str
+    outcome: TrialOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A training was lost with its worker, through no fault of its own as far as anyone knows."""
+
+    trial_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request cannot be carried out, and would not be the next time either; `reason` is for the user."""
+
+    reason: str
+
+
+Order = Prepare | Tune | Train
+Answer = Prepared | Tuned | Trained | Lost | Refused

@@ -1,0 +1,107 @@
+"""The dispatcher's side of the pipe: starts the driver process, talks to it, notices its death."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+
+from grouping.errors import WorkerLostError
+from workers.messages import Answer, Order
+
+logger = logging.getLogger(__name__)
+
+STOP_TIMEOUT_S = 8.0
+
+
+class DriverProcess:
+    """A driver process, started at the first order and again after its death. Not thread-safe.
+
+    Args:
+        address: Ray cluster to join; None starts a local one inside the driver.
+        n_workers: processors of the local cluster; all unless given.
+    """
+
+    def __init__(self, address: str | None = None, n_workers: int | None = None) -> None:
+        self._address = address
+        self._n_workers = n_workers
+        self._process: SpawnProcess | None = None
+        self._pipe: Connection | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        """The driver's process, None while it is not started."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start the driver unless it runs; returns before Ray is ready."""
+        if self._process is not None:
+            return
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_run, args=(theirs, self._address, self._n_workers), name="grouping-driver"
+        )
+        self._process.start()
+        theirs.close()  # so that the driver's death ends the pipe
+        self._pipe = ours
+
+    def send(self, order: Order) -> None:
+        """Send an order, starting the driver if need be.
+
+        Raises:
+            WorkerLostError: if the driver died.
+        """
+        self.start()
+        assert self._pipe is not None
+        try:
+            self._pipe.send(order)
+        except OSError as error:
+            raise self._lost() from error
+
+    def receive(self, timeout_s: float) -> Answer | None:
+        """The next answer, or None if none came in time.
+
+        Raises:
+            WorkerLostError: if the driver died; everything it was asked for is lost.
+        """
+        if self._pipe is None:
+            raise WorkerLostError("The Ray driver is not running.")
+        try:
+            if not self._pipe.poll(timeout_s):
+                return None
+            answer: Answer = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise self._lost() from error
+        return answer
+
+    def stop(self) -> None:
+        """End the driver and everything it started; safe to call twice."""
+        process, pipe = self._process, self._pipe
+        self._process = self._pipe = None
+        if pipe is not None:
+            pipe.close()  # asks it to end
+        if process is None:
+            return
+        process.join(STOP_TIMEOUT_S)
+        for end in (process.terminate, process.kill):
+            if process.is_alive():
+                end()
+                process.join(STOP_TIMEOUT_S)
+        process.close()
+
+    def _lost(self) -> WorkerLostError:
+        process = self._process
+        if process is not None:
+            process.join(STOP_TIMEOUT_S)
+        code = None if process is None else process.exitcode
+        self.stop()
+        return WorkerLostError(f"The Ray driver ended unexpectedly (exit status {code}).")
+
+
+def _run(pipe: Connection, address: str | None, n_workers: int | None) -> None:
+    # Imported in the child only: the dispatcher itself needs neither torch nor Ray.
+    from workers.driver import run_driver
+
+    run_driver(pipe, address, n_workers)
