@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from grouping.cli.serving import (
     running_service,
     wait_for_signal,
 )
+from grouping.cli.terminal import new_console
 from grouping.client import Client, RemoteJob
 from grouping.domain.jobs import JobState
 
@@ -59,7 +61,7 @@ def _progress_shown(console: Console) -> Iterator[Any]:
                 tenth = 10 * done // total
                 if shown.get(purpose) != tenth:
                     shown[purpose] = tenth
-                    console.print(f"{purpose}: {done} of {total} trainings", markup=False)
+                    console.print(f"{purpose}: {done} of {total} trainings", soft_wrap=True)
 
         yield print_line
         return
@@ -96,28 +98,26 @@ def watch(console: Console, job: RemoteJob) -> int:
     if job.state is JobState.SUCCEEDED:
         show_recommendations(console, job.recommendations())
         return 0
-    console.print(f"Job {job.id} {job.state.value}: {job.data['error'] or ''}".rstrip(": "), markup=False)
+    console.print(f"Job {job.id} {job.state.value}: {job.data['error'] or ''}".rstrip(": "), soft_wrap=True)
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
 
 
 def show_recommendations(console: Console, recommendations: list[dict[str, Any]]) -> None:
     """Print the grouping for each budget, and the verdict of the fresh seeds."""
-    rows = Table(
-        "budget", "loss", "network", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False
-    )
+    rows = Table("budget", "loss", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False)
     for item in recommendations:
         solution = item["solution"]
         head = [f"{item['budget_snt']:g}", "-" if solution["loss"] is None else f"{solution['loss']:.4f}"]
         for network in (solution["grouping"] or {"networks": []})["networks"]:
             served, helpers = ", ".join(network["serves"]), ", ".join(network["helpers"]) or "-"
-            rows.add_row(*head, network["name"], f"{network['cost_snt']:.3g}", served, helpers)
+            rows.add_row(*head, f"{network['cost_snt']:.3g}", served, helpers)
             head = ["", ""]
         if head[0]:
-            rows.add_row(*head, "none", "", "", "")
+            rows.add_row(*head, "-", "no grouping", "-")
     console.print(rows)
     console.print()
     for item in recommendations:
-        console.print(f"Budget {item['budget_snt']:g}: {item['sentence']}", markup=False)
+        console.print(f"Budget {item['budget_snt']:g}: {item['sentence']}", soft_wrap=True)
 
 
 def run(
@@ -167,8 +167,8 @@ def run(
 
 
 def _watch_and_report(job: RemoteJob, *, as_json: bool) -> int:
-    console = Console(highlight=False, stderr=as_json)
-    console.print(f"Job {job.id}: {job.url}", markup=False)
+    console = new_console(stderr=as_json)
+    console.print(f"Job {job.id}: {job.url}", soft_wrap=True)
     status = watch(console, job)
     if as_json:
         answer = {"job": dict(job.data), "recommendations": job.recommendations()}
@@ -199,6 +199,10 @@ def resume(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) 
         typer.echo(client.job(job_id).resume().state.value)
 
 
+def _digest(request: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def demo(
     port: Port = DEFAULT_PORT,
     home: Home = DEFAULT_HOME,
@@ -212,15 +216,20 @@ def demo(
 
     Running it again shows the finished job instead of training it again.
     """
-    console = Console(highlight=False)
+    console = new_console()
     service = running_service(
-        host="127.0.0.1", port=port, database=database_url(url, home), workers=workers, ray_address=None
+        host="127.0.0.1",
+        port=port,
+        home=home,
+        database=database_url(url, home),
+        workers=workers,
+        ray_address=None,
     )
     with service as running, Client(running.url) as client:
-        job = client.submit(idempotency_key=f"demo {json.dumps(DEMO, sort_keys=True)}", **DEMO)
-        console.print(f"Web page of the job: {job.url}", markup=False)
+        job = client.submit(idempotency_key=f"demo-{_digest(DEMO)}", **DEMO)
+        console.print(f"Web page of the job: {job.url}", soft_wrap=True)
         status = watch(console, job)
-        console.print(f"\nMatrix, curve and networks: {job.url}", markup=False)
+        console.print(f"\nMatrix, curve and networks: {job.url}", soft_wrap=True)
         if not exit_when_done:
             console.print("Serving until Ctrl-C.")
             wait_for_signal()

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import typer
 
@@ -41,12 +42,16 @@ class Child:
         name: what it is called in messages.
         arguments: of the command `grouping`.
         environment: its environment.
+        log: file that its output is appended to.
     """
 
-    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
+    ) -> None:
         self.name = name
         self._command = [sys.executable, "-m", "grouping.cli", *arguments]
         self._environment = {**environment, LIFELINE: "1"}
+        self._log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
@@ -58,9 +63,16 @@ class Child:
     def start(self) -> None:
         """Start it."""
         self._started = time.monotonic()
-        self._process = subprocess.Popen(
-            self._command, env=self._environment, stdin=subprocess.PIPE, start_new_session=True
-        )
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
     def revive(self) -> None:
         """Start it again if it died, at most once in `RESTART_DELAY_S`."""
@@ -69,7 +81,10 @@ class Child:
         if time.monotonic() - self._started < RESTART_DELAY_S:
             return
         status = self._process.returncode
-        typer.echo(f"The {self.name} ended with status {status}; starting it again.", err=True)
+        typer.echo(
+            f"The {self.name} ended with status {status}; starting it again. Its output: {self._log}",
+            err=True,
+        )
         self._close()
         self.start()
 

@@ -83,7 +83,7 @@ def _free_port(host: str, port: int) -> int:
 
 @contextmanager
 def running_service(
-    *, host: str, port: int, database: str, workers: int | None, ray_address: str | None
+    *, host: str, port: int, home: Path, database: str, workers: int | None, ray_address: str | None
 ) -> Iterator[Service]:
     """Start API and dispatcher on one database, wait until they answer, and end them on leaving.
 
@@ -101,12 +101,13 @@ def running_service(
     dispatcher = ["dispatcher"]
     dispatcher += ["--workers", str(workers)] if workers else []
     dispatcher += ["--ray-address", ray_address] if ray_address else []
+    logs = home.expanduser() / "logs"
     shown = f"[{host}]" if ":" in host else host
     service = Service(
         f"http://{shown}:{port}",
         (
-            Child("API", ["api", "--host", host, "--port", str(port)], environment),
-            Child("dispatcher", dispatcher, environment),
+            Child("API", ["api", "--host", host, "--port", str(port)], environment, logs / "api.log"),
+            Child("dispatcher", dispatcher, environment, logs / "dispatcher.log"),
         ),
     )
     stopping = threading.Event()
@@ -165,9 +166,9 @@ def serve(
     """Run everything on this machine: database, API and web view, dispatcher, Ray."""
     database = database_url(url, home)
     with running_service(
-        host=host, port=port, database=database, workers=workers, ray_address=ray_address
+        host=host, port=port, home=home, database=database, workers=workers, ray_address=ray_address
     ) as service:
-        typer.echo(f"Serving on {service.url} (Ctrl-C ends it)")
+        typer.echo(f"Serving on {service.url} (Ctrl-C ends it; logs in {home / 'logs'})")
         wait_for_signal()
         typer.echo("Stopping; jobs go on when the service runs again.")
 

@@ -6,8 +6,9 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
+
+from grouping.cli.terminal import new_console
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -33,7 +34,7 @@ def problems(as_json: AsJson = False) -> None:
     for problem in found:
         tasks = ", ".join(f"{task.name} ({task.kind.value.replace('_', ' ')})" for task in problem.tasks)
         rows.add_row(problem.name, tasks, problem.description)
-    Console(highlight=False).print(rows)
+    new_console().print(rows)
     for broken in list_unavailable():
         typer.echo(f"unavailable: {broken.name}: {broken.reason}", err=True)
 
@@ -58,7 +59,7 @@ def strategies(as_json: AsJson = False) -> None:
     rows = Table("name", "description", box=None, pad_edge=False)
     for info in found:
         rows.add_row(info.name, info.description)
-    Console(highlight=False).print(rows)
+    new_console().print(rows)
 
 
 def openapi() -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from grouping.cli.terminal import new_console
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
 from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError
@@ -62,7 +63,7 @@ def show_solution(console: Console, solution: Solution, table: ScoreTable) -> No
     """Print a solution for people."""
     if solution.grouping is None:
         reason = solution.infeasibility.reason if solution.infeasibility else ""
-        console.print(f"No grouping within {solution.budget_snt:g} SNT. {reason}", markup=False)
+        console.print(f"No grouping within {solution.budget_snt:g} SNT. {reason}", soft_wrap=True)
         return
     proof = "proven optimal" if solution.status is SolutionStatus.OPTIMAL else "not proven"
     if solution.gap:
@@ -72,7 +73,7 @@ def show_solution(console: Console, solution: Solution, table: ScoreTable) -> No
     console.print(
         f"Budget {solution.budget_snt:g} SNT: loss {solution.loss:.6g}{shown_test}, "
         f"cost {solution.grouping.cost_snt:.4g} SNT, {proof}",
-        markup=False,
+        soft_wrap=True,
     )
     rows = Table("network", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False)
     for n, network in enumerate(solution.grouping.networks):
@@ -82,7 +83,7 @@ def show_solution(console: Console, solution: Solution, table: ScoreTable) -> No
     console.print(rows)
     if solution.ties:
         more = " or more" if solution.has_more_ties else ""
-        console.print(f"{len(solution.ties)}{more} other groupings have the same loss.", markup=False)
+        console.print(f"{len(solution.ties)}{more} other groupings have the same loss.", soft_wrap=True)
 
 
 def solve(
@@ -116,7 +117,7 @@ def solve(
         answers = [solution_json(solution, scores) for solution in solutions]
         typer.echo(json.dumps(answers[0] if budget and len(budget) == 1 else answers, indent=2))
     else:
-        console = Console(highlight=False)
+        console = new_console()
         for solution in solutions:
             show_solution(console, solution, scores)
             console.print()
@@ -148,7 +149,7 @@ def reproduce(
     from grouping.replay.published import DECIMALS, reproduce
 
     points = reproduce(folder, solver=solver)
-    console = Console(highlight=False)
+    console = new_console()
     rows = Table("setting", "method", "budget", "published", "computed", "difference", "note", box=None)
     for point in points:
         tied = ", ".join(f"{loss:.{DECIMALS}f}" for loss in point.tied)

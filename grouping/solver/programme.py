@@ -17,10 +17,10 @@ Variables are named by index: task names such as ``a b`` and ``a_b`` would colli
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cbcbox
 import numpy as np
 import pulp
 
@@ -31,13 +31,15 @@ from grouping.errors import SolverError, UnknownNameError
 
 DEFAULT_SOLVER = "HiGHS"
 CBC = "CBC"
-"""The CBC that comes with the extra ``pulp[cbc]``, which PuLP does not find by itself."""
+"""The CBC that comes with the extra ``mtl-grouping[cbc]``, which PuLP does not find by itself."""
 _PROOF_TOLERANCE = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
 
 
 def solver_names() -> tuple[str, ...]:
     """Names of the PuLP solvers that work on this machine, the default first."""
-    found = set(pulp.listSolvers(onlyAvailable=True)) - {"PULP_CBC_CMD"} | {CBC}  # PuLP deprecates the first
+    found = set(pulp.listSolvers(onlyAvailable=True)) - {"PULP_CBC_CMD"}  # PuLP deprecates its own CBC
+    if importlib.util.find_spec("cbcbox") is not None:
+        found.add(CBC)
     return tuple(sorted(found, key=lambda name: (name != DEFAULT_SOLVER, name)))
 
 
@@ -55,6 +57,8 @@ def make_solver(name: str, time_limit_s: float | None) -> pulp.LpSolver:
         # One thread: HiGHS keeps one scheduler per process, and programmes are solved from several threads.
         return pulp.HiGHS(**options, gapRel=0.0, gapAbs=0.0, threads=1, **_PROOF_TOLERANCE)
     if name == CBC:
+        import cbcbox
+
         return pulp.COIN_CMD(path=cbcbox.cbc_bin_path(), **options, gapRel=0.0, gapAbs=0.0)
     return pulp.getSolver(name, **options, gapRel=0.0)
 

@@ -1,0 +1,333 @@
+"""The web view in a real browser against a real server process: nothing from elsewhere, live, by keyboard."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from grouping.domain.jobs import Job, StopReason
+from grouping.domain.jobs import JobState as State
+from grouping.store import Store, open_store
+from tests.integration.conftest import Scenes
+
+pytestmark = pytest.mark.slow
+
+MARKUP = "<img src=x onerror=alert(1)>"
+TABLE_PAGES = ("affinity", "curve?budget_snt=2.5", "networks?budget_snt=2")
+SERVE = (
+    "import sys, uvicorn\n"
+    "from api.main import create_app\n"
+    "from api.settings import Settings\n"
+    "uvicorn.run(create_app(Settings()), port=int(sys.argv[1]), log_level='warning')\n"
+)
+
+
+@dataclass
+class Site:
+    """A server process on loopback and the database behind it."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    scenes: Scenes
+
+
+@pytest.fixture
+def store(sqlite_url: str) -> Iterator[Store]:
+    opened = open_store(sqlite_url)
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def server(sqlite_url: str, log: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", SERVE, str(port)],
+            env={**os.environ, "GROUPING_DATABASE_URL": sqlite_url, **environment},
+            stdout=output,
+            stderr=output,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                assert httpx.get(f"{url}/readyz").status_code == 200
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+        yield url, process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.fixture
+def site(store: Store, sqlite_url: str, tmp_path: Path) -> Iterator[Site]:
+    with server(sqlite_url, tmp_path / "server.log", GROUPING_EVENT_POLL_S="0.1") as (url, process):
+        yield Site(url, process, Scenes(store))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert found is not None, "the tests of the web view need Chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Watch:
+    """Everything a page must not do: call elsewhere, break the policy, log an error."""
+
+    url: str
+    faults: list[str] = field(default_factory=list)
+
+    def attach(self, page: Page) -> None:
+        page.on("request", self._request)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((self.url + "/", "data:")):
+            self.faults.append(f"request: {request.url}")
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.faults.append(f"{message.type}: {message.text}")
+
+
+@contextmanager
+def opened(browser: Browser, site: Site, **options: Any) -> Iterator[Page]:
+    """A page that is watched; leaving the block checks what was seen."""
+    watch = Watch(site.url)
+    context = browser.new_context(base_url=site.url, **options)
+    page = context.new_page()
+    watch.attach(page)
+    try:
+        yield page
+    finally:
+        context.close()
+    assert watch.faults == []
+
+
+def addresses(job: Job) -> tuple[str, ...]:
+    return ("/", f"/jobs/{job.id}", *(f"/score-tables/{job.score_table_id}/{kind}" for kind in TABLE_PAGES))
+
+
+def test_every_page_is_clean_with_markup_in_every_name_shown(browser: Browser, site: Site) -> None:
+    job = site.scenes.finished((MARKUP, "b&b", "\"'c", "x" * 100), name=f"{MARKUP} job")
+    with opened(browser, site) as page:
+        for address in addresses(job):
+            page.goto(address)
+            page.wait_for_load_state("networkidle")
+            assert page.locator("img[src=x]").count() == 0
+            assert MARKUP in page.locator("body").inner_text()
+
+
+def test_pages_can_be_read_without_javascript(browser: Browser, site: Site) -> None:
+    job = site.scenes.running()
+    site.scenes.train(job, 30)
+    with opened(browser, site, java_script_enabled=False) as page:
+        page.goto("/")
+        page.get_by_role("link", name="four tasks").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("four tasks")
+        expect(page.get_by_role("button")).to_have_count(0)
+        for name, heading in (
+            ("Networks", "Networks within"),
+            ("Budget curve", "What an"),
+            ("Affinity", "Which task"),
+        ):
+            page.get_by_role("link", name=name, exact=True).click()
+            expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+        page.get_by_role("link", name="Budget curve", exact=True).click()
+        page.get_by_role("textbox", name="Inference budget").fill("2.5")
+        page.get_by_role("button", name="Solve").click()
+        expect(page.get_by_role("heading", name="Within 2.5 SNT")).to_be_visible()
+
+
+def test_the_job_page_follows_the_job_and_keeps_focus_and_scroll(browser: Browser, site: Site) -> None:
+    job = site.scenes.running()
+    site.scenes.train(job, 12)
+    with opened(browser, site, viewport={"width": 900, "height": 400}) as page:
+        page.goto(f"/jobs/{job.id}")
+        expect(page.locator(".big")).to_contain_text("12 of 38")
+        link = page.get_by_role("link", name="2 SNT")
+        link.focus()
+        page.evaluate("window.scrollTo(0, 300)")
+        before = page.evaluate("window.scrollY")
+        assert before > 0
+        site.scenes.train(job, 25)
+        expect(page.locator(".big")).to_contain_text("37 of 38", timeout=10_000)
+        expect(link).to_be_focused()
+        assert page.evaluate("window.scrollY") == before
+        assert "90 percent" in (page.locator("#announcement").text_content() or "")
+        site.scenes.train(job)
+        claim = site.scenes.claims[job.id]
+        site.scenes.store.enter_state(claim, State.CONFIRMING)
+        site.scenes.store.enter_state(claim, State.SUCCEEDED, stop_reason=StopReason.SEARCH_COMPLETE)
+        expect(page.locator(".state")).to_have_text("Succeeded", timeout=10_000)
+        expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_a_job_is_cancelled_and_resumed_from_its_page(browser: Browser, site: Site) -> None:
+    job = site.scenes.submitted()
+    with opened(browser, site) as page:
+        page.add_init_script("window.confirm = () => true")
+        page.goto(f"/jobs/{job.id}")
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.locator(".state")).to_have_text("Cancelled")
+        page.get_by_role("button", name="Resume").click()
+        expect(page.locator(".state")).to_have_text("Queued")
+    assert site.scenes.store.get_job(job.id).state is State.QUEUED
+
+
+def test_everything_can_be_reached_by_keyboard(browser: Browser, site: Site) -> None:
+    job = site.scenes.finished()
+    with opened(browser, site) as page:
+        page.goto(f"/score-tables/{job.score_table_id}/affinity?order=input")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("#main")).to_be_focused()
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.tagName") == "TD":
+                break
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#cell-note")).to_contain_text("depth helps normals")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Home")
+        expect(page.locator("#cell-note")).to_contain_text("normals helps depth")
+        page.keyboard.press("End")
+        expect(page.locator("#cell-note")).to_contain_text("normals harms scene")
+
+
+CONTRAST = """() => {
+  const rgb = (text) => {
+    const [r, g, b, a] = text.match(/[\\d.]+/g).map(Number);
+    return [r, g, b, a ?? 1];
+  };
+  const light = (c) => { const [r, g, b] = c.slice(0, 3).map((v) => {
+    v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim()) continue;
+    if (element.closest(".sr, .skip, title, desc, template, script, [hidden]")) continue;
+    const style = getComputedStyle(element);
+    const ink = rgb(element.closest("svg") ? style.fill : style.color);
+    let ground = null;
+    for (let at = element; at && ground === null; at = at.parentElement) {
+      const colour = rgb(getComputedStyle(at).backgroundColor);
+      if (colour[3] === 1) ground = colour;
+    }
+    const [a, b] = [light(ink), light(ground ?? [255, 255, 255])];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${element.className || element.tagName}: ` +
+      walker.currentNode.textContent.trim().slice(0, 40));
+  }
+  return found;
+}"""
+STRUCTURE = """() => {
+  const found = [];
+  for (const field of document.querySelectorAll("input, select, textarea"))
+    if (!field.labels.length) found.push(`no label: ${field.name}`);
+  for (const table of document.querySelectorAll("table")) {
+    if (!table.caption) found.push("a table without a caption");
+    if (table.querySelector("th:not([scope])")) found.push("a header cell without scope");
+  }
+  for (const image of document.querySelectorAll("img")) if (!image.hasAttribute("alt")) found.push("no alt");
+  for (const button of document.querySelectorAll("button, a[href]"))
+    if (!button.textContent.trim()) found.push(`no name: ${button.outerHTML}`);
+  for (const region of document.querySelectorAll("[role=region], nav"))
+    if (!region.ariaLabel) found.push("a region without a name");
+  if (document.querySelectorAll("h1").length !== 1) found.push("not one h1");
+  if (!document.documentElement.lang || !document.title.trim()) found.push("no language or title");
+  const root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth) found.push("wider than the window");
+  return found;
+}"""
+
+
+@pytest.mark.parametrize(("scheme", "width"), tuple(product(("light", "dark"), (1180, 390))))
+def test_pages_are_labelled_and_readable(
+    browser: Browser, site: Site, tmp_path: Path, scheme: Any, width: int
+) -> None:
+    finished = site.scenes.finished()
+    running = site.scenes.running(name="running", n_seeds=1)
+    site.scenes.train(running, 9, fail=lambda network: network.size == 0.5 and "edges" in network.group)
+    paths = [*addresses(finished), *addresses(running)[1:], "/jobs/nothing"]
+    faults = []
+    context = browser.new_context(
+        base_url=site.url,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    for number, path in enumerate(paths):
+        page.goto(path)
+        faults += [f"{path}: {fault}" for fault in (*page.evaluate(CONTRAST), *page.evaluate(STRUCTURE))]
+        shot = page.screenshot(path=tmp_path / f"{scheme}-{width}-{number}.png", full_page=True)
+        assert len(shot) > 5_000
+    context.close()
+    assert faults == []
+
+
+def test_a_browser_gets_in_with_the_token_as_password(
+    browser: Browser, store: Store, sqlite_url: str, tmp_path: Path
+) -> None:
+    job = Scenes(store).submitted()
+    token = "a token of some length"
+    with server(sqlite_url, tmp_path / "server.log", GROUPING_API_TOKEN=token) as (url, process):
+        assert httpx.get(url).status_code == 401
+        site = Site(url, process, Scenes(store))
+        with opened(browser, site, http_credentials={"username": "me", "password": token}) as page:
+            page.goto(f"/jobs/{job.id}")
+            page.get_by_role("button", name="Cancel").wait_for()
+            Scenes(store).store.request_cancel(job.id)
+            expect(page.locator(".state")).to_have_text("Cancelled", timeout=10_000)
+
+
+def test_open_streams_do_not_keep_the_server_from_stopping(site: Site) -> None:
+    job = site.scenes.submitted()
+    address = f"{site.url}/v1/jobs/{job.id}/events"
+    with httpx.stream("GET", address, headers={"Accept": "text/event-stream"}, timeout=30) as answer:
+        lines = answer.iter_lines()
+        assert re.match("retry: ", next(lines))
+        asked = time.monotonic()
+        site.process.terminate()
+        for _ in lines:
+            pass
+        site.process.wait(10)
+    assert time.monotonic() - asked < 3
