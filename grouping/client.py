@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from html import escape
 from types import TracebackType
 from typing import Any, Self
 
@@ -150,6 +151,12 @@ class RemoteJob:
         """Its page in the web view."""
         return f"{self._client.url}/jobs/{self.id}"
 
+    def _repr_html_(self) -> str:
+        """Notebook display."""
+        label = escape(str(self.data.get("name") or self.id))
+        problem = escape(str(self.data["spec"]["problem"]))
+        return f"<p>Job <a href='{escape(self.url)}'>{label}</a> on {problem}: {self.state.value}</p>"
+
     def refresh(self) -> RemoteJob:
         """Read it anew."""
         self.data = self._client.request("GET", f"/v1/jobs/{self.id}")
@@ -222,8 +229,12 @@ class RemoteJob:
         return pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
 
     def scores(self) -> pd.DataFrame:
-        """Every cell of the score table: network, task, mean losses, standard errors, number of seeds."""
-        return pd.DataFrame(self._table("scores")["items"])
+        """Every cell of the score table, a row per network and task.
+
+        Columns are ``network``, ``group``, ``size``, ``cost_snt``, ``task``, and for ``validation`` and
+        ``test`` each ``.mean``, ``.standard_error``, ``.n`` and ``.by_seed.N``.
+        """
+        return pd.json_normalize(self._table("scores")["cells"])
 
     def _table(self, view: str, **parameters: Any) -> Any:
         table = self.data["score_table_id"]

@@ -20,8 +20,10 @@ from types import FrameType
 
 import ray
 
+from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.errors import GroupingError, InvalidInputError
+from grouping.errors import GroupingError, InvalidInputError, TrainingError
+from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
 from grouping.training.cost import measure_costs
 from workers.cluster import ActorPool, PreparedData, connect, count_workers, is_alive
@@ -128,7 +130,7 @@ class Driver:
     def _prepare(self, order: Prepare) -> Prepared:
         problem = get_problem(order.problem)
         tasks = tuple(task for task in problem.tasks if task.name in order.tasks)
-        dataset = problem.load(DATA_SEED)
+        dataset = _load(problem)
         dataset.check_tasks(tasks)
         measurements = tuple(_measure(n, dataset.inputs.shape[1], order) for n in order.networks)
         self._data = PreparedData.put(dataset, tasks)
@@ -137,6 +139,17 @@ class Driver:
     def _tune(self, order: Tune) -> Answer:
         self._pool.clear()  # Ray Tune needs the processors that the actors hold
         return tune_recipe(self._require_data(), order)
+
+
+def _load(problem: Problem) -> Dataset:
+    """The problem's data; whatever its own code raises fails the job, not this process."""
+    try:
+        return problem.load(DATA_SEED)
+    except Exception as error:
+        logger.exception("The data of problem %s could not be loaded", problem.name)
+        raise TrainingError(
+            f"The data of problem {problem.name!r} could not be loaded: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _measure(network: Network, n_features: int, order: Prepare) -> Measurement | None:

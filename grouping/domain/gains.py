@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from html import escape
 
 import numpy as np
 
@@ -51,6 +52,19 @@ class GainMatrix:
     formula: GainFormula
     values: FloatArray = field(repr=False)
     standard_errors: FloatArray = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        """Notebook display."""
+        names = self.table.task_names
+        head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in names)
+        body = ""
+        for network, gains in zip(self.table.networks, self.values, strict=True):
+            cells = "".join("<td></td>" if np.isnan(gain) else f"<td>{gain:+.1%}</td>" for gain in gains)
+            body += f"<tr><th scope='row'>{escape(network.name(names))}</th>{cells}</tr>"
+        return (
+            f"<table><caption>Gain, {escape(self.formula.value)}, validation losses; higher helps</caption>"
+            f"<thead><tr><th>network</th>{head}</tr></thead><tbody>{body}</tbody></table>"
+        )
 
 
 def gain_matrix(table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE) -> GainMatrix:

@@ -1,7 +1,9 @@
 """Verdict: is the recommended grouping worth it, judged on fresh seeds against baselines of equal cost?
 
 Choosing the minimum of noisy scores flatters it, so the chosen networks and the baselines are trained
-again with seeds that took no part in the choice, and compared on test losses, seed by seed.
+again with seeds that took no part in the choice, and compared on test losses, seed by seed. All of them
+are trained with the recipe of the job: a baseline with a recipe tuned for itself may do better, which is
+why the verdict says "under this recipe".
 """
 
 from __future__ import annotations
@@ -111,8 +113,9 @@ class Verdict:
         if self.is_worth_it:
             least = min(self.comparisons, key=lambda comparison: comparison.gain)
             return (
-                f"Worth it: better than both baselines of equal cost, by at least {least.gain:.1%} "
-                f"(over {least.baseline}, t = {least.t:.1f}, {least.n_seeds} fresh seeds)."
+                "Worth it under this recipe: better than both baselines of equal cost, by at least "
+                f"{least.gain:.1%} ± {least.standard_error:.1%} (over {least.baseline}, t = {least.t:.1f}, "
+                f"{least.n_seeds} fresh seeds)."
             )
         same = [comparison for comparison in self.comparisons if comparison.is_same]
         if same:
@@ -122,8 +125,9 @@ class Verdict:
             key=lambda comparison: comparison.gain,
         )
         return (
-            f"Not worth it by this evidence: against {worst.baseline} at equal cost the gain is "
-            f"{worst.gain:+.1%} (t = {worst.t:.1f}, {worst.n_seeds} fresh seeds); "
+            f"Not worth it under this recipe: against {worst.baseline} at equal cost the gain is "
+            f"{worst.gain:+.1%} ± {worst.standard_error:.1%} (t = {worst.t:.1f}, {worst.n_seeds} fresh "
+            f"seeds); "
             f"{MIN_GAIN:.0%} with t of at least {MIN_T:g} is needed to claim one."
         )
 

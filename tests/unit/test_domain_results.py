@@ -151,7 +151,7 @@ def confirmation_table(ours: list[float], theirs: list[float]) -> tuple[Grouping
 def test_a_gain_is_claimed_only_when_both_baselines_are_beaten_beyond_the_noise() -> None:
     clear = judge(*_at_budget_2([0.80, 0.81, 0.79], [1.0, 1.01, 0.99]))
     assert clear.is_worth_it
-    assert clear.sentence().startswith("Worth it")
+    assert clear.sentence().startswith("Worth it under this recipe")
     assert [c.gain for c in clear.comparisons] == pytest.approx([0.2, 0.2], abs=0.005)
     noisy = judge(*_at_budget_2([0.6, 1.2, 0.9], [1.0, 1.01, 0.99]))
     assert not noisy.is_worth_it
@@ -188,6 +188,11 @@ def test_notebook_displays_escape_names() -> None:
     network = Network.of("<script>")
     table = make_table((network,), (task,), np.array([[1.0]]))
     grouping = Grouping.from_rows(table, [0])
-    for html in (table._repr_html_(), grouping._repr_html_(), pairwise_affinity(table)._repr_html_()):
+    for html in (
+        table._repr_html_(),
+        grouping._repr_html_(),
+        pairwise_affinity(table)._repr_html_(),
+        gain_matrix(table)._repr_html_(),
+    ):
         assert "<script>" not in html
         assert "&lt;script&gt;" in html
