@@ -40,6 +40,7 @@ def connect(address: str | None, n_workers: int | None) -> None:
         ray.init(address=address, **options)
         return
     ray.init(
+        address="local",  # otherwise Ray joins whatever cluster it finds on this machine
         num_cpus=n_workers,
         include_dashboard=False,
         object_store_memory=LOCAL_OBJECT_STORE_BYTES,
@@ -100,6 +101,16 @@ class ActorPool:
     def has_idle(self) -> bool:
         """Whether another order could start at once."""
         return len(self._running) < self._size
+
+    @property
+    def size(self) -> int:
+        """Trainings that run at the same time."""
+        return self._size
+
+    def resize(self, size: int) -> None:
+        """Use more actors, or no new ones until fewer are left."""
+        self._size = size
+        self._start_waiting()
 
     def submit(self, order: Train, data: PreparedData) -> None:
         """Start a training as soon as an actor is free."""

@@ -27,7 +27,7 @@ from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
 from grouping.training.cost import measure_costs
 from workers.cluster import ActorPool, PreparedData, connect, count_workers, is_alive
-from workers.messages import Answer, Measurement, Order, Prepare, Prepared, Refused, Train, Tune
+from workers.messages import Answer, Measurement, Order, Prepare, Prepared, Refused, Resized, Train, Tune
 from workers.tuning import tune_recipe
 
 logger = logging.getLogger(__name__)
@@ -78,8 +78,7 @@ class Driver:
     def __init__(self, pipe: Connection, orders: queue.SimpleQueue[Order | None]) -> None:
         self._pipe = pipe
         self._orders = orders
-        self._n_workers = count_workers()
-        self._pool = ActorPool(self._n_workers)
+        self._pool = ActorPool(count_workers())
         self._data: PreparedData | None = None
         self._checked_at = time.monotonic()
 
@@ -100,12 +99,15 @@ class Driver:
                 self._check_health()
 
     def _check_health(self) -> None:
-        """End this process when the cluster is gone; the dispatcher then starts another one."""
+        """Follow the cluster's size; end when it is gone, so that the dispatcher starts another driver."""
         if time.monotonic() - self._checked_at < HEALTH_CHECK_S:
             return
         self._checked_at = time.monotonic()
         if not is_alive():
             raise SystemExit("Every node of the Ray cluster is dead.")
+        if count_workers() != self._pool.size:
+            self._pool.resize(count_workers())
+            self._pipe.send(Resized(self._pool.size))
 
     def _next_order(self) -> Order | None:
         if self._pool.is_busy:
@@ -134,7 +136,8 @@ class Driver:
         dataset.check_tasks(tasks)
         measurements = tuple(_measure(n, dataset.inputs.shape[1], order) for n in order.networks)
         self._data = PreparedData.put(dataset, tasks)
-        return Prepared(dataset.digest(), measurements, self._n_workers, library_versions())
+        self._pool.resize(count_workers())
+        return Prepared(dataset.digest(), measurements, self._pool.size, library_versions())
 
     def _tune(self, order: Tune) -> Answer:
         self._pool.clear()  # Ray Tune needs the processors that the actors hold

@@ -12,7 +12,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
 from grouping.store import Claim, MeasuredNetwork, Store, Trial
-from workers.messages import Answer, Lost, Prepare, Prepared, Refused, Train, Trained, Tune, Tuned
+from workers.messages import Answer, Lost, Prepare, Prepared, Refused, Resized, Train, Trained, Tune, Tuned
 from workers.planner import is_time_spent, networks_to_measure, next_plan
 from workers.supervisor import DriverProcess
 
@@ -168,6 +168,8 @@ class JobRun:
         self._is_awaiting = True
         while not self._stop.is_set():
             answer = self._driver.receive(POLL_S)
+            if isinstance(answer, Resized):
+                continue  # the answer waited for tells the size at its own time
             if answer is not None:
                 self._is_awaiting = False
                 return answer
@@ -218,6 +220,8 @@ class JobRun:
         elif isinstance(answer, Lost):
             self._in_flight.discard(answer.trial_id)
             self._store.requeue_trial(self._claim, answer.trial_id, answer.reason)
+        elif isinstance(answer, Resized):
+            self._n_workers = answer.n_workers
         else:
             raise TrainingError(_reason(answer))
 

@@ -1,8 +1,8 @@
 """What the dispatcher and its driver process say to each other, over one pipe.
 
 The dispatcher sends `Prepare`, `Tune` and `Train`; the driver answers each with exactly one of the answers
-named in its docstring, in any order for trainings. The pipe's end is the only other signal: whichever side
-dies, the other notices.
+named in its docstring, in any order for trainings, and tells by `Resized` how many fit. The pipe's end is
+the only other signal: whichever side dies, the other notices.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Prepared:
     Attributes:
         data_digest: of the data set.
         measurements: one per network asked for, in order; None for a size that cannot be built.
-        n_workers: how many trainings run at the same time.
+        n_workers: how many trainings run at the same time; `Resized` tells of changes.
         versions: of the libraries that train.
     """
 
@@ -128,6 +128,13 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Resized:
+    """Nodes joined or left the cluster: `n_workers` trainings run at the same time from now on."""
+
+    n_workers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """A request cannot be carried out, and would not be the next time either; `reason` is for the user."""
 
@@ -135,4 +142,4 @@ class Refused:
 
 
 Order = Prepare | Tune | Train
-Answer = Prepared | Tuned | Trained | Lost | Refused
+Answer = Prepared | Tuned | Trained | Lost | Refused | Resized

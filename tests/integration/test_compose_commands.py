@@ -93,6 +93,14 @@ class Compose:
                 process.wait()
                 raise
 
+    @contextmanager
+    def running_node(self, number: int) -> Iterator[subprocess.Popen[bytes]]:
+        """Keep a Ray worker running, from when it has joined: nodes of one machine must start in turn."""
+        log = self._folder / "ray-worker.log"
+        with self.running("ray-worker") as process:
+            wait_for(lambda: log.read_text().count("will now block") == number, f"node {number} joining")
+            yield process
+
     def is_healthy(self) -> bool:
         """The health check of the Ray head."""
         check = [str(BIN / "ray"), "health-check", "--address", f"127.0.0.1:{self._ray_port}"]
@@ -114,7 +122,7 @@ def test_a_job_runs_on_postgresql_and_a_cluster_of_two_nodes(empty_postgres_url:
         stack.enter_context(compose.running("api"))
         stack.enter_context(compose.running("ray-head"))
         wait_for(compose.is_healthy, "the Ray head's health")
-        nodes = [stack.enter_context(compose.running("ray-worker")) for _ in range(2)]
+        nodes = [stack.enter_context(compose.running_node(number)) for number in (1, 2)]
         stack.enter_context(compose.running("dispatcher"))
         wait_for(lambda: _is_ready(url), "the API's readiness")
         with Client(url) as stranger, pytest.raises(ServiceError) as refused:
