@@ -118,7 +118,10 @@ def _error_of(response: httpx.Response) -> GroupingError:
         problem = {}
     detail = str(problem.get("detail") or f"The service answered {response.status_code}.")
     fields = [error for error in problem.get("errors") or [] if isinstance(error, dict)]
-    listed = [f"{error.get('pointer') or 'request'}: {error.get('message')}" for error in fields]
+    listed = [
+        f"{error.get('pointer') or error.get('parameter') or 'request'}: {error.get('message')}"
+        for error in fields
+    ]
     message = "; ".join([detail, *(line for line in listed if detail not in line)])
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         return StoreUnavailableError(message)

@@ -143,9 +143,7 @@ class Database:
         self._writer = engine.execution_options(**{_WRITES: True})
         self._reader = engine
         if not self.is_sqlite:
-            self._reader = engine.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            )
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @property
     def is_sqlite(self) -> bool:

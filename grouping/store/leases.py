@@ -24,12 +24,12 @@ from grouping.store.rows import JobRow
 _ENDINGS = frozenset({JobState.FAILED, JobState.CANCELLING, JobState.CANCELLED})
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.PREPARING}) | _ENDINGS,
-    JobState.PREPARING: frozenset({JobState.RUNNING}) | _ENDINGS,
+    JobState.PREPARING: frozenset({JobState.RUNNING, JobState.CONFIRMING}) | _ENDINGS,
     JobState.RUNNING: frozenset({JobState.PREPARING, JobState.CONFIRMING, JobState.SUCCEEDED}) | _ENDINGS,
     JobState.CONFIRMING: frozenset({JobState.PREPARING, JobState.RUNNING, JobState.SUCCEEDED}) | _ENDINGS,
     JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.FAILED}),
 }
-"""What a dispatcher may do. The ways back are for one that took the job over and begins anew."""
+"""What a dispatcher may do. One that took a job over prepares it anew and goes on where it stood."""
 
 _UNFINISHED = tuple(state for state in JobState if not state.is_final)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
 from grouping.store.codec import group_key, is_id, new_id, storable
 from grouping.store.database import Database
@@ -169,17 +169,7 @@ class TrialMethods:
             trial.seconds = outcome.seconds
             trial.error = None if outcome.error is None else storable(outcome.error)
             trial.finished_s = entry.now_s
-            session.add_all(
-                ScoreRow(
-                    trial_id=trial.id,
-                    task=score.task,
-                    validation_loss=score.validation_loss,
-                    test_loss=score.test_loss,
-                    validation_metric=score.validation_metric,
-                    test_metric=score.test_metric,
-                )
-                for score in outcome.scores
-            )
+            session.add_all(_score_row(trial.id, score) for score in outcome.scores)
             entry.job.charged_epochs += outcome.epochs
             entry.job.charged_seconds += outcome.seconds
             entry.revise_table()
@@ -258,6 +248,18 @@ def _trial_row(job_id: str, network_id: str, position: int, request: TrialReques
         planned_epochs=epochs,
         epochs=0,
         seconds=0.0,
+    )
+
+
+def _score_row(trial_id: str, score: TaskScore) -> ScoreRow:
+    # SQLite drops the sign of a negative zero: adding zero does so on every database.
+    return ScoreRow(
+        trial_id=trial_id,
+        task=score.task,
+        validation_loss=score.validation_loss + 0.0,
+        test_loss=score.test_loss + 0.0,
+        validation_metric=score.validation_metric + 0.0,
+        test_metric=score.test_metric + 0.0,
     )
 
 

@@ -45,13 +45,14 @@ LOSSES: dict[str, Callable[[Scene], None]] = {
 }
 """How a dispatcher whose lease ran out can lose its job."""
 
+_ANY_TIME = {JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED}
 LEGAL = {
-    JobState.QUEUED: {JobState.PREPARING},
-    JobState.PREPARING: {JobState.RUNNING},
-    JobState.RUNNING: {JobState.PREPARING, JobState.CONFIRMING, JobState.SUCCEEDED},
-    JobState.CONFIRMING: {JobState.PREPARING, JobState.RUNNING, JobState.SUCCEEDED},
+    JobState.QUEUED: {JobState.PREPARING} | _ANY_TIME,
+    JobState.PREPARING: {JobState.RUNNING, JobState.CONFIRMING} | _ANY_TIME,
+    JobState.RUNNING: {JobState.PREPARING, JobState.CONFIRMING, JobState.SUCCEEDED} | _ANY_TIME,
+    JobState.CONFIRMING: {JobState.PREPARING, JobState.RUNNING, JobState.SUCCEEDED} | _ANY_TIME,
+    JobState.CANCELLING: {JobState.CANCELLED, JobState.FAILED},
 }
-ANY_TIME = {JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED}
 PATHS = {
     JobState.QUEUED: [],
     JobState.PREPARING: [JobState.PREPARING],
@@ -176,43 +177,40 @@ class LeaseContract:
         FENCED[name](scene)
         assert everything(store) != before
 
-    @pytest.mark.parametrize("name", FENCED)
     @pytest.mark.parametrize("loss", LOSSES)
-    def test_a_lost_claim_writes_nothing(self, store: Store, name: str, loss: str) -> None:
+    def test_a_lost_claim_writes_nothing_by_any_call(self, store: Store, loss: str) -> None:
         scene = running_scene(store, lease_s=0)
         LOSSES[loss](scene)
         before = everything(store)
-        with pytest.raises(StaleLeaseError):
-            FENCED[name](scene)
-        assert everything(store) == before
+        for name, write in FENCED.items():
+            try:
+                write(scene)
+            except StaleLeaseError:
+                assert everything(store) == before, f"{name} wrote something"
+            else:
+                pytest.fail(f"{name} was not refused")
 
     # --- states
 
     @pytest.mark.parametrize("before", PATHS)
-    @pytest.mark.parametrize("after", JobState)
-    def test_a_job_moves_along_legal_transitions_only(
-        self, store: Store, before: JobState, after: JobState
-    ) -> None:
-        job = submit(store)
-        held = claim(store)
-        for state in PATHS[before]:
-            store.enter_state(held, state)
-        picture = everything(store)
-        if before is after:
-            store.enter_state(held, after)
-            assert everything(store) == picture
-        elif after in (
-            ANY_TIME - {JobState.CANCELLING}
-            if before is JobState.CANCELLING
-            else LEGAL.get(before, set()) | ANY_TIME
-        ):
-            store.enter_state(held, after)
-            assert store.get_job(job.id).state is after
-            assert store.events(job.id)[-1].kind == f"job_{after}"
-        else:
-            with pytest.raises(StateConflictError):
+    def test_a_job_moves_along_legal_transitions_only(self, store: Store, before: JobState) -> None:
+        for after in JobState:
+            job = submit(store)
+            held = claim(store)
+            for state in PATHS[before]:
+                store.enter_state(held, state)
+            picture = everything(store)
+            if after is before:
                 store.enter_state(held, after)
-            assert everything(store) == picture
+                assert everything(store) == picture
+            elif after in LEGAL[before]:
+                store.enter_state(held, after)
+                assert store.get_job(job.id).state is after
+                assert store.events(job.id)[-1].kind == f"job_{after}"
+            else:
+                with pytest.raises(StateConflictError):
+                    store.enter_state(held, after)
+                assert everything(store) == picture
 
     def test_success_comes_with_its_reason_and_time(self, store: Store) -> None:
         scene = running_scene(store)

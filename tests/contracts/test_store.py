@@ -5,14 +5,20 @@ from __future__ import annotations
 import collections
 import contextlib
 import socket
+import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
 
+from grouping.domain.jobs import JobState
 from grouping.errors import InvalidInputError, StoreUnavailableError
-from grouping.store import Store, migrate, open_store
+from grouping.store import Store, database, migrate, open_store
+from grouping.store.database import parse_url, shown_url
+from grouping.store.rows import JobRow
 from tests.contracts.scenarios import submit
 from tests.contracts.store_faults import FaultContract
 from tests.contracts.store_jobs import JobContract
@@ -69,6 +75,7 @@ class TestSqliteStore(StoreContract):
         return sqlite_url.replace("sqlite:///", "sqlite:///file:") + "?mode=ro&uri=true"
 
 
+@pytest.mark.slow
 class TestPostgresStore(StoreContract):
     @pytest.fixture
     def url(self, postgres_url: str) -> str:
@@ -121,6 +128,20 @@ def test_migrating_creates_the_folder_of_the_file_and_sets_write_ahead_logging(t
     assert modes == ["wal", 1, 2]
 
 
+def test_migrating_waits_for_a_writer_of_the_file_to_finish(tmp_path: Path) -> None:
+    path = tmp_path / "grouping.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as writer:
+        writer.execute("CREATE TABLE another (number)")
+        writer.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.3, writer.execute, ("COMMIT",))
+        timer.start()
+        migrate(f"sqlite:///{path}")
+        timer.join()
+    store = open_store(f"sqlite:///{path}")
+    store.check_schema()
+    store.close()
+
+
 def test_a_file_that_is_no_database_is_unavailable_and_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("these are not the tables you are looking for " * 100)
@@ -144,9 +165,7 @@ def test_a_full_disk_is_unavailable_and_leaves_nothing(sqlite_url: str) -> None:
     store.close()
 
 
-def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from grouping.store.database import parse_url, shown_url
-
+def test_a_password_is_never_shown() -> None:
     for url in (
         "postgres://me:secret@host/name",
         "postgresql://me@host/name?password=secret&sslmode=require",
@@ -155,6 +174,7 @@ def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert "host/name" in shown_url(parse_url(url))
 
 
+@pytest.mark.slow
 def test_a_store_goes_on_after_the_server_dropped_its_connections(postgres_url: str) -> None:
     store = open_store(postgres_url)
     other = open_store(postgres_url.replace("postgresql://", "postgres://"))
@@ -171,9 +191,31 @@ def test_a_store_goes_on_after_the_server_dropped_its_connections(postgres_url: 
     other.close()
 
 
+@pytest.mark.slow
 def test_a_connection_that_dies_in_the_middle_is_unavailable(postgres_url: str) -> None:
     store = open_store(postgres_url)
     with pytest.raises(StoreUnavailableError), store._database.writing() as session:
         session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     assert store.list_jobs().items == ()
     store.close()
+
+
+@pytest.mark.slow
+def test_a_program_that_stands_still_inside_a_write_loses_its_locks(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(postgres_url)
+    job = submit(store)
+    monkeypatch.setattr(database, "IDLE_TIMEOUT_S", 1)
+    stopped = open_store(postgres_url)
+    with pytest.raises(StoreUnavailableError), stopped._database.writing() as session:
+        _lock_and_stand_still(session, store, job.id)
+    assert store.get_job(job.id).state is JobState.CANCELLED
+    stopped.close()
+    store.close()
+
+
+def _lock_and_stand_still(session: Session, other: Store, job_id: str) -> None:
+    session.execute(select(JobRow).where(JobRow.id == job_id).with_for_update())
+    assert other.request_cancel(job_id).state is JobState.CANCELLED
+    session.execute(text("SELECT 1"))

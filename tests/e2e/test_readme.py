@@ -65,7 +65,7 @@ def test_every_command_the_readme_names_exists() -> None:
 
     from grouping.cli import app
 
-    known = set(typer.main.get_group(app).commands)  # type: ignore[attr-defined]
+    known = set(typer.main.get_group(app).commands)
     named = set(re.findall(r"`grouping ([a-z]+)", README)) | set(re.findall(r"bin/grouping ([a-z]+)", README))
     assert named
     assert named <= known

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,23 +15,17 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from grouping.domain.jobs import Job, StopReason
 from grouping.domain.jobs import JobState as State
 from grouping.store import Store, open_store
-from tests.integration.conftest import Scenes
+from tests.integration.conftest import Scenes, server
 
 pytestmark = pytest.mark.slow
 
 MARKUP = "<img src=x onerror=alert(1)>"
 TABLE_PAGES = ("affinity", "curve?budget_snt=2.5", "networks?budget_snt=2")
-SERVE = (
-    "import sys, uvicorn\n"
-    "from api.main import create_app\n"
-    "from api.settings import Settings\n"
-    "uvicorn.run(create_app(Settings()), port=int(sys.argv[1]), log_level='warning')\n"
-)
 
 
 @dataclass
@@ -51,39 +42,6 @@ def store(sqlite_url: str) -> Iterator[Store]:
     opened = open_store(sqlite_url)
     yield opened
     opened.close()
-
-
-@contextmanager
-def server(sqlite_url: str, log: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", SERVE, str(port)],
-            env={**os.environ, "GROUPING_DATABASE_URL": sqlite_url, **environment},
-            stdout=output,
-            stderr=output,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                assert httpx.get(f"{url}/readyz").status_code == 200
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
-        yield url, process
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    assert "Traceback" not in log.read_text()
 
 
 @pytest.fixture
@@ -113,7 +71,11 @@ class Watch:
         page.on("request", self._request)
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._dialog)
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((self.url + "/", "data:")):

@@ -1,0 +1,211 @@
+"""Errors to HTTP: one table from error class to status, and one shape, ``application/problem+json``.
+
+No answer holds a trace, a path of this machine or the offending input itself.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from grouping import errors
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
+
+STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
+    errors.GroupingError: (500, "Internal error"),
+    errors.InvalidInputError: (422, "Invalid input"),
+    errors.UnknownNameError: (422, "Unknown name"),
+    errors.TableFormatError: (422, "Not a score table"),
+    errors.TooManyCandidatesError: (422, "Too many candidate networks"),
+    errors.BudgetTooSmallError: (422, "Inference budget too small"),
+    errors.SolverError: (503, "No answer from the solver"),
+    errors.NotFoundError: (404, "Not found"),
+    errors.StateConflictError: (409, "Not possible in this state"),
+    errors.StaleLeaseError: (409, "Lease lost"),
+    errors.IdempotencyConflictError: (422, "Idempotency key used before"),
+    errors.StoreUnavailableError: (503, "Database unavailable"),
+    errors.SchemaOutdatedError: (503, "Database has another schema version"),
+    errors.TrainingError: (500, "Training failed"),
+    errors.WorkerLostError: (500, "Worker lost"),
+}
+"""HTTP status and title of every error the project raises; a subclass not listed takes its parent's."""
+
+_CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+    421: "misdirected_request",
+    422: "invalid_input",
+    500: "internal_error",
+    503: "unavailable",
+}
+
+_logger = logging.getLogger(__name__)
+
+
+class InvalidParameterError(errors.InvalidInputError):
+    """A query parameter breaks a rule.
+
+    Attributes:
+        parameter: its name.
+    """
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    code: str | None = None,
+    title: str | None = None,
+    faults: Sequence[Mapping[str, Any]] = (),
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """Build a problem document (RFC 9457).
+
+    Args:
+        status: HTTP status.
+        detail: what is wrong and what to do, for people.
+        code: stable name for programs; that of the status unless given.
+        title: short name for people; that of the status unless given.
+        faults: one per offending field, each with ``pointer`` or ``parameter`` and ``message``.
+        extra: data of the failure.
+        headers: further response headers.
+    """
+    code = code or _CODES.get(status, "error")
+    content: dict[str, Any] = {
+        "type": f"urn:mtl-grouping:error:{code}",
+        "title": title or HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": [{"pointer": None, "parameter": None, **fault} for fault in faults],
+        **(extra or {}),
+    }
+    sent = dict(headers or {})
+    if status == 503:
+        sent.setdefault("Retry-After", str(RETRY_AFTER_S))
+    return JSONResponse(content, status, sent, media_type=PROBLEM_MEDIA_TYPE)
+
+
+def problem_of(error: errors.GroupingError) -> JSONResponse:
+    """The problem document of an error raised on purpose."""
+    status, title = next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+    if status >= 500:
+        _logger.error("%s: %s", error.code, error, exc_info=error)
+    if status == 500:
+        return problem(status, "The service made a mistake; it has been logged.", title=title)
+    detail = str(error)
+    faults: list[dict[str, Any]] = []
+    extra: dict[str, Any] = {}
+    if isinstance(error, errors.InvalidInputError):
+        if isinstance(error, InvalidParameterError):
+            faults.append({"parameter": error.parameter, "message": detail})
+        else:
+            faults.append({"pointer": error.pointer, "message": detail})
+    if isinstance(error, errors.UnknownNameError):
+        extra["known"] = list(error.known)
+    if isinstance(error, errors.TooManyCandidatesError):
+        extra |= {"n_networks": error.n_networks, "limit": error.limit}
+    if isinstance(error, errors.BudgetTooSmallError):
+        extra["cheapest_cover_snt"] = error.cheapest_cover_snt
+    if isinstance(error, errors.StoreUnavailableError):
+        detail = "The database cannot be reached or refuses to write. Try again in a few seconds."
+    return problem(status, detail, code=error.code, title=title, faults=faults, extra=extra)
+
+
+def problem_of_http(error: HTTPException) -> JSONResponse:
+    """The problem document of an error raised by the framework or by a guard."""
+    details = {
+        404: "There is nothing at this address.",
+        405: "This address does not answer to that method.",
+    }
+    standard = error.detail == HTTPStatus(error.status_code).phrase
+    detail = details.get(error.status_code, error.detail) if standard else error.detail
+    return problem(error.status_code, detail, headers=error.headers)
+
+
+def problem_of_validation(error: RequestValidationError) -> JSONResponse:
+    """The problem document of a request that does not fit its schema."""
+    faults = []
+    for fault in error.errors()[:20]:
+        place, *path = fault["loc"]
+        message = _sentence(str(fault["msg"]))
+        if fault["type"] == "json_invalid":
+            faults.append({"pointer": "", "message": "The body is not JSON."})
+        elif place == "body":
+            faults.append({"pointer": "".join(f"/{_escape(part)}" for part in path), "message": message})
+        else:
+            faults.append({"parameter": ".".join(str(part)[:100] for part in path), "message": message})
+    where = faults[0].get("pointer") or faults[0].get("parameter") or "the request"
+    more = f" And {len(faults) - 1} more." if len(faults) > 1 else ""
+    return problem(422, f"{where}: {faults[0]['message']}{more}", title="Invalid input", faults=faults)
+
+
+def _escape(part: object) -> str:
+    """A JSON pointer's reference token; cut, since a field name may come from the sender."""
+    text = str(part)[:100].encode("utf-8", "replace").decode()
+    return text.replace("~", "~0").replace("/", "~1")
+
+
+def _sentence(text: str) -> str:
+    text = text.removeprefix("Value error, ")
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def problem_of_bug(error: Exception) -> JSONResponse:
+    """The answer to an error that nobody foresaw; the trace goes to the log only."""
+    _logger.error("Unhandled error", exc_info=error)
+    return problem(500, "The service made a mistake; it has been logged.")
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make every error of the application a problem document, or a page for people who look at pages."""
+
+    async def raised(request: Request, error: Exception) -> Response:
+        assert isinstance(error, errors.GroupingError)
+        return _presented(request, problem_of(error))
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _presented(request, problem_of_http(error))
+
+    async def validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return _presented(request, problem_of_validation(error))
+
+    app.add_exception_handler(errors.GroupingError, raised)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(RequestValidationError, validation)
+
+
+def _presented(request: Request, answer: JSONResponse) -> Response:
+    """The problem document itself; as a page where a browser asked for a page."""
+    wants_page = "text/html" in request.headers.get("accept", "")
+    if not wants_page or request.url.path.startswith("/v1/"):
+        return answer
+    document = json.loads(bytes(answer.body))
+    page: Response = request.app.state.pages.render(
+        request, "error.html", status=answer.status_code, title=document["title"], detail=document["detail"]
+    )
+    if "retry-after" in answer.headers:
+        page.headers["Retry-After"] = answer.headers["retry-after"]
+    return page

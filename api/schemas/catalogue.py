@@ -1,0 +1,82 @@
+"""Problems, strategies and the service itself, as they are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from api.schemas.common import Output
+from api.schemas.jobs import RecipeOut
+from api.schemas.scores import TaskOut
+from grouping.problems.problem import Problem
+from grouping.strategies import StrategyInfo
+
+
+class ProblemItem(Output):
+    """Something that networks can be trained on."""
+
+    name: str
+    title: str
+    description: str
+    tasks: list[TaskOut]
+    recipe: RecipeOut
+
+    @classmethod
+    def of(cls, problem: Problem) -> Self:
+        """From the registry."""
+        return cls(
+            name=problem.name,
+            title=problem.title,
+            description=problem.description,
+            tasks=[TaskOut.of(task) for task in problem.tasks],
+            recipe=RecipeOut.of(problem.recipe),
+        )
+
+
+class UnavailableItem(Output):
+    """An installed problem that cannot be used."""
+
+    name: str
+    distribution: str | None
+
+
+class ProblemList(Output):
+    """All problems of this installation, built-in ones first."""
+
+    items: list[ProblemItem]
+    unavailable: list[UnavailableItem]
+
+
+class StrategyItem(Output):
+    """A strategy, with the JSON Schema of its parameters."""
+
+    name: str
+    title: str
+    description: str
+    parameters: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, info: StrategyInfo) -> Self:
+        """From the registry."""
+        return cls(
+            name=info.name, title=info.title, description=info.description, parameters=dict(info.parameters)
+        )
+
+
+class StrategyList(Output):
+    """All strategies."""
+
+    items: list[StrategyItem]
+
+
+class Health(Output):
+    """The process answers."""
+
+    status: str
+
+
+class Version(Output):
+    """What runs here."""
+
+    version: str
+    api: str

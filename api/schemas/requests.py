@@ -1,0 +1,110 @@
+"""What a user sends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from api.schemas.common import MAX_SAFE_INTEGER, Input, JsonObject, PlainText
+from grouping.domain.jobs import MAX_BUDGETS, MAX_SEEDS
+from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH
+from grouping.domain.tasks import MAX_NAME_LENGTH
+
+MAX_TASKS = 200
+
+Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+Budget = Annotated[float, Field(gt=0, le=10_000)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
+
+EXAMPLE: dict[str, Any] = {
+    "problem": "digits",
+    "name": "digits, budgets 1 to 3",
+    "strategy": {"name": "exhaustive", "parameters": {}},
+    "budgets_snt": [1, 2, 3],
+    "n_seeds": 3,
+    "n_confirmation_seeds": 5,
+    "training_budget": {"trainings": 400},
+    "recipe": {"epochs": 25},
+    "seed": 0,
+}
+
+
+class StrategyIn(Input):
+    """Which strategy decides what to train."""
+
+    name: Name = Field(default="exhaustive", description="One of GET /v1/strategies.")
+    parameters: JsonObject = Field(default_factory=dict, description="By the strategy's JSON Schema.")
+
+
+class TrainingBudgetIn(Input):
+    """The most the job may spend, confirmation included; what is left out has no limit."""
+
+    trainings: Count | None = Field(default=None, description="Number of trainings, of any size and length.")
+    epochs: Count | None = Field(default=None, description="Sum of the epochs of all trainings.")
+    seconds: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="Sum of the training seconds over all workers."
+    )
+
+
+class RecipeIn(Input):
+    """How networks are built and trained; what is left out is taken from the problem's own recipe."""
+
+    hidden: list[Annotated[int, Field(ge=1, le=MAX_WIDTH)]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=16,
+        description="Widths of the full-size shared encoder's layers.",
+    )
+    epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)] | None = None
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=100)] | None = None
+    weight_decay: Annotated[float, Field(ge=0, le=100)] | None = None
+
+
+class JobRequest(Input):
+    """A grouping search: which tasks should share a network, within an inference budget."""
+
+    problem: Name = Field(description="One of GET /v1/problems.")
+    tasks: list[Name] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_TASKS,
+        description="Tasks to group; all of the problem's if left out.",
+    )
+    name: Annotated[PlainText, Field(max_length=200)] = Field(default="", description="A label for people.")
+    strategy: StrategyIn = Field(default_factory=lambda: StrategyIn())
+    max_group_size: Annotated[int, Field(ge=1, le=MAX_TASKS)] | None = Field(
+        default=None, description="The largest group that is a candidate; the number of tasks if left out."
+    )
+    single_sizes: list[Annotated[float, Field(gt=0, le=8)]] = Field(
+        default_factory=lambda: [0.5],
+        max_length=16,
+        description="Further sizes of the single-task candidates, besides 1.",
+    )
+    budgets_snt: list[Budget] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_BUDGETS,
+        description="Inference budgets to recommend a grouping for, in standard network times (the full-size "
+        "network costs 1); 1, 2, ... up to the number of tasks if left out.",
+    )
+    n_seeds: Annotated[int, Field(ge=1, le=MAX_SEEDS)] = Field(
+        default=3, description="Trainings of each network on which choices are made."
+    )
+    n_confirmation_seeds: Annotated[int, Field(ge=0, le=MAX_SEEDS)] = Field(
+        default=5, description="Fresh trainings of the chosen networks and of the baselines; 0 for none."
+    )
+    training_budget: TrainingBudgetIn = Field(default_factory=lambda: TrainingBudgetIn())
+    recipe: RecipeIn = Field(default_factory=lambda: RecipeIn())
+    tuning_samples: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=0, description="Learning rates and weight decays tried before the search; 0 keeps the recipe."
+    )
+    weights: dict[Name, Annotated[float, Field(gt=0, le=1e6)]] = Field(
+        default_factory=dict,
+        max_length=MAX_TASKS,
+        description="Weights of tasks in the total loss; 1 if left out.",
+    )
+    seed: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER // 10_000)] = Field(
+        default=0, description="Everything random in the job follows from it."
+    )

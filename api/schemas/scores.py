@@ -1,0 +1,195 @@
+"""Score tables and what is derived from them, as they are answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+import numpy as np
+from pydantic import Field
+
+from api.schemas.common import Output, finite, moment_of
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tasks import Task
+from grouping.domain.trials import Purpose
+from grouping.store import TableInfo
+
+
+class MetricOut(Output):
+    """A figure beside the loss."""
+
+    name: str
+    direction: str
+
+
+class TaskOut(Output):
+    """One thing to predict."""
+
+    name: str
+    kind: str
+    loss: str
+    metric: MetricOut | None
+    weight: float
+    n_outputs: int
+
+    @classmethod
+    def of(cls, task: Task) -> Self:
+        """From the domain."""
+        metric = task.metric
+        return cls(
+            name=task.name,
+            kind=task.kind,
+            loss=task.loss,
+            metric=None if metric is None else MetricOut(name=metric.name, direction=metric.direction),
+            weight=task.weight,
+            n_outputs=task.n_outputs,
+        )
+
+
+class ScoreTableOut(Output):
+    """What a score table is."""
+
+    id: str
+    name: str
+    job_id: str | None = Field(description="The job that fills it; null if it was imported.")
+    revision: int = Field(description="Grows with every change of the scores.")
+    created_at: datetime
+    tasks: list[TaskOut]
+
+    @classmethod
+    def of(cls, info: TableInfo) -> Self:
+        """From the store."""
+        return cls(
+            id=info.id,
+            name=info.name,
+            job_id=info.job_id,
+            revision=info.revision,
+            created_at=moment_of(info.created_s),
+            tasks=[TaskOut.of(task) for task in info.tasks],
+        )
+
+
+class ScoreTablePage(Output):
+    """Score tables, newest first."""
+
+    items: list[ScoreTableOut]
+    next_page_token: str | None = Field(description="Give it back as `page_token`; null on the last page.")
+
+
+class LossOut(Output):
+    """A loss over seeds; lower is better. Null where it is unknown."""
+
+    mean: float | None
+    standard_error: float | None = Field(description="Of the mean, over seeds; null with fewer than two.")
+    n: int = Field(description="Number of seeds.")
+    by_seed: dict[str, float | None]
+
+
+class CellOut(Output):
+    """The losses of one task in one network."""
+
+    network: str
+    group: list[str]
+    size: float
+    cost_snt: float
+    task: str
+    validation: LossOut
+    test: LossOut
+
+
+class ScoresOut(Output):
+    """Every cell of a score table: one per network and task of its group."""
+
+    score_table_id: str
+    revision: int
+    purpose: Purpose
+    fidelity: float
+    tasks: list[str]
+    seeds: list[int]
+    cells: list[CellOut]
+
+    @classmethod
+    def of(cls, info: TableInfo, table: ScoreTable, purpose: Purpose, fidelity: float) -> Self:
+        """From the domain."""
+        order = table.task_names
+        cells = []
+        for n, network in enumerate(table.networks):
+            group = [task for task in order if task in network.group]
+            for task in group:
+                t = order.index(task)
+                cells.append(
+                    CellOut(
+                        network=network.name(order),
+                        group=group,
+                        size=network.size,
+                        cost_snt=network.cost_snt,
+                        task=task,
+                        validation=_loss(
+                            table,
+                            table.validation_losses[n, t],
+                            table.validation[n, t],
+                            table.validation_standard_error[n, t],
+                        ),
+                        test=_loss(
+                            table, table.test_losses[n, t], table.test[n, t], table.test_standard_error[n, t]
+                        ),
+                    )
+                )
+        return cls(
+            score_table_id=info.id,
+            revision=info.revision,
+            purpose=purpose,
+            fidelity=fidelity,
+            tasks=list(order),
+            seeds=list(table.seeds),
+            cells=cells,
+        )
+
+
+def _loss(table: ScoreTable, by_seed: FloatArray, mean: float, error: float) -> LossOut:
+    return LossOut(
+        mean=finite(mean),
+        standard_error=finite(error),
+        n=int(np.sum(~np.isnan(by_seed))),
+        by_seed={str(seed): finite(value) for seed, value in zip(table.seeds, by_seed, strict=True)},
+    )
+
+
+class AffinityOut(Output):
+    """Directed effect of every task on every other; positive helps, negative harms."""
+
+    score_table_id: str
+    revision: int
+    method: str
+    formula: str = Field(description="The formula of a cell, in words.")
+    tasks: list[str]
+    values: list[list[float | None]] = Field(
+        description="values[source][target]: what training with the source does to the target."
+    )
+    standard_errors: list[list[float | None]]
+    n_networks: list[list[int]]
+    cluster_order: list[int] = Field(description="Positions of the tasks, communities together.")
+    summary: str
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, info: TableInfo, matrix: AffinityMatrix, cluster_order: tuple[int, ...]) -> Self:
+        """From the domain."""
+        return cls(
+            score_table_id=info.id,
+            revision=info.revision,
+            method=matrix.method,
+            formula=matrix.formula,
+            tasks=list(matrix.tasks),
+            values=_rows(matrix.values),
+            standard_errors=_rows(matrix.standard_errors),
+            n_networks=[[int(value) for value in row] for row in matrix.n_networks],
+            cluster_order=list(cluster_order),
+            summary=matrix.summary(),
+            warnings=list(matrix.warnings),
+        )
+
+
+def _rows(values: FloatArray) -> list[list[float | None]]:
+    return [[finite(float(value)) for value in row] for row in values]

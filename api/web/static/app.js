@@ -1,0 +1,124 @@
+// The whole script of the web view. Without it every page can be read; with it a job's page follows the job,
+// its buttons appear, and the arrow keys walk through the affinity matrix.
+"use strict";
+
+const REFRESH_MS = 1000;
+
+function followJob(live) {
+  const announcement = document.getElementById("announcement");
+  let timer = null;
+  let busy = false;
+  let again = false;
+
+  async function refresh() {
+    timer = null;
+    if (busy) {
+      again = true;
+      return;
+    }
+    busy = true;
+    try {
+      const answer = await fetch(`/jobs/${live.dataset.job}/live`, { headers: { Accept: "text/html" } });
+      if (answer.ok) replaceParts(live, await answer.text(), announcement);
+    } catch {
+      // The server is away; the stream of events connects again by itself and asks for the next refresh.
+    } finally {
+      busy = false;
+      if (again) {
+        again = false;
+        schedule();
+      }
+    }
+  }
+
+  function schedule() {
+    if (timer === null) timer = setTimeout(refresh, REFRESH_MS);
+  }
+
+  const source = new EventSource(`/v1/jobs/${live.dataset.job}/events?after=${live.dataset.after}`);
+  source.addEventListener("message", schedule);
+  source.addEventListener("end", () => {
+    source.close();
+    schedule();
+  });
+  window.addEventListener("pagehide", () => source.close());
+}
+
+// Replaces only the parts that changed, and gives focus and scroll positions back.
+function replaceParts(live, html, announcement) {
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  for (const part of fresh.querySelectorAll("[data-part]")) {
+    const old = live.querySelector(`[data-part="${part.dataset.part}"]`);
+    if (old === null || old.dataset.shown === part.outerHTML) continue;
+    const shown = part.outerHTML;
+    const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+    const scrolled = [...old.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    old.replaceWith(part);
+    part.dataset.shown = shown;
+    part.querySelectorAll(".scroll").forEach((box, i) => (box.scrollLeft = scrolled[i] ?? 0));
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    showButtons(part);
+  }
+  const sentence = fresh.querySelector("[data-announcement]")?.dataset.announcement ?? "";
+  if (sentence && announcement.textContent !== sentence) announcement.textContent = sentence;
+}
+
+function showButtons(root) {
+  for (const button of root.querySelectorAll("[data-post]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => post(button));
+  }
+}
+
+async function post(button) {
+  if (button.dataset.confirm && !window.confirm(button.dataset.confirm)) return;
+  button.disabled = true;
+  try {
+    const answer = await fetch(button.dataset.post, { method: "POST" });
+    if (!answer.ok) window.alert((await answer.json()).detail);
+  } catch {
+    window.alert("The server cannot be reached. Try again.");
+  }
+  window.location.reload();
+}
+
+// One stop for the Tab key, arrow keys inside; the sentence of the cell is shown below the matrix.
+function walkGrid(table) {
+  const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].filter((cell) => cell.tagName === "TD"));
+  const note = document.getElementById("cell-note");
+  const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  let [row, column] = [0, 0];
+
+  function go(toRow, toColumn) {
+    rows[row][column].tabIndex = -1;
+    row = Math.max(0, Math.min(rows.length - 1, toRow));
+    column = Math.max(0, Math.min(rows[row].length - 1, toColumn));
+    rows[row][column].tabIndex = 0;
+    rows[row][column].focus();
+  }
+
+  rows.flat().forEach((cell) => (cell.tabIndex = -1));
+  rows[0][0].tabIndex = 0;
+  note.hidden = false;
+  table.addEventListener("keydown", (event) => {
+    const ends = { Home: [row, 0], End: [row, rows.length - 1] };
+    const step = steps[event.key];
+    if (event.ctrlKey || event.metaKey || event.altKey || !(step || event.key in ends)) return;
+    event.preventDefault();
+    if (step) go(row + step[0], column + step[1]);
+    else go(...ends[event.key]);
+  });
+  table.addEventListener("focusin", (event) => {
+    rows.forEach((cells, i) => {
+      const j = cells.indexOf(event.target);
+      if (j >= 0) [row, column] = [i, j];
+    });
+    note.textContent = event.target.title ?? "";
+  });
+}
+
+showButtons(document);
+const live = document.getElementById("live");
+if (live && "open" in live.dataset) followJob(live);
+const grid = document.querySelector("table[data-grid]");
+if (grid) walkGrid(grid);

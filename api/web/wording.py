@@ -1,0 +1,99 @@
+"""Words for states, events and shares, as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grouping.domain.jobs import Event, Job, JobState, StopReason
+
+STATES: Mapping[JobState, tuple[str, str]] = {
+    JobState.QUEUED: ("Queued", "waits for a dispatcher"),
+    JobState.PREPARING: ("Preparing", "loads data and measures inference costs"),
+    JobState.RUNNING: ("Running", "trains the candidate networks"),
+    JobState.CONFIRMING: ("Confirming", "trains chosen networks and baselines with fresh seeds"),
+    JobState.CANCELLING: ("Cancelling", "stops what is in flight"),
+    JobState.SUCCEEDED: ("Succeeded", "the search is complete"),
+    JobState.FAILED: ("Failed", "could not go on"),
+    JobState.CANCELLED: ("Cancelled", "ended by a user"),
+}
+
+_KINDS = {
+    "job_submitted": "Job submitted",
+    "job_claimed": "Taken by a dispatcher",
+    "job_released": "Given back by the dispatcher",
+    "job_prepared": "Data loaded",
+    "job_preparing": "Preparing",
+    "job_running": "Search started",
+    "job_confirming": "Confirmation started",
+    "job_cancelling": "Cancellation asked for",
+    "job_cancelled": "Job cancelled",
+    "job_succeeded": "Job succeeded",
+    "job_failed": "Job failed",
+    "job_resumed": "Job resumed",
+    "networks_added": "Candidates listed",
+    "trials_planned": "Trainings planned",
+    "trials_skipped": "Trainings skipped",
+    "trial_started": "Training started",
+    "trial_succeeded": "Training succeeded",
+    "trial_diverged": "Training diverged",
+    "trial_failed": "Training failed",
+    "trial_lost": "Training lost",
+    "recipe_tuned": "Recipe tuned",
+}
+_SHOWN = (
+    "network",
+    "seed",
+    "fidelity",
+    "reason",
+    "error",
+    "networks",
+    "added",
+    "skipped",
+    "stop_reason",
+    "owner",
+)
+
+
+def state_hint(job: Job) -> str:
+    """What the state of a job means now."""
+    if job.state is JobState.SUCCEEDED and job.stop_reason is StopReason.TRAINING_BUDGET_SPENT:
+        return "the training budget was spent; what was trained by then decides"
+    return STATES[job.state][1]
+
+
+def event_title(event: Event) -> str:
+    """What happened."""
+    return _KINDS.get(event.kind, event.kind.replace("_", " ").capitalize())
+
+
+def event_details(event: Event) -> str:
+    """To what, and why."""
+    data: Mapping[str, Any] = event.data
+    parts = []
+    for key in _SHOWN:
+        value = data.get(key)
+        if value is None or (key == "fidelity" and value == 1) or isinstance(value, (dict, list)):
+            continue
+        text = str(value)[:300]
+        if key in {"network", "reason", "error", "owner"}:
+            parts.append(text)
+        elif key == "stop_reason":
+            parts.append(text.replace("_", " "))
+        elif key == "fidelity":
+            parts.append(f"{float(value):.0%} of the epochs")
+        else:
+            parts.append(f"{key} {text}")
+    return ", ".join(parts)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def plural(number: int, singular: str, several: str | None = None) -> str:
+    """A number with its noun."""
+    return f"{number:,} {singular if number == 1 else several or singular + 's'}"
