@@ -18,10 +18,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from grouping.store import migrate
 
 pytest.register_assert_rewrite("tests.contracts")
+
+# The same examples on every build; a developer's runs look for new ones.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 _SERVER_OPTIONS = {
     "listen_addresses": "127.0.0.1",

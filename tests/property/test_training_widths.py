@@ -25,11 +25,11 @@ def widened(hidden: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
 def test_widths_are_the_widest_uniform_scaling_within_the_size(
     n_features: int, hidden: tuple[int, ...], size: float
 ) -> None:
-    limit = size * multiply_adds(n_features, hidden)
+    full = multiply_adds(n_features, hidden)
     # Every scaling there is: the widths change only where a product of factor and width is whole.
     factors = {Fraction(k, width) for width in hidden for k in range(1, int(6 * width) + 1)}
     scalings = {widened(hidden, factor) for factor in factors}
-    fitting = [widths for widths in scalings if multiply_adds(n_features, widths) <= limit * (1 + 1e-12)]
+    fitting = [widths for widths in scalings if multiply_adds(n_features, widths) / full <= size]
     try:
         found = scaled_widths(n_features, hidden, size)
     except InvalidInputError:
