@@ -85,7 +85,7 @@ class Readings:
             if job.spec.n_confirmation_seeds:
                 confirmation = self.table(info, Purpose.CONFIRMATION)
             known = confirmation if confirmation is not None and confirmation.seeds else None
-            return recommend(self.table(info), known, job.spec.budgets_snt)
+            return recommend(self.table(info), known, job.spec.budgets_snt, time_limit_s=self._time_limit_s)
 
         return self._once(("recommendations", info.id, info.revision), compute)
 

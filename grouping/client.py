@@ -10,6 +10,7 @@ job.scores()        # a DataFrame
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from html import escape
 from types import TracebackType
@@ -91,14 +92,19 @@ class Client:
         """Submit a grouping search; the fields are those of ``POST /v1/jobs``.
 
         Args:
-            idempotency_key: submitting twice with the same key gives the same job.
+            idempotency_key: submitting twice with the same key gives the same job; a new one unless given.
             **request: ``problem`` and whatever else is wanted.
 
         Raises:
             ServiceError: if the request is not acceptable; nothing is stored then.
         """
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return RemoteJob(self, self.request("POST", "/v1/jobs", json=request, headers=headers))
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        try:
+            data = self.request("POST", "/v1/jobs", json=request, headers=headers)
+        except StoreUnavailableError:  # the answer may be lost and the job accepted: the key makes it one job
+            time.sleep(POLL_S)
+            data = self.request("POST", "/v1/jobs", json=request, headers=headers)
+        return RemoteJob(self, data)
 
     def job(self, job_id: str) -> RemoteJob:
         """A job by its identifier.
@@ -223,7 +229,7 @@ class RemoteJob:
 
     def curve(self, budgets_snt: list[float] | None = None) -> dict[str, Any]:
         """The best groupings over inference budgets; trains nothing."""
-        options = {"budgets": ",".join(f"{b:g}" for b in budgets_snt)} if budgets_snt else {}
+        options = {"budgets": ",".join(repr(float(budget)) for budget in budgets_snt)} if budgets_snt else {}
         return dict(self._table("curve", **options))
 
     def affinity(self, method: str = "pairwise") -> pd.DataFrame:

@@ -90,8 +90,8 @@ class BudgetTooSmallError(InvalidInputError):
 
     def __init__(self, budget_snt: float, cheapest_cover_snt: float, *, pointer: str = "") -> None:
         super().__init__(
-            f"An inference budget of {budget_snt:g} SNT covers no complete set of tasks: the cheapest "
-            f"networks that do cost {cheapest_cover_snt:g} SNT. Raise the budget to at least that.",
+            f"An inference budget of {budget_snt:.12g} SNT covers no complete set of tasks: the cheapest "
+            f"networks that do cost {cheapest_cover_snt:.12g} SNT. Raise the budget to at least that.",
             pointer=pointer,
         )
         self.budget_snt = budget_snt

@@ -52,10 +52,10 @@ class TrainingActor:
         Returns:
             The outcome. A request that can never work is a failed outcome, not an exception.
         """
-        if digest != self._digest or self._data is None:
-            self._data = TrainingData.from_dataset(ray.get(holder[0]), tasks, best_device())
-            self._digest = digest
         try:
+            if digest != self._digest or self._data is None:
+                self._data = TrainingData.from_dataset(ray.get(holder[0]), tasks, best_device())
+                self._digest = digest
             return train_network(self._data, request, recipe)
         except GroupingError as error:
             return TrialOutcome(TrialState.FAILED, error=str(error))

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from grouping.domain.datasets import Dataset
 from grouping.domain.tasks import Task
+from grouping.domain.trials import TrialOutcome, TrialState
 from workers.actors import TrainingActor
 from workers.messages import Answer, Lost, Train, Trained
 
@@ -53,9 +54,10 @@ def is_alive() -> bool:
     return any(node["Alive"] for node in ray.nodes())
 
 
-def count_workers() -> int:
-    """Trainings that run at the same time: one per processor of the cluster."""
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+def count_workers(limit: int | None) -> int:
+    """Trainings that run at the same time: one per processor of the cluster, at most `limit`."""
+    processors = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    return processors if limit is None else min(limit, processors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,13 @@ class ActorPool:
         self._size = size
         self._start_waiting()
 
+    def release_idle(self) -> None:
+        """End the actors that have nothing to do, and free the processors they hold."""
+        for actor in self._idle:
+            ray.kill(actor)
+        self._n_started -= len(self._idle)
+        self._idle.clear()
+
     def submit(self, order: Train, data: PreparedData) -> None:
         """Start a training as soon as an actor is free."""
         self._waiting.append((order, data))
@@ -142,6 +151,11 @@ class ActorPool:
         order, actor = self._running.pop(reference)
         try:
             outcome = ray.get(reference)
+        except RayTaskError as error:  # the worker is well: its code raised
+            logger.warning("Trial %s failed: %s", order.trial_id, error)
+            self._idle.append(actor)
+            reason = f"{type(error.cause).__name__}: {error.cause}"
+            return Trained(order.trial_id, TrialOutcome(TrialState.FAILED, error=reason))
         except RayError as error:
             logger.warning("The worker of trial %s was lost: %s", order.trial_id, error)
             ray.kill(actor)

@@ -27,7 +27,18 @@ from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
 from grouping.training.cost import measure_costs
 from workers.cluster import ActorPool, PreparedData, connect, count_workers, is_alive
-from workers.messages import Answer, Measurement, Order, Prepare, Prepared, Refused, Resized, Train, Tune
+from workers.messages import (
+    Answer,
+    Measurement,
+    Order,
+    Prepare,
+    Prepared,
+    Refused,
+    Resized,
+    Rest,
+    Train,
+    Tune,
+)
 from workers.tuning import tune_recipe
 
 logger = logging.getLogger(__name__)
@@ -45,7 +56,7 @@ def run_driver(pipe: Connection, address: str | None, n_workers: int | None) -> 
     Args:
         pipe: one end of the pipe to the dispatcher.
         address: Ray cluster to join; None starts a local one.
-        n_workers: processors of the local cluster; all unless given.
+        n_workers: the most trainings at the same time; one per processor unless given.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s driver: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the dispatcher's to handle
@@ -54,7 +65,7 @@ def run_driver(pipe: Connection, address: str | None, n_workers: int | None) -> 
     threading.Thread(target=_read_orders, args=(pipe, orders), daemon=True).start()
     try:
         connect(address, n_workers)
-        Driver(pipe, orders).run()
+        Driver(pipe, orders, n_workers, is_shared=address is not None).run()
     finally:
         ray.shutdown()
 
@@ -75,10 +86,19 @@ def _read_orders(pipe: Connection, orders: queue.SimpleQueue[Order | None]) -> N
 class Driver:
     """Carries out orders one after another; trainings run on the actor pool meanwhile."""
 
-    def __init__(self, pipe: Connection, orders: queue.SimpleQueue[Order | None]) -> None:
+    def __init__(
+        self,
+        pipe: Connection,
+        orders: queue.SimpleQueue[Order | None],
+        n_workers: int | None,
+        *,
+        is_shared: bool,
+    ) -> None:
         self._pipe = pipe
         self._orders = orders
-        self._pool = ActorPool(count_workers())
+        self._limit = n_workers
+        self._is_shared = is_shared
+        self._pool = ActorPool(count_workers(n_workers))
         self._data: PreparedData | None = None
         self._checked_at = time.monotonic()
 
@@ -105,8 +125,9 @@ class Driver:
         self._checked_at = time.monotonic()
         if not is_alive():
             raise SystemExit("Every node of the Ray cluster is dead.")
-        if count_workers() != self._pool.size:
-            self._pool.resize(count_workers())
+        n_workers = count_workers(self._limit)
+        if n_workers != self._pool.size:
+            self._pool.resize(n_workers)
             self._pipe.send(Resized(self._pool.size))
 
     def _next_order(self) -> Order | None:
@@ -117,6 +138,10 @@ class Driver:
     def _carry_out(self, order: Order) -> None:
         if isinstance(order, Train):
             self._pool.submit(order, self._require_data())
+            return
+        if isinstance(order, Rest):
+            if self._is_shared:  # a private cluster keeps its warm workers for the next job
+                self._pool.release_idle()
             return
         try:
             answer: Answer = self._prepare(order) if isinstance(order, Prepare) else self._tune(order)
@@ -136,7 +161,7 @@ class Driver:
         dataset.check_tasks(tasks)
         measurements = tuple(_measure(n, dataset.inputs.shape[1], order) for n in order.networks)
         self._data = PreparedData.put(dataset, tasks)
-        self._pool.resize(count_workers())
+        self._pool.resize(count_workers(self._limit))
         return Prepared(dataset.digest(), measurements, self._pool.size, library_versions())
 
     def _tune(self, order: Tune) -> Answer:
@@ -159,7 +184,8 @@ def _measure(network: Network, n_features: int, order: Prepare) -> Measurement |
     tasks = tuple(task for task in get_problem(order.problem).tasks if task.name in order.tasks)
     try:
         (cost,) = measure_costs(n_features, tasks, [network], order.recipe)
-    except InvalidInputError:  # a size too small for one unit per layer
+    except InvalidInputError as error:  # a size too small or too large to build
+        logger.warning("Network %s is left out: %s", network, error)
         return None
     measured = Network(network.group, network.size, cost.cost_snt)
     return Measurement(measured, cost.encoder_multiply_adds, cost.widths)

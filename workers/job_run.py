@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from dataclasses import replace
 
 from grouping.domain.jobs import Job, JobState, StopReason
@@ -12,13 +11,25 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
 from grouping.store import Claim, MeasuredNetwork, Store, Trial
-from workers.messages import Answer, Lost, Prepare, Prepared, Refused, Resized, Train, Trained, Tune, Tuned
-from workers.planner import is_time_spent, networks_to_measure, next_plan
+from workers.lease import LeaseKeeper
+from workers.messages import (
+    Answer,
+    Lost,
+    Prepare,
+    Prepared,
+    Refused,
+    Resized,
+    Rest,
+    Train,
+    Trained,
+    Tune,
+    Tuned,
+)
+from workers.planner import networks_to_measure, next_plan
 from workers.supervisor import DriverProcess
 
 logger = logging.getLogger(__name__)
 
-RENEWALS_PER_LEASE = 3
 POLL_S = 0.5
 MAX_DRIVER_DEATHS = 5
 """Deaths of the driver in a row, without any training finished in between, after which a job fails."""
@@ -46,7 +57,7 @@ class JobRun:
         self._in_flight: set[str] = set()
         self._is_awaiting = False
         self._deaths = 0
-        self._renewed_at = time.monotonic()
+        self._lease = LeaseKeeper(store, claim)
         self._is_cut = False
 
     def run(self) -> None:
@@ -57,10 +68,11 @@ class JobRun:
             StoreUnavailableError: if the database does not answer.
             GroupingError: if the job cannot be carried out.
         """
-        try:
-            self._work()
-        finally:
-            self._drop_in_flight()
+        with self._lease:
+            try:
+                self._work()
+            finally:
+                self._drop_in_flight()
 
     def _work(self) -> None:
         is_prepared = False
@@ -91,10 +103,8 @@ class JobRun:
             self._is_awaiting = False
 
     def _is_cancelled(self) -> bool:
-        if time.monotonic() - self._renewed_at < self._claim.lease_s / RENEWALS_PER_LEASE:
-            return self._store.get_job(self._job.id).state is JobState.CANCELLING
-        self._renewed_at = time.monotonic()
-        return self._store.renew(self._claim)
+        self._lease.check()
+        return self._store.get_job(self._job.id).state is JobState.CANCELLING
 
     def _recover(self, error: WorkerLostError) -> None:
         """After the driver's death: put its trainings back and start another one."""
@@ -135,12 +145,20 @@ class JobRun:
             if m is not None
         ]
         self._store.add_networks(self._claim, measured)
+        self._tell_left_out(
+            [n.name(spec.tasks) for n, m in zip(networks, prepared.measurements, strict=True) if m is None]
+        )
         self._store.record_preparation(
             self._claim, data_digest=prepared.data_digest, versions=prepared.versions, recipe=recipe
         )
         self._reload()
         self._enter(self._phase())
         return True
+
+    def _tell_left_out(self, names: list[str]) -> None:
+        if names:
+            reason = "the recipe's layers cannot be scaled to this size"
+            self._store.append_event(self._claim, "networks_left_out", {"networks": names, "reason": reason})
 
     def _phase(self) -> JobState:
         trials = self._store.trials(self._job.id)
@@ -149,7 +167,7 @@ class JobRun:
 
     def _tune(self, recipe: Recipe) -> Recipe | None:
         spec = self._job.spec
-        self._driver.send(Tune(recipe, spec.tuning_samples, spec.seed))
+        self._driver.send(Tune(recipe, spec.tuning_samples, spec.tuning_seed))
         answer = self._await_answer()
         if answer is None:
             return None
@@ -181,19 +199,24 @@ class JobRun:
 
     def _advance(self) -> bool:
         """Plan, submit, and take what is finished; return True when the job has ended."""
-        waiting = self._store.trials(self._job.id, states={TrialState.PLANNED})
-        if waiting and is_time_spent(self._job, self._store.trials(self._job.id)):
-            self._store.skip_trials(self._claim, [trial.id for trial in waiting])
-            self._is_cut, waiting = True, ()
+        if self._is_time_spent():
+            left = self._store.trials(self._job.id, states={TrialState.PLANNED})
+            self._store.skip_trials(self._claim, [trial.id for trial in left])
+        n_free = max(0, self._n_workers + PREFETCH - len(self._in_flight))
+        waiting = self._store.trials(self._job.id, states={TrialState.PLANNED}, limit=max(1, n_free))
         if not waiting and not self._in_flight and not self._plan():
             self._finish()
             return True
-        self._submit(waiting)
+        self._submit(waiting[:n_free])
         answer = self._driver.receive(POLL_S) if self._in_flight else None
         while answer is not None:
             self._record(answer)
             answer = self._driver.receive(0) if self._in_flight else None
         return False
+
+    def _is_time_spent(self) -> bool:
+        seconds = self._job.spec.training_budget.seconds
+        return seconds is not None and self._store.ledger(self._job.id).seconds >= seconds
 
     def _plan(self) -> bool:
         """Add the next trials; return False when there are none."""
@@ -206,7 +229,7 @@ class JobRun:
         return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
 
     def _submit(self, waiting: tuple[Trial, ...]) -> None:
-        for trial in waiting[: max(0, self._n_workers + PREFETCH - len(self._in_flight))]:
+        for trial in waiting:
             self._store.start_trial(self._claim, trial.id)
             self._in_flight.add(trial.id)
             request = TrialRequest(trial.network, trial.seed, trial.fidelity, trial.purpose)
@@ -234,6 +257,7 @@ class JobRun:
                 f"No training succeeded. Last: {errors[-1] if errors else 'none was started'}"
             )
         was_cut = self._is_cut or any(trial.state is TrialState.SKIPPED for trial in trials)
+        self._driver.send(Rest())
         reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else StopReason.SEARCH_COMPLETE
         self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason)
 

@@ -1,6 +1,6 @@
 """What the dispatcher and its driver process say to each other, over one pipe.
 
-The dispatcher sends `Prepare`, `Tune` and `Train`; the driver answers each with exactly one of the answers
+The dispatcher sends `Prepare`, `Tune`, `Train` and `Rest`; the driver answers each with the one answer
 named in its docstring, in any order for trainings, and tells by `Resized` how many fit. The pipe's end is
 the only other signal: whichever side dies, the other notices.
 """
@@ -112,6 +112,11 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """No more trainings for now: free what other users of the cluster could use. Not answered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """A training ended; `outcome` says how."""
 
@@ -141,5 +146,5 @@ class Refused:
     reason: str
 
 
-Order = Prepare | Tune | Train
+Order = Prepare | Tune | Train | Rest
 Answer = Prepared | Tuned | Trained | Lost | Refused | Resized

@@ -77,7 +77,7 @@ def _search_requests(
         early=store.score_table(job.score_table_id, fidelity=EARLY_FIDELITY),
         budgets_snt=job.spec.budgets_snt,
         seeds=job.spec.search_seeds,
-        attempted=frozenset((t.network.group, t.network.size, t.fidelity) for t in finished),
+        attempted=frozenset((t.network.group, t.network.size, t.fidelity, t.seed) for t in finished),
     )
     return get_strategy(job.spec.strategy).ask(evidence, solve)
 
@@ -106,15 +106,13 @@ def within_budget(
 ) -> tuple[TrialRequest, ...]:
     """The first of the requests, as many as the training budget still holds.
 
-    Counts what is planned, so that trainings and epochs never exceed the budget. Seconds are only known
-    afterwards: they are checked again before every start.
+    Counts what is planned, so that the planned trainings and epochs never exceed the budget; attempts that
+    a crash repeats come on top. Seconds are only known afterwards: they are checked before every start.
     """
     budget = job.spec.training_budget
     counted = [trial for trial in trials if trial.state is not TrialState.SKIPPED]
     n_trainings = len(counted)
     n_epochs = sum(trial.planned_epochs for trial in counted)
-    if is_time_spent(job, trials):
-        return ()
     fitting: list[TrialRequest] = []
     for request in requests:
         n_trainings += 1
@@ -125,9 +123,3 @@ def within_budget(
             break
         fitting.append(request)
     return tuple(fitting)
-
-
-def is_time_spent(job: Job, trials: Sequence[Trial]) -> bool:
-    """Whether the finished trainings have used the budget's seconds."""
-    seconds = job.spec.training_budget.seconds
-    return seconds is not None and sum(trial.seconds or 0.0 for trial in trials) >= seconds

@@ -51,7 +51,7 @@ class Child:
         self.name = name
         self._command = [sys.executable, "-m", "grouping.cli", *arguments]
         self._environment = {**environment, LIFELINE: "1"}
-        self._log = log
+        self.log = log
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
@@ -60,11 +60,15 @@ class Child:
         """Its process, None before the start."""
         return None if self._process is None else self._process.pid
 
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start it."""
         self._started = time.monotonic()
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as output:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,
                 env=self._environment,
@@ -82,7 +86,7 @@ class Child:
             return
         status = self._process.returncode
         typer.echo(
-            f"The {self.name} ended with status {status}; starting it again. Its output: {self._log}",
+            f"The {self.name} ended with status {status}; starting it again. Its output: {self.log}",
             err=True,
         )
         self._close()

@@ -20,6 +20,8 @@ import typer
 from grouping.cli.processes import Child, end_with_parent
 from grouping.errors import InvalidInputError, StoreUnavailableError
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_PORT = 8000
 READY_TIMEOUT_S = 60.0
 
@@ -39,7 +41,8 @@ Home = Annotated[
     Path, typer.Option(envvar="GROUPING_HOME", help="Folder of the embedded database.", file_okay=False)
 ]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Trainings at the same time on this machine; one per processor.")
+    int | None,
+    typer.Option(min=1, help="The most trainings at the same time; one per processor unless given."),
 ]
 RayAddress = Annotated[
     str | None,
@@ -121,7 +124,7 @@ def running_service(
     try:
         for child in service.children:
             child.start()
-        _wait_until_ready(service.url)
+        _wait_until_ready(service.url, service.children[0])
         watcher.start()
         yield service
     finally:
@@ -132,14 +135,17 @@ def running_service(
             child.stop()
 
 
-def _wait_until_ready(url: str) -> None:
+def _wait_until_ready(url: str, api: Child) -> None:
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK:
                 return
-        except httpx.TransportError:
-            time.sleep(0.1)
+        except httpx.TransportError as error:
+            logger.debug("Not ready yet: %s", error)
+        if not api.is_alive():
+            raise StoreUnavailableError(f"The API ended at its start. Its messages: {api.log}")
+        time.sleep(0.1)
     raise StoreUnavailableError(f"The API did not come up within {READY_TIMEOUT_S:.0f} s; see its messages.")
 
 

@@ -48,6 +48,11 @@ def solution_json(solution: Solution, table: ScoreTable) -> dict[str, Any]:
         "bound": solution.bound,
         "gap": solution.gap,
         "solver": solution.solver,
+        "cost_snt": None,
+        "test_loss": None,
+        "networks": [],
+        "serving": {},
+        "ties": [],
     }
     if solution.grouping is not None:
         result |= grouping_json(solution.grouping, table)
@@ -66,8 +71,10 @@ def show_solution(console: Console, solution: Solution, table: ScoreTable) -> No
         console.print(f"No grouping within {solution.budget_snt:g} SNT. {reason}", soft_wrap=True)
         return
     proof = "proven optimal" if solution.status is SolutionStatus.OPTIMAL else "not proven"
-    if solution.gap:
-        proof += f", at most {solution.gap:.2%} above the optimum"
+    if solution.status is SolutionStatus.FEASIBLE:
+        proof += (
+            ", gap unknown" if solution.gap is None else f", at most {solution.gap:.2%} above the optimum"
+        )
     test = solution.grouping.total_loss(table, table.test)
     shown_test = "" if test != test else f", test loss {test:.6g}"
     console.print(
@@ -100,7 +107,9 @@ def solve(
     time_limit_s: Annotated[
         float | None, typer.Option("--time-limit", min=0.01, help="Seconds per budget.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: an object for one --budget, else a list.")
+    ] = False,
 ) -> None:
     """Choose the networks of a score table within a budget; without one, for all budgets.
 

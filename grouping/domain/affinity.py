@@ -85,14 +85,14 @@ def pairwise_affinity(
     table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE
 ) -> AffinityMatrix:
     """Gain of a task in the full-size network it shares with one other task, paired by seed."""
-    return _affinity(table, "pairwise", formula, lambda group: len(group) == 2)
+    return _affinity(table, "pairwise", "seeds", formula, lambda group: len(group) == 2)
 
 
 def higher_order_affinity(
     table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE
 ) -> AffinityMatrix:
     """Mean gain of a task over all measured full-size groups that hold it and the source."""
-    return _affinity(table, "higher-order", formula, lambda group: len(group) >= 2)
+    return _affinity(table, "higher-order", "groups and seeds", formula, lambda group: len(group) >= 2)
 
 
 METHODS = {"pairwise": pairwise_affinity, "higher-order": higher_order_affinity}
@@ -100,7 +100,11 @@ METHODS = {"pairwise": pairwise_affinity, "higher-order": higher_order_affinity}
 
 
 def _affinity(
-    table: ScoreTable, method: str, formula: GainFormula, counts: Callable[[frozenset[str]], bool]
+    table: ScoreTable,
+    method: str,
+    over: str,
+    formula: GainFormula,
+    counts: Callable[[frozenset[str]], bool],
 ) -> AffinityMatrix:
     names = table.task_names
     n_tasks = len(names)
@@ -126,5 +130,5 @@ def _affinity(
     if np.isnan(values[~np.eye(n_tasks, dtype=bool)]).any():
         warnings.append("Some pairs have not been measured.")
     n_networks = counted.max(axis=2, initial=0).astype(np.int64)
-    described = f"mean over seeds of {formula.value}, validation losses, full-size networks"
+    described = f"mean over {over} of {formula.value}, validation losses, full-size networks"
     return AffinityMatrix(names, method, described, values, errors, n_networks, tuple(warnings))

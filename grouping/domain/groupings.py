@@ -233,6 +233,7 @@ class Solution:
         if self.grouping is None:
             reason = self.infeasibility.reason if self.infeasibility else ""
             return f"<p>No grouping within {self.budget_snt:g} SNT: {escape(reason)}</p>"
-        proof = "proven optimal" if self.status is SolutionStatus.OPTIMAL else f"gap {self.gap or 0:.2%}"
+        gap = "gap unknown" if self.gap is None else f"gap {self.gap:.2%}"
+        proof = "proven optimal" if self.status is SolutionStatus.OPTIMAL else gap
         line = f"Loss {self.loss:.6g} within {self.budget_snt:g} SNT, {proof}"
         return f"<p>{line}</p>{self.grouping._repr_html_()}"

@@ -54,6 +54,9 @@ class StopReason(StrEnum):
 class TrainingBudget:
     """The most a search may spend, confirmation included; None means no limit.
 
+    Trials are counted when they are planned. Attempts repeated after a crash come on top, as does the tuning
+    of the recipe: the ledger of the job and its event ``recipe_tuned`` show them.
+
     Attributes:
         trainings: number of trials, of any size and length.
         epochs: sum of the epochs of all trials.
@@ -152,6 +155,11 @@ class JobSpec:
     def confirmation_seeds(self) -> tuple[int, ...]:
         """Seeds of the trials that confirm; disjoint from the search seeds."""
         return tuple(self.seed * 1000 + 500 + i for i in range(self.n_confirmation_seeds))
+
+    @property
+    def tuning_seed(self) -> int:
+        """Seed of the recipe's tuning; none of the others, which it would flatter."""
+        return self.seed * 1000 + 900
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,25 @@ class ScoreTable:
             self.test_losses[index],
         )
 
+    def on_common_seeds(self) -> ScoreTable:
+        """The table with those seeds only that every completely measured network has.
+
+        Means over different seeds are not comparable: a seed may be easy or hard for all networks alike.
+        The table itself when nothing is missing.
+        """
+        cells = ~np.isnan(self.validation_losses) | ~self.membership[:, :, None]
+        trained: NDArray[np.bool_] = np.asarray(cells.all(axis=1))[self.is_complete]  # [complete networks, S]
+        common: NDArray[np.bool_] = np.asarray(trained.all(axis=0))
+        if common.all():
+            return self
+        return ScoreTable(
+            self.tasks,
+            self.networks,
+            tuple(seed for seed, keep in zip(self.seeds, common, strict=True) if keep),
+            self.validation_losses[:, :, common],
+            self.test_losses[:, :, common],
+        )
+
     def with_weights(self, weights: Mapping[str, float]) -> ScoreTable:
         """The same losses with other weights; tasks not named keep theirs.
 

@@ -3,7 +3,7 @@
 Choosing the minimum of noisy scores flatters it, so the chosen networks and the baselines are trained
 again with seeds that took no part in the choice, and compared on test losses, seed by seed. All of them
 are trained with the recipe of the job: a baseline with a recipe tuned for itself may do better, which is
-why the verdict says "under this recipe".
+why the verdict says "under this recipe". The noise is that of the training seeds on one split of the data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from grouping.domain.scores import FloatArray, ScoreTable
 
 MIN_GAIN = 0.02
 MIN_T = 3.0
-"""A gain is claimed only at a mean of at least `MIN_GAIN` with a paired t of at least `MIN_T`."""
+MIN_SEEDS = 3
+"""A gain is claimed only at a mean of at least `MIN_GAIN` with a paired t of at least `MIN_T` over at least
+`MIN_SEEDS` fresh seeds (with two, a t of 3 comes up once in ten times by chance)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Comparison:
     @property
     def is_beaten(self) -> bool:
         """Whether the gain is large and certain enough to be claimed."""
-        return not self.is_same and self.gain >= MIN_GAIN and self.t >= MIN_T
+        is_certain = self.n_seeds >= MIN_SEEDS and self.t >= MIN_T
+        return not self.is_same and self.gain >= MIN_GAIN and is_certain
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,8 @@ class Verdict:
         return (
             f"Not worth it under this recipe: against {worst.baseline} at equal cost the gain is "
             f"{worst.gain:+.1%} ± {worst.standard_error:.1%} (t = {worst.t:.1f}, {worst.n_seeds} fresh "
-            f"seeds); "
-            f"{MIN_GAIN:.0%} with t of at least {MIN_T:g} is needed to claim one."
+            f"seeds); {MIN_GAIN:.0%} with t of at least {MIN_T:g} over {MIN_SEEDS} or more seeds is needed "
+            "to claim one."
         )
 
 
@@ -151,13 +154,18 @@ def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Ve
         for network in grouping.networks
         if _is_untrained(network, confirmation)
     ]
+    is_trained = not missing
     comparisons: list[Comparison] = []
     for baseline in equal_cost_baselines(grouping.tasks, budget_snt):
         untrained = [network for network in baseline.networks if _is_untrained(network, confirmation)]
         if untrained:
             missing.append(f"the baseline {baseline.name} has no fresh seeds")
-        elif not missing:
-            comparisons.append(_compare(grouping, baseline, confirmation))
+        elif is_trained:
+            comparison = _compare(grouping, baseline, confirmation)
+            if comparison.n_seeds < 2:
+                missing.append(f"the noise against {baseline.name} needs two fresh seeds or more")
+            else:
+                comparisons.append(comparison)
     return Verdict(budget_snt, grouping, tuple(comparisons), tuple(missing))
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import GroupingError, InvalidInputError, TableFormatError
 
@@ -68,26 +68,24 @@ def write_wide_csv(table: ScoreTable, *, split: Literal["validation", "test"] = 
     return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _read(path: Path, values: Values) -> tuple[tuple[str, ...], tuple[Network, ...], np.ndarray]:
-    text = _read_text(path)
-    header = next(csv.reader(io.StringIO(text)), [])
-    tasks = _check_header(header, path)
+def _read(path: Path, values: Values) -> tuple[tuple[str, ...], tuple[Network, ...], FloatArray]:
+    reader = csv.reader(io.StringIO(_read_text(path)), strict=True)
+    networks: list[Network] = []
+    rows: list[list[float]] = []
     try:
-        frame = pd.read_csv(
-            io.StringIO(text), dtype=str, keep_default_na=False, index_col=False, on_bad_lines="error"
-        )
-    except (ValueError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise TableFormatError(f"{path.name} is not a well-formed CSV file: {error}") from error
-    if frame.empty:
+        tasks = _check_header(next(reader, []), path)
+        for record in reader:
+            if record:
+                network, losses = _parse_row(record, tasks, values)
+                networks.append(network)
+                rows.append(losses)
+    except csv.Error as error:
+        message = f"{path.name} is not a well-formed CSV file: {error}."
+        raise TableFormatError(message, line=reader.line_num) from error
+    except GroupingError as error:
+        raise TableFormatError(f"{path.name}: {error}", line=reader.line_num) from error
+    if not networks:
         raise TableFormatError(f"{path.name} has a header but no networks.")
-    networks, rows = [], []
-    for line, record in enumerate(frame.itertuples(index=False, name=None), start=2):
-        try:
-            network, losses = _parse_row(record, tasks, values)
-        except GroupingError as error:
-            raise TableFormatError(f"{path.name}: {error}", line=line) from error
-        networks.append(network)
-        rows.append(losses)
     return tasks, tuple(networks), np.array(rows, dtype=np.float64)
 
 
@@ -107,34 +105,46 @@ def _read_text(path: Path) -> str:
 
 def _check_header(header: list[str], path: Path) -> tuple[str, ...]:
     if tuple(header[:3]) != LEADING_COLUMNS:
+        start = ", ".join(header[:4])[:80] or "an empty file"
         raise TableFormatError(
-            f"{path.name} must begin with the columns {', '.join(LEADING_COLUMNS)} and then one per task; "
-            f"got {', '.join(header[:4]) or 'an empty file'}.",
-            line=1,
+            f"the file must begin with the columns {', '.join(LEADING_COLUMNS)} and then one per task, "
+            f"separated by commas; got {start}."
         )
     tasks = tuple(header[3:])
     if not tasks or len(tasks) > MAX_TASKS:
-        raise TableFormatError(f"{path.name} needs 1 to {MAX_TASKS} task columns; got {len(tasks)}.", line=1)
+        raise TableFormatError(f"the table needs 1 to {MAX_TASKS} task columns; got {len(tasks)}.")
     if len(set(tasks)) != len(tasks):
-        raise TableFormatError(f"{path.name} names a task column twice.", line=1)
+        raise TableFormatError("a task column is named twice.")
     return tasks
 
 
-def _parse_row(
-    record: tuple[str, ...], tasks: tuple[str, ...], values: Values
-) -> tuple[Network, list[float]]:
+def _parse_row(record: list[str], tasks: tuple[str, ...], values: Values) -> tuple[Network, list[float]]:
+    if len(record) != len(LEADING_COLUMNS) + len(tasks):
+        raise TableFormatError(
+            f"the line has {len(record)} cells, the header {len(LEADING_COLUMNS) + len(tasks)}; "
+            "write nothing between the commas for a task that is not in the network."
+        )
     label, size, cost, *cells = record
     numbers = [_parse_number(cell, task) for cell, task in zip(cells, tasks, strict=True)]
     group = frozenset(task for task, number in zip(tasks, numbers, strict=True) if number is not None)
     if not group:
-        raise TableFormatError(f"network {label!r} has no losses; every network needs at least one.")
+        raise TableFormatError(f"network {label[:80]!r} has no losses; every network needs at least one.")
     network = Network(group, _require_number(size, "size"), _require_number(cost, "cost"))
-    stem = label.partition("@")[0]
-    named = frozenset(stem.split("+"))
-    if named != group and named <= set(tasks):
-        raise TableFormatError(f"network {label!r} has losses for {', '.join(sorted(group))}.")
+    _check_label(label, network, tasks)
     losses = [math.nan if x is None else (1.0 - x if values == "gains" else x) for x in numbers]
     return network, losses
+
+
+def _check_label(label: str, network: Network, tasks: tuple[str, ...]) -> None:
+    """Refuse a label in the project's notation that names another group or size; any other is ignored."""
+    stem, separator, size = label.partition("@")
+    named = frozenset(stem.split("+"))
+    if not named <= set(tasks):
+        return
+    if named != network.group:
+        raise TableFormatError(f"network {label[:80]!r} has losses for {', '.join(sorted(network.group))}.")
+    if separator and _parse_number(size, "network") != network.size:
+        raise TableFormatError(f"network {label[:80]!r} has the size {network.size:g}.")
 
 
 def _require_number(cell: str, column: str) -> float:
@@ -148,7 +158,7 @@ def _parse_number(cell: str, column: str) -> float | None:
     if not cell.strip():
         return None
     try:
-        number = float(cell)
+        number = float(cell.replace("_", "?"))  # Python's own digit separator is no CSV
     except ValueError:
         raise TableFormatError(f"column {column!r} holds {cell[:40]!r}, which is not a number.") from None
     if not math.isfinite(number):

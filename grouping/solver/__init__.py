@@ -1,6 +1,6 @@
 """Choosing networks from a score table. Reads tables only: nothing here ever trains."""
 
-from grouping.solver.curve import BaselinePoint, Curve, CurvePoint, default_budgets, is_dominated, solve_curve
+from grouping.solver.curve import BaselinePoint, Curve, CurvePoint, default_budgets, solve_curve
 from grouping.solver.exact import solve
 from grouping.solver.programme import DEFAULT_SOLVER, cheapest_cover, solver_names
 from grouping.solver.recommendation import Recommendation, networks_to_confirm, recommend
@@ -13,7 +13,6 @@ __all__ = [
     "Recommendation",
     "cheapest_cover",
     "default_budgets",
-    "is_dominated",
     "networks_to_confirm",
     "recommend",
     "solve",

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grouping.domain.groupings import Grouping, Solution, SolutionStatus, fits
+from grouping.domain.groupings import Grouping, Solution, SolutionStatus
 from grouping.domain.scores import ScoreTable
+from grouping.errors import SolverError
 from grouping.solver.exact import solve
 from grouping.solver.programme import DEFAULT_SOLVER, cheapest_cover
 
@@ -88,12 +89,21 @@ def solve_curve(
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.
     """
+    table = table.on_common_seeds()
     budgets = default_budgets(table) if budgets_snt is None else budgets_snt
     points: list[CurvePoint] = []
     for budget in sorted(set(budgets)):
-        solution = solve(table, budget, solver=solver, time_limit_s=time_limit_s)
-        if points and solution.status is SolutionStatus.FEASIBLE:
-            solution = _keep_better(points[-1].solution, solution)
+        smaller = points[-1].solution if points else None
+        try:
+            solution = solve(table, budget, solver=solver, time_limit_s=time_limit_s)
+        except SolverError:
+            if smaller is None or smaller.grouping is None:
+                raise
+            solution = replace(
+                smaller, budget_snt=budget, status=SolutionStatus.FEASIBLE, bound=None, ties=()
+            )
+        if smaller is not None and solution.status is SolutionStatus.FEASIBLE:
+            solution = _keep_better(smaller, solution)
         points.append(CurvePoint(solution, _test_loss(table, solution.grouping)))
     return Curve(tuple(points), _baselines(table))
 
@@ -101,7 +111,7 @@ def solve_curve(
 def _keep_better(smaller: Solution, larger: Solution) -> Solution:
     if smaller.loss is None or larger.loss is None or larger.loss <= smaller.loss:
         return larger
-    bound = smaller.loss if larger.bound is None else min(larger.bound, smaller.loss)
+    bound = None if larger.bound is None else min(larger.bound, smaller.loss)
     return replace(larger, grouping=smaller.grouping, loss=smaller.loss, bound=bound)
 
 
@@ -127,14 +137,3 @@ def _baselines(table: ScoreTable) -> tuple[BaselinePoint, ...]:
             loss = grouping.total_loss(table, table.validation)
             points.append(BaselinePoint(name, grouping.cost_snt, loss, _test_loss(table, grouping)))
     return tuple(points)
-
-
-def is_dominated(baseline: BaselinePoint, curve: Curve) -> bool:
-    """Whether a grouping of the curve costs no more than the baseline and has a lower validation loss."""
-    return any(
-        point.solution.loss is not None
-        and point.solution.cost_snt is not None
-        and fits(point.solution.cost_snt, baseline.cost_snt)
-        and point.solution.loss < baseline.loss
-        for point in curve.points
-    )

@@ -16,7 +16,7 @@ import numpy as np
 from grouping.domain.groupings import Grouping, Infeasibility, Solution, SolutionStatus, fits
 from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError, SolverError
-from grouping.solver.programme import DEFAULT_SOLVER, CoverProgramme, cheapest_cover
+from grouping.solver.programme import DEFAULT_SOLVER, CoverProgramme, ProgrammeResult, cheapest_cover
 
 TIE_TOLERANCE = 1e-9
 """Losses that differ by less than this, relative to the smaller, tie."""
@@ -34,7 +34,8 @@ def solve(
     """Find the grouping of least weighted total validation loss within an inference budget.
 
     Args:
-        table: the score table. Networks with a missing validation loss take no part.
+        table: the score table. Networks with a missing validation loss take no part; where networks have
+            been trained with different seeds, the seeds that all of them have are compared.
         budget_snt: the most the grouping may cost; positive.
         solver: PuLP's name of the solver; HiGHS runs in this process.
         time_limit_s: wall time of each solve; past it the answer is the best found, with bound and gap.
@@ -52,6 +53,7 @@ def solve(
         raise InvalidInputError(
             "An inference budget must be a positive number of SNT.", pointer="/budget_snt"
         )
+    table = table.on_common_seeds()
     candidates = _candidates(table, budget_snt)
     infeasibility = _find_infeasibility(table, candidates, budget_snt)
     if infeasibility is not None:
@@ -63,7 +65,7 @@ def solve(
         solver=solver,
         time_limit_s=time_limit_s,
     )
-    first = programme.solve()
+    first = _solve_within(programme, candidates, budget_snt)
     if first.rows is None or not _covers(candidates, first.rows):  # an early stop may leave no incumbent
         raise SolverError(f"{solver} found no grouping within {time_limit_s} s. Allow more time.")
     groupings = [_without_idle(candidates, first.rows)]
@@ -72,7 +74,7 @@ def solve(
         bound = None if first.bound is None else min(first.bound, loss)
         return Solution(budget_snt, SolutionStatus.FEASIBLE, groupings[0], loss, bound, solver=solver)
 
-    has_more = _collect_ties(candidates, programme, groupings, max_ties)
+    has_more = _collect_ties(candidates, programme, budget_snt, groupings, max_ties)
     best = min(_loss(candidates, grouping) for grouping in groupings)
     tied = [grouping for grouping in groupings if _ties(_loss(candidates, grouping), best)]
     tied.sort(key=_preference)
@@ -88,14 +90,27 @@ def solve(
     )
 
 
+def _solve_within(programme: CoverProgramme, candidates: ScoreTable, budget_snt: float) -> ProgrammeResult:
+    """Solve; answers that pass the budget by a solver's tolerance are excluded, with their supersets."""
+    while True:
+        result = programme.solve()
+        if result.rows is None or fits(sum(candidates.networks[n].cost_snt for n in result.rows), budget_snt):
+            return result
+        programme.exclude(result.rows)
+
+
 def _collect_ties(
-    candidates: ScoreTable, programme: CoverProgramme, groupings: list[Grouping], limit: int
+    candidates: ScoreTable,
+    programme: CoverProgramme,
+    budget_snt: float,
+    groupings: list[Grouping],
+    limit: int,
 ) -> bool:
     """Append groupings until the loss rises above the best; return whether there may be further ties."""
     best = _loss(candidates, groupings[0])
     while len(groupings) < limit:
         programme.exclude([candidates.position(network) for network in groupings[-1].networks])
-        result = programme.solve()
+        result = _solve_within(programme, candidates, budget_snt)
         if result.rows is None:
             return not result.is_proven
         grouping = _without_idle(candidates, result.rows)
@@ -161,7 +176,7 @@ def _find_infeasibility(table: ScoreTable, candidates: ScoreTable, budget_snt: f
     if cost is None or fits(cost, budget_snt):
         return None
     return Infeasibility(
-        f"A budget of {budget_snt:g} SNT does not cover every task: the cheapest networks that do "
-        f"cost {cost:g} SNT. Raise the budget to at least that.",
+        f"A budget of {budget_snt:.12g} SNT does not cover every task: the cheapest networks that do "
+        f"cost {cost:.12g} SNT. Raise the budget to at least that.",
         cheapest_cover_snt=cost,
     )

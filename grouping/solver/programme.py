@@ -32,7 +32,11 @@ from grouping.errors import SolverError, UnknownNameError
 DEFAULT_SOLVER = "HiGHS"
 CBC = "CBC"
 """The CBC that comes with the extra ``mtl-grouping[cbc]``, which PuLP does not find by itself."""
-_PROOF_TOLERANCE = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
+_PROOF_TOLERANCE = {
+    "mip_feasibility_tolerance": 1e-9,
+    "primal_feasibility_tolerance": 1e-9,
+    "dual_feasibility_tolerance": 1e-9,
+}
 
 
 def solver_names() -> tuple[str, ...]:
@@ -109,10 +113,8 @@ class CoverProgramme:
             self._problem += pulp.lpSum(serves[n, u] for n, u in cells if u == t) == 1
         for (n, _), y in serves.items():
             self._problem += y <= self._chosen[n]
-        limit = budget_snt + BUDGET_TOLERANCE * max(1.0, budget_snt)
-        self._problem += (
-            pulp.lpSum(float(c) * x for c, x in zip(costs_snt, self._chosen, strict=True)) <= limit
-        )
+        cost = pulp.lpSum(float(c) * x for c, x in zip(costs_snt, self._chosen, strict=True))
+        self._problem += cost <= budget_snt + BUDGET_TOLERANCE * max(1.0, budget_snt)
 
     def exclude(self, rows: Sequence[int]) -> None:
         """Forbid this set of rows and every superset of it (which cannot serve better at less cost)."""

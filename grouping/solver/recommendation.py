@@ -28,7 +28,11 @@ class Recommendation:
 
 
 def recommend(
-    search: ScoreTable, confirmation: ScoreTable | None, budgets_snt: Sequence[float]
+    search: ScoreTable,
+    confirmation: ScoreTable | None,
+    budgets_snt: Sequence[float],
+    *,
+    time_limit_s: float | None = None,
 ) -> tuple[Recommendation, ...]:
     """Choose on one table and judge on the other, for each budget.
 
@@ -37,10 +41,11 @@ def recommend(
         confirmation: chosen networks and baselines on fresh seeds; judged by its test losses. None if
             nothing was confirmed.
         budgets_snt: inference budgets.
+        time_limit_s: wall time of each solve; see `solve`.
     """
     recommendations = []
     for budget in budgets_snt:
-        solution = solve(search, budget)
+        solution = solve(search, budget, time_limit_s=time_limit_s)
         verdict = None
         if solution.grouping is not None and confirmation is not None:
             verdict = judge(solution.grouping, budget, confirmation)

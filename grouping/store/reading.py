@@ -27,6 +27,7 @@ from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo, 
 from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreRow, ScoreTableRow, TrialRow
 
 MAX_EVENTS = 5_000
+_LOST = (TrialState.DIVERGED, TrialState.FAILED)
 _FINAL = tuple(state for state in TrialState if state.is_final)
 
 
@@ -71,12 +72,15 @@ class ReadMethods:
         rows.sort(key=lambda row: (order.index(row.purpose), row.fidelity, row.group_size, row.size))
         return tuple(rows)
 
-    def trials(self, job_id: str, *, states: Collection[TrialState] | None = None) -> tuple[Trial, ...]:
+    def trials(
+        self, job_id: str, *, states: Collection[TrialState] | None = None, limit: int | None = None
+    ) -> tuple[Trial, ...]:
         """Trials of the job with their scores, in the order of the plan.
 
         Args:
             job_id: the job.
             states: only trials in one of these; all when None.
+            limit: only the first so many of them.
 
         Raises:
             NotFoundError: if there is no such job.
@@ -86,6 +90,9 @@ class ReadMethods:
             chosen = TrialRow.job_id == job_id
             if states is not None:
                 chosen &= TrialRow.state.in_([str(state) for state in states])
+            if limit is not None:
+                first = select(TrialRow.id).where(chosen).order_by(TrialRow.position).limit(limit)
+                chosen = TrialRow.id.in_(session.scalars(first).all())
             scores: dict[str, list[TaskScore]] = {}
             for score in session.scalars(
                 select(ScoreRow).join(TrialRow, TrialRow.id == ScoreRow.trial_id).where(chosen)
@@ -145,7 +152,8 @@ class ReadMethods:
         """The scores of one kind of trials, from one snapshot.
 
         Networks stand in the order they were added, those only that have at least one such trial that
-        will not change any more. A network of which any such trial diverged keeps its row without a cell.
+        will not change any more. A network of which any such trial diverged or failed keeps its row without a
+        cell: the mean of those that went well would flatter it.
 
         Args:
             table_id: the table.
@@ -168,13 +176,11 @@ class ReadMethods:
                 .where(chosen, TrialRow.state.in_(_FINAL))
                 .distinct()
             )
-            diverged: dict[str, bool] = {}
+            is_lost: dict[str, bool] = {}
             for network_id, state in ended:
-                diverged[network_id] = diverged.get(network_id, False) or state == TrialState.DIVERGED
+                is_lost[network_id] = is_lost.get(network_id, False) or state in _LOST
             networks = {
-                row.id: network_from_row(row)
-                for row in _network_rows(session, table_id)
-                if row.id in diverged
+                row.id: network_from_row(row) for row in _network_rows(session, table_id) if row.id in is_lost
             }
             cells = session.execute(
                 select(
@@ -191,7 +197,7 @@ class ReadMethods:
             scores = [
                 Score(networks[network_id], task, seed, validation_loss, test_loss)
                 for network_id, seed, task, validation_loss, test_loss in cells
-                if not diverged[network_id]
+                if not is_lost[network_id]
             ]
         return ScoreTable.from_scores(tasks, networks.values(), scores)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from grouping.domain.networks import Network
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import ScoreTable
 from grouping.domain.trials import TrialRequest
@@ -32,14 +31,7 @@ class EarlyStopping:
     def ask(self, evidence: Evidence, choose: Choose) -> tuple[TrialRequest, ...]:
         """The short passes; once they are there, the chosen networks in full."""
         first = evidence.request(evidence.candidates, EARLY_FIDELITY)
-        if first:
-            return first
-        chosen: dict[tuple[frozenset[str], float], Network] = {}
-        for budget in evidence.budgets_snt:
-            solution = choose(self.estimate(evidence), budget)
-            if solution.grouping is not None:
-                chosen |= {(n.group, n.size): n for n in solution.grouping.networks}
-        return evidence.request(chosen.values())
+        return first or evidence.request_chosen(self.estimate(evidence), choose)
 
     def estimate(self, evidence: Evidence) -> ScoreTable:
         """The early losses."""

@@ -86,12 +86,7 @@ class HigherOrder:
         # Only singles and pairs predict, as in the paper: the choice stays the same once it is trained.
         pairs = [n for n, network in enumerate(evidence.full.networks) if len(network.group) <= 2]
         estimate = predict_higher_orders(evidence.full.select(pairs), evidence.candidates)
-        chosen: dict[tuple[frozenset[str], float], Network] = {}
-        for budget in evidence.budgets_snt:
-            solution = choose(estimate, budget)
-            if solution.grouping is not None:
-                chosen |= {(n.group, n.size): n for n in solution.grouping.networks}
-        return evidence.request(chosen.values())
+        return evidence.request_chosen(estimate, choose)
 
     def estimate(self, evidence: Evidence) -> ScoreTable:
         """Measured losses, and pair means for the groups that are not measured."""

@@ -84,8 +84,10 @@ def scaled_widths(n_features: int, hidden: tuple[int, ...], size: float) -> tupl
     if size == 1:
         return hidden
     full = _encoder_multiply_adds(n_features, hidden)
-    # A factor of size + 1 is always too wide: every width is then above size times the full one.
-    factors = sorted({Fraction(k, w) for w in set(hidden) for k in range(1, int((size + 1) * w) + 1)})
+    # A factor of size + 1 is always too wide: every width is then above size times the full one. So is one
+    # that takes the widest layer past MAX_WIDTH; the first such factor is kept, to be refused below.
+    largest = min(Fraction(size) + 1, Fraction(MAX_WIDTH + 1, max(hidden)))
+    factors = sorted({Fraction(k, w) for w in set(hidden) for k in range(1, int(largest * w) + 1)})
     low, high = -1, len(factors)  # low fits (once it is not -1), high does not
     while high - low > 1:
         middle = (low + high) // 2

@@ -151,3 +151,12 @@ def test_a_job_runs_on_postgresql_and_a_cluster_of_two_nodes(empty_postgres_url:
             assert recommendation["solution"]["status"] == "optimal"
             assert recommendation["verdict"]["is_confirmed"]
             assert len(job.scores()) == 36
+            for node in nodes:
+                wait_for(
+                    lambda node=node: (
+                        not any(  # type: ignore[misc]
+                            "TrainingActor" in command for command in descendants(node.pid).values()
+                        )
+                    ),
+                    "the release of the processors for other dispatchers",
+                )

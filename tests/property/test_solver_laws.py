@@ -13,6 +13,7 @@ from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import cheapest_cover, solve, solve_curve
 from grouping.solver.programme import CBC
+from grouping.solver.programme import DEFAULT_SOLVER as HIGHS
 from tests.tables import brute_force, make_table
 
 LOSSES = st.floats(0.001, 10.0) | st.sampled_from([0.25, 0.5, 1.0])  # the second kind makes ties
@@ -108,6 +109,19 @@ def test_the_cheapest_cover_is_the_least_feasible_budget(table: ScoreTable) -> N
     else:
         assert solve(table, cost).status is SolutionStatus.OPTIMAL
         assert solve(table, cost - 0.01).status is SolutionStatus.INFEASIBLE
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([HIGHS, CBC]), st.floats(1e-10, 2e-6))
+def test_a_cost_just_beside_the_budget_is_judged_by_the_rule_and_not_by_a_solver_s_tolerance(
+    solver: str, excess: float
+) -> None:
+    tasks = (Task("a"), Task("b"))
+    networks = (Network.of("a", size=0.5), Network.of("b", cost_snt=0.5 + excess), Network.of("a", "b"))
+    table = make_table(networks, tasks, np.array([[0.1, 0], [0, 0.1], [0.5, 0.5]]))
+    solution = solve(table, 1.0, solver=solver)
+    assert solution.loss == pytest.approx(0.2 if fits(1 + excess, 1.0) else 1.0)
+    assert fits(solution.cost_snt or 9.0, 1.0)
 
 
 @settings(max_examples=15, deadline=None)

@@ -15,6 +15,7 @@ from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.verdicts import equal_cost_baselines, judge
 from grouping.errors import InvalidInputError, TooManyCandidatesError
+from grouping.solver import solve
 from grouping.strategies.affinity_graph import affinity_graph, cluster_order, communities
 from tests.tables import make_table, random_table
 
@@ -117,6 +118,24 @@ def test_a_score_table_cannot_be_changed() -> None:
         table.validation_losses[0, 0, 0] = 0
 
 
+def test_networks_are_compared_on_the_seeds_that_all_of_them_have() -> None:
+    networks = (Network.of("a"), Network.of("b"), Network.of("a", "b"))
+    losses = np.array(
+        [
+            [[0.5, np.nan, np.nan], [0] * 3],
+            [[0] * 3, [0.5, np.nan, np.nan]],
+            [[0.4, 0.8, 0.8], [0.4, 0.8, 0.8]],
+        ]
+    )
+    table = make_table(networks, (A, B), losses)
+    assert table.on_common_seeds().seeds == (0,)
+    solution = solve(table, 2.0)
+    assert solution.require_grouping().networks == (networks[2],)
+    assert solution.loss == pytest.approx(0.8)
+    full = random_table(1, n_seeds=3)
+    assert full.on_common_seeds() is full
+
+
 def test_names_that_would_mislead_are_refused() -> None:
     for name in ("", " a", "a+b", "a@2", "a\u202eb", "a\x00", "\ud800", "x" * 101):
         with pytest.raises(InvalidInputError):
@@ -172,6 +191,20 @@ def test_a_verdict_without_all_fresh_seeds_says_what_is_missing() -> None:
     assert not verdict.is_confirmed
     assert not verdict.is_worth_it
     assert "all alone" in verdict.sentence()
+
+
+def test_one_fresh_seed_is_not_enough_to_judge() -> None:
+    verdict = judge(*_at_budget_2([0.5], [1.0]))
+    assert not verdict.is_confirmed
+    assert "needs two fresh seeds" in verdict.sentence()
+    assert not judge(*_at_budget_2([0.50, 0.51], [1.0, 1.0])).is_worth_it, "two seeds claim nothing"
+
+
+def test_a_missing_baseline_does_not_hide_the_other_comparison() -> None:
+    grouping, table = confirmation_table([0.8, 0.8, 0.8], [1.0, 1.1, 1.0])
+    verdict = judge(grouping, 2.0, table.select([0, 1, 3, 4]))
+    assert [comparison.baseline for comparison in verdict.comparisons] == ["all alone"]
+    assert not verdict.is_confirmed
 
 
 def test_choosing_a_baseline_itself_is_said_plainly() -> None:

@@ -31,7 +31,7 @@ def run_search(name: str, budgets: tuple[float, ...] = (1.0, 2.0)) -> list[tuple
             _reveal(EARLY, asked, 0.2),
             budgets,
             TRUTH.seeds,
-            frozenset((r.network.group, r.network.size, r.fidelity) for r in asked),
+            frozenset((r.network.group, r.network.size, r.fidelity, r.seed) for r in asked),
         )
         batch = strategy.ask(evidence, solve)
         assert batch == strategy.ask(evidence, solve), "the same evidence gives the same answer"
@@ -78,6 +78,36 @@ def test_esa_trains_everything_briefly_and_only_the_chosen_networks_in_full() ->
     expected = {n for b in (1.0, 2.0) for n in solve(EARLY, b).require_grouping().networks}
     assert {r.network for r in full} == expected
     assert {r.fidelity for r in full} == {1.0}
+
+
+def test_a_chosen_network_that_diverges_is_replaced_by_the_next_best() -> None:
+    early_only = [TrialRequest(network, seed, 0.2) for network in CANDIDATES for seed in TRUTH.seeds]
+    chosen = solve(EARLY, 2.0).require_grouping().networks
+    lost = {(n.group, n.size, 1.0, seed) for n in chosen for seed in TRUTH.seeds}
+    evidence = Evidence(
+        CANDIDATES,
+        TRUTH.select([]),
+        EARLY,
+        (2.0,),
+        TRUTH.seeds,
+        frozenset((r.network.group, r.network.size, r.fidelity, r.seed) for r in early_only) | lost,
+    )
+    again = {request.network for request in get_strategy("esa").ask(evidence, solve)}
+    assert again
+    assert not again & set(chosen)
+
+
+def test_trials_left_out_by_the_budget_are_asked_for_again() -> None:
+    evidence = Evidence(
+        CANDIDATES,
+        TRUTH,
+        EARLY.select([]),
+        (1.0,),
+        TRUTH.seeds,
+        frozenset((n.group, n.size, 1.0, TRUTH.seeds[0]) for n in CANDIDATES),
+    )
+    wanted = get_strategy("exhaustive").ask(evidence, solve)
+    assert {request.seed for request in wanted} == {TRUTH.seeds[1]}
 
 
 def test_a_predicted_loss_is_the_mean_over_the_pairs_of_the_task() -> None:

@@ -1,0 +1,60 @@
+"""Keeping the lease of a job while it is worked on."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from types import TracebackType
+from typing import Self
+
+from grouping.errors import StaleLeaseError, StoreUnavailableError
+from grouping.store import Claim, Store
+
+logger = logging.getLogger(__name__)
+
+RENEWALS_PER_LEASE = 3
+
+
+class LeaseKeeper:
+    """Renews a claim in a thread of its own, so that a long solve or a slow stop does not lose the job.
+
+    Args:
+        store: the database.
+        claim: the lease.
+    """
+
+    def __init__(self, store: Store, claim: Claim) -> None:
+        self._store = store
+        self._claim = claim
+        self._done = threading.Event()
+        self._lost: StaleLeaseError | None = None
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise if the lease is known to be lost.
+
+        Raises:
+            StaleLeaseError: if another dispatcher holds the job.
+        """
+        if self._lost is not None:
+            raise self._lost
+
+    def _renew(self) -> None:
+        while not self._done.wait(self._claim.lease_s / RENEWALS_PER_LEASE):
+            try:
+                self._store.renew(self._claim)
+            except StaleLeaseError as error:
+                self._lost = error
+                return
+            except StoreUnavailableError as error:
+                logger.warning("The lease of job %s could not be renewed: %s", self._claim.job.id, error)
