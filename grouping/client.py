@@ -20,7 +20,7 @@ import httpx
 import pandas as pd
 
 from grouping.domain.jobs import JobState
-from grouping.errors import GroupingError, StoreUnavailableError
+from grouping.errors import GroupingError, InvalidInputError, StoreUnavailableError
 
 POLL_S = 0.5
 PATIENCE_S = 60.0
@@ -80,6 +80,12 @@ class Client:
         """
         try:
             response = self._http.request(method, path, **options)
+        except httpx.UnsupportedProtocol as error:
+            raise InvalidInputError(
+                f"{self.url} is no address of a service; write http://host:port."
+            ) from error
+        except ValueError as error:  # JSON knows no infinity and no NaN
+            raise InvalidInputError("The request holds a number that is not finite.") from error
         except httpx.TransportError as error:
             raise StoreUnavailableError(
                 f"The service at {self.url} does not answer ({error}). Start it with: grouping serve"
@@ -144,6 +150,9 @@ class RemoteJob:
     def __init__(self, client: Client, data: Mapping[str, Any]) -> None:
         self._client = client
         self.data = data
+
+    def __repr__(self) -> str:
+        return f"RemoteJob({self.id}, {self.state.value})"
 
     @property
     def id(self) -> str:

@@ -29,6 +29,7 @@ from grouping.training.cost import measure_costs
 from workers.cluster import ActorPool, PreparedData, connect, count_workers, is_alive
 from workers.messages import (
     Answer,
+    Ended,
     Measurement,
     Order,
     Prepare,
@@ -66,6 +67,10 @@ def run_driver(pipe: Connection, address: str | None, n_workers: int | None) -> 
     try:
         connect(address, n_workers)
         Driver(pipe, orders, n_workers, is_shared=address is not None).run()
+    except Exception as error:
+        with contextlib.suppress(OSError):
+            pipe.send(Ended(f"{type(error).__name__}: {error}"))
+        raise
     finally:
         ray.shutdown()
 

@@ -147,4 +147,13 @@ class Refused:
 
 
 Order = Prepare | Tune | Train | Rest
-Answer = Prepared | Tuned | Trained | Lost | Refused | Resized
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The driver cannot go on and ends; `reason` says why."""
+
+    reason: str
+
+
+Answer = Prepared | Tuned | Trained | Lost | Refused | Resized | Ended

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from grouping.errors import WorkerLostError
-from workers.messages import Answer, Order
+from workers.messages import Answer, Ended, Order
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class DriverProcess:
             answer: Answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise self._lost() from error
+        if isinstance(answer, Ended):
+            raise self._lost(answer.reason)
         return answer
 
     def stop(self) -> None:
@@ -92,13 +94,14 @@ class DriverProcess:
                 process.join(STOP_TIMEOUT_S)
         process.close()
 
-    def _lost(self) -> WorkerLostError:
+    def _lost(self, reason: str = "") -> WorkerLostError:
         process = self._process
         if process is not None:
             process.join(STOP_TIMEOUT_S)
         code = None if process is None else process.exitcode
         self.stop()
-        return WorkerLostError(f"The Ray driver ended unexpectedly (exit status {code}).")
+        details = reason or f"exit status {code}"
+        return WorkerLostError(f"The Ray driver ended unexpectedly ({details}).")
 
 
 def _run(pipe: Connection, address: str | None, n_workers: int | None) -> None:

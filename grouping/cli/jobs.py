@@ -26,10 +26,11 @@ from grouping.cli.serving import (
 )
 from grouping.cli.terminal import new_console
 from grouping.client import Client, RemoteJob
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs import JobState, StopReason
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 3
+EXIT_INTERRUPTED = 130
 
 DEMO = {
     "problem": "digits",
@@ -82,22 +83,35 @@ def _counts(progress: Mapping[str, Any]) -> list[tuple[str, int, int]]:
     counts: dict[str, list[int]] = {}
     for row in progress["rows"]:
         purpose = counts.setdefault(row["purpose"], [0, 0])
-        done = sum(row[state] for state in ("succeeded", "diverged", "failed", "skipped"))
+        done = sum(row[state] for state in ("succeeded", "diverged", "failed"))
         purpose[0] += done
-        purpose[1] += done + row["planned"] + row["running"]
+        purpose[1] += done + row["planned"] + row["running"] + row["skipped"]
     return [(purpose, done, total) for purpose, (done, total) in counts.items() if total]
 
 
 def watch(console: Console, job: RemoteJob) -> int:
-    """Show a job until it is final, then its result; return the exit status.
-
-    Ctrl-C stops watching, not the job.
-    """
-    with _progress_shown(console) as on_progress:
-        job.wait(on_progress=on_progress)
+    """Show a job until it is final, then its result; return the exit status. Ctrl-C stops watching only."""
+    try:
+        with _progress_shown(console) as on_progress:
+            job.wait(on_progress=on_progress)
+    except KeyboardInterrupt:
+        console.print(
+            f"No longer watching; the job goes on. Watch it again: grouping show {job.id}. "
+            f"End it: grouping cancel {job.id}",
+            soft_wrap=True,
+        )
+        return EXIT_INTERRUPTED
     if job.state is JobState.SUCCEEDED:
-        show_recommendations(console, job.recommendations())
-        return 0
+        recommendations = job.recommendations()
+        show_recommendations(console, recommendations)
+        if job.data["stop_reason"] == StopReason.TRAINING_BUDGET_SPENT:
+            spent = job.progress()["spent"]
+            console.print(
+                f"The training budget was spent before the search was complete: {spent['trainings']} "
+                f"trainings, {spent['epochs']} epochs, {spent['seconds']:.0f} s.",
+                soft_wrap=True,
+            )
+        return 0 if any(item["solution"]["grouping"] for item in recommendations) else EXIT_FAILED
     console.print(f"Job {job.id} {job.state.value}: {job.data['error'] or ''}".rstrip(": "), soft_wrap=True)
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
 

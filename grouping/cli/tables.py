@@ -103,7 +103,9 @@ def solve(
     weight: Annotated[
         list[str] | None, typer.Option("--weight", help="Weight of a task, as NAME=NUMBER; repeat.")
     ] = None,
-    solver: Annotated[str, typer.Option(help="HiGHS, CBC, or any solver PuLP finds.")] = "HiGHS",
+    solver: Annotated[
+        str, typer.Option(help="HiGHS, CBC (with the extra mtl-grouping[cbc]), or any other that PuLP finds.")
+    ] = "HiGHS",
     time_limit_s: Annotated[
         float | None, typer.Option("--time-limit", min=0.01, help="Seconds per budget.")
     ] = None,
@@ -149,7 +151,9 @@ def _parse_weights(items: list[str]) -> dict[str, float]:
 
 def reproduce(
     folder: Annotated[Path, typer.Argument(help="Folder with settingN_val.csv, _test.csv and _esa.csv.")],
-    solver: Annotated[str, typer.Option(help="HiGHS, CBC, or any solver PuLP finds.")] = "HiGHS",
+    solver: Annotated[
+        str, typer.Option(help="HiGHS, CBC (with the extra mtl-grouping[cbc]), or any other that PuLP finds.")
+    ] = "HiGHS",
 ) -> None:
     """Print the curves published by Standley et al. (2020) beside the computed ones.
 

@@ -30,7 +30,9 @@ MAX_TASKS = 200
 Values = Literal["losses", "gains"]
 
 
-def read_wide_csv(path: Path, test_path: Path | None = None, *, values: Values = "losses") -> ScoreTable:
+def read_wide_csv(
+    path: Path | str, test_path: Path | str | None = None, *, values: Values = "losses"
+) -> ScoreTable:
     """Read a score table from a wide CSV file.
 
     Args:
@@ -42,9 +44,11 @@ def read_wide_csv(path: Path, test_path: Path | None = None, *, values: Values =
     Raises:
         TableFormatError: if a file cannot be read or is not such a table; says where and what to do.
     """
+    path = Path(path)
     tasks, networks, validation = _read(path, values)
     test = np.full_like(validation, np.nan)
     if test_path is not None:
+        test_path = Path(test_path)
         test_tasks, test_networks, test = _read(test_path, values)
         if (test_tasks, test_networks) != (tasks, networks):
             raise TableFormatError(

@@ -67,7 +67,9 @@ def solve(
     )
     first = _solve_within(programme, candidates, budget_snt)
     if first.rows is None or not _covers(candidates, first.rows):  # an early stop may leave no incumbent
-        raise SolverError(f"{solver} found no grouping within {time_limit_s} s. Allow more time.")
+        if time_limit_s is None:
+            raise SolverError(f"{solver} stopped without an answer. Try another solver.")
+        raise SolverError(f"{solver} found no grouping within {time_limit_s:g} s. Allow more time.")
     groupings = [_without_idle(candidates, first.rows)]
     if not first.is_proven:
         loss = _loss(candidates, groupings[0])

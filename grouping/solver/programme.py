@@ -27,7 +27,7 @@ import pulp
 from grouping.domain.groupings import BUDGET_TOLERANCE
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
-from grouping.errors import SolverError, UnknownNameError
+from grouping.errors import InvalidInputError, SolverError, UnknownNameError
 
 DEFAULT_SOLVER = "HiGHS"
 CBC = "CBC"
@@ -108,7 +108,17 @@ class CoverProgramme:
         self._chosen = [add(f"x_{n}", cat="Binary") for n in range(len(costs_snt))]
         cells = [(int(n), int(t)) for n, t in np.argwhere(~np.isnan(losses))]
         serves = {(n, t): add(f"y_{n}_{t}", 0, 1) for n, t in cells}
-        self._problem += pulp.lpSum(float(losses[cell]) * y for cell, y in serves.items())
+        # Solvers work to absolute tolerances: losses are counted from the best of their task, in units of
+        # the largest difference, so that their own size and unit do not matter.
+        floors = np.array([_least(losses[:, t]) for t in range(losses.shape[1])])
+        with np.errstate(over="ignore"):
+            shifted = losses - floors
+        largest = max((float(shifted[cell]) for cell in cells), default=0.0)
+        if not np.isfinite(largest):
+            raise InvalidInputError("The losses of a task differ by more than a number can hold.")
+        self._unit = largest if largest > 0 else 1.0
+        self._floor = float(floors.sum())
+        self._problem += pulp.lpSum(float(shifted[cell]) / self._unit * y for cell, y in serves.items())
         for t in range(losses.shape[1]):
             self._problem += pulp.lpSum(serves[n, u] for n, u in cells if u == t) == 1
         for (n, _), y in serves.items():
@@ -135,20 +145,27 @@ class CoverProgramme:
             return ProgrammeResult(None, None, is_proven=True)
         rows = tuple(n for n, x in enumerate(self._chosen) if (x.value() or 0.0) > 0.5)
         is_proven = problem.sol_status == pulp.LpSolutionOptimal
-        bound = float(pulp.value(problem.objective)) if is_proven else self._bound()
+        # An objective without any term has no value in PuLP: every choice is then as good as the best.
+        scaled = float(pulp.value(problem.objective) or 0.0) if is_proven else self._bound()
+        bound = None if scaled is None else scaled * self._unit + self._floor
         return ProgrammeResult(rows or None, bound, is_proven)
 
     def _bound(self) -> float | None:
-        """Lower bound after an early stop: the tree's, where HiGHS tells it, else the relaxation's."""
+        """Scaled lower bound after an early stop: the tree's, where HiGHS tells it, or the relaxation's."""
         bounds = []
         if isinstance(self._solver, pulp.HiGHS):
             bounds.append(float(self._problem.solverModel.getInfo().mip_dual_bound))
         relaxed = self._problem.deepcopy()
         relaxed.solve(pulp.HiGHS(msg=False, mip=False, threads=1))
         if relaxed.status == pulp.LpStatusOptimal:
-            bounds.append(float(pulp.value(relaxed.objective)))
+            bounds.append(float(pulp.value(relaxed.objective) or 0.0))
         finite = [bound for bound in bounds if np.isfinite(bound)]
         return max(finite) if finite else None
+
+
+def _least(losses: FloatArray) -> float:
+    known = losses[~np.isnan(losses)]
+    return float(known.min()) if known.size else 0.0
 
 
 def cheapest_cover(networks: Sequence[Network], tasks: Sequence[str]) -> float | None:

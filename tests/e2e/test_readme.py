@@ -27,6 +27,9 @@ def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path:
     script = "".join(blocks("sh curl"))
     assert script.count("curl ") == 8
     with service(tmp_path) as running:
+        (client_code,) = blocks("python client")
+        client_code = client_code.replace("http://127.0.0.1:8000", running.url)
+        exec(compile(client_code, "README.md", "exec"), {})
         script = script.replace("http://127.0.0.1:8000", running.url)
         script = script.replace("curl -s", "curl -sS --fail-with-body")
         done = subprocess.run(

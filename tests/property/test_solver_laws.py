@@ -54,6 +54,14 @@ def test_the_loss_is_that_of_brute_force_and_infeasible_agrees(table: ScoreTable
         assert solution.gap == 0
 
 
+@settings(max_examples=40, deadline=None)
+@given(tables(), BUDGETS, st.sampled_from([1e-12, 1e-7, 1e-3, 1e6, 1e25]))
+def test_the_unit_of_the_losses_changes_nothing(table: ScoreTable, budget: float, unit: float) -> None:
+    scaled = make_table(table.networks, table.tasks, table.validation * unit)
+    expected, solution = brute_force(scaled, budget), solve(scaled, budget)
+    assert solution.loss == (None if expected is None else pytest.approx(expected, rel=1e-8))
+
+
 @settings(max_examples=60, deadline=None)
 @given(tables(), BUDGETS)
 def test_a_grouping_fits_the_budget_and_serves_every_task_from_its_best_chosen_network(

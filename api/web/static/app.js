@@ -37,6 +37,11 @@ function followJob(live) {
 
   const source = new EventSource(`/v1/jobs/${live.dataset.job}/events?after=${live.dataset.after}`);
   source.addEventListener("message", schedule);
+  source.addEventListener("open", () => (announcement.dataset.lost = ""));
+  source.addEventListener("error", () => {
+    announcement.dataset.lost = "yes";
+    announcement.textContent = "The connection is lost: what is shown may be old. Trying again.";
+  });
   source.addEventListener("end", () => {
     source.close();
     schedule();

@@ -103,14 +103,17 @@ def _create_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreUnavailableError("The folder of the database file cannot be created.") from error
+        raise StoreUnavailableError(f"The folder {folder} cannot be created: {error.strerror}.") from error
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
     """Set the journal mode, which stays with the file; the busy timeout does not cover this change."""
     deadline = time.monotonic() + LOCK_TIMEOUT_S
-    with database_errors():
-        connection = engine.raw_connection()  # the mode cannot be changed inside a transaction
+    try:
+        with database_errors():
+            connection = engine.raw_connection()  # the mode cannot be changed inside a transaction
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"The file {engine.url.database} cannot be opened: {error}.") from error
     try:
         while True:
             try:
@@ -118,7 +121,7 @@ def _use_write_ahead_log(engine: Engine) -> None:
             except sqlite3.Error as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise StoreUnavailableError(
-                        "The SQLite file cannot be written to, or it is not a database."
+                        f"The file {engine.url.database} cannot be written to, or is no database: {error}."
                     ) from error
                 time.sleep(0.05)
             else:
