@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from grouping.cli.processes import LIFELINE
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialState
@@ -80,10 +81,10 @@ class Process:
         with log.open("ab") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", "grouping.cli", *arguments],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # closes with the tests, however they end, and ends the process
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, LIFELINE: "1", **(environment or {})},
                 start_new_session=True,
             )
 
@@ -99,17 +100,24 @@ class Process:
     def kill(self) -> None:
         """End it with SIGKILL."""
         self.popen.kill()
-        self.popen.wait()
+        self._reap()
 
     def stop(self) -> int:
         """End it with SIGTERM and return its exit status."""
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
         try:
-            return self.popen.wait(40)
+            self.popen.wait(40)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+        return self._reap()
+
+    def _reap(self) -> int:
+        status = self.popen.wait()
+        if self.popen.stdin is not None:
+            self.popen.stdin.close()
+        return status
 
 
 @contextmanager

@@ -152,6 +152,7 @@ def _wait_until_ready(url: str, api: Child) -> None:
 def wait_for_signal() -> None:
     """Block until Ctrl-C or SIGTERM."""
     stop = threading.Event()
+    end_with_parent(stop.set)
     previous = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         while not stop.wait(1.0):
