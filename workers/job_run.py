@@ -249,6 +249,7 @@ class JobRun:
             raise TrainingError(_reason(answer))
 
     def _finish(self) -> None:
+        self._driver.send(Rest())
         trials = self._store.trials(self._job.id)
         searched = [trial for trial in trials if trial.purpose is Purpose.SEARCH]
         if not any(trial.state is TrialState.SUCCEEDED for trial in searched):
@@ -257,7 +258,6 @@ class JobRun:
                 f"No training succeeded. Last: {errors[-1] if errors else 'none was started'}"
             )
         was_cut = self._is_cut or any(trial.state is TrialState.SKIPPED for trial in trials)
-        self._driver.send(Rest())
         reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else StopReason.SEARCH_COMPLETE
         self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason)
 
