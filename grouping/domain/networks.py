@@ -43,6 +43,20 @@ class Network:
         """Build a network from task names; its cost is its size unless given."""
         return cls(frozenset(names), size, size if cost_snt is None else cost_snt)
 
+    @classmethod
+    def parse(cls, name: str) -> Network:
+        """Read a name as `name` writes it, such as ``depth+edges@0.5``; the cost is the size.
+
+        Raises:
+            InvalidInputError: if it is not such a name.
+        """
+        stem, separator, size = name.partition("@")
+        try:
+            number = float(size) if separator else 1.0
+        except ValueError:
+            raise InvalidInputError(f"{name[:80]!r} is not a network: {size[:20]!r} is no size.") from None
+        return cls.of(*stem.split("+"), size=number)
+
     @property
     def sort_key(self) -> tuple[float, float, int, tuple[str, ...]]:
         """Canonical order: cheaper first, then smaller, then by task names."""

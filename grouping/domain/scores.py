@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.networks import Network
-from grouping.domain.tasks import Task
-from grouping.errors import InvalidInputError
+from grouping.domain.tasks import Task, check_name
+from grouping.errors import InvalidInputError, UnknownNameError
 
 FloatArray = NDArray[np.float64]
 
@@ -62,6 +63,8 @@ class ScoreTable:
         seeds: the `S` seeds.
         validation_losses: ``[N, T, S]``, NaN where absent; lower is better. Decisions read only these.
         test_losses: ``[N, T, S]``, NaN where absent or unknown. Never read to decide anything.
+        other_costs: further inference costs of the networks by name, such as ``latency_ms``; ``[N]`` each,
+            finite and not negative.
     """
 
     tasks: tuple[Task, ...]
@@ -69,6 +72,7 @@ class ScoreTable:
     seeds: tuple[int, ...]
     validation_losses: FloatArray = field(repr=False)
     test_losses: FloatArray = field(repr=False)
+    other_costs: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         names = [task.name for task in self.tasks]
@@ -76,14 +80,13 @@ class ScoreTable:
             raise InvalidInputError("A score table needs at least one task.")
         if len(set(names)) != len(names):
             raise InvalidInputError(f"Task names must be unique; got {', '.join(names)}.")
-        keys = [(network.group, network.size) for network in self.networks]
-        if len(set(keys)) != len(keys):
-            twice = next(
-                network for network, key in zip(self.networks, keys, strict=True) if keys.count(key) > 1
-            )
-            raise InvalidInputError(f"Network {twice} stands in the table more than once.")
+        seen = set[tuple[frozenset[str], float]]()
+        for network in self.networks:
+            if (network.group, network.size) in seen:
+                raise InvalidInputError(f"Network {network} stands in the table more than once.")
+            seen.add((network.group, network.size))
         shape = (len(self.networks), len(names), len(self.seeds))
-        member = self._membership(names)
+        member = self.membership
         for label in ("validation_losses", "test_losses"):
             losses = np.array(getattr(self, label), dtype=np.float64)
             if losses.shape != shape:
@@ -94,19 +97,29 @@ class ScoreTable:
                 raise InvalidInputError(f"{label} has a value for a task outside the network's group.")
             losses.flags.writeable = False
             object.__setattr__(self, label, losses)
+        object.__setattr__(self, "other_costs", self._checked_costs())
 
-    def _membership(self, names: Sequence[str]) -> NDArray[np.bool_]:
-        known = set(names)
-        for network in self.networks:
-            if unknown := network.group - known:
-                raise InvalidInputError(f"Network {network} has unknown tasks: {', '.join(sorted(unknown))}.")
-        return np.array(
-            [[name in network.group for name in names] for network in self.networks], dtype=np.bool_
-        ).reshape(len(self.networks), len(names))
+    def _checked_costs(self) -> Mapping[str, FloatArray]:
+        checked = {}
+        for name, values in self.other_costs.items():
+            check_name(name, "cost")
+            costs = np.array(values, dtype=np.float64)
+            if costs.shape != (len(self.networks),) or not (np.isfinite(costs) & (costs >= 0)).all():
+                raise InvalidInputError(
+                    f"The cost {name!r} needs a finite number, not negative, for each of the "
+                    f"{len(self.networks)} networks."
+                )
+            costs.flags.writeable = False
+            checked[name] = costs
+        return MappingProxyType(checked)
 
     @classmethod
     def from_scores(
-        cls, tasks: Iterable[Task], networks: Iterable[Network], scores: Iterable[Score]
+        cls,
+        tasks: Iterable[Task],
+        networks: Iterable[Network],
+        scores: Iterable[Score],
+        other_costs: Mapping[str, FloatArray] | None = None,
     ) -> ScoreTable:
         """Build a table from single scores, in any order.
 
@@ -114,6 +127,7 @@ class ScoreTable:
             tasks: the tasks, in display order.
             networks: the networks, in display order; one without scores keeps an empty row.
             scores: at most one per network, task and seed.
+            other_costs: as the attribute.
 
         Raises:
             InvalidInputError: on a duplicate, a non-finite loss, or a score outside tasks and networks.
@@ -142,7 +156,7 @@ class ScoreTable:
             validation[cell] = score.validation_loss
             if score.test_loss is not None:
                 test[cell] = score.test_loss
-        return cls(tasks, networks, seeds, validation, test)
+        return cls(tasks, networks, seeds, validation, test, other_costs or {})
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -162,7 +176,17 @@ class ScoreTable:
     @cached_property
     def membership(self) -> NDArray[np.bool_]:
         """``[N, T]``: whether the task is in the network's group."""
-        return self._membership(self.task_names)
+        column = {name: t for t, name in enumerate(self.task_names)}
+        member = np.zeros((len(self.networks), len(column)), dtype=np.bool_)
+        for n, network in enumerate(self.networks):
+            try:
+                member[n, [column[name] for name in network.group]] = True
+            except KeyError:
+                unknown = sorted(network.group - set(column))
+                raise InvalidInputError(
+                    f"Network {network} has unknown tasks: {', '.join(unknown)}."
+                ) from None
+        return member
 
     @cached_property
     def n_measurements(self) -> NDArray[np.int64]:
@@ -223,6 +247,7 @@ class ScoreTable:
             self.seeds,
             self.validation_losses[index],
             self.test_losses[index],
+            {name: costs[index] for name, costs in self.other_costs.items()},
         )
 
     def on_common_seeds(self) -> ScoreTable:
@@ -242,6 +267,7 @@ class ScoreTable:
             tuple(seed for seed, keep in zip(self.seeds, common, strict=True) if keep),
             self.validation_losses[:, :, common],
             self.test_losses[:, :, common],
+            self.other_costs,
         )
 
     def with_weights(self, weights: Mapping[str, float]) -> ScoreTable:
@@ -253,7 +279,22 @@ class ScoreTable:
         if unknown := set(weights) - set(self.task_names):
             raise InvalidInputError(f"Weights for unknown tasks: {', '.join(sorted(unknown))}.")
         tasks = tuple(task.with_weight(weights.get(task.name, task.weight)) for task in self.tasks)
-        return ScoreTable(tasks, self.networks, self.seeds, self.validation_losses, self.test_losses)
+        return replace(self, tasks=tasks)
+
+    def priced_by(self, name: str) -> ScoreTable:
+        """The table whose ``cost_snt`` is another cost; budgets and costs then count in its unit.
+
+        Raises:
+            UnknownNameError: if the table has no such cost.
+            InvalidInputError: if a network costs nothing by it.
+        """
+        if name not in self.other_costs:
+            raise UnknownNameError("cost", name, tuple(self.other_costs), pointer="/cost")
+        costs = self.other_costs[name]
+        networks = tuple(
+            replace(network, cost_snt=float(cost)) for network, cost in zip(self.networks, costs, strict=True)
+        )
+        return replace(self, networks=networks)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScoreTable):
@@ -261,6 +302,10 @@ class ScoreTable:
         return (self.tasks, self.networks, self.seeds) == (other.tasks, other.networks, other.seeds) and bool(
             np.array_equal(self.validation_losses, other.validation_losses, equal_nan=True)
             and np.array_equal(self.test_losses, other.test_losses, equal_nan=True)
+            and self.other_costs.keys() == other.other_costs.keys()
+            and all(
+                np.array_equal(costs, other.other_costs[name]) for name, costs in self.other_costs.items()
+            )
         )
 
     __hash__ = None  # type: ignore[assignment]
