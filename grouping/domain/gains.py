@@ -37,6 +37,11 @@ def losses_alone(table: ScoreTable) -> FloatArray:
     return alone
 
 
+def mean_losses_alone(table: ScoreTable) -> FloatArray:
+    """Validation loss of each task in its own full-size network, mean over seeds, ``[T]``; NaN if unknown."""
+    return mean_and_standard_error(losses_alone(table))[0]
+
+
 @dataclass(frozen=True, eq=False)
 class GainMatrix:
     """Gain of each task in each network over its own full-size single-task network.

@@ -31,7 +31,8 @@ class Grouping:
 
     Attributes:
         tasks: names of the tasks, in display order.
-        networks: the chosen networks, in canonical order; each serves at least one task.
+        networks: the chosen networks, in canonical order. Each serves at least one task, except where a
+            constraint forced it in.
         serving: for each task of `tasks`, the position in `networks` of the network that serves it.
     """
 
@@ -47,8 +48,6 @@ class Grouping:
                 raise InvalidInputError(f"Task {task!r} is served by network {n}, which does not exist.")
             if task not in self.networks[n].group:
                 raise InvalidInputError(f"Task {task!r} is served by {self.networks[n]}, not trained on it.")
-        if set(self.serving) != set(range(len(self.networks))):
-            raise InvalidInputError("Every network of a grouping must serve a task.")
 
     @classmethod
     def from_rows(
@@ -132,9 +131,8 @@ class Grouping:
             helpers = self.helper_tasks(n)
             trained = f" (trained with {', '.join(helpers)})" if helpers else ""
             size = "" if network.size == 1 else f", size {network.size:g}"
-            lines.append(
-                f"{network.cost_snt:.3g} SNT{size}: serves {', '.join(self.served_tasks(n))}{trained}"
-            )
+            served = ", ".join(self.served_tasks(n)) or "no task"
+            lines.append(f"{network.cost_snt:.3g} SNT{size}: serves {served}{trained}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -170,12 +168,15 @@ class Infeasibility:
     Attributes:
         reason: in words.
         uncovered_tasks: tasks that no measured network serves.
-        cheapest_cover_snt: cost of the cheapest networks that cover every task; None if none do.
+        cheapest_cover_snt: cost of the cheapest networks that cover every task under the constraints; None
+            if none do.
+        conflicts: demands that cannot be met together, in words; giving up any one of them would do.
     """
 
     reason: str
     uncovered_tasks: tuple[str, ...] = ()
     cheapest_cover_snt: float | None = None
+    conflicts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

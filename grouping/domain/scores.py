@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -111,7 +110,7 @@ class ScoreTable:
                 )
             costs.flags.writeable = False
             checked[name] = costs
-        return MappingProxyType(checked)
+        return checked
 
     @classmethod
     def from_scores(

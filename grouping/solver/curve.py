@@ -8,13 +8,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grouping.domain.groupings import Grouping, Solution, SolutionStatus
+from grouping.domain.constraints import Constraints, Objective
+from grouping.domain.groupings import BUDGET_TOLERANCE, Grouping, Solution, SolutionStatus
 from grouping.domain.scores import ScoreTable
 from grouping.errors import SolverError
-from grouping.solver.exact import solve
-from grouping.solver.programme import DEFAULT_SOLVER, cheapest_cover
+from grouping.solver.exact import TableSolver
+from grouping.solver.feasibility import cheapest_cover
+from grouping.solver.programme import DEFAULT_SOLVER
 
 BUDGET_STEP_SNT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RandomLosses:
+    """Weighted total validation losses of random groupings within a budget; see `draw_random`.
+
+    Attributes:
+        n_draws: how many were drawn.
+        mean: their mean.
+        worst: the largest.
+    """
+
+    n_draws: int
+    mean: float
+    worst: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +41,14 @@ class CurvePoint:
     Attributes:
         solution: the solver's answer, chosen on validation losses.
         test_loss: weighted total test loss of that grouping; None where unknown. Reported, never decided on.
+        is_dominated: whether a smaller budget reaches the same loss.
+        random: losses of random groupings within the budget; None if none was found.
     """
 
     solution: Solution
     test_loss: float | None
+    is_dominated: bool = False
+    random: RandomLosses | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +83,7 @@ class Curve:
 
 def default_budgets(table: ScoreTable) -> tuple[float, ...]:
     """From the cheapest cover, rounded up to a half, to one full-size network per task, by halves."""
-    measured = [network for n, network in enumerate(table.networks) if table.is_complete[n]]
-    cheapest = cheapest_cover(measured, table.task_names)
+    cheapest = cheapest_cover(table)
     last = float(len(table.tasks))
     first = last if cheapest is None else math.ceil(cheapest / BUDGET_STEP_SNT - 1e-9) * BUDGET_STEP_SNT
     steps = max(0, round((last - first) / BUDGET_STEP_SNT))
@@ -74,28 +94,38 @@ def solve_curve(
     table: ScoreTable,
     budgets_snt: Sequence[float] | None = None,
     *,
+    constraints: Constraints | None = None,
+    objective: Objective = Objective.SUM,
     solver: str = DEFAULT_SOLVER,
     time_limit_s: float | None = None,
+    n_random: int = 100,
+    seed: int = 0,
 ) -> Curve:
-    """Solve for several budgets.
+    """Solve for several budgets. Each search starts from what the smaller budgets have found.
 
     Args:
         table: the score table.
         budgets_snt: positive budgets in any order; `default_budgets` unless given.
+        constraints: what a grouping must satisfy beside the budget. The baselines do not heed them.
+        objective: raw weighted sum of losses, or relative to the losses alone.
         solver: PuLP's name of the solver.
         time_limit_s: wall time of each solve. Where it leaves a worse answer than a smaller budget has,
             the answer of the smaller budget is kept.
+        n_random: how many random groupings are drawn for each budget.
+        seed: of the random groupings.
 
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.
     """
-    table = table.on_common_seeds()
+    made = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
+    table = made.table
+    generator = np.random.default_rng(seed)
     budgets = default_budgets(table) if budgets_snt is None else budgets_snt
     points: list[CurvePoint] = []
     for budget in sorted(set(budgets)):
         smaller = points[-1].solution if points else None
         try:
-            solution = solve(table, budget, solver=solver, time_limit_s=time_limit_s)
+            solution = made.solve(budget, time_limit_s=time_limit_s)
         except SolverError:
             if smaller is None or smaller.grouping is None:
                 raise
@@ -104,8 +134,41 @@ def solve_curve(
             )
         if smaller is not None and solution.status is SolutionStatus.FEASIBLE:
             solution = _keep_better(smaller, solution)
-        points.append(CurvePoint(solution, _test_loss(table, solution.grouping)))
+        is_dominated = smaller is not None and smaller.loss is not None and smaller.loss == solution.loss
+        random = draw_random(table, budget, n_random, generator)
+        points.append(CurvePoint(solution, _test_loss(table, solution.grouping), is_dominated, random))
     return Curve(tuple(points), _baselines(table))
+
+
+def draw_random(
+    table: ScoreTable, budget_snt: float, n_draws: int, generator: np.random.Generator
+) -> RandomLosses | None:
+    """Losses of random groupings within a budget: the baseline of choosing without looking.
+
+    A draw takes, while a task is not covered, a network uniformly from those that hold a random uncovered
+    task and still fit, then any that fit; it is discarded if it gets stuck.
+    """
+    costs, losses = table.costs_snt, np.where(table.is_complete[:, None], table.validation, np.nan)
+    holders = [np.flatnonzero(~np.isnan(losses[:, t])) for t in range(len(table.tasks))]
+    complete = np.flatnonzero(table.is_complete)
+    totals = []
+    for _ in range(n_draws):
+        left = budget_snt
+        served = np.full(len(table.tasks), np.inf)
+        while True:
+            open_tasks = np.flatnonzero(np.isinf(served))
+            pool = holders[generator.choice(open_tasks)] if open_tasks.size else complete
+            pool = pool[costs[pool] <= left + BUDGET_TOLERANCE * max(1.0, budget_snt)]
+            if not pool.size:
+                break
+            n = generator.choice(pool)
+            served = np.fmin(served, losses[n])
+            left -= costs[n]
+        if np.isfinite(served).all():
+            totals.append(float(np.dot(served, table.weights)))
+    if not totals:
+        return None
+    return RandomLosses(len(totals), float(np.mean(totals)), max(totals))
 
 
 def _keep_better(smaller: Solution, larger: Solution) -> Solution:

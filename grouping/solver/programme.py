@@ -3,16 +3,18 @@
 Standley et al., "Which Tasks Should Be Learned Together in Multi-task Learning?", ICML 2020, section 3:
 choose networks S of total inference cost at most `b` so that every task is served by its best network,
 
-    minimise    sum over n, t of  w_t L[n, t] y[n, t]
+    minimise    sum over n of f[n] x[n]  +  sum over n, t of L[n, t] y[n, t]
     subject to  sum over n of y[n, t] = 1        for every task t        (each task is served once)
                 y[n, t] <= x[n]                  for every cell          (only by a chosen network)
-                sum over n of c_n x[n] <= b                              (inference budget)
+                sum over n of c[n, r] x[n] <= limit[r]                   (inference budget, further limits)
                 x[n] in {0, 1},  0 <= y[n, t] <= 1
 
 `y` may stay continuous: for fixed `x` some optimum serves each task from one network. Networks may share
-tasks. Unlike the paper's branch and bound, the answer carries a bound, and losses may be weighted.
+tasks, unless a partition is asked for: then ``y[n, t] = x[n]``. Tasks that must be served together count as
+one (see `grouping.solver.instance`).
 
-Variables are named by index: task names such as ``a b`` and ``a_b`` would collide in PuLP.
+It is built for the few candidates that the bounds of `grouping.solver.relaxation` leave over. Variables are
+named by index: task names such as ``a b`` and ``a_b`` would collide in PuLP.
 """
 
 from __future__ import annotations
@@ -24,10 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 import pulp
 
-from grouping.domain.groupings import BUDGET_TOLERANCE
-from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray
-from grouping.errors import InvalidInputError, SolverError, UnknownNameError
+from grouping.errors import SolverError, UnknownNameError
+from grouping.solver.instance import BoolArray, Instance
 
 DEFAULT_SOLVER = "HiGHS"
 CBC = "CBC"
@@ -53,13 +53,13 @@ def make_solver(name: str, time_limit_s: float | None) -> pulp.LpSolver:
     Raises:
         UnknownNameError: if no such solver is installed.
     """
-    available = solver_names()
-    if name not in available:
-        raise UnknownNameError("solver", name, available, pointer="/solver")
-    options = {"msg": False, "timeLimit": time_limit_s}
     if name == DEFAULT_SOLVER:
         # One thread: HiGHS keeps one scheduler per process, and programmes are solved from several threads.
-        return pulp.HiGHS(**options, gapRel=0.0, gapAbs=0.0, threads=1, **_PROOF_TOLERANCE)
+        return pulp.HiGHS(
+            msg=False, timeLimit=time_limit_s, gapRel=0.0, gapAbs=0.0, threads=1, **_PROOF_TOLERANCE
+        )
+    check_solver(name)
+    options = {"msg": False, "timeLimit": time_limit_s}
     if name == CBC:
         import cbcbox
 
@@ -67,126 +67,99 @@ def make_solver(name: str, time_limit_s: float | None) -> pulp.LpSolver:
     return pulp.getSolver(name, **options, gapRel=0.0)
 
 
+def check_solver(name: str) -> None:
+    """Refuse a solver that is not installed.
+
+    Raises:
+        UnknownNameError: with the names of those that are.
+    """
+    if name != DEFAULT_SOLVER and name not in (available := solver_names()):
+        raise UnknownNameError("solver", name, available, pointer="/solver")
+
+
 @dataclass(frozen=True, slots=True)
 class ProgrammeResult:
     """What the solver said.
 
     Attributes:
-        rows: chosen rows; None when it found none.
-        bound: lower bound on the objective; None when it gave none.
+        chosen: chosen candidates; None when it found none.
+        bound: scaled lower bound on the objective; None when it gave none.
         is_proven: whether the solver proved optimality or infeasibility.
     """
 
-    rows: tuple[int, ...] | None
+    chosen: tuple[int, ...] | None
     bound: float | None
     is_proven: bool
 
 
-class CoverProgramme:
-    """The programme of one score table and budget; solved again after `exclude`.
+def solve_programme(
+    instance: Instance,
+    *,
+    cells: BoolArray | None = None,
+    excluded: Sequence[Sequence[int]] = (),
+    solver: str = DEFAULT_SOLVER,
+    time_limit_s: float | None = None,
+) -> ProgrammeResult:
+    """Hand an instance to a solver, to proven optimality or until the time limit.
 
     Args:
-        losses: ``[N, T]`` weighted losses, NaN where a network cannot serve a task.
-        costs_snt: ``[N]``.
-        budget_snt: the inference budget.
+        instance: candidates and limits.
+        cells: ``[N, B]`` cells that may serve; all finite ones unless given.
+        excluded: sets of candidates that are forbidden with all their supersets.
         solver: PuLP's name of the solver.
-        time_limit_s: wall time of one solve.
-    """
+        time_limit_s: wall time.
 
-    def __init__(
-        self,
-        losses: FloatArray,
-        costs_snt: FloatArray,
-        budget_snt: float,
-        *,
-        solver: str = DEFAULT_SOLVER,
-        time_limit_s: float | None = None,
-    ) -> None:
-        self._solver = make_solver(solver, time_limit_s)
-        self._problem = pulp.LpProblem("grouping", pulp.LpMinimize)
-        add = self._problem.add_variable
-        self._chosen = [add(f"x_{n}", cat="Binary") for n in range(len(costs_snt))]
-        cells = [(int(n), int(t)) for n, t in np.argwhere(~np.isnan(losses))]
-        serves = {(n, t): add(f"y_{n}_{t}", 0, 1) for n, t in cells}
-        # Solvers work to absolute tolerances: losses are counted from the best of their task, in units of
-        # the largest difference, so that their own size and unit do not matter.
-        floors = np.array([_least(losses[:, t]) for t in range(losses.shape[1])])
-        with np.errstate(over="ignore"):
-            shifted = losses - floors
-        largest = max((float(shifted[cell]) for cell in cells), default=0.0)
-        if not np.isfinite(largest):
-            raise InvalidInputError("The losses of a task differ by more than a number can hold.")
-        self._unit = largest if largest > 0 else 1.0
-        self._floor = float(floors.sum())
-        self._problem += pulp.lpSum(float(shifted[cell]) / self._unit * y for cell, y in serves.items())
-        for t in range(losses.shape[1]):
-            self._problem += pulp.lpSum(serves[n, u] for n, u in cells if u == t) == 1
+    Raises:
+        UnknownNameError: if the solver is not installed.
+        SolverError: if it fails.
+    """
+    made = make_solver(solver, time_limit_s)
+    problem = pulp.LpProblem("grouping", pulp.LpMinimize)
+    add = problem.add_variable
+    chosen = [add(f"x_{n}", cat="Binary") for n in range(instance.n_candidates)]
+    usable = np.isfinite(instance.losses) if cells is None else cells & np.isfinite(instance.losses)
+    pairs = [(int(n), int(b)) for n, b in np.argwhere(usable)]
+    if instance.is_partition:
+        serves = {(n, b): chosen[n] for n, b in pairs}
+    else:
+        serves = {(n, b): add(f"y_{n}_{b}", 0, 1) for n, b in pairs}
+    problem += pulp.lpSum(float(instance.losses[pair]) * y for pair, y in serves.items()) + pulp.lpSum(
+        float(charge) * x for charge, x in zip(instance.charges, chosen, strict=True) if charge
+    )
+    by_block: list[list[pulp.LpVariable]] = [[] for _ in range(instance.n_blocks)]
+    for (_, b), y in serves.items():
+        by_block[b].append(y)
+    for servers in by_block:
+        problem += pulp.lpSum(servers) == 1
+    if not instance.is_partition:
         for (n, _), y in serves.items():
-            self._problem += y <= self._chosen[n]
-        cost = pulp.lpSum(float(c) * x for c, x in zip(costs_snt, self._chosen, strict=True))
-        self._problem += cost <= budget_snt + BUDGET_TOLERANCE * max(1.0, budget_snt)
-
-    def exclude(self, rows: Sequence[int]) -> None:
-        """Forbid this set of rows and every superset of it (which cannot serve better at less cost)."""
-        self._problem += pulp.lpSum(self._chosen[n] for n in rows) <= len(rows) - 1
-
-    def solve(self) -> ProgrammeResult:
-        """Solve to proven optimality or until the time limit.
-
-        Raises:
-            SolverError: if the solver fails.
-        """
-        problem = self._problem
-        try:
-            problem.solve(self._solver)
-        except pulp.PulpSolverError as error:
-            raise SolverError(f"The solver {self._solver.name} failed: {error}") from error
-        if problem.status == pulp.LpStatusInfeasible:
-            return ProgrammeResult(None, None, is_proven=True)
-        rows = tuple(n for n, x in enumerate(self._chosen) if (x.value() or 0.0) > 0.5)
-        is_proven = problem.sol_status == pulp.LpSolutionOptimal
+            problem += y <= chosen[n]
+    for r, limit in enumerate(instance.limits):
+        if np.isfinite(limit):
+            used = zip(instance.costs[:, r], chosen, strict=True)
+            problem += pulp.lpSum(float(c) * x for c, x in used if c) <= float(limit)
+    for n in np.flatnonzero(instance.is_forced).tolist():
+        problem += chosen[n] == 1
+    for candidates in excluded:
+        problem += pulp.lpSum(chosen[n] for n in candidates) <= len(candidates) - 1
+    try:
+        problem.solve(made)
+    except pulp.PulpSolverError as error:
+        raise SolverError(f"The solver {made.name} failed: {error}") from error
+    if problem.status == pulp.LpStatusInfeasible:
+        return ProgrammeResult(None, None, is_proven=True)
+    rows = tuple(n for n, x in enumerate(chosen) if (x.value() or 0.0) > 0.5)
+    if not np.isfinite(instance.value(rows)):  # an early stop may leave no incumbent
+        return ProgrammeResult(None, _tree_bound(problem, made), is_proven=False)
+    if problem.sol_status == pulp.LpSolutionOptimal:
         # An objective without any term has no value in PuLP: every choice is then as good as the best.
-        scaled = float(pulp.value(problem.objective) or 0.0) if is_proven else self._bound()
-        bound = None if scaled is None else scaled * self._unit + self._floor
-        return ProgrammeResult(rows or None, bound, is_proven)
-
-    def _bound(self) -> float | None:
-        """Scaled lower bound after an early stop: the tree's, where HiGHS tells it, or the relaxation's."""
-        bounds = []
-        if isinstance(self._solver, pulp.HiGHS):
-            bounds.append(float(self._problem.solverModel.getInfo().mip_dual_bound))
-        relaxed = self._problem.deepcopy()
-        relaxed.solve(pulp.HiGHS(msg=False, mip=False, threads=1))
-        if relaxed.status == pulp.LpStatusOptimal:
-            bounds.append(float(pulp.value(relaxed.objective) or 0.0))
-        finite = [bound for bound in bounds if np.isfinite(bound)]
-        return max(finite) if finite else None
+        return ProgrammeResult(rows, float(pulp.value(problem.objective) or 0.0), is_proven=True)
+    return ProgrammeResult(rows, _tree_bound(problem, made), is_proven=False)
 
 
-def _least(losses: FloatArray) -> float:
-    known = losses[~np.isnan(losses)]
-    return float(known.min()) if known.size else 0.0
-
-
-def cheapest_cover(networks: Sequence[Network], tasks: Sequence[str]) -> float | None:
-    """Cost in SNT of the cheapest networks that together hold every task; None if none do.
-
-    The set cover programme: minimise ``sum c_n x_n`` with ``sum over n of task t of x_n >= 1``. Only the
-    cheapest network of each group matters, so the others are left out.
-    """
-    cheapest: dict[frozenset[str], float] = {}
-    for network in networks:
-        known = cheapest.get(network.group)
-        cheapest[network.group] = network.cost_snt if known is None else min(known, network.cost_snt)
-    groups = sorted(cheapest, key=lambda group: (cheapest[group], sorted(group)))
-    if set(tasks) - frozenset[str]().union(*groups):
+def _tree_bound(problem: pulp.LpProblem, solver: pulp.LpSolver) -> float | None:
+    """The lower bound of a search that was stopped early, where HiGHS tells it."""
+    if not isinstance(solver, pulp.HiGHS):
         return None
-    problem = pulp.LpProblem("cover", pulp.LpMinimize)
-    chosen = [problem.add_variable(f"x_{n}", cat="Binary") for n in range(len(groups))]
-    problem += pulp.lpSum(cheapest[group] * x for group, x in zip(groups, chosen, strict=True))
-    for task in tasks:
-        problem += pulp.lpSum(x for group, x in zip(groups, chosen, strict=True) if task in group) >= 1
-    problem.solve(make_solver(DEFAULT_SOLVER, None))
-    if problem.status != pulp.LpStatusOptimal:
-        raise SolverError("The cheapest cover could not be computed.")
-    return float(sum(cheapest[group] for group, x in zip(groups, chosen, strict=True) if x.value() > 0.5))
+    bound = float(problem.solverModel.getInfo().mip_dual_bound)
+    return bound if np.isfinite(bound) else None

@@ -111,7 +111,7 @@ def test_a_larger_budget_never_hurts(table: ScoreTable) -> None:
 @settings(max_examples=60, deadline=None)
 @given(tables())
 def test_the_cheapest_cover_is_the_least_feasible_budget(table: ScoreTable) -> None:
-    cost = cheapest_cover(table.networks, table.task_names)
+    cost = cheapest_cover(table)
     if cost is None:
         assert solve(table, 100).status is SolutionStatus.INFEASIBLE
     else:

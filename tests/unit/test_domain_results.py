@@ -95,9 +95,7 @@ def test_a_network_that_serves_nothing_is_dropped() -> None:
     assert grouping.is_partition
 
 
-def test_a_grouping_with_an_idle_or_untrained_network_cannot_be_built() -> None:
-    with pytest.raises(InvalidInputError, match="must serve"):
-        Grouping(("a",), (Network.of("a"), Network.of("a", size=0.5)), (0,))
+def test_a_task_cannot_be_served_by_a_network_that_is_not_trained_on_it() -> None:
     with pytest.raises(InvalidInputError, match="not trained on it"):
         Grouping(("a", "b"), (Network.of("a"),), (0, 0))
 

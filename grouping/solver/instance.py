@@ -1,0 +1,212 @@
+"""A grouping problem as arrays: what the exact search works on.
+
+A score table, an objective and constraints become an `Instance` of one form. Tasks that must be served
+together become one *block* whose loss is their sum; what a constraint rules out is left out here; a network
+limit, further cost limits and the inference budget become rows of one resource matrix; forced networks are
+paid in advance and cost nothing afterwards. What remains is
+
+    minimise    sum over chosen n of f[n]  +  sum over blocks b of  min over chosen n of L[n, b]
+    subject to  sum over chosen n of c[n, r] <= limit[r]      for every resource r
+
+with infinite ``L[n, b]`` where network n cannot serve block b. In a partition each chosen network serves all
+of its blocks and no block is in two networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouping.domain.constraints import Constraints
+from grouping.domain.groupings import BUDGET_TOLERANCE
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.errors import InvalidInputError
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """Candidates and limits as arrays; `N` candidates, `B` blocks, `R` resources.
+
+    Losses are counted from the least of their block, in units of the largest difference, so that solvers,
+    which work to absolute tolerances, do not depend on the size and unit of the losses.
+
+    Attributes:
+        rows: row of each candidate in the score table, ``[N]``.
+        losses: ``[N, B]`` scaled loss of a block in a candidate; infinite where it cannot serve it.
+        charges: ``[N]`` scaled charge for choosing a candidate.
+        costs: ``[N, R]`` use of each resource; the first is the inference budget.
+        limits: ``[R]``; infinite where nothing is limited.
+        is_forced: ``[N]``: candidates chosen and paid for in advance (their costs are zero).
+        is_partition: whether chosen candidates must be disjoint and serve all their blocks.
+        unit: loss of one scaled unit.
+        floor: loss of the scaled zero.
+        paid_snt: inference cost of the forced networks.
+        is_contradictory: whether a forced network is ruled out, so that nothing meets the demands.
+    """
+
+    rows: IntArray
+    losses: FloatArray
+    charges: FloatArray
+    costs: FloatArray
+    limits: FloatArray
+    is_forced: BoolArray
+    is_partition: bool = False
+    unit: float = 1.0
+    floor: float = 0.0
+    paid_snt: float = 0.0
+    is_contradictory: bool = False
+
+    @property
+    def n_candidates(self) -> int:
+        """`N`."""
+        return len(self.rows)
+
+    @property
+    def n_blocks(self) -> int:
+        """`B`."""
+        return int(self.losses.shape[1])
+
+    def select(self, keep: IntArray | BoolArray) -> Instance:
+        """The instance of these candidates only."""
+        return replace(
+            self,
+            rows=self.rows[keep],
+            losses=self.losses[keep],
+            charges=self.charges[keep],
+            costs=self.costs[keep],
+            is_forced=self.is_forced[keep],
+        )
+
+    def limits_for(self, budget_snt: float) -> FloatArray:
+        """``[R]``: what may still be used under this inference budget; infinite for none."""
+        limits = self.limits.copy()
+        limits[0] = budget_snt + BUDGET_TOLERANCE * max(1.0, abs(budget_snt)) - self.paid_snt
+        return limits
+
+    def value(self, chosen: Sequence[int]) -> float:
+        """Scaled objective of a set of candidates with the forced ones; infinite where a block has none."""
+        index = np.union1d(np.asarray(chosen, dtype=np.int64), np.flatnonzero(self.is_forced))
+        if not index.size:
+            return np.inf if self.n_blocks else 0.0
+        return float(self.losses[index].min(axis=0).sum() + self.charges[index].sum())
+
+
+def build_instance(
+    table: ScoreTable,
+    constraints: Constraints,
+    *,
+    losses: FloatArray | None = None,
+) -> Instance:
+    """Arrays of a table under constraints, without an inference budget (see `Instance.limits_for`).
+
+    Args:
+        table: completely measured networks take part; its weights are those of the objective.
+        constraints: checked against the table.
+        losses: ``[N, T]`` losses to use instead of the table's mean validation losses.
+
+    Raises:
+        InvalidInputError, UnknownNameError: if a demand names what the table does not have, or the losses of
+            a task differ by more than a number can hold.
+    """
+    constraints.check(table)
+    losses = table.validation if losses is None else losses
+    rows = np.flatnonzero(_candidates(table, constraints))
+    forced = np.array([table.position(network) for network in constraints.forced], dtype=np.int64)
+    member = table.membership[rows]
+    with np.errstate(over="ignore", invalid="ignore"):
+        weighted = losses[rows] * table.weights
+    allowed = member & (losses[rows] <= constraints.task_ceilings(table))
+    blocks = constraints.blocks(table.task_names)
+    cells = np.stack([np.where(allowed, weighted, np.inf)[:, list(block)].sum(axis=1) for block in blocks], 1)
+    if constraints.is_partition:
+        touched = np.stack([member[:, list(block)].any(axis=1) for block in blocks], 1)
+        whole = ~(touched & ~np.isfinite(cells)).any(axis=1)
+        beside_forced = ~member[:, _columns(table, constraints.forced)].any(axis=1)
+        keep = whole & (beside_forced | np.isin(rows, forced))
+        rows, cells = rows[keep], cells[keep]
+    is_forced = np.isin(rows, forced)
+    names = tuple(constraints.limits)
+    costs = np.stack(
+        [table.costs_snt[rows], np.ones(len(rows)), *(table.other_costs[name][rows] for name in names)],
+        axis=1,
+    )
+    most = np.inf if constraints.max_networks is None else float(constraints.max_networks)
+    limits = np.array([np.inf, most, *constraints.limits.values()])
+    limits += np.where(np.isfinite(limits), BUDGET_TOLERANCE * np.maximum(1.0, np.abs(limits)), 0.0)
+    paid = costs[is_forced].sum(axis=0)
+    scaled, unit, floor = _scaled(cells)
+    return Instance(
+        rows=rows,
+        losses=scaled,
+        charges=np.zeros(len(rows)),
+        costs=np.where(is_forced[:, None], 0.0, costs),
+        limits=limits - paid,
+        is_forced=is_forced,
+        is_partition=constraints.is_partition,
+        unit=unit,
+        floor=floor,
+        paid_snt=float(paid[0]),
+        is_contradictory=bool(is_forced.sum() < np.unique(forced).size or _overlap(table, constraints)),
+    )
+
+
+def cover_instance(instance: Instance) -> Instance:
+    """The same demands with the inference cost as the objective, and no inference budget."""
+    limits = instance.limits.copy()
+    limits[0] = np.inf
+    return replace(
+        instance,
+        losses=np.where(np.isfinite(instance.losses), 0.0, np.inf),
+        charges=instance.costs[:, 0].copy(),
+        limits=limits,
+        unit=1.0,
+        floor=instance.paid_snt,
+    )
+
+
+def _candidates(table: ScoreTable, constraints: Constraints) -> BoolArray:
+    """``[N]``: networks that are completely measured and that no constraint rules out."""
+    keep = table.is_complete.copy()
+    member = table.membership
+    for tasks in constraints.apart:
+        columns = [t for t, name in enumerate(table.task_names) if name in tasks]
+        keep &= member[:, columns].sum(axis=1) <= 1
+    if constraints.max_group_size is not None:
+        keep &= member.sum(axis=1) <= constraints.max_group_size
+    for network in constraints.forbidden:
+        keep[table.position(network)] = False
+    return keep
+
+
+def _columns(table: ScoreTable, networks: Sequence[Network]) -> list[int]:
+    trained = frozenset[str]().union(*(network.group for network in networks))
+    return [t for t, name in enumerate(table.task_names) if name in trained]
+
+
+def _overlap(table: ScoreTable, constraints: Constraints) -> bool:
+    """Whether forced networks share a task although the groups must be disjoint."""
+    trained = sum(len(network.group) for network in set(constraints.forced))
+    return constraints.is_partition and trained > len(_columns(table, constraints.forced))
+
+
+def _scaled(losses: FloatArray) -> tuple[FloatArray, float, float]:
+    """Losses counted from the least of their column, in units of the largest difference; unit; floors."""
+    if not losses.size:
+        return losses, 1.0, 0.0
+    floors = losses.min(axis=0)
+    floors = np.where(np.isfinite(floors), floors, 0.0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        shifted = losses - floors
+    known = np.isfinite(losses)
+    largest = float(shifted[known].max()) if known.any() else 0.0
+    if not np.isfinite(largest) or np.isnan(losses).any() or (losses == -np.inf).any():
+        raise InvalidInputError("The losses of a task differ by more than a number can hold.")
+    unit = largest if largest > 0 else 1.0
+    return np.where(known, shifted / unit, np.inf), unit, float(floors.sum())
