@@ -5,7 +5,7 @@
 2. Otherwise let `tau` be a small slack. A grouping with a candidate or cell whose reduced cost is above `tau`
    has a value above ``bound + tau``, so the *core* of the others decides everything up to that value. If the
    best of the core is at most ``bound + tau``, it is the optimum of all; if not, it bounds the optimum from
-   above, `tau` becomes the remaining gap, and the next core decides.
+   above, `tau` grows up to the remaining gap, and the next core decides.
 3. A core is first searched by `grouping.solver.enumeration`, which closes most of them within some hundred
    nodes; what it does not close goes to a 0/1 programme in PuLP (`grouping.solver.programme`). A solver other
    than the default gets every core.
@@ -29,7 +29,7 @@ from grouping.solver.instance import Instance, IntArray
 from grouping.solver.programme import DEFAULT_SOLVER, check_solver, solve_programme
 from grouping.solver.relaxation import PRECISION, Relaxation, Relaxed
 
-_SEARCH_NODES = 400
+_SEARCH_NODES = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,11 @@ class Engine:
         bound = relaxed.bound
         tau = self._first_slack(relaxed)
         while True:
-            gap = value - bound
-            if gap <= PRECISION:
+            if value - bound <= PRECISION:
                 return Optimum(limits, best, value, min(bound, value), True, relaxed)
             if deadline is not None and time.monotonic() > deadline:
                 return Optimum(limits, best, value, bound, False, relaxed)
-            tau = min(tau, gap + PRECISION)
+            tau = min(tau, value - relaxed.bound + PRECISION)
             found, reached, is_closed = self._decide(relaxed, limits, tau, deadline)
             if found is not None and instance.value(found) < value:
                 best, value = self._completed(found), instance.value(found)
@@ -107,7 +106,7 @@ class Engine:
             if value <= relaxed.bound + tau or np.isinf(tau):
                 return Optimum(limits, best, value, value, True, relaxed)
             bound = max(bound, relaxed.bound + tau)
-            tau = value - relaxed.bound + PRECISION if best is not None else _next_slack(tau, relaxed)
+            tau = _next_slack(tau, relaxed)
 
     def enumerate(
         self,
@@ -235,6 +234,6 @@ class Engine:
 
 
 def _next_slack(tau: float, relaxed: Relaxed) -> float:
-    """More slack while nothing is found: eight times as much, and everything once that is most of it."""
-    wider = 8.0 * tau
+    """Twice as much slack, and all there is once that is most of the candidates."""
+    wider = 2.0 * tau
     return wider if (relaxed.reduced_costs > wider).sum() > relaxed.reduced_costs.size // 2 else np.inf
