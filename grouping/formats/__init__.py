@@ -1,5 +1,26 @@
-"""Score tables in files. Imported tables and trained ones are the same thing from here on."""
+"""Score tables in files. Imported tables and trained ones are the same thing from here on.
 
-from grouping.formats.wide_csv import read_wide_csv, write_wide_csv
+`read_table` reads any format that `TableFormat` lists, and `write_table` writes it; `to_frame` and
+`from_frame` do the same for pandas. What strangers send is read by `read_table_guarded`, in a process of its
+own.
+"""
 
-__all__ = ["read_wide_csv", "write_wide_csv"]
+from grouping.formats.assembly import ImportedTable
+from grouping.formats.files import read_table, read_wide_csv, write_table, write_wide_csv
+from grouping.formats.frames import from_frame, to_frame
+from grouping.formats.guarded import read_table_guarded
+from grouping.formats.report import ImportReport, TableFormat, Values
+
+__all__ = [
+    "ImportReport",
+    "ImportedTable",
+    "TableFormat",
+    "Values",
+    "from_frame",
+    "read_table",
+    "read_table_guarded",
+    "read_wide_csv",
+    "to_frame",
+    "write_table",
+    "write_wide_csv",
+]

@@ -1,142 +1,179 @@
-"""The wide CSV: a row per network, a column per task, blank where a task is not in the network.
+"""The wide layout: a row per network, a column per task, blank where a task is not in the network.
 
     network,size,cost,depth,edges
     depth,1.0,1.0,0.1695,
     depth+edges,1.0,1.0,0.1748,0.0136
 
-The group of a network is the set of its non-blank columns; the column ``network`` is a label and must
-agree with it when it is written in the project's own notation (task names joined by ``+``, with ``@size``).
+Columns for further inference costs may stand before the tasks; their headings begin with ``cost:``, such as
+``cost:latency_ms``. The group of a network is the set of its non-blank columns. A task of the group without a
+result is written ``nan``: it stays a member, and the network takes no part in solving. The column ``network``
+is a label and must agree with the row when it is written in the project's own notation (task names joined
+by ``+``, with ``@size``).
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from pathlib import Path
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
-from grouping.domain.tasks import Task
-from grouping.errors import GroupingError, InvalidInputError, TableFormatError
+from grouping.domain.tasks import Task, check_name
+from grouping.errors import GroupingError, InvalidInputError
+from grouping.formats.assembly import COST_PREFIX, RawTable, check_counts, gains_to_losses
+from grouping.formats.cells import (
+    NOT_FINITE_TEXT,
+    Cell,
+    format_number,
+    format_text,
+    parse_number,
+    parse_text,
+    require_number,
+)
+from grouping.formats.delimited import write_lines
+from grouping.formats.findings import Findings
+from grouping.formats.limits import MAX_TASKS
+from grouping.formats.report import Values
 
 LEADING_COLUMNS = ("network", "size", "cost")
-MAX_BYTES = 32 * 2**20
-MAX_TASKS = 200
-Values = Literal["losses", "gains"]
+Split = Literal["validation", "test"]
 
 
-def read_wide_csv(
-    path: Path | str, test_path: Path | str | None = None, *, values: Values = "losses"
-) -> ScoreTable:
-    """Read a score table from a wide CSV file.
+def read_wide(
+    header: Sequence[str], rows: Iterable[tuple[int, Sequence[Cell]]], findings: Findings
+) -> RawTable:
+    """Read the wide layout.
 
     Args:
-        path: validation losses (or gains).
-        test_path: test losses of the same networks and tasks, if known.
-        values: ``losses`` (lower is better) are taken as they are; ``gains`` (higher is better) become
-            losses as ``1 - gain``.
+        header: the headings.
+        rows: place and cells of each row.
+        findings: takes what is met on the way.
+
+    Returns:
+        The table with one seed, 0, and no test values.
 
     Raises:
-        TableFormatError: if a file cannot be read or is not such a table; says where and what to do.
+        TableFormatError: if it is not such a table.
     """
-    path = Path(path)
-    tasks, networks, validation = _read(path, values)
-    test = np.full_like(validation, np.nan)
-    if test_path is not None:
-        test_path = Path(test_path)
-        test_tasks, test_networks, test = _read(test_path, values)
-        if (test_tasks, test_networks) != (tasks, networks):
-            raise TableFormatError(
-                f"{test_path.name} must list the same tasks and networks, in the same order, as {path.name}."
-            )
     try:
-        return ScoreTable(
-            tuple(Task(name) for name in tasks), networks, (0,), validation[:, :, None], test[:, :, None]
-        )
+        costs, tasks = _check_header(header)
     except InvalidInputError as error:
-        raise TableFormatError(f"{path.name}: {error}") from error
+        raise findings.error(str(error), at=findings.header_place) from error
+    reader = _WideRows(costs, tasks, findings)
+    for place, cells in rows:
+        try:
+            reader.add(place, cells)
+        except GroupingError as error:
+            raise findings.error(str(error), at=place) from error
+    return reader.finish()
 
 
-def write_wide_csv(table: ScoreTable, *, split: Literal["validation", "test"] = "validation") -> str:
-    """Text of the wide CSV of a table: means over seeds, exact to the last digit."""
-    losses = table.validation if split == "validation" else table.test
-    frame = pd.DataFrame(losses, columns=list(table.task_names))
-    frame.insert(0, "network", [network.name(table.task_names) for network in table.networks])
-    frame.insert(1, "size", [network.size for network in table.networks])
-    frame.insert(2, "cost", [network.cost_snt for network in table.networks])
-    return str(frame.to_csv(index=False, lineterminator="\n"))
-
-
-def _read(path: Path, values: Values) -> tuple[tuple[str, ...], tuple[Network, ...], FloatArray]:
-    reader = csv.reader(io.StringIO(_read_text(path)), strict=True)
-    networks: list[Network] = []
-    rows: list[list[float]] = []
-    try:
-        tasks = _check_header(next(reader, []), path)
-        for record in reader:
-            if record:
-                network, losses = _parse_row(record, tasks, values)
-                networks.append(network)
-                rows.append(losses)
-    except csv.Error as error:
-        message = f"{path.name} is not a well-formed CSV file: {error}."
-        raise TableFormatError(message, line=reader.line_num) from error
-    except GroupingError as error:
-        raise TableFormatError(f"{path.name}: {error}", line=reader.line_num) from error
-    if not networks:
-        raise TableFormatError(f"{path.name} has a header but no networks.")
-    return tasks, tuple(networks), np.array(rows, dtype=np.float64)
-
-
-def _read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise TableFormatError(f"{path.name} is larger than {MAX_BYTES // 2**20} MiB.")
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise TableFormatError(f"Cannot read {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise TableFormatError(f"{path.name} is not UTF-8 text (byte {error.start}).") from error
-    if "\0" in text:
-        raise TableFormatError(f"{path.name} holds NUL bytes: it is not a text file.")
-    return text
-
-
-def _check_header(header: list[str], path: Path) -> tuple[str, ...]:
+def _check_header(header: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the further costs and of the tasks."""
     if tuple(header[:3]) != LEADING_COLUMNS:
         start = ", ".join(header[:4])[:80] or "an empty file"
-        raise TableFormatError(
+        raise InvalidInputError(
             f"the file must begin with the columns {', '.join(LEADING_COLUMNS)} and then one per task, "
             f"separated by commas; got {start}."
         )
-    tasks = tuple(header[3:])
-    if not tasks or len(tasks) > MAX_TASKS:
-        raise TableFormatError(f"the table needs 1 to {MAX_TASKS} task columns; got {len(tasks)}.")
-    if len(set(tasks)) != len(tasks):
-        raise TableFormatError("a task column is named twice.")
-    return tasks
+    names = [parse_text(cell) for cell in header[3:]]
+    n_costs = next((i for i, name in enumerate(names) if not name.startswith(COST_PREFIX)), len(names))
+    costs = tuple(check_name(name.removeprefix(COST_PREFIX), "cost") for name in names[:n_costs])
+    tasks = tuple(names[n_costs:])
+    if not 1 <= len(tasks) <= MAX_TASKS:
+        raise InvalidInputError(f"the table needs 1 to {MAX_TASKS} task columns; got {len(tasks)}.")
+    check_counts(other_costs=len(costs))
+    for name in tasks:
+        check_name(name, "task")
+        if name.startswith(COST_PREFIX):
+            raise InvalidInputError(f"the column {name!r} must stand before the columns of the tasks.")
+    for what, listed in (("task", tasks), ("cost", costs)):
+        if len(set(listed)) != len(listed):
+            raise InvalidInputError(f"a {what} column is named twice.")
+    return costs, tasks
 
 
-def _parse_row(record: list[str], tasks: tuple[str, ...], values: Values) -> tuple[Network, list[float]]:
-    if len(record) != len(LEADING_COLUMNS) + len(tasks):
-        raise TableFormatError(
-            f"the line has {len(record)} cells, the header {len(LEADING_COLUMNS) + len(tasks)}; "
-            "write nothing between the commas for a task that is not in the network."
+class _WideRows:
+    """Collects rows; `finish` makes the table."""
+
+    def __init__(self, costs: tuple[str, ...], tasks: tuple[str, ...], findings: Findings) -> None:
+        self._costs = costs
+        self._tasks = tasks
+        self._findings = findings
+        self._networks: list[Network] = []
+        self._positions: dict[tuple[frozenset[str], float], tuple[int, int]] = {}
+        self._values = array("d")
+        self._other_costs = array("d")
+
+    def add(self, place: int, cells: Sequence[Cell]) -> None:
+        n_leading = len(LEADING_COLUMNS) + len(self._costs)
+        expected = n_leading + len(self._tasks)
+        if len(cells) != expected:
+            raise InvalidInputError(
+                f"the line has {len(cells)} cells, the header {expected}; "
+                "write nothing between the commas for a task that is not in the network."
+            )
+        label = parse_text(cells[0])
+        values = [parse_number(cell, task) for cell, task in zip(cells[n_leading:], self._tasks, strict=True)]
+        group = [task for task, value in zip(self._tasks, values, strict=True) if not math.isnan(value)]
+        if not group:
+            raise InvalidInputError(
+                f"network {label[:80]!r} has no losses; write nan for a task of it whose result is missing."
+            )
+        network = Network(
+            frozenset(group), require_number(cells[1], "size"), require_number(cells[2], "cost")
         )
-    label, size, cost, *cells = record
-    numbers = [_parse_number(cell, task) for cell, task in zip(cells, tasks, strict=True)]
-    group = frozenset(task for task, number in zip(tasks, numbers, strict=True) if number is not None)
-    if not group:
-        raise TableFormatError(f"network {label[:80]!r} has no losses; every network needs at least one.")
-    network = Network(group, _require_number(size, "size"), _require_number(cost, "cost"))
-    _check_label(label, network, tasks)
-    losses = [math.nan if x is None else (1.0 - x if values == "gains" else x) for x in numbers]
-    return network, losses
+        _check_label(label, network, self._tasks)
+        costs = [
+            require_number(cell, COST_PREFIX + name)
+            for cell, name in zip(cells[len(LEADING_COLUMNS) : n_leading], self._costs, strict=True)
+        ]
+        if self._is_repeated(place, network, costs, values):
+            return
+        for task, value in zip(self._tasks, values, strict=True):
+            if math.isinf(value):
+                self._findings.non_finite.add(self._findings.place(place, f"column {task}"))
+        self._networks.append(network)
+        check_counts(tasks=len(self._tasks), networks=len(self._networks))
+        self._values.extend(values)
+        self._other_costs.extend(costs)
+
+    def _is_repeated(self, place: int, network: Network, costs: list[float], values: list[float]) -> bool:
+        key = (network.group, network.size)
+        n, earlier = self._positions.setdefault(key, (len(self._networks), place))
+        if n == len(self._networks):
+            return False
+        width, n_costs = len(self._tasks), len(self._costs)
+        if (
+            network != self._networks[n]
+            or costs != list(self._other_costs[n * n_costs : (n + 1) * n_costs])
+            or not np.array_equal(self._values[n * width : (n + 1) * width], values, equal_nan=True)
+        ):
+            raise InvalidInputError(
+                f"network {network.name(self._tasks)} stands in the table more than once, with other numbers "
+                f"in {self._findings.unit} {earlier}; results of several seeds need the long layout."
+            )
+        self._findings.duplicates.add(self._findings.place(place, f"network {network.name(self._tasks)}"))
+        return True
+
+    def finish(self) -> RawTable:
+        if not self._networks:
+            raise self._findings.error("the table has a header but no networks.")
+        n = len(self._networks)
+        values = np.array(self._values).reshape(n, len(self._tasks), 1)
+        costs = np.array(self._other_costs).reshape(n, len(self._costs))
+        return RawTable(
+            tuple(Task(name) for name in self._tasks),
+            tuple(self._networks),
+            (0,),
+            values,
+            np.full_like(values, np.nan),
+            {name: costs[:, i] for i, name in enumerate(self._costs)},
+        )
 
 
 def _check_label(label: str, network: Network, tasks: tuple[str, ...]) -> None:
@@ -146,25 +183,43 @@ def _check_label(label: str, network: Network, tasks: tuple[str, ...]) -> None:
     if not named <= set(tasks):
         return
     if named != network.group:
-        raise TableFormatError(f"network {label[:80]!r} has losses for {', '.join(sorted(network.group))}.")
-    if separator and _parse_number(size, "network") != network.size:
-        raise TableFormatError(f"network {label[:80]!r} has the size {network.size:g}.")
+        raise InvalidInputError(
+            f"network {label[:80]!r} has losses for {', '.join(sorted(network.group))}; "
+            "write nan for a task of it whose result is missing."
+        )
+    # A name carries the size to six digits.
+    if separator and f"{parse_number(size, 'network'):g}" != f"{network.size:g}":
+        raise InvalidInputError(f"network {label[:80]!r} has the size {network.size:g}.")
 
 
-def _require_number(cell: str, column: str) -> float:
-    number = _parse_number(cell, column)
-    if number is None:
-        raise TableFormatError(f"the column {column} is blank.")
-    return number
+def write_wide(table: ScoreTable, *, split: Split, values: Values, delimiter: str) -> str:
+    """Text of the wide layout: means over the seeds, exact to the last digit.
+
+    A validation loss that a network lacks is written ``nan``, so that its group stays what it is; a test
+    loss too.
+
+    Raises:
+        InvalidInputError: if a task's name begins like the heading of a further cost.
+    """
+    for name in table.task_names:
+        if name.startswith(COST_PREFIX):
+            raise InvalidInputError(f"The wide layout cannot hold a task named {name!r}; write a long table.")
+    return write_lines(_wide_rows(table, split, values), delimiter)
 
 
-def _parse_number(cell: str, column: str) -> float | None:
-    if not cell.strip():
-        return None
-    try:
-        number = float(cell.replace("_", "?"))  # Python's own digit separator is no CSV
-    except ValueError:
-        raise TableFormatError(f"column {column!r} holds {cell[:40]!r}, which is not a number.") from None
-    if not math.isfinite(number):
-        raise TableFormatError(f"column {column!r} holds {cell!r}; leave cells without a result blank.")
-    return number
+def _wide_rows(table: ScoreTable, split: Split, values: Values) -> Iterator[Sequence[str]]:
+    losses: FloatArray = table.validation if split == "validation" else table.test
+    numbers = gains_to_losses(losses) if values == "gains" else losses
+    costs = [f"{COST_PREFIX}{name}" for name in table.other_costs]
+    yield [*LEADING_COLUMNS, *costs, *map(format_text, table.task_names)]
+    for n, network in enumerate(table.networks):
+        yield [
+            format_text(network.name(table.task_names)),
+            format_number(network.size),
+            format_number(network.cost_snt),
+            *(format_number(other[n]) for other in table.other_costs.values()),
+            *(
+                (format_number(number) or NOT_FINITE_TEXT) if is_member else ""
+                for number, is_member in zip(numbers[n].tolist(), table.membership[n].tolist(), strict=True)
+            ),
+        ]

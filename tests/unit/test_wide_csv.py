@@ -65,6 +65,16 @@ def test_cells_left_blank_are_absent(tmp_path: Path) -> None:
     assert table.networks[0].group == {"a"}
 
 
+def test_a_cell_without_a_finite_number_is_a_member_that_was_not_measured(tmp_path: Path) -> None:
+    """Not refused: the result of a diverged training is a fact, and the network takes no part in solving."""
+    for marker in ("nan", "NaN", "inf", "-inf", "null", "N/A", "1e999"):
+        table = read_wide_csv(write(tmp_path, HEADER + f"a+b,1,1,0.5,{marker}\n"))
+        assert table.networks[0].group == {"a", "b"}
+        assert table.validation[0, 0] == 0.5
+        assert np.isnan(table.validation[0, 1])
+        assert not table.is_complete[0]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -74,8 +84,8 @@ def test_cells_left_blank_are_absent(tmp_path: Path) -> None:
         ("network,size,cost,a,a\nx,1,1,1,1\n", "twice"),
         (HEADER, "no networks"),
         (HEADER + "a,1,1,zero,\n", "line 2.*not a number"),
-        (HEADER + "a,1,1,nan,\n", "blank"),
-        (HEADER + "a,1,1,inf,\n", "blank"),
+        (HEADER + "a,1,inf,0.1,\n", "column 'cost' holds 'inf'; it needs a finite number"),
+        (HEADER + "a,1,1,0.1,nan\n", "has losses for a, b"),
         (HEADER + "a,1,1,,\n", "no losses"),
         (HEADER + "a,-1,1,0.1,\n", "positive"),
         (HEADER + "a,1,,0.1,\n", "cost is blank"),
@@ -86,7 +96,8 @@ def test_cells_left_blank_are_absent(tmp_path: Path) -> None:
         (HEADER + "a,1,1,0.1\n", "has 4 cells"),
         (HEADER + "a,1,1,1_0,\n", "not a number"),
         (HEADER + "a@0.5,1,1,0.1,\n", "has the size 1"),
-        (HEADER + "a,1,1,0.1," + "9" * 200_000 + "\n", "well-formed"),
+        (HEADER + "a,1,1,0.1," + "9" * 200_000 + "\n", "line 2.*200,010 characters"),
+        (HEADER + "a,1,1,0.1," + "9" * 2_000 + "\n", "line 2.*not a number"),
         ("network;size;cost;a\na;1;1;0,1\n", "separated by commas"),
         ("network,size,cost,a+b\nx,1,1,1\n", "not allowed"),
         ("network,size,cost,a\u202eb\nx,1,1,1\n", "not allowed"),
@@ -108,8 +119,10 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 def test_a_million_columns_are_refused_before_they_are_parsed(tmp_path: Path) -> None:
     header = "network,size,cost," + ",".join(f"t{i}" for i in range(1_000_000))
-    with pytest.raises(TableFormatError, match="1 to 200 task columns"):
+    with pytest.raises(TableFormatError, match=r"line 1.*at most 200 task columns"):
         read_wide_csv(write(tmp_path, header + "\n"))
+    with pytest.raises(TableFormatError, match="1 to 200 task columns; got 201"):
+        read_wide_csv(write(tmp_path, "network,size,cost," + ",".join(f"t{i}" for i in range(201))))
 
 
 def test_test_losses_of_other_networks_are_refused(tmp_path: Path) -> None:

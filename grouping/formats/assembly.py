@@ -1,0 +1,109 @@
+"""From what a file says to a checked score table and its report; the same for every format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError
+from grouping.formats.findings import Findings
+from grouping.formats.limits import MAX_CELLS, MAX_NETWORKS, MAX_OTHER_COSTS, MAX_SEEDS, MAX_TASKS
+from grouping.formats.report import ImportReport, Values, make_report
+
+COST_PREFIX = "cost:"
+"""A column of this prefix holds a further cost; the rest of its heading is the name of the cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedTable:
+    """A score table that was read.
+
+    Attributes:
+        table: the table, of losses.
+        report: what was understood.
+    """
+
+    table: ScoreTable
+    report: ImportReport
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """What a file says, before direction and absence are settled.
+
+    Attributes:
+        tasks: the `T` tasks.
+        networks: the `N` networks, without duplicates.
+        seeds: the `S` seeds.
+        validation: ``[N, T, S]`` as written; NaN where blank, infinite where no finite number was written.
+        test: the same of the test values.
+        other_costs: ``[N]`` each.
+    """
+
+    tasks: tuple[Task, ...]
+    networks: tuple[Network, ...]
+    seeds: tuple[int, ...]
+    validation: FloatArray
+    test: FloatArray
+    other_costs: Mapping[str, FloatArray]
+
+
+def check_counts(*, tasks: int = 1, networks: int = 1, seeds: int = 1, other_costs: int = 0) -> None:
+    """Refuse a table that is too large, before its arrays are made.
+
+    Raises:
+        InvalidInputError: with the number and the limit.
+    """
+    for number, limit, what in (
+        (tasks, MAX_TASKS, "tasks"),
+        (networks, MAX_NETWORKS, "networks"),
+        (seeds, MAX_SEEDS, "seeds"),
+        (other_costs, MAX_OTHER_COSTS, "further costs"),
+        (tasks * networks * max(seeds, 1), MAX_CELLS, "cells (tasks times networks times seeds)"),
+    ):
+        if number > limit:
+            raise InvalidInputError(f"the table has {number:,} {what}; at most {limit:,} are read.")
+
+
+def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings) -> ImportedTable:
+    """Make the score table and its report.
+
+    A task that diverged with one seed counts as not measured with any, in that network: the mean over the
+    seeds that went well would flatter it.
+
+    Raises:
+        TableFormatError: if what the file says is no score table.
+    """
+    validation, n_lost = _without_diverged(raw.validation)
+    test, n_test_lost = _without_diverged(raw.test)
+    if n_lost + n_test_lost:
+        findings.warnings.append(
+            "Finite results that were left out, since the same task of the same network has no finite number "
+            f"with another seed: {n_lost + n_test_lost:,}."
+        )
+    if values == "gains":
+        validation, test = gains_to_losses(validation), gains_to_losses(test)
+    try:
+        table = ScoreTable(raw.tasks, raw.networks, raw.seeds, validation, test, raw.other_costs)
+    except InvalidInputError as error:
+        raise findings.error(str(error)) from error
+    return ImportedTable(table, make_report(table, format_name, values, findings))
+
+
+def gains_to_losses(gains: FloatArray) -> FloatArray:
+    """By ``loss = 1 - gain``, which is its own inverse up to rounding; absent stays absent."""
+    return 1.0 - gains
+
+
+def _without_diverged(values: FloatArray) -> tuple[FloatArray, int]:
+    """``[N, T, S]`` values without cells that diverged with any seed, and how many finite ones went along."""
+    is_diverged = np.isinf(values)
+    if not is_diverged.any():
+        return values, 0
+    is_lost = np.broadcast_to(is_diverged.any(axis=2, keepdims=True), values.shape)
+    return np.where(is_lost, np.nan, values), int((is_lost & np.isfinite(values)).sum())

@@ -1,0 +1,88 @@
+"""Text files of lines and cells. Lines are counted and measured before any is taken apart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from grouping.formats.cells import unguard_text
+from grouping.formats.findings import Findings
+from grouping.formats.limits import MAX_LINE_CHARACTERS, MAX_LINES, MAX_TASKS
+
+Record = tuple[int, list[str]]
+"""A line's number, counted from 1, and its cells."""
+
+
+def split_lines(text: str, findings: Findings) -> list[str]:
+    """Lines without their ends, which may be those of any system.
+
+    Raises:
+        TableFormatError: if there are too many, or one is too long.
+    """
+    count = text.count("\n") + text.count("\r")
+    if count > 2 * MAX_LINES:  # an end may have two characters
+        raise findings.error(f"the file has more than {MAX_LINES:,} lines.")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if len(lines) > MAX_LINES:
+        raise findings.error(f"the file has more than {MAX_LINES:,} lines.")
+    for number, line in enumerate(lines, start=1):
+        check_length(line, number, findings)
+    return lines
+
+
+def first_line(text: str, findings: Findings) -> str:
+    """The first line that is not empty, without splitting the others.
+
+    Raises:
+        TableFormatError: if it is too long.
+    """
+    start = re.compile(r"[\r\n]*([^\r\n]*)").match(text)
+    line = start[1] if start else ""
+    check_length(line, 1, findings)
+    return line
+
+
+def check_length(line: str, number: int, findings: Findings) -> None:
+    """Refuse a line that is too long to be one of a score table.
+
+    Raises:
+        TableFormatError: with the limit.
+    """
+    if len(line) > MAX_LINE_CHARACTERS:
+        raise findings.error(
+            f"the line has {len(line):,} characters; at most {MAX_LINE_CHARACTERS:,} are read. "
+            f"A score table has at most {MAX_TASKS} task columns.",
+            at=number,
+        )
+
+
+def split_cells(line: str, delimiter: str, number: int, findings: Findings) -> list[str]:
+    """Cells of one line; quotes as in CSV, and closed on the same line; the guard of formulas is undone.
+
+    Raises:
+        TableFormatError: if quotes are not closed or stand where they may not.
+    """
+    try:
+        quoted = '"' in line
+        cells = (
+            next(csv.reader([line], delimiter=delimiter, strict=True)) if quoted else line.split(delimiter)
+        )
+    except csv.Error as error:
+        raise findings.error(f"this is not a well-formed line: {error}.", at=number) from error
+    return [unguard_text(cell) for cell in cells] if "'" in line else cells
+
+
+def records(lines: Sequence[str], delimiter: str, findings: Findings) -> Iterator[Record]:
+    """Numbers and cells of the lines that are not empty."""
+    for number, line in enumerate(lines, start=1):
+        if line:
+            yield number, split_cells(line, delimiter, number, findings)
+
+
+def write_lines(rows: Iterable[Sequence[str]], delimiter: str) -> str:
+    """Text of rows of cells, quoted where necessary."""
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return text.getvalue()

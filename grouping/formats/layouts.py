@@ -1,0 +1,39 @@
+"""Rows with headings, from anything but text: long or wide by what the headings say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from grouping.domain.tasks import Task
+from grouping.formats.assembly import RawTable
+from grouping.formats.cells import Cell
+from grouping.formats.findings import Findings
+from grouping.formats.long_layout import is_long
+from grouping.formats.long_reading import read_long
+from grouping.formats.report import Values
+from grouping.formats.wide_csv import read_wide
+
+
+def read_layout(
+    header: Sequence[str],
+    rows: Iterable[tuple[int, Sequence[Cell]]],
+    values: Values,
+    findings: Findings,
+    *,
+    tasks: Sequence[Task] = (),
+) -> RawTable:
+    """Read rows in the layout of their headings.
+
+    Args:
+        header: the headings.
+        rows: place and cells of each row.
+        values: what the cells are.
+        findings: takes what is met on the way.
+        tasks: attributes of tasks, where known.
+
+    Raises:
+        TableFormatError: if it is no score table.
+    """
+    if is_long(header):
+        return read_long(header, rows, values, findings, tasks=tasks)
+    return read_wide(header, rows, findings)

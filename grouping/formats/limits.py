@@ -1,0 +1,22 @@
+"""How large a score table in a file may be. What is larger is refused by counting, before it is parsed."""
+
+from __future__ import annotations
+
+MAX_BYTES = 32 * 2**20
+"""Bytes of a file."""
+MAX_LINES = 2_000_000
+"""Lines of a text file, or rows of a Parquet file."""
+MAX_LINE_CHARACTERS = 100_000
+"""Characters of one line: twice what the longest names of `MAX_TASKS` tasks take."""
+MAX_NUMBER_CHARACTERS = 1_000
+"""Characters of one number; the longest exact decimal of a double has 770."""
+MAX_UNPACKED_BYTES = 256 * 2**20
+"""Bytes of a Parquet file's columns as they are before compression."""
+MAX_TASKS = 200
+MAX_OTHER_COSTS = 20
+MAX_NETWORKS = 200_000
+MAX_SEEDS = 64
+MAX_CELLS = 4_000_000
+"""Networks times tasks times seeds: what the arrays of a table hold, filled or not."""
+MAX_LISTED = 20
+"""How many of a kind a report names; all are counted."""

@@ -1,0 +1,45 @@
+"""The program that `read_table_guarded` starts: reads one table from its input under limits, and answers."""
+
+from __future__ import annotations
+
+import resource
+import sys
+
+from grouping.errors import GroupingError, TableFormatError
+from grouping.formats.files import read_table
+from grouping.formats.guarded import TOO_MUCH_MEMORY
+from grouping.formats.transfer import Question, encode_error, encode_table
+
+
+def main() -> None:
+    """Limit this process, read the question, write the answer."""
+    memory_bytes, time_s = map(int, sys.argv[1:])
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CPU, (time_s, time_s))  # holds even when the parent is gone
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.stdout.buffer.write(_answer(sys.stdin.buffer.read()))
+
+
+def _answer(message: bytes) -> bytes:
+    try:
+        question = Question.decode(message)
+        del message
+        return encode_table(
+            read_table(
+                question.data,
+                format=question.format,
+                values=question.values,
+                test=question.test,
+                task_names=question.task_names,
+            )
+        )
+    except TableFormatError as error:
+        return encode_error(error)
+    except GroupingError as error:
+        return encode_error(TableFormatError(str(error)))
+    except MemoryError:
+        return encode_error(TableFormatError(TOO_MUCH_MEMORY))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""What was understood when a score table was imported, in fields and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import combinations, islice
+from typing import Literal
+
+import numpy as np
+
+from grouping.domain.networks import count_candidates
+from grouping.domain.scores import ScoreTable
+from grouping.formats.findings import Findings, Listing
+from grouping.formats.limits import MAX_LISTED
+
+Values = Literal["losses", "gains"]
+"""What the cells of a file are: losses (lower is better) or gains (higher is better)."""
+
+GAIN_FORMULA = "loss = 1 - gain"
+
+
+class TableFormat(StrEnum):
+    """A file format of score tables."""
+
+    WIDE_CSV = "wide_csv"
+    """A row per network, a column per task, separated by commas."""
+    WIDE_TSV = "wide_tsv"
+    """The same, separated by tabs."""
+    LONG_CSV = "long_csv"
+    """A row per network, task and seed, separated by commas."""
+    LONG_TSV = "long_tsv"
+    """The same, separated by tabs."""
+    JSON = "json"
+    """Everything a table holds."""
+    PARQUET = "parquet"
+    """The long layout in typed columns, with everything a table holds."""
+    RESULTS_TXT = "results_txt"
+    """The headerless file of the paper's published code."""
+
+
+LABELS = {
+    "wide_csv": "wide CSV",
+    "wide_tsv": "wide tab-separated text",
+    "long_csv": "long CSV",
+    "long_tsv": "long tab-separated text",
+    "json": "JSON",
+    "parquet": "Parquet",
+    "results_txt": "results.txt",
+    "wide_frame": "a wide DataFrame",
+    "long_frame": "a long DataFrame",
+}
+"""What formats are called in sentences."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What was understood, and what is missing.
+
+    Names are in the order of the table. Of each kind at most `MAX_LISTED` are named; the counts are complete.
+
+    Attributes:
+        format: the `TableFormat`, or ``wide_frame`` or ``long_frame`` for a DataFrame.
+        values: what the cells were said to be; gains became losses by `GAIN_FORMULA`.
+        tasks: names of all `T` tasks.
+        n_networks: number of networks.
+        n_seeds: number of seeds.
+        n_sizes: number of different sizes.
+        sizes: such sizes, ascending.
+        other_costs: names of the further inference costs.
+        largest_group_size: tasks in the largest group at full size (size 1); 0 where there is none.
+        n_expected_groups: number of groups of up to that many of the tasks.
+        n_missing_groups: how many of them the table does not have at full size.
+        missing_groups: such groups, smaller ones first.
+        n_duplicates: rows or cells that repeated an earlier one with the same numbers; they were merged.
+        duplicates: where they stand.
+        n_non_finite_cells: cells with ``nan``, ``inf`` and the like; they count as not measured.
+        non_finite_cells: where they stand.
+        n_incomplete_networks: networks with a task without any validation loss; no solve uses them.
+        incomplete_networks: such networks.
+        uncovered_tasks: tasks that no complete network has; while there are any, no grouping exists.
+        warnings: sentences about anything else to look at.
+    """
+
+    format: str
+    values: Values
+    tasks: tuple[str, ...]
+    n_networks: int
+    n_seeds: int
+    n_sizes: int
+    sizes: tuple[float, ...]
+    other_costs: tuple[str, ...]
+    largest_group_size: int
+    n_expected_groups: int
+    n_missing_groups: int
+    missing_groups: tuple[str, ...]
+    n_duplicates: int
+    duplicates: tuple[str, ...]
+    n_non_finite_cells: int
+    non_finite_cells: tuple[str, ...]
+    n_incomplete_networks: int
+    incomplete_networks: tuple[str, ...]
+    uncovered_tasks: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def sentences(self) -> tuple[str, ...]:
+        """The report in words, the most important first."""
+        gains = f"gains (higher is better), turned into losses as {GAIN_FORMULA}"
+        direction = gains if self.values == "gains" else "losses (lower is better)"
+        sizes = _enumerate([f"{size:g}" for size in self.sizes], self.n_sizes)
+        said = [
+            f"Read as {LABELS[self.format]}; the values are {direction}.",
+            f"{_count(len(self.tasks), 'task')}: {_enumerate(self.tasks, len(self.tasks))}.",
+            f"{_count(self.n_networks, 'network')} (size {sizes}), {_count(self.n_seeds, 'seed')}.",
+        ]
+        if self.other_costs:
+            said.append(f"Further costs: {', '.join(self.other_costs)}.")
+        if self.uncovered_tasks:
+            names = _enumerate(self.uncovered_tasks, len(self.uncovered_tasks))
+            said.append(f"No complete network has {names}: there is no grouping of all tasks.")
+        said.append(self._groups_sentence())
+        said.extend(
+            f"{what}: {count:,} ({_enumerate(listed, count)})."
+            for what, count, listed in (
+                (
+                    "Networks without a result for some task, which take no part in solving",
+                    self.n_incomplete_networks,
+                    self.incomplete_networks,
+                ),
+                (
+                    "Cells without a finite number, which count as not measured",
+                    self.n_non_finite_cells,
+                    self.non_finite_cells,
+                ),
+                (
+                    "Entries that repeat an earlier one with the same numbers, and were merged with it",
+                    self.n_duplicates,
+                    self.duplicates,
+                ),
+            )
+            if count
+        )
+        return (*said, *self.warnings)
+
+    def _groups_sentence(self) -> str:
+        if not self.largest_group_size:
+            return "There is no network of full size (size 1)."
+        expected = f"{_count(self.n_expected_groups, 'group')} of up to "
+        expected += f"{_count(self.largest_group_size, 'task')} at full size"
+        if not self.n_missing_groups:
+            return f"Nothing is missing of the {expected}."
+        names = _enumerate(self.missing_groups, self.n_missing_groups)
+        return f"Missing of the {expected}: {_number(self.n_missing_groups)} ({names})."
+
+
+def make_report(table: ScoreTable, format_name: str, values: Values, findings: Findings) -> ImportReport:
+    """The report on a table that has been read."""
+    order = table.task_names
+    present = {network.group for network in table.networks if network.size == 1}
+    largest = max((len(group) for group in present), default=0)
+    n_expected = count_candidates(len(order), largest)
+    # The walk meets at most as many present groups as there are, so it is short even among 2^200.
+    missing = (
+        "+".join(group)
+        for k in range(1, largest + 1)
+        for group in combinations(order, k)
+        if frozenset(group) not in present
+    )
+    incomplete = Listing()
+    incomplete.extend(table.networks[n].name(order) for n in np.flatnonzero(~table.is_complete))
+    covered = np.asarray(table.membership[table.is_complete].any(axis=0)).tolist()
+    sizes = sorted({network.size for network in table.networks})
+    warnings = list(findings.warnings)
+    n_negative = int((table.validation_losses < 0).sum())
+    if n_negative and values == "losses":
+        verb = "is" if n_negative == 1 else "are"
+        warnings.append(
+            f"{_count(n_negative, 'loss')} {verb} negative: if the values are gains, say so when importing."
+        )
+    return ImportReport(
+        format=format_name,
+        values=values,
+        tasks=order,
+        n_networks=len(table.networks),
+        n_seeds=len(table.seeds),
+        n_sizes=len(sizes),
+        sizes=tuple(sizes[:MAX_LISTED]),
+        other_costs=tuple(table.other_costs),
+        largest_group_size=largest,
+        n_expected_groups=n_expected,
+        n_missing_groups=n_expected - len(present),
+        missing_groups=tuple(islice(missing, MAX_LISTED)),
+        n_duplicates=findings.duplicates.count,
+        duplicates=tuple(findings.duplicates.named),
+        n_non_finite_cells=findings.non_finite.count,
+        non_finite_cells=tuple(findings.non_finite.named),
+        n_incomplete_networks=incomplete.count,
+        incomplete_networks=tuple(incomplete.named),
+        uncovered_tasks=tuple(
+            name for name, is_covered in zip(order, covered, strict=True) if not is_covered
+        ),
+        warnings=tuple(warnings),
+    )
+
+
+def _number(number: int) -> str:
+    return f"{number:,}" if number < 10**12 else f"{float(number):.1e}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{_number(number)} {noun}" + ("" if number == 1 else "s" if noun[-1] != "s" else "es")
+
+
+def _enumerate(names: Sequence[str], count: int) -> str:
+    """The names, cut to `MAX_LISTED` of `count`."""
+    listed = ", ".join(names[:MAX_LISTED])
+    more = count - len(names[:MAX_LISTED])
+    return f"{listed} and {_number(more)} more" if more else listed

@@ -1,0 +1,121 @@
+"""Where a table comes from: bytes or a file, opened with care, and taken for a format by its content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from grouping.errors import TableFormatError
+from grouping.formats.delimited import first_line, split_cells, split_lines
+from grouping.formats.findings import Findings
+from grouping.formats.limits import MAX_BYTES
+from grouping.formats.long_layout import is_long
+from grouping.formats.report import TableFormat
+from grouping.formats.results_txt import looks_like_results
+from grouping.formats.wide_csv import LEADING_COLUMNS
+
+PARQUET_MAGIC = b"PAR1"
+
+_FOREIGN = {
+    b"\x1f\x8b": "compressed with gzip",
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet",
+    b"\xff\xfe": "UTF-16 text, not UTF-8",
+    b"\xfe\xff": "UTF-16 text, not UTF-8",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The content of a file, not yet parsed.
+
+    Attributes:
+        data: its bytes.
+        findings: takes what is met while it is read, and names the file.
+    """
+
+    data: bytes
+    findings: Findings
+
+    @classmethod
+    def open(cls, source: bytes | Path) -> Source:
+        """Take bytes, or read a file.
+
+        Raises:
+            TableFormatError: if the file cannot be read, is too large, empty, or of a kind that is not read.
+        """
+        findings = Findings(source.name if isinstance(source, Path) else "")
+        if isinstance(source, Path):
+            try:
+                with source.open("rb") as file:
+                    data = file.read(MAX_BYTES + 1)  # never more, whatever the file says of its size
+            except OSError as error:
+                raise TableFormatError(f"Cannot read {source}: {error.strerror}.") from error
+        else:
+            data = source
+        if len(data) > MAX_BYTES:
+            raise findings.error(f"the file is larger than {MAX_BYTES // 2**20} MiB.")
+        for magic, kind in _FOREIGN.items():
+            if data.startswith(magic):
+                raise findings.error(
+                    f"the file is {kind}; give the plain table: CSV or JSON in UTF-8, or Parquet."
+                )
+        return cls(data, findings)
+
+    def text(self) -> str:
+        """The content as text, without a byte order mark.
+
+        Raises:
+            TableFormatError: if it is not UTF-8, or holds NUL.
+        """
+        try:
+            text = self.data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = self.data.count(b"\n", 0, error.start) + 1
+            raise self.findings.error(
+                f"the file is not UTF-8 text (byte {error.start}); save it as UTF-8.", at=line
+            ) from error
+        if "\0" in text:
+            raise self.findings.error("the file holds NUL bytes: it is not a text file.")
+        return text
+
+    def lines(self) -> list[str]:
+        """The content as lines without their ends.
+
+        Raises:
+            TableFormatError: as `text`; or if there are too many lines, or one is too long.
+        """
+        return split_lines(self.text(), self.findings)
+
+    def detect_format(self) -> TableFormat:
+        """The format that the content is written in.
+
+        Raises:
+            TableFormatError: if it is none of them.
+        """
+        if self.data.startswith(PARQUET_MAGIC):
+            return TableFormat.PARQUET
+        if self.data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+            return TableFormat.JSON
+        first = first_line(self.text(), self.findings)
+        for delimiter, long, wide in (
+            (",", TableFormat.LONG_CSV, TableFormat.WIDE_CSV),
+            ("\t", TableFormat.LONG_TSV, TableFormat.WIDE_TSV),
+        ):
+            header = split_cells(first, delimiter, 1, self.findings)
+            if is_long(header):
+                return long
+            if tuple(header[:3]) == LEADING_COLUMNS:
+                return wide
+        if looks_like_results(first):
+            return TableFormat.RESULTS_TXT
+        start = repr(first[:60]) if first else "an empty line"
+        raise self.findings.error(
+            f"this is no score table, since it begins with {start}. A wide one must begin with the columns "
+            f"{', '.join(LEADING_COLUMNS)} and then one per task, separated by commas or tabs; a long one "
+            "has the columns network, task and validation_loss; a results.txt has numbers between tabs. "
+            "Tables in JSON and Parquet are read too."
+        )

@@ -1,0 +1,66 @@
+"""Tasks with all their attributes as JSON; the JSON format, Parquet and DataFrames share it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
+from grouping.errors import InvalidInputError
+from grouping.formats.strict_json import read_list, read_number, read_object, read_string
+
+E = TypeVar("E", bound=StrEnum)
+
+MAX_OUTPUTS = 2**31 - 1
+
+
+def tasks_to_json(tasks: tuple[Task, ...]) -> list[dict[str, Any]]:
+    """All fields of the tasks, in display order."""
+    return [asdict(task) for task in tasks]
+
+
+def tasks_from_json(document: object, pointer: str) -> tuple[Task, ...]:
+    """Inverse of `tasks_to_json`; only the name of a task must be there.
+
+    Raises:
+        InvalidInputError: if it is not such a list; names the place by its JSON pointer.
+    """
+    tasks = tuple(_task(item, f"{pointer}/{i}") for i, item in enumerate(read_list(document, pointer)))
+    if len({task.name for task in tasks}) != len(tasks):
+        raise InvalidInputError(f"{pointer} names a task twice.")
+    return tasks
+
+
+def _task(document: object, pointer: str) -> Task:
+    optional = ("kind", "loss", "metric", "weight", "n_outputs")
+    fields = read_object(document, pointer, ("name",), optional)
+    n_outputs = read_number(fields.get("n_outputs", 1), f"{pointer}/n_outputs")
+    if n_outputs != int(n_outputs) or n_outputs > MAX_OUTPUTS:
+        raise InvalidInputError(f"{pointer}/n_outputs must be a whole number of at most {MAX_OUTPUTS}.")
+    return Task(
+        read_string(fields["name"], f"{pointer}/name"),
+        _member(TaskKind, fields.get("kind", TaskKind.UNSPECIFIED), f"{pointer}/kind"),
+        _member(Loss, fields.get("loss", Loss.UNSPECIFIED), f"{pointer}/loss"),
+        _metric(fields.get("metric"), f"{pointer}/metric"),
+        read_number(fields.get("weight", 1.0), f"{pointer}/weight"),
+        int(n_outputs),
+    )
+
+
+def _metric(document: object, pointer: str) -> Metric | None:
+    if document is None:
+        return None
+    fields = read_object(document, pointer, ("name", "direction"))
+    return Metric(
+        read_string(fields["name"], f"{pointer}/name"),
+        _member(Direction, fields["direction"], f"{pointer}/direction"),
+    )
+
+
+def _member(kind: type[E], value: object, pointer: str) -> E:
+    try:
+        return kind(str(value))
+    except ValueError:
+        known = ", ".join(member.value for member in kind)
+        raise InvalidInputError(f"{pointer} must be one of {known}.") from None

@@ -1,0 +1,110 @@
+"""What the reading process and its parent say to each other: a line of JSON, then plain bytes. No pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.errors import TableFormatError
+from grouping.formats.assembly import ImportedTable
+from grouping.formats.report import ImportReport, TableFormat, Values
+from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The arguments of `read_table`."""
+
+    data: bytes
+    format: TableFormat | None
+    values: Values
+    test: bytes | None
+    task_names: Sequence[str] | None
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        head = {
+            "size": len(self.data),
+            "format": self.format,
+            "values": self.values,
+            "has_test": self.test is not None,
+            "task_names": None if self.task_names is None else list(self.task_names),
+        }
+        return json.dumps(head).encode() + b"\n" + self.data + (self.test or b"")
+
+    @classmethod
+    def decode(cls, message: bytes) -> Question:
+        """Inverse of `encode`."""
+        line, _, content = message.partition(b"\n")
+        head = json.loads(line)
+        return cls(
+            content[: head["size"]],
+            None if head["format"] is None else TableFormat(head["format"]),
+            head["values"],
+            content[head["size"] :] if head["has_test"] else None,
+            head["task_names"],
+        )
+
+
+def encode_error(error: TableFormatError) -> bytes:
+    """An error as the answer."""
+    return json.dumps({"error": str(error), "line": error.line}).encode() + b"\n"
+
+
+def encode_table(imported: ImportedTable) -> bytes:
+    """A table and its report as the answer: names and sizes in JSON, then the arrays."""
+    table = imported.table
+    column = {name: t for t, name in enumerate(table.task_names)}
+    head = {
+        "error": None,
+        "report": asdict(imported.report),
+        "tasks": tasks_to_json(table.tasks),
+        "seeds": table.seeds,
+        "networks": [
+            ([column[name] for name in network.group], network.size, network.cost_snt)
+            for network in table.networks
+        ],
+    }
+    arrays = (table.validation_losses, table.test_losses, *table.other_costs.values())
+    return b"".join((json.dumps(head).encode(), b"\n", *(array.tobytes() for array in arrays)))
+
+
+def decode_answer(message: bytes) -> ImportedTable:
+    """The table and its report.
+
+    Raises:
+        TableFormatError: if that was the answer.
+    """
+    line, _, content = message.partition(b"\n")
+    head: dict[str, Any] = json.loads(line)
+    if head["error"] is not None:
+        error = TableFormatError(head["error"])
+        error.line = head["line"]
+        raise error
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in head["report"].items()
+    }
+    report = ImportReport(**fields)
+    names = report.tasks
+    networks = tuple(
+        Network(frozenset(names[t] for t in group), size, cost) for group, size, cost in head["networks"]
+    )
+    numbers: FloatArray = np.frombuffer(content, dtype=np.float64)
+    shape = (len(networks), len(names), len(head["seeds"]))
+    n_cells = int(np.prod(shape))
+    costs = numbers[2 * n_cells :].reshape(len(report.other_costs), len(networks))
+    table = ScoreTable(
+        tasks_from_json(head["tasks"], "/tasks"),
+        networks,
+        tuple(head["seeds"]),
+        numbers[:n_cells].reshape(shape),
+        numbers[n_cells : 2 * n_cells].reshape(shape),
+        dict(zip(report.other_costs, costs, strict=True)),
+    )
+    return ImportedTable(table, report)
