@@ -10,6 +10,7 @@ from fastapi import Depends, Header, Query, Request
 from api.errors import InvalidParameterError
 from api.readings import Readings
 from api.settings import Settings
+from api.uploads import Importer
 from grouping.domain.jobs import MAX_BUDGETS
 from grouping.store import Store
 
@@ -33,6 +34,12 @@ def get_readings(request: Request) -> Readings:
     """Score tables and what is derived from them."""
     readings: Readings = request.app.state.readings
     return readings
+
+
+def get_importer(request: Request) -> Importer:
+    """What reads and stores uploads."""
+    importer: Importer = request.app.state.importer
+    return importer
 
 
 def page_size(
@@ -78,6 +85,7 @@ def budgets_of(parameter: str, text: str | None) -> tuple[float, ...] | None:
 StoreDep = Annotated[Store, Depends(get_store)]
 SettingsDep = Annotated[Settings, Depends(get_settings)]
 ReadingsDep = Annotated[Readings, Depends(get_readings)]
+ImporterDep = Annotated[Importer, Depends(get_importer)]
 PageSize = Annotated[int, Depends(page_size)]
 PageToken = Annotated[
     str | None, Query(pattern=r"^[!-~]{1,500}$", description="`next_page_token` of the page before.")
@@ -86,7 +94,7 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         pattern=r"^[!-~]{1,200}$",
-        description="Sending the same request twice with the same key creates one job.",
+        description="Sending the same request twice with the same key creates one object.",
     ),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="ETag of an answer seen before.", max_length=1000)]

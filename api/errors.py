@@ -125,6 +125,8 @@ def problem_of(error: errors.GroupingError) -> JSONResponse:
         extra["known"] = list(error.known)
     if isinstance(error, errors.TooManyCandidatesError):
         extra |= {"n_networks": error.n_networks, "limit": error.limit}
+    if isinstance(error, errors.TableFormatError):
+        extra["line"] = error.line
     if isinstance(error, errors.BudgetTooSmallError):
         extra["cheapest_cover_snt"] = error.cheapest_cover_snt
     if isinstance(error, errors.StoreUnavailableError):
@@ -148,7 +150,7 @@ def problem_of_validation(error: RequestValidationError) -> JSONResponse:
     faults = []
     for fault in error.errors()[:20]:
         place, *path = fault["loc"]
-        message = _sentence(str(fault["msg"]))
+        message = sentence_of(str(fault["msg"]))
         if fault["type"] == "json_invalid":
             faults.append({"pointer": "", "message": "The body is not JSON."})
         elif place == "body":
@@ -166,7 +168,8 @@ def _escape(part: object) -> str:
     return text.replace("~", "~0").replace("/", "~1")
 
 
-def _sentence(text: str) -> str:
+def sentence_of(text: str) -> str:
+    """A message of the validator as a sentence."""
     text = text.removeprefix("Value error, ")
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 

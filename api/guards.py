@@ -20,6 +20,10 @@ from api.errors import problem, problem_of_bug
 from api.settings import Settings
 
 MAX_BODY_BYTES = 1 << 20
+MAX_UPLOAD_BYTES = 32 << 20
+UPLOAD_PATHS = frozenset({"/v1/score-tables", "/score-tables"})
+"""Addresses that take whole files: score tables, as a body of their own and from the form of a page."""
+
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
 """The only addresses that need no token: probes call them, and they tell nothing."""
 
@@ -98,7 +102,7 @@ class Gate:
 
 
 class BodyLimit:
-    """Refuses bodies of more than `MAX_BODY_BYTES`, announced or not."""
+    """Refuses bodies of more than `MAX_BODY_BYTES`, announced or not; uploads may be larger."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -106,19 +110,20 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count what it sends."""
         received = 0
-        message = f"A request body has at most {MAX_BODY_BYTES} bytes."
+        limit = MAX_UPLOAD_BYTES if scope.get("path") in UPLOAD_PATHS else MAX_BODY_BYTES
+        message = f"A request body has at most {limit} bytes here."
 
         async def counted_receive() -> Message:
             nonlocal received
             part = await receive()
             received += len(part.get("body", b""))
-            if received > MAX_BODY_BYTES:
+            if received > limit:
                 raise HTTPException(413, message)
             return part
 
         if scope["type"] == "http":
             announced = Headers(scope=scope).get("content-length", "0")
-            if announced.isdecimal() and (len(announced) > 15 or int(announced) > MAX_BODY_BYTES):
+            if announced.isdecimal() and (len(announced) > 15 or int(announced) > limit):
                 await problem(413, message, headers={"Connection": "close"})(scope, receive, send)
                 return
         await self.app(scope, counted_receive, send)

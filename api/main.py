@@ -13,10 +13,12 @@ from fastapi.openapi.utils import get_openapi
 from api.errors import install_error_handlers
 from api.guards import install_guards
 from api.readings import Readings
-from api.routes import catalogue, events, jobs, score_tables, system
+from api.routes import catalogue, events, groupings, imports, jobs, score_tables, system
 from api.schemas.common import ProblemOut
+from api.schemas.imports import InlineTable
 from api.settings import Settings
 from api.stopping import stop_signals
+from api.uploads import Importer
 from api.version import program_version
 from api.web import install_web
 from grouping.store import Store, open_store
@@ -32,6 +34,7 @@ unknown is `null`."""
 _TAGS = [
     {"name": "jobs", "description": "Grouping searches, as users submit them."},
     {"name": "score tables", "description": "What training wrote down, and what follows from it."},
+    {"name": "groupings", "description": "Solves of a score table that were kept."},
     {"name": "catalogue", "description": "Problems and strategies of this installation."},
     {"name": "system", "description": "The service itself."},
 ]
@@ -49,6 +52,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.store = store or open_store(settings.database_url)
     app.state.owns_store = store is None
     app.state.readings = Readings(app.state.store, settings)
+    app.state.importer = Importer(app.state.store)
     return app
 
 
@@ -71,8 +75,8 @@ def _assemble(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
-    for router in (jobs.router, events.router, score_tables.router, catalogue.router, system.router):
-        app.include_router(router)
+    for module in (jobs, events, score_tables, imports, groupings, catalogue, system):
+        app.include_router(module.router)
     install_web(app)
     install_error_handlers(app)
     install_guards(app, settings)
@@ -93,8 +97,9 @@ def _describe(app: FastAPI) -> None:
                 routes=app.routes,
             )
             schemas = document["components"]["schemas"]
-            problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= {**problem.pop("$defs"), "ProblemOut": problem}
+            for model in (ProblemOut, InlineTable):  # not in the signature of any route
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas |= {**schema.pop("$defs"), model.__name__: schema}
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             for operations in document["paths"].values():

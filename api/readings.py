@@ -1,7 +1,7 @@
 """Score tables and what is derived from them, computed once per revision.
 
 A table grows while its job runs, so everything is kept under the revision it was read at. Solving never
-holds a transaction: the scores are read first.
+holds a transaction: the scores are read first. Who asks for what is being computed waits for it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar, cast
+from concurrent.futures import Future
+from typing import Any, TypeVar, cast
 
+import numpy as np
+
+from api.schemas.solving import ConfidenceIn, Demands
 from api.settings import Settings
 from grouping.domain.affinity import METHODS, AffinityMatrix
 from grouping.domain.groupings import Solution
@@ -18,10 +22,30 @@ from grouping.domain.jobs import Job
 from grouping.domain.scores import ScoreTable
 from grouping.domain.trials import Purpose
 from grouping.errors import UnknownNameError
-from grouping.solver import Curve, Recommendation, recommend, solve, solve_curve
+from grouping.solver import (
+    Confidence,
+    Curve,
+    Explanation,
+    Ranked,
+    Recommendation,
+    assess_confidence,
+    best_groupings,
+    cheapest_cover,
+    default_budgets,
+    explain,
+    recommend,
+    solve,
+    solve_curve,
+)
 from grouping.store import Store, TableInfo
 
 CACHE_SIZE = 64
+CACHE_BYTES = 256 * 2**20
+"""The most that kept score tables take, which may be large; all else is small."""
+N_EVEN_BUDGETS = 8
+EXPLANATION_TIME_S = 2.0
+"""Wall time after which an explanation asks no further question."""
+PLAIN = Demands()
 
 T = TypeVar("T")
 
@@ -33,6 +57,7 @@ class Readings:
         self._store = store
         self._time_limit_s = settings.solve_time_limit_s
         self._kept: OrderedDict[Hashable, object] = OrderedDict()
+        self._pending: dict[Hashable, Future[object]] = {}
         self._lock = threading.Lock()
 
     def info(self, table_id: str) -> TableInfo:
@@ -50,20 +75,90 @@ class Readings:
             lambda: self._store.score_table(info.id, purpose=purpose, fidelity=fidelity),
         )
 
-    def curve(self, info: TableInfo, budgets_snt: Sequence[float] | None = None) -> Curve:
-        """Groupings over budgets; the usual budgets unless given."""
-        budgets = None if budgets_snt is None else tuple(budgets_snt)
+    def demanded(self, info: TableInfo, demands: Demands) -> ScoreTable:
+        """The scores with the weights and the cost that are asked for.
+
+        Raises:
+            InvalidInputError: if the table does not have what is asked for.
+        """
+        if demands.is_plain:
+            return self.table(info)
         return self._once(
-            ("curve", info.id, info.revision, budgets),
-            lambda: solve_curve(self.table(info), budgets, time_limit_s=self._time_limit_s),
+            ("demanded", info.id, info.revision, demands.key), lambda: demands.applied_to(self.table(info))
         )
 
-    def solution(self, info: TableInfo, budget_snt: float) -> Solution:
+    def budgets(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[float, ...]:
+        """The usual budgets of a table, in the unit that is asked for."""
+        usual = default_budgets if demands.cost is None else _even_budgets
+        return self._once(
+            ("budgets", info.id, info.revision, demands.key), lambda: usual(self.demanded(info, demands))
+        )
+
+    def curve(
+        self, info: TableInfo, budgets_snt: Sequence[float] | None = None, demands: Demands = PLAIN
+    ) -> Curve:
+        """Groupings over budgets; those of `budgets` unless given."""
+        budgets = self.budgets(info, demands) if budgets_snt is None else tuple(budgets_snt)
+        return self._once(
+            ("curve", info.id, info.revision, budgets, demands.key),
+            lambda: solve_curve(self.demanded(info, demands), budgets, **self._options(demands)),
+        )
+
+    def solution(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Solution:
         """The grouping for one budget."""
         return self._once(
-            ("solution", info.id, info.revision, budget_snt),
-            lambda: solve(self.table(info), budget_snt, time_limit_s=self._time_limit_s),
+            ("solution", info.id, info.revision, budget_snt, demands.key),
+            lambda: solve(self.demanded(info, demands), budget_snt, **self._options(demands)),
         )
+
+    def ranked(self, info: TableInfo, budget_snt: float, k: int, demands: Demands = PLAIN) -> Ranked:
+        """The `k` best groupings for one budget."""
+        return self._once(
+            ("ranked", info.id, info.revision, budget_snt, k, demands.key),
+            lambda: best_groupings(self.demanded(info, demands), budget_snt, k, **self._options(demands)),
+        )
+
+    def explanation(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Explanation:
+        """Why these networks, for one budget."""
+        constraints, objective = demands.to_constraints(), demands.objective
+        return self._once(
+            ("explanation", info.id, info.revision, budget_snt, demands.key),
+            lambda: explain(
+                self.demanded(info, demands),
+                self.solution(info, budget_snt, demands),
+                constraints=constraints,
+                objective=objective,
+                time_limit_s=min(EXPLANATION_TIME_S, self._time_limit_s),
+            ),
+        )
+
+    def confidence(
+        self, info: TableInfo, budget_snt: float, options: ConfidenceIn, demands: Demands = PLAIN
+    ) -> Confidence:
+        """How often the grouping for one budget stays the best under the noise of the scores.
+
+        Raises:
+            InvalidInputError: if no grouping exists, or the noise is not known from seeds and not given.
+        """
+        constraints, objective = demands.to_constraints(), demands.objective
+        return self._once(
+            ("confidence", info.id, info.revision, budget_snt, options.model_dump_json(), demands.key),
+            lambda: assess_confidence(
+                self.demanded(info, demands),
+                budget_snt,
+                constraints=constraints,
+                objective=objective,
+                time_limit_s=self._time_limit_s,
+                **options.model_dump(),
+            ),
+        )
+
+    def _options(self, demands: Demands) -> dict[str, Any]:
+        return {
+            "constraints": demands.to_constraints(),
+            "objective": demands.objective,
+            "time_limit_s": self._time_limit_s,
+        }
 
     def affinity(self, info: TableInfo, method: str) -> AffinityMatrix:
         """The affinity matrix by one of `METHODS`.
@@ -90,13 +185,42 @@ class Readings:
         return self._once(("recommendations", info.id, info.revision), compute)
 
     def _once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` gives: kept, under way for somebody else, or computed now. Errors are not kept."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return cast(T, self._kept[key])
-        value = compute()
+            pending = self._pending.get(key)
+            if pending is None:
+                self._pending[key] = mine = Future[object]()
+        if pending is not None:
+            return cast(T, pending.result())
+        try:
+            value = compute()
+        except BaseException as error:
+            with self._lock:
+                del self._pending[key]
+            mine.set_exception(error)
+            raise
         with self._lock:
+            del self._pending[key]
             self._kept[key] = value
-            while len(self._kept) > CACHE_SIZE:
+            while len(self._kept) > CACHE_SIZE or self._n_bytes() > CACHE_BYTES:
                 self._kept.popitem(last=False)
+        mine.set_result(value)
         return value
+
+    def _n_bytes(self) -> int:
+        tables = (value for value in self._kept.values() if isinstance(value, ScoreTable))
+        return sum(table.validation_losses.nbytes + table.test_losses.nbytes for table in tables)
+
+
+def _even_budgets(table: ScoreTable) -> tuple[float, ...]:
+    """Budgets in the unit of a further cost: from a cover to every task alone, in even steps."""
+    cover = cheapest_cover(table)
+    alone = [table.find_position(frozenset({name})) for name in table.task_names]
+    last = sum(float(table.costs_snt[n]) if n is not None else float(table.costs_snt.max()) for n in alone)
+    if cover is None or cover >= last:
+        return (cover or last,)
+    steps = np.linspace(cover, last, N_EVEN_BUDGETS)[1:]
+    return tuple(dict.fromkeys((cover, *(float(f"{step:.3g}") for step in steps))))

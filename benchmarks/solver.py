@@ -1,63 +1,248 @@
-"""Solving time of the plain programme: HiGHS in process against CBC as a subprocess, in one run.
+"""The solver beside the plain programme in CBC, and on its own where CBC does not finish; in one run.
 
-    python benchmarks/solver.py
+    python benchmarks/solver.py [random] [all] [best] [implicit] [size]     (all sections unless named)
 
-Random tables of all groups at full size and half-size singles; every budget from 1 to N by halves, ties
-included. Both solvers see the same tables in turn, and must give the same losses.
+The plain programme (a variable per cell, see `grouping.solver.programme`) goes to CBC through PuLP, on the
+same arrays, with a time limit; where CBC hits it, the ratio is "at least". `--plot FILE` draws the section
+`size` as SVG.
 """
 
 from __future__ import annotations
 
+import argparse
+import multiprocessing
+import statistics
 import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from _machine import describe_machine, spread
+from _tables import KINDS, all_groups, pairwise, random_groups, table_of
 
-from grouping.domain.networks import list_candidates
-from grouping.domain.scores import ScoreTable
-from grouping.domain.tasks import Task
-from grouping.solver import solve_curve
-from grouping.solver.programme import CBC, DEFAULT_SOLVER
+from grouping.domain.constraints import Constraints
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.plots.svg import BLUE, ORANGE, RULE, document, element, text
+from grouping.solver import best_groupings, solve, solve_curve, solve_pairwise
+from grouping.solver.engine import Engine
+from grouping.solver.instance import Instance, build_instance
+from grouping.solver.programme import CBC, solve_programme
 
-SEEDS = range(5)
+CBC_LIMIT_S = 60.0
 
 
-def random_table(seed: int, n_tasks: int) -> ScoreTable:
-    """Losses around 1 with pairwise structure and noise."""
-    generator = np.random.default_rng(seed)
-    names = [f"task {i}" for i in range(n_tasks)]
-    networks = list_candidates(names, max_group_size=n_tasks, single_sizes=(0.5,))
-    effect = generator.normal(0, 0.1, (n_tasks, n_tasks))
-    member = np.array([[name in network.group for name in names] for network in networks])
-    sizes = np.array([network.size for network in networks])
-    partners = np.maximum(1, member.sum(axis=1, keepdims=True) - 1)
-    losses = 1 + (member @ effect) / partners + generator.normal(0, 0.02, member.shape)
-    losses += 0.1 * (sizes < 1)[:, None]
-    cube = np.where(member, losses, np.nan)[:, :, None]
-    return ScoreTable(tuple(map(Task, names)), networks, (0,), cube, cube)
+def timed(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def plain_cbc(table: ScoreTable, budget: float) -> tuple[float, bool]:
+    """Seconds of PuLP and CBC on the plain programme, and whether it closed it."""
+    started = time.perf_counter()
+    instance = build_instance(table, Constraints())
+    limited = replace(instance, limits=instance.limits_for(budget))
+    result = solve_programme(limited, solver=CBC, time_limit_s=CBC_LIMIT_S)
+    return time.perf_counter() - started, result.is_proven
+
+
+def instance_of(losses: FloatArray) -> Instance:
+    """The arrays of all groups, without a `Network` object for each."""
+    floors = losses.min(axis=0)
+    scaled = losses - floors
+    unit = float(scaled[np.isfinite(scaled)].max())
+    n = len(losses)
+    return Instance(
+        rows=np.arange(n),
+        losses=scaled / unit,
+        costs=np.ones((n, 2)),
+        limits=np.array([np.inf, np.inf]),
+        is_forced=np.zeros(n, dtype=np.bool_),
+        unit=unit,
+        floor=float(floors.sum()),
+    )
+
+
+def random_section() -> None:
+    """27 tasks, 3,200 random groups: every budget proven, against CBC on some of them."""
+    print("\n27 tasks, 3,200 random groups, budgets 1 to 27")
+    for noise in (0.02, 0.1):
+        tables = [random_groups(seed, noise=noise) for seed in range(5)]
+        for table in tables:
+            _ = table.validation  # the table is built; what follows is solving
+        seconds, proven = [], 0
+        for table in tables:
+            started = time.perf_counter()
+            curve = solve_curve(table, range(1, 28), n_random=0)
+            seconds.append(time.perf_counter() - started)
+            proven += sum(point.solution.status == "optimal" for point in curve.points)
+        print(f"  noise {noise:g}: all 27 budgets {spread(seconds)} s over 5 seeds; {proven} of 135 proven")
+    table = random_groups(0)
+    budgets = [float(b) for b in range(1, 28)]
+    ours = timed(lambda: solve_curve(table, budgets, n_random=0))
+    plain = [plain_cbc(table, budget) for budget in budgets]
+    theirs, closed = sum(seconds for seconds, _ in plain), sum(is_closed for _, is_closed in plain)
+    at_least = "" if closed == len(budgets) else "at least "
+    print(
+        f"  all 27 budgets, seed 0: ours {ours:.2f} s, CBC {theirs:.1f} s ({closed} closed within "
+        f"{CBC_LIMIT_S:g} s each): {at_least}{theirs / ours:.0f} times faster"
+    )
+
+
+def all_section() -> None:
+    """All 2^N - 1 groups under HOA."""
+    print("\nAll groups under HOA, structureless pairs, budget 3, seconds over 3 seeds")
+    for n_tasks in (8, 10, 12, 14, 16):
+        tables = [table_of(all_groups("structureless", n_tasks, seed)) for seed in range(3)]
+        for table in tables:
+            _ = table.validation, table.is_complete
+        seconds, proven = [], True
+        for table in tables:
+            seconds.append(timed(lambda table=table: solve(table, 3.0)))  # type: ignore[misc]
+            proven &= solve(table, 3.0).status == "optimal"
+        line = f"  {n_tasks} tasks, {len(tables[0].networks):,} groups: {spread(seconds)} s, proven {proven}"
+        if n_tasks <= 14:
+            cbc, closed = plain_cbc(tables[0], 3.0)
+            at_least = "" if closed else "at least "
+            line += f"; CBC {cbc:.1f} s: {at_least}{cbc / statistics.median(seconds):.0f} times faster"
+        print(line, flush=True)
+    for kind in KINDS:
+        instance = instance_of(all_groups(kind, 20, 0))
+        for budget in (3.0, 5.0, 8.0):
+            started = time.perf_counter()
+            found = Engine(instance).solve(instance.limits_for(budget))
+            print(
+                f"  20 tasks, {instance.n_candidates:,} groups, {kind}, budget {budget:g}: "
+                f"{time.perf_counter() - started:.2f} s, proven {found.is_proven}",
+                flush=True,
+            )
+
+
+def best_section() -> None:
+    """The ten best groupings against one solve, and against excluding them one by one."""
+    print(
+        "\nThe ten best of 27 tasks, 3,200 groups, against one solve (median over 5 seeds, budgets 4, 8, 16)"
+    )
+    ratios, cuts = [], []
+    for seed in range(5):
+        table = random_groups(seed)
+        for budget in (4.0, 8.0, 16.0):
+            one = timed(lambda: solve(table, budget))  # noqa: B023
+            ten = timed(lambda: best_groupings(table, budget, 10))  # noqa: B023
+            ratios.append(ten / one)
+        if seed < 2:
+            cuts.append(_by_cuts(table, 8.0, 10) / timed(lambda: solve(table, 8.0)))  # noqa: B023
+    print(f"  enumeration {spread(ratios)} times one solve; no-good cuts {spread(cuts)} times (budget 8)")
+
+
+def _by_cuts(table: ScoreTable, budget: float, k: int) -> float:
+    """Seconds of excluding one found set after another, on the candidates the bound leaves over."""
+    started = time.perf_counter()
+    instance = build_instance(table, Constraints())
+    limits = instance.limits_for(budget)
+    found = Engine(instance).solve(limits)
+    assert found.relaxed is not None
+    kept = np.argsort(found.relaxed.reduced_costs)[:150]
+    core = replace(instance.select(kept), limits=limits)
+    excluded: list[tuple[int, ...]] = []
+    for _ in range(k):
+        result = solve_programme(core, excluded=excluded)
+        excluded.append(result.chosen or ())
+    return time.perf_counter() - started
+
+
+def implicit_section() -> None:
+    """Groups generated, not listed."""
+    print("\nGroups generated under HOA, time limit 60 s, seed 0")
+    for n_tasks in (20, 24, 30, 40):
+        for kind in KINDS:
+            estimate = pairwise(kind, n_tasks, 0)
+            for budget in (3.0, 5.0, 8.0):
+                started = time.perf_counter()
+                solution = solve_pairwise(estimate, budget, time_limit_s=60.0)
+                print(
+                    f"  {n_tasks} tasks, {kind}, budget {budget:g}: {solution.status.value}, gap "
+                    f"{solution.gap:.3%}, {time.perf_counter() - started:.1f} s",
+                    flush=True,
+                )
+
+
+def size_section(plot: Path | None) -> None:
+    """Time and memory against the number of candidates, each in a process of its own."""
+    print("\nTime and peak memory of one solve, all groups, structureless, budget 3 (own process each)")
+    context = multiprocessing.get_context("spawn")
+    rows = []
+    for n_tasks in (8, 10, 12, 14, 16, 18, 20):
+        with context.Pool(1) as pool:
+            rows.append(pool.apply(_measure, (n_tasks,)))
+        candidates, seconds, mib = rows[-1]
+        print(f"  {n_tasks} tasks, {candidates:,} candidates: {seconds:.3f} s, {mib:.0f} MiB", flush=True)
+    if plot is not None:
+        plot.write_text(_plot(rows), encoding="utf-8")
+
+
+def _measure(n_tasks: int) -> tuple[int, float, float]:
+    instance = instance_of(all_groups("structureless", n_tasks, 0))
+    seconds = timed(lambda: Engine(instance).solve(instance.limits_for(3.0)))
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak_kib = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
+    return instance.n_candidates, seconds, int(peak_kib) / 1024
+
+
+def _plot(rows: list[tuple[int, float, float]]) -> str:
+    """Both on logarithmic axes, as plain SVG."""
+    width, height, left, top = 640, 320, 60, 20
+
+    def x(candidates: float) -> float:
+        return left + (np.log10(candidates) - 2) / 4.2 * (width - left - 20)
+
+    def y(value: float, low: float, high: float) -> float:
+        return top + (np.log10(high) - np.log10(value)) / (np.log10(high) - np.log10(low)) * (
+            height - top - 40
+        )
+
+    bottom = height - 40
+    parts = [text("candidates", width / 2, height - 6, text_anchor="middle")]
+    for power in range(2, 7):
+        at = x(10**power)
+        parts += [
+            element("line", x1=at, x2=at, y1=top, y2=bottom, stroke=RULE),
+            text(f"{10**power:,}", at, bottom + 16, text_anchor="middle"),
+        ]
+    parts += [
+        text(f"{10.0**p:g}", left - 6, y(10.0**p, 1e-3, 10) + 4, text_anchor="end") for p in range(-3, 2)
+    ]
+    for label, column, unit, colour in (("seconds", 1, 1.0, BLUE), ("GiB", 2, 1024.0, ORANGE)):
+        points = [(x(row[0]), y(row[column] / unit, 1e-3, 10.0)) for row in rows]
+        path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
+        parts += [
+            element("polyline", points=path, fill="none", stroke=colour, stroke_width=2.0),
+            text(label, points[-1][0], points[-1][1] - 8, text_anchor="end", fill=colour),
+        ]
+    title = "Seconds and peak memory of one solve against the number of candidates"
+    said = f"From {rows[0][1]:.3g} s at {rows[0][0]:,} to {rows[-1][1]:.3g} s at {rows[-1][0]:,} candidates."
+    return document(*parts, width=width, height=height, title=title, description=said, name="solver-size")
 
 
 def main() -> None:
-    """Print a row per number of tasks."""
+    """Run the sections asked for."""
+    sections: dict[str, Callable[[], None]] = {
+        "random": random_section,
+        "all": all_section,
+        "best": best_section,
+        "implicit": implicit_section,
+    }
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sections", nargs="*", choices=[[], *sections, "size"])
+    parser.add_argument("--plot", type=Path)
+    asked = parser.parse_args()
     print(describe_machine())
-    print(f"curve over all budgets, seconds, median (min to max) over {len(SEEDS)} seeds")
-    for n_tasks in (4, 5, 6):
-        times: dict[str, list[float]] = {DEFAULT_SOLVER: [], CBC: []}
-        for seed in SEEDS:
-            table = random_table(seed, n_tasks)
-            losses = []
-            for solver, taken in times.items():
-                started = time.perf_counter()
-                curve = solve_curve(table, solver=solver)
-                taken.append(time.perf_counter() - started)
-                losses.append([point.solution.loss for point in curve.points])
-            np.testing.assert_allclose(losses[0], losses[1], rtol=1e-9)
-        ratios = [slow / fast for fast, slow in zip(times[DEFAULT_SOLVER], times[CBC], strict=True)]
-        candidates = len(random_table(0, n_tasks).networks)
-        print(
-            f"{n_tasks} tasks, {candidates} networks: HiGHS {spread(times[DEFAULT_SOLVER])}, "
-            f"CBC {spread(times[CBC])}, CBC/HiGHS {spread(ratios)}"
-        )
+    for name, section in sections.items():
+        if not asked.sections or name in asked.sections:
+            section()
+    if not asked.sections or "size" in asked.sections:
+        size_section(asked.plot)
 
 
 if __name__ == "__main__":

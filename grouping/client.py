@@ -5,6 +5,9 @@ job = client.submit(problem="digits", budgets_snt=[2, 3])
 job.wait()
 job.recommendations()
 job.scores()        # a DataFrame
+
+table = client.import_table(Path("table.csv"), name="mine")   # nothing is trained
+table.solve(1.5, constraints={"apart": [["depth", "edges"]]})
 """
 
 from __future__ import annotations
@@ -13,14 +16,17 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from html import escape
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import httpx
 import pandas as pd
 
 from grouping.domain.jobs import JobState
-from grouping.errors import GroupingError, InvalidInputError, StoreUnavailableError
+from grouping.domain.scores import ScoreTable
+from grouping.errors import GroupingError, InvalidInputError, StoreUnavailableError, TableFormatError
+from grouping.formats import TableFormat, write_table
 
 POLL_S = 0.5
 PATIENCE_S = 60.0
@@ -78,6 +84,19 @@ class Client:
             ServiceError: if the service refuses.
             StoreUnavailableError: if the service or its database does not answer.
         """
+        response = self._send(method, path, **options)
+        return response.json() if response.content else None
+
+    def download(self, path: str, **parameters: Any) -> bytes:
+        """The content of a file that the service makes.
+
+        Raises:
+            ServiceError: if the service refuses.
+            StoreUnavailableError: if the service or its database does not answer.
+        """
+        return self._send("GET", path, params=parameters).content
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **options)
         except httpx.UnsupportedProtocol as error:
@@ -91,7 +110,7 @@ class Client:
                 f"The service at {self.url} does not answer ({error}). Start it with: grouping serve"
             ) from error
         if response.is_success:
-            return response.json() if response.content else None
+            return response
         raise _error_of(response)
 
     def submit(self, *, idempotency_key: str | None = None, **request: Any) -> RemoteJob:
@@ -104,13 +123,21 @@ class Client:
         Raises:
             ServiceError: if the request is not acceptable; nothing is stored then.
         """
-        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return RemoteJob(self, self.create("/v1/jobs", idempotency_key, json=request))
+
+    def create(self, path: str, idempotency_key: str | None = None, **options: Any) -> Any:
+        """Send a request that makes something, once more if its answer is lost; the key makes it one thing.
+
+        Raises:
+            ServiceError: if the service refuses.
+            StoreUnavailableError: if the service or its database does not answer.
+        """
+        options["headers"] = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         try:
-            data = self.request("POST", "/v1/jobs", json=request, headers=headers)
-        except StoreUnavailableError:  # the answer may be lost and the job accepted: the key makes it one job
+            return self.request("POST", path, **options)
+        except StoreUnavailableError:
             time.sleep(POLL_S)
-            data = self.request("POST", "/v1/jobs", json=request, headers=headers)
-        return RemoteJob(self, data)
+            return self.request("POST", path, **options)
 
     def job(self, job_id: str) -> RemoteJob:
         """A job by its identifier.
@@ -119,6 +146,56 @@ class Client:
             ServiceError: if there is none.
         """
         return RemoteJob(self, self.request("GET", f"/v1/jobs/{job_id}"))
+
+    def import_table(
+        self,
+        source: ScoreTable | Path | bytes | str,
+        *,
+        test: Path | bytes | None = None,
+        name: str = "",
+        values: Literal["losses", "gains"] = "losses",
+        idempotency_key: str | None = None,
+    ) -> RemoteTable:
+        """Store a score table that was measured elsewhere; ``RemoteTable.report`` says what was understood.
+
+        Args:
+            source: a table, a file, its content, or text such as that of a CSV file.
+            test: test losses of the same networks, where they are in a file of their own.
+            name: a label for people; that of the file unless given.
+            values: what the cells are; gains become losses as ``1 - gain``.
+            idempotency_key: importing twice with the same key gives the same table; a new one unless given.
+
+        Raises:
+            TableFormatError: if a file cannot be read.
+            ServiceError: if it is no score table; nothing is stored then.
+        """
+        file_name = source.name if isinstance(source, Path) else ""
+        files = {"file": (file_name or "table", _content(source))}
+        if test is not None:
+            files["test_file"] = ("test", _content(test))
+        said = {"name": name or Path(file_name).stem, "values": values}
+        return RemoteTable(self, self.create("/v1/score-tables", idempotency_key, files=files, params=said))
+
+    def table(self, table_id: str) -> RemoteTable:
+        """A score table by its identifier, imported or of a job.
+
+        Raises:
+            ServiceError: if there is none.
+        """
+        return RemoteTable(self, self.request("GET", f"/v1/score-tables/{table_id}"))
+
+
+def _content(source: ScoreTable | Path | bytes | str) -> bytes:
+    if isinstance(source, ScoreTable):
+        return write_table(source, TableFormat.JSON)
+    if isinstance(source, str):
+        return source.encode()
+    if isinstance(source, bytes):
+        return source
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise TableFormatError(f"Cannot read {source}: {error.strerror}.") from error
 
 
 def _error_of(response: httpx.Response) -> GroupingError:
@@ -140,7 +217,114 @@ def _error_of(response: httpx.Response) -> GroupingError:
     return ServiceError(response.status_code, str(problem.get("code", "")), message, fields)
 
 
-class RemoteJob:
+class TableViews:
+    """What can be read of a score table, whoever filled it. Nothing here trains."""
+
+    _client: Client
+
+    @property
+    def table_id(self) -> str:
+        """Identifier of the score table."""
+        raise NotImplementedError
+
+    def grouping(self, budget_snt: float) -> dict[str, Any]:
+        """The best grouping for any inference budget."""
+        return dict(self._table("grouping", budget_snt=budget_snt))
+
+    def curve(self, budgets_snt: list[float] | None = None) -> dict[str, Any]:
+        """The best groupings over inference budgets."""
+        options = {"budgets": ",".join(repr(float(budget)) for budget in budgets_snt)} if budgets_snt else {}
+        return dict(self._table("curve", **options))
+
+    def affinity(self, method: str = "pairwise") -> pd.DataFrame:
+        """Affinity matrix: the row is the source task, the column the target; positive helps."""
+        answer = self._table("affinity", method=method)
+        return pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
+
+    def scores(self) -> pd.DataFrame:
+        """Every cell of the score table, a row per network and task.
+
+        Columns are ``network``, ``group``, ``size``, ``cost_snt``, ``task``, and for ``validation`` and
+        ``test`` each ``.mean``, ``.standard_error``, ``.n`` and ``.by_seed.N``.
+        """
+        return pd.json_normalize(self._table("scores")["cells"])
+
+    def solve(
+        self, budget_snt: float, *, idempotency_key: str | None = None, **request: Any
+    ) -> dict[str, Any]:
+        """Solve under constraints and keep the answer; the fields are those of ``POST .../groupings``.
+
+        Args:
+            budget_snt: the inference budget.
+            idempotency_key: the same key gives the same grouping; a new one unless given.
+            **request: ``constraints``, ``weights``, ``objective``, ``cost``, ``k``, ``confidence``.
+
+        Raises:
+            ServiceError: if the table does not have what is asked for. Infeasible is an answer.
+        """
+        body = {"budget_snt": budget_snt, **request}
+        return dict(self._client.create(self._address("groupings"), idempotency_key, json=body))
+
+    def groupings(self) -> list[dict[str, Any]]:
+        """The groupings that were kept, newest first, in short; at most 100."""
+        return list(self._table("groupings", page_size=100)["items"])
+
+    def explanation(self, grouping_id: str) -> list[str]:
+        """Why the networks of a kept grouping were chosen, in sentences."""
+        return list(self._client.request("GET", f"/v1/groupings/{grouping_id}/explanation")["sentences"])
+
+    def export(self, format: str = "csv") -> bytes:  # noqa: A002
+        """The score table as a file: ``csv``, ``tsv``, ``long-csv``, ``long-tsv``, ``parquet``, ``json``."""
+        return self._client.download(self._address("export"), format=format)
+
+    def _table(self, view: str, **parameters: Any) -> Any:
+        return self._client.request("GET", self._address(view), params=parameters)
+
+    def _address(self, view: str) -> str:
+        return f"/v1/score-tables/{self.table_id}/{view}"
+
+
+class RemoteTable(TableViews):
+    """A score table of the service, as last read.
+
+    Attributes:
+        data: the table as the service describes it.
+    """
+
+    def __init__(self, client: Client, data: Mapping[str, Any]) -> None:
+        self._client = client
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"RemoteTable({self.table_id}, {self.data['name']!r})"
+
+    @property
+    def table_id(self) -> str:
+        """Its identifier."""
+        return str(self.data["id"])
+
+    @property
+    def url(self) -> str:
+        """Its page in the web view."""
+        return f"{self._client.url}/score-tables/{self.table_id}"
+
+    @property
+    def report(self) -> list[str]:
+        """What was understood when it was imported, in sentences."""
+        return list((self.data["report"] or {}).get("sentences", []))
+
+    def delete(self) -> None:
+        """Delete it with its groupings; only imported tables can be deleted."""
+        self._client.request("DELETE", f"/v1/score-tables/{self.table_id}")
+
+    def _repr_html_(self) -> str:
+        """Notebook display."""
+        label = escape(str(self.data["name"] or self.table_id))
+        lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.report)
+        return f"<p>Score table <a href='{escape(self.url)}'>{label}</a></p><ul>{lines}</ul>"
+
+
+class RemoteJob(TableViews):
     """A job of the service, as last read.
 
     Attributes:
@@ -232,28 +416,7 @@ class RemoteJob:
         """What is recommended for each of its inference budgets, with the verdict of fresh seeds."""
         return list(self._client.request("GET", f"/v1/jobs/{self.id}/recommendations")["items"])
 
-    def grouping(self, budget_snt: float) -> dict[str, Any]:
-        """The best grouping for any inference budget; trains nothing."""
-        return dict(self._table("grouping", budget_snt=budget_snt))
-
-    def curve(self, budgets_snt: list[float] | None = None) -> dict[str, Any]:
-        """The best groupings over inference budgets; trains nothing."""
-        options = {"budgets": ",".join(repr(float(budget)) for budget in budgets_snt)} if budgets_snt else {}
-        return dict(self._table("curve", **options))
-
-    def affinity(self, method: str = "pairwise") -> pd.DataFrame:
-        """Affinity matrix: the row is the source task, the column the target; positive helps."""
-        answer = self._table("affinity", method=method)
-        return pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
-
-    def scores(self) -> pd.DataFrame:
-        """Every cell of the score table, a row per network and task.
-
-        Columns are ``network``, ``group``, ``size``, ``cost_snt``, ``task``, and for ``validation`` and
-        ``test`` each ``.mean``, ``.standard_error``, ``.n`` and ``.by_seed.N``.
-        """
-        return pd.json_normalize(self._table("scores")["cells"])
-
-    def _table(self, view: str, **parameters: Any) -> Any:
-        table = self.data["score_table_id"]
-        return self._client.request("GET", f"/v1/score-tables/{table}/{view}", params=parameters)
+    @property
+    def table_id(self) -> str:
+        """Identifier of its score table."""
+        return str(self.data["score_table_id"])

@@ -25,13 +25,13 @@ from grouping.strategies.affinity_graph import cluster_order
 
 router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
 
-_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
     304: {"description": "Nothing has changed since the answer with that ETag."}
 }
-_READ: dict[int | str, dict[str, Any]] = {**_NOT_MODIFIED, **problem_responses(404, 422)}
+_READ: dict[int | str, dict[str, Any]] = {**NOT_MODIFIED, **problem_responses(404, 422)}
 
 
-def _is_known(info: TableInfo, response: Response, if_none_match: str | None) -> bool:
+def is_known(info: TableInfo, response: Response, if_none_match: str | None) -> bool:
     """Set the ETag, and tell whether the caller already has the answer.
 
     Everything below a table's address follows from its revision and the version of this program.
@@ -42,7 +42,8 @@ def _is_known(info: TableInfo, response: Response, if_none_match: str | None) ->
     return tag in known or "*" in known
 
 
-def _not_modified(response: Response) -> Response:
+def not_modified(response: Response) -> Response:
+    """The empty answer to a caller that has it already."""
     return Response(status_code=304, headers={"ETag": response.headers["ETag"]})
 
 
@@ -72,8 +73,8 @@ def get_score_table(
 ) -> ScoreTableOut | Response:
     """Its tasks and its revision."""
     info = readings.info(table_id)
-    if _is_known(info, response, if_none_match):
-        return _not_modified(response)
+    if is_known(info, response, if_none_match):
+        return not_modified(response)
     return ScoreTableOut.of(info)
 
 
@@ -98,8 +99,8 @@ def get_scores(
 ) -> ScoresOut | Response:
     """Mean, standard error, number of seeds and the value of each seed, for validation and test."""
     info = readings.info(table_id)
-    if _is_known(info, response, if_none_match):
-        return _not_modified(response)
+    if is_known(info, response, if_none_match):
+        return not_modified(response)
     return ScoresOut.of(info, readings.table(info, purpose, fidelity), purpose, fidelity)
 
 
@@ -122,8 +123,8 @@ def get_affinity(
     """Directed effect of every task on every other, with its noise."""
     info = readings.info(table_id)
     matrix = readings.affinity(info, method)
-    if _is_known(info, response, if_none_match):
-        return _not_modified(response)
+    if is_known(info, response, if_none_match):
+        return not_modified(response)
     return AffinityOut.of(info, matrix, cluster_order(matrix))
 
 
@@ -152,8 +153,8 @@ def get_curve(
     """Validation and test loss over the budget, beside baselines that need no search."""
     info = readings.info(table_id)
     wanted = budgets_of("budgets", budgets)
-    if _is_known(info, response, if_none_match):
-        return _not_modified(response)
+    if is_known(info, response, if_none_match):
+        return not_modified(response)
     return CurveOut.of(info.id, info.revision, readings.curve(info, wanted))
 
 
@@ -176,7 +177,7 @@ def get_grouping(
     """Solve once. That no grouping exists is an answer too: status `infeasible`, with the reason."""
     info = readings.info(table_id)
     budget = budget_of("budget_snt", budget_snt)
-    if _is_known(info, response, if_none_match):
-        return _not_modified(response)
+    if is_known(info, response, if_none_match):
+        return not_modified(response)
     solution = SolutionOut.of(readings.solution(info, budget))
     return GroupingAnswer(**solution.model_dump(), score_table_id=info.id, revision=info.revision)

@@ -111,7 +111,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         404: "There is no such object.",
         409: "Not possible in the present state.",
         413: "The body is too large.",
-        415: "The body is not JSON.",
+        415: "The Content-Type is not one that is taken here.",
         422: "The request breaks a rule; `errors` says which field.",
         503: "The database is not there; try again after `Retry-After` seconds.",
     }

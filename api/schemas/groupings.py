@@ -61,7 +61,12 @@ class InfeasibilityOut(Output):
 
     reason: str
     uncovered_tasks: list[str]
-    cheapest_cover_snt: float | None = Field(description="The least budget that would do; null if none does.")
+    cheapest_cover_snt: float | None = Field(
+        description="The least budget that would do under the constraints; null if none does."
+    )
+    conflicts: list[str] = Field(
+        description="Demands that cannot be met together; giving up any one of them would do."
+    )
 
 
 class SolutionOut(Output):
@@ -99,15 +104,26 @@ class SolutionOut(Output):
                 reason=why.reason,
                 uncovered_tasks=list(why.uncovered_tasks),
                 cheapest_cover_snt=finite(why.cheapest_cover_snt),
+                conflicts=list(why.conflicts),
             ),
             solver=solution.solver,
         )
+
+
+class RandomLossesOut(Output):
+    """Weighted total validation losses of random groupings within a budget."""
+
+    n_draws: int
+    mean: float | None
+    worst: float | None
 
 
 class CurvePointOut(SolutionOut):
     """The answer for one budget of a curve."""
 
     test_loss: float | None = Field(description="Weighted total test loss; reported, never decided on.")
+    is_dominated: bool = Field(description="Whether a smaller budget reaches the same loss.")
+    random: RandomLossesOut | None = Field(description="Of random groupings; null if none fits the budget.")
 
 
 class BaselineOut(Output):
@@ -135,7 +151,16 @@ class CurveOut(Output):
             revision=revision,
             points=[
                 CurvePointOut(
-                    **SolutionOut.of(point.solution).model_dump(), test_loss=finite(point.test_loss)
+                    **SolutionOut.of(point.solution).model_dump(),
+                    test_loss=finite(point.test_loss),
+                    is_dominated=point.is_dominated,
+                    random=None
+                    if point.random is None
+                    else RandomLossesOut(
+                        n_draws=point.random.n_draws,
+                        mean=finite(point.random.mean),
+                        worst=finite(point.random.worst),
+                    ),
                 )
                 for point in curve.points
             ],

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from api.schemas.common import Output, finite, moment_of
+from api.schemas.imports import ImportReportOut
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
@@ -56,6 +57,8 @@ class ScoreTableOut(Output):
     revision: int = Field(description="Grows with every change of the scores.")
     created_at: datetime
     tasks: list[TaskOut]
+    costs: list[str] = Field(description="Names of the further inference costs of its networks.")
+    report: ImportReportOut | None = Field(description="What was understood; null for the table of a job.")
 
     @classmethod
     def of(cls, info: TableInfo) -> Self:
@@ -67,6 +70,8 @@ class ScoreTableOut(Output):
             revision=info.revision,
             created_at=moment_of(info.created_s),
             tasks=[TaskOut.of(task) for task in info.tasks],
+            costs=list(info.cost_names),
+            report=ImportReportOut.of(info.report),
         )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from api.web.pages import router
+from api.web import pages, solve_pages, table_pages
 from api.web.rendering import STATIC_FOLDER, Pages
 
 
 def install_web(app: FastAPI) -> None:
     """Add the pages and their static files to the application."""
     app.state.pages = Pages()
-    app.include_router(router)
+    for module in (pages, table_pages, solve_pages):
+        app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

@@ -26,6 +26,8 @@ for command in (
     serving.serve,
     jobs.run,
     tables.solve,
+    tables.curve,
+    tables.table,
     jobs.demo,
     tables.reproduce,
     jobs.show,

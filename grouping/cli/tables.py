@@ -3,112 +3,60 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from grouping.cli import demands
+from grouping.cli.answers import Question
 from grouping.cli.terminal import new_console
-from grouping.domain.groupings import Grouping, Solution, SolutionStatus
-from grouping.domain.scores import ScoreTable
+from grouping.domain.constraints import Objective
+from grouping.domain.groupings import SolutionStatus
 from grouping.errors import InvalidInputError
+from grouping.formats import TableFormat
 
 EXIT_INFEASIBLE = 1
 EXIT_DIFFERENT = 1
 
 
-def grouping_json(grouping: Grouping, table: ScoreTable) -> dict[str, Any]:
-    """A grouping as JSON-ready data: networks with what they serve, and who serves each task."""
-    test = grouping.total_loss(table, table.test)
-    return {
-        "cost_snt": grouping.cost_snt,
-        "test_loss": None if test != test else test,
-        "networks": [
-            {
-                "name": network.name(grouping.tasks),
-                "size": network.size,
-                "cost_snt": network.cost_snt,
-                "serves": list(grouping.served_tasks(n)),
-                "helpers": list(grouping.helper_tasks(n)),
-            }
-            for n, network in enumerate(grouping.networks)
-        ],
-        "serving": {task: grouping.network_for(task).name(grouping.tasks) for task in grouping.tasks},
-    }
-
-
-def solution_json(solution: Solution, table: ScoreTable) -> dict[str, Any]:
-    """A solution as JSON-ready data."""
-    result: dict[str, Any] = {
-        "budget_snt": solution.budget_snt,
-        "status": solution.status.value,
-        "loss": solution.loss,
-        "bound": solution.bound,
-        "gap": solution.gap,
-        "solver": solution.solver,
-        "cost_snt": None,
-        "test_loss": None,
-        "networks": [],
-        "serving": {},
-        "ties": [],
-    }
-    if solution.grouping is not None:
-        result |= grouping_json(solution.grouping, table)
-        result["ties"] = [grouping_json(tie, table) for tie in solution.ties]
-    if solution.infeasibility is not None:
-        result["reason"] = solution.infeasibility.reason
-        result["uncovered_tasks"] = list(solution.infeasibility.uncovered_tasks)
-        result["cheapest_cover_snt"] = solution.infeasibility.cheapest_cover_snt
-    return result
-
-
-def show_solution(console: Console, solution: Solution, table: ScoreTable) -> None:
-    """Print a solution for people."""
-    if solution.grouping is None:
-        reason = solution.infeasibility.reason if solution.infeasibility else ""
-        console.print(f"No grouping within {solution.budget_snt:g} SNT. {reason}", soft_wrap=True)
-        return
-    proof = "proven optimal" if solution.status is SolutionStatus.OPTIMAL else "not proven"
-    if solution.status is SolutionStatus.FEASIBLE:
-        proof += (
-            ", gap unknown" if solution.gap is None else f", at most {solution.gap:.2%} above the optimum"
-        )
-    test = solution.grouping.total_loss(table, table.test)
-    shown_test = "" if test != test else f", test loss {test:.6g}"
-    console.print(
-        f"Budget {solution.budget_snt:g} SNT: loss {solution.loss:.6g}{shown_test}, "
-        f"cost {solution.grouping.cost_snt:.4g} SNT, {proof}",
-        soft_wrap=True,
-    )
-    rows = Table("network", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False)
-    for n, network in enumerate(solution.grouping.networks):
-        helpers = ", ".join(solution.grouping.helper_tasks(n)) or "-"
-        served = ", ".join(solution.grouping.served_tasks(n))
-        rows.add_row(network.name(table.task_names), f"{network.cost_snt:.4g}", served, helpers)
-    console.print(rows)
-    if solution.ties:
-        more = " or more" if solution.has_more_ties else ""
-        console.print(f"{len(solution.ties)}{more} other groupings have the same loss.", soft_wrap=True)
-
-
 def solve(
-    table: Annotated[Path, typer.Argument(help="Wide CSV of validation losses: network,size,cost,task,...")],
+    table: demands.TableArgument,
     budget: Annotated[
         list[float] | None, typer.Option("--budget", help="Inference budget in SNT; repeat for several.")
     ] = None,
-    test: Annotated[Path | None, typer.Option(help="Wide CSV of test losses, only reported.")] = None,
-    gains: Annotated[bool, typer.Option("--gains", help="The cells are gains: higher is better.")] = False,
-    weight: Annotated[
-        list[str] | None, typer.Option("--weight", help="Weight of a task, as NAME=NUMBER; repeat.")
+    test: demands.TestOption = None,
+    gains: demands.GainsOption = False,
+    table_format: demands.FormatOption = None,
+    weight: demands.WeightOption = None,
+    objective: demands.ObjectiveOption = Objective.SUM,
+    together: demands.TogetherOption = None,
+    apart: demands.ApartOption = None,
+    max_networks: demands.MaxNetworksOption = None,
+    max_group_size: demands.MaxGroupSizeOption = None,
+    partition: demands.PartitionOption = False,
+    ceiling: demands.CeilingOption = None,
+    ceiling_alone: demands.CeilingAloneOption = None,
+    force: demands.ForceOption = None,
+    forbid: demands.ForbidOption = None,
+    limit: demands.LimitOption = None,
+    cost: demands.CostOption = None,
+    best: Annotated[int, typer.Option(min=1, max=1000, help="List the best groupings, not one.")] = 1,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why, task by task.")] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Say how far the noise of the scores lets it be trusted.")
+    ] = False,
+    noise: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Noise of a loss, such as 0.01; from the seeds unless given."),
     ] = None,
-    solver: Annotated[
-        str, typer.Option(help="HiGHS, CBC (with the extra mtl-grouping[cbc]), or any other that PuLP finds.")
-    ] = "HiGHS",
-    time_limit_s: Annotated[
-        float | None, typer.Option("--time-limit", min=0.01, help="Seconds per budget.")
-    ] = None,
+    pairwise: Annotated[
+        bool, typer.Option("--pairwise", help="Take all groups, estimated from singles and pairs (HOA).")
+    ] = False,
+    solver: demands.SolverOption = "HiGHS",
+    time_limit_s: demands.TimeLimitOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: an object for one --budget, else a list.")
     ] = False,
@@ -117,36 +65,113 @@ def solve(
 
     Exit status 1 when no grouping exists within a budget, 2 on bad input.
     """
-    from grouping.formats import read_wide_csv
-    from grouping.solver import solve_curve
+    from grouping.solver import default_budgets
 
-    scores = read_wide_csv(table, test, values="gains" if gains else "losses")
-    scores = scores.with_weights(_parse_weights(weight or []))
-    curve = solve_curve(scores, budget or None, solver=solver, time_limit_s=time_limit_s)
-    solutions = [point.solution for point in curve.points]
+    scores = demands.load(table, test, gains, table_format).table
+    wanted = demands.demand(
+        scores,
+        weight=weight,
+        cost=cost,
+        together=together,
+        apart=apart,
+        max_networks=max_networks,
+        max_group_size=max_group_size,
+        partition=partition,
+        ceiling=ceiling,
+        ceiling_alone=ceiling_alone,
+        force=force,
+        forbid=forbid,
+        limit=limit,
+    )
+    if pairwise and (best > 1 or explain or confidence or objective is not Objective.SUM or test):
+        raise InvalidInputError("--pairwise goes with budgets, weights, --apart and --max-… only.")
+    question = Question(objective, best, explain, confidence, noise, pairwise, solver, time_limit_s)
+    answers = list(question.answers(wanted, tuple(budget or default_budgets(wanted.table))))
     if as_json:
-        answers = [solution_json(solution, scores) for solution in solutions]
-        typer.echo(json.dumps(answers[0] if budget and len(budget) == 1 else answers, indent=2))
+        shown = [answer.as_json() for answer in answers]
+        typer.echo(json.dumps(shown[0] if budget and len(budget) == 1 else shown, indent=2))
     else:
         console = new_console()
-        for solution in solutions:
-            show_solution(console, solution, scores)
-            console.print()
-    if any(solution.status is SolutionStatus.INFEASIBLE for solution in solutions):
+        for answer in answers:
+            answer.show(console, "SNT" if cost is None else cost)
+    if any(answer.solution.status is SolutionStatus.INFEASIBLE for answer in answers):
         raise typer.Exit(EXIT_INFEASIBLE)
 
 
-def _parse_weights(items: list[str]) -> dict[str, float]:
-    weights = {}
-    for item in items:
-        name, separator, number = item.rpartition("=")
-        try:
-            weights[name] = float(number)
-        except ValueError:
-            separator = ""
-        if not separator:
-            raise InvalidInputError(f"A weight is given as NAME=NUMBER; got {item!r}.")
-    return weights
+def curve(
+    table: demands.TableArgument,
+    budget: Annotated[
+        list[float] | None, typer.Option("--budget", help="Inference budget in SNT; repeat for several.")
+    ] = None,
+    test: demands.TestOption = None,
+    gains: demands.GainsOption = False,
+    table_format: demands.FormatOption = None,
+    objective: demands.ObjectiveOption = Objective.SUM,
+    svg: Annotated[Path | None, typer.Option(help="Also write the picture of it to this file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """The least loss over the inference budget, beside choices that need no search."""
+    from grouping.plots import curve_svg
+    from grouping.solver import solve_curve
+
+    scores = demands.load(table, test, gains, table_format).table
+    found = solve_curve(scores, budget or None, objective=objective)
+    if svg is not None:
+        svg.write_text(curve_svg(found), encoding="utf-8")
+    if as_json:
+        from api.schemas.groupings import CurveOut
+
+        shown = CurveOut.of("", 0, found).model_dump(mode="json")
+        typer.echo(json.dumps({key: shown[key] for key in ("points", "baselines")}, indent=2))
+        return
+    console = new_console()
+    rows = Table("budget", "loss", "test loss", "cost", "proof", "random mean", "random worst", box=None)
+    for point in found.points:
+        solution = point.solution
+        proof = solution.status.value + (", no better than a smaller budget" if point.is_dominated else "")
+        rows.add_row(
+            f"{solution.budget_snt:g}",
+            _number(solution.loss),
+            _number(point.test_loss),
+            _number(solution.cost_snt),
+            proof,
+            _number(point.random.mean if point.random else None),
+            _number(point.random.worst if point.random else None),
+        )
+    console.print(rows)
+    for baseline in found.baselines:
+        console.print(
+            f"{baseline.name}: cost {baseline.cost_snt:.4g}, loss {baseline.loss:.6g}", soft_wrap=True
+        )
+
+
+def table(
+    table: demands.TableArgument,
+    test: demands.TestOption = None,
+    gains: demands.GainsOption = False,
+    table_format: demands.FormatOption = None,
+    to: Annotated[TableFormat | None, typer.Option(help="Write the table in this format.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; else the screen.")] = None,
+) -> None:
+    """Say what a score table holds and what is missing; convert it to another format."""
+    from grouping.formats import write_table
+
+    imported = demands.load(table, test, gains, table_format)
+    if to is None:
+        for sentence in imported.report.sentences():
+            typer.echo(sentence)
+        return
+    data = write_table(imported.table, to)
+    if output is not None:
+        output.write_bytes(data)
+    elif to is TableFormat.PARQUET:
+        raise InvalidInputError("Parquet is no text: name a file with --output.")
+    else:
+        sys.stdout.buffer.write(data)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
 
 
 def reproduce(

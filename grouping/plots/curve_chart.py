@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from grouping.domain.groupings import SolutionStatus
 from grouping.plots.scales import Scale, labels, nice_ticks
-from grouping.plots.svg import BLUE, GROUND, MUTED, ORANGE, RULE, document, element, text
+from grouping.plots.svg import BLUE, GROUND, MUTED, ORANGE, RULE, document, element, shortened, text
 from grouping.solver import BaselinePoint, Curve, CurvePoint
 
 WIDTH, HEIGHT = 760.0, 400.0
@@ -14,17 +14,28 @@ LEFT, RIGHT, TOP, BOTTOM = 74.0, 30.0, 46.0, 56.0
 
 _VALIDATION = {"stroke": BLUE, "class_": "plot-validation"}
 _TEST = {"stroke": ORANGE, "class_": "plot-test"}
+_RANDOM: dict[str, str | float] = {
+    "stroke": MUTED,
+    "stroke_width": 1.5,
+    "stroke_dasharray": "1.5 4",
+    "stroke_linecap": "round",
+    "class_": "plot-random",
+}
 
 
-def curve_svg(curve: Curve, *, highlight_snt: float | None = None, name: str = "curve") -> str:
+def curve_svg(
+    curve: Curve, *, highlight_snt: float | None = None, unit: str = "SNT", name: str = "curve"
+) -> str:
     """Draw a curve.
 
     The validation loss, on which groupings are chosen, is a step line: a budget between two points buys what
-    the smaller one does. The test loss is only reported. Lower is better.
+    the smaller one does; such a point is drawn small. A dotted line is the mean of random groupings. The test
+    loss is only reported. Lower is better.
 
     Args:
         curve: budgets, groupings and baselines.
         highlight_snt: a budget to mark.
+        unit: what budgets are counted in.
         name: prefix of the identifiers inside; unique within a page.
     """
     solved = [point for point in curve.points if point.solution.loss is not None]
@@ -34,30 +45,36 @@ def curve_svg(curve: Curve, *, highlight_snt: float | None = None, name: str = "
         middle = text(message, WIDTH / 2, HEIGHT / 2, text_anchor="middle", class_="plot-note")
         return document(middle, width=WIDTH, height=HEIGHT, title=title, description=message, name=name)
     x, y = _scales(solved, curve.baselines)
-    parts = [_axes(x, y)]
+    parts = [_axes(x, y, unit)]
     if highlight_snt is not None and x.ticks[0] <= highlight_snt <= x.ticks[-1]:
         parts.append(_marker_line(x(highlight_snt), y))
     tests = [(p.solution.budget_snt, p.test_loss) for p in solved if p.test_loss is not None]
     if tests:
         parts.append(_steps(x, y, tests, dashed=True))
         parts += [_square(x(budget), y(loss)) for budget, loss in tests]
+    chances = [(p.solution.budget_snt, p.random.mean) for p in solved if p.random is not None]
+    if chances:
+        parts.append(_chance_line(x, y, chances))
     losses = [(p.solution.budget_snt, p.solution.loss or 0.0) for p in solved]
     parts.append(_steps(x, y, losses, dashed=False))
-    parts += [_dot(x, y, point) for point in solved]
+    parts += [_dot(x, y, point, unit) for point in solved]
     parts += _baseline_marks(x, y, curve.baselines)
-    parts.append(_legend(bool(tests), bool(curve.baselines)))
+    parts.append(_legend(bool(tests), bool(curve.baselines), bool(chances)))
     return document(
-        *parts, width=WIDTH, height=HEIGHT, title=title, description=_describe(solved, curve), name=name
+        *parts, width=WIDTH, height=HEIGHT, title=title, description=_describe(solved, curve, unit), name=name
     )
 
 
-def _describe(solved: Sequence[CurvePoint], curve: Curve) -> str:
+def _describe(solved: Sequence[CurvePoint], curve: Curve, unit: str) -> str:
     first, last = solved[0].solution, solved[-1].solution
     sentences = [
-        f"The validation loss is {first.loss:.4g} at {first.budget_snt:g} SNT "
-        f"and {last.loss:.4g} at {last.budget_snt:g} SNT; lower is better."
+        f"The validation loss is {first.loss:.4g} at {first.budget_snt:g} {unit} "
+        f"and {last.loss:.4g} at {last.budget_snt:g} {unit}; lower is better."
     ]
-    sentences += [f"Baseline {b.name}: {b.loss:.4g} at {b.cost_snt:g} SNT." for b in curve.baselines]
+    sentences += [f"Baseline {b.name}: {b.loss:.4g} at {b.cost_snt:g} {unit}." for b in curve.baselines]
+    drawn = solved[-1].random
+    if drawn is not None:
+        sentences.append(f"Random groupings within {last.budget_snt:g} {unit}: {drawn.mean:.4g} on average.")
     return " ".join(sentences)
 
 
@@ -66,6 +83,7 @@ def _scales(solved: Sequence[CurvePoint], baselines: Sequence[BaselinePoint]) ->
     losses = [point.solution.loss or 0.0 for point in solved]
     losses += [point.test_loss for point in solved if point.test_loss is not None]
     losses += [baseline.loss for baseline in baselines]
+    losses += [point.random.mean for point in solved if point.random is not None]
     low, high = min(budgets), max(budgets)
     x_ticks = nice_ticks(low, high if high > low else low + 1.0, 9)
     margin = (max(losses) - min(losses)) * 0.06
@@ -73,7 +91,7 @@ def _scales(solved: Sequence[CurvePoint], baselines: Sequence[BaselinePoint]) ->
     return Scale(x_ticks, LEFT, WIDTH - RIGHT), Scale(y_ticks, HEIGHT - BOTTOM, TOP)
 
 
-def _axes(x: Scale, y: Scale) -> str:
+def _axes(x: Scale, y: Scale, unit: str) -> str:
     parts = []
     for tick, label in zip(y.ticks, labels(y.ticks), strict=True):
         at = y(tick)
@@ -89,11 +107,8 @@ def _axes(x: Scale, y: Scale) -> str:
         element("line", x1=x.start, y1=y.start, x2=x.end, y2=y.start, stroke=MUTED, class_="plot-axis")
     )
     middle = (x.start + x.end) / 2
-    parts.append(
-        text(
-            "inference budget (SNT; the full-size network costs 1)", middle, HEIGHT - 10, text_anchor="middle"
-        )
-    )
+    label = "SNT; the full-size network costs 1" if unit == "SNT" else shortened(unit, 60)
+    parts.append(text(f"inference budget ({label})", middle, HEIGHT - 10, text_anchor="middle"))
     centre = (y.start + y.end) / 2
     parts.append(text("total loss", 16, centre, text_anchor="middle", transform=f"rotate(-90 16 {centre:g})"))
     return element("g", *parts)
@@ -116,17 +131,27 @@ def _steps(x: Scale, y: Scale, points: Sequence[tuple[float, float]], *, dashed:
     )
 
 
-def _dot(x: Scale, y: Scale, point: CurvePoint) -> str:
+def _chance_line(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> str:
+    path = "M" + "L".join(f"{x(budget):.2f} {y(loss):.2f}" for budget, loss in points)
+    marks = [
+        element("circle", cx=x(budget), cy=y(loss), r=2, fill=MUTED, class_="plot-random-mark")
+        for budget, loss in points
+    ]
+    return element("g", element("path", d=path, fill="none", **_RANDOM), *marks)
+
+
+def _dot(x: Scale, y: Scale, point: CurvePoint, unit: str) -> str:
     solution = point.solution
     proven = solution.status is SolutionStatus.OPTIMAL
     proof = "proven optimal" if proven else f"at most {solution.gap or 0:.2%} above the optimum"
-    tip = f"{solution.budget_snt:g} SNT: validation loss {solution.loss:.5g}, {proof}"
+    more = "; a smaller budget reaches the same" if point.is_dominated else ""
+    tip = f"{solution.budget_snt:g} {unit}: validation loss {solution.loss:.5g}, {proof}{more}"
     return element(
         "circle",
         element("title", tip),
         cx=x(solution.budget_snt),
         cy=y(solution.loss or 0.0),
-        r=4.5,
+        r=2.25 if point.is_dominated else 4.5,
         fill=BLUE if proven else GROUND,
         stroke=BLUE,
         stroke_width=2.0,
@@ -185,21 +210,27 @@ def _marker_line(at_x: float, y: Scale) -> str:
     )
 
 
-def _legend(has_test: bool, has_baselines: bool) -> str:
+def _legend(has_test: bool, has_baselines: bool, has_random: bool) -> str:
     line = {"y1": 20.0, "y2": 20.0, "stroke_width": 2.5}
     parts = [
         element("line", x1=LEFT, x2=LEFT + 28, **line, **_VALIDATION),
         element("circle", cx=LEFT + 14, cy=20, r=4.5, fill=BLUE, class_="plot-proven"),
-        text("best grouping, validation loss", LEFT + 38, 24.5),
+        text("best grouping, validation", LEFT + 38, 24.5),
     ]
-    at = LEFT + 250
+    at = LEFT + 212
     if has_test:
         parts += [
             element("line", x1=at, x2=at + 28, stroke_dasharray="5 4", **line, **_TEST),
             _square(at + 14, 20),
-            text("the same, test loss", at + 38, 24.5),
+            text("the same, test", at + 38, 24.5),
         ]
-        at += 185
+        at += 148
     if has_baselines:
-        parts += [_diamond(at + 10, 20), text("baseline, validation loss", at + 26, 24.5)]
+        parts += [_diamond(at + 10, 20), text("baseline, validation", at + 26, 24.5)]
+        at += 166
+    if has_random:
+        parts += [
+            element("path", d=f"M{at:.2f} 20h28", fill="none", **_RANDOM),
+            text("random, mean", at + 38, 24.5),
+        ]
     return element("g", *parts, class_="plot-legend")

@@ -13,7 +13,7 @@ BARS_WIDTH = 236.0
 MOST_TASK_CHARACTERS, MOST_NETWORK_CHARACTERS = 24, 42
 
 
-def grouping_svg(grouping: Grouping, *, name: str = "grouping") -> str:
+def grouping_svg(grouping: Grouping, *, unit: str = "SNT", name: str = "grouping") -> str:
     """Draw a grouping.
 
     A bar's width is the inference cost of its network. A thick line means that the network serves the task;
@@ -21,6 +21,7 @@ def grouping_svg(grouping: Grouping, *, name: str = "grouping") -> str:
 
     Args:
         grouping: what to draw.
+        unit: what costs are counted in.
         name: prefix of the identifiers inside; unique within a page.
     """
     height_of_tasks = TASK_ROW * len(grouping.tasks)
@@ -43,7 +44,7 @@ def grouping_svg(grouping: Grouping, *, name: str = "grouping") -> str:
     parts += helping + serving
     parts += [_task(task, task_y[t]) for t, task in enumerate(grouping.tasks)]
     scale = BARS_WIDTH / max(network.cost_snt for network in grouping.networks)
-    parts += [_network(grouping, n, network_y[n], scale) for n in range(len(grouping.networks))]
+    parts += [_network(grouping, n, network_y[n], scale, unit) for n in range(len(grouping.networks))]
     parts.append(_legend(TOP + body + 24, bool(helping)))
     return document(
         *parts,
@@ -60,7 +61,7 @@ def _places(grouping: Grouping) -> list[int]:
 
     def height(n: int) -> float:
         served = [t for t, m in enumerate(grouping.serving) if m == n]
-        return sum(served) / len(served)
+        return sum(served) / len(served) if served else float(len(grouping.tasks))  # forced in, serves none
 
     ordered = sorted(range(len(grouping.networks)), key=lambda n: (height(n), n))
     return [ordered.index(n) for n in range(len(grouping.networks))]
@@ -97,7 +98,7 @@ def _task(task: str, y: float) -> str:
     )
 
 
-def _network(grouping: Grouping, n: int, y: float, scale: float) -> str:
+def _network(grouping: Grouping, n: int, y: float, scale: float, unit: str) -> str:
     network = grouping.networks[n]
     full_name = network.name(grouping.tasks)
     label = shortened(full_name, MOST_NETWORK_CHARACTERS)
@@ -107,7 +108,13 @@ def _network(grouping: Grouping, n: int, y: float, scale: float) -> str:
         element("title", plain(full_name)) if label != full_name else "",
         text(label, BARS_X, y - 13, class_="plot-name"),
         element("rect", x=BARS_X, y=y - 7, width=width, height=14, rx=3, fill=BLUE, class_="plot-bar"),
-        text(f"{network.cost_snt:.3g} SNT", BARS_X + width + 8, y + 4.5, fill=MUTED, class_="plot-tick"),
+        text(
+            f"{network.cost_snt:.3g} {shortened(unit, 14)}",
+            BARS_X + width + 8,
+            y + 4.5,
+            fill=MUTED,
+            class_="plot-tick",
+        ),
     )
 
 

@@ -9,7 +9,9 @@
 3. A core is first searched by `grouping.solver.enumeration`, which closes most of them within some hundred
    nodes; what it does not close goes to a 0/1 programme in PuLP (`grouping.solver.programme`). A solver other
    than the default gets every core.
-4. The columns stay for the next budget, and its search starts from the groupings of the smaller ones.
+4. Where nothing hints at a grouping, the cheapest cover (`grouping.solver.cover`) is one, or proves that
+   there is none.
+5. The columns stay for the next budget, and its search starts from the groupings of the smaller ones.
 
 Proof never rests on a heuristic: either the bound meets the value, or the core of all candidates that the
 bound does not exclude was closed.
@@ -24,6 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grouping.domain.scores import FloatArray
+from grouping.solver.cover import find_cover
 from grouping.solver.enumeration import MAX_NODES, Enumerated, enumerate_groupings
 from grouping.solver.instance import Instance, IntArray
 from grouping.solver.programme import DEFAULT_SOLVER, check_solver, solve_programme
@@ -62,7 +65,7 @@ class Engine:
         self._solver = solver
         self._relaxation = Relaxation(instance)
         # Scaled losses are at most 1: no grouping has a higher value.
-        self._worst = instance.n_blocks + float(instance.charges.sum()) + 1.0
+        self._worst = instance.n_blocks + 1.0
 
     def solve(
         self,
@@ -90,6 +93,13 @@ class Engine:
             if self._is_valid(guess, limits) and instance.value(guess) < value:
                 best, value = self._completed(guess), instance.value(guess)
         bound = relaxed.bound
+        if best is None:
+            left = None if deadline is None else max(0.1, deadline - time.monotonic())
+            cover, is_known = find_cover(instance, limits, solver=self._solver, time_limit_s=left)
+            if cover is not None:
+                best, value = cover, instance.value(cover)
+            elif is_known:
+                return Optimum(limits, None, np.inf, np.inf, True, None)
         tau = self._first_slack(relaxed)
         while True:
             if value - bound <= PRECISION:

@@ -3,7 +3,7 @@
 At a node some networks C are chosen; ``m[b]`` is the least loss of block b in them. For the duals v, price of
 `grouping.solver.relaxation` every grouping S that contains C costs at least
 
-    sum over decided b of m[b]  +  sum over open b of min(v[b], m[b])  +  charges of C
+    sum over decided b of m[b]  +  sum over open b of min(v[b], m[b])
         -  sum_r price[r] (what C leaves of limit[r])  +  sum of the k most negative reduced costs
 
 since a further network saves at most what it is priced at. A node picks the open block with the fewest
@@ -51,7 +51,6 @@ class _Node:
     server: IntArray  # [B] who serves at it, -1 for nobody
     is_open: BoolArray  # [B]
     left: FloatArray  # [R] what is left of the limits
-    paid: float  # charges of the chosen
     allowed: IntArray  # candidates that may still be chosen
 
 
@@ -130,7 +129,6 @@ class _Search:
             server,
             is_open,
             instance.limits.copy(),
-            float(instance.charges[forced].sum()),
             allowed,
         )
 
@@ -142,7 +140,7 @@ class _Search:
             return []
         finite = np.isfinite(node.left)
         floor = np.where(node.is_open, np.minimum(self.values, node.served), node.served)
-        rest = node.paid - float(self.prices[finite] @ node.left[finite]) + self.slack
+        rest = -float(self.prices[finite] @ node.left[finite]) + self.slack
         base = float(floor.sum()) + rest
         fits = (instance.costs[node.allowed] <= node.left).all(axis=1)
         allowed = node.allowed[fits]
@@ -152,9 +150,7 @@ class _Search:
             gain = np.where(served, np.where(served, losses, 0.0) - floor, 0.0).sum(axis=1)
         else:
             gain = np.where(node.is_open, np.minimum(losses - floor, 0.0), 0.0).sum(axis=1)
-        priced = (
-            base + gain + instance.charges[allowed] + instance.costs[allowed][:, finite] @ self.prices[finite]
-        )
+        priced = base + gain + instance.costs[allowed][:, finite] @ self.prices[finite]
         keep = priced <= self.at_most
         allowed, losses, priced = allowed[keep], losses[keep], priced[keep]
         better = (losses < node.served) | ((losses == node.served) & (allowed[:, None] < node.server))
@@ -188,9 +184,7 @@ class _Search:
         if i < 0:
             is_open = node.is_open.copy()
             is_open[b] = False
-            return _Node(
-                node.chosen, node.served, node.server, is_open, node.left, node.paid, allowed[beaten]
-            )
+            return _Node(node.chosen, node.served, node.server, is_open, node.left, allowed[beaten])
         row, n = losses[i], int(server)
         is_open = node.is_open.copy()
         if instance.is_partition:
@@ -207,13 +201,12 @@ class _Search:
             np.where(better, n, node.server),
             is_open,
             node.left - instance.costs[n],
-            node.paid + float(instance.charges[n]),
             allowed[beaten],
         )
 
     def _record(self, node: _Node) -> None:
         chosen = tuple(sorted(node.chosen))
-        value = float(node.served.sum()) + node.paid
+        value = float(node.served.sum())
         if value > self.at_most or not self._is_minimal(chosen, value):
             return
         if self.n_best is None:

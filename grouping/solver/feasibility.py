@@ -1,9 +1,9 @@
 """When no grouping exists: what the cheapest one would cost, and which demands conflict.
 
-Feasibility is itself a grouping problem: the same demands with the inference cost as the objective and no
-inference budget. A minimal set of conflicting demands is found by dropping one after another and keeping
-those without which the rest can be met (deletion filter; Chinneck and Dravnieks, 1991): each demand of the
-set is needed for the conflict, so giving up any one of them resolves it.
+What can be met is told by the cheapest cover under the same demands (`grouping.solver.cover`). A minimal set
+of conflicting demands is found by dropping one after another and keeping those without which the rest can be
+met (deletion filter; Chinneck and Dravnieks, 1991): each demand of the set is needed for the conflict, so
+giving up any one of them resolves it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Infeasibility, fits
 from grouping.domain.scores import ScoreTable
-from grouping.solver.engine import Engine
-from grouping.solver.instance import build_instance, cover_instance
+from grouping.errors import SolverError
+from grouping.solver.cover import find_cover
+from grouping.solver.instance import build_instance
 from grouping.solver.programme import DEFAULT_SOLVER
 
+COVER_TIME_S = 10.0
 CONFLICT_TIME_S = 10.0
 """Wall time after which a set of conflicting demands is given as it is, perhaps not minimal."""
 
@@ -28,15 +30,19 @@ def cheapest_cover(
 ) -> float | None:
     """Cost in SNT of the cheapest networks that serve every task under the constraints; None if none do.
 
+    On tables of very many networks the search ends after `COVER_TIME_S` with the cheapest cover found.
+
     Raises:
         InvalidInputError, UnknownNameError: as `build_instance`.
+        SolverError: if the solver fails, or neither finds a cover in time nor shows that there is none.
     """
-    instance = cover_instance(build_instance(table, constraints or Constraints()))
-    engine = Engine(instance, solver=solver)
-    optimum = engine.solve(instance.limits)
-    if optimum.chosen is None:
+    instance = build_instance(table, constraints or Constraints())
+    chosen, is_proven = find_cover(instance, instance.limits, solver=solver, time_limit_s=COVER_TIME_S)
+    if chosen is None and not is_proven:
+        raise SolverError(f"{solver} found no cover within {COVER_TIME_S:g} s.")
+    if chosen is None:
         return None
-    rows = instance.rows[list(optimum.chosen)]
+    rows = instance.rows[list(chosen)].tolist()
     return float(sum(table.networks[n].cost_snt for n in rows))
 
 

@@ -5,7 +5,7 @@ together become one *block* whose loss is their sum; what a constraint rules out
 limit, further cost limits and the inference budget become rows of one resource matrix; forced networks are
 paid in advance and cost nothing afterwards. What remains is
 
-    minimise    sum over chosen n of f[n]  +  sum over blocks b of  min over chosen n of L[n, b]
+    minimise    sum over blocks b of  min over chosen n of L[n, b]
     subject to  sum over chosen n of c[n, r] <= limit[r]      for every resource r
 
 with infinite ``L[n, b]`` where network n cannot serve block b. In a partition each chosen network serves all
@@ -40,7 +40,6 @@ class Instance:
     Attributes:
         rows: row of each candidate in the score table, ``[N]``.
         losses: ``[N, B]`` scaled loss of a block in a candidate; infinite where it cannot serve it.
-        charges: ``[N]`` scaled charge for choosing a candidate.
         costs: ``[N, R]`` use of each resource; the first is the inference budget.
         limits: ``[R]``; infinite where nothing is limited.
         is_forced: ``[N]``: candidates chosen and paid for in advance (their costs are zero).
@@ -53,7 +52,6 @@ class Instance:
 
     rows: IntArray
     losses: FloatArray
-    charges: FloatArray
     costs: FloatArray
     limits: FloatArray
     is_forced: BoolArray
@@ -79,7 +77,6 @@ class Instance:
             self,
             rows=self.rows[keep],
             losses=self.losses[keep],
-            charges=self.charges[keep],
             costs=self.costs[keep],
             is_forced=self.is_forced[keep],
         )
@@ -95,7 +92,7 @@ class Instance:
         index = np.union1d(np.asarray(chosen, dtype=np.int64), np.flatnonzero(self.is_forced))
         if not index.size:
             return np.inf if self.n_blocks else 0.0
-        return float(self.losses[index].min(axis=0).sum() + self.charges[index].sum())
+        return float(self.losses[index].min(axis=0).sum())
 
 
 def build_instance(
@@ -145,7 +142,6 @@ def build_instance(
     return Instance(
         rows=rows,
         losses=scaled,
-        charges=np.zeros(len(rows)),
         costs=np.where(is_forced[:, None], 0.0, costs),
         limits=limits - paid,
         is_forced=is_forced,
@@ -154,20 +150,6 @@ def build_instance(
         floor=floor,
         paid_snt=float(paid[0]),
         is_contradictory=bool(is_forced.sum() < np.unique(forced).size or _overlap(table, constraints)),
-    )
-
-
-def cover_instance(instance: Instance) -> Instance:
-    """The same demands with the inference cost as the objective, and no inference budget."""
-    limits = instance.limits.copy()
-    limits[0] = np.inf
-    return replace(
-        instance,
-        losses=np.where(np.isfinite(instance.losses), 0.0, np.inf),
-        charges=instance.costs[:, 0].copy(),
-        limits=limits,
-        unit=1.0,
-        floor=instance.paid_snt,
     )
 
 

@@ -3,7 +3,7 @@
 Standley et al., "Which Tasks Should Be Learned Together in Multi-task Learning?", ICML 2020, section 3:
 choose networks S of total inference cost at most `b` so that every task is served by its best network,
 
-    minimise    sum over n of f[n] x[n]  +  sum over n, t of L[n, t] y[n, t]
+    minimise    sum over n, t of  L[n, t] y[n, t]
     subject to  sum over n of y[n, t] = 1        for every task t        (each task is served once)
                 y[n, t] <= x[n]                  for every cell          (only by a chosen network)
                 sum over n of c[n, r] x[n] <= limit[r]                   (inference budget, further limits)
@@ -123,9 +123,7 @@ def solve_programme(
         serves = {(n, b): chosen[n] for n, b in pairs}
     else:
         serves = {(n, b): add(f"y_{n}_{b}", 0, 1) for n, b in pairs}
-    problem += pulp.lpSum(float(instance.losses[pair]) * y for pair, y in serves.items()) + pulp.lpSum(
-        float(charge) * x for charge, x in zip(instance.charges, chosen, strict=True) if charge
-    )
+    problem += pulp.lpSum(float(instance.losses[pair]) * y for pair, y in serves.items())
     by_block: list[list[pulp.LpVariable]] = [[] for _ in range(instance.n_blocks)]
     for (_, b), y in serves.items():
         by_block[b].append(y)

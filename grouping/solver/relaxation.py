@@ -3,7 +3,7 @@
 A chosen network serves some set P of its blocks. With a variable z for each pair (n, P), the relaxation of
 the grouping problem has one row per block and resource only:
 
-    minimise    sum (f[n] + sum over b in P of L[n, b]) z[n, P]
+    minimise    sum (sum over b in P of L[n, b]) z[n, P]
     subject to  sum of z[n, P] over P with b in P  >= 1    (dual v[b] >= 0; an equation in a partition)
                 sum c[n, r] z[n, P] <= limit[r]            (dual price[r] >= 0)
 
@@ -11,7 +11,7 @@ It is as strong as the relaxation with a variable per cell (``y <= x``), whose s
 For given duals the best P of a network is known, P = {b : L[n, b] < v[b]}, so a pass over the table prices
 every column there is:
 
-    reduced cost of n:  rc[n] = f[n] + sum_r price[r] c[n, r] - sum_b max(0, v[b] - L[n, b])
+    reduced cost of n:  rc[n] = sum_r price[r] c[n, r] - sum_b max(0, v[b] - L[n, b])
 
 and columns enter until none is negative (Dantzig and Wolfe, 1960; Gilmore and Gomory, 1961). Any duals v,
 price >= 0 give a valid bound (Lagrange):
@@ -85,7 +85,7 @@ class Relaxation:
         for _ in range(n_resources):
             self._lp.addRow(-highspy.kHighsInf, highspy.kHighsInf, *nothing)
         # A block may stay unserved at a price above any grouping's: the programme is never infeasible.
-        penalty = 10.0 * (n_blocks * (1.0 + float(instance.charges.max(initial=0.0))) + 1.0)
+        penalty = 10.0 * (n_blocks + 1.0)
         for b in range(n_blocks):
             self._lp.addCol(penalty, 0.0, highspy.kHighsInf, 1, np.array([b], dtype=np.int32), np.ones(1))
 
@@ -131,7 +131,7 @@ class Relaxation:
     ) -> Relaxed:
         """Reduced costs of all candidates, in passes that fit a cache, and the bound they give."""
         instance = self._instance
-        reduced = instance.charges + instance.costs @ prices
+        reduced = instance.costs @ prices
         for start in range(0, instance.n_candidates, _CHUNK):
             part = slice(start, start + _CHUNK)
             if instance.is_partition:
@@ -172,7 +172,7 @@ class Relaxation:
             is_new = True
             index = np.concatenate([served, resources]).astype(np.int32)
             entries = np.concatenate([np.ones(served.size), instance.costs[n] / self._unit_cost])
-            cost = float(instance.charges[n] + losses[served].sum())
+            cost = float(losses[served].sum())
             self._lp.addCol(cost, 0.0, highspy.kHighsInf, index.size, index, entries)
         return is_new
 

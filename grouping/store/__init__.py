@@ -1,4 +1,4 @@
-"""The database: jobs, score tables, leases and events. All truth about a job is here.
+"""The database: jobs, score tables, groupings, leases and events. All truth about a job is here.
 
     migrate(url)
     store = open_store(url)
@@ -14,6 +14,7 @@ from grouping.store.records import (
     MeasuredNetwork,
     Page,
     ProgressRow,
+    StoredGrouping,
     StoredNetwork,
     TableInfo,
     Trial,
@@ -27,6 +28,7 @@ __all__ = [
     "Page",
     "ProgressRow",
     "Store",
+    "StoredGrouping",
     "StoredNetwork",
     "TableInfo",
     "Trial",

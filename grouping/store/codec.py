@@ -17,8 +17,17 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
-from grouping.store.records import StoredNetwork, TableInfo
-from grouping.store.rows import ID_LENGTH, EventRow, JobRow, NetworkRow, ScoreRow, ScoreTableRow
+from grouping.store.records import StoredGrouping, StoredNetwork, TableInfo
+from grouping.store.rows import (
+    ID_LENGTH,
+    KEY_LENGTH,
+    EventRow,
+    GroupingRow,
+    JobRow,
+    NetworkRow,
+    ScoreRow,
+    ScoreTableRow,
+)
 
 _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
@@ -48,6 +57,35 @@ def as_json(value: object, *, pointer: str = "") -> Any:
         return json.loads(json.dumps(value, allow_nan=False, default=_plain))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"A value cannot be stored as JSON: {error}.", pointer=pointer) from error
+
+
+def as_storable_json(value: object, *, pointer: str = "") -> Any:
+    """As `as_json`, with every text made `storable`, for what may hold words of a stranger's file.
+
+    Raises:
+        InvalidInputError: if it has no JSON form.
+    """
+    return _storable_texts(as_json(value, pointer=pointer))
+
+
+def _storable_texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [_storable_texts(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(key): _storable_texts(item) for key, item in value.items()}
+    return value
+
+
+def check_idempotency_key(key: str | None) -> None:
+    """Refuse what cannot be stored as an idempotency key.
+
+    Raises:
+        InvalidInputError: if it is empty, too long or holds a NUL or a lone surrogate.
+    """
+    if key is not None and (not key or len(key) > KEY_LENGTH or storable(key) != key):
+        raise InvalidInputError(f"An idempotency key has 1 to {KEY_LENGTH} characters, without NUL.")
 
 
 def _plain(value: object) -> object:
@@ -147,7 +185,22 @@ def stored_network_from_row(row: NetworkRow) -> StoredNetwork:
 def table_info_from_row(row: ScoreTableRow, job_id: str | None) -> TableInfo:
     """What the table is, without its scores."""
     tasks = tuple(task_from_json(task) for task in row.tasks)
-    return TableInfo(row.id, row.name, tasks, row.revision, row.created_s, job_id)
+    imported = row.imported or {}
+    return TableInfo(
+        row.id,
+        row.name,
+        tasks,
+        row.revision,
+        row.created_s,
+        job_id,
+        tuple(imported.get("costs", ())),
+        imported.get("report"),
+    )
+
+
+def grouping_from_row(row: GroupingRow) -> StoredGrouping:
+    """The grouping as it was stored."""
+    return StoredGrouping(row.id, row.score_table_id, row.revision, row.created_s, row.request, row.answer)
 
 
 def score_from_row(row: ScoreRow) -> TaskScore:

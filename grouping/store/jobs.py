@@ -13,6 +13,7 @@ from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialState
 from grouping.errors import IdempotencyConflictError, InvalidInputError, StateConflictError
 from grouping.store.codec import (
+    check_idempotency_key,
     is_id,
     job_from_row,
     new_id,
@@ -25,7 +26,7 @@ from grouping.store.database import Database
 from grouping.store.history import Entry, enter, find_job
 from grouping.store.paging import newest_first
 from grouping.store.records import Page
-from grouping.store.rows import KEY_LENGTH, JobRow, NetworkRow, ScoreTableRow, TrialRow
+from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
 
 MAX_INTEGER = 2**63 - 1
 
@@ -201,8 +202,7 @@ def _check_submission(spec: JobSpec, tasks: Sequence[Task], key: str | None) -> 
         raise InvalidInputError(
             "The seed is too large; use one below 9,000,000,000,000,000.", pointer="/seed"
         )
-    if key is not None and (not key or len(key) > KEY_LENGTH or storable(key) != key):
-        raise InvalidInputError(f"An idempotency key has 1 to {KEY_LENGTH} characters, without NUL.")
+    check_idempotency_key(key)
 
 
 def _new_row(spec: JobSpec, table: ScoreTableRow, key: str | None, digest: str) -> JobRow:

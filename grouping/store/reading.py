@@ -10,10 +10,8 @@ from sqlalchemy.orm import Session
 from grouping.domain.jobs import Event, Ledger
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.trials import Purpose, TaskScore, TrialState
-from grouping.errors import NotFoundError
 from grouping.store.codec import (
     event_from_row,
-    is_id,
     network_from_row,
     score_from_row,
     stored_network_from_row,
@@ -22,6 +20,7 @@ from grouping.store.codec import (
 )
 from grouping.store.database import Database
 from grouping.store.history import find_job
+from grouping.store.imports import find_table, imported_table
 from grouping.store.paging import newest_first
 from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo, Trial
 from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreRow, ScoreTableRow, TrialRow
@@ -129,12 +128,19 @@ class ReadMethods:
             NotFoundError: if there is none.
         """
         with self._database.reading() as session:
-            table = _find_table(session, table_id)
+            table = find_table(session, table_id)
             job_id = session.scalars(select(JobRow.id).where(JobRow.score_table_id == table_id)).one_or_none()
             return table_info_from_row(table, job_id)
 
-    def list_tables(self, *, limit: int = 50, after: str | None = None) -> Page[TableInfo]:
+    def list_tables(
+        self, *, limit: int = 50, after: str | None = None, imported_only: bool = False
+    ) -> Page[TableInfo]:
         """Score tables, newest first; a page holds at most 200.
+
+        Args:
+            limit: the most tables of the page.
+            after: the token of the page; None for the first.
+            imported_only: leave out the tables of jobs.
 
         Raises:
             InvalidInputError: if `after` is not a token of this list.
@@ -143,6 +149,8 @@ class ReadMethods:
             query = select(ScoreTableRow, JobRow.id).outerjoin(
                 JobRow, JobRow.score_table_id == ScoreTableRow.id
             )
+            if imported_only:
+                query = query.where(JobRow.id.is_(None))
             rows, token = newest_first(session, query, ScoreTableRow, limit, after)
             return Page(tuple(table_info_from_row(row, job_id) for row, job_id in rows), token)
 
@@ -153,7 +161,7 @@ class ReadMethods:
 
         Networks stand in the order they were added, those only that have at least one such trial that
         will not change any more. A network of which any such trial diverged or failed keeps its row without a
-        cell: the mean of those that went well would flatter it.
+        cell: the mean of those that went well would flatter it. An imported table comes back as it was given.
 
         Args:
             table_id: the table.
@@ -164,7 +172,10 @@ class ReadMethods:
             NotFoundError: if there is no such table.
         """
         with self._database.reading() as session:
-            tasks = [task_from_json(task) for task in _find_table(session, table_id).tasks]
+            table = find_table(session, table_id)
+            tasks = tuple(task_from_json(task) for task in table.tasks)
+            if table.imported is not None and (purpose, fidelity) == (Purpose.SEARCH, 1.0):
+                return imported_table(table, tasks, _network_rows(session, table_id))
             chosen = (
                 (NetworkRow.score_table_id == table_id)
                 & (TrialRow.purpose == purpose)
@@ -208,15 +219,8 @@ class ReadMethods:
             NotFoundError: if there is no such table.
         """
         with self._database.reading() as session:
-            _find_table(session, table_id)
+            find_table(session, table_id)
             return tuple(stored_network_from_row(row) for row in _network_rows(session, table_id))
-
-
-def _find_table(session: Session, table_id: str) -> ScoreTableRow:
-    row = session.get(ScoreTableRow, table_id) if is_id(table_id) else None
-    if row is None:
-        raise NotFoundError("score table", table_id)
-    return row
 
 
 def _network_rows(session: Session, table_id: str) -> Sequence[NetworkRow]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
@@ -72,8 +72,8 @@ class StoredNetwork:
     Attributes:
         id: its identifier.
         network: with its measured ``cost_snt``.
-        multiply_adds: multiply-add operations of one forward pass on one row.
-        widths: widths of its encoder's layers.
+        multiply_adds: multiply-add operations of one forward pass on one row; 0 where it was imported.
+        widths: widths of its encoder's layers; empty where it was imported.
     """
 
     id: str
@@ -147,7 +147,9 @@ class TableInfo:
         tasks: the tasks with their weights, in display order.
         revision: grows with every change of what `Store.score_table` gives.
         created_s: when it was made, in seconds since 1970, UTC.
-        job_id: the job that fills it; None for a table without one.
+        job_id: the job that fills it; None for an imported table.
+        cost_names: names of the further costs of its networks.
+        report: what was understood when it was imported; None for a job's table, or where none was given.
     """
 
     id: str
@@ -156,3 +158,26 @@ class TableInfo:
     revision: int
     created_s: float
     job_id: str | None
+    cost_names: tuple[str, ...] = ()
+    report: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGrouping:
+    """A solve of a score table that was kept.
+
+    Attributes:
+        id: its identifier.
+        table_id: the score table.
+        revision: the revision of the table that it was solved on.
+        created_s: when it was stored, in seconds since 1970, UTC.
+        request: what was asked: budget, cost, constraints, weights, objective.
+        answer: what was answered, as JSON.
+    """
+
+    id: str
+    table_id: str
+    revision: int
+    created_s: float
+    request: Mapping[str, Any]
+    answer: Mapping[str, Any]

@@ -42,16 +42,22 @@ class Row(DeclarativeBase):
 
 
 class ScoreTableRow(Row):
-    """A score table; trained by a job or imported."""
+    """A score table; trained by a job or imported.
+
+    `imported` is null for a job's table; else its seeds, the names of its further costs and the report.
+    """
 
     __tablename__ = "score_tables"
-    __table_args__ = (Index(None, "created_s", "id"),)
+    __table_args__ = (Index(None, "created_s", "id"), Index(None, "idempotency_key", unique=True))
 
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
     tasks: Mapped[list[dict[str, Any]]] = mapped_column(_JSON)
     revision: Mapped[int] = mapped_column(Integer)
     created_s: Mapped[float] = mapped_column(Double)
+    imported: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
+    idempotency_key: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
+    request_digest: Mapped[str | None] = mapped_column(Text)
 
 
 class JobRow(Row):
@@ -86,7 +92,11 @@ class JobRow(Row):
 
 
 class NetworkRow(Row):
-    """A candidate of a score table. `group_key` stands for the set of its tasks in the unique constraint."""
+    """A candidate of a score table. `group_key` stands for the set of its tasks in the unique constraint.
+
+    `imported` is null in a job's table, whose losses hang on trials; else the losses by task and seed, and
+    the further costs.
+    """
 
     __tablename__ = "networks"
     __table_args__ = (
@@ -104,6 +114,7 @@ class NetworkRow(Row):
     cost_snt: Mapped[float] = mapped_column(Double)
     multiply_adds: Mapped[int] = mapped_column(BigInteger)
     widths: Mapped[list[int]] = mapped_column(_JSON)
+    imported: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
 
 
 class TrialRow(Row):
@@ -156,3 +167,22 @@ class EventRow(Row):
     at_s: Mapped[float] = mapped_column(Double)
     kind: Mapped[str] = mapped_column(Text)
     data: Mapped[dict[str, Any]] = mapped_column(_JSON)
+
+
+class GroupingRow(Row):
+    """A solve of a score table that was kept: what was asked, at which revision, and what was answered."""
+
+    __tablename__ = "groupings"
+    __table_args__ = (
+        Index(None, "score_table_id", "created_s", "id"),
+        Index(None, "idempotency_key", unique=True),
+    )
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    score_table_id: Mapped[str] = mapped_column(ForeignKey(ScoreTableRow.id, ondelete="CASCADE"))
+    revision: Mapped[int] = mapped_column(Integer)
+    created_s: Mapped[float] = mapped_column(Double)
+    request: Mapped[dict[str, Any]] = mapped_column(_JSON)
+    answer: Mapped[dict[str, Any]] = mapped_column(_JSON)
+    idempotency_key: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
+    request_digest: Mapped[str] = mapped_column(Text)

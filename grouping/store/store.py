@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from grouping.store.database import Database, make_engine, parse_url, shown_url
+from grouping.store.groupings import GroupingMethods
+from grouping.store.imports import ImportMethods
 from grouping.store.jobs import JobMethods
 from grouping.store.leases import LeaseMethods
 from grouping.store.migrations import check_schema
@@ -12,8 +14,8 @@ from grouping.store.reading import ReadMethods
 from grouping.store.trials import TrialMethods
 
 
-class Store(JobMethods, ReadMethods, LeaseMethods, TrialMethods):
-    """Jobs, score tables and their history in SQLite or PostgreSQL.
+class Store(JobMethods, ReadMethods, LeaseMethods, TrialMethods, ImportMethods, GroupingMethods):
+    """Jobs, score tables, groupings and their history in SQLite or PostgreSQL.
 
     Safe to share between threads, and several processes may each have their own on one database; it must
     not be carried across a fork. Every call is one transaction of its own: it has happened in full when

@@ -18,6 +18,7 @@ from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, MeasuredNetwork, Store, Trial
 from grouping.store.rows import Row
+from tests.tables import random_table
 
 T = TypeVar("T")
 
@@ -123,6 +124,8 @@ UNFENCED: dict[str, Callable[[Scene], object]] = {
     "create_job": lambda s: submit(s.store, "another"),
     "request_cancel": lambda s: s.store.request_cancel(s.job_id),
     "claim_job": lambda s: s.store.claim_job("another"),
+    "import_table": lambda s: s.store.import_table(random_table(1), "a table"),
+    "add_grouping": lambda s: s.store.add_grouping(s.table_id, revision=1, request={}, answer={}),
 }
 """The writes of users, and claiming, legal in the scene."""
 

@@ -21,12 +21,13 @@ from grouping.store.database import parse_url, shown_url
 from grouping.store.rows import JobRow
 from tests.contracts.scenarios import submit
 from tests.contracts.store_faults import FaultContract
+from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
 from tests.contracts.store_trials import TrialContract
 
 
-class StoreContract(JobContract, LeaseContract, TrialContract, FaultContract):
+class StoreContract(JobContract, LeaseContract, TrialContract, ImportContract, FaultContract):
     """All of it; a database gives the URLs."""
 
     @pytest.fixture

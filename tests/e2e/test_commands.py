@@ -142,8 +142,8 @@ def test_solve_answers_in_json_and_refuses_a_broken_file(tmp_path: Path) -> None
     answer: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == 0
     assert (answer["status"], answer["loss"], answer["bound"], answer["cost_snt"]) == ("optimal", 0.9, 0.9, 2)
-    assert answer["serving"] == {"a": "a", "b": "a+b"}
-    assert answer["networks"][1]["helpers"] == ["a"]
+    assert answer["grouping"]["serving"] == {"a": "a", "b": "a+b"}
+    assert answer["grouping"]["networks"][1]["helpers"] == ["a"]
     assert grouping("solve", str(table), "--budget", "0.5").returncode == 1
     assert grouping("solve", str(table), "--budget", "-1").returncode == 2
     table.write_text("network,size,cost,a,b\na,1,1,zero,\n")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from grouping.client import Client
 from grouping.domain.jobs import JobState
+from grouping.formats import read_table
 from tests.services import service
 
 ROOT = Path(__file__).parents[2]
@@ -22,10 +24,18 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 
 
+def write_table(folder: Path) -> None:
+    """The score table that the README shows, as ``table.csv``."""
+    lines = [line[4:] for line in README.splitlines() if line.startswith("    ")]
+    first = lines.index("network,size,cost,depth,edges")
+    (folder / "table.csv").write_text("\n".join(lines[first : first + 4]) + "\n")
+
+
 @pytest.mark.slow
 def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path: Path) -> None:
     script = "".join(blocks("sh curl"))
-    assert script.count("curl ") == 8
+    assert script.count("curl ") == 13
+    write_table(tmp_path)
     with service(tmp_path) as running:
         (client_code,) = blocks("python client")
         client_code = client_code.replace("http://127.0.0.1:8000", running.url)
@@ -48,19 +58,43 @@ def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path:
             assert job.state is JobState.SUCCEEDED
             assert job.grouping(1.5)["status"] == "optimal"
             assert json.dumps(job.recommendations()[0]["sentence"])[1:-1] in done.stdout
+            table = client.table(json.loads((tmp_path / "table.json").read_text())["id"])
+            (kept,) = table.groupings()
+            assert (table.data["name"], kept["status"]) == ("two tasks", "optimal")
+            assert kept["networks"] == ["depth@0.5", "depth+edges"]
+            assert all(sentence in done.stdout for sentence in table.report)
+        exported = read_table(tmp_path / "table.parquet")
+        assert exported.table.task_names == ("depth", "edges")
 
 
 def test_the_score_table_of_the_readme_is_solved_as_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = [line[4:] for line in README.splitlines() if line.startswith("    ")]
-    first = lines.index("network,size,cost,depth,edges")
-    (tmp_path / "table.csv").write_text("\n".join(lines[first : first + 4]) + "\n")
+    write_table(tmp_path)
     (code,) = blocks("python")
     exec(compile(code.replace('"table.csv"', repr(str(tmp_path / "table.csv"))), "README.md", "exec"), {})
     printed = capsys.readouterr().out
     assert printed.startswith("optimal 0.1876 0.0")
     assert "serves depth" in printed
+
+
+def test_the_commands_on_the_score_table_of_the_readme_work_as_shown(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    lines = [line.strip() for line in README.splitlines() if line.startswith("    .venv/bin/grouping ")]
+    commands = [line.partition("#")[0].split()[1:] for line in lines if " table.csv" in line]
+    assert [command[0] for command in commands] == ["solve", "solve", "solve", "curve", "table"]
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "grouping.cli", *command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout
+    assert (tmp_path / "curve.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_every_command_the_readme_names_exists() -> None:

@@ -19,8 +19,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, 
 
 from grouping.domain.jobs import Job, StopReason
 from grouping.domain.jobs import JobState as State
+from grouping.formats import read_table
 from grouping.store import Store, open_store
-from tests.integration.conftest import Scenes, server
+from tests.integration.conftest import Scenes, formula_table, server
 
 pytestmark = pytest.mark.slow
 
@@ -192,6 +193,68 @@ def test_everything_can_be_reached_by_keyboard(browser: Browser, site: Site) -> 
         expect(page.locator("#cell-note")).to_contain_text("normals harms scene")
 
 
+PASTED = """network,size,cost,depth,edges
+depth@0.5,0.5,0.5,0.174,
+edges@0.5,0.5,0.5,,0.0151
+depth,1.0,1.0,0.18,
+edges,1.0,1.0,,0.0148
+depth+edges,1.0,1.0,0.175,0.0136
+"""
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_a_pasted_table_gives_matrix_curve_and_grouping_without_training(
+    browser: Browser, site: Site, has_script: bool
+) -> None:
+    with opened(browser, site, java_script_enabled=has_script) as page:
+        page.goto("/")
+        page.get_by_role("link", name="Import a score table").click()
+        page.get_by_label("Or paste the table").fill(PASTED)
+        page.get_by_label("Name", exact=True).fill("two tasks")
+        page.get_by_role("button", name="Import").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("two tasks")
+        expect(page.get_by_text("2 tasks: depth, edges.")).to_be_visible()
+        page.get_by_role("link", name="Affinity", exact=True).click()
+        expect(page.locator("table.matrix td.help-6")).to_have_text("+8.1")
+        page.get_by_role("link", name="Budget curve", exact=True).click()
+        expect(page.locator("svg.plot")).to_be_visible()
+        page.get_by_role("textbox", name="Inference budget").fill("1.5")
+        page.get_by_role("button", name="Solve", exact=True).click()
+        expect(page.get_by_role("heading", name="Within 1.5 SNT")).to_be_visible()
+        page.get_by_role("link", name="Which network serves which task").click()
+        expect(page.get_by_text("depth@0.5 serves depth.")).to_be_visible()
+        page.get_by_text("Demands on the grouping").click()
+        page.get_by_label("Never in one network").fill("depth + edges")
+        page.get_by_role("button", name="Solve with these demands").click()
+        expect(page.locator(".demanded")).to_contain_text("are never trained in the same network")
+        expect(page.get_by_text("edges serves edges.")).to_be_visible()
+        page.get_by_role("link", name="Scores", exact=True).click()
+        page.get_by_text("Delete this score table").click()
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("Nothing has been imported yet.")).to_be_visible()
+
+
+def test_a_file_is_chosen_and_what_is_wrong_with_it_is_said(
+    browser: Browser, site: Site, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "my table.csv", tmp_path / "bad.csv"
+    good.write_text(PASTED)
+    bad.write_text(PASTED.replace("0.0151", "little"))
+    watched: list[str] = []
+    context = browser.new_context(base_url=site.url)
+    page = context.new_page()
+    page.on("pageerror", lambda error: watched.append(str(error)))
+    page.goto("/score-tables/new")
+    page.get_by_label("A file", exact=True).set_input_files(bad)
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("alert")).to_contain_text("little")
+    page.get_by_label("A file", exact=True).set_input_files(good)
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("my table")
+    context.close()
+    assert watched == []
+
+
 CONTRAST = """() => {
   const rgb = (text) => {
     const [r, g, b, a] = text.match(/[\\d.]+/g).map(Number);
@@ -248,7 +311,21 @@ def test_pages_are_labelled_and_readable(
     finished = site.scenes.finished()
     running = site.scenes.running(name="running", n_seeds=1)
     site.scenes.train(running, 9, fail=lambda network: network.size == 0.5 and "edges" in network.group)
-    paths = [*addresses(finished), *addresses(running)[1:], "/jobs/nothing"]
+    info, _ = site.scenes.store.import_table(formula_table(), "imported", report=None)
+    site.scenes.store.import_table(read_table(PASTED.encode()).table, "pasted")
+    demands = "budget_snt=2&k=3&together=depth%2Bscene"
+    paths = [
+        *addresses(finished),
+        *addresses(running)[1:],
+        "/jobs/nothing",
+        "/score-tables",
+        "/score-tables/new",
+        f"/score-tables/{info.id}",
+        f"/score-tables/{info.id}/curve?{demands}",
+        f"/score-tables/{info.id}/networks?{demands}",
+        f"/score-tables/{info.id}/networks?{demands}&apart=depth%2Bscene",
+        f"/score-tables/{info.id}/networks?{demands}&forced=nose&ceilings=x&max_networks=y",
+    ]
     faults = []
     context = browser.new_context(
         base_url=site.url,

@@ -23,6 +23,7 @@ from api.settings import Settings
 from grouping.domain.jobs import Job, JobSpec, JobState, StopReason
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.recipes import Recipe
+from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm
@@ -53,6 +54,20 @@ def hash_of(text: str) -> float:
     for byte in text.encode():
         state = (state ^ byte) * 16777619 % 2**32
     return (state * 2654435761 % 2**32) / 2**32
+
+
+def formula_table(names: Sequence[str] = NAMES, n_seeds: int = 2) -> ScoreTable:
+    """The score table of a finished job on these tasks, without a job."""
+    tasks = tuple(Task.binary(name) for name in names)
+    networks = list_candidates(tuple(names), max_group_size=len(names), single_sizes=(0.5,))
+    scores = [
+        Score(network, task, seed, loss, loss * 1.05)
+        for network in networks
+        for task in sorted(network.group)
+        for seed in range(n_seeds)
+        for loss in (loss_of(network, task, seed),)
+    ]
+    return ScoreTable.from_scores(tasks, networks, scores)
 
 
 @dataclass(frozen=True)

@@ -38,16 +38,21 @@ def declared(routes: Iterable[Any]) -> Iterator[tuple[str, str]]:
             yield method, path
 
 
+def filled_in(path: str) -> str:
+    """A path with something in place of its parameters."""
+    for name in ("{job_id}", "{table_id}", "{grouping_id}"):
+        path = path.replace(name, "a")
+    return path
+
+
 def routes(api: Api) -> list[tuple[str, str]]:
     """Every method and address of the application, with something in place of the parameters."""
     found = set()
     for method, path in declared(api.app.routes):
-        filled = path.replace("{job_id}", "a").replace("{table_id}", "a")
+        filled = filled_in(path)
         assert "{" not in filled, f"{path} has a parameter this test does not know"
         found.add((method, filled))
-    described = {
-        path.replace("{job_id}", "a").replace("{table_id}", "a") for path in api.app.openapi()["paths"]
-    }
+    described = {filled_in(path) for path in api.app.openapi()["paths"]}
     assert described <= {path for _, path in found}
     assert {"/", "/jobs/a", "/static", "/score-tables/a/curve", "/v1/openapi.json"} <= {
         path for _, path in found

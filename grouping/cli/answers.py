@@ -1,0 +1,186 @@
+"""The answer of one solve on the command line: found, shown to people, written as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from grouping.cli.demands import Demanded
+from grouping.domain.constraints import Constraints, Objective
+from grouping.domain.groupings import Grouping, Solution, SolutionStatus
+from grouping.domain.scores import ScoreTable
+from grouping.solver import (
+    Confidence,
+    Explanation,
+    PairwiseEstimate,
+    Ranked,
+    TableSolver,
+    assess_confidence,
+    explain,
+    solve_pairwise,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked for each budget.
+
+    Attributes:
+        objective: raw sum or relative.
+        best: how many of the best groupings.
+        is_explained: whether to say why.
+        is_assessed: whether to try it against the noise of the scores.
+        noise: relative; from the seeds unless given.
+        is_pairwise: whether all groups count, estimated from singles and pairs.
+        solver: PuLP's name.
+        time_limit_s: per budget.
+    """
+
+    objective: Objective
+    best: int
+    is_explained: bool
+    is_assessed: bool
+    noise: float | None
+    is_pairwise: bool
+    solver: str
+    time_limit_s: float | None
+
+    def answers(self, demanded: Demanded, budgets: tuple[float, ...]) -> Iterator[Answer]:
+        """One answer per budget, the smallest first."""
+        table, constraints = demanded.table, demanded.constraints
+        if self.is_pairwise:
+            estimate = PairwiseEstimate.from_table(table)
+            for budget in sorted(budgets):
+                solution = solve_pairwise(
+                    estimate,
+                    budget,
+                    constraints=constraints,
+                    solver=self.solver,
+                    time_limit_s=self.time_limit_s or 60.0,
+                )
+                yield Answer(solution, table, is_estimated=True)
+            return
+        made = TableSolver(table, constraints=constraints, objective=self.objective, solver=self.solver)
+        for budget in sorted(budgets):
+            solution = made.solve(budget, time_limit_s=self.time_limit_s)
+            if solution.grouping is None:
+                yield Answer(solution, table)
+                continue
+            yield Answer(
+                solution,
+                table,
+                ranked=made.rank(budget, self.best, time_limit_s=self.time_limit_s)
+                if self.best > 1
+                else None,
+                explanation=explain(table, solution, constraints=constraints, objective=self.objective)
+                if self.is_explained
+                else None,
+                confidence=self._assess(table, budget, constraints) if self.is_assessed else None,
+            )
+
+    def _assess(self, table: ScoreTable, budget: float, constraints: Constraints) -> Confidence:
+        return assess_confidence(
+            table,
+            budget,
+            constraints=constraints,
+            objective=self.objective,
+            noise=self.noise,
+            time_limit_s=self.time_limit_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came out for one budget."""
+
+    solution: Solution
+    table: ScoreTable
+    ranked: Ranked | None = None
+    explanation: Explanation | None = None
+    confidence: Confidence | None = None
+    is_estimated: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API answers it, with the test loss and what else was asked for."""
+        from api.schemas.groupings import GroupingOut, SolutionOut
+        from api.schemas.stored import ConfidenceOut
+
+        grouping = self.solution.grouping
+        data: dict[str, Any] = {
+            **SolutionOut.of(self.solution).model_dump(mode="json"),
+            "test_loss": None if grouping is None or self.is_estimated else _test_loss(grouping, self.table),
+        }
+        if self.is_estimated:
+            data["is_estimated"] = True
+        if self.ranked is not None:
+            data["alternatives"] = [
+                {"loss": loss, "grouping": GroupingOut.of(one).model_dump(mode="json")}
+                for one, loss in zip(self.ranked.groupings, self.ranked.losses, strict=True)
+            ]
+            data["has_proven_alternatives"] = self.ranked.is_proven
+        if self.explanation is not None:
+            data["explanation"] = list(self.explanation.sentences())
+        if self.confidence is not None:
+            data["confidence"] = ConfidenceOut.of(self.confidence).model_dump(mode="json")
+        return data
+
+    def show(self, console: Console, unit: str) -> None:
+        """Print for people."""
+        _show_solution(console, self, unit)
+        if self.ranked is not None:
+            _show_ranked(console, self.ranked)
+        for part in (self.explanation, self.confidence):
+            for sentence in () if part is None else part.sentences():
+                console.print(f"- {sentence}", soft_wrap=True)
+        console.print()
+
+
+def _test_loss(grouping: Grouping, table: ScoreTable) -> float | None:
+    loss = grouping.total_loss(table, table.test)
+    return None if loss != loss else loss
+
+
+def _show_solution(console: Console, answer: Answer, unit: str) -> None:
+    solution, table = answer.solution, answer.table
+    if solution.grouping is None:
+        reason = solution.infeasibility.reason if solution.infeasibility else ""
+        console.print(f"No grouping within {solution.budget_snt:g} {unit}. {reason}", soft_wrap=True)
+        return
+    proof = "proven optimal" if solution.status is SolutionStatus.OPTIMAL else "not proven"
+    if solution.status is SolutionStatus.FEASIBLE:
+        proof += (
+            ", gap unknown" if solution.gap is None else f", at most {solution.gap:.2%} above the optimum"
+        )
+    test = None if answer.is_estimated else _test_loss(solution.grouping, table)
+    shown_test = "" if test is None else f", test loss {test:.6g}"
+    kind = "estimated loss" if answer.is_estimated else "loss"
+    console.print(
+        f"Budget {solution.budget_snt:g} {unit}: {kind} {solution.loss:.6g}{shown_test}, "
+        f"cost {solution.grouping.cost_snt:.4g} {unit}, {proof}",
+        soft_wrap=True,
+    )
+    rows = Table("network", f"cost ({unit})", "serves", "only trained with", box=None, pad_edge=False)
+    for n, network in enumerate(solution.grouping.networks):
+        helpers = ", ".join(solution.grouping.helper_tasks(n)) or "-"
+        served = ", ".join(solution.grouping.served_tasks(n)) or "-"
+        rows.add_row(network.name(table.task_names), f"{network.cost_snt:.4g}", served, helpers)
+    console.print(rows)
+    if solution.ties:
+        more = " or more" if solution.has_more_ties else ""
+        console.print(f"{len(solution.ties)}{more} other groupings have the same loss.", soft_wrap=True)
+
+
+def _show_ranked(console: Console, ranked: Ranked) -> None:
+    rows = Table("rank", "loss", "above the best", "networks", box=None, pad_edge=False)
+    best = ranked.losses[0]
+    for rank, (grouping, loss) in enumerate(zip(ranked.groupings, ranked.losses, strict=True), start=1):
+        names = ", ".join(network.name(grouping.tasks) for network in grouping.networks)
+        above = f"{loss / best - 1:.2%}" if best else f"{loss - best:.4g}"
+        rows.add_row(str(rank), f"{loss:.6g}", above, names)
+    console.print(rows)
+    if not ranked.is_proven:
+        console.print("Not proven: there may be better ones between these.", soft_wrap=True)

@@ -1,0 +1,140 @@
+"""What the commands that solve have in common: reading a table, and demands given as options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grouping.domain.constraints import Constraints, Objective
+from grouping.domain.networks import Network
+from grouping.domain.scores import ScoreTable
+from grouping.errors import InvalidInputError
+from grouping.formats import ImportedTable, TableFormat, read_table
+
+TableArgument = Annotated[
+    Path, typer.Argument(help="Score table: wide or long CSV, JSON, Parquet, or the paper's results.txt.")
+]
+TestOption = Annotated[Path | None, typer.Option(help="Test losses in the same form, only reported.")]
+GainsOption = Annotated[bool, typer.Option("--gains", help="The cells are gains: higher is better.")]
+FormatOption = Annotated[
+    TableFormat | None,
+    typer.Option("--format", help="Format of the table; told by its content unless given."),
+]
+WeightOption = Annotated[
+    list[str] | None, typer.Option("--weight", help="Weight of a task, as NAME=NUMBER; repeat.")
+]
+ObjectiveOption = Annotated[
+    Objective, typer.Option(help="Raw sum of the losses, or each relative to the task's loss alone.")
+]
+TogetherOption = Annotated[
+    list[str] | None, typer.Option("--together", help="Tasks A,B that one network must serve; repeat.")
+]
+ApartOption = Annotated[
+    list[str] | None, typer.Option("--apart", help="Tasks A,B that no network may train together; repeat.")
+]
+MaxNetworksOption = Annotated[int | None, typer.Option(help="The most networks.")]
+MaxGroupSizeOption = Annotated[int | None, typer.Option(help="The most tasks in a network.")]
+PartitionOption = Annotated[
+    bool, typer.Option("--partition", help="Every task is trained in one network only.")
+]
+CeilingOption = Annotated[
+    list[str] | None, typer.Option("--ceiling", help="The most loss of a task, as NAME=NUMBER; repeat.")
+]
+CeilingAloneOption = Annotated[
+    list[str] | None,
+    typer.Option("--ceiling-alone", help="The same times the task's loss alone, as NAME=NUMBER; repeat."),
+]
+ForceOption = Annotated[
+    list[str] | None, typer.Option("--force", help="A network that must be chosen, as A+B or A@0.5; repeat.")
+]
+ForbidOption = Annotated[
+    list[str] | None, typer.Option("--forbid", help="A network that must not be chosen; repeat.")
+]
+LimitOption = Annotated[
+    list[str] | None,
+    typer.Option("--limit", help="The most of a further cost of the table, as NAME=NUMBER; repeat."),
+]
+CostOption = Annotated[
+    str | None, typer.Option("--cost", help="Count the budget in this further cost of the table, not in SNT.")
+]
+SolverOption = Annotated[
+    str, typer.Option(help="HiGHS, CBC (with the extra mtl-grouping[cbc]), or any other that PuLP finds.")
+]
+TimeLimitOption = Annotated[float | None, typer.Option("--time-limit", min=0.01, help="Seconds per budget.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Demanded:
+    """A table as the options want it, and the constraints."""
+
+    table: ScoreTable
+    constraints: Constraints
+
+
+def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat | None) -> ImportedTable:
+    """Read a table from a file.
+
+    Raises:
+        TableFormatError: if it is not one.
+    """
+    return read_table(path, format=table_format, values="gains" if gains else "losses", test=test)
+
+
+def demand(
+    table: ScoreTable,
+    *,
+    weight: list[str] | None,
+    cost: str | None,
+    together: list[str] | None,
+    apart: list[str] | None,
+    max_networks: int | None,
+    max_group_size: int | None,
+    partition: bool,
+    ceiling: list[str] | None,
+    ceiling_alone: list[str] | None,
+    force: list[str] | None,
+    forbid: list[str] | None,
+    limit: list[str] | None,
+) -> Demanded:
+    """Put the options together.
+
+    Raises:
+        InvalidInputError: if one is not understood or names what the table does not have.
+    """
+    table = table.with_weights(_numbers("weight", weight))
+    if cost is not None:
+        table = table.priced_by(cost)
+    constraints = Constraints(
+        together=_sets(together),
+        apart=_sets(apart),
+        max_networks=max_networks,
+        max_group_size=max_group_size,
+        is_partition=partition,
+        ceilings=_numbers("ceiling", ceiling),
+        ceilings_alone=_numbers("ceiling-alone", ceiling_alone),
+        forced=tuple(map(Network.parse, force or ())),
+        forbidden=tuple(map(Network.parse, forbid or ())),
+        limits=_numbers("limit", limit),
+    )
+    constraints.check(table)
+    return Demanded(table, constraints)
+
+
+def _sets(items: list[str] | None) -> tuple[frozenset[str], ...]:
+    return tuple(frozenset(name.strip() for name in item.split(",")) for item in items or ())
+
+
+def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
+    numbers = {}
+    for item in items or ():
+        name, separator, number = item.rpartition("=")
+        try:
+            numbers[name] = float(number)
+        except ValueError:
+            separator = ""
+        if not separator:
+            raise InvalidInputError(f"--{option} is given as NAME=NUMBER; got {item!r}.")
+    return numbers

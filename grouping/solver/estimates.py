@@ -1,0 +1,94 @@
+"""Losses of any group from those of single tasks and pairs: higher order approximation and mean affinity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.errors import InvalidInputError
+
+MAX_TASKS = 64
+
+
+@dataclass(frozen=True, eq=False)
+class PairwiseEstimate:
+    """Losses of any group from those of singles and pairs.
+
+    Attributes:
+        tasks: names of the `T` tasks.
+        singles: single-task networks with their losses; any sizes and costs.
+        pairs: ``[T, T]``: loss of the row's task when trained with the column's; NaN where the two must not
+            share a network. The diagonal is not read.
+        weights: ``[T]`` weights of the tasks' losses.
+        group_cost_snt: inference cost of a group of two or more tasks.
+    """
+
+    tasks: tuple[str, ...]
+    singles: tuple[tuple[Network, float], ...]
+    pairs: FloatArray = field(repr=False)
+    weights: FloatArray = field(repr=False)
+    group_cost_snt: float = 1.0
+
+    def __post_init__(self) -> None:
+        n = len(self.tasks)
+        if not 2 <= n <= MAX_TASKS:
+            raise InvalidInputError(f"A pairwise estimate needs 2 to {MAX_TASKS} tasks; got {n}.")
+        if self.pairs.shape != (n, n) or self.weights.shape != (n,):
+            raise InvalidInputError(f"Pairs must have the shape ({n}, {n}), and weights ({n},).")
+        if np.isinf(self.pairs[~np.eye(n, dtype=np.bool_)]).any():
+            raise InvalidInputError("Losses of pairs must be finite; NaN where two tasks must not share.")
+        for network, loss in self.singles:
+            if len(network.group) != 1 or not network.group <= set(self.tasks) or not math.isfinite(loss):
+                raise InvalidInputError(f"{network} is no single-task network with a finite loss.")
+
+    @classmethod
+    def from_table(cls, table: ScoreTable) -> PairwiseEstimate:
+        """The higher order approximation (HOA) of Standley et al. (2020): singles and full-size pairs.
+
+        Larger groups of the table are not read, as in the paper.
+        """
+        names = table.task_names
+        pairs = np.full((len(names), len(names)), np.nan)
+        for i, first in enumerate(names):
+            for j in range(i):
+                row = table.find_position(frozenset({first, names[j]}))
+                if row is not None and table.is_complete[row]:
+                    pairs[i, j], pairs[j, i] = table.validation[row, i], table.validation[row, j]
+        singles = tuple(
+            (network, float(np.nanmax(table.validation[n])))
+            for n, network in enumerate(table.networks)
+            if len(network.group) == 1 and table.is_complete[n]
+        )
+        return cls(names, singles, pairs, table.weights)
+
+    @classmethod
+    def from_affinity(
+        cls, matrix: AffinityMatrix, losses_alone: FloatArray, weights: FloatArray | None = None
+    ) -> PairwiseEstimate:
+        """Mean affinity, as TAG (Fifty et al., 2021) scores a group: loss = alone * (1 - mean affinity).
+
+        Args:
+            matrix: ``values[source, target]``, relative improvement of the target.
+            losses_alone: ``[T]`` losses of the single-task networks.
+            weights: ``[T]``; 1 unless given.
+        """
+        alone = np.asarray(losses_alone, dtype=np.float64)
+        singles = tuple(
+            (Network.of(task), float(loss)) for task, loss in zip(matrix.tasks, alone, strict=True)
+        )
+        pairs = alone[:, None] * (1.0 - matrix.values.T)
+        return cls(matrix.tasks, singles, pairs, np.ones(len(alone)) if weights is None else weights)
+
+    def losses_of(self, group: Sequence[str] | frozenset[str]) -> FloatArray:
+        """Estimated loss of each task of a group of two or more, ``[T]``; NaN for the others."""
+        members = [t for t, task in enumerate(self.tasks) if task in group]
+        losses = np.full(len(self.tasks), np.nan)
+        for t in members:
+            losses[t] = float(np.mean([self.pairs[t, j] for j in members if j != t]))
+        return losses

@@ -1,0 +1,263 @@
+"""Search among all groups of tasks for those worth training, under a pairwise estimate.
+
+For a group G of s tasks the estimate of a task's loss is the mean of its losses in pairs,
+
+    L(G, i) = sum over j in G, j != i, of P[i, j] / (s - 1),
+
+and for duals v the group saves ``value(G) = sum over i in G of max(0, v[i] - L(G, i))``. There are ``2^N``
+groups. The search decides tasks one after another and keeps the partial groups whose bound is above a
+threshold: with tasks I in, q of the undecided U to come and s = |I| + q, no completion saves more than
+
+    sum over i in I of max(0, v[i] - (a[i] + b[i, q]) / (s - 1))
+        +  the q largest over u in U of  max(0, v[u] - (a[u] + b[u, q - 1]) / (s - 1)),
+
+``a[i]`` the sum of R[i, j] over j in I and ``b[i, q]`` that of the q smallest R[i, j] over U; best over q.
+Here R[i, j] = min(P[i, j], (P[i, j] + P[j, i]) / 2): where both tasks are served the pair costs
+P[i, j] + P[j, i] whoever bears it, and where only i is, P[i, j]; R is at most its share in both cases, and a
+closer bound than P itself. The last few tasks are decided by looking at all of their subsets at once.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from grouping.domain.scores import FloatArray
+from grouping.solver.instance import BoolArray
+
+_LAST = 10
+"""How many tasks are decided at once at the end."""
+_BATCH = 1 << 15
+
+
+@dataclass(frozen=True, eq=False)
+class FoundGroups:
+    """Groups whose saving is above a threshold.
+
+    Attributes:
+        members: ``[K, N]``, best first.
+        values: ``[K]`` savings.
+        bound: no group saves more than this.
+        is_complete: whether these are all of them.
+    """
+
+    members: BoolArray
+    values: FloatArray
+    bound: float
+    is_complete: bool
+
+
+class GroupSearch:
+    """Searches the groups of two or more tasks under one pairwise estimate.
+
+    Args:
+        pairs: ``[N, N]``, ``pairs[i, j]`` the loss of task i in the pair with j, not negative; infinite where
+            the two must not be in one group. The diagonal is not read.
+        max_size: the most tasks in a group.
+    """
+
+    def __init__(self, pairs: FloatArray, max_size: int | None = None) -> None:
+        self.n_tasks = len(pairs)
+        self.pairs = np.where(np.eye(self.n_tasks, dtype=np.bool_), 0.0, pairs)
+        self.max_size = min(max_size or self.n_tasks, self.n_tasks)
+        self._is_apart = np.isinf(self.pairs) | np.isinf(self.pairs.T)
+        # A finite price for forbidden pairs that no group with one can pay back.
+        finite = self.pairs[np.isfinite(self.pairs)].max(initial=0.0)
+        self._priced = np.where(self._is_apart, 1e6 * (finite + 1.0), self.pairs)
+
+    def losses(self, members: BoolArray) -> FloatArray:
+        """Estimated losses of the tasks of each group, ``[K, N]``; infinite outside."""
+        sizes = members.sum(axis=1, keepdims=True)
+        sums = members.astype(np.float64) @ self._priced.T
+        return np.where(members, sums / np.maximum(1, sizes - 1), np.inf)
+
+    def is_allowed(self, members: BoolArray) -> BoolArray:
+        """``[K]``: whether a group is small enough and holds no forbidden pair."""
+        sizes = members.sum(axis=1)
+        as_numbers = members.astype(np.float64)
+        clashes = np.einsum("kn,nm,km->k", as_numbers, self._is_apart.astype(np.float64), as_numbers)
+        allowed: BoolArray = (sizes >= 2) & (sizes <= self.max_size) & (clashes == 0)
+        return allowed
+
+    def values(self, members: BoolArray, duals: FloatArray) -> FloatArray:
+        """What each group saves, ``[K]``."""
+        saved: FloatArray = np.maximum(0.0, duals - self.losses(members)).sum(axis=1)
+        return saved
+
+    def favourites(self) -> FloatArray:
+        """Least loss a task may have in a group of s tasks, ``[N, max_size - 1]`` for s = 2, 3, ...
+
+        The mean of its s - 1 smallest shares R (see above); infinite where its forbidden pairs leave too few.
+        """
+        shared = np.minimum(self._priced, (self._priced + self._priced.T) / 2)
+        sums = _sums_of_smallest(np.where(self._is_apart, np.inf, shared), 0)[:, 1 : self.max_size]
+        least: FloatArray = sums / np.arange(1, sums.shape[1] + 1)
+        return least
+
+    def improve(self, members: BoolArray, duals: FloatArray, rounds: int = 4) -> BoolArray:
+        """Groups reached from these by taking the best single change again and again, with all on the way."""
+        reached = [members]
+        current = members
+        for _ in range(rounds):
+            flips = current[:, None, :] ^ np.eye(self.n_tasks, dtype=np.bool_)
+            near = flips.reshape(-1, self.n_tasks)
+            values = np.where(self.is_allowed(near), self.values(near, duals), -1.0)
+            best = values.reshape(len(current), -1).argmax(axis=1)
+            current = np.unique(flips[np.arange(len(current)), best], axis=0)
+            reached.append(current)
+        found = np.unique(np.concatenate(reached), axis=0)
+        return found[self.is_allowed(found)]
+
+    def above(
+        self,
+        threshold: float,
+        duals: FloatArray,
+        *,
+        max_found: int = 20_000,
+        max_states: int = 200_000,
+        deadline: float | None = None,
+    ) -> FoundGroups:
+        """Groups that save more than a threshold.
+
+        Args:
+            threshold: of `values`.
+            duals: ``[N]``.
+            max_found: give up the rest after this many; the best are kept.
+            max_states: the most partial groups at a time; what is let go counts in the bound.
+            deadline: on the clock of `time.monotonic`.
+        """
+        n = self.n_tasks
+        order = np.argsort(-duals, kind="stable")
+        v = duals[order]
+        priced = self._priced[np.ix_(order, order)]
+        shared = np.minimum(priced, (priced + priced.T) / 2)
+        n_first = max(0, n - _LAST)
+        chosen = np.zeros((1, n), dtype=np.bool_)
+        sums = np.zeros((1, n))  # of `shared` over the chosen
+        bounds = np.array([np.inf])
+        dropped = -np.inf
+        for level in range(n_first):
+            with_next = chosen.copy()
+            with_next[:, level] = True
+            chosen = np.concatenate([with_next, chosen])
+            sums = np.concatenate([sums + shared[:, level], sums])
+            smallest = _sums_of_smallest(shared, level + 1)
+            bounds = np.concatenate(
+                [
+                    _bounds(chosen[part], sums[part], v, smallest, level + 1, self.max_size)
+                    for part in _parts(len(chosen))
+                ]
+            )
+            keep = np.flatnonzero(bounds > threshold)
+            is_late = deadline is not None and time.monotonic() > deadline
+            most = 0 if is_late else max_states
+            if keep.size > most:
+                keep = keep[np.argsort(-bounds[keep], kind="stable")]
+                dropped = max(dropped, float(bounds[keep[most]]))
+                keep = keep[:most]
+            chosen, sums, bounds = chosen[keep], sums[keep], bounds[keep]
+            if not keep.size:
+                break
+        members, values, late = self._finish(
+            chosen, bounds, v, priced, n_first, threshold, max_found, deadline
+        )
+        dropped = max(dropped, late)
+        back = np.zeros_like(members)
+        back[:, order] = members
+        best = float(values[0]) if values.size else threshold
+        return FoundGroups(back, values, max(best, dropped), bool(np.isneginf(dropped)))
+
+    def _finish(
+        self,
+        chosen: BoolArray,
+        bounds: FloatArray,
+        v: FloatArray,
+        priced: FloatArray,
+        n_first: int,
+        threshold: float,
+        max_found: int,
+        deadline: float | None,
+    ) -> tuple[BoolArray, FloatArray, float]:
+        """Decide the last tasks of each partial group by listing their subsets, the most promising first."""
+        n = self.n_tasks
+        last = np.arange(n - n_first)
+        subsets = ((np.arange(1 << last.size)[:, None] >> last) & 1).astype(np.float64)
+        low_sums = subsets @ priced[:, n_first:].T  # [subsets, N]
+        low_sizes = subsets.sum(axis=1)
+        low_members = subsets > 0
+        members: list[BoolArray] = []
+        values: list[FloatArray] = []
+        n_found = 0
+        for i in np.argsort(-bounds, kind="stable").tolist():
+            if bounds[i] <= threshold:
+                break
+            if (deadline is not None and time.monotonic() > deadline) or n_found > max_found:
+                return *_sorted_groups(members, values, n, max_found), float(bounds[i])
+            first = np.flatnonzero(chosen[i])
+            sizes = low_sizes + first.size
+            scale = 1.0 / np.maximum(1.0, sizes - 1.0)
+            base = priced[:, first].sum(axis=1)
+            saved = np.zeros(len(subsets))
+            if first.size:
+                kept = v[first] - (low_sums[:, first] + base[first]) * scale[:, None]
+                saved += np.maximum(kept, 0.0, out=kept).sum(axis=1)
+            kept = v[n_first:] - (low_sums[:, n_first:] + base[n_first:]) * scale[:, None]
+            kept *= low_members
+            saved += np.maximum(kept, 0.0, out=kept).sum(axis=1)
+            hit = np.flatnonzero((saved > threshold) & (sizes >= 2) & (sizes <= self.max_size))
+            if hit.size:
+                found = np.zeros((hit.size, n), dtype=np.bool_)
+                found[:, first] = True
+                found[:, n_first:] = low_members[hit]
+                members.append(found)
+                values.append(saved[hit])
+                n_found += hit.size
+        return *_sorted_groups(members, values, n, max_found), -np.inf
+
+
+def _sorted_groups(
+    members: list[BoolArray], values: list[FloatArray], n: int, limit: int
+) -> tuple[BoolArray, FloatArray]:
+    if not members:
+        return np.zeros((0, n), dtype=np.bool_), np.zeros(0)
+    all_members, all_values = np.concatenate(members), np.concatenate(values)
+    best = np.argsort(-all_values, kind="stable")[:limit]
+    return all_members[best], all_values[best]
+
+
+def _sums_of_smallest(shared: FloatArray, first: int) -> FloatArray:
+    """``[N, |U| + 1]``: sum of the q smallest ``shared[i, j]`` over the undecided j >= first, j != i."""
+    n = len(shared)
+    rest = np.where(np.eye(n, dtype=np.bool_), np.inf, shared)[:, first:]
+    sums = np.cumsum(np.sort(rest, axis=1), axis=1)
+    return np.concatenate([np.zeros((n, 1)), sums], axis=1)
+
+
+def _bounds(
+    chosen: BoolArray, sums: FloatArray, v: FloatArray, smallest: FloatArray, first: int, max_size: int
+) -> FloatArray:
+    """The most that a completion of each partial group saves, ``[K]``."""
+    n = len(v)
+    sizes = chosen.sum(axis=1)
+    best = np.zeros(len(chosen))
+    inside = chosen[:, :first]
+    for q in range(n - first + 1):
+        total = sizes + q
+        scale = 1.0 / np.maximum(1.0, total - 1.0)
+        kept = v[:first] - (sums[:, :first] + smallest[:first, q]) * scale[:, None]
+        saved = (np.maximum(kept, 0.0, out=kept) * inside).sum(axis=1)
+        if q:
+            new = v[first:] - (sums[:, first:] + smallest[first:, q - 1]) * scale[:, None]
+            np.maximum(new, 0.0, out=new)
+            if q < new.shape[1]:
+                new = np.partition(new, new.shape[1] - q, axis=1)[:, new.shape[1] - q :]
+            saved += new.sum(axis=1)
+        saved[(total < 2) | (total > max_size)] = 0.0
+        np.maximum(best, saved, out=best)
+    return best
+
+
+def _parts(n: int) -> list[slice]:
+    return [slice(start, start + _BATCH) for start in range(0, n, _BATCH)]
