@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from api.schemas.solving import ConfidenceIn, Demands
+from api.schemas.solving import ConfidenceIn, Demands, PairwiseRequest
 from api.settings import Settings
 from grouping.domain.affinity import METHODS, AffinityMatrix
 from grouping.domain.groupings import Solution
@@ -26,6 +26,7 @@ from grouping.solver import (
     Confidence,
     Curve,
     Explanation,
+    PairwiseEstimate,
     Ranked,
     Recommendation,
     assess_confidence,
@@ -36,6 +37,7 @@ from grouping.solver import (
     recommend,
     solve,
     solve_curve,
+    solve_pairwise,
 )
 from grouping.store import Store, TableInfo
 
@@ -109,6 +111,22 @@ class Readings:
         return self._once(
             ("solution", info.id, info.revision, budget_snt, demands.key),
             lambda: solve(self.demanded(info, demands), budget_snt, **self._options(demands)),
+        )
+
+    def pairwise_solution(self, info: TableInfo, request: PairwiseRequest) -> Solution:
+        """The grouping of all groups, estimated from singles and pairs; see `solve_pairwise`.
+
+        Raises:
+            InvalidInputError: if the table has too few or too many tasks, or a demand names none of them.
+        """
+        return self._once(
+            ("pairwise", info.id, info.revision, request.key),
+            lambda: solve_pairwise(
+                PairwiseEstimate.from_table(self.table(info).on_common_seeds().with_weights(request.weights)),
+                request.budget_snt,
+                constraints=request.to_constraints(),
+                time_limit_s=self._time_limit_s,
+            ),
         )
 
     def ranked(self, info: TableInfo, budget_snt: float, k: int, demands: Demands = PLAIN) -> Ranked:

@@ -7,6 +7,7 @@ import io
 
 from api.readings import Readings
 from api.schemas.common import finite
+from api.schemas.explanations import ExplanationData
 from api.schemas.groupings import GroupingOut, SolutionOut
 from api.schemas.solving import GroupingRequest, pointing_below
 from api.schemas.stored import (
@@ -56,6 +57,7 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
     solution = readings.solution(info, budget, request)
     grouping = solution.grouping
     ranked = readings.ranked(info, budget, request.k, request) if grouping and request.k > 1 else None
+    explanation = readings.explanation(info, budget, request)
     confidence = None
     if request.confidence is not None and grouping is not None:
         with pointing_below("/confidence"):
@@ -78,7 +80,8 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
             )
         ],
         has_proven_alternatives=ranked is not None and ranked.is_proven,
-        explanation=list(readings.explanation(info, budget, request).sentences()),
+        explanation=list(explanation.sentences()),
+        explanation_data=ExplanationData.of(explanation),
         confidence=confidence,
     )
 

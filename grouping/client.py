@@ -231,10 +231,15 @@ class TableViews:
         """The best grouping for any inference budget."""
         return dict(self._table("grouping", budget_snt=budget_snt))
 
-    def curve(self, budgets_snt: list[float] | None = None) -> dict[str, Any]:
-        """The best groupings over inference budgets."""
-        options = {"budgets": ",".join(repr(float(budget)) for budget in budgets_snt)} if budgets_snt else {}
-        return dict(self._table("curve", **options))
+    def curve(self, budgets_snt: list[float] | None = None, **request: Any) -> dict[str, Any]:
+        """The best groupings over inference budgets, under constraints; see ``POST .../curve``."""
+        body = {"budgets_snt": budgets_snt, **request}
+        return dict(self._client.request("POST", self._address("curve"), json=body))
+
+    def pairwise_grouping(self, budget_snt: float, **request: Any) -> dict[str, Any]:
+        """The best of all groups, estimated from singles and pairs; see ``POST .../pairwise-grouping``."""
+        body = {"budget_snt": budget_snt, **request}
+        return dict(self._client.request("POST", self._address("pairwise-grouping"), json=body))
 
     def affinity(self, method: str = "pairwise") -> pd.DataFrame:
         """Affinity matrix: the row is the source task, the column the target; positive helps."""

@@ -103,9 +103,9 @@ def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGroupingOut:
     responses=problem_responses(404),
 )
 def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
-    """In sentences, as they were when it was solved."""
+    """In sentences and as data, as they were when it was solved."""
     stored = StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
-    return ExplanationOut(grouping_id=stored.id, sentences=stored.explanation)
+    return ExplanationOut(grouping_id=stored.id, sentences=stored.explanation, data=stored.explanation_data)
 
 
 @router.get(

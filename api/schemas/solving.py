@@ -175,6 +175,51 @@ class Demands(Input):
         return table
 
 
+class CurveRequest(Demands):
+    """The least loss for each of several budgets, under constraints. Trains nothing and keeps nothing."""
+
+    budgets_snt: (
+        Annotated[list[Annotated[float, Field(gt=0, le=MAX_BUDGET)]], Field(min_length=1, max_length=100)]
+        | None
+    ) = Field(
+        default=None,
+        description="Inference budgets, in standard network times or in the unit of `cost`; the usual "
+        "ones if left out.",
+    )
+
+
+class PairwiseRequest(Input):
+    """A solve over all groups of the tasks, whose losses are estimated from measured singles and pairs."""
+
+    budget_snt: Annotated[float, Field(gt=0, le=MAX_BUDGET_SNT)] = Field(
+        description="The most the grouping may cost, in standard network times; a group costs 1."
+    )
+    apart: TaskSets = Field(
+        default_factory=list, description="Sets of tasks of which no network is trained on two."
+    )
+    max_networks: AtLeastOne | None = Field(default=None, description="The most networks chosen.")
+    max_group_size: AtLeastOne | None = Field(default=None, description="The most tasks in a network.")
+    weights: Annotated[dict[Name, Annotated[float, Field(gt=0, le=1e6)]], Field(max_length=MAX_TASKS)] = (
+        Field(
+            default_factory=dict,
+            description="Weights of tasks in the total loss; the table's own if left out.",
+        )
+    )
+
+    @property
+    def key(self) -> str:
+        """Equal for equal requests."""
+        return self.model_dump_json()
+
+    def to_constraints(self) -> Constraints:
+        """The demands as the solver takes them."""
+        return Constraints(
+            apart=tuple(frozenset(tasks) for tasks in self.apart),
+            max_networks=self.max_networks,
+            max_group_size=self.max_group_size,
+        )
+
+
 class GroupingRequest(Demands):
     """A solve of a score table: which networks, within a budget, under constraints. Trains nothing."""
 

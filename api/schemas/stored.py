@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from api.schemas.common import Output, finite, moment_of
+from api.schemas.explanations import ExplanationData
 from api.schemas.groupings import BaselineOut, GroupingOut, SolutionOut
 from api.schemas.solving import GroupingRequest
 from grouping.domain.groupings import Grouping, SolutionStatus
@@ -121,6 +122,7 @@ class GroupingAnswerBody(SolutionOut):
         description="Whether no other grouping is better than the last of them."
     )
     explanation: list[str] = Field(description="Why these networks, in sentences.")
+    explanation_data: ExplanationData = Field(description="The same as data.")
     confidence: ConfidenceOut | None = Field(description="Null where it was not asked for.")
 
 
@@ -199,6 +201,7 @@ class ExplanationOut(Output):
 
     grouping_id: str
     sentences: list[str]
+    data: ExplanationData
 
 
 class TaskChangeOut(Output):

@@ -130,6 +130,11 @@ def test_a_grouping_explains_itself(api: Api, address: str) -> None:
     assert sentences == kept["explanation"]
     assert any("depth is served by" in sentence for sentence in sentences)
     assert any("Without the demand that depth and normals" in sentence for sentence in sentences)
+    data = kept["explanation_data"]
+    assert data == api.get(f"/v1/groupings/{kept['id']}/explanation").json()["data"]
+    assert [task["task"] for task in data["tasks"]] == list(NAMES)
+    assert {task["task"]: task["server"] for task in data["tasks"]} == kept["grouping"]["serving"]
+    assert data["binding"][0]["improvement"] > 0
     none = solved(api, address, budget_snt=0.5)
     (first, *_) = api.get(f"/v1/groupings/{none['id']}/explanation").json()["sentences"]
     assert first == "No grouping exists within 0.5 SNT."
