@@ -6,6 +6,7 @@ import math
 import unicodedata
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 from grouping.errors import InvalidInputError
 
@@ -64,6 +65,7 @@ ACCURACY = Metric("accuracy", Direction.HIGHER_IS_BETTER)
 R2 = Metric("r2", Direction.HIGHER_IS_BETTER)
 
 
+@lru_cache(maxsize=4096)
 def check_name(name: str, what: str) -> str:
     """Return `name` when it may be shown, stored and exported as it is.
 

@@ -7,8 +7,9 @@
    best of the core is at most ``bound + tau``, it is the optimum of all; if not, it bounds the optimum from
    above, `tau` grows up to the remaining gap, and the next core decides.
 3. A core is first searched by `grouping.solver.enumeration`, which closes most of them within some hundred
-   nodes; what it does not close goes to a 0/1 programme in PuLP (`grouping.solver.programme`). A solver other
-   than the default gets every core.
+   nodes; what it does not close goes to a 0/1 programme in PuLP (`grouping.solver.programme`), less the
+   candidates that another one dominates: serves no block worse and costs no more. A solver other than the
+   default gets every core.
 4. Where nothing hints at a grouping, the cheapest cover (`grouping.solver.cover`) is one, or proves that
    there is none.
 5. The columns stay for the next budget, and its search starts from the groupings of the smaller ones.
@@ -28,11 +29,12 @@ import numpy as np
 from grouping.domain.scores import FloatArray
 from grouping.solver.cover import find_cover
 from grouping.solver.enumeration import MAX_NODES, Enumerated, enumerate_groupings
-from grouping.solver.instance import Instance, IntArray
+from grouping.solver.instance import BoolArray, Instance, IntArray
 from grouping.solver.programme import DEFAULT_SOLVER, check_solver, solve_programme
 from grouping.solver.relaxation import PRECISION, Relaxation, Relaxed
 
 _SEARCH_NODES = 20_000
+_MOST_COMPARED = 4_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +186,8 @@ class Engine:
     ) -> tuple[tuple[int, ...] | None, float, bool]:
         """Solve over the cells of reduced cost up to `tau`: the choice, a bound, whether it is closed."""
         kept: IntArray = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
+        if not self.instance.is_partition:
+            kept = kept[_is_undominated(self.instance.select(kept))]
         core = replace(self.instance.select(kept), limits=limits)
         cells = np.isfinite(core.losses)
         if not core.is_partition:
@@ -241,6 +245,21 @@ class Engine:
     def _completed(self, chosen: Sequence[int]) -> tuple[int, ...]:
         forced = np.flatnonzero(self.instance.is_forced)
         return tuple(np.union1d(np.asarray(chosen, dtype=np.int64), forced).tolist())
+
+
+def _is_undominated(core: Instance) -> BoolArray:
+    """``[N]``: whether no other candidate is as good everywhere; of equal ones the first stays."""
+    n = core.n_candidates
+    undominated = core.is_forced.copy()
+    if n > _MOST_COMPARED:
+        return np.ones(n, dtype=np.bool_)
+    for i in np.flatnonzero(~undominated):
+        as_good = (core.losses <= core.losses[i]).all(axis=1) & (core.costs <= core.costs[i]).all(axis=1)
+        as_good[i] = False
+        equal = (core.losses[i] == core.losses).all(axis=1) & (core.costs[i] == core.costs).all(axis=1)
+        as_good &= ~equal | (np.arange(n) < i)
+        undominated[i] = not as_good.any()
+    return undominated
 
 
 def _next_slack(tau: float, relaxed: Relaxed) -> float:

@@ -28,7 +28,7 @@ from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import BUDGET_TOLERANCE, Grouping, Infeasibility, Solution, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
-from grouping.errors import InvalidInputError
+from grouping.errors import InvalidInputError, SolverError
 from grouping.solver.engine import Engine, Optimum
 from grouping.solver.estimates import PairwiseEstimate
 from grouping.solver.groups import GroupSearch
@@ -120,20 +120,21 @@ class _Generation:
         self.bound = self._bound_by_favourites()
         relaxed = self._converge(deadline)
         optimum = self._best_of_pool(deadline)
-        is_proven = False
-        if optimum.chosen is not None and self.is_converged:
-            gap = optimum.value - self.bound
-            is_proven = optimum.is_proven and gap <= PRECISION
-            tau = min(gap, 0.02)
-            while not is_proven and time.monotonic() < deadline:
-                is_closed = self._collect(relaxed, tau, deadline)
-                optimum = self._best_of_pool(deadline)
-                if not is_closed or not optimum.is_proven:
-                    break
-                gap = optimum.value - self.bound
-                is_proven = gap <= tau + PRECISION
-                tau = min(gap, 2.0 * tau)
-        return self._answer(optimum, is_proven)
+        is_proven = optimum.chosen is not None and optimum.is_proven and self.is_converged
+        is_proven = is_proven and optimum.value - self.bound <= PRECISION
+        # With these duals a group of reduced cost r is in no grouping below `relaxed.bound + r`. No grouping
+        # is worse than 1 for each task, so a higher bound says that there is none.
+        most = self.search.n_tasks + 1.0
+        tau = 0.02
+        while self.is_converged and not is_proven and relaxed.bound < most and time.monotonic() < deadline:
+            tau = min(tau, min(optimum.value, most) - relaxed.bound + PRECISION)
+            is_closed = self._collect(relaxed, tau, deadline)
+            optimum = self._best_of_pool(deadline)
+            if not is_closed or not optimum.is_proven:
+                break
+            is_proven = min(optimum.value, most) - relaxed.bound <= tau
+            tau *= 2.0
+        return self._answer(optimum, is_proven or relaxed.bound >= most)
 
     def _start(self) -> None:
         """All pairs, all tasks together, and what single changes of them reach."""
@@ -251,6 +252,8 @@ class _Generation:
 
     def _answer(self, optimum: Optimum, is_proven: bool) -> Solution:
         estimate = self.estimate
+        if optimum.chosen is None and not is_proven:
+            raise SolverError("No grouping was found within the time limit. Allow more time.")
         if optimum.chosen is None:
             why = Infeasibility(
                 f"No grouping of singles and groups fits {self.budget_snt:.12g} SNT under these constraints."

@@ -56,6 +56,22 @@ def test_generated_groups_give_the_grouping_of_listed_ones(
         assert fits(solution.cost_snt or 99.0, budget)
 
 
+@settings(max_examples=60, deadline=None)
+@given(estimates(), st.sampled_from([1.0, 2.0]), st.integers(2, 4))
+def test_small_groups_that_no_pair_leads_to_are_found_or_shown_not_to_do(
+    made: tuple[ScoreTable, PairwiseEstimate], budget: float, max_group_size: int
+) -> None:
+    table, estimate = made
+    groups_only = PairwiseEstimate(estimate.tasks, (), estimate.pairs, estimate.weights)
+    constraints = Constraints(max_group_size=max_group_size)
+    listed = _listed(table)
+    several = [n for n, network in enumerate(listed.networks) if len(network.group) > 1]
+    expected = solve(listed.select(several), budget, constraints=constraints)
+    solution = solve_pairwise(groups_only, budget, constraints=constraints)
+    assert solution.status is expected.status
+    assert solution.loss == (None if expected.loss is None else pytest.approx(expected.loss, rel=1e-9))
+
+
 @settings(max_examples=40, deadline=None)
 @given(estimates(), st.sampled_from([2.0, 3.0]), st.data())
 def test_tasks_held_apart_share_no_group(
