@@ -11,10 +11,8 @@ threshold: with tasks I in, q of the undecided U to come and s = |I| + q, no com
     sum over i in I of max(0, v[i] - (a[i] + b[i, q]) / (s - 1))
         +  the q largest over u in U of  max(0, v[u] - (a[u] + b[u, q - 1]) / (s - 1)),
 
-``a[i]`` the sum of R[i, j] over j in I and ``b[i, q]`` that of the q smallest R[i, j] over U; best over q.
-Here R[i, j] = min(P[i, j], (P[i, j] + P[j, i]) / 2): where both tasks are served the pair costs
-P[i, j] + P[j, i] whoever bears it, and where only i is, P[i, j]; R is at most its share in both cases, and a
-closer bound than P itself. The last few tasks are decided by looking at all of their subsets at once.
+``a[i]`` the sum of P[i, j] over j in I and ``b[i, q]`` that of the q smallest P[i, j] over U; best over q.
+The last few tasks are decided by looking at all of their subsets at once.
 """
 
 from __future__ import annotations
@@ -25,9 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from grouping.domain.scores import FloatArray
-from grouping.solver.instance import BoolArray
+from grouping.solver.instance import BoolArray, IntArray
 
-_LAST = 10
+_LAST = 12
 """How many tasks are decided at once at the end."""
 _BATCH = 1 << 15
 
@@ -65,6 +63,9 @@ class GroupSearch:
         self._is_apart = np.isinf(self.pairs) | np.isinf(self.pairs.T)
         # A finite price for forbidden pairs that no group with one can pay back.
         finite = self.pairs[np.isfinite(self.pairs)].max(initial=0.0)
+        eye = np.eye(self.n_tasks, dtype=np.bool_)
+        pairs_of_tasks = [eye[i] | eye[j] for i in range(self.n_tasks) for j in range(i)]
+        self._changes = np.array([*eye, *pairs_of_tasks])
         self._priced = np.where(self._is_apart, 1e6 * (finite + 1.0), self.pairs)
 
     def losses(self, members: BoolArray) -> FloatArray:
@@ -76,36 +77,36 @@ class GroupSearch:
     def is_allowed(self, members: BoolArray) -> BoolArray:
         """``[K]``: whether a group is small enough and holds no forbidden pair."""
         sizes = members.sum(axis=1)
-        as_numbers = members.astype(np.float64)
-        clashes = np.einsum("kn,nm,km->k", as_numbers, self._is_apart.astype(np.float64), as_numbers)
-        allowed: BoolArray = (sizes >= 2) & (sizes <= self.max_size) & (clashes == 0)
+        allowed: BoolArray = (sizes >= 2) & (sizes <= self.max_size)
+        if self._is_apart.any():
+            as_numbers = members.astype(np.float64)
+            allowed &= ((as_numbers @ self._is_apart) * as_numbers).sum(axis=1) == 0
         return allowed
 
     def values(self, members: BoolArray, duals: FloatArray) -> FloatArray:
         """What each group saves, ``[K]``."""
-        saved: FloatArray = np.maximum(0.0, duals - self.losses(members)).sum(axis=1)
-        return saved
+        return _saved(members, duals, self._priced)
 
     def favourites(self) -> FloatArray:
         """Least loss a task may have in a group of s tasks, ``[N, max_size - 1]`` for s = 2, 3, ...
 
-        The mean of its s - 1 smallest shares R (see above); infinite where its forbidden pairs leave too few.
+        The mean of its s - 1 least losses in pairs; infinite where its forbidden pairs leave too few.
         """
-        shared = np.minimum(self._priced, (self._priced + self._priced.T) / 2)
-        sums = _sums_of_smallest(np.where(self._is_apart, np.inf, shared), 0)[:, 1 : self.max_size]
+        sums = _sums_of_smallest(np.where(self._is_apart, np.inf, self._priced), 0)[:, 1 : self.max_size]
         least: FloatArray = sums / np.arange(1, sums.shape[1] + 1)
         return least
 
     def improve(self, members: BoolArray, duals: FloatArray, rounds: int = 4) -> BoolArray:
-        """Groups reached from these by taking the best single change again and again, with all on the way."""
+        """Groups reached by the best change of one or two tasks again and again, with all on the way."""
         reached = [members]
         current = members
         for _ in range(rounds):
-            flips = current[:, None, :] ^ np.eye(self.n_tasks, dtype=np.bool_)
-            near = flips.reshape(-1, self.n_tasks)
+            near = (current[:, None, :] ^ self._changes).reshape(-1, self.n_tasks)
             values = np.where(self.is_allowed(near), self.values(near, duals), -1.0)
-            best = values.reshape(len(current), -1).argmax(axis=1)
-            current = np.unique(flips[np.arange(len(current)), best], axis=0)
+            best = values.reshape(len(current), -1).argmax(axis=1) + np.arange(len(current)) * len(
+                self._changes
+            )
+            current = np.unique(near[best], axis=0)
             reached.append(current)
         found = np.unique(np.concatenate(reached), axis=0)
         return found[self.is_allowed(found)]
@@ -116,7 +117,7 @@ class GroupSearch:
         duals: FloatArray,
         *,
         max_found: int = 20_000,
-        max_states: int = 200_000,
+        max_states: int = 400_000,
         deadline: float | None = None,
     ) -> FoundGroups:
         """Groups that save more than a threshold.
@@ -132,18 +133,17 @@ class GroupSearch:
         order = np.argsort(-duals, kind="stable")
         v = duals[order]
         priced = self._priced[np.ix_(order, order)]
-        shared = np.minimum(priced, (priced + priced.T) / 2)
         n_first = max(0, n - _LAST)
         chosen = np.zeros((1, n), dtype=np.bool_)
-        sums = np.zeros((1, n))  # of `shared` over the chosen
+        sums = np.zeros((1, n))  # of the pairs with the chosen
         bounds = np.array([np.inf])
         dropped = -np.inf
         for level in range(n_first):
             with_next = chosen.copy()
             with_next[:, level] = True
             chosen = np.concatenate([with_next, chosen])
-            sums = np.concatenate([sums + shared[:, level], sums])
-            smallest = _sums_of_smallest(shared, level + 1)
+            sums = np.concatenate([sums + priced[:, level], sums])
+            smallest = _sums_of_smallest(priced, level + 1)
             bounds = np.concatenate(
                 [
                     _bounds(chosen[part], sums[part], v, smallest, level + 1, self.max_size)
@@ -183,38 +183,63 @@ class GroupSearch:
         """Decide the last tasks of each partial group by listing their subsets, the most promising first."""
         n = self.n_tasks
         last = np.arange(n - n_first)
-        subsets = ((np.arange(1 << last.size)[:, None] >> last) & 1).astype(np.float64)
-        low_sums = subsets @ priced[:, n_first:].T  # [subsets, N]
-        low_sizes = subsets.sum(axis=1)
-        low_members = subsets > 0
+        subsets = ((np.arange(1 << last.size)[:, None] >> last) & 1) > 0
+        tables = _LateTables(subsets, v, priced, n_first)
         members: list[BoolArray] = []
         values: list[FloatArray] = []
         n_found = 0
         for i in np.argsort(-bounds, kind="stable").tolist():
-            if bounds[i] <= threshold:
-                break
             if (deadline is not None and time.monotonic() > deadline) or n_found > max_found:
                 return *_sorted_groups(members, values, n, max_found), float(bounds[i])
-            first = np.flatnonzero(chosen[i])
-            sizes = low_sizes + first.size
-            scale = 1.0 / np.maximum(1.0, sizes - 1.0)
-            base = priced[:, first].sum(axis=1)
-            saved = np.zeros(len(subsets))
-            if first.size:
-                kept = v[first] - (low_sums[:, first] + base[first]) * scale[:, None]
-                saved += np.maximum(kept, 0.0, out=kept).sum(axis=1)
-            kept = v[n_first:] - (low_sums[:, n_first:] + base[n_first:]) * scale[:, None]
-            kept *= low_members
-            saved += np.maximum(kept, 0.0, out=kept).sum(axis=1)
-            hit = np.flatnonzero((saved > threshold) & (sizes >= 2) & (sizes <= self.max_size))
+            hit = tables.above(np.flatnonzero(chosen[i, :n_first]), threshold, self.max_size)
             if hit.size:
-                found = np.zeros((hit.size, n), dtype=np.bool_)
-                found[:, first] = True
-                found[:, n_first:] = low_members[hit]
+                found = np.repeat(chosen[i : i + 1], hit.size, axis=0)
+                found[:, n_first:] = subsets[hit]
+                saved = _saved(found, v, priced)
+                found, saved = found[saved > threshold], saved[saved > threshold]
                 members.append(found)
-                values.append(saved[hit])
-                n_found += hit.size
+                values.append(saved)
+                n_found += len(found)
         return *_sorted_groups(members, values, n, max_found), -np.inf
+
+
+class _LateTables:
+    """What every subset of the last tasks saves together with given first ones.
+
+    In single precision, with a margin: `above` gives a few subsets too many, never one too few.
+    """
+
+    _MARGIN = 1e-3
+
+    def __init__(self, subsets: BoolArray, v: FloatArray, priced: FloatArray, n_first: int) -> None:
+        self._sizes = subsets.sum(axis=1)
+        self._sums = (subsets.astype(np.float64) @ priced[:, n_first:].T).T  # [N, subsets]
+        self._outside = np.concatenate([np.zeros((n_first, len(subsets)), dtype=np.bool_), ~subsets.T])
+        self._v, self._priced, self._n_first = v, priced, n_first
+        self._by_size: dict[int, np.ndarray] = {}
+
+    def above(self, first: IntArray, threshold: float, max_size: int) -> IntArray:
+        """Subsets that may save more than the threshold together with these tasks."""
+        n_partners = np.maximum(1, self._sizes + first.size - 1)
+        if first.size not in self._by_size:
+            table = n_partners * self._v[:, None] - self._sums
+            table[self._outside] = -np.inf
+            self._by_size[first.size] = table.astype(np.float32)
+        columns = np.concatenate([first, np.arange(self._n_first, len(self._v))])
+        saved = self._by_size[first.size][columns]
+        saved -= self._priced[np.ix_(columns, first)].sum(axis=1).astype(np.float32)[:, None]
+        np.maximum(saved, 0.0, out=saved)
+        total = first.size + self._sizes
+        is_group = (total >= 2) & (total <= max_size)
+        return np.flatnonzero((saved.sum(axis=0) > (threshold - self._MARGIN) * n_partners) & is_group)
+
+
+def _saved(members: BoolArray, v: FloatArray, priced: FloatArray) -> FloatArray:
+    """What each group saves, ``[K]``."""
+    partners = np.maximum(1, members.sum(axis=1, keepdims=True) - 1)
+    losses = (members.astype(np.float64) @ priced.T) / partners
+    saved: FloatArray = np.where(members, np.maximum(0.0, v - losses), 0.0).sum(axis=1)
+    return saved
 
 
 def _sorted_groups(
@@ -227,10 +252,10 @@ def _sorted_groups(
     return all_members[best], all_values[best]
 
 
-def _sums_of_smallest(shared: FloatArray, first: int) -> FloatArray:
-    """``[N, |U| + 1]``: sum of the q smallest ``shared[i, j]`` over the undecided j >= first, j != i."""
-    n = len(shared)
-    rest = np.where(np.eye(n, dtype=np.bool_), np.inf, shared)[:, first:]
+def _sums_of_smallest(pairs: FloatArray, first: int) -> FloatArray:
+    """``[N, |U| + 1]``: sum of the q smallest ``pairs[i, j]`` over the undecided j >= first, j != i."""
+    n = len(pairs)
+    rest = np.where(np.eye(n, dtype=np.bool_), np.inf, pairs)[:, first:]
     sums = np.cumsum(np.sort(rest, axis=1), axis=1)
     return np.concatenate([np.zeros((n, 1)), sums], axis=1)
 
