@@ -64,6 +64,7 @@ class ScoreTable:
         test_losses: ``[N, T, S]``, NaN where absent or unknown. Never read to decide anything.
         other_costs: further inference costs of the networks by name, such as ``latency_ms``; ``[N]`` each,
             finite and not negative.
+        cost_unit: what the networks' ``cost_snt`` and inference budgets count in; see `priced_by`.
     """
 
     tasks: tuple[Task, ...]
@@ -72,6 +73,7 @@ class ScoreTable:
     validation_losses: FloatArray = field(repr=False)
     test_losses: FloatArray = field(repr=False)
     other_costs: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
+    cost_unit: str = "SNT"
 
     def __post_init__(self) -> None:
         names = [task.name for task in self.tasks]
@@ -247,6 +249,7 @@ class ScoreTable:
             self.validation_losses[index],
             self.test_losses[index],
             {name: costs[index] for name, costs in self.other_costs.items()},
+            self.cost_unit,
         )
 
     def on_common_seeds(self) -> ScoreTable:
@@ -267,6 +270,7 @@ class ScoreTable:
             self.validation_losses[:, :, common],
             self.test_losses[:, :, common],
             self.other_costs,
+            self.cost_unit,
         )
 
     def with_weights(self, weights: Mapping[str, float]) -> ScoreTable:
@@ -293,7 +297,7 @@ class ScoreTable:
         networks = tuple(
             replace(network, cost_snt=float(cost)) for network, cost in zip(self.networks, costs, strict=True)
         )
-        return replace(self, networks=networks)
+        return replace(self, networks=networks, cost_unit=name)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScoreTable):

@@ -32,6 +32,8 @@ from grouping.solver.explanation import (
 from grouping.solver.instance import Instance, build_instance
 
 STEP_SNT = 0.5
+STEP_PART = 0.1
+"""Step of a budget that counts in another cost, as a part of it."""
 
 
 def explain(
@@ -55,12 +57,13 @@ def explain(
         InvalidInputError: if the solution has a network that is not in the table, or as `solve`.
     """
     if solution.grouping is None or solution.loss is None:
-        return Explanation(solution)
+        return Explanation(solution, unit=table.cost_unit)
     demands = constraints or Constraints()
     solver = TableSolver(table, constraints=demands, objective=objective)
     questions = _Questions(solver, demands, solution, solution.grouping, time_limit_s)
-    half_more = questions.other_budget(solution.budget_snt + STEP_SNT)
-    half_less = questions.other_budget(solution.budget_snt - STEP_SNT)
+    step = STEP_SNT if table.cost_unit == "SNT" else STEP_PART * solution.budget_snt
+    half_more = questions.other_budget(solution.budget_snt + step)
+    half_less = questions.other_budget(solution.budget_snt - step)
     own = {task: questions.own_network(task) for task in table.task_names}
     binding = questions.binding()
     gains = gain_matrix(solver.table, FORMULA).values
@@ -79,6 +82,7 @@ def explain(
             if n not in solution.grouping.serving
         ),
         tuple(questions.skipped),
+        table.cost_unit,
     )
 
 
@@ -107,12 +111,12 @@ class _Questions:
             return OtherBudget(budget_snt, None)
         left = self._left_s()
         if left <= 0:
-            self._skip(f"what a budget of {budget_snt:g} SNT gives")
+            self._skip(f"what a budget of {budget_snt:g} {self._table.cost_unit} gives")
             return None
         try:
             other = self._solver.solve(budget_snt, time_limit_s=left, max_ties=1)
         except SolverError:
-            self._skip(f"what a budget of {budget_snt:g} SNT gives")
+            self._skip(f"what a budget of {budget_snt:g} {self._table.cost_unit} gives")
             return None
         if other.grouping is None or other.loss is None:
             return OtherBudget(budget_snt, None)
@@ -169,7 +173,7 @@ class _Questions:
             rest = Constraints()
             for demand in demands:
                 rest = rest if demand is left_out else rest.merge(demand)
-            what = f"the inference budget is {self._budget_snt:.12g} SNT"
+            what = f"the inference budget is {self._budget_snt:.12g} {self._table.cost_unit}"
             budget = np.inf
             if left_out is not None:
                 what, budget = next(left_out.sentences()), self._budget_snt

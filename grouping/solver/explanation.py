@@ -129,11 +129,12 @@ class Explanation:
     Attributes:
         solution: what is explained.
         tasks: one per task, in display order; empty without a grouping.
-        half_more: half an SNT more; None if not found out.
-        half_less: half an SNT less; None if not found out.
+        half_more: half an SNT more (a tenth more of a budget in another cost); None if not found out.
+        half_less: the same less; None if not found out.
         binding: the demands that cost something, the dearest first; the inference budget among them.
         idle: chosen networks that serve no task; they are forced.
         skipped: what there was no time for, in words.
+        unit: what costs and budgets count in.
     """
 
     solution: Solution
@@ -143,12 +144,13 @@ class Explanation:
     binding: tuple[BindingDemand, ...] = ()
     idle: tuple[Network, ...] = ()
     skipped: tuple[str, ...] = ()
+    unit: str = "SNT"
 
     def sentences(self) -> Iterator[str]:
         """All of it in words: the whole first, then task by task."""
         solution = self.solution
         if solution.grouping is None or solution.loss is None:
-            yield f"No grouping exists within {solution.budget_snt:g} SNT."
+            yield f"No grouping exists within {solution.budget_snt:g} {self.unit}."
             if solution.infeasibility is not None:
                 yield solution.infeasibility.reason
             return
@@ -223,7 +225,7 @@ class Explanation:
 
     def _proof(self, loss: float) -> str:
         solution = self.solution
-        cost = f"{solution.cost_snt:.4g} of {solution.budget_snt:.4g} SNT"
+        cost = f"{solution.cost_snt:.4g} of {solution.budget_snt:.4g} {self.unit}"
         if solution.status is SolutionStatus.OPTIMAL:
             return f"The total loss is {loss:.5g} at {cost}; no grouping within the budget has a lower one."
         if solution.bound is None or solution.gap is None:
@@ -235,7 +237,8 @@ class Explanation:
 
     def _other_budget(self, other: OtherBudget, loss: float) -> str:
         more = other.budget_snt > self.solution.budget_snt
-        what = "Half an SNT more" if more else "Half an SNT less"
+        step = "Half an SNT" if self.unit == "SNT" else f"A tenth of the budget ({self.unit})"
+        what = f"{step} {'more' if more else 'less'}"
         if other.difference is None:
             return f"{what} is not enough: no grouping fits."
         if abs(other.difference) <= 1e-9 * abs(loss):

@@ -50,6 +50,7 @@ def explain_infeasibility(
     table: ScoreTable, budget_snt: float, constraints: Constraints, *, solver: str = DEFAULT_SOLVER
 ) -> Infeasibility:
     """Say why a table has no grouping within a budget under constraints."""
+    unit = table.cost_unit
     n_measured = table.membership[table.is_complete].sum(axis=0)
     uncovered = tuple(name for name, n in zip(table.task_names, n_measured, strict=True) if not n)
     if uncovered:
@@ -67,11 +68,11 @@ def explain_infeasibility(
     else:
         under = " under these constraints" if demands else ""
         reason = (
-            f"A budget of {budget_snt:.12g} SNT does not cover every task: the cheapest networks that do"
-            f"{under} cost {cost:.12g} SNT. Raise the budget to at least that"
+            f"A budget of {budget_snt:.12g} {unit} does not cover every task: the cheapest networks that do"
+            f"{under} cost {cost:.12g} {unit}. Raise the budget to at least that"
         )
         reason += f", or give up one of: {'; '.join(sentences)}." if sentences else "."
-        sentences = (f"the inference budget is {budget_snt:.12g} SNT", *sentences)
+        sentences = (f"the inference budget is {budget_snt:.12g} {unit}", *sentences)
     if not is_minimal:
         reason += " (Not all of these need to conflict: there was no time to find a minimal set.)"
     return Infeasibility(reason, cheapest_cover_snt=cost, conflicts=sentences)

@@ -8,6 +8,7 @@ import pytest
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError, UnknownNameError
+from grouping.solver import explain, solve
 from tests.tables import random_table
 
 
@@ -49,3 +50,15 @@ def test_a_network_is_read_back_from_its_name() -> None:
     for name in ("", "a++b", "a@x", "a@-1", "a@nan"):
         with pytest.raises(InvalidInputError):
             Network.parse(name)
+
+
+def test_what_is_said_names_the_cost_that_counts() -> None:
+    table = with_latency([1, 2, 3, 4, 5]).priced_by("latency_ms")
+    assert table.select([0, 1, 2]).cost_unit == "latency_ms"
+    sentences = list(explain(table, solve(table, 7.0)).sentences())
+    assert any("of 7 latency_ms" in sentence for sentence in sentences)
+    assert any(sentence.startswith("A tenth of the budget (latency_ms) less") for sentence in sentences)
+    assert not any("SNT" in sentence for sentence in sentences)
+    why = solve(table, 1.0).infeasibility
+    assert why is not None
+    assert "cost 3 latency_ms" in why.reason
