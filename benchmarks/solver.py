@@ -13,7 +13,7 @@ import argparse
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,10 +152,10 @@ def _by_cuts(table: ScoreTable, budget: float, k: int) -> float:
     return time.perf_counter() - started
 
 
-def implicit_section() -> None:
+def implicit_section(counts: Sequence[int] = (20, 24, 30, 40)) -> None:
     """Groups generated, not listed."""
     print("\nGroups generated under HOA, time limit 60 s, seed 0")
-    for n_tasks in (20, 24, 30, 40):
+    for n_tasks in counts:
         for kind in KINDS:
             estimate = pairwise(kind, n_tasks, 0)
             for budget in (3.0, 5.0, 8.0):
@@ -231,11 +231,12 @@ def main() -> None:
         "random": random_section,
         "all": all_section,
         "best": best_section,
-        "implicit": implicit_section,
+        "implicit": lambda: implicit_section(asked.tasks),
     }
     parser = argparse.ArgumentParser()
     parser.add_argument("sections", nargs="*", choices=[[], *sections, "size"])
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--tasks", type=int, nargs="*", default=(20, 24, 30, 40), help="for `implicit`")
     asked = parser.parse_args()
     print(describe_machine())
     for name, section in sections.items():

@@ -64,7 +64,10 @@ def explain_infeasibility(
     sentences = tuple(sentence for demand in conflict for sentence in demand.sentences())
     if cost is None:
         listed = "; ".join(sentences)
-        reason = f"These demands cannot be met together at any budget: {listed}. Give up one of them."
+        if len(sentences) == 1:
+            reason = f"This demand cannot be met at any budget: {listed}. Relax it or give it up."
+        else:
+            reason = f"These demands cannot be met together at any budget: {listed}. Give up one of them."
     else:
         under = " under these constraints" if demands else ""
         reason = (

@@ -21,10 +21,12 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grouping.domain.scores import FloatArray
 from grouping.solver.instance import BoolArray, IntArray
 
+SingleArray = NDArray[np.float32]
 _LAST = 12
 """How many tasks are decided at once at the end."""
 _BATCH = 1 << 15
@@ -96,6 +98,16 @@ class GroupSearch:
         least: FloatArray = sums / np.arange(1, sums.shape[1] + 1)
         return least
 
+    def typical_losses(self, share: float) -> FloatArray:
+        """``[N]``: loss that a share of each task's pairs stays below; 0 where no pair is allowed."""
+        losses = np.zeros(self.n_tasks)
+        for i in range(self.n_tasks):
+            allowed = ~self._is_apart[i]
+            allowed[i] = False
+            if allowed.any():
+                losses[i] = np.quantile(self.pairs[i, allowed], share)
+        return losses
+
     def improve(self, members: BoolArray, duals: FloatArray, rounds: int = 4) -> BoolArray:
         """Groups reached by the best change of one or two tasks again and again, with all on the way."""
         reached = [members]
@@ -136,6 +148,8 @@ class GroupSearch:
         n_first = max(0, n - _LAST)
         chosen = np.zeros((1, n), dtype=np.bool_)
         sums = np.zeros((1, n))  # of the pairs with the chosen
+        by_size = np.full((1, n + 1), -np.inf, dtype=np.float32)  # bound of each final size
+        by_size[0, 2 : self.max_size + 1] = np.inf
         bounds = np.array([np.inf])
         dropped = -np.inf
         for level in range(n_first):
@@ -144,12 +158,10 @@ class GroupSearch:
             chosen = np.concatenate([with_next, chosen])
             sums = np.concatenate([sums + priced[:, level], sums])
             smallest = _sums_of_smallest(priced, level + 1)
-            bounds = np.concatenate(
-                [
-                    _bounds(chosen[part], sums[part], v, smallest, level + 1, self.max_size)
-                    for part in _parts(len(chosen))
-                ]
-            )
+            by_size = np.concatenate([by_size, by_size])
+            for part in _parts(len(chosen)):
+                _tighten(by_size[part], chosen[part], sums[part], v, smallest, level + 1, threshold)
+            bounds = by_size.max(axis=1).astype(np.float64)
             keep = np.flatnonzero(bounds > threshold)
             is_late = deadline is not None and time.monotonic() > deadline
             most = 0 if is_late else max_states
@@ -157,7 +169,7 @@ class GroupSearch:
                 keep = keep[np.argsort(-bounds[keep], kind="stable")]
                 dropped = max(dropped, float(bounds[keep[most]]))
                 keep = keep[:most]
-            chosen, sums, bounds = chosen[keep], sums[keep], bounds[keep]
+            chosen, sums, bounds, by_size = chosen[keep], sums[keep], bounds[keep], by_size[keep]
             if not keep.size:
                 break
         members, values, late = self._finish(
@@ -216,7 +228,7 @@ class _LateTables:
         self._sums = (subsets.astype(np.float64) @ priced[:, n_first:].T).T  # [N, subsets]
         self._outside = np.concatenate([np.zeros((n_first, len(subsets)), dtype=np.bool_), ~subsets.T])
         self._v, self._priced, self._n_first = v, priced, n_first
-        self._by_size: dict[int, np.ndarray] = {}
+        self._by_size: dict[int, SingleArray] = {}
 
     def above(self, first: IntArray, threshold: float, max_size: int) -> IntArray:
         """Subsets that may save more than the threshold together with these tasks."""
@@ -260,28 +272,41 @@ def _sums_of_smallest(pairs: FloatArray, first: int) -> FloatArray:
     return np.concatenate([np.zeros((n, 1)), sums], axis=1)
 
 
-def _bounds(
-    chosen: BoolArray, sums: FloatArray, v: FloatArray, smallest: FloatArray, first: int, max_size: int
-) -> FloatArray:
-    """The most that a completion of each partial group saves, ``[K]``."""
+def _tighten(
+    by_size: SingleArray,
+    chosen: BoolArray,
+    sums: FloatArray,
+    v: FloatArray,
+    smallest: FloatArray,
+    first: int,
+    threshold: float,
+) -> None:
+    """Lower the bounds of partial groups, ``[K, N + 1]`` by final size, where they are above the threshold.
+
+    The bound of a size only falls while tasks are decided, so one that is low enough is not computed again.
+    """
     n = len(v)
     sizes = chosen.sum(axis=1)
-    best = np.zeros(len(chosen))
-    inside = chosen[:, :first]
+    final = np.arange(n + 1)
+    by_size[(final < sizes[:, None]) | (final > sizes[:, None] + n - first)] = -np.inf
     for q in range(n - first + 1):
-        total = sizes + q
+        rows = np.flatnonzero(by_size[np.arange(len(sizes)), np.minimum(sizes + q, n)] > threshold)
+        rows = rows[sizes[rows] + q <= n]
+        if not rows.size:
+            continue
+        total = sizes[rows] + q
         scale = 1.0 / np.maximum(1.0, total - 1.0)
-        kept = v[:first] - (sums[:, :first] + smallest[:first, q]) * scale[:, None]
-        saved = (np.maximum(kept, 0.0, out=kept) * inside).sum(axis=1)
+        part = sums[rows]
+        kept = v[:first] - (part[:, :first] + smallest[:first, q]) * scale[:, None]
+        saved = (np.maximum(kept, 0.0, out=kept) * chosen[rows, :first]).sum(axis=1)
         if q:
-            new = v[first:] - (sums[:, first:] + smallest[first:, q - 1]) * scale[:, None]
+            new = v[first:] - (part[:, first:] + smallest[first:, q - 1]) * scale[:, None]
             np.maximum(new, 0.0, out=new)
             if q < new.shape[1]:
                 new = np.partition(new, new.shape[1] - q, axis=1)[:, new.shape[1] - q :]
             saved += new.sum(axis=1)
-        saved[(total < 2) | (total > max_size)] = 0.0
-        np.maximum(best, saved, out=best)
-    return best
+        rounded_up = np.nextafter(saved.astype(np.float32), np.float32(np.inf))
+        by_size[rows, total] = np.minimum(by_size[rows, total], rounded_up)
 
 
 def _parts(n: int) -> list[slice]:

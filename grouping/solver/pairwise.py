@@ -137,12 +137,17 @@ class _Generation:
         return self._answer(optimum, is_proven or relaxed.bound >= most)
 
     def _start(self) -> None:
-        """All pairs, all tasks together, and what single changes of them reach."""
+        """All pairs, all tasks together, and what changes of good pairs reach under typical losses."""
         n = self.search.n_tasks
         eye = np.eye(n, dtype=np.bool_)
-        pairs = np.array([eye[i] | eye[j] for i in range(n) for j in range(i)])
-        self._add(pairs)
+        self._add(np.array([eye[i] | eye[j] for i in range(n) for j in range(i)]))
         self._add(np.ones((1, n), dtype=np.bool_))
+        if not len(self.groups):
+            return
+        saved = self.search.values(self.groups, np.ones(n))
+        seeds = self.groups[np.argsort(-saved, kind="stable")[: 2 * n]]
+        for share in (0.3, 0.5, 0.7):
+            self._add(self.search.improve(seeds, self.search.typical_losses(share), rounds=8))
 
     def _bound_by_favourites(self) -> float:
         """A bound that needs no groups: in one of s tasks, none does better than with its s - 1 favourites.
