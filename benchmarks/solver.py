@@ -1,6 +1,6 @@
 """The solver beside the plain programme in CBC, and on its own where CBC does not finish; in one run.
 
-    python benchmarks/solver.py [random] [all] [best] [implicit] [size]     (all sections unless named)
+    python benchmarks/solver.py [published] [random] [all] [best] [implicit] [size]   (all unless named)
 
 The plain programme (a variable per cell, see `grouping.solver.programme`) goes to CBC through PuLP, on the
 same arrays, with a time limit; where CBC hits it, the ratio is "at least". `--plot FILE` draws the section
@@ -24,6 +24,7 @@ from _tables import KINDS, all_groups, pairwise, random_groups, table_of
 from grouping.domain.constraints import Constraints
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.plots.svg import BLUE, ORANGE, RULE, document, element, text
+from grouping.replay.published import reproduce
 from grouping.solver import best_groupings, solve, solve_curve, solve_pairwise
 from grouping.solver.engine import Engine
 from grouping.solver.instance import Instance, build_instance
@@ -168,6 +169,21 @@ def implicit_section(counts: Sequence[int] = (20, 24, 30, 40)) -> None:
                 )
 
 
+def published_section(folder: Path | None) -> None:
+    """The curves of Standley et al. (2020), settings 1 and 3, from their score tables."""
+    if folder is None:
+        print("\nPublished curves: skipped, name the folder of their score tables with --published")
+        return
+    started = time.perf_counter()
+    points = reproduce(folder)
+    exact = sum(point.is_reproduced for point in points)
+    tied = sum(bool(point.tied) for point in points)
+    print(
+        f"\nPublished curves: {exact} of {len(points)} figures to the last digit, {tied} of them ties, "
+        f"{time.perf_counter() - started:.2f} s"
+    )
+
+
 def size_section(plot: Path | None) -> None:
     """Time and memory against the number of candidates, each in a process of its own."""
     print("\nTime and peak memory of one solve, all groups, structureless, budget 3 (own process each)")
@@ -228,6 +244,7 @@ def _plot(rows: list[tuple[int, float, float]]) -> str:
 def main() -> None:
     """Run the sections asked for."""
     sections: dict[str, Callable[[], None]] = {
+        "published": lambda: published_section(asked.published),
         "random": random_section,
         "all": all_section,
         "best": best_section,
@@ -236,6 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("sections", nargs="*", choices=[[], *sections, "size"])
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--published", type=Path, help="folder with settingN_val.csv, _test.csv and _esa.csv")
     parser.add_argument("--tasks", type=int, nargs="*", default=(20, 24, 30, 40), help="for `implicit`")
     asked = parser.parse_args()
     print(describe_machine())
