@@ -94,11 +94,6 @@ class Constraints:
                     )
             object.__setattr__(self, name, values)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing is demanded."""
-        return self == Constraints()
-
     def check(self, table: ScoreTable) -> None:
         """Refuse demands that name what the table does not have.
 

@@ -134,7 +134,7 @@ class _Generation:
                 break
             is_proven = min(optimum.value, most) - relaxed.bound <= tau
             tau *= 2.0
-        return self._answer(optimum, is_proven or relaxed.bound >= most)
+        return self._answer(optimum, is_proven or (self.is_converged and relaxed.bound >= most))
 
     def _start(self) -> None:
         """All pairs, all tasks together, and what changes of good pairs reach under typical losses."""

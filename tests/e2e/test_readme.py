@@ -63,6 +63,11 @@ def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path:
             assert (table.data["name"], kept["status"]) == ("two tasks", "optimal")
             assert kept["networks"] == ["depth@0.5", "depth+edges"]
             assert all(sentence in done.stdout for sentence in table.report)
+            assert table.pairwise_grouping(1.0)["status"] == "optimal"
+            assert [point["status"] for point in table.curve([0.5, 1.0])["points"]] == [
+                "infeasible",
+                "optimal",
+            ]
         exported = read_table(tmp_path / "table.parquet")
         assert exported.table.task_names == ("depth", "edges")
 

@@ -13,7 +13,7 @@ from grouping.domain.groupings import SolutionStatus, fits
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
-from grouping.errors import InvalidInputError
+from grouping.errors import InvalidInputError, SolverError
 from grouping.solver import PairwiseEstimate, solve, solve_pairwise
 from grouping.solver import estimates as estimates_module
 from grouping.solver.groups import GroupSearch
@@ -98,6 +98,18 @@ def test_a_bound_given_up_early_is_still_below_the_optimum(
     assert expected.loss is not None
     assert solution.bound <= expected.loss * (1 + 1e-9)
     assert solution.loss >= expected.loss * (1 - 1e-9)
+
+
+def test_what_was_not_found_in_time_is_not_called_infeasible() -> None:
+    names = tuple(f"t{i}" for i in range(16))
+    pairs = 1 + np.random.default_rng(0).normal(0, 0.1, (16, 16))
+    estimate = PairwiseEstimate(names, (), pairs, np.ones(16))
+    constraints = Constraints(max_group_size=8)
+    assert solve_pairwise(estimate, 2.0, constraints=constraints).status is SolutionStatus.OPTIMAL
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GroupSearch, "improve", lambda self, members, duals, rounds=4: members)
+        with pytest.raises(SolverError, match="within the time limit"):
+            solve_pairwise(estimate, 2.0, constraints=constraints, time_limit_s=0.0)
 
 
 @settings(max_examples=100, deadline=None)
