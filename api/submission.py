@@ -12,13 +12,13 @@ from dataclasses import replace
 from api.schemas.requests import JobRequest, RecipeIn
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import MAX_BUDGETS, JobSpec, TrainingBudget
-from grouping.domain.networks import CANDIDATE_LIMIT, Network, count_candidates, list_candidates
+from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import BudgetTooSmallError, InvalidInputError, TooManyCandidatesError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
-from grouping.strategies import check_parameters
+from grouping.strategies import get_strategy, list_strategies
 
 
 def request_digest(request: JobRequest) -> str:
@@ -42,12 +42,13 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     problem = get_problem(request.problem)
     tasks = _chosen_tasks(problem, request)
     names = tuple(task.name for task in tasks)
-    check_parameters(request.strategy.name, request.strategy.parameters)
+    strategy = get_strategy(request.strategy.name, request.strategy.parameters)
     with _below("/recipe"):
         recipe = _merged_recipe(problem.recipe, request.recipe)
     max_group_size = min(request.max_group_size or len(names), len(names))
-    candidates = _candidates(names, max_group_size, request.single_sizes)
-    cover = nominal_cover(candidates, names)
+    if strategy.lists_candidates:
+        _refuse_too_many(names, max_group_size, request.single_sizes)
+    cover = nominal_cover(len(names), max_group_size, request.single_sizes)
     budgets = request.budgets_snt or default_budgets(cover, len(names))
     for position, budget in enumerate(budgets):
         if not fits(cover, budget):
@@ -80,19 +81,19 @@ def default_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
     return tuple(float(budget) for budget in range(first, max(first, n_tasks) + 1))[:MAX_BUDGETS]
 
 
-def nominal_cover(candidates: Sequence[Network], names: Sequence[str]) -> float:
+def nominal_cover(n_tasks: int, max_group_size: int, single_sizes: Sequence[float]) -> float:
     """Cost of the cheapest candidates that cover every task, from nominal costs.
 
     All groups up to a size are candidates, and all full-size networks cost the same. So the cheapest cover
     is some number of the largest groups, and single tasks at the smallest size for what is left: no
     programme needs to be solved, however many candidates there are.
     """
-    largest = max(len(network.group) for network in candidates)
-    full = min(network.cost_snt for network in candidates if len(network.group) == largest)
-    single = min(network.cost_snt for network in candidates if len(network.group) == 1)
+    single = min((1.0, *single_sizes))
+    if max_group_size == 1:
+        return n_tasks * single
     return min(
-        n_groups * full + max(0, len(names) - n_groups * largest) * single
-        for n_groups in range(math.ceil(len(names) / largest) + 1)
+        n_groups + max(0, n_tasks - n_groups * max_group_size) * single
+        for n_groups in range(math.ceil(n_tasks / max_group_size) + 1)
     )
 
 
@@ -110,25 +111,27 @@ def _chosen_tasks(problem: Problem, request: JobRequest) -> tuple[Task, ...]:
     return tuple(task for task in problem.tasks if task.name in wanted)
 
 
-def _candidates(
-    names: Sequence[str], max_group_size: int, single_sizes: Sequence[float]
-) -> tuple[Network, ...]:
-    try:
-        return list_candidates(names, max_group_size=max_group_size, single_sizes=single_sizes)
-    except TooManyCandidatesError as error:
-        n_sizes = len({size for size in single_sizes if size != 1})
-        sizes = range(1, max_group_size)
-        fitting = [k for k in sizes if count_candidates(len(names), k, n_sizes) <= CANDIDATE_LIMIT]
-        if not fitting:
-            raise
-        largest = fitting[-1]
-        count = count_candidates(len(names), largest, n_sizes)
-        raise TooManyCandidatesError(
-            f"{error} The largest that fits is max_group_size {largest}, with {count:,} networks.",
-            n_networks=error.n_networks,
-            limit=error.limit,
-            pointer="/max_group_size",
-        ) from error
+def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Sequence[float]) -> None:
+    n_sizes = len({size for size in single_sizes if size != 1})
+    count = count_candidates(len(names), max_group_size, n_sizes)
+    if count <= CANDIDATE_LIMIT:
+        return
+    sizes = range(1, max_group_size)
+    fitting = [k for k in sizes if count_candidates(len(names), k, n_sizes) <= CANDIDATE_LIMIT]
+    advice = "Choose fewer tasks"
+    if fitting:
+        smaller = count_candidates(len(names), fitting[-1], n_sizes)
+        advice = f"The largest that fits is max_group_size {fitting[-1]}, with {smaller:,} networks"
+    generating = [info.name for info in list_strategies() if not info.lists_candidates]
+    if generating:
+        advice += f"; or choose a strategy that generates its candidates: {', '.join(generating)}"
+    raise TooManyCandidatesError(
+        f"{len(names)} tasks in groups of up to {max_group_size} make {count:,} candidate networks; at most "
+        f"{CANDIDATE_LIMIT:,} are accepted. {advice}.",
+        n_networks=count,
+        limit=CANDIDATE_LIMIT,
+        pointer="/max_group_size",
+    )
 
 
 def _merged_recipe(base: Recipe, wanted: RecipeIn) -> Recipe:

@@ -68,17 +68,19 @@ class PreparedData:
         reference: where it is.
         digest: identifies data set and tasks.
         tasks: the tasks of the job.
+        n_features: columns of the inputs.
     """
 
     reference: Any
     digest: str
     tasks: tuple[Task, ...]
+    n_features: int
 
     @classmethod
     def put(cls, dataset: Dataset, tasks: tuple[Task, ...]) -> PreparedData:
         """Put a data set into the object store."""
         names = ",".join(task.name for task in tasks)
-        return cls(ray.put(dataset), f"{dataset.digest()} {names}", tasks)
+        return cls(ray.put(dataset), f"{dataset.digest()} {names}", tasks, n_features=dataset.inputs.shape[1])
 
 
 class ActorPool:

@@ -22,6 +22,8 @@ import ray
 
 from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task
 from grouping.errors import GroupingError, InvalidInputError, TrainingError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
@@ -30,6 +32,8 @@ from workers.cluster import ActorPool, PreparedData, connect, count_workers, is_
 from workers.messages import (
     Answer,
     Ended,
+    Measure,
+    Measured,
     Measurement,
     Order,
     Prepare,
@@ -149,10 +153,20 @@ class Driver:
                 self._pool.release_idle()
             return
         try:
-            answer: Answer = self._prepare(order) if isinstance(order, Prepare) else self._tune(order)
+            answer = self._answer(order)
         except GroupingError as error:
             answer = Refused(str(error))
         self._pipe.send(answer)
+
+    def _answer(self, order: Prepare | Measure | Tune) -> Answer:
+        if isinstance(order, Prepare):
+            return self._prepare(order)
+        if isinstance(order, Measure):
+            data = self._require_data()
+            return Measured(
+                tuple(_measure(n, data.n_features, data.tasks, order.recipe) for n in order.networks)
+            )
+        return self._tune(order)
 
     def _require_data(self) -> PreparedData:
         if self._data is None:
@@ -164,8 +178,8 @@ class Driver:
         tasks = tuple(task for task in problem.tasks if task.name in order.tasks)
         dataset = _load(problem)
         dataset.check_tasks(tasks)
-        measurements = tuple(_measure(n, dataset.inputs.shape[1], order) for n in order.networks)
-        self._data = PreparedData.put(dataset, tasks)
+        self._data = data = PreparedData.put(dataset, tasks)
+        measurements = tuple(_measure(n, data.n_features, tasks, order.recipe) for n in order.networks)
         self._pool.resize(count_workers(self._limit))
         return Prepared(dataset.digest(), measurements, self._pool.size, library_versions())
 
@@ -185,10 +199,11 @@ def _load(problem: Problem) -> Dataset:
         ) from error
 
 
-def _measure(network: Network, n_features: int, order: Prepare) -> Measurement | None:
-    tasks = tuple(task for task in get_problem(order.problem).tasks if task.name in order.tasks)
+def _measure(
+    network: Network, n_features: int, tasks: tuple[Task, ...], recipe: Recipe
+) -> Measurement | None:
     try:
-        (cost,) = measure_costs(n_features, tasks, [network], order.recipe)
+        (cost,) = measure_costs(n_features, tasks, [network], recipe)
     except InvalidInputError as error:  # a size too small or too large to build
         logger.warning("Network %s is left out: %s", network, error)
         return None

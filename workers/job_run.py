@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
@@ -15,6 +17,9 @@ from workers.lease import LeaseKeeper
 from workers.messages import (
     Answer,
     Lost,
+    Measure,
+    Measured,
+    Measurement,
     Prepare,
     Prepared,
     Refused,
@@ -58,7 +63,7 @@ class JobRun:
         self._is_awaiting = False
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
-        self._is_cut = False
+        self._reason = StopReason.SEARCH_COMPLETE
 
     def run(self) -> None:
         """Work until the job is final, cancelled, or to be given back.
@@ -139,15 +144,7 @@ class JobRun:
                 return False
             recipe = tuned
         self._n_workers = prepared.n_workers
-        measured = [
-            MeasuredNetwork(m.network, m.multiply_adds, m.widths)
-            for m in prepared.measurements
-            if m is not None
-        ]
-        self._store.add_networks(self._claim, measured)
-        self._tell_left_out(
-            [n.name(spec.tasks) for n, m in zip(networks, prepared.measurements, strict=True) if m is None]
-        )
+        self._add_networks(networks, prepared.measurements)
         self._store.record_preparation(
             self._claim, data_digest=prepared.data_digest, versions=prepared.versions, recipe=recipe
         )
@@ -155,7 +152,13 @@ class JobRun:
         self._enter(self._phase())
         return True
 
-    def _tell_left_out(self, names: list[str]) -> None:
+    def _add_networks(self, networks: Sequence[Network], measurements: Sequence[Measurement | None]) -> None:
+        measured = [
+            MeasuredNetwork(m.network, m.multiply_adds, m.widths) for m in measurements if m is not None
+        ]
+        self._store.add_networks(self._claim, measured)
+        pairs = zip(networks, measurements, strict=True)
+        names = [network.name(self._job.spec.tasks) for network, m in pairs if m is None]
         if names:
             reason = "the recipe's layers cannot be scaled to this size"
             self._store.append_event(self._claim, "networks_left_out", {"networks": names, "reason": reason})
@@ -221,12 +224,30 @@ class JobRun:
     def _plan(self) -> bool:
         """Add the next trials; return False when there are none."""
         plan = next_plan(self._store, self._job)
-        self._is_cut = self._is_cut or plan.is_cut
+        if plan.reason is not None:
+            self._reason = plan.reason
         if not plan.requests:
             return False
+        if not self._measure([request.network for request in plan.requests]):
+            return True  # interrupted; what to do is seen in the next round
         self._enter(plan.state)
         epochs = [self._job.recipe.epochs_at(request.fidelity) for request in plan.requests]
         return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
+
+    def _measure(self, networks: Sequence[Network]) -> bool:
+        """Measure the inference cost of those that are not known yet; return False when interrupted."""
+        known = {(s.network.group, s.network.size) for s in self._store.networks(self._job.score_table_id)}
+        new = {(n.group, n.size): n for n in networks if (n.group, n.size) not in known}
+        if not new:
+            return True
+        self._driver.send(Measure(tuple(new.values()), self._job.recipe))
+        answer = self._await_answer()
+        if answer is None:
+            return False
+        if not isinstance(answer, Measured):
+            raise TrainingError(_reason(answer))
+        self._add_networks(tuple(new.values()), answer.measurements)
+        return True
 
     def _submit(self, waiting: tuple[Trial, ...]) -> None:
         for trial in waiting:
@@ -257,8 +278,8 @@ class JobRun:
             raise TrainingError(
                 f"No training succeeded. Last: {errors[-1] if errors else 'none was started'}"
             )
-        was_cut = self._is_cut or any(trial.state is TrialState.SKIPPED for trial in trials)
-        reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else StopReason.SEARCH_COMPLETE
+        was_cut = any(trial.state is TrialState.SKIPPED for trial in trials)
+        reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else self._reason
         self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason)
 
     def _enter(self, state: JobState) -> None:

@@ -1,8 +1,8 @@
 """What the dispatcher and its driver process say to each other, over one pipe.
 
-The dispatcher sends `Prepare`, `Tune`, `Train` and `Rest`; the driver answers each with the one answer
-named in its docstring, in any order for trainings, and tells by `Resized` how many fit. The pipe's end is
-the only other signal: whichever side dies, the other notices.
+The dispatcher sends `Prepare`, `Measure`, `Tune`, `Train` and `Rest`; the driver answers each with the one
+answer named in its docstring, in any order for trainings, and tells by `Resized` how many fit. The pipe's
+end is the only other signal: whichever side dies, the other notices.
 """
 
 from __future__ import annotations
@@ -62,6 +62,26 @@ class Prepared:
     measurements: tuple[Measurement | None, ...]
     n_workers: int
     versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Measure further networks of the prepared problem. Answered by `Measured` or `Refused`.
+
+    Attributes:
+        networks: networks whose inference cost is wanted.
+        recipe: decides the widths that are measured.
+    """
+
+    networks: tuple[Network, ...]
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Inference costs; one per network asked for, in order, None for a size that cannot be built."""
+
+    measurements: tuple[Measurement | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +166,7 @@ class Refused:
     reason: str
 
 
-Order = Prepare | Tune | Train | Rest
+Order = Prepare | Measure | Tune | Train | Rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +176,4 @@ class Ended:
     reason: str
 
 
-Answer = Prepared | Tuned | Trained | Lost | Refused | Resized | Ended
+Answer = Prepared | Measured | Tuned | Trained | Lost | Refused | Resized | Ended

@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grouping.domain.jobs import Job, JobState
-from grouping.domain.networks import Network, list_candidates
+from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.networks import Candidates, Network
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.domain.verdicts import equal_cost_baselines
-from grouping.solver import networks_to_confirm, solve
+from grouping.solver import networks_to_confirm, solve_budgets
 from grouping.store import Store, Trial
-from grouping.strategies import Evidence, get_strategy
+from grouping.strategies import Evidence, Proposal, get_strategy
+
+Measured = dict[tuple[frozenset[str], float], Network]
+"""Networks with their measured inference costs, by group and size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +29,30 @@ class Plan:
     Attributes:
         state: the state of the job while they are trained.
         requests: the trials; empty when the job is complete.
-        is_cut: whether the training budget left some out.
+        reason: why the search ends, once it does.
+        note: what the strategy says about this step; may be empty.
     """
 
     state: JobState
     requests: tuple[TrialRequest, ...]
-    is_cut: bool = False
+    reason: StopReason | None = None
+    note: str = ""
 
 
-def candidate_networks(job: Job) -> tuple[Network, ...]:
+def candidates_of(job: Job) -> Candidates:
     """Networks that may be chosen, at nominal cost."""
     spec = job.spec
-    return list_candidates(spec.tasks, max_group_size=spec.max_group_size, single_sizes=spec.single_sizes)
+    return Candidates.of(spec.tasks, max_group_size=spec.max_group_size, single_sizes=spec.single_sizes)
 
 
 def networks_to_measure(job: Job) -> tuple[Network, ...]:
-    """Every network the job may train: candidates, and the baselines of each budget."""
-    wanted = {(network.group, network.size): network for network in candidate_networks(job)}
+    """Networks whose inference cost is measured before the search: candidates, and the baselines.
+
+    Candidates that are not listed are measured when they are first wanted; of them only the single tasks.
+    """
+    candidates = candidates_of(job)
+    first = candidates.singles if candidates.networks is None else candidates.networks
+    wanted = {(network.group, network.size): network for network in first}
     if job.spec.n_confirmation_seeds:
         for budget in job.spec.budgets_snt:
             for baseline in equal_cost_baselines(job.spec.tasks, budget):
@@ -55,35 +65,50 @@ def next_plan(store: Store, job: Job) -> Plan:
     """Trials to add to the job, given that all planned ones are finished."""
     trials = store.trials(job.id)
     measured = {(s.network.group, s.network.size): s.network for s in store.networks(job.score_table_id)}
-    search = _search_requests(store, job, trials, measured)
-    if search:
-        fitting = within_budget(job, trials, search)
-        if fitting:
-            return Plan(JobState.RUNNING, fitting, is_cut=len(fitting) < len(search))
+    proposal = _proposal(store, job, trials, measured)
+    fitting = within_budget(job, trials, proposal.requests)
+    if fitting:
+        return Plan(JobState.RUNNING, fitting, note=proposal.note)
     confirmation = _confirmation_requests(store, job, trials, measured)
     fitting = within_budget(job, trials, confirmation)
-    is_cut = bool(search) or len(fitting) < len(confirmation)
-    return Plan(JobState.CONFIRMING, fitting, is_cut=is_cut)
+    is_cut = bool(proposal.requests) or len(fitting) < len(confirmation)
+    reason = StopReason.TRAINING_BUDGET_SPENT if is_cut else proposal.reason
+    return Plan(JobState.CONFIRMING, fitting, reason or StopReason.SEARCH_COMPLETE, proposal.note)
 
 
-def _search_requests(
-    store: Store, job: Job, trials: Sequence[Trial], measured: dict[tuple[frozenset[str], float], Network]
-) -> tuple[TrialRequest, ...]:
-    candidates = [measured.get((c.group, c.size)) for c in candidate_networks(job)]
+def _proposal(store: Store, job: Job, trials: Sequence[Trial], measured: Measured) -> Proposal:
     finished = [t for t in trials if t.purpose is Purpose.SEARCH and t.state.is_final]
     evidence = Evidence(
-        candidates=tuple(network for network in candidates if network is not None),
+        candidates=_priced(candidates_of(job), measured),
         full=store.score_table(job.score_table_id),
         early=store.score_table(job.score_table_id, fidelity=EARLY_FIDELITY),
         budgets_snt=job.spec.budgets_snt,
         seeds=job.spec.search_seeds,
         attempted=frozenset((t.network.group, t.network.size, t.fidelity, t.seed) for t in finished),
+        remaining=_remaining_trainings(job, trials),
+        seed=job.spec.seed,
     )
-    return get_strategy(job.spec.strategy).ask(evidence, solve)
+    strategy = get_strategy(job.spec.strategy, job.spec.strategy_parameters)
+    return strategy.ask(evidence, solve_budgets)
+
+
+def _priced(candidates: Candidates, measured: Measured) -> Candidates:
+    """The candidates at their measured costs, without those that cannot be built."""
+    if candidates.networks is not None:
+        found = (measured.get((c.group, c.size)) for c in candidates.networks)
+        return Candidates(
+            candidates.tasks,
+            candidates.max_group_size,
+            candidates.single_sizes,
+            tuple(network for network in found if network is not None),
+        )
+    costs = {size: network.cost_snt for (group, size), network in measured.items() if len(group) == 1}
+    sizes = tuple(size for size in candidates.single_sizes if size in costs)
+    return Candidates(candidates.tasks, candidates.max_group_size, sizes, None, costs)
 
 
 def _confirmation_requests(
-    store: Store, job: Job, trials: Sequence[Trial], measured: dict[tuple[frozenset[str], float], Network]
+    store: Store, job: Job, trials: Sequence[Trial], measured: Measured
 ) -> tuple[TrialRequest, ...]:
     if not job.spec.n_confirmation_seeds:
         return ()
@@ -99,6 +124,13 @@ def _confirmation_requests(
         for network in networks
         if (network.group, network.size, seed) not in known
     )
+
+
+def _remaining_trainings(job: Job, trials: Sequence[Trial]) -> int | None:
+    limit = job.spec.training_budget.trainings
+    if limit is None:
+        return None
+    return max(0, limit - sum(trial.state is not TrialState.SKIPPED for trial in trials))
 
 
 def within_budget(

@@ -47,6 +47,9 @@ class StopReason(StrEnum):
     """Why a job that succeeded ended."""
 
     SEARCH_COMPLETE = "search_complete"
+    """The strategy has trained all it wanted."""
+    CONVERGED = "converged"
+    """The strategy expects no improvement worth a further training."""
     TRAINING_BUDGET_SPENT = "training_budget_spent"
 
 

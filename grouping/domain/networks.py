@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
 
@@ -117,3 +117,89 @@ def list_candidates(
         for group in combinations(tasks, size)
     ]
     return (*singles, *groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The networks that may be chosen: listed where they are few, described where they are many.
+
+    Attributes:
+        tasks: names of the tasks, in display order.
+        max_group_size: largest group.
+        single_sizes: further sizes, other than 1, of the single-task networks.
+        networks: every candidate with its inference cost; None where there are too many to list. Then every
+            group of up to `max_group_size` tasks at full size is one, and every single task at each size.
+        costs_snt: inference cost by size, for candidates that are not listed; a size not named costs itself.
+    """
+
+    tasks: tuple[str, ...]
+    max_group_size: int
+    single_sizes: tuple[float, ...] = ()
+    networks: tuple[Network, ...] | None = None
+    costs_snt: Mapping[float, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        tasks: Sequence[str],
+        *,
+        max_group_size: int | None = None,
+        single_sizes: Iterable[float] = (),
+        limit: int = CANDIDATE_LIMIT,
+    ) -> Candidates:
+        """All groups up to a size and single tasks at further sizes, listed if there are at most `limit`."""
+        largest = min(max_group_size or len(tasks), len(tasks))
+        sizes = tuple(size for size in dict.fromkeys(single_sizes) if size != 1)
+        listed = None
+        if count_candidates(len(tasks), largest, len(sizes)) <= limit:
+            listed = list_candidates(tasks, max_group_size=largest, single_sizes=sizes, limit=limit)
+        return cls(tuple(tasks), largest, sizes, listed)
+
+    @classmethod
+    def listed(cls, tasks: Sequence[str], networks: Iterable[Network]) -> Candidates:
+        """Exactly these networks."""
+        known = tuple(networks)
+        largest = max((len(network.group) for network in known), default=1)
+        sizes = {n.size: n.cost_snt for n in known if len(n.group) == 1 and n.size != 1}
+        return cls(tuple(tasks), largest, tuple(sizes), known, sizes)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        if self.networks is not None:
+            return len(self.networks)
+        return count_candidates(len(self.tasks), self.max_group_size, len(self.single_sizes))
+
+    def require_listed(self) -> tuple[Network, ...]:
+        """Every candidate.
+
+        Raises:
+            TooManyCandidatesError: if there are too many to list.
+        """
+        if self.networks is None:
+            raise TooManyCandidatesError(
+                f"{self.count:,} candidate networks are too many to list. Lower the largest group size, or "
+                "choose a strategy that generates its candidates, such as adaptive.",
+                n_networks=self.count,
+                limit=CANDIDATE_LIMIT,
+                pointer="/max_group_size",
+            )
+        return self.networks
+
+    def find(self, group: Iterable[str], size: float = 1.0) -> Network | None:
+        """The candidate with that group and size, or None if it is none."""
+        wanted = frozenset(group)
+        if self.networks is not None:
+            return next((n for n in self.networks if n.group == wanted and n.size == size), None)
+        if not wanted <= set(self.tasks) or not 1 <= len(wanted) <= self.max_group_size:
+            return None
+        if size != 1 and (len(wanted) > 1 or size not in self.single_sizes):
+            return None
+        return Network(wanted, size, self.costs_snt.get(size, size))
+
+    @property
+    def singles(self) -> tuple[Network, ...]:
+        """The single-task candidates: full size first, in the order of the tasks."""
+        sizes = (1.0, *(size for size in self.single_sizes if size != 1))
+        found = (self.find((task,), size) for size in sizes for task in self.tasks)
+        return tuple(network for network in found if network is not None)

@@ -47,12 +47,14 @@ class TrialRequest:
         seed: seed of the initial weights and of the order of the rows.
         fidelity: share of the full number of epochs, in (0, 1].
         purpose: search or confirmation.
+        measures_affinity: whether affinities are measured while it trains, which changes none of its scores.
     """
 
     network: Network
     seed: int
     fidelity: float = 1.0
     purpose: Purpose = Purpose.SEARCH
+    measures_affinity: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.fidelity <= 1:

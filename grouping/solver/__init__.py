@@ -4,7 +4,7 @@ from grouping.solver.assessment import assess_confidence
 from grouping.solver.confidence import Alternative, Confidence, TrialValue
 from grouping.solver.curve import BaselinePoint, Curve, CurvePoint, RandomLosses, default_budgets, solve_curve
 from grouping.solver.estimates import PairwiseEstimate
-from grouping.solver.exact import Ranked, TableSolver, best_groupings, solve
+from grouping.solver.exact import Ranked, TableSolver, best_groupings, solve, solve_budgets
 from grouping.solver.explaining import explain
 from grouping.solver.explanation import Explanation, TaskExplanation
 from grouping.solver.feasibility import cheapest_cover
@@ -35,6 +35,7 @@ __all__ = [
     "networks_to_confirm",
     "recommend",
     "solve",
+    "solve_budgets",
     "solve_curve",
     "solve_pairwise",
     "solver_names",

@@ -1,20 +1,26 @@
 """Strategies: which networks to train next, and what the untrained ones would probably score."""
 
-from grouping.strategies.evidence import Choose, Evidence
+from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
 from grouping.strategies.registry import (
+    DEFAULT_STRATEGY,
     Strategy,
     StrategyInfo,
-    check_parameters,
+    UnavailableStrategy,
+    discover_strategies,
     get_strategy,
     list_strategies,
 )
 
 __all__ = [
+    "DEFAULT_STRATEGY",
     "Choose",
+    "Estimate",
     "Evidence",
+    "Proposal",
     "Strategy",
     "StrategyInfo",
-    "check_parameters",
+    "UnavailableStrategy",
+    "discover_strategies",
     "get_strategy",
     "list_strategies",
 ]

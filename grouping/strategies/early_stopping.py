@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from grouping.domain.recipes import EARLY_FIDELITY
-from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import TrialRequest
-from grouping.strategies.evidence import Choose, Evidence
+from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,15 @@ class EarlyStopping:
         "networks to the end."
     )
 
-    def ask(self, evidence: Evidence, choose: Choose) -> tuple[TrialRequest, ...]:
-        """The short passes; once they are there, the chosen networks in full."""
-        first = evidence.request(evidence.candidates, EARLY_FIDELITY)
-        return first or evidence.request_chosen(self.estimate(evidence), choose)
+    lists_candidates: ClassVar[bool] = True
 
-    def estimate(self, evidence: Evidence) -> ScoreTable:
-        """The early losses."""
-        return evidence.early
+    def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
+        """The short passes; once they are there, the chosen networks in full."""
+        first = evidence.request(evidence.candidates.require_listed(), EARLY_FIDELITY)
+        return Proposal.of(first or evidence.request_chosen(evidence.early, choose))
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        """The early losses, which are no prediction of the final ones: their error is not known."""
+        early = evidence.early
+        unknown = np.full(early.validation.shape, np.nan)
+        return Estimate(early, unknown, np.zeros(len(early.networks), dtype=np.bool_))

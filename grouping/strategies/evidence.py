@@ -1,17 +1,26 @@
-"""What a strategy knows when it is asked: the candidates, the scores so far, and how to choose."""
+"""What a strategy is given and what it gives back.
+
+A strategy is a pure function of the evidence: the candidates and every score so far. To *tell* it something
+is to ask it again with more evidence. A search can therefore be continued from the database by anybody at any
+time, and the same evidence always leads to the same next trials.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
+
+from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Solution
-from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.jobs import StopReason
+from grouping.domain.networks import Candidates, Network
+from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.trials import TrialRequest
 
-Choose = Callable[[ScoreTable, float], Solution]
-"""The solver, as strategies see it: a table and an inference budget give a solution."""
+Choose = Callable[[ScoreTable, Sequence[float]], tuple[Solution, ...]]
+"""The solver, as strategies see it: a table and inference budgets give a solution for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,47 +28,99 @@ class Evidence:
     """State of a search.
 
     Attributes:
-        candidates: every network that may be chosen.
+        candidates: the networks that may be chosen.
         full: full-fidelity scores so far, of trained networks only.
         early: scores of short passes so far.
-        budgets_snt: inference budgets the user cares for.
+        budgets_snt: inference budgets the user cares for, ascending.
         seeds: seeds with which a network is trained.
         attempted: trials (group, size, fidelity, seed) that are finished, whatever came out.
+        affinities: affinity matrices that joint runs measured, by the name of the method.
+        remaining: trainings that the training budget still holds, where it limits them; None otherwise.
+        seed: everything random follows from it.
     """
 
-    candidates: tuple[Network, ...]
+    candidates: Candidates
     full: ScoreTable
     early: ScoreTable
     budgets_snt: tuple[float, ...]
     seeds: tuple[int, ...]
     attempted: frozenset[tuple[frozenset[str], float, float, int]] = frozenset()
+    affinities: Mapping[str, AffinityMatrix] = field(default_factory=dict)
+    remaining: int | None = None
+    seed: int = 0
 
-    def request(self, networks: Iterable[Network], fidelity: float = 1.0) -> tuple[TrialRequest, ...]:
+    def request(
+        self, networks: Iterable[Network], fidelity: float = 1.0, *, measures_affinity: bool = False
+    ) -> tuple[TrialRequest, ...]:
         """A trial per seed for each of the networks, less those that are finished; the first seeds first."""
         wanted = tuple(networks)
         return tuple(
-            TrialRequest(network, seed, fidelity)
+            TrialRequest(network, seed, fidelity, measures_affinity=measures_affinity)
             for seed in self.seeds
             for network in wanted
             if (network.group, network.size, fidelity, seed) not in self.attempted
         )
 
-    def request_chosen(self, estimate: ScoreTable, choose: Choose) -> tuple[TrialRequest, ...]:
-        """Full trainings of the networks that an estimate recommends for any of the budgets.
-
-        Networks that were trained in full and have no scores, because they diverged, are not chosen again.
-        """
+    @property
+    def hopeless(self) -> frozenset[tuple[frozenset[str], float]]:
+        """Groups and sizes that were trained in full and have no scores, because they diverged."""
         tried = {(group, size) for group, size, fidelity, _ in self.attempted if fidelity == 1}
-        hopeless = {
+        return frozenset(
             key
             for key in tried
             if (row := self.full.find_position(*key)) is None or not self.full.is_complete[row]
-        }
+        )
+
+    def request_chosen(self, estimate: ScoreTable, choose: Choose) -> tuple[TrialRequest, ...]:
+        """Full trainings of the networks that an estimate recommends for any of the budgets.
+
+        Networks that were trained in full and diverged are not chosen again.
+        """
+        hopeless = self.hopeless
         hopeful = [n for n, x in enumerate(estimate.networks) if (x.group, x.size) not in hopeless]
-        estimate = estimate.select(hopeful)
         chosen: dict[tuple[frozenset[str], float], Network] = {}
-        for budget in self.budgets_snt:
-            grouping = choose(estimate, budget).grouping
-            if grouping is not None:
-                chosen |= {(network.group, network.size): network for network in grouping.networks}
+        for solution in choose(estimate.select(hopeful), self.budgets_snt):
+            if solution.grouping is not None:
+                chosen |= {(n.group, n.size): n for n in solution.grouping.networks}
         return self.request(chosen.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a strategy wants next.
+
+    Attributes:
+        requests: trials to train, all of them before it is asked again; empty when the search is over.
+        reason: why it is over; None while it goes on.
+        note: what it would tell a person about this step, such as the improvement it still expects.
+    """
+
+    requests: tuple[TrialRequest, ...]
+    reason: StopReason | None = None
+    note: str = ""
+
+    @classmethod
+    def of(cls, requests: tuple[TrialRequest, ...], note: str = "") -> Proposal:
+        """These trials; without any, the search is complete."""
+        return cls(requests, None if requests else StopReason.SEARCH_COMPLETE, note)
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """Losses of candidates, measured or predicted, with their uncertainty.
+
+    Attributes:
+        table: the mean losses of `N` networks, one layer (seed 0); validation only.
+        standard_deviations: ``[N, T]``, of the error of each mean; NaN where it is not known, such as for a
+            single measurement without a model of the noise, and outside the groups.
+        is_measured: ``[N]``, whether the losses of the network were measured in full.
+    """
+
+    table: ScoreTable
+    standard_deviations: FloatArray = field(repr=False)
+    is_measured: np.ndarray = field(repr=False)
+
+    @classmethod
+    def of_measured(cls, table: ScoreTable) -> Estimate:
+        """Only what was measured; the uncertainty is the standard error over seeds."""
+        return cls(table, table.validation_standard_error, np.asarray(table.is_complete))

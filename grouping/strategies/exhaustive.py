@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import TrialRequest
-from grouping.strategies.evidence import Choose, Evidence
+from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +16,12 @@ class Exhaustive:
     title: ClassVar[str] = "Exhaustive"
     description: ClassVar[str] = "Trains every candidate network; exact, and the most expensive."
 
-    def ask(self, evidence: Evidence, choose: Choose) -> tuple[TrialRequest, ...]:
-        """All candidates not yet tried."""
-        return evidence.request(evidence.candidates)
+    lists_candidates: ClassVar[bool] = True
 
-    def estimate(self, evidence: Evidence) -> ScoreTable:
-        """The measured table."""
-        return evidence.full
+    def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
+        """All candidates not yet tried."""
+        return Proposal.of(evidence.request(evidence.candidates.require_listed()))
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        """The measured losses."""
+        return Estimate.of_measured(evidence.full)

@@ -17,8 +17,7 @@ import numpy as np
 
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import TrialRequest
-from grouping.strategies.evidence import Choose, Evidence
+from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
 
 
 def predict_higher_orders(table: ScoreTable, candidates: tuple[Network, ...]) -> ScoreTable:
@@ -78,16 +77,30 @@ class HigherOrder:
         "groups that the prediction recommends."
     )
 
-    def ask(self, evidence: Evidence, choose: Choose) -> tuple[TrialRequest, ...]:
-        """Singles and pairs; once they are there, the chosen networks that are not measured."""
-        first = evidence.request(n for n in evidence.candidates if len(n.group) <= 2)
-        if first:
-            return first
-        # Only singles and pairs predict, as in the paper: the choice stays the same once it is trained.
-        pairs = [n for n, network in enumerate(evidence.full.networks) if len(network.group) <= 2]
-        estimate = predict_higher_orders(evidence.full.select(pairs), evidence.candidates)
-        return evidence.request_chosen(estimate, choose)
+    lists_candidates: ClassVar[bool] = True
 
-    def estimate(self, evidence: Evidence) -> ScoreTable:
-        """Measured losses, and pair means for the groups that are not measured."""
-        return predict_higher_orders(evidence.full, evidence.candidates)
+    def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
+        """Singles and pairs; once they are there, the chosen networks that are not measured."""
+        candidates = evidence.candidates.require_listed()
+        first = evidence.request(n for n in candidates if len(n.group) <= 2)
+        if first:
+            return Proposal.of(first)
+        return Proposal.of(evidence.request_chosen(_from_pairs(evidence), choose))
+
+    def estimate(self, evidence: Evidence) -> Estimate:
+        """Measured losses, and pair means for the groups that are not measured; their error is not known."""
+        table = predict_higher_orders(evidence.full, evidence.candidates.require_listed())
+        deviations = np.full(table.validation.shape, np.nan)
+        is_measured = np.zeros(len(table.networks), dtype=np.bool_)
+        for n, network in enumerate(table.networks):
+            row = evidence.full.find_position(network.group, network.size)
+            if row is not None and evidence.full.is_complete[row]:
+                deviations[n] = evidence.full.validation_standard_error[row]
+                is_measured[n] = True
+        return Estimate(table, deviations, is_measured)
+
+
+def _from_pairs(evidence: Evidence) -> ScoreTable:
+    """Only singles and pairs predict, as in the paper: the choice stays the same once it is trained."""
+    pairs = [n for n, network in enumerate(evidence.full.networks) if len(network.group) <= 2]
+    return predict_higher_orders(evidence.full.select(pairs), evidence.candidates.require_listed())
