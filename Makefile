@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench migrate openapi lock browser clean
+.PHONY: help run test check format bench tables migrate openapi lock browser clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -44,6 +44,9 @@ bench: $(VENV)/.test-stamp ## Run the benchmarks one after another
 	@set -eu; for script in benchmarks/[!_]*.py; do \
 	    [ -e "$$script" ] || { echo "There is no benchmark in benchmarks/" >&2; exit 1; }; \
 	    echo "== $$script"; $(BIN)/python "$$script"; done
+
+tables: $(VENV)/.run-stamp ## Train the score tables that come with the project anew (half an hour on two cores)
+	nice -n 15 $(BIN)/python -m grouping.replay.making grouping/replay/tables breast-cancer:10 digits:10 digits-8:3
 
 migrate: $(VENV)/.run-stamp ## Bring the database that GROUPING_DATABASE_URL names to the newest schema
 	$(BIN)/grouping migrate $(ARGS)

@@ -31,6 +31,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.SolverError: (503, "No answer from the solver"),
     errors.NotFoundError: (404, "Not found"),
     errors.StateConflictError: (409, "Not possible in this state"),
+    errors.NotMeasuredError: (409, "Not measured"),
     errors.StaleLeaseError: (409, "Lease lost"),
     errors.IdempotencyConflictError: (422, "Idempotency key used before"),
     errors.StoreUnavailableError: (503, "Database unavailable"),

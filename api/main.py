@@ -13,7 +13,18 @@ from fastapi.openapi.utils import get_openapi
 from api.errors import install_error_handlers
 from api.guards import install_guards
 from api.readings import Readings
-from api.routes import catalogue, events, groupings, imports, jobs, score_tables, solves, system
+from api.routes import (
+    budgets,
+    catalogue,
+    events,
+    graph,
+    groupings,
+    imports,
+    jobs,
+    score_tables,
+    solves,
+    system,
+)
 from api.schemas.common import ProblemOut
 from api.schemas.imports import InlineTable
 from api.settings import Settings
@@ -75,7 +86,7 @@ def _assemble(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
-    for module in (jobs, events, score_tables, imports, solves, groupings, catalogue, system):
+    for module in (jobs, budgets, events, score_tables, graph, imports, solves, groupings, catalogue, system):
         app.include_router(module.router)
     install_web(app)
     install_error_handlers(app)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
@@ -16,12 +16,12 @@ import numpy as np
 
 from api.schemas.solving import ConfidenceIn, Demands, PairwiseRequest
 from api.settings import Settings
-from grouping.domain.affinity import METHODS, AffinityMatrix
+from grouping.domain.affinity import METHODS, AffinityMatrix, table_affinity
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job
 from grouping.domain.scores import ScoreTable
 from grouping.domain.trials import Purpose
-from grouping.errors import UnknownNameError
+from grouping.errors import NotMeasuredError, UnknownNameError
 from grouping.solver import (
     Confidence,
     Curve,
@@ -183,11 +183,32 @@ class Readings:
 
         Raises:
             UnknownNameError: if there is no such method.
+            NotMeasuredError: if no joint run of the table measured it; says which strategies do.
         """
         if method not in METHODS:
             raise UnknownNameError("affinity method", method, tuple(METHODS))
+        if METHODS[method].is_from_table:
+            return self._once(
+                ("affinity", info.id, info.revision, method),
+                lambda: table_affinity(self.table(info), method),
+            )
+        if reason := self.unmeasured_affinities(info).get(method):
+            raise NotMeasuredError(reason)
+        return self._joint_affinities(info)[method]
+
+    def unmeasured_affinities(self, info: TableInfo) -> Mapping[str, str]:
+        """Methods that `affinity` has nothing of for this table, each with the reason in a sentence."""
+        measured, how = self._joint_affinities(info), how_to_measure(info)
+        return {
+            method.name: f"{method.name} was not measured for this score table. {how}"
+            for method in METHODS.values()
+            if not method.is_from_table
+            and not (method.name in measured and measured[method.name].is_measured)
+        }
+
+    def _joint_affinities(self, info: TableInfo) -> Mapping[str, AffinityMatrix]:
         return self._once(
-            ("affinity", info.id, info.revision, method), lambda: METHODS[method](self.table(info))
+            ("joint affinities", info.id, info.revision), lambda: self._store.affinities(info.id)
         )
 
     def recommendations(self, job: Job, info: TableInfo) -> tuple[Recommendation, ...]:
@@ -231,6 +252,13 @@ class Readings:
     def _n_bytes(self) -> int:
         tables = (value for value in self._kept.values() if isinstance(value, ScoreTable))
         return sum(table.validation_losses.nbytes + table.test_losses.nbytes for table in tables)
+
+
+def how_to_measure(info: TableInfo) -> str:
+    """What would measure the affinities of joint runs, in a sentence."""
+    if info.job_id is None:
+        return "They come from gradients, and an imported table holds scores only."
+    return "A job with the strategy tag, cosine or first-order measures all three in one training."
 
 
 def _even_budgets(table: ScoreTable) -> tuple[float, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 from api.schemas.requests import JobRequest, RecipeIn
 from grouping.domain.groupings import fits
@@ -15,16 +16,47 @@ from grouping.domain.jobs import MAX_BUDGETS, JobSpec, TrainingBudget
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.errors import BudgetTooSmallError, InvalidInputError, TooManyCandidatesError
+from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundError, TooManyCandidatesError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
+from grouping.store import Store
 from grouping.strategies import get_strategy, list_strategies
 
 
 def request_digest(request: JobRequest) -> str:
     """SHA-256 of what was asked for, independent of the order of fields and of blanks."""
-    canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    asked = request.model_dump(mode="json")
+    if not asked["reuse_jobs"]:
+        del asked["reuse_jobs"]  # or keys that were used before this field was there would be refused
+    return digest_of(asked)
+
+
+def digest_of(asked: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON value, independent of the order of fields and of blanks."""
+    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def check_reused(store: Store, spec: JobSpec) -> None:
+    """Refuse to reuse a job that is not there, or that is on another problem.
+
+    Whatever else differs, such as the seed, is no error: nothing is copied then, and the job says so.
+
+    Raises:
+        InvalidInputError: pointing at the job.
+    """
+    for position, job_id in enumerate(spec.reuse_jobs):
+        pointer = f"/reuse_jobs/{position}"
+        try:
+            source = store.get_job(job_id)
+        except NotFoundError:
+            raise InvalidInputError(f"There is no job {job_id} to reuse.", pointer=pointer) from None
+        if source.spec.problem != spec.problem:
+            raise InvalidInputError(
+                f"Job {job_id} is on the problem {source.spec.problem!r}, and this one on {spec.problem!r}: "
+                "nothing of it can be reused.",
+                pointer=pointer,
+            )
 
 
 def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
@@ -70,6 +102,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         tuning_samples=request.tuning_samples,
         weights=request.weights,
         seed=request.seed,
+        reuse_jobs=tuple(request.reuse_jobs),
     )
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted

@@ -125,6 +125,19 @@ class Client:
         """
         return RemoteJob(self, self.create("/v1/jobs", idempotency_key, json=request))
 
+    def estimate(self, *, workers: int | None = None, **request: Any) -> dict[str, Any]:
+        """What a grouping search would cost; nothing is submitted.
+
+        Args:
+            workers: trainings at the same time, for the wall time.
+            **request: as for `submit`.
+
+        Raises:
+            ServiceError: if the request is not acceptable.
+        """
+        query = {} if workers is None else {"workers": workers}
+        return dict(self.request("POST", "/v1/jobs/estimate", json=request, params=query))
+
     def create(self, path: str, idempotency_key: str | None = None, **options: Any) -> Any:
         """Send a request that makes something, once more if its answer is lost; the key makes it one thing.
 
@@ -242,9 +255,22 @@ class TableViews:
         return dict(self._client.request("POST", self._address("pairwise-grouping"), json=body))
 
     def affinity(self, method: str = "pairwise") -> pd.DataFrame:
-        """Affinity matrix: the row is the source task, the column the target; positive helps."""
+        """Affinity matrix: the row is the source task, the column the target; positive helps.
+
+        Args:
+            method: ``pairwise`` or ``higher-order``, from the scores; ``tag``, ``cosine`` or ``first-order``,
+                where a joint run measured them.
+
+        Returns:
+            The values; ``attrs`` of the frame holds ``method``, ``formula`` and ``warnings``.
+
+        Raises:
+            ServiceError: if the method does not exist, or was not measured for this table.
+        """
         answer = self._table("affinity", method=method)
-        return pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
+        frame = pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
+        frame.attrs = {name: answer[name] for name in ("method", "formula", "warnings")}
+        return frame
 
     def scores(self) -> pd.DataFrame:
         """Every cell of the score table, a row per network and task.
@@ -406,6 +432,30 @@ class RemoteJob(TableViews):
     def progress(self) -> dict[str, Any]:
         """Trials by purpose, group size and state, and what has been spent."""
         return dict(self._client.request("GET", f"/v1/jobs/{self.id}/progress"))
+
+    def ledger(self) -> dict[str, Any]:
+        """What it has spent and saved, and the rows of its networks on all pages together."""
+        address = f"/v1/jobs/{self.id}/ledger"
+        told = page = dict(self._client.request("GET", address, params={"page_size": 100}))
+        while page["next_page_token"] is not None:
+            query = {"page_size": 100, "page_token": page["next_page_token"]}
+            page = self._client.request("GET", address, params=query)
+            told["items"] += page["items"]
+        told["next_page_token"] = None
+        return told
+
+    def clone(self, *, idempotency_key: str | None = None, **changes: Any) -> RemoteJob:
+        """Submit a job like this one, and train only what differs; see ``POST /v1/jobs/{id}/clone``.
+
+        Args:
+            idempotency_key: cloning twice with the same key gives the same job; a new one unless given.
+            **changes: such as ``add_tasks`` and ``drop_tasks``.
+
+        Raises:
+            ServiceError: if the changes are not acceptable; nothing is stored then.
+        """
+        path = f"/v1/jobs/{self.id}/clone"
+        return RemoteJob(self._client, self._client.create(path, idempotency_key, json=changes))
 
     def cancel(self) -> RemoteJob:
         """Ask for its end."""

@@ -126,6 +126,12 @@ class StateConflictError(GroupingError):
     code = "state_conflict"
 
 
+class NotMeasuredError(GroupingError):
+    """What is asked for was not measured for this score table; says what would measure it."""
+
+    code = "not_measured"
+
+
 class StaleLeaseError(GroupingError):
     """The writer no longer holds the lease of the job; nothing was written."""
 

@@ -30,8 +30,10 @@ from workers.messages import (
     Tune,
     Tuned,
 )
-from workers.planner import networks_to_measure, next_plan
+from workers.planner import networks_of_a_round, networks_to_measure, next_plan
+from workers.reuse_report import what_is_reusable
 from workers.supervisor import DriverProcess
+from workers.time_budget import is_time_short, trials_over_time
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class JobRun:
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
+        self._n_to_confirm: int | None = None
 
     def run(self) -> None:
         """Work until the job is final, cancelled, or to be given back.
@@ -149,8 +152,14 @@ class JobRun:
             self._claim, data_digest=prepared.data_digest, versions=prepared.versions, recipe=recipe
         )
         self._reload()
+        self._tell_what_is_reusable()
         self._enter(self._phase())
         return True
+
+    def _tell_what_is_reusable(self) -> None:
+        """Say once how much of the search other jobs know."""
+        if self._job.spec.reuse_jobs and not self._store.trials(self._job.id, limit=1):
+            self._store.append_event(self._claim, "reuse_found", what_is_reusable(self._store, self._job))
 
     def _add_networks(self, networks: Sequence[Network], measurements: Sequence[Measurement | None]) -> None:
         measured = [
@@ -202,9 +211,7 @@ class JobRun:
 
     def _advance(self) -> bool:
         """Plan, submit, and take what is finished; return True when the job has ended."""
-        if self._is_time_spent():
-            left = self._store.trials(self._job.id, states={TrialState.PLANNED})
-            self._store.skip_trials(self._claim, [trial.id for trial in left])
+        self._skip_what_time_forbids()
         n_free = max(0, self._n_workers + PREFETCH - len(self._in_flight))
         waiting = self._store.trials(self._job.id, states={TrialState.PLANNED}, limit=max(1, n_free))
         if not waiting and not self._in_flight and not self._plan():
@@ -217,22 +224,39 @@ class JobRun:
             answer = self._driver.receive(0) if self._in_flight else None
         return False
 
-    def _is_time_spent(self) -> bool:
-        seconds = self._job.spec.training_budget.seconds
-        return seconds is not None and self._store.ledger(self._job.id).seconds >= seconds
+    def _skip_what_time_forbids(self) -> None:
+        """Give up planned trials once the budget in seconds is spent; those of the search a while before."""
+        if not is_time_short(self._store, self._job):
+            return
+        if self._n_to_confirm is None:
+            self._n_to_confirm = networks_of_a_round(self._store, self._job)
+        over = trials_over_time(self._store, self._job, self._n_to_confirm)
+        if over:
+            self._store.skip_trials(self._claim, over)
 
     def _plan(self) -> bool:
         """Add the next trials; return False when there are none."""
+        self._n_to_confirm = None
         plan = next_plan(self._store, self._job)
+        if plan.reused:
+            if not self._measure([request.network for request in plan.reused]):
+                return True  # interrupted; what to do is seen in the next round
+            self._enter(plan.state)
+            if self._store.plan_reused(self._claim, plan.reused, planned_epochs=self._epochs(plan.reused)):
+                return True  # the strategy sees them before anything is trained
+            plan = next_plan(self._store, self._job, may_reuse=False)  # that job was deleted meanwhile
         if plan.reason is not None:
             self._reason = plan.reason
         if not plan.requests:
             return False
         if not self._measure([request.network for request in plan.requests]):
-            return True  # interrupted; what to do is seen in the next round
+            return True
         self._enter(plan.state)
-        epochs = [self._job.recipe.epochs_at(request.fidelity) for request in plan.requests]
+        epochs = self._epochs(plan.requests)
         return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
+
+    def _epochs(self, requests: Sequence[TrialRequest]) -> list[int]:
+        return [self._job.recipe.epochs_at(request.fidelity) for request in requests]
 
     def _measure(self, networks: Sequence[Network]) -> bool:
         """Measure the inference cost of those that are not known yet; return False when interrupted."""
@@ -253,7 +277,9 @@ class JobRun:
         for trial in waiting:
             self._store.start_trial(self._claim, trial.id)
             self._in_flight.add(trial.id)
-            request = TrialRequest(trial.network, trial.seed, trial.fidelity, trial.purpose)
+            request = TrialRequest(
+                trial.network, trial.seed, trial.fidelity, trial.purpose, trial.measures_affinity
+            )
             self._driver.send(Train(trial.id, request, self._job.recipe))
 
     def _record(self, answer: Answer) -> None:

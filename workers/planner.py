@@ -1,25 +1,30 @@
 """What a job trains next: the strategy's wishes, then the confirmation, within the training budget.
 
 A pure function of what the database holds, asked whenever everything planned so far is finished. A
-dispatcher that takes over a job after a crash therefore goes on exactly where the last one stopped.
+dispatcher that takes over a job after a crash therefore goes on exactly where the last one stopped. How much
+of the budget the search may use is decided in `grouping.domain.allowance`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.allowance import Allowance, ConfirmationNeed, rounds_kept_back
+from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.domain.verdicts import equal_cost_baselines
 from grouping.solver import networks_to_confirm, solve_budgets
-from grouping.store import Store, Trial
+from grouping.store import Store, Trial, key_of
 from grouping.strategies import Evidence, Proposal, get_strategy
 
 Measured = dict[tuple[frozenset[str], float], Network]
 """Networks with their measured inference costs, by group and size."""
+IsFree = Callable[[TrialRequest], bool]
+"""Whether another job knows the outcome of a request, so that it is copied and not trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +33,17 @@ class Plan:
 
     Attributes:
         state: the state of the job while they are trained.
-        requests: the trials; empty when the job is complete.
+        requests: trials to train; with none, and none reused, the job is complete.
         reason: why the search ends, once it does.
         note: what the strategy says about this step; may be empty.
+        reused: trials whose outcomes are copied from other jobs.
     """
 
     state: JobState
     requests: tuple[TrialRequest, ...]
     reason: StopReason | None = None
     note: str = ""
-
-
-def candidates_of(job: Job) -> Candidates:
-    """Networks that may be chosen, at nominal cost."""
-    spec = job.spec
-    return Candidates.of(spec.tasks, max_group_size=spec.max_group_size, single_sizes=spec.single_sizes)
+    reused: tuple[TrialRequest, ...] = ()
 
 
 def networks_to_measure(job: Job) -> tuple[Network, ...]:
@@ -50,7 +51,7 @@ def networks_to_measure(job: Job) -> tuple[Network, ...]:
 
     Candidates that are not listed are measured when they are first wanted; of them only the single tasks.
     """
-    candidates = candidates_of(job)
+    candidates = job.spec.candidates
     first = candidates.singles if candidates.networks is None else candidates.networks
     wanted = {(network.group, network.size): network for network in first}
     if job.spec.n_confirmation_seeds:
@@ -61,35 +62,144 @@ def networks_to_measure(job: Job) -> tuple[Network, ...]:
     return tuple(wanted.values())
 
 
-def next_plan(store: Store, job: Job) -> Plan:
-    """Trials to add to the job, given that all planned ones are finished."""
+def next_plan(store: Store, job: Job, *, may_reuse: bool = True) -> Plan:
+    """Trials to add to the job, given that all planned ones are finished.
+
+    Args:
+        store: the database.
+        job: the job, prepared.
+        may_reuse: whether outcomes of other jobs are looked for.
+    """
     trials = store.trials(job.id)
     measured = {(s.network.group, s.network.size): s.network for s in store.networks(job.score_table_id)}
-    proposal = _proposal(store, job, trials, measured)
-    fitting = within_budget(job, trials, proposal.requests)
+    is_free = _free(store, job) if may_reuse and job.spec.reuse_jobs else _nothing_is_free
+    left = allowance_left(job, trials)
+    proposal, fitting = _search_step(store, job, trials, measured, left, is_free)
     if fitting:
-        return Plan(JobState.RUNNING, fitting, note=proposal.note)
+        return _split(JobState.RUNNING, fitting, is_free, proposal, None)
     confirmation = _confirmation_requests(store, job, trials, measured)
-    fitting = within_budget(job, trials, confirmation)
+    fitting = left.first_fitting(confirmation, job.recipe, is_free=is_free)
     is_cut = bool(proposal.requests) or len(fitting) < len(confirmation)
     reason = StopReason.TRAINING_BUDGET_SPENT if is_cut else proposal.reason
-    return Plan(JobState.CONFIRMING, fitting, reason or StopReason.SEARCH_COMPLETE, proposal.note)
+    return _split(JobState.CONFIRMING, fitting, is_free, proposal, reason or StopReason.SEARCH_COMPLETE)
 
 
-def _proposal(store: Store, job: Job, trials: Sequence[Trial], measured: Measured) -> Proposal:
+def allowance_left(job: Job, trials: Sequence[Trial]) -> Allowance:
+    """What may still be planned. Trials count once planned; copied and skipped ones never do."""
+    counted = [t for t in trials if t.state is not TrialState.SKIPPED and t.reused_from is None]
+    epochs = sum(trial.planned_epochs for trial in counted)
+    return Allowance.left(job.spec.training_budget, len(counted), epochs)
+
+
+def networks_of_a_round(store: Store, job: Job) -> int:
+    """Networks that the confirmation trains with each fresh seed, as far as it is still to be trained.
+
+    Those of the present recommendations and their baselines; the most that it can come to, until there is a
+    recommendation for every inference budget.
+    """
+    trials = store.trials(job.id)
+    measured = {(s.network.group, s.network.size): s.network for s in store.networks(job.score_table_id)}
+    is_free = _free(store, job) if job.spec.reuse_jobs else _nothing_is_free
+    return _networks_of_a_round(store, job, trials, measured, is_free, _is_covered(store, job))
+
+
+def _search_step(
+    store: Store,
+    job: Job,
+    trials: Sequence[Trial],
+    measured: Measured,
+    left: Allowance,
+    is_free: IsFree,
+) -> tuple[Proposal, tuple[TrialRequest, ...]]:
+    """What the strategy wants, and the part of it that the budget holds beside the confirmation."""
+    is_limited = job.spec.training_budget != TrainingBudget()
+    if not is_limited or _has_search_ended(trials):
+        proposal = _proposal(store, job, trials, measured, left.trainings)
+        return proposal, () if is_limited else proposal.requests
+    is_covered = _is_covered(store, job)
+    n_networks = _networks_of_a_round(store, job, trials, measured, is_free, is_covered)
+    kept = n_networks * rounds_kept_back(job.spec.training_budget, job.spec, job.recipe, n_networks)
+    beside = left.less(kept, kept * job.recipe.epochs)
+    remaining = beside.trainings or (beside.trainings if is_covered else left.trainings)
+    proposal = _proposal(store, job, trials, measured, remaining)
+    fitting = beside.first_fitting(proposal.requests, job.recipe, is_free=is_free)
+    if not fitting and not is_covered:
+        # With nothing to confirm, nothing is worth being kept back: but only as much as it takes.
+        fitting = left.first_fitting(proposal.requests[:1], job.recipe, is_free=is_free)
+    return proposal, fitting
+
+
+def _has_search_ended(trials: Sequence[Trial]) -> bool:
+    """Under a budget the search ends for good: a later choice could no longer be confirmed."""
+    return any(trial.purpose is Purpose.CONFIRMATION or trial.state is TrialState.SKIPPED for trial in trials)
+
+
+def _split(
+    state: JobState,
+    fitting: Sequence[TrialRequest],
+    is_free: IsFree,
+    proposal: Proposal,
+    reason: StopReason | None,
+) -> Plan:
+    reused = tuple(request for request in fitting if is_free(request))
+    requests = tuple(request for request in fitting if not is_free(request))
+    return Plan(state, requests, reason, proposal.note, reused)
+
+
+def _free(store: Store, job: Job) -> IsFree:
+    known = {trial.key: trial for trial in store.reusable_trials(job.id)}
+
+    def is_free(request: TrialRequest) -> bool:
+        trial = known.get(key_of(request))
+        return trial is not None and trial.answers(request)
+
+    return is_free
+
+
+def _nothing_is_free(_request: TrialRequest) -> bool:
+    return False
+
+
+def _proposal(
+    store: Store, job: Job, trials: Sequence[Trial], measured: Measured, remaining: int | None
+) -> Proposal:
     finished = [t for t in trials if t.purpose is Purpose.SEARCH and t.state.is_final]
     evidence = Evidence(
-        candidates=_priced(candidates_of(job), measured),
+        candidates=_priced(job.spec.candidates, measured),
         full=store.score_table(job.score_table_id),
         early=store.score_table(job.score_table_id, fidelity=EARLY_FIDELITY),
         budgets_snt=job.spec.budgets_snt,
         seeds=job.spec.search_seeds,
         attempted=frozenset((t.network.group, t.network.size, t.fidelity, t.seed) for t in finished),
-        remaining=_remaining_trainings(job, trials),
+        affinities=store.affinities(job.score_table_id),
+        remaining=remaining,
         seed=job.spec.seed,
     )
     strategy = get_strategy(job.spec.strategy, job.spec.strategy_parameters)
     return strategy.ask(evidence, solve_budgets)
+
+
+def _networks_of_a_round(
+    store: Store,
+    job: Job,
+    trials: Sequence[Trial],
+    measured: Measured,
+    is_free: IsFree,
+    is_covered: bool,
+) -> int:
+    if not job.spec.n_confirmation_seeds:
+        return 0
+    if not is_covered:
+        return ConfirmationNeed.of(job.spec).most
+    requests = _confirmation_requests(store, job, trials, measured)
+    n_trained = sum(not is_free(request) for request in requests)
+    return math.ceil(n_trained / job.spec.n_confirmation_seeds)
+
+
+def _is_covered(store: Store, job: Job) -> bool:
+    """Whether a grouping is known for every inference budget."""
+    table = store.score_table(job.score_table_id)
+    return all(s.grouping is not None for s in solve_budgets(table, job.spec.budgets_snt))
 
 
 def _priced(candidates: Candidates, measured: Measured) -> Candidates:
@@ -124,34 +234,3 @@ def _confirmation_requests(
         for network in networks
         if (network.group, network.size, seed) not in known
     )
-
-
-def _remaining_trainings(job: Job, trials: Sequence[Trial]) -> int | None:
-    limit = job.spec.training_budget.trainings
-    if limit is None:
-        return None
-    return max(0, limit - sum(trial.state is not TrialState.SKIPPED for trial in trials))
-
-
-def within_budget(
-    job: Job, trials: Sequence[Trial], requests: Sequence[TrialRequest]
-) -> tuple[TrialRequest, ...]:
-    """The first of the requests, as many as the training budget still holds.
-
-    Counts what is planned, so that the planned trainings and epochs never exceed the budget; attempts that
-    a crash repeats come on top. Seconds are only known afterwards: they are checked before every start.
-    """
-    budget = job.spec.training_budget
-    counted = [trial for trial in trials if trial.state is not TrialState.SKIPPED]
-    n_trainings = len(counted)
-    n_epochs = sum(trial.planned_epochs for trial in counted)
-    fitting: list[TrialRequest] = []
-    for request in requests:
-        n_trainings += 1
-        n_epochs += job.recipe.epochs_at(request.fidelity)
-        if budget.trainings is not None and n_trainings > budget.trainings:
-            break
-        if budget.epochs is not None and n_epochs > budget.epochs:
-            break
-        fitting.append(request)
-    return tuple(fitting)

@@ -21,7 +21,7 @@ from api.schemas.jobs import (
     TrialOut,
 )
 from api.schemas.requests import EXAMPLE, JobRequest
-from api.submission import build_spec, request_digest
+from api.submission import build_spec, check_reused, request_digest
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
 
@@ -47,6 +47,7 @@ def create_job(
 ) -> JobOut:
     """Accept a job. It is stored before the answer is sent, and trained by the next free dispatcher."""
     spec, tasks = build_spec(request)
+    check_reused(store, spec)
     job, is_new = store.create_job(
         spec, tasks, idempotency_key=idempotency_key, request_digest=request_digest(request)
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
+from api.affinity_order import order_of
 from api.dependencies import (
     IfNoneMatch,
     PageSize,
@@ -109,20 +110,33 @@ def get_scores(
     operation_id="getAffinity",
     summary="Which task helps which",
     response_model=AffinityOut,
-    responses=_READ,
+    responses={**_READ, **problem_responses(409)},
 )
 def get_affinity(
     table_id: str,
     response: Response,
     readings: ReadingsDep,
     method: Annotated[
-        str, Query(max_length=50, description="`pairwise` or `higher-order`.", examples=["pairwise"])
+        str,
+        Query(
+            max_length=50,
+            examples=["pairwise"],
+            description="`pairwise` or `higher-order`, from the scores; `tag`, `cosine` or `first-order`, "
+            "where a joint run measured them (409 `not_measured` otherwise).",
+        ),
     ] = "pairwise",
+    order: Annotated[
+        str,
+        Query(
+            max_length=50, examples=["input"], description="Order of the tasks: `input`, `name` or `cluster`."
+        ),
+    ] = "input",
     if_none_match: IfNoneMatch = None,
 ) -> AffinityOut | Response:
-    """Directed effect of every task on every other, with its noise."""
+    """Directed effect of every task on every other, with its noise and what to beware of."""
     info = readings.info(table_id)
     matrix = readings.affinity(info, method)
+    matrix = matrix.reordered(order_of(matrix, order))
     if is_known(info, response, if_none_match):
         return not_modified(response)
     return AffinityOut.of(info, matrix, cluster_order(matrix))

@@ -66,6 +66,7 @@ class SpecOut(Output):
     tuning_samples: int
     weights: dict[str, float]
     seed: int
+    reuse_jobs: list[str] = Field(description="Jobs whose outcomes are copied where they are the same.")
 
     @classmethod
     def of(cls, spec: JobSpec) -> Self:
@@ -87,6 +88,7 @@ class SpecOut(Output):
             tuning_samples=spec.tuning_samples,
             weights=dict(spec.weights),
             seed=spec.seed,
+            reuse_jobs=list(spec.reuse_jobs),
         )
 
 
@@ -186,6 +188,13 @@ class TaskScoreOut(Output):
     test_metric: float
 
 
+class ReusedFromOut(Output):
+    """The training whose outcome was copied; its job may have been deleted since."""
+
+    job_id: str
+    trial_id: str
+
+
 class TrialOut(Output):
     """One training of one network."""
 
@@ -206,6 +215,9 @@ class TrialOut(Output):
     error: str | None
     started_at: datetime | None
     finished_at: datetime | None
+    reused_from: ReusedFromOut | None = Field(
+        description="Where it was trained, if its outcome was copied; epochs and seconds are those there."
+    )
     scores: list[TaskScoreOut]
 
     @classmethod
@@ -233,6 +245,9 @@ class TrialOut(Output):
             error=trial.error,
             started_at=moment(trial.started_s),
             finished_at=moment(trial.finished_s),
+            reused_from=None
+            if trial.reused_from is None
+            else ReusedFromOut(job_id=trial.reused_from[0], trial_id=trial.reused_from[1]),
             scores=scores,
         )
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from api.schemas.common import MAX_SAFE_INTEGER, Input, JsonObject, PlainText
-from grouping.domain.jobs import MAX_BUDGETS, MAX_SEEDS
+from grouping.domain.jobs import MAX_BUDGETS, MAX_REUSE_JOBS, MAX_SEEDS
 from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH
 from grouping.domain.tasks import MAX_NAME_LENGTH
 
@@ -15,6 +15,7 @@ MAX_TASKS = 200
 
 Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Budget = Annotated[float, Field(gt=0, le=10_000)]
+JobId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$", description="Identifier of a job.")]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 EXAMPLE: dict[str, Any] = {
@@ -107,4 +108,44 @@ class JobRequest(Input):
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER // 10_000)] = Field(
         default=0, description="Everything random in the job follows from it."
+    )
+    reuse_jobs: list[JobId] = Field(
+        default_factory=list,
+        max_length=MAX_REUSE_JOBS,
+        description="Jobs on the same problem whose outcomes are copied, at no cost, where training would "
+        "give the same: data, recipe, group, size and seed agree. Seeds follow from `seed`: use theirs.",
+    )
+
+
+class CloneRequest(Input):
+    """A job like another, with changes; what is left out is as there, the recipe as it was tuned there."""
+
+    add_tasks: list[Name] = Field(
+        default_factory=list, max_length=MAX_TASKS, description="Tasks of the problem to group as well."
+    )
+    drop_tasks: list[Name] = Field(
+        default_factory=list, max_length=MAX_TASKS, description="Tasks to leave out."
+    )
+    name: Annotated[PlainText, Field(max_length=200)] | None = Field(
+        default=None, description="A label for people; that of the other job if left out."
+    )
+    strategy: StrategyIn | None = None
+    max_group_size: Annotated[int, Field(ge=1, le=MAX_TASKS)] | None = Field(
+        default=None, description="If left out, that of the other job, or all tasks where it took all tasks."
+    )
+    single_sizes: list[Annotated[float, Field(gt=0, le=8)]] | None = Field(default=None, max_length=16)
+    budgets_snt: list[Budget] | None = Field(default=None, min_length=1, max_length=MAX_BUDGETS)
+    n_seeds: Annotated[int, Field(ge=1, le=MAX_SEEDS)] | None = None
+    n_confirmation_seeds: Annotated[int, Field(ge=0, le=MAX_SEEDS)] | None = None
+    training_budget: TrainingBudgetIn | None = Field(
+        default=None, description="Replaces that of the other job as a whole; what is copied costs nothing."
+    )
+    recipe: RecipeIn = Field(
+        default_factory=lambda: RecipeIn(), description="Changing it leaves nothing to be reused."
+    )
+    seed: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER // 10_000)] | None = Field(
+        default=None, description="Changing it leaves nothing to be reused."
+    )
+    weights: dict[Name, Annotated[float, Field(gt=0, le=1e6)]] | None = Field(
+        default=None, max_length=MAX_TASKS
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from api.schemas.common import Output, finite, moment_of
 from api.schemas.imports import ImportReportOut
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity import METHODS, AffinityMatrix
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose
@@ -167,16 +167,22 @@ class AffinityOut(Output):
     score_table_id: str
     revision: int
     method: str
+    title: str
     formula: str = Field(description="The formula of a cell, in words.")
+    meaning: str = Field(description="What a positive value says.")
+    is_share: bool = Field(description="Whether a value is a share of a loss; else a plain number.")
     tasks: list[str]
     values: list[list[float | None]] = Field(
-        description="values[source][target]: what training with the source does to the target."
+        description="values[source][target]: what the source does to the target; null if not measured."
     )
-    standard_errors: list[list[float | None]]
-    n_networks: list[list[int]]
+    standard_errors: list[list[float | None]] = Field(description="Over seeds; null with fewer than two.")
+    n_networks: list[list[int]] = Field(description="Networks behind each cell.")
+    self_values: list[float | None] | None = Field(
+        description="Effect of a task's own gradient on itself; null where the method has none."
+    )
     cluster_order: list[int] = Field(description="Positions of the tasks, communities together.")
     summary: str
-    warnings: list[str]
+    warnings: list[str] = Field(description="What to know before trusting the values.")
 
     @classmethod
     def of(cls, info: TableInfo, matrix: AffinityMatrix, cluster_order: tuple[int, ...]) -> Self:
@@ -185,11 +191,15 @@ class AffinityOut(Output):
             score_table_id=info.id,
             revision=info.revision,
             method=matrix.method,
+            title=METHODS[matrix.method].title,
             formula=matrix.formula,
+            meaning=METHODS[matrix.method].meaning,
+            is_share=matrix.is_share,
             tasks=list(matrix.tasks),
             values=_rows(matrix.values),
             standard_errors=_rows(matrix.standard_errors),
             n_networks=[[int(value) for value in row] for row in matrix.n_networks],
+            self_values=None if matrix.self_values is None else [finite(v) for v in matrix.self_values],
             cluster_order=list(cluster_order),
             summary=matrix.summary(),
             warnings=list(matrix.warnings),

@@ -1,4 +1,4 @@
-"""The affinity matrix as a table: order of the tasks, colours, and a sentence for each cell."""
+"""The affinity matrix as a table: methods, order of the tasks, colours, and a sentence for each cell."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.strategies.affinity_graph import cluster_order
+from api.affinity_order import order_of
+from api.readings import Readings, how_to_measure
+from api.web.rendering import MINUS
+from api.web.wording import listed
+from grouping.domain.affinity import METHODS, AffinityMatrix, AffinityMethod
+from grouping.store import TableInfo
 
-ORDERS = ("input", "name", "cluster")
 N_SHADES = 6
 """Shades on either side of zero."""
 LEAST_SCALE = 0.01
-"""The scale ends at least here, so that noise around zero does not look like an effect."""
+"""The scale of trained losses ends at least here, so that noise does not look like an effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class AffinityView:
         rows: a row for each source, with a cell for each target.
         order: which order it is.
         scale: the effect at which the colours end.
+        scale_text: that, without a sign, as it is shown.
         shades: CSS classes from the strongest harm to the strongest help.
         n_missing: pairs that were not measured.
     """
@@ -44,15 +48,26 @@ class AffinityView:
     rows: tuple[tuple[Cell, ...], ...]
     order: str
     scale: float
+    scale_text: str
     shades: tuple[str, ...]
     n_missing: int
 
+    @property
+    def method(self) -> AffinityMethod:
+        """What measured it."""
+        return METHODS[self.matrix.method]
+
 
 def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
-    """Lay the matrix out; the same order of tasks on both axes."""
-    positions = _positions(matrix, order)
+    """Lay the matrix out; the same order of tasks on both axes.
+
+    Raises:
+        UnknownNameError: if there is no such order.
+    """
+    positions = order_of(matrix, order)
     known = np.abs(matrix.values[~np.isnan(matrix.values)])
-    scale = max(LEAST_SCALE, float(known.max())) if known.size else LEAST_SCALE
+    factor = 100 if matrix.is_share else 1
+    scale = max(_least_scale(matrix), float(known.max(initial=0.0)))
     off_diagonal = ~np.eye(len(matrix.tasks), dtype=bool)
     return AffinityView(
         matrix=matrix,
@@ -60,17 +75,15 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
         rows=tuple(tuple(_cell(matrix, i, j, scale) for j in positions) for i in positions),
         order=order,
         scale=scale,
+        scale_text=f"{scale * factor:.{matrix.decimals}f}{' %' if matrix.is_share else ''}",
         shades=tuple(shade(k / N_SHADES, 1.0) for k in range(-N_SHADES, N_SHADES + 1)),
         n_missing=int(np.isnan(matrix.values[off_diagonal]).sum()),
     )
 
 
-def _positions(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
-    if order == "cluster":
-        return cluster_order(matrix)
-    if order == "name":
-        return tuple(sorted(range(len(matrix.tasks)), key=lambda i: matrix.tasks[i].casefold()))
-    return tuple(range(len(matrix.tasks)))
+def _least_scale(matrix: AffinityMatrix) -> float:
+    """Effects on a trained loss are in percent; those of single steps may be a thousand times smaller."""
+    return LEAST_SCALE if METHODS[matrix.method].is_from_table else 1e-12
 
 
 def shade(value: float, scale: float) -> str:
@@ -87,15 +100,58 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
     if np.isnan(value):
         return Cell("missing", "", "", f"{source} with {target}: not measured")
     networks = int(matrix.n_networks[i, j])
-    noise = "" if np.isnan(error) else f"±{error * 100:.1f}"
-    spread = "" if np.isnan(error) else f", standard error {error * 100:.2f} points"
+    factor, places = (100 if matrix.is_share else 1), matrix.decimals
+    text = f"{value * factor:+.{places}f}".replace("-", MINUS)
+    noise, spread = f"n {networks}", ""
+    if not np.isnan(error):
+        noise = f"±{error * factor:.{places}f} · n {networks}"
+        spread = f", standard error {error * factor:.{places + 1}f}{' points' if matrix.is_share else ''}"
     verb = "helps" if value > 0 else "harms" if value < 0 else "does not change"
     sentence = (
-        f"{source} {verb} {target}: {_signed(value)} % "
+        f"{source} {verb} {target}: {text}{' %' if matrix.is_share else ''} "
         f"(from {networks} network{'' if networks == 1 else 's'}{spread})"
     )
-    return Cell(shade(value, scale), _signed(value), noise, sentence)
+    return Cell(shade(value, scale), text, noise, sentence)
 
 
-def _signed(value: float) -> str:
-    return f"{value * 100:+.1f}".replace("-", "\u2212")
+@dataclass(frozen=True, slots=True)
+class MethodChoice:
+    """A method in the switch.
+
+    Attributes:
+        name: its name in the address.
+        title: its name for people.
+        is_shown: whether the page shows it.
+        reason: why there is nothing to show of it; None where there is.
+    """
+
+    name: str
+    title: str
+    is_shown: bool
+    reason: str | None
+
+
+def method_choices(readings: Readings, info: TableInfo, shown: str) -> tuple[MethodChoice, ...]:
+    """Every method, with those that were not measured for this table."""
+    reasons = readings.unmeasured_affinities(info)
+    return tuple(
+        MethodChoice(method.name, method.title, method.name == shown, reasons.get(method.name))
+        for method in METHODS.values()
+    )
+
+
+def missing_methods(readings: Readings, info: TableInfo) -> str:
+    """Which methods there is nothing of and why, in words; empty where there is something of each."""
+    missing = tuple(readings.unmeasured_affinities(info))
+    if not missing:
+        return ""
+    verb = "was" if len(missing) == 1 else "were"
+    return f"{listed(missing)} {verb} not measured for this score table. {how_to_measure(info)}"
+
+
+def usual_method(readings: Readings, info: TableInfo) -> str:
+    """Pairs; where no pair was trained, the first method that joint runs measured."""
+    missing = readings.unmeasured_affinities(info)
+    measured = [method.name for method in METHODS.values() if method.name not in missing]
+    known = [name for name in measured if readings.affinity(info, name).is_measured]
+    return known[0] if known else next(iter(METHODS))

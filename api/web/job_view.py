@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.ledgers import read_ledger
 from api.readings import Readings
 from api.schemas.groupings import recommendation_sentence
 from api.web.wording import STATES, event_details, event_title, plural, state_hint
@@ -96,6 +97,7 @@ class JobView:
     n_running: int
     failures: tuple[Failures, ...]
     spent: tuple[Spent, ...]
+    saved: str
     events: tuple[EventLine, ...]
     last_event: int
 
@@ -137,7 +139,17 @@ def job_title(job: Job) -> str:
 def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -> JobView:
     """Collect what the page of a job shows. Each part is read by itself; no transaction spans them."""
     rows = store.progress(job.id)
-    bars = tuple(_bar(row, _label(row), row.purpose) for row in rows)
+    ledger = read_ledger(store, job)
+    reused = {(r.purpose, r.group_size, r.size, r.fidelity): r.reused for r in ledger.rows}
+    bars = tuple(
+        _bar(
+            row,
+            _label(row),
+            row.purpose,
+            reused.get((row.purpose, row.group_size, row.size, row.fidelity), 0),
+        )
+        for row in rows
+    )
     overall = _overall(rows)
     unhappy = store.trials(job.id, states=(TrialState.RUNNING, TrialState.DIVERGED, TrialState.FAILED))
     running = tuple(trial for trial in unhappy if trial.state is TrialState.RUNNING)
@@ -155,7 +167,8 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
         running=running[:N_RUNNING],
         n_running=len(running),
         failures=_failures(unhappy),
-        spent=_spent(job, store.ledger(job.id)),
+        spent=_spent(job, ledger.charged),
+        saved=ledger.savings.sentence(is_final=job.state.is_final) if rows else "",
         events=tuple(_event_line(event) for event in reversed(events)),
         last_event=events[-1].number if events else 0,
     )
@@ -170,10 +183,14 @@ def _label(row: ProgressRow) -> str:
     return label
 
 
-def _bar(row: ProgressRow, label: str, purpose: str) -> Bar:
+def _bar(row: ProgressRow, label: str, purpose: str, reused: int = 0) -> Bar:
     bad = row.diverged + row.failed
     total = row.planned + row.running + row.succeeded + bad + row.skipped
-    notes = [f"{number:,} {word}" for number, word in ((bad, "failed"), (row.skipped, "skipped")) if number]
+    notes = [
+        f"{number:,} {word}"
+        for number, word in ((bad, "failed"), (row.skipped, "skipped"), (reused, "reused"))
+        if number
+    ]
 
     def share(number: int) -> float:
         return round(100.0 * number / total, 2) if total else 0.0

@@ -7,14 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse
 
+from api.affinity_order import ORDERS
 from api.dependencies import PageToken, ReadingsDep, StoreDep
 from api.readings import Readings
-from api.web.affinity_view import ORDERS, view_affinity
+from api.web.affinity_view import method_choices, missing_methods, usual_method, view_affinity
 from api.web.job_view import RecentEvents, job_title, view_job
 from api.web.subjects import Subject, pages_of, subject_of
 from api.web.wording import STATES
-from grouping.domain.affinity import METHODS
-from grouping.errors import UnknownNameError
 from grouping.problems.registry import list_problems
 from grouping.store import Store
 
@@ -71,21 +70,20 @@ def affinity_page(
     table_id: str,
     store: StoreDep,
     readings: ReadingsDep,
-    method: Annotated[str, Query(max_length=50)] = "pairwise",
+    method: Annotated[str | None, Query(max_length=50)] = None,
     order: Annotated[str, Query(max_length=50)] = "cluster",
 ) -> HTMLResponse:
-    """Which task helps which."""
-    if order not in ORDERS:
-        raise UnknownNameError("order", order, ORDERS)
+    """Which task helps which; by pairs unless only joint runs measured anything."""
     subject = subject_of(table_id, store, readings)
-    matrix = readings.affinity(subject.info, method)
+    shown = usual_method(readings, subject.info) if method is None else method
+    view = view_affinity(readings.affinity(subject.info, shown), order)
     return pages_of(request).render(
         request,
         "affinity.html",
         subject=subject,
-        view=view_affinity(matrix, order),
-        method=method,
-        methods=tuple(METHODS),
+        view=view,
+        methods=method_choices(readings, subject.info, shown),
+        missing=missing_methods(readings, subject.info),
         orders=ORDERS,
         here="affinity",
     )

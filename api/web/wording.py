@@ -39,6 +39,8 @@ _KINDS = {
     "trial_diverged": "Training diverged",
     "trial_failed": "Training failed",
     "trial_lost": "Training lost",
+    "trial_reused": "Outcome copied",
+    "reuse_found": "Outcomes of other jobs looked up",
     "recipe_tuned": "Recipe tuned",
 }
 _SHOWN = (
@@ -49,6 +51,9 @@ _SHOWN = (
     "error",
     "networks",
     "added",
+    "reused",
+    "reusable",
+    "of",
     "skipped",
     "stop_reason",
     "owner",

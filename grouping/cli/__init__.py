@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from grouping.cli import jobs, serving, system, tables
+from grouping.cli import bench, clones, jobs, serving, system, tables
 from grouping.errors import GroupingError, StoreUnavailableError
 
 EXIT_BAD_INPUT = 2
@@ -31,6 +31,7 @@ for command in (
     jobs.demo,
     tables.reproduce,
     jobs.show,
+    clones.clone,
     jobs.cancel,
     jobs.resume,
     system.problems,
@@ -41,6 +42,7 @@ for command in (
     system.openapi,
 ):
     app.command()(command)
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from grouping.cli.estimates import show_estimate, show_ledger
 from grouping.cli.serving import (
     DEFAULT_HOME,
     DEFAULT_PORT,
@@ -104,6 +105,7 @@ def watch(console: Console, job: RemoteJob) -> int:
     if job.state is JobState.SUCCEEDED:
         recommendations = job.recommendations()
         show_recommendations(console, recommendations)
+        show_ledger(console, job)
         if job.data["stop_reason"] == StopReason.TRAINING_BUDGET_SPENT:
             spent = job.progress()["spent"]
             console.print(
@@ -149,6 +151,12 @@ def run(
     max_seconds: Annotated[float | None, typer.Option(help="Training budget in seconds.")] = None,
     seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
     name: Annotated[str, typer.Option(help="A label for people.")] = "",
+    reuse: Annotated[
+        list[str] | None, typer.Option(help="Job whose outcomes are copied where they are the same; repeat.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would cost, and submit nothing.")
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Submit and return.")] = False,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
@@ -171,13 +179,25 @@ def run(
         "recipe": {"epochs": epochs},
         "training_budget": {"trainings": max_trainings, "epochs": max_epochs, "seconds": max_seconds},
         "seed": seed,
+        "reuse_jobs": reuse or [],
     }
     with Client(server, token=token) as client:
-        job = client.submit(**request)
-        if detach:
-            typer.echo(json.dumps(dict(job.data), indent=2) if as_json else job.id)
+        if dry_run:
+            told = client.estimate(**request)
+            if as_json:
+                typer.echo(json.dumps(told, indent=2))
+            else:
+                show_estimate(new_console(), told)
             return
-        raise typer.Exit(_watch_and_report(job, as_json=as_json))
+        raise typer.Exit(report_submitted(client.submit(**request), detach=detach, as_json=as_json))
+
+
+def report_submitted(job: RemoteJob, *, detach: bool, as_json: bool) -> int:
+    """Watch a job that was just submitted, or only name it; return the exit status."""
+    if detach:
+        typer.echo(json.dumps(dict(job.data), indent=2) if as_json else job.id)
+        return 0
+    return _watch_and_report(job, as_json=as_json)
 
 
 def _watch_and_report(job: RemoteJob, *, as_json: bool) -> int:
@@ -185,7 +205,11 @@ def _watch_and_report(job: RemoteJob, *, as_json: bool) -> int:
     console.print(f"Job {job.id}: {job.url}", soft_wrap=True)
     status = watch(console, job)
     if as_json:
-        answer = {"job": dict(job.data), "recommendations": job.recommendations()}
+        answer = {
+            "job": dict(job.data),
+            "recommendations": job.recommendations(),
+            "ledger": job.ledger(),
+        }
         typer.echo(json.dumps(answer, indent=2))
     return status
 

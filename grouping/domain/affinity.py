@@ -1,9 +1,15 @@
-"""Affinity: the directed effect of a source task on a target task. Higher is better."""
+"""Affinity: the directed effect of a source task on a target task. Higher is better.
+
+Two methods compare trained networks and are computed from a score table; three are measured inside the
+training of one network on several tasks, a joint run. What each measures, and when not to trust it, is in
+``docs/affinity.md``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from html import escape
 
 import numpy as np
@@ -11,6 +17,84 @@ from numpy.typing import NDArray
 
 from grouping.domain.gains import GainFormula, losses_alone
 from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
+from grouping.errors import UnknownNameError
+
+ONE_SEED = "One seed only: the noise of these values is unknown."
+"""The warning of a matrix without a standard error."""
+_NAMED_PAIRS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityMethod:
+    """A way to measure affinity.
+
+    Attributes:
+        name: its name in requests.
+        title: its name for people.
+        formula: the formula of a cell, in words; a noun.
+        meaning: what a positive value says, a sentence.
+        is_from_table: whether it is computed from a score table; else a joint run measures it.
+        is_share: whether a value is a share of a loss, shown in percent; else a plain number.
+    """
+
+    name: str
+    title: str
+    formula: str
+    meaning: str
+    is_from_table: bool
+    is_share: bool = True
+
+
+_GAIN = GainFormula.RELATIVE_TO_ALONE.value
+_BESIDE = "Positive means that the task of the column loses less beside the task of the row than alone."
+_STEPS = "mean over the measured steps of a joint run of"
+_WHERE = "on training batches, by the shared weights only"
+METHODS: Mapping[str, AffinityMethod] = {
+    method.name: method
+    for method in (
+        AffinityMethod(
+            "pairwise",
+            "Pairs",
+            f"mean over seeds of {_GAIN}, validation losses, full-size networks",
+            _BESIDE,
+            is_from_table=True,
+        ),
+        AffinityMethod(
+            "higher-order",
+            "All groups",
+            f"mean over groups and seeds of {_GAIN}, validation losses, full-size networks",
+            _BESIDE,
+            is_from_table=True,
+        ),
+        AffinityMethod(
+            "tag",
+            "Look-ahead (TAG)",
+            f"{_STEPS} 1 - (loss of the target after a gradient step of the source) / (its loss before), "
+            f"{_WHERE}",
+            "Positive means that a gradient step for the task of the row lowers the loss of the task of the "
+            "column. It does not say that the column's task does better than alone.",
+            is_from_table=False,
+        ),
+        AffinityMethod(
+            "cosine",
+            "Gradient cosine",
+            f"{_STEPS} the cosine of the gradients of the two losses, {_WHERE}",
+            "Positive means that the gradients of the two tasks agree; the matrix is symmetric.",
+            is_from_table=False,
+            is_share=False,
+        ),
+        AffinityMethod(
+            "first-order",
+            "First-order look-ahead",
+            f"{_STEPS} (gradient of the target) . (the source's share of Adam's update) / (loss of the "
+            f"target), {_WHERE}",
+            "Positive means that what the task of the row adds to the optimiser's update lowers the loss of "
+            "the task of the column. It does not say that the column's task does better than alone.",
+            is_from_table=False,
+        ),
+    )
+}
+"""Every method by name, in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +120,7 @@ class AffinityMatrix:
         standard_errors: ``[T, T]`` over seeds; NaN with fewer than two.
         n_networks: ``[T, T]``, number of networks behind each cell.
         warnings: what a reader should know before trusting it.
+        self_values: ``[T]``, effect of a task's own gradient step on itself; None where the method has none.
     """
 
     tasks: tuple[str, ...]
@@ -45,6 +130,42 @@ class AffinityMatrix:
     standard_errors: FloatArray = field(repr=False)
     n_networks: NDArray[np.int64] = field(repr=False)
     warnings: tuple[str, ...] = ()
+    self_values: FloatArray | None = field(default=None, repr=False)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether any pair has been measured."""
+        return bool((~np.isnan(self.values)).any())
+
+    @property
+    def is_share(self) -> bool:
+        """Whether a value is a share of a loss, shown in percent."""
+        return self.method not in METHODS or METHODS[self.method].is_share
+
+    @property
+    def decimals(self) -> int:
+        """Decimals that show two digits of the largest value, in the unit in which values are shown."""
+        known = np.abs(self.values[~np.isnan(self.values)])
+        largest = float(known.max(initial=0.0)) * (100 if self.is_share else 1)
+        least = 1 if self.is_share else 2
+        return min(9, max(least, 1 - math.floor(math.log10(largest)))) if largest > 0 else least
+
+    def shown(self, value: float) -> str:
+        """A value with its sign and unit, such as ``+3.4%`` or ``-0.12``."""
+        return f"{value:+.{self.decimals}{'%' if self.is_share else 'f'}}"
+
+    def reordered(self, positions: Sequence[int]) -> AffinityMatrix:
+        """The same matrix with its tasks in another order, on both axes."""
+        square = np.ix_(positions, positions)
+        own = None if self.self_values is None else self.self_values[list(positions)]
+        return replace(
+            self,
+            tasks=tuple(self.tasks[i] for i in positions),
+            values=self.values[square],
+            standard_errors=self.standard_errors[square],
+            n_networks=self.n_networks[square],
+            self_values=own,
+        )
 
     def effects(self) -> tuple[Effect, ...]:
         """All measured cells, strongest help first."""
@@ -62,10 +183,11 @@ class AffinityMatrix:
         if not effects:
             return "No pair of tasks has been trained yet."
         parts = []
-        if effects[0].value > 0:
-            parts.append(f"{effects[0].source} helps {effects[0].target} most ({effects[0].value:+.1%})")
-        if effects[-1].value < 0:
-            parts.append(f"{effects[-1].source} harms {effects[-1].target} most ({effects[-1].value:+.1%})")
+        most, least = effects[0], effects[-1]
+        if most.value > 0:
+            parts.append(f"{most.source} helps {most.target} most ({self.shown(most.value)})")
+        if least.value < 0:
+            parts.append(f"{least.source} harms {least.target} most ({self.shown(least.value)})")
         return ("; ".join(parts) or "No pair of tasks changes the other's loss") + "."
 
     def _repr_html_(self) -> str:
@@ -73,7 +195,7 @@ class AffinityMatrix:
         head = "".join(f"<th scope='col'>{escape(task)}</th>" for task in self.tasks)
         body = ""
         for i, source in enumerate(self.tasks):
-            cells = "".join("<td></td>" if np.isnan(v) else f"<td>{v:+.1%}</td>" for v in self.values[i])
+            cells = "".join(f"<td>{'' if np.isnan(v) else self.shown(v)}</td>" for v in self.values[i])
             body += f"<tr><th scope='row'>{escape(source)}</th>{cells}</tr>"
         return (
             f"<table><caption>{escape(self.method)}: {escape(self.formula)}; row helps or harms column"
@@ -95,8 +217,50 @@ def higher_order_affinity(
     return _affinity(table, "higher-order", "groups and seeds", formula, lambda group: len(group) >= 2)
 
 
-METHODS = {"pairwise": pairwise_affinity, "higher-order": higher_order_affinity}
-"""Methods by name, each a function of a table and a gain formula."""
+def table_affinity(table: ScoreTable, method: str) -> AffinityMatrix:
+    """Affinity by a method that is computed from a score table.
+
+    Raises:
+        UnknownNameError: if it is none of them.
+    """
+    known: dict[str, Callable[[ScoreTable], AffinityMatrix]] = {
+        "pairwise": pairwise_affinity,
+        "higher-order": higher_order_affinity,
+    }
+    if method not in known:
+        raise UnknownNameError("affinity method of a score table", method, tuple(known))
+    return known[method](table)
+
+
+def mean_over_seeds(
+    sums: FloatArray, counted: FloatArray
+) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
+    """Means and standard errors over seeds from sums over networks, both ``[T, T, S]``."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        by_seed = np.where(counted > 0, sums / counted, np.nan)
+    values, errors = mean_and_standard_error(by_seed)
+    return values, errors, counted.max(axis=2, initial=0).astype(np.int64)
+
+
+def missing_pairs(tasks: tuple[str, ...], values: FloatArray) -> str:
+    """The warning of a matrix with cells that were not measured; names some of the pairs."""
+    absent = np.isnan(values)
+    if absent.all():
+        return "No pair has been measured."
+    named = [
+        f"{a} and {b}"
+        for i, a in enumerate(tasks)
+        for j, b in enumerate(tasks)
+        if i < j and (absent[i, j] or absent[j, i])
+    ]
+    return f"Some pairs have not been measured: {list_pairs(named)}."
+
+
+def list_pairs(named: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    shown = ", ".join(named[:_NAMED_PAIRS])
+    rest = len(named) - _NAMED_PAIRS
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def _affinity(
@@ -111,24 +275,29 @@ def _affinity(
     gains = formula.apply(losses_alone(table)[None, :, :], table.validation_losses)
     sums = np.zeros((n_tasks, n_tasks, len(table.seeds)))
     counted = np.zeros_like(sums)
+    sizes = set[int]()
     for n, network in enumerate(table.networks):
         if network.size != 1 or not counts(network.group) or not table.is_complete[n]:
             continue
         members = [t for t, name in enumerate(names) if name in network.group]
+        if len(members) > 1:
+            sizes.add(len(members))
         for target in members:
             known = ~np.isnan(gains[n, target])
             for source in members:
                 if source != target:
                     sums[source, target] += np.where(known, gains[n, target], 0.0)
                     counted[source, target] += known
-    with np.errstate(invalid="ignore", divide="ignore"):
-        by_seed = np.where(counted > 0, sums / counted, np.nan)
-    values, errors = mean_and_standard_error(by_seed)
+    values, errors, n_networks = mean_over_seeds(sums, counted)
     warnings = []
     if len(table.seeds) < 2:
-        warnings.append("One seed only: the noise of these values is unknown.")
+        warnings.append(ONE_SEED)
+    if len(sizes) > 1:
+        warnings.append(
+            f"Groups of {min(sizes)} to {max(sizes)} tasks stand behind these values, in networks of one "
+            "size: a harm may come from too little capacity and not from the source."
+        )
     if np.isnan(values[~np.eye(n_tasks, dtype=bool)]).any():
-        warnings.append("Some pairs have not been measured.")
-    n_networks = counted.max(axis=2, initial=0).astype(np.int64)
+        warnings.append(missing_pairs(names, values))
     described = f"mean over {over} of {formula.value}, validation losses, full-size networks"
     return AffinityMatrix(names, method, described, values, errors, n_networks, tuple(warnings))

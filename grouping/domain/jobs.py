@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from grouping.domain.networks import Candidates
 from grouping.domain.recipes import Recipe
 from grouping.errors import InvalidInputError
 
 MAX_SEEDS = 50
 MAX_BUDGETS = 50
+MAX_REUSE_JOBS = 10
 
 
 class JobState(StrEnum):
@@ -57,8 +59,10 @@ class StopReason(StrEnum):
 class TrainingBudget:
     """The most a search may spend, confirmation included; None means no limit.
 
-    Trials are counted when they are planned. Attempts repeated after a crash come on top, as does the tuning
-    of the recipe: the ledger of the job and its event ``recipe_tuned`` show them.
+    Trials are counted when they are planned; outcomes copied from another job are free. Attempts repeated
+    after a crash come on top, as does the tuning of the recipe: the ledger of the job and its event
+    ``recipe_tuned`` show them. A part is kept back from the search for the confirmation; see
+    `grouping.domain.allowance`.
 
     Attributes:
         trainings: number of trials, of any size and length.
@@ -102,6 +106,7 @@ class JobSpec:
             0 keeps the recipe as it is.
         weights: weights of tasks in the total loss; 1 where not given.
         seed: everything random in the job follows from it.
+        reuse_jobs: identifiers of jobs whose outcomes are copied where training would give the same.
     """
 
     problem: str
@@ -119,6 +124,7 @@ class JobSpec:
     tuning_samples: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
+    reuse_jobs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
@@ -147,7 +153,15 @@ class JobSpec:
             )
         if any(not (math.isfinite(weight) and weight > 0) for weight in self.weights.values()):
             raise InvalidInputError("Weights must be positive numbers.", pointer="/weights")
+        if len(self.reuse_jobs) > MAX_REUSE_JOBS:
+            raise InvalidInputError(f"Reuse at most {MAX_REUSE_JOBS} jobs.", pointer="/reuse_jobs")
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
+        object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
+
+    @property
+    def candidates(self) -> Candidates:
+        """Networks that may be chosen, at nominal cost."""
+        return Candidates.of(self.tasks, max_group_size=self.max_group_size, single_sizes=self.single_sizes)
 
     @property
     def search_seeds(self) -> tuple[int, ...]:
@@ -167,7 +181,7 @@ class JobSpec:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What a job has spent so far, every attempt counted.
+    """What a job has spent so far, every attempt counted and nothing that was copied.
 
     Attributes:
         trainings: trials started, repeated attempts included.

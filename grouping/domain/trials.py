@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.networks import Network
 from grouping.errors import InvalidInputError
 
@@ -95,6 +96,7 @@ class TrialOutcome:
         epochs: epochs carried out.
         seconds: wall time of the training on its worker.
         error: why it diverged or failed, in words for the user.
+        affinities: what was measured on the way, where that was asked for and the trial succeeded.
     """
 
     state: TrialState
@@ -102,9 +104,15 @@ class TrialOutcome:
     epochs: int = 0
     seconds: float = 0.0
     error: str | None = None
+    affinities: JointAffinities | None = None
 
     def __post_init__(self) -> None:
         if not self.state.is_final:
             raise InvalidInputError(f"An outcome cannot be {self.state}.")
         if bool(self.scores) != (self.state is TrialState.SUCCEEDED):
             raise InvalidInputError("Scores come with a succeeded trial and only with one.")
+        if self.affinities is not None:
+            if self.state is not TrialState.SUCCEEDED:
+                raise InvalidInputError("Affinities come with a succeeded trial only.")
+            if {score.task for score in self.scores} != set(self.affinities.tasks):
+                raise InvalidInputError("Affinities must be those of the tasks that were scored.")

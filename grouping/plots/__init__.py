@@ -1,6 +1,8 @@
 """Plots: data in, SVG text out. The web view, notebooks and the command line show the same pictures."""
 
+from grouping.plots.affinity_graph import affinity_graph_svg
 from grouping.plots.curve_chart import curve_svg
 from grouping.plots.grouping_diagram import grouping_svg
+from grouping.plots.regret_chart import RegretLine, regret_svg
 
-__all__ = ["curve_svg", "grouping_svg"]
+__all__ = ["RegretLine", "affinity_graph_svg", "curve_svg", "grouping_svg", "regret_svg"]

@@ -19,6 +19,7 @@ from grouping.store.records import (
     TableInfo,
     Trial,
 )
+from grouping.store.reuse_sources import ReusableTrial, ReuseSource, count_reusable, key_of
 from grouping.store.store import Store, open_store
 
 __all__ = [
@@ -27,11 +28,15 @@ __all__ = [
     "MeasuredNetwork",
     "Page",
     "ProgressRow",
+    "ReusableTrial",
+    "ReuseSource",
     "Store",
     "StoredGrouping",
     "StoredNetwork",
     "TableInfo",
     "Trial",
+    "count_reusable",
+    "key_of",
     "migrate",
     "open_store",
 ]

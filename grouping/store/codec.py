@@ -7,11 +7,14 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+import numpy as np
+
 from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
@@ -24,6 +27,7 @@ from grouping.store.rows import (
     EventRow,
     GroupingRow,
     JobRow,
+    JointAffinityRow,
     NetworkRow,
     ScoreRow,
     ScoreTableRow,
@@ -206,6 +210,31 @@ def grouping_from_row(row: GroupingRow) -> StoredGrouping:
 def score_from_row(row: ScoreRow) -> TaskScore:
     """What a trial scored on one task."""
     return TaskScore(row.task, row.validation_loss, row.test_loss, row.validation_metric, row.test_metric)
+
+
+def joint_affinities_to_row(
+    trial_id: str, order: Sequence[str], affinities: JointAffinities
+) -> JointAffinityRow:
+    """What a trial measured; the tasks in the order given."""
+    places = [affinities.tasks.index(task) for task in order]
+    square = np.ix_(places, places)
+    return JointAffinityRow(
+        trial_id=trial_id,
+        n_steps=affinities.n_steps,
+        affinities={
+            method: [[None if value != value else value for value in row] for row in values[square].tolist()]
+            for method, values in affinities.values.items()
+        },
+        sample_overlap=affinities.sample_overlap[square].tolist(),
+    )
+
+
+def joint_run_from_row(row: JointAffinityRow, network: NetworkRow, seed: int) -> JointRun:
+    """Inverse of `joint_affinities_to_row`."""
+    values = {method: np.array(cells, dtype=np.float64) for method, cells in row.affinities.items()}
+    overlap = np.array(row.sample_overlap, dtype=np.float64)
+    affinities = JointAffinities(tuple(network.tasks), values, row.n_steps, overlap)
+    return JointRun(network_from_row(network), seed, affinities)
 
 
 def event_from_row(row: EventRow) -> Event:

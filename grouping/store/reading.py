@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.jobs import Event, Ledger
+from grouping.domain.joint_affinity import joint_affinities
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.trials import Purpose, TaskScore, TrialState
 from grouping.store.codec import (
     event_from_row,
+    joint_run_from_row,
     network_from_row,
     score_from_row,
     stored_network_from_row,
@@ -23,7 +26,15 @@ from grouping.store.history import find_job
 from grouping.store.imports import find_table, imported_table
 from grouping.store.paging import newest_first
 from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo, Trial
-from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreRow, ScoreTableRow, TrialRow
+from grouping.store.rows import (
+    EventRow,
+    JobRow,
+    JointAffinityRow,
+    NetworkRow,
+    ScoreRow,
+    ScoreTableRow,
+    TrialRow,
+)
 
 MAX_EVENTS = 5_000
 _LOST = (TrialState.DIVERGED, TrialState.FAILED)
@@ -212,6 +223,38 @@ class ReadMethods:
             ]
         return ScoreTable.from_scores(tasks, networks.values(), scores)
 
+    def affinities(
+        self, table_id: str, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0
+    ) -> Mapping[str, AffinityMatrix]:
+        """Affinities that joint runs measured, averaged over their networks and seeds, by method.
+
+        Empty where no trial of that kind measured any, such as for an imported table.
+
+        Args:
+            table_id: the table.
+            purpose: search or confirmation.
+            fidelity: share of the full number of epochs, exactly as planned.
+
+        Raises:
+            NotFoundError: if there is no such table.
+        """
+        with self._database.reading() as session:
+            table = find_table(session, table_id)
+            names = tuple(task["name"] for task in table.tasks)
+            found = session.execute(
+                select(JointAffinityRow, NetworkRow, TrialRow.seed)
+                .join(TrialRow, TrialRow.id == JointAffinityRow.trial_id)
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(
+                    NetworkRow.score_table_id == table_id,
+                    TrialRow.purpose == purpose,
+                    TrialRow.fidelity == fidelity,
+                )
+                .order_by(TrialRow.position)
+            )
+            runs = [joint_run_from_row(row, network, seed) for row, network, seed in found]
+        return joint_affinities(names, runs)
+
     def networks(self, table_id: str) -> tuple[StoredNetwork, ...]:
         """All measured candidates of the table, in the order they were added.
 
@@ -246,4 +289,12 @@ def _trial(row: TrialRow, network: NetworkRow, scores: list[TaskScore]) -> Trial
         started_s=row.started_s,
         finished_s=row.finished_s,
         scores=tuple(sorted(scores, key=lambda score: order[score.task])),
+        measures_affinity=row.measures_affinity,
+        reused_from=_origin(row),
     )
+
+
+def _origin(row: TrialRow) -> tuple[str, str] | None:
+    if row.reused_from_job is None or row.reused_from_trial is None:
+        return None
+    return row.reused_from_job, row.reused_from_trial

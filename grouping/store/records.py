@@ -102,6 +102,9 @@ class Trial:
         started_s: when its last attempt started.
         finished_s: when it reached a final state.
         scores: one per task of the group once succeeded, in the order of the table's tasks.
+        measures_affinity: whether affinities are measured while it trains; see `Store.affinities`.
+        reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
+            for a trial of this job's own.
     """
 
     id: str
@@ -119,6 +122,8 @@ class Trial:
     started_s: float | None
     finished_s: float | None
     scores: tuple[TaskScore, ...]
+    measures_affinity: bool = False
+    reused_from: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -118,7 +119,11 @@ class NetworkRow(Row):
 
 
 class TrialRow(Row):
-    """One training of one network."""
+    """One training of one network.
+
+    `reused_from_job` and `reused_from_trial` name the training whose outcome was copied; they are no foreign
+    keys, since that job may be deleted.
+    """
 
     __tablename__ = "trials"
     __table_args__ = (
@@ -134,6 +139,7 @@ class TrialRow(Row):
     purpose: Mapped[str] = mapped_column(String(20))
     seed: Mapped[int] = mapped_column(BigInteger)
     fidelity: Mapped[float] = mapped_column(Double)
+    measures_affinity: Mapped[bool] = mapped_column(server_default=false())
     state: Mapped[str] = mapped_column(String(20))
     attempts: Mapped[int] = mapped_column(Integer)
     planned_epochs: Mapped[int] = mapped_column(Integer)
@@ -142,6 +148,8 @@ class TrialRow(Row):
     error: Mapped[str | None] = mapped_column(Text)
     started_s: Mapped[float | None] = mapped_column(Double)
     finished_s: Mapped[float | None] = mapped_column(Double)
+    reused_from_job: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    reused_from_trial: Mapped[str | None] = mapped_column(String(ID_LENGTH))
 
 
 class ScoreRow(Row):
@@ -155,6 +163,20 @@ class ScoreRow(Row):
     test_loss: Mapped[float] = mapped_column(Double)
     validation_metric: Mapped[float] = mapped_column(Double)
     test_metric: Mapped[float] = mapped_column(Double)
+
+
+class JointAffinityRow(Row):
+    """What a succeeded trial measured beside its scores; matrices by source, then target, null for absent.
+
+    The tasks are in the order of the network's row. All methods are written and read together.
+    """
+
+    __tablename__ = "joint_affinities"
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey(TrialRow.id, ondelete="CASCADE"), primary_key=True)
+    n_steps: Mapped[int] = mapped_column(Integer)
+    affinities: Mapped[dict[str, list[list[float | None]]]] = mapped_column(_JSON)
+    sample_overlap: Mapped[list[list[float]]] = mapped_column(_JSON)
 
 
 class EventRow(Row):

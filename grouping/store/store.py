@@ -11,10 +11,21 @@ from grouping.store.jobs import JobMethods
 from grouping.store.leases import LeaseMethods
 from grouping.store.migrations import check_schema
 from grouping.store.reading import ReadMethods
+from grouping.store.reuse import ReuseMethods
+from grouping.store.spending import SpendingMethods
 from grouping.store.trials import TrialMethods
 
 
-class Store(JobMethods, ReadMethods, LeaseMethods, TrialMethods, ImportMethods, GroupingMethods):
+class Store(
+    JobMethods,
+    ReadMethods,
+    LeaseMethods,
+    TrialMethods,
+    ReuseMethods,
+    SpendingMethods,
+    ImportMethods,
+    GroupingMethods,
+):
     """Jobs, score tables, groupings and their history in SQLite or PostgreSQL.
 
     Safe to share between threads, and several processes may each have their own on one database; it must

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
-from grouping.store.codec import group_key, is_id, new_id, storable
+from grouping.store.codec import group_key, is_id, joint_affinities_to_row, new_id, storable
 from grouping.store.database import Database
 from grouping.store.history import Entry, describe_trial, enter_claimed
 from grouping.store.records import Claim, MeasuredNetwork
@@ -142,7 +142,7 @@ class TrialMethods:
             entry.add_event("trial_started", describe_trial(trial, network))
 
     def record_outcome(self, claim: Claim, trial_id: str, outcome: TrialOutcome) -> None:
-        """Record what came out of a running trial: its end, its scores, what it cost, all or nothing.
+        """Record what came out of a running trial: end, scores, affinities, what it cost, all or nothing.
 
         A caller that repeats this after `StoreUnavailableError` may find it recorded: `StateConflictError`.
 
@@ -170,6 +170,8 @@ class TrialMethods:
             trial.error = None if outcome.error is None else storable(outcome.error)
             trial.finished_s = entry.now_s
             session.add_all(_score_row(trial.id, score) for score in outcome.scores)
+            if outcome.affinities is not None:
+                session.add(joint_affinities_to_row(trial.id, network.tasks, outcome.affinities))
             entry.job.charged_epochs += outcome.epochs
             entry.job.charged_seconds += outcome.seconds
             entry.revise_table()
@@ -243,6 +245,7 @@ def _trial_row(job_id: str, network_id: str, position: int, request: TrialReques
         purpose=request.purpose,
         seed=request.seed,
         fidelity=request.fidelity,
+        measures_affinity=request.measures_affinity,
         state=TrialState.PLANNED,
         attempts=0,
         planned_epochs=epochs,

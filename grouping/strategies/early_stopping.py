@@ -15,6 +15,7 @@ import numpy as np
 
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
+from grouping.strategies.forecast import Forecast, first_then_chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,12 @@ class EarlyStopping:
         """The short passes; once they are there, the chosen networks in full."""
         first = evidence.request(evidence.candidates.require_listed(), EARLY_FIDELITY)
         return Proposal.of(first or evidence.request_chosen(evidence.early, choose))
+
+    def forecast(self, evidence: Evidence) -> Forecast:
+        """The short passes, and at most what groupings for all inference budgets can have."""
+        return first_then_chosen(
+            evidence, evidence.request(evidence.candidates.require_listed(), EARLY_FIDELITY)
+        )
 
     def estimate(self, evidence: Evidence) -> Estimate:
         """The early losses, which are no prediction of the final ones: their error is not known."""

@@ -18,6 +18,7 @@ import numpy as np
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
+from grouping.strategies.forecast import Forecast, first_then_chosen
 
 
 def predict_higher_orders(table: ScoreTable, candidates: tuple[Network, ...]) -> ScoreTable:
@@ -86,6 +87,11 @@ class HigherOrder:
         if first:
             return Proposal.of(first)
         return Proposal.of(evidence.request_chosen(_from_pairs(evidence), choose))
+
+    def forecast(self, evidence: Evidence) -> Forecast:
+        """Singles and pairs, and at most what groupings for all inference budgets can have beside them."""
+        candidates = evidence.candidates.require_listed()
+        return first_then_chosen(evidence, evidence.request(n for n in candidates if len(n.group) <= 2))
 
     def estimate(self, evidence: Evidence) -> Estimate:
         """Measured losses, and pair means for the groups that are not measured; their error is not known."""

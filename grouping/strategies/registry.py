@@ -24,6 +24,10 @@ from grouping.strategies.early_stopping import EarlyStopping
 from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
 from grouping.strategies.exhaustive import Exhaustive
 from grouping.strategies.higher_order import HigherOrder
+from grouping.strategies.joint_run import FirstOrderAffinity, GradientCosine, TaskAffinity
+from grouping.strategies.matching import Matching
+from grouping.strategies.modularity import Modularity
+from grouping.strategies.spectral import Spectral
 
 ENTRY_POINT_GROUP = "mtl_grouping.strategies"
 DEFAULT_STRATEGY = "exhaustive"
@@ -103,7 +107,17 @@ class Catalogue:
     unavailable: tuple[UnavailableStrategy, ...]
 
 
-BUILT_IN: tuple[type[Strategy], ...] = (Exhaustive, HigherOrder, EarlyStopping)
+BUILT_IN: tuple[type[Strategy], ...] = (
+    Exhaustive,
+    HigherOrder,
+    EarlyStopping,
+    Modularity,
+    Spectral,
+    Matching,
+    TaskAffinity,
+    GradientCosine,
+    FirstOrderAffinity,
+)
 
 
 @cache

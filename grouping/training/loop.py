@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
+from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import TrainingError
+from grouping.training.affinities import AffinityMeter
 from grouping.training.cost import scaled_widths
 from grouping.training.data import Rows, TrainingData
 from grouping.training.networks import MultiTaskNetwork, generator_for
@@ -79,6 +81,10 @@ class Training:
         self._optimiser = torch.optim.AdamW(
             self._parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
+        self._meter: AffinityMeter | None = None
+        if request.measures_affinity:
+            n_steps = self.n_epochs * math.ceil(len(data.train) / recipe.batch_size)
+            self._meter = AffinityMeter(self.network, self._normalisations, self._optimiser, n_steps)
 
     @property
     def is_finished(self) -> bool:
@@ -114,6 +120,8 @@ class Training:
                 norm.loss(output, target)
                 for norm, output, target in zip(self._normalisations, outputs, wanted, strict=True)
             ]
+            if self._meter is not None:
+                self._meter.observe(self.epoch * n_steps + step, rows, wanted, losses)
             loss = losses[0]
             for other in losses[1:]:
                 loss = loss + other
@@ -132,6 +140,10 @@ class Training:
             self.network.task_names, validation_losses, test_losses, validation_metrics, test_metrics
         )
 
+    def affinities(self) -> JointAffinities | None:
+        """What was measured so far; None where that was not asked for, or nothing was trained."""
+        return None if self._meter is None else self._meter.result(self._data.train)
+
     def state_dict(self) -> dict[str, torch.Tensor]:
         """A flat copy of the state, tensors only: it can be stored without pickle."""
         state = {"epoch": torch.tensor(self.epoch)}
@@ -139,6 +151,8 @@ class Training:
             state[f"network.{name}"] = parameter.detach().clone()
             for key, value in self._optimiser.state[parameter].items():
                 state[f"optimiser.{key}.{name}"] = value.clone()
+        if self._meter is not None:
+            state |= self._meter.state_dict()
         return state
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
@@ -161,6 +175,8 @@ class Training:
                     saved = state.get(f"optimiser.{key}.{name}")
                     if saved is not None:
                         self._optimiser.state[parameter][key] = saved.to(parameter.device, copy=True)
+        if self._meter is not None:
+            self._meter.load_state_dict(state)
 
     def _learning_rate(self, epoch: float) -> float:
         # Over the full number of epochs: a short pass follows the start of the same schedule.
@@ -220,7 +236,8 @@ def train_network(
     if not evaluation.is_finite:
         return without_scores(TrialState.DIVERGED, _divergence("validation or test", training.epoch))
     seconds = time.perf_counter() - started
-    return TrialOutcome(TrialState.SUCCEEDED, evaluation.scores(), training.epoch, seconds)
+    scores, affinities = evaluation.scores(), training.affinities()
+    return TrialOutcome(TrialState.SUCCEEDED, scores, training.epoch, seconds, affinities=affinities)
 
 
 def _divergence(rows: str, epoch: int) -> str:

@@ -32,11 +32,10 @@ PAIR = MeasuredNetwork(Network.of("edges", "depth", cost_snt=1.0), 1001, (32, 32
 NETWORKS = (DEPTH, SMALL_EDGES, PAIR)
 
 
-def submit(store: Store, name: str = "a job", **options: Any) -> Job:
+def submit(store: Store, name: str = "a job", reuse_jobs: tuple[str, ...] = (), **options: Any) -> Job:
     """A queued job."""
-    job, was_created = store.create_job(
-        JobSpec(problem="synthetic", tasks=NAMES, name=name), TASKS, **options
-    )
+    spec = JobSpec(problem="synthetic", tasks=NAMES, name=name, reuse_jobs=reuse_jobs)
+    job, was_created = store.create_job(spec, TASKS, **options)
     assert was_created
     return job
 
@@ -87,12 +86,31 @@ class Scene:
     planned: Trial
 
 
+def prepare(store: Store, held: Claim) -> None:
+    """Bring a claimed job to where it has data and networks."""
+    store.enter_state(held, JobState.PREPARING)
+    store.record_preparation(held, data_digest="0f", versions={"torch": "2"}, recipe=SPEC.recipe)
+    store.add_networks(held, NETWORKS)
+
+
+def finished_source(store: Store, wanted: list[TrialRequest], outcome: TrialOutcome | None = None) -> Job:
+    """A finished job of which these trials are known."""
+    job = submit(store, "a source")
+    held = claim(store)
+    prepare(store, held)
+    store.enter_state(held, JobState.RUNNING)
+    for trial in plan(store, held, wanted):
+        train(store, held, trial, outcome)
+    store.enter_state(held, JobState.SUCCEEDED)
+    return store.get_job(job.id)
+
+
 def running_scene(store: Store, *, lease_s: float = 30.0) -> Scene:
     """Set the scene."""
-    job = submit(store)
+    source = finished_source(store, requests(PAIR, purpose=Purpose.CONFIRMATION), DIVERGED)
+    job = submit(store, reuse_jobs=(source.id,))
     held = claim(store, lease_s=lease_s)
-    store.enter_state(held, JobState.PREPARING)
-    store.add_networks(held, NETWORKS)
+    prepare(store, held)
     store.enter_state(held, JobState.RUNNING)
     trials = plan(store, held, requests(*NETWORKS))
     store.start_trial(held, trials[0].id)
@@ -111,6 +129,9 @@ FENCED: dict[str, Callable[[Scene], object]] = {
     ),
     "plan_trials": lambda s: s.store.plan_trials(
         s.claim, requests(DEPTH, purpose=Purpose.CONFIRMATION), planned_epochs=[10]
+    ),
+    "plan_reused": lambda s: s.store.plan_reused(
+        s.claim, requests(PAIR, purpose=Purpose.CONFIRMATION), planned_epochs=[10]
     ),
     "skip_trials": lambda s: s.store.skip_trials(s.claim, [s.planned.id]),
     "start_trial": lambda s: s.store.start_trial(s.claim, s.planned.id),

@@ -20,14 +20,24 @@ from grouping.store import Store, database, migrate, open_store
 from grouping.store.database import parse_url, shown_url
 from grouping.store.rows import JobRow
 from tests.contracts.scenarios import submit
+from tests.contracts.store_affinities import AffinityContract
 from tests.contracts.store_faults import FaultContract
 from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
+from tests.contracts.store_reuse import ReuseContract
 from tests.contracts.store_trials import TrialContract
 
 
-class StoreContract(JobContract, LeaseContract, TrialContract, ImportContract, FaultContract):
+class StoreContract(
+    JobContract,
+    LeaseContract,
+    TrialContract,
+    ReuseContract,
+    AffinityContract,
+    ImportContract,
+    FaultContract,
+):
     """All of it; a database gives the URLs."""
 
     @pytest.fixture

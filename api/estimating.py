@@ -1,0 +1,264 @@
+"""What a job would cost, told before it is submitted: counts from the strategies, times from the database.
+
+Nothing is stored and nothing is made up: a time rests on finished trainings of the same problem with networks
+built alike, or is not given.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from grouping.domain.allowance import Allowance, ConfirmationNeed, rounds_kept_back
+from grouping.domain.jobs import JobSpec, TrainingBudget
+from grouping.domain.ledgers import Amount, Rates, cost_of
+from grouping.domain.scores import ScoreTable
+from grouping.domain.tasks import Task
+from grouping.domain.trials import Purpose, TrialRequest
+from grouping.errors import GroupingError
+from grouping.solver import solve_budgets
+from grouping.store import ReusableTrial, ReuseSource, Store, count_reusable, key_of
+from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
+from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
+
+
+class Fit(StrEnum):
+    """Whether what is wanted fits into the training budget."""
+
+    YES = "yes"
+    NO = "no"
+    PERHAPS = "perhaps"
+    """The least fits and the most does not."""
+    UNKNOWN = "unknown"
+    """The budget is in seconds, and there is no basis for a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Trainings of one purpose and what they cost.
+
+    Attributes:
+        forecast: trainings by kind.
+        lower: the least they cost.
+        upper: the most they cost.
+    """
+
+    forecast: Forecast
+    lower: Amount
+    upper: Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One strategy for the same job, with its confirmation.
+
+    Attributes:
+        name: of the strategy.
+        lower: the least it costs.
+        upper: the most it costs.
+        fit: whether that is within the training budget.
+    """
+
+    name: str
+    lower: Amount
+    upper: Amount
+    fit: Fit
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a job would cost.
+
+    Attributes:
+        spec: the job.
+        search: trainings on which choices are made.
+        confirmation: trainings with fresh seeds.
+        exhaustive: the search by training every candidate in full.
+        rates: basis of the times.
+        n_jobs: jobs that they were measured on.
+        kept_back: trainings of the budget that the search leaves to the confirmation; 0 where it is too small
+            for that, None without a budget in trainings or epochs.
+        option: the strategy that was asked for, confirmation included.
+        options: every strategy that can do it, the fewest trainings first.
+        reusable: full trainings of candidates that other jobs know.
+        sources: the jobs named to be reused.
+    """
+
+    spec: JobSpec
+    search: Bounds
+    confirmation: Bounds
+    exhaustive: Amount
+    rates: Rates
+    n_jobs: int
+    kept_back: int | None
+    option: Option
+    options: tuple[Option, ...]
+    reusable: int
+    sources: tuple[ReuseSource, ...]
+
+    @property
+    def largest_that_fits(self) -> Option | None:
+        """Of the strategies that surely fit, the one with the most trainings."""
+        fitting = [option for option in self.options if option.fit is Fit.YES]
+        return fitting[-1] if fitting else None
+
+    @property
+    def share_of_exhaustive(self) -> tuple[float, float]:
+        """The search's epochs as a share of those of the exhaustive search, at least and at most."""
+        whole = self.exhaustive.epochs or 1
+        return self.search.lower.epochs / whole, self.search.upper.epochs / whole
+
+    @property
+    def unmeasured(self) -> tuple[Kind, ...]:
+        """Kinds of trainings that might be needed and whose time is not known."""
+        wanted = {**self.search.forecast.costliest(), **self.confirmation.forecast.costliest()}
+        return tuple(sorted(kind for kind in wanted if self.rates.find(kind[0], kind[1]) is None))
+
+
+def estimate(store: Store, spec: JobSpec, tasks: Sequence[Task]) -> Estimate:
+    """Count and time what a job would train.
+
+    Args:
+        store: finished jobs are the basis of the times, and may be reused.
+        spec: the job, checked.
+        tasks: its tasks.
+
+    Raises:
+        GroupingError: if the strategy refuses the candidates.
+    """
+    sources, known = store.reusable_for(spec, tasks)
+    if spec.tuning_samples:
+        known = ()  # the recipe is not known before it is tuned
+    measured, n_jobs = store.training_rates(spec.problem, spec.recipe)
+    rates = Rates(measured)
+    need = ConfirmationNeed.of(spec)
+    kept = _kept_back(spec, need)
+    free = _Free.of(spec, known)
+    evidence = _no_evidence(spec, tasks, kept or 0)
+    confirmation = _bounds(_confirmation(spec, need, free), spec, rates)
+    strategy = get_strategy(spec.strategy, spec.strategy_parameters)
+    search = _bounds(free.forecast(strategy, evidence), spec, rates)
+    option = _option(spec, spec.strategy, search, confirmation)
+    others = []
+    for info in list_strategies():
+        if info.name == spec.strategy:
+            continue
+        try:
+            other = _bounds(free.forecast(get_strategy(info.name), evidence), spec, rates)
+        except GroupingError:
+            continue  # it cannot do this job, such as one that would have to list too many candidates
+        others.append(_option(spec, info.name, other, confirmation))
+    return Estimate(
+        spec=spec,
+        search=search,
+        confirmation=confirmation,
+        exhaustive=cost_of(exhaustive(evidence), spec.recipe, rates),
+        rates=rates,
+        n_jobs=n_jobs,
+        kept_back=kept,
+        option=option,
+        options=tuple(
+            sorted([option, *others], key=lambda o: (o.upper.trainings, o.lower.trainings, o.name))
+        ),
+        reusable=count_reusable(spec, known)[0],
+        sources=sources,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Free:
+    """What other jobs know.
+
+    Attributes:
+        trials: by what identifies them.
+        candidates: full trainings of candidates by kind.
+    """
+
+    trials: Mapping[object, ReusableTrial]
+    candidates: Mapping[Kind, int]
+
+    @classmethod
+    def of(cls, spec: JobSpec, known: Sequence[ReusableTrial]) -> _Free:
+        shapes = count_candidate_shapes(spec.candidates)
+        kinds = Counter(
+            (len(trial.group), trial.size, 1.0)
+            for trial in known
+            if trial.purpose is Purpose.SEARCH and trial.fidelity == 1 and trial.seed in spec.search_seeds
+        )
+        free = {kind: n for kind, n in kinds.items() if kind[:2] in shapes}
+        return cls({trial.key: trial for trial in known}, free)
+
+    def has(self, request: TrialRequest) -> bool:
+        """Whether the outcome of a request is known."""
+        trial = self.trials.get(key_of(request))
+        return trial is not None and trial.answers(request)
+
+    def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:
+        """What a strategy trains beside what is known."""
+        return forecast(strategy, evidence, solve_budgets, is_free=self.has, n_free=self.candidates)
+
+
+def _no_evidence(spec: JobSpec, tasks: Sequence[Task], kept_back: int) -> Evidence:
+    nothing = ScoreTable.from_scores(tuple(tasks), (), ())
+    left = Allowance.left(spec.training_budget, 0, 0).less(kept_back, 0)
+    return Evidence(
+        spec.candidates,
+        nothing,
+        nothing,
+        spec.budgets_snt,
+        spec.search_seeds,
+        remaining=left.trainings,
+        seed=spec.seed,
+    )
+
+
+def _kept_back(spec: JobSpec, need: ConfirmationNeed) -> int | None:
+    budget = spec.training_budget
+    if budget.trainings is None and budget.epochs is None:
+        return None
+    return need.most * rounds_kept_back(budget, spec, spec.recipe, need.most)
+
+
+def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecast:
+    """The baselines for certain; the chosen networks at most, and then the largest of the candidates."""
+    wanted = [
+        TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
+        for seed in spec.confirmation_seeds
+        for network in need.baselines
+    ]
+    lower = Counter((len(r.network.group), r.network.size, 1.0) for r in wanted if not free.has(r))
+    upper = Counter(lower)
+    if need.most_chosen:
+        for shape, count in count_candidate_shapes(spec.candidates).items():
+            upper[(*shape, 1.0)] += count * spec.n_confirmation_seeds
+    most = sum(lower.values()) + need.most_chosen * spec.n_confirmation_seeds
+    return Forecast(lower, upper, most)
+
+
+def _bounds(told: Forecast, spec: JobSpec, rates: Rates) -> Bounds:
+    return Bounds(
+        told, cost_of(told.lower, spec.recipe, rates), cost_of(told.costliest(), spec.recipe, rates)
+    )
+
+
+def _option(spec: JobSpec, name: str, search: Bounds, confirmation: Bounds) -> Option:
+    lower, upper = search.lower + confirmation.lower, search.upper + confirmation.upper
+    return Option(name, lower, upper, fit_of(spec.training_budget, lower, upper))
+
+
+def fit_of(budget: TrainingBudget, lower: Amount, upper: Amount) -> Fit:
+    """Whether an amount between two bounds is within a training budget."""
+    found = set()
+    for name in ("trainings", "epochs", "seconds"):
+        limit, least, most = getattr(budget, name), getattr(lower, name), getattr(upper, name)
+        if limit is None:
+            continue
+        if least is not None and least > limit:
+            found.add(Fit.NO)
+        elif most is None:
+            found.add(Fit.UNKNOWN)
+        else:
+            found.add(Fit.YES if most <= limit else Fit.PERHAPS)
+    return next((fit for fit in (Fit.NO, Fit.UNKNOWN, Fit.PERHAPS) if fit in found), Fit.YES)

@@ -1,0 +1,151 @@
+"""The affinity graph of a score table, and what clustering it would cost against the exact grouping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from api.dependencies import ReadingsDep, StoreDep, budget_of
+from api.errors import InvalidParameterError
+from api.routes.graph import comparison_of, usual_budget
+from api.web.affinity_view import method_choices, usual_method
+from api.web.rendering import MINUS
+from api.web.subjects import pages_of, subject_of
+from api.web.wording import listed, plural
+from grouping.clustering import SAME, ClusteringComparison, ClusteringOutcome, percent
+from grouping.domain.affinity import AffinityMatrix
+from grouping.errors import UnknownNameError
+from grouping.plots import affinity_graph_svg
+from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
+from grouping.strategies.affinity_graph import communities
+
+EFFECTS = (10, 20, DEFAULT_EFFECTS, 60, 120)
+"""How many effects may be shown."""
+MOST_NAMED = 12
+"""With more tasks in communities, they are counted and not named."""
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """An arrow of the picture, as a row of a table."""
+
+    source: str
+    target: str
+    verb: str
+    value: str
+    noise: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A clustering, as a row of a table."""
+
+    outcome: ClusteringOutcome
+    networks: tuple[tuple[str, bool], ...]
+    """Names, each with whether it is measured."""
+    difference: str
+
+
+@router.get("/score-tables/{table_id}/graph")
+def graph_page(
+    request: Request,
+    table_id: str,
+    store: StoreDep,
+    readings: ReadingsDep,
+    method: Annotated[str | None, Query(max_length=50)] = None,
+    effects: Annotated[str, Query(max_length=50)] = str(DEFAULT_EFFECTS),
+    budget_snt: Annotated[str, Query(max_length=50)] = "",
+) -> HTMLResponse:
+    """Who helps whom as a picture, and clusterings beside the exact grouping; method as for the matrix."""
+    if effects not in map(str, EFFECTS):
+        raise UnknownNameError("number of effects", effects, [str(number) for number in EFFECTS])
+    subject = subject_of(table_id, store, readings)
+    chosen = usual_method(readings, subject.info) if method is None else method
+    matrix = readings.affinity(subject.info, chosen)
+    fault = comparison = None
+    budget = usual_budget(subject.job)
+    try:
+        budget = (
+            budget_of("budget_snt", budget_snt.strip().replace(",", ".")) if budget_snt.strip() else budget
+        )
+        comparison = comparison_of(readings, subject.info, matrix, budget)
+    except InvalidParameterError as error:
+        fault = str(error)
+    return pages_of(request).render(
+        request,
+        "graph.html",
+        status=422 if fault else 200,
+        subject=subject,
+        matrix=matrix,
+        picture=Markup(affinity_graph_svg(matrix, most=int(effects))),
+        effects=_effects(matrix, int(effects)),
+        communities=_communities(matrix),
+        methods=method_choices(readings, subject.info, chosen),
+        n_effects=effects,
+        choices=EFFECTS,
+        budget=budget_snt or f"{budget:g}",
+        fault=fault,
+        comparison=comparison,
+        rows=[] if comparison is None else _rows(comparison, subject.task_names),
+        exact_names=[] if comparison is None else _exact_names(comparison),
+        here="graph",
+    )
+
+
+def _communities(matrix: AffinityMatrix) -> str:
+    """Who belongs together, in a sentence; empty where nobody does."""
+    together = [group for group in communities(matrix) if len(group) > 1]
+    if sum(len(group) for group in together) > MOST_NAMED:
+        return f"{plural(len(together), 'community', 'communities')} of tasks that help one another."
+    return f"Tasks that help one another: {'; '.join(map(listed, together))}." if together else ""
+
+
+def _effects(matrix: AffinityMatrix, most: int) -> list[_Effect]:
+    """The arrows of the picture, strongest first."""
+    return [
+        _Effect(
+            effect.source,
+            effect.target,
+            "helps" if effect.value > 0 else "harms",
+            shown(matrix, effect.value),
+            ""
+            if effect.standard_error != effect.standard_error
+            else shown(matrix, effect.standard_error)[1:],
+        )
+        for effect in strongest_effects(matrix, most)
+    ]
+
+
+def _rows(comparison: ClusteringComparison, tasks: tuple[str, ...]) -> list[_Outcome]:
+    return [
+        _Outcome(
+            outcome,
+            tuple((network.name(tasks), network not in outcome.missing) for network in outcome.networks),
+            _difference(outcome, comparison.exact.loss),
+        )
+        for outcome in comparison.outcomes
+    ]
+
+
+def _difference(outcome: ClusteringOutcome, exact_loss: float | None) -> str:
+    """How much worse than the exact grouping, in words."""
+    if outcome.difference is None or exact_loss is None:
+        return "unknown"
+    if abs(outcome.difference) <= SAME * abs(exact_loss):
+        return "the same"
+    sign = "+" if outcome.difference > 0 else MINUS
+    absolute = f"{sign}{abs(outcome.difference):.4f}"
+    if outcome.relative_difference is None:
+        return absolute
+    return f"{absolute} ({sign}{percent(abs(outcome.relative_difference))})"
+
+
+def _exact_names(comparison: ClusteringComparison) -> list[str]:
+    grouping = comparison.exact.grouping
+    return [] if grouping is None else [network.name(grouping.tasks) for network in grouping.networks]

@@ -1,0 +1,73 @@
+"""Affinities measured while one network is trained on several tasks at once: a joint run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray
+from grouping.errors import InvalidInputError
+
+JOINT_METHODS = ("tag", "cosine", "first-order")
+"""Methods that a joint run measures, all of them in the same run; see `grouping.training.affinities`."""
+
+
+@dataclass(frozen=True, eq=False)
+class JointAffinities:
+    """What one joint run measured, as means over its measured gradient steps.
+
+    Attributes:
+        tasks: names of the `T` tasks of the network.
+        values: ``[T, T]`` by method of `JOINT_METHODS`; ``values[method][source, target]``, positive helps.
+            The diagonal is the effect of a task's own gradient on itself. NaN where nothing was measured.
+        n_steps: gradient steps at which it was measured.
+        sample_overlap: ``[T, T]``, symmetric; of the training rows with a label of either task, the share
+            with a label of both.
+    """
+
+    tasks: tuple[str, ...]
+    values: Mapping[str, FloatArray] = field(repr=False)
+    n_steps: int
+    sample_overlap: FloatArray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        shape = (len(self.tasks), len(self.tasks))
+        if not self.tasks or len(set(self.tasks)) != len(self.tasks):
+            raise InvalidInputError("Name each task of a joint run once, and at least one.")
+        if unknown := sorted(set(self.values) - set(JOINT_METHODS)):
+            raise InvalidInputError(f"A joint run does not measure {', '.join(unknown)}.")
+        if self.n_steps < 1:
+            raise InvalidInputError("Affinities come from at least one measured step.")
+        frozen = {}
+        for method, values in self.values.items():
+            frozen[method] = np.array(values, dtype=np.float64)
+            if frozen[method].shape != shape or np.isinf(frozen[method]).any():
+                raise InvalidInputError(
+                    f"Affinities by {method} must be finite or absent, in the shape {shape}."
+                )
+            frozen[method].flags.writeable = False
+        overlap = np.array(self.sample_overlap, dtype=np.float64)
+        if overlap.shape != shape or not ((overlap >= 0) & (overlap <= 1)).all():
+            raise InvalidInputError(f"Sample overlaps must be shares in the shape {shape}.")
+        overlap.flags.writeable = False
+        object.__setattr__(self, "values", frozen)
+        object.__setattr__(self, "sample_overlap", overlap)
+
+
+@dataclass(frozen=True, slots=True)
+class JointRun:
+    """A joint run: which network, which seed, and what was measured."""
+
+    network: Network
+    seed: int
+    affinities: JointAffinities
+
+    def __post_init__(self) -> None:
+        if set(self.affinities.tasks) != self.network.group:
+            raise InvalidInputError(
+                f"The affinities of {self.network} must be those of its tasks: "
+                f"{', '.join(sorted(self.network.group))}."
+            )

@@ -1,0 +1,245 @@
+"""What a search has spent and what it has saved, by kind of training.
+
+Three units, since none tells it all: trainings (of any size and length), epochs, and full-network
+equivalents, in which a training counts as its size times its fidelity, as Standley et al. (2020) count
+half-size networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose
+
+Shape = tuple[int, float]
+"""Number of tasks of the group, and size of the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Trials of one kind, as far as they have been started. Those that were copied stand apart.
+
+    Attributes:
+        purpose: search or confirmation.
+        group_size: tasks of the group.
+        size: of the network.
+        fidelity: share of the full number of epochs.
+        network: name of the network, where only its trials are counted; else empty.
+        networks: how many networks have such a trial, copied or trained.
+        trainings: trials that were trained or are being trained.
+        attempts: their starts.
+        epochs: of those that ended.
+        seconds: of those that ended, summed over workers.
+        reused: trials that were copied.
+        reused_epochs: epochs of the copied trials where they were trained.
+        reused_seconds: seconds of the copied trials where they were trained.
+        planned: trials that wait for their turn.
+    """
+
+    purpose: Purpose
+    group_size: int
+    size: float
+    fidelity: float
+    network: str = ""
+    networks: int = 0
+    trainings: int = 0
+    attempts: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+    reused: int = 0
+    reused_epochs: int = 0
+    reused_seconds: float = 0.0
+    planned: int = 0
+
+    @property
+    def equivalents(self) -> float:
+        """Trainings in full-network equivalents."""
+        return self.trainings * self.size * self.fidelity
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """So much training.
+
+    Attributes:
+        trainings: of any size and length.
+        epochs: over all of them.
+        equivalents: in full-network equivalents, the sum of size times fidelity.
+        seconds: over all workers; None where there is no basis to tell.
+    """
+
+    trainings: int = 0
+    epochs: int = 0
+    equivalents: float = 0.0
+    seconds: float | None = 0.0
+
+    def __add__(self, other: Amount) -> Amount:
+        seconds = None if self.seconds is None or other.seconds is None else self.seconds + other.seconds
+        return Amount(
+            self.trainings + other.trainings,
+            self.epochs + other.epochs,
+            self.equivalents + other.equivalents,
+            seconds,
+        )
+
+    @classmethod
+    def spent(cls, rows: Iterable[Spending]) -> Amount:
+        """What was trained; the copied trials cost nothing."""
+        total = cls()
+        for row in rows:
+            total += cls(row.trainings, row.epochs, row.equivalents, row.seconds)
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Measured training time of one shape of networks.
+
+    Attributes:
+        trainings: finished trainings it was measured on.
+        epochs: their epochs.
+        seconds: their seconds.
+    """
+
+    trainings: int
+    epochs: int
+    seconds: float
+
+    @property
+    def epoch_s(self) -> float:
+        """Mean seconds of an epoch."""
+        return self.seconds / self.epochs
+
+
+class Rates:
+    """Seconds of an epoch by shape, measured and never made up.
+
+    Args:
+        measured: by group size and size; those without an epoch are left out.
+    """
+
+    def __init__(self, measured: Mapping[Shape, Rate]) -> None:
+        self._by_shape = {shape: rate for shape, rate in measured.items() if rate.epochs > 0}
+        self._by_group: dict[int, Rate] = {}
+        for (group_size, _), rate in self._by_shape.items():
+            before = self._by_group.get(group_size, Rate(0, 0, 0.0))
+            self._by_group[group_size] = Rate(
+                before.trainings + rate.trainings, before.epochs + rate.epochs, before.seconds + rate.seconds
+            )
+
+    @property
+    def trainings(self) -> int:
+        """Finished trainings that all of it rests on."""
+        return sum(rate.trainings for rate in self._by_shape.values())
+
+    def find(self, group_size: int, size: float) -> Rate | None:
+        """Of that shape; else of that group size at any size; None where neither was ever trained."""
+        return self._by_shape.get((group_size, size)) or self._by_group.get(group_size)
+
+    def seconds(self, group_size: int, size: float, epochs: int) -> float | None:
+        """Seconds that so many epochs take; None without a basis."""
+        if not epochs:
+            return 0.0
+        rate = self.find(group_size, size)
+        return None if rate is None else rate.epoch_s * epochs
+
+
+def cost_of(
+    counts: Mapping[tuple[int, float, float], int], recipe: Recipe, rates: Rates | None = None
+) -> Amount:
+    """What trainings cost.
+
+    Args:
+        counts: trainings by group size, size and fidelity.
+        recipe: says how many epochs each takes.
+        rates: basis of the seconds; without it they stay unknown.
+    """
+    total = Amount(seconds=0.0 if rates is not None or not counts else None)
+    for (group_size, size, fidelity), count in counts.items():
+        epochs = count * recipe.epochs_at(fidelity)
+        seconds = None if rates is None else rates.seconds(group_size, size, epochs)
+        total += Amount(count, epochs, count * size * fidelity, seconds)
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """A search against training every candidate with every search seed.
+
+    Attributes:
+        exhaustive: what training every candidate in full would have cost.
+        trained: what the search has trained; the confirmation is not part of it.
+        candidates: networks that may be chosen.
+        networks: those of them that have been trained in full, or copied.
+        reused: trials of the search that were copied from other jobs.
+    """
+
+    exhaustive: Amount
+    trained: Amount
+    candidates: int
+    networks: int
+    reused: int
+
+    @property
+    def saved(self) -> Amount:
+        """The difference; negative where the search took more."""
+        seconds = None
+        if self.exhaustive.seconds is not None and self.trained.seconds is not None:
+            seconds = self.exhaustive.seconds - self.trained.seconds
+        return Amount(
+            self.exhaustive.trainings - self.trained.trainings,
+            self.exhaustive.epochs - self.trained.epochs,
+            self.exhaustive.equivalents - self.trained.equivalents,
+            seconds,
+        )
+
+    @property
+    def share(self) -> float | None:
+        """Share of the epochs that was saved, which short passes and missing seeds count towards."""
+        return self.saved.epochs / self.exhaustive.epochs if self.exhaustive.epochs else None
+
+    def sentence(self, *, is_final: bool = True) -> str:
+        """Such as "24 of 36 networks trained: 33 % of the epochs saved against exhaustive."
+
+        Args:
+            is_final: whether the search has ended; before that nothing has been saved yet.
+        """
+        text = f"{self.networks:,} of {self.candidates:,} networks "
+        text += "trained or reused" if self.reused else "trained"
+        if not is_final:
+            text += " so far"
+        elif self.share is not None:
+            text += f": {100 * self.share:.0f} % of the epochs saved against exhaustive"
+        if self.reused:
+            text += f", {self.reused:,} training{'s' if self.reused != 1 else ''} copied from other jobs"
+        return text + "."
+
+
+def savings(
+    rows: Sequence[Spending],
+    candidates: Mapping[Shape, int],
+    n_seeds: int,
+    recipe: Recipe,
+    rates: Rates | None = None,
+) -> Savings:
+    """Compare what a search has trained with the exhaustive strategy on the same candidates and seeds.
+
+    Args:
+        rows: what was spent, of any purpose.
+        candidates: number of candidate networks by shape.
+        n_seeds: search seeds.
+        recipe: the recipe in use.
+        rates: basis of the seconds that exhaustive would have taken.
+    """
+    search = [row for row in rows if row.purpose is Purpose.SEARCH]
+    full = [row for row in search if row.fidelity == 1 and (row.group_size, row.size) in candidates]
+    counts = {(*shape, 1.0): count * n_seeds for shape, count in candidates.items()}
+    return Savings(
+        cost_of(counts, recipe, rates),
+        Amount.spent(search),
+        sum(candidates.values()),
+        sum(row.networks for row in full),
+        sum(row.reused for row in search),
+    )

@@ -1,0 +1,235 @@
+"""The affinity graph as a picture: tasks on a ring, arrows for who helps or harms whom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from grouping.domain.affinity import AffinityMatrix, Effect
+from grouping.plots.ring import Label, Point, Ring, arrow
+from grouping.plots.svg import (
+    BLUE,
+    MINUS,
+    MUTED,
+    RULE,
+    SHORT_MINUS,
+    document,
+    element,
+    plain,
+    shortened,
+    text,
+)
+from grouping.strategies.affinity_graph import communities
+
+RED = "#b2182b"
+MOST_TASKS = 60
+"""With more tasks, only those at the ends of the strongest effects are drawn."""
+MOST_CHARACTERS = 24
+DEFAULT_EFFECTS = 30
+
+NODE = 6.0
+THINNEST, THICKEST = 1.25, 5.0
+TOP = 14.0
+LEGEND, LEGEND_ROW = 57.0, 19.0
+LEAST_WIDTH = 430.0
+
+
+def strongest_effects(matrix: AffinityMatrix, most: int = DEFAULT_EFFECTS) -> tuple[Effect, ...]:
+    """The effects a picture shows: strongest first, help and harm alike; none of strength 0.
+
+    Args:
+        matrix: the affinities.
+        most: how many there are at most; fewer where they would connect more than `MOST_TASKS` tasks.
+    """
+    effects = [effect for effect in matrix.effects() if effect.value != 0]
+    effects.sort(key=lambda effect: (-abs(effect.value), effect.source, effect.target))
+    tasks: set[str] = set()
+    found: list[Effect] = []
+    for effect in effects[: max(0, most)]:
+        tasks |= {effect.source, effect.target}
+        if len(tasks) > MOST_TASKS:
+            break
+        found.append(effect)
+    return tuple(found)
+
+
+def affinity_graph_svg(
+    matrix: AffinityMatrix, *, most: int = DEFAULT_EFFECTS, name: str = "affinity-graph"
+) -> str:
+    """Draw an affinity matrix as a graph.
+
+    An arrow from a task to another says that the one helps (blue) or harms (red, dashed) the other; its width
+    is the strength. Tasks that help one another (communities by modularity) stand side by side on one arc.
+
+    Args:
+        matrix: the affinities.
+        most: how many effects to draw at most; see `strongest_effects`.
+        name: prefix of the identifiers inside; unique within a page.
+    """
+    effects = strongest_effects(matrix, most)
+    groups = _drawn(communities(matrix), effects, len(matrix.tasks))
+    tasks = [task for group in groups for task in group]
+    longest = max((len(_label(task)) for task in tasks), default=0)
+    label_width = max(7.4 * longest + 12.0, 60.0)
+    sizes = [len(group) for group in groups]
+    ring = Ring.of(sizes, label_width=label_width, top=TOP, least_width=LEAST_WIDTH)
+    places = dict(zip(tasks, (ring.at(angle) for angle in ring.angles()), strict=True))
+    parts = _arcs(ring)
+    scale = max((abs(effect.value) for effect in effects), default=1.0)
+    parts += [_edge(ring, places, matrix, effect, scale) for effect in reversed(effects)]
+    parts += [_node(task, places[task], label) for task, label in zip(tasks, ring.labels(), strict=True)]
+    foot = ring.centre[1] + ring.radius + 30
+    if not effects:
+        note = "No effect between two tasks is known."
+        parts.append(text(note, *ring.centre, text_anchor="middle", fill=MUTED, class_="plot-tick"))
+    parts.append(_legend(ring, matrix, effects, foot + 18, len(tasks)))
+    return document(
+        *parts,
+        width=2 * ring.centre[0],
+        height=foot + LEGEND + (LEGEND_ROW if _left_out(matrix, effects, len(tasks)) else 0.0),
+        title="Which task helps or harms which",
+        description=_describe(matrix, groups, effects),
+        name=name,
+    )
+
+
+def _label(task: str) -> str:
+    """The name as it is drawn: on one line, and shortened."""
+    return shortened(" ".join(task.split()) or task, MOST_CHARACTERS)
+
+
+def _drawn(
+    groups: Sequence[tuple[str, ...]], effects: Sequence[Effect], n_tasks: int
+) -> list[tuple[str, ...]]:
+    """The communities, without tasks that no shown effect touches where there are too many of them."""
+    if n_tasks <= MOST_TASKS:
+        return list(groups)
+    touched = {task for effect in effects for task in (effect.source, effect.target)}
+    kept = (tuple(task for task in group if task in touched) for group in groups)
+    return [group for group in kept if group]
+
+
+def _arcs(ring: Ring) -> list[str]:
+    """A band under the tasks of each community."""
+    angles = ring.angles()
+    parts = []
+    first = 0
+    for size in ring.sizes:
+        (x0, y0), (x1, y1) = ring.at(angles[first] - 0.001), ring.at(angles[first + size - 1] + 0.001)
+        is_long = int(angles[first + size - 1] - angles[first] > np.pi)
+        parts.append(
+            element(
+                "path",
+                d=f"M{x0:.1f} {y0:.1f}A{ring.radius:g} {ring.radius:g} 0 {is_long} 1 {x1:.1f} {y1:.1f}",
+                fill="none",
+                stroke=RULE,
+                stroke_width=22.0,
+                stroke_linecap="round",
+                class_="plot-community",
+            )
+        )
+        first += size
+    return parts
+
+
+def _edge(ring: Ring, places: dict[str, Point], matrix: AffinityMatrix, effect: Effect, scale: float) -> str:
+    width = THINNEST + (THICKEST - THINNEST) * abs(effect.value) / scale
+    drawn = arrow(ring, places[effect.source], places[effect.target], node=NODE, width=width)
+    sentence = element("title", plain(effect_sentence(matrix, effect)))
+    return element("g", sentence, *_strokes(drawn.path, drawn.head, width, helps=effect.value > 0))
+
+
+def _strokes(path: str, head: str, width: float, *, helps: bool) -> tuple[str, str]:
+    kind, colour = ("help", BLUE) if helps else ("harm", RED)
+    return (
+        element(
+            "path",
+            d=path,
+            fill="none",
+            stroke=colour,
+            stroke_width=width,
+            stroke_dasharray=None if helps else "7 4",
+            class_=f"plot-edge-{kind}",
+        ),
+        element("path", d=head, fill=colour, class_=f"plot-head-{kind}"),
+    )
+
+
+def effect_sentence(matrix: AffinityMatrix, effect: Effect) -> str:
+    """An effect in words, such as ``depth helps normals: +8.1%``."""
+    verb = "helps" if effect.value > 0 else "harms" if effect.value < 0 else "does not change"
+    return f"{effect.source} {verb} {effect.target}: {shown(matrix, effect.value)}"
+
+
+def shown(matrix: AffinityMatrix, value: float) -> str:
+    """A value with a sign of its own width."""
+    return matrix.shown(value).replace(SHORT_MINUS, MINUS)
+
+
+def _node(task: str, at: Point, label: Label) -> str:
+    leader = ""
+    if label.is_moved:
+        end = label.x - 3 if label.is_right else label.x + 3
+        leader = element(
+            "line",
+            x1=at[0],
+            y1=at[1],
+            x2=end,
+            y2=label.y,
+            stroke=MUTED,
+            stroke_width=0.75,
+            class_="plot-axis",
+        )
+    return element(
+        "g",
+        element("title", plain(task)),
+        leader,
+        element("circle", cx=at[0], cy=at[1], r=NODE, class_="plot-node"),
+        text(
+            _label(task),
+            label.x,
+            label.y + 4.5,
+            text_anchor="start" if label.is_right else "end",
+            class_="plot-name",
+        ),
+    )
+
+
+def _legend(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], y: float, n_drawn: int) -> str:
+    middle = ring.centre[0]
+    parts: list[str] = []
+    for helps, label, x in ((True, "helps", middle - 108), (False, "harms", middle + 12)):
+        parts += _strokes(
+            f"M{x:.1f} {y:.1f}H{x + 32:.1f}", f"M{x + 42:.1f} {y:.1f}l-11 -6v12z", 3.0, helps=helps
+        )
+        parts.append(text(label, x + 51, y + 4.5))
+    said = ["the wider, the stronger"]
+    if any(size > 1 for size in ring.sizes):
+        said.append("tasks on one arc are a community")
+    for row, note in enumerate(("; ".join(said), _left_out(matrix, effects, n_drawn))):
+        if note:
+            at = y + 26 + LEGEND_ROW * row
+            parts.append(text(note, middle, at, text_anchor="middle", fill=MUTED, class_="plot-tick"))
+    return element("g", *parts, class_="plot-legend")
+
+
+def _left_out(matrix: AffinityMatrix, effects: Sequence[Effect], n_drawn: int) -> str:
+    """What is not drawn, in words; empty if all is."""
+    n_known = sum(effect.value != 0 for effect in matrix.effects())
+    said = []
+    if len(effects) < n_known:
+        said.append(f"the {len(effects)} strongest of {n_known:,} effects")
+    if n_drawn < len(matrix.tasks):
+        said.append(f"{n_drawn} of {len(matrix.tasks)} tasks")
+    return ", between ".join(said)
+
+
+def _describe(matrix: AffinityMatrix, groups: Sequence[tuple[str, ...]], effects: Sequence[Effect]) -> str:
+    sentences = [f"{len(matrix.tasks)} tasks, {len(effects)} arrows."]
+    together = [" with ".join(group) for group in groups if len(group) > 1]
+    if together:
+        sentences.append(f"Communities: {'; '.join(together)}.")
+    if said := _left_out(matrix, effects, sum(len(group) for group in groups)):
+        sentences.append(f"Drawn are {said}.")
+    return " ".join([*sentences, matrix.summary()])

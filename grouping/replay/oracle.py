@@ -1,0 +1,145 @@
+"""A score table that stands in for training: whoever trains a network of it is told its row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+
+from grouping.domain.networks import Candidates, Network
+from grouping.domain.recipes import EARLY_FIDELITY
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.trials import TrialRequest
+from grouping.errors import InvalidInputError
+
+EARLY_CHARGE = 0.05
+"""Charge of a short pass, in full trainings of the same size: the twentieth of Standley et al. (2020)."""
+
+
+class Unanswerable(Exception):  # noqa: N818 - a finding about the table, told to nobody as an error
+    """The table cannot answer what a strategy asked; the message says what it would take."""
+
+
+class Answers(StrEnum):
+    """What a training reveals where the table has several seeds."""
+
+    MEAN = "mean"
+    """The mean over the seeds."""
+    ONE_SEED = "one_seed"
+    """One seed: a search of seed k sees the table's k-th, counted round. Regret stays that of the mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class Oracle:
+    """The answers of a table.
+
+    Attributes:
+        truth: complete networks of the table, losses of all seeds: what recommendations are judged by.
+        early: scores of short passes, where there are any.
+    """
+
+    truth: ScoreTable
+    early: ScoreTable | None = None
+    _early_rows: Mapping[int, int] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, table: ScoreTable, early: ScoreTable | None = None) -> Oracle:
+        """Answers from the networks that are measured completely; the others are no candidates.
+
+        Raises:
+            InvalidInputError: if no network is measured, or the early table has other tasks.
+        """
+        truth = table.select(np.flatnonzero(table.is_complete)).on_common_seeds()
+        if not truth.networks:
+            raise InvalidInputError("The table has no network with a loss for each of its tasks.")
+        rows: dict[int, int] = {}
+        if early is not None:
+            if early.task_names != truth.task_names:
+                raise InvalidInputError(
+                    "The table of the short pass has other tasks than the table, or another order: "
+                    f"{', '.join(early.task_names)} instead of {', '.join(truth.task_names)}."
+                )
+            for n, network in enumerate(truth.networks):
+                row = early.find_position(network.group, network.size)
+                if row is not None and early.is_complete[row]:
+                    rows[n] = row
+        return cls(truth, early, rows)
+
+    @property
+    def candidates(self) -> Candidates:
+        """The networks of the table."""
+        return Candidates.listed(self.truth.task_names, self.truth.networks)
+
+    def losses(self, answers: Answers, seed: int) -> FloatArray:
+        """``[N, T]`` validation losses that the trainings of a search of this seed reveal."""
+        return _revealed(self.truth, answers, seed)
+
+    def early_losses(self, answers: Answers, seed: int) -> FloatArray:
+        """``[N, T]``, likewise of the short passes; NaN where there is none."""
+        found = np.full((len(self.truth.networks), len(self.truth.tasks)), np.nan)
+        if self.early is not None and self._early_rows:
+            ours, theirs = list(self._early_rows), list(self._early_rows.values())
+            found[ours] = _revealed(self.early, answers, seed)[theirs]
+        return found
+
+    def row(self, request: TrialRequest) -> int:
+        """Row of the network that a strategy wants trained.
+
+        Raises:
+            Unanswerable: if the table does not know what would come of it.
+        """
+        if request.measures_affinity:
+            raise Unanswerable("it measures affinities in a joint run, which needs gradients and not scores")
+        row = self.truth.find_position(request.network.group, request.network.size)
+        if row is None:
+            name = request.network.name(self.truth.task_names)
+            raise Unanswerable(f"it asked for {name}, which the table does not have")
+        if request.fidelity not in (1.0, EARLY_FIDELITY):
+            raise Unanswerable(f"it asked for a training at {request.fidelity:g} of the epochs")
+        if request.fidelity != 1 and self.early is None:
+            raise Unanswerable("it asks for short passes, and no table of their scores was given")
+        if request.fidelity != 1 and row not in self._early_rows:
+            name = request.network.name(self.truth.task_names)
+            raise Unanswerable(f"the table of short passes has no scores of {name}")
+        return row
+
+
+def charge_of(request: TrialRequest, early_charge: float = EARLY_CHARGE) -> float:
+    """What a training is charged: its size, for a short pass `early_charge` of it."""
+    return request.network.size * (1.0 if request.fidelity == 1 else early_charge)
+
+
+def free_networks(names: Sequence[str], table: ScoreTable) -> tuple[Network, ...]:
+    """Networks that are given for nothing before a search starts.
+
+    Args:
+        names: ``singles`` (full size), ``pairs``, ``together`` (all tasks in one), or names of networks.
+        table: where they stand.
+
+    Raises:
+        InvalidInputError: if the table has none of that name.
+    """
+    n_tasks = len(table.tasks)
+    sizes = {"singles": 1, "pairs": 2, "together": n_tasks}
+    found: dict[tuple[frozenset[str], float], Network] = {}
+    for name in names:
+        if name in sizes:
+            wanted = [n for n in table.networks if len(n.group) == sizes[name] and n.size == 1]
+        else:
+            parsed = Network.parse(name)
+            wanted = [n for n in table.networks if (n.group, n.size) == (parsed.group, parsed.size)]
+        if not wanted:
+            raise InvalidInputError(
+                f"The table has no {name}: free can be singles, pairs, together or names of its networks."
+            )
+        found |= {(network.group, network.size): network for network in wanted}
+    return tuple(found.values())
+
+
+def _revealed(table: ScoreTable, answers: Answers, seed: int) -> FloatArray:
+    if answers is Answers.MEAN or len(table.seeds) < 2:
+        return table.validation
+    layer: FloatArray = table.validation_losses[:, :, seed % len(table.seeds)]
+    return layer

@@ -1,0 +1,145 @@
+"""One search on a table: which networks it trained, in which order, at what charge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray
+from grouping.domain.trials import TrialRequest
+from grouping.errors import GroupingError
+from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, charge_of
+from grouping.search import Search
+from grouping.solver import solve_budgets
+from grouping.strategies import Strategy
+
+CHARGE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a search did.
+
+    Attributes:
+        rows: rows of the table in the order of their full trainings; those given for nothing come first.
+        charges: charge spent by the end of each, ascending.
+        total_charge: charge of everything, short passes included.
+        n_trainings: trainings paid for, of any length.
+        reason: why it ended, such as ``search_complete`` or ``charge_spent``.
+    """
+
+    rows: tuple[int, ...]
+    charges: tuple[float, ...]
+    total_charge: float
+    n_trainings: int
+    reason: str
+
+    def rows_at(self, charge: float) -> tuple[int, ...]:
+        """Networks measured in full by the time that charge is spent."""
+        n = int(np.searchsorted(self.charges, charge + CHARGE_TOLERANCE, side="right"))
+        return self.rows[:n]
+
+
+class _Bill:
+    """Full trainings with the charge by which each was done."""
+
+    def __init__(self, most: float | None) -> None:
+        self.most = most
+        self.total = 0.0
+        self.n_trainings = 0
+        self.rows: list[int] = []
+        self.charges: list[float] = []
+
+    def fits(self, charge: float) -> bool:
+        return self.most is None or self.total + charge <= self.most + CHARGE_TOLERANCE
+
+    @property
+    def remaining(self) -> int | None:
+        return None if self.most is None else max(0, int(self.most - self.total + CHARGE_TOLERANCE))
+
+    def add(self, row: int, request: TrialRequest, charge: float) -> None:
+        self.total += charge
+        self.n_trainings += charge > 0
+        if request.fidelity == 1:
+            self.rows.append(row)
+            self.charges.append(self.total)
+
+    def trace(self, reason: str) -> Trace:
+        return Trace(tuple(self.rows), tuple(self.charges), self.total, self.n_trainings, reason)
+
+
+def run_search(
+    oracle: Oracle,
+    strategy: Strategy,
+    budgets_snt: Sequence[float],
+    *,
+    seed: int = 0,
+    answers: Answers = Answers.MEAN,
+    free: Sequence[Network] = (),
+    max_charge: float | None = None,
+    early_charge: float = EARLY_CHARGE,
+) -> Trace:
+    """Let a strategy search a table. It is told validation losses only.
+
+    Args:
+        oracle: the table.
+        strategy: decides what to train.
+        budgets_snt: inference budgets that the strategy is told.
+        seed: of the strategy, and of the answers where they are of one seed.
+        answers: what a training reveals.
+        free: networks that are measured before it starts, for nothing.
+        max_charge: the most it may spend. Its whole number is what the strategy is told to have left; the
+            first training that does not fit ends the search.
+        early_charge: charge of a short pass, in full trainings of the same size.
+
+    Raises:
+        Unanswerable: if it asks for what the table does not know, or cannot search such a table.
+    """
+    search = Search(
+        strategy, oracle.truth.tasks, oracle.candidates, budgets_snt=budgets_snt, seeds=(0,), seed=seed
+    )
+    losses = {1.0: oracle.losses(answers, seed)}
+    early = oracle.early_losses(answers, seed)
+    bill = _Bill(max_charge)
+    if free:
+        _check_first_wishes(oracle, strategy, search)
+    for network in free:
+        request = TrialRequest(network, 0)
+        row = oracle.row(request)
+        search.tell(request, _by_task(oracle, network, losses[1.0], row))
+        bill.add(row, request, 0.0)
+    while True:
+        # Not `Search.ask`: what is left is counted in charge here, and a short pass is no whole training.
+        evidence = replace(search.evidence, remaining=bill.remaining)
+        try:
+            proposal = strategy.ask(evidence, solve_budgets)
+        except GroupingError as error:
+            raise Unanswerable(str(error)) from error
+        if not proposal.requests:
+            return bill.trace("" if proposal.reason is None else proposal.reason.value)
+        for request in proposal.requests:
+            row = oracle.row(request)
+            charge = charge_of(request, early_charge)
+            if not bill.fits(charge):
+                return bill.trace("charge_spent")
+            known = losses[1.0] if request.fidelity == 1 else early
+            search.tell(request, _by_task(oracle, request.network, known, row))
+            bill.add(row, request, charge)
+
+
+def _check_first_wishes(oracle: Oracle, strategy: Strategy, search: Search) -> None:
+    """Whether the table knows what it would ask first: a network for nothing brings no affinities."""
+    try:
+        wishes = strategy.ask(search.evidence, solve_budgets).requests
+    except GroupingError as error:
+        raise Unanswerable(str(error)) from error
+    for request in wishes:
+        oracle.row(request)
+
+
+def _by_task(oracle: Oracle, network: Network, losses: FloatArray, row: int) -> dict[str, float]:
+    names = oracle.truth.task_names
+    return {name: float(losses[row, t]) for t, name in enumerate(names) if name in network.group}

@@ -1,0 +1,66 @@
+"""What a replay comes to in a few numbers: mean curves, their spread, the charge that a regret takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grouping.domain.scores import FloatArray
+from grouping.replay.replaying import Replay
+
+THRESHOLDS = (0.01, 0.002)
+"""Mean validation regrets whose charge is reported: 1 % and 0.2 %."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegretCurve:
+    """Regret against charge, mean over inference budgets and seeds; `C` checkpoints.
+
+    A mean is NaN, which stands for "not yet", while some search in it has no grouping to recommend: a mean
+    over the others would flatter a strategy that covers the cheap budgets last.
+
+    Attributes:
+        charges: ``[C]``.
+        mean: ``[C]``.
+        low: ``[C]``, of the seed with the least mean over the budgets.
+        high: ``[C]``, of the seed with the largest.
+        share: ``[C]``, share of searches with a recommendation, from 0 to 1.
+    """
+
+    charges: FloatArray
+    mean: FloatArray
+    low: FloatArray
+    high: FloatArray
+    share: FloatArray
+
+
+def regret_curve(replay: Replay, *, is_test: bool = False) -> RegretCurve:
+    """The mean curve of a replay; empty of numbers where it could not be replayed."""
+    regret = replay.test_regret if is_test else replay.validation_regret  # [S, B, C]
+    empty = np.full(len(replay.charges), np.nan)
+    if not len(regret):
+        return RegretCurve(replay.charges, empty, empty, empty, np.zeros(len(replay.charges)))
+    by_seed = regret.mean(axis=1)
+    share = (~np.isnan(replay.validation_losses)).mean(axis=(0, 1))
+    low, high = by_seed.min(axis=0), by_seed.max(axis=0)
+    return RegretCurve(replay.charges, by_seed.mean(axis=0), low, high, share)
+
+
+def charge_within(replay: Replay, threshold: float) -> float | None:
+    """The first checkpoint from which on the mean validation regret is within a threshold; None if never."""
+    mean = regret_curve(replay).mean
+    within = np.asarray(mean <= threshold)  # NaN is not
+    beyond = np.flatnonzero(~within)
+    first = 0 if not len(beyond) else int(beyond[-1]) + 1
+    return float(replay.charges[first]) if len(within) and first < len(within) else None
+
+
+def mean_gain(replay: Replay, total_weight: float, *, is_test: bool = True) -> FloatArray:
+    """``[B]``, gain per task of the final recommendations, where losses are 1 - gain; mean over seeds."""
+    losses = replay.test_losses if is_test else replay.validation_losses
+    n_budgets = len(replay.reference.budgets_snt)
+    if not len(losses):
+        return np.full(n_budgets, np.nan)
+    gain: FloatArray = 1.0 - losses[:, :, -1].mean(axis=0) / total_weight
+    return gain

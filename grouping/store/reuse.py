@@ -1,0 +1,206 @@
+"""Outcomes of other jobs, copied where training would give the same.
+
+They are copied, scores and affinities included, not referred to: the other job may be deleted afterwards.
+Trials of the search stay trials of the search, and those of the confirmation likewise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from grouping.domain.jobs import JobSpec
+from grouping.domain.tasks import Task
+from grouping.domain.trials import TrialRequest
+from grouping.errors import InvalidInputError
+from grouping.store.codec import group_key, new_id, task_to_json
+from grouping.store.database import Database
+from grouping.store.history import Entry, describe_trial, enter_claimed, find_job
+from grouping.store.records import Claim
+from grouping.store.reuse_sources import (
+    ReusableTrial,
+    ReuseSource,
+    Wanted,
+    definition_of,
+    find_reusable,
+    find_sources,
+    known_trials,
+)
+from grouping.store.rows import JobRow, JointAffinityRow, NetworkRow, ScoreRow, TrialRow
+
+_CHUNK = 5_000  # bound parameters of one statement: SQLite takes 32,766
+
+TrialKey = tuple[str, float, str, int, float]
+"""Group key, size, purpose, seed, fidelity."""
+
+
+class ReuseMethods:
+    """The part of the store that copies outcomes from one job to another."""
+
+    _database: Database
+
+    def reuse_sources(self, job_id: str) -> tuple[ReuseSource, ...]:
+        """The jobs that a job names to be reused, and whether they can be.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            wanted = Wanted.of_row(session, find_job(session, job_id))
+            return tuple(source for source, _ in find_sources(session, wanted))
+
+    def reusable_trials(self, job_id: str) -> tuple[ReusableTrial, ...]:
+        """Outcomes of other jobs that may be copied into a job, whether or not it wants them.
+
+        Before the job's data is known it is taken to be that of the other jobs.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            return find_reusable(session, Wanted.of_row(session, find_job(session, job_id)))
+
+    def reusable_for(
+        self, spec: JobSpec, tasks: Sequence[Task]
+    ) -> tuple[tuple[ReuseSource, ...], tuple[ReusableTrial, ...]]:
+        """The same two for a job that is not submitted yet, under the recipe as it is asked for."""
+        definitions = {task.name: definition_of(task_to_json(task)) for task in tasks}
+        wanted = Wanted(None, spec.problem, spec.seed, spec.reuse_jobs, spec.recipe, None, definitions)
+        with self._database.reading() as session:
+            sources = tuple(source for source, _ in find_sources(session, wanted))
+            return sources, find_reusable(session, wanted)
+
+    def plan_reused(
+        self, claim: Claim, requests: Sequence[TrialRequest], *, planned_epochs: Sequence[int]
+    ) -> int:
+        """Add those trials whose outcome another job knows, with that outcome, all or nothing.
+
+        What is planned already and what nobody knows is left out. Nothing is charged.
+
+        Args:
+            claim: the lease it is done under.
+            requests: trials that are wanted; the network is found by its group and size.
+            planned_epochs: epochs of each request.
+
+        Returns:
+            How many were added.
+
+        Raises:
+            StaleLeaseError: if the claim is no longer valid.
+            InvalidInputError: if a network was not added before, or the two sequences differ in length.
+        """
+        if len(requests) != len(planned_epochs):
+            raise InvalidInputError("Give the planned epochs of each trial.")
+        with self._database.writing() as session:
+            entry = enter_claimed(self._database, session, claim)
+            networks = _networks(session, entry.job.score_table_id)
+            there = _planned(session, entry.job.id)
+            known = _originals(session, entry.job, networks)
+            first = len(there)
+            copies: dict[str, tuple[TrialRow, NetworkRow]] = {}
+            for request, epochs in zip(requests, planned_epochs, strict=True):
+                key = _key(request)
+                network = networks.get(key[:2])
+                if network is None:
+                    raise InvalidInputError(f"Network {request.network} was not added to the job.")
+                original = known.get(key)
+                if key in there or original is None or original[1] < request.measures_affinity:
+                    continue
+                trial = _copy(entry, network, original[0], request, len(there), epochs)
+                copies[original[0].id] = (trial, network)
+                there.add(key)
+            session.add_all(trial for trial, _ in copies.values())
+            session.flush()
+            _copy_results(session, copies)
+            for trial, network in copies.values():
+                origin = {"from_job": trial.reused_from_job, "from_trial": trial.reused_from_trial}
+                outcome = {"state": trial.state, "error": trial.error}
+                entry.add_event("trial_reused", describe_trial(trial, network) | origin | outcome)
+            added = len(there) - first
+            if added:
+                entry.revise_table()
+                entry.add_event("trials_planned", {"added": added, "trials": len(there), "reused": added})
+            return added
+
+
+def _originals(
+    session: Session, job: JobRow, networks: dict[tuple[str, float], NetworkRow]
+) -> dict[TrialKey, tuple[TrialRow, bool]]:
+    """Trials of other jobs by what identifies them, and whether their affinities can be copied too."""
+    found: dict[TrialKey, tuple[TrialRow, bool]] = {}
+    for source, row in find_sources(session, Wanted.of_row(session, job)):
+        if row is None or source.obstacle is not None:
+            continue
+        for trial, network in known_trials(session, row, source.tasks):
+            key = (network.group_key, network.size, trial.purpose, trial.seed, trial.fidelity)
+            ours = networks.get(key[:2])
+            # Affinities are stored in the order of the tasks.
+            is_whole = trial.measures_affinity and ours is not None and ours.tasks == network.tasks
+            if key not in found or is_whole > found[key][1]:
+                found[key] = (trial, is_whole)
+    return found
+
+
+def _key(request: TrialRequest) -> TrialKey:
+    network = request.network
+    return (group_key(network.group), network.size, str(request.purpose), request.seed, request.fidelity)
+
+
+def _networks(session: Session, table_id: str) -> dict[tuple[str, float], NetworkRow]:
+    rows = session.scalars(select(NetworkRow).where(NetworkRow.score_table_id == table_id))
+    return {(row.group_key, row.size): row for row in rows}
+
+
+def _planned(session: Session, job_id: str) -> set[TrialKey]:
+    found = session.execute(
+        select(NetworkRow.group_key, NetworkRow.size, TrialRow.purpose, TrialRow.seed, TrialRow.fidelity)
+        .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+        .where(TrialRow.job_id == job_id)
+    )
+    return {(row[0], row[1], row[2], row[3], row[4]) for row in found}
+
+
+def _copy(
+    entry: Entry, network: NetworkRow, original: TrialRow, request: TrialRequest, position: int, epochs: int
+) -> TrialRow:
+    return TrialRow(
+        id=new_id(),
+        job_id=entry.job.id,
+        network_id=network.id,
+        position=position,
+        purpose=request.purpose,
+        seed=request.seed,
+        fidelity=request.fidelity,
+        measures_affinity=request.measures_affinity,
+        state=original.state,
+        attempts=0,
+        planned_epochs=epochs,
+        epochs=original.epochs,
+        seconds=original.seconds,
+        error=original.error,
+        finished_s=entry.now_s,
+        # Where it was trained, if it was copied there too.
+        reused_from_job=original.reused_from_job or original.job_id,
+        reused_from_trial=original.reused_from_trial or original.id,
+    )
+
+
+def _copy_results(session: Session, copies: dict[str, tuple[TrialRow, NetworkRow]]) -> None:
+    """Scores, and affinities where they are wanted, from the originals to their copies."""
+    ids = list(copies)
+    for start in range(0, len(ids), _CHUNK):
+        chunk = ids[start : start + _CHUNK]
+        for score in session.scalars(select(ScoreRow).where(ScoreRow.trial_id.in_(chunk))).all():
+            session.add(_duplicate(score, copies[score.trial_id][0].id))
+        wanted = [trial_id for trial_id in chunk if copies[trial_id][0].measures_affinity]
+        for joint in session.scalars(
+            select(JointAffinityRow).where(JointAffinityRow.trial_id.in_(wanted))
+        ).all():
+            session.add(_duplicate(joint, copies[joint.trial_id][0].id))
+
+
+def _duplicate(row: ScoreRow | JointAffinityRow, trial_id: str) -> ScoreRow | JointAffinityRow:
+    values = {column.key: getattr(row, column.key) for column in row.__table__.columns}
+    return type(row)(**{**values, "trial_id": trial_id})

@@ -1,0 +1,208 @@
+"""Which outcomes of other jobs may stand for those of a job, and why others may not.
+
+A training depends on the data, on the definitions of its tasks, on the recipe, and on its own group, size,
+seed and fidelity; on nothing else of its job. Where all of these agree, so do the outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from grouping.domain.jobs import JobSpec
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.store.codec import is_id, recipe_from_json
+from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
+
+_KNOWN = (TrialState.SUCCEEDED, TrialState.DIVERGED)
+
+
+@dataclass(frozen=True, slots=True)
+class ReusableTrial:
+    """An outcome that another job knows.
+
+    Attributes:
+        group: names of the tasks.
+        size: of the network.
+        purpose: search or confirmation.
+        seed: of the trial.
+        fidelity: of the trial.
+        has_affinities: whether it measured affinities.
+    """
+
+    group: frozenset[str]
+    size: float
+    purpose: Purpose
+    seed: int
+    fidelity: float
+    has_affinities: bool
+
+    def answers(self, request: TrialRequest) -> bool:
+        """Whether it stands for what is requested."""
+        return self.key == key_of(request) and self.has_affinities >= request.measures_affinity
+
+    @property
+    def key(self) -> tuple[frozenset[str], float, Purpose, int, float]:
+        """What identifies a trial within a job."""
+        return (self.group, self.size, self.purpose, self.seed, self.fidelity)
+
+
+def key_of(request: TrialRequest) -> tuple[frozenset[str], float, Purpose, int, float]:
+    """What identifies a request within a job."""
+    return (request.network.group, request.network.size, request.purpose, request.seed, request.fidelity)
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseSource:
+    """A job whose outcomes another may copy.
+
+    Attributes:
+        job_id: its identifier.
+        obstacle: why none of its outcomes can be copied, in words; None if some may be.
+        tasks: tasks of both jobs that are defined alike.
+    """
+
+    job_id: str
+    obstacle: str | None
+    tasks: frozenset[str] = frozenset()
+
+
+def count_reusable(spec: JobSpec, trials: Iterable[ReusableTrial]) -> tuple[int, int]:
+    """How many full trainings of candidates with the search seeds are known, and how many there are."""
+    candidates, seeds = spec.candidates, frozenset(spec.search_seeds)
+    listed = {(network.group, network.size) for network in candidates.networks or ()}
+
+    def is_candidate(trial: ReusableTrial) -> bool:
+        if candidates.networks is not None:
+            return (trial.group, trial.size) in listed
+        return candidates.find(trial.group, trial.size) is not None
+
+    known = sum(
+        trial.purpose is Purpose.SEARCH
+        and trial.fidelity == 1
+        and trial.seed in seeds
+        and is_candidate(trial)
+        for trial in trials
+    )
+    return known, candidates.count * len(seeds)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an outcome has to agree with."""
+
+    job_id: str | None
+    problem: str
+    seed: int
+    reuse_jobs: tuple[str, ...]
+    recipe: Recipe
+    data_digest: str | None
+    definitions: dict[str, dict[str, Any]]
+
+    @classmethod
+    def of_row(cls, session: Session, row: JobRow) -> Wanted:
+        """What the outcomes of a stored job agree with."""
+        return cls(
+            row.id,
+            row.spec["problem"],
+            row.spec["seed"],
+            tuple(row.spec.get("reuse_jobs", ())),
+            recipe_from_json(row.recipe),
+            row.data_digest,
+            _definitions(session, row),
+        )
+
+
+def find_sources(session: Session, wanted: Wanted) -> Iterator[tuple[ReuseSource, JobRow | None]]:
+    """The jobs that are named, in order, with their rows where they are still there."""
+    for job_id in wanted.reuse_jobs:
+        row = session.get(JobRow, job_id) if is_id(job_id) else None
+        if row is None or row.id == wanted.job_id:
+            yield ReuseSource(job_id, "it was deleted"), None
+            continue
+        theirs = Wanted.of_row(session, row)
+        alike = frozenset(t for t, task in wanted.definitions.items() if theirs.definitions.get(t) == task)
+        yield ReuseSource(row.id, _obstacle(wanted, theirs, alike), alike), row
+
+
+def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | None:
+    """Why no outcome of theirs can stand for one of ours; None where some may."""
+    if theirs.problem != ours.problem:
+        return f"it is on another problem, {theirs.problem}"
+    if theirs.data_digest is None:
+        return "it has trained nothing"
+    if ours.data_digest is not None and theirs.data_digest != ours.data_digest:
+        return "the data changed since"
+    different = [
+        f"{field.name.replace('_', ' ')} {_shown(getattr(theirs.recipe, field.name))} there and "
+        f"{_shown(getattr(ours.recipe, field.name))} here"
+        for field in fields(ours.recipe)
+        if getattr(ours.recipe, field.name) != getattr(theirs.recipe, field.name)
+    ]
+    if different:
+        return f"its recipe is another: {', '.join(different)}"
+    if not alike:
+        return "it has no task of this job"
+    # Seeds follow from the job's own, and those of two jobs are the same or have nothing in common.
+    if theirs.seed != ours.seed:
+        return f"its seed is {theirs.seed} and this job's is {ours.seed}, so no trial is the same"
+    return None
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return "x".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _definitions(session: Session, job: JobRow) -> dict[str, dict[str, Any]]:
+    tasks = session.scalars(select(ScoreTableRow.tasks).where(ScoreTableRow.id == job.score_table_id)).one()
+    return {task["name"]: definition_of(task) for task in tasks}
+
+
+def definition_of(task: dict[str, Any]) -> dict[str, Any]:
+    """What is trained for a task: all but its weight, which only choices depend on."""
+    return {key: value for key, value in task.items() if key != "weight"}
+
+
+def find_reusable(session: Session, wanted: Wanted) -> tuple[ReusableTrial, ...]:
+    """Every outcome that may be copied, once; of two alike, one that measured affinities."""
+    found: dict[object, ReusableTrial] = {}
+    for source, row in find_sources(session, wanted):
+        if row is None or source.obstacle is not None:
+            continue
+        for trial, network in known_trials(session, row, source.tasks):
+            reusable = _reusable(trial, network)
+            before = found.get(reusable.key)
+            if before is None or reusable.has_affinities > before.has_affinities:
+                found[reusable.key] = reusable
+    return tuple(found.values())
+
+
+def known_trials(
+    session: Session, source: JobRow, tasks: Collection[str]
+) -> Iterator[tuple[TrialRow, NetworkRow]]:
+    """Trials of a job that have an outcome, of networks of these tasks only, in the order of the plan."""
+    found = session.execute(
+        select(TrialRow, NetworkRow)
+        .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+        .where(TrialRow.job_id == source.id, TrialRow.state.in_(_KNOWN))
+        .order_by(TrialRow.position)
+    )
+    return ((trial, network) for trial, network in found if set(network.tasks) <= set(tasks))
+
+
+def _reusable(trial: TrialRow, network: NetworkRow) -> ReusableTrial:
+    return ReusableTrial(
+        frozenset(network.tasks),
+        network.size,
+        Purpose(trial.purpose),
+        trial.seed,
+        trial.fidelity,
+        trial.measures_affinity,
+    )

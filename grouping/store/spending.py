@@ -1,0 +1,190 @@
+"""What jobs have spent, summed by the database; each call sees one consistent snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from grouping.domain.ledgers import Rate, Shape, Spending
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose, TrialState
+from grouping.store.codec import recipe_from_json
+from grouping.store.database import Database
+from grouping.store.history import find_job, network_name
+from grouping.store.rows import JobRow, NetworkRow, TrialRow
+
+N_JOBS_OF_BASIS = 20
+"""The newest jobs on which training times are measured."""
+_N_JOBS_SEEN = 500
+
+_STARTED = (TrialState.RUNNING, TrialState.SUCCEEDED, TrialState.DIVERGED, TrialState.FAILED)
+_OWN = TrialRow.reused_from_trial.is_(None)
+
+
+class SpendingMethods:
+    """The part of the store that tells what was spent."""
+
+    _database: Database
+
+    def spending(self, job_id: str) -> tuple[Spending, ...]:
+        """What a job has spent, by purpose, fidelity, group size and size; search first.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        kind = (TrialRow.purpose, NetworkRow.group_size, NetworkRow.size, TrialRow.fidelity)
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            found = session.execute(
+                select(*kind, *_sums())
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(TrialRow.job_id == job_id)
+                .group_by(*kind)
+            ).all()
+        rows = [_spending(row[:4], row[4:]) for row in found]
+        order = list(Purpose)
+        return tuple(sorted(rows, key=lambda r: (order.index(r.purpose), r.fidelity, r.group_size, r.size)))
+
+    def network_spending(
+        self, job_id: str, *, limit: int = 50, after: int | None = None
+    ) -> tuple[tuple[Spending, ...], int | None]:
+        """What a job has spent on each network, by purpose and fidelity.
+
+        Args:
+            job_id: the job.
+            limit: the most networks.
+            after: continue after the network of this position.
+
+        Returns:
+            The rows of one page of networks that have trials, and the position to continue after.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            networks = _page_of_networks(session, job_id, limit + 1, -1 if after is None else after)
+            page = networks[:limit]
+            names = {network.id: network for network in page}
+            found = session.execute(
+                select(TrialRow.network_id, TrialRow.purpose, TrialRow.fidelity, *_sums())
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(TrialRow.job_id == job_id, TrialRow.network_id.in_(list(names)))
+                .group_by(TrialRow.network_id, TrialRow.purpose, TrialRow.fidelity)
+            ).all()
+        order = {network.id: n for n, network in enumerate(page)}
+        purposes = list(Purpose)
+        rows = []
+        for row in sorted(found, key=lambda row: (order[row[0]], purposes.index(Purpose(row[1])), row[2])):
+            network = names[row[0]]
+            kind = (row[1], network.group_size, network.size, row[2])
+            rows.append(_spending(kind, row[3:], network_name(network)))
+        return tuple(rows), page[-1].position if len(networks) > limit else None
+
+    def count_networks(self, table_id: str) -> Mapping[Shape, int]:
+        """Measured networks of a score table by group size and size; baselines among them."""
+        shape = (NetworkRow.group_size, NetworkRow.size)
+        with self._database.reading() as session:
+            found = session.execute(
+                select(*shape, func.count()).where(NetworkRow.score_table_id == table_id).group_by(*shape)
+            )
+            return {(group_size, size): count for group_size, size, count in found}
+
+    def training_rates(self, problem: str, recipe: Recipe) -> tuple[Mapping[Shape, Rate], int]:
+        """Measured training times on a problem with networks built alike and batches as large.
+
+        Args:
+            problem: its name.
+            recipe: its layers and batch size count; learning rate, decay and number of epochs do not.
+
+        Returns:
+            Rates by shape, of the trials of the newest `N_JOBS_OF_BASIS` such jobs that succeeded; and the
+            number of these jobs.
+        """
+        with self._database.reading() as session:
+            jobs = _jobs_alike(session, problem, recipe)
+            shape = (NetworkRow.group_size, NetworkRow.size)
+            found = session.execute(
+                select(*shape, func.count(), func.sum(TrialRow.epochs), func.sum(TrialRow.seconds))
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(TrialRow.job_id.in_(jobs), TrialRow.state == TrialState.SUCCEEDED, _OWN)
+                .group_by(*shape)
+            ).all()
+        rates = {(row[0], row[1]): Rate(row[2], int(row[3]), float(row[4])) for row in found}
+        return rates, len(jobs)
+
+
+def _jobs_alike(session: Session, problem: str, recipe: Recipe) -> list[str]:
+    newest = session.execute(
+        select(JobRow.id, JobRow.spec, JobRow.recipe)
+        .where(JobRow.data_digest.is_not(None))
+        .order_by(JobRow.created_s.desc(), JobRow.id.desc())
+        .limit(_N_JOBS_SEEN)
+    )
+    alike = []
+    for job_id, spec, data in newest:
+        theirs = recipe_from_json(data)
+        if spec["problem"] == problem and _shape_of(theirs) == _shape_of(recipe):
+            alike.append(job_id)
+    return alike[:N_JOBS_OF_BASIS]
+
+
+def _shape_of(recipe: Recipe) -> tuple[tuple[int, ...], int]:
+    return recipe.hidden, recipe.batch_size
+
+
+def _page_of_networks(session: Session, job_id: str, limit: int, after: int) -> Sequence[NetworkRow]:
+    has_trials = select(TrialRow.id).where(TrialRow.network_id == NetworkRow.id).exists()
+    return session.scalars(
+        select(NetworkRow)
+        .join(JobRow, JobRow.score_table_id == NetworkRow.score_table_id)
+        .where(JobRow.id == job_id, NetworkRow.position > after, has_trials)
+        .order_by(NetworkRow.position)
+        .limit(limit)
+    ).all()
+
+
+def _sums() -> tuple[Any, ...]:
+    """Columns in the order of `_spending`."""
+
+    def total(condition: Any, value: Any) -> Any:
+        return func.coalesce(func.sum(case((condition, value), else_=0)), 0)
+
+    is_trained = TrialRow.state.in_(_STARTED) & _OWN
+    is_copied = TrialRow.reused_from_trial.is_not(None)
+    with_any = case((is_trained | is_copied, TrialRow.network_id), else_=None)
+    return (
+        func.count(with_any.distinct()),
+        total(is_trained, 1),
+        total(_OWN, TrialRow.attempts),
+        total(is_trained, TrialRow.epochs),
+        total(is_trained, TrialRow.seconds),
+        total(is_copied, 1),
+        total(is_copied, TrialRow.epochs),
+        total(is_copied, TrialRow.seconds),
+        total(TrialRow.state == TrialState.PLANNED, 1),
+    )
+
+
+def _spending(kind: Sequence[Any], sums: Sequence[Any], network: str = "") -> Spending:
+    purpose, group_size, size, fidelity = kind
+    networks, trainings, attempts, epochs, seconds, reused, reused_epochs, reused_s, planned = sums
+    return Spending(
+        Purpose(purpose),
+        group_size,
+        size,
+        fidelity,
+        network,
+        networks,
+        int(trainings),
+        int(attempts),
+        int(epochs),
+        float(seconds),
+        int(reused),
+        int(reused_epochs),
+        float(reused_s),
+        int(planned),
+    )

@@ -1,0 +1,153 @@
+"""What a job trains next under a training budget, on a real database and without Ray."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grouping.domain.allowance import ConfirmationNeed
+from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose, TrialState
+from grouping.store import Store
+from tests.integration.conftest import NAMES, Scenes
+from workers.planner import Plan, networks_of_a_round, networks_to_measure, next_plan
+from workers.time_budget import is_time_short, trials_over_time
+
+
+def prepared(scenes: Scenes, **spec: Any) -> Job:
+    """A job whose networks are measured and of which nothing is planned."""
+    job = scenes.submitted(NAMES, **spec)
+    claim = scenes.store.claim_job("test", lease_s=3600)
+    assert claim is not None
+    scenes.claims[job.id] = claim
+    scenes.store.enter_state(claim, JobState.PREPARING)
+    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=Recipe())
+    scenes.add(claim, networks_to_measure(job))
+    scenes.store.enter_state(claim, JobState.RUNNING)
+    return scenes.store.get_job(job.id)
+
+
+def carry_out(scenes: Scenes, job: Job, plan: Plan) -> None:
+    """Plan and train."""
+    claim = scenes.claims[job.id]
+    scenes.store.enter_state(claim, plan.state)
+    scenes.store.plan_trials(claim, plan.requests, planned_epochs=[25] * len(plan.requests))
+    scenes.train(job)
+
+
+def run(scenes: Scenes, job: Job) -> tuple[list[Plan], StopReason | None]:
+    """Plan and train to the end."""
+    plans = []
+    while (plan := next_plan(scenes.store, job)).requests:
+        plans.append(plan)
+        carry_out(scenes, job, plan)
+    return plans, plan.reason
+
+
+def test_the_first_plan_leaves_what_the_confirmation_may_need(scenes: Scenes, store: Store) -> None:
+    budget = TrainingBudget(trainings=50)
+    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, training_budget=budget)
+    most = ConfirmationNeed.of(job.spec).most
+    assert networks_of_a_round(store, job) == most == 9
+    plan = next_plan(store, job)
+    assert len(plan.requests) == 50 - 2 * most
+    carry_out(scenes, job, plan)
+    assert networks_of_a_round(store, job) < most, "the recommendation is known now"
+    plans, reason = run(scenes, job)
+    assert plans[-1].state is JobState.CONFIRMING
+    assert reason is StopReason.TRAINING_BUDGET_SPENT
+    confirmed = {t.seed for t in store.trials(job.id) if t.purpose is Purpose.CONFIRMATION}
+    assert confirmed == set(job.spec.confirmation_seeds)
+    assert len(store.trials(job.id)) <= 50
+
+
+def test_a_budget_too_small_to_confirm_is_left_to_the_search(scenes: Scenes, store: Store) -> None:
+    budget = TrainingBudget(trainings=20)
+    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=5, training_budget=budget)
+    assert len(next_plan(store, job).requests) == 20
+
+
+def test_without_any_grouping_the_search_goes_on_one_by_one_into_what_was_kept_back(
+    scenes: Scenes, store: Store
+) -> None:
+    # Within 1 SNT only the network of all four tasks covers them, and it is the last of the candidates.
+    budget = TrainingBudget(trainings=28)
+    job = prepared(scenes, budgets_snt=(1.0,), n_confirmation_seeds=2, training_budget=budget)
+    plans, _ = run(scenes, job)
+    sizes = [len(plan.requests) for plan in plans if plan.state is JobState.RUNNING]
+    assert sizes == [14, 1, 1, 1, 1, 1]
+    assert plans[-1].state is JobState.CONFIRMING
+
+
+def test_once_the_confirmation_has_begun_a_limited_search_is_over(scenes: Scenes, store: Store) -> None:
+    budget = TrainingBudget(trainings=60)
+    job = prepared(scenes, budgets_snt=(2.0,), n_seeds=3, n_confirmation_seeds=2, training_budget=budget)
+    carry_out(scenes, job, next_plan(store, job))
+    assert next_plan(store, job).state is JobState.RUNNING, "the recommendation needs less than was kept back"
+    pair = next(n for n in job.spec.candidates.networks or () if len(n.group) == 2)
+    scenes.plan(scenes.claims[job.id], [pair], job.spec.confirmation_seeds, Purpose.CONFIRMATION)
+    scenes.train(job)
+    plan = next_plan(store, job)
+    assert plan.state is JobState.CONFIRMING
+    assert {request.purpose for request in plan.requests} == {Purpose.CONFIRMATION}
+    _, reason = run(scenes, job)
+    assert reason is StopReason.TRAINING_BUDGET_SPENT
+
+
+def test_a_search_that_time_ended_is_not_taken_up_again(scenes: Scenes, store: Store) -> None:
+    budget = TrainingBudget(seconds=1000.0)
+    job = prepared(scenes, budgets_snt=(1.0,), training_budget=budget, strategy="hoa")
+    claim = scenes.claims[job.id]
+    plan = next_plan(store, job)
+    store.plan_trials(claim, plan.requests, planned_epochs=[25] * len(plan.requests))
+    scenes.train(job, 4)
+    left = store.trials(job.id, states={TrialState.PLANNED})
+    store.skip_trials(claim, [trial.id for trial in left])
+    assert all(r.purpose is Purpose.CONFIRMATION for r in next_plan(store, job).requests)
+
+
+def test_what_another_job_knows_is_copied_and_fits_into_any_budget(scenes: Scenes, store: Store) -> None:
+    source = scenes.finished(NAMES, budgets_snt=(2.0,), n_confirmation_seeds=2)
+    budget = TrainingBudget(trainings=1)
+    job = prepared(
+        scenes,
+        budgets_snt=(2.0,),
+        n_confirmation_seeds=2,
+        training_budget=budget,
+        reuse_jobs=(source.id,),
+    )
+    plan = next_plan(store, job)
+    assert (len(plan.reused), plan.requests) == (19 * 2, ())
+    assert next_plan(store, job, may_reuse=False).reused == ()
+    store.plan_reused(scenes.claims[job.id], plan.reused, planned_epochs=[25] * len(plan.reused))
+    assert networks_of_a_round(store, job) == 0
+    plan = next_plan(store, job)
+    assert plan.state is JobState.CONFIRMING
+    assert {request.purpose for request in plan.reused} == {Purpose.CONFIRMATION}
+    assert plan.requests == ()
+
+
+def test_a_search_ends_early_enough_for_its_confirmation_when_seconds_are_limited(
+    scenes: Scenes, store: Store
+) -> None:
+    # A training takes 1.5 s here, and a round of the confirmation at most 9 networks: 27 s for both rounds.
+    budget = TrainingBudget(seconds=60.0)
+    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, training_budget=budget)
+    claim = scenes.claims[job.id]
+    plan = next_plan(store, job)
+    store.plan_trials(claim, plan.requests, planned_epochs=[25] * len(plan.requests))
+    pair = next(n for n in job.spec.candidates.networks or () if len(n.group) == 2)
+    scenes.plan(claim, [pair], job.spec.confirmation_seeds, Purpose.CONFIRMATION)
+    assert not is_time_short(store, job)
+    scenes.train(job, 21)
+    assert is_time_short(store, job)
+    assert trials_over_time(store, job, 9) == [], "31.5 s are spent, and the search may use 33"
+    scenes.train(job, 1)
+    over = set(trials_over_time(store, job, 9))
+    planned = store.trials(job.id, states={TrialState.PLANNED})
+    assert over == {trial.id for trial in planned if trial.purpose is Purpose.SEARCH}
+    assert trials_over_time(store, job, 0) == []
+    scenes.train(job, 18)
+    assert set(trials_over_time(store, job, 0)) == {
+        t.id for t in store.trials(job.id, states={TrialState.PLANNED})
+    }

@@ -1,0 +1,137 @@
+"""Laws of the training budget: it is never passed, nothing that fits is left out, the search leaves room."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grouping.domain.allowance import Allowance, ConfirmationNeed, rounds_kept_back, seconds_kept_back
+from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.store import Trial
+from workers.planner import allowance_left
+
+NAMES = ("a", "b", "c")
+RECIPES = st.builds(Recipe, epochs=st.integers(1, 40))
+LIMITS = st.none() | st.integers(1, 60)
+BUDGETS = st.builds(TrainingBudget, trainings=LIMITS, epochs=st.none() | st.integers(1, 600))
+REQUESTS = st.lists(
+    st.builds(
+        TrialRequest,
+        st.sampled_from([Network.of("a"), Network.of("a", "b"), Network.of("c", size=0.5)]),
+        st.integers(0, 5),
+        st.sampled_from([1.0, 0.2]),
+        st.sampled_from(list(Purpose)),
+    ),
+    max_size=40,
+)
+SPECS = st.builds(
+    JobSpec,
+    st.just("p"),
+    st.just(NAMES),
+    budgets_snt=st.lists(st.sampled_from([1.0, 1.5, 2.0, 3.0]), min_size=1, max_size=3).map(tuple),
+    n_confirmation_seeds=st.integers(0, 6),
+    training_budget=BUDGETS,
+    recipe=RECIPES,
+)
+
+
+@st.composite
+def trials(draw: st.DrawFn, recipe: Recipe) -> list[Trial]:
+    """Trials in any state, some of them copied."""
+    made = []
+    for position, request in enumerate(draw(REQUESTS)):
+        state = draw(st.sampled_from(list(TrialState)))
+        is_copy = draw(st.booleans()) and state in (TrialState.SUCCEEDED, TrialState.DIVERGED)
+        made.append(
+            Trial(
+                id=str(position),
+                position=position,
+                network=request.network,
+                purpose=request.purpose,
+                seed=request.seed,
+                fidelity=request.fidelity,
+                state=state,
+                attempts=0,
+                planned_epochs=recipe.epochs_at(request.fidelity),
+                epochs=0,
+                seconds=0.0,
+                error=None,
+                started_s=None,
+                finished_s=None,
+                scores=(),
+                reused_from=("job", "trial") if is_copy else None,
+            )
+        )
+    return made
+
+
+def cost(requests: list[TrialRequest] | tuple[TrialRequest, ...], recipe: Recipe) -> tuple[int, int]:
+    """Trainings and epochs of requests that cost something; those of seed 0 are free."""
+    charged = [request for request in requests if request.seed]
+    return len(charged), sum(recipe.epochs_at(request.fidelity) for request in charged)
+
+
+def is_free(request: TrialRequest) -> bool:
+    return request.seed == 0
+
+
+@given(st.data(), SPECS, REQUESTS)
+def test_what_is_planned_never_passes_the_budget_and_stops_at_the_first_that_would(
+    data: st.DataObject, spec: JobSpec, requests: list[TrialRequest]
+) -> None:
+    recipe, budget = spec.recipe, spec.training_budget
+    job = Job("j", spec, JobState.RUNNING, "t", recipe=recipe)
+    before = data.draw(trials(recipe))
+    counted = [t for t in before if t.state is not TrialState.SKIPPED and t.reused_from is None]
+    spent = (len(counted), sum(trial.planned_epochs for trial in counted))
+    fitting = allowance_left(job, before).first_fitting(requests, recipe, is_free=is_free)
+    added = cost(fitting, recipe)
+    for limit, used, more in zip((budget.trainings, budget.epochs), spent, added, strict=True):
+        assert limit is None or more == 0 or used + more <= limit
+    assert [r for r in requests if is_free(r)] == [r for r in fitting if is_free(r)]
+    charged = [r for r in requests if not is_free(r)]
+    kept = [r for r in fitting if not is_free(r)]
+    assert kept == charged[: len(kept)], "the first ones"
+    if len(kept) < len(charged):
+        one_more = cost(charged[: len(kept) + 1], recipe)
+        limits = (budget.trainings, budget.epochs)
+        assert any(
+            limit is not None and used + more > limit
+            for limit, used, more in zip(limits, spent, one_more, strict=True)
+        )
+
+
+@given(SPECS, st.integers(0, 40))
+def test_what_is_kept_back_is_whole_rounds_within_half_of_the_budget(spec: JobSpec, n_networks: int) -> None:
+    budget = spec.training_budget
+    rounds = rounds_kept_back(budget, spec, spec.recipe, n_networks)
+    assert 0 <= rounds <= spec.n_confirmation_seeds
+    assert rounds == 0 or rounds >= min(2, spec.n_confirmation_seeds)
+    if n_networks and budget.trainings is not None:
+        assert 2 * rounds * n_networks <= budget.trainings
+    if n_networks and budget.epochs is not None:
+        assert 2 * rounds * n_networks * spec.recipe.epochs <= budget.epochs
+
+
+@given(SPECS, st.integers(0, 40), st.floats(0, 10), st.floats(1e-3, 1e6))
+def test_seconds_are_kept_back_within_half_of_the_budget(
+    spec: JobSpec, n_networks: int, epoch_s: float, limit: float
+) -> None:
+    kept = seconds_kept_back(limit, spec, spec.recipe, n_networks, epoch_s)
+    assert 0 <= kept <= limit / 2 * (1 + 1e-9)
+
+
+@given(SPECS, st.integers(0, 60))
+def test_search_and_what_is_kept_back_are_the_whole_budget(spec: JobSpec, used: int) -> None:
+    left = Allowance.left(spec.training_budget, used, used)
+    need = ConfirmationNeed.of(spec)
+    kept = need.most * rounds_kept_back(spec.training_budget, spec, spec.recipe, need.most)
+    beside = left.less(kept, kept * spec.recipe.epochs)
+    limit = spec.training_budget.trainings
+    assert (beside.trainings is None) == (limit is None)
+    if limit is not None and beside.trainings is not None:
+        assert beside.trainings == max(0, limit - used - kept)
+    assert need.least <= need.most
