@@ -21,6 +21,7 @@ from api.routes import (
     groupings,
     imports,
     jobs,
+    rank_checks,
     score_tables,
     solves,
     system,
@@ -86,7 +87,19 @@ def _assemble(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
-    for module in (jobs, budgets, events, score_tables, graph, imports, solves, groupings, catalogue, system):
+    for module in (
+        jobs,
+        budgets,
+        rank_checks,
+        events,
+        score_tables,
+        graph,
+        imports,
+        solves,
+        groupings,
+        catalogue,
+        system,
+    ):
         app.include_router(module.router)
     install_web(app)
     install_error_handlers(app)

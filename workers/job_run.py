@@ -13,6 +13,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
 from grouping.store import Claim, MeasuredNetwork, Store, Trial
+from workers.dialogue import POLL_S, Dialogue, unexpected
 from workers.lease import LeaseKeeper
 from workers.messages import (
     Answer,
@@ -22,7 +23,6 @@ from workers.messages import (
     Measurement,
     Prepare,
     Prepared,
-    Refused,
     Resized,
     Rest,
     Train,
@@ -30,6 +30,7 @@ from workers.messages import (
     Tune,
     Tuned,
 )
+from workers.notes import NoteKeeper
 from workers.planner import networks_of_a_round, networks_to_measure, next_plan
 from workers.reuse_report import what_is_reusable
 from workers.supervisor import DriverProcess
@@ -37,7 +38,6 @@ from workers.time_budget import is_time_short, trials_over_time
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 0.5
 MAX_DRIVER_DEATHS = 5
 """Deaths of the driver in a row, without any training finished in between, after which a job fails."""
 PREFETCH = 1
@@ -62,9 +62,10 @@ class JobRun:
         self._job: Job = claim.job
         self._n_workers = 1
         self._in_flight: set[str] = set()
-        self._is_awaiting = False
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
+        self._dialogue = Dialogue(driver, stop, self._is_cancelled)
+        self._notes = NoteKeeper(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
         self._n_to_confirm: int | None = None
 
@@ -105,10 +106,10 @@ class JobRun:
 
     def _drop_in_flight(self) -> None:
         """End the driver if it is still busy with this job: nothing of that may be written any more."""
-        if self._in_flight or self._is_awaiting:
+        if self._in_flight or self._dialogue.is_open:
             self._driver.stop()
             self._in_flight.clear()
-            self._is_awaiting = False
+            self._dialogue.is_open = False
 
     def _is_cancelled(self) -> bool:
         self._lease.check()
@@ -121,7 +122,7 @@ class JobRun:
         for trial_id in sorted(self._in_flight):
             self._store.requeue_trial(self._claim, trial_id, str(error))
         self._in_flight.clear()
-        self._is_awaiting = False
+        self._dialogue.is_open = False
         if self._deaths >= MAX_DRIVER_DEATHS:
             raise TrainingError(f"Ray failed {self._deaths} times in a row. Last: {error}") from error
         self._stop.wait(min(2.0**self._deaths, 10.0))
@@ -134,12 +135,10 @@ class JobRun:
             self._store.enter_state(self._claim, JobState.PREPARING)
         spec = self._job.spec
         networks = networks_to_measure(self._job)
-        self._driver.send(Prepare(spec.problem, spec.tasks, self._job.recipe, networks))
-        prepared = self._await_answer()
+        order = Prepare(spec.problem, spec.tasks, self._job.recipe, networks)
+        prepared = self._dialogue.ask(order, Prepared)
         if prepared is None:
             return False
-        if not isinstance(prepared, Prepared):
-            raise TrainingError(_reason(prepared))
         recipe = self._job.recipe
         if spec.tuning_samples and self._job.data_digest is None:
             tuned = self._tune(recipe)
@@ -179,12 +178,9 @@ class JobRun:
 
     def _tune(self, recipe: Recipe) -> Recipe | None:
         spec = self._job.spec
-        self._driver.send(Tune(recipe, spec.tuning_samples, spec.tuning_seed))
-        answer = self._await_answer()
+        answer = self._dialogue.ask(Tune(recipe, spec.tuning_samples, spec.tuning_seed), Tuned)
         if answer is None:
             return None
-        if not isinstance(answer, Tuned):
-            raise TrainingError(_reason(answer))
         details = {"loss": answer.loss, "first_loss": answer.first_loss, "epochs": answer.epochs}
         details |= {
             "learning_rate": answer.recipe.learning_rate,
@@ -192,20 +188,6 @@ class JobRun:
         }
         self._store.append_event(self._claim, "recipe_tuned", details)
         return answer.recipe
-
-    def _await_answer(self) -> Answer | None:
-        """The driver's answer to an order that trains nothing; None when cancelled or told to stop."""
-        self._is_awaiting = True
-        while not self._stop.is_set():
-            answer = self._driver.receive(POLL_S)
-            if isinstance(answer, Resized):
-                continue  # the answer waited for tells the size at its own time
-            if answer is not None:
-                self._is_awaiting = False
-                return answer
-            if self._is_cancelled():
-                return None
-        return None
 
     # --- training
 
@@ -238,6 +220,8 @@ class JobRun:
         """Add the next trials; return False when there are none."""
         self._n_to_confirm = None
         plan = next_plan(self._store, self._job)
+        if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
+            self._notes.tell(plan.note)
         if plan.reused:
             if not self._measure([request.network for request in plan.reused]):
                 return True  # interrupted; what to do is seen in the next round
@@ -264,12 +248,9 @@ class JobRun:
         new = {(n.group, n.size): n for n in networks if (n.group, n.size) not in known}
         if not new:
             return True
-        self._driver.send(Measure(tuple(new.values()), self._job.recipe))
-        answer = self._await_answer()
+        answer = self._dialogue.ask(Measure(tuple(new.values()), self._job.recipe), Measured)
         if answer is None:
             return False
-        if not isinstance(answer, Measured):
-            raise TrainingError(_reason(answer))
         self._add_networks(tuple(new.values()), answer.measurements)
         return True
 
@@ -293,7 +274,7 @@ class JobRun:
         elif isinstance(answer, Resized):
             self._n_workers = answer.n_workers
         else:
-            raise TrainingError(_reason(answer))
+            raise unexpected(answer)
 
     def _finish(self) -> None:
         self._driver.send(Rest())
@@ -315,7 +296,3 @@ class JobRun:
 
     def _reload(self) -> None:
         self._job = self._store.get_job(self._job.id)
-
-
-def _reason(answer: Answer) -> str:
-    return answer.reason if isinstance(answer, Refused) else f"Unexpected answer {type(answer).__name__}."

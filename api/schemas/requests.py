@@ -10,6 +10,7 @@ from api.schemas.common import MAX_SAFE_INTEGER, Input, JsonObject, PlainText
 from grouping.domain.jobs import MAX_BUDGETS, MAX_REUSE_JOBS, MAX_SEEDS
 from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH
 from grouping.domain.tasks import MAX_NAME_LENGTH
+from grouping.strategies import DEFAULT_STRATEGY
 
 MAX_TASKS = 200
 
@@ -21,7 +22,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 EXAMPLE: dict[str, Any] = {
     "problem": "digits",
     "name": "digits, budgets 1 to 3",
-    "strategy": {"name": "exhaustive", "parameters": {}},
+    "strategy": {"name": "adaptive", "parameters": {}},
     "budgets_snt": [1, 2, 3],
     "n_seeds": 3,
     "n_confirmation_seeds": 5,
@@ -34,7 +35,7 @@ EXAMPLE: dict[str, Any] = {
 class StrategyIn(Input):
     """Which strategy decides what to train."""
 
-    name: Name = Field(default="exhaustive", description="One of GET /v1/strategies.")
+    name: Name = Field(default=DEFAULT_STRATEGY, description="One of GET /v1/strategies.")
     parameters: JsonObject = Field(default_factory=dict, description="By the strategy's JSON Schema.")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from api.ledgers import read_ledger
 from api.readings import Readings
+from api.routes.rank_checks import rank_check_of
 from api.schemas.groupings import recommendation_sentence
 from api.web.wording import STATES, event_details, event_title, plural, state_hint
 from grouping.domain.jobs import Event, Job, JobState, Ledger
@@ -98,6 +99,7 @@ class JobView:
     failures: tuple[Failures, ...]
     spent: tuple[Spent, ...]
     saved: str
+    rank_check: str
     events: tuple[EventLine, ...]
     last_event: int
 
@@ -169,6 +171,7 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
         failures=_failures(unhappy),
         spent=_spent(job, ledger.charged),
         saved=ledger.savings.sentence(is_final=job.state.is_final) if rows else "",
+        rank_check=rank_check_of(readings, info).summary() if any(r.fidelity != 1 for r in rows) else "",
         events=tuple(_event_line(event) for event in reversed(events)),
         last_event=events[-1].number if events else 0,
     )

@@ -42,6 +42,7 @@ _KINDS = {
     "trial_reused": "Outcome copied",
     "reuse_found": "Outcomes of other jobs looked up",
     "recipe_tuned": "Recipe tuned",
+    "strategy_note": "Strategy",
 }
 _SHOWN = (
     "network",
@@ -57,7 +58,11 @@ _SHOWN = (
     "skipped",
     "stop_reason",
     "owner",
+    "note",
 )
+_LONGEST = 300
+_LONGEST_NOTE = 1000
+"""Characters of a note of a strategy, which is sentences."""
 
 
 def state_hint(job: Job) -> str:
@@ -80,8 +85,8 @@ def event_details(event: Event) -> str:
         value = data.get(key)
         if value is None or (key == "fidelity" and value == 1) or isinstance(value, (dict, list)):
             continue
-        text = str(value)[:300]
-        if key in {"network", "reason", "error", "owner"}:
+        text = str(value)[: _LONGEST_NOTE if key == "note" else _LONGEST]
+        if key in {"network", "reason", "error", "owner", "note"}:
             parts.append(text)
         elif key == "stop_reason":
             parts.append(text.replace("_", " "))

@@ -4,18 +4,20 @@ from grouping.solver.assessment import assess_confidence
 from grouping.solver.confidence import Alternative, Confidence, TrialValue
 from grouping.solver.curve import BaselinePoint, Curve, CurvePoint, RandomLosses, default_budgets, solve_curve
 from grouping.solver.estimates import PairwiseEstimate
-from grouping.solver.exact import Ranked, TableSolver, best_groupings, solve, solve_budgets
+from grouping.solver.exact import Ranked, TableSolver, best_groupings, solve
 from grouping.solver.explaining import explain
 from grouping.solver.explanation import Explanation, TaskExplanation
 from grouping.solver.feasibility import cheapest_cover
 from grouping.solver.pairwise import solve_pairwise
 from grouping.solver.programme import DEFAULT_SOLVER, solver_names
+from grouping.solver.proposing import BudgetSolver, solve_budgets
 from grouping.solver.recommendation import Recommendation, networks_to_confirm, recommend
 
 __all__ = [
     "DEFAULT_SOLVER",
     "Alternative",
     "BaselinePoint",
+    "BudgetSolver",
     "Confidence",
     "Curve",
     "CurvePoint",

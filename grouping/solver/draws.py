@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grouping.domain.scores import FloatArray
 from grouping.solver.engine import Engine
@@ -28,6 +29,8 @@ from grouping.solver.instance import Instance, IntArray
 MAX_BLOCKS = 10
 MAX_LEVELS = 100
 MAX_SERVED_SETS = 200_000
+ROUGH_NODES = 1_000
+"""Nodes of the search for one draw where `choose_in_draws` does not need the proof."""
 _CHUNK_NUMBERS = 1 << 22
 
 
@@ -51,6 +54,7 @@ def solve_draws(
     *,
     starts: Sequence[tuple[int, ...]] = (),
     deadline: float | None = None,
+    max_nodes: int | None = None,
 ) -> DrawnOptima:
     """Find the optimum of every draw.
 
@@ -61,21 +65,54 @@ def solve_draws(
             are finite.
         starts: known choices of candidates.
         deadline: on the clock of `time.monotonic`; draws it leaves no time for are left out at the end.
+        max_nodes: where draws are solved one by one, settle for the best found by so many nodes.
     """
     if instance.is_contradictory or (limits < 0).any():
         return DrawnOptima(np.full(len(draws), np.inf), ((),) * len(draws))
     programme = _Programme.build(instance, limits)
     if programme is None:
-        return _one_by_one(instance, limits, draws, starts, deadline)
+        return _one_by_one(instance, limits, draws, starts, deadline, max_nodes)
     size = max(1, _CHUNK_NUMBERS // programme.numbers_per_draw)
     chosen: list[tuple[int, ...]] = []
     for start in range(0, len(draws), size):
         if start and deadline is not None and time.monotonic() > deadline:
             break
-        part = np.where(np.isfinite(instance.losses), draws[start : start + size], np.inf)
-        chosen += programme.solve(np.ascontiguousarray(np.moveaxis(part, 0, 2)))
+        (part,) = programme.solve(_cells(instance, draws[start : start + size]), [limits])
+        chosen += part
     values = [losses_of(instance, draw, choice) for draw, choice in zip(draws, chosen, strict=False)]
     return DrawnOptima(np.array(values, dtype=np.float64), tuple(chosen))
+
+
+def choose_in_draws(
+    instance: Instance, budgets_snt: Sequence[float], draws: FloatArray
+) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """Candidates for every draw at every inference budget, ``[D][B]``, optimal where the programme serves.
+
+    Beyond what the dynamic programme is worth, each choice is the best that a search over `ROUGH_NODES` nodes
+    finds, which is optimal or nearly so, and the same every time.
+
+    Args:
+        instance: as in `solve_draws`.
+        budgets_snt: inference budgets; one dynamic programme serves them all where it is worth it.
+        draws: ``[D, N, B]`` losses of the blocks in the candidates, in any unit.
+    """
+    limits = [instance.limits_for(budget) for budget in budgets_snt]
+    programme = None if instance.is_contradictory else _Programme.build(instance, np.max(limits, axis=0))
+    if programme is None:
+        each = [solve_draws(instance, one, draws, max_nodes=ROUGH_NODES).chosen for one in limits]
+        return tuple(zip(*each, strict=True))
+    size = max(1, _CHUNK_NUMBERS // programme.numbers_per_draw)
+    chosen: list[tuple[tuple[int, ...], ...]] = []
+    for start in range(0, len(draws), size):
+        parts = programme.solve(_cells(instance, draws[start : start + size]), limits)
+        chosen += zip(*parts, strict=True)
+    return tuple(chosen)
+
+
+def _cells(instance: Instance, draws: FloatArray) -> FloatArray:
+    """``[N, B, D]``, infinite where a cell cannot serve."""
+    cells = np.where(np.isfinite(instance.losses), draws, np.inf)
+    return np.ascontiguousarray(np.moveaxis(cells, 0, 2))
 
 
 def losses_of(instance: Instance, losses: FloatArray, chosen: Sequence[int]) -> float:
@@ -93,6 +130,7 @@ def _one_by_one(
     draws: FloatArray,
     starts: Sequence[tuple[int, ...]],
     deadline: float | None,
+    max_nodes: int | None,
 ) -> DrawnOptima:
     usable = np.isfinite(instance.losses)
     known = list(dict.fromkeys(starts))
@@ -103,8 +141,8 @@ def _one_by_one(
         cells = cells - np.where(np.isfinite(floors), floors, 0.0)
         unit = float(cells[usable].max(initial=0.0)) or 1.0
         engine = Engine(replace(instance, losses=cells / unit))
-        optimum = engine.solve(limits, starts=known, deadline=deadline)
-        if not optimum.is_proven:
+        optimum = engine.solve(limits, starts=known, deadline=deadline, max_nodes=max_nodes)
+        if not (optimum.is_proven or max_nodes):
             break
         choice = optimum.chosen or ()
         if choice and choice not in known:
@@ -123,14 +161,21 @@ class _Programme:
         forced: candidates chosen in advance.
         classes: candidates of each cost class, ``K`` arrays.
         steps: for each class the pairs of levels ``(before, after)`` that one of its networks leads through.
-        n_levels: number of attainable uses of the resources; level 0 is no use.
+        uses: ``[U, L]``, attainable uses of the limited resources; the first is no use.
+        limited: ``[R]``, which resources are limited.
     """
 
     instance: Instance
     forced: IntArray
     classes: tuple[IntArray, ...]
     steps: tuple[tuple[IntArray, IntArray], ...]
-    n_levels: int
+    uses: FloatArray
+    limited: NDArray[np.bool_]
+
+    @property
+    def n_levels(self) -> int:
+        """`U`."""
+        return len(self.uses)
 
     @classmethod
     def build(cls, instance: Instance, limits: FloatArray) -> _Programme | None:
@@ -156,7 +201,14 @@ class _Programme:
             ]
             steps.append((np.array([p[0] for p in pairs], int), np.array([p[1] for p in pairs], int)))
         classes = tuple(usable[kind.reshape(-1) == k] for k in range(len(kinds)))
-        return cls(instance, np.flatnonzero(instance.is_forced), classes, tuple(steps), len(levels))
+        return cls(
+            instance,
+            np.flatnonzero(instance.is_forced),
+            classes,
+            tuple(steps),
+            np.array(list(levels)),
+            limited,
+        )
 
     @property
     def numbers_per_draw(self) -> int:
@@ -164,8 +216,11 @@ class _Programme:
         served = np.isfinite(self.instance.losses).sum(axis=1)
         return int((2.0**served).sum() + 2**self.instance.n_blocks * (self.n_levels + 2 * len(self.classes)))
 
-    def solve(self, losses: FloatArray) -> list[tuple[int, ...]]:
-        """The best candidates of each draw; losses ``[N, B, D]``, infinite where a cell cannot serve."""
+    def solve(self, losses: FloatArray, limits: Sequence[FloatArray]) -> list[list[tuple[int, ...]]]:
+        """The best candidates under each of the limits, of each draw.
+
+        Losses are ``[N, B, D]``, infinite where a cell cannot serve; no limit is above the one of `build`.
+        """
         n_blocks, n_draws = losses.shape[1:]
         by_forced = losses[self.forced].min(axis=0, initial=np.inf)
         least, server = self._least(losses)
@@ -179,7 +234,11 @@ class _Programme:
             for k, (before, after) in enumerate(self.steps):
                 rest = table[(mask ^ parts)[:, None], before] + least[parts, k][:, None]
                 table[mask, after] = np.minimum(table[mask, after], rest.min(axis=0))
-        return self._trace(table, least, server, by_forced)
+        return [self._trace(table, least, server, by_forced, self._within(each)) for each in limits]
+
+    def _within(self, limits: FloatArray) -> NDArray[np.bool_]:
+        """``[U]``: which uses of the resources a limit allows."""
+        return np.asarray((self.uses <= limits[self.limited]).all(axis=1))
 
     def _least(self, losses: FloatArray) -> tuple[FloatArray, IntArray]:
         """``[2^B, K, D]``: least loss of serving a set of blocks by a class, and the candidate that does."""
@@ -207,14 +266,20 @@ class _Programme:
         return least, server
 
     def _trace(
-        self, table: FloatArray, least: FloatArray, server: IntArray, by_forced: FloatArray
+        self,
+        table: FloatArray,
+        least: FloatArray,
+        server: IntArray,
+        by_forced: FloatArray,
+        within: NDArray[np.bool_],
     ) -> list[tuple[int, ...]]:
         """Follow each draw's optimum back to its networks; draws in the same state go together."""
         n_draws = table.shape[2]
         chosen = [set(self.forced.tolist()) for _ in range(n_draws)]
-        final = table[-1].argmin(axis=0)
+        whole = np.where(within[:, None], table[-1], np.inf)
+        final = whole.argmin(axis=0)
         waiting: dict[int, dict[int, list[int]]] = {}
-        solved = np.flatnonzero(np.isfinite(table[-1].min(axis=0)))
+        solved = np.flatnonzero(np.isfinite(whole.min(axis=0)))
         _file(waiting, len(table) - 1, final[solved], solved)
         for mask in range(len(table) - 1, 0, -1):
             low = mask & -mask

@@ -75,6 +75,7 @@ class Engine:
         *,
         starts: Sequence[tuple[int, ...]] = (),
         deadline: float | None = None,
+        max_nodes: int | None = None,
     ) -> Optimum:
         """Find the candidates of least value within the limits.
 
@@ -82,6 +83,7 @@ class Engine:
             limits: ``[R]``, from `Instance.limits_for`.
             starts: known choices, such as those of smaller budgets.
             deadline: on the clock of `time.monotonic`.
+            max_nodes: settle for the best found by one search over so many nodes; None goes on to the proof.
         """
         instance = self.instance
         if instance.is_contradictory or (limits < 0).any():
@@ -109,7 +111,7 @@ class Engine:
             if deadline is not None and time.monotonic() > deadline:
                 return Optimum(limits, best, value, bound, False, relaxed)
             tau = min(tau, value - relaxed.bound + PRECISION)
-            found, reached, is_closed = self._decide(relaxed, limits, tau, deadline)
+            found, reached, is_closed = self._decide(relaxed, limits, tau, deadline, max_nodes)
             if found is not None and instance.value(found) < value:
                 best, value = self._completed(found), instance.value(found)
             if not is_closed:
@@ -163,7 +165,12 @@ class Engine:
         return Enumerated(choices, found.is_complete)
 
     def _decide(
-        self, relaxed: Relaxed, limits: FloatArray, tau: float, deadline: float | None
+        self,
+        relaxed: Relaxed,
+        limits: FloatArray,
+        tau: float,
+        deadline: float | None,
+        max_nodes: int | None,
     ) -> tuple[tuple[int, ...] | None, float, bool]:
         """The best choice of the core within `tau`, a bound on the core, whether it is closed."""
         if self._solver == DEFAULT_SOLVER:
@@ -173,12 +180,13 @@ class Engine:
                 relaxed.select(kept),
                 relaxed.bound + min(tau, self._worst),
                 n_best=1,
-                max_nodes=_SEARCH_NODES,
+                max_nodes=max_nodes or _SEARCH_NODES,
                 deadline=deadline,
             )
-            if found.is_complete:
+            if found.is_complete or max_nodes:
                 chosen = tuple(int(kept[n]) for n in found.choices[0][1]) if found.choices else None
-                return chosen, found.choices[0][0] if found.choices else np.inf, True
+                reached = found.choices[0][0] if found.choices else np.inf
+                return chosen, reached if found.is_complete else relaxed.bound, found.is_complete
         return self._programme(relaxed, limits, tau, deadline)
 
     def _programme(

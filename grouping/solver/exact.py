@@ -245,18 +245,6 @@ def solve(
     return made.solve(budget_snt, time_limit_s=time_limit_s, max_ties=max_ties)
 
 
-def solve_budgets(table: ScoreTable, budgets_snt: Sequence[float]) -> tuple[Solution, ...]:
-    """One best grouping for each of several inference budgets, without looking for ties.
-
-    This is the solver as strategies are given it.
-
-    Raises:
-        InvalidInputError, SolverError: as `solve`.
-    """
-    made = TableSolver(table)
-    return tuple(made.solve(budget, max_ties=1) for budget in budgets_snt)
-
-
 def best_groupings(
     table: ScoreTable,
     budget_snt: float,

@@ -7,8 +7,9 @@ time, and the same evidence always leads to the same next trials.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -19,8 +20,17 @@ from grouping.domain.networks import Candidates, Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.trials import TrialRequest
 
-Choose = Callable[[ScoreTable, Sequence[float]], tuple[Solution, ...]]
-"""The solver, as strategies see it: a table and inference budgets give a solution for each."""
+
+class Choose(Protocol):
+    """The solver, as strategies see it."""
+
+    def __call__(self, table: ScoreTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
+        """One best grouping for each inference budget."""
+
+    def in_draws(
+        self, table: ScoreTable, draws: FloatArray, budgets_snt: Sequence[float], /
+    ) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """Rows of the table to choose for each draw ``[D, N, T]`` at each budget, ``[D][B]``."""
 
 
 @dataclass(frozen=True, slots=True)

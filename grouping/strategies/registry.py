@@ -20,6 +20,10 @@ from typing import Any, ClassVar, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from grouping.errors import InvalidInputError, UnknownNameError
+from grouping.strategies.adaptive import Adaptive
+from grouping.strategies.all_alone import AllAlone
+from grouping.strategies.all_together import AllTogether
+from grouping.strategies.continuation import Continuation
 from grouping.strategies.early_stopping import EarlyStopping
 from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
 from grouping.strategies.exhaustive import Exhaustive
@@ -27,10 +31,12 @@ from grouping.strategies.higher_order import HigherOrder
 from grouping.strategies.joint_run import FirstOrderAffinity, GradientCosine, TaskAffinity
 from grouping.strategies.matching import Matching
 from grouping.strategies.modularity import Modularity
+from grouping.strategies.random_search import RandomSearch
 from grouping.strategies.spectral import Spectral
+from grouping.strategies.surrogate import Surrogate
 
 ENTRY_POINT_GROUP = "mtl_grouping.strategies"
-DEFAULT_STRATEGY = "exhaustive"
+DEFAULT_STRATEGY = "adaptive"
 
 _logger = logging.getLogger(__name__)
 
@@ -108,15 +114,21 @@ class Catalogue:
 
 
 BUILT_IN: tuple[type[Strategy], ...] = (
+    Adaptive,
     Exhaustive,
     HigherOrder,
     EarlyStopping,
+    Continuation,
+    Surrogate,
     Modularity,
     Spectral,
     Matching,
     TaskAffinity,
     GradientCosine,
     FirstOrderAffinity,
+    RandomSearch,
+    AllTogether,
+    AllAlone,
 )
 
 

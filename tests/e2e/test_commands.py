@@ -119,7 +119,7 @@ def test_a_cancelled_job_ends_with_status_3_and_can_be_resumed(running: Service)
         (["digits", "--task", "digit", "--task", "nose"], "nose"),
         (["digits", "--budget", "0"], "greater than 0"),
         (["digits", "--budget", "0.3"], "covers no complete set of tasks"),
-        (["forty"], "Lower the largest group size, or choose fewer tasks"),
+        (["forty", "--strategy", "exhaustive"], "choose a strategy that generates its candidates: adaptive"),
         (["digits", "--seeds", "0"], "greater than or equal to 1"),
     ],
 )

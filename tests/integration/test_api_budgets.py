@@ -109,7 +109,8 @@ def test_the_largest_strategy_that_fits_is_named(api: Api) -> None:
     most = max(option["upper"]["trainings"] for option in fitting.values())
     assert fitting[told["largest_that_fits"]]["upper"]["trainings"] == most
     assert told["largest_that_fits"] in told["sentence"]
-    assert estimated(api, {**body, "training_budget": {"trainings": 1}})["largest_that_fits"] is None
+    none = {**body, "n_seeds": 2, "training_budget": {"trainings": 1}}
+    assert estimated(api, none)["largest_that_fits"] is None
 
 
 def test_an_estimate_says_what_is_kept_back_for_the_confirmation(api: Api) -> None:

@@ -10,7 +10,7 @@ from grouping.domain.scores import ScoreTable
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.solver import solve, solve_budgets
-from grouping.strategies import Evidence, get_strategy, list_strategies
+from grouping.strategies import DEFAULT_STRATEGY, Evidence, get_strategy, list_strategies
 from grouping.strategies.higher_order import predict_higher_orders
 from tests.tables import random_table
 
@@ -135,7 +135,8 @@ def test_groups_with_an_unmeasured_pair_are_not_predicted() -> None:
 
 
 def test_every_listed_strategy_can_be_had_and_refuses_parameters_it_does_not_take() -> None:
-    assert [info.name for info in list_strategies()][:3] == ["exhaustive", "hoa", "esa"]
+    assert [info.name for info in list_strategies()][:4] == ["adaptive", "exhaustive", "hoa", "esa"]
+    assert get_strategy(DEFAULT_STRATEGY).name == "adaptive"
     for info in list_strategies():
         assert get_strategy(info.name).name == info.name
         with pytest.raises(InvalidInputError, match="does not know no_such_thing"):

@@ -1,0 +1,89 @@
+"""Searches in rounds: train something, predict the rest, train what the solver chooses, predict again.
+
+A strategy is a pure function of the evidence and counts nothing. How many rounds have passed is found by
+going through them again: each round sees what the rounds before it had trained and nothing else, so it
+chooses what it chose then. The first round that still lacks a training is the one that goes on, after a
+crash too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence, Set
+
+from grouping.domain.allowance import most_chosen
+from grouping.domain.networks import Network
+from grouping.domain.scores import ScoreTable
+from grouping.domain.trials import TrialRequest
+from grouping.strategies.evidence import Choose, Evidence
+from grouping.strategies.forecast import Forecast, count_kinds
+from grouping.strategies.sampling import Key, key_of
+
+Predict = Callable[[ScoreTable], ScoreTable]
+"""Completes a table of measured networks by predictions: a table of one layer."""
+
+
+def next_round(
+    evidence: Evidence, first: Iterable[Network], predict: Predict, choose: Choose, rounds: int
+) -> tuple[tuple[TrialRequest, ...], int]:
+    """What the round that is not finished trains.
+
+    Args:
+        evidence: with everything of `first` attempted in full.
+        first: what was trained in full before the first round.
+        predict: from what was measured so far to the table that is solved.
+        choose: the solver.
+        rounds: the most rounds.
+
+    Returns:
+        Full trainings, empty when a round chooses nothing new or there are no rounds left, and the number of
+        the round, from 1; 0 if there is none.
+    """
+    known = {key_of(network) for network in first}
+    number = 0
+    for number in range(1, rounds + 1):
+        lost = evidence.hopeless & known
+        table = predict(_measured_among(evidence.full, known))
+        usable = [n for n, network in enumerate(table.networks) if key_of(network) not in lost]
+        chosen = _chosen(table.select(usable), evidence.budgets_snt, choose)
+        requests = evidence.request(chosen)
+        if requests:
+            return requests, number
+        if {key_of(network) for network in chosen} <= known:
+            break
+        known |= {key_of(network) for network in chosen}
+    return (), number
+
+
+def forecast_of_rounds(
+    evidence: Evidence, first: Sequence[TrialRequest], selectable: Iterable[Network], rounds: int
+) -> Forecast:
+    """The first step for certain, and at most what groupings for all inference budgets have in every round.
+
+    Args:
+        evidence: without scores.
+        first: what is trained in any case.
+        selectable: networks that a round may choose.
+        rounds: the most rounds.
+    """
+    lower = count_kinds(first)
+    upper = count_kinds({*first, *evidence.request(selectable)})
+    further = rounds * most_chosen(evidence.candidates, evidence.budgets_snt) * len(evidence.seeds)
+    return Forecast(lower, upper, sum(lower.values()) + further)
+
+
+def _measured_among(table: ScoreTable, known: Set[Key]) -> ScoreTable:
+    rows = [
+        n for n, network in enumerate(table.networks) if table.is_complete[n] and key_of(network) in known
+    ]
+    return table.select(rows)
+
+
+def _chosen(table: ScoreTable, budgets_snt: Sequence[float], choose: Choose) -> tuple[Network, ...]:
+    """Every network of the solutions, once; none where nothing can be chosen from."""
+    if not table.networks:
+        return ()
+    found: dict[Key, Network] = {}
+    for solution in choose(table, budgets_snt):
+        if solution.grouping is not None:
+            found |= {key_of(network): network for network in solution.grouping.networks}
+    return tuple(found.values())

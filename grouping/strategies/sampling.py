@@ -1,0 +1,107 @@
+"""Random candidates from a seed, and the few networks that cover every task: what blind searches start from.
+
+Every draw is one long sequence that depends on the candidates and the seed alone. Who wants more networks
+reads further in it, so that a longer search trains a superset of a shorter one.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+
+from grouping.domain.networks import Candidates, Network
+from grouping.strategies.forecast import count_candidate_shapes
+
+Key = tuple[frozenset[str], float]
+
+
+def key_of(network: Network) -> Key:
+    """What tells a network from others."""
+    return (network.group, network.size)
+
+
+def cover(candidates: Candidates, hopeless: Collection[Key] = frozenset()) -> tuple[Network, ...]:
+    """Few candidates that together serve every task: the network of all tasks, where it is one.
+
+    Otherwise the largest groups there are, in the order of the tasks. Of groups that serve equally many new
+    tasks the one with the fewest others is taken, then the first in the order of the tasks.
+
+    Args:
+        candidates: listed or described.
+        hopeless: networks that are not to be used, because they diverged.
+
+    Returns:
+        Full-size networks first choice, others where a task has no other; a task without any is left out.
+    """
+    if candidates.networks is not None:
+        return _cover_listed(candidates, hopeless)
+    left = list(candidates.tasks)
+    found = []
+    while left:
+        n_tasks = min(candidates.max_group_size, len(left))
+        while n_tasks > 1 and (frozenset(left[:n_tasks]), 1.0) in hopeless:
+            n_tasks -= 1
+        network = candidates.find(left[:n_tasks])
+        if network is not None and key_of(network) not in hopeless:
+            found.append(network)
+        left = left[n_tasks:]
+    return tuple(found)
+
+
+def _cover_listed(candidates: Candidates, hopeless: Collection[Key]) -> tuple[Network, ...]:
+    column = {task: t for t, task in enumerate(candidates.tasks)}
+    usable = [n for n in candidates.require_listed() if key_of(n) not in hopeless]
+    usable.sort(key=lambda n: (n.size != 1, len(n.group), sorted(column[task] for task in n.group)))
+    member = np.array([[task in n.group for task in column] for n in usable], dtype=np.bool_)
+    member = member.reshape(len(usable), len(column))
+    is_full = np.array([n.size == 1 for n in usable], dtype=np.bool_)
+    left = np.ones(len(column), dtype=np.bool_)
+    found = []
+    while len(usable):
+        new = (member & left).sum(axis=1)
+        if not new.any():
+            break
+        if (new * is_full).any():
+            new = new * is_full
+        best = int(new.argmax())  # the first of equals, and they are sorted by size of the group
+        found.append(usable[best])
+        left &= ~member[best]
+    return tuple(found)
+
+
+def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
+    """Every candidate once, in random order; each is equally likely to be the next.
+
+    Candidates that are not listed are drawn one by one, so that nobody needs to hold all of them. A reader of
+    a large share of those waits ever longer for one that it has not seen.
+
+    Args:
+        candidates: listed or described.
+        seed: of the order.
+    """
+    draw = random.Random(f"random networks {seed}")
+    if candidates.networks is not None:
+        order = sorted(candidates.networks, key=lambda network: network.sort_key)
+        draw.shuffle(order)
+        yield from order
+        return
+    shapes = count_candidate_shapes(candidates)
+    seen = set[Key]()
+    while len(seen) < candidates.count:
+        n_tasks, size = _draw_shape(shapes, draw)
+        network = candidates.find(draw.sample(candidates.tasks, n_tasks), size)
+        if network is not None and key_of(network) not in seen:
+            seen.add(key_of(network))
+            yield network
+
+
+def _draw_shape(shapes: Mapping[tuple[int, float], int], draw: random.Random) -> tuple[int, float]:
+    """A number of tasks and a size, by how many candidates have them; in whole numbers, however many."""
+    at = draw.randrange(sum(shapes.values()))
+    for shape, count in shapes.items():
+        if at < count:
+            return shape
+        at -= count
+    raise AssertionError("unreachable")

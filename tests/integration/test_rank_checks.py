@@ -1,0 +1,124 @@
+"""What a strategy says and what early losses are worth: stored, over HTTP and on the page of a job."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from grouping.domain.jobs import Job, JobState
+from grouping.store import Store, migrate, open_store
+from tests.integration.conftest import NAMES, Api, Scenes
+from tests.integration.test_api_web import MARKUP, page
+from tests.integration.test_planner import carry_out, prepared
+from tests.services import dispatcher, small_spec, submit, wait_until_final
+from workers.notes import LONGEST_NOTE, NoteKeeper
+from workers.planner import next_plan
+
+MISSING = "0" * 32
+
+
+@pytest.fixture
+def esa(scenes: Scenes, store: Store) -> Job:
+    """A job whose short passes and full trainings of random networks are finished."""
+    job = prepared(
+        scenes,
+        strategy="esa",
+        strategy_parameters={"check_networks": 12},
+        budgets_snt=(2.0,),
+        n_confirmation_seeds=0,
+    )
+    while (plan := next_plan(store, job)).requests:
+        carry_out(scenes, job, plan)
+    return store.get_job(job.id)
+
+
+def notes_of(store: Store, job: Job) -> list[str]:
+    return [str(e.data["note"]) for e in store.events(job.id, limit=5000) if e.kind == "strategy_note"]
+
+
+def test_the_rank_check_of_a_job_is_told_task_by_task(api: Api, esa: Job) -> None:
+    told = api.get(f"/v1/jobs/{esa.id}/rank-check").json()
+    assert told["job_id"] == esa.id
+    assert told["n_networks"] >= 12
+    assert [task["task"] for task in told["tasks"]] == list(NAMES)
+    for task in told["tasks"]:
+        assert task["verdict"] == ("informative" if task["n_networks"] >= 6 else "too few")
+        if task["verdict"] == "informative":  # the formula of the scenes knows no epochs
+            assert task["correlation"] == pytest.approx(1.0)
+            assert 0 < task["low"] < task["high"] <= 1
+    assert told["summary"].startswith("Early losses rank the networks of")
+    assert told["within_tasks"] == pytest.approx(1.0)
+
+
+def test_a_job_without_short_passes_has_nothing_to_check(api: Api, scenes: Scenes) -> None:
+    job = scenes.finished()
+    told = api.get(f"/v1/jobs/{job.id}/rank-check").json()
+    assert (told["n_networks"], told["within_tasks"]) == (0, None)
+    assert {task["verdict"] for task in told["tasks"]} == {"too few"}
+    assert {task["correlation"] for task in told["tasks"]} == {None}
+    assert 'id="rank-check"' not in page(api, f"/jobs/{job.id}")
+
+
+def test_an_unknown_job_has_no_rank_check(api: Api) -> None:
+    answer = api.get(f"/v1/jobs/{MISSING}/rank-check")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_page_of_a_job_with_short_passes_says_it_in_a_sentence(api: Api, esa: Job) -> None:
+    summary = api.get(f"/v1/jobs/{esa.id}/rank-check").json()["summary"]
+    assert f'<p class="quiet" id="rank-check">{html.escape(summary)}</p>' in page(api, f"/jobs/{esa.id}")
+
+
+def test_a_note_is_kept_when_it_changes_also_by_the_next_dispatcher(scenes: Scenes) -> None:
+    job = prepared(scenes)
+    claim = scenes.claims[job.id]
+    keeper = NoteKeeper(scenes.store, claim)
+    for note in ("first", "first", "", "second", "  "):
+        keeper.tell(note)
+    assert notes_of(scenes.store, job) == ["first", "second"]
+    next_keeper = NoteKeeper(scenes.store, claim)
+    next_keeper.tell("second")
+    next_keeper.tell("first")
+    assert notes_of(scenes.store, job) == ["first", "second", "first"]
+    next_keeper.tell("x" * 10_000)
+    assert len(notes_of(scenes.store, job)[-1]) == LONGEST_NOTE
+
+
+def test_a_note_stands_among_the_events_of_the_page_as_text(api: Api, scenes: Scenes) -> None:
+    job = prepared(scenes)
+    NoteKeeper(scenes.store, scenes.claims[job.id]).tell(f"Round 1: {MARKUP}")
+    shown = page(api, f"/jobs/{job.id}")
+    assert MARKUP not in shown
+    assert f"Round 1: {MARKUP}" in html.unescape(shown)
+    assert ">Strategy</span>" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_real_search_tells_its_notes_and_ends_with_the_rank_check(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'grouping.db'}"
+    migrate(url)
+    store = open_store(url)
+    try:
+        spec = small_spec(strategy="continuation", n_seeds=1, n_confirmation_seeds=1, epochs=5)
+        job = submit(store, replace(spec, strategy_parameters={"rounds": 2}))
+        with dispatcher(url, tmp_path / "log"):
+            job = wait_until_final(store, job)
+        assert job.state is JobState.SUCCEEDED
+        notes = notes_of(store, job)
+        assert notes[0] == "Short passes of 10 networks."
+        assert notes[1].startswith("Training ")
+        assert "trained at both lengths" in notes[-1]
+        assert len(set(notes)) == len(notes)
+        kinds = [event.kind for event in store.events(job.id, limit=5000)]
+        last_note = len(kinds) - 1 - kinds[::-1].index("strategy_note")
+        assert last_note < kinds.index("job_confirming")
+        trials = store.trials(job.id)
+        early = {t.network for t in trials if t.fidelity < 1}
+        assert {t.network.group for t in trials if t.fidelity == 1} <= {n.group for n in early}
+    finally:
+        store.close()

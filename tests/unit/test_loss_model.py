@@ -1,0 +1,139 @@
+"""The Gaussian process over cells: its structured arithmetic against the plain one, and what it learns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from grouping.domain.networks import Network, list_candidates
+from grouping.domain.scores import FloatArray
+from grouping.strategies.loss_model import (
+    BETA,
+    MAX_CELLS,
+    PRIOR,
+    Cells,
+    LossModel,
+    Pool,
+    fit_model,
+)
+
+TASKS = ("a", "b", "c", "d")
+NETWORKS = list_candidates(TASKS, max_group_size=4, single_sizes=(0.5,))
+
+
+def losses_with(effect: FloatArray, *, networks: tuple[Network, ...] = NETWORKS) -> FloatArray:
+    """Losses 1 + the summed effects ``[source, target]`` of the partners, dearer at half size."""
+    losses = np.full((len(networks), len(effect)), np.nan)
+    names = TASKS if len(effect) == 4 else tuple(f"t{i}" for i in range(len(effect)))
+    for n, network in enumerate(networks):
+        inside = [names.index(task) for task in network.group]
+        for t in inside:
+            losses[n, t] = 1.0 + sum(effect[s, t] for s in inside if s != t) - BETA * (1 - network.size)
+    return losses
+
+
+def fitted(seed: int = 0, n_measured: int = 10, *, features: int = 0) -> tuple[LossModel, FloatArray]:
+    generator = np.random.default_rng(seed)
+    truth = losses_with(generator.normal(0, 0.05, (4, 4))) + generator.normal(0, 0.01, (len(NETWORKS), 4))
+    extra = generator.normal(0, 1, (features, *truth.shape))
+    pool = Pool.of(NETWORKS, TASKS, extra if features else None)
+    known = np.full(truth.shape, np.nan)
+    rows = [len(NETWORKS) - 1, *range(4), *generator.permutation(len(NETWORKS) - 5)[: n_measured - 5] + 4]
+    known[rows] = truth[rows]
+    return fit_model(pool, known, np.full(truth.shape, np.nan), generator), truth
+
+
+def whole_covariance(model: LossModel) -> tuple[Cells, FloatArray]:
+    n, t = np.nonzero(model.pool.member)
+    cells = Cells(n, t.astype(np.int64))
+    covariance = cells.covariance(model.pool, model.correlation, model.amplitudes)
+    return cells, covariance * model.scale[t][:, None] * model.scale[t]
+
+
+@pytest.mark.parametrize("features", [0, 2])
+def test_the_covariance_by_blocks_is_the_sum_of_its_terms(features: int) -> None:
+    model, _ = fitted(features=features)
+    cells, covariance = whole_covariance(model)
+    terms = np.stack(list(cells.terms(model.pool, model.correlation)))
+    assert len(terms) == len(PRIOR)
+    plain = np.tensordot(model.amplitudes**2, terms, axes=1)
+    plain *= model.scale[cells.t][:, None] * model.scale[cells.t]
+    np.testing.assert_allclose(covariance, plain, atol=1e-15)
+
+
+@pytest.mark.parametrize("features", [0, 2])
+def test_the_posterior_mean_is_that_of_the_written_out_gaussian_process(features: int) -> None:
+    model, _ = fitted(features=features)
+    cells, covariance = whole_covariance(model)
+    at = [
+        int(np.flatnonzero((cells.n == n) & (cells.t == t))[0])
+        for n, t in zip(model.cells.n, model.cells.t, strict=True)
+    ]
+    solved = np.linalg.solve(model.factor @ model.factor.T, model.residuals)
+    expected = covariance[:, at] @ solved + BETA * model.pool.log_size[cells.n]
+    losses = model.reference[cells.t] + model.unit[cells.t] * expected
+    np.testing.assert_allclose(model.mean()[cells.n, cells.t], losses, rtol=1e-10)
+
+
+def test_draws_have_the_mean_and_the_spread_of_the_posterior() -> None:
+    model, _ = fitted()
+    cells, covariance = whole_covariance(model)
+    measured = np.isin(cells.n, model.cells.n)
+    inner = covariance[np.ix_(measured, measured)] + 1e-10 * np.eye(measured.sum())
+    across = covariance[:, measured]
+    spread = np.sqrt(np.maximum(np.diag(covariance - across @ np.linalg.solve(inner, across.T)), 0))
+    draws = model.draw(6_000, np.random.default_rng(1))[:, cells.n, cells.t] / model.unit[cells.t]
+    np.testing.assert_allclose(draws.std(axis=0)[~measured], spread[~measured], rtol=0.08)
+    errors = draws.mean(axis=0) - (model.mean()[cells.n, cells.t] / model.unit[cells.t])
+    assert np.abs(errors[~measured] / spread[~measured]).max() < 0.07
+    assert draws.std(axis=0)[measured].max() < 1e-4
+
+
+def test_measured_losses_are_reproduced_and_others_predicted_better_than_by_the_mean() -> None:
+    gained = []
+    for seed in range(6):
+        model, truth = fitted(seed, n_measured=13)
+        mean = model.mean()
+        known = np.unique(model.cells.n)
+        np.testing.assert_allclose(mean[known], truth[known], rtol=1e-5)
+        rest = np.setdiff1d(np.arange(len(truth)), known)
+        error = np.nansum((mean - truth)[rest] ** 2)
+        plain = np.nansum((model.reference - truth)[rest] ** 2)
+        gained.append(1 - error / plain)
+    assert np.mean(gained) > 0.4
+
+
+def test_noise_of_the_measurements_keeps_the_mean_from_following_them() -> None:
+    model, truth = fitted()
+    errors = np.full(truth.shape, 0.2)
+    known = np.full(truth.shape, np.nan)
+    rows = np.unique(model.cells.n)
+    known[rows] = truth[rows]
+    noisy = fit_model(model.pool, known, errors, np.random.default_rng(0))
+    assert np.nanmean(np.abs(noisy.mean() - truth)[rows]) > 10 * np.nanmean(
+        np.abs(model.mean() - truth)[rows]
+    )
+
+
+def test_a_feature_that_explains_the_losses_gets_a_larger_amplitude_than_one_that_does_not() -> None:
+    generator = np.random.default_rng(3)
+    found = []
+    for is_real in (True, False):
+        x = generator.normal(0, 1, (1, len(NETWORKS), 4))
+        losses = losses_with(np.zeros((4, 4))) + generator.normal(0, 0.005, (len(NETWORKS), 4))
+        if is_real:
+            losses = losses + 0.05 * x[0]
+        model = fit_model(Pool.of(NETWORKS, TASKS, x), losses, np.full(losses.shape, np.nan), generator)
+        found.append(model.amplitudes[list(PRIOR).index("features")] * model.scale.mean())
+    assert found[0] > 3 * found[1]
+
+
+def test_more_cells_than_the_limit_are_left_out_by_whole_networks() -> None:
+    names = tuple(f"t{i}" for i in range(20))
+    generator = np.random.default_rng(0)
+    groups = {frozenset(generator.choice(names, 15, replace=False).tolist()) for _ in range(260)}
+    networks = (*(Network(group) for group in sorted(groups, key=sorted)), Network.of(*names))
+    losses = losses_with(generator.normal(0, 0.01, (20, 20)), networks=networks)
+    model = fit_model(Pool.of(networks, names), losses, np.full(losses.shape, np.nan), generator)
+    assert np.isfinite(losses).sum() > MAX_CELLS >= len(model.residuals) > 0.9 * MAX_CELLS
+    assert len(networks) - 1 in model.cells.n
