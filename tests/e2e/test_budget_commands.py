@@ -17,6 +17,7 @@ from tests.services import Service, service
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 SMALL = ["digits", "--task", "digit", "--task", "loop", "--seeds", "1", "--confirm", "0", "--epochs", "2"]
+SMALL += ["--strategy", "exhaustive"]
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,7 @@ def test_the_client_estimates_clones_and_reads_the_ledger(running: Service) -> N
             "tasks": ["digit"],
             "n_seeds": 1,
             "n_confirmation_seeds": 0,
+            "strategy": {"name": "exhaustive"},
         }
         job = client.submit(**request, recipe={"epochs": 2}).wait()
         told = client.estimate(workers=2, **request, recipe={"epochs": 4})

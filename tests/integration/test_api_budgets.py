@@ -13,6 +13,7 @@ from grouping.problems.registry import get_problem
 from grouping.store import Store, key_of
 from tests.integration.conftest import Api, Scenes
 
+EXHAUSTIVE: dict[str, Any] = {"strategy": {"name": "exhaustive"}}
 DIGITS = tuple(task.name for task in get_problem("digits").tasks)
 MISSING = "0" * 32
 
@@ -20,7 +21,7 @@ MISSING = "0" * 32
 def estimated(api: Api, body: dict[str, Any] | None = None, **query: Any) -> Any:
     answer = api.post(
         "/v1/jobs/estimate",
-        json={"problem": "digits", **(body or {})},
+        json={"problem": "digits", **EXHAUSTIVE, **(body or {})},
         params=query,
     )
     assert answer.status_code == 200, answer.text
@@ -133,7 +134,7 @@ def test_an_estimate_says_what_is_kept_back_for_the_confirmation(api: Api) -> No
     ],
 )
 def test_what_cannot_be_submitted_cannot_be_estimated(api: Api, body: dict[str, Any], pointer: str) -> None:
-    answer = api.post("/v1/jobs/estimate", json={"problem": "digits", **body})
+    answer = api.post("/v1/jobs/estimate", json={"problem": "digits", **EXHAUSTIVE, **body})
     assert answer.status_code == 422
     assert pointer in [error["pointer"] for error in answer.json()["errors"]]
 
@@ -255,7 +256,7 @@ def test_what_other_jobs_know_is_not_counted_and_why_they_know_no_more_is_said(
 ) -> None:
     tasks = tuple(task for task in get_problem("digits").tasks if task.name in DIGITS[:3])
     source = api.post(
-        "/v1/jobs", json={"problem": "digits", "tasks": [t.name for t in tasks], "n_seeds": 2}
+        "/v1/jobs", json={"problem": "digits", **EXHAUSTIVE, "tasks": [t.name for t in tasks], "n_seeds": 2}
     ).json()
     claim = store.claim_job("test")
     assert claim is not None
@@ -273,7 +274,7 @@ def test_what_other_jobs_know_is_not_counted_and_why_they_know_no_more_is_said(
     assert other["reuse"]["reusable"] == 0
     assert other["total"]["upper"]["trainings"] == 38
     assert "its seed is 0 and this job's is 1" in other["reuse"]["jobs"][0]["obstacle"]
-    job = api.post("/v1/jobs", json={"problem": "digits", **body}).json()
+    job = api.post("/v1/jobs", json={"problem": "digits", **EXHAUSTIVE, **body}).json()
     assert api.get(f"/v1/jobs/{job['id']}/ledger").json()["reuse"]["reusable"] == 20
     known = {trial.key for trial in store.reusable_trials(job["id"])}
     trials = store.trials(source["id"], states={TrialState.SUCCEEDED})

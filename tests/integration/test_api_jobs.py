@@ -128,7 +128,7 @@ def test_a_request_that_breaks_a_rule_is_refused_and_nothing_is_stored(
 def test_a_search_over_too_many_networks_is_refused_with_what_would_fit(
     api: Api, store: Store, forty_tasks: None
 ) -> None:
-    problem = refused(api, store, {"problem": "forty"})
+    problem = refused(api, store, {"problem": "forty", "strategy": {"name": "exhaustive"}})
     assert problem["code"] == "too_many_candidates"
     assert problem["n_networks"] == 2**40 - 1 + 40
     assert problem["limit"] == 20_000

@@ -131,6 +131,7 @@ def test_a_job_runs_on_postgresql_and_a_cluster_of_two_nodes(empty_postgres_url:
         with Client(url, token=TOKEN) as client:
             job = client.submit(
                 problem="digits",
+                strategy={"name": "exhaustive"},
                 tasks=["digit", "loop", "rotation", "edges"],
                 budgets_snt=[2],
                 n_seeds=3,
