@@ -414,8 +414,8 @@ class RemoteJob(TableViews):
         started = answered = time.monotonic()
         while True:
             try:
-                progress = self.progress()
                 self.refresh()
+                progress = self.progress()  # after the state: the last one told is that of the end
                 answered = time.monotonic()
             except StoreUnavailableError:
                 if time.monotonic() - answered > PATIENCE_S:

@@ -56,13 +56,14 @@ DEFAULT_SERVER = "http://127.0.0.1:8000"
 def _progress_shown(console: Console) -> Iterator[Any]:
     """A callback for `RemoteJob.wait`: bars on a terminal, a line per tenth elsewhere."""
     if not console.is_terminal:
-        shown: dict[str, int] = {}
+        shown: dict[str, tuple[int, int]] = {}
 
         def print_line(progress: Mapping[str, Any]) -> None:
             for purpose, done, total in _counts(progress):
-                tenth = 10 * done // total
-                if shown.get(purpose) != tenth:
-                    shown[purpose] = tenth
+                # A search that plans step by step is complete several times, each time with a larger total.
+                mark = (10 * done // total, total if done == total else 0)
+                if shown.get(purpose) != mark:
+                    shown[purpose] = mark
                     console.print(f"{purpose}: {done} of {total} trainings", soft_wrap=True)
 
         yield print_line
