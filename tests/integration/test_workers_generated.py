@@ -1,0 +1,48 @@
+"""A job whose candidates are not listed: networks are measured when the strategy first wants them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from grouping.domain.jobs import JobSpec, JobState
+from grouping.domain.networks import Candidates
+from grouping.solver import solve
+from grouping.store import migrate, open_store
+from tests.services import small_spec, submit
+from workers import planner
+from workers.job_run import JobRun
+from workers.supervisor import DriverProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def test_generated_networks_are_measured_trained_and_recommended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_a_list(spec: JobSpec) -> Candidates:
+        return Candidates.of(spec.tasks, single_sizes=spec.single_sizes, limit=1)
+
+    monkeypatch.setattr(JobSpec, "candidates", property(without_a_list))
+    url = f"sqlite:///{tmp_path / 'grouping.db'}"
+    migrate(url)
+    store = open_store(url)
+    driver = DriverProcess(n_workers=2)
+    try:
+        job = submit(store, small_spec(strategy="adaptive", strategy_parameters={"tolerance": 0}))
+        claim = store.claim_job("test", lease_s=60)
+        assert claim is not None
+        before = planner.networks_to_measure(claim.job)
+        assert not any(1 < len(network.group) < 3 for network in before)
+        JobRun(store, claim, driver, threading.Event()).run()
+        job = store.get_job(job.id)
+        assert (job.state, job.error) == (JobState.SUCCEEDED, None)
+        table = store.score_table(job.score_table_id)
+        assert any(len(network.group) == 2 for network in table.networks)
+        assert all(s.multiply_adds > 0 for s in store.networks(job.score_table_id))
+        assert solve(table, 2.0).require_grouping().cost_snt <= 2.0
+    finally:
+        driver.stop()
+        store.close()
