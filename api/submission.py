@@ -14,11 +14,12 @@ from api.schemas.requests import JobRequest, RecipeIn
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import MAX_BUDGETS, JobSpec, TrainingBudget
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Part, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundError, TooManyCandidatesError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
+from grouping.recipes import complete
 from grouping.store import Store
 from grouping.strategies import get_strategy, list_strategies
 
@@ -28,6 +29,9 @@ def request_digest(request: JobRequest) -> str:
     asked = request.model_dump(mode="json")
     if not asked["reuse_jobs"]:
         del asked["reuse_jobs"]  # or keys that were used before this field was there would be refused
+    for part in Part:  # likewise
+        if asked["recipe"][part.value] is None:
+            del asked["recipe"][part.value]
     return digest_of(asked)
 
 
@@ -171,7 +175,10 @@ def _merged_recipe(base: Recipe, wanted: RecipeIn) -> Recipe:
     given = wanted.model_dump(exclude_none=True)
     if "hidden" in given:
         given["hidden"] = tuple(given["hidden"])
-    return replace(base, **given)
+    for part in Part:
+        if part.value in given:
+            given[part.value] = Method(**given[part.value])
+    return complete(replace(base, **given))
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.schemas.catalogue import ProblemItem, ProblemList, StrategyItem, StrategyList, UnavailableItem
-from grouping.problems.registry import list_problems, list_unavailable
+from grouping.problems.registry import list_problems
+from grouping.problems.registry import list_unavailable as list_unavailable_problems
 from grouping.strategies import list_strategies
+from grouping.strategies import list_unavailable as list_unavailable_strategies
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -16,14 +18,14 @@ def get_problems() -> ProblemList:
     """Problems come from this installation only, never from a request."""
     return ProblemList(
         items=[ProblemItem.of(problem) for problem in list_problems()],
-        unavailable=[
-            UnavailableItem(name=broken.name, distribution=broken.distribution)
-            for broken in list_unavailable()
-        ],
+        unavailable=[UnavailableItem.of(broken) for broken in list_unavailable_problems()],
     )
 
 
 @router.get("/strategies", operation_id="listStrategies", summary="How a search decides what to train")
 def get_strategies() -> StrategyList:
     """Strategies, with the JSON Schema of their parameters."""
-    return StrategyList(items=[StrategyItem.of(info) for info in list_strategies()])
+    return StrategyList(
+        items=[StrategyItem.of(info) for info in list_strategies()],
+        unavailable=[UnavailableItem.of(broken) for broken in list_unavailable_strategies()],
+    )

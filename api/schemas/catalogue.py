@@ -8,6 +8,7 @@ from typing import Any, Self
 from api.schemas.common import Output
 from api.schemas.jobs import RecipeOut
 from api.schemas.scores import TaskOut
+from grouping.plug_ins import Unavailable
 from grouping.problems.problem import Problem
 from grouping.strategies import StrategyInfo
 
@@ -34,10 +35,15 @@ class ProblemItem(Output):
 
 
 class UnavailableItem(Output):
-    """An installed problem that cannot be used."""
+    """An installed plug-in that cannot be used; the log of the service tells why."""
 
     name: str
     distribution: str | None
+
+    @classmethod
+    def of(cls, broken: Unavailable) -> Self:
+        """From a registry, without the reason, which may tell of the machine."""
+        return cls(name=broken.name, distribution=broken.distribution)
 
 
 class ProblemList(Output):
@@ -64,9 +70,10 @@ class StrategyItem(Output):
 
 
 class StrategyList(Output):
-    """All strategies."""
+    """All strategies of this installation, built-in ones first."""
 
     items: list[StrategyItem]
+    unavailable: list[UnavailableItem]
 
 
 class Health(Output):

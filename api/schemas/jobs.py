@@ -9,9 +9,21 @@ from pydantic import Field
 
 from api.schemas.common import Output, finite, moment, moment_of
 from grouping.domain.jobs import Event, Job, JobSpec, JobState, Ledger, StopReason
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
 from grouping.store import ProgressRow, Trial
+
+
+class MethodOut(Output):
+    """A method, with all its parameters."""
+
+    name: str
+    parameters: dict[str, Any]
+
+    @classmethod
+    def of(cls, method: Method) -> Self:
+        """From the domain."""
+        return cls(name=method.name, parameters=dict(method.parameters))
 
 
 class RecipeOut(Output):
@@ -22,6 +34,11 @@ class RecipeOut(Output):
     batch_size: int
     learning_rate: float
     weight_decay: float
+    encoder: MethodOut
+    sharing: MethodOut
+    weighting: MethodOut
+    schedule: MethodOut
+    optimiser: MethodOut
 
     @classmethod
     def of(cls, recipe: Recipe) -> Self:
@@ -32,6 +49,11 @@ class RecipeOut(Output):
             batch_size=recipe.batch_size,
             learning_rate=recipe.learning_rate,
             weight_decay=recipe.weight_decay,
+            encoder=MethodOut.of(recipe.encoder),
+            sharing=MethodOut.of(recipe.sharing),
+            weighting=MethodOut.of(recipe.weighting),
+            schedule=MethodOut.of(recipe.schedule),
+            optimiser=MethodOut.of(recipe.optimiser),
         )
 
 

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from api.schemas.common import MAX_SAFE_INTEGER, Input, JsonObject, PlainText
-from grouping.domain.jobs import MAX_BUDGETS, MAX_REUSE_JOBS, MAX_SEEDS
+from grouping.domain.jobs import DEFAULT_STRATEGY, MAX_BUDGETS, MAX_REUSE_JOBS, MAX_SEEDS
 from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH
 from grouping.domain.tasks import MAX_NAME_LENGTH
-from grouping.strategies import DEFAULT_STRATEGY
 
 MAX_TASKS = 200
 
@@ -22,7 +21,7 @@ Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 EXAMPLE: dict[str, Any] = {
     "problem": "digits",
     "name": "digits, budgets 1 to 3",
-    "strategy": {"name": "adaptive", "parameters": {}},
+    "strategy": {"name": DEFAULT_STRATEGY, "parameters": {}},
     "budgets_snt": [1, 2, 3],
     "n_seeds": 3,
     "n_confirmation_seeds": 5,
@@ -49,6 +48,13 @@ class TrainingBudgetIn(Input):
     )
 
 
+class MethodIn(Input):
+    """A method by its name, with its parameters."""
+
+    name: Name = Field(description="One of GET /v1/recipes.")
+    parameters: JsonObject = Field(default_factory=dict, description="By the method's JSON Schema.")
+
+
 class RecipeIn(Input):
     """How networks are built and trained; what is left out is taken from the problem's own recipe."""
 
@@ -56,12 +62,17 @@ class RecipeIn(Input):
         default=None,
         min_length=1,
         max_length=16,
-        description="Widths of the full-size shared encoder's layers.",
+        description="Widths of the full-size encoder's stages.",
     )
     epochs: Annotated[int, Field(ge=1, le=MAX_EPOCHS)] | None = None
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     learning_rate: Annotated[float, Field(gt=0, le=100)] | None = None
     weight_decay: Annotated[float, Field(ge=0, le=100)] | None = None
+    encoder: MethodIn | None = Field(default=None, description="What the stages are.")
+    sharing: MethodIn | None = Field(default=None, description="Which of them the tasks share, and how.")
+    weighting: MethodIn | None = Field(default=None, description="How the losses are combined.")
+    schedule: MethodIn | None = Field(default=None, description="Which tasks are trained when.")
+    optimiser: MethodIn | None = Field(default=None, description="What takes the steps.")
 
 
 class JobRequest(Input):

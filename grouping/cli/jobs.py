@@ -27,7 +27,7 @@ from grouping.cli.serving import (
 )
 from grouping.cli.terminal import new_console
 from grouping.client import Client, RemoteJob
-from grouping.domain.jobs import JobState, StopReason
+from grouping.domain.jobs import DEFAULT_STRATEGY, JobState, StopReason
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 3
@@ -140,7 +140,7 @@ def show_recommendations(console: Console, recommendations: list[dict[str, Any]]
 def run(
     problem: Annotated[str, typer.Argument(help="Name of a problem; see: grouping problems")],
     task: Annotated[list[str] | None, typer.Option(help="Task to group; repeat. All unless given.")] = None,
-    strategy: Annotated[str, typer.Option(help="See: grouping strategies")] = "adaptive",
+    strategy: Annotated[str, typer.Option(help="See: grouping strategies")] = DEFAULT_STRATEGY,
     budget: Annotated[list[float] | None, typer.Option(help="Inference budget in SNT; repeat.")] = None,
     max_group_size: Annotated[int | None, typer.Option(help="Largest group that is a candidate.")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each network to choose on.")] = 3,

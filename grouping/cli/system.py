@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from grouping.cli.terminal import new_console
+from grouping.plug_ins import Unavailable
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -35,13 +37,12 @@ def problems(as_json: AsJson = False) -> None:
         tasks = ", ".join(f"{task.name} ({task.kind.value.replace('_', ' ')})" for task in problem.tasks)
         rows.add_row(problem.name, tasks, problem.description)
     new_console().print(rows)
-    for broken in list_unavailable():
-        typer.echo(f"unavailable: {broken.name}: {broken.reason}", err=True)
+    _tell_unavailable(list_unavailable())
 
 
 def strategies(as_json: AsJson = False) -> None:
     """List the strategies that decide what is trained."""
-    from grouping.strategies import list_strategies
+    from grouping.strategies import list_strategies, list_unavailable
 
     found = list_strategies()
     if as_json:
@@ -60,6 +61,12 @@ def strategies(as_json: AsJson = False) -> None:
     for info in found:
         rows.add_row(info.name, info.description)
     new_console().print(rows)
+    _tell_unavailable(list_unavailable())
+
+
+def _tell_unavailable(plug_ins: Sequence[Unavailable]) -> None:
+    for broken in plug_ins:
+        typer.echo(f"unavailable: {broken.name}: {broken.reason}", err=True)
 
 
 def openapi() -> None:

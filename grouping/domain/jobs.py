@@ -15,6 +15,7 @@ from grouping.errors import InvalidInputError
 MAX_SEEDS = 50
 MAX_BUDGETS = 50
 MAX_REUSE_JOBS = 10
+DEFAULT_STRATEGY = "adaptive"
 
 
 class JobState(StrEnum):
@@ -112,7 +113,7 @@ class JobSpec:
     problem: str
     tasks: tuple[str, ...]
     name: str = ""
-    strategy: str = "exhaustive"
+    strategy: str = DEFAULT_STRATEGY
     strategy_parameters: Mapping[str, Any] = field(default_factory=dict)
     max_group_size: int = 5
     single_sizes: tuple[float, ...] = (0.5,)

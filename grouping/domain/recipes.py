@@ -1,9 +1,16 @@
-"""The recipe: how a network is built and trained. Part of a job, so that results can be made again."""
+"""The recipe: how a network is built and trained. Part of a job, so that results can be made again.
+
+A recipe names a method for each of its parts. Which methods there are, and what parameters they take, is
+known to `grouping.recipes`; what they do, to `grouping.training`.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
 
 from grouping.errors import InvalidInputError
 
@@ -13,16 +20,54 @@ MAX_EPOCHS = 10_000
 MAX_WIDTH = 4_096
 
 
+class Part(StrEnum):
+    """The parts of a recipe for which a method is chosen."""
+
+    ENCODER = "encoder"
+    """What the layers between inputs and heads are."""
+    SHARING = "sharing"
+    """Which layers the tasks of a network share, and how."""
+    WEIGHTING = "weighting"
+    """How the losses, or the gradients, of the tasks are combined."""
+    SCHEDULE = "schedule"
+    """Which tasks are trained when."""
+    OPTIMISER = "optimiser"
+    """What turns a gradient into a step."""
+
+
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Architecture and optimisation of every network of a job.
+class Method:
+    """A method by its name, with its parameters.
 
     Attributes:
-        hidden: widths of the full-size shared encoder's layers, in order.
+        name: of a registered method of that part.
+        parameters: ready for JSON; what is left out has the method's default.
+    """
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        if not self.parameters:
+            return self.name
+        return f"{self.name} ({', '.join(f'{key} {value}' for key, value in self.parameters.items())})"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Architecture, loss weighting, schedule and optimisation of every network of a job.
+
+    Attributes:
+        hidden: widths of the full-size encoder's stages, in order.
         epochs: passes over the training rows at full fidelity; the number is fixed, nothing stops early.
         batch_size: rows per gradient step.
-        learning_rate: of Adam, decayed to zero along a cosine over the epochs of a full training.
+        learning_rate: of the optimiser, decayed to zero along a cosine over the epochs of a full training.
         weight_decay: decoupled (AdamW).
+        encoder: what the stages are.
+        sharing: which of them the tasks share.
+        weighting: how the losses are combined.
+        schedule: which tasks are trained when.
+        optimiser: what takes the steps.
     """
 
     hidden: tuple[int, ...] = (32, 32)
@@ -30,6 +75,11 @@ class Recipe:
     batch_size: int = 64
     learning_rate: float = 0.003
     weight_decay: float = 0.0
+    encoder: Method = Method("mlp")
+    sharing: Method = Method("hard")
+    weighting: Method = Method("equal")
+    schedule: Method = Method("joint")
+    optimiser: Method = Method("adamw")
 
     def __post_init__(self) -> None:
         if not self.hidden or any(not 1 <= width <= MAX_WIDTH for width in self.hidden):
@@ -42,6 +92,22 @@ class Recipe:
             raise InvalidInputError("The learning rate must be positive.", pointer="/learning_rate")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise InvalidInputError("The weight decay must not be negative.", pointer="/weight_decay")
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Recipe:
+        """Inverse of ``dataclasses.asdict``; what an older recipe did not name has its default."""
+        known = dict(data)
+        if "hidden" in known:
+            known["hidden"] = tuple(known["hidden"])
+        for part in Part:
+            if part.value in known:
+                known[part.value] = Method(**known[part.value])
+        return cls(**{f.name: known[f.name] for f in fields(cls) if f.name in known})
+
+    def method(self, part: Part) -> Method:
+        """The method chosen for a part."""
+        chosen: Method = getattr(self, part.value)
+        return chosen
 
     def epochs_at(self, fidelity: float) -> int:
         """Epochs of a training at that share of the full length; at least one."""

@@ -159,22 +159,31 @@ class Relaxation:
         n_most = 10 * instance.n_blocks + 20
         if wanted.size > n_most:
             wanted = wanted[np.argpartition(reduced[wanted], n_most)[:n_most]]
-        is_new = False
-        resources = instance.n_blocks + np.arange(instance.costs.shape[1])
-        for n in wanted.tolist():
-            losses = instance.losses[n]
-            served = np.flatnonzero(np.isfinite(losses) if instance.is_partition else losses < values)
-            key = (n, served.tobytes())
-            if key in self._known or not served.size:
-                continue
+        losses = instance.losses[wanted]
+        served = np.isfinite(losses) if instance.is_partition else losses < values
+        is_new = np.zeros(len(wanted), dtype=np.bool_)
+        for i in np.flatnonzero(served.any(axis=1)).tolist():
+            key = (int(wanted[i]), served[i].tobytes())
+            is_new[i] = key not in self._known
             self._known.add(key)
-            self._owner.append(n)
-            is_new = True
-            index = np.concatenate([served, resources]).astype(np.int32)
-            entries = np.concatenate([np.ones(served.size), instance.costs[n] / self._unit_cost])
-            cost = float(losses[served].sum())
-            self._lp.addCol(cost, 0.0, highspy.kHighsInf, index.size, index, entries)
-        return is_new
+        if not is_new.any():
+            return False
+        self._owner += wanted[is_new].tolist()
+        used, served = instance.costs[wanted[is_new]] / self._unit_cost, served[is_new]
+        entries = np.hstack([served.astype(np.float64), used])
+        held = np.hstack([served, np.ones(used.shape, dtype=np.bool_)])
+        n_new, ends = len(held), np.cumsum(held.sum(axis=1))
+        self._lp.addCols(
+            n_new,
+            np.where(served, losses[is_new], 0.0).sum(axis=1),
+            np.zeros(n_new),
+            np.full(n_new, highspy.kHighsInf),
+            int(ends[-1]),
+            np.concatenate([[0], ends[:-1]]).astype(np.int32),
+            np.nonzero(held)[1].astype(np.int32),
+            entries[held],
+        )
+        return True
 
     def _use(self) -> FloatArray:
         use = np.zeros(self._instance.n_candidates)

@@ -130,8 +130,8 @@ def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
 
 
 def recipe_from_json(data: Mapping[str, Any]) -> Recipe:
-    """Inverse of `recipe_to_json`."""
-    return Recipe(**{**data, "hidden": tuple(data["hidden"])})
+    """Inverse of `recipe_to_json`; what an older program did not write has its default."""
+    return Recipe.from_mapping(data)
 
 
 def task_to_json(task: Task) -> dict[str, Any]:

@@ -27,10 +27,11 @@ def improvement_alone(
         budget_snt: inference budget.
     """
     least = np.full(draws.shape[:2], np.inf)
+    prices, price = np.unique(costs, return_inverse=True)
     for left_out in (None, *chosen):
         kept = [n for n in chosen if n != left_out]
         spent = float(costs[kept].sum())
-        affordable = np.array([fits(spent + cost, budget_snt) for cost in costs])
+        affordable = np.array([fits(spent + cost, budget_snt) for cost in prices.tolist()])[price]
         served = draws[0, kept].min(axis=0, initial=np.inf)
         with_one = np.minimum(draws[:, affordable], served).sum(axis=2)
         least[:, affordable] = np.minimum(least[:, affordable], with_one)

@@ -2,24 +2,22 @@
 
 A strategy is a frozen dataclass; its fields, annotated for Pydantic, are its parameters, and their JSON
 Schema is derived from them. A plug-in is a distribution with entry points in the group
-``mtl_grouping.strategies``; the value of each is such a class. A plug-in that cannot be used is reported in
-the log and listed as unavailable: it never takes the service down, and never replaces a built-in strategy.
+``mtl_grouping.strategies``; the value of each is such a class. What becomes of a plug-in that cannot be used
+is told in `grouping.plug_ins`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, ClassVar, Protocol
 
-from pydantic import TypeAdapter, ValidationError
-
-from grouping.errors import InvalidInputError, UnknownNameError
+from grouping.parameters import build, schema_of
+from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.strategies.adaptive import Adaptive
 from grouping.strategies.all_alone import AllAlone
 from grouping.strategies.all_together import AllTogether
@@ -36,9 +34,6 @@ from grouping.strategies.spectral import Spectral
 from grouping.strategies.surrogate import Surrogate
 
 ENTRY_POINT_GROUP = "mtl_grouping.strategies"
-DEFAULT_STRATEGY = "adaptive"
-
-_logger = logging.getLogger(__name__)
 
 
 class Strategy(Protocol):
@@ -85,34 +80,6 @@ class StrategyInfo:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class UnavailableStrategy:
-    """A plug-in that is installed and cannot be used.
-
-    Attributes:
-        name: name of its entry point.
-        distribution: what installed it, with its version; None where unknown.
-        reason: what is wrong, in words for the person who installed it.
-    """
-
-    name: str
-    distribution: str | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """All strategies of this installation.
-
-    Attributes:
-        strategies: built-in ones first, then plug-ins by the name of their entry point.
-        unavailable: plug-ins that cannot be used.
-    """
-
-    strategies: tuple[type[Strategy], ...]
-    unavailable: tuple[UnavailableStrategy, ...]
-
-
 BUILT_IN: tuple[type[Strategy], ...] = (
     Adaptive,
     Exhaustive,
@@ -133,34 +100,22 @@ BUILT_IN: tuple[type[Strategy], ...] = (
 
 
 @cache
-def discover_strategies() -> Catalogue:
+def discover_strategies() -> Catalogue[type[Strategy]]:
     """Find the strategies of this installation, once per process; ``cache_clear()`` makes it look again."""
-    strategies = {strategy.name: strategy for strategy in BUILT_IN}
-    unavailable = []
-    for point in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda p: (p.name, p.value)):
-        try:
-            strategy = _load_plug_in(point)
-            if strategy.name in strategies:
-                raise InvalidInputError(f"The name {strategy.name!r} is taken by another strategy.")
-        except Exception as error:
-            # Whatever a stranger's module raises at import concerns that plug-in alone.
-            reason = f"{type(error).__name__}: {error}"
-            source = f"{point.dist.name} {point.dist.version}" if point.dist is not None else None
-            _logger.warning(
-                "The plug-in strategy %r of %s is unavailable: %s", point.name, source, reason, exc_info=True
-            )
-            unavailable.append(UnavailableStrategy(point.name, source, reason))
-        else:
-            strategies[strategy.name] = strategy
-    return Catalogue(tuple(strategies.values()), tuple(unavailable))
+    return discover(ENTRY_POINT_GROUP, BUILT_IN, _load_plug_in)
 
 
 def list_strategies() -> tuple[StrategyInfo, ...]:
     """Every strategy that can be used, in the order in which it is shown."""
     return tuple(
-        StrategyInfo(s.name, s.title, s.description, s.lists_candidates, _schema(s))
-        for s in discover_strategies().strategies
+        StrategyInfo(s.name, s.title, s.description, s.lists_candidates, schema_of(s))
+        for s in discover_strategies().found
     )
+
+
+def list_unavailable() -> tuple[Unavailable, ...]:
+    """Installed plug-ins that cannot be used, with the reason."""
+    return discover_strategies().unavailable
 
 
 def get_strategy(name: str, parameters: Mapping[str, Any] | None = None) -> Strategy:
@@ -172,39 +127,12 @@ def get_strategy(name: str, parameters: Mapping[str, Any] | None = None) -> Stra
 
     Raises:
         UnknownNameError: if there is no such strategy.
-        InvalidInputError: if it does not take one of the parameters, or not that value.
+        InvalidInputError: if it does not take one of the parameters, or not that value, or if a plug-in of
+            that name is installed but cannot be used.
     """
-    strategies = discover_strategies().strategies
-    strategy = next((s for s in strategies if s.name == name), None)
-    if strategy is None:
-        raise UnknownNameError("strategy", name, [s.name for s in strategies], pointer="/strategy/name")
-    given = dict(parameters or {})
-    known = [f.name for f in dataclasses.fields(strategy)]  # type: ignore[arg-type]
-    if unknown := sorted(set(given) - set(known)):
-        takes = f"its parameters are {', '.join(known)}" if known else "it takes no parameters"
-        raise InvalidInputError(
-            f"The strategy {name} does not know {', '.join(unknown)}: {takes}.",
-            pointer="/strategy/parameters",
-        )
-    try:
-        made: Strategy = TypeAdapter(strategy).validate_python(given)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = "/".join(str(part) for part in first["loc"])
-        raise InvalidInputError(
-            f"The strategy {name} cannot use its parameter {where}: {first['msg']}.",
-            pointer=f"/strategy/parameters/{where}",
-        ) from error
-    return made
-
-
-def _schema(strategy: type[Strategy]) -> Mapping[str, Any]:
-    schema = TypeAdapter(strategy).json_schema()
-    return {
-        "type": "object",
-        "properties": schema.get("properties", {}),
-        "additionalProperties": False,
-    }
+    strategy = discover_strategies().get(name, kind="strategy", pointer="/strategy/name")
+    what = f"strategy {name}"
+    return build(strategy, parameters or {}, what=what, pointer="/strategy/parameters")
 
 
 def _load_plug_in(point: EntryPoint) -> type[Strategy]:
@@ -215,5 +143,5 @@ def _load_plug_in(point: EntryPoint) -> type[Strategy]:
     if missing := [attribute for attribute in wanted if not hasattr(found, attribute)]:
         raise TypeError(f"{point.value} has no {', '.join(missing)}")
     strategy: type[Strategy] = found  # type: ignore[assignment]
-    _schema(strategy)
+    schema_of(strategy)
     return strategy

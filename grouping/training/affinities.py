@@ -31,6 +31,7 @@ from torch.func import functional_call, vmap
 
 from grouping.domain.joint_runs import JOINT_METHODS, JointAffinities
 from grouping.training.data import Rows
+from grouping.training.gradients import gradients_of
 from grouping.training.losses import Normalisation
 from grouping.training.networks import MultiTaskNetwork
 
@@ -52,7 +53,7 @@ class AffinityMeter:
         self,
         network: MultiTaskNetwork,
         normalisations: Sequence[Normalisation],
-        optimiser: torch.optim.AdamW,
+        optimiser: torch.optim.Optimizer,
         n_steps: int,
     ) -> None:
         """Start with nothing measured.
@@ -66,7 +67,7 @@ class AffinityMeter:
         self._network = network
         self._normalisations = tuple(normalisations)
         self._optimiser = optimiser
-        self._shared = dict(network.encoder.named_parameters())
+        self._shared = dict(network.shared_parameters())
         self._interval = measuring_interval(n_steps)
         n_tasks = len(network.task_names)
         device = next(iter(self._shared.values())).device
@@ -102,13 +103,7 @@ class AffinityMeter:
 
     def shared_gradients(self, losses: Sequence[Tensor]) -> Tensor:
         """Gradient of each loss on the shared weights, flattened, ``[T, P]``; the ``grad`` fields stay."""
-        weights = list(self._shared.values())
-        return torch.stack(
-            [
-                torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights, retain_graph=True)])
-                for loss in losses
-            ]
-        )
+        return gradients_of(losses, list(self._shared.values()))
 
     @torch.no_grad()
     def look_ahead(self, rows: Tensor, targets: Sequence[Tensor], updates: Tensor) -> Tensor:
@@ -122,24 +117,25 @@ class AffinityMeter:
             moved[name] = weight - part.reshape(-1, *weight.shape)
             start += weight.numel()
 
-        def encode(weights: Mapping[str, Tensor]) -> Tensor:
-            encoded: Tensor = functional_call(self._network.encoder, dict(weights), (rows,))
-            return encoded
+        def outputs(weights: Mapping[str, Tensor]) -> list[Tensor]:
+            found: list[Tensor] = functional_call(self._network, dict(weights), (rows,))
+            return found
 
-        shared = vmap(encode)(moved)
         columns = [
-            vmap(norm.loss, in_dims=(0, None))(head(shared), target)
-            for norm, head, target in zip(self._normalisations, self._network.heads, targets, strict=True)
+            vmap(norm.loss, in_dims=(0, None))(output, target)
+            for norm, output, target in zip(self._normalisations, vmap(outputs)(moved), targets, strict=True)
         ]
         return torch.stack(columns, dim=1)
 
     @torch.no_grad()
     def updates(self, gradients: Tensor, step: int) -> Tensor:
-        """What each task adds to Adam's update of the shared weights, to be subtracted, ``[T, P]``.
+        """What each task adds to the update of the shared weights, to be subtracted, ``[T, P]``.
 
         The joint gradient is the sum of the tasks' because the losses are added with equal weights.
         """
         group = self._optimiser.param_groups[0]
+        if "betas" not in group:  # plain gradient descent
+            return self._learning_rate * gradients
         decay = group["betas"][1]
         squares = torch.cat(
             [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -14,9 +15,19 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import TrainingError
 from grouping.training.affinities import AffinityMeter
+from grouping.training.blueprint import Blueprint
 from grouping.training.cost import scaled_widths
 from grouping.training.data import Rows, TrainingData
-from grouping.training.networks import MultiTaskNetwork, generator_for
+from grouping.training.initialisation import generator_for, seeded
+from grouping.training.methods import (
+    build_encoder,
+    build_network,
+    build_optimiser,
+    build_schedule,
+    build_weighting,
+)
+from grouping.training.schedules.schedule import Phase
+from grouping.training.weighting.weighting import Step, WeightingContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +67,14 @@ class Evaluation:
 class Training:
     """One training, an epoch at a time, that can be stopped, saved and continued.
 
-    The order of the rows depends on the seed and the epoch only, so a state is the weights, the moments of
-    the optimiser and the number of epochs; continuing from it gives the same floats as never stopping.
-    Not thread-safe. The number of threads torch uses is the caller's business.
+    The order of the rows depends on the seed and the epoch only, so a state is the weights, what optimiser
+    and weighting remember, and the number of epochs; continuing from it gives the same floats as never
+    stopping. Not thread-safe. The number of threads torch uses is the caller's business.
+
+    Attributes:
+        network: what is trained.
+        n_epochs: epochs at the requested fidelity.
+        epoch: epochs carried out.
     """
 
     def __init__(self, data: TrainingData, request: TrialRequest, recipe: Recipe) -> None:
@@ -66,25 +82,54 @@ class Training:
 
         Raises:
             TrainingError: if the group names a task that the data does not have.
-            InvalidInputError: if the network's size cannot be built.
+            InvalidInputError: if the network's size cannot be built, or the recipe names what does not exist.
         """
         tasks = data.tasks_of(request.network.group)
-        widths = scaled_widths(data.n_features, recipe.hidden, request.network.size)
-        self.network = MultiTaskNetwork(data.n_features, widths, tasks, request.seed).to(data.device)
+        encoder = build_encoder(recipe, data.n_features)
+        widths = scaled_widths(encoder, recipe.hidden, request.network.size)
+        self.network = build_network(recipe, Blueprint(encoder, widths, tasks, request.seed)).to(data.device)
+        self.network.prepare(data, recipe, request.seed)
         self.n_epochs = recipe.epochs_at(request.fidelity)
         self.epoch = 0
         self._data = data
         self._seed = request.seed
         self._recipe = recipe
-        self._normalisations = [data.normalisations[task.name] for task in tasks]
-        self._parameters = list(self.network.parameters())
-        self._optimiser = torch.optim.AdamW(
-            self._parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-        )
+        self._normalisations = {task.name: data.normalisations[task.name] for task in tasks}
+        self._depths = self.network.depths()
+        schedule = build_schedule(recipe)
+        self._phases = schedule.phases(self.network.task_names, recipe.epochs, len(self._depths))
         self._meter: AffinityMeter | None = None
-        if request.measures_affinity:
-            n_steps = self.n_epochs * math.ceil(len(data.train) / recipe.batch_size)
-            self._meter = AffinityMeter(self.network, self._normalisations, self._optimiser, n_steps)
+        self._measures = request.measures_affinity
+        self._begin_phase(0)
+
+    def _begin_phase(self, number: int) -> None:
+        """A fresh weighting and a fresh optimiser for the tasks of a phase."""
+        self._phase_number = number
+        self._phase = phase = self._phases[number]
+        self._phase_start = sum(earlier.epochs for earlier in self._phases[:number])
+        self._active = [self.network.task_names.index(task) for task in phase.tasks]
+        norms = [self._normalisations[task] for task in phase.tasks]
+        self._weighting = build_weighting(
+            self._recipe, WeightingContext(norms, phase.epochs, self._data.device)
+        )
+        self._shared = dict(self.network.shared_parameters())
+        self._groups = self._parameter_groups(phase)
+        self._optimiser = build_optimiser(self._recipe, [dict(group) for group in self._groups])
+        if self._measures and self._shared and len(phase.tasks) == len(self.network.task_names):
+            n_steps = self.n_epochs * math.ceil(len(self._data.train) / self._recipe.batch_size)
+            self._meter = AffinityMeter(self.network, norms, self._optimiser, n_steps)
+
+    def _parameter_groups(self, phase: Phase) -> list[dict[str, Any]]:
+        """Parameters with the factor on their learning rate: one group, unless depths differ."""
+        own = list(self._weighting.parameters())
+        if not phase.rates:
+            return [{"params": [*self.network.parameters(), *own], "factor": 1.0}]
+        last = len(phase.rates) - 1
+        groups = [
+            {"params": list(parameters), "factor": phase.rates[min(depth, last)]}
+            for depth, parameters in enumerate(self._depths)
+        ]
+        return [group for group in [*groups, {"params": own, "factor": 1.0}] if group["params"]]
 
     @property
     def is_finished(self) -> bool:
@@ -95,42 +140,52 @@ class Training:
         """Pass once over the training rows.
 
         Returns:
-            Mean over the steps of the sum of normalised losses of the tasks, lower is better; not finite if
-            the training diverged.
+            Mean over the steps of the sum of the normalised losses of the tasks in training, lower is
+            better; not finite if the training diverged.
 
         Raises:
             TrainingError: if all epochs have been carried out.
         """
         if self.is_finished:
             raise TrainingError(f"All {self.n_epochs} epochs of this training have been carried out.")
+        if self.epoch - self._phase_start >= self._phase.epochs:
+            self._begin_phase(self._phase_number + 1)
         batch_size = self._recipe.batch_size
         order = torch.randperm(len(self._data.train), generator=generator_for("rows", self._seed, self.epoch))
         order = order.to(self._data.device)
         inputs = torch.split(self._data.train.inputs[order], batch_size)
         targets = [
-            torch.split(self._data.train.targets[name][order], batch_size) for name in self.network.task_names
+            torch.split(self._data.train.targets[name][order], batch_size) for name in self._phase.tasks
         ]
-        total = torch.zeros((), device=self._data.device)
-        group = self._optimiser.param_groups[0]
+        totals = torch.zeros(len(self._active), device=self._data.device)
         n_steps = len(inputs)
-        for step, (rows, *wanted) in enumerate(zip(inputs, *targets, strict=True)):
-            group["lr"] = self._learning_rate(self.epoch + step / n_steps)
-            outputs = self.network(rows)
-            losses = [
-                norm.loss(output, target)
-                for norm, output, target in zip(self._normalisations, outputs, wanted, strict=True)
-            ]
-            if self._meter is not None:
-                self._meter.observe(self.epoch * n_steps + step, rows, wanted, losses)
-            loss = losses[0]
-            for other in losses[1:]:
-                loss = loss + other
-            self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._optimiser.step()
-            total += loss.detach()
+        epoch = self.epoch - self._phase_start
+        self.network.train()
+        with seeded("noise", self._seed, self.epoch):  # for layers that draw, such as dropout
+            for number, (rows, *wanted) in enumerate(zip(inputs, *targets, strict=True)):
+                rate = self._learning_rate(epoch + number / n_steps)
+                for group in self._optimiser.param_groups:
+                    group["lr"] = rate * group["factor"]
+                step = self._forward(rows, wanted, epoch)
+                if self._meter is not None:
+                    self._meter.observe(self.epoch * n_steps + number, rows, wanted, list(step.losses))
+                self._optimiser.zero_grad()
+                self._weighting.backward(step)
+                self._optimiser.step()
+                totals += step.losses.detach()
         self.epoch += 1
-        return float(total) / n_steps
+        self._weighting.end_epoch(totals / n_steps)
+        self.network.end_epoch()
+        return float(totals.sum()) / n_steps
+
+    def _forward(self, rows: torch.Tensor, wanted: Sequence[torch.Tensor], epoch: int) -> Step:
+        every = self.network(rows)
+        outputs = [every[i] for i in self._active]
+        losses = [
+            self._normalisations[task].loss(output, target)
+            for task, output, target in zip(self._phase.tasks, outputs, wanted, strict=True)
+        ]
+        return Step(torch.stack(losses), self._shared, self.network.penalty(), outputs, wanted, epoch)
 
     def evaluate(self) -> Evaluation:
         """Losses and metrics on the validation and test rows."""
@@ -147,45 +202,66 @@ class Training:
     def state_dict(self) -> dict[str, torch.Tensor]:
         """A flat copy of the state, tensors only: it can be stored without pickle."""
         state = {"epoch": torch.tensor(self.epoch)}
-        for name, parameter in self.network.named_parameters():
-            state[f"network.{name}"] = parameter.detach().clone()
+        for owner, module in (("network", self.network), ("weighting", self._weighting)):
+            state |= {
+                f"{owner}.{name}": value.detach().clone() for name, value in module.state_dict().items()
+            }
+        for name, parameter in self._named_parameters():
             for key, value in self._optimiser.state[parameter].items():
-                state[f"optimiser.{key}.{name}"] = value.clone()
+                if value is not None:
+                    state[f"optimiser.{key}.{name}"] = value.clone()
         if self._meter is not None:
             state |= self._meter.state_dict()
         return state
 
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Continue from a state of a training of the same request and recipe; the tensors are copied.
 
         Raises:
-            TrainingError: if the state belongs to a network of another architecture.
+            TrainingError: if the state belongs to a network of another architecture, or another recipe.
         """
-        named = dict(self.network.named_parameters())
-        shapes = {f"network.{name}": parameter.shape for name, parameter in named.items()}
-        found = {key: value.shape for key, value in state.items() if key.startswith("network.")}
-        if shapes != found or "epoch" not in state:
-            raise TrainingError("The saved state belongs to a network of another architecture.")
-        self.epoch = int(state["epoch"])
-        self._optimiser.state.clear()
-        with torch.no_grad():
-            for name, parameter in named.items():
-                parameter.copy_(state[f"network.{name}"])
-                for key in ("step", "exp_avg", "exp_avg_sq"):
-                    saved = state.get(f"optimiser.{key}.{name}")
-                    if saved is not None:
-                        self._optimiser.state[parameter][key] = saved.to(parameter.device, copy=True)
+        if "epoch" not in state:
+            raise TrainingError("The saved state is none of a training.")
+        epoch, start = int(state["epoch"]), 0
+        for number, phase in enumerate(self._phases):
+            if epoch <= start + phase.epochs or number == len(self._phases) - 1:
+                self._begin_phase(number)
+                break
+            start += phase.epochs
+        for owner, module in (("network", self.network), ("weighting", self._weighting)):
+            own = {
+                name.removeprefix(f"{owner}."): value
+                for name, value in state.items()
+                if name.startswith(f"{owner}.")
+            }
+            wanted = {name: value.shape for name, value in module.state_dict().items()}
+            if wanted != {name: value.shape for name, value in own.items()}:
+                raise TrainingError("The saved state belongs to a network of another architecture.")
+            module.load_state_dict(own)
+        self.epoch = epoch
+        for name, parameter in self._named_parameters():
+            ending = f".{name}"
+            for key, value in state.items():
+                if key.startswith("optimiser.") and key.endswith(ending):
+                    slot = key.removeprefix("optimiser.").removesuffix(ending)
+                    if "." not in slot:
+                        self._optimiser.state[parameter][slot] = value.to(parameter.device, copy=True)
         if self._meter is not None:
             self._meter.load_state_dict(state)
 
+    def _named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
+        owners = (("network", self.network), ("weighting", self._weighting))
+        return [(f"{owner}.{name}", p) for owner, module in owners for name, p in module.named_parameters()]
+
     def _learning_rate(self, epoch: float) -> float:
-        # Over the full number of epochs: a short pass follows the start of the same schedule.
-        return self._recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / self._recipe.epochs))
+        # Over the full number of epochs of the phase: a short pass follows the start of the same schedule.
+        return self._recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / self._phase.epochs))
 
     @torch.no_grad()
     def _evaluate(self, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
         losses, metrics = [], []
-        for norm, output in zip(self._normalisations, self.network(rows.inputs), strict=True):
+        self.network.eval()
+        for norm, output in zip(self._normalisations.values(), self.network(rows.inputs), strict=True):
             target = rows.targets[norm.task.name]
             losses.append(float(norm.loss(output, target)))
             metrics.append(norm.metric(output, target))

@@ -1,79 +1,81 @@
-"""The network: one shared encoder and a linear head per task (hard parameter sharing, Caruana 1997).
-
-Initial weights are common random numbers: the encoder's depend on the seed and its widths, a head's on
-the seed, its task and its shape. Networks of one seed and size therefore start from the same encoder
-whatever their group, and the difference of their scores is less noisy than either score.
-"""
+"""The network: features for every task, and a head per task. How features are shared is a method."""
 
 from __future__ import annotations
 
-import hashlib
-import math
-from collections.abc import Sequence
-from itertools import pairwise
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from grouping.domain.tasks import Task
+from grouping.training.blueprint import Blueprint
+
+if TYPE_CHECKING:
+    from grouping.domain.recipes import Recipe
+    from grouping.training.data import TrainingData
 
 
-def generator_for(*parts: str | int) -> torch.Generator:
-    """A CPU generator that depends on these parts only, the same on every machine and in every process."""
-    digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode("utf-8", "backslashreplace"))
-    generator = torch.Generator()
-    generator.manual_seed(int.from_bytes(digest.digest()[:8], "little") >> 1)
-    return generator
+class MultiTaskNetwork(nn.Module, ABC):
+    """A network for the tasks of one group. Methods of sharing are its subclasses.
 
-
-def build_encoder(n_features: int, widths: Sequence[int], device: torch.device | str) -> nn.Sequential:
-    """Linear layers of these widths, each followed by a ReLU; the weights are not set."""
-    layers: list[nn.Module] = []
-    for n_in, n_out in pairwise((n_features, *widths)):
-        layers += [_unset_linear(n_in, n_out, device), nn.ReLU()]
-    return nn.Sequential(*layers)
-
-
-class MultiTaskNetwork(nn.Module):
-    """A shared encoder with a linear head for each task.
+    A subclass takes a `Blueprint` and its declaration, calls ``super().__init__(blueprint)``, makes its
+    layers with the blueprint, sets `heads`, and implements `features`.
 
     Attributes:
         task_names: names of the tasks, in the order of the heads.
-        encoder: ``[rows, n_features]`` to ``[rows, widths[-1]]``.
-        heads: one linear layer per task, to ``[rows, n_outputs]``.
+        heads: one per task, from its features to ``[rows, n_outputs]``.
     """
 
-    def __init__(self, n_features: int, widths: Sequence[int], tasks: Sequence[Task], seed: int) -> None:
-        """Build on the CPU with the initial weights of that seed; the global generator is not touched."""
+    heads: nn.ModuleList
+
+    def __init__(self, blueprint: Blueprint) -> None:
         super().__init__()
-        self.task_names = tuple(task.name for task in tasks)
-        self.encoder = build_encoder(n_features, widths, "cpu")
-        generator = generator_for("encoder", seed, n_features, *widths)
-        for layer in self.encoder:
-            if isinstance(layer, nn.Linear):
-                # He et al. (2015): keeps the variance of the activations through ReLU layers.
-                _set_uniform(layer, math.sqrt(6.0 / layer.in_features), generator)
-        # A list and not a ModuleDict: task names may hold dots, which module names may not.
-        self.heads = nn.ModuleList()
-        for task in tasks:
-            head = _unset_linear(widths[-1], task.n_outputs, "cpu")
-            shape_and_name = (widths[-1], task.n_outputs, task.name)
-            _set_uniform(head, 1.0 / math.sqrt(widths[-1]), generator_for("head", seed, *shape_and_name))
-            self.heads.append(head)
+        self.task_names = tuple(task.name for task in blueprint.tasks)
+
+    @abstractmethod
+    def features(self, inputs: Tensor) -> list[Tensor]:
+        """What the head of each task sees, in the order of the tasks.
+
+        All of the network but the heads: its multiply-adds are the inference cost. Layers that serve
+        several tasks are to be run once.
+        """
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """Raw outputs of every head, in the order of the tasks."""
-        shared = self.encoder(inputs)
-        return [head(shared) for head in self.heads]
+        return [head(own) for head, own in zip(self.heads, self.features(inputs), strict=True)]
 
+    def shared_parameters(self) -> Mapping[str, nn.Parameter]:
+        """Parameters that the losses of several tasks may meet in, by name; none where nothing is shared.
 
-def _unset_linear(n_in: int, n_out: int, device: torch.device | str) -> nn.Linear:
-    # Through the meta device, so that nn.Linear's own initialisation draws nothing from the global generator.
-    layer = nn.Linear(n_in, n_out, device="meta")
-    return layer if str(device) == "meta" else layer.to_empty(device=device)
+        By default all but those of the heads.
+        """
+        return {name: p for name, p in self.named_parameters() if not name.startswith("heads.")}
 
+    def depths(self) -> Sequence[Sequence[nn.Parameter]]:
+        """The parameters from the inputs to the heads, for schedules that freeze the lower ones.
 
-@torch.no_grad()
-def _set_uniform(layer: nn.Linear, bound: float, generator: torch.Generator) -> None:
-    layer.weight.uniform_(-bound, bound, generator=generator)
-    layer.bias.zero_()
+        By default those of ``stages``, a list of modules, one by one, and then all others.
+        """
+        stages = getattr(self, "stages", None)
+        lower = [list(stage.parameters()) for stage in stages] if isinstance(stages, nn.ModuleList) else []
+        known = {id(parameter) for depth in lower for parameter in depth}
+        return [*lower, [p for p in self.parameters() if id(p) not in known]]
+
+    def penalty(self) -> Tensor | None:
+        """What is added to the weighted losses in every step, a scalar; None for nothing."""
+        return None
+
+    def prepare(self, data: TrainingData, recipe: Recipe, seed: int) -> None:
+        """Fit the network's structure to the data, before it is trained. The same data gives the same.
+
+        Called on the device of the training, also when a training is continued from a checkpoint.
+        """
+
+    def end_epoch(self) -> None:
+        """Called after every epoch."""
+
+    @classmethod
+    def cost_key(cls, tasks: Sequence[Task]) -> Hashable:
+        """Equal for groups whose networks of equal widths cost the same; the number of tasks unless told."""
+        return len(tasks)

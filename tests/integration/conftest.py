@@ -79,7 +79,13 @@ class Scenes:
 
     def submitted(self, names: Sequence[str] = NAMES, **spec: Any) -> Job:
         """A queued job."""
-        spec = {"name": "four tasks", "budgets_snt": (1.0, 2.0, 3.0), "n_seeds": 2, **spec}
+        spec = {
+            "name": "four tasks",
+            "strategy": "exhaustive",
+            "budgets_snt": (1.0, 2.0, 3.0),
+            "n_seeds": 2,
+            **spec,
+        }
         spec.setdefault("max_group_size", len(names))
         job, _ = self.store.create_job(
             JobSpec(problem="digits", tasks=tuple(names), **spec), tuple(Task.binary(name) for name in names)

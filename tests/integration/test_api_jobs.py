@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,13 @@ import pytest
 
 from grouping.domain.datasets import Dataset
 from grouping.domain.tasks import Task
+from grouping.plug_ins import Catalogue, Unavailable
 from grouping.problems import registry
 from grouping.problems.problem import Problem
+from grouping.problems.registry import discover_problems
 from grouping.store import Store
+from grouping.strategies import discover_strategies
+from grouping.strategies import registry as strategy_registry
 from tests.integration.conftest import Api, Scenes
 
 MISSING = "0" * 32
@@ -39,7 +44,7 @@ def forty_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     tasks = tuple(Task.binary(f"t{i:02}") for i in range(40))
     known = (*registry.list_problems(), Problem("forty", "Forty tasks", "Many.", tasks, load))
-    monkeypatch.setattr(registry, "discover_problems", lambda: registry.Catalogue(known, ()))
+    monkeypatch.setattr(registry, "discover_problems", lambda: Catalogue(known))
 
 
 def test_a_submitted_job_is_stored_with_defaults_from_the_problem(api: Api, store: Store) -> None:
@@ -255,3 +260,18 @@ def test_problems_and_strategies_are_listed_with_their_parameters(api: Api) -> N
     strategies = api.get("/v1/strategies").json()["items"]
     assert "exhaustive" in [strategy["name"] for strategy in strategies]
     assert all(strategy["parameters"]["type"] == "object" for strategy in strategies)
+
+
+def test_plug_ins_that_cannot_be_used_are_listed_apart_without_what_the_log_tells(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Unavailable("my-own", "my-plug-in 2.0", "ImportError: /home/me/library.so is missing")
+    known_problems, known_strategies = discover_problems(), discover_strategies()
+    monkeypatch.setattr(registry, "discover_problems", lambda: replace(known_problems, unavailable=(broken,)))
+    monkeypatch.setattr(
+        strategy_registry, "discover_strategies", lambda: replace(known_strategies, unavailable=(broken,))
+    )
+    for path in ("/v1/problems", "/v1/strategies"):
+        listed = api.get(path).json()
+        assert listed["unavailable"] == [{"name": "my-own", "distribution": "my-plug-in 2.0"}]
+        assert "my-own" not in [item["name"] for item in listed["items"]]

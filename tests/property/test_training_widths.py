@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grouping.errors import InvalidInputError
+from grouping.recipes.encoders import Mlp
 from grouping.training.cost import scaled_widths
+from grouping.training.encoders.mlp import MlpEncoder
 
 hidden_widths = st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple)
 sizes = st.one_of(st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0, 3.0]), st.floats(0.05, 4.0))
@@ -31,7 +33,7 @@ def test_widths_are_the_widest_uniform_scaling_within_the_size(
     scalings = {widened(hidden, factor) for factor in factors}
     fitting = [widths for widths in scalings if multiply_adds(n_features, widths) / full <= size]
     try:
-        found = scaled_widths(n_features, hidden, size)
+        found = scaled_widths(MlpEncoder(n_features, Mlp()), hidden, size)
     except InvalidInputError:
         assert not fitting
         return
@@ -45,7 +47,9 @@ def test_a_larger_size_is_never_narrower(
     n_features: int, hidden: tuple[int, ...], one: float, other: float
 ) -> None:
     try:
-        narrow, wide = (scaled_widths(n_features, hidden, size) for size in sorted((one, other)))
+        narrow, wide = (
+            scaled_widths(MlpEncoder(n_features, Mlp()), hidden, size) for size in sorted((one, other))
+        )
     except InvalidInputError:
         return
     assert all(a <= b for a, b in zip(narrow, wide, strict=True))

@@ -19,6 +19,7 @@ from grouping.problems.registry import (
     list_problems,
     list_unavailable,
 )
+from tests import plug_ins
 
 BUILT_IN = ["digits", "digits-8", "breast-cancer"]
 MODULE = """
@@ -60,12 +61,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     """Install a distribution named sums-plugin with these lines as its entry points."""
 
     def install(entry_points: str) -> None:
-        (tmp_path / "sums_plugin.py").write_text(MODULE, encoding="utf-8")
-        info = tmp_path / "sums_plugin-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: sums-plugin\nVersion: 1.0\n", "utf-8")
-        (info / "entry_points.txt").write_text(f"[{ENTRY_POINT_GROUP}]\n{entry_points}\n", "utf-8")
-        monkeypatch.syspath_prepend(str(tmp_path))
+        points = f"[{ENTRY_POINT_GROUP}]\n{entry_points}"
+        plug_ins.install(monkeypatch, tmp_path, "sums-plugin", MODULE, points)
         discover_problems.cache_clear()
 
     yield install
@@ -135,12 +132,6 @@ def test_a_plug_in_does_not_shadow_a_built_in_problem(install: Install) -> None:
     install("digits = sums_plugin:SHADOW")
     assert get_problem("digits").title != "Sums"
     assert "taken" in list_unavailable()[0].reason
-
-
-def test_two_plug_ins_do_not_share_a_name(install: Install) -> None:
-    install("a = sums_plugin:make\nb = sums_plugin:make")
-    assert [problem.name for problem in list_problems()] == [*BUILT_IN, "sums"]
-    assert [broken.name for broken in list_unavailable()] == ["b"]
 
 
 def test_data_that_does_not_fit_the_tasks_is_refused_when_loaded(install: Install) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from grouping.domain.jobs import DEFAULT_STRATEGY, JobSpec
 from grouping.domain.networks import Candidates, Network, list_candidates
 from grouping.domain.scores import ScoreTable
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.solver import solve, solve_budgets
-from grouping.strategies import DEFAULT_STRATEGY, Evidence, get_strategy, list_strategies
+from grouping.strategies import Evidence, get_strategy, list_strategies
 from grouping.strategies.higher_order import predict_higher_orders
 from tests.tables import random_table
 
@@ -136,7 +137,8 @@ def test_groups_with_an_unmeasured_pair_are_not_predicted() -> None:
 
 def test_every_listed_strategy_can_be_had_and_refuses_parameters_it_does_not_take() -> None:
     assert [info.name for info in list_strategies()][:4] == ["adaptive", "exhaustive", "hoa", "esa"]
-    assert get_strategy(DEFAULT_STRATEGY).name == "adaptive"
+    assert DEFAULT_STRATEGY == "adaptive"
+    assert JobSpec("digits", ("digit",)).strategy == DEFAULT_STRATEGY
     for info in list_strategies():
         assert get_strategy(info.name).name == info.name
         with pytest.raises(InvalidInputError, match="does not know no_such_thing"):

@@ -17,6 +17,7 @@ from grouping.solver import solve_budgets
 from grouping.strategies import Evidence, discover_strategies, get_strategy, list_strategies
 from grouping.strategies.forecast import forecast
 from grouping.strategies.registry import BUILT_IN, ENTRY_POINT_GROUP
+from tests.plug_ins import install
 from tests.searches import run_to_the_end
 from tests.tables import random_table
 
@@ -31,15 +32,10 @@ def blocks(language: str) -> list[str]:
 def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The plug-in of the page, installed as a distribution named leave-out."""
     (code,), (points,) = blocks("python plug-in"), blocks("toml")
-    (tmp_path / "leave_out.py").write_text(code, encoding="utf-8")
-    info = tmp_path / "leave_out-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: leave-out\nVersion: 1.0\n", "utf-8")
     found = re.search(r'entry-points\."(.+)"\]\n(\S+) = "(.+)"', points)
     assert found is not None
     assert found[1] == ENTRY_POINT_GROUP
-    (info / "entry_points.txt").write_text(f"[{found[1]}]\n{found[2]} = {found[3]}\n", "utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    install(monkeypatch, tmp_path, "leave-out", code, f"[{found[1]}]\n{found[2]} = {found[3]}")
     discover_strategies.cache_clear()
     yield
     sys.modules.pop("leave_out", None)

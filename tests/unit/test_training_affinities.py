@@ -110,7 +110,7 @@ class Tiny:
         for _ in range(epochs):
             self.training.run_epoch()
         self.network = self.training.network
-        self.normalisations = self.training._normalisations
+        self.normalisations = list(self.training._normalisations.values())
         self.optimiser = self.training._optimiser
         self.optimiser.param_groups[0]["lr"] = learning_rate
         self.meter = AffinityMeter(self.network, self.normalisations, self.optimiser, 1)
@@ -131,7 +131,7 @@ class Tiny:
         moved = copy.deepcopy(self.network).double()
         start = 0
         with torch.no_grad():
-            for weight in moved.encoder.parameters():
+            for weight in moved.shared_parameters().values():
                 weight.sub_(update[start : start + weight.numel()].double().reshape(weight.shape))
                 start += weight.numel()
             outputs = moved(self.rows.double())
@@ -198,11 +198,11 @@ def test_the_updates_of_the_tasks_add_up_to_what_adam_does_without_its_momentum(
     for state in tiny.optimiser.state.values():
         state["exp_avg"].zero_()
     updates = tiny.meter.updates(tiny.meter.shared_gradients(tiny.losses()), tiny.step)
-    before = torch.cat([w.detach().flatten().clone() for w in tiny.network.encoder.parameters()])
+    before = torch.cat([w.detach().flatten().clone() for w in tiny.network.shared_parameters().values()])
     tiny.optimiser.zero_grad()
     torch.stack(tiny.losses()).sum().backward()  # type: ignore[no-untyped-call]
     tiny.optimiser.step()
-    after = torch.cat([w.detach().flatten() for w in tiny.network.encoder.parameters()])
+    after = torch.cat([w.detach().flatten() for w in tiny.network.shared_parameters().values()])
     assert (before - after).numpy() == pytest.approx(updates.sum(dim=0).numpy(), rel=2e-4, abs=1e-8)
 
 

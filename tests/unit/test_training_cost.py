@@ -9,7 +9,9 @@ from grouping.domain.networks import Network, list_candidates
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
+from grouping.recipes.encoders import Mlp
 from grouping.training.cost import measure_costs, scaled_widths
+from grouping.training.encoders.mlp import MlpEncoder
 
 TASKS = (Task.multiclass("digit", 10), Task.regression("angle"), Task.dense_map("edges", 64))
 RECIPE = Recipe(hidden=(32, 32))
@@ -48,12 +50,12 @@ def test_every_whole_number_of_networks_of_a_share_fits_into_the_whole() -> None
 
 def test_a_size_below_one_unit_per_layer_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="choose a larger size"):
-        scaled_widths(64, (4, 4), 0.01)
+        scaled_widths(MlpEncoder(64, Mlp()), (4, 4), 0.01)
 
 
 def test_a_size_with_layers_beyond_the_limit_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="wider than"):
-        scaled_widths(2, (2048,), 3.0)
+        scaled_widths(MlpEncoder(2, Mlp()), (2048,), 3.0)
 
 
 def test_an_unknown_task_is_refused() -> None:

@@ -1,0 +1,50 @@
+"""Parameters of what users choose by name: frozen dataclasses whose annotated fields Pydantic can check."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from grouping.errors import InvalidInputError
+
+T = TypeVar("T")
+
+
+def schema_of(cls: type[Any]) -> dict[str, Any]:
+    """JSON Schema of the parameters of a dataclass; others than its fields are not allowed."""
+    schema = TypeAdapter(cls).json_schema()
+    allowed: dict[str, Any] = {
+        "type": "object",
+        "properties": schema.get("properties", {}),
+        "additionalProperties": False,
+    }
+    return allowed | ({"$defs": schema["$defs"]} if "$defs" in schema else {})
+
+
+def build(cls: type[T], given: Mapping[str, Any], *, what: str, pointer: str = "") -> T:
+    """An object of a dataclass from the values of its fields; what is left out has its default.
+
+    Args:
+        cls: a dataclass whose fields are annotated for Pydantic.
+        given: values by the name of the field.
+        what: names the object for people, such as ``strategy adaptive``.
+        pointer: JSON pointer to the parameters in what the user sent.
+
+    Raises:
+        InvalidInputError: if there is no such field, or a value is not allowed, pointing at it.
+    """
+    known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    if unknown := sorted(set(given) - set(known)):
+        takes = f"its parameters are {', '.join(known)}" if known else "it takes no parameters"
+        raise InvalidInputError(f"The {what} does not know {', '.join(unknown)}: {takes}.", pointer=pointer)
+    try:
+        return TypeAdapter(cls).validate_python(dict(given))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = "/".join(str(part) for part in first["loc"])
+        raise InvalidInputError(
+            f"The {what} cannot use its parameter {where}: {first['msg']}.", pointer=f"{pointer}/{where}"
+        ) from error

@@ -1,0 +1,121 @@
+"""The methods a recipe may name: the built-in ones, and those of installed plug-ins.
+
+A plug-in is a distribution with entry points in one of the groups ``mtl_grouping.encoders``,
+``.sharing``, ``.weighting``, ``.schedules`` and ``.optimisers``; the value of each is a `Declaration`. It
+should not import PyTorch: the implementation it names may.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from grouping.domain.recipes import Method, Part, Recipe
+from grouping.parameters import build, schema_of
+from grouping.plug_ins import Catalogue, Unavailable, discover
+from grouping.recipes.declarations import Declaration
+from grouping.recipes.encoders import ENCODERS
+from grouping.recipes.optimisers import OPTIMISERS
+from grouping.recipes.schedules import SCHEDULES
+from grouping.recipes.sharing import SHARING
+from grouping.recipes.weighting import WEIGHTING
+
+BUILT_IN: Mapping[Part, tuple[type[Declaration], ...]] = {
+    Part.ENCODER: ENCODERS,
+    Part.SHARING: SHARING,
+    Part.WEIGHTING: WEIGHTING,
+    Part.SCHEDULE: SCHEDULES,
+    Part.OPTIMISER: OPTIMISERS,
+}
+ENTRY_POINT_GROUPS: Mapping[Part, str] = {
+    Part.ENCODER: "mtl_grouping.encoders",
+    Part.SHARING: "mtl_grouping.sharing",
+    Part.WEIGHTING: "mtl_grouping.weighting",
+    Part.SCHEDULE: "mtl_grouping.schedules",
+    Part.OPTIMISER: "mtl_grouping.optimisers",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MethodInfo:
+    """A method as it is listed.
+
+    Attributes:
+        part: the part of a recipe that it is chosen for.
+        name: its name in recipes.
+        title: its name for people.
+        description: what it does.
+        source: the paper it comes from; empty for what needs none.
+        parameters: JSON Schema of its parameters.
+    """
+
+    part: Part
+    name: str
+    title: str
+    description: str
+    source: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@cache
+def discover_methods(part: Part) -> Catalogue[type[Declaration]]:
+    """The methods of this installation, found once per process; ``cache_clear()`` makes it look again."""
+    return discover(ENTRY_POINT_GROUPS[part], BUILT_IN[part], _load_plug_in)
+
+
+def list_methods(part: Part) -> tuple[MethodInfo, ...]:
+    """Every method that may be chosen for a part, built-in ones first; the first one is the default."""
+    return tuple(
+        MethodInfo(part, m.name, m.title, m.description, m.source, schema_of(m))
+        for m in discover_methods(part).found
+    )
+
+
+def list_unavailable(part: Part) -> tuple[Unavailable, ...]:
+    """Installed plug-ins for a part that cannot be used, with the reason."""
+    return discover_methods(part).unavailable
+
+
+def get_declaration(part: Part, method: Method) -> Declaration:
+    """The declaration of a method, with its parameters checked and completed.
+
+    Raises:
+        UnknownNameError: if there is no such method, pointing into the recipe.
+        InvalidInputError: if it does not take one of the parameters, or not that value, or if its plug-in
+            cannot be used.
+    """
+    declaration = discover_methods(part).get(method.name, kind=part.value, pointer=f"/{part}/name")
+    what = f"{part} {method.name}"
+    return build(declaration, method.parameters, what=what, pointer=f"/{part}/parameters")
+
+
+def complete(recipe: Recipe) -> Recipe:
+    """The recipe with every parameter of its methods filled in, so that equal recipes compare equal.
+
+    Raises:
+        UnknownNameError: if it names a method that does not exist.
+        InvalidInputError: if a method does not take a parameter it is given.
+    """
+    chosen: dict[str, Method] = {}
+    for part in Part:
+        method = recipe.method(part)
+        declaration = get_declaration(part, method)
+        chosen[part.value] = Method(method.name, dataclasses.asdict(declaration))  # type: ignore[call-overload]
+    return replace(recipe, **chosen)  # type: ignore[arg-type]
+
+
+def _load_plug_in(point: EntryPoint) -> type[Declaration]:
+    found = point.load()
+    wanted = ("name", "title", "description", "source", "implementation")
+    if not (inspect.isclass(found) and dataclasses.is_dataclass(found)):
+        raise TypeError(f"{point.value} is not a dataclass")
+    if missing := [attribute for attribute in wanted if not hasattr(found, attribute)]:
+        raise TypeError(f"{point.value} has no {', '.join(missing)}")
+    schema_of(found)
+    declaration: type[Declaration] = found  # type: ignore[assignment]
+    return declaration

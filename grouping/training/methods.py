@@ -1,0 +1,84 @@
+"""From a recipe to what carries it out: the implementations that the declarations of its methods name."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import torch
+
+from grouping.domain.recipes import Part, Recipe
+from grouping.domain.tasks import Task
+from grouping.errors import TrainingError
+from grouping.recipes import Declaration, get_declaration
+from grouping.training.blueprint import Blueprint, Encoder
+from grouping.training.networks import MultiTaskNetwork
+from grouping.training.schedules.schedule import Schedule
+from grouping.training.weighting.weighting import Weighting, WeightingContext
+
+
+def build_encoder(recipe: Recipe, n_features: int) -> Encoder:
+    """The encoder of a recipe, for inputs of that width. Its implementation: a subclass of `Encoder`.
+
+    Raises:
+        UnknownNameError, InvalidInputError: if the recipe names what does not exist, or widths that the
+            encoder cannot have.
+    """
+    implementation, declaration = _find(recipe, Part.ENCODER)
+    encoder = implementation(n_features, declaration)
+    if not isinstance(encoder, Encoder):
+        raise TrainingError(f"{declaration.implementation} gives no Encoder.")
+    encoder.check_widths(recipe.hidden)
+    return encoder
+
+
+def build_network(recipe: Recipe, blueprint: Blueprint) -> MultiTaskNetwork:
+    """The network of a blueprint under a recipe. Its implementation: a subclass of `MultiTaskNetwork`."""
+    implementation, declaration = _find(recipe, Part.SHARING)
+    network = implementation(blueprint, declaration)
+    if not isinstance(network, MultiTaskNetwork):
+        raise TrainingError(f"{declaration.implementation} gives no MultiTaskNetwork.")
+    return network
+
+
+def cost_key(recipe: Recipe, tasks: tuple[Task, ...]) -> object:
+    """Equal for groups whose networks cost the same under a recipe."""
+    implementation, _ = _find(recipe, Part.SHARING)
+    return implementation.cost_key(tasks)
+
+
+def build_weighting(recipe: Recipe, context: WeightingContext) -> Weighting:
+    """The weighting of a recipe, on the device of the training. Its implementation: a `Weighting`."""
+    implementation, declaration = _find(recipe, Part.WEIGHTING)
+    weighting = implementation(context, declaration)
+    if not isinstance(weighting, Weighting):
+        raise TrainingError(f"{declaration.implementation} gives no Weighting.")
+    return weighting.to(context.device)
+
+
+def build_schedule(recipe: Recipe) -> Schedule:
+    """The schedule of a recipe. Its implementation: a `Schedule`."""
+    implementation, declaration = _find(recipe, Part.SCHEDULE)
+    schedule = implementation(declaration)
+    if not isinstance(schedule, Schedule):
+        raise TrainingError(f"{declaration.implementation} gives no Schedule.")
+    return schedule
+
+
+def build_optimiser(recipe: Recipe, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimiser of a recipe. Its implementation: a function of groups, recipe and declaration."""
+    implementation, declaration = _find(recipe, Part.OPTIMISER)
+    optimiser: torch.optim.Optimizer = implementation(groups, recipe, declaration)
+    return optimiser
+
+
+def _find(recipe: Recipe, part: Part) -> tuple[Any, Declaration]:
+    declaration = get_declaration(part, recipe.method(part))
+    module, _, attribute = declaration.implementation.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute), declaration
+    except (ImportError, AttributeError) as error:
+        raise TrainingError(
+            f"The {part} {declaration.name!r} cannot be carried out here: {declaration.implementation} is "
+            f"not there ({error}). Install its plug-in where the workers run."
+        ) from error

@@ -1,0 +1,1 @@
+"""Schedules: one method per file."""

@@ -1,0 +1,1 @@
+"""Sharing: one method per file."""

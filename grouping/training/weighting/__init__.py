@@ -1,0 +1,1 @@
+"""Weighting of losses and gradients: one method per file."""
