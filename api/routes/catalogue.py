@@ -1,10 +1,19 @@
-"""What can be asked for: problems and strategies."""
+"""What can be asked for: problems, strategies and the methods of a recipe."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from api.schemas.catalogue import ProblemItem, ProblemList, StrategyItem, StrategyList, UnavailableItem
+from api.schemas.catalogue import (
+    ProblemItem,
+    ProblemList,
+    RecipeMethods,
+    RecipePart,
+    StrategyItem,
+    StrategyList,
+    UnavailableItem,
+)
+from grouping.domain.recipes import Part
 from grouping.problems.registry import list_problems
 from grouping.problems.registry import list_unavailable as list_unavailable_problems
 from grouping.strategies import list_strategies
@@ -29,3 +38,9 @@ def get_strategies() -> StrategyList:
         items=[StrategyItem.of(info) for info in list_strategies()],
         unavailable=[UnavailableItem.of(broken) for broken in list_unavailable_strategies()],
     )
+
+
+@router.get("/recipes", operation_id="listRecipeMethods", summary="How networks may be built and trained")
+def get_recipes() -> RecipeMethods:
+    """Encoders, ways of sharing, loss weightings, schedules and optimisers, with JSON Schemas."""
+    return RecipeMethods(items=[RecipePart.of(part) for part in Part])

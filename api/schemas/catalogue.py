@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
+from pydantic import Field
+
 from api.schemas.common import Output
 from api.schemas.jobs import RecipeOut
 from api.schemas.scores import TaskOut
+from grouping.domain.recipes import Part
 from grouping.plug_ins import Unavailable
 from grouping.problems.problem import Problem
+from grouping.recipes import MethodInfo, list_methods, list_unavailable
 from grouping.strategies import StrategyInfo
 
 
@@ -74,6 +78,50 @@ class StrategyList(Output):
 
     items: list[StrategyItem]
     unavailable: list[UnavailableItem]
+
+
+class MethodItem(Output):
+    """A method for one part of a recipe, with the JSON Schema of its parameters."""
+
+    name: str
+    title: str
+    description: str
+    source: str = Field(description="The paper it comes from; empty for what needs none.")
+    parameters: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, info: MethodInfo) -> Self:
+        """From the registry."""
+        return cls(
+            name=info.name,
+            title=info.title,
+            description=info.description,
+            source=info.source,
+            parameters=dict(info.parameters),
+        )
+
+
+class RecipePart(Output):
+    """The methods that may be chosen for one part of a recipe, built-in ones first."""
+
+    part: Part
+    items: list[MethodItem]
+    unavailable: list[UnavailableItem]
+
+    @classmethod
+    def of(cls, part: Part) -> Self:
+        """What this installation has."""
+        return cls(
+            part=part,
+            items=[MethodItem.of(info) for info in list_methods(part)],
+            unavailable=[UnavailableItem.of(broken) for broken in list_unavailable(part)],
+        )
+
+
+class RecipeMethods(Output):
+    """Every part of a recipe, in the order of a recipe's fields."""
+
+    items: list[RecipePart]
 
 
 class Health(Output):

@@ -36,6 +36,7 @@ for command in (
     jobs.resume,
     system.problems,
     system.strategies,
+    system.recipes,
     serving.api,
     serving.dispatcher,
     serving.migrate,

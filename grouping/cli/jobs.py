@@ -14,6 +14,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from grouping.cli.estimates import show_estimate, show_ledger
+from grouping.cli.recipes import (
+    BatchSize,
+    Encoder,
+    Hidden,
+    LearningRate,
+    Optimiser,
+    Schedule,
+    Sharing,
+    Weighting,
+    recipe_request,
+)
 from grouping.cli.serving import (
     DEFAULT_HOME,
     DEFAULT_PORT,
@@ -146,6 +157,14 @@ def run(
     seeds: Annotated[int, typer.Option(help="Trainings of each network to choose on.")] = 3,
     confirm: Annotated[int, typer.Option(help="Fresh trainings to confirm on; 0 for none.")] = 5,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a full training.")] = None,
+    hidden: Hidden = None,
+    learning_rate: LearningRate = None,
+    batch_size: BatchSize = None,
+    encoder: Encoder = None,
+    sharing: Sharing = None,
+    weighting: Weighting = None,
+    schedule: Schedule = None,
+    optimiser: Optimiser = None,
     tune: Annotated[int, typer.Option(help="Recipes to try before the search.")] = 0,
     max_trainings: Annotated[int | None, typer.Option(help="Training budget in trainings.")] = None,
     max_epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
@@ -177,7 +196,19 @@ def run(
         "n_seeds": seeds,
         "n_confirmation_seeds": confirm,
         "tuning_samples": tune,
-        "recipe": {"epochs": epochs},
+        "recipe": recipe_request(
+            {
+                "encoder": encoder,
+                "sharing": sharing,
+                "weighting": weighting,
+                "schedule": schedule,
+                "optimiser": optimiser,
+            },
+            epochs=epochs,
+            hidden=hidden,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+        ),
         "training_budget": {"trainings": max_trainings, "epochs": max_epochs, "seconds": max_seconds},
         "seed": seed,
         "reuse_jobs": reuse or [],

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from grouping.cli.terminal import new_console
 from grouping.plug_ins import Unavailable
+from grouping.recipes import MethodInfo
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -62,6 +63,35 @@ def strategies(as_json: AsJson = False) -> None:
         rows.add_row(info.name, info.description)
     new_console().print(rows)
     _tell_unavailable(list_unavailable())
+
+
+def recipes(as_json: AsJson = False) -> None:
+    """List the methods that a recipe may name: encoders, sharing, weighting, schedules, optimisers."""
+    from grouping.domain.recipes import Part
+    from grouping.recipes import list_methods, list_unavailable
+
+    if as_json:
+        data = {part.value: [_method(info) for info in list_methods(part)] for part in Part}
+        typer.echo(json.dumps(data, indent=2))
+        return
+    rows = Table("part", "name", "parameters", "description", box=None, pad_edge=False)
+    for part in Part:
+        for info in list_methods(part):
+            known = ", ".join(info.parameters["properties"])
+            rows.add_row(part.value, info.name, known, info.description)
+    new_console().print(rows)
+    for part in Part:
+        _tell_unavailable(list_unavailable(part))
+
+
+def _method(info: MethodInfo) -> dict[str, object]:
+    return {
+        "name": info.name,
+        "title": info.title,
+        "description": info.description,
+        "source": info.source,
+        "parameters": dict(info.parameters),
+    }
 
 
 def _tell_unavailable(plug_ins: Sequence[Unavailable]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from grouping.domain.datasets import Dataset
+from grouping.domain.recipes import Method
 from grouping.domain.tasks import Task
 from grouping.plug_ins import Catalogue, Unavailable
 from grouping.problems import registry
@@ -67,6 +68,22 @@ def test_a_partial_recipe_replaces_only_its_own_fields(api: Api, store: Store) -
     assert recipe.learning_rate == registry.get_problem("digits").recipe.learning_rate
 
 
+def test_a_recipe_names_its_methods_and_is_stored_with_all_their_parameters(api: Api, store: Store) -> None:
+    answer = submit(api, {"recipe": {"optimiser": {"name": "sgd"}}})
+    assert answer.json()["spec"]["recipe"]["optimiser"] == {"name": "sgd", "parameters": {"momentum": 0.9}}
+    recipe = store.get_job(answer.json()["id"]).spec.recipe
+    assert recipe.optimiser == Method("sgd", {"momentum": 0.9})
+    assert recipe.sharing.name == "hard"
+
+
+def test_every_method_of_a_recipe_is_listed_with_its_schema(api: Api) -> None:
+    parts = {part["part"]: part["items"] for part in api.get("/v1/recipes").json()["items"]}
+    assert list(parts) == ["encoder", "sharing", "weighting", "schedule", "optimiser"]
+    sgd = next(method for method in parts["optimiser"] if method["name"] == "sgd")
+    assert sgd["parameters"]["properties"]["momentum"]["default"] == 0.9
+    assert "Standley" in sgd["source"]
+
+
 def test_tasks_are_kept_in_the_problems_order_and_weighted(api: Api, store: Store) -> None:
     names = [task.name for task in registry.get_problem("digits").tasks][:2]
     job = submit(api, {"tasks": names[::-1], "weights": {names[0]: 2}}).json()
@@ -101,6 +118,18 @@ def test_the_same_key_with_another_request_is_refused(api: Api, store: Store) ->
         ({"tasks": []}, "invalid_input", "/tasks"),
         ({"strategy": {"name": "no such"}}, "unknown_name", "/strategy/name"),
         ({"strategy": {"parameters": {"surprise": 1}}}, "invalid_input", "/strategy/parameters"),
+        ({"recipe": {"sharing": {"name": "no such"}}}, "unknown_name", "/recipe/sharing/name"),
+        ({"recipe": {"sharing": {"name": "os:system"}}}, "unknown_name", "/recipe/sharing/name"),
+        (
+            {"recipe": {"optimiser": {"name": "sgd", "parameters": {"momentum": 2}}}},
+            "invalid_input",
+            "/recipe/optimiser/parameters/momentum",
+        ),
+        (
+            {"recipe": {"optimiser": {"name": "sgd", "parameters": {"surprise": 2}}}},
+            "invalid_input",
+            "/recipe/optimiser/parameters",
+        ),
         ({"budgets_snt": [2, 0.25]}, "budget_too_small", "/budgets_snt/1"),
         ({"budgets_snt": [-1]}, "invalid_input", "/budgets_snt/0"),
         ({"budgets_snt": [1e300]}, "invalid_input", "/budgets_snt/0"),

@@ -1,5 +1,6 @@
 // The whole script of the web view. Without it every page can be read; with it a job's page follows the job,
-// its buttons appear, and the arrow keys walk through the affinity matrix.
+// its buttons appear, a form shows only the parameters of what is chosen, and the arrow keys walk through the
+// affinity matrix.
 "use strict";
 
 const REFRESH_MS = 1000;
@@ -122,7 +123,19 @@ function walkGrid(table) {
   });
 }
 
+// Only the parameters of the chosen method are shown; without the script those of all methods are.
+function followChoice(select) {
+  const show = () => {
+    for (const box of document.querySelectorAll(`[data-method^="${select.name}."]`)) {
+      box.hidden = box.dataset.method !== `${select.name}.${select.value}`;
+    }
+  };
+  select.addEventListener("change", show);
+  show();
+}
+
 showButtons(document);
+document.querySelectorAll("select[data-choice]").forEach(followChoice);
 const live = document.getElementById("live");
 if (live && "open" in live.dataset) followJob(live);
 const grid = document.querySelector("table[data-grid]");

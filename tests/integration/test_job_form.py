@@ -1,0 +1,131 @@
+"""The form that submits a job, over HTTP: what it asks for, and where it says what is wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from grouping.domain.recipes import Method
+from grouping.problems.registry import get_problem
+from grouping.store import Store
+from tests.integration.conftest import Api, Scenes
+
+TASKS = tuple(task.name for task in get_problem("digits").tasks)
+
+
+def send(api: Api, fields: dict[str, Any] | None = None) -> Any:
+    filled = {"problem": "digits", "task": list(TASKS), **(fields or {})}
+    return api.post("/jobs", data=filled, follow_redirects=False)
+
+
+def fault_of(page: str, field: str) -> str:
+    found = re.search(rf'id="{re.escape(field)}-fault">([^<]*)<', page)
+    return found.group(1) if found else ""
+
+
+def test_the_form_offers_the_tasks_of_the_problem_and_every_method(api: Api) -> None:
+    page = api.get("/jobs/new?problem=digits-8").text
+    assert page.count('type="checkbox"') == 8
+    assert 'name="optimiser.sgd.momentum"' in page
+    assert '<option value="adaptive" selected>' in page
+
+
+def test_an_empty_form_submits_what_the_api_would_by_default(api: Api, store: Store) -> None:
+    answer = send(api)
+    assert answer.status_code == 303
+    job = store.get_job(answer.headers["location"].rpartition("/")[2])
+    by_api = api.post("/v1/jobs", json={"problem": "digits"}).json()["id"]
+    assert job.spec == store.get_job(by_api).spec
+
+
+def test_every_field_arrives(api: Api, store: Store) -> None:
+    fields = {
+        "task": list(TASKS[:3]),
+        "name": "by hand",
+        "budgets_snt": "1, 1.5; 2",
+        "max_group_size": "2",
+        "single_sizes": "0.5 0.25",
+        "strategy": "exhaustive",
+        "n_seeds": "2",
+        "n_confirmation_seeds": "0",
+        "seed": "7",
+        "tuning_samples": "3",
+        "budget.trainings": "100",
+        "budget.seconds": "1e3",
+        "recipe.hidden": "8, 4",
+        "recipe.epochs": "5",
+        "recipe.learning_rate": "0.01",
+        "optimiser": "sgd",
+        "optimiser.sgd.momentum": "0.5",
+    }
+    spec = store.get_job(send(api, fields).headers["location"].rpartition("/")[2]).spec
+    assert (spec.tasks, spec.name, spec.budgets_snt) == (TASKS[:3], "by hand", (1.0, 1.5, 2.0))
+    assert (spec.max_group_size, spec.single_sizes, spec.strategy) == (2, (0.5, 0.25), "exhaustive")
+    assert (spec.n_seeds, spec.n_confirmation_seeds, spec.seed, spec.tuning_samples) == (2, 0, 7, 3)
+    assert (spec.training_budget.trainings, spec.training_budget.seconds) == (100, 1000.0)
+    assert (spec.recipe.hidden, spec.recipe.epochs, spec.recipe.learning_rate) == ((8, 4), 5, 0.01)
+    assert spec.recipe.optimiser == Method("sgd", {"momentum": 0.5})
+
+
+def test_parameters_of_methods_that_are_not_chosen_are_not_read(api: Api, store: Store) -> None:
+    answer = send(api, {"optimiser": "adamw", "optimiser.sgd.momentum": "nonsense"})
+    assert answer.status_code == 303
+
+
+def test_asking_for_the_cost_submits_nothing(api: Api, store: Store) -> None:
+    answer = send(api, {"action": "estimate", "n_seeds": "2"})
+    assert answer.status_code == 200
+    assert "What it would cost" in answer.text
+    assert "trainings" in answer.text
+    assert 'value="2"' in answer.text, "the form keeps what was entered"
+    assert len(store.list_jobs()) == 0
+
+
+def test_a_form_sent_twice_makes_one_job_and_a_changed_one_another(api: Api, store: Store) -> None:
+    first, again = send(api, {"key": "abc"}), send(api, {"key": "abc"})
+    changed = send(api, {"key": "abc", "seed": "1"})
+    assert first.headers["location"] == again.headers["location"] != changed.headers["location"]
+    assert len(store.list_jobs()) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "says"),
+    [
+        ({"n_seeds": "many"}, "n_seeds", "integer"),
+        ({"n_seeds": "0"}, "n_seeds", "1"),
+        ({"budgets_snt": "1, x"}, "budgets_snt", "number"),
+        ({"budgets_snt": "0.1"}, "budgets_snt", "covers"),
+        ({"budget.trainings": "-4"}, "budget.trainings", "1"),
+        ({"recipe.epochs": "none"}, "recipe.epochs", "integer"),
+        ({"strategy": "no such"}, "strategy", "no such"),
+        (
+            {"strategy": "adaptive", "strategy.adaptive.tolerance": "x"},
+            "strategy.adaptive.tolerance",
+            "number",
+        ),
+        ({"optimiser": "sgd", "optimiser.sgd.momentum": "2"}, "optimiser.sgd.momentum", "less than 1"),
+        ({"task": ["no such"]}, "task", "no such"),
+        ({"task": []}, "task", "at least 1"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_its_field(
+    api: Api, store: Store, fields: dict[str, Any], field: str, says: str
+) -> None:
+    answer = send(api, fields)
+    assert answer.status_code == 422
+    assert says in fault_of(answer.text, field)
+    assert 'role="alert"' in answer.text
+    assert len(store.list_jobs()) == 0
+
+
+def test_an_unknown_problem_is_not_found(api: Api) -> None:
+    assert api.get("/jobs/new?problem=nothing").status_code in (404, 422)
+    assert api.post("/jobs", data={"problem": "nothing"}).status_code in (404, 422)
+
+
+def test_what_was_entered_is_shown_again_as_text(api: Api) -> None:
+    answer = send(api, {"name": "<img src=x>", "n_seeds": "x"})
+    assert "<img src=x>" not in answer.text
+    assert "&lt;img src=x&gt;" in answer.text
