@@ -24,6 +24,7 @@ from api.routes import (
     rank_checks,
     score_tables,
     solves,
+    studies,
     system,
 )
 from api.schemas.common import ProblemOut
@@ -47,6 +48,7 @@ _TAGS = [
     {"name": "jobs", "description": "Grouping searches, as users submit them."},
     {"name": "score tables", "description": "What training wrote down, and what follows from it."},
     {"name": "groupings", "description": "Solves of a score table that were kept."},
+    {"name": "studies", "description": "How the tasks of a problem go together, as studies found it."},
     {"name": "catalogue", "description": "Problems and strategies of this installation."},
     {"name": "system", "description": "The service itself."},
 ]
@@ -97,6 +99,7 @@ def _assemble(settings: Settings) -> FastAPI:
         imports,
         solves,
         groupings,
+        studies,
         catalogue,
         system,
     ):

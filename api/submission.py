@@ -19,7 +19,7 @@ from grouping.domain.tasks import Task
 from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundError, TooManyCandidatesError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
-from grouping.recipes import complete
+from grouping.recipes import check_named_tasks, complete
 from grouping.store import Store
 from grouping.strategies import get_strategy, list_strategies
 
@@ -81,6 +81,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     strategy = get_strategy(request.strategy.name, request.strategy.parameters)
     with _below("/recipe"):
         recipe = _merged_recipe(problem.recipe, request.recipe)
+        check_named_tasks(recipe, [task.name for task in problem.tasks])
     max_group_size = min(request.max_group_size or len(names), len(names))
     if strategy.lists_candidates:
         _refuse_too_many(names, max_group_size, request.single_sizes)

@@ -1,9 +1,10 @@
-"""What Ray costs: trainings on long-lived actors against the same trainings in a plain loop, in one run.
+"""What Ray costs: stacks of networks on a long-lived actor against the same stacks in this process.
 
     python benchmarks/dispatch.py
 
-The first 12 networks of the digits problem at ten epochs, once each on one actor, after one training that
-warms the worker up. The ratio is wall time on the actor over wall time in the loop, round by round.
+The first 12 networks of the digits problem at ten epochs, in stacks of one, of four and of twelve, after one
+training that warms the worker up. The ratio is wall time on the actor over wall time here, round by round.
+What a whole job costs beside training is measured by benchmarks/runtime.py.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from grouping.domain.networks import list_candidates
 from grouping.domain.trials import TrialRequest
 from grouping.problems.registry import get_problem
 from grouping.training.data import TrainingData
-from grouping.training.loop import train_network
+from grouping.training.engines import train_networks
 from workers.cluster import ActorPool, PreparedData, connect
 from workers.messages import Train
 
 ROUNDS = 5
+STACKS = (1, 4, 12)
 
 
 def main() -> None:
@@ -42,27 +44,31 @@ def main() -> None:
     )
     pool = ActorPool(1)
 
-    def on_actor(wanted: list[TrialRequest]) -> float:
+    def on_actor(stacks: list[list[TrialRequest]]) -> float:
         started = time.perf_counter()
-        for n, request in enumerate(wanted):
-            pool.submit(Train(str(n), request, recipe), data)
+        for number, stack in enumerate(stacks):
+            pool.submit(Train(number, "job", {str(n): r for n, r in enumerate(stack)}, recipe), data)
         while pool.is_busy:
             pool.collect(1.0)
         return time.perf_counter() - started
 
-    def in_loop(wanted: list[TrialRequest]) -> float:
+    def here(stacks: list[list[TrialRequest]]) -> float:
         started = time.perf_counter()
-        for request in wanted:
-            train_network(tensors, request, recipe)
+        for stack in stacks:
+            train_networks(tensors, stack, recipe)
         return time.perf_counter() - started
 
-    on_actor(requests[:1])
-    in_loop(requests[:1])
-    pairs = [(on_actor(requests), in_loop(requests)) for _ in range(ROUNDS)]
-    ray.shutdown()
+    on_actor([requests[:1]])
+    here([requests[:1]])
     print(f"{len(requests)} trainings, seconds, median (min to max) over {ROUNDS} rounds, seed 0")
-    print(f"actor {spread([a for a, _ in pairs])}, loop {spread([b for _, b in pairs])}")
-    print(f"actor/loop {spread([a / b for a, b in pairs])}")
+    for size in STACKS:
+        stacks = [requests[start : start + size] for start in range(0, len(requests), size)]
+        pairs = [(on_actor(stacks), here(stacks)) for _ in range(ROUNDS)]
+        print(
+            f"stacks of {size}: actor {spread([a for a, _ in pairs])}, here {spread([b for _, b in pairs])}"
+        )
+        print(f"  actor/here {spread([a / b for a, b in pairs])}")
+    ray.shutdown()
 
 
 if __name__ == "__main__":

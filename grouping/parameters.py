@@ -21,7 +21,7 @@ def schema_of(cls: type[Any]) -> dict[str, Any]:
         "properties": schema.get("properties", {}),
         "additionalProperties": False,
     }
-    return allowed | ({"$defs": schema["$defs"]} if "$defs" in schema else {})
+    return allowed | {key: schema[key] for key in ("required", "$defs") if key in schema}
 
 
 def build(cls: type[T], given: Mapping[str, Any], *, what: str, pointer: str = "") -> T:

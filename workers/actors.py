@@ -1,32 +1,47 @@
 """The Ray actor that trains: long-lived, one thread, its data kept between trainings.
 
 A fresh process or Ray task per small network costs several times the training itself, so an actor trains
-one network after another and converts the shared data to tensors once.
+one stack of networks after another and converts the shared data to tensors once.
 """
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Sequence
+from pathlib import Path
 
 import ray
 import torch
 
+from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
-from grouping.errors import GroupingError
+from grouping.errors import GroupingError, InvalidInputError
+from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
 from grouping.training.data import TrainingData, best_device
-from grouping.training.loop import train_network
+from grouping.training.engines import train_networks
+from grouping.training.latency import measure_latency
+from grouping.training.methods import cost_key
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingActor:
-    """Trains one network at a time. Wrapped by `ray.remote` in the driver."""
+    """Trains one stack at a time. Wrapped by `ray.remote` in the driver.
 
-    def __init__(self) -> None:
+    Args:
+        interval_s: seconds between two checkpoints of a training.
+    """
+
+    def __init__(self, interval_s: float) -> None:
         # Two torch threads under load can be tens of times slower than one.
         torch.set_num_threads(1)
+        self._interval_s = interval_s
         self._digest: str | None = None
         self._data: TrainingData | None = None
+        _warm_up()
 
     def process_id(self) -> int:
         """The actor's process, for people and for tests that kill it."""
@@ -37,25 +52,103 @@ class TrainingActor:
         holder: list[ray.ObjectRef],
         digest: str,
         tasks: tuple[Task, ...],
-        request: TrialRequest,
+        requests: Sequence[TrialRequest],
         recipe: Recipe,
-    ) -> TrialOutcome:
-        """Train and score one network.
+        checkpoints: Path | None,
+    ) -> tuple[TrialOutcome, ...]:
+        """Train and score networks.
 
         Args:
             holder: a list of one reference to the data set, fetched only when it is not here yet.
             digest: identifies data set and tasks.
             tasks: the tasks of the job.
-            request: network, seed and fidelity.
+            requests: networks, seeds and fidelities.
             recipe: how to train.
+            checkpoints: folder of the job's checkpoints; None for none.
 
         Returns:
-            The outcome. A request that can never work is a failed outcome, not an exception.
+            An outcome for each, in order. What can never work is a failed outcome, not an exception.
         """
         try:
-            if digest != self._digest or self._data is None:
-                self._data = TrainingData.from_dataset(ray.get(holder[0]), tasks, best_device())
-                self._digest = digest
-            return train_network(self._data, request, recipe)
+            data = self._require_data(holder, digest, tasks)
         except GroupingError as error:
-            return TrialOutcome(TrialState.FAILED, error=str(error))
+            return tuple(TrialOutcome(TrialState.FAILED, error=str(error)) for _ in requests)
+        folder = None if checkpoints is None else CheckpointFolder(checkpoints, digest, tasks, recipe)
+        try:
+            return self._train(data, requests, recipe, folder)
+        except Exception as error:
+            if len(requests) == 1:
+                return (_failed(error),)
+            logger.exception("A stack of %d networks failed; each is trained alone now", len(requests))
+        outcomes: list[TrialOutcome] = []
+        for request in requests:
+            try:
+                outcomes += self._train(data, [request], recipe, folder)
+            except Exception as error:  # noqa: BLE001 - whatever a plug-in raises is that network's outcome
+                outcomes.append(_failed(error))
+        return tuple(outcomes)
+
+    def measure_latencies(
+        self,
+        holder: list[ray.ObjectRef],
+        digest: str,
+        tasks: tuple[Task, ...],
+        networks: Sequence[Network],
+        recipe: Recipe,
+    ) -> tuple[float | None, ...]:
+        """Milliseconds of a forward pass of one row through each network, here.
+
+        Networks of one size that are built alike are measured once; None for a size that cannot be built.
+        """
+        data = self._require_data(holder, digest, tasks)
+        known: dict[object, float | None] = {}
+        found: list[float | None] = []
+        for network in networks:
+            members = tuple(task for task in tasks if task.name in network.group)
+            key = (network.size, cost_key(recipe, members))
+            if key not in known:
+                try:
+                    seconds = measure_latency(data.n_features, tasks, network, recipe, data.device)
+                    known[key] = 1000.0 * seconds
+                except InvalidInputError:
+                    known[key] = None
+            found.append(known[key])
+        return tuple(found)
+
+    def _require_data(
+        self, holder: list[ray.ObjectRef], digest: str, tasks: tuple[Task, ...]
+    ) -> TrainingData:
+        if digest != self._digest or self._data is None:
+            self._data = TrainingData.from_dataset(ray.get(holder[0]), tasks, best_device())
+            self._digest = digest
+        return self._data
+
+    def _train(
+        self,
+        data: TrainingData,
+        requests: Sequence[TrialRequest],
+        recipe: Recipe,
+        folder: CheckpointFolder | None,
+    ) -> tuple[TrialOutcome, ...]:
+        if folder is None:
+            return train_networks(data, requests, recipe)
+        keeper = CheckpointKeeper(folder, requests, recipe, interval_s=self._interval_s)
+        outcomes = list(train_networks(data, requests, recipe, keeper=keeper))
+        for number, request in enumerate(requests):
+            if outcomes[number].state is TrialState.FAILED and keeper.discard(request):
+                # A checkpoint that does not fit, as after a plug-in was changed, must not fail a training.
+                (outcomes[number],) = train_networks(data, [request], recipe, keeper=keeper)
+        return tuple(keeper.told(*pair) for pair in zip(requests, outcomes, strict=True))
+
+
+def _failed(error: Exception) -> TrialOutcome:
+    text = str(error) if isinstance(error, GroupingError) else f"{type(error).__name__}: {error}"
+    return TrialOutcome(TrialState.FAILED, error=text)
+
+
+def _warm_up() -> None:
+    """Take a step of what every training takes: the first one in a process loads much of PyTorch."""
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimiser = torch.optim.AdamW([parameter])
+    (parameter * 2).sum().backward()  # type: ignore[no-untyped-call]
+    optimiser.step()

@@ -5,21 +5,27 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from grouping.domain.datasets import Dataset
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialState
-from workers.actors import TrainingActor
 from workers.messages import Answer, Lost, Train, Trained
+from workers.settings import DriverSettings
 
 logger = logging.getLogger(__name__)
 
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
+LATENCY_TIMEOUT_S = 60.0
+"""How long latencies are waited for; a cluster where nothing is free must not hold a job up for them."""
 
 
 def connect(address: str | None, n_workers: int | None) -> None:
@@ -54,10 +60,13 @@ def is_alive() -> bool:
     return any(node["Alive"] for node in ray.nodes())
 
 
-def count_workers(limit: int | None) -> int:
-    """Trainings that run at the same time: one per processor of the cluster, at most `limit`."""
-    processors = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    return processors if limit is None else min(limit, processors)
+def count_workers(settings: DriverSettings) -> int:
+    """Workers at the same time: one per processor of the cluster, as many as may share its GPUs."""
+    resources = ray.cluster_resources()
+    n_workers = max(1, int(resources.get("CPU", 1)))
+    if gpus := int(resources.get("GPU", 0)):
+        n_workers = min(n_workers, gpus * settings.trials_per_gpu)
+    return n_workers if settings.n_workers is None else min(settings.n_workers, n_workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +86,30 @@ class PreparedData:
     n_features: int
 
     @classmethod
-    def put(cls, dataset: Dataset, tasks: tuple[Task, ...]) -> PreparedData:
-        """Put a data set into the object store."""
+    def put(
+        cls, dataset: Dataset, tasks: tuple[Task, ...], before: PreparedData | None = None
+    ) -> PreparedData:
+        """Put a data set into the object store, unless it is what was put there before."""
         names = ",".join(task.name for task in tasks)
-        return cls(ray.put(dataset), f"{dataset.digest()} {names}", tasks, n_features=dataset.inputs.shape[1])
+        digest = f"{dataset.digest()} {names}"
+        if before is not None and (before.digest, before.tasks) == (digest, tasks):
+            return before
+        return cls(ray.put(dataset), digest, tasks, n_features=dataset.inputs.shape[1])
 
 
 class ActorPool:
-    """Training actors, each with at most one training; orders wait here while all are busy.
+    """Training actors, each with at most one order; orders wait here while all are busy.
 
-    A lost actor is replaced, and its training reported as `Lost`. Not thread-safe.
+    A lost actor is replaced, and its trainings reported as `Lost`. Not thread-safe.
+
+    Args:
+        size: the most actors.
+        settings: what the actors may use.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, settings: DriverSettings | None = None) -> None:
         self._size = size
+        self._settings = settings or DriverSettings()
         self._idle: list[Any] = []
         self._n_started = 0
         self._waiting: deque[tuple[Train, PreparedData]] = deque()
@@ -98,7 +117,7 @@ class ActorPool:
 
     @property
     def is_busy(self) -> bool:
-        """Whether any training is running or waiting."""
+        """Whether any order is running or waiting."""
         return bool(self._running or self._waiting)
 
     @property
@@ -108,13 +127,18 @@ class ActorPool:
 
     @property
     def size(self) -> int:
-        """Trainings that run at the same time."""
+        """Orders that run at the same time."""
         return self._size
 
     def resize(self, size: int) -> None:
         """Use more actors, or no new ones until fewer are left."""
         self._size = size
         self._start_waiting()
+
+    def warm_up(self) -> None:
+        """Start all actors at once, so that each is ready when its first order comes; returns at once."""
+        while self._n_started < self._size:
+            self._idle.append(self._new_actor())
 
     def release_idle(self) -> None:
         """End the actors that have nothing to do, and free the processors they hold."""
@@ -124,12 +148,36 @@ class ActorPool:
         self._idle.clear()
 
     def submit(self, order: Train, data: PreparedData) -> None:
-        """Start a training as soon as an actor is free."""
+        """Start the trainings of an order as soon as an actor is free."""
         self._waiting.append((order, data))
         self._start_waiting()
 
+    def measure_latencies(
+        self, data: PreparedData, networks: Sequence[Network], recipe: Recipe
+    ) -> tuple[float | None, ...]:
+        """Latencies of networks as an idle actor measures them; None for all where none can be had."""
+        unknown = (None,) * len(networks)
+        if not networks or not (self._idle or self._n_started < self._size):
+            return unknown
+        actor = self._idle.pop() if self._idle else self._new_actor()
+        try:
+            found: tuple[float | None, ...] = ray.get(
+                actor.measure_latencies.remote([data.reference], data.digest, data.tasks, networks, recipe),
+                timeout=LATENCY_TIMEOUT_S,
+            )
+        except (RayTaskError, GetTimeoutError) as error:  # the actor is well, or still to come
+            logger.warning("No latencies were measured: %s", error)
+            self._idle.append(actor)
+            return unknown
+        except RayError as error:
+            logger.warning("The worker that measured latencies was lost: %s", error)
+            self._end(actor)
+            return unknown
+        self._idle.append(actor)
+        return found
+
     def collect(self, timeout_s: float) -> list[Answer]:
-        """Answers of the trainings that ended, waiting at most `timeout_s` for the first."""
+        """Answers to the orders that ended, waiting at most `timeout_s` for the first."""
         if not self._running:
             return []
         running = list(self._running)
@@ -149,34 +197,50 @@ class ActorPool:
         self._waiting.clear()
         self._n_started = 0
 
+    def _end(self, actor: Any) -> None:
+        ray.kill(actor)
+        self._n_started -= 1
+
     def _finish(self, reference: Any) -> Answer:
         order, actor = self._running.pop(reference)
         try:
-            outcome = ray.get(reference)
+            outcomes = ray.get(reference)
         except RayTaskError as error:  # the worker is well: its code raised
-            logger.warning("Trial %s failed: %s", order.trial_id, error)
+            logger.warning("Order %d failed: %s", order.number, error)
             self._idle.append(actor)
             reason = f"{type(error.cause).__name__}: {error.cause}"
-            return Trained(order.trial_id, TrialOutcome(TrialState.FAILED, error=reason))
+            failed = TrialOutcome(TrialState.FAILED, error=reason)
+            return Trained(order.number, dict.fromkeys(order.requests, failed))
         except RayError as error:
-            logger.warning("The worker of trial %s was lost: %s", order.trial_id, error)
-            ray.kill(actor)
-            self._n_started -= 1
-            return Lost(order.trial_id, f"{type(error).__name__}: the worker died or could not be reached.")
+            logger.warning("The worker of order %d was lost: %s", order.number, error)
+            self._end(actor)
+            return Lost(order.number, f"{type(error).__name__}: the worker died or could not be reached.")
         self._idle.append(actor)
-        return Trained(order.trial_id, outcome)
+        return Trained(order.number, dict(zip(order.requests, outcomes, strict=True)))
 
     def _start_waiting(self) -> None:
         while self._waiting and (self._idle or self._n_started < self._size):
             order, data = self._waiting.popleft()
             actor = self._idle.pop() if self._idle else self._new_actor()
             reference = actor.train.remote(
-                [data.reference], data.digest, data.tasks, order.request, order.recipe
+                [data.reference],
+                data.digest,
+                data.tasks,
+                list(order.requests.values()),
+                order.recipe,
+                self._folder(order),
             )
             self._running[reference] = (order, actor)
 
+    def _folder(self, order: Train) -> Path | None:
+        root = self._settings.checkpoints
+        return None if root is None else root / order.job_id
+
     def _new_actor(self) -> Any:
+        from workers.actors import TrainingActor  # imports PyTorch: see `workers.driver.run_driver`
+
         self._n_started += 1
         gpus = ray.cluster_resources().get("GPU", 0.0)
-        remote = ray.remote(num_cpus=1, num_gpus=gpus / self._size, scheduling_strategy="SPREAD")
-        return remote(TrainingActor).remote()
+        share = 1 / self._settings.trials_per_gpu if gpus else 0.0
+        remote = ray.remote(num_cpus=1, num_gpus=share, scheduling_strategy="SPREAD")
+        return remote(TrainingActor).remote(self._settings.checkpoint_interval_s)

@@ -15,6 +15,7 @@ import uuid
 from grouping.domain.jobs import Job, JobState
 from grouping.errors import GroupingError, StaleLeaseError, StoreUnavailableError
 from grouping.store import Claim, Store
+from workers.checkpoint_folders import prune
 from workers.job_run import JobRun
 from workers.supervisor import DriverProcess
 
@@ -50,6 +51,7 @@ class Dispatcher:
         logger.info("Dispatcher %s works on %s", self.owner, self._store.url_shown)
         try:
             self._driver.start()  # Ray takes seconds to start: do it before the first job
+            prune(self._driver.settings.checkpoints)
             while not self._stop.is_set():
                 try:
                     claim = self._store.claim_job(self.owner, lease_s=self._lease_s)

@@ -7,6 +7,7 @@ nothing that cannot be made again, and ends when the dispatcher does.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.metadata
 import logging
 import os
@@ -15,6 +16,8 @@ import queue
 import signal
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from types import FrameType
 
@@ -27,7 +30,6 @@ from grouping.domain.tasks import Task
 from grouping.errors import GroupingError, InvalidInputError, TrainingError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
-from grouping.training.cost import measure_costs
 from workers.cluster import ActorPool, PreparedData, connect, count_workers, is_alive
 from workers.messages import (
     Answer,
@@ -44,7 +46,7 @@ from workers.messages import (
     Train,
     Tune,
 )
-from workers.tuning import tune_recipe
+from workers.settings import DriverSettings
 
 logger = logging.getLogger(__name__)
 
@@ -55,28 +57,35 @@ DATA_SEED = 0
 """The split is the same in every job on a problem, so that scores of two jobs may be compared."""
 
 
-def run_driver(pipe: Connection, address: str | None, n_workers: int | None) -> None:
+def run_driver(pipe: Connection, settings: DriverSettings) -> None:
     """Answer orders from the pipe until its other end closes.
 
     Args:
         pipe: one end of the pipe to the dispatcher.
-        address: Ray cluster to join; None starts a local one.
-        n_workers: the most trainings at the same time; one per processor unless given.
+        settings: where to train, and with what.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s driver: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the dispatcher's to handle
     signal.signal(signal.SIGTERM, _exit_on_signal)
     orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
     threading.Thread(target=_read_orders, args=(pipe, orders), daemon=True).start()
+    # PyTorch takes seconds to import, and Ray, which is only waited for, as long to start.
+    threading.Thread(target=_import_what_trains, daemon=True).start()
     try:
-        connect(address, n_workers)
-        Driver(pipe, orders, n_workers, is_shared=address is not None).run()
+        connect(settings.address, settings.n_workers)
+        Driver(pipe, orders, settings).run()
     except Exception as error:
         with contextlib.suppress(OSError):
             pipe.send(Ended(f"{type(error).__name__}: {error}"))
         raise
     finally:
         ray.shutdown()
+
+
+def _import_what_trains() -> None:
+    """Import it, and count a network once: that imports much more."""
+    importlib.import_module("workers.actors")
+    _count([Network.of("any")], 1, (Task.regression("any"),), Recipe())
 
 
 def _exit_on_signal(signum: int, frame: FrameType | None) -> None:
@@ -99,15 +108,14 @@ class Driver:
         self,
         pipe: Connection,
         orders: queue.SimpleQueue[Order | None],
-        n_workers: int | None,
-        *,
-        is_shared: bool,
+        settings: DriverSettings,
     ) -> None:
         self._pipe = pipe
         self._orders = orders
-        self._limit = n_workers
-        self._is_shared = is_shared
-        self._pool = ActorPool(count_workers(n_workers))
+        self._settings = settings
+        self._pool = ActorPool(count_workers(settings), settings)
+        if not settings.is_shared:
+            self._pool.warm_up()  # while the dispatcher still looks for a job
         self._data: PreparedData | None = None
         self._checked_at = time.monotonic()
 
@@ -134,7 +142,7 @@ class Driver:
         self._checked_at = time.monotonic()
         if not is_alive():
             raise SystemExit("Every node of the Ray cluster is dead.")
-        n_workers = count_workers(self._limit)
+        n_workers = count_workers(self._settings)
         if n_workers != self._pool.size:
             self._pool.resize(n_workers)
             self._pipe.send(Resized(self._pool.size))
@@ -149,7 +157,7 @@ class Driver:
             self._pool.submit(order, self._require_data())
             return
         if isinstance(order, Rest):
-            if self._is_shared:  # a private cluster keeps its warm workers for the next job
+            if self._settings.is_shared:  # a private cluster keeps its warm workers for the next job
                 self._pool.release_idle()
             return
         try:
@@ -162,10 +170,7 @@ class Driver:
         if isinstance(order, Prepare):
             return self._prepare(order)
         if isinstance(order, Measure):
-            data = self._require_data()
-            return Measured(
-                tuple(_measure(n, data.n_features, data.tasks, order.recipe) for n in order.networks)
-            )
+            return Measured(self._measure(self._require_data(), order.networks, order.recipe))
         return self._tune(order)
 
     def _require_data(self) -> PreparedData:
@@ -178,12 +183,26 @@ class Driver:
         tasks = tuple(task for task in problem.tasks if task.name in order.tasks)
         dataset = _load(problem)
         dataset.check_tasks(tasks)
-        self._data = data = PreparedData.put(dataset, tasks)
-        measurements = tuple(_measure(n, data.n_features, tasks, order.recipe) for n in order.networks)
-        self._pool.resize(count_workers(self._limit))
+        self._data = data = PreparedData.put(dataset, tasks, self._data)
+        self._pool.resize(count_workers(self._settings))
+        self._pool.warm_up()
+        measurements = self._measure(data, order.networks, order.recipe)
         return Prepared(dataset.digest(), measurements, self._pool.size, library_versions())
 
+    def _measure(
+        self, data: PreparedData, networks: Sequence[Network], recipe: Recipe
+    ) -> tuple[Measurement | None, ...]:
+        """Multiply-adds counted here, latencies measured where the networks are trained."""
+        counted = _count(networks, data.n_features, data.tasks, recipe)
+        latencies = self._pool.measure_latencies(data, networks, recipe)
+        return tuple(
+            None if measurement is None else replace(measurement, latency_ms=latency)
+            for measurement, latency in zip(counted, latencies, strict=True)
+        )
+
     def _tune(self, order: Tune) -> Answer:
+        from workers.tuning import tune_recipe  # Ray Tune is large, and most jobs tune nothing
+
         self._pool.clear()  # Ray Tune needs the processors that the actors hold
         return tune_recipe(self._require_data(), order)
 
@@ -199,16 +218,34 @@ def _load(problem: Problem) -> Dataset:
         ) from error
 
 
-def _measure(
-    network: Network, n_features: int, tasks: tuple[Task, ...], recipe: Recipe
-) -> Measurement | None:
-    try:
-        (cost,) = measure_costs(n_features, tasks, [network], recipe)
-    except InvalidInputError as error:  # a size too small or too large to build
-        logger.warning("Network %s is left out: %s", network, error)
-        return None
-    measured = Network(network.group, network.size, cost.cost_snt)
-    return Measurement(measured, cost.encoder_multiply_adds, cost.widths)
+def _count(
+    networks: Sequence[Network], n_features: int, tasks: tuple[Task, ...], recipe: Recipe
+) -> list[Measurement | None]:
+    """Multiply-adds and widths, in order; None for what is too small or too large to build.
+
+    Asked for together as far as possible: what is alike is then counted once.
+    """
+    from grouping.training.cost import measure_costs  # see `run_driver`
+
+    by_size: dict[float, list[int]] = {}
+    for number, network in enumerate(networks):
+        by_size.setdefault(network.size, []).append(number)
+    found: list[Measurement | None] = [None] * len(networks)
+    shares = list(by_size.values())
+    while shares:
+        share = shares.pop()
+        try:
+            costs = measure_costs(n_features, tasks, [networks[number] for number in share], recipe)
+        except InvalidInputError as error:
+            if len(share) == 1:
+                logger.warning("Network %s is left out: %s", networks[share[0]], error)
+            else:  # perhaps only one of them
+                shares += [share[: len(share) // 2], share[len(share) // 2 :]]
+            continue
+        for number, cost in zip(share, costs, strict=True):
+            measured = Network(networks[number].group, networks[number].size, cost.cost_snt)
+            found[number] = Measurement(measured, cost.encoder_multiply_adds, cost.widths)
+    return found
 
 
 def library_versions() -> dict[str, str]:

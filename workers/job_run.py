@@ -12,36 +12,22 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
-from grouping.store import Claim, MeasuredNetwork, Store, Trial
-from workers.dialogue import POLL_S, Dialogue, unexpected
+from grouping.store import Claim, MeasuredNetwork, Store
+from workers.checkpoint_folders import remove_folder
+from workers.dialogue import Dialogue
 from workers.lease import LeaseKeeper
-from workers.messages import (
-    Answer,
-    Lost,
-    Measure,
-    Measured,
-    Measurement,
-    Prepare,
-    Prepared,
-    Resized,
-    Rest,
-    Train,
-    Trained,
-    Tune,
-    Tuned,
-)
+from workers.messages import Measure, Measured, Measurement, Prepare, Prepared, Rest, Tune, Tuned
 from workers.notes import NoteKeeper
 from workers.planner import networks_of_a_round, networks_to_measure, next_plan
 from workers.reuse_report import what_is_reusable
 from workers.supervisor import DriverProcess
 from workers.time_budget import is_time_short, trials_over_time
+from workers.training_queue import TrainingQueue
 
 logger = logging.getLogger(__name__)
 
 MAX_DRIVER_DEATHS = 5
 """Deaths of the driver in a row, without any training finished in between, after which a job fails."""
-PREFETCH = 1
-"""Trainings that wait at the driver beyond those that run, so that no worker waits for the database."""
 
 
 class JobRun:
@@ -60,8 +46,7 @@ class JobRun:
         self._driver = driver
         self._stop = stop
         self._job: Job = claim.job
-        self._n_workers = 1
-        self._in_flight: set[str] = set()
+        self._queue = TrainingQueue(store, claim, driver)
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
         self._dialogue = Dialogue(driver, stop, self._is_cancelled)
@@ -106,9 +91,9 @@ class JobRun:
 
     def _drop_in_flight(self) -> None:
         """End the driver if it is still busy with this job: nothing of that may be written any more."""
-        if self._in_flight or self._dialogue.is_open:
+        if self._queue.has_orders or self._dialogue.is_open:
             self._driver.stop()
-            self._in_flight.clear()
+            self._queue.clear()
             self._dialogue.is_open = False
 
     def _is_cancelled(self) -> bool:
@@ -119,9 +104,7 @@ class JobRun:
         """After the driver's death: put its trainings back and start another one."""
         self._deaths += 1
         logger.warning("Job %s: %s", self._job.id, error)
-        for trial_id in sorted(self._in_flight):
-            self._store.requeue_trial(self._claim, trial_id, str(error))
-        self._in_flight.clear()
+        self._queue.requeue_all(str(error))
         self._dialogue.is_open = False
         if self._deaths >= MAX_DRIVER_DEATHS:
             raise TrainingError(f"Ray failed {self._deaths} times in a row. Last: {error}") from error
@@ -145,7 +128,7 @@ class JobRun:
             if tuned is None:
                 return False
             recipe = tuned
-        self._n_workers = prepared.n_workers
+        self._queue.n_workers = prepared.n_workers
         self._add_networks(networks, prepared.measurements)
         self._store.record_preparation(
             self._claim, data_digest=prepared.data_digest, versions=prepared.versions, recipe=recipe
@@ -162,7 +145,9 @@ class JobRun:
 
     def _add_networks(self, networks: Sequence[Network], measurements: Sequence[Measurement | None]) -> None:
         measured = [
-            MeasuredNetwork(m.network, m.multiply_adds, m.widths) for m in measurements if m is not None
+            MeasuredNetwork(m.network, m.multiply_adds, m.widths, m.latency_ms)
+            for m in measurements
+            if m is not None
         ]
         self._store.add_networks(self._claim, measured)
         pairs = zip(networks, measurements, strict=True)
@@ -194,16 +179,13 @@ class JobRun:
     def _advance(self) -> bool:
         """Plan, submit, and take what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
-        n_free = max(0, self._n_workers + PREFETCH - len(self._in_flight))
-        waiting = self._store.trials(self._job.id, states={TrialState.PLANNED}, limit=max(1, n_free))
-        if not waiting and not self._in_flight and not self._plan():
+        self._queue.refill()
+        if self._queue.is_idle and not self._plan():
             self._finish()
             return True
-        self._submit(waiting[:n_free])
-        answer = self._driver.receive(POLL_S) if self._in_flight else None
-        while answer is not None:
-            self._record(answer)
-            answer = self._driver.receive(0) if self._in_flight else None
+        self._queue.submit(self._job)
+        if self._queue.has_orders and self._queue.collect():
+            self._deaths = 0
         return False
 
     def _skip_what_time_forbids(self) -> None:
@@ -215,6 +197,7 @@ class JobRun:
         over = trials_over_time(self._store, self._job, self._n_to_confirm)
         if over:
             self._store.skip_trials(self._claim, over)
+            self._queue.forget_waiting()
 
     def _plan(self) -> bool:
         """Add the next trials; return False when there are none."""
@@ -254,28 +237,6 @@ class JobRun:
         self._add_networks(tuple(new.values()), answer.measurements)
         return True
 
-    def _submit(self, waiting: tuple[Trial, ...]) -> None:
-        for trial in waiting:
-            self._store.start_trial(self._claim, trial.id)
-            self._in_flight.add(trial.id)
-            request = TrialRequest(
-                trial.network, trial.seed, trial.fidelity, trial.purpose, trial.measures_affinity
-            )
-            self._driver.send(Train(trial.id, request, self._job.recipe))
-
-    def _record(self, answer: Answer) -> None:
-        if isinstance(answer, Trained):
-            self._in_flight.discard(answer.trial_id)
-            self._store.record_outcome(self._claim, answer.trial_id, answer.outcome)
-            self._deaths = 0
-        elif isinstance(answer, Lost):
-            self._in_flight.discard(answer.trial_id)
-            self._store.requeue_trial(self._claim, answer.trial_id, answer.reason)
-        elif isinstance(answer, Resized):
-            self._n_workers = answer.n_workers
-        else:
-            raise unexpected(answer)
-
     def _finish(self) -> None:
         self._driver.send(Rest())
         trials = self._store.trials(self._job.id)
@@ -288,6 +249,7 @@ class JobRun:
         was_cut = any(trial.state is TrialState.SKIPPED for trial in trials)
         reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else self._reason
         self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason)
+        remove_folder(self._driver.settings.checkpoints, self._job.id)
 
     def _enter(self, state: JobState) -> None:
         if self._job.state is not state:

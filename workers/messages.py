@@ -40,11 +40,14 @@ class Measurement:
         network: the network, `cost_snt` as measured.
         multiply_adds: of its encoder, for one row.
         widths: of its hidden layers.
+        latency_ms: median time of a forward pass of its encoder on one row, in milliseconds, on a worker;
+            None where none could be asked.
     """
 
     network: Network
     multiply_adds: int
     widths: tuple[int, ...]
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +121,18 @@ class Tuned:
 
 @dataclass(frozen=True, slots=True)
 class Train:
-    """Train one network of the prepared problem. Answered by `Trained` or `Lost`.
+    """Train a stack of networks of the prepared problem on one worker. Answered by `Trained` or `Lost`.
 
     Attributes:
-        trial_id: comes back with the answer.
-        request: what to train.
+        number: comes back with the answer; never used twice by one job.
+        job_id: whose trainings they are; names the folder of their checkpoints.
+        requests: what to train, by trial.
         recipe: how.
     """
 
-    trial_id: str
-    request: TrialRequest
+    number: int
+    job_id: str
+    requests: Mapping[str, TrialRequest]
     recipe: Recipe
 
 
@@ -138,17 +143,17 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """A training ended; `outcome` says how."""
+    """The trainings of an order ended; `outcomes` says how, by trial: one for each."""
 
-    trial_id: str
-    outcome: TrialOutcome
+    number: int
+    outcomes: Mapping[str, TrialOutcome]
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A training was lost with its worker, through no fault of its own as far as anyone knows."""
+    """The trainings of an order were lost with their worker; whose fault it was is not known."""
 
-    trial_id: str
+    number: int
     reason: str
 
 

@@ -85,9 +85,13 @@ def next_plan(store: Store, job: Job, *, may_reuse: bool = True) -> Plan:
 
 
 def allowance_left(job: Job, trials: Sequence[Trial]) -> Allowance:
-    """What may still be planned. Trials count once planned; copied and skipped ones never do."""
+    """What may still be planned. Trials count once planned; copied and skipped ones never do.
+
+    A trial that went on from a shorter one carries out fewer epochs than planned. They are given back when it
+    has succeeded and not before: had its checkpoint been gone, it would have needed them all.
+    """
     counted = [t for t in trials if t.state is not TrialState.SKIPPED and t.reused_from is None]
-    epochs = sum(trial.planned_epochs for trial in counted)
+    epochs = sum(t.epochs if t.state is TrialState.SUCCEEDED else t.planned_epochs for t in counted)
     return Allowance.left(job.spec.training_budget, len(counted), epochs)
 
 

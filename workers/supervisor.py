@@ -9,6 +9,7 @@ from multiprocessing.context import SpawnProcess
 
 from grouping.errors import WorkerLostError
 from workers.messages import Answer, Ended, Order
+from workers.settings import DriverSettings
 
 logger = logging.getLogger(__name__)
 
@@ -20,13 +21,11 @@ class DriverProcess:
     """A driver process, started at the first order and again after its death. Not thread-safe.
 
     Args:
-        address: Ray cluster to join; None starts a local one inside the driver.
-        n_workers: processors of the local cluster; all unless given.
+        settings: where it trains, and with what; a local cluster unless given.
     """
 
-    def __init__(self, address: str | None = None, n_workers: int | None = None) -> None:
-        self._address = address
-        self._n_workers = n_workers
+    def __init__(self, settings: DriverSettings | None = None) -> None:
+        self.settings = settings or DriverSettings()
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
 
@@ -41,9 +40,7 @@ class DriverProcess:
             return
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_run, args=(theirs, self._address, self._n_workers), name="grouping-driver"
-        )
+        self._process = context.Process(target=_run, args=(theirs, self.settings), name="grouping-driver")
         self._process.start()
         theirs.close()  # so that the driver's death ends the pipe
         self._pipe = ours
@@ -104,8 +101,8 @@ class DriverProcess:
         return WorkerLostError(f"The Ray driver ended unexpectedly ({details}).")
 
 
-def _run(pipe: Connection, address: str | None, n_workers: int | None) -> None:
+def _run(pipe: Connection, settings: DriverSettings) -> None:
     # Imported in the child only: the dispatcher itself needs neither torch nor Ray.
     from workers.driver import run_driver
 
-    run_driver(pipe, address, n_workers)
+    run_driver(pipe, settings)

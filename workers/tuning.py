@@ -61,10 +61,16 @@ class TuningTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in pa
     ) -> None:
         """Build the network of this sample; Ray Tune calls it."""
         torch.set_num_threads(1)
-        tensors = TrainingData.from_dataset(ray.get(holder[0]), data.tasks, best_device())
-        group = Network.of(*(task.name for task in data.tasks))
-        request = TrialRequest(group, seed=config["seed"])
-        self._training = Training(tensors, request, recipes[config["sample"]])
+        self._tensors = TrainingData.from_dataset(ray.get(holder[0]), data.tasks, best_device())
+        self._recipes = recipes
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Begin another sample in this process: to start one costs more than to train it."""
+        group = Network.of(*(task.name for task in self._tensors.tasks))
+        request = TrialRequest(group, seed=new_config["seed"])
+        self._training = Training(self._tensors, request, self._recipes[new_config["sample"]])
+        return True
 
     def step(self) -> dict[str, float]:
         """Train for an epoch."""
@@ -104,6 +110,7 @@ def tune_recipe(data: PreparedData, order: Tune) -> Tuned:
                 metric="loss",
                 mode="min",
                 scheduler=HyperBandScheduler(max_t=epochs, reduction_factor=REDUCTION),
+                reuse_actors=True,
             ),
             run_config=tune.RunConfig(
                 name="recipe", storage_path=folder, stop={"training_iteration": epochs}, verbose=0

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from grouping.cli import bench, clones, jobs, serving, system, tables
+from grouping.cli import bench, clones, jobs, serving, studies, system, tables
 from grouping.errors import GroupingError, StoreUnavailableError
 
 EXIT_BAD_INPUT = 2
@@ -30,6 +30,7 @@ for command in (
     tables.table,
     jobs.demo,
     tables.reproduce,
+    studies.study,
     jobs.show,
     clones.clone,
     jobs.cancel,

@@ -50,12 +50,36 @@ RayAddress = Annotated[
         envvar="GROUPING_RAY_ADDRESS", help="Ray cluster to join; a private local one unless given."
     ),
 ]
+Checkpoints = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="GROUPING_CHECKPOINTS",
+        help="Folder of unfinished trainings, shared by all workers; beside the database unless given.",
+        file_okay=False,
+    ),
+]
+TrialsPerGpu = Annotated[
+    int,
+    typer.Option(
+        min=1, envvar="GROUPING_TRIALS_PER_GPU", help="Workers that share one GPU, where there are any."
+    ),
+]
 DEFAULT_HOME = Path("~/.mtl-grouping")
 
 
 def database_url(url: str | None, home: Path) -> str:
     """The database that is meant: the URL, or a SQLite file in the home folder."""
     return url or f"sqlite:///{home.expanduser().resolve() / 'grouping.db'}"
+
+
+def checkpoint_folder(given: Path | None, database: str, home: Path) -> Path:
+    """Where checkpoints go: the folder given, or one beside a SQLite file, or one in the home folder."""
+    if given is not None:
+        return given.expanduser().resolve()
+    path = database.partition("sqlite:///")[2].partition("?")[0]
+    if path and not path.startswith("file:"):
+        return Path(path).resolve().with_suffix(".checkpoints")
+    return home.expanduser().resolve() / "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +240,11 @@ def dispatcher(
     url: DatabaseUrl = None,
     workers: Workers = None,
     ray_address: RayAddress = None,
+    checkpoints: Checkpoints = None,
+    checkpoint_s: Annotated[
+        float, typer.Option(min=0, help="Seconds between two checkpoints of a training.")
+    ] = 30.0,
+    trials_per_gpu: TrialsPerGpu = 1,
     lease_s: Annotated[
         float, typer.Option(min=1, help="Seconds after which a dead dispatcher's job is free.")
     ] = 30.0,
@@ -223,12 +252,16 @@ def dispatcher(
     """Run one dispatcher: it claims jobs and has Ray train them."""
     from grouping.store import open_store
     from workers.dispatcher import Dispatcher
+    from workers.settings import DriverSettings
     from workers.supervisor import DriverProcess
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
-    store = open_store(database_url(url, home))
+    database = database_url(url, home)
+    store = open_store(database)
     store.check_schema()
-    worker = Dispatcher(store, DriverProcess(ray_address, workers), lease_s=lease_s)
+    folder = checkpoint_folder(checkpoints, database, home)
+    settings = DriverSettings(ray_address, workers, trials_per_gpu, folder, checkpoint_s)
+    worker = Dispatcher(store, DriverProcess(settings), lease_s=lease_s)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.request_stop())
     end_with_parent(worker.request_stop)

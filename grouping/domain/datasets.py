@@ -19,9 +19,10 @@ class Dataset:
     """Inputs, targets of every task, and which rows train, validate and test.
 
     Attributes:
-        inputs: ``[rows, features]`` float32.
+        inputs: ``[rows, features]`` float32; token numbers of texts are exact up to 2^24.
         targets: one array per task name: ``[rows, n_outputs]`` float32 for regression and dense maps,
-            ``[rows]`` float32 of 0 and 1 for binary, ``[rows]`` int64 class numbers for multiclass.
+            ``[rows]`` float32 of 0 and 1 for binary, ``[rows]`` int64 class numbers for multiclass and
+            ranking.
         train: row numbers used for gradient steps (and for every constant of normalisation).
         validation: row numbers choices are made on.
         test: row numbers that are only reported.
@@ -72,7 +73,8 @@ class Dataset:
                 raise InvalidInputError(
                     f"Target {task.name!r} has one value only in the training rows: nothing to learn."
                 )
-            if task.kind is TaskKind.MULTICLASS and (target.min() < 0 or target.max() >= task.n_outputs):
+            numbered = task.kind in (TaskKind.MULTICLASS, TaskKind.RANKING)
+            if numbered and (target.min() < 0 or target.max() >= task.n_outputs):
                 raise InvalidInputError(f"Target {task.name!r} has classes outside 0..{task.n_outputs - 1}.")
             if task.kind is TaskKind.BINARY and not np.isin(target, (0, 1)).all():
                 raise InvalidInputError(f"Target {task.name!r} must hold only 0 and 1.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any
 
 from grouping.errors import InvalidInputError
 
@@ -20,6 +21,8 @@ class TaskKind(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     DENSE_MAP = "dense_map"
+    RANKING = "ranking"
+    """Which of several candidates is the right one: the target is its place, as a class number."""
     UNSPECIFIED = "unspecified"
     """Known only as a column of losses, as in an imported score table."""
 
@@ -96,7 +99,11 @@ class Task:
         loss: what it is trained on; lower is better.
         metric: what it is reported by besides the loss, if anything.
         weight: its weight in the total loss of a grouping, positive; 1 in the paper.
-        n_outputs: width of its head: classes, pixels of the map, or numbers predicted; 1 for binary.
+        n_outputs: width of its head: classes, candidates, pixels of the map, or numbers predicted; 1 for
+            binary.
+        reads: which segments of a row it is about, where a row holds several texts side by side: numbers from
+            0, in order; empty for all of a row. A ranking reads what is asked and then the candidates.
+            Encoders without segments take no notice.
     """
 
     name: str
@@ -105,6 +112,7 @@ class Task:
     metric: Metric | None = None
     weight: float = 1.0
     n_outputs: int = 1
+    reads: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "task")
@@ -112,10 +120,27 @@ class Task:
             raise InvalidInputError(f"Task {self.name!r}: the weight must be a positive number.")
         if self.n_outputs < 1:
             raise InvalidInputError(f"Task {self.name!r}: a head needs at least one output.")
+        if len(set(self.reads)) != len(self.reads) or any(segment < 0 for segment in self.reads):
+            raise InvalidInputError(f"Task {self.name!r} reads segments by different numbers, from 0.")
+        if self.kind is TaskKind.RANKING and self.reads and len(self.reads) != self.n_outputs + 1:
+            raise InvalidInputError(
+                f"Task {self.name!r} ranks {self.n_outputs} candidates, so it reads {self.n_outputs + 1} "
+                f"segments: what is asked, and the candidates. It names {len(self.reads)}."
+            )
 
     def with_weight(self, weight: float) -> Task:
         """The same task with another weight in the total loss."""
         return replace(self, weight=weight)
+
+    def reading(self, *segments: int) -> Task:
+        """The same task about these segments of a row."""
+        return replace(self, reads=segments)
+
+    def as_mapping(self) -> dict[str, Any]:
+        """All fields, ready for JSON; `reads` only where it says something, as in older documents."""
+        fields = asdict(self)
+        reads = list(fields.pop("reads"))
+        return fields | ({"reads": reads} if reads else {})
 
     @classmethod
     def regression(cls, name: str, n_outputs: int = 1) -> Task:
@@ -136,3 +161,11 @@ class Task:
     def dense_map(cls, name: str, n_pixels: int) -> Task:
         """A task that predicts a real number at each of `n_pixels`."""
         return cls(name, TaskKind.DENSE_MAP, Loss.SQUARED_ERROR, R2, n_outputs=n_pixels)
+
+    @classmethod
+    def ranking(cls, name: str, question: int, candidates: tuple[int, ...]) -> Task:
+        """A task that picks one of several candidates, each a segment of the row, for another segment."""
+        reads = (question, *candidates)
+        return cls(
+            name, TaskKind.RANKING, Loss.CROSS_ENTROPY, ACCURACY, n_outputs=len(candidates), reads=reads
+        )

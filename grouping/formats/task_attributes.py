@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
 from grouping.errors import InvalidInputError
-from grouping.formats.strict_json import read_list, read_number, read_object, read_string
+from grouping.formats.strict_json import read_integer, read_list, read_number, read_object, read_string
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -17,7 +16,7 @@ MAX_OUTPUTS = 2**31 - 1
 
 def tasks_to_json(tasks: tuple[Task, ...]) -> list[dict[str, Any]]:
     """All fields of the tasks, in display order."""
-    return [asdict(task) for task in tasks]
+    return [task.as_mapping() for task in tasks]
 
 
 def tasks_from_json(document: object, pointer: str) -> tuple[Task, ...]:
@@ -33,7 +32,7 @@ def tasks_from_json(document: object, pointer: str) -> tuple[Task, ...]:
 
 
 def _task(document: object, pointer: str) -> Task:
-    optional = ("kind", "loss", "metric", "weight", "n_outputs")
+    optional = ("kind", "loss", "metric", "weight", "n_outputs", "reads")
     fields = read_object(document, pointer, ("name",), optional)
     n_outputs = read_number(fields.get("n_outputs", 1), f"{pointer}/n_outputs")
     if n_outputs != int(n_outputs) or n_outputs > MAX_OUTPUTS:
@@ -45,7 +44,12 @@ def _task(document: object, pointer: str) -> Task:
         _metric(fields.get("metric"), f"{pointer}/metric"),
         read_number(fields.get("weight", 1.0), f"{pointer}/weight"),
         int(n_outputs),
+        _segments(fields.get("reads", []), f"{pointer}/reads"),
     )
+
+
+def _segments(document: object, pointer: str) -> tuple[int, ...]:
+    return tuple(read_integer(item, f"{pointer}/{i}") for i, item in enumerate(read_list(document, pointer)))
 
 
 def _metric(document: object, pointer: str) -> Metric | None:

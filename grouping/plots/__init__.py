@@ -4,5 +4,17 @@ from grouping.plots.affinity_graph import affinity_graph_svg
 from grouping.plots.curve_chart import curve_svg
 from grouping.plots.grouping_diagram import grouping_svg
 from grouping.plots.regret_chart import RegretLine, regret_svg
+from grouping.plots.study_charts import EffectPoint, PairEffect, SetupColumn, scatter_svg, setups_svg
 
-__all__ = ["RegretLine", "affinity_graph_svg", "curve_svg", "grouping_svg", "regret_svg"]
+__all__ = [
+    "EffectPoint",
+    "PairEffect",
+    "RegretLine",
+    "SetupColumn",
+    "affinity_graph_svg",
+    "curve_svg",
+    "grouping_svg",
+    "regret_svg",
+    "scatter_svg",
+    "setups_svg",
+]

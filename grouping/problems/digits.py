@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.datasets import Dataset
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
 from grouping.problems.problem import Problem
 
@@ -156,6 +156,15 @@ DIGITS = Problem(
     _load,
     Recipe(hidden=(32, 32), epochs=30, batch_size=64, learning_rate=0.02),
 )
+
+CONVOLUTIONAL_RECIPE = Recipe(
+    hidden=(12, 24),
+    epochs=30,
+    batch_size=64,
+    learning_rate=0.01,
+    encoder=Method("convolutional", {"height": SIDE, "width": SIDE}),
+)
+"""Another recipe for both problems, with convolutions; to be given with a job."""
 
 DIGITS_8 = Problem(
     "digits-8",

@@ -14,9 +14,10 @@ from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.problems.cancer import BREAST_CANCER
 from grouping.problems.digits import DIGITS, DIGITS_8
 from grouping.problems.problem import Problem
+from grouping.problems.sentences import SENTENCES
 
 ENTRY_POINT_GROUP = "mtl_grouping.problems"
-BUILT_IN = (DIGITS, DIGITS_8, BREAST_CANCER)
+BUILT_IN = (DIGITS, DIGITS_8, BREAST_CANCER, SENTENCES)
 
 
 @cache

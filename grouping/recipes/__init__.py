@@ -3,6 +3,7 @@
 from grouping.recipes.declarations import Declaration
 from grouping.recipes.registry import (
     MethodInfo,
+    check_named_tasks,
     complete,
     get_declaration,
     list_methods,
@@ -12,6 +13,7 @@ from grouping.recipes.registry import (
 __all__ = [
     "Declaration",
     "MethodInfo",
+    "check_named_tasks",
     "complete",
     "get_declaration",
     "list_methods",

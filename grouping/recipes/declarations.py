@@ -18,6 +18,8 @@ class Declaration(Protocol):
         description: what it does, in a sentence or two.
         source: the paper it comes from; empty for what needs none.
         implementation: ``module:attribute`` of what carries it out; see `grouping.training.methods`.
+
+    A built-in method may have a class attribute ``requires``, names of modules that come with an extra.
     """
 
     name: ClassVar[str]

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint
+from importlib.util import find_spec
 from typing import Any
 
 from grouping.domain.recipes import Method, Part, Recipe
+from grouping.errors import InvalidInputError
 from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.recipes.declarations import Declaration
@@ -65,7 +67,20 @@ class MethodInfo:
 @cache
 def discover_methods(part: Part) -> Catalogue[type[Declaration]]:
     """The methods of this installation, found once per process; ``cache_clear()`` makes it look again."""
-    return discover(ENTRY_POINT_GROUPS[part], BUILT_IN[part], _load_plug_in)
+    missing = {method: _missing_modules(method) for method in BUILT_IN[part]}
+    usable = [method for method in BUILT_IN[part] if not missing[method]]
+    unavailable = [
+        Unavailable(
+            method.name,
+            None,
+            f"It needs {' and '.join(modules)}, which an extra brings: install mtl-grouping[{method.name}] "
+            "where the API and the workers run.",
+        )
+        for method, modules in missing.items()
+        if modules
+    ]
+    catalogue = discover(ENTRY_POINT_GROUPS[part], usable, _load_plug_in)
+    return replace(catalogue, unavailable=(*unavailable, *catalogue.unavailable))
 
 
 def list_methods(part: Part) -> tuple[MethodInfo, ...]:
@@ -77,7 +92,7 @@ def list_methods(part: Part) -> tuple[MethodInfo, ...]:
 
 
 def list_unavailable(part: Part) -> tuple[Unavailable, ...]:
-    """Installed plug-ins for a part that cannot be used, with the reason."""
+    """Plug-ins and built-in methods for a part that cannot be used here, with the reason."""
     return discover_methods(part).unavailable
 
 
@@ -107,6 +122,31 @@ def complete(recipe: Recipe) -> Recipe:
         declaration = get_declaration(part, method)
         chosen[part.value] = Method(method.name, dataclasses.asdict(declaration))  # type: ignore[call-overload]
     return replace(recipe, **chosen)  # type: ignore[arg-type]
+
+
+def check_named_tasks(recipe: Recipe, tasks: Collection[str]) -> None:
+    """Refuse a recipe whose parameters name a task that the problem does not have.
+
+    Declarations whose parameters name tasks have a method ``named_tasks`` that gives each name with the JSON
+    pointer of its place below the parameters.
+
+    Raises:
+        InvalidInputError: pointing at the name.
+    """
+    for part in Part:
+        declaration = get_declaration(part, recipe.method(part))
+        named_tasks = getattr(declaration, "named_tasks", None)
+        for place, name in named_tasks() if named_tasks is not None else ():
+            if name not in tasks:
+                raise InvalidInputError(
+                    f"The {part} {declaration.name} names the task {name!r}, which the problem does not "
+                    f"have. Its tasks: {', '.join(tasks)}.",
+                    pointer=f"/{part}/parameters{place}",
+                )
+
+
+def _missing_modules(method: type[Declaration]) -> list[str]:
+    return [module for module in getattr(method, "requires", ()) if find_spec(module) is None]
 
 
 def _load_plug_in(point: EntryPoint) -> type[Declaration]:

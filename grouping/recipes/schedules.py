@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from grouping.recipes.declarations import Declaration
+
+TaskName = Annotated[str, Field(min_length=1, max_length=100)]
+Order = Annotated[
+    list[TaskName],
+    Field(
+        max_length=1000,
+        description="Tasks that come first, in this order; all others follow in the order of the problem. "
+        "Tasks that are not in a network are passed over.",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +31,125 @@ class Joint:
     implementation: ClassVar[str] = "grouping.training.schedules.joint:JointSchedule"
 
 
-SCHEDULES: tuple[type[Declaration], ...] = (Joint,)
+@dataclass(frozen=True, slots=True)
+class Continual:
+    """One task after another, each by itself."""
+
+    name: ClassVar[str] = "continual"
+    title: ClassVar[str] = "One task after another"
+    description: ClassVar[str] = (
+        "The tasks are trained one after another, each alone for its share of the epochs. Heads of earlier "
+        "tasks stay as they are; the shared layers go on, so that earlier tasks may be forgotten."
+    )
+    source: ClassVar[str] = (
+        "McCloskey and Cohen, Catastrophic interference in connectionist networks, Psychology of Learning "
+        "and Motivation 24, 1989"
+    )
+    implementation: ClassVar[str] = "grouping.training.schedules.continual:ContinualSchedule"
+
+    order: Order = field(default_factory=list)
+    epoch_weights: Annotated[
+        dict[TaskName, Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]],
+        Field(
+            max_length=1000,
+            description="By task, how its number of epochs compares with that of a task that is not named.",
+        ),
+    ] = field(default_factory=dict)
+
+    def named_tasks(self) -> tuple[tuple[str, str], ...]:
+        """Tasks that the parameters name, each after its place."""
+        weights = tuple((f"/epoch_weights/{_escaped(task)}", task) for task in self.epoch_weights)
+        return (*_places(self.order), *weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    """Tasks are added one by one and never left out again."""
+
+    name: ClassVar[str] = "sequential"
+    title: ClassVar[str] = "Tasks added one by one"
+    description: ClassVar[str] = (
+        "First one task, then it and a second one, and so on, until all are trained together: no task is "
+        "left out once it has begun."
+    )
+    source: ClassVar[str] = "Standley et al., Which tasks should be learned together, ICML 2020"
+    implementation: ClassVar[str] = "grouping.training.schedules.sequential:SequentialSchedule"
+
+    order: Order = field(default_factory=list)
+    last_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            lt=1,
+            description="Share of the epochs in which all tasks are trained; the phases before it are of "
+            "equal length.",
+        ),
+    ] = 0.5
+
+    def named_tasks(self) -> tuple[tuple[str, str], ...]:
+        """Tasks that the parameters name, each after its place."""
+        return _places(self.order)
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """One task first, then the others from its weights."""
+
+    name: ClassVar[str] = "fine-tuning"
+    title: ClassVar[str] = "Fine-tuning from a source task"
+    description: ClassVar[str] = (
+        "The source task is trained first; then the others start from its layers, of which the lower ones "
+        "may be frozen, released one by one, or trained at smaller rates. Networks without the source, or "
+        "of one task, are trained jointly, for all epochs."
+    )
+    source: ClassVar[str] = "Howard and Ruder, Universal language model fine-tuning, ACL 2018"
+    implementation: ClassVar[str] = "grouping.training.schedules.fine_tuning:FineTuningSchedule"
+
+    source_task: Annotated[
+        TaskName | None,
+        Field(description="Task that is trained first; the first one of the network unless named."),
+    ] = None
+    source_share: Annotated[
+        float, Field(gt=0, lt=1, description="Share of the epochs in which the source is trained.")
+    ] = 0.5
+    frozen: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="Lower depths of the network, inputs first, that keep the source's weights. The "
+            "last depth, heads included, is always trained.",
+        ),
+    ] = 0
+    gradual: Annotated[
+        bool,
+        Field(
+            description="Release the depths one by one from the heads down, a phase for each, until only the "
+            "frozen ones are left; the phases are of equal length."
+        ),
+    ] = False
+    rate_factor: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="Learning rate of a depth over that of the depth above it, while the others are "
+            "trained; 1 / 2.6 in the paper.",
+        ),
+    ] = 1.0
+
+    def named_tasks(self) -> tuple[tuple[str, str], ...]:
+        """Tasks that the parameters name, each after its place."""
+        return () if self.source_task is None else (("/source_task", self.source_task),)
+
+
+def _places(order: list[TaskName]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"/order/{position}", task) for position, task in enumerate(order))
+
+
+def _escaped(name: str) -> str:
+    """A name as a part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+SCHEDULES: tuple[type[Declaration], ...] = (Joint, Continual, Sequential, FineTuning)

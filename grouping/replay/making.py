@@ -33,7 +33,8 @@ from grouping.formats import TableFormat, write_table
 from grouping.problems.registry import get_problem
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
-from grouping.training.loop import Evaluation, Training
+from grouping.training.evaluation import Evaluation
+from grouping.training.loop import Training
 
 DATA_SEED = 0
 """The data set of every job."""

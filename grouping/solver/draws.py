@@ -99,8 +99,7 @@ def choose_in_draws(
     limits = [instance.limits_for(budget) for budget in budgets_snt]
     programme = None if instance.is_contradictory else _Programme.build(instance, np.max(limits, axis=0))
     if programme is None:
-        each = [solve_draws(instance, one, draws, max_nodes=ROUGH_NODES).chosen for one in limits]
-        return tuple(zip(*each, strict=True))
+        return tuple(_rough_choices(instance, limits, draw) for draw in draws)
     size = max(1, _CHUNK_NUMBERS // programme.numbers_per_draw)
     chosen: list[tuple[tuple[int, ...], ...]] = []
     for start in range(0, len(draws), size):
@@ -132,15 +131,10 @@ def _one_by_one(
     deadline: float | None,
     max_nodes: int | None,
 ) -> DrawnOptima:
-    usable = np.isfinite(instance.losses)
     known = list(dict.fromkeys(starts))
     values, chosen = [], []
     for draw in draws:
-        cells = np.where(usable, draw, np.inf)
-        floors = cells.min(axis=0, initial=np.inf)
-        cells = cells - np.where(np.isfinite(floors), floors, 0.0)
-        unit = float(cells[usable].max(initial=0.0)) or 1.0
-        engine = Engine(replace(instance, losses=cells / unit))
+        engine = _engine_of(instance, draw)
         optimum = engine.solve(limits, starts=known, deadline=deadline, max_nodes=max_nodes)
         if not (optimum.is_proven or max_nodes):
             break
@@ -150,6 +144,28 @@ def _one_by_one(
         values.append(losses_of(instance, draw, choice))
         chosen.append(choice)
     return DrawnOptima(np.array(values, dtype=np.float64), tuple(chosen))
+
+
+def _rough_choices(
+    instance: Instance, limits: Sequence[FloatArray], draw: FloatArray
+) -> tuple[tuple[int, ...], ...]:
+    """Candidates for one draw under each of the limits; columns and choices serve the next larger budget."""
+    engine = _engine_of(instance, draw)
+    found: dict[int, tuple[int, ...]] = {}
+    for b in sorted(range(len(limits)), key=lambda b: float(limits[b][0])):
+        known = list(dict.fromkeys(choice for choice in found.values() if choice))
+        found[b] = engine.solve(limits[b], starts=known, max_nodes=ROUGH_NODES).chosen or ()
+    return tuple(found[b] for b in range(len(limits)))
+
+
+def _engine_of(instance: Instance, draw: FloatArray) -> Engine:
+    """For the instance with the losses of a draw, ``[N, B]``, scaled as those of an instance are."""
+    usable = np.isfinite(instance.losses)
+    cells = np.where(usable, draw, np.inf)
+    floors = cells.min(axis=0, initial=np.inf)
+    cells = cells - np.where(np.isfinite(floors), floors, 0.0)
+    unit = float(cells[usable].max(initial=0.0)) or 1.0
+    return Engine(replace(instance, losses=cells / unit))
 
 
 @dataclass(frozen=True, eq=False)

@@ -175,7 +175,7 @@ class Relaxation:
         n_new, ends = len(held), np.cumsum(held.sum(axis=1))
         self._lp.addCols(
             n_new,
-            np.where(served, losses[is_new], 0.0).sum(axis=1),
+            np.array([row[inside].sum() for row, inside in zip(losses[is_new], served, strict=True)]),
             np.zeros(n_new),
             np.full(n_new, highspy.kHighsInf),
             int(ends[-1]),

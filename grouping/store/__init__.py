@@ -16,6 +16,8 @@ from grouping.store.records import (
     ProgressRow,
     StoredGrouping,
     StoredNetwork,
+    StoredStudy,
+    StudyInfo,
     TableInfo,
     Trial,
 )
@@ -33,6 +35,8 @@ __all__ = [
     "Store",
     "StoredGrouping",
     "StoredNetwork",
+    "StoredStudy",
+    "StudyInfo",
     "TableInfo",
     "Trial",
     "count_reusable",

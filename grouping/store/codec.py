@@ -20,6 +20,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
+from grouping.store.latencies import LATENCY_COST
 from grouping.store.records import StoredGrouping, StoredNetwork, TableInfo
 from grouping.store.rows import (
     ID_LENGTH,
@@ -136,12 +137,12 @@ def recipe_from_json(data: Mapping[str, Any]) -> Recipe:
 
 def task_to_json(task: Task) -> dict[str, Any]:
     """All fields of a task."""
-    data: dict[str, Any] = as_json(asdict(task))
+    data: dict[str, Any] = as_json(task.as_mapping())
     return data
 
 
 def task_from_json(data: Mapping[str, Any]) -> Task:
-    """Inverse of `task_to_json`."""
+    """Inverse of `task_to_json`; what an older program did not know has its default."""
     metric = data["metric"]
     return Task(
         name=data["name"],
@@ -150,6 +151,7 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
         metric=None if metric is None else Metric(metric["name"], Direction(metric["direction"])),
         weight=data["weight"],
         n_outputs=data["n_outputs"],
+        reads=tuple(data.get("reads", ())),
     )
 
 
@@ -183,10 +185,10 @@ def network_from_row(row: NetworkRow) -> Network:
 
 def stored_network_from_row(row: NetworkRow) -> StoredNetwork:
     """The network with what was measured of it."""
-    return StoredNetwork(row.id, network_from_row(row), row.multiply_adds, tuple(row.widths))
+    return StoredNetwork(row.id, network_from_row(row), row.multiply_adds, tuple(row.widths), row.latency_ms)
 
 
-def table_info_from_row(row: ScoreTableRow, job_id: str | None) -> TableInfo:
+def table_info_from_row(row: ScoreTableRow, job_id: str | None, *, has_latencies: bool = False) -> TableInfo:
     """What the table is, without its scores."""
     tasks = tuple(task_from_json(task) for task in row.tasks)
     imported = row.imported or {}
@@ -197,7 +199,7 @@ def table_info_from_row(row: ScoreTableRow, job_id: str | None) -> TableInfo:
         row.revision,
         row.created_s,
         job_id,
-        tuple(imported.get("costs", ())),
+        (LATENCY_COST,) if has_latencies else tuple(imported.get("costs", ())),
         imported.get("report"),
     )
 

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from grouping.errors import InvalidInputError
 from grouping.store.codec import is_id
-from grouping.store.rows import GroupingRow, JobRow, ScoreTableRow
+from grouping.store.rows import GroupingRow, JobRow, ScoreTableRow, StudyRow
 
 MAX_PAGE_SIZE = 200
 
-K = TypeVar("K", JobRow, ScoreTableRow, GroupingRow)
+K = TypeVar("K", JobRow, ScoreTableRow, GroupingRow, StudyRow)
 Ts = TypeVarTuple("Ts")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from grouping.domain.affinity import AffinityMatrix
@@ -24,6 +24,7 @@ from grouping.store.codec import (
 from grouping.store.database import Database
 from grouping.store.history import find_job
 from grouping.store.imports import find_table, imported_table
+from grouping.store.latencies import latency_costs, tables_with_latencies
 from grouping.store.paging import newest_first
 from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo, Trial
 from grouping.store.rows import (
@@ -141,7 +142,8 @@ class ReadMethods:
         with self._database.reading() as session:
             table = find_table(session, table_id)
             job_id = session.scalars(select(JobRow.id).where(JobRow.score_table_id == table_id)).one_or_none()
-            return table_info_from_row(table, job_id)
+            measured = tables_with_latencies(session, [table_id])
+            return table_info_from_row(table, job_id, has_latencies=table_id in measured)
 
     def list_tables(
         self, *, limit: int = 50, after: str | None = None, imported_only: bool = False
@@ -163,16 +165,18 @@ class ReadMethods:
             if imported_only:
                 query = query.where(JobRow.id.is_(None))
             rows, token = newest_first(session, query, ScoreTableRow, limit, after)
-            return Page(tuple(table_info_from_row(row, job_id) for row, job_id in rows), token)
+            measured = tables_with_latencies(session, [row.id for row, _ in rows])
+            infos = (table_info_from_row(row, job, has_latencies=row.id in measured) for row, job in rows)
+            return Page(tuple(infos), token)
 
     def score_table(
         self, table_id: str, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0
     ) -> ScoreTable:
-        """The scores of one kind of trials, from one snapshot.
+        """The scores of one kind of trials, from one snapshot. An imported table comes back as it was given.
 
         Networks stand in the order they were added, those only that have at least one such trial that
         will not change any more. A network of which any such trial diverged or failed keeps its row without a
-        cell: the mean of those that went well would flatter it. An imported table comes back as it was given.
+        cell: the mean of those that went well would flatter it. Latencies are a cost where all have one.
 
         Args:
             table_id: the table.
@@ -187,11 +191,7 @@ class ReadMethods:
             tasks = tuple(task_from_json(task) for task in table.tasks)
             if table.imported is not None and (purpose, fidelity) == (Purpose.SEARCH, 1.0):
                 return imported_table(table, tasks, _network_rows(session, table_id))
-            chosen = (
-                (NetworkRow.score_table_id == table_id)
-                & (TrialRow.purpose == purpose)
-                & (TrialRow.fidelity == fidelity)
-            )
+            chosen = _trials_of_kind(table_id, purpose, fidelity)
             ended = session.execute(
                 select(TrialRow.network_id, TrialRow.state)
                 .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
@@ -201,9 +201,8 @@ class ReadMethods:
             is_lost: dict[str, bool] = {}
             for network_id, state in ended:
                 is_lost[network_id] = is_lost.get(network_id, False) or state in _LOST
-            networks = {
-                row.id: network_from_row(row) for row in _network_rows(session, table_id) if row.id in is_lost
-            }
+            rows = {row.id: row for row in _network_rows(session, table_id) if row.id in is_lost}
+            networks = {network_id: network_from_row(row) for network_id, row in rows.items()}
             cells = session.execute(
                 select(
                     TrialRow.network_id,
@@ -221,7 +220,9 @@ class ReadMethods:
                 for network_id, seed, task, validation_loss, test_loss in cells
                 if not is_lost[network_id]
             ]
-        return ScoreTable.from_scores(tasks, networks.values(), scores)
+        return ScoreTable.from_scores(
+            tasks, networks.values(), scores, other_costs=latency_costs(list(rows.values()))
+        )
 
     def affinities(
         self, table_id: str, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0
@@ -245,11 +246,7 @@ class ReadMethods:
                 select(JointAffinityRow, NetworkRow, TrialRow.seed)
                 .join(TrialRow, TrialRow.id == JointAffinityRow.trial_id)
                 .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-                .where(
-                    NetworkRow.score_table_id == table_id,
-                    TrialRow.purpose == purpose,
-                    TrialRow.fidelity == fidelity,
-                )
+                .where(_trials_of_kind(table_id, purpose, fidelity))
                 .order_by(TrialRow.position)
             )
             runs = [joint_run_from_row(row, network, seed) for row, network, seed in found]
@@ -264,6 +261,13 @@ class ReadMethods:
         with self._database.reading() as session:
             find_table(session, table_id)
             return tuple(stored_network_from_row(row) for row in _network_rows(session, table_id))
+
+
+def _trials_of_kind(table_id: str, purpose: Purpose, fidelity: float) -> ColumnElement[bool]:
+    """Trials of a table, of one purpose and length; the query joins networks and trials."""
+    return and_(
+        NetworkRow.score_table_id == table_id, TrialRow.purpose == purpose, TrialRow.fidelity == fidelity
+    )
 
 
 def _network_rows(session: Session, table_id: str) -> Sequence[NetworkRow]:

@@ -58,11 +58,13 @@ class MeasuredNetwork:
         network: with its measured ``cost_snt``.
         multiply_adds: multiply-add operations of one forward pass on one row.
         widths: widths of its encoder's layers.
+        latency_ms: milliseconds of such a pass on a worker, a median; None where it was not measured.
     """
 
     network: Network
     multiply_adds: int
     widths: tuple[int, ...]
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,14 @@ class StoredNetwork:
         network: with its measured ``cost_snt``.
         multiply_adds: multiply-add operations of one forward pass on one row; 0 where it was imported.
         widths: widths of its encoder's layers; empty where it was imported.
+        latency_ms: milliseconds of such a pass on a worker, a median; None where it was not measured.
     """
 
     id: str
     network: Network
     multiply_adds: int
     widths: tuple[int, ...]
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +190,32 @@ class StoredGrouping:
     created_s: float
     request: Mapping[str, Any]
     answer: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyInfo:
+    """What a study is, without its report.
+
+    Attributes:
+        id: its identifier.
+        name: a label for people; may be empty.
+        problem: name of the problem.
+        tasks: names of its tasks, in order.
+        n_seeds: seeds of every training.
+        created_s: when it was stored, in seconds since 1970, UTC.
+    """
+
+    id: str
+    name: str
+    problem: str
+    tasks: tuple[str, ...]
+    n_seeds: int
+    created_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStudy:
+    """A study with its report as JSON; see `grouping.study.records`."""
+
+    info: StudyInfo
+    report: Mapping[str, Any]

@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from grouping.domain.jobs import JobSpec
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest
-from grouping.errors import InvalidInputError
 from grouping.store.codec import group_key, new_id, task_to_json
 from grouping.store.database import Database
 from grouping.store.history import Entry, describe_trial, enter_claimed, find_job
@@ -29,6 +28,7 @@ from grouping.store.reuse_sources import (
     known_trials,
 )
 from grouping.store.rows import JobRow, JointAffinityRow, NetworkRow, ScoreRow, TrialRow
+from grouping.store.trials import stored_network, with_epochs
 
 _CHUNK = 5_000  # bound parameters of one statement: SQLite takes 32,766
 
@@ -91,8 +91,7 @@ class ReuseMethods:
             StaleLeaseError: if the claim is no longer valid.
             InvalidInputError: if a network was not added before, or the two sequences differ in length.
         """
-        if len(requests) != len(planned_epochs):
-            raise InvalidInputError("Give the planned epochs of each trial.")
+        wanted = with_epochs(requests, planned_epochs)
         with self._database.writing() as session:
             entry = enter_claimed(self._database, session, claim)
             networks = _networks(session, entry.job.score_table_id)
@@ -100,11 +99,8 @@ class ReuseMethods:
             known = _originals(session, entry.job, networks)
             first = len(there)
             copies: dict[str, tuple[TrialRow, NetworkRow]] = {}
-            for request, epochs in zip(requests, planned_epochs, strict=True):
-                key = _key(request)
-                network = networks.get(key[:2])
-                if network is None:
-                    raise InvalidInputError(f"Network {request.network} was not added to the job.")
+            for request, epochs in wanted:
+                key, network = _key(request), stored_network(request, networks)
                 original = known.get(key)
                 if key in there or original is None or original[1] < request.measures_affinity:
                     continue

@@ -116,6 +116,7 @@ class NetworkRow(Row):
     multiply_adds: Mapped[int] = mapped_column(BigInteger)
     widths: Mapped[list[int]] = mapped_column(_JSON)
     imported: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
+    latency_ms: Mapped[float | None] = mapped_column(Double)
 
 
 class TrialRow(Row):
@@ -208,3 +209,18 @@ class GroupingRow(Row):
     answer: Mapped[dict[str, Any]] = mapped_column(_JSON)
     idempotency_key: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
     request_digest: Mapped[str] = mapped_column(Text)
+
+
+class StudyRow(Row):
+    """A study that was carried out, with its whole report; it does not change."""
+
+    __tablename__ = "studies"
+    __table_args__ = (Index(None, "created_s", "id"),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    problem: Mapped[str] = mapped_column(Text)
+    tasks: Mapped[list[str]] = mapped_column(_JSON)
+    n_seeds: Mapped[int] = mapped_column(Integer)
+    created_s: Mapped[float] = mapped_column(Double)
+    report: Mapped[dict[str, Any]] = mapped_column(_JSON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import case, func, select
@@ -98,7 +99,7 @@ class SpendingMethods:
 
         Args:
             problem: its name.
-            recipe: its layers and batch size count; learning rate, decay and number of epochs do not.
+            recipe: its layers, batch size and methods count; learning rate, decay and epochs do not.
 
         Returns:
             Rates by shape, of the trials of the newest `N_JOBS_OF_BASIS` such jobs that succeeded; and the
@@ -132,8 +133,9 @@ def _jobs_alike(session: Session, problem: str, recipe: Recipe) -> list[str]:
     return alike[:N_JOBS_OF_BASIS]
 
 
-def _shape_of(recipe: Recipe) -> tuple[tuple[int, ...], int]:
-    return recipe.hidden, recipe.batch_size
+def _shape_of(recipe: Recipe) -> Recipe:
+    """The recipe without what has no part in the time of an epoch."""
+    return replace(recipe, epochs=1, learning_rate=1.0, weight_decay=0.0)
 
 
 def _page_of_networks(session: Session, job_id: str, limit: int, after: int) -> Sequence[NetworkRow]:

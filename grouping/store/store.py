@@ -10,9 +10,11 @@ from grouping.store.imports import ImportMethods
 from grouping.store.jobs import JobMethods
 from grouping.store.leases import LeaseMethods
 from grouping.store.migrations import check_schema
+from grouping.store.outcomes import OutcomeMethods
 from grouping.store.reading import ReadMethods
 from grouping.store.reuse import ReuseMethods
 from grouping.store.spending import SpendingMethods
+from grouping.store.studies import StudyMethods
 from grouping.store.trials import TrialMethods
 
 
@@ -21,10 +23,12 @@ class Store(
     ReadMethods,
     LeaseMethods,
     TrialMethods,
+    OutcomeMethods,
     ReuseMethods,
     SpendingMethods,
     ImportMethods,
     GroupingMethods,
+    StudyMethods,
 ):
     """Jobs, score tables, groupings and their history in SQLite or PostgreSQL.
 

@@ -1,26 +1,28 @@
-"""Networks and trials as a dispatcher writes them, all under its lease."""
+"""Networks and the plan of trials as a dispatcher writes them, all under its lease."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
-from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
-from grouping.store.codec import group_key, is_id, joint_affinities_to_row, new_id, storable
+from grouping.domain.trials import TrialRequest, TrialState
+from grouping.errors import InvalidInputError, StateConflictError
+from grouping.store.codec import group_key, new_id
 from grouping.store.database import Database
-from grouping.store.history import Entry, describe_trial, enter_claimed
+from grouping.store.history import enter_claimed
 from grouping.store.records import Claim, MeasuredNetwork
-from grouping.store.rows import NetworkRow, ScoreRow, ScoreTableRow, TrialRow
+from grouping.store.rows import NetworkRow, ScoreTableRow, TrialRow
 
 _CHUNK = 5_000  # bound parameters of one statement: SQLite takes 32,766
 
+T = TypeVar("T")
+
 
 class TrialMethods:
-    """The part of the store through which a dispatcher plans and records trials."""
+    """The part of the store through which a dispatcher plans trials."""
 
     _database: Database
 
@@ -72,8 +74,7 @@ class TrialMethods:
             StaleLeaseError: if the claim is no longer valid.
             InvalidInputError: if a network was not added before, or the two sequences differ in length.
         """
-        if len(requests) != len(planned_epochs):
-            raise InvalidInputError("Give the planned epochs of each trial.")
+        wanted = with_epochs(requests, planned_epochs)
         with self._database.writing() as session:
             entry = enter_claimed(self._database, session, claim)
             networks = _network_ids(session, entry.job.score_table_id)
@@ -84,10 +85,8 @@ class TrialMethods:
             )
             there = {(row[0], row[1], row[2], row[3]) for row in planned}
             first = len(there)
-            for request, epochs in zip(requests, planned_epochs, strict=True):
-                network_id = networks.get((group_key(request.network.group), request.network.size))
-                if network_id is None:
-                    raise InvalidInputError(f"Network {request.network} was not added to the job.")
+            for request, epochs in wanted:
+                network_id = stored_network(request, networks)
                 key = (network_id, str(request.purpose), request.seed, request.fidelity)
                 if key not in there:
                     session.add(_trial_row(entry.job.id, network_id, len(there), request, epochs))
@@ -124,86 +123,30 @@ class TrialMethods:
                 entry.revise_table()
                 entry.add_event("trials_skipped", {"skipped": skipped})
 
-    def start_trial(self, claim: Claim, trial_id: str) -> None:
-        """Count an attempt, charge for it, and mark the trial as running: before anything is started.
 
-        Raises:
-            StaleLeaseError: if the claim is no longer valid.
-            NotFoundError: if the job has no such trial.
-            StateConflictError: if it is not planned.
-        """
-        with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            trial, network = _find_trial(entry, trial_id, TrialState.PLANNED)
-            trial.state = TrialState.RUNNING
-            trial.attempts += 1
-            trial.started_s = entry.now_s
-            entry.job.charged_trainings += 1
-            entry.add_event("trial_started", describe_trial(trial, network))
+def with_epochs(
+    requests: Sequence[TrialRequest], planned_epochs: Sequence[int]
+) -> list[tuple[TrialRequest, int]]:
+    """Each trial with its planned epochs.
 
-    def record_outcome(self, claim: Claim, trial_id: str, outcome: TrialOutcome) -> None:
-        """Record what came out of a running trial: end, scores, affinities, what it cost, all or nothing.
+    Raises:
+        InvalidInputError: if the two differ in length.
+    """
+    if len(requests) != len(planned_epochs):
+        raise InvalidInputError("Give the planned epochs of each trial.")
+    return list(zip(requests, planned_epochs, strict=True))
 
-        A caller that repeats this after `StoreUnavailableError` may find it recorded: `StateConflictError`.
 
-        Raises:
-            StaleLeaseError: if the claim is no longer valid.
-            NotFoundError: if the job has no such trial.
-            StateConflictError: if it is not running.
-            InvalidInputError: if the scores are not those of the tasks of the network, one each.
-        """
-        if outcome.state is TrialState.SKIPPED:
-            raise InvalidInputError("A trial that was started cannot be skipped.")
-        if not (math.isfinite(outcome.seconds) and outcome.seconds >= 0 and outcome.epochs >= 0):
-            raise InvalidInputError("Seconds and epochs of a trial must be finite and not negative.")
-        with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            trial, network = _find_trial(entry, trial_id, TrialState.RUNNING)
-            if outcome.scores and sorted(score.task for score in outcome.scores) != sorted(network.tasks):
-                raise InvalidInputError(
-                    "A succeeded trial has one score for each task of its network: "
-                    f"{', '.join(network.tasks)}."
-                )
-            trial.state = outcome.state
-            trial.epochs = outcome.epochs
-            trial.seconds = outcome.seconds
-            trial.error = None if outcome.error is None else storable(outcome.error)
-            trial.finished_s = entry.now_s
-            session.add_all(_score_row(trial.id, score) for score in outcome.scores)
-            if outcome.affinities is not None:
-                session.add(joint_affinities_to_row(trial.id, network.tasks, outcome.affinities))
-            entry.job.charged_epochs += outcome.epochs
-            entry.job.charged_seconds += outcome.seconds
-            entry.revise_table()
-            losses = {score.task: score.validation_loss for score in outcome.scores}
-            data = describe_trial(trial, network) | {
-                "epochs": outcome.epochs,
-                "seconds": outcome.seconds,
-                "losses": losses,
-                "error": trial.error,
-            }
-            entry.add_event(f"trial_{outcome.state}", data)
+def stored_network(request: TrialRequest, networks: Mapping[tuple[str, float], T]) -> T:
+    """What is stored of the network of a trial, from all of the job by group key and size.
 
-    def requeue_trial(self, claim: Claim, trial_id: str, reason: str) -> TrialState:
-        """Plan a running trial again that was lost by no fault of its own, unless it was the last attempt.
-
-        Args:
-            claim: the lease it is done under.
-            trial_id: the trial.
-            reason: what happened, in words for the user.
-
-        Returns:
-            `TrialState.PLANNED`, or `TrialState.FAILED` after the last allowed attempt.
-
-        Raises:
-            StaleLeaseError: if the claim is no longer valid.
-            NotFoundError: if the job has no such trial.
-            StateConflictError: if it is not running.
-        """
-        with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            trial, network = _find_trial(entry, trial_id, TrialState.RUNNING)
-            return entry.lose_trial(trial, network, storable(reason))
+    Raises:
+        InvalidInputError: if it was not added.
+    """
+    found = networks.get((group_key(request.network.group), request.network.size))
+    if found is None:
+        raise InvalidInputError(f"Network {request.network} was not added to the job.")
+    return found
 
 
 def _task_order(session: Session, table_id: str) -> list[str]:
@@ -233,6 +176,7 @@ def _network_row(table_id: str, position: int, order: list[str], measured: Measu
         cost_snt=network.cost_snt,
         multiply_adds=measured.multiply_adds,
         widths=list(measured.widths),
+        latency_ms=measured.latency_ms,
     )
 
 
@@ -252,31 +196,3 @@ def _trial_row(job_id: str, network_id: str, position: int, request: TrialReques
         epochs=0,
         seconds=0.0,
     )
-
-
-def _score_row(trial_id: str, score: TaskScore) -> ScoreRow:
-    # SQLite drops the sign of a negative zero: adding zero does so on every database.
-    return ScoreRow(
-        trial_id=trial_id,
-        task=score.task,
-        validation_loss=score.validation_loss + 0.0,
-        test_loss=score.test_loss + 0.0,
-        validation_metric=score.validation_metric + 0.0,
-        test_metric=score.test_metric + 0.0,
-    )
-
-
-def _find_trial(entry: Entry, trial_id: str, state: TrialState) -> tuple[TrialRow, NetworkRow]:
-    found = None
-    if is_id(trial_id):
-        found = entry.session.execute(
-            select(TrialRow, NetworkRow)
-            .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-            .where(TrialRow.id == trial_id, TrialRow.job_id == entry.job.id)
-        ).one_or_none()
-    if found is None:
-        raise NotFoundError("trial", trial_id)
-    trial, network = found
-    if trial.state != state:
-        raise StateConflictError(f"The trial is {trial.state}; it should be {state} for this.")
-    return trial, network

@@ -28,12 +28,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from grouping.domain.jobs import StopReason
-from grouping.domain.networks import Candidates, Network
+from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
 from grouping.strategies.improvement import improvement_alone, improvement_together
-from grouping.strategies.loss_model import LossModel, Pool, fit_model
+from grouping.strategies.loss_covariance import Pool
+from grouping.strategies.loss_model import LossModel, fit_model
 from grouping.strategies.pooling import pool_networks
+from grouping.strategies.sampling import cover, key_of
 
 ALONE_SHARE = 0.5
 """Share of the value of a network that is what it can improve alone."""
@@ -113,34 +115,17 @@ class Adaptive:
 
 
 def first_networks(evidence: Evidence) -> tuple[Network, ...]:
-    """The network of all tasks, single tasks where they are cheaper, and what replaces diverged ones."""
+    """All tasks in as few networks as there may be, cheaper single tasks, and what replaces diverged ones."""
     candidates, hopeless = evidence.candidates, evidence.hopeless
     cheap = [n for n in candidates.singles if n.cost_snt < 1]
-    first = [*_whole(candidates), *cheap]
-    served = {task for n in first if (n.group, n.size) not in hopeless for task in n.group}
+    first = [*cover(candidates), *cheap]
+    served = {task for n in first if key_of(n) not in hopeless for task in n.group}
     for network in candidates.singles:
         if not network.group <= served:
             first.append(network)
-            if (network.group, network.size) not in hopeless:
+            if key_of(network) not in hopeless:
                 served |= network.group
     return tuple(dict.fromkeys(first))
-
-
-def _whole(candidates: Candidates) -> tuple[Network, ...]:
-    """The network of all tasks, or a few that cover them where groups may not be so large."""
-    tasks, largest = candidates.tasks, candidates.max_group_size
-    if candidates.networks is None:
-        parts = [tasks[start : start + largest] for start in range(0, len(tasks), largest)]
-        return tuple(n for part in parts if (n := candidates.find(part)) is not None)
-    chosen: list[Network] = []
-    left = set(tasks)
-    while left:
-        best = max(candidates.networks, key=lambda n: (len(n.group & left) / n.cost_snt, n.sort_key))
-        if not best.group & left:
-            break
-        chosen.append(best)
-        left -= best.group
-    return tuple(chosen)
 
 
 def promising(losses: FloatArray) -> list[int]:
@@ -197,8 +182,8 @@ class _State:
         networks = pool_networks(evidence.candidates, full.select(rows.tolist()), generator)
         pool = Pool.of(networks, full.task_names)
         losses, errors = np.full(pool.member.shape, np.nan), np.full(pool.member.shape, np.nan)
-        place = {(network.group, network.size): n for n, network in enumerate(networks)}
-        at = [place[network.group, network.size] for network in measured]
+        place = {key_of(network): n for n, network in enumerate(networks)}
+        at = [place[key_of(network)] for network in measured]
         losses[at], errors[at] = full.validation[rows], full.validation_standard_error[rows]
         model = fit_model(pool, losses, errors, generator)
         return cls(evidence, pool, losses, errors, np.isfinite(losses).any(axis=1), model, generator)
@@ -214,7 +199,7 @@ class _State:
         weighted = np.where(self.pool.member > 0, draws * table.weights, np.inf)
         costs, measured = table.costs_snt, np.flatnonzero(self.is_measured)
         hopeless = self.evidence.hopeless
-        hopeful = np.array([(n.group, n.size) not in hopeless for n in networks])
+        hopeful = np.array([key_of(n) not in hopeless for n in networks])
         optima = self._optima(
             choose, table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], budgets
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Solution
@@ -128,7 +129,7 @@ class Estimate:
 
     table: ScoreTable
     standard_deviations: FloatArray = field(repr=False)
-    is_measured: np.ndarray = field(repr=False)
+    is_measured: NDArray[np.bool_] = field(repr=False)
 
     @classmethod
     def of_measured(cls, table: ScoreTable) -> Estimate:

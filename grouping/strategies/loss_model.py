@@ -1,19 +1,8 @@
 """A Gaussian process over the cells of a score table: what an untrained network would lose on each task.
 
-A cell is a task t in a network with group G and size s. Its loss relative to the task's usual loss is
-
-    y[G, s, t] = beta z + own0[t] + z (osz[t] + csz)                               size, z = log2 s
-               + sum over u in G, u != t, of  lin[t, u] / sqrt 2  +  mean[t, u] / (|G| - 1)  partners of t
-               + sum over u in G, u != t, of  clin[u] / sqrt 2  +  ck[|G|]         what is common to the tasks
-               + sum over features of  w[j] x[j]                                   such as measured affinities
-               + net[G, s, t] + rest[G, t]                                         what no pattern explains
-
-with independent Gaussian weights, everything but `beta z` times a scale of the task. The two kinds of partner
-effects are those of the linear surrogate (Li et al., TMLR 2023) and of the mean over pairs (the higher order
-approximation of Standley et al., 2020); the data decide between them through the amplitudes. `net` is shared
-by the tasks of one network with an estimated correlation: a lucky network is often lucky for several tasks at
-once. `rest` is mostly shared by the sizes of one group. The amplitudes are the most probable ones (marginal
-likelihood times a broad prior around effects of a few per cent), found on at most `MAX_FITTED` cells.
+The terms of the model and their covariances are in `grouping.strategies.loss_covariance`. Their amplitudes
+are the most probable ones (marginal likelihood times a broad prior around effects of a few per cent), found
+on at most `MAX_FITTED` cells.
 
 Every term but the last two is linear in a few weights, so the posterior is never written down for all cells:
 draws are made by drawing from the prior and correcting for the residuals at the measured cells (Matheron's
@@ -22,166 +11,21 @@ rule; Wilson et al., "Efficiently sampling functions from Gaussian process poste
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
+from grouping.strategies.loss_covariance import PRIOR, SHARED_BY_SIZES, Cells, Pool, size_covariance
 
 BETA = -0.04
 """Expected change of the relative loss when a network's size doubles."""
 TYPICAL_DEVIATION = 0.08
-"""Deviation of the relative losses of a task that the amplitudes below are meant for."""
-PRIOR = {
-    "lin": (0.12, 0.6),
-    "mean": (0.06, 0.8),
-    "clin": (0.04, 0.8),
-    "ck": (0.04, 0.8),
-    "own0": (0.04, 0.8),
-    "net": (0.03, 0.8),
-    "rest": (0.05, 0.6),
-    "csz": (0.03, 0.5),
-    "osz": (0.03, 0.5),
-    "features": (0.02, 1.0),
-}
-"""Median amplitude of each term, and the standard deviation of its logarithm."""
-SHARED_BY_SIZES = 0.85
+"""Deviation of the relative losses of a task that the amplitudes of `PRIOR` are meant for."""
 MAX_FITTED = 240
 MAX_CELLS = 3_000
 """Measured cells used at most; beyond it a seeded part of the networks is left out."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Networks as arrays.
-
-    Attributes:
-        networks: the `N` networks.
-        member: ``[N, T]``, membership.
-        log_size: ``[N]``, log2 of the size.
-        group: ``[N]``, number of the group, the same for all sizes of one group.
-        features: ``[J, N, T]``, further numbers about cells, each of mean 0 and deviation about 1.
-    """
-
-    networks: tuple[Network, ...]
-    member: FloatArray = field(repr=False)
-    log_size: FloatArray = field(repr=False)
-    group: NDArray[np.int64] = field(repr=False)
-    features: FloatArray = field(repr=False)
-
-    @classmethod
-    def of(
-        cls, networks: Sequence[Network], tasks: Sequence[str], features: FloatArray | None = None
-    ) -> Pool:
-        """Arrays of these networks; tasks give the columns."""
-        column = {task: t for t, task in enumerate(tasks)}
-        member = np.zeros((len(networks), len(tasks)))
-        numbers: dict[frozenset[str], int] = {}
-        for n, network in enumerate(networks):
-            member[n, [column[task] for task in network.group]] = 1.0
-            numbers.setdefault(network.group, len(numbers))
-        return cls(
-            tuple(networks),
-            member,
-            np.log2([network.size for network in networks]),
-            np.array([numbers[network.group] for network in networks], dtype=np.int64),
-            np.zeros((0, *member.shape)) if features is None else features,
-        )
-
-    @property
-    def partners(self) -> NDArray[np.int64]:
-        """``[N]``: tasks of the group beside one of them."""
-        count: NDArray[np.int64] = self.member.sum(axis=1).astype(np.int64) - 1
-        return count
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Some cells of a pool.
-
-    Attributes:
-        n: ``[C]``, network of each cell.
-        t: ``[C]``, task of each cell.
-    """
-
-    n: NDArray[np.int64]
-    t: NDArray[np.int64]
-
-    def terms(self, pool: Pool, correlation: FloatArray) -> Iterator[FloatArray]:
-        """``[C, C]`` covariance of each term of the model at amplitude 1, in the order of `PRIOR`."""
-        n, t = self.n, self.t
-        others = pool.member[n].copy()
-        others[np.arange(len(n)), t] = 0.0
-        count = pool.partners[n]
-        shares = others / np.maximum(count, 1)[:, None]
-        same_task = t[:, None] == t[None]
-        z = pool.log_size[n]
-        sizes = z[:, None] * z[None]
-        inner = others @ others.T / 2.0
-        x = pool.features[:, n, t]
-        yield same_task * inner
-        yield same_task * (shares @ shares.T)
-        yield inner
-        yield _size_covariance(pool.member.shape[1])[np.ix_(count, count)]
-        yield same_task * 1.0
-        yield (n[:, None] == n[None]) * correlation[np.ix_(t, t)]
-        yield same_task * _rest_covariance(pool, n)
-        yield sizes
-        yield same_task * sizes
-        yield x.T @ x
-
-    def covariance(self, pool: Pool, correlation: FloatArray, amplitudes: FloatArray) -> FloatArray:
-        """``[C, C]`` covariance of the cells: `terms` added up, task by task where only those are related."""
-        a = dict(zip(PRIOR, amplitudes**2, strict=True))
-        n, t = self.n, self.t
-        others = pool.member[n].copy()
-        others[np.arange(len(n)), t] = 0.0
-        count = pool.partners[n]
-        total: FloatArray = (a["clin"] / 2.0) * (others @ others.T)
-        total += (a["ck"] * _size_covariance(pool.member.shape[1]))[np.ix_(count, count)]
-        for amplitude, vectors in (
-            (a["csz"], pool.log_size[None, n]),
-            (a["features"], pool.features[:, n, t]),
-        ):
-            if amplitude and vectors.any():
-                total += amplitude * (vectors.T @ vectors)
-        for cells in _alike(t):
-            block = others[cells]
-            shares = block / np.maximum(count[cells], 1)[:, None]
-            z = pool.log_size[n[cells]]
-            total[np.ix_(cells, cells)] += (
-                (a["lin"] / 2.0) * (block @ block.T)
-                + a["mean"] * (shares @ shares.T)
-                + a["own0"]
-                + a["osz"] * z[:, None] * z[None]
-                + a["rest"] * _rest_covariance(pool, n[cells])
-            )
-        for cells in _alike(n):
-            total[np.ix_(cells, cells)] += a["net"] * correlation[np.ix_(t[cells], t[cells])]
-        return total
-
-
-def _alike(labels: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Positions of each label."""
-    order = np.argsort(labels, kind="stable")
-    yield from np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
-
-
-def _size_covariance(n_tasks: int) -> FloatArray:
-    """``[T, T]``: covariance of the effect of the number of partners, 0 to T - 1."""
-    k = np.arange(n_tasks)
-    covariance: FloatArray = np.exp(-np.abs(k[:, None] - k[None]) / 2.0)
-    return covariance
-
-
-def _rest_covariance(pool: Pool, n: NDArray[np.int64]) -> FloatArray:
-    same_group = pool.group[n][:, None] == pool.group[n][None]
-    same_network = n[:, None] == n[None]
-    covariance: FloatArray = np.where(same_network, 1.0, SHARED_BY_SIZES) * same_group
-    return covariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +88,7 @@ class LossModel:
             return generator.standard_normal((n_draws, *shape))
 
         z = pool.log_size[:, None]
-        steps = np.linalg.cholesky(_size_covariance(n_tasks) + 1e-9 * np.eye(n_tasks))
+        steps = np.linalg.cholesky(size_covariance(n_tasks) + 1e-9 * np.eye(n_tasks))
         shared = np.linalg.cholesky(self.correlation)
         source = a["clin"] * normal(n_tasks) / np.sqrt(2.0)
         total = (
@@ -257,7 +101,6 @@ class LossModel:
             + a["net"] * normal(n_networks, n_tasks) @ shared.T
             + np.sqrt(SHARED_BY_SIZES) * a["rest"] * normal(n_networks, n_tasks)[:, pool.group]
             + np.sqrt(1 - SHARED_BY_SIZES) * a["rest"] * normal(n_networks, n_tasks)
-            + np.einsum("dj,jnt->dnt", a["features"] * normal(len(pool.features)), pool.features)
         )
         drawn: FloatArray = total * self.scale
         return drawn
@@ -290,16 +133,14 @@ class LossModel:
         by_group = np.zeros_like(w)
         for n in known.tolist():
             by_group[:, pool.group[n]] += w[:, n]
-        by_feature = np.einsum("dnt,jnt->dj", wk, pool.features[:, known], optimize=True)
         total = (
             self._partners(a["lin"] * lin, a["mean"] * mean)
             + a["clin"] / 2.0 * ((source @ pool.member.T)[:, :, None] - source[:, None, :])
-            + a["ck"] * (by_count @ _size_covariance(n_tasks))[:, pool.partners, None]
+            + a["ck"] * (by_count @ size_covariance(n_tasks))[:, pool.partners, None]
             + a["own0"] * wk.sum(axis=1)[:, None, :]
             + z[:, None] * (a["osz"] * by_size[:, None, :] + a["csz"] * by_size.sum(axis=1)[:, None, None])
             + a["net"] * w @ self.correlation
             + a["rest"] * (SHARED_BY_SIZES * by_group[:, pool.group] + (1 - SHARED_BY_SIZES) * w)
-            + np.einsum("dj,jnt->dnt", a["features"] * by_feature, pool.features)
         )
         spread: FloatArray = total * self.scale
         return spread
@@ -331,7 +172,7 @@ def fit_model(
     part = np.isin(n, _at_most(measured, losses, MAX_FITTED, generator))
     fitted = np.stack(list(Cells(n[part], t[part]).terms(pool, correlation)))
     fitted *= scale[t[part]][:, None] * scale[t[part]][None]
-    amplitudes = _most_probable(fitted, residuals[part], noise[part], has_features=len(pool.features) > 0)
+    amplitudes = _most_probable(fitted, residuals[part], noise[part])
     cells = Cells(n, t)
     covariance = cells.covariance(pool, correlation, amplitudes)
     factor = _factor(covariance * scale[t][:, None] * scale[t][None], noise)
@@ -385,9 +226,7 @@ def _correlation(standardised: FloatArray) -> FloatArray:
     return correlation
 
 
-def _most_probable(
-    terms: FloatArray, residuals: FloatArray, noise: FloatArray, *, has_features: bool
-) -> FloatArray:
+def _most_probable(terms: FloatArray, residuals: FloatArray, noise: FloatArray) -> FloatArray:
     """Amplitudes of greatest posterior density, by L-BFGS on their logarithms with exact gradients."""
     from scipy.linalg import cho_solve
     from scipy.optimize import minimize
@@ -407,18 +246,21 @@ def _most_probable(
 
     found = minimize(negative_density, centre, jac=True, method="L-BFGS-B", options={"maxiter": 20})
     amplitudes: FloatArray = np.exp(found.x)
-    if not has_features:
-        amplitudes[list(PRIOR).index("features")] = 0.0
     return amplitudes
 
 
 def _factor(covariance: FloatArray, noise: FloatArray) -> FloatArray:
     """Lower Cholesky factor with the noise on the diagonal, and as much more as rounding needs."""
+    from scipy.linalg import LinAlgError, cholesky
+
     jitter = 1e-8 * max(float(np.mean(np.diag(covariance))), 1e-8)
     while True:
+        lifted = covariance.copy()
+        lifted[np.diag_indices_from(lifted)] += noise**2 + jitter
         try:
-            factor = np.linalg.cholesky(covariance + np.diag(noise**2 + jitter)).astype(np.float64)
-        except np.linalg.LinAlgError:
+            # Transposed, which changes nothing: LAPACK reads columns, and nothing is copied.
+            factor: FloatArray = cholesky(lifted.T, lower=True, overwrite_a=True, check_finite=False)
+        except LinAlgError:
             jitter *= 100.0
         else:
             return factor

@@ -89,9 +89,13 @@ class AffinityMeter:
             return
         gradients = self.shared_gradients(losses)
         now = torch.stack([loss.detach() for loss in losses]).double()
+        # The first update is none: where layers draw, such as dropout, all look-aheads draw the same, but not
+        # what the joint pass drew.
+        steps = torch.cat([torch.zeros_like(gradients[:1]), self._learning_rate * gradients])
+        ahead = self.look_ahead(rows, targets, steps).double()
         measured = torch.stack(
             (
-                1.0 - self.look_ahead(rows, targets, self._learning_rate * gradients).double() / now,
+                1.0 - ahead[1:] / ahead[:1],
                 _cosines(gradients),
                 first_order(gradients, self.updates(gradients, step), now),
             )
@@ -107,9 +111,10 @@ class AffinityMeter:
 
     @torch.no_grad()
     def look_ahead(self, rows: Tensor, targets: Sequence[Tensor], updates: Tensor) -> Tensor:
-        """Losses after each of ``[T, P]`` updates is subtracted from the shared weights: ``[T, T]``.
+        """Losses after each of ``[K, P]`` updates is subtracted from the shared weights: ``[K, T]``.
 
-        Row i is after update i, column j the loss of task j. The weights themselves stay as they are.
+        Row i is after update i, column j the loss of task j. The weights themselves stay as they are, and so
+        does the global generator; layers that draw draw the same for every update.
         """
         moved, start = {}, 0
         for name, weight in self._shared.items():
@@ -121,9 +126,11 @@ class AffinityMeter:
             found: list[Tensor] = functional_call(self._network, dict(weights), (rows,))
             return found
 
+        with torch.random.fork_rng(devices=[rows.device] if rows.is_cuda else []):
+            every = vmap(outputs, randomness="same")(moved)
         columns = [
             vmap(norm.loss, in_dims=(0, None))(output, target)
-            for norm, output, target in zip(self._normalisations, vmap(outputs)(moved), targets, strict=True)
+            for norm, output, target in zip(self._normalisations, every, targets, strict=True)
         ]
         return torch.stack(columns, dim=1)
 

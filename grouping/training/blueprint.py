@@ -21,7 +21,8 @@ class Encoder(ABC):
     A stage is a module from a tensor to a tensor. The first one takes the inputs, ``[rows, n_features]``;
     each gives features with as many channels as its width, which are the last dimension, or the second one
     where there are four (``[rows, channels, height, width]``). Stages of one index and one width give
-    features of one shape, so that they may be added, mixed and multiplied.
+    features of one shape, so that they may be added, mixed and multiplied. Where there are three, a position
+    whose features are all 0 is padding, and is to stay so.
 
     Subclasses are frozen dataclasses that may be compared and hashed. They build modules on the default
     device of PyTorch and draw initial weights from its global generator: see `Blueprint`.
@@ -129,10 +130,16 @@ class Blueprint:
         with torch.device(self.device), seeded("pointwise", self.seed, n_in, n_out, *owner):
             return self.encoder.pointwise(n_in, n_out)
 
-    def gate(self, n_out: int, *owner: str | int) -> nn.Linear:
-        """A linear map of `Encoder.gate_inputs` to `n_out` logits, that starts at zero: all alike."""
+    def gate(self, n_out: int, *owner: str | int, n_in: int | None = None) -> nn.Linear:
+        """A linear map to `n_out` logits, that starts at zero: all alike.
+
+        Args:
+            n_out: what it chooses from.
+            owner: whose gate it is.
+            n_in: width of what it reads, where that is not `Encoder.gate_inputs`.
+        """
         with torch.device(self.device), seeded("gate", self.seed, n_out, *owner):
-            gate = nn.Linear(self.encoder.n_gate_inputs, n_out)
+            gate = nn.Linear(n_in or self.encoder.n_gate_inputs, n_out)
         with torch.no_grad():
             gate.weight.zero_()
             gate.bias.zero_()

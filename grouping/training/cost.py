@@ -8,21 +8,23 @@ several tasks therefore costs more than its size: the size says how wide its enc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import MAX_WIDTH, Recipe
+from grouping.domain.recipes import MAX_WIDTH, Method, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.training.blueprint import Blueprint, Encoder
 from grouping.training.methods import build_encoder, build_network, cost_key
+from grouping.training.networks import MultiTaskNetwork
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class NetworkCost:
     Attributes:
         encoder_multiply_adds: of all but the heads.
         head_multiply_adds: of the head of each task of the group, by name.
-        widths: of the stages of an encoder.
-        cost_snt: the former divided by those of one full-size encoder.
+        widths: of the stages of its encoders.
+        cost_snt: the former divided by those of one full-size encoder; at most the size.
     """
 
     encoder_multiply_adds: int
@@ -59,20 +61,64 @@ def measure_costs(
     encoder = build_encoder(recipe, n_features)
     known = {task.name for task in tasks}
     full = _encoder_multiply_adds(encoder, recipe.hidden)
+    widths: dict[Hashable, tuple[int, ...]] = {}
     counted: dict[Hashable, int] = {}
+    heads: dict[Hashable, int] = {}
     costs = []
     for network in networks:
         if unknown := network.group - known:
             raise InvalidInputError(f"Network {network} has unknown tasks: {', '.join(sorted(unknown))}.")
         members = tuple(task for task in tasks if task.name in network.group)
-        widths = scaled_widths(encoder, recipe.hidden, network.size)
-        key = (widths, cost_key(recipe, members))
-        if key not in counted:
-            built = build_network(recipe, Blueprint(encoder, widths, members, device="meta"))
-            counted[key] = _multiply_adds(built.features, n_features)
-        heads = {task.name: _head_multiply_adds(encoder, widths, task) for task in members}
-        costs.append(NetworkCost(counted[key], heads, widths, counted[key] / full))
+        key = (network.size, cost_key(recipe, members))
+        if key not in widths:
+            widths[key] = network_widths(recipe, encoder, members, network.size)
+        own = {task.name: (key, task.name) for task in members}
+        if key not in counted or not heads.keys() >= set(own.values()):
+            built = build_network(recipe, Blueprint(encoder, widths[key], members, device="meta"))
+            features, of_heads = _count(built, n_features)
+            counted[key] = features
+            heads |= {own[name]: count for name, count in of_heads.items()}
+        of_tasks = {name: heads[head] for name, head in own.items()}
+        costs.append(NetworkCost(counted[key], of_tasks, widths[key], counted[key] / full))
     return tuple(costs)
+
+
+def network_widths(recipe: Recipe, encoder: Encoder, tasks: tuple[Task, ...], size: float) -> tuple[int, ...]:
+    """Widths of the stages of a network of these tasks: the widest whose cost is at most its size.
+
+    Those of one encoder of that size (`scaled_widths`), where all tasks share it; less, by one factor, where
+    a method of sharing runs more than one encoder. So a size is a cost under every recipe.
+
+    Raises:
+        InvalidInputError: if the narrowest network costs more than the size.
+    """
+    sharing = json.dumps([recipe.sharing.name, dict(recipe.sharing.parameters)], sort_keys=True)
+    return _fitting_widths(encoder, recipe.hidden, sharing, tasks, size)
+
+
+@lru_cache(maxsize=4096)
+def _fitting_widths(
+    encoder: Encoder, hidden: tuple[int, ...], sharing: str, tasks: tuple[Task, ...], size: float
+) -> tuple[int, ...]:
+    name, parameters = json.loads(sharing)
+    recipe = Recipe(hidden=hidden, sharing=Method(name, parameters))
+    widest = scaled_widths(encoder, hidden, size)
+    most = size * _encoder_multiply_adds(encoder, hidden)
+
+    def fits(widths: tuple[int, ...]) -> bool:
+        built = build_network(recipe, Blueprint(encoder, widths, tasks, device="meta"))
+        return _multiply_adds(built.features, encoder.n_features) <= most * (1 + 1e-12)
+
+    if fits(widest):
+        return widest
+    narrower = sorted({Fraction(k, w) for w in set(widest) for k in range(1, w)})
+    found = _last_fitting([encoder.scaled(widest, factor) for factor in narrower], fits)
+    if found is None:
+        raise InvalidInputError(
+            f"A network of {len(tasks)} tasks with {recipe.sharing.name} sharing cannot be built at size "
+            f"{size:g}: choose a larger size, wider layers or smaller groups."
+        )
+    return found
 
 
 @lru_cache(maxsize=1024)
@@ -93,22 +139,32 @@ def scaled_widths(encoder: Encoder, hidden: tuple[int, ...], size: float) -> tup
     # that takes the widest layer past MAX_WIDTH; the first such factor is kept, to be refused below.
     largest = min(Fraction(size) + 1, Fraction(MAX_WIDTH + 1, max(hidden)))
     factors = sorted({Fraction(k, w) for w in set(hidden) for k in range(1, int(largest * w) + 1)})
-    low, high = -1, len(factors)  # low fits (once it is not -1), high does not
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _encoder_multiply_adds(encoder, encoder.scaled(hidden, factors[middle])) / full <= size:
-            low = middle
-        else:
-            high = middle
-    if low < 0:
+    widths = _last_fitting(
+        [encoder.scaled(hidden, factor) for factor in factors],
+        lambda widths: _encoder_multiply_adds(encoder, widths) / full <= size,
+    )
+    if widths is None:
         raise InvalidInputError(
             f"A network of size {size:g} is narrower than the narrowest encoder: with hidden widths "
             f"{', '.join(map(str, hidden))} choose a larger size."
         )
-    widths = encoder.scaled(hidden, factors[low])
     if max(widths) > MAX_WIDTH:
         raise InvalidInputError(f"A network of size {size:g} needs layers wider than {MAX_WIDTH} units.")
     return widths
+
+
+def _last_fitting(
+    ascending: Sequence[tuple[int, ...]], fits: Callable[[tuple[int, ...]], bool]
+) -> tuple[int, ...] | None:
+    """The widest of ever wider widths that fit, by bisection; None if none does."""
+    low, high = -1, len(ascending)  # low fits (once it is not -1), high does not
+    while high - low > 1:
+        middle = (low + high) // 2
+        if fits(ascending[middle]):
+            low = middle
+        else:
+            high = middle
+    return None if low < 0 else ascending[low]
 
 
 @lru_cache(maxsize=65_536)
@@ -117,24 +173,23 @@ def _encoder_multiply_adds(encoder: Encoder, widths: tuple[int, ...]) -> int:
     return _multiply_adds(stages, encoder.n_features)
 
 
-@lru_cache(maxsize=4096)
-def _head_multiply_adds(encoder: Encoder, widths: tuple[int, ...], task: Task) -> int:
-    blueprint = Blueprint(encoder, widths, (task,), device="meta")
-    head = blueprint.head(task)
-    features = _run(nn.Sequential(*blueprint.stages()), encoder.n_features)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        head(features)
-    return int(counter.get_total_flops()) // 2
+def _count(network: MultiTaskNetwork, n_features: int) -> tuple[int, dict[str, int]]:
+    """Multiply-adds of all but the heads, and of the head of each task."""
+    with torch.no_grad():
+        features = network.features(torch.zeros(1, n_features, device="meta"))
+    of_heads = {
+        name: _operations(partial(head, own))
+        for name, head, own in zip(network.task_names, network.heads, features, strict=True)
+    }
+    return _multiply_adds(network.features, n_features), of_heads
 
 
 def _multiply_adds(forward: Callable[[Tensor], object], n_features: int) -> int:
+    return _operations(partial(forward, torch.zeros(1, n_features, device="meta")))
+
+
+def _operations(run: Callable[[], object]) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        forward(torch.zeros(1, n_features, device="meta"))
+        run()
     # The counter counts a multiplication and an addition as two operations.
     return int(counter.get_total_flops()) // 2
-
-
-def _run(stages: nn.Module, n_features: int) -> Tensor:
-    with torch.no_grad():
-        features: Tensor = stages(torch.zeros(1, n_features, device="meta"))
-    return features

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from grouping.domain.datasets import Dataset
 from grouping.domain.tasks import Task
 from grouping.errors import TrainingError
+from grouping.training.initialisation import generator_for
 from grouping.training.losses import Normalisation
 
 
@@ -97,6 +98,29 @@ class TrainingData:
     def n_features(self) -> int:
         """Width of the inputs."""
         return self.train.inputs.shape[1]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In what precision networks are trained on it: that of the inputs, float32 unless converted."""
+        own = self.train.inputs.dtype
+        return own if own.is_floating_point else torch.float32
+
+    def order_of_rows(self, seed: int, epoch: int) -> Tensor:
+        """In what order the training rows are seen, ``[rows]``; it depends on seed and epoch alone."""
+        order = torch.randperm(len(self.train), generator=generator_for("rows", seed, epoch))
+        return order.to(self.device)
+
+    def converted(self, dtype: torch.dtype) -> TrainingData:
+        """A copy in another precision, in which networks are then trained; class numbers stay whole."""
+
+        def rows(part: Rows) -> Rows:
+            targets = {
+                name: target.to(dtype) if target.is_floating_point() else target
+                for name, target in part.targets.items()
+            }
+            return Rows(part.inputs.to(dtype), targets)
+
+        return replace(self, train=rows(self.train), validation=rows(self.validation), test=rows(self.test))
 
     def tasks_of(self, group: frozenset[str]) -> tuple[Task, ...]:
         """The tasks of a group, in canonical order.

@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import TrainingError
+from grouping.recipes import check_named_tasks
 from grouping.training.affinities import AffinityMeter
 from grouping.training.blueprint import Blueprint
-from grouping.training.cost import scaled_widths
-from grouping.training.data import Rows, TrainingData
-from grouping.training.initialisation import generator_for, seeded
+from grouping.training.cost import network_widths
+from grouping.training.data import TrainingData
+from grouping.training.evaluation import Evaluation, divergence, evaluate
+from grouping.training.initialisation import seeded
+from grouping.training.losses import Normalisation
 from grouping.training.methods import (
     build_encoder,
     build_network,
@@ -27,41 +29,12 @@ from grouping.training.methods import (
     build_weighting,
 )
 from grouping.training.schedules.schedule import Phase
-from grouping.training.weighting.weighting import Step, WeightingContext
+from grouping.training.weighting.weighting import Step, Weighting, WeightingContext
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Losses and metrics of each task of the network, in its order of tasks; not necessarily finite.
-
-    Attributes:
-        tasks: names of the tasks.
-        validation_losses: normalised, lower is better.
-        test_losses: likewise.
-        validation_metrics: in the direction of each task's metric.
-        test_metrics: likewise.
-    """
-
-    tasks: tuple[str, ...]
-    validation_losses: tuple[float, ...]
-    test_losses: tuple[float, ...]
-    validation_metrics: tuple[float, ...]
-    test_metrics: tuple[float, ...]
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether every number is; if not, the training has diverged."""
-        numbers = self.validation_losses + self.test_losses + self.validation_metrics + self.test_metrics
-        return all(math.isfinite(number) for number in numbers)
-
-    def scores(self) -> tuple[TaskScore, ...]:
-        """One score per task.
-
-        Raises:
-            InvalidInputError: if a number is not finite.
-        """
-        columns = (self.validation_losses, self.test_losses, self.validation_metrics, self.test_metrics)
-        return tuple(map(TaskScore, self.tasks, *columns))
+def decayed(learning_rate: float, epoch: float, n_epochs: int) -> float:
+    """The learning rate after some of the epochs of a full training: along a cosine to zero."""
+    return learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / n_epochs))
 
 
 class Training:
@@ -86,8 +59,9 @@ class Training:
         """
         tasks = data.tasks_of(request.network.group)
         encoder = build_encoder(recipe, data.n_features)
-        widths = scaled_widths(encoder, recipe.hidden, request.network.size)
-        self.network = build_network(recipe, Blueprint(encoder, widths, tasks, request.seed)).to(data.device)
+        widths = network_widths(recipe, encoder, tasks, request.network.size)
+        network = build_network(recipe, Blueprint(encoder, widths, tasks, request.seed))
+        self.network = network.to(data.device, data.dtype)
         self.network.prepare(data, recipe, request.seed)
         self.n_epochs = recipe.epochs_at(request.fidelity)
         self.epoch = 0
@@ -96,11 +70,32 @@ class Training:
         self._recipe = recipe
         self._normalisations = {task.name: data.normalisations[task.name] for task in tasks}
         self._depths = self.network.depths()
+        check_named_tasks(recipe, [task.name for task in data.tasks])
         schedule = build_schedule(recipe)
         self._phases = schedule.phases(self.network.task_names, recipe.epochs, len(self._depths))
         self._meter: AffinityMeter | None = None
         self._measures = request.measures_affinity
         self._begin_phase(0)
+
+    @property
+    def normalisations(self) -> Sequence[Normalisation]:
+        """Constants of the losses, in the order of the network's tasks."""
+        return list(self._normalisations.values())
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """What the schedule decided."""
+        return self._phases
+
+    @property
+    def weighting(self) -> Weighting:
+        """Combines the losses in the phase that has begun."""
+        return self._weighting
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """Takes the steps of the phase that has begun."""
+        return self._optimiser
 
     def _begin_phase(self, number: int) -> None:
         """A fresh weighting and a fresh optimiser for the tasks of a phase."""
@@ -109,9 +104,8 @@ class Training:
         self._phase_start = sum(earlier.epochs for earlier in self._phases[:number])
         self._active = [self.network.task_names.index(task) for task in phase.tasks]
         norms = [self._normalisations[task] for task in phase.tasks]
-        self._weighting = build_weighting(
-            self._recipe, WeightingContext(norms, phase.epochs, self._data.device)
-        )
+        context = WeightingContext(norms, phase.epochs, self._data.device)
+        self._weighting = build_weighting(self._recipe, context).to(self._data.dtype)
         self._shared = dict(self.network.shared_parameters())
         self._groups = self._parameter_groups(phase)
         self._optimiser = build_optimiser(self._recipe, [dict(group) for group in self._groups])
@@ -120,16 +114,19 @@ class Training:
             self._meter = AffinityMeter(self.network, norms, self._optimiser, n_steps)
 
     def _parameter_groups(self, phase: Phase) -> list[dict[str, Any]]:
-        """Parameters with the factor on their learning rate: one group, unless depths differ."""
-        own = list(self._weighting.parameters())
-        if not phase.rates:
-            return [{"params": [*self.network.parameters(), *own], "factor": 1.0}]
-        last = len(phase.rates) - 1
-        groups = [
-            {"params": list(parameters), "factor": phase.rates[min(depth, last)]}
-            for depth, parameters in enumerate(self._depths)
-        ]
-        return [group for group in [*groups, {"params": own, "factor": 1.0}] if group["params"]]
+        """Parameters with the factor on their learning rate: one group, unless depths differ.
+
+        What the weighting learns is no weight of the network, and does not decay.
+        """
+        own = {"params": list(self._weighting.parameters()), "factor": 1.0, "weight_decay": 0.0}
+        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters()), "factor": 1.0}]
+        if phase.rates:
+            last = len(phase.rates) - 1
+            groups = [
+                {"params": list(parameters), "factor": phase.rates[min(depth, last)]}
+                for depth, parameters in enumerate(self._depths)
+            ]
+        return [group for group in [*groups, own] if group["params"]]
 
     @property
     def is_finished(self) -> bool:
@@ -151,13 +148,12 @@ class Training:
         if self.epoch - self._phase_start >= self._phase.epochs:
             self._begin_phase(self._phase_number + 1)
         batch_size = self._recipe.batch_size
-        order = torch.randperm(len(self._data.train), generator=generator_for("rows", self._seed, self.epoch))
-        order = order.to(self._data.device)
+        order = self._data.order_of_rows(self._seed, self.epoch)
         inputs = torch.split(self._data.train.inputs[order], batch_size)
         targets = [
             torch.split(self._data.train.targets[name][order], batch_size) for name in self._phase.tasks
         ]
-        totals = torch.zeros(len(self._active), device=self._data.device)
+        totals = torch.zeros(len(self._active), dtype=self._data.dtype, device=self._data.device)
         n_steps = len(inputs)
         epoch = self.epoch - self._phase_start
         self.network.train()
@@ -167,8 +163,8 @@ class Training:
                 for group in self._optimiser.param_groups:
                     group["lr"] = rate * group["factor"]
                 step = self._forward(rows, wanted, epoch)
-                if self._meter is not None:
-                    self._meter.observe(self.epoch * n_steps + number, rows, wanted, list(step.losses))
+                if self._meter is not None and len(self._active) == len(self.network.task_names):
+                    self._meter.observe(epoch * n_steps + number, rows, wanted, list(step.losses))
                 self._optimiser.zero_grad()
                 self._weighting.backward(step)
                 self._optimiser.step()
@@ -189,11 +185,8 @@ class Training:
 
     def evaluate(self) -> Evaluation:
         """Losses and metrics on the validation and test rows."""
-        validation_losses, validation_metrics = self._evaluate(self._data.validation)
-        test_losses, test_metrics = self._evaluate(self._data.test)
-        return Evaluation(
-            self.network.task_names, validation_losses, test_losses, validation_metrics, test_metrics
-        )
+        self.network.eval()
+        return evaluate(self._data, self.normalisations, self.network)
 
     def affinities(self) -> JointAffinities | None:
         """What was measured so far; None where that was not asked for, or nothing was trained."""
@@ -255,17 +248,7 @@ class Training:
 
     def _learning_rate(self, epoch: float) -> float:
         # Over the full number of epochs of the phase: a short pass follows the start of the same schedule.
-        return self._recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / self._phase.epochs))
-
-    @torch.no_grad()
-    def _evaluate(self, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        losses, metrics = [], []
-        self.network.eval()
-        for norm, output in zip(self._normalisations.values(), self.network(rows.inputs), strict=True):
-            target = rows.targets[norm.task.name]
-            losses.append(float(norm.loss(output, target)))
-            metrics.append(norm.metric(output, target))
-        return tuple(losses), tuple(metrics)
+        return decayed(self._recipe.learning_rate, epoch, self._phase.epochs)
 
 
 def train_network(
@@ -305,19 +288,12 @@ def train_network(
             return without_scores(TrialState.FAILED, reason)
         loss = training.run_epoch()
         if not math.isfinite(loss):
-            return without_scores(TrialState.DIVERGED, _divergence("training", training.epoch))
+            return without_scores(TrialState.DIVERGED, divergence("training", training.epoch))
         if on_epoch is not None:
             on_epoch(training.epoch, loss)
     evaluation = training.evaluate()
     if not evaluation.is_finite:
-        return without_scores(TrialState.DIVERGED, _divergence("validation or test", training.epoch))
+        return without_scores(TrialState.DIVERGED, divergence("validation or test", training.epoch))
     seconds = time.perf_counter() - started
     scores, affinities = evaluation.scores(), training.affinities()
     return TrialOutcome(TrialState.SUCCEEDED, scores, training.epoch, seconds, affinities=affinities)
-
-
-def _divergence(rows: str, epoch: int) -> str:
-    return (
-        f"The loss on the {rows} rows became infinite or not a number by epoch {epoch}: "
-        "lower the learning rate, or look for extreme values in the inputs."
-    )

@@ -43,8 +43,8 @@ def build_network(recipe: Recipe, blueprint: Blueprint) -> MultiTaskNetwork:
 
 def cost_key(recipe: Recipe, tasks: tuple[Task, ...]) -> object:
     """Equal for groups whose networks cost the same under a recipe."""
-    implementation, _ = _find(recipe, Part.SHARING)
-    return implementation.cost_key(tasks)
+    implementation, declaration = _find(recipe, Part.SHARING)
+    return implementation.cost_key(tasks, declaration)
 
 
 def build_weighting(recipe: Recipe, context: WeightingContext) -> Weighting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -76,6 +76,11 @@ class MultiTaskNetwork(nn.Module, ABC):
         """Called after every epoch."""
 
     @classmethod
-    def cost_key(cls, tasks: Sequence[Task]) -> Hashable:
-        """Equal for groups whose networks of equal widths cost the same; the number of tasks unless told."""
+    def cost_key(cls, tasks: Sequence[Task], parameters: Any) -> Hashable:
+        """Equal for groups whose networks of equal widths cost the same; the number of tasks unless told.
+
+        Args:
+            tasks: of the group.
+            parameters: the declaration that networks are built with.
+        """
         return len(tasks)

@@ -76,7 +76,7 @@ def train(store: Store, held: Claim, trial: Trial, outcome: TrialOutcome | None 
 
 @dataclass(frozen=True)
 class Scene:
-    """A running job with three networks: its first trial is running, the others are planned."""
+    """A running job with three networks: its first trial is running, the other two are planned."""
 
     store: Store
     claim: Claim
@@ -84,6 +84,7 @@ class Scene:
     table_id: str
     running: Trial
     planned: Trial
+    last: Trial
 
 
 def prepare(store: Store, held: Claim) -> None:
@@ -114,7 +115,7 @@ def running_scene(store: Store, *, lease_s: float = 30.0) -> Scene:
     store.enter_state(held, JobState.RUNNING)
     trials = plan(store, held, requests(*NETWORKS))
     store.start_trial(held, trials[0].id)
-    return Scene(store, held, job.id, job.score_table_id, trials[0], trials[1])
+    return Scene(store, held, job.id, job.score_table_id, *trials)
 
 
 FENCED: dict[str, Callable[[Scene], object]] = {
@@ -134,6 +135,9 @@ FENCED: dict[str, Callable[[Scene], object]] = {
         s.claim, requests(PAIR, purpose=Purpose.CONFIRMATION), planned_epochs=[10]
     ),
     "skip_trials": lambda s: s.store.skip_trials(s.claim, [s.planned.id]),
+    "start_trials": lambda s: s.store.start_trials(s.claim, [s.planned.id, s.last.id]),
+    "record_outcomes": lambda s: s.store.record_outcomes(s.claim, {s.running.id: success(s.running.network)}),
+    "requeue_trials": lambda s: s.store.requeue_trials(s.claim, [s.running.id], "the worker died"),
     "start_trial": lambda s: s.store.start_trial(s.claim, s.planned.id),
     "record_outcome": lambda s: s.store.record_outcome(s.claim, s.running.id, success(s.running.network)),
     "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "the worker died"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.jobs import Job, JobState, Ledger
+from grouping.domain.recipes import Method
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.store import Claim, Store, count_reusable
 from tests.contracts.scenarios import (
@@ -157,6 +158,7 @@ class ReuseContract:
             ({}, "1e", {}, "data changed"),
             ({}, "0f", {"epochs": 3}, "epochs 25 there and 3 here"),
             ({}, "0f", {"hidden": (8, 8)}, "hidden 32x32 there and 8x8 here"),
+            ({}, "0f", {"sharing": Method("soft", {"strength": 1})}, "hard there and soft (strength 1) here"),
             ({"seed": 4}, "0f", {}, "its seed is 0 and this job's is 4"),
         ],
     )
@@ -223,5 +225,6 @@ class ReuseContract:
         assert (rates[1, 1.0].trainings, rates[1, 1.0].epochs, rates[1, 1.0].seconds) == (2, 20, 3.0)
         assert store.training_rates("another", SPEC.recipe) == ({}, 0)
         assert store.training_rates("synthetic", replace(SPEC.recipe, hidden=(4,))) == ({}, 0)
+        assert store.training_rates("synthetic", replace(SPEC.recipe, sharing=Method("soft"))) == ({}, 0)
         longer = replace(SPEC.recipe, epochs=99, learning_rate=0.1)
         assert store.training_rates("synthetic", longer)[1] == 2

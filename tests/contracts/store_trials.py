@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -57,6 +59,23 @@ class TrialContract:
         before = everything(store)
         store.add_networks(held, [dearer])
         assert everything(store) == before
+
+    def test_latencies_are_a_further_cost_once_every_network_has_one(self, store: Store) -> None:
+        job = submit(store)
+        held = claim(store)
+        networks = [replace(DEPTH, latency_ms=0.125), replace(PAIR, latency_ms=0.5)]
+        store.add_networks(held, networks)
+        assert [n.latency_ms for n in store.networks(job.score_table_id)] == [0.125, 0.5]
+        for trial in plan(store, held, requests(*networks)):
+            train(store, held, trial)
+        assert store.get_table_info(job.score_table_id).cost_names == ("latency_ms",)
+        assert [info.cost_names for info in store.list_tables()] == [("latency_ms",)]
+        costs = store.score_table(job.score_table_id).other_costs
+        assert {name: values.tolist() for name, values in costs.items()} == {"latency_ms": [0.125, 0.5]}
+        store.add_networks(held, [SMALL_EDGES])
+        train(store, held, plan(store, held, requests(SMALL_EDGES))[2])
+        assert store.get_table_info(job.score_table_id).cost_names == ()
+        assert not store.score_table(job.score_table_id).other_costs
 
     def test_a_network_with_a_task_outside_the_job_is_refused(self, store: Store) -> None:
         job = submit(store)
@@ -220,6 +239,54 @@ class TrialContract:
         for trial_id in (scene.planned.id, "0" * 32, "a\0b"):
             with pytest.raises(NotFoundError):
                 store.start_trial(held, trial_id)
+
+    def test_many_trials_are_started_and_recorded_as_one_by_one(self, store: Store) -> None:
+        stories = []
+        for together in (True, False):
+            job = submit(store)
+            held = claim(store)
+            store.add_networks(held, NETWORKS)
+            trials = plan(store, held, requests(*NETWORKS, seeds=2))
+            outcomes = {t.id: success(t.network, 0.1 + t.position) for t in trials[:4]}
+            outcomes |= {trials[4].id: DIVERGED, trials[5].id: FAILED}
+            if together:
+                store.start_trials(held, [trial.id for trial in trials])
+                store.record_outcomes(held, outcomes)
+            else:
+                for trial in trials:
+                    store.start_trial(held, trial.id)
+                for trial in trials:
+                    store.record_outcome(held, trial.id, outcomes[trial.id])
+            table = store.score_table(job.score_table_id)
+            ends = [
+                (t.state, t.attempts, t.epochs, t.seconds, t.error, t.scores) for t in store.trials(job.id)
+            ]
+            told = [(e.number, e.kind, {**e.data, "trial": None}) for e in store.events(job.id)][4:]
+            stories.append((table, ends, told, store.ledger(job.id)))
+        assert stories[0] == stories[1]
+        assert stories[0][3] == Ledger(6, 45, 6.75)
+
+    def test_of_many_trials_none_is_started_recorded_or_requeued_if_one_cannot_be(self, store: Store) -> None:
+        scene = running_scene(store)
+        fine = success(scene.running.network)
+        before = everything(store)
+        for wrong, error in (
+            (scene.running.id, StateConflictError),
+            (scene.planned.id, StateConflictError),  # twice
+            ("0" * 32, NotFoundError),
+            ("a\0b", NotFoundError),
+        ):
+            with pytest.raises(error):
+                store.start_trials(scene.claim, [scene.planned.id, scene.last.id, wrong])
+        for wrong, outcome, error in (
+            (scene.planned.id, success(scene.planned.network), StateConflictError),
+            ("0" * 32, fine, NotFoundError),
+        ):
+            with pytest.raises(error):
+                store.record_outcomes(scene.claim, {scene.running.id: fine, wrong: outcome})
+            with pytest.raises(error):
+                store.requeue_trials(scene.claim, [scene.running.id, wrong], "killed")
+        assert everything(store) == before
 
     def test_a_lost_trial_is_planned_again_until_its_attempts_are_spent(self, store: Store) -> None:
         scene = running_scene(store)

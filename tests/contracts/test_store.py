@@ -26,6 +26,7 @@ from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
 from tests.contracts.store_reuse import ReuseContract
+from tests.contracts.store_studies import StudyContract
 from tests.contracts.store_trials import TrialContract
 
 
@@ -36,6 +37,7 @@ class StoreContract(
     ReuseContract,
     AffinityContract,
     ImportContract,
+    StudyContract,
     FaultContract,
 ):
     """All of it; a database gives the URLs."""

@@ -10,7 +10,7 @@ import pytest
 from grouping.domain.recipes import Method
 from grouping.problems.registry import get_problem
 from grouping.store import Store
-from tests.integration.conftest import Api, Scenes
+from tests.integration.conftest import Api
 
 TASKS = tuple(task.name for task in get_problem("digits").tasks)
 

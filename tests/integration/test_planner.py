@@ -7,10 +7,10 @@ from typing import Any
 from grouping.domain.allowance import ConfirmationNeed
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Recipe
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Scenes
-from workers.planner import Plan, networks_of_a_round, networks_to_measure, next_plan
+from workers.planner import Plan, allowance_left, networks_of_a_round, networks_to_measure, next_plan
 from workers.time_budget import is_time_short, trials_over_time
 
 
@@ -151,3 +151,23 @@ def test_a_search_ends_early_enough_for_its_confirmation_when_seconds_are_limite
     assert set(trials_over_time(store, job, 0)) == {
         t.id for t in store.trials(job.id, states={TrialState.PLANNED})
     }
+
+
+def test_epochs_that_a_continued_training_did_not_need_return_to_the_budget(
+    scenes: Scenes, store: Store
+) -> None:
+    job = prepared(scenes, n_confirmation_seeds=0, training_budget=TrainingBudget(epochs=100))
+    claim = scenes.claims[job.id]
+    plan = next_plan(store, job)
+    assert len(plan.requests) == 4
+    store.plan_trials(claim, plan.requests, planned_epochs=[25] * 4)
+    first, second, *_ = trials = store.trials(job.id)
+    assert allowance_left(job, trials).epochs == 0
+    store.start_trials(claim, [first.id, second.id])
+    scores = tuple(TaskScore(name, 0.5, 0.5, 0.5, 0.5) for name in first.network.group)
+    outcomes = {
+        first.id: TrialOutcome(TrialState.SUCCEEDED, scores, epochs=20),
+        second.id: TrialOutcome(TrialState.FAILED, epochs=1, error="no memory left"),
+    }
+    store.record_outcomes(claim, outcomes)
+    assert allowance_left(job, store.trials(job.id)).epochs == 5, "what failed may have cost all it was given"

@@ -23,13 +23,17 @@ from tests.services import (
     wait_for_trials,
     wait_until_final,
 )
+from workers.stacks import FIRST_STACK
+from workers.training_queue import PREFETCH
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-SPEC = small_spec(epochs=12)
+SPEC = small_spec(epochs=40)
 WORKERS = 2
-IN_FLIGHT = WORKERS + 1
-"""Trials that may be lost with the driver: one per worker, and one that waits there."""
+STACK = FIRST_STACK
+"""The most trials that are trained together here, and so lost with one worker."""
+IN_FLIGHT = STACK * (WORKERS + PREFETCH)
+"""Trials that may be lost with the driver: a stack per worker, and one that waits there."""
 
 
 @pytest.fixture
@@ -78,16 +82,16 @@ def test_the_same_seed_gives_the_same_table_again(
     assert_undamaged(store, job, undisturbed, may_lose=0)
 
 
-def test_a_killed_ray_worker_costs_only_its_own_training(
+def test_a_killed_ray_worker_costs_only_its_own_stack(
     store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
 ) -> None:
     job = submit(store, SPEC)
     with dispatcher(sqlite_url, tmp_path / "log") as process:
-        for n in (2, 6):
+        for n in (2, 8):
             wait_for_trials(store, job, n)
             kill_descendant(process.pid, "ray::TrainingActor")
         wait_until_final(store, job)
-    assert_undamaged(store, job, undisturbed, may_lose=2)
+    assert_undamaged(store, job, undisturbed, may_lose=2 * STACK)
     lost = [event for event in store.events(job.id, limit=10_000) if event.kind == "trial_lost"]
     assert lost, "the loss is told"
 

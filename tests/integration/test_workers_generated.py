@@ -14,6 +14,7 @@ from grouping.store import migrate, open_store
 from tests.services import small_spec, submit
 from workers import planner
 from workers.job_run import JobRun
+from workers.settings import DriverSettings
 from workers.supervisor import DriverProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -29,7 +30,7 @@ def test_generated_networks_are_measured_trained_and_recommended(
     url = f"sqlite:///{tmp_path / 'grouping.db'}"
     migrate(url)
     store = open_store(url)
-    driver = DriverProcess(n_workers=2)
+    driver = DriverProcess(DriverSettings(n_workers=2))
     try:
         job = submit(store, small_spec(strategy="adaptive", strategy_parameters={"tolerance": 0}))
         claim = store.claim_job("test", lease_s=60)

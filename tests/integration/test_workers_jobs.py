@@ -62,7 +62,7 @@ def test_hoa_trains_fewer_networks_and_recommends_only_measured_ones(store: Stor
             assert table.find_position(network.group, network.size) is not None
 
 
-def test_esa_trains_all_briefly_and_few_in_full(store: Store) -> None:
+def test_esa_trains_all_briefly_and_goes_on_with_few(store: Store) -> None:
     spec = small_spec(strategy="esa", n_seeds=1, n_confirmation_seeds=0, epochs=10)
     job = wait_until_final(store, submit(store, spec))
     trials = store.trials(job.id)
@@ -70,7 +70,13 @@ def test_esa_trains_all_briefly_and_few_in_full(store: Store) -> None:
     assert job.state is JobState.SUCCEEDED
     assert len(early) == 10
     assert {trial.epochs for trial in early} == {2}
-    assert 1 <= len(trials) - len(early) <= 4
+    full = [trial for trial in trials if trial.fidelity == 1]
+    assert 1 <= len(full) <= 4
+    assert {(trial.planned_epochs, trial.epochs) for trial in full} == {(10, 8)}
+    assert store.ledger(job.id).epochs == 2 * len(early) + 8 * len(full)
+    whole = wait_until_final(store, submit(store, dataclasses.replace(spec, strategy="exhaustive")))
+    alike = {(t.network.group, t.network.size, t.seed): t.scores for t in store.trials(whole.id)}
+    assert all(alike[t.network.group, t.network.size, t.seed] == t.scores for t in full)
 
 
 @pytest.mark.parametrize(

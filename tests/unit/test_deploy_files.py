@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 SCRIPTS = Path(sys.executable).parent
 SHELL_SCRIPTS = (*sorted(DEPLOY.glob("*.sh")), ROOT / ".ci" / "run")
-ONLY_FOR_TRAINING = {"ray", "safetensors", "scikit-learn", "torch"}
+ONLY_FOR_TRAINING = {"ray", "safetensors", "scikit-learn", "torch", "torchjd"}
 SECRETS = ("GROUPING_API_TOKEN", "POSTGRES_PASSWORD", "RAY_AUTH_TOKEN")
 
 

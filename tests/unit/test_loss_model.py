@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import FloatArray
-from grouping.strategies.loss_model import (
-    BETA,
-    MAX_CELLS,
-    PRIOR,
-    Cells,
-    LossModel,
-    Pool,
-    fit_model,
-)
+from grouping.strategies.loss_covariance import PRIOR, Cells, Pool
+from grouping.strategies.loss_model import BETA, MAX_CELLS, LossModel, fit_model
 
 TASKS = ("a", "b", "c", "d")
 NETWORKS = list_candidates(TASKS, max_group_size=4, single_sizes=(0.5,))
@@ -32,11 +24,10 @@ def losses_with(effect: FloatArray, *, networks: tuple[Network, ...] = NETWORKS)
     return losses
 
 
-def fitted(seed: int = 0, n_measured: int = 10, *, features: int = 0) -> tuple[LossModel, FloatArray]:
+def fitted(seed: int = 0, n_measured: int = 10) -> tuple[LossModel, FloatArray]:
     generator = np.random.default_rng(seed)
     truth = losses_with(generator.normal(0, 0.05, (4, 4))) + generator.normal(0, 0.01, (len(NETWORKS), 4))
-    extra = generator.normal(0, 1, (features, *truth.shape))
-    pool = Pool.of(NETWORKS, TASKS, extra if features else None)
+    pool = Pool.of(NETWORKS, TASKS)
     known = np.full(truth.shape, np.nan)
     rows = [len(NETWORKS) - 1, *range(4), *generator.permutation(len(NETWORKS) - 5)[: n_measured - 5] + 4]
     known[rows] = truth[rows]
@@ -50,9 +41,8 @@ def whole_covariance(model: LossModel) -> tuple[Cells, FloatArray]:
     return cells, covariance * model.scale[t][:, None] * model.scale[t]
 
 
-@pytest.mark.parametrize("features", [0, 2])
-def test_the_covariance_by_blocks_is_the_sum_of_its_terms(features: int) -> None:
-    model, _ = fitted(features=features)
+def test_the_covariance_by_blocks_is_the_sum_of_its_terms() -> None:
+    model, _ = fitted()
     cells, covariance = whole_covariance(model)
     terms = np.stack(list(cells.terms(model.pool, model.correlation)))
     assert len(terms) == len(PRIOR)
@@ -61,9 +51,8 @@ def test_the_covariance_by_blocks_is_the_sum_of_its_terms(features: int) -> None
     np.testing.assert_allclose(covariance, plain, atol=1e-15)
 
 
-@pytest.mark.parametrize("features", [0, 2])
-def test_the_posterior_mean_is_that_of_the_written_out_gaussian_process(features: int) -> None:
-    model, _ = fitted(features=features)
+def test_the_posterior_mean_is_that_of_the_written_out_gaussian_process() -> None:
+    model, _ = fitted()
     cells, covariance = whole_covariance(model)
     at = [
         int(np.flatnonzero((cells.n == n) & (cells.t == t))[0])
@@ -113,19 +102,6 @@ def test_noise_of_the_measurements_keeps_the_mean_from_following_them() -> None:
     assert np.nanmean(np.abs(noisy.mean() - truth)[rows]) > 10 * np.nanmean(
         np.abs(model.mean() - truth)[rows]
     )
-
-
-def test_a_feature_that_explains_the_losses_gets_a_larger_amplitude_than_one_that_does_not() -> None:
-    generator = np.random.default_rng(3)
-    found = []
-    for is_real in (True, False):
-        x = generator.normal(0, 1, (1, len(NETWORKS), 4))
-        losses = losses_with(np.zeros((4, 4))) + generator.normal(0, 0.005, (len(NETWORKS), 4))
-        if is_real:
-            losses = losses + 0.05 * x[0]
-        model = fit_model(Pool.of(NETWORKS, TASKS, x), losses, np.full(losses.shape, np.nan), generator)
-        found.append(model.amplitudes[list(PRIOR).index("features")] * model.scale.mean())
-    assert found[0] > 3 * found[1]
 
 
 def test_more_cells_than_the_limit_are_left_out_by_whole_networks() -> None:

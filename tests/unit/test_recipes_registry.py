@@ -9,7 +9,7 @@ import pytest
 
 from grouping.domain.recipes import Method, Part, Recipe
 from grouping.errors import InvalidInputError, UnknownNameError
-from grouping.recipes import complete, get_declaration, list_methods
+from grouping.recipes import complete, get_declaration, list_methods, list_unavailable
 from grouping.recipes.registry import BUILT_IN
 
 EVERY = [pytest.param(part, method, id=f"{part}-{method.name}") for part in Part for method in BUILT_IN[part]]
@@ -29,13 +29,20 @@ def test_names_are_unique_and_every_method_says_what_it_does(part: Part) -> None
     for info in infos:
         for name, schema in info.parameters["properties"].items():
             assert "description" in schema, f"{info.name} does not describe {name}"
-            assert "default" in schema, f"{info.name} needs a value for {name}"
+
+
+@pytest.mark.parametrize("part", Part)
+def test_every_method_can_be_chosen_by_its_name_alone(part: Part) -> None:
+    for info in list_methods(part):
+        assert get_declaration(part, Method(info.name)).name == info.name
 
 
 @pytest.mark.parametrize(("part", "method"), EVERY)
-def test_every_method_can_be_chosen_by_its_name_alone(part: Part, method: type) -> None:
+def test_every_built_in_method_can_be_chosen_or_says_what_to_install(part: Part, method: type) -> None:
+    lacking = {broken.name: broken.reason for broken in list_unavailable(part)}
     name = method.name  # type: ignore[attr-defined]
-    assert get_declaration(part, Method(name)).name == name
+    assert (name in lacking) != (name in [info.name for info in list_methods(part)])
+    assert f"install mtl-grouping[{name}]" in lacking.get(name, f"install mtl-grouping[{name}]")
 
 
 def test_the_first_method_of_every_part_is_the_default() -> None:

@@ -14,10 +14,12 @@ from grouping.errors import InvalidInputError
 from grouping.replay.tables import open_table
 from grouping.search import Search
 from grouping.solver import solve, solve_budgets
+from grouping.solver.draws import MAX_BLOCKS
 from grouping.strategies import get_strategy
 from grouping.strategies.improvement import improvement_alone, improvement_together
+from grouping.strategies.sampling import cover
 from tests.searches import run_to_the_end
-from tests.tables import random_table
+from tests.tables import make_table, random_table
 
 BUDGETS = (1.0, 2.0, 3.0)
 
@@ -29,10 +31,36 @@ def mean_seeds(table: ScoreTable) -> ScoreTable:
 DIGITS = mean_seeds(open_table("digits").full)
 
 
+def sparse_table(n_tasks: int) -> ScoreTable:
+    """All tasks together, half-size singles and 60 random groups, with random losses in (0, 1)."""
+    generator = np.random.default_rng(0)
+    names = tuple(f"t{i:02d}" for i in range(n_tasks))
+    groups = {frozenset(generator.choice(names, 4, replace=False).tolist()) for _ in range(60)}
+    networks = (
+        Network.of(*names),
+        *(Network.of(name, size=0.5) for name in names),
+        *(Network(group) for group in sorted(groups, key=sorted)),
+    )
+    losses = generator.uniform(0.05, 1.0, (len(networks), n_tasks, 1))
+    return make_table(networks, tuple(map(Task, names)), losses)
+
+
 def test_it_starts_with_all_tasks_together_and_the_cheap_single_tasks() -> None:
     found = run_to_the_end(get_strategy("adaptive"), DIGITS, budgets_snt=BUDGETS)
     halves = {Network.of(task, size=0.5).name() for task in DIGITS.task_names}
     assert {r.network.name() for r in found.batches[0]} == {Network.of(*DIGITS.task_names).name()} | halves
+
+
+def test_where_no_network_holds_all_tasks_it_starts_with_the_few_that_blind_searches_start_from() -> None:
+    table = random_table(3, n_tasks=5)
+    small = table.select([n for n, network in enumerate(table.networks) if len(network.group) <= 3])
+    listed = Candidates.listed(small.task_names, small.networks)
+    described = Candidates.of(small.task_names, max_group_size=3, single_sizes=(0.5,))
+    for candidates in (listed, described):
+        search = Search(get_strategy("adaptive"), small.tasks, candidates, budgets_snt=(2.0,))
+        first = [request.network for request in search.ask()]
+        assert tuple(n for n in first if n.size == 1) == cover(candidates)
+        assert {n for n in first if n.size < 1} == {n for n in small.networks if n.size < 1}
 
 
 @pytest.mark.parametrize("name", ["digits", "breast-cancer"])
@@ -175,11 +203,13 @@ def test_improvement_together_is_shared_by_the_networks_that_are_still_needed() 
     assert improvement_together(draws, [(0, ())], 5.0, np.array([False] * 3)).max() == 0
 
 
-def test_the_solver_in_draws_agrees_with_the_solver_on_each_draw_at_every_budget() -> None:
-    table = mean_seeds(random_table(9, n_tasks=4))
+@pytest.mark.parametrize("n_tasks", [4, 11])
+def test_the_solver_in_draws_agrees_with_the_solver_on_each_draw_at_every_budget(n_tasks: int) -> None:
+    table = mean_seeds(random_table(9, n_tasks=4)) if n_tasks == 4 else sparse_table(n_tasks)
+    assert (n_tasks > MAX_BLOCKS) == (n_tasks == 11), "one table for the dynamic programme, one beyond it"
     generator = np.random.default_rng(0)
     draws = table.validation * generator.lognormal(0, 0.3, (5, *table.validation.shape))
-    budgets = (0.5, 1.0, 1.5, 3.0)
+    budgets = (3.0, 0.5, 1.5, 1.0)  # in any order
     for draw, chosen in zip(draws, solve_budgets.in_draws(table, draws, budgets), strict=True):
         drawn = ScoreTable(
             table.tasks, table.networks, (0,), draw[:, :, None], np.full((*draw.shape, 1), np.nan)

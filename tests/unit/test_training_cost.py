@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Part, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
+from grouping.recipes import list_methods
 from grouping.recipes.encoders import Mlp
 from grouping.training.cost import measure_costs, scaled_widths
 from grouping.training.encoders.mlp import MlpEncoder
@@ -70,3 +71,28 @@ def test_importing_the_package_starts_no_device_and_no_ray() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False False"
+
+
+@pytest.mark.parametrize("method", [info.name for info in list_methods(Part.SHARING)])
+def test_a_size_is_a_cost_under_every_way_of_sharing(method: str) -> None:
+    recipe = Recipe(hidden=(24, 24), sharing=Method(method))
+    networks = [Network.of("digit", "angle", "edges"), Network.of("digit", "edges", size=2.0)]
+    for network, cost in zip(networks, measure_costs(64, TASKS, networks, recipe), strict=True):
+        assert 0.3 * network.size < cost.cost_snt <= network.size
+        assert all(0 < width <= 48 for width in cost.widths)
+
+
+def test_an_encoder_per_task_is_as_wide_as_the_size_leaves_room_for() -> None:
+    recipe = Recipe(hidden=(24, 24), sharing=Method("soft"))
+    small, full = measure_costs(
+        64, TASKS, [Network.of("digit", "edges"), Network.of("digit", "edges", size=2.0)], recipe
+    )
+    assert full.widths == (24, 24)
+    assert full.cost_snt == 2.0
+    assert small.widths == scaled_widths(MlpEncoder(64, Mlp()), (24, 24), 0.5)
+
+
+def test_a_network_that_cannot_be_narrow_enough_is_refused() -> None:
+    recipe = Recipe(hidden=(1, 1), sharing=Method("soft"))
+    with pytest.raises(InvalidInputError, match="2 tasks with soft sharing"):
+        measure_costs(64, TASKS, [Network.of("digit", "edges")], recipe)

@@ -25,7 +25,8 @@ def one_thread() -> Iterator[None]:
 def test_a_network_of_all_tasks_beats_the_constant_prediction_on_each(problem: Problem) -> None:
     data = TrainingData.from_dataset(problem.load(), problem.tasks)
     network = Network.of(*(task.name for task in problem.tasks))
-    outcome = train_network(data, TrialRequest(network, seed=0, fidelity=0.4), problem.recipe)
+    fidelity = max(0.4, 4 / problem.recipe.epochs)
+    outcome = train_network(data, TrialRequest(network, seed=0, fidelity=fidelity), problem.recipe)
     assert [score.task for score in outcome.scores] == [task.name for task in problem.tasks]
     assert all(max(score.validation_loss, score.test_loss) < 0.95 for score in outcome.scores)
 

@@ -32,6 +32,6 @@ class HardSharing(MultiTaskNetwork):
         return [shared] * len(self.task_names)
 
     @classmethod
-    def cost_key(cls, tasks: Sequence[Task]) -> Hashable:
+    def cost_key(cls, tasks: Sequence[Task], parameters: Hard) -> Hashable:
         """The encoder costs the same for any tasks."""
         return ()

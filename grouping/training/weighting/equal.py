@@ -15,13 +15,10 @@ class EqualWeighting(Weighting):
     def __init__(self, context: WeightingContext, parameters: Equal) -> None:
         super().__init__(context)
 
+    def has_effect(self, step: Step) -> bool:
+        """Never: this is what the others are where there is nothing to balance."""
+        return False
+
     def weights(self, step: Step) -> Tensor:
         """All 1."""
         return torch.ones_like(step.losses)
-
-    def objective(self, step: Step) -> Tensor:
-        """The sum, in the order of the tasks."""
-        total = step.losses[0]
-        for loss in step.losses[1:]:
-            total = total + loss
-        return total

@@ -1,10 +1,18 @@
-"""What a method of weighting is given, and what it has to do."""
+"""What a method of weighting is given, and what it has to do.
+
+Most methods only say how much each loss counts: they are subclasses of `Weighting` that follow the gradient
+of the weighted sum. Others combine the tasks' gradients on the parameters that they share: subclasses of
+`GradientWeighting`, in `grouping.training.weighting.gradients`. All are plain training, the sum of the
+losses, where there is nothing to balance: with a single task, or where no two losses meet. So a task
+trained alone is the same network whatever the weighting, and gains are measured against one reference.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -64,9 +72,18 @@ class Step:
 class Weighting(nn.Module, ABC):
     """Turns the losses of a step into gradients. Its parameters are trained along, its buffers are saved.
 
-    A subclass takes a `WeightingContext` and its declaration. Most only say in `weights` how much each loss
-    counts; those that combine gradients override `backward`.
+    A subclass takes a `WeightingContext` and its declaration. All that it remembers from step to step is a
+    buffer or a parameter, of a shape that does not change: a training that is continued from a saved state
+    then gives the same floats as one that never stopped. What it draws, it draws from PyTorch's global CPU
+    generator. Losses and gradients that are not finite must come through as such, so that the training
+    shows as diverged; no method raises for them.
+
+    Attributes:
+        needs_shared: whether it looks at gradients on shared parameters. The others also have an effect
+            where losses meet in nothing but the network's penalty, against which each is weighed then.
     """
+
+    needs_shared: ClassVar[bool] = False
 
     def __init__(self, context: WeightingContext) -> None:
         super().__init__()
@@ -74,18 +91,49 @@ class Weighting(nn.Module, ABC):
 
     @abstractmethod
     def weights(self, step: Step) -> Tensor:
-        """How much each loss counts, ``[T]``, positive, with mean 1; without a graph to the network."""
+        """How much each loss counts, ``[T]``, positive, with mean 1; without a graph to the network.
+
+        Called once in every step that the weighting has an effect on, so it may remember what it saw.
+        """
 
     def objective(self, step: Step) -> Tensor:
         """The scalar whose gradient is followed, without the penalty: the weighted sum of the losses."""
         return (self.weights(step) * step.losses).sum()
 
+    def has_effect(self, step: Step) -> bool:
+        """Whether there is anything to balance: several tasks whose losses meet somewhere."""
+        meet_in_penalty = step.penalty is not None and not self.needs_shared
+        return self.n_tasks > 1 and (bool(step.shared) or meet_in_penalty)
+
     def backward(self, step: Step) -> None:
         """Set the ``grad`` of every parameter that takes part; all are None or zero before."""
-        objective = self.objective(step)
-        if step.penalty is not None:
-            objective = objective + step.penalty
-        objective.backward()  # type: ignore[no-untyped-call]
+        if self.has_effect(step):
+            self.balance(step)
+        else:
+            descend(plain_sum(step.losses), step.penalty)
+
+    def balance(self, step: Step) -> None:
+        """`backward` where the weighting has an effect: follow the objective and the penalty."""
+        descend(self.objective(step), step.penalty)
 
     def end_epoch(self, losses: Tensor) -> None:
         """Called after every epoch with the mean of each task's training loss over it, ``[T]``."""
+
+
+def plain_sum(losses: Tensor) -> Tensor:
+    """The sum of ``[T]`` losses, in the order of the tasks."""
+    total, *others = losses.unbind()
+    for loss in others:
+        total = total + loss
+    return total
+
+
+def descend(objective: Tensor, penalty: Tensor | None) -> None:
+    """Add the gradient of objective and penalty to the ``grad`` of every parameter they reach."""
+    total = objective if penalty is None else objective + penalty
+    total.backward()  # type: ignore[no-untyped-call]
+
+
+def with_mean_one(values: Tensor) -> Tensor:
+    """Positive ``[T]`` values, divided by their mean."""
+    return values / values.mean()

@@ -1,0 +1,213 @@
+"""The command that carries out a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from grouping.cli.recipes import (
+    BatchSize,
+    Encoder,
+    Hidden,
+    LearningRate,
+    Optimiser,
+    Schedule,
+    Sharing,
+    Weighting,
+    recipe_request,
+)
+from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_url
+from grouping.cli.terminal import new_console
+from grouping.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from grouping.domain.recipes import Recipe
+    from grouping.study.plan import StudyOptions
+    from grouping.study.records import StudyReport
+
+QUICK_SEEDS, QUICK_EPOCHS = 2, 3
+"""Seeds of a quick study, and what its epochs are divided by."""
+
+
+def study(
+    problem: Annotated[str, typer.Argument(help="What to train; see: grouping problems")],
+    seeds: Annotated[int | None, typer.Option(min=1, help="Of every training; 3 unless given.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of a training; those of the problem unless given.")
+    ] = None,
+    sizes: Annotated[
+        str | None,
+        typer.Option(help="Sizes of networks at which pairs are compared.", show_default="0.5,1,2"),
+    ] = None,
+    shares: Annotated[
+        str | None, typer.Option(help="Shares of the training rows likewise.", show_default="0.25,0.5,1")
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="A look: 2 seeds, a third of the epochs, sizes 0.5,1, shares 0.5,1."),
+    ] = False,
+    recipe: Annotated[
+        str, typer.Option(help='Fields of the recipe as JSON: {"weighting": {"name": "equal"}}.')
+    ] = "{}",
+    encoder: Encoder = None,
+    sharing: Sharing = None,
+    weighting: Weighting = None,
+    schedule: Schedule = None,
+    optimiser: Optimiser = None,
+    hidden: Hidden = None,
+    learning_rate: LearningRate = None,
+    batch_size: BatchSize = None,
+    processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for report.md, report.json and the pictures."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="A label, shown in the list of studies.")] = "",
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Keep the report in the database, for the web view.")
+    ] = True,
+    url: DatabaseUrl = None,
+    home: Home = DEFAULT_HOME,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Ask the questions of Standley et al. (2020) about a problem: pairs, sizes, data, transfer.
+
+    Trains here, without the service. Exit status 2 on bad input.
+    """
+    from grouping.study.records import report_to_json
+    from grouping.study.reporting import make_report
+    from grouping.study.running import run_study
+
+    methods = {
+        "encoder": encoder,
+        "sharing": sharing,
+        "weighting": weighting,
+        "schedule": schedule,
+        "optimiser": optimiser,
+    }
+    plain = {"hidden": hidden, "learning_rate": learning_rate, "batch_size": batch_size, "epochs": epochs}
+    given = _json_object(recipe) | recipe_request(methods, **plain)
+    chosen = _recipe(problem, given, is_quick=quick and "epochs" not in given)
+    options = _options(seeds, sizes, shares, quick)
+    store = _open(database_url(url, home)) if keep else None
+    try:
+        if output is not None:
+            output.mkdir(parents=True, exist_ok=True)
+        console = new_console(stderr=as_json)
+        run = run_study(problem, chosen, options, processes=processes, on_progress=_progress(console))
+        report = make_report(run)
+        if output is not None:
+            _write(output, report)
+        if store is not None:
+            info = store.add_study(
+                report.problem, report.tasks, len(report.seeds), report_to_json(report), name=name
+            )
+            console.print(
+                f"kept as study {info.id}; see /studies/{info.id} of: grouping serve", soft_wrap=True
+            )
+    finally:
+        if store is not None:
+            store.close()
+    if as_json:
+        typer.echo(json.dumps(report_to_json(report), indent=2))
+    else:
+        _show(console, report)
+
+
+def _options(seeds: int | None, sizes: str | None, shares: str | None, is_quick: bool) -> StudyOptions:
+    from grouping.study.plan import StudyOptions
+
+    usual = StudyOptions(QUICK_SEEDS, (0.5, 1.0), (0.5, 1.0)) if is_quick else StudyOptions()
+    return StudyOptions(
+        seeds or usual.n_seeds,
+        usual.sizes if sizes is None else _numbers("--sizes", sizes),
+        usual.shares if shares is None else _numbers("--shares", shares),
+    )
+
+
+def _recipe(problem: str, given: dict[str, Any], *, is_quick: bool) -> Recipe:
+    """The problem's recipe with what was given, complete."""
+    from grouping.domain.recipes import Recipe
+    from grouping.problems.registry import get_problem
+    from grouping.recipes import complete
+
+    base = asdict(get_problem(problem).recipe)
+    if unknown := sorted(set(given) - set(base)):
+        raise InvalidInputError(
+            f"A recipe has no {', '.join(unknown)}. Its fields: {', '.join(base)}.", pointer="/recipe"
+        )
+    try:
+        merged = Recipe.from_mapping(base | given)
+    except TypeError as error:
+        raise InvalidInputError(
+            f'A part of the recipe is an object {{"name": ..., "parameters": {{...}}}}: {error}.',
+            pointer="/recipe",
+        ) from error
+    if is_quick:
+        merged = Recipe.from_mapping(asdict(merged) | {"epochs": max(2, merged.epochs // QUICK_EPOCHS)})
+    return complete(merged)
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidInputError(f"--recipe is no JSON: {error}.") from error
+    if not isinstance(given, dict):
+        raise InvalidInputError("--recipe is a JSON object.")
+    return given
+
+
+def _numbers(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise InvalidInputError(f"{option} takes numbers, as 0.5,1,2; got {text!r}.") from None
+
+
+def _open(url: str) -> Any:
+    """The store, before anything is trained: better to fail at once than after all trainings."""
+    from grouping.store import migrate, open_store
+
+    migrate(url)
+    return open_store(url)
+
+
+def _progress(console: Console) -> Callable[[int, int], None]:
+    """Prints a line for every tenth."""
+    shown = -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal shown
+        tenth = 10 * done // total
+        if tenth != shown:
+            shown = tenth
+            console.print(f"{done} of {total} trainings", soft_wrap=True)
+
+    return tell
+
+
+def _write(folder: Path, report: StudyReport) -> None:
+    from grouping.study.records import report_to_json
+    from grouping.study.showing import PICTURES, as_markdown, picture_svg
+
+    (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
+    text = json.dumps(report_to_json(report), indent=2) + "\n"
+    (folder / "report.json").write_text(text, encoding="utf-8")
+    for picture in PICTURES:
+        (folder / f"{picture}.svg").write_text(picture_svg(report, picture), encoding="utf-8")
+
+
+def _show(console: Console, report: StudyReport) -> None:
+    from grouping.study.showing import QUESTIONS
+
+    console.print(f"{report.n_trainings} trainings, {report.n_epochs} epochs, {report.seconds:.0f} s")
+    for finding in report.findings:
+        console.print(f"\n{QUESTIONS[finding.question]}?", soft_wrap=True)
+        console.print(finding.sentence, soft_wrap=True)

@@ -1,0 +1,100 @@
+"""What is asked of a service as a whole: to submit, to price, to import, to find again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from grouping.client.connection import Connection
+from grouping.client.remote_job import RemoteJob
+from grouping.client.remote_table import RemoteTable
+from grouping.domain.scores import ScoreTable
+from grouping.errors import TableFormatError
+from grouping.formats import TableFormat, write_table
+
+
+class Client(Connection):
+    """Talks to one service; see `Connection` for its arguments."""
+
+    def submit(self, *, idempotency_key: str | None = None, **request: Any) -> RemoteJob:
+        """Submit a grouping search; the fields are those of ``POST /v1/jobs``.
+
+        Args:
+            idempotency_key: submitting twice with the same key gives the same job; a new one unless given.
+            **request: ``problem`` and whatever else is wanted.
+
+        Raises:
+            ServiceError: if the request is not acceptable; nothing is stored then.
+        """
+        return RemoteJob(self, self.create("/v1/jobs", idempotency_key, json=request))
+
+    def estimate(self, *, workers: int | None = None, **request: Any) -> dict[str, Any]:
+        """What a grouping search would cost; nothing is submitted.
+
+        Args:
+            workers: trainings at the same time, for the wall time.
+            **request: as for `submit`.
+
+        Raises:
+            ServiceError: if the request is not acceptable.
+        """
+        query = {} if workers is None else {"workers": workers}
+        return dict(self.request("POST", "/v1/jobs/estimate", json=request, params=query))
+
+    def job(self, job_id: str) -> RemoteJob:
+        """A job by its identifier.
+
+        Raises:
+            ServiceError: if there is none.
+        """
+        return RemoteJob(self, self.request("GET", f"/v1/jobs/{job_id}"))
+
+    def import_table(
+        self,
+        source: ScoreTable | Path | bytes | str,
+        *,
+        test: Path | bytes | None = None,
+        name: str = "",
+        values: Literal["losses", "gains"] = "losses",
+        idempotency_key: str | None = None,
+    ) -> RemoteTable:
+        """Store a score table that was measured elsewhere; ``RemoteTable.report`` says what was understood.
+
+        Args:
+            source: a table, a file, its content, or text such as that of a CSV file.
+            test: test losses of the same networks, where they are in a file of their own.
+            name: a label for people; that of the file unless given.
+            values: what the cells are; gains become losses as ``1 - gain``.
+            idempotency_key: importing twice with the same key gives the same table; a new one unless given.
+
+        Raises:
+            TableFormatError: if a file cannot be read.
+            ServiceError: if it is no score table; nothing is stored then.
+        """
+        file_name = source.name if isinstance(source, Path) else ""
+        files = {"file": (file_name or "table", _content(source))}
+        if test is not None:
+            files["test_file"] = ("test", _content(test))
+        said = {"name": name or Path(file_name).stem, "values": values}
+        return RemoteTable(self, self.create("/v1/score-tables", idempotency_key, files=files, params=said))
+
+    def table(self, table_id: str) -> RemoteTable:
+        """A score table by its identifier, imported or of a job.
+
+        Raises:
+            ServiceError: if there is none.
+        """
+        return RemoteTable(self, self.request("GET", f"/v1/score-tables/{table_id}"))
+
+
+def _content(source: ScoreTable | Path | bytes | str) -> bytes:
+    if isinstance(source, ScoreTable):
+        return write_table(source, TableFormat.JSON)
+    if isinstance(source, str):
+        return source.encode()
+    if isinstance(source, bytes):
+        return source
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise TableFormatError(f"Cannot read {source}: {error.strerror}.") from error

@@ -1,0 +1,128 @@
+"""The connection to a service: requests, files, and refusals as errors."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from grouping.errors import GroupingError, InvalidInputError, StoreUnavailableError
+
+POLL_S = 0.5
+
+
+class ServiceError(GroupingError):
+    """The service refused a request.
+
+    Attributes:
+        status: HTTP status.
+        code: the service's stable error code.
+        errors: one entry per offending field, with ``pointer`` and ``message``.
+    """
+
+    def __init__(self, status: int, code: str, message: str, errors: list[dict[str, Any]]) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.errors = errors
+
+
+class Connection:
+    """Talks to one service.
+
+    Args:
+        url: its address.
+        token: the API token, where the service asks for one.
+        timeout_s: for each request.
+    """
+
+    def __init__(
+        self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, timeout_s: float = 30.0
+    ):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """Send a request and return its JSON answer, None where there is none.
+
+        Raises:
+            ServiceError: if the service refuses.
+            StoreUnavailableError: if the service or its database does not answer.
+        """
+        response = self._send(method, path, **options)
+        return response.json() if response.content else None
+
+    def download(self, path: str, **parameters: Any) -> bytes:
+        """The content of a file that the service makes.
+
+        Raises:
+            ServiceError: if the service refuses.
+            StoreUnavailableError: if the service or its database does not answer.
+        """
+        return self._send("GET", path, params=parameters).content
+
+    def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx.UnsupportedProtocol as error:
+            raise InvalidInputError(
+                f"{self.url} is no address of a service; write http://host:port."
+            ) from error
+        except ValueError as error:  # JSON knows no infinity and no NaN
+            raise InvalidInputError("The request holds a number that is not finite.") from error
+        except httpx.TransportError as error:
+            raise StoreUnavailableError(
+                f"The service at {self.url} does not answer ({error}). Start it with: grouping serve"
+            ) from error
+        if response.is_success:
+            return response
+        raise _error_of(response)
+
+    def create(self, path: str, idempotency_key: str | None = None, **options: Any) -> Any:
+        """Send a request that makes something, once more if its answer is lost; the key makes it one thing.
+
+        Raises:
+            ServiceError: if the service refuses.
+            StoreUnavailableError: if the service or its database does not answer.
+        """
+        options["headers"] = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        try:
+            return self.request("POST", path, **options)
+        except StoreUnavailableError:
+            time.sleep(POLL_S)
+            return self.request("POST", path, **options)
+
+
+def _error_of(response: httpx.Response) -> GroupingError:
+    try:
+        problem = response.json()
+    except ValueError:
+        problem = {}
+    if not isinstance(problem, dict):
+        problem = {}
+    detail = str(problem.get("detail") or f"The service answered {response.status_code}.")
+    fields = [error for error in problem.get("errors") or [] if isinstance(error, dict)]
+    listed = [
+        f"{error.get('pointer') or error.get('parameter') or 'request'}: {error.get('message')}"
+        for error in fields
+    ]
+    message = "; ".join([detail, *(line for line in listed if detail not in line)])
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return StoreUnavailableError(message)
+    return ServiceError(response.status_code, str(problem.get("code", "")), message, fields)

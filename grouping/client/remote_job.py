@@ -1,0 +1,138 @@
+"""A job of a service: its state, its verbs, and waiting for its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+from grouping.client.connection import POLL_S, Connection
+from grouping.client.remote_table import TableViews
+from grouping.domain.jobs import JobState
+from grouping.errors import StoreUnavailableError
+
+PATIENCE_S = 60.0
+"""How long `RemoteJob.wait` puts up with a service that does not answer, such as one that starts anew."""
+
+
+class RemoteJob(TableViews):
+    """A job of the service, as last read.
+
+    Attributes:
+        data: the job as the service describes it; `refresh` reads it anew.
+    """
+
+    def __init__(self, client: Connection, data: Mapping[str, Any]) -> None:
+        self._client = client
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"RemoteJob({self.id}, {self.state.value})"
+
+    @property
+    def id(self) -> str:
+        """Its identifier."""
+        return str(self.data["id"])
+
+    @property
+    def state(self) -> JobState:
+        """Its state when last read."""
+        return JobState(self.data["state"])
+
+    @property
+    def url(self) -> str:
+        """Its page in the web view."""
+        return f"{self._client.url}/jobs/{self.id}"
+
+    def _repr_html_(self) -> str:
+        """Notebook display."""
+        label = escape(str(self.data.get("name") or self.id))
+        problem = escape(str(self.data["spec"]["problem"]))
+        return f"<p>Job <a href='{escape(self.url)}'>{label}</a> on {problem}: {self.state.value}</p>"
+
+    def refresh(self) -> RemoteJob:
+        """Read it anew."""
+        self.data = self._client.request("GET", f"/v1/jobs/{self.id}")
+        return self
+
+    def wait(
+        self,
+        *,
+        on_progress: Callable[[Mapping[str, Any]], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> RemoteJob:
+        """Wait for a final state.
+
+        Args:
+            on_progress: told the answer of ``GET /v1/jobs/{id}/progress`` as it changes.
+            timeout_s: give up after this time.
+
+        Raises:
+            TimeoutError: if it takes longer.
+            StoreUnavailableError: if the service does not answer for `PATIENCE_S`.
+        """
+        started = answered = time.monotonic()
+        while True:
+            try:
+                self.refresh()
+                progress = self.progress()  # after the state: the last one told is that of the end
+                answered = time.monotonic()
+            except StoreUnavailableError:
+                if time.monotonic() - answered > PATIENCE_S:
+                    raise
+            else:
+                if on_progress is not None:
+                    on_progress(progress)
+                if self.state.is_final:
+                    return self
+            if timeout_s is not None and time.monotonic() - started > timeout_s:
+                raise TimeoutError(f"Job {self.id} is still {self.state.value} after {timeout_s:g} s.")
+            time.sleep(POLL_S)
+
+    def progress(self) -> dict[str, Any]:
+        """Trials by purpose, group size and state, and what has been spent."""
+        return dict(self._client.request("GET", f"/v1/jobs/{self.id}/progress"))
+
+    def ledger(self) -> dict[str, Any]:
+        """What it has spent and saved, and the rows of its networks on all pages together."""
+        address = f"/v1/jobs/{self.id}/ledger"
+        told = page = dict(self._client.request("GET", address, params={"page_size": 100}))
+        while page["next_page_token"] is not None:
+            query = {"page_size": 100, "page_token": page["next_page_token"]}
+            page = self._client.request("GET", address, params=query)
+            told["items"] += page["items"]
+        told["next_page_token"] = None
+        return told
+
+    def clone(self, *, idempotency_key: str | None = None, **changes: Any) -> RemoteJob:
+        """Submit a job like this one, and train only what differs; see ``POST /v1/jobs/{id}/clone``.
+
+        Args:
+            idempotency_key: cloning twice with the same key gives the same job; a new one unless given.
+            **changes: such as ``add_tasks`` and ``drop_tasks``.
+
+        Raises:
+            ServiceError: if the changes are not acceptable; nothing is stored then.
+        """
+        path = f"/v1/jobs/{self.id}/clone"
+        return RemoteJob(self._client, self._client.create(path, idempotency_key, json=changes))
+
+    def cancel(self) -> RemoteJob:
+        """Ask for its end."""
+        self.data = self._client.request("POST", f"/v1/jobs/{self.id}/cancel")
+        return self
+
+    def resume(self) -> RemoteJob:
+        """Continue it from its stored scores."""
+        self.data = self._client.request("POST", f"/v1/jobs/{self.id}/resume")
+        return self
+
+    def recommendations(self) -> list[dict[str, Any]]:
+        """What is recommended for each of its inference budgets, with the verdict of fresh seeds."""
+        return list(self._client.request("GET", f"/v1/jobs/{self.id}/recommendations")["items"])
+
+    @property
+    def table_id(self) -> str:
+        """Identifier of its score table."""
+        return str(self.data["score_table_id"])

@@ -1,0 +1,136 @@
+"""Score tables of a service: what can be read and solved of one, whoever filled it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from grouping.client.connection import Connection
+
+
+class TableViews:
+    """What can be read of a score table, whoever filled it. Nothing here trains."""
+
+    _client: Connection
+
+    @property
+    def table_id(self) -> str:
+        """Identifier of the score table."""
+        raise NotImplementedError
+
+    def grouping(self, budget_snt: float) -> dict[str, Any]:
+        """The best grouping for any inference budget."""
+        return dict(self._table("grouping", budget_snt=budget_snt))
+
+    def curve(self, budgets_snt: list[float] | None = None, **request: Any) -> dict[str, Any]:
+        """The best groupings over inference budgets, under constraints; see ``POST .../curve``."""
+        body = {"budgets_snt": budgets_snt, **request}
+        return dict(self._client.request("POST", self._address("curve"), json=body))
+
+    def pairwise_grouping(self, budget_snt: float, **request: Any) -> dict[str, Any]:
+        """The best of all groups, estimated from singles and pairs; see ``POST .../pairwise-grouping``."""
+        body = {"budget_snt": budget_snt, **request}
+        return dict(self._client.request("POST", self._address("pairwise-grouping"), json=body))
+
+    def affinity(self, method: str = "pairwise") -> pd.DataFrame:
+        """Affinity matrix: the row is the source task, the column the target; positive helps.
+
+        Args:
+            method: ``pairwise`` or ``higher-order``, from the scores; ``tag``, ``cosine`` or ``first-order``,
+                where a joint run measured them.
+
+        Returns:
+            The values; ``attrs`` of the frame holds ``method``, ``formula`` and ``warnings``.
+
+        Raises:
+            ServiceError: if the method does not exist, or was not measured for this table.
+        """
+        answer = self._table("affinity", method=method)
+        frame = pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
+        frame.attrs = {name: answer[name] for name in ("method", "formula", "warnings")}
+        return frame
+
+    def scores(self) -> pd.DataFrame:
+        """Every cell of the score table, a row per network and task.
+
+        Columns are ``network``, ``group``, ``size``, ``cost_snt``, ``task``, and for ``validation`` and
+        ``test`` each ``.mean``, ``.standard_error``, ``.n`` and ``.by_seed.N``.
+        """
+        return pd.json_normalize(self._table("scores")["cells"])
+
+    def solve(
+        self, budget_snt: float, *, idempotency_key: str | None = None, **request: Any
+    ) -> dict[str, Any]:
+        """Solve under constraints and keep the answer; the fields are those of ``POST .../groupings``.
+
+        Args:
+            budget_snt: the inference budget.
+            idempotency_key: the same key gives the same grouping; a new one unless given.
+            **request: ``constraints``, ``weights``, ``objective``, ``cost``, ``k``, ``confidence``.
+
+        Raises:
+            ServiceError: if the table does not have what is asked for. Infeasible is an answer.
+        """
+        body = {"budget_snt": budget_snt, **request}
+        return dict(self._client.create(self._address("groupings"), idempotency_key, json=body))
+
+    def groupings(self) -> list[dict[str, Any]]:
+        """The groupings that were kept, newest first, in short; at most 100."""
+        return list(self._table("groupings", page_size=100)["items"])
+
+    def explanation(self, grouping_id: str) -> list[str]:
+        """Why the networks of a kept grouping were chosen, in sentences."""
+        return list(self._client.request("GET", f"/v1/groupings/{grouping_id}/explanation")["sentences"])
+
+    def export(self, format: str = "csv") -> bytes:  # noqa: A002
+        """The score table as a file: ``csv``, ``tsv``, ``long-csv``, ``long-tsv``, ``parquet``, ``json``."""
+        return self._client.download(self._address("export"), format=format)
+
+    def _table(self, view: str, **parameters: Any) -> Any:
+        return self._client.request("GET", self._address(view), params=parameters)
+
+    def _address(self, view: str) -> str:
+        return f"/v1/score-tables/{self.table_id}/{view}"
+
+
+class RemoteTable(TableViews):
+    """A score table of the service, as last read.
+
+    Attributes:
+        data: the table as the service describes it.
+    """
+
+    def __init__(self, client: Connection, data: Mapping[str, Any]) -> None:
+        self._client = client
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"RemoteTable({self.table_id}, {self.data['name']!r})"
+
+    @property
+    def table_id(self) -> str:
+        """Its identifier."""
+        return str(self.data["id"])
+
+    @property
+    def url(self) -> str:
+        """Its page in the web view."""
+        return f"{self._client.url}/score-tables/{self.table_id}"
+
+    @property
+    def report(self) -> list[str]:
+        """What was understood when it was imported, in sentences."""
+        return list((self.data["report"] or {}).get("sentences", []))
+
+    def delete(self) -> None:
+        """Delete it with its groupings; only imported tables can be deleted."""
+        self._client.request("DELETE", f"/v1/score-tables/{self.table_id}")
+
+    def _repr_html_(self) -> str:
+        """Notebook display."""
+        label = escape(str(self.data["name"] or self.table_id))
+        lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.report)
+        return f"<p>Score table <a href='{escape(self.url)}'>{label}</a></p><ul>{lines}</ul>"

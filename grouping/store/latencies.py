@@ -1,0 +1,31 @@
+"""Measured latencies of the networks of jobs, as a further cost of their score tables."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from grouping.store.rows import NetworkRow
+
+LATENCY_COST = "latency_ms"
+"""Name of the cost: milliseconds of a forward pass of one row on a worker, a median."""
+
+
+def latency_costs(rows: Sequence[NetworkRow]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+    """The latencies of these networks by name of the cost; empty unless every one has been measured."""
+    found = [row.latency_ms for row in rows if row.latency_ms is not None]
+    return {LATENCY_COST: np.array(found, dtype=np.float64)} if found and len(found) == len(rows) else {}
+
+
+def tables_with_latencies(session: Session, table_ids: Collection[str]) -> frozenset[str]:
+    """Those of the tables whose networks have all been measured."""
+    counts = session.execute(
+        select(NetworkRow.score_table_id, func.count(), func.count(NetworkRow.latency_ms))
+        .where(NetworkRow.score_table_id.in_(table_ids))
+        .group_by(NetworkRow.score_table_id)
+    )
+    return frozenset(table_id for table_id, n_networks, n_measured in counts if n_networks == n_measured)

@@ -1,0 +1,94 @@
+"""From scores to the whole report, sentences included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from grouping.domain.recipes import Recipe
+from grouping.domain.scores import mean_and_standard_error
+from grouping.study.analysis import (
+    FORMULA,
+    StudyScore,
+    StudyScores,
+    compare_together,
+    correlate,
+    effects_of,
+    with_ceiling,
+)
+from grouping.study.plan import StudyOptions
+from grouping.study.records import StudyReport
+from grouping.study.wording import findings_of
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRun:
+    """What was trained, and what came out.
+
+    Attributes:
+        problem: its name.
+        tasks: names of the tasks, in order.
+        recipe: complete.
+        options: how much was trained.
+        scores: of every task in every training that has scores.
+        cost_alone_snt: measured inference cost of a small network for each task, all together.
+        cost_together_snt: of one network of full size for all tasks.
+        n_trainings: how many there were.
+        n_diverged: how many have no scores.
+        n_epochs: of all trainings.
+        seconds: wall time.
+        data_digest: of the data set.
+        versions: of what took part, by name.
+    """
+
+    problem: str
+    tasks: tuple[str, ...]
+    recipe: Recipe
+    options: StudyOptions
+    scores: Sequence[StudyScore]
+    cost_alone_snt: float
+    cost_together_snt: float
+    n_trainings: int
+    n_diverged: int
+    n_epochs: int
+    seconds: float
+    data_digest: str
+    versions: Mapping[str, str]
+
+
+def make_report(run: StudyRun) -> StudyReport:
+    """Everything that follows from the scores of a study."""
+    scores = StudyScores(run.tasks, run.options, run.scores)
+    gains = {setup: scores.pair_gains(*setup) for setup in run.options.setups}
+    base = (gains[1.0, 1.0], effects_of(gains[1.0, 1.0], 1.0, 1.0))
+    others = [effects_of(found, *setup, base=base) for setup, found in gains.items() if setup != (1.0, 1.0)]
+    transfers = scores.transfer_gains()
+    transfer = effects_of(transfers, 1.0, 1.0)
+    relation = correlate(mean_and_standard_error(transfers)[0], mean_and_standard_error(base[0])[0])
+    report = StudyReport(
+        problem=run.problem,
+        tasks=run.tasks,
+        recipe=_plain(asdict(run.recipe)),
+        seeds=tuple(range(run.options.n_seeds)),
+        formula=FORMULA.value,
+        effects=(base[1], *others),
+        together=compare_together(scores, run.cost_alone_snt, run.cost_together_snt),
+        transfer=transfer,
+        transfer_against_pairs=with_ceiling(relation, transfer.reliability, base[1].reliability),
+        findings=(),
+        n_trainings=run.n_trainings,
+        n_diverged=run.n_diverged,
+        n_epochs=run.n_epochs,
+        seconds=run.seconds,
+        data_digest=run.data_digest,
+        versions=dict(run.versions),
+    )
+    return replace(report, findings=findings_of(report))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that a report equals itself after a round trip through JSON."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -1,0 +1,252 @@
+"""Self-attention over the tokens of each text of a row; heads that read, compare or rank texts.
+
+Source of the blocks: Vaswani et al., Attention is all you need, NeurIPS 2017, with learned positions, a
+LayerNorm after the embedding and GELU as in BERT (Devlin et al., NAACL 2019). Source of the heads: Liu, He,
+Chen and Gao, Multi-task deep neural networks for natural language understanding (MT-DNN), ACL 2019.
+
+A row holds ``n_segments`` texts side by side, each of ``n_features / n_segments`` token numbers; 0 is
+padding. All are encoded with the same weights, and none attends to another. Features are ``[rows,
+n_segments * length, channels]``, and a position whose features are all 0 is padding: every stage takes no
+notice of it and leaves it at 0, so that a text padded longer has the same features.
+
+With ``u``, ``v`` the means over the tokens of two texts, and their comparison ``c = [u, v, |u - v|, u * v]``,
+a task that reads one text is a linear map of ``u``, one that reads two is a linear map of ``c``, and a
+ranking scores each candidate by one linear map of its ``c`` with the question; more texts are put side by
+side. What differs from MT-DNN: texts of a pair are encoded apart, so that one pass serves all tasks, and
+nothing is pre-trained.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from grouping.domain.tasks import Task, TaskKind
+from grouping.errors import InvalidInputError
+from grouping.recipes.encoders import Transformer
+from grouping.training.blueprint import Encoder
+
+PARAMETERS = "/encoder/parameters"
+N_BUCKETS = 32
+"""Token numbers are counted in this many classes where a row is routed by its inputs."""
+
+
+@dataclass(frozen=True)
+class TransformerEncoder(Encoder):
+    """See the module.
+
+    Attributes:
+        parameters: layout of the rows, and size of the blocks.
+    """
+
+    parameters: Transformer
+
+    def __post_init__(self) -> None:
+        segments, longest = self.parameters.n_segments, self.parameters.max_length
+        if self.n_features % segments:
+            raise InvalidInputError(
+                f"A row of {self.n_features} tokens cannot hold {segments} texts of one length.",
+                pointer=f"{PARAMETERS}/n_segments",
+            )
+        if self.n_features // segments > longest:
+            raise InvalidInputError(
+                f"A text has {self.n_features // segments} tokens, more than the {longest} of max_length.",
+                pointer=f"{PARAMETERS}/max_length",
+            )
+
+    def stage(self, index: int, n_in: int, width: int) -> nn.Module:
+        """A block; the first one after the embedding of the tokens."""
+        block = Block(width, self.parameters)
+        return block if index else nn.Sequential(Embedding(width, self.parameters), block)
+
+    def head(self, task: Task, width: int) -> nn.Module:
+        """By what the task reads: one text, a pair, a question with candidates, or all texts of the row."""
+        n_segments = self.parameters.n_segments
+        reads = task.reads or tuple(range(n_segments))
+        if max(reads) >= n_segments:
+            raise InvalidInputError(
+                f"Task {task.name!r} reads segment {max(reads)}, counted from 0, but a row has {n_segments}.",
+                pointer=f"{PARAMETERS}/n_segments",
+            )
+        if task.kind is not TaskKind.RANKING:
+            return ReadingHead(reads, n_segments, width, task.n_outputs)
+        if len(reads) != task.n_outputs + 1:
+            raise InvalidInputError(
+                f"Task {task.name!r} ranks {task.n_outputs} candidates and needs {task.n_outputs + 1} "
+                f"segments, but a row has {n_segments}.",
+                pointer=f"{PARAMETERS}/n_segments",
+            )
+        return RankingHead(reads, n_segments, width)
+
+    def pointwise(self, n_in: int, n_out: int) -> nn.Module:
+        """A linear layer, without a bias so that padding stays 0."""
+        return nn.Linear(n_in, n_out, bias=False)
+
+    def summary(self, features: Tensor) -> Tensor:
+        """The mean over all tokens of the row; padding does not count."""
+        return mean_over_tokens(features)
+
+    def gate_inputs(self, inputs: Tensor) -> Tensor:
+        """How often tokens of each of `N_BUCKETS` classes are in the row, as ``log(1 + count)``."""
+        tokens = inputs.long()
+        classes = functional.one_hot(tokens % N_BUCKETS, N_BUCKETS) * (tokens > 0).unsqueeze(-1)
+        return classes.sum(dim=1).to(inputs.dtype).log1p()
+
+    @property
+    def n_gate_inputs(self) -> int:
+        """One per class of tokens."""
+        return N_BUCKETS
+
+    def check_widths(self, hidden: tuple[int, ...]) -> None:
+        """All equal, and a multiple of the number of heads."""
+        n_heads = self.parameters.n_heads
+        if len(set(hidden)) > 1 or hidden[0] % n_heads:
+            fitting = max(1, round(hidden[0] / n_heads)) * n_heads
+            raise InvalidInputError(
+                f"A Transformer of {n_heads} heads needs hidden widths that are all equal and a multiple of "
+                f"{n_heads}, such as {', '.join([str(fitting)] * len(hidden))}.",
+                pointer="/hidden",
+            )
+
+    def scaled(self, hidden: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
+        """A whole number of units per head, at least 1."""
+        n_heads = self.parameters.n_heads
+        return tuple(n_heads * max(1, int(width * factor / n_heads)) for width in hidden)
+
+
+class Embedding(nn.Module):
+    """A vector per token plus one per position in its text, normalised."""
+
+    def __init__(self, width: int, parameters: Transformer) -> None:
+        super().__init__()
+        self._n_segments = parameters.n_segments
+        self.tokens = nn.Embedding(parameters.vocabulary, width)
+        self.positions = nn.Embedding(parameters.max_length, width)
+        self.norm = nn.LayerNorm(width)
+        self.dropout = nn.Dropout(parameters.dropout)
+        nn.init.normal_(self.tokens.weight, std=width**-0.5)
+        nn.init.normal_(self.positions.weight, std=0.1 * width**-0.5)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """From token numbers, ``[rows, n_features]``, to features."""
+        tokens = inputs.long()
+        self._check(inputs, tokens)
+        length = tokens.shape[1] // self._n_segments
+        positions = self.positions.weight[:length].repeat(self._n_segments, 1)
+        features: Tensor = self.dropout(self.norm(self.tokens(tokens) + positions))
+        return features * (tokens > 0).unsqueeze(-1)
+
+    def _check(self, inputs: Tensor, tokens: Tensor) -> None:
+        size = self.tokens.num_embeddings
+        if inputs.device.type == "meta":  # costs are measured without values
+            return
+        if bool(((tokens < 0) | (tokens >= size) | (tokens != inputs)).any()):
+            raise InvalidInputError(
+                f"The inputs are no token numbers from 0 to {size - 1}: raise the vocabulary to the largest "
+                "number in the data plus 1, or choose another encoder.",
+                pointer=f"{PARAMETERS}/vocabulary",
+            )
+
+
+class Block(nn.Module):
+    """Attention, then a feed-forward layer, each added to what it is given and normalised.
+
+    The last linear map of each starts at zero, so that a text is at first the mean of its words: with little
+    data and nothing pre-trained, that is a better start than words mixed at random.
+    """
+
+    def __init__(self, width: int, parameters: Transformer) -> None:
+        super().__init__()
+        self._n_segments, self._n_heads = parameters.n_segments, parameters.n_heads
+        self.queries, self.keys, self.values, self.joined = (nn.Linear(width, width) for _ in range(4))
+        inner = width * parameters.feed_forward
+        self.feed_forward = nn.Sequential(nn.Linear(width, inner), nn.GELU(), nn.Linear(inner, width))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.dropout = nn.Dropout(parameters.dropout)
+        for last in (self.joined, self.feed_forward[-1]):
+            for parameter in last.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """From features to features of the same shape."""
+        rows, positions, width = features.shape
+        texts = features.reshape(rows * self._n_segments, -1, width)
+        is_token = is_present(texts)
+        texts = self.norms[0](texts + self.dropout(self._attention(texts, is_token)))
+        texts = self.norms[1](texts + self.dropout(self.feed_forward(texts))) * is_token
+        answer: Tensor = texts.reshape(rows, positions, width)
+        return answer
+
+    def _attention(self, texts: Tensor, is_token: Tensor) -> Tensor:
+        n_texts, length, width = texts.shape
+
+        def by_head(projection: nn.Module) -> Tensor:
+            split: Tensor = projection(texts).reshape(n_texts, length, self._n_heads, -1)
+            return split.transpose(1, 2)
+
+        queries, keys, values = map(by_head, (self.queries, self.keys, self.values))
+        logits = queries @ keys.transpose(2, 3) / (width // self._n_heads) ** 0.5
+        # A large number and not infinity: a text of padding alone must not become not-a-number.
+        logits = logits.masked_fill(~is_token.reshape(n_texts, 1, 1, length), -1e9)
+        mixed = logits.softmax(dim=-1) @ values
+        answer: Tensor = self.joined(mixed.transpose(1, 2).reshape(n_texts, length, width))
+        return answer
+
+
+class ReadingHead(nn.Module):
+    """A linear map of a text, of the comparison of two, or of several side by side."""
+
+    def __init__(self, reads: tuple[int, ...], n_segments: int, width: int, n_outputs: int) -> None:
+        super().__init__()
+        self._reads, self._n_segments = list(reads), n_segments
+        self.linear = nn.Linear(width * (4 if len(reads) == 2 else len(reads)), n_outputs)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """From the features of all texts to ``[rows, n_outputs]``."""
+        texts = mean_of_texts(features, self._n_segments)[:, self._reads]
+        together = compare(texts[:, :1], texts[:, 1:]) if len(self._reads) == 2 else texts
+        outputs: Tensor = self.linear(together.flatten(1))
+        return outputs
+
+
+class RankingHead(nn.Module):
+    """One score for the comparison of the question with each candidate; all of the same weights."""
+
+    def __init__(self, reads: tuple[int, ...], n_segments: int, width: int) -> None:
+        super().__init__()
+        self._reads, self._n_segments = list(reads), n_segments
+        # Without a bias: one that all candidates have in common changes no choice.
+        self.linear = nn.Linear(4 * width, 1, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """From the features of all texts to ``[rows, candidates]``."""
+        texts = mean_of_texts(features, self._n_segments)[:, self._reads]
+        scores: Tensor = self.linear(compare(texts[:, :1].expand_as(texts[:, 1:]), texts[:, 1:]))
+        return scores.squeeze(-1)
+
+
+def is_present(features: Tensor) -> Tensor:
+    """Which positions hold a token and not padding, ``[..., positions, 1]``."""
+    return (features != 0).any(dim=-1, keepdim=True)
+
+
+def mean_over_tokens(features: Tensor) -> Tensor:
+    """From ``[..., positions, channels]`` to ``[..., channels]``; 0 for a text of padding alone."""
+    n_tokens = is_present(features).sum(dim=-2).clamp(min=1)
+    return features.sum(dim=-2) / n_tokens
+
+
+def mean_of_texts(features: Tensor, n_segments: int) -> Tensor:
+    """From the features of a stage to a vector per text, ``[rows, n_segments, channels]``."""
+    rows, _, width = features.shape
+    return mean_over_tokens(features.reshape(rows, n_segments, -1, width))
+
+
+def compare(one: Tensor, other: Tensor) -> Tensor:
+    """Both texts, how far apart they are and how alike, side by side: four times as many channels."""
+    return torch.cat([one, other, (one - other).abs(), one * other], dim=-1)

@@ -1,0 +1,76 @@
+"""Depthwise separable convolutions with residual connections, and a decoder for every task of maps.
+
+Source: Chollet, Xception: deep learning with depthwise separable convolutions, CVPR 2017. Standley et al.
+(ICML 2020) use an encoder of this kind for their groupings, with a decoder of separable convolutions per
+task.
+
+The first stage is a plain convolution. Every further one is a block
+
+    x  ->  shortcut(x) + f_k(... f_1(x)),    f(x) = norm(pointwise(depthwise(relu(x))))
+
+of ``convolutions`` separable ones; the first divides the resolution by ``stride``, and so does the shortcut,
+a convolution of one pixel. What differs: strides instead of max pooling, and one group of GroupNorm (Wu and
+He, ECCV 2018) instead of batch normalisation, since a row's output must not depend on the other rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from grouping.recipes.encoders import Xception
+from grouping.training.encoders.images import ImageEncoder, ImageParameters, convolution
+
+
+@dataclass(frozen=True)
+class XceptionEncoder(ImageEncoder):
+    """See the module.
+
+    Attributes:
+        parameters: shape of the images, and size of the blocks.
+    """
+
+    parameters: Xception
+
+    @property
+    def image(self) -> ImageParameters:
+        """The parameters themselves."""
+        return self.parameters
+
+    def stage(self, index: int, n_in: int, width: int) -> nn.Module:
+        """The plain convolution first, then a block."""
+        if index == 0:
+            entry = convolution(self.parameters.channels, width, 3)
+            return nn.Sequential(self.unflatten(), entry, nn.GroupNorm(1, width))
+        return Block(n_in, width, self.parameters.convolutions, self.parameters.stride)
+
+    def decoder_layer(self, n_in: int, n_out: int) -> nn.Module:
+        """As in a block."""
+        return separable(n_in, n_out)
+
+
+class Block(nn.Module):
+    """Separable convolutions beside a shortcut."""
+
+    def __init__(self, n_in: int, width: int, convolutions: int, stride: int) -> None:
+        super().__init__()
+        self.shortcut = nn.Sequential(convolution(n_in, width, 1, stride=stride), nn.GroupNorm(1, width))
+        self.branch = nn.Sequential(
+            separable(n_in, width, stride), *(separable(width, width) for _ in range(convolutions - 1))
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """From ``[rows, n_in, height, width]`` to ``[rows, channels, height / stride, width / stride]``."""
+        total: Tensor = self.shortcut(features) + self.branch(features)
+        return total
+
+
+def separable(n_in: int, n_out: int, stride: int = 1) -> nn.Module:
+    """A ReLU, each channel by itself over 3 x 3 pixels, all channels at each pixel, and a GroupNorm."""
+    return nn.Sequential(
+        nn.ReLU(),
+        convolution(n_in, n_in, 3, stride=stride, groups=n_in),
+        convolution(n_in, n_out, 1),
+        nn.GroupNorm(1, n_out),
+    )

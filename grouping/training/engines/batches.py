@@ -1,0 +1,44 @@
+"""The batches of an epoch as a stack wants them: rows last, and filled up to a length that vectors divide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+from torch.nn.functional import pad
+
+from grouping.training.data import TrainingData
+from grouping.training.engines.heads import HeadKind
+
+MULTIPLE = 32
+"""Functions such as the exponential are computed for this many numbers at once, and for the last few of a
+tensor by other instructions, with another rounding. Filled up, no member's numbers are the last few."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one gradient step.
+
+    Attributes:
+        inputs: ``[features, rows]``, zero in rows that do not count.
+        targets: of each kind of heads, see `HeadKind.targets`; likewise.
+        n_rows: how many of the rows count, the first ones.
+    """
+
+    inputs: Tensor = field(repr=False)
+    targets: Sequence[Tensor] = field(repr=False)
+    n_rows: int
+
+
+def batches(data: TrainingData, order: Tensor, kinds: Sequence[HeadKind], size: int) -> Iterator[Batch]:
+    """The training rows in that order, `size` at a time; the last batch may have fewer."""
+    inputs = data.train.inputs[order]
+    targets = [kind.targets(data.train, order) for kind in kinds]
+    for start in range(0, len(order), size):
+        rows = inputs[start : start + size].T
+        n_rows = rows.shape[1]
+        wanted = [target[:, :, start : start + size] for target in targets]
+        if more := -n_rows % MULTIPLE:
+            rows, wanted = pad(rows, (0, more)), [pad(target, (0, more)) for target in wanted]
+        yield Batch(rows.contiguous(), wanted, n_rows)

@@ -1,0 +1,27 @@
+"""What keeps the states of trainings, so that they can go on elsewhere or after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor
+
+from grouping.domain.trials import TrialRequest
+
+
+class Keeper(Protocol):
+    """Loads and saves the state of single trainings, in the format of `Training.state_dict`.
+
+    The engine that carries a training out is no part of its state: what one engine saved, any other can go
+    on from.
+    """
+
+    def load(self, request: TrialRequest) -> Mapping[str, Tensor] | None:
+        """The state to go on from; None to start anew. Asked once, before anything is trained."""
+
+    def is_due(self, epoch: int) -> bool:
+        """Whether states are to be saved after this many epochs. Asked after every epoch."""
+
+    def save(self, request: TrialRequest, state: Mapping[str, Tensor], epoch: int) -> None:
+        """Keep the state of a training after `epoch` epochs: copies, on the device of the data."""

@@ -1,0 +1,118 @@
+"""Which engine carries out which requests, and which of them together.
+
+The choice is a rule and not a measurement: it looks at the recipe and at the request itself, never at the
+others or at the clock. An engine's floats differ from another's by rounding, so a choice by speed would make
+a score depend on how busy a machine was, or on what else was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from torch import Tensor
+
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import TrialRequest
+from grouping.errors import InvalidInputError
+from grouping.training.cost import scaled_widths
+from grouping.training.data import TrainingData
+from grouping.training.engines.stacked import can_stack
+from grouping.training.methods import build_encoder
+
+MOST_MEMBERS = 64
+"""Twice as many were a tenth cheaper at width 32 and no cheaper at 128, and share out worse among workers."""
+MOST_NUMBERS = 32_000_000
+"""Weights and activations of a stack together, 4 bytes each; several copies are held. Bounds its memory."""
+
+
+class Engine(StrEnum):
+    """How trainings are carried out."""
+
+    AUTO = "auto"
+    """Stacked where the recipe allows it, else sequential."""
+    STACKED = "stacked"
+    """Networks of equal widths and one seed as one; see `grouping.training.engines.stacked`."""
+    VMAP = "vmap"
+    """Several seeds of one network as one; see `grouping.training.engines.vmapped`. What cannot be, is
+    trained one after another."""
+    SEQUENTIAL = "sequential"
+    """One after another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Requests that are carried out together.
+
+    Attributes:
+        engine: by which engine; never `AUTO`.
+        members: places of the requests among all of them, in order.
+    """
+
+    engine: Engine
+    members: tuple[int, ...]
+
+
+def divide(
+    data: TrainingData,
+    requests: Sequence[TrialRequest],
+    recipe: Recipe,
+    engine: Engine = Engine.AUTO,
+    states: Sequence[Mapping[str, Tensor] | None] | None = None,
+) -> tuple[Share, ...]:
+    """Sort requests into shares, in the order of the first of each.
+
+    Args:
+        data: the data set.
+        requests: what is to be trained; all of them possible.
+        recipe: how.
+        engine: the engine wanted.
+        states: to go on from, one per request.
+
+    Raises:
+        InvalidInputError: if the engine that is named cannot carry out one of them.
+    """
+    found: dict[object, list[int]] = {}
+    for number, request in enumerate(requests):
+        chosen = _choose(data, request, recipe, engine)
+        state = None if states is None else states[number]
+        epoch = 0 if state is None else int(state["epoch"])
+        key: tuple[object, ...] = (chosen, request.network.size, request.fidelity, epoch)
+        if chosen is Engine.STACKED:
+            key = (*key, request.seed)
+        elif chosen is Engine.VMAP:
+            key = (*key, request.network.group)
+        else:
+            key = (chosen, number)
+        found.setdefault(key, []).append(number)
+    shares = []
+    for (chosen, *_), numbers in found.items():  # type: ignore[misc]
+        most = 1 if chosen is Engine.SEQUENTIAL else most_members(data, requests[numbers[0]], recipe)
+        shares += [
+            Share(chosen, tuple(numbers[start : start + most])) for start in range(0, len(numbers), most)
+        ]
+    return tuple(sorted(shares, key=lambda share: share.members[0]))
+
+
+def most_members(data: TrainingData, request: TrialRequest, recipe: Recipe) -> int:
+    """How many networks like that one are trained together at most."""
+    widths = scaled_widths(build_encoder(recipe, data.n_features), recipe.hidden, request.network.size)
+    n_ins = (data.n_features, *widths[:-1])
+    outputs = sum(task.n_outputs for task in data.tasks)
+    n_weights = sum(a * b for a, b in zip(n_ins, widths, strict=True)) + outputs * widths[-1]
+    n_activations = min(recipe.batch_size, len(data.train)) * (sum(widths) + outputs)
+    return max(1, min(MOST_MEMBERS, MOST_NUMBERS // (n_weights + n_activations)))
+
+
+def _choose(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: Engine) -> Engine:
+    if engine is Engine.AUTO:
+        return Engine.STACKED if can_stack(data, request, recipe) else Engine.SEQUENTIAL
+    if engine is Engine.STACKED and not can_stack(data, request, recipe):
+        raise InvalidInputError(
+            "The stacked engine trains fully connected encoders with hard sharing, equal weights, joint "
+            "training and AdamW or SGD, without measuring affinities. Choose the engine auto, or another "
+            "recipe.",
+            pointer="/engine",
+        )
+    return engine

@@ -1,0 +1,55 @@
+"""One training by itself, for every recipe: the reference that the other engines must agree with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from grouping.domain.joint_runs import JointAffinities
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import TrialRequest
+from grouping.training.data import TrainingData
+from grouping.training.engines.stack import Stack
+from grouping.training.evaluation import Evaluation
+from grouping.training.loop import Training
+
+
+class SingleTraining(Stack):
+    """A stack of one member, trained by `Training`."""
+
+    def __init__(
+        self,
+        data: TrainingData,
+        request: TrialRequest,
+        recipe: Recipe,
+        state: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Start anew or from a state.
+
+        Raises:
+            GroupingError: if the request cannot be trained on the data, or the state is another's.
+        """
+        self.requests = (request,)
+        self._training = Training(data, request, recipe)
+        if state is not None:
+            self._training.load_state_dict(state)
+        self.n_epochs, self.epoch = self._training.n_epochs, self._training.epoch
+
+    def run_epoch(self) -> list[float]:
+        """One epoch of the training."""
+        loss = self._training.run_epoch()
+        self.epoch = self._training.epoch
+        return [loss]
+
+    def evaluate(self, member: int) -> Evaluation:
+        """Of the one member."""
+        return self._training.evaluate()
+
+    def state_dict(self, member: int) -> dict[str, Tensor]:
+        """Of the one member."""
+        return self._training.state_dict()
+
+    def affinities(self, member: int) -> JointAffinities | None:
+        """Measured where the request asks for it."""
+        return self._training.affinities()

@@ -1,0 +1,100 @@
+"""Trainings that are carried out together, an epoch at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from grouping.domain.joint_runs import JointAffinities
+from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.training.engines.keeper import Keeper
+from grouping.training.evaluation import Evaluation, divergence
+
+OnEpoch = Callable[[TrialRequest, int, float], None]
+"""Told after every epoch of a training the request, the epochs carried out and the mean training loss."""
+
+
+class Stack(ABC):
+    """Several trainings of one length that have carried out the same number of epochs.
+
+    Engines are subclasses.
+
+    Attributes:
+        requests: what is trained, one request per member.
+        n_epochs: epochs at the requested fidelity.
+        epoch: epochs carried out.
+    """
+
+    requests: Sequence[TrialRequest]
+    n_epochs: int
+    epoch: int
+
+    @abstractmethod
+    def run_epoch(self) -> list[float]:
+        """Pass once over the training rows.
+
+        Returns:
+            Of each member, the mean over the steps of the sum of the normalised losses, lower is better;
+            not finite if its training diverged.
+        """
+
+    @abstractmethod
+    def evaluate(self, member: int) -> Evaluation:
+        """Losses and metrics of one member on the validation and test rows."""
+
+    @abstractmethod
+    def state_dict(self, member: int) -> dict[str, Tensor]:
+        """A copy of the state of one member, in the format of `Training.state_dict`."""
+
+    def affinities(self, member: int) -> JointAffinities | None:
+        """What was measured on the way; None where nothing was."""
+        return None
+
+
+def carry_out(
+    stack: Stack,
+    should_stop: Callable[[], bool] | None,
+    on_epoch: OnEpoch | None,
+    keeper: Keeper | None,
+) -> tuple[TrialOutcome, ...]:
+    """Train the members of a stack to the end and score them; see `train_networks`.
+
+    The wall time is shared out equally: a member's seconds are what it cost, not how long it was under way.
+    """
+    started = time.perf_counter()
+    ended: dict[int, TrialOutcome] = {}
+
+    def end(member: int, state: TrialState, error: str) -> None:
+        ended[member] = TrialOutcome(state, epochs=stack.epoch, error=error)
+
+    def members() -> list[int]:
+        return [member for member in range(len(stack.requests)) if member not in ended]
+
+    while stack.epoch < stack.n_epochs and members():
+        if should_stop is not None and should_stop():
+            for member in members():
+                end(member, TrialState.FAILED, f"Stopped after {stack.epoch} of {stack.n_epochs} epochs.")
+            break
+        losses = stack.run_epoch()
+        for member in members():
+            if not math.isfinite(losses[member]):
+                end(member, TrialState.DIVERGED, divergence("training", stack.epoch))
+            elif on_epoch is not None:
+                on_epoch(stack.requests[member], stack.epoch, losses[member])
+        if keeper is not None and keeper.is_due(stack.epoch):
+            for member in members():
+                keeper.save(stack.requests[member], stack.state_dict(member), stack.epoch)
+    for member in members():
+        evaluation = stack.evaluate(member)
+        if evaluation.is_finite:
+            scores, affinities = evaluation.scores(), stack.affinities(member)
+            ended[member] = TrialOutcome(TrialState.SUCCEEDED, scores, stack.epoch, affinities=affinities)
+        else:
+            end(member, TrialState.DIVERGED, divergence("validation or test", stack.epoch))
+    seconds = (time.perf_counter() - started) / len(stack.requests)
+    return tuple(replace(ended[member], seconds=seconds) for member in range(len(stack.requests)))

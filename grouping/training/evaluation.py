@@ -1,0 +1,83 @@
+"""What a trained network scores on the rows that it was not trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from grouping.domain.trials import TaskScore
+from grouping.training.data import Rows, TrainingData
+from grouping.training.losses import Normalisation
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Losses and metrics of each task of the network, in its order of tasks; not necessarily finite.
+
+    Attributes:
+        tasks: names of the tasks.
+        validation_losses: normalised, lower is better.
+        test_losses: likewise.
+        validation_metrics: in the direction of each task's metric.
+        test_metrics: likewise.
+    """
+
+    tasks: tuple[str, ...]
+    validation_losses: tuple[float, ...]
+    test_losses: tuple[float, ...]
+    validation_metrics: tuple[float, ...]
+    test_metrics: tuple[float, ...]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number is; if not, the training has diverged."""
+        numbers = self.validation_losses + self.test_losses + self.validation_metrics + self.test_metrics
+        return all(math.isfinite(number) for number in numbers)
+
+    def scores(self) -> tuple[TaskScore, ...]:
+        """One score per task.
+
+        Raises:
+            InvalidInputError: if a number is not finite.
+        """
+        columns = (self.validation_losses, self.test_losses, self.validation_metrics, self.test_metrics)
+        return tuple(map(TaskScore, self.tasks, *columns))
+
+
+@torch.no_grad()
+def evaluate(
+    data: TrainingData,
+    normalisations: Sequence[Normalisation],
+    forward: Callable[[Tensor], Sequence[Tensor]],
+) -> Evaluation:
+    """Losses and metrics on the validation and test rows.
+
+    Args:
+        data: the data set.
+        normalisations: of the tasks of the network, in order.
+        forward: from inputs to the raw outputs of each task.
+    """
+
+    def on(rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        losses, metrics = [], []
+        for norm, output in zip(normalisations, forward(rows.inputs), strict=True):
+            target = rows.targets[norm.task.name]
+            losses.append(float(norm.loss(output, target)))
+            metrics.append(norm.metric(output, target))
+        return tuple(losses), tuple(metrics)
+
+    validation, test = on(data.validation), on(data.test)
+    names = tuple(norm.task.name for norm in normalisations)
+    return Evaluation(names, validation[0], test[0], validation[1], test[1])
+
+
+def divergence(rows: str, epoch: int) -> str:
+    """What is said of a training that diverged, seen on these rows."""
+    return (
+        f"The loss on the {rows} rows became infinite or not a number by epoch {epoch}: "
+        "lower the learning rate, or look for extreme values in the inputs."
+    )

@@ -1,0 +1,30 @@
+"""Levels: the stages of an encoder divided into consecutive parts, after each of which tasks meet."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from grouping.errors import InvalidInputError
+from grouping.training.blueprint import Blueprint
+
+
+def split_stages(n_stages: int, n_levels: int) -> tuple[range, ...]:
+    """Positions of the stages of each level, as evenly as can be; lower levels have the odd ones.
+
+    Raises:
+        InvalidInputError: if there are fewer stages than levels, pointing into the recipe.
+    """
+    if n_levels > n_stages:
+        raise InvalidInputError(
+            f"An encoder of {n_stages} hidden widths cannot be divided into {n_levels} levels: choose at "
+            f"most {n_stages} levels, or give more hidden widths.",
+            pointer="/sharing/parameters/n_levels",
+        )
+    size, odd = divmod(n_stages, n_levels)
+    starts = [level * size + min(level, odd) for level in range(n_levels + 1)]
+    return tuple(range(start, stop) for start, stop in pairwise(starts))
+
+
+def gate_widths(blueprint: Blueprint, levels: tuple[range, ...]) -> tuple[int, ...]:
+    """Width of what the gates of each level read: for the first, `Encoder.gate_inputs`; else features."""
+    return (blueprint.encoder.n_gate_inputs, *(blueprint.widths[level[-1]] for level in levels[:-1]))

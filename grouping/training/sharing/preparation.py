@@ -1,0 +1,44 @@
+"""Trainings that come before a network's own: what a method of sharing learns its structure from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Method, Recipe
+from grouping.domain.trials import TrialRequest
+from grouping.training.data import TrainingData
+from grouping.training.loop import Training
+
+
+def first_training(
+    data: TrainingData,
+    tasks: Sequence[str],
+    recipe: Recipe,
+    seed: int,
+    *,
+    widths: tuple[int, ...],
+    share: float,
+) -> Training:
+    """A training with hard sharing, not begun: the sum of the losses, all tasks in every step.
+
+    Its length is known to no training budget: callers say in their documentation how long it is.
+
+    Args:
+        data: the data set.
+        tasks: names of the tasks.
+        recipe: encoder, optimiser and learning rate are taken from it.
+        seed: of the initial weights, which are those of every network with this seed and widths.
+        widths: of the stages.
+        share: of the recipe's epochs, at least one; the learning rate falls to zero within them.
+    """
+    plain = replace(
+        recipe,
+        hidden=widths,
+        epochs=recipe.epochs_at(share),
+        sharing=Method("hard"),
+        weighting=Method("equal"),
+        schedule=Method("joint"),
+    )
+    return Training(data, TrialRequest(Network.of(*tasks), seed), plain)

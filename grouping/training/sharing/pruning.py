@@ -1,0 +1,84 @@
+"""Iterative magnitude pruning with rewinding (Frankle and Carbin, ICLR 2019) of the encoder of one task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from grouping.training.loop import Training
+from grouping.training.sharing.columns import matrices
+
+Masks = dict[str, Tensor]
+"""For each weight that may be pruned, by its name in the stages: which of its entries are left, bool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of pruning: the masks it was trained with, and its loss on the validation rows."""
+
+    masks: Masks
+    validation_loss: float
+
+
+def prune_in_rounds(start: Callable[[], Training], *, rounds: int, rate: float) -> list[Round]:
+    """Train, prune, rewind and train again.
+
+    Args:
+        start: gives a training of one task that is not begun, each time from the same initial weights.
+        rounds: how many times to prune.
+        rate: share of the weights left that is pruned each time.
+
+    Returns:
+        ``rounds + 1`` of them, first the one with full masks; fewer if a training does not stay finite.
+    """
+    found: list[Round] = []
+    masks: Masks | None = None
+    for _ in range(rounds + 1):
+        training = start()
+        stages = training.network.get_submodule("stages")
+        masks = full_masks(stages) if masks is None else masks
+        keep_masked(stages, masks)
+        while not training.is_finished:
+            training.run_epoch()
+        evaluation = training.evaluate()
+        if not evaluation.is_finite:
+            break
+        found.append(Round(masks, evaluation.validation_losses[0]))
+        masks = prune(stages, masks, rate)
+    return found
+
+
+def full_masks(stages: nn.Module) -> Masks:
+    """Masks that leave every weight."""
+    return {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in matrices(stages).items()}
+
+
+@torch.no_grad()
+def keep_masked(stages: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    """Set what the masks leave out to zero, and its gradient in every step, so that it stays there.
+
+    No step of an optimiser moves a weight of zero whose gradients are all zero, with or without decay.
+    """
+    for name, weight in matrices(stages).items():
+        weight.mul_(masks[name])
+        weight.register_hook(partial(torch.mul, masks[name]))  # type: ignore[no-untyped-call]
+
+
+@torch.no_grad()
+def prune(stages: nn.Module, masks: Mapping[str, Tensor], rate: float) -> Masks:
+    """Masks without the share `rate` of the entries left that are smallest in magnitude over all weights."""
+    weights = matrices(stages)
+    left = torch.cat([masks[name].flatten() for name in weights])
+    sizes = torch.cat([weight.abs().flatten() for weight in weights.values()])
+    positions = left.nonzero().flatten()
+    order = sizes[positions].argsort(stable=True)
+    pruned = left.clone()
+    pruned[positions[order[: int(rate * len(positions))]]] = False
+    parts = torch.split(pruned, [weight.numel() for weight in weights.values()])
+    return {
+        name: part.reshape(weight.shape) for (name, weight), part in zip(weights.items(), parts, strict=True)
+    }

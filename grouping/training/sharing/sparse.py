@@ -1,0 +1,145 @@
+"""Sparse sharing (Sun et al., AAAI 2020): a subnetwork of one encoder for each task, found by pruning.
+
+Before the joint training, each task is trained alone in rounds (iterative magnitude pruning: Frankle and
+Carbin, ICLR 2019). Each round starts from the same initial weights, those of the joint training, times the
+task's mask; afterwards the share `rate` of the weights left that are smallest in magnitude leaves the mask.
+Of the masks of all rounds, from the full one on, the task keeps the one whose network had the least
+validation loss, the first of equals. In the joint training, task t sees the encoder with the weights
+``mask_t * W``: where masks overlap, tasks share weights.
+
+What differs from the paper: every step trains all tasks, by the recipe's weighting, and not one task at a
+time; there is no joint training before the pruning. Matrices and convolutions of the stages are pruned,
+compared over all of them; offsets, scales of normalisation, embeddings and heads are not. A task alone has
+the plain encoder and no pruning.
+
+Cost: each task runs a network of its own, so `T` tasks cost `T` encoders. Weights of zero count like others:
+the masks have no structure that dense kernels could skip, and how many zeros there are is not known before
+the data are seen. The preparation trains each task ``rounds + 1`` times for `round_epochs` of the epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.func import functional_call
+
+from grouping.recipes.sharing_from_data import Sparse
+from grouping.training.blueprint import Blueprint
+from grouping.training.methods import build_encoder
+from grouping.training.networks import MultiTaskNetwork
+from grouping.training.sharing.columns import matrices
+from grouping.training.sharing.preparation import first_training
+from grouping.training.sharing.pruning import prune_in_rounds
+
+if TYPE_CHECKING:
+    from grouping.domain.recipes import Recipe
+    from grouping.training.data import TrainingData
+
+
+class SparseSharing(MultiTaskNetwork):
+    """See the module.
+
+    Attributes:
+        stages: the base encoder.
+        masks: for each stage, by the name of a weight in it, the name of the buffer ``[T, *shape]`` that says
+            which entries a task uses; none for a task alone.
+    """
+
+    def __init__(self, blueprint: Blueprint, parameters: Sparse) -> None:
+        super().__init__(blueprint)
+        self._pruning = parameters
+        self._widths = blueprint.widths
+        self.stages = blueprint.stages()
+        self.heads = blueprint.heads()
+        self.masks: list[dict[str, str]] = []
+        n_tasks = len(self.task_names)
+        for i, stage in enumerate(self.stages):
+            weights = matrices(stage) if n_tasks > 1 else {}
+            self.masks.append({name: f"mask_{i}_{k}" for k, name in enumerate(weights)})
+            for name, weight in weights.items():
+                full = torch.ones((n_tasks, *weight.shape), dtype=torch.bool, device=weight.device)
+                self.register_buffer(self.masks[i][name], full)
+
+    def features(self, inputs: Tensor) -> list[Tensor]:
+        """What the masked encoder of each task gives."""
+        return [self._run(inputs, task) for task in range(len(self.task_names))]
+
+    def _run(self, inputs: Tensor, task: int) -> Tensor:
+        features = inputs
+        for stage, masks in zip(self.stages, self.masks, strict=True):
+            weights = dict(stage.named_parameters())
+            own = {name: weights[name] * self.get_buffer(mask)[task] for name, mask in masks.items()}
+            features = functional_call(stage, own, (features,))
+        return features
+
+    def prepare(self, data: TrainingData, recipe: Recipe, seed: int) -> None:
+        """Find the mask of each task."""
+        if len(self.task_names) == 1:
+            return
+        chosen = self._pruning
+        for number, task in enumerate(self.task_names):
+            start = partial(
+                first_training, data, (task,), recipe, seed, widths=self._widths, share=chosen.round_epochs
+            )
+            rounds = prune_in_rounds(start, rounds=chosen.rounds, rate=chosen.rate)
+            if not rounds:  # no training stayed finite, nor will this one
+                continue
+            best = min(rounds, key=lambda one: one.validation_loss)
+            for i, masks in enumerate(self.masks):
+                for name, mask in masks.items():
+                    self.get_buffer(mask)[number] = best.masks[f"{i}.{name}"]
+
+    def overlap(self) -> Tensor:
+        """Of the weights that either of two tasks uses, the share that both use: ``[T, T]``, float64."""
+        used = self._used()
+        both = used @ used.T
+        each = used.sum(dim=1)
+        share: Tensor = both / (each[:, None] + each[None, :] - both)
+        return share.cpu()
+
+    def densities(self) -> Tensor:
+        """Share of the weights that may be pruned that each task uses, ``[T]``, float64."""
+        return self._used().mean(dim=1).cpu()
+
+    def _used(self) -> Tensor:
+        """Which weights each task uses, ``[T, weights]``, 0 or 1; for a task alone, one stands for all."""
+        names = [name for masks in self.masks for name in masks.values()]
+        if not names:
+            return torch.ones(len(self.task_names), 1, dtype=torch.float64)
+        return torch.cat([self.get_buffer(name).flatten(1) for name in names], dim=1).double()
+
+
+def overlap_affinity(
+    data: TrainingData, tasks: Sequence[str], recipe: Recipe, seed: int, parameters: Sparse | None = None
+) -> NDArray[np.float64]:
+    """How alike tasks are by the weights that pruning leaves to each: ``[T, T]``, symmetric, 0 to 1.
+
+    Of the weights that either of two tasks uses, the share that both use (intersection over union); higher
+    is more alike, the diagonal is 1. No joint training is needed: a task's mask does not depend on others.
+    Two masks that keep the shares p and q of the weights at random overlap by ``pq / (p + q - pq)``: compare
+    with that where tasks keep different shares.
+
+    Args:
+        data: the data set.
+        tasks: names of the tasks, in the order of the answer.
+        recipe: encoder, widths and optimiser; the other parts are not read.
+        seed: of the initial weights.
+        parameters: of the pruning; the defaults unless given.
+
+    Raises:
+        TrainingError: if the data does not have one of the tasks.
+    """
+    encoder = build_encoder(recipe, data.n_features)
+    members = data.tasks_of(frozenset(tasks))
+    blueprint = Blueprint(encoder, recipe.hidden, members, seed)
+    network = SparseSharing(blueprint, parameters or Sparse()).to(data.device)
+    network.prepare(data, recipe, seed)
+    order = [network.task_names.index(task) for task in tasks]
+    overlap: NDArray[np.float64] = network.overlap().numpy()
+    return overlap[np.ix_(order, order)]

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+
+from grouping.domain.recipes import Method, Part, Recipe
+from grouping.recipes import list_methods
+from grouping.training.data import TrainingData
+from tests.contracts.sharing import BASE, SharingContract
+from tests.unit.test_training_loop import TASKS, make_dataset
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def data() -> TrainingData:
+    return TrainingData.from_dataset(make_dataset(rows=160), TASKS)
+
+
+@pytest.fixture(params=[method.name for method in list_methods(Part.SHARING)])
+def recipe(request: pytest.FixtureRequest) -> Recipe:
+    return replace(BASE, sharing=Method(request.param))
+
+
+class TestEveryMethod(SharingContract):
+    """With the defaults of its parameters."""

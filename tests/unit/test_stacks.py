@@ -1,0 +1,110 @@
+"""How planned trials are cut into stacks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grouping.domain.jobs import Ledger
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose, TrialState
+from grouping.store import Trial
+from workers.stacks import FIRST_STACK, LONGEST_STACK_S, MAX_STACK, largest_stack, make_stacks
+
+RECIPE = Recipe(epochs=10)
+
+
+def trial(position: int, **changes: Any) -> Trial:
+    values: dict[str, Any] = {
+        "id": f"{position:032x}",
+        "position": position,
+        "network": Network.of(f"task{position}"),
+        "purpose": Purpose.SEARCH,
+        "seed": 0,
+        "fidelity": 1.0,
+        "state": TrialState.PLANNED,
+        "attempts": 0,
+        "planned_epochs": 10,
+        "epochs": 0,
+        "seconds": 0.0,
+        "error": None,
+        "started_s": None,
+        "finished_s": None,
+        "scores": (),
+    }
+    return Trial(**{**values, **changes})
+
+
+def test_a_small_plan_is_shared_by_all_workers() -> None:
+    assert [len(stack) for stack in make_stacks([trial(i) for i in range(10)], 4)] == [2, 3, 2, 3]
+    assert [len(stack) for stack in make_stacks([trial(i) for i in range(3)], 8)] == [1, 1, 1]
+    assert make_stacks([], 4) == []
+
+
+def test_a_large_plan_is_cut_so_that_workers_end_together() -> None:
+    sizes = [len(stack) for stack in make_stacks([trial(i) for i in range(263)], 2)]
+    assert sum(sizes) == 263
+    assert len(sizes) % 2 == 0
+    assert max(sizes) <= MAX_STACK
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_a_trial_that_was_lost_before_is_alone() -> None:
+    planned = [trial(i, attempts=int(i in (1, 4))) for i in range(6)]
+    stacks = make_stacks(planned, 1)
+    assert [[t.position for t in stack] for stack in stacks] == [[0, 2, 3, 5], [1], [4]]
+
+
+_kinds = st.tuples(st.integers(0, 2), st.sampled_from([0.5, 1.0]), st.sampled_from([0.2, 1.0]), st.booleans())
+
+
+@given(kinds=st.lists(_kinds, max_size=200), n_workers=st.integers(1, 20))
+def test_every_trial_is_in_one_stack_of_its_kind(
+    kinds: list[tuple[int, float, float, bool]], n_workers: int
+) -> None:
+    planned = [
+        trial(i, seed=seed, network=Network.of(f"t{i}", size=size), fidelity=fidelity, attempts=int(lost))
+        for i, (seed, size, fidelity, lost) in enumerate(kinds)
+    ]
+    stacks = make_stacks(planned, n_workers)
+    assert sorted(t.position for stack in stacks for t in stack) == list(range(len(planned)))
+    assert [stack[0].position for stack in stacks] == sorted(stack[0].position for stack in stacks)
+    for stack in stacks:
+        assert len({(t.seed, t.network.size, t.fidelity) for t in stack}) == 1
+        assert len(stack) <= min(MAX_STACK, math.ceil(len(planned) / n_workers))
+        assert len(stack) == 1 or not any(t.attempts for t in stack)
+
+
+def test_the_first_stacks_are_small_and_under_a_budget_in_seconds_single() -> None:
+    unknown = Ledger(3, 0, 0.0)
+    assert largest_stack(unknown, RECIPE, 1.0, n_in_flight=3) == FIRST_STACK
+    assert largest_stack(unknown, RECIPE, 1.0, n_in_flight=3, budget_s=60.0) == 1
+
+
+def test_a_stack_takes_about_as_long_as_allowed() -> None:
+    spent = Ledger(10, 100, 100 * LONGEST_STACK_S / 200)  # a training takes a twentieth of what is allowed
+    assert largest_stack(spent, RECIPE, 1.0, n_in_flight=3) == 20
+    assert largest_stack(spent, RECIPE, 0.5, n_in_flight=3) == 40
+    assert largest_stack(Ledger(10, 100, 0.001), RECIPE, 1.0, n_in_flight=3) == MAX_STACK
+    assert largest_stack(Ledger(10, 100, 1e9), RECIPE, 1.0, n_in_flight=3) == 1
+
+
+@given(
+    budget_s=st.floats(1, 1e4),
+    share=st.floats(0.001, 0.999),
+    epoch_s=st.floats(1e-5, 10),
+    n_in_flight=st.integers(2, 20),
+)
+def test_stacks_in_flight_take_a_tenth_of_what_is_left_or_are_single(
+    budget_s: float, share: float, epoch_s: float, n_in_flight: int
+) -> None:
+    seconds = share * budget_s
+    epochs = max(1, round(seconds / epoch_s))
+    spent = Ledger(10, epochs, seconds)
+    size = largest_stack(spent, RECIPE, 1.0, n_in_flight=n_in_flight, budget_s=budget_s)
+    in_flight_s = n_in_flight * size * RECIPE.epochs * seconds / epochs
+    assert size == 1 or in_flight_s <= 0.1 * (budget_s - seconds) * (1 + 1e-9)

@@ -1,0 +1,81 @@
+"""`grouping study`: what it writes, prints and keeps, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from grouping.cli import main
+from grouping.store import open_store
+from grouping.study.records import report_from_json
+
+SHORT = ["breast-cancer", "--seeds", "1", "--epochs", "1", "--sizes", "1", "--shares", "1", "--hidden", "8"]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit status of the command, carried out in this process."""
+    monkeypatch.setattr("sys.argv", ["grouping", "study", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_a_study_is_printed_written_and_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    out, url = tmp_path / "out", f"sqlite:///{tmp_path}/studies.db"
+    options = ["--database-url", url, "--name", "short", "--schedule", "sequential:last_share=0.9"]
+    assert run(monkeypatch, *SHORT, *options, "--epochs", "5", "-o", str(out)) == 0
+    printed = capsys.readouterr().out
+    assert "Which tasks help which in pairs?" in printed
+    assert "With one seed the noise is unknown" in printed
+    report = report_from_json(json.loads((out / "report.json").read_text()))
+    assert report.recipe["schedule"] == {
+        "name": "sequential",
+        "parameters": {"order": [], "last_share": 0.9},
+    }
+    markdown = (out / "report.md").read_text()
+    assert all(finding.sentence in markdown for finding in report.findings)
+    for picture in ("size", "data", "transfer"):
+        assert f"({picture}.svg)" in markdown
+        ElementTree.parse(out / f"{picture}.svg")
+    store = open_store(url)
+    (info,) = store.list_studies()
+    assert (info.name, info.problem, info.n_seeds) == ("short", "breast-cancer", 1)
+    assert report_from_json(store.get_study(info.id).report) == report
+    store.close()
+    assert info.id in printed
+
+
+def test_json_is_all_that_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *SHORT, "--no-keep", "--json", "--recipe", '{"batch_size": 200}') == 0
+    report = report_from_json(json.loads(capsys.readouterr().out))
+    assert (report.seeds, report.recipe["epochs"], report.recipe["batch_size"]) == ((0,), 1, 200)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "nothing"),
+        ([*SHORT, "--recipe", "[]"], "JSON object"),
+        ([*SHORT, "--recipe", "{"], "no JSON"),
+        ([*SHORT, "--recipe", '{"depth": 3}'], "no depth"),
+        ([*SHORT, "--recipe", '{"schedule": 3}'], "part of the recipe is an object"),
+        ([*SHORT, "--sizes", "large"], "--sizes takes numbers"),
+        ([*SHORT, "--shares", "2"], "at most 1"),
+        ([*SHORT, "--schedule", "nothing"], "nothing"),
+        ([*SHORT, "--schedule", "sequential"], "raise the number of epochs to at least"),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_status_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(monkeypatch, *arguments, "--no-keep") == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error

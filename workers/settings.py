@@ -1,0 +1,33 @@
+"""What the Ray driver is told when it is started."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKPOINT_INTERVAL_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """How to reach workers and what they may use.
+
+    Attributes:
+        address: Ray cluster to join; None starts a local one inside the driver.
+        n_workers: the most stacks of networks in training at the same time; one per processor unless given.
+        trials_per_gpu: workers that share one GPU, where there are any.
+        checkpoints: folder of the checkpoints, a folder per job in it, the same for every worker; None for
+            none.
+        checkpoint_interval_s: seconds between two checkpoints of a training.
+    """
+
+    address: str | None = None
+    n_workers: int | None = None
+    trials_per_gpu: int = 1
+    checkpoints: Path | None = None
+    checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others may use the cluster too."""
+        return self.address is not None
