@@ -11,6 +11,7 @@ import pytest
 
 from grouping.domain.jobs import Job, JobState
 from grouping.domain.trials import TrialState
+from grouping.errors import StoreUnavailableError
 from grouping.store import Store, open_store
 from tests.services import (
     assert_same_result,
@@ -133,13 +134,26 @@ def _runs(pid: int, command: str) -> bool:
     return raw.replace(b"\0", b" ").decode(errors="replace").strip() == command != ""
 
 
+def _stop_outside_a_write(pid: int, store: Store) -> None:
+    """Stop a process where it does not hold the lock of the file, which nobody could take from it."""
+    for _ in range(10):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            store.check_writable()
+        except StoreUnavailableError:
+            os.kill(pid, signal.SIGCONT)
+        else:
+            return
+    raise AssertionError("It was in the middle of a write each time.")
+
+
 def test_a_dispatcher_stopped_past_its_lease_writes_nothing_more(
     store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
 ) -> None:
     job = submit(store, SPEC)
     with dispatcher(sqlite_url, tmp_path / "one") as first:
         wait_for_trials(store, job, 2)
-        os.kill(first.pid, signal.SIGSTOP)
+        _stop_outside_a_write(first.pid, store)
         with dispatcher(sqlite_url, tmp_path / "two"):
             wait_for(lambda: "claimed" in (tmp_path / "two").read_text(), "the second claim")
             os.kill(first.pid, signal.SIGCONT)

@@ -21,14 +21,15 @@ from tests.services import (
     wait_for_trials,
     wait_until_final,
 )
+from workers.stacks import FIRST_STACK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OLD = ("digit", "loop", "edges")
 MORE = ("digit", "loop", "rotation", "edges")
 WORKERS = 2
-IN_FLIGHT = 2
-"""Trials that one worker loses with its dispatcher: the one that runs, and one that waits."""
+IN_FLIGHT = FIRST_STACK * 2
+"""Trials that one worker loses with its dispatcher: the stack that runs, and one that waits."""
 
 
 @pytest.fixture(scope="module")

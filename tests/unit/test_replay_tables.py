@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from grouping.domain.groupings import fits
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.recipes import EARLY_FIDELITY
+from grouping.domain.recipes import EARLY_FIDELITY, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.formats import TableFormat, read_table, write_table
@@ -68,7 +67,7 @@ def test_what_is_said_of_them_is_so(shipped: ShippedTable) -> None:
     problem = get_problem(shipped.name)
     about = shipped.about
     assert about["data_digest"] == problem.load(DATA_SEED).digest()
-    assert about["recipe"] == json.loads(json.dumps(dataclasses.asdict(problem.recipe)))
+    assert Recipe.from_mapping(about["recipe"]) == problem.recipe
     assert about["trainings"] == len(shipped.full.networks) * len(shipped.full.seeds)
     assert about["diverged"] == 0
     assert about["early_fidelity"] == EARLY_FIDELITY
