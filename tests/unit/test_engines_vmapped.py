@@ -42,6 +42,7 @@ def one_thread() -> Iterator[None]:
         ({"sharing": Method("cross-stitch")}, 3),
         ({"sharing": Method("mtan")}, 3),
         ({"sharing": Method("soft")}, 3),
+        ({"sharing": Method("conditioning-concat")}, 3),
     ],
 )
 def test_epochs_as_one_are_epochs_one_by_one(change: dict[str, Method], n_epochs: int) -> None:

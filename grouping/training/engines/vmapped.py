@@ -129,7 +129,8 @@ class VmappedTraining(Stack):
             group["lr"] = decayed(self._recipe.learning_rate, share, self._recipe.epochs)
             gradients, losses = self._differentiate(rows, chosen)
             for name, weight in self._weights.items():
-                weight.grad = gradients[name]
+                # vmap may give strides of its own, which the fused optimisers do not follow.
+                weight.grad = gradients[name].contiguous()
             self._optimiser.step()
             totals += losses.sum(dim=1)
         self.epoch += 1
