@@ -7,7 +7,8 @@ suits hard sharing with equal weights. For each, one network of all tasks is tra
 compared with full-size single-task networks: under the problem's own recipe, for another encoder or optimiser
 under the same. The gain is ``(single - multi) / single`` of the sum of the test losses, higher is better,
 mean and standard error over the seeds. Then: how many tasks gained on average; the inference cost of the
-network of all tasks in SNT; its latency for one row and its training time, beside those of the first line.
+network of all tasks in SNT; and where the network is another one, its latency for one row beside that of the
+first line. Latency wants a machine that does nothing else; the rest does not depend on it.
 
 ``--write docs/recipes.md`` puts the tables between the markers of the document. With ``--keep FILE`` finished
 trainings are kept in a file, so that a run that was ended goes on.
@@ -19,8 +20,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import statistics
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -111,7 +110,6 @@ def warm_up() -> None:
 def carry_out(training: Training) -> tuple[str, dict[str, Any]]:
     data = _data(training.problem)
     request = TrialRequest(Network.of(*training.group), training.seed)
-    started = time.process_time()
     try:
         outcome = train_network(data, request, training.recipe)
     except GroupingError as error:
@@ -119,7 +117,6 @@ def carry_out(training: Training) -> tuple[str, dict[str, Any]]:
     return training.key, {
         "state": outcome.state.value,
         "error": outcome.error,
-        "cpu_s": time.process_time() - started,
         "losses": {score.task: score.test_loss for score in outcome.scores},
     }
 
@@ -154,7 +151,7 @@ def cost_of(case: Case) -> tuple[float, float]:
     return cost.cost_snt, measure_latency(n_features, problem.tasks, group, case.recipe) * 1e3
 
 
-def row(case: Case, seeds: Sequence[int], known: dict[str, Any], hard: tuple[float, float]) -> str:
+def row(case: Case, seeds: Sequence[int], known: dict[str, Any], own_ms: float) -> str:
     """One line of the table."""
     name = "**its own recipe**" if case.part is None else f"`{case.method.name}`"
     part = "" if case.part is None else case.part.value
@@ -163,7 +160,7 @@ def row(case: Case, seeds: Sequence[int], known: dict[str, Any], hard: tuple[flo
     if failed:
         reason = failed[0]["error"] or failed[0]["state"]
         n = len(together) + len(alone)
-        return f"| {part} | {name} | {len(failed)} of {n} not trained: {reason} | | | | |"
+        return f"| {part} | {name} | {len(failed)} of {n} not trained: {reason} | | | |"
     names = [task.name for task in get_problem(case.problem).tasks]
     multi = np.array([[known[t.key]["losses"][n] for n in names] for t in together])
     by = {(t.group[0], t.seed): known[t.key]["losses"][t.group[0]] for t in alone}
@@ -172,10 +169,11 @@ def row(case: Case, seeds: Sequence[int], known: dict[str, Any], hard: tuple[flo
     error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else float("nan")
     n_better = int((multi.mean(axis=0) < single.mean(axis=0)).sum())
     cost_snt, latency_ms = cost_of(case)
-    seconds = statistics.median(known[t.key]["cpu_s"] for t in together)
+    has_own_network = case.part in (None, Part.ENCODER, Part.SHARING)
+    latency = f"{latency_ms / own_ms:.1f}" if has_own_network else ""
     return (
         f"| {part} | {name} | {gains.mean():+.1f} ± {error:.1f} | {n_better} of {len(names)} | "
-        f"{cost_snt:.2f} | {latency_ms / hard[0]:.1f} | {seconds / hard[1]:.1f} |"
+        f"{cost_snt:.2f} | {latency} |"
     )
 
 
@@ -184,8 +182,8 @@ def table(problem: Problem, rows: Sequence[str]) -> str:
     head = [
         f"### {problem.title} (`{problem.name}`)",
         "",
-        "| part | method | gain over single-task networks, % | tasks better | SNT | latency | training |",
-        "|---|---|---|---|---|---|---|",
+        "| part | method | gain over single-task networks, % | tasks better | SNT | latency |",
+        "|---|---|---|---|---|---|",
     ]
     return "\n".join([*head, *rows])
 
@@ -224,9 +222,8 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in dict.fromkeys(case.problem for case in chosen):
         own = [case for case in chosen if case.problem == name]
-        base = [known[t.key]["cpu_s"] for t in trainings(own[0], seeds)[0]]
-        hard = (cost_of(own[0])[1], statistics.median(base))
-        tables.append(table(get_problem(name), [row(case, seeds, known, hard) for case in own]))
+        own_ms = cost_of(own[0])[1]
+        tables.append(table(get_problem(name), [row(case, seeds, known, own_ms) for case in own]))
     text = f"{arguments.seeds} seeds, {describe_machine()}, PyTorch {torch.__version__}.\n\n" + "\n\n".join(
         tables
     )
