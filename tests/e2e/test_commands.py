@@ -25,7 +25,7 @@ from tests.services import (
     wait_for,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SMALL = ["digits", "--task", "digit", "--task", "loop", "--seeds", "1", "--confirm", "0", "--epochs", "2"]
 

@@ -21,7 +21,7 @@ from grouping.client import Client, ServiceError
 from grouping.domain.jobs import JobState
 from tests.services import descendants, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

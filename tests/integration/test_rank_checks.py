@@ -98,7 +98,7 @@ def test_a_note_stands_among_the_events_of_the_page_as_text(api: Api, scenes: Sc
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_real_search_tells_its_notes_and_ends_with_the_rank_check(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'grouping.db'}"
     migrate(url)

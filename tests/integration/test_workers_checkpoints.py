@@ -26,7 +26,7 @@ from tests.services import (
 )
 from workers.driver import DATA_SEED
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 EPOCHS = 120
 SPEC = dataclasses.replace(
