@@ -1,9 +1,9 @@
 """Inference cost, measured: multiply-adds of a forward pass of one row, and widths for a given size.
 
 Every grouping runs each task's head exactly once, so heads cost the same in all of them; the standard
-network time (SNT) counts all of a network but its heads, in units of one full-size encoder. See
-``docs/decisions/0004-normalised-losses-and-costs.md``. Where tasks do not share every layer, a network of
-several tasks therefore costs more than its size: the size says how wide its encoders are.
+network time (SNT) counts all of a network but its heads, in units of one full-size encoder. A network costs
+at most its size, however its tasks share it. See ``docs/decisions/0004-normalised-losses-and-costs.md`` and
+``0009-size-is-a-cost.md``.
 """
 
 from __future__ import annotations

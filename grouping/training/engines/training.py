@@ -9,7 +9,7 @@ from torch import Tensor
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError
-from grouping.training.cost import scaled_widths
+from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData
 from grouping.training.engines.keeper import Keeper
 from grouping.training.engines.planning import Engine, divide
@@ -58,8 +58,8 @@ def train_networks(
     states: dict[int, State] = {}
     for number, request in enumerate(requests):
         try:
-            data.tasks_of(request.network.group)
-            scaled_widths(build_encoder(recipe, data.n_features), recipe.hidden, request.network.size)
+            tasks = data.tasks_of(request.network.group)
+            network_widths(recipe, build_encoder(recipe, data.n_features), tasks, request.network.size)
         except GroupingError as error:
             outcomes[number] = TrialOutcome(TrialState.FAILED, error=str(error))
         else:
