@@ -14,17 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from grouping.cli.estimates import show_estimate, show_ledger
-from grouping.cli.recipes import (
-    BatchSize,
-    Encoder,
-    Hidden,
-    LearningRate,
-    Optimiser,
-    Schedule,
-    Sharing,
-    Weighting,
-    recipe_request,
-)
+from grouping.cli.recipes import with_recipe_options
 from grouping.cli.serving import (
     DEFAULT_HOME,
     DEFAULT_PORT,
@@ -148,23 +138,17 @@ def show_recommendations(console: Console, recommendations: list[dict[str, Any]]
         console.print(f"Budget {item['budget_snt']:g}: {item['sentence']}", soft_wrap=True)
 
 
+@with_recipe_options
 def run(
     problem: Annotated[str, typer.Argument(help="Name of a problem; see: grouping problems")],
+    *,
     task: Annotated[list[str] | None, typer.Option(help="Task to group; repeat. All unless given.")] = None,
     strategy: Annotated[str, typer.Option(help="See: grouping strategies")] = DEFAULT_STRATEGY,
     budget: Annotated[list[float] | None, typer.Option(help="Inference budget in SNT; repeat.")] = None,
     max_group_size: Annotated[int | None, typer.Option(help="Largest group that is a candidate.")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each network to choose on.")] = 3,
     confirm: Annotated[int, typer.Option(help="Fresh trainings to confirm on; 0 for none.")] = 5,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a full training.")] = None,
-    hidden: Hidden = None,
-    learning_rate: LearningRate = None,
-    batch_size: BatchSize = None,
-    encoder: Encoder = None,
-    sharing: Sharing = None,
-    weighting: Weighting = None,
-    schedule: Schedule = None,
-    optimiser: Optimiser = None,
+    recipe: dict[str, Any],
     tune: Annotated[int, typer.Option(help="Recipes to try before the search.")] = 0,
     max_trainings: Annotated[int | None, typer.Option(help="Training budget in trainings.")] = None,
     max_epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
@@ -196,19 +180,7 @@ def run(
         "n_seeds": seeds,
         "n_confirmation_seeds": confirm,
         "tuning_samples": tune,
-        "recipe": recipe_request(
-            {
-                "encoder": encoder,
-                "sharing": sharing,
-                "weighting": weighting,
-                "schedule": schedule,
-                "optimiser": optimiser,
-            },
-            epochs=epochs,
-            hidden=hidden,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-        ),
+        "recipe": recipe,
         "training_budget": {"trainings": max_trainings, "epochs": max_epochs, "seconds": max_seconds},
         "seed": seed,
         "reuse_jobs": reuse or [],

@@ -11,17 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from grouping.cli.recipes import (
-    BatchSize,
-    Encoder,
-    Hidden,
-    LearningRate,
-    Optimiser,
-    Schedule,
-    Sharing,
-    Weighting,
-    recipe_request,
-)
+from grouping.cli.recipes import with_recipe_options
 from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_url
 from grouping.cli.terminal import new_console
 from grouping.errors import InvalidInputError
@@ -35,12 +25,11 @@ QUICK_SEEDS, QUICK_EPOCHS = 2, 3
 """Seeds of a quick study, and what its epochs are divided by."""
 
 
+@with_recipe_options
 def study(
     problem: Annotated[str, typer.Argument(help="What to train; see: grouping problems")],
+    *,
     seeds: Annotated[int | None, typer.Option(min=1, help="Of every training; 3 unless given.")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of a training; those of the problem unless given.")
-    ] = None,
     sizes: Annotated[
         str | None,
         typer.Option(help="Sizes of networks at which pairs are compared.", show_default="0.5,1,2"),
@@ -52,17 +41,7 @@ def study(
         bool,
         typer.Option("--quick", help="A look: 2 seeds, a third of the epochs, sizes 0.5,1, shares 0.5,1."),
     ] = False,
-    recipe: Annotated[
-        str, typer.Option(help='Fields of the recipe as JSON: {"weighting": {"name": "equal"}}.')
-    ] = "{}",
-    encoder: Encoder = None,
-    sharing: Sharing = None,
-    weighting: Weighting = None,
-    schedule: Schedule = None,
-    optimiser: Optimiser = None,
-    hidden: Hidden = None,
-    learning_rate: LearningRate = None,
-    batch_size: BatchSize = None,
+    recipe: dict[str, Any],
     processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
     output: Annotated[
         Path | None,
@@ -84,16 +63,7 @@ def study(
     from grouping.study.reporting import make_report
     from grouping.study.running import run_study
 
-    methods = {
-        "encoder": encoder,
-        "sharing": sharing,
-        "weighting": weighting,
-        "schedule": schedule,
-        "optimiser": optimiser,
-    }
-    plain = {"hidden": hidden, "learning_rate": learning_rate, "batch_size": batch_size, "epochs": epochs}
-    given = _json_object(recipe) | recipe_request(methods, **plain)
-    chosen = _recipe(problem, given, is_quick=quick and "epochs" not in given)
+    chosen = _recipe(problem, recipe, is_quick=quick and "epochs" not in recipe)
     options = _options(seeds, sizes, shares, quick)
     store = _open(database_url(url, home)) if keep else None
     try:
@@ -152,16 +122,6 @@ def _recipe(problem: str, given: dict[str, Any], *, is_quick: bool) -> Recipe:
     if is_quick:
         merged = Recipe.from_mapping(asdict(merged) | {"epochs": max(2, merged.epochs // QUICK_EPOCHS)})
     return complete(merged)
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    try:
-        given = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidInputError(f"--recipe is no JSON: {error}.") from error
-    if not isinstance(given, dict):
-        raise InvalidInputError("--recipe is a JSON object.")
-    return given
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:

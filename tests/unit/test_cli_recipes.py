@@ -1,8 +1,12 @@
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from grouping.cli.recipes import parse_method, recipe_request
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from grouping.cli.recipes import parse_method, recipe_request, with_recipe_options
 from grouping.errors import InvalidInputError
 
 
@@ -38,5 +42,30 @@ def test_a_parameter_without_name_or_value_is_refused(text: str) -> None:
 
 
 def test_what_was_not_given_is_not_in_the_request() -> None:
-    asked = recipe_request({"sharing": "hard", "encoder": None}, epochs=3, hidden=[], batch_size=None)
+    asked = recipe_request(sharing="hard", encoder=None, epochs=3, hidden=[], batch_size=None)
     assert asked == {"sharing": {"name": "hard", "parameters": {}}, "epochs": 3}
+
+
+def test_an_option_counts_more_than_the_same_field_of_the_json() -> None:
+    asked = recipe_request('{"epochs": 5, "batch_size": 8}', epochs=3)
+    assert asked == {"epochs": 3, "batch_size": 8}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "3"])
+def test_a_recipe_that_is_no_json_object_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="--recipe is"):
+        recipe_request(text)
+
+
+def test_a_command_gets_its_recipe_from_the_options_beside_its_own() -> None:
+    got: list[object] = []
+
+    def train(problem: str, recipe: dict[str, Any], seeds: int = 3) -> None:
+        got.extend([problem, recipe, seeds])
+
+    app = typer.Typer()
+    app.command()(with_recipe_options(train))
+    arguments = ["digits", "--weighting", "mgda", "--hidden", "8", "--hidden", "4", "--seeds", "2"]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert got == ["digits", {"weighting": {"name": "mgda", "parameters": {}}, "hidden": [8, 4]}, 2]
