@@ -62,7 +62,7 @@ def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = START_
         time.sleep(0.05)
 
 
-def wait_until_final(store: Store, job: Job, timeout_s: float = 180.0) -> Job:
+def wait_until_final(store: Store, job: Job, timeout_s: float = 420.0) -> Job:
     """Wait for a job to end and return it."""
     wait_for(lambda: store.get_job(job.id).state.is_final, f"the end of job {job.id}", timeout_s)
     return store.get_job(job.id)
