@@ -80,12 +80,17 @@ def main() -> None:
         train(problem, int(width), how, [int(number) for number in numbers.split(",")])
         return
     print(f"{describe_machine()}; load {os.getloadavg()[0]:.1f} at the start")
-    for case in CASES[arguments.size or "default"]:
-        measure(case)
+    cases = CASES[arguments.size or "default"]
+    measured = [measure(case) for case in cases]
+    for width in dict.fromkeys(case.width for case in cases):
+        rows = [row for row, case in zip(measured, cases, strict=True) if case.width == width]
+        if len(rows) > 1:
+            n, stacked, processes = (sum(column) for column in zip(*rows, strict=True))
+            print(f"\nall {n:.0f} networks of width {width}: processes/stacked {processes / stacked:.3g}")
 
 
-def measure(case: Case) -> None:
-    """One case, all sides in every round."""
+def measure(case: Case) -> tuple[float, float, float]:
+    """One case, all sides in every round: networks, seconds stacked, seconds of processes, medians."""
     n = count_networks(case.problem)
     stacked, loops, processes = [], [], []
     for _ in range(case.rounds):
@@ -105,6 +110,7 @@ def measure(case: Case) -> None:
         f"processes/stacked {spread([a / b.total for a, b in zip(processes, stacked, strict=True)])}",
         flush=True,
     )
+    return n, statistics.median(cost.total for cost in stacked), statistics.median(processes)
 
 
 def evenly(n: int, wanted: int) -> list[int]:
