@@ -18,6 +18,7 @@ from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TrialRequest
 from grouping.errors import GroupingError
+from grouping.recipes import epochs_of
 from grouping.solver import solve_budgets
 from grouping.store import ReusableTrial, ReuseSource, Store, count_reusable, key_of
 from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
@@ -154,7 +155,7 @@ def estimate(store: Store, spec: JobSpec, tasks: Sequence[Task]) -> Estimate:
         spec=spec,
         search=search,
         confirmation=confirmation,
-        exhaustive=cost_of(exhaustive(evidence), spec.recipe, rates),
+        exhaustive=cost_of(exhaustive(evidence), epochs_of(spec.recipe), rates),
         rates=rates,
         n_jobs=n_jobs,
         kept_back=kept,
@@ -218,7 +219,8 @@ def _kept_back(spec: JobSpec, need: ConfirmationNeed) -> int | None:
     budget = spec.training_budget
     if budget.trainings is None and budget.epochs is None:
         return None
-    return need.most * rounds_kept_back(budget, spec, spec.recipe, need.most)
+    one_round = need.most_in_a_round(spec, epochs_of(spec.recipe))
+    return one_round.networks * rounds_kept_back(budget, spec, one_round)
 
 
 def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecast:
@@ -238,9 +240,8 @@ def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecas
 
 
 def _bounds(told: Forecast, spec: JobSpec, rates: Rates) -> Bounds:
-    return Bounds(
-        told, cost_of(told.lower, spec.recipe, rates), cost_of(told.costliest(), spec.recipe, rates)
-    )
+    counting = epochs_of(spec.recipe)
+    return Bounds(told, cost_of(told.lower, counting, rates), cost_of(told.costliest(), counting, rates))
 
 
 def _option(spec: JobSpec, name: str, search: Bounds, confirmation: Bounds) -> Option:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from grouping.domain.jobs import Job, Ledger
 from grouping.domain.ledgers import Rate, Rates, Savings, Shape, Spending, savings
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates
+from grouping.recipes import epochs_of
 from grouping.store import Store
 from grouping.strategies.forecast import count_candidate_shapes
 
@@ -37,7 +38,7 @@ def read_ledger(store: Store, job: Job) -> JobLedger:
     """
     rows = store.spending(job.id)
     rates = Rates(_measured(rows))
-    made = savings(rows, _candidates(store, job), job.spec.n_seeds, job.recipe, rates)
+    made = savings(rows, _candidates(store, job), job.spec.n_seeds, epochs_of(job.recipe), rates)
     return JobLedger(store.ledger(job.id), rows, rates, made)
 
 

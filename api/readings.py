@@ -14,9 +14,11 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from api.affinity_reasons import how_to_measure
 from api.schemas.solving import ConfidenceIn, Demands, PairwiseRequest
 from api.settings import Settings
-from grouping.domain.affinity import METHODS, AffinityMatrix, table_affinity
+from grouping.domain.affinity import AffinityMatrix, table_affinity
+from grouping.domain.affinity_methods import METHODS
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job
 from grouping.domain.scores import ScoreTable
@@ -183,7 +185,7 @@ class Readings:
 
         Raises:
             UnknownNameError: if there is no such method.
-            NotMeasuredError: if no joint run of the table measured it; says which strategies do.
+            NotMeasuredError: if no joint run of the table measured it; says what would.
         """
         if method not in METHODS:
             raise UnknownNameError("affinity method", method, tuple(METHODS))
@@ -197,14 +199,41 @@ class Readings:
         return self._joint_affinities(info)[method]
 
     def unmeasured_affinities(self, info: TableInfo) -> Mapping[str, str]:
-        """Methods that `affinity` has nothing of for this table, each with the reason in a sentence."""
-        measured, how = self._joint_affinities(info), how_to_measure(info)
+        """Methods that `affinity` has nothing of for this table, each with the reason in sentences."""
         return {
-            method.name: f"{method.name} was not measured for this score table. {how}"
-            for method in METHODS.values()
-            if not method.is_from_table
-            and not (method.name in measured and measured[method.name].is_measured)
+            name: f"{name} was not measured for this score table. {how}"
+            for name, how in self.ways_to_measure(info).items()
         }
+
+    def ways_to_measure(self, info: TableInfo) -> Mapping[str, str]:
+        """Methods that `affinity` has nothing of, each with what would measure it, or why nothing can."""
+        sharing = self._sharing(info)
+        return {name: how_to_measure(METHODS[name], sharing) for name in self._unmeasured(info)}
+
+    def offered_affinities(self, info: TableInfo) -> tuple[str, ...]:
+        """Methods that a reader may want to see of this table.
+
+        Those from the scores and those that were measured; of the others, those that the recipe of the
+        table's job does not rule out.
+        """
+        sharing, missing = self._sharing(info), self._unmeasured(info)
+        return tuple(
+            name
+            for name, method in METHODS.items()
+            if name not in missing or method.needs_sharing in (None, sharing)
+        )
+
+    def _unmeasured(self, info: TableInfo) -> tuple[str, ...]:
+        measured = self._joint_affinities(info)
+        return tuple(
+            name
+            for name, method in METHODS.items()
+            if not method.is_from_table and not (name in measured and measured[name].is_measured)
+        )
+
+    def _sharing(self, info: TableInfo) -> str | None:
+        """The way of sharing of the networks of the table's job; None for an imported table."""
+        return None if info.job_id is None else self._store.get_job(info.job_id).recipe.sharing.name
 
     def _joint_affinities(self, info: TableInfo) -> Mapping[str, AffinityMatrix]:
         return self._once(
@@ -252,13 +281,6 @@ class Readings:
     def _n_bytes(self) -> int:
         tables = (value for value in self._kept.values() if isinstance(value, ScoreTable))
         return sum(table.validation_losses.nbytes + table.test_losses.nbytes for table in tables)
-
-
-def how_to_measure(info: TableInfo) -> str:
-    """What would measure the affinities of joint runs, in a sentence."""
-    if info.job_id is None:
-        return "They come from gradients, and an imported table holds scores only."
-    return "A job with the strategy tag, cosine or first-order measures all three in one training."
 
 
 def _even_budgets(table: ScoreTable) -> tuple[float, ...]:

@@ -19,7 +19,7 @@ from grouping.domain.tasks import Task
 from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundError, TooManyCandidatesError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
-from grouping.recipes import check_named_tasks, complete
+from grouping.recipes import check_named_tasks, check_trainable, complete
 from grouping.store import Store
 from grouping.strategies import get_strategy, list_strategies
 
@@ -29,9 +29,9 @@ def request_digest(request: JobRequest) -> str:
     asked = request.model_dump(mode="json")
     if not asked["reuse_jobs"]:
         del asked["reuse_jobs"]  # or keys that were used before this field was there would be refused
-    for part in Part:  # likewise
-        if asked["recipe"][part.value] is None:
-            del asked["recipe"][part.value]
+    for field in (*Part, "precision"):  # likewise
+        if asked["recipe"][field] is None:
+            del asked["recipe"][field]
     return digest_of(asked)
 
 
@@ -83,6 +83,10 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         recipe = _merged_recipe(problem.recipe, request.recipe)
         check_named_tasks(recipe, [task.name for task in problem.tasks])
     max_group_size = min(request.max_group_size or len(names), len(names))
+    # Tuning trains one network of all tasks, and so do the baselines of the confirmation.
+    takes_all = bool(request.n_confirmation_seeds or request.tuning_samples)
+    with _below("/recipe"):
+        check_trainable(recipe, tasks, len(names) if takes_all else max_group_size)
     if strategy.lists_candidates:
         _refuse_too_many(names, max_group_size, request.single_sizes)
     cover = nominal_cover(len(names), max_group_size, request.single_sizes)

@@ -23,7 +23,7 @@ from scipy.stats import spearmanr
 
 from grouping.domain.affinity import AffinityMatrix, table_affinity
 from grouping.domain.joint_affinity import joint_affinities
-from grouping.domain.joint_runs import JOINT_METHODS, JointRun
+from grouping.domain.joint_runs import GRADIENT_METHODS, JointRun
 from grouping.domain.networks import Candidates, Network, list_candidates
 from grouping.domain.scores import FloatArray, Score, ScoreTable
 from grouping.domain.trials import TrialOutcome, TrialRequest
@@ -76,13 +76,13 @@ def main() -> None:
     one_seed = [table_affinity(_of_seed(table, seed), "pairwise") for seed in seeds]
     print(f"pairwise: {describe(pairs, pairs, one_seed)}")
     means = joint_affinities(names, runs)
-    for method in JOINT_METHODS:
+    for method in GRADIENT_METHODS:
         by_seed = [joint_affinities(names, [run])[method] for run in runs]
         print(f"{method}: {describe(means[method], pairs, by_seed)}")
     for budget_snt in (2.0, 3.0):
         together, best = (solve(table, budget).loss or np.nan for budget in (1.0, budget_snt))
         print(f"budget {budget_snt:g}: best {best:.4f}, one network {together:.4f}")
-        for method, reference in itertools.product(JOINT_METHODS, ("zero", "self")):
+        for method, reference in itertools.product(GRADIENT_METHODS, ("zero", "self")):
             search = _search(table, method, reference, budget_snt, means)
             found = search.recommend(budget_snt)
             loss, grouping = found.loss or np.nan, found.require_grouping()

@@ -14,16 +14,19 @@ from pathlib import Path
 import ray
 import torch
 
+from grouping.domain.engines import Engine, EngineChoice, engine_of_stack
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
-from grouping.training.data import TrainingData, best_device
-from grouping.training.engines import train_networks
+from grouping.training.data import TrainingData
+from grouping.training.devices import take_device
+from grouping.training.engines import Work, compare_engines, train_networks
 from grouping.training.latency import measure_latency
 from grouping.training.methods import cost_key
+from workers.messages import Compare
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +39,7 @@ class TrainingActor:
     """
 
     def __init__(self, interval_s: float) -> None:
-        # Two torch threads under load can be tens of times slower than one.
-        torch.set_num_threads(1)
+        self._device = take_device()
         self._interval_s = interval_s
         self._digest: str | None = None
         self._data: TrainingData | None = None
@@ -55,6 +57,7 @@ class TrainingActor:
         requests: Sequence[TrialRequest],
         recipe: Recipe,
         checkpoints: Path | None,
+        engine: Engine = Engine.AUTO,
     ) -> tuple[TrialOutcome, ...]:
         """Train and score networks.
 
@@ -65,6 +68,7 @@ class TrainingActor:
             requests: networks, seeds and fidelities.
             recipe: how to train.
             checkpoints: folder of the job's checkpoints; None for none.
+            engine: that of the job; what it cannot carry out is trained one by one.
 
         Returns:
             An outcome for each, in order. What can never work is a failed outcome, not an exception.
@@ -75,7 +79,7 @@ class TrainingActor:
             return tuple(TrialOutcome(TrialState.FAILED, error=str(error)) for _ in requests)
         folder = None if checkpoints is None else CheckpointFolder(checkpoints, digest, tasks, recipe)
         try:
-            return self._train(data, requests, recipe, folder)
+            return self._train(data, requests, recipe, folder, engine)
         except Exception as error:
             if len(requests) == 1:
                 return (_failed(error),)
@@ -83,7 +87,7 @@ class TrainingActor:
         outcomes: list[TrialOutcome] = []
         for request in requests:
             try:
-                outcomes += self._train(data, [request], recipe, folder)
+                outcomes += self._train(data, [request], recipe, folder, engine)
             except Exception as error:  # noqa: BLE001 - whatever a plug-in raises is that network's outcome
                 outcomes.append(_failed(error))
         return tuple(outcomes)
@@ -115,11 +119,19 @@ class TrainingActor:
             found.append(known[key])
         return tuple(found)
 
+    def compare_engines(
+        self, holder: list[ray.ObjectRef], digest: str, tasks: tuple[Task, ...], order: Compare
+    ) -> EngineChoice:
+        """The engine to train the networks of a job with, by a few gradient steps here."""
+        data = self._require_data(holder, digest, tasks)
+        work = Work(order.network, order.n_networks, order.n_seeds, order.n_epochs)
+        return compare_engines(data, work, order.recipe)
+
     def _require_data(
         self, holder: list[ray.ObjectRef], digest: str, tasks: tuple[Task, ...]
     ) -> TrainingData:
         if digest != self._digest or self._data is None:
-            self._data = TrainingData.from_dataset(ray.get(holder[0]), tasks, best_device())
+            self._data = TrainingData.from_dataset(ray.get(holder[0]), tasks, self._device)
             self._digest = digest
         return self._data
 
@@ -129,15 +141,18 @@ class TrainingActor:
         requests: Sequence[TrialRequest],
         recipe: Recipe,
         folder: CheckpointFolder | None,
+        engine: Engine,
     ) -> tuple[TrialOutcome, ...]:
+        engine = engine_of_stack(engine, len(requests))
         if folder is None:
-            return train_networks(data, requests, recipe)
+            return train_networks(data, requests, recipe, engine=engine)
         keeper = CheckpointKeeper(folder, requests, recipe, interval_s=self._interval_s)
-        outcomes = list(train_networks(data, requests, recipe, keeper=keeper))
+        outcomes = list(train_networks(data, requests, recipe, keeper=keeper, engine=engine))
         for number, request in enumerate(requests):
             if outcomes[number].state is TrialState.FAILED and keeper.discard(request):
                 # A checkpoint that does not fit, as after a plug-in was changed, must not fail a training.
-                (outcomes[number],) = train_networks(data, [request], recipe, keeper=keeper)
+                own = engine_of_stack(engine, 1)
+                (outcomes[number],) = train_networks(data, [request], recipe, keeper=keeper, engine=own)
         return tuple(keeper.told(*pair) for pair in zip(requests, outcomes, strict=True))
 
 

@@ -7,19 +7,80 @@ from __future__ import annotations
 
 import logging
 import shutil
+import stat
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from grouping.store.codec import is_id
 
 logger = logging.getLogger(__name__)
 
+SUFFIX = ".safetensors"
+"""Of a checkpoint, as `grouping.training.checkpoints` writes it, which takes seconds to import."""
 KEEP_S = 7 * 24 * 3600.0
 """Seconds since the last checkpoint of a job after which its folder is removed."""
 
 
-def remove_folder(root: Path | None, job_id: str) -> None:
-    """Remove the checkpoints of a job that needs them no more; what the disk refuses is only told."""
-    if root is not None:
-        _remove(root / job_id)
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The checkpoints of one job.
+
+    Attributes:
+        job_id: the job, whether or not there still is one.
+        trainings: how many trainings have a checkpoint.
+        size_bytes: of all files.
+        changed_s: seconds since 1970 at which the last one was written.
+    """
+
+    job_id: str
+    trainings: int
+    size_bytes: int
+    changed_s: float
+
+
+def list_holdings(root: Path) -> Sequence[Holding]:
+    """What a folder of checkpoints holds, the latest first.
+
+    Only folders that are named like a job and have nothing but checkpoints in them: whatever else lies there
+    is none of ours.
+    """
+    if not root.is_dir():
+        return ()
+    found = [_holding(folder) for folder in root.iterdir() if is_id(folder.name)]
+    return sorted((one for one in found if one is not None), key=lambda one: (-one.changed_s, one.job_id))
+
+
+def _holding(folder: Path) -> Holding | None:
+    if folder.is_symlink() or not folder.is_dir():
+        return None
+    trainings, size = 0, 0
+    try:
+        changed_s = folder.stat().st_mtime
+        files = list(folder.iterdir())
+    except FileNotFoundError:  # its job has just ended
+        return None
+    for file in files:
+        try:
+            status = file.stat()
+        except FileNotFoundError:
+            continue
+        is_unfinished = file.name.startswith(".") and file.suffix == ".tmp"
+        if not stat.S_ISREG(status.st_mode) or not (is_unfinished or file.suffix == SUFFIX):
+            return None
+        trainings += not is_unfinished
+        size += status.st_size
+    return Holding(folder.name, trainings, size, changed_s)
+
+
+def remove_folder(root: Path | None, job_id: str) -> bool:
+    """Remove the checkpoints of a job that needs them no more; what the disk refuses is only told.
+
+    Returns:
+        Whether there were any, and they are gone.
+    """
+    return root is not None and _remove(root / job_id)
 
 
 def prune(root: Path | None, *, keep_s: float = KEEP_S, now_s: float | None = None) -> int:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,19 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from grouping.domain.datasets import Dataset
+from grouping.domain.engines import EngineChoice
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialState
-from workers.messages import Answer, Lost, Train, Trained
+from workers.messages import Answer, Compare, Lost, Train, Trained
 from workers.settings import DriverSettings
 
 logger = logging.getLogger(__name__)
 
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
-LATENCY_TIMEOUT_S = 60.0
-"""How long latencies are waited for; a cluster where nothing is free must not hold a job up for them."""
+MEASURING_TIMEOUT_S = 60.0
+"""How long measurements are waited for; a cluster where nothing is free must not hold a job up for them."""
 
 
 def connect(address: str | None, n_workers: int | None) -> None:
@@ -67,6 +68,11 @@ def count_workers(settings: DriverSettings) -> int:
     if gpus := int(resources.get("GPU", 0)):
         n_workers = min(n_workers, gpus * settings.trials_per_gpu)
     return n_workers if settings.n_workers is None else min(settings.n_workers, n_workers)
+
+
+def gpu_share(settings: DriverSettings) -> float:
+    """Of a GPU, for each worker; 0 where the cluster has none."""
+    return 1 / settings.trials_per_gpu if ray.cluster_resources().get("GPU", 0.0) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,23 +162,35 @@ class ActorPool:
         self, data: PreparedData, networks: Sequence[Network], recipe: Recipe
     ) -> tuple[float | None, ...]:
         """Latencies of networks as an idle actor measures them; None for all where none can be had."""
-        unknown = (None,) * len(networks)
-        if not networks or not (self._idle or self._n_started < self._size):
-            return unknown
+        found: tuple[float | None, ...] | None = None
+        if networks:
+            found = self._ask("measure_latencies", data, networks, recipe)
+        return (None,) * len(networks) if found is None else found
+
+    def compare_engines(self, data: PreparedData, order: Compare) -> EngineChoice | None:
+        """The fastest engine, as an idle actor measures it; None where none can be had."""
+        n_networks = -(-order.n_networks // self._size)
+        found: EngineChoice | None = self._ask("compare_engines", data, replace(order, n_networks=n_networks))
+        return found
+
+    def _ask(self, method: str, data: PreparedData, *arguments: object) -> Any:
+        """What a measuring method of an actor answers; None where that cannot be had in time."""
+        if not (self._idle or self._n_started < self._size):
+            return None
         actor = self._idle.pop() if self._idle else self._new_actor()
         try:
-            found: tuple[float | None, ...] = ray.get(
-                actor.measure_latencies.remote([data.reference], data.digest, data.tasks, networks, recipe),
-                timeout=LATENCY_TIMEOUT_S,
+            found = ray.get(
+                getattr(actor, method).remote([data.reference], data.digest, data.tasks, *arguments),
+                timeout=MEASURING_TIMEOUT_S,
             )
         except (RayTaskError, GetTimeoutError) as error:  # the actor is well, or still to come
-            logger.warning("No latencies were measured: %s", error)
+            logger.warning("No answer to %s: %s", method, error)
             self._idle.append(actor)
-            return unknown
+            return None
         except RayError as error:
-            logger.warning("The worker that measured latencies was lost: %s", error)
+            logger.warning("The worker asked to %s was lost: %s", method, error)
             self._end(actor)
-            return unknown
+            return None
         self._idle.append(actor)
         return found
 
@@ -229,6 +247,7 @@ class ActorPool:
                 list(order.requests.values()),
                 order.recipe,
                 self._folder(order),
+                order.engine,
             )
             self._running[reference] = (order, actor)
 
@@ -240,7 +259,5 @@ class ActorPool:
         from workers.actors import TrainingActor  # imports PyTorch: see `workers.driver.run_driver`
 
         self._n_started += 1
-        gpus = ray.cluster_resources().get("GPU", 0.0)
-        share = 1 / self._settings.trials_per_gpu if gpus else 0.0
-        remote = ray.remote(num_cpus=1, num_gpus=share, scheduling_strategy="SPREAD")
+        remote = ray.remote(num_cpus=1, num_gpus=gpu_share(self._settings), scheduling_strategy="SPREAD")
         return remote(TrainingActor).remote(self._settings.checkpoint_interval_s)

@@ -30,9 +30,11 @@ from grouping.domain.tasks import Task
 from grouping.errors import GroupingError, InvalidInputError, TrainingError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
-from workers.cluster import ActorPool, PreparedData, connect, count_workers, is_alive
+from workers.cluster import ActorPool, PreparedData, connect, count_workers, gpu_share, is_alive
 from workers.messages import (
     Answer,
+    Compare,
+    Compared,
     Ended,
     Measure,
     Measured,
@@ -166,11 +168,13 @@ class Driver:
             answer = Refused(str(error))
         self._pipe.send(answer)
 
-    def _answer(self, order: Prepare | Measure | Tune) -> Answer:
+    def _answer(self, order: Prepare | Measure | Tune | Compare) -> Answer:
         if isinstance(order, Prepare):
             return self._prepare(order)
         if isinstance(order, Measure):
             return Measured(self._measure(self._require_data(), order.networks, order.recipe))
+        if isinstance(order, Compare):
+            return Compared(self._pool.compare_engines(self._require_data(), order))
         return self._tune(order)
 
     def _require_data(self) -> PreparedData:
@@ -183,6 +187,7 @@ class Driver:
         tasks = tuple(task for task in problem.tasks if task.name in order.tasks)
         dataset = _load(problem)
         dataset.check_tasks(tasks)
+        _check_encoder(order.recipe, dataset)
         self._data = data = PreparedData.put(dataset, tasks, self._data)
         self._pool.resize(count_workers(self._settings))
         self._pool.warm_up()
@@ -204,7 +209,7 @@ class Driver:
         from workers.tuning import tune_recipe  # Ray Tune is large, and most jobs tune nothing
 
         self._pool.clear()  # Ray Tune needs the processors that the actors hold
-        return tune_recipe(self._require_data(), order)
+        return tune_recipe(self._require_data(), order, gpu_share(self._settings))
 
 
 def _load(problem: Problem) -> Dataset:
@@ -216,6 +221,13 @@ def _load(problem: Problem) -> Dataset:
         raise TrainingError(
             f"The data of problem {problem.name!r} could not be loaded: {type(error).__name__}: {error}"
         ) from error
+
+
+def _check_encoder(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse an encoder that cannot read these rows, rather than leave every network out one by one."""
+    from grouping.training.methods import build_encoder  # see `run_driver`
+
+    build_encoder(recipe, dataset.inputs.shape[1])
 
 
 def _count(

@@ -7,18 +7,22 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
+from grouping.domain.allowance import Round
+from grouping.domain.engines import Engine
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
+from grouping.recipes import epochs_of
 from grouping.store import Claim, MeasuredNetwork, Store
 from workers.checkpoint_folders import remove_folder
 from workers.dialogue import Dialogue
+from workers.engine_choice import choose_engine
 from workers.lease import LeaseKeeper
 from workers.messages import Measure, Measured, Measurement, Prepare, Prepared, Rest, Tune, Tuned
 from workers.notes import NoteKeeper
-from workers.planner import networks_of_a_round, networks_to_measure, next_plan
+from workers.planner import networks_to_measure, next_plan, one_round
 from workers.reuse_report import what_is_reusable
 from workers.supervisor import DriverProcess
 from workers.time_budget import is_time_short, trials_over_time
@@ -52,7 +56,7 @@ class JobRun:
         self._dialogue = Dialogue(driver, stop, self._is_cancelled)
         self._notes = NoteKeeper(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
-        self._n_to_confirm: int | None = None
+        self._round: Round | None = None
 
     def run(self) -> None:
         """Work until the job is final, cancelled, or to be given back.
@@ -113,7 +117,7 @@ class JobRun:
     # --- preparation
 
     def _prepare(self) -> bool:
-        """Load the data, measure the costs, tune; return False when interrupted."""
+        """Load the data, measure the costs, tune, choose an engine; return False when interrupted."""
         if self._job.state is not JobState.PREPARING:
             self._store.enter_state(self._claim, JobState.PREPARING)
         spec = self._job.spec
@@ -123,17 +127,27 @@ class JobRun:
         if prepared is None:
             return False
         recipe = self._job.recipe
-        if spec.tuning_samples and self._job.data_digest is None:
-            tuned = self._tune(recipe)
-            if tuned is None:
+        engine = None
+        if self._job.data_digest is None:
+            if spec.tuning_samples:
+                tuned = self._tune(recipe)
+                if tuned is None:
+                    return False
+                recipe = tuned
+            engine = choose_engine(self._job, recipe, self._driver.settings.engine, self._dialogue)
+            if self._dialogue.is_open:
                 return False
-            recipe = tuned
         self._queue.n_workers = prepared.n_workers
         self._add_networks(networks, prepared.measurements)
         self._store.record_preparation(
-            self._claim, data_digest=prepared.data_digest, versions=prepared.versions, recipe=recipe
+            self._claim,
+            data_digest=prepared.data_digest,
+            versions=prepared.versions,
+            recipe=recipe,
+            engine=engine,
         )
         self._reload()
+        self._queue.engine = self._job.engine or Engine.AUTO
         self._tell_what_is_reusable()
         self._enter(self._phase())
         return True
@@ -192,16 +206,16 @@ class JobRun:
         """Give up planned trials once the budget in seconds is spent; those of the search a while before."""
         if not is_time_short(self._store, self._job):
             return
-        if self._n_to_confirm is None:
-            self._n_to_confirm = networks_of_a_round(self._store, self._job)
-        over = trials_over_time(self._store, self._job, self._n_to_confirm)
+        if self._round is None:
+            self._round = one_round(self._store, self._job)
+        over = trials_over_time(self._store, self._job, self._round)
         if over:
             self._store.skip_trials(self._claim, over)
             self._queue.forget_waiting()
 
     def _plan(self) -> bool:
         """Add the next trials; return False when there are none."""
-        self._n_to_confirm = None
+        self._round = None
         plan = next_plan(self._store, self._job)
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
             self._notes.tell(plan.note)
@@ -223,7 +237,8 @@ class JobRun:
         return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
 
     def _epochs(self, requests: Sequence[TrialRequest]) -> list[int]:
-        return [self._job.recipe.epochs_at(request.fidelity) for request in requests]
+        counting = epochs_of(self._job.recipe)
+        return [counting(len(request.network.group), request.fidelity) for request in requests]
 
     def _measure(self, networks: Sequence[Network]) -> bool:
         """Measure the inference cost of those that are not known yet; return False when interrupted."""

@@ -1,8 +1,8 @@
 """What the dispatcher and its driver process say to each other, over one pipe.
 
-The dispatcher sends `Prepare`, `Measure`, `Tune`, `Train` and `Rest`; the driver answers each with the one
-answer named in its docstring, in any order for trainings, and tells by `Resized` how many fit. The pipe's
-end is the only other signal: whichever side dies, the other notices.
+The dispatcher sends `Prepare`, `Measure`, `Tune`, `Compare`, `Train` and `Rest`; the driver answers each with
+the one answer named in its docstring, in any order for trainings, and tells by `Resized` how many fit. The
+pipe's end is the only other signal: whichever side dies, the other notices.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from grouping.domain.engines import Engine, EngineChoice
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest
@@ -120,6 +121,32 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True)
+class Compare:
+    """Find the fastest engine for the trainings of a job. Answered by `Compared` or `Refused`.
+
+    Attributes:
+        recipe: how they are trained.
+        network: a typical one of them.
+        n_networks: how many are trained, at each seed.
+        n_seeds: of each network that are planned together; 1 where seeds are not to be trained together.
+        n_epochs: of all trainings together, at most.
+    """
+
+    recipe: Recipe
+    network: Network
+    n_networks: int
+    n_seeds: int
+    n_epochs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The engine found; None where no worker was free to compare them."""
+
+    choice: EngineChoice | None
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """Train a stack of networks of the prepared problem on one worker. Answered by `Trained` or `Lost`.
 
@@ -128,12 +155,14 @@ class Train:
         job_id: whose trainings they are; names the folder of their checkpoints.
         requests: what to train, by trial.
         recipe: how.
+        engine: by which engine, where it can carry them out.
     """
 
     number: int
     job_id: str
     requests: Mapping[str, TrialRequest]
     recipe: Recipe
+    engine: Engine = Engine.AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +200,7 @@ class Refused:
     reason: str
 
 
-Order = Prepare | Measure | Tune | Train | Rest
+Order = Prepare | Measure | Tune | Compare | Train | Rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,4 +210,4 @@ class Ended:
     reason: str
 
 
-Answer = Prepared | Measured | Tuned | Trained | Lost | Refused | Resized | Ended
+Answer = Prepared | Measured | Tuned | Compared | Trained | Lost | Refused | Resized | Ended

@@ -11,12 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from grouping.domain.allowance import Allowance, ConfirmationNeed, rounds_kept_back
+from grouping.domain.allowance import Allowance, ConfirmationNeed, Round, rounds_kept_back
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.domain.verdicts import equal_cost_baselines
+from grouping.recipes import epochs_of
 from grouping.solver import networks_to_confirm, solve_budgets
 from grouping.store import Store, Trial, key_of
 from grouping.strategies import Evidence, Proposal, get_strategy
@@ -78,7 +79,7 @@ def next_plan(store: Store, job: Job, *, may_reuse: bool = True) -> Plan:
     if fitting:
         return _split(JobState.RUNNING, fitting, is_free, proposal, None)
     confirmation = _confirmation_requests(store, job, trials, measured)
-    fitting = left.first_fitting(confirmation, job.recipe, is_free=is_free)
+    fitting = left.first_fitting(confirmation, epochs_of(job.recipe), is_free=is_free)
     is_cut = bool(proposal.requests) or len(fitting) < len(confirmation)
     reason = StopReason.TRAINING_BUDGET_SPENT if is_cut else proposal.reason
     return _split(JobState.CONFIRMING, fitting, is_free, proposal, reason or StopReason.SEARCH_COMPLETE)
@@ -95,16 +96,16 @@ def allowance_left(job: Job, trials: Sequence[Trial]) -> Allowance:
     return Allowance.left(job.spec.training_budget, len(counted), epochs)
 
 
-def networks_of_a_round(store: Store, job: Job) -> int:
-    """Networks that the confirmation trains with each fresh seed, as far as it is still to be trained.
+def one_round(store: Store, job: Job) -> Round:
+    """What the confirmation trains with each fresh seed, as far as it is still to be trained.
 
-    Those of the present recommendations and their baselines; the most that it can come to, until there is a
-    recommendation for every inference budget.
+    The networks of the present recommendations and their baselines; the most that it can come to, until
+    there is a recommendation for every inference budget.
     """
     trials = store.trials(job.id)
     measured = {(s.network.group, s.network.size): s.network for s in store.networks(job.score_table_id)}
     is_free = _free(store, job) if job.spec.reuse_jobs else _nothing_is_free
-    return _networks_of_a_round(store, job, trials, measured, is_free, _is_covered(store, job))
+    return _one_round(store, job, trials, measured, is_free, _is_covered(store, job))
 
 
 def _search_step(
@@ -121,15 +122,16 @@ def _search_step(
         proposal = _proposal(store, job, trials, measured, left.trainings)
         return proposal, () if is_limited else proposal.requests
     is_covered = _is_covered(store, job)
-    n_networks = _networks_of_a_round(store, job, trials, measured, is_free, is_covered)
-    kept = n_networks * rounds_kept_back(job.spec.training_budget, job.spec, job.recipe, n_networks)
-    beside = left.less(kept, kept * job.recipe.epochs)
+    need = _one_round(store, job, trials, measured, is_free, is_covered)
+    kept = rounds_kept_back(job.spec.training_budget, job.spec, need)
+    beside = left.less(kept * need.networks, kept * need.epochs)
+    counting = epochs_of(job.recipe)
     remaining = beside.trainings or (beside.trainings if is_covered else left.trainings)
     proposal = _proposal(store, job, trials, measured, remaining)
-    fitting = beside.first_fitting(proposal.requests, job.recipe, is_free=is_free)
+    fitting = beside.first_fitting(proposal.requests, counting, is_free=is_free)
     if not fitting and not is_covered:
         # With nothing to confirm, nothing is worth being kept back: but only as much as it takes.
-        fitting = left.first_fitting(proposal.requests[:1], job.recipe, is_free=is_free)
+        fitting = left.first_fitting(proposal.requests[:1], counting, is_free=is_free)
     return proposal, fitting
 
 
@@ -183,21 +185,24 @@ def _proposal(
     return strategy.ask(evidence, solve_budgets)
 
 
-def _networks_of_a_round(
+def _one_round(
     store: Store,
     job: Job,
     trials: Sequence[Trial],
     measured: Measured,
     is_free: IsFree,
     is_covered: bool,
-) -> int:
-    if not job.spec.n_confirmation_seeds:
-        return 0
+) -> Round:
+    n_seeds = job.spec.n_confirmation_seeds
+    if not n_seeds:
+        return Round(0, 0)
+    counting = epochs_of(job.recipe)
     if not is_covered:
-        return ConfirmationNeed.of(job.spec).most
+        return ConfirmationNeed.of(job.spec).most_in_a_round(job.spec, counting)
     requests = _confirmation_requests(store, job, trials, measured)
-    n_trained = sum(not is_free(request) for request in requests)
-    return math.ceil(n_trained / job.spec.n_confirmation_seeds)
+    trained = [request for request in requests if not is_free(request)]
+    epochs = sum(counting(len(request.network.group), request.fidelity) for request in trained)
+    return Round(math.ceil(len(trained) / n_seeds), math.ceil(epochs / n_seeds))
 
 
 def _is_covered(store: Store, job: Job) -> bool:

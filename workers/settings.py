@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from grouping.domain.engines import Engine
+
 CHECKPOINT_INTERVAL_S = 30.0
 
 
@@ -19,6 +21,8 @@ class DriverSettings:
         checkpoints: folder of the checkpoints, a folder per job in it, the same for every worker; None for
             none.
         checkpoint_interval_s: seconds between two checkpoints of a training.
+        engine: how networks are trained together, in jobs that are still to be prepared; unless named, the
+            fastest, measured once per job.
     """
 
     address: str | None = None
@@ -26,6 +30,7 @@ class DriverSettings:
     trials_per_gpu: int = 1
     checkpoints: Path | None = None
     checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S
+    engine: Engine = Engine.AUTO
 
     @property
     def is_shared(self) -> bool:

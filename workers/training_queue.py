@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+from grouping.domain.engines import Engine
 from grouping.domain.jobs import Job
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store, Trial
@@ -29,6 +30,7 @@ class TrainingQueue:
 
     Attributes:
         n_workers: stacks that are trained at the same time.
+        engine: that of the job.
     """
 
     def __init__(self, store: Store, claim: Claim, driver: DriverProcess) -> None:
@@ -40,6 +42,7 @@ class TrainingQueue:
         self._n_orders = 0
         self._is_outdated = True
         self.n_workers = 1
+        self.engine = Engine.AUTO
 
     @property
     def is_idle(self) -> bool:
@@ -56,7 +59,7 @@ class TrainingQueue:
         if not self._waiting and (self._is_outdated or not self._in_flight):
             self._is_outdated = False
             planned = self._store.trials(self._claim.job.id, states={TrialState.PLANNED})
-            self._waiting.extend(make_stacks(planned, self.n_workers))
+            self._waiting.extend(make_stacks(planned, self.n_workers, self.engine))
 
     def forget_waiting(self) -> None:
         """The plan in the database has changed: `refill` is to read it again."""
@@ -88,7 +91,7 @@ class TrainingQueue:
             self._n_orders += 1
             stacks[self._n_orders] = stack
             requests = {trial.id: _request(trial) for trial in stack}
-            orders.append(Train(self._n_orders, job.id, requests, job.recipe))
+            orders.append(Train(self._n_orders, job.id, requests, job.recipe, self.engine))
         if not orders:
             return
         self._store.start_trials(self._claim, [trial for order in orders for trial in order.requests])
@@ -99,14 +102,14 @@ class TrainingQueue:
     def _next_stack(self, job: Job) -> Stack:
         """The first one that waits, or as much of it as may be trained in one go now."""
         stack = self._waiting.popleft()
-        if len(stack) == 1:
+        budget_s = job.spec.training_budget.seconds
+        if len(stack) == 1 or (self.engine is Engine.VMAP and budget_s is None):
             return stack
         most = largest_stack(
             self._store.ledger(job.id),
-            job.recipe,
-            stack[0].fidelity,
+            sum(trial.planned_epochs for trial in stack) / len(stack),
             n_in_flight=self.n_workers + PREFETCH,
-            budget_s=job.spec.training_budget.seconds,
+            budget_s=budget_s,
         )
         if most < len(stack):
             self._waiting.appendleft(stack[most:])

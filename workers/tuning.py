@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import ray
-import torch
 from ray import tune
 from ray.tune.schedulers import HyperBandScheduler
 from safetensors.torch import load_file, save_file
@@ -27,7 +26,8 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import TrainingError
-from grouping.training.data import TrainingData, best_device
+from grouping.training.data import TrainingData
+from grouping.training.devices import take_device
 from grouping.training.loop import Training
 from workers.cluster import PreparedData
 from workers.messages import Tune, Tuned
@@ -60,8 +60,7 @@ class TuningTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in pa
         self, config: dict[str, Any], holder: list[ray.ObjectRef], data: PreparedData, recipes: list[Recipe]
     ) -> None:
         """Build the network of this sample; Ray Tune calls it."""
-        torch.set_num_threads(1)
-        self._tensors = TrainingData.from_dataset(ray.get(holder[0]), data.tasks, best_device())
+        self._tensors = TrainingData.from_dataset(ray.get(holder[0]), data.tasks, take_device())
         self._recipes = recipes
         self.reset_config(config)
 
@@ -77,7 +76,7 @@ class TuningTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in pa
         self._training.run_epoch()
         losses = np.asarray(self._training.evaluate().validation_losses)
         loss = float(losses.mean()) if np.isfinite(losses).all() else DIVERGED_LOSS
-        return {"loss": min(loss, DIVERGED_LOSS)}
+        return {"loss": min(loss, DIVERGED_LOSS), "epochs": self._training.spent}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write weights, optimiser and epoch."""
@@ -88,8 +87,13 @@ class TuningTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in pa
         self._training.load_state_dict(load_file(Path(str(checkpoint)) / "training.safetensors"))
 
 
-def tune_recipe(data: PreparedData, order: Tune) -> Tuned:
+def tune_recipe(data: PreparedData, order: Tune, gpu_share: float = 0.0) -> Tuned:
     """Search for a better recipe; the given one is the first sample.
+
+    Args:
+        data: what is trained on.
+        order: what to try.
+        gpu_share: of a GPU, for each training.
 
     Raises:
         TrainingError: if every sample failed or diverged.
@@ -100,7 +104,7 @@ def tune_recipe(data: PreparedData, order: Tune) -> Tuned:
     with tempfile.TemporaryDirectory(prefix="grouping-tuning-") as folder, redirect_stdout(io.StringIO()):
         results = tune.Tuner(
             tune.with_parameters(
-                tune.with_resources(TuningTrial, {"cpu": 1}),
+                tune.with_resources(TuningTrial, {"cpu": 1, "gpu": gpu_share}),
                 holder=[data.reference],
                 data=dataclasses.replace(data, reference=None),
                 recipes=recipes,
@@ -118,7 +122,7 @@ def tune_recipe(data: PreparedData, order: Tune) -> Tuned:
         ).fit()
     rows = [results[i] for i in range(len(results))]
     finished = {r.config["sample"]: r.metrics for r in rows if r.metrics and "loss" in r.metrics}
-    spent = sum(int(metrics["training_iteration"]) for metrics in finished.values())
+    spent = sum(int(metrics["epochs"]) for metrics in finished.values())
     # Only samples that ran to the end are comparable, and the least of equal losses is the first sample.
     complete = {s: float(m["loss"]) for s, m in finished.items() if m["training_iteration"] >= epochs}
     if not complete or min(complete.values()) >= DIVERGED_LOSS:

@@ -122,7 +122,8 @@ def get_affinity(
             max_length=50,
             examples=["pairwise"],
             description="`pairwise` or `higher-order`, from the scores; `tag`, `cosine` or `first-order`, "
-            "where a joint run measured them (409 `not_measured` otherwise).",
+            "where a joint run measured them; `overlap`, in jobs whose recipe has the sharing `sparse` (409 "
+            "`not_measured` otherwise).",
         ),
     ] = "pairwise",
     order: Annotated[
@@ -133,7 +134,10 @@ def get_affinity(
     ] = "input",
     if_none_match: IfNoneMatch = None,
 ) -> AffinityOut | Response:
-    """Directed effect of every task on every other, with its noise and what to beware of."""
+    """Directed effect of every task on every other, or the overlap of their masks, with its noise.
+
+    It says what to beware of.
+    """
     info = readings.info(table_id)
     matrix = readings.affinity(info, method)
     matrix = matrix.reordered(order_of(matrix, order))

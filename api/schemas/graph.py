@@ -22,7 +22,7 @@ class GraphNodeOut(Output):
 
 
 class GraphEdgeOut(Output):
-    """The measured effect of a task on another; positive helps, negative harms."""
+    """The measured effect of a task on another: positive helps, negative harms; see `is_effect`."""
 
     source: str
     target: str
@@ -68,8 +68,12 @@ class AffinityGraphOut(Output):
     revision: int
     method: str
     formula: str = Field(description="The formula of an edge's value, in words.")
+    is_effect: bool = Field(
+        description="Whether a value is signed, and positive helps; else it says how alike two tasks are, "
+        "from 0 to 1, the same in both directions."
+    )
     nodes: list[GraphNodeOut] = Field(description="In the order of the tasks.")
-    edges: list[GraphEdgeOut] = Field(description="Every measured effect, strongest help first.")
+    edges: list[GraphEdgeOut] = Field(description="Every measured effect, the highest value first.")
     warnings: list[str]
     budget_snt: float
     exact: SolutionOut
@@ -85,6 +89,7 @@ class AffinityGraphOut(Output):
             revision=info.revision,
             method=matrix.method,
             formula=matrix.formula,
+            is_effect=matrix.is_effect,
             nodes=[GraphNodeOut(task=task, community=number[task]) for task in matrix.tasks],
             edges=[
                 GraphEdgeOut(

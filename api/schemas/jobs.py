@@ -8,8 +8,9 @@ from typing import Any, Self
 from pydantic import Field
 
 from api.schemas.common import Output, finite, moment, moment_of
+from grouping.domain.engines import Engine
 from grouping.domain.jobs import Event, Job, JobSpec, JobState, Ledger, StopReason
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import Method, Precision, Recipe
 from grouping.domain.trials import Purpose, TrialState
 from grouping.store import ProgressRow, Trial
 
@@ -39,6 +40,7 @@ class RecipeOut(Output):
     weighting: MethodOut
     schedule: MethodOut
     optimiser: MethodOut
+    precision: Precision
 
     @classmethod
     def of(cls, recipe: Recipe) -> Self:
@@ -54,6 +56,7 @@ class RecipeOut(Output):
             weighting=MethodOut.of(recipe.weighting),
             schedule=MethodOut.of(recipe.schedule),
             optimiser=MethodOut.of(recipe.optimiser),
+            precision=recipe.precision,
         )
 
 
@@ -130,6 +133,10 @@ class JobOut(Output):
     recipe: RecipeOut = Field(description="The recipe in use: that of the spec, or the tuned one.")
     data_digest: str | None = Field(description="SHA-256 of the data it was trained on.")
     versions: dict[str, str] = Field(description="Versions of the libraries that trained it.")
+    engine: Engine | None = Field(
+        description="How its networks are trained together, chosen once when it is prepared; null before "
+        "that, and where a rule decides."
+    )
 
     @classmethod
     def of(cls, job: Job) -> Self:
@@ -148,6 +155,7 @@ class JobOut(Output):
             recipe=RecipeOut.of(job.recipe),
             data_digest=job.data_digest,
             versions=dict(job.versions),
+            engine=job.engine,
         )
 
 

@@ -102,10 +102,7 @@ class JobLedgerOut(Output):
         limits = job.spec.training_budget
         charged = Amount.spent(rows)
         planned = sum(row.planned for row in rows)
-        planned_epochs = sum(
-            (row.trainings + row.planned) * job.recipe.epochs_at(row.fidelity) for row in rows
-        )
-        used = (charged.trainings + planned, planned_epochs, ledger.seconds)
+        used = (charged.trainings + planned, sum(row.reserved_epochs for row in rows), ledger.seconds)
         left = [
             None if limit is None else max(0, limit - amount)
             for limit, amount in zip((limits.trainings, limits.epochs, limits.seconds), used, strict=True)

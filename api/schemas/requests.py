@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.schemas.common import MAX_SAFE_INTEGER, Input, JsonObject, PlainText
 from grouping.domain.jobs import DEFAULT_STRATEGY, MAX_BUDGETS, MAX_REUSE_JOBS, MAX_SEEDS
-from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH
+from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH, Precision
 from grouping.domain.tasks import MAX_NAME_LENGTH
 
 MAX_TASKS = 200
@@ -73,6 +73,9 @@ class RecipeIn(Input):
     weighting: MethodIn | None = Field(default=None, description="How the losses are combined.")
     schedule: MethodIn | None = Field(default=None, description="Which tasks are trained when.")
     optimiser: MethodIn | None = Field(default=None, description="What takes the steps.")
+    precision: Annotated[Precision, Field(strict=False)] | None = Field(
+        default=None, description="In what numbers the layers compute while they are trained."
+    )
 
 
 class JobRequest(Input):

@@ -10,7 +10,8 @@ from pydantic import Field
 
 from api.schemas.common import Output, finite, moment_of
 from api.schemas.imports import ImportReportOut
-from grouping.domain.affinity import METHODS, AffinityMatrix
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity_methods import METHODS
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose
@@ -162,15 +163,19 @@ def _loss(table: ScoreTable, by_seed: FloatArray, mean: float, error: float) -> 
 
 
 class AffinityOut(Output):
-    """Directed effect of every task on every other; positive helps, negative harms."""
+    """Directed effect of every task on every other, or how alike every two tasks are; see `is_effect`."""
 
     score_table_id: str
     revision: int
     method: str
     title: str
     formula: str = Field(description="The formula of a cell, in words.")
-    meaning: str = Field(description="What a positive value says.")
+    meaning: str = Field(description="What a value says.")
     is_share: bool = Field(description="Whether a value is a share of a loss; else a plain number.")
+    is_effect: bool = Field(
+        description="Whether a value is signed: positive helps, negative harms. Else it says how alike two "
+        "tasks are, from 0 to 1, and the matrix is symmetric."
+    )
     tasks: list[str]
     values: list[list[float | None]] = Field(
         description="values[source][target]: what the source does to the target; null if not measured."
@@ -178,7 +183,12 @@ class AffinityOut(Output):
     standard_errors: list[list[float | None]] = Field(description="Over seeds; null with fewer than two.")
     n_networks: list[list[int]] = Field(description="Networks behind each cell.")
     self_values: list[float | None] | None = Field(
-        description="Effect of a task's own gradient on itself; null where the method has none."
+        description="Effect of a task's own gradient on itself; of `overlap`, the share of the weights in "
+        "the mask of the task; null where the method has none."
+    )
+    at_random: list[list[float | None]] | None = Field(
+        description="Of `overlap`, what two masks drawn at random with the same shares of the weights would "
+        "overlap by; null for other methods."
     )
     cluster_order: list[int] = Field(description="Positions of the tasks, communities together.")
     summary: str
@@ -195,11 +205,13 @@ class AffinityOut(Output):
             formula=matrix.formula,
             meaning=METHODS[matrix.method].meaning,
             is_share=matrix.is_share,
+            is_effect=matrix.is_effect,
             tasks=list(matrix.tasks),
             values=_rows(matrix.values),
             standard_errors=_rows(matrix.standard_errors),
             n_networks=[[int(value) for value in row] for row in matrix.n_networks],
             self_values=None if matrix.self_values is None else [finite(v) for v in matrix.self_values],
+            at_random=None if matrix.at_random is None else _rows(matrix.at_random),
             cluster_order=list(cluster_order),
             summary=matrix.summary(),
             warnings=list(matrix.warnings),

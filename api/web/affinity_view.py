@@ -1,4 +1,7 @@
-"""The affinity matrix as a table: methods, order of the tasks, colours, and a sentence for each cell."""
+"""The affinity matrix as a table: methods, order of the tasks, colours, and a sentence for each cell.
+
+Effects are shown around zero, what says how alike tasks are from 0 to 1, with the shades of help.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from api.affinity_order import order_of
-from api.readings import Readings, how_to_measure
+from api.readings import Readings
 from api.web.rendering import MINUS
 from api.web.wording import listed
-from grouping.domain.affinity import METHODS, AffinityMatrix, AffinityMethod
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity_methods import METHODS, AffinityMethod
 from grouping.store import TableInfo
 
 N_SHADES = 6
@@ -37,9 +41,9 @@ class AffinityView:
         tasks: in that order.
         rows: a row for each source, with a cell for each target.
         order: which order it is.
-        scale: the effect at which the colours end.
-        scale_text: that, without a sign, as it is shown.
-        shades: CSS classes from the strongest harm to the strongest help.
+        scale: the value at which the colours end.
+        shades: CSS classes from the lowest value to the highest.
+        ends: what stands at either end of the shades: a word and a number.
         n_missing: pairs that were not measured.
     """
 
@@ -48,14 +52,19 @@ class AffinityView:
     rows: tuple[tuple[Cell, ...], ...]
     order: str
     scale: float
-    scale_text: str
     shades: tuple[str, ...]
+    ends: tuple[tuple[str, str], tuple[str, str]]
     n_missing: int
 
     @property
     def method(self) -> AffinityMethod:
         """What measured it."""
         return METHODS[self.matrix.method]
+
+    @property
+    def heading(self) -> str:
+        """What the page is about."""
+        return "Which task helps which" if self.matrix.is_effect else "How far the masks of tasks overlap"
 
 
 def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
@@ -66,8 +75,8 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
     """
     positions = order_of(matrix, order)
     known = np.abs(matrix.values[~np.isnan(matrix.values)])
-    factor = 100 if matrix.is_share else 1
-    scale = max(_least_scale(matrix), float(known.max(initial=0.0)))
+    scale = max(_least_scale(matrix), float(known.max(initial=0.0))) if matrix.is_effect else 1.0
+    lowest = -N_SHADES if matrix.is_effect else 0
     off_diagonal = ~np.eye(len(matrix.tasks), dtype=bool)
     return AffinityView(
         matrix=matrix,
@@ -75,10 +84,18 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
         rows=tuple(tuple(_cell(matrix, i, j, scale) for j in positions) for i in positions),
         order=order,
         scale=scale,
-        scale_text=f"{scale * factor:.{matrix.decimals}f}{' %' if matrix.is_share else ''}",
-        shades=tuple(shade(k / N_SHADES, 1.0) for k in range(-N_SHADES, N_SHADES + 1)),
+        shades=tuple(shade(k / N_SHADES, 1.0) for k in range(lowest, N_SHADES + 1)),
+        ends=_ends(matrix, scale),
         n_missing=int(np.isnan(matrix.values[off_diagonal]).sum()),
     )
+
+
+def _ends(matrix: AffinityMatrix, scale: float) -> tuple[tuple[str, str], tuple[str, str]]:
+    if not matrix.is_effect:
+        return ("nothing in common", "0"), ("the same", f"{scale:g}")
+    factor, unit = (100, " %") if matrix.is_share else (1, "")
+    text = f"{scale * factor:.{matrix.decimals}f}{unit}"
+    return ("harms", f"{MINUS}{text}"), ("helps", f"+{text}")
 
 
 def _least_scale(matrix: AffinityMatrix) -> float:
@@ -96,22 +113,31 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
     source, target = matrix.tasks[i], matrix.tasks[j]
     value, error = float(matrix.values[i, j]), float(matrix.standard_errors[i, j])
     if i == j:
-        return Cell("self", "", "", source)
+        return _own_cell(matrix, i)
     if np.isnan(value):
         return Cell("missing", "", "", f"{source} with {target}: not measured")
     networks = int(matrix.n_networks[i, j])
     factor, places = (100 if matrix.is_share else 1), matrix.decimals
-    text = f"{value * factor:+.{places}f}".replace("-", MINUS)
+    text = f"{value * factor:{'+' if matrix.is_effect else ''}.{places}f}".replace("-", MINUS)
     noise, spread = f"n {networks}", ""
     if not np.isnan(error):
         noise = f"±{error * factor:.{places}f} · n {networks}"
         spread = f", standard error {error * factor:.{places + 1}f}{' points' if matrix.is_share else ''}"
-    verb = "helps" if value > 0 else "harms" if value < 0 else "does not change"
+    chance = "" if matrix.at_random is None else f"; at random {matrix.at_random[i, j]:.{places}f}"
     sentence = (
-        f"{source} {verb} {target}: {text}{' %' if matrix.is_share else ''} "
-        f"(from {networks} network{'' if networks == 1 else 's'}{spread})"
+        f"{source} {matrix.verb(value)} {target}: {text}{' %' if matrix.is_share else ''} "
+        f"(from {networks} network{'' if networks == 1 else 's'}{spread}){chance}"
     )
     return Cell(shade(value, scale), text, noise, sentence)
+
+
+def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
+    """The cell of a task with itself: the share of the weights that its mask keeps, where it has one."""
+    task = matrix.tasks[i]
+    if matrix.is_effect or matrix.self_values is None or np.isnan(matrix.self_values[i]):
+        return Cell("self", "", "", task)
+    kept = float(matrix.self_values[i])
+    return Cell("self", f"{kept:.{matrix.decimals}f}", "kept", f"{task} keeps {kept:.0%} of the weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +158,25 @@ class MethodChoice:
 
 
 def method_choices(readings: Readings, info: TableInfo, shown: str) -> tuple[MethodChoice, ...]:
-    """Every method, with those that were not measured for this table."""
+    """The methods that are offered for this table, with those of them that were not measured."""
     reasons = readings.unmeasured_affinities(info)
     return tuple(
-        MethodChoice(method.name, method.title, method.name == shown, reasons.get(method.name))
-        for method in METHODS.values()
+        MethodChoice(name, METHODS[name].title, name == shown, reasons.get(name))
+        for name in readings.offered_affinities(info)
     )
 
 
 def missing_methods(readings: Readings, info: TableInfo) -> str:
-    """Which methods there is nothing of and why, in words; empty where there is something of each."""
-    missing = tuple(readings.unmeasured_affinities(info))
-    if not missing:
-        return ""
-    verb = "was" if len(missing) == 1 else "were"
-    return f"{listed(missing)} {verb} not measured for this score table. {how_to_measure(info)}"
+    """Which of the methods offered there is nothing of and why, in words; empty where there is of each."""
+    ways = readings.ways_to_measure(info)
+    by_way: dict[str, list[str]] = {}
+    for name in readings.offered_affinities(info):
+        if name in ways:
+            by_way.setdefault(ways[name], []).append(name)
+    return " ".join(
+        f"{listed(names)} {'was' if len(names) == 1 else 'were'} not measured for this score table. {how}"
+        for how, names in by_way.items()
+    )
 
 
 def usual_method(readings: Readings, info: TableInfo) -> str:

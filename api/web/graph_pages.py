@@ -33,7 +33,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @dataclass(frozen=True, slots=True)
 class _Effect:
-    """An arrow of the picture, as a row of a table."""
+    """An arrow or a line of the picture, as a row of a table."""
 
     source: str
     target: str
@@ -101,9 +101,10 @@ def graph_page(
 def _communities(matrix: AffinityMatrix) -> str:
     """Who belongs together, in a sentence; empty where nobody does."""
     together = [group for group in communities(matrix) if len(group) > 1]
+    what = "help one another" if matrix.is_effect else "overlap more with one another"
     if sum(len(group) for group in together) > MOST_NAMED:
-        return f"{plural(len(together), 'community', 'communities')} of tasks that help one another."
-    return f"Tasks that help one another: {'; '.join(map(listed, together))}." if together else ""
+        return f"{plural(len(together), 'community', 'communities')} of tasks that {what}."
+    return f"Tasks that {what}: {'; '.join(map(listed, together))}." if together else ""
 
 
 def _effects(matrix: AffinityMatrix, most: int) -> list[_Effect]:
@@ -112,11 +113,11 @@ def _effects(matrix: AffinityMatrix, most: int) -> list[_Effect]:
         _Effect(
             effect.source,
             effect.target,
-            "helps" if effect.value > 0 else "harms",
+            matrix.verb(effect.value),
             shown(matrix, effect.value),
             ""
             if effect.standard_error != effect.standard_error
-            else shown(matrix, effect.standard_error)[1:],
+            else shown(matrix, effect.standard_error).removeprefix("+"),
         )
         for effect in strongest_effects(matrix, most)
     ]

@@ -26,7 +26,7 @@ from grouping.strategies import list_strategies
 PLAIN = ("max_group_size", "n_seeds", "n_confirmation_seeds", "tuning_samples", "seed")
 LISTS = ("budgets_snt", "single_sizes")
 BUDGET = ("trainings", "epochs", "seconds")
-RECIPE = ("epochs", "batch_size", "learning_rate", "weight_decay")
+RECIPE = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision")
 PART_LABELS = {
     Part.ENCODER: "Encoder",
     Part.SHARING: "Sharing",

@@ -42,10 +42,12 @@ _KINDS = {
     "trial_reused": "Outcome copied",
     "reuse_found": "Outcomes of other jobs looked up",
     "recipe_tuned": "Recipe tuned",
+    "engine_chosen": "Engine chosen",
     "strategy_note": "Strategy",
 }
 _SHOWN = (
     "network",
+    "engine",
     "seed",
     "fidelity",
     "reason",
@@ -86,7 +88,7 @@ def event_details(event: Event) -> str:
         if value is None or (key == "fidelity" and value == 1) or isinstance(value, (dict, list)):
             continue
         text = str(value)[: _LONGEST_NOTE if key == "note" else _LONGEST]
-        if key in {"network", "reason", "error", "owner", "note"}:
+        if key in {"network", "engine", "reason", "error", "owner", "note"}:
             parts.append(text)
         elif key == "stop_reason":
             parts.append(text.replace("_", " "))

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from grouping.cli import bench, clones, jobs, serving, studies, system, tables
+from grouping.cli import affinities, bench, checkpoints, clones, jobs, serving, studies, system, tables
 from grouping.errors import GroupingError, StoreUnavailableError
 
 EXIT_BAD_INPUT = 2
@@ -32,6 +32,7 @@ for command in (
     tables.reproduce,
     studies.study,
     jobs.show,
+    affinities.affinity,
     clones.clone,
     jobs.cancel,
     jobs.resume,
@@ -41,6 +42,7 @@ for command in (
     serving.api,
     serving.dispatcher,
     serving.migrate,
+    checkpoints.checkpoints,
     system.openapi,
 ):
     app.command()(command)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from grouping.domain.recipes import Precision
 from grouping.errors import InvalidInputError
 
 Method = str | None
@@ -33,6 +34,9 @@ def recipe_request(
     weighting: Annotated[Method, typer.Option(help="Likewise: how the losses are combined.")] = None,
     schedule: Annotated[Method, typer.Option(help="Likewise: which tasks are trained when.")] = None,
     optimiser: Annotated[Method, typer.Option(help="Likewise: what takes the steps.")] = None,
+    precision: Annotated[
+        Precision | None, typer.Option(help="In what numbers layers compute while they are trained.")
+    ] = None,
 ) -> dict[str, Any]:
     """The fields of a recipe that were given on the command line, as the API takes them.
 
@@ -53,6 +57,7 @@ def recipe_request(
         "hidden": hidden,
         "learning_rate": learning_rate,
         "batch_size": batch_size,
+        "precision": None if precision is None else precision.value,
     }
     chosen = {part: parse_method(text, part) for part, text in methods.items() if text is not None}
     return (

@@ -18,6 +18,7 @@ import httpx
 import typer
 
 from grouping.cli.processes import Child, end_with_parent
+from grouping.domain.engines import Engine
 from grouping.errors import InvalidInputError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,14 @@ TrialsPerGpu = Annotated[
     int,
     typer.Option(
         min=1, envvar="GROUPING_TRIALS_PER_GPU", help="Workers that share one GPU, where there are any."
+    ),
+]
+EngineOption = Annotated[
+    Engine,
+    typer.Option(
+        "--engine",
+        envvar="GROUPING_ENGINE",
+        help="How networks are trained together; the fastest, measured once per job, unless named.",
     ),
 ]
 DEFAULT_HOME = Path("~/.mtl-grouping")
@@ -245,6 +254,7 @@ def dispatcher(
         float, typer.Option(min=0, help="Seconds between two checkpoints of a training.")
     ] = 30.0,
     trials_per_gpu: TrialsPerGpu = 1,
+    engine: EngineOption = Engine.AUTO,
     lease_s: Annotated[
         float, typer.Option(min=1, help="Seconds after which a dead dispatcher's job is free.")
     ] = 30.0,
@@ -260,7 +270,7 @@ def dispatcher(
     store = open_store(database)
     store.check_schema()
     folder = checkpoint_folder(checkpoints, database, home)
-    settings = DriverSettings(ray_address, workers, trials_per_gpu, folder, checkpoint_s)
+    settings = DriverSettings(ray_address, workers, trials_per_gpu, folder, checkpoint_s, engine)
     worker = Dispatcher(store, DriverProcess(settings), lease_s=lease_s)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.request_stop())

@@ -40,17 +40,21 @@ class TableViews:
 
         Args:
             method: ``pairwise`` or ``higher-order``, from the scores; ``tag``, ``cosine`` or ``first-order``,
-                where a joint run measured them.
+                where a joint run measured them; ``overlap``, in jobs with the sharing ``sparse``: how far
+                the masks of two tasks overlap, 0 to 1, which says nothing of help.
 
         Returns:
-            The values; ``attrs`` of the frame holds ``method``, ``formula`` and ``warnings``.
+            The values; ``attrs`` of the frame holds ``method``, ``formula``, ``meaning`` and ``warnings``,
+            and as lists of rows ``standard_errors``, ``n_networks`` and ``at_random``, the overlaps of masks
+            drawn at random (None for other methods).
 
         Raises:
             ServiceError: if the method does not exist, or was not measured for this table.
         """
         answer = self._table("affinity", method=method)
         frame = pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
-        frame.attrs = {name: answer[name] for name in ("method", "formula", "warnings")}
+        told = ("method", "formula", "meaning", "warnings", "standard_errors", "n_networks", "at_random")
+        frame.attrs = {name: answer[name] for name in told}
         return frame
 
     def scores(self) -> pd.DataFrame:

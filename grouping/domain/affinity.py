@@ -1,20 +1,21 @@
-"""Affinity: the directed effect of a source task on a target task. Higher is better.
+"""Affinity: the directed effect of a source task on a target task, or how alike two tasks are.
 
-Two methods compare trained networks and are computed from a score table; three are measured inside the
-training of one network on several tasks, a joint run. What each measures, and when not to trust it, is in
+Two methods compare trained networks and are computed from a score table; the others are measured when one
+network is trained on several tasks, a joint run. What each measures, and when not to trust it, is in
 ``docs/affinity.md``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grouping.domain.affinity_methods import METHODS
 from grouping.domain.gains import GainFormula, losses_alone
 from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
 from grouping.errors import UnknownNameError
@@ -22,79 +23,6 @@ from grouping.errors import UnknownNameError
 ONE_SEED = "One seed only: the noise of these values is unknown."
 """The warning of a matrix without a standard error."""
 _NAMED_PAIRS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class AffinityMethod:
-    """A way to measure affinity.
-
-    Attributes:
-        name: its name in requests.
-        title: its name for people.
-        formula: the formula of a cell, in words; a noun.
-        meaning: what a positive value says, a sentence.
-        is_from_table: whether it is computed from a score table; else a joint run measures it.
-        is_share: whether a value is a share of a loss, shown in percent; else a plain number.
-    """
-
-    name: str
-    title: str
-    formula: str
-    meaning: str
-    is_from_table: bool
-    is_share: bool = True
-
-
-_GAIN = GainFormula.RELATIVE_TO_ALONE.value
-_BESIDE = "Positive means that the task of the column loses less beside the task of the row than alone."
-_STEPS = "mean over the measured steps of a joint run of"
-_WHERE = "on training batches, by the shared weights only"
-METHODS: Mapping[str, AffinityMethod] = {
-    method.name: method
-    for method in (
-        AffinityMethod(
-            "pairwise",
-            "Pairs",
-            f"mean over seeds of {_GAIN}, validation losses, full-size networks",
-            _BESIDE,
-            is_from_table=True,
-        ),
-        AffinityMethod(
-            "higher-order",
-            "All groups",
-            f"mean over groups and seeds of {_GAIN}, validation losses, full-size networks",
-            _BESIDE,
-            is_from_table=True,
-        ),
-        AffinityMethod(
-            "tag",
-            "Look-ahead (TAG)",
-            f"{_STEPS} 1 - (loss of the target after a gradient step of the source) / (its loss before), "
-            f"{_WHERE}",
-            "Positive means that a gradient step for the task of the row lowers the loss of the task of the "
-            "column. It does not say that the column's task does better than alone.",
-            is_from_table=False,
-        ),
-        AffinityMethod(
-            "cosine",
-            "Gradient cosine",
-            f"{_STEPS} the cosine of the gradients of the two losses, {_WHERE}",
-            "Positive means that the gradients of the two tasks agree; the matrix is symmetric.",
-            is_from_table=False,
-            is_share=False,
-        ),
-        AffinityMethod(
-            "first-order",
-            "First-order look-ahead",
-            f"{_STEPS} (gradient of the target) . (the source's share of Adam's update) / (loss of the "
-            f"target), {_WHERE}",
-            "Positive means that what the task of the row adds to the optimiser's update lowers the loss of "
-            "the task of the column. It does not say that the column's task does better than alone.",
-            is_from_table=False,
-        ),
-    )
-}
-"""Every method by name, in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +44,13 @@ class AffinityMatrix:
         method: name of the method that measured it.
         formula: the formula of a cell, in words.
         values: ``[T, T]``; ``values[source, target]`` is what training together with `source` does to
-            `target`. Positive helps, negative harms; NaN on the diagonal and where nothing was measured.
+            `target`. Positive helps, negative harms; where `is_effect` is False, how alike the two are, from
+            0 to 1. NaN on the diagonal and where nothing was measured.
         standard_errors: ``[T, T]`` over seeds; NaN with fewer than two.
         n_networks: ``[T, T]``, number of networks behind each cell.
         warnings: what a reader should know before trusting it.
-        self_values: ``[T]``, effect of a task's own gradient step on itself; None where the method has none.
+        self_values: ``[T]``, effect of a task's own gradient step on itself; of an overlap of masks, the
+            share of the weights in the task's mask. None where the method has none.
     """
 
     tasks: tuple[str, ...]
@@ -143,6 +73,26 @@ class AffinityMatrix:
         return self.method not in METHODS or METHODS[self.method].is_share
 
     @property
+    def is_effect(self) -> bool:
+        """Whether a value is signed, and positive helps; else it says how alike two tasks are, 0 to 1."""
+        return self.method not in METHODS or METHODS[self.method].is_effect
+
+    @property
+    def at_random(self) -> FloatArray | None:
+        """What two masks drawn at random would overlap by, ``[T, T]``; None of a matrix of effects.
+
+        ``pq / (p + q - pq)``, with `self_values` as the shares p and q of the weights that they keep.
+        """
+        if self.is_effect or self.self_values is None:
+            return None
+        kept, others = self.self_values[:, None], self.self_values[None, :]
+        both = kept * others
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: FloatArray = both / (kept + others - both)
+        np.fill_diagonal(found, np.nan)
+        return found
+
+    @property
     def decimals(self) -> int:
         """Decimals that show two digits of the largest value, in the unit in which values are shown."""
         known = np.abs(self.values[~np.isnan(self.values)])
@@ -151,8 +101,15 @@ class AffinityMatrix:
         return min(9, max(least, 1 - math.floor(math.log10(largest)))) if largest > 0 else least
 
     def shown(self, value: float) -> str:
-        """A value with its sign and unit, such as ``+3.4%`` or ``-0.12``."""
-        return f"{value:+.{self.decimals}{'%' if self.is_share else 'f'}}"
+        """A value with its sign and unit, such as ``+3.4%``, ``-0.12`` or, of no effect, ``0.12``."""
+        sign = "+" if self.is_effect else ""
+        return f"{value:{sign}.{self.decimals}{'%' if self.is_share else 'f'}}"
+
+    def verb(self, value: float) -> str:
+        """What a source of this value does to its target, between their names."""
+        if not self.is_effect:
+            return "overlaps with"
+        return "helps" if value > 0 else "harms" if value < 0 else "does not change"
 
     def reordered(self, positions: Sequence[int]) -> AffinityMatrix:
         """The same matrix with its tasks in another order, on both axes."""
@@ -168,7 +125,7 @@ class AffinityMatrix:
         )
 
     def effects(self) -> tuple[Effect, ...]:
-        """All measured cells, strongest help first."""
+        """All measured cells, the highest value first: the strongest help, or the most alike."""
         cells = [
             Effect(source, target, float(self.values[i, j]), float(self.standard_errors[i, j]))
             for i, source in enumerate(self.tasks)
@@ -178,10 +135,12 @@ class AffinityMatrix:
         return tuple(sorted(cells, key=lambda effect: (-effect.value, effect.source, effect.target)))
 
     def summary(self) -> str:
-        """A sentence that names the strongest help and the strongest harm."""
+        """A sentence that names the strongest help and harm, or the tasks most and least alike."""
         effects = self.effects()
         if not effects:
             return "No pair of tasks has been trained yet."
+        if not self.is_effect:
+            return self._most_and_least_alike(effects)
         parts = []
         most, least = effects[0], effects[-1]
         if most.value > 0:
@@ -190,6 +149,15 @@ class AffinityMatrix:
             parts.append(f"{least.source} harms {least.target} most ({self.shown(least.value)})")
         return ("; ".join(parts) or "No pair of tasks changes the other's loss") + "."
 
+    def _most_and_least_alike(self, effects: Sequence[Effect]) -> str:
+        places = {task: place for place, task in enumerate(self.tasks)}
+        pairs = [effect for effect in effects if places[effect.source] < places[effect.target]]
+        most, least = pairs[0], pairs[-1]
+        said = f"{most.source} and {most.target} overlap most ({self.shown(most.value)})"
+        if len(pairs) > 1:
+            said += f"; {least.source} and {least.target} least ({self.shown(least.value)})"
+        return f"{said}."
+
     def _repr_html_(self) -> str:
         """Notebook display."""
         head = "".join(f"<th scope='col'>{escape(task)}</th>" for task in self.tasks)
@@ -197,8 +165,9 @@ class AffinityMatrix:
         for i, source in enumerate(self.tasks):
             cells = "".join(f"<td>{'' if np.isnan(v) else self.shown(v)}</td>" for v in self.values[i])
             body += f"<tr><th scope='row'>{escape(source)}</th>{cells}</tr>"
+        cell = "row helps or harms column" if self.is_effect else "how alike row and column are, 0 to 1"
         return (
-            f"<table><caption>{escape(self.method)}: {escape(self.formula)}; row helps or harms column"
+            f"<table><caption>{escape(self.method)}: {escape(self.formula)}; {cell}"
             f"</caption><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
 

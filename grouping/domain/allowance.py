@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import EpochsOf
 from grouping.domain.trials import TrialRequest
 from grouping.domain.verdicts import equal_cost_baselines
 
@@ -26,6 +26,19 @@ SHARE_KEPT_BACK = 0.5
 """The most of a training budget that is kept back for the confirmation."""
 
 Key = tuple[frozenset[str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What is trained with each fresh seed of a confirmation, as far as it costs something.
+
+    Attributes:
+        networks: how many.
+        epochs: of all of them.
+    """
+
+    networks: int
+    epochs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +62,14 @@ class ConfirmationNeed:
     def most(self) -> int:
         """The most networks."""
         return len(self.baselines) + self.most_chosen
+
+    def most_in_a_round(self, spec: JobSpec, epochs_of: EpochsOf) -> Round:
+        """The most that is trained with each fresh seed: what is chosen may be the costliest candidates."""
+        epochs = sum(epochs_of(len(network.group), 1.0) for network in self.baselines)
+        if self.most_chosen:
+            sizes = range(1, max(1, spec.candidates.max_group_size) + 1)
+            epochs += self.most_chosen * max(epochs_of(n_tasks, 1.0) for n_tasks in sizes)
+        return Round(self.most, epochs)
 
     @classmethod
     def of(cls, spec: JobSpec) -> ConfirmationNeed:
@@ -75,16 +96,15 @@ def most_chosen(candidates: Candidates, budgets_snt: Sequence[float]) -> int:
     return min(total, candidates.count)
 
 
-def rounds_kept_back(budget: TrainingBudget, spec: JobSpec, recipe: Recipe, n_networks: int) -> int:
+def rounds_kept_back(budget: TrainingBudget, spec: JobSpec, one_round: Round) -> int:
     """Rounds of the confirmation that the search has to leave room for, from 0 to the number of fresh seeds.
 
     Args:
         budget: the whole training budget; only its trainings and epochs are looked at.
         spec: says how many fresh seeds are wanted.
-        recipe: the recipe in use.
-        n_networks: networks of one round, those not counted that cost nothing.
+        one_round: what is trained with each.
     """
-    costs = ((budget.trainings, n_networks), (budget.epochs, n_networks * recipe.epochs))
+    costs = ((budget.trainings, one_round.networks), (budget.epochs, one_round.epochs))
     rounds = spec.n_confirmation_seeds
     for limit, cost in costs:
         if limit is not None and cost:
@@ -92,17 +112,16 @@ def rounds_kept_back(budget: TrainingBudget, spec: JobSpec, recipe: Recipe, n_ne
     return _enough(rounds, spec)
 
 
-def seconds_kept_back(limit: float, spec: JobSpec, recipe: Recipe, n_networks: int, epoch_s: float) -> float:
+def seconds_kept_back(limit: float, spec: JobSpec, one_round: Round, epoch_s: float) -> float:
     """As `rounds_kept_back`, in seconds of a budget in seconds.
 
     Args:
         limit: the whole budget in seconds.
         spec: says how many fresh seeds are wanted.
-        recipe: the recipe in use.
-        n_networks: networks of one round.
+        one_round: what is trained with each.
         epoch_s: mean seconds of an epoch so far; 0 while unknown, then nothing is kept back.
     """
-    cost = n_networks * recipe.epochs * epoch_s
+    cost = one_round.epochs * epoch_s
     if cost <= 0:
         return 0.0
     rounds = min(spec.n_confirmation_seeds, math.floor(min(SHARE_KEPT_BACK * limit / cost, 1e9)))
@@ -137,7 +156,7 @@ class Allowance:
     def first_fitting(
         self,
         requests: Iterable[TrialRequest],
-        recipe: Recipe,
+        epochs_of: EpochsOf,
         *,
         is_free: Callable[[TrialRequest], bool] = lambda _: False,
     ) -> tuple[TrialRequest, ...]:
@@ -145,7 +164,7 @@ class Allowance:
 
         Args:
             requests: in the order in which they are wanted.
-            recipe: says how many epochs each takes.
+            epochs_of: says how many epochs each takes.
             is_free: whether a request costs nothing, since its outcome is known.
         """
         trainings = epochs = 0
@@ -156,7 +175,7 @@ class Allowance:
                 fitting.append(request)
                 continue
             trainings += 1
-            epochs += recipe.epochs_at(request.fidelity)
+            epochs += epochs_of(len(request.network.group), request.fidelity)
             is_spent |= self.trainings is not None and trainings > self.trainings
             is_spent |= self.epochs is not None and epochs > self.epochs
             if not is_spent:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from grouping.domain.engines import Engine
 from grouping.domain.networks import Candidates
 from grouping.domain.recipes import Recipe
 from grouping.errors import InvalidInputError
@@ -212,6 +213,7 @@ class Job:
         data_digest: SHA-256 of the data it was trained on.
         versions: versions of the libraries that trained it.
         recipe: the recipe in use: that of the spec, or the tuned one.
+        engine: how its networks are trained together, chosen once; None where a rule says it.
     """
 
     id: str
@@ -226,6 +228,7 @@ class Job:
     data_digest: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     recipe: Recipe = field(default_factory=Recipe)
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from grouping.domain.affinity import (
-    METHODS,
-    ONE_SEED,
-    AffinityMatrix,
-    list_pairs,
-    mean_over_seeds,
-    missing_pairs,
-)
-from grouping.domain.joint_runs import JOINT_METHODS, JointRun
+from grouping.domain.affinity import ONE_SEED, AffinityMatrix, list_pairs, mean_over_seeds, missing_pairs
+from grouping.domain.affinity_methods import METHODS
+from grouping.domain.joint_runs import GRADIENT_METHODS, JOINT_METHODS, JointRun
 
 OVERLAP_NEEDED = 0.4
 """Share of common samples from which affinities from gradients are reliable."""
@@ -30,41 +24,39 @@ def joint_affinities(tasks: Sequence[str], runs: Sequence[JointRun]) -> Mapping[
         runs: joint runs on some or all of the tasks, at most one per network and seed.
 
     Returns:
-        A matrix for each of `JOINT_METHODS`; nothing where there is no run.
+        A matrix for each of `JOINT_METHODS` that at least one of the runs measured, in that order.
     """
-    if not runs:
-        return {}
-    warnings = _joint_warnings(tuple(tasks), runs)
-    return {method: _average(tuple(tasks), runs, method, warnings) for method in JOINT_METHODS}
+    found = {}
+    for method in JOINT_METHODS:
+        if measured := [run for run in runs if method in run.affinities.values]:
+            found[method] = _average(tuple(tasks), measured, method)
+    return found
 
 
-def _average(
-    tasks: tuple[str, ...], runs: Sequence[JointRun], method: str, warnings: Sequence[str]
-) -> AffinityMatrix:
+def _average(tasks: tuple[str, ...], runs: Sequence[JointRun], method: str) -> AffinityMatrix:
     seeds = sorted({run.seed for run in runs})
     sums = np.zeros((len(tasks), len(tasks), len(seeds)))
     counted = np.zeros_like(sums)
     for run in runs:
-        if method in run.affinities.values:
-            found = run.affinities.values[method]
-            places = [tasks.index(task) for task in run.affinities.tasks]
-            square, seed = np.ix_(places, places), seeds.index(run.seed)
-            sums[:, :, seed][square] += np.where(np.isnan(found), 0.0, found)
-            counted[:, :, seed][square] += ~np.isnan(found)
+        found = run.affinities.values[method]
+        places = [tasks.index(task) for task in run.affinities.tasks]
+        square, seed = np.ix_(places, places), seeds.index(run.seed)
+        sums[:, :, seed][square] += np.where(np.isnan(found), 0.0, found)
+        counted[:, :, seed][square] += ~np.isnan(found)
     values, errors, n_networks = mean_over_seeds(sums, counted)
     own = np.diag(values).copy()
     np.fill_diagonal(values, np.nan)
     np.fill_diagonal(errors, np.nan)
     np.fill_diagonal(n_networks, 0)
-    missing = (
-        [] if np.isfinite(values[~np.eye(len(tasks), dtype=bool)]).all() else [missing_pairs(tasks, values)]
-    )
-    return AffinityMatrix(
-        tasks, method, METHODS[method].formula, values, errors, n_networks, (*warnings, *missing), own
-    )
+    warnings = _few_common_samples(tasks, runs) if method in GRADIENT_METHODS else []
+    warnings += _what_is_mixed(runs)
+    if not np.isfinite(values[~np.eye(len(tasks), dtype=bool)]).all():
+        warnings.append(missing_pairs(tasks, values))
+    formula = METHODS[method].formula
+    return AffinityMatrix(tasks, method, formula, values, errors, n_networks, tuple(warnings), own)
 
 
-def _joint_warnings(tasks: tuple[str, ...], runs: Sequence[JointRun]) -> list[str]:
+def _few_common_samples(tasks: tuple[str, ...], runs: Sequence[JointRun]) -> list[str]:
     warnings = []
     overlaps: dict[tuple[str, str], float] = {}
     for run in runs:
@@ -82,6 +74,11 @@ def _joint_warnings(tasks: tuple[str, ...], runs: Sequence[JointRun]) -> list[st
             warnings.append(
                 f"Pairs that share under {high:.0%} of their samples, so that {verdict}: {list_pairs(named)}."
             )
+    return warnings
+
+
+def _what_is_mixed(runs: Sequence[JointRun]) -> list[str]:
+    warnings = []
     if len({run.seed for run in runs}) < 2:
         warnings.append(ONE_SEED)
     if len({run.network.size for run in runs}) > 1:

@@ -1,4 +1,4 @@
-"""Affinities measured while one network is trained on several tasks at once: a joint run."""
+"""Affinities measured when one network is trained on several tasks at once: a joint run."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 from grouping.errors import InvalidInputError
 
-JOINT_METHODS = ("tag", "cosine", "first-order")
-"""Methods that a joint run measures, all of them in the same run; see `grouping.training.affinities`."""
+GRADIENT_METHODS = ("tag", "cosine", "first-order")
+"""Methods that a joint run measures from gradients where that is asked for, all of them in the same run."""
+MASK_OVERLAP = "overlap"
+"""What a joint run of sparse sharing measures in any case: the overlap of the masks of two tasks."""
+JOINT_METHODS = (*GRADIENT_METHODS, MASK_OVERLAP)
+"""Methods that joint runs measure; see `grouping.training.affinities`."""
 
 
 @dataclass(frozen=True, eq=False)
 class JointAffinities:
-    """What one joint run measured, as means over its measured gradient steps.
+    """What one joint run measured: by gradients, as means over its measured steps, and by masks.
 
     Attributes:
         tasks: names of the `T` tasks of the network.
-        values: ``[T, T]`` by method of `JOINT_METHODS`; ``values[method][source, target]``, positive helps.
-            The diagonal is the effect of a task's own gradient on itself. NaN where nothing was measured.
-        n_steps: gradient steps at which it was measured.
+        values: ``[T, T]`` by method of `JOINT_METHODS`, as far as they were measured;
+            ``values[method][source, target]``, positive helps. The diagonal is the effect of a task's own
+            gradient on itself. An overlap is symmetric, 0 to 1, and has on its diagonal the share of the
+            weights in the mask of the task. NaN where nothing was measured.
+        n_steps: gradient steps at which the gradients were measured; 0 where they were not.
         sample_overlap: ``[T, T]``, symmetric; of the training rows with a label of either task, the share
             with a label of both.
     """
@@ -39,8 +45,8 @@ class JointAffinities:
             raise InvalidInputError("Name each task of a joint run once, and at least one.")
         if unknown := sorted(set(self.values) - set(JOINT_METHODS)):
             raise InvalidInputError(f"A joint run does not measure {', '.join(unknown)}.")
-        if self.n_steps < 1:
-            raise InvalidInputError("Affinities come from at least one measured step.")
+        if self.n_steps < bool(set(self.values) & set(GRADIENT_METHODS)):
+            raise InvalidInputError("Affinities from gradients come from at least one measured step.")
         frozen = {}
         for method, values in self.values.items():
             frozen[method] = np.array(values, dtype=np.float64)
@@ -48,6 +54,8 @@ class JointAffinities:
                 raise InvalidInputError(
                     f"Affinities by {method} must be finite or absent, in the shape {shape}."
                 )
+            if method == MASK_OVERLAP and ((frozen[method] < 0) | (frozen[method] > 1)).any():
+                raise InvalidInputError("An overlap of masks is a share from 0 to 1.")
             frozen[method].flags.writeable = False
         overlap = np.array(self.sample_overlap, dtype=np.float64)
         if overlap.shape != shape or not ((overlap >= 0) & (overlap <= 1)).all():
@@ -55,6 +63,11 @@ class JointAffinities:
         overlap.flags.writeable = False
         object.__setattr__(self, "values", frozen)
         object.__setattr__(self, "sample_overlap", overlap)
+
+    def without_gradients(self) -> JointAffinities | None:
+        """What is measured also where nobody asks for affinities; None where that is nothing."""
+        kept = {method: cells for method, cells in self.values.items() if method not in GRADIENT_METHODS}
+        return JointAffinities(self.tasks, kept, 0, self.sample_overlap) if kept else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 Three units, since none tells it all: trainings (of any size and length), epochs, and full-network
 equivalents, in which a training counts as its size times its fidelity, as Standley et al. (2020) count
-half-size networks.
+half-size networks. Epochs are all that are carried out, also those that prepare a network; equivalents are
+those of the trainings alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import EpochsOf
 from grouping.domain.trials import Purpose
 
 Shape = tuple[int, float]
@@ -36,6 +37,8 @@ class Spending:
         reused_epochs: epochs of the copied trials where they were trained.
         reused_seconds: seconds of the copied trials where they were trained.
         planned: trials that wait for their turn.
+        reserved_epochs: what counts in a training budget: the epochs that succeeded trials carried out, and
+            those planned of all others that were not copied or given up.
     """
 
     purpose: Purpose
@@ -52,6 +55,7 @@ class Spending:
     reused_epochs: int = 0
     reused_seconds: float = 0.0
     planned: int = 0
+    reserved_epochs: int = 0
 
     @property
     def equivalents(self) -> float:
@@ -147,18 +151,18 @@ class Rates:
 
 
 def cost_of(
-    counts: Mapping[tuple[int, float, float], int], recipe: Recipe, rates: Rates | None = None
+    counts: Mapping[tuple[int, float, float], int], epochs_of: EpochsOf, rates: Rates | None = None
 ) -> Amount:
     """What trainings cost.
 
     Args:
         counts: trainings by group size, size and fidelity.
-        recipe: says how many epochs each takes.
+        epochs_of: says how many epochs each takes.
         rates: basis of the seconds; without it they stay unknown.
     """
     total = Amount(seconds=0.0 if rates is not None or not counts else None)
     for (group_size, size, fidelity), count in counts.items():
-        epochs = count * recipe.epochs_at(fidelity)
+        epochs = count * epochs_of(group_size, fidelity)
         seconds = None if rates is None else rates.seconds(group_size, size, epochs)
         total += Amount(count, epochs, count * size * fidelity, seconds)
     return total
@@ -221,7 +225,7 @@ def savings(
     rows: Sequence[Spending],
     candidates: Mapping[Shape, int],
     n_seeds: int,
-    recipe: Recipe,
+    epochs_of: EpochsOf,
     rates: Rates | None = None,
 ) -> Savings:
     """Compare what a search has trained with the exhaustive strategy on the same candidates and seeds.
@@ -230,14 +234,14 @@ def savings(
         rows: what was spent, of any purpose.
         candidates: number of candidate networks by shape.
         n_seeds: search seeds.
-        recipe: the recipe in use.
+        epochs_of: says how many epochs a training takes.
         rates: basis of the seconds that exhaustive would have taken.
     """
     search = [row for row in rows if row.purpose is Purpose.SEARCH]
     full = [row for row in search if row.fidelity == 1 and (row.group_size, row.size) in candidates]
     counts = {(*shape, 1.0): count * n_seeds for shape, count in candidates.items()}
     return Savings(
-        cost_of(counts, recipe, rates),
+        cost_of(counts, epochs_of, rates),
         Amount.spent(search),
         sum(candidates.values()),
         sum(row.networks for row in full),

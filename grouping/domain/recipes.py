@@ -7,7 +7,7 @@ known to `grouping.recipes`; what they do, to `grouping.training`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -16,6 +16,9 @@ from grouping.errors import InvalidInputError
 
 EARLY_FIDELITY = 0.2
 """Share of the epochs in a short pass, as in the early stopping approximation of Standley et al. (2020)."""
+EpochsOf = Callable[[int, float], int]
+"""All epochs that a training takes, from the number of tasks of its network and its fidelity: with those that
+come before it, which follow from the methods of a recipe (`grouping.recipes.work`)."""
 MAX_EPOCHS = 10_000
 MAX_WIDTH = 4_096
 
@@ -33,6 +36,15 @@ class Part(StrEnum):
     """Which tasks are trained when."""
     OPTIMISER = "optimiser"
     """What turns a gradient into a step."""
+
+
+class Precision(StrEnum):
+    """In what numbers the layers of a network compute while it is trained."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    """Products and convolutions below the heads only: weights, heads, losses, optimiser and all evaluation
+    are those of float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,7 @@ class Recipe:
         weighting: how the losses are combined.
         schedule: which tasks are trained when.
         optimiser: what takes the steps.
+        precision: in what numbers the layers compute while they are trained.
     """
 
     hidden: tuple[int, ...] = (32, 32)
@@ -80,6 +93,7 @@ class Recipe:
     weighting: Method = Method("equal")
     schedule: Method = Method("joint")
     optimiser: Method = Method("adamw")
+    precision: Precision = Precision.FLOAT32
 
     def __post_init__(self) -> None:
         if not self.hidden or any(not 1 <= width <= MAX_WIDTH for width in self.hidden):
@@ -92,6 +106,9 @@ class Recipe:
             raise InvalidInputError("The learning rate must be positive.", pointer="/learning_rate")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise InvalidInputError("The weight decay must not be negative.", pointer="/weight_decay")
+        if self.precision not in list(Precision):
+            raise InvalidInputError(f"The precision is one of {', '.join(Precision)}.", pointer="/precision")
+        object.__setattr__(self, "precision", Precision(self.precision))
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Recipe:
@@ -110,5 +127,5 @@ class Recipe:
         return chosen
 
     def epochs_at(self, fidelity: float) -> int:
-        """Epochs of a training at that share of the full length; at least one."""
+        """Epochs of a training at that share of the full length, without what prepares it; at least one."""
         return max(1, round(self.epochs * fidelity))

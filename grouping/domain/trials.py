@@ -48,7 +48,7 @@ class TrialRequest:
         seed: seed of the initial weights and of the order of the rows.
         fidelity: share of the full number of epochs, in (0, 1].
         purpose: search or confirmation.
-        measures_affinity: whether affinities are measured while it trains, which changes none of its scores.
+        measures_affinity: whether gradients are measured while it trains, which changes none of its scores.
     """
 
     network: Network
@@ -96,7 +96,8 @@ class TrialOutcome:
         epochs: epochs carried out.
         seconds: wall time of the training on its worker.
         error: why it diverged or failed, in words for the user.
-        affinities: what was measured on the way, where that was asked for and the trial succeeded.
+        affinities: what was measured on the way, if the trial succeeded: gradients where that was asked for,
+            the overlap of masks where the network has them.
     """
 
     state: TrialState

@@ -1,4 +1,4 @@
-"""The affinity graph as a picture: tasks on a ring, arrows for who helps or harms whom."""
+"""The affinity graph as a picture: tasks on a ring, arrows for who helps or harms whom, or lines."""
 
 from __future__ import annotations
 
@@ -38,11 +38,13 @@ LEAST_WIDTH = 430.0
 def strongest_effects(matrix: AffinityMatrix, most: int = DEFAULT_EFFECTS) -> tuple[Effect, ...]:
     """The effects a picture shows: strongest first, help and harm alike; none of strength 0.
 
+    Of what is the same in both directions, each pair once.
+
     Args:
         matrix: the affinities.
         most: how many there are at most; fewer where they would connect more than `MOST_TASKS` tasks.
     """
-    effects = [effect for effect in matrix.effects() if effect.value != 0]
+    effects = _drawable(matrix)
     effects.sort(key=lambda effect: (-abs(effect.value), effect.source, effect.target))
     tasks: set[str] = set()
     found: list[Effect] = []
@@ -54,13 +56,23 @@ def strongest_effects(matrix: AffinityMatrix, most: int = DEFAULT_EFFECTS) -> tu
     return tuple(found)
 
 
+def _drawable(matrix: AffinityMatrix) -> list[Effect]:
+    places = {task: place for place, task in enumerate(matrix.tasks)}
+    return [
+        effect
+        for effect in matrix.effects()
+        if effect.value != 0 and (matrix.is_effect or places[effect.source] < places[effect.target])
+    ]
+
+
 def affinity_graph_svg(
     matrix: AffinityMatrix, *, most: int = DEFAULT_EFFECTS, name: str = "affinity-graph"
 ) -> str:
     """Draw an affinity matrix as a graph.
 
     An arrow from a task to another says that the one helps (blue) or harms (red, dashed) the other; its width
-    is the strength. Tasks that help one another (communities by modularity) stand side by side on one arc.
+    is the strength. Where a matrix says how alike tasks are, a line does so. Tasks that help one another
+    (communities by modularity) stand side by side on one arc.
 
     Args:
         matrix: the affinities.
@@ -88,7 +100,7 @@ def affinity_graph_svg(
         *parts,
         width=2 * ring.centre[0],
         height=foot + LEGEND + (LEGEND_ROW if _left_out(matrix, effects, len(tasks)) else 0.0),
-        title="Which task helps or harms which",
+        title="Which task helps or harms which" if matrix.is_effect else "How far tasks overlap",
         description=_describe(matrix, groups, effects),
         name=name,
     )
@@ -135,9 +147,11 @@ def _arcs(ring: Ring) -> list[str]:
 
 def _edge(ring: Ring, places: dict[str, Point], matrix: AffinityMatrix, effect: Effect, scale: float) -> str:
     width = THINNEST + (THICKEST - THINNEST) * abs(effect.value) / scale
-    drawn = arrow(ring, places[effect.source], places[effect.target], node=NODE, width=width)
+    ends = places[effect.source], places[effect.target]
+    drawn = arrow(ring, *ends, node=NODE, width=width, has_head=matrix.is_effect)
     sentence = element("title", plain(effect_sentence(matrix, effect)))
-    return element("g", sentence, *_strokes(drawn.path, drawn.head, width, helps=effect.value > 0))
+    shaft, head = _strokes(drawn.path, drawn.head, width, helps=effect.value > 0)
+    return element("g", sentence, shaft, head if matrix.is_effect else "")
 
 
 def _strokes(path: str, head: str, width: float, *, helps: bool) -> tuple[str, str]:
@@ -158,8 +172,7 @@ def _strokes(path: str, head: str, width: float, *, helps: bool) -> tuple[str, s
 
 def effect_sentence(matrix: AffinityMatrix, effect: Effect) -> str:
     """An effect in words, such as ``depth helps normals: +8.1%``."""
-    verb = "helps" if effect.value > 0 else "harms" if effect.value < 0 else "does not change"
-    return f"{effect.source} {verb} {effect.target}: {shown(matrix, effect.value)}"
+    return f"{effect.source} {matrix.verb(effect.value)} {effect.target}: {shown(matrix, effect.value)}"
 
 
 def shown(matrix: AffinityMatrix, value: float) -> str:
@@ -199,10 +212,12 @@ def _node(task: str, at: Point, label: Label) -> str:
 def _legend(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], y: float, n_drawn: int) -> str:
     middle = ring.centre[0]
     parts: list[str] = []
-    for helps, label, x in ((True, "helps", middle - 108), (False, "harms", middle + 12)):
-        parts += _strokes(
+    kinds = [(True, "helps", middle - 108), (False, "harms", middle + 12)]
+    for helps, label, x in kinds if matrix.is_effect else [(True, "overlap", middle - 50)]:
+        shaft, head = _strokes(
             f"M{x:.1f} {y:.1f}H{x + 32:.1f}", f"M{x + 42:.1f} {y:.1f}l-11 -6v12z", 3.0, helps=helps
         )
+        parts += [shaft, head if matrix.is_effect else ""]
         parts.append(text(label, x + 51, y + 4.5))
     said = ["the wider, the stronger"]
     if any(size > 1 for size in ring.sizes):
@@ -216,17 +231,19 @@ def _legend(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], y: fl
 
 def _left_out(matrix: AffinityMatrix, effects: Sequence[Effect], n_drawn: int) -> str:
     """What is not drawn, in words; empty if all is."""
-    n_known = sum(effect.value != 0 for effect in matrix.effects())
+    n_known = len(_drawable(matrix))
     said = []
     if len(effects) < n_known:
-        said.append(f"the {len(effects)} strongest of {n_known:,} effects")
+        named = "effects" if matrix.is_effect else "overlaps"
+        said.append(f"the {len(effects)} strongest of {n_known:,} {named}")
     if n_drawn < len(matrix.tasks):
         said.append(f"{n_drawn} of {len(matrix.tasks)} tasks")
     return ", between ".join(said)
 
 
 def _describe(matrix: AffinityMatrix, groups: Sequence[tuple[str, ...]], effects: Sequence[Effect]) -> str:
-    sentences = [f"{len(matrix.tasks)} tasks, {len(effects)} arrows."]
+    drawn = "arrows" if matrix.is_effect else "lines"
+    sentences = [f"{len(matrix.tasks)} tasks, {len(effects)} {drawn}."]
     together = [" with ".join(group) for group in groups if len(group) > 1]
     if together:
         sentences.append(f"Communities: {'; '.join(together)}.")

@@ -109,14 +109,14 @@ class Arrow:
 
     Attributes:
         path: of its shaft, as SVG path data.
-        head: of its head, likewise.
+        head: of its head, likewise; empty where it has none.
     """
 
     path: str
     head: str
 
 
-def arrow(ring: Ring, start: Point, end: Point, *, node: float, width: float) -> Arrow:
+def arrow(ring: Ring, start: Point, end: Point, *, node: float, width: float, has_head: bool = True) -> Arrow:
     """Draw an arrow that bends to the middle of the ring, and to its own side of the way back.
 
     Args:
@@ -125,6 +125,7 @@ def arrow(ring: Ring, start: Point, end: Point, *, node: float, width: float) ->
         end: centre of the target.
         node: radius of a node, which the arrow keeps off.
         width: of the shaft.
+        has_head: whether the shaft leaves room for the head; else it goes on to the target.
     """
     across, down = end[0] - start[0], end[1] - start[1]
     distance = math.hypot(across, down) or 1.0
@@ -162,7 +163,8 @@ def arrow(ring: Ring, start: Point, end: Point, *, node: float, width: float) ->
         f"M{point[0]:.1f} {point[1]:.1f}L{joint[0] + aside_x:.1f} {joint[1] + aside_y:.1f}"
         f"L{joint[0] - aside_x:.1f} {joint[1] - aside_y:.1f}z"
     )
-    return Arrow(_part(start, control, end, first, base), head)
+    last = base if has_head else max(reaches(node + 1.0), first)
+    return Arrow(_part(start, control, end, first, last), head if has_head else "")
 
 
 def _part(start: Point, control: Point, end: Point, first: float, last: float) -> str:

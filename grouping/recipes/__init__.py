@@ -1,5 +1,6 @@
 """What users may choose in a recipe: a declaration per method, and the registry that finds them."""
 
+from grouping.recipes.checks import check_trainable
 from grouping.recipes.declarations import Declaration
 from grouping.recipes.registry import (
     MethodInfo,
@@ -9,13 +10,17 @@ from grouping.recipes.registry import (
     list_methods,
     list_unavailable,
 )
+from grouping.recipes.work import epochs_of, preparation_epochs
 
 __all__ = [
     "Declaration",
     "MethodInfo",
     "check_named_tasks",
+    "check_trainable",
     "complete",
+    "epochs_of",
     "get_declaration",
     "list_methods",
     "list_unavailable",
+    "preparation_epochs",
 ]

@@ -19,7 +19,17 @@ class Declaration(Protocol):
         source: the paper it comes from; empty for what needs none.
         implementation: ``module:attribute`` of what carries it out; see `grouping.training.methods`.
 
-    A built-in method may have a class attribute ``requires``, names of modules that come with an extra.
+    What else one may have:
+
+    - ``requires``, of a built-in method: names of modules that come with an extra;
+    - ``named_tasks()``: the tasks that its parameters name; see `check_named_tasks`;
+    - ``check_recipe(recipe, tasks)``: refuses what it could not do with the rest of a recipe or with one of
+      the tasks; see `grouping.recipes.checks`;
+    - ``n_phases(tasks, n_depths)``, of a schedule: phases of the training of a network of these tasks, which
+      needs as many epochs;
+    - ``stages_below(task, n_stages)``, of a way of sharing: stages of the encoder below the head of a task;
+    - ``preparation_epochs(n_tasks, recipe)``: the epochs that a network is prepared for before it is trained;
+      see `grouping.recipes.work`.
     """
 
     name: ClassVar[str]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task, TaskKind
+from grouping.errors import InvalidInputError
 from grouping.recipes.declarations import Declaration
 
 Height = Annotated[
@@ -145,6 +149,47 @@ class Transformer:
     dropout: Annotated[
         float, Field(ge=0, lt=1, description="Share of a sublayer's outputs that is dropped in training.")
     ] = 0.0
+
+    def check_widths(self, hidden: Sequence[int]) -> None:
+        """Refuse widths that are not all equal and a multiple of the number of heads.
+
+        Raises:
+            InvalidInputError: pointing into the recipe.
+        """
+        if len(set(hidden)) > 1 or hidden[0] % self.n_heads:
+            fitting = max(1, round(hidden[0] / self.n_heads)) * self.n_heads
+            raise InvalidInputError(
+                f"A Transformer of {self.n_heads} heads needs hidden widths that are all equal and a "
+                f"multiple of {self.n_heads}, such as {', '.join([str(fitting)] * len(hidden))}.",
+                pointer="/hidden",
+            )
+
+    def segments_of(self, task: Task) -> tuple[int, ...]:
+        """The texts of a row that a task reads, counted from 0; a ranking reads the question first.
+
+        Raises:
+            InvalidInputError: if a row does not have them, pointing into the recipe.
+        """
+        reads = task.reads or tuple(range(self.n_segments))
+        if max(reads) >= self.n_segments:
+            raise InvalidInputError(
+                f"Task {task.name!r} reads segment {max(reads)}, counted from 0, but a row has "
+                f"{self.n_segments}.",
+                pointer="/encoder/parameters/n_segments",
+            )
+        if task.kind is TaskKind.RANKING and len(reads) != task.n_outputs + 1:
+            raise InvalidInputError(
+                f"Task {task.name!r} ranks {task.n_outputs} candidates and needs {task.n_outputs + 1} "
+                f"segments, but a row has {self.n_segments}.",
+                pointer="/encoder/parameters/n_segments",
+            )
+        return reads
+
+    def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
+        """Refuse widths that blocks cannot have, and texts that a row does not have."""
+        self.check_widths(recipe.hidden)
+        for task in tasks:
+            self.segments_of(task)
 
 
 ENCODERS: tuple[type[Declaration], ...] = (Mlp, Convolutional, Xception, Transformer)

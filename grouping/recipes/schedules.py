@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from grouping.errors import InvalidInputError
 from grouping.recipes.declarations import Declaration
 
 TaskName = Annotated[str, Field(min_length=1, max_length=100)]
@@ -18,6 +20,26 @@ Order = Annotated[
         "Tasks that are not in a network are passed over.",
     ),
 ]
+
+
+def require_epochs(schedule: str, n_epochs: int, n_phases: int, network: str = "this network") -> None:
+    """Refuse a recipe with fewer epochs than a schedule has phases.
+
+    Args:
+        schedule: its name.
+        n_epochs: of the recipe.
+        n_phases: of at least one epoch each.
+        network: what is trained, in words.
+
+    Raises:
+        InvalidInputError: pointing into the recipe.
+    """
+    if n_epochs < n_phases:
+        raise InvalidInputError(
+            f"The schedule {schedule!r} divides the training of {network} into {n_phases} phases, and the "
+            f"recipe has {n_epochs} epochs: raise the number of epochs to at least {n_phases}.",
+            pointer="/epochs",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +83,10 @@ class Continual:
         weights = tuple((f"/epoch_weights/{_escaped(task)}", task) for task in self.epoch_weights)
         return (*_places(self.order), *weights)
 
+    def n_phases(self, tasks: Sequence[str], n_depths: int) -> int:
+        """One for each task of a network."""
+        return len(tasks)
+
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
@@ -89,6 +115,10 @@ class Sequential:
     def named_tasks(self) -> tuple[tuple[str, str], ...]:
         """Tasks that the parameters name, each after its place."""
         return _places(self.order)
+
+    def n_phases(self, tasks: Sequence[str], n_depths: int) -> int:
+        """One for each task of a network."""
+        return len(tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +171,46 @@ class FineTuning:
     def named_tasks(self) -> tuple[tuple[str, str], ...]:
         """Tasks that the parameters name, each after its place."""
         return () if self.source_task is None else (("/source_task", self.source_task),)
+
+    def source_of(self, tasks: Sequence[str]) -> str | None:
+        """The task of a network that is trained first; None if all are trained jointly."""
+        source = self.source_task or tasks[0]
+        return source if source in tasks and len(tasks) > 1 else None
+
+    def n_phases(self, tasks: Sequence[str], n_depths: int) -> int:
+        """That of the source, and then one, or one for each depth that is released."""
+        if self.source_of(tasks) is None:
+            return 1
+        return 1 + (max(1, n_depths - self.frozen) if self.gradual else 1)
+
+    def fewest_depths(self, stages: Mapping[str, int]) -> int | None:
+        """The fewest depths of a network of a source and other tasks; None if there is no such network.
+
+        Args:
+            stages: for each task that there is, how many stages are below its head.
+        """
+        first = self.source_task
+        if len(stages) < 2 or (first is not None and first not in stages):
+            return None
+        lowest = sorted(stages[task] for task in stages if task != first)
+        return 1 + (lowest[1] if first is None else max(stages[first], lowest[0]))
+
+    def check_depths(self, n_depths: int) -> None:
+        """Refuse to freeze so much of a network that nothing would be left to train.
+
+        Args:
+            n_depths: of the network, heads included.
+
+        Raises:
+            InvalidInputError: pointing into the recipe.
+        """
+        if self.frozen >= n_depths:
+            raise InvalidInputError(
+                f"A network has {n_depths} depths, heads included, and {self.frozen} of them are to be "
+                f"frozen: freeze at most {n_depths - 1}. Networks that do not pass all inputs through one "
+                "row of shared layers have a single depth.",
+                pointer="/schedule/parameters/frozen",
+            )
 
 
 def _places(order: list[TaskName]) -> tuple[tuple[str, str], ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError
 from grouping.recipes.declarations import Declaration
 from grouping.recipes.sharing_columns import COLUMN_SHARING
 from grouping.recipes.sharing_from_data import LEARNED_SHARING
@@ -89,6 +92,28 @@ class Hierarchical:
         """JSON pointer of the depth of a task, below the parameters."""
         return f"/depths/{task.replace('~', '~0').replace('/', '~1')}"
 
+    def stages_below(self, task: Task, n_stages: int) -> int:
+        """How many of the stages are below the head of a task, from 1.
+
+        Raises:
+            InvalidInputError: if it is to have more stages than there are, pointing at it.
+        """
+        if task.name not in self.depths:
+            return max(1, n_stages - 1) if task.n_outputs == 1 else n_stages
+        depth = self.depths[task.name]
+        if depth > n_stages:
+            raise InvalidInputError(
+                f"Task {task.name!r} cannot be at depth {depth}: the encoder has {n_stages} stages, one for "
+                "each hidden width. Choose a lower depth, or more hidden widths.",
+                pointer=f"/sharing/parameters{self.place_of(task.name)}",
+            )
+        return depth
+
+    def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
+        """Refuse depths that there are not."""
+        for task in tasks:
+            self.stages_below(task, len(recipe.hidden))
+
 
 @dataclass(frozen=True, slots=True)
 class CrossStitch:
@@ -148,6 +173,20 @@ class Mtan:
     ] = 4
 
 
+def check_stage(at: int, n_stages: int) -> None:
+    """Refuse to let task vectors meet a stage that there is not.
+
+    Raises:
+        InvalidInputError: pointing into the recipe.
+    """
+    if at >= n_stages:
+        raise InvalidInputError(
+            f"There is no stage {at} that a task vector could meet: the encoder has {n_stages}, one for "
+            f"each hidden width, counted from 0. Choose at most {n_stages - 1}, or more hidden widths.",
+            pointer="/sharing/parameters/at",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class ConditioningConcat:
     """One network, told its task by channels of its own."""
@@ -161,6 +200,10 @@ class ConditioningConcat:
     at: ConditionAt = 0
     size: Annotated[int, Field(ge=1, le=256, description="Length of the task vector.")] = 8
 
+    def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
+        """Refuse a stage that there is not."""
+        check_stage(self.at, len(recipe.hidden))
+
 
 @dataclass(frozen=True, slots=True)
 class ConditioningAdd:
@@ -173,6 +216,10 @@ class ConditioningAdd:
     implementation: ClassVar[str] = "grouping.training.sharing.conditioning:AddConditioning"
 
     at: ConditionAt = 0
+
+    def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
+        """Refuse a stage that there is not."""
+        check_stage(self.at, len(recipe.hidden))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +235,10 @@ class ConditioningMultiply:
     implementation: ClassVar[str] = "grouping.training.sharing.conditioning:MultiplyConditioning"
 
     at: ConditionAt = 0
+
+    def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
+        """Refuse a stage that there is not."""
+        check_stage(self.at, len(recipe.hidden))
 
 
 SHARING: tuple[type[Declaration], ...] = (

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError
 from grouping.recipes.declarations import Declaration
 
 _PLE = "Tang et al., Progressive layered extraction (PLE), RecSys 2020"
@@ -79,6 +83,20 @@ class Mmoe:
     n_experts: ExpertCount = 3
 
 
+def check_levels(n_levels: int, n_stages: int) -> None:
+    """Refuse more levels than an encoder has stages.
+
+    Raises:
+        InvalidInputError: pointing into the recipe.
+    """
+    if n_levels > n_stages:
+        raise InvalidInputError(
+            f"An encoder of {n_stages} hidden widths cannot be divided into {n_levels} levels: choose at "
+            f"most {n_stages} levels, or give more hidden widths.",
+            pointer="/sharing/parameters/n_levels",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class MultiLevelMmoe:
     """Shared experts and a gate per task at several levels."""
@@ -94,6 +112,10 @@ class MultiLevelMmoe:
 
     n_experts: ExpertCount = 3
     n_levels: LevelCount = 2
+
+    def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
+        """Refuse more levels than there are hidden widths."""
+        check_levels(self.n_levels, len(recipe.hidden))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +150,10 @@ class Ple:
     n_own: OwnCount = 1
     n_shared: SharedCount = 1
     n_levels: LevelCount = 2
+
+    def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
+        """Refuse more levels than there are hidden widths."""
+        check_levels(self.n_levels, len(recipe.hidden))
 
 
 COLUMN_SHARING: tuple[type[Declaration], ...] = (Asymmetric, Customised, Mmoe, MultiLevelMmoe, Cgc, Ple)

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from grouping.domain.recipes import Recipe
 from grouping.recipes.declarations import Declaration
 
 _MODULE = "grouping.training.sharing"
@@ -63,6 +64,10 @@ class AdaptiveWidening:
         Field(gt=0, le=1, description="Length of the first training, as a share of the recipe's epochs."),
     ] = 0.2
 
+    def preparation_epochs(self, n_tasks: int, recipe: Recipe) -> int:
+        """Those of the thin network; none for a task alone."""
+        return recipe.epochs_at(self.thin_epochs) if n_tasks > 1 else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
@@ -86,6 +91,14 @@ class Sparse:
         float,
         Field(gt=0, le=1, description="Length of a training before pruning, as a share of the epochs."),
     ] = 0.2
+
+    def epochs_of_a_task(self, recipe: Recipe) -> int:
+        """Those of finding the mask of one task: a training, and another one after each pruning."""
+        return (self.rounds + 1) * recipe.epochs_at(self.round_epochs)
+
+    def preparation_epochs(self, n_tasks: int, recipe: Recipe) -> int:
+        """Those of all masks; none for a task alone, which has none."""
+        return n_tasks * self.epochs_of_a_task(recipe) if n_tasks > 1 else 0
 
 
 LEARNED_SHARING: tuple[type[Declaration], ...] = (Multilinear, AdaptiveWidening, Sparse)

@@ -21,12 +21,11 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from grouping.domain.scores import FloatArray
-from grouping.solver.instance import BoolArray, IntArray
+from grouping.solver.instance import BoolArray
+from grouping.solver.last_tasks import LastTasks, SingleArray
 
-SingleArray = NDArray[np.float32]
 _LAST = 12
 """How many tasks are decided at once at the end."""
 _BATCH = 1 << 15
@@ -62,39 +61,39 @@ class GroupSearch:
         self.n_tasks = len(pairs)
         self.pairs = np.where(np.eye(self.n_tasks, dtype=np.bool_), 0.0, pairs)
         self.max_size = min(max_size or self.n_tasks, self.n_tasks)
-        self._is_apart = np.isinf(self.pairs) | np.isinf(self.pairs.T)
+        self.is_apart = np.isinf(self.pairs) | np.isinf(self.pairs.T)
         # A finite price for forbidden pairs that no group with one can pay back.
         finite = self.pairs[np.isfinite(self.pairs)].max(initial=0.0)
         eye = np.eye(self.n_tasks, dtype=np.bool_)
         pairs_of_tasks = [eye[i] | eye[j] for i in range(self.n_tasks) for j in range(i)]
         self._changes = np.array([*eye, *pairs_of_tasks])
-        self._priced = np.where(self._is_apart, 1e6 * (finite + 1.0), self.pairs)
+        self.finite_pairs = np.where(self.is_apart, 1e6 * (finite + 1.0), self.pairs)
 
     def losses(self, members: BoolArray) -> FloatArray:
         """Estimated losses of the tasks of each group, ``[K, N]``; infinite outside."""
         sizes = members.sum(axis=1, keepdims=True)
-        sums = members.astype(np.float64) @ self._priced.T
+        sums = members.astype(np.float64) @ self.finite_pairs.T
         return np.where(members, sums / np.maximum(1, sizes - 1), np.inf)
 
     def is_allowed(self, members: BoolArray) -> BoolArray:
         """``[K]``: whether a group is small enough and holds no forbidden pair."""
         sizes = members.sum(axis=1)
         allowed: BoolArray = (sizes >= 2) & (sizes <= self.max_size)
-        if self._is_apart.any():
+        if self.is_apart.any():
             as_numbers = members.astype(np.float64)
-            allowed &= ((as_numbers @ self._is_apart) * as_numbers).sum(axis=1) == 0
+            allowed &= ((as_numbers @ self.is_apart) * as_numbers).sum(axis=1) == 0
         return allowed
 
     def values(self, members: BoolArray, duals: FloatArray) -> FloatArray:
         """What each group saves, ``[K]``."""
-        return _saved(members, duals, self._priced)
+        return _saved(members, duals, self.finite_pairs)
 
     def favourites(self) -> FloatArray:
         """Least loss a task may have in a group of s tasks, ``[N, max_size - 1]`` for s = 2, 3, ...
 
         The mean of its s - 1 least losses in pairs; infinite where its forbidden pairs leave too few.
         """
-        sums = _sums_of_smallest(np.where(self._is_apart, np.inf, self._priced), 0)[:, 1 : self.max_size]
+        sums = _sums_of_smallest(np.where(self.is_apart, np.inf, self.finite_pairs), 0)[:, 1 : self.max_size]
         least: FloatArray = sums / np.arange(1, sums.shape[1] + 1)
         return least
 
@@ -102,7 +101,7 @@ class GroupSearch:
         """``[N]``: loss that a share of each task's pairs stays below; 0 where no pair is allowed."""
         losses = np.zeros(self.n_tasks)
         for i in range(self.n_tasks):
-            allowed = ~self._is_apart[i]
+            allowed = ~self.is_apart[i]
             allowed[i] = False
             if allowed.any():
                 losses[i] = np.quantile(self.pairs[i, allowed], share)
@@ -130,6 +129,7 @@ class GroupSearch:
         *,
         max_found: int = 20_000,
         max_states: int = 400_000,
+        gives_up: bool = False,
         deadline: float | None = None,
     ) -> FoundGroups:
         """Groups that save more than a threshold.
@@ -139,12 +139,13 @@ class GroupSearch:
             duals: ``[N]``.
             max_found: give up the rest after this many; the best are kept.
             max_states: the most partial groups at a time; what is let go counts in the bound.
+            gives_up: return at once, with nothing, where there are more.
             deadline: on the clock of `time.monotonic`.
         """
         n = self.n_tasks
         order = np.argsort(-duals, kind="stable")
         v = duals[order]
-        priced = self._priced[np.ix_(order, order)]
+        priced = self.finite_pairs[np.ix_(order, order)]
         n_first = max(0, n - _LAST)
         chosen = np.zeros((1, n), dtype=np.bool_)
         sums = np.zeros((1, n))  # of the pairs with the chosen
@@ -165,6 +166,8 @@ class GroupSearch:
             keep = np.flatnonzero(bounds > threshold)
             is_late = deadline is not None and time.monotonic() > deadline
             most = 0 if is_late else max_states
+            if keep.size > most and gives_up:
+                return FoundGroups(np.zeros((0, n), dtype=np.bool_), np.zeros(0), np.inf, False)
             if keep.size > most:
                 keep = keep[np.argsort(-bounds[keep], kind="stable")]
                 dropped = max(dropped, float(bounds[keep[most]]))
@@ -196,7 +199,7 @@ class GroupSearch:
         n = self.n_tasks
         last = np.arange(n - n_first)
         subsets = ((np.arange(1 << last.size)[:, None] >> last) & 1) > 0
-        tables = _LateTables(subsets, v, priced, n_first)
+        tables = LastTasks(subsets, v, priced, n_first)
         members: list[BoolArray] = []
         values: list[FloatArray] = []
         n_found = 0
@@ -213,37 +216,6 @@ class GroupSearch:
                 values.append(saved)
                 n_found += len(found)
         return *_sorted_groups(members, values, n, max_found), -np.inf
-
-
-class _LateTables:
-    """What every subset of the last tasks saves together with given first ones.
-
-    In single precision, with a margin: `above` gives a few subsets too many, never one too few.
-    """
-
-    _MARGIN = 1e-3
-
-    def __init__(self, subsets: BoolArray, v: FloatArray, priced: FloatArray, n_first: int) -> None:
-        self._sizes = subsets.sum(axis=1)
-        self._sums = (subsets.astype(np.float64) @ priced[:, n_first:].T).T  # [N, subsets]
-        self._outside = np.concatenate([np.zeros((n_first, len(subsets)), dtype=np.bool_), ~subsets.T])
-        self._v, self._priced, self._n_first = v, priced, n_first
-        self._by_size: dict[int, SingleArray] = {}
-
-    def above(self, first: IntArray, threshold: float, max_size: int) -> IntArray:
-        """Subsets that may save more than the threshold together with these tasks."""
-        n_partners = np.maximum(1, self._sizes + first.size - 1)
-        if first.size not in self._by_size:
-            table = n_partners * self._v[:, None] - self._sums
-            table[self._outside] = -np.inf
-            self._by_size[first.size] = table.astype(np.float32)
-        columns = np.concatenate([first, np.arange(self._n_first, len(self._v))])
-        saved = self._by_size[first.size][columns]
-        saved -= self._priced[np.ix_(columns, first)].sum(axis=1).astype(np.float32)[:, None]
-        np.maximum(saved, 0.0, out=saved)
-        total = first.size + self._sizes
-        is_group = (total >= 2) & (total <= max_size)
-        return np.flatnonzero((saved.sum(axis=0) > (threshold - self._MARGIN) * n_partners) & is_group)
 
 
 def _saved(members: BoolArray, v: FloatArray, priced: FloatArray) -> FloatArray:

@@ -4,15 +4,15 @@ Under a pairwise estimate (see `grouping.solver.groups`) a table of all groups h
 them matter: those whose reduced cost is small under the duals of the relaxation. So groups are generated.
 
 1. The relaxation of `grouping.solver.relaxation` is solved over a pool of groups.
-2. Groups of negative reduced cost under its duals join the pool: first those that single changes of known
-   groups reach, then those of a search over all groups. When that search finds none, the relaxation is solved
-   over all ``2^N`` groups, and its value is a lower bound on every grouping.
+2. Groups of negative reduced cost join the pool: first those that single changes of known groups reach, then
+   those of a search over all groups. When that search finds none, the relaxation is solved over all ``2^N``
+   groups, and its value is a lower bound on every grouping.
 3. The best grouping of the pool bounds the optimum from above. A second search collects every group whose
-   reduced cost is at most the gap; no other group is in a better grouping, so the best grouping of the pool
-   is then optimal.
+   reduced cost is at most the gap; no other is in a better grouping, so the best of the pool is then optimal.
 
-Stopped early, the duals still bound: with M the most that any group may save by the search's own bound and k
-the most groups the budget allows, no grouping is better than
+All groups are searched by `GroupSearch.above` where that has few partial groups, else by size with
+semidefinite bounds (`grouping.solver.sized`). Stopped early, the duals still bound: with M the most that any
+group may save by the search's own bound and k the most groups the budget allows, no grouping is better than
 ``sum v - price * budget + k min(0, price - M)``.
 """
 
@@ -22,7 +22,6 @@ import math
 import time
 
 import numpy as np
-import pulp
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import BUDGET_TOLERANCE, Grouping, Infeasibility, Solution, SolutionStatus
@@ -31,13 +30,22 @@ from grouping.domain.scores import FloatArray
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver.engine import Engine, Optimum
 from grouping.solver.estimates import PairwiseEstimate
-from grouping.solver.groups import GroupSearch
+from grouping.solver.favourites import bound_by_favourites
+from grouping.solver.groups import FoundGroups, GroupSearch
 from grouping.solver.instance import BoolArray, Instance
-from grouping.solver.programme import DEFAULT_SOLVER, make_solver
+from grouping.solver.pair_arrays import scaled_arrays
+from grouping.solver.programme import DEFAULT_SOLVER
 from grouping.solver.relaxation import PRECISION, Relaxation, Relaxed
+from grouping.solver.sized import SizedSearch
 
 _POOL = 30_000
 _PER_ROUND = 400
+_FEW_STATES = 100_000
+_GENERATING = 0.85
+"""Share of the time for generating groups and proving that none is left."""
+_PATIENCE = 6
+_CENTRED = 1e-5
+"""Scaled loss of a task by which the mean of past duals may bound worse than the last."""
 
 
 def solve_pairwise(
@@ -78,63 +86,42 @@ class _Generation:
         self, estimate: PairwiseEstimate, budget_snt: float, constraints: Constraints, solver: str
     ) -> None:
         self.estimate, self.budget_snt, self.solver = estimate, budget_snt, solver
-        _refuse_other(constraints)
-        n = len(estimate.tasks)
-        weighted = estimate.pairs * estimate.weights[:, None]
-        column = {task: t for t, task in enumerate(estimate.tasks)}
-        for names in constraints.apart:
-            if unknown := names - set(column):
-                raise InvalidInputError(
-                    f"apart: there is no task {', '.join(sorted(unknown))}.", pointer="/apart"
-                )
-            together = [column[name] for name in names]
-            weighted[np.ix_(together, together)] = np.nan
-        weighted[np.isnan(weighted) | np.isnan(weighted.T)] = np.nan
-        single_losses = np.full((len(estimate.singles), n), np.inf)
-        for row, (network, loss) in enumerate(estimate.singles):
-            t = column[next(iter(network.group))]
-            single_losses[row, t] = loss * estimate.weights[t]
-        known = np.where(np.eye(n, dtype=np.bool_), np.nan, weighted)
-        least = np.fmin(
-            np.where(np.isnan(known), np.inf, known).min(axis=1), single_losses.min(axis=0, initial=np.inf)
-        )
-        self.floor = np.where(np.isfinite(least), least, 0.0)
-        shifted_pairs = np.where(np.isnan(known), np.inf, known - self.floor[:, None])
-        shifted_singles = single_losses - self.floor
-        finite = np.concatenate(
-            [shifted_pairs[np.isfinite(shifted_pairs)], shifted_singles[np.isfinite(shifted_singles)]]
-        )
-        self.unit = float(finite.max(initial=0.0)) or 1.0
-        self.search = GroupSearch(shifted_pairs / self.unit, constraints.max_group_size)
-        self.single_losses = shifted_singles / self.unit
-        self.single_costs = np.array([network.cost_snt for network, _ in estimate.singles])
+        self._arrays = arrays = scaled_arrays(estimate, constraints)
+        self.floor, self.unit = arrays.floor, arrays.unit
+        self.single_losses, self.single_costs = arrays.single_losses, arrays.single_costs
+        self.search = GroupSearch(arrays.pairs, constraints.max_group_size)
+        self._sized: SizedSearch | None = None
         self.max_networks = math.inf if constraints.max_networks is None else float(constraints.max_networks)
-        self.groups = np.zeros((0, n), dtype=np.bool_)
+        self.groups = np.zeros((0, len(estimate.tasks)), dtype=np.bool_)
         self._known = set[bytes]()
-        self.bound = 0.0
+        self.bound = self.base = 0.0
         self.is_converged = False
 
     def solve(self, deadline: float) -> Solution:
         """Generate, bound, close the gap."""
+        left = deadline - time.monotonic()
+        generate_by = deadline if math.isinf(left) else deadline - (1.0 - _GENERATING) * max(0.0, left)
         self._start()
-        self.bound = self._bound_by_favourites()
-        relaxed = self._converge(deadline)
+        self.bound = bound_by_favourites(
+            self.search.favourites(), self._arrays, self.estimate.group_cost_snt, self.budget_snt
+        )
+        relaxed = self._converge(generate_by)
         optimum = self._best_of_pool(deadline)
         is_proven = optimum.chosen is not None and optimum.is_proven and self.is_converged
-        is_proven = is_proven and optimum.value - self.bound <= PRECISION
-        # With these duals a group of reduced cost r is in no grouping below `relaxed.bound + r`. No grouping
-        # is worse than 1 for each task, so a higher bound says that there is none.
+        is_proven = is_proven and optimum.value - self.base <= PRECISION
+        # With these duals a group of reduced cost r is in no grouping below `base + r`. No grouping is worse
+        # than 1 for each task, so a higher bound says that there is none.
         most = self.search.n_tasks + 1.0
         tau = 0.02
-        while self.is_converged and not is_proven and relaxed.bound < most and time.monotonic() < deadline:
-            tau = min(tau, min(optimum.value, most) - relaxed.bound + PRECISION)
+        while self.is_converged and not is_proven and self.base < most and time.monotonic() < deadline:
+            tau = min(tau, min(optimum.value, most) - self.base + PRECISION)
             is_closed = self._collect(relaxed, tau, deadline)
             optimum = self._best_of_pool(deadline)
             if not is_closed or not optimum.is_proven:
                 break
-            is_proven = min(optimum.value, most) - relaxed.bound <= tau
+            is_proven = min(optimum.value, most) - self.base <= tau
             tau *= 2.0
-        return self._answer(optimum, is_proven or (self.is_converged and relaxed.bound >= most))
+        return self._answer(optimum, is_proven or (self.is_converged and self.base >= most))
 
     def _start(self) -> None:
         """All pairs, all tasks together, and what changes of good pairs reach under typical losses."""
@@ -148,41 +135,6 @@ class _Generation:
         seeds = self.groups[np.argsort(-saved, kind="stable")[: 2 * n]]
         for share in (0.3, 0.5, 0.7):
             self._add(self.search.improve(seeds, self.search.typical_losses(share), rounds=8))
-
-    def _bound_by_favourites(self) -> float:
-        """A bound that needs no groups: in one of s tasks, none does better than with its s - 1 favourites.
-
-        The relaxation chooses how many groups of each size there are and which tasks each size serves.
-        """
-        best = self.search.favourites()
-        n, n_sizes = best.shape
-        problem = pulp.LpProblem("favourites", pulp.LpMinimize)
-        count = [problem.add_variable(f"n_{s}", 0) for s in range(n_sizes)]
-        serves = {
-            (i, s): problem.add_variable(f"a_{i}_{s}", 0) for i, s in np.argwhere(np.isfinite(best)).tolist()
-        }
-        alone = {
-            (row, i): problem.add_variable(f"x_{row}", 0)
-            for row, i in np.argwhere(np.isfinite(self.single_losses)).tolist()
-        }
-        problem += pulp.lpSum(float(best[key]) * a for key, a in serves.items()) + pulp.lpSum(
-            float(self.single_losses[key]) * x for key, x in alone.items()
-        )
-        for i in range(n):
-            servers = [a for (task, _), a in serves.items() if task == i]
-            problem += pulp.lpSum([*servers, *(x for (_, task), x in alone.items() if task == i)]) >= 1
-        for s in range(n_sizes):
-            served = [a for (_, size), a in serves.items() if size == s]
-            problem += pulp.lpSum(served) <= (s + 2) * count[s]
-        for (_, s), a in serves.items():
-            problem += a <= count[s]
-        spent = pulp.lpSum(float(self.single_costs[row]) * x for (row, _), x in alone.items())
-        budget = self.budget_snt + BUDGET_TOLERANCE * max(1.0, self.budget_snt)
-        problem += spent + self.estimate.group_cost_snt * pulp.lpSum(count) <= budget
-        problem.solve(make_solver(DEFAULT_SOLVER, None))
-        if problem.status != pulp.LpStatusOptimal:
-            return 0.0
-        return max(0.0, float(pulp.value(problem.objective) or 0.0) - PRECISION)
 
     def _add(self, members: BoolArray) -> int:
         members = members[self.search.is_allowed(members)]
@@ -205,44 +157,93 @@ class _Generation:
         )
 
     def _converge(self, deadline: float) -> Relaxed:
-        """Generate groups until no group of negative reduced cost is left, or time is up."""
+        """Generate groups until none of negative reduced cost is left or time is up; the last duals.
+
+        Where many optimal duals exist, each finds other groups and the value no longer moves. After some
+        rounds groups are priced by the mean of past duals too, which end it once they bound almost as well.
+        """
+        centre: Relaxed | None = None
+        rounds = 0
+        relaxation = Relaxation(self._instance())
         while True:
+            rounds += 1
             instance = self._instance()
             limits = instance.limits_for(self.budget_snt)
-            relaxed = Relaxation(instance).solve(limits)
-            price = self._group_price(relaxed)
+            relaxation.extend(instance)
+            relaxed = relaxation.solve(limits)
+            centre = relaxation.between(centre or relaxed, relaxed, limits)
             is_late = time.monotonic() > deadline
-            if not is_late and self._add_near(relaxed, price):
+            overlooked = 0.0
+            if not is_late and rounds > _PATIENCE:
+                is_new, overlooked = self._add_near(centre)
+                reached = centre.bound - self._most_groups(limits) * overlooked
+                if relaxed.bound - reached <= _CENTRED * self.search.n_tasks:
+                    relaxed = centre
+                elif is_new:
+                    continue
+            if relaxed is not centre and not is_late and self._add_near(relaxed)[0]:
                 continue
-            found = self.search.above(price + PRECISION, relaxed.values, max_found=2_000, deadline=deadline)
-            overlooked = max(0.0, found.bound - price) if found.values.size or not found.is_complete else 0.0
-            self.bound = max(self.bound, relaxed.bound - self._most_groups(limits) * overlooked)
-            is_new = self._add(found.members[:_PER_ROUND]) > 0
-            self.is_converged = found.is_complete and not is_new
-            if is_late or not is_new:
+            is_new = self._prove(relaxed, limits, overlooked if relaxed is centre else 0.0, deadline)
+            if is_late or not is_new or len(self.groups) > _POOL:
                 return relaxed
-            if len(self.groups) > _POOL:
-                return relaxed
+
+    def _prove(self, relaxed: Relaxed, limits: FloatArray, known: float, deadline: float) -> bool:
+        """Search all groups for what the duals overlooked beyond what is known; whether one was new."""
+        price = self._group_price(relaxed)
+        threshold = price + known + PRECISION
+        found = self._above(threshold, relaxed.values, 2_000, deadline, is_ladder=True)
+        overlooked = max(0.0, found.bound - price) if found.values.size or not found.is_complete else known
+        self.base = relaxed.bound - self._most_groups(limits) * overlooked
+        self.bound = max(self.bound, self.base)
+        is_new = self._add(found.members[:_PER_ROUND]) > 0
+        self.is_converged = found.is_complete and not is_new
+        return is_new
+
+    def _above(
+        self, threshold: float, duals: FloatArray, max_found: int, deadline: float, *, is_ladder: bool
+    ) -> FoundGroups:
+        """Groups that save more: by the plain search as long as that is short."""
+        if self._sized is None:
+            found = self.search.above(
+                threshold,
+                duals,
+                max_found=max_found,
+                max_states=_FEW_STATES,
+                gives_up=True,
+                deadline=deadline,
+            )
+            if found.is_complete:
+                return found
+            self._sized = SizedSearch(self.search)
+        return self._sized.above(
+            threshold, duals, max_found=max_found, deadline=deadline, is_ladder=is_ladder
+        )
 
     def _group_price(self, relaxed: Relaxed) -> float:
         return float(relaxed.prices @ np.array([self.estimate.group_cost_snt, 1.0]))
 
-    def _add_near(self, relaxed: Relaxed, price: float) -> int:
-        """Add groups of negative reduced cost that single changes of good groups reach."""
+    def _add_near(self, relaxed: Relaxed) -> tuple[bool, float]:
+        """Add groups of negative reduced cost that single changes of good groups reach.
+
+        Returns:
+            Whether there was a new one, and how far the reduced cost of the best is below zero.
+        """
         if not len(self.groups):
-            return 0
+            return False, 0.0
+        price = self._group_price(relaxed)
         of_groups = relaxed.reduced_costs[len(self.single_costs) :]
         seeds = self.groups[np.argsort(of_groups, kind="stable")[:60]]
         near = self.search.improve(seeds, relaxed.values)
         values = self.search.values(near, relaxed.values)
         wanted = np.flatnonzero(values > price + PRECISION)
         wanted = wanted[np.argsort(-values[wanted], kind="stable")[:_PER_ROUND]]
-        return self._add(near[wanted])
+        overlooked = max(0.0, float(values.max(initial=price)) - price)
+        return self._add(near[wanted]) > 0, overlooked
 
     def _collect(self, relaxed: Relaxed, tau: float, deadline: float) -> bool:
         """Add every group of reduced cost up to `tau`; False if they are too many or time is up."""
         threshold = self._group_price(relaxed) - tau - PRECISION
-        found = self.search.above(threshold, relaxed.values, max_found=_POOL, deadline=deadline)
+        found = self._above(threshold, relaxed.values, _POOL, deadline, is_ladder=False)
         self._add(found.members)
         return found.is_complete
 
@@ -295,13 +296,3 @@ class _Generation:
         network, loss = self.estimate.singles[n]
         losses[self.estimate.tasks.index(next(iter(network.group)))] = loss
         return losses
-
-
-def _refuse_other(constraints: Constraints) -> None:
-    honoured = {"apart", "max_networks", "max_group_size"}
-    for part in constraints.split():
-        if all(getattr(part, name) == getattr(Constraints(), name) for name in honoured):
-            raise InvalidInputError(
-                f"Groups that are not listed cannot be held to: {next(part.sentences())}. List the "
-                "candidates in a score table to solve under it."
-            )

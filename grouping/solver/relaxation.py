@@ -118,6 +118,16 @@ class Relaxation:
                 break
         return replace(best, use=self._use())
 
+    def extend(self, instance: Instance) -> None:
+        """Go on with more candidates, added behind those known, of no higher cost; columns and basis stay."""
+        self._instance = instance
+
+    def between(self, one: Relaxed, other: Relaxed, limits: FloatArray) -> Relaxed:
+        """The mean of two duals with the bound and reduced costs it gives; `use` is that of the other."""
+        usable: BoolArray = np.asarray((self._instance.costs <= limits).all(axis=1))
+        values, prices = (one.values + other.values) / 2.0, (one.prices + other.prices) / 2.0
+        return replace(self._price(values, prices, limits, usable), use=other.use)
+
     def _duals(self, limits: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         n_blocks = self._instance.n_blocks
         duals = np.array(self._lp.getSolution().row_dual, dtype=np.float64)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from grouping.domain.engines import Engine
 from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
@@ -175,6 +176,7 @@ def job_from_row(row: JobRow) -> Job:
         data_digest=row.data_digest,
         versions=dict(row.versions),
         recipe=recipe_from_json(row.recipe),
+        engine=None if row.engine is None else Engine(row.engine),
     )
 
 

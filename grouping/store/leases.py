@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
+from grouping.domain.engines import EngineChoice
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.recipes import Recipe
 from grouping.errors import InvalidInputError, StateConflictError
@@ -141,7 +142,13 @@ class LeaseMethods:
             entry.add_event(f"job_{state}", _reasons(stop_reason, job.error))
 
     def record_preparation(
-        self, claim: Claim, *, data_digest: str, versions: Mapping[str, str], recipe: Recipe
+        self,
+        claim: Claim,
+        *,
+        data_digest: str,
+        versions: Mapping[str, str],
+        recipe: Recipe,
+        engine: EngineChoice | None = None,
     ) -> None:
         """Record what the job is trained on and with.
 
@@ -150,6 +157,7 @@ class LeaseMethods:
             data_digest: SHA-256 of the data.
             versions: versions of the libraries.
             recipe: the recipe in use.
+            engine: what trains the networks; that of an earlier preparation stays.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -167,6 +175,10 @@ class LeaseMethods:
             job.versions = as_json(versions)
             job.recipe = recipe_to_json(recipe)
             entry.add_event("job_prepared", {"data_digest": data_digest, "versions": versions})
+            if engine is not None and job.engine is None:
+                job.engine = engine.engine.value
+                if engine.reason:
+                    entry.add_event("engine_chosen", _choice(engine))
 
     def append_event(self, claim: Claim, kind: str, data: Mapping[str, Any]) -> None:
         """Append to the job's history.
@@ -177,6 +189,11 @@ class LeaseMethods:
         """
         with self._database.writing() as session:
             enter_claimed(self._database, session, claim).add_event(kind, data)
+
+
+def _choice(engine: EngineChoice) -> dict[str, Any]:
+    milliseconds = {name.value: value for name, value in engine.step_ms.items()}
+    return {"engine": engine.engine.value, "reason": engine.reason, "step_ms": milliseconds}
 
 
 def _reasons(stop_reason: StopReason | None, error: str | None) -> dict[str, str]:

@@ -14,7 +14,13 @@ from sqlalchemy.orm import Session
 from grouping.domain.jobs import JobSpec
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest
-from grouping.store.codec import group_key, new_id, task_to_json
+from grouping.store.codec import (
+    group_key,
+    joint_affinities_to_row,
+    joint_run_from_row,
+    new_id,
+    task_to_json,
+)
 from grouping.store.database import Database
 from grouping.store.history import Entry, describe_trial, enter_claimed, find_job
 from grouping.store.records import Claim
@@ -184,19 +190,26 @@ def _copy(
 
 
 def _copy_results(session: Session, copies: dict[str, tuple[TrialRow, NetworkRow]]) -> None:
-    """Scores, and affinities where they are wanted, from the originals to their copies."""
+    """Scores and affinities, those of gradients where they are wanted, from the originals to their copies."""
     ids = list(copies)
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]
         for score in session.scalars(select(ScoreRow).where(ScoreRow.trial_id.in_(chunk))).all():
             session.add(_duplicate(score, copies[score.trial_id][0].id))
-        wanted = [trial_id for trial_id in chunk if copies[trial_id][0].measures_affinity]
-        for joint in session.scalars(
-            select(JointAffinityRow).where(JointAffinityRow.trial_id.in_(wanted))
-        ).all():
-            session.add(_duplicate(joint, copies[joint.trial_id][0].id))
+        joint_runs = session.execute(
+            select(JointAffinityRow, NetworkRow)
+            .join(TrialRow, TrialRow.id == JointAffinityRow.trial_id)
+            .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+            .where(JointAffinityRow.trial_id.in_(chunk))
+        )
+        for joint, theirs in joint_runs.all():
+            trial, ours = copies[joint.trial_id]
+            measured = joint_run_from_row(joint, theirs, trial.seed).affinities
+            kept = measured if trial.measures_affinity else measured.without_gradients()
+            if kept is not None:
+                session.add(joint_affinities_to_row(trial.id, ours.tasks, kept))
 
 
-def _duplicate(row: ScoreRow | JointAffinityRow, trial_id: str) -> ScoreRow | JointAffinityRow:
+def _duplicate(row: ScoreRow, trial_id: str) -> ScoreRow:
     values = {column.key: getattr(row, column.key) for column in row.__table__.columns}
-    return type(row)(**{**values, "trial_id": trial_id})
+    return ScoreRow(**{**values, "trial_id": trial_id})

@@ -90,6 +90,7 @@ class JobRow(Row):
     charged_trainings: Mapped[int] = mapped_column(BigInteger)
     charged_epochs: Mapped[int] = mapped_column(BigInteger)
     charged_seconds: Mapped[float] = mapped_column(Double)
+    engine: Mapped[str | None] = mapped_column(String(20))
 
 
 class NetworkRow(Row):

@@ -157,6 +157,7 @@ def _sums() -> tuple[Any, ...]:
 
     is_trained = TrialRow.state.in_(_STARTED) & _OWN
     is_copied = TrialRow.reused_from_trial.is_not(None)
+    has_succeeded = TrialRow.state == TrialState.SUCCEEDED
     with_any = case((is_trained | is_copied, TrialRow.network_id), else_=None)
     return (
         func.count(with_any.distinct()),
@@ -168,12 +169,16 @@ def _sums() -> tuple[Any, ...]:
         total(is_copied, TrialRow.epochs),
         total(is_copied, TrialRow.seconds),
         total(TrialRow.state == TrialState.PLANNED, 1),
+        total(
+            _OWN & (TrialRow.state != TrialState.SKIPPED),
+            case((has_succeeded, TrialRow.epochs), else_=TrialRow.planned_epochs),
+        ),
     )
 
 
 def _spending(kind: Sequence[Any], sums: Sequence[Any], network: str = "") -> Spending:
     purpose, group_size, size, fidelity = kind
-    networks, trainings, attempts, epochs, seconds, reused, reused_epochs, reused_s, planned = sums
+    networks, trainings, attempts, epochs, seconds, reused, reused_epochs, reused_s, planned, reserved = sums
     return Spending(
         Purpose(purpose),
         group_size,
@@ -189,4 +194,5 @@ def _spending(kind: Sequence[Any], sums: Sequence[Any], network: str = "") -> Sp
         int(reused_epochs),
         float(reused_s),
         int(planned),
+        int(reserved),
     )

@@ -30,7 +30,8 @@ def affinity_graph(matrix: AffinityMatrix) -> nx.DiGraph:
 def communities(matrix: AffinityMatrix) -> tuple[tuple[str, ...], ...]:
     """Tasks that help one another, largest community first; tasks in the order of the matrix.
 
-    A pair is joined when its two effects are positive on average, with that mean as the weight.
+    A pair is joined when its two effects are positive on average, with that mean as the weight. Where a
+    matrix says how alike tasks are, those that are more alike than others belong together.
     """
     groups = modularity_groups(mutual_affinity(matrix), len(matrix.tasks))
     return tuple(tuple(matrix.tasks[task] for task in group) for group in groups)

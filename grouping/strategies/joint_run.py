@@ -29,7 +29,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from grouping.domain.affinity import METHODS, AffinityMatrix
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity_methods import METHODS
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal

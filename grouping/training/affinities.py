@@ -1,5 +1,8 @@
 """Affinities of the tasks of one network, measured while it is trained and without changing its training.
 
+What gradients say is measured where that is asked for; what a network says of itself, such as the overlap of
+the masks of sparse sharing, costs nothing and is measured in every training of several tasks.
+
 Three methods from the gradients ``g_i`` of the tasks' losses ``L_i`` on the shared weights ``theta``, at the
 batch of a measured step, before the step is taken; all are averaged over the measured steps:
 
@@ -29,7 +32,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from grouping.domain.joint_runs import JOINT_METHODS, JointAffinities
+from grouping.domain.joint_runs import GRADIENT_METHODS, JointAffinities
+from grouping.domain.scores import FloatArray
 from grouping.training.data import Rows
 from grouping.training.gradients import gradients_of
 from grouping.training.losses import Normalisation
@@ -71,7 +75,7 @@ class AffinityMeter:
         self._interval = measuring_interval(n_steps)
         n_tasks = len(network.task_names)
         device = next(iter(self._shared.values())).device
-        shape = (len(JOINT_METHODS), n_tasks, n_tasks)
+        shape = (len(GRADIENT_METHODS), n_tasks, n_tasks)
         self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
         self._counts = torch.zeros(shape, dtype=torch.int64, device=device)
         self._n_measured = 0
@@ -160,21 +164,19 @@ class AffinityMeter:
     def _learning_rate(self) -> float:
         return float(self._optimiser.param_groups[0]["lr"])
 
-    def result(self, rows: Rows) -> JointAffinities | None:
-        """The means over what was measured, and the overlap of the labels of the training rows.
+    @property
+    def n_measured(self) -> int:
+        """Gradient steps measured so far."""
+        return self._n_measured
 
-        None where no step was measured.
-        """
+    def means(self) -> Mapping[str, FloatArray]:
+        """The means over what was measured, ``[T, T]`` by method; empty where no step was."""
         if not self._n_measured:
-            return None
+            return {}
         counts = self._counts.cpu().numpy()
         with np.errstate(invalid="ignore", divide="ignore"):
             means = np.where(counts > 0, self._sums.cpu().numpy() / counts, np.nan)
-        names = self._network.task_names
-        overlap = sample_overlap([rows.targets[name] for name in names])
-        return JointAffinities(
-            names, dict(zip(JOINT_METHODS, means, strict=True)), self._n_measured, overlap.numpy()
-        )
+        return dict(zip(GRADIENT_METHODS, means, strict=True))
 
     def state_dict(self) -> dict[str, Tensor]:
         """A copy of the sums, tensors only."""
@@ -190,6 +192,30 @@ class AffinityMeter:
             self._sums.copy_(state["affinity.sums"])
             self._counts.copy_(state["affinity.counts"])
             self._n_measured = int(state["affinity.n_measured"])
+
+
+def measured_affinities(
+    network: MultiTaskNetwork, meter: AffinityMeter | None, rows: Rows
+) -> JointAffinities | None:
+    """What was measured of one training, with the overlap of the labels of the training rows.
+
+    Args:
+        network: what is trained.
+        meter: of its gradients, where those are measured.
+        rows: the training rows.
+
+    Returns:
+        None where nothing was measured.
+    """
+    values = {method: found.numpy() for method, found in network.affinities().items()}
+    n_steps = 0
+    if meter is not None:
+        values |= meter.means()
+        n_steps = meter.n_measured
+    if not values:
+        return None
+    overlap = sample_overlap([rows.targets[name] for name in network.task_names])
+    return JointAffinities(network.task_names, values, n_steps, overlap.numpy())
 
 
 def _cosines(gradients: Tensor) -> Tensor:

@@ -47,8 +47,8 @@ class Checkpoint:
 
     Attributes:
         state: as `grouping.training.loop.Training.state_dict` gives it.
-        epoch: epochs carried out.
-        n_epochs: epochs after which the training that wrote it ends.
+        epoch: epochs carried out, those that prepared the network included.
+        n_epochs: epochs after which the training that wrote it ends, without those that prepare it.
         first_epoch: epochs that an earlier training of another fidelity carried out and accounts for.
     """
 
@@ -56,6 +56,11 @@ class Checkpoint:
     epoch: int
     n_epochs: int
     first_epoch: int = 0
+
+    @property
+    def trained(self) -> int:
+        """Epochs carried out without those that prepared the network."""
+        return int(self.state["epoch"])
 
 
 class CheckpointFolder:
@@ -95,7 +100,7 @@ class CheckpointFolder:
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             logger.warning("The checkpoint %s cannot be used and is ignored: %s", path, error)
             return None
-        return checkpoint if checkpoint.epoch <= self._recipe.epochs_at(request.fidelity) else None
+        return checkpoint if checkpoint.trained <= self._recipe.epochs_at(request.fidelity) else None
 
     def write(self, request: TrialRequest, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint of a training; where the disk refuses, the one before stays.
@@ -161,7 +166,7 @@ class CheckpointKeeper:
         if checkpoint is None:
             return None
         is_own = checkpoint.n_epochs == self._recipe.epochs_at(request.fidelity)
-        has_ended = checkpoint.epoch >= checkpoint.n_epochs
+        has_ended = checkpoint.trained >= checkpoint.n_epochs
         # What a training of another fidelity has carried out and told counts there, not here.
         self._first[request] = checkpoint.epoch if has_ended and not is_own else checkpoint.first_epoch
         return checkpoint.state
@@ -228,7 +233,10 @@ def _read(path: Path, key: str) -> Checkpoint:
     if digest != _digest(metadata, tensors):
         raise ValueError("its content is not what was written")
     numbers = (int(metadata[name]) for name in ("epoch", "n_epochs", "first_epoch"))
-    return Checkpoint(tensors, *numbers)
+    checkpoint = Checkpoint(tensors, *numbers)
+    if checkpoint.trained > checkpoint.epoch:
+        raise ValueError("its numbers of epochs contradict each other")
+    return checkpoint
 
 
 def _digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:

@@ -27,11 +27,15 @@ def generator_for(*parts: str | int) -> torch.Generator:
 
 
 @contextmanager
-def seeded(*parts: str | int) -> Iterator[None]:
+def seeded(*parts: str | int, device: torch.device | None = None) -> Iterator[None]:
     """Within, whatever draws from the global CPU generator draws what these parts decide.
 
-    The state of the global generator is restored at the end.
+    So does what draws on the device, if it is a GPU. The states of the generators are restored at the end.
     """
-    with torch.random.fork_rng(devices=[]):
+    is_gpu = device is not None and device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if is_gpu else []):
         torch.default_generator.manual_seed(seed_of(*parts))
+        if is_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed_of(*parts))
         yield

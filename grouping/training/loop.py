@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
@@ -14,7 +13,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import TrainingError
 from grouping.recipes import check_named_tasks
-from grouping.training.affinities import AffinityMeter
+from grouping.training.affinities import AffinityMeter, measured_affinities
 from grouping.training.blueprint import Blueprint
 from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData
@@ -28,7 +27,10 @@ from grouping.training.methods import (
     build_schedule,
     build_weighting,
 )
+from grouping.training.optimisers import parameter_groups
+from grouping.training.precision import check_precision
 from grouping.training.schedules.schedule import Phase
+from grouping.training.states import load_module, load_optimiser, module_state, optimiser_state
 from grouping.training.weighting.weighting import Step, Weighting, WeightingContext
 
 
@@ -48,6 +50,7 @@ class Training:
         network: what is trained.
         n_epochs: epochs at the requested fidelity.
         epoch: epochs carried out.
+        prepared: epochs carried out before them, to prepare the network: see `MultiTaskNetwork.preparation`.
     """
 
     def __init__(self, data: TrainingData, request: TrialRequest, recipe: Recipe) -> None:
@@ -62,9 +65,10 @@ class Training:
         widths = network_widths(recipe, encoder, tasks, request.network.size)
         network = build_network(recipe, Blueprint(encoder, widths, tasks, request.seed))
         self.network = network.to(data.device, data.dtype)
-        self.network.prepare(data, recipe, request.seed)
+        self.network.precision = check_precision(recipe.precision, data.device)
         self.n_epochs = recipe.epochs_at(request.fidelity)
-        self.epoch = 0
+        self.epoch = self.prepared = 0
+        self._preparation: Iterator[int] | None = self.network.preparation(data, recipe, request.seed)
         self._data = data
         self._seed = request.seed
         self._recipe = recipe
@@ -107,34 +111,39 @@ class Training:
         context = WeightingContext(norms, phase.epochs, self._data.device)
         self._weighting = build_weighting(self._recipe, context).to(self._data.dtype)
         self._shared = dict(self.network.shared_parameters())
-        self._groups = self._parameter_groups(phase)
-        self._optimiser = build_optimiser(self._recipe, [dict(group) for group in self._groups])
+        own = list(self._weighting.parameters())
+        groups = parameter_groups(self.network, self._depths, phase.rates, own)
+        self._optimiser = build_optimiser(self._recipe, groups)
         if self._measures and self._shared and len(phase.tasks) == len(self.network.task_names):
             n_steps = self.n_epochs * math.ceil(len(self._data.train) / self._recipe.batch_size)
             self._meter = AffinityMeter(self.network, norms, self._optimiser, n_steps)
-
-    def _parameter_groups(self, phase: Phase) -> list[dict[str, Any]]:
-        """Parameters with the factor on their learning rate: one group, unless depths differ.
-
-        What the weighting learns is no weight of the network, and does not decay.
-        """
-        own = {"params": list(self._weighting.parameters()), "factor": 1.0, "weight_decay": 0.0}
-        groups: list[dict[str, Any]] = [{"params": list(self.network.parameters()), "factor": 1.0}]
-        if phase.rates:
-            last = len(phase.rates) - 1
-            groups = [
-                {"params": list(parameters), "factor": phase.rates[min(depth, last)]}
-                for depth, parameters in enumerate(self._depths)
-            ]
-        return [group for group in [*groups, own] if group["params"]]
 
     @property
     def is_finished(self) -> bool:
         """Whether all epochs of the requested fidelity have been carried out."""
         return self.epoch >= self.n_epochs
 
+    @property
+    def spent(self) -> int:
+        """All epochs carried out, those that prepared the network among them."""
+        return self.prepared + self.epoch
+
+    def prepare_epoch(self) -> bool:
+        """Carry out an epoch of what prepares the network; False once it is prepared."""
+        if self._preparation is None:
+            return False
+        prepared = next(self._preparation, None)
+        if prepared is not None:
+            self.prepared = prepared
+            return True
+        self._preparation = None
+        if self.prepared:  # which parameters are shared may have been decided only now
+            self._meter = None
+            self._begin_phase(0)
+        return False
+
     def run_epoch(self) -> float:
-        """Pass once over the training rows.
+        """Pass once over the training rows; before the first epoch, prepare the network to the end.
 
         Returns:
             Mean over the steps of the sum of the normalised losses of the tasks in training, lower is
@@ -145,6 +154,8 @@ class Training:
         """
         if self.is_finished:
             raise TrainingError(f"All {self.n_epochs} epochs of this training have been carried out.")
+        while self.prepare_epoch():
+            pass
         if self.epoch - self._phase_start >= self._phase.epochs:
             self._begin_phase(self._phase_number + 1)
         batch_size = self._recipe.batch_size
@@ -157,7 +168,7 @@ class Training:
         n_steps = len(inputs)
         epoch = self.epoch - self._phase_start
         self.network.train()
-        with seeded("noise", self._seed, self.epoch):  # for layers that draw, such as dropout
+        with seeded("noise", self._seed, self.epoch, device=self._data.device):  # for layers such as dropout
             for number, (rows, *wanted) in enumerate(zip(inputs, *targets, strict=True)):
                 rate = self._learning_rate(epoch + number / n_steps)
                 for group in self._optimiser.param_groups:
@@ -189,20 +200,16 @@ class Training:
         return evaluate(self._data, self.normalisations, self.network)
 
     def affinities(self) -> JointAffinities | None:
-        """What was measured so far; None where that was not asked for, or nothing was trained."""
-        return None if self._meter is None else self._meter.result(self._data.train)
+        """What was measured so far: gradients where that is asked for, masks where the network has them."""
+        return measured_affinities(self.network, self._meter, self._data.train)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """A flat copy of the state, tensors only: it can be stored without pickle."""
         state = {"epoch": torch.tensor(self.epoch)}
-        for owner, module in (("network", self.network), ("weighting", self._weighting)):
-            state |= {
-                f"{owner}.{name}": value.detach().clone() for name, value in module.state_dict().items()
-            }
-        for name, parameter in self._named_parameters():
-            for key, value in self._optimiser.state[parameter].items():
-                if value is not None:
-                    state[f"optimiser.{key}.{name}"] = value.clone()
+        if self.prepared:
+            state["prepared"] = torch.tensor(self.prepared)
+        state |= module_state("network", self.network) | module_state("weighting", self._weighting)
+        state |= optimiser_state(self._named_parameters(), self._optimiser)
         if self._meter is not None:
             state |= self._meter.state_dict()
         return state
@@ -216,29 +223,20 @@ class Training:
         if "epoch" not in state:
             raise TrainingError("The saved state is none of a training.")
         epoch, start = int(state["epoch"]), 0
+        self.prepared = int(state["prepared"]) if "prepared" in state else 0
+        load_module("network", self.network, state)
+        self._preparation = None
+        if not epoch:
+            preparation = self.network.preparation(self._data, self._recipe, self._seed, self.prepared)
+            self._preparation = preparation
         for number, phase in enumerate(self._phases):
             if epoch <= start + phase.epochs or number == len(self._phases) - 1:
                 self._begin_phase(number)
                 break
             start += phase.epochs
-        for owner, module in (("network", self.network), ("weighting", self._weighting)):
-            own = {
-                name.removeprefix(f"{owner}."): value
-                for name, value in state.items()
-                if name.startswith(f"{owner}.")
-            }
-            wanted = {name: value.shape for name, value in module.state_dict().items()}
-            if wanted != {name: value.shape for name, value in own.items()}:
-                raise TrainingError("The saved state belongs to a network of another architecture.")
-            module.load_state_dict(own)
+        load_module("weighting", self._weighting, state)
         self.epoch = epoch
-        for name, parameter in self._named_parameters():
-            ending = f".{name}"
-            for key, value in state.items():
-                if key.startswith("optimiser.") and key.endswith(ending):
-                    slot = key.removeprefix("optimiser.").removesuffix(ending)
-                    if "." not in slot:
-                        self._optimiser.state[parameter][slot] = value.to(parameter.device, copy=True)
+        load_optimiser(self._named_parameters(), self._optimiser, state)
         if self._meter is not None:
             self._meter.load_state_dict(state)
 
@@ -265,7 +263,7 @@ def train_network(
         data: the data set as tensors.
         request: network, seed and fidelity. On a CPU, equal requests give equal floats.
         recipe: architecture and optimisation.
-        should_stop: asked before every epoch, such as for a deadline or a cancelled job.
+        should_stop: asked before every epoch, also of a preparation, such as for a deadline.
         on_epoch: told after every epoch the number of epochs carried out and the mean training loss.
 
     Returns:
@@ -280,12 +278,14 @@ def train_network(
     training = Training(data, request, recipe)
 
     def without_scores(state: TrialState, error: str) -> TrialOutcome:
-        return TrialOutcome(state, (), training.epoch, time.perf_counter() - started, error)
+        return TrialOutcome(state, (), training.spent, time.perf_counter() - started, error)
 
     while not training.is_finished:
         if should_stop is not None and should_stop():
             reason = f"Stopped after {training.epoch} of {training.n_epochs} epochs."
             return without_scores(TrialState.FAILED, reason)
+        if training.prepare_epoch():
+            continue
         loss = training.run_epoch()
         if not math.isfinite(loss):
             return without_scores(TrialState.DIVERGED, divergence("training", training.epoch))
@@ -296,4 +296,4 @@ def train_network(
         return without_scores(TrialState.DIVERGED, divergence("validation or test", training.epoch))
     seconds = time.perf_counter() - started
     scores, affinities = evaluation.scores(), training.affinities()
-    return TrialOutcome(TrialState.SUCCEEDED, scores, training.epoch, seconds, affinities=affinities)
+    return TrialOutcome(TrialState.SUCCEEDED, scores, training.spent, seconds, affinities=affinities)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.tasks import Task
 from grouping.training.blueprint import Blueprint
+from grouping.training.precision import reduced
 
 if TYPE_CHECKING:
-    from grouping.domain.recipes import Recipe
     from grouping.training.data import TrainingData
 
 
@@ -25,9 +26,11 @@ class MultiTaskNetwork(nn.Module, ABC):
     Attributes:
         task_names: names of the tasks, in the order of the heads.
         heads: one per task, from its features to ``[rows, n_outputs]``.
+        precision: in what numbers the features are computed in training mode.
     """
 
     heads: nn.ModuleList
+    precision: Precision = Precision.FLOAT32
 
     def __init__(self, blueprint: Blueprint) -> None:
         super().__init__()
@@ -43,7 +46,15 @@ class MultiTaskNetwork(nn.Module, ABC):
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """Raw outputs of every head, in the order of the tasks."""
-        return [head(own) for head, own in zip(self.heads, self.features(inputs), strict=True)]
+        features = self._features_in_precision(inputs)
+        return [head(own) for head, own in zip(self.heads, features, strict=True)]
+
+    def _features_in_precision(self, inputs: Tensor) -> list[Tensor]:
+        if not self.training or self.precision is Precision.FLOAT32:
+            return self.features(inputs)
+        with reduced(inputs.device):
+            features = self.features(inputs)
+        return [own.to(inputs.dtype) for own in features]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
         """Parameters that the losses of several tasks may meet in, by name; none where nothing is shared.
@@ -66,11 +77,36 @@ class MultiTaskNetwork(nn.Module, ABC):
         """What is added to the weighted losses in every step, a scalar; None for nothing."""
         return None
 
-    def prepare(self, data: TrainingData, recipe: Recipe, seed: int) -> None:
-        """Fit the network's structure to the data, before it is trained. The same data gives the same.
+    def preparation(self, data: TrainingData, recipe: Recipe, seed: int, done: int = 0) -> Iterator[int]:
+        """Fit the network's structure to the data before it is trained, an epoch at a time.
 
-        Called on the device of the training, also when a training is continued from a checkpoint.
+        The same data gives the same. What is found must be in parameters and buffers, since a training that
+        goes on from a checkpoint is not prepared again. How many epochs it takes at most is for the
+        declaration to tell: see `grouping.recipes.work`.
+
+        Args:
+            data: on the device of the training.
+            recipe: of the training that follows.
+            seed: of the training that follows.
+            done: epochs that were carried out before an interruption; parameters and buffers are those of
+                that moment. How much of them is repeated is the method's choice.
+
+        Yields:
+            After every epoch, how many have been carried out; those that are not repeated count.
         """
+        return iter(())
+
+    def prepare(self, data: TrainingData, recipe: Recipe, seed: int) -> None:
+        """Carry out the preparation in one go."""
+        for _ in self.preparation(data, recipe, seed):
+            pass
+
+    def affinities(self) -> Mapping[str, Tensor]:
+        """What the network itself says of how its tasks relate, without a gradient; nothing unless told.
+
+        By method, as in `JointAffinities`: ``[T, T]``, float64, on the CPU.
+        """
+        return {}
 
     def end_epoch(self) -> None:
         """Called after every epoch."""

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from grouping.domain.recipes import Recipe
 from grouping.recipes.optimisers import AdamW, Sgd
+
+
+def parameter_groups(
+    network: nn.Module,
+    depths: Sequence[Sequence[nn.Parameter]],
+    rates: Sequence[float],
+    of_the_weighting: Sequence[nn.Parameter],
+) -> list[dict[str, Any]]:
+    """Parameters with the factor on their learning rate: one group, unless depths differ.
+
+    Args:
+        network: what is trained.
+        depths: its parameters from the inputs to the heads.
+        rates: factor by depth, the last one for all above; empty for 1 everywhere.
+        of_the_weighting: what the weighting learns is no weight of the network, and does not decay.
+    """
+    own = {"params": list(of_the_weighting), "factor": 1.0, "weight_decay": 0.0}
+    groups: list[dict[str, Any]] = [{"params": list(network.parameters()), "factor": 1.0}]
+    if rates:
+        groups = [
+            {"params": list(parameters), "factor": rates[min(depth, len(rates) - 1)]}
+            for depth, parameters in enumerate(depths)
+        ]
+    return [group for group in [*groups, own] if group["params"]]
 
 
 def build_adamw(groups: list[dict[str, Any]], recipe: Recipe, parameters: AdamW) -> torch.optim.Optimizer:

@@ -15,6 +15,8 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest, TrialState
+from grouping.recipes import preparation_epochs
+from grouping.recipes.checks import stages_below
 from grouping.training.blueprint import Blueprint
 from grouping.training.data import TrainingData
 from grouping.training.initialisation import generator_for
@@ -138,6 +140,26 @@ class SharingContract:
             while not training.is_finished:
                 training.run_epoch()
         assert second.evaluate() == first.evaluate()
+
+    @pytest.mark.parametrize("network", [GROUP, ALONE], ids=str)
+    def test_a_network_is_prepared_for_as_many_epochs_as_the_declaration_says(
+        self, data: TrainingData, recipe: Recipe, network: Network
+    ) -> None:
+        training = Training(data, TrialRequest(network, 0), recipe)
+        told = []
+        while training.prepare_epoch():
+            told.append(training.prepared)
+        assert told == list(range(1, preparation_epochs(recipe, len(network.group)) + 1))
+        training.run_epoch()
+        assert (training.epoch, training.spent) == (1, len(told) + 1)
+
+    def test_a_network_has_the_depths_that_its_declaration_tells(self, recipe: Recipe) -> None:
+        for hidden in ((6, 4), (6, 4, 4, 4)):
+            changed = replace(recipe, hidden=hidden)
+            blueprint = Blueprint(build_encoder(changed, 6), hidden, TASKS)
+            stages = stages_below(changed, TASKS)
+            assert stages is not None
+            assert len(build_network(changed, blueprint).depths()) == 1 + max(stages.values())
 
     def test_another_seed_starts_from_other_weights(self, recipe: Recipe) -> None:
         one, other = (network_of(recipe, "mlp", TASKS, seed=seed) for seed in (0, 1))

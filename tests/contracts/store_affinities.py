@@ -7,14 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from alembic import command
+from sqlalchemy import select
 
 from grouping.domain.jobs import JobState
-from grouping.domain.joint_runs import JOINT_METHODS, JointAffinities
+from grouping.domain.joint_runs import GRADIENT_METHODS, JOINT_METHODS, MASK_OVERLAP, JointAffinities
 from grouping.domain.networks import Network
 from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, NotFoundError, SchemaOutdatedError
 from grouping.store import Claim, MeasuredNetwork, Store, migrate
 from grouping.store.migrations import _config
+from grouping.store.rows import JointAffinityRow
 from tests.contracts.scenarios import (
     DIVERGED,
     NAMES,
@@ -38,7 +40,8 @@ def measured(seed: int, tasks: tuple[str, ...] = NAMES) -> JointAffinities:
     """Random affinities of a joint run; the tasks in the order given."""
     generator = np.random.default_rng(seed)
     shape = (len(tasks), len(tasks))
-    values = {method: generator.normal(size=shape) for method in JOINT_METHODS}
+    values = {method: generator.normal(size=shape) for method in GRADIENT_METHODS}
+    values[MASK_OVERLAP] = generator.uniform(size=shape)
     return JointAffinities(tasks, values, 7 + seed, np.ones(shape))
 
 
@@ -102,7 +105,26 @@ class AffinityContract:
         found = store.affinities(held.job.score_table_id)
         assert np.isnan(found["tag"].values[0, 1])
         assert found["tag"].values[1, 0] == cells[1, 0]
-        assert not found["cosine"].is_measured
+        assert "cosine" not in found
+
+    def test_masks_are_kept_of_trials_that_were_not_asked_to_measure(self, store: Store) -> None:
+        held = running(store)
+        masks = measured(0).without_gradients()
+        (trial,) = plan(store, held, [TrialRequest(JOINT.network, 0)])
+        train(store, held, trial, replace(success(JOINT.network), affinities=masks))
+        found = store.affinities(held.job.score_table_id)
+        assert tuple(found) == (MASK_OVERLAP,)
+        assert found[MASK_OVERLAP].values[0, 1] == measured(0).values[MASK_OVERLAP][0, 1]
+        assert not store.trials(held.job.id)[0].measures_affinity
+
+    def test_a_row_from_before_overlaps_were_measured_still_reads(self, store: Store) -> None:
+        held = running(store)
+        (trial,) = plan(store, held, [TrialRequest(JOINT.network, 0, measures_affinity=True)])
+        train(store, held, trial, joint_outcome(0))
+        with store._database.writing() as session:
+            row = session.scalars(select(JointAffinityRow)).one()
+            row.affinities = {name: row.affinities[name] for name in ("tag", "cosine", "first-order")}
+        assert tuple(store.affinities(held.job.score_table_id)) == GRADIENT_METHODS
 
     def test_only_trials_of_the_kind_asked_for_count(self, store: Store) -> None:
         held = running(store)

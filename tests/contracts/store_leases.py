@@ -8,6 +8,7 @@ from inspect import signature
 
 import pytest
 
+from grouping.domain.engines import Engine, EngineChoice
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialState
@@ -252,6 +253,25 @@ class LeaseContract:
         assert prepared.spec == job.spec
         assert prepared.data_digest == "d" * 64
         assert prepared.versions == {"torch": "2", "numpy": "1"}
+
+    def test_the_engine_of_a_job_is_chosen_once_and_told(self, store: Store) -> None:
+        job = submit(store)
+        held = claim(store)
+        assert store.get_job(job.id).engine is None
+        first = EngineChoice(Engine.VMAP, "twice as fast", {Engine.VMAP: 0.5, Engine.SEQUENTIAL: 1.0})
+        for choice in (None, first, EngineChoice(Engine.SEQUENTIAL, "faster today"), None):
+            store.record_preparation(held, data_digest="0f", versions={}, recipe=Recipe(), engine=choice)
+        assert store.get_job(job.id).engine is Engine.VMAP
+        told = [event.data for event in store.events(job.id) if event.kind == "engine_chosen"]
+        figures = {"vmap": 0.5, "sequential": 1.0}
+        assert told == [{"engine": "vmap", "reason": "twice as fast", "step_ms": figures}]
+
+    def test_where_there_was_no_choice_nothing_is_told_of_the_engine(self, store: Store) -> None:
+        job = submit(store)
+        choice = EngineChoice(Engine.SEQUENTIAL)
+        store.record_preparation(claim(store), data_digest="0f", versions={}, recipe=Recipe(), engine=choice)
+        assert store.get_job(job.id).engine is Engine.SEQUENTIAL
+        assert "engine_chosen" not in [event.kind for event in store.events(job.id)]
 
     def test_a_job_does_not_go_on_with_other_data(self, store: Store) -> None:
         job = submit(store)

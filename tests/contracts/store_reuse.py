@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.jobs import Job, JobState, Ledger
+from grouping.domain.joint_runs import MASK_OVERLAP
 from grouping.domain.recipes import Method
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.store import Claim, Store, count_reusable
@@ -106,7 +107,7 @@ class ReuseContract:
             copier = joint_job(store, source.id)
             assert copy(store, copier, requested) == 1
             ours = store.affinities(copier.job.score_table_id)
-            assert set(ours) == (set(theirs) if is_wanted else set())
+            assert set(ours) == (set(theirs) if is_wanted else {MASK_OVERLAP}), "masks ask for nothing"
             for method, matrix in ours.items():
                 np.testing.assert_array_equal(matrix.values, theirs[method].values)
             store.enter_state(copier, JobState.SUCCEEDED)
@@ -211,6 +212,7 @@ class ReuseContract:
         assert (single.trainings, single.reused, single.reused_epochs, single.planned) == (0, 1, 10, 1)
         assert (pair.trainings, pair.attempts, pair.epochs, pair.seconds) == (1, 1, 10, 1.5)
         assert (pair.networks, pair.planned) == (1, 1)
+        assert (single.reserved_epochs, pair.reserved_epochs) == (10, 20), "a copy costs nothing"
         rows, after = store.network_spending(held.job.id, limit=1)
         assert ([row.network for row in rows], after) == (["depth"], 0)
         rows, after = store.network_spending(held.job.id, limit=1, after=after)

@@ -100,8 +100,9 @@ class Scenes:
         assert claim.job.id == job.id
         self.claims[job.id] = claim
         self.store.enter_state(claim, JobState.PREPARING)
+        recipe = Recipe() if job.spec.tuning_samples else job.spec.recipe  # what it was tuned to
         self.store.record_preparation(
-            claim, data_digest="0" * 64, versions={"torch": "2.13.0"}, recipe=Recipe()
+            claim, data_digest="0" * 64, versions={"torch": "2.13.0"}, recipe=recipe
         )
         candidates = list_candidates(
             tuple(names), max_group_size=job.spec.max_group_size, single_sizes=job.spec.single_sizes

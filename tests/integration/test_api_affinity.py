@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.jobs import Job
-from grouping.domain.joint_runs import JOINT_METHODS, JointAffinities
+from grouping.domain.joint_runs import GRADIENT_METHODS, JointAffinities
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
 from tests.integration.conftest import NAMES, Api, Scenes, formula_table, loss_of
 
@@ -54,7 +54,7 @@ def address(job: Job) -> str:
 
 
 def test_a_joint_run_gives_all_three_methods_with_noise_and_number_of_networks(api: Api, job: Job) -> None:
-    for method in JOINT_METHODS:
+    for method in GRADIENT_METHODS:
         answer = api.get(address(job), params={"method": method}).json()
         assert (answer["method"], answer["tasks"]) == (method, list(NAMES))
         assert answer["values"][0][0] is None
@@ -76,7 +76,7 @@ def test_pairs_have_no_effect_on_themselves_and_say_what_is_missing(api: Api, jo
     assert answer["warnings"] == ["No pair has been measured."]
 
 
-@pytest.mark.parametrize("method", JOINT_METHODS)
+@pytest.mark.parametrize("method", GRADIENT_METHODS)
 def test_a_method_that_was_not_measured_is_a_conflict_that_says_what_measures_it(
     api: Api, scenes: Scenes, method: str
 ) -> None:
@@ -134,7 +134,7 @@ def test_the_page_shows_the_methods_there_are_and_why_others_are_not(api: Api, s
             "first-order measures all three in one training.",
             name,
         )
-        for name in JOINT_METHODS
+        for name in GRADIENT_METHODS
     ]
     assert "tag, cosine and first-order were not measured for this score table." in text
     assert 'href="?method=higher-order&amp;order=cluster"' in text

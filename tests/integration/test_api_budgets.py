@@ -131,6 +131,7 @@ def test_an_estimate_says_what_is_kept_back_for_the_confirmation(api: Api) -> No
         ({"problem": "no such"}, "/problem"),
         ({"budgets_snt": [0.1]}, "/budgets_snt/0"),
         ({"surprise": 1}, "/surprise"),
+        ({"recipe": {"epochs": 3, "schedule": {"name": "continual"}}}, "/recipe/epochs"),
     ],
 )
 def test_what_cannot_be_submitted_cannot_be_estimated(api: Api, body: dict[str, Any], pointer: str) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from api.schemas.requests import JobRequest
+from api.submission import digest_of, request_digest
 from grouping.domain.datasets import Dataset
-from grouping.domain.recipes import Method
+from grouping.domain.recipes import Method, Precision
 from grouping.domain.tasks import Task
 from grouping.plug_ins import Catalogue, Unavailable
 from grouping.problems import registry
@@ -76,6 +78,33 @@ def test_a_recipe_names_its_methods_and_is_stored_with_all_their_parameters(api:
     assert recipe.sharing.name == "hard"
 
 
+def test_a_precision_is_part_of_the_recipe_and_of_the_request_only_where_it_is_named(
+    api: Api, store: Store
+) -> None:
+    job = submit(api, {"recipe": {"precision": "bfloat16"}}).json()
+    assert job["spec"]["recipe"]["precision"] == "bfloat16"
+    assert store.get_job(job["id"]).recipe.precision is Precision.BFLOAT16
+    unnamed, named = (
+        JobRequest.model_validate({"problem": "digits", "recipe": recipe})
+        for recipe in ({}, {"precision": "float32"})
+    )
+    asked = unnamed.model_dump(mode="json")
+    del asked["recipe"]["precision"]
+    for name in ("encoder", "sharing", "weighting", "schedule", "optimiser"):
+        del asked["recipe"][name]
+    del asked["reuse_jobs"]
+    assert request_digest(unnamed) == digest_of(asked) != request_digest(named)
+
+
+def test_epochs_need_only_do_for_the_largest_network_that_will_be_trained(api: Api) -> None:
+    few = {"recipe": {"epochs": 3, "schedule": {"name": "sequential"}}, "max_group_size": 3}
+    assert submit(api, {**few, "n_confirmation_seeds": 0}).status_code == 202
+    answer = submit(api, {**few, "n_confirmation_seeds": 2})
+    assert answer.status_code == 422, "a baseline has all tasks"
+    assert "a network of 5 tasks" in answer.json()["detail"]
+    assert submit(api, {**few, "n_confirmation_seeds": 0, "tuning_samples": 2}).status_code == 422
+
+
 def test_every_method_of_a_recipe_is_listed_with_its_schema(api: Api) -> None:
     parts = {part["part"]: part["items"] for part in api.get("/v1/recipes").json()["items"]}
     assert list(parts) == ["encoder", "sharing", "weighting", "schedule", "optimiser"]
@@ -114,6 +143,21 @@ def test_the_same_key_with_another_request_is_refused(api: Api, store: Store) ->
     [
         ({"problem": "no such"}, "unknown_name", "/problem"),
         ({"problem": "os:system"}, "unknown_name", "/problem"),
+        (
+            {"recipe": {"epochs": 3, "schedule": {"name": "continual"}}},
+            "invalid_input",
+            "/recipe/epochs",
+        ),
+        (
+            {"recipe": {"schedule": {"name": "fine-tuning", "parameters": {"frozen": 3}}}},
+            "invalid_input",
+            "/recipe/schedule/parameters/frozen",
+        ),
+        (
+            {"recipe": {"hidden": [8], "sharing": {"name": "ple"}}},
+            "invalid_input",
+            "/recipe/sharing/parameters/n_levels",
+        ),
         ({"tasks": ["no such"]}, "invalid_input", "/tasks/0"),
         ({"tasks": []}, "invalid_input", "/tasks"),
         ({"strategy": {"name": "no such"}}, "unknown_name", "/strategy/name"),
@@ -142,6 +186,7 @@ def test_the_same_key_with_another_request_is_refused(api: Api, store: Store) ->
         ({"training_budget": {"trainings": 0}}, "invalid_input", "/training_budget/trainings"),
         ({"recipe": {"hidden": [0]}}, "invalid_input", "/recipe/hidden/0"),
         ({"recipe": {"learning_rate": 0}}, "invalid_input", "/recipe/learning_rate"),
+        ({"recipe": {"precision": "float16"}}, "invalid_input", "/recipe/precision"),
         ({"weights": {"no such": 1}}, "invalid_input", "/weights"),
         ({"seed": 10**30}, "invalid_input", "/seed"),
         ({"surprise": 1}, "invalid_input", "/surprise"),

@@ -57,6 +57,7 @@ def test_every_field_arrives(api: Api, store: Store) -> None:
         "recipe.hidden": "8, 4",
         "recipe.epochs": "5",
         "recipe.learning_rate": "0.01",
+        "recipe.precision": "bfloat16",
         "optimiser": "sgd",
         "optimiser.sgd.momentum": "0.5",
     }
@@ -67,6 +68,7 @@ def test_every_field_arrives(api: Api, store: Store) -> None:
     assert (spec.training_budget.trainings, spec.training_budget.seconds) == (100, 1000.0)
     assert (spec.recipe.hidden, spec.recipe.epochs, spec.recipe.learning_rate) == ((8, 4), 5, 0.01)
     assert spec.recipe.optimiser == Method("sgd", {"momentum": 0.5})
+    assert spec.recipe.precision == "bfloat16"
 
 
 def test_parameters_of_methods_that_are_not_chosen_are_not_read(api: Api, store: Store) -> None:
@@ -99,6 +101,7 @@ def test_a_form_sent_twice_makes_one_job_and_a_changed_one_another(api: Api, sto
         ({"budgets_snt": "0.1"}, "budgets_snt", "covers"),
         ({"budget.trainings": "-4"}, "budget.trainings", "1"),
         ({"recipe.epochs": "none"}, "recipe.epochs", "integer"),
+        ({"recipe.epochs": "2", "schedule": "continual"}, "recipe.epochs", "phases"),
         ({"strategy": "no such"}, "strategy", "no such"),
         (
             {"strategy": "adaptive", "strategy.adaptive.tolerance": "x"},

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from grouping.domain.allowance import ConfirmationNeed
+from grouping.domain.allowance import ConfirmationNeed, Round
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
+from grouping.recipes import epochs_of
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Scenes
-from workers.planner import Plan, allowance_left, networks_of_a_round, networks_to_measure, next_plan
+from workers.planner import Plan, allowance_left, networks_to_measure, next_plan, one_round
 from workers.time_budget import is_time_short, trials_over_time
 
 
@@ -21,7 +22,7 @@ def prepared(scenes: Scenes, **spec: Any) -> Job:
     assert claim is not None
     scenes.claims[job.id] = claim
     scenes.store.enter_state(claim, JobState.PREPARING)
-    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=Recipe())
+    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=job.spec.recipe)
     scenes.add(claim, networks_to_measure(job))
     scenes.store.enter_state(claim, JobState.RUNNING)
     return scenes.store.get_job(job.id)
@@ -48,17 +49,39 @@ def test_the_first_plan_leaves_what_the_confirmation_may_need(scenes: Scenes, st
     budget = TrainingBudget(trainings=50)
     job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, training_budget=budget)
     most = ConfirmationNeed.of(job.spec).most
-    assert networks_of_a_round(store, job) == most == 9
+    assert one_round(store, job) == Round(9, 9 * 25)
+    assert most == 9
     plan = next_plan(store, job)
     assert len(plan.requests) == 50 - 2 * most
     carry_out(scenes, job, plan)
-    assert networks_of_a_round(store, job) < most, "the recommendation is known now"
+    assert one_round(store, job).networks < most, "the recommendation is known now"
     plans, reason = run(scenes, job)
     assert plans[-1].state is JobState.CONFIRMING
     assert reason is StopReason.TRAINING_BUDGET_SPENT
     confirmed = {t.seed for t in store.trials(job.id) if t.purpose is Purpose.CONFIRMATION}
     assert confirmed == set(job.spec.confirmation_seeds)
     assert len(store.trials(job.id)) <= 50
+
+
+def test_what_prepares_a_network_counts_in_a_budget_of_epochs(scenes: Scenes, store: Store) -> None:
+    recipe = Recipe(epochs=25, sharing=Method("sparse"))  # a task is trained for 25 epochs before
+    counting = epochs_of(recipe)
+    assert counting(3, 1.0) == 100
+    job = prepared(scenes, n_confirmation_seeds=0, recipe=recipe, training_budget=TrainingBudget(epochs=500))
+    requests = next_plan(store, job).requests
+    spent = [counting(len(request.network.group), 1.0) for request in requests]
+    assert sum(spent) <= 500 < sum(spent) + 25 * (1 + len(NAMES))
+    assert len(requests) < 20, "as many as without preparation"
+
+
+def test_rounds_are_kept_back_with_what_prepares_their_networks(scenes: Scenes, store: Store) -> None:
+    recipe = Recipe(epochs=25, sharing=Method("sparse"))
+    budget = TrainingBudget(epochs=2900)
+    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, recipe=recipe, training_budget=budget)
+    # The baselines are four networks of one task and one of all four; four more may be chosen, all large.
+    assert one_round(store, job) == Round(9, 4 * 25 + 125 + 4 * 125)
+    requests = next_plan(store, job).requests
+    assert sum(epochs_of(recipe)(len(r.network.group), 1.0) for r in requests) <= 2900 - 2 * 725
 
 
 def test_a_budget_too_small_to_confirm_is_left_to_the_search(scenes: Scenes, store: Store) -> None:
@@ -120,7 +143,7 @@ def test_what_another_job_knows_is_copied_and_fits_into_any_budget(scenes: Scene
     assert (len(plan.reused), plan.requests) == (19 * 2, ())
     assert next_plan(store, job, may_reuse=False).reused == ()
     store.plan_reused(scenes.claims[job.id], plan.reused, planned_epochs=[25] * len(plan.reused))
-    assert networks_of_a_round(store, job) == 0
+    assert one_round(store, job) == Round(0, 0)
     plan = next_plan(store, job)
     assert plan.state is JobState.CONFIRMING
     assert {request.purpose for request in plan.reused} == {Purpose.CONFIRMATION}
@@ -141,14 +164,14 @@ def test_a_search_ends_early_enough_for_its_confirmation_when_seconds_are_limite
     assert not is_time_short(store, job)
     scenes.train(job, 21)
     assert is_time_short(store, job)
-    assert trials_over_time(store, job, 9) == [], "31.5 s are spent, and the search may use 33"
+    assert trials_over_time(store, job, Round(9, 9 * 25)) == [], "31.5 s are spent, and the search may use 33"
     scenes.train(job, 1)
-    over = set(trials_over_time(store, job, 9))
+    over = set(trials_over_time(store, job, Round(9, 9 * 25)))
     planned = store.trials(job.id, states={TrialState.PLANNED})
     assert over == {trial.id for trial in planned if trial.purpose is Purpose.SEARCH}
-    assert trials_over_time(store, job, 0) == []
+    assert trials_over_time(store, job, Round(0, 0)) == []
     scenes.train(job, 18)
-    assert set(trials_over_time(store, job, 0)) == {
+    assert set(trials_over_time(store, job, Round(0, 0))) == {
         t.id for t in store.trials(job.id, states={TrialState.PLANNED})
     }
 

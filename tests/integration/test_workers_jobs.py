@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from grouping.domain.jobs import JobSpec, JobState, StopReason, TrainingBudget
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
 from grouping.problems.registry import get_problem
+from grouping.recipes import epochs_of
 from grouping.solver import recommend, solve
 from grouping.store import Store, migrate, open_store
 from tests.services import dispatcher, small_spec, submit, wait_until_final
@@ -95,6 +96,23 @@ def test_a_training_budget_is_never_passed(
     assert len(store.score_table(job.score_table_id).networks) == 10, "one seed of every network came first"
 
 
+def test_what_prepares_a_network_is_charged_once_and_within_the_budget(store: Store) -> None:
+    sparse = Method("sparse", {"rounds": 1, "round_epochs": 0.2})
+    budget = TrainingBudget(epochs=120)
+    spec = small_spec(strategy="esa", n_seeds=1, n_confirmation_seeds=0, training_budget=budget)
+    spec = dataclasses.replace(spec, recipe=Recipe(epochs=10, sharing=sparse))
+    job = wait_until_final(store, submit(store, spec))
+    assert job.state is JobState.SUCCEEDED
+    trials = store.trials(job.id)
+    for trial in trials:
+        n_tasks = len(trial.network.group)
+        prepared = 2 * 2 * n_tasks if n_tasks > 1 else 0
+        assert trial.planned_epochs == epochs_of(spec.recipe)(n_tasks, trial.fidelity)
+        assert trial.epochs == (8 if trial.fidelity == 1 else 2 + prepared), "the full one is prepared"
+    assert any(trial.fidelity == 1 and len(trial.network.group) > 1 for trial in trials)
+    assert store.ledger(job.id).epochs == sum(trial.epochs for trial in trials) <= 120
+
+
 def test_a_budget_in_seconds_ends_the_job_on_what_is_there(store: Store) -> None:
     spec = small_spec(training_budget=TrainingBudget(seconds=0.2), epochs=8)
     job = wait_until_final(store, submit(store, spec))
@@ -124,6 +142,17 @@ def test_tuning_changes_the_recipe_before_the_search_the_same_way_each_time(stor
     tuned = [event.data for event in store.events(jobs[0].id) if event.kind == "recipe_tuned"]
     assert len(tuned) == 1
     assert tuned[0]["loss"] <= tuned[0]["first_loss"]
+
+
+def test_an_encoder_that_cannot_read_the_rows_fails_the_job_and_says_why(store: Store) -> None:
+    image = Method("convolutional", {"height": 5, "width": 5})
+    job = wait_until_final(
+        store, submit(store, dataclasses.replace(small_spec(), recipe=Recipe(encoder=image)))
+    )
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert "height 5" in job.error
+    assert not store.trials(job.id)
 
 
 def test_a_problem_that_is_gone_fails_the_job_with_its_name(store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from grouping.domain.jobs import JobState, StopReason
-from grouping.domain.joint_runs import JOINT_METHODS
+from grouping.domain.joint_runs import GRADIENT_METHODS
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
@@ -43,7 +43,7 @@ def test_a_tag_job_measures_chooses_and_survives_the_death_of_its_dispatcher(tmp
     joint = [trial for trial in trials if trial.measures_affinity]
     assert [(trial.network.group, trial.seed) for trial in joint] == [(frozenset(tasks), s) for s in (0, 1)]
     matrices = store.affinities(job.score_table_id)
-    assert tuple(matrices) == JOINT_METHODS
+    assert tuple(matrices) == GRADIENT_METHODS
     assert all(np.isfinite(m.standard_errors[~np.eye(4, dtype=bool)]).all() for m in matrices.values())
 
     table = store.score_table(job.score_table_id)

@@ -5,16 +5,21 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.allowance import Allowance, ConfirmationNeed, rounds_kept_back, seconds_kept_back
+from grouping.domain.allowance import Allowance, ConfirmationNeed, Round, rounds_kept_back, seconds_kept_back
 from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.recipes import epochs_of
 from grouping.store import Trial
 from workers.planner import allowance_left
 
 NAMES = ("a", "b", "c")
-RECIPES = st.builds(Recipe, epochs=st.integers(1, 40))
+RECIPES = st.builds(
+    Recipe,
+    epochs=st.integers(1, 40),
+    sharing=st.sampled_from([Method("hard"), Method("sparse"), Method("adaptive-widening")]),
+)
 LIMITS = st.none() | st.integers(1, 60)
 BUDGETS = st.builds(TrainingBudget, trainings=LIMITS, epochs=st.none() | st.integers(1, 600))
 REQUESTS = st.lists(
@@ -55,7 +60,7 @@ def trials(draw: st.DrawFn, recipe: Recipe) -> list[Trial]:
                 fidelity=request.fidelity,
                 state=state,
                 attempts=0,
-                planned_epochs=recipe.epochs_at(request.fidelity),
+                planned_epochs=epochs_of(recipe)(len(request.network.group), request.fidelity),
                 epochs=0,
                 seconds=0.0,
                 error=None,
@@ -71,7 +76,8 @@ def trials(draw: st.DrawFn, recipe: Recipe) -> list[Trial]:
 def cost(requests: list[TrialRequest] | tuple[TrialRequest, ...], recipe: Recipe) -> tuple[int, int]:
     """Trainings and epochs of requests that cost something; those of seed 0 are free."""
     charged = [request for request in requests if request.seed]
-    return len(charged), sum(recipe.epochs_at(request.fidelity) for request in charged)
+    counting = epochs_of(recipe)
+    return len(charged), sum(counting(len(r.network.group), r.fidelity) for r in charged)
 
 
 def is_free(request: TrialRequest) -> bool:
@@ -87,7 +93,7 @@ def test_what_is_planned_never_passes_the_budget_and_stops_at_the_first_that_wou
     before = data.draw(trials(recipe))
     counted = [t for t in before if t.state is not TrialState.SKIPPED and t.reused_from is None]
     spent = (len(counted), sum(trial.planned_epochs for trial in counted))
-    fitting = allowance_left(job, before).first_fitting(requests, recipe, is_free=is_free)
+    fitting = allowance_left(job, before).first_fitting(requests, epochs_of(recipe), is_free=is_free)
     added = cost(fitting, recipe)
     for limit, used, more in zip((budget.trainings, budget.epochs), spent, added, strict=True):
         assert limit is None or more == 0 or used + more <= limit
@@ -104,23 +110,26 @@ def test_what_is_planned_never_passes_the_budget_and_stops_at_the_first_that_wou
         )
 
 
-@given(SPECS, st.integers(0, 40))
-def test_what_is_kept_back_is_whole_rounds_within_half_of_the_budget(spec: JobSpec, n_networks: int) -> None:
-    budget = spec.training_budget
-    rounds = rounds_kept_back(budget, spec, spec.recipe, n_networks)
+ROUNDS = st.integers(0, 40).flatmap(lambda n: st.builds(Round, st.just(n), st.integers(n, 40 * n)))
+
+
+@given(SPECS, ROUNDS)
+def test_what_is_kept_back_is_whole_rounds_within_half_of_the_budget(spec: JobSpec, one: Round) -> None:
+    budget, n_networks = spec.training_budget, one.networks
+    rounds = rounds_kept_back(budget, spec, one)
     assert 0 <= rounds <= spec.n_confirmation_seeds
     assert rounds == 0 or rounds >= min(2, spec.n_confirmation_seeds)
     if n_networks and budget.trainings is not None:
         assert 2 * rounds * n_networks <= budget.trainings
     if n_networks and budget.epochs is not None:
-        assert 2 * rounds * n_networks * spec.recipe.epochs <= budget.epochs
+        assert 2 * rounds * one.epochs <= budget.epochs
 
 
-@given(SPECS, st.integers(0, 40), st.floats(0, 10), st.floats(1e-3, 1e6))
+@given(SPECS, ROUNDS, st.floats(0, 10), st.floats(1e-3, 1e6))
 def test_seconds_are_kept_back_within_half_of_the_budget(
-    spec: JobSpec, n_networks: int, epoch_s: float, limit: float
+    spec: JobSpec, one: Round, epoch_s: float, limit: float
 ) -> None:
-    kept = seconds_kept_back(limit, spec, spec.recipe, n_networks, epoch_s)
+    kept = seconds_kept_back(limit, spec, one, epoch_s)
     assert 0 <= kept <= limit / 2 * (1 + 1e-9)
 
 
@@ -128,8 +137,12 @@ def test_seconds_are_kept_back_within_half_of_the_budget(
 def test_search_and_what_is_kept_back_are_the_whole_budget(spec: JobSpec, used: int) -> None:
     left = Allowance.left(spec.training_budget, used, used)
     need = ConfirmationNeed.of(spec)
-    kept = need.most * rounds_kept_back(spec.training_budget, spec, spec.recipe, need.most)
-    beside = left.less(kept, kept * spec.recipe.epochs)
+    one = need.most_in_a_round(spec, epochs_of(spec.recipe))
+    assert one.networks == need.most
+    assert one.epochs >= need.most * spec.recipe.epochs
+    rounds = rounds_kept_back(spec.training_budget, spec, one)
+    kept = rounds * one.networks
+    beside = left.less(kept, rounds * one.epochs)
     limit = spec.training_budget.trainings
     assert (beside.trainings is None) == (limit is None)
     if limit is not None and beside.trainings is not None:

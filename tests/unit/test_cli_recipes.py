@@ -7,6 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from grouping.cli.recipes import parse_method, recipe_request, with_recipe_options
+from grouping.domain.recipes import Precision
 from grouping.errors import InvalidInputError
 
 
@@ -44,6 +45,13 @@ def test_a_parameter_without_name_or_value_is_refused(text: str) -> None:
 def test_what_was_not_given_is_not_in_the_request() -> None:
     asked = recipe_request(sharing="hard", encoder=None, epochs=3, hidden=[], batch_size=None)
     assert asked == {"sharing": {"name": "hard", "parameters": {}}, "epochs": 3}
+
+
+def test_a_precision_is_a_field_of_the_recipe() -> None:
+    assert recipe_request('{"epochs": 5}', precision=Precision.BFLOAT16) == {
+        "epochs": 5,
+        "precision": "bfloat16",
+    }
 
 
 def test_an_option_counts_more_than_the_same_field_of_the_json() -> None:

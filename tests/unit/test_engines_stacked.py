@@ -122,6 +122,21 @@ def test_a_network_gets_the_same_bits_among_many_of_its_kind() -> None:
         assert_equal(state, alone[number % 2])
 
 
+@pytest.mark.parametrize(
+    ("hidden", "batch_size"), [((1,), 24), ((5,), 109), ((33, 31), 7), ((16, 16), 64), ((128,), 300)]
+)
+def test_a_network_gets_the_same_scores_in_any_stack(hidden: tuple[int, ...], batch_size: int) -> None:
+    recipe = replace(RECIPE, hidden=hidden, batch_size=batch_size, epochs=1)
+    data = TrainingData.from_dataset(make_dataset(rows=1500), TASKS)
+    together = StackedTraining(data, REQUESTS * 4, recipe)
+    together.run_epoch()
+    for chosen in ([14], [0], [3, 14], [5, 0, 7]):
+        fewer = StackedTraining(data, [REQUESTS[number] for number in chosen], recipe)
+        fewer.run_epoch()
+        for place, number in enumerate(chosen):
+            assert fewer.evaluate(place) == together.evaluate(number) == together.evaluate(15 * 3 + number)
+
+
 def test_tasks_of_the_problem_that_nobody_trains_change_no_bit() -> None:
     fewer = TrainingData.from_dataset(make_dataset(rows=220), TASKS[2:])
     request = TrialRequest(Network.of("sum", "map"), 0)

@@ -7,8 +7,10 @@ import pytest
 from grouping.domain.ledgers import Amount, Rate, Rates, Spending, cost_of, savings
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose
+from grouping.recipes import epochs_of
 
 RECIPE = Recipe(epochs=10)
+EPOCHS = epochs_of(RECIPE)
 CANDIDATES = {(1, 0.5): 5, (1, 1.0): 5, (2, 1.0): 10, (3, 1.0): 10, (4, 1.0): 5, (5, 1.0): 1}
 
 
@@ -28,16 +30,16 @@ def test_a_time_is_that_of_the_same_shape_or_of_the_same_group_size_or_unknown()
 
 
 def test_a_cost_counts_sizes_and_short_passes_as_their_share_of_a_full_network() -> None:
-    cost = cost_of({(1, 0.5, 1.0): 2, (2, 1.0, 0.2): 5}, RECIPE, Rates({(1, 1.0): Rate(1, 10, 1.0)}))
+    cost = cost_of({(1, 0.5, 1.0): 2, (2, 1.0, 0.2): 5}, EPOCHS, Rates({(1, 1.0): Rate(1, 10, 1.0)}))
     assert (cost.trainings, cost.epochs, cost.equivalents) == (7, 2 * 10 + 5 * 2, 2 * 0.5 + 5 * 0.2)
     assert cost.seconds is None, "pairs were never trained"
-    assert cost_of({(1, 1.0, 1.0): 2}, RECIPE, Rates({(1, 1.0): Rate(1, 10, 1.0)})).seconds == 2.0
-    assert cost_of({}, RECIPE) == Amount(0, 0, 0.0, 0.0)
+    assert cost_of({(1, 1.0, 1.0): 2}, EPOCHS, Rates({(1, 1.0): Rate(1, 10, 1.0)})).seconds == 2.0
+    assert cost_of({}, EPOCHS) == Amount(0, 0, 0.0, 0.0)
 
 
 def test_savings_compare_the_search_with_every_candidate_and_leave_the_confirmation_out() -> None:
     rows = [spent(1, 5), spent(2, 10), spent(3, 9), Spending(Purpose.CONFIRMATION, 1, 1.0, 1.0, "", 5, 25)]
-    made = savings(rows, CANDIDATES, 1, RECIPE)
+    made = savings(rows, CANDIDATES, 1, EPOCHS)
     assert (made.networks, made.candidates) == (24, 36)
     assert made.saved.trainings == 12
     assert made.saved.equivalents == 33.5 - 24
@@ -48,7 +50,7 @@ def test_savings_compare_the_search_with_every_candidate_and_leave_the_confirmat
 
 def test_what_was_copied_is_saved_and_told_apart() -> None:
     rows = [spent(1, 5, trainings=0, epochs=0, seconds=0.0, reused=5), spent(2, 10)]
-    made = savings(rows, {(1, 1.0): 5, (2, 1.0): 10}, 1, RECIPE)
+    made = savings(rows, {(1, 1.0): 5, (2, 1.0): 10}, 1, EPOCHS)
     assert (made.networks, made.reused, made.trained.trainings) == (15, 5, 10)
     assert made.share == pytest.approx(1 / 3)
     assert made.sentence().endswith("saved against exhaustive, 5 trainings copied from other jobs.")
@@ -56,6 +58,6 @@ def test_what_was_copied_is_saved_and_told_apart() -> None:
 
 def test_short_passes_may_cost_more_than_they_save() -> None:
     early = Spending(Purpose.SEARCH, 1, 1.0, 0.2, "", 5, 5, 5, 10)
-    made = savings([early, spent(1, 5)], {(1, 1.0): 5}, 1, RECIPE)
+    made = savings([early, spent(1, 5)], {(1, 1.0): 5}, 1, EPOCHS)
     assert made.networks == 5
     assert made.share == pytest.approx(-0.2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -168,3 +169,20 @@ def test_the_way_there_and_the_way_back_are_two_curves() -> None:
         assert math.dist(*middles) > 15
         tip = tuple(float(x) for x in re.findall(r"[\d.]+", there.head)[:2])
         assert 6 < math.dist(tip, points[b]) < 14, "the head ends just before the target"
+
+
+def test_what_is_the_same_in_both_directions_is_a_line_for_each_pair_without_heads() -> None:
+    cells = np.array([[0, 0.6, 0.1], [0.6, 0, 0.3], [0.1, 0.3, 0]])
+    root = parsed(affinity_graph_svg(replace(matrix_of(cells), method="overlap")))
+    lines = edges(root, "help")
+    assert len(lines) == 3
+    assert not by_class(root, "plot-head-help")
+    assert not by_class(root, "plot-edge-harm")
+    places = [(float(n.get("cx", 0)), float(n.get("cy", 0))) for n in by_class(root, "plot-node")]
+    for line in lines:
+        numbers = [float(number) for number in re.findall(r"-?\d+\.\d", line.get("d") or "")]
+        for end in (numbers[:2], numbers[-2:]):
+            assert min(math.dist(end, place) for place in places) < 9, "a line reaches its two nodes"
+    words = "".join(root.itertext())
+    assert "task 0 overlaps with task 1: 0.60" in words
+    assert "help" not in words

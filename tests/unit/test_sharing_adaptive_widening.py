@@ -58,7 +58,13 @@ def data() -> TrainingData:
 
 @pytest.fixture(scope="module")
 def prepared(data: TrainingData) -> Training:
-    return Training(data, TrialRequest(TOGETHER, 0), RECIPE)
+    return prepare(Training(data, TrialRequest(TOGETHER, 0), RECIPE))
+
+
+def prepare(training: Training) -> Training:
+    while training.prepare_epoch():
+        pass
+    return training
 
 
 def network_of(training: Training) -> AdaptiveWidening:
@@ -155,7 +161,7 @@ def test_affinity_counts_the_rows_that_are_hard_for_both_or_for_neither(data: Tr
 
 
 def test_branches_start_as_copies_of_one_trained_stage(data: TrainingData) -> None:
-    network = network_of(Training(data, TrialRequest(TOGETHER, 0), RECIPE))
+    network = network_of(prepare(Training(data, TrialRequest(TOGETHER, 0), RECIPE)))
     one, other = (list(branch.parameters()) for branch in network.stages[1].children())
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
     assert one[0].data_ptr() != other[0].data_ptr()
@@ -164,8 +170,8 @@ def test_branches_start_as_copies_of_one_trained_stage(data: TrainingData) -> No
 
 
 def test_the_structure_depends_on_data_recipe_and_seed_alone(data: TrainingData, prepared: Training) -> None:
-    again = Training(data, TrialRequest(TOGETHER, 0), RECIPE).network.state_dict()
-    other = Training(data, TrialRequest(TOGETHER, 1), RECIPE).network.state_dict()
+    again = prepare(Training(data, TrialRequest(TOGETHER, 0), RECIPE)).network.state_dict()
+    other = prepare(Training(data, TrialRequest(TOGETHER, 1), RECIPE)).network.state_dict()
     first = prepared.network.state_dict()
     assert all(torch.equal(value, again[name]) for name, value in first.items())
     assert any(not torch.equal(value, other[name]) for name, value in first.items())
@@ -189,7 +195,7 @@ def test_branches_of_a_saved_state_hold_whatever_was_there_before(prepared: Trai
 
 def test_branches_of_one_task_are_not_shared(data: TrainingData) -> None:
     recipe = replace(RECIPE, sharing=Method("adaptive-widening", {"n_branches": 4}))
-    network = network_of(Training(data, TrialRequest(replace(TOGETHER, size=9.0), 0), recipe))
+    network = network_of(prepare(Training(data, TrialRequest(replace(TOGETHER, size=9.0), 0), recipe)))
     names = set(network.shared_parameters())
     assert names == {name for name, _ in network.named_parameters() if name.startswith("stages.0.")}
 
@@ -199,7 +205,7 @@ def test_shared_parameters_are_those_that_several_tasks_reach(data: TrainingData
     recipe = replace(
         RECIPE, hidden=(8, 8, 6), sharing=Method("adaptive-widening", {"n_branches": n_branches})
     )
-    network = network_of(Training(data, TrialRequest(replace(TOGETHER, size=9.0), 0), recipe))
+    network = network_of(prepare(Training(data, TrialRequest(replace(TOGETHER, size=9.0), 0), recipe)))
     reaches = reached(network(data.train.inputs), network)
     several = {name for name in set().union(*reaches) if sum(name in one for one in reaches) > 1}
     assert set(network.shared_parameters()) == several

@@ -19,7 +19,7 @@ from grouping.training.data import TrainingData
 from grouping.training.loop import Training, train_network
 from grouping.training.methods import cost_key
 from grouping.training.networks import MultiTaskNetwork
-from grouping.training.sharing.hierarchical import HierarchicalSharing, depth_of
+from grouping.training.sharing.hierarchical import HierarchicalSharing
 from tests.contracts.sharing import inputs_of, network_of, reached
 from tests.unit.test_training_loop import TASKS, make_dataset
 
@@ -105,10 +105,10 @@ def test_a_task_has_the_same_depth_and_the_same_start_in_every_group() -> None:
 
 def test_a_task_of_one_output_is_one_stage_lower_unless_told() -> None:
     single, several = Task.regression("a"), Task.multiclass("b", 3)
-    assert [depth_of(single, {}, n) for n in (1, 2, 3)] == [1, 1, 2]
-    assert [depth_of(several, {}, n) for n in (1, 2, 3)] == [1, 2, 3]
-    assert depth_of(single, {"a": 3}, 3) == 3
-    assert depth_of(several, {"b": 1}, 3) == 1
+    assert [Hierarchical().stages_below(single, n) for n in (1, 2, 3)] == [1, 1, 2]
+    assert [Hierarchical().stages_below(several, n) for n in (1, 2, 3)] == [1, 2, 3]
+    assert Hierarchical({"a": 3}).stages_below(single, 3) == 3
+    assert Hierarchical({"b": 1}).stages_below(several, 3) == 1
 
 
 def test_only_stages_that_some_task_needs_cost_anything(data: TrainingData) -> None:
@@ -152,7 +152,7 @@ def test_a_depth_beyond_the_encoder_is_refused_with_its_place(data: TrainingData
         Training(data, TrialRequest(Network.of("sum"), 0), at({"sum": 4}))
     assert caught.value.pointer == "/sharing/parameters/depths/sum"
     with pytest.raises(InvalidInputError) as caught:
-        depth_of(Task.regression("a/b~c"), {"a/b~c": 2}, 1)
+        Hierarchical({"a/b~c": 2}).stages_below(Task.regression("a/b~c"), 1)
     assert caught.value.pointer == "/sharing/parameters/depths/a~1b~0c"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -23,7 +24,7 @@ from grouping.training.loop import Training
 from grouping.training.sharing.columns import matrices
 from grouping.training.sharing.hard import HardSharing
 from grouping.training.sharing.preparation import first_training
-from grouping.training.sharing.pruning import full_masks, keep_masked, prune, prune_in_rounds
+from grouping.training.sharing.pruning import Round, full_masks, keep_masked, prune, prune_in_rounds
 from grouping.training.sharing.sparse import SparseSharing, overlap_affinity
 from tests.unit.test_training_loop import TASKS, make_dataset
 
@@ -46,7 +47,24 @@ def data() -> TrainingData:
 
 @pytest.fixture(scope="module")
 def prepared(data: TrainingData) -> SparseSharing:
-    return network_of(Training(data, TrialRequest(TOGETHER, 0), RECIPE))
+    return network_of(prepare(Training(data, TrialRequest(TOGETHER, 0), RECIPE)))
+
+
+def prepare(training: Training) -> Training:
+    while training.prepare_epoch():
+        pass
+    return training
+
+
+def pruned(start: Callable[[], Training], *, rounds: int) -> list[Round]:
+    """All rounds of a pruning."""
+    pruning = prune_in_rounds(start, rounds=rounds, rate=0.4)
+    while True:
+        try:
+            next(pruning)
+        except StopIteration as end:
+            found: list[Round] = end.value
+            return found
 
 
 def network_of(training: Training) -> SparseSharing:
@@ -152,7 +170,7 @@ def test_every_round_trains_what_the_last_one_left(data: TrainingData) -> None:
         started.append(first_training(data, ("class",), RECIPE, 0, widths=WIDTHS, share=0.4))
         return started[-1]
 
-    rounds = prune_in_rounds(start, rounds=3, rate=0.4)
+    rounds = pruned(start, rounds=3)
     assert len(rounds) == len(started) == 4
     for one, training in zip(rounds, started, strict=True):
         assert one.validation_loss == training.evaluate().validation_losses[0]
@@ -166,7 +184,7 @@ def test_every_round_trains_what_the_last_one_left(data: TrainingData) -> None:
 def test_a_task_keeps_the_masks_of_least_validation_loss(data: TrainingData, prepared: SparseSharing) -> None:
     for number, task in enumerate(NAMES):
         start = partial(first_training, data, (task,), RECIPE, 0, widths=prepared._widths, share=0.4)
-        best = min(prune_in_rounds(start, rounds=2, rate=0.4), key=lambda one: one.validation_loss)
+        best = min(pruned(start, rounds=2), key=lambda one: one.validation_loss)
         for i, masks in enumerate(prepared.masks):
             for name, mask in masks.items():
                 assert torch.equal(prepared.get_buffer(mask)[number], best.masks[f"{i}.{name}"])

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grouping.domain.engines import Engine
 from grouping.domain.jobs import Ledger
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
@@ -59,6 +60,32 @@ def test_a_trial_that_was_lost_before_is_alone() -> None:
     assert [[t.position for t in stack] for stack in stacks] == [[0, 2, 3, 5], [1], [4]]
 
 
+@given(
+    n_seeds=st.integers(1, 12),
+    n_workers=st.integers(1, 20),
+    lost=st.sets(st.integers(0, 23)),
+)
+def test_the_seeds_of_a_network_are_trained_as_one_on_any_number_of_workers(
+    n_seeds: int, n_workers: int, lost: set[int]
+) -> None:
+    places = [(seed, task) for seed in range(n_seeds) for task in ("a", "b")]
+    planned = [
+        trial(i, seed=seed, network=Network.of(task), attempts=2 if i in lost else 0)
+        for i, (seed, task) in enumerate(places)
+    ]
+    stacks = make_stacks(planned, n_workers, Engine.VMAP)
+    together = {frozenset(t.position for t in stack) for stack in stacks}
+    wanted = {frozenset(i for i, (_, own) in enumerate(places) if own == task) - lost for task in "ab"}
+    alone = {frozenset([i]) for i in lost if i < len(planned)}
+    assert together == (wanted | alone) - {frozenset()}
+
+
+def test_seeds_that_were_lost_once_stay_together_apart_from_the_others() -> None:
+    planned = [trial(i, seed=i, network=Network.of("a"), attempts=int(i < 3)) for i in range(5)]
+    stacks = make_stacks(planned, 4, Engine.VMAP)
+    assert [[t.position for t in stack] for stack in stacks] == [[0, 1, 2], [3, 4]]
+
+
 _kinds = st.tuples(st.integers(0, 2), st.sampled_from([0.5, 1.0]), st.sampled_from([0.2, 1.0]), st.booleans())
 
 
@@ -81,16 +108,16 @@ def test_every_trial_is_in_one_stack_of_its_kind(
 
 def test_the_first_stacks_are_small_and_under_a_budget_in_seconds_single() -> None:
     unknown = Ledger(3, 0, 0.0)
-    assert largest_stack(unknown, RECIPE, 1.0, n_in_flight=3) == FIRST_STACK
-    assert largest_stack(unknown, RECIPE, 1.0, n_in_flight=3, budget_s=60.0) == 1
+    assert largest_stack(unknown, RECIPE.epochs, n_in_flight=3) == FIRST_STACK
+    assert largest_stack(unknown, RECIPE.epochs, n_in_flight=3, budget_s=60.0) == 1
 
 
 def test_a_stack_takes_about_as_long_as_allowed() -> None:
     spent = Ledger(10, 100, 100 * LONGEST_STACK_S / 200)  # a training takes a twentieth of what is allowed
-    assert largest_stack(spent, RECIPE, 1.0, n_in_flight=3) == 20
-    assert largest_stack(spent, RECIPE, 0.5, n_in_flight=3) == 40
-    assert largest_stack(Ledger(10, 100, 0.001), RECIPE, 1.0, n_in_flight=3) == MAX_STACK
-    assert largest_stack(Ledger(10, 100, 1e9), RECIPE, 1.0, n_in_flight=3) == 1
+    assert largest_stack(spent, RECIPE.epochs, n_in_flight=3) == 20
+    assert largest_stack(spent, RECIPE.epochs / 2, n_in_flight=3) == 40
+    assert largest_stack(Ledger(10, 100, 0.001), RECIPE.epochs, n_in_flight=3) == MAX_STACK
+    assert largest_stack(Ledger(10, 100, 1e9), RECIPE.epochs, n_in_flight=3) == 1
 
 
 @given(
@@ -105,6 +132,6 @@ def test_stacks_in_flight_take_a_tenth_of_what_is_left_or_are_single(
     seconds = share * budget_s
     epochs = max(1, round(seconds / epoch_s))
     spent = Ledger(10, epochs, seconds)
-    size = largest_stack(spent, RECIPE, 1.0, n_in_flight=n_in_flight, budget_s=budget_s)
+    size = largest_stack(spent, RECIPE.epochs, n_in_flight=n_in_flight, budget_s=budget_s)
     in_flight_s = n_in_flight * size * RECIPE.epochs * seconds / epochs
     assert size == 1 or in_flight_s <= 0.1 * (budget_s - seconds) * (1 + 1e-9)

@@ -11,12 +11,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from grouping.domain.joint_runs import JOINT_METHODS, JointAffinities
+from grouping.domain.joint_runs import GRADIENT_METHODS, JointAffinities
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest, TrialState
-from grouping.training.affinities import AffinityMeter, first_order, measuring_interval, sample_overlap
+from grouping.training.affinities import (
+    AffinityMeter,
+    first_order,
+    measured_affinities,
+    measuring_interval,
+    sample_overlap,
+)
 from grouping.training.data import TrainingData
 from grouping.training.loop import Training, train_network
 from tests.unit.test_training_loop import ALL, RECIPE, TASKS, make_dataset
@@ -74,7 +80,7 @@ def test_equal_requests_measure_equal_floats_and_a_continued_training_does_too(d
         continued.run_epoch()
     found = continued.affinities()
     assert found is not None
-    for method in JOINT_METHODS:
+    for method in GRADIENT_METHODS:
         assert np.array_equal(first.values[method], again.values[method])
         assert np.array_equal(first.values[method], found.values[method])
         assert not np.array_equal(first.values[method], other.values[method])
@@ -84,7 +90,7 @@ def test_equal_requests_measure_equal_floats_and_a_continued_training_does_too(d
 def test_every_task_is_measured_on_every_other_in_the_order_of_the_tasks(data: TrainingData) -> None:
     found = measure(data)
     assert found.tasks == tuple(task.name for task in TASKS)
-    assert set(found.values) == set(JOINT_METHODS)
+    assert set(found.values) == set(GRADIENT_METHODS)
     assert all(np.isfinite(values).all() for values in found.values.values())
     assert (np.diag(found.values["tag"]) > 0).all(), "a task's own gradient step lowers its loss"
     assert np.diag(found.values["cosine"]) == pytest.approx(1.0)
@@ -144,7 +150,7 @@ class Tiny:
 
     def observe(self) -> JointAffinities:
         self.meter.observe(self.step, self.rows, self.targets, self.losses())
-        found = self.meter.result(self.data.train)
+        found = measured_affinities(self.network, self.meter, self.data.train)
         assert found is not None
         return found
 

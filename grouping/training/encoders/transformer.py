@@ -66,20 +66,9 @@ class TransformerEncoder(Encoder):
     def head(self, task: Task, width: int) -> nn.Module:
         """By what the task reads: one text, a pair, a question with candidates, or all texts of the row."""
         n_segments = self.parameters.n_segments
-        reads = task.reads or tuple(range(n_segments))
-        if max(reads) >= n_segments:
-            raise InvalidInputError(
-                f"Task {task.name!r} reads segment {max(reads)}, counted from 0, but a row has {n_segments}.",
-                pointer=f"{PARAMETERS}/n_segments",
-            )
+        reads = self.parameters.segments_of(task)
         if task.kind is not TaskKind.RANKING:
             return ReadingHead(reads, n_segments, width, task.n_outputs)
-        if len(reads) != task.n_outputs + 1:
-            raise InvalidInputError(
-                f"Task {task.name!r} ranks {task.n_outputs} candidates and needs {task.n_outputs + 1} "
-                f"segments, but a row has {n_segments}.",
-                pointer=f"{PARAMETERS}/n_segments",
-            )
         return RankingHead(reads, n_segments, width)
 
     def pointwise(self, n_in: int, n_out: int) -> nn.Module:
@@ -103,14 +92,7 @@ class TransformerEncoder(Encoder):
 
     def check_widths(self, hidden: tuple[int, ...]) -> None:
         """All equal, and a multiple of the number of heads."""
-        n_heads = self.parameters.n_heads
-        if len(set(hidden)) > 1 or hidden[0] % n_heads:
-            fitting = max(1, round(hidden[0] / n_heads)) * n_heads
-            raise InvalidInputError(
-                f"A Transformer of {n_heads} heads needs hidden widths that are all equal and a multiple of "
-                f"{n_heads}, such as {', '.join([str(fitting)] * len(hidden))}.",
-                pointer="/hidden",
-            )
+        self.parameters.check_widths(hidden)
 
     def scaled(self, hidden: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
         """A whole number of units per head, at least 1."""

@@ -21,7 +21,13 @@ class Keeper(Protocol):
         """The state to go on from; None to start anew. Asked once, before anything is trained."""
 
     def is_due(self, epoch: int) -> bool:
-        """Whether states are to be saved after this many epochs. Asked after every epoch."""
+        """Whether states are to be saved after this many epochs. Asked after every epoch.
+
+        Those of a preparation do not count, but it is asked after each of them too.
+        """
 
     def save(self, request: TrialRequest, state: Mapping[str, Tensor], epoch: int) -> None:
-        """Keep the state of a training after `epoch` epochs: copies, on the device of the data."""
+        """Keep the state of a training: copies, on the device of the data.
+
+        `epoch` is the number of all epochs carried out, those of its preparation included.
+        """

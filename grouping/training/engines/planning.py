@@ -2,17 +2,18 @@
 
 The choice is a rule and not a measurement: it looks at the recipe and at the request itself, never at the
 others or at the clock. An engine's floats differ from another's by rounding, so a choice by speed would make
-a score depend on how busy a machine was, or on what else was asked for.
+a score depend on how busy a machine was, or on what else was asked for. A job that chooses by speed does so
+once, and then names the engine (`comparison`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from torch import Tensor
 
+from grouping.domain.engines import Engine
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError
@@ -25,20 +26,6 @@ MOST_MEMBERS = 64
 """Twice as many were a tenth cheaper at width 32 and no cheaper at 128, and share out worse among workers."""
 MOST_NUMBERS = 32_000_000
 """Weights and activations of a stack together, 4 bytes each; several copies are held. Bounds its memory."""
-
-
-class Engine(StrEnum):
-    """How trainings are carried out."""
-
-    AUTO = "auto"
-    """Stacked where the recipe allows it, else sequential."""
-    STACKED = "stacked"
-    """Networks of equal widths and one seed as one; see `grouping.training.engines.stacked`."""
-    VMAP = "vmap"
-    """Several seeds of one network as one; see `grouping.training.engines.vmapped`. What cannot be, is
-    trained one after another."""
-    SEQUENTIAL = "sequential"
-    """One after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +98,8 @@ def _choose(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: E
     if engine is Engine.STACKED and not can_stack(data, request, recipe):
         raise InvalidInputError(
             "The stacked engine trains fully connected encoders with hard sharing, equal weights, joint "
-            "training and AdamW or SGD, without measuring affinities. Choose the engine auto, or another "
-            "recipe.",
+            "training and AdamW or SGD, in float32 and without measuring affinities. Choose the engine auto, "
+            "or another recipe.",
             pointer="/engine",
         )
     return engine

@@ -35,11 +35,18 @@ class SingleTraining(Stack):
         if state is not None:
             self._training.load_state_dict(state)
         self.n_epochs, self.epoch = self._training.n_epochs, self._training.epoch
+        self.prepared = self._training.prepared
+
+    def prepare_epoch(self) -> bool:
+        """An epoch of the preparation of the network."""
+        is_preparing = self._training.prepare_epoch()
+        self.prepared = self._training.prepared
+        return is_preparing
 
     def run_epoch(self) -> list[float]:
         """One epoch of the training."""
         loss = self._training.run_epoch()
-        self.epoch = self._training.epoch
+        self.epoch, self.prepared = self._training.epoch, self._training.prepared
         return [loss]
 
     def evaluate(self, member: int) -> Evaluation:
@@ -51,5 +58,5 @@ class SingleTraining(Stack):
         return self._training.state_dict()
 
     def affinities(self, member: int) -> JointAffinities | None:
-        """Measured where the request asks for it."""
+        """Gradients where the request asks for it, masks where the network has them."""
         return self._training.affinities()

@@ -28,11 +28,22 @@ class Stack(ABC):
         requests: what is trained, one request per member.
         n_epochs: epochs at the requested fidelity.
         epoch: epochs carried out.
+        prepared: epochs carried out before them, to prepare the networks.
     """
 
     requests: Sequence[TrialRequest]
     n_epochs: int
     epoch: int
+    prepared: int = 0
+
+    @property
+    def spent(self) -> int:
+        """All epochs carried out by each member."""
+        return self.prepared + self.epoch
+
+    def prepare_epoch(self) -> bool:
+        """Carry out an epoch of what prepares the networks; False, and nothing is done, once they are."""
+        return False
 
     @abstractmethod
     def run_epoch(self) -> list[float]:
@@ -70,7 +81,7 @@ def carry_out(
     ended: dict[int, TrialOutcome] = {}
 
     def end(member: int, state: TrialState, error: str) -> None:
-        ended[member] = TrialOutcome(state, epochs=stack.epoch, error=error)
+        ended[member] = TrialOutcome(state, epochs=stack.spent, error=error)
 
     def members() -> list[int]:
         return [member for member in range(len(stack.requests)) if member not in ended]
@@ -80,20 +91,21 @@ def carry_out(
             for member in members():
                 end(member, TrialState.FAILED, f"Stopped after {stack.epoch} of {stack.n_epochs} epochs.")
             break
-        losses = stack.run_epoch()
-        for member in members():
-            if not math.isfinite(losses[member]):
-                end(member, TrialState.DIVERGED, divergence("training", stack.epoch))
-            elif on_epoch is not None:
-                on_epoch(stack.requests[member], stack.epoch, losses[member])
+        if not stack.prepare_epoch():
+            losses = stack.run_epoch()
+            for member in members():
+                if not math.isfinite(losses[member]):
+                    end(member, TrialState.DIVERGED, divergence("training", stack.epoch))
+                elif on_epoch is not None:
+                    on_epoch(stack.requests[member], stack.epoch, losses[member])
         if keeper is not None and keeper.is_due(stack.epoch):
             for member in members():
-                keeper.save(stack.requests[member], stack.state_dict(member), stack.epoch)
+                keeper.save(stack.requests[member], stack.state_dict(member), stack.spent)
     for member in members():
         evaluation = stack.evaluate(member)
         if evaluation.is_finite:
             scores, affinities = evaluation.scores(), stack.affinities(member)
-            ended[member] = TrialOutcome(TrialState.SUCCEEDED, scores, stack.epoch, affinities=affinities)
+            ended[member] = TrialOutcome(TrialState.SUCCEEDED, scores, stack.spent, affinities=affinities)
         else:
             end(member, TrialState.DIVERGED, divergence("validation or test", stack.epoch))
     seconds = (time.perf_counter() - started) / len(stack.requests)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import TrainingError
 from grouping.training.blueprint import Blueprint
@@ -47,6 +47,7 @@ def can_stack(data: TrainingData, request: TrialRequest, recipe: Recipe) -> bool
     """Whether this engine trains what is asked for: plain networks, without measuring affinities."""
     return (
         not request.measures_affinity
+        and recipe.precision is Precision.FLOAT32
         and all(getattr(recipe, part).name in names for part, names in _METHODS.items())
         and all(task.loss in STACKED_LOSSES for task in data.tasks_of(request.network.group))
     )

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
+from grouping.domain.engines import Engine
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError
 from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData
 from grouping.training.engines.keeper import Keeper
-from grouping.training.engines.planning import Engine, divide
+from grouping.training.engines.planning import divide
 from grouping.training.engines.sequential import SingleTraining
 from grouping.training.engines.stack import OnEpoch, Stack, carry_out
 from grouping.training.engines.stacked import StackedTraining

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import TrainingError
 from grouping.training.data import Rows, TrainingData
@@ -154,13 +154,24 @@ class VmappedTraining(Stack):
         return self._trainings[0].network.task_names
 
     def _try(self) -> None:
-        """Compare a batch with plain differentiation of each member."""
+        """Compare a batch with plain differentiation of each member, in full precision.
+
+        Reduced, the two differ by more than a mistake might; that it works at all is tried for itself.
+        """
         rows = self._data.train
         few = torch.arange(min(N_TRIAL_ROWS, len(rows)), device=self._data.device)
-        try:
-            gradients, losses = self._differentiate(rows, few.expand(len(self.requests), -1))
-        except (RuntimeError, ValueError) as error:
-            raise TrainingError(f"The network cannot be vectorised: {error}") from error
+        for precision in dict.fromkeys((Precision.FLOAT32, self._recipe.precision)):  # the last one stays
+            for training in self._trainings:
+                training.network.precision = precision
+            try:
+                found = self._differentiate(rows, few.expand(len(self.requests), -1))
+            except (RuntimeError, ValueError) as error:
+                raise TrainingError(f"The network cannot be vectorised: {error}") from error
+            if precision is Precision.FLOAT32:
+                self._compare(few, *found)
+
+    def _compare(self, few: Tensor, gradients: Mapping[str, Tensor], losses: Tensor) -> None:
+        rows = self._data.train
         for member, training in enumerate(self._trainings):
             own = list(Objective(training).parameters())
             value, wanted_losses = Objective(training)(
@@ -210,7 +221,7 @@ def _check(training: Training, recipe: Recipe) -> None:
         "its network": (
             any(True for _ in network.buffers())
             or type(network).end_epoch is not MultiTaskNetwork.end_epoch
-            or type(network).prepare is not MultiTaskNetwork.prepare
+            or type(network).preparation is not MultiTaskNetwork.preparation
         ),
     }
     if reasons := [what for what, is_so in in_the_way.items() if is_so]:

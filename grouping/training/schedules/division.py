@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grouping.errors import InvalidInputError
+from grouping.recipes.schedules import require_epochs
 
 
 def divide_epochs(n_epochs: int, weights: Sequence[float], schedule: str) -> tuple[int, ...]:
@@ -21,12 +21,7 @@ def divide_epochs(n_epochs: int, weights: Sequence[float], schedule: str) -> tup
     Raises:
         InvalidInputError: if there are fewer epochs than phases.
     """
-    if n_epochs < len(weights):
-        raise InvalidInputError(
-            f"The schedule {schedule!r} divides the training of this network into {len(weights)} phases, and "
-            f"the recipe has {n_epochs} epochs: raise the number of epochs to at least {len(weights)}.",
-            pointer="/epochs",
-        )
+    require_epochs(schedule, n_epochs, len(weights))
     total = sum(weights)
     quotas = [n_epochs * weight / total for weight in weights]
     counts = [max(1, int(quota)) for quota in quotas]

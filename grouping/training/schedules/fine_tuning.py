@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grouping.errors import InvalidInputError
 from grouping.recipes.schedules import FineTuning
 from grouping.training.schedules.division import divide_epochs
 from grouping.training.schedules.schedule import Phase, Schedule
@@ -37,9 +36,9 @@ class FineTuningSchedule(Schedule):
         Raises:
             InvalidInputError: if there are too few epochs, or no depth would be left to train.
         """
-        source = self._parameters.source_task or tasks[0]
+        source = self._parameters.source_of(tasks)
         others = tuple(task for task in tasks if task != source)
-        if source not in tasks or not others:
+        if source is None:
             return (Phase(n_epochs, tuple(tasks)),)
         rates = self._rates(n_depths)
         share = self._parameters.source_share
@@ -50,14 +49,8 @@ class FineTuningSchedule(Schedule):
 
     def _rates(self, n_depths: int) -> list[tuple[float, ...]]:
         """Factors on the rate by depth, for each phase after the source's."""
+        self._parameters.check_depths(n_depths)
         frozen, top = self._parameters.frozen, n_depths - 1
-        if frozen > top:
-            raise InvalidInputError(
-                f"The network has {n_depths} depths, heads included, and {frozen} of them are to be frozen: "
-                f"freeze at most {top}. Networks that do not pass all inputs through one row of shared "
-                "layers have a single depth.",
-                pointer="/schedule/parameters/frozen",
-            )
         full = [self._parameters.rate_factor ** (top - depth) for depth in range(n_depths)]
         lowest = range(top, frozen - 1, -1) if self._parameters.gradual else [frozen]
         phases = [tuple(r if depth >= low else 0.0 for depth, r in enumerate(full)) for low in lowest]

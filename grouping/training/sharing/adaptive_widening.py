@@ -22,7 +22,7 @@ at once. A task alone has the plain encoder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -89,8 +89,11 @@ class AdaptiveWidening(MultiTaskNetwork):
         )
         return {name: p for name, p in self.named_parameters() if name.startswith(prefixes)}
 
-    def prepare(self, data: TrainingData, recipe: Recipe, seed: int) -> None:
-        """Train the thin network, divide its stages, and start from copies of them."""
+    def preparation(self, data: TrainingData, recipe: Recipe, seed: int, done: int = 0) -> Iterator[int]:
+        """Train the thin network, divide its stages, and start from copies of them.
+
+        An interruption has it all repeated.
+        """
         if len(self.task_names) == 1:
             return
         training = first_training(
@@ -98,6 +101,7 @@ class AdaptiveWidening(MultiTaskNetwork):
         )
         while not training.is_finished:
             training.run_epoch()
+            yield training.epoch
         thin = training.network
         counts = [len(members(branches, nn.Module)) for branches in self.stages]
         self._set_branching(divide(hardness_affinity(thin, data).tolist(), counts))

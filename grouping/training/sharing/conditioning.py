@@ -24,8 +24,12 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from grouping.errors import InvalidInputError
-from grouping.recipes.sharing import ConditioningAdd, ConditioningConcat, ConditioningMultiply
+from grouping.recipes.sharing import (
+    ConditioningAdd,
+    ConditioningConcat,
+    ConditioningMultiply,
+    check_stage,
+)
 from grouping.training.blueprint import Blueprint
 from grouping.training.initialisation import generator_for
 from grouping.training.networks import MultiTaskNetwork
@@ -52,13 +56,7 @@ class Conditioning(MultiTaskNetwork, ABC):
             InvalidInputError: if there is no such stage.
         """
         super().__init__(blueprint)
-        n_stages = len(blueprint.widths)
-        if at >= n_stages:
-            raise InvalidInputError(
-                f"There is no stage {at} that a task vector could meet: the encoder has {n_stages}, one for "
-                f"each hidden width, counted from 0. Choose at most {n_stages - 1}, or more hidden widths.",
-                pointer="/sharing/parameters/at",
-            )
+        check_stage(at, len(blueprint.widths))
         self._at = at
         self.stages = blueprint.stages()
         told = blueprint.tasks if len(blueprint.tasks) > 1 else ()

@@ -20,7 +20,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from torch import Tensor, nn
 
 from grouping.domain.tasks import Task
-from grouping.errors import InvalidInputError
 from grouping.recipes.sharing import Hierarchical
 from grouping.training.blueprint import Blueprint
 from grouping.training.networks import MultiTaskNetwork
@@ -42,7 +41,7 @@ class HierarchicalSharing(MultiTaskNetwork):
         """
         super().__init__(blueprint)
         n_stages = len(blueprint.widths)
-        self.task_depths = tuple(depth_of(task, parameters.depths, n_stages) for task in blueprint.tasks)
+        self.task_depths = tuple(parameters.stages_below(task, n_stages) for task in blueprint.tasks)
         self.stages = blueprint.stages()[: max(self.task_depths)]
         self.heads = nn.ModuleList(
             blueprint.head(task, blueprint.widths[depth - 1])
@@ -69,21 +68,3 @@ class HierarchicalSharing(MultiTaskNetwork):
         named = [parameters.depths[task.name] for task in tasks if task.name in parameters.depths]
         others = {task.n_outputs == 1 for task in tasks if task.name not in parameters.depths}
         return max(named, default=0), frozenset(others)
-
-
-def depth_of(task: Task, depths: Mapping[str, int], n_stages: int) -> int:
-    """How many of the stages are below the head of a task, from 1.
-
-    Raises:
-        InvalidInputError: if it is to have more stages than there are, pointing at it.
-    """
-    if task.name not in depths:
-        return max(1, n_stages - 1) if task.n_outputs == 1 else n_stages
-    depth = depths[task.name]
-    if depth > n_stages:
-        raise InvalidInputError(
-            f"Task {task.name!r} cannot be at depth {depth}: the encoder has {n_stages} stages, one for each "
-            "hidden width. Choose a lower depth, or more hidden widths.",
-            pointer=f"/sharing/parameters{Hierarchical.place_of(task.name)}",
-        )
-    return depth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from grouping.errors import InvalidInputError
+from grouping.recipes.sharing_columns import check_levels
 from grouping.training.blueprint import Blueprint
 
 
@@ -14,12 +14,7 @@ def split_stages(n_stages: int, n_levels: int) -> tuple[range, ...]:
     Raises:
         InvalidInputError: if there are fewer stages than levels, pointing into the recipe.
     """
-    if n_levels > n_stages:
-        raise InvalidInputError(
-            f"An encoder of {n_stages} hidden widths cannot be divided into {n_levels} levels: choose at "
-            f"most {n_stages} levels, or give more hidden widths.",
-            pointer="/sharing/parameters/n_levels",
-        )
+    check_levels(n_levels, n_stages)
     size, odd = divmod(n_stages, n_levels)
     starts = [level * size + min(level, odd) for level in range(n_levels + 1)]
     return tuple(range(start, stop) for start, stop in pairwise(starts))

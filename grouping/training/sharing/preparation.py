@@ -23,7 +23,7 @@ def first_training(
 ) -> Training:
     """A training with hard sharing, not begun: the sum of the losses, all tasks in every step.
 
-    Its length is known to no training budget: callers say in their documentation how long it is.
+    Declarations count its epochs for the training budget: see `grouping.recipes.work`.
 
     Args:
         data: the data set.

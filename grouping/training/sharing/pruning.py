@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,8 +24,10 @@ class Round:
     validation_loss: float
 
 
-def prune_in_rounds(start: Callable[[], Training], *, rounds: int, rate: float) -> list[Round]:
-    """Train, prune, rewind and train again.
+def prune_in_rounds(
+    start: Callable[[], Training], *, rounds: int, rate: float
+) -> Generator[None, None, list[Round]]:
+    """Train, prune, rewind and train again; one step of the generator is an epoch.
 
     Args:
         start: gives a training of one task that is not begun, each time from the same initial weights.
@@ -44,6 +46,7 @@ def prune_in_rounds(start: Callable[[], Training], *, rounds: int, rate: float) 
         keep_masked(stages, masks)
         while not training.is_finished:
             training.run_epoch()
+            yield
         evaluation = training.evaluate()
         if not evaluation.is_finite:
             break

@@ -19,7 +19,7 @@ the data are seen. The preparation trains each task ``rounds + 1`` times for `ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,13 +29,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
 
+from grouping.domain.joint_runs import MASK_OVERLAP
 from grouping.recipes.sharing_from_data import Sparse
 from grouping.training.blueprint import Blueprint
 from grouping.training.methods import build_encoder
 from grouping.training.networks import MultiTaskNetwork
 from grouping.training.sharing.columns import matrices
 from grouping.training.sharing.preparation import first_training
-from grouping.training.sharing.pruning import prune_in_rounds
+from grouping.training.sharing.pruning import Round, prune_in_rounds
 
 if TYPE_CHECKING:
     from grouping.domain.recipes import Recipe
@@ -78,22 +79,38 @@ class SparseSharing(MultiTaskNetwork):
             features = functional_call(stage, own, (features,))
         return features
 
-    def prepare(self, data: TrainingData, recipe: Recipe, seed: int) -> None:
-        """Find the mask of each task."""
+    def preparation(self, data: TrainingData, recipe: Recipe, seed: int, done: int = 0) -> Iterator[int]:
+        """Find the mask of each task. Only of the task that was interrupted is anything repeated.
+
+        Where a training does not stay finite, the epochs that its task is spared count all the same.
+        """
         if len(self.task_names) == 1:
             return
         chosen = self._pruning
+        epochs = chosen.epochs_of_a_task(recipe)
+        # The masks of a task are there once the first epoch of the next one is.
+        n_found = max(0, done - 1) // epochs
         for number, task in enumerate(self.task_names):
+            if number < n_found:
+                continue
             start = partial(
                 first_training, data, (task,), recipe, seed, widths=self._widths, share=chosen.round_epochs
             )
-            rounds = prune_in_rounds(start, rounds=chosen.rounds, rate=chosen.rate)
+            rounds = yield from _counted(
+                prune_in_rounds(start, rounds=chosen.rounds, rate=chosen.rate), number * epochs
+            )
             if not rounds:  # no training stayed finite, nor will this one
                 continue
             best = min(rounds, key=lambda one: one.validation_loss)
             for i, masks in enumerate(self.masks):
                 for name, mask in masks.items():
                     self.get_buffer(mask)[number] = best.masks[f"{i}.{name}"]
+
+    def affinities(self) -> Mapping[str, Tensor]:
+        """The overlap of the masks, with the share of the weights that each task keeps on the diagonal."""
+        if len(self.task_names) == 1:
+            return {}
+        return {MASK_OVERLAP: torch.diagonal_scatter(self.overlap(), self.densities())}
 
     def overlap(self) -> Tensor:
         """Of the weights that either of two tasks uses, the share that both use: ``[T, T]``, float64."""
@@ -113,6 +130,18 @@ class SparseSharing(MultiTaskNetwork):
         if not names:
             return torch.ones(len(self.task_names), 1, dtype=torch.float64)
         return torch.cat([self.get_buffer(name).flatten(1) for name in names], dim=1).double()
+
+
+def _counted(pruning: Generator[None, None, list[Round]], before: int) -> Generator[int, None, list[Round]]:
+    """The rounds of a task, telling the epochs so far; `before` it there were so many."""
+    while True:
+        try:
+            next(pruning)
+        except StopIteration as end:
+            rounds: list[Round] = end.value
+            return rounds
+        before += 1
+        yield before
 
 
 def overlap_affinity(

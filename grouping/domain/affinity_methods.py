@@ -1,0 +1,99 @@
+"""The ways to measure affinity: what a cell of each is, what it says, and which recipes can measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grouping.domain.gains import GainFormula
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityMethod:
+    """A way to measure affinity.
+
+    Attributes:
+        name: its name in requests.
+        title: its name for people.
+        formula: the formula of a cell, in words; a noun.
+        meaning: what a value says, in sentences.
+        is_from_table: whether it is computed from a score table; else trainings of several tasks measure it.
+        is_share: whether a value is a share of a loss, shown in percent; else a plain number.
+        is_effect: whether a value is signed, and positive helps; else it says how alike two tasks are, from 0
+            to 1, the same in both directions.
+        needs_sharing: name of the only way of sharing whose networks measure it; None for any.
+    """
+
+    name: str
+    title: str
+    formula: str
+    meaning: str
+    is_from_table: bool
+    is_share: bool = True
+    is_effect: bool = True
+    needs_sharing: str | None = None
+
+
+_GAIN = GainFormula.RELATIVE_TO_ALONE.value
+_BESIDE = "Positive means that the task of the column loses less beside the task of the row than alone."
+_STEPS = "mean over the measured steps of a joint run of"
+_WHERE = "on training batches, by the shared weights only"
+METHODS: Mapping[str, AffinityMethod] = {
+    method.name: method
+    for method in (
+        AffinityMethod(
+            "pairwise",
+            "Pairs",
+            f"mean over seeds of {_GAIN}, validation losses, full-size networks",
+            _BESIDE,
+            is_from_table=True,
+        ),
+        AffinityMethod(
+            "higher-order",
+            "All groups",
+            f"mean over groups and seeds of {_GAIN}, validation losses, full-size networks",
+            _BESIDE,
+            is_from_table=True,
+        ),
+        AffinityMethod(
+            "tag",
+            "Look-ahead (TAG)",
+            f"{_STEPS} 1 - (loss of the target after a gradient step of the source) / (its loss before), "
+            f"{_WHERE}",
+            "Positive means that a gradient step for the task of the row lowers the loss of the task of the "
+            "column. It does not say that the column's task does better than alone.",
+            is_from_table=False,
+        ),
+        AffinityMethod(
+            "cosine",
+            "Gradient cosine",
+            f"{_STEPS} the cosine of the gradients of the two losses, {_WHERE}",
+            "Positive means that the gradients of the two tasks agree; the matrix is symmetric.",
+            is_from_table=False,
+            is_share=False,
+        ),
+        AffinityMethod(
+            "first-order",
+            "First-order look-ahead",
+            f"{_STEPS} (gradient of the target) . (the source's share of Adam's update) / (loss of the "
+            f"target), {_WHERE}",
+            "Positive means that what the task of the row adds to the optimiser's update lowers the loss of "
+            "the task of the column. It does not say that the column's task does better than alone.",
+            is_from_table=False,
+        ),
+        AffinityMethod(
+            "overlap",
+            "Overlap of masks",
+            "mean over networks and seeds of (weights in the masks of both tasks) / (weights in the mask of "
+            "either), of the weights that pruning may take",
+            "0 means that the masks of the two tasks have no weight in common, 1 that they are the same; the "
+            "matrix is symmetric. Two masks that keep the shares p and q of the weights at random overlap by "
+            "pq / (p + q - pq): compare with that. It does not say that one task helps the other.",
+            is_from_table=False,
+            is_share=False,
+            is_effect=False,
+            needs_sharing="sparse",
+        ),
+    )
+}
+"""Every method by name, in the order in which they are shown."""

@@ -1,0 +1,164 @@
+"""The engine of a job by measured speed: a few gradient steps of each that can carry it out, once.
+
+Engines differ by rounding, and so a choice by the clock must not be made twice for one job. Whoever asks for
+it keeps the answer; a call of `train_networks` by itself goes by the rule (`planning`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import TrialRequest
+from grouping.errors import GroupingError
+from grouping.training.cost import measure_costs
+from grouping.training.data import Rows, TrainingData
+from grouping.training.engines.sequential import SingleTraining
+from grouping.training.engines.stack import Stack
+from grouping.training.engines.stacked import StackedTraining, can_stack
+from grouping.training.engines.vmapped import VmappedTraining
+
+MARGIN = 1.2
+"""How many times as fast as the rule's engine another has to be: closer ones would be chosen by chance."""
+SHORTEST_S = 20.0
+"""Seconds of processor time below which the trainings of a job are not worth a measurement. They are guessed
+without the clock (`estimate_s`), so that a job that is short is short on every machine."""
+STEP_S = 1e-3
+MULTIPLY_ADDS_PER_S = 2e10
+"""What a gradient step takes and what arithmetic takes, on an ordinary processor; only for guesses."""
+MOST_MEMBERS = 16
+"""Members of a stack that is measured; more of them change little."""
+N_STEPS = 4
+N_ROUNDS = 8
+ROUND_S = 0.2
+"""About what a stack may take in a round: networks that take long are measured in fewer steps and members."""
+LONGEST_S = 0.5
+"""Processor time after which no further round of measurements is begun; there are two at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job trains, as far as the speed of an engine depends on it.
+
+    Attributes:
+        network: a typical one.
+        n_networks: that are trained at the same seed by one worker.
+        n_seeds: of each network that are planned together; 1 where seeds cannot be trained together.
+        n_epochs: of all trainings together.
+    """
+
+    network: Network
+    n_networks: int
+    n_seeds: int
+    n_epochs: int
+
+
+def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineChoice:
+    """The engine to carry out a job with: that of the rule, unless another is clearly faster.
+
+    Nothing is measured where only one engine is possible, or the job is short.
+
+    Args:
+        data: the data set, on the device of the training.
+        work: what is to be trained.
+        recipe: how.
+    """
+    request = TrialRequest(work.network, 0)
+    rule = Engine.STACKED if can_stack(data, request, recipe) else Engine.SEQUENTIAL
+    if estimate_s(data, work, recipe) < SHORTEST_S:
+        return EngineChoice(rule)
+    step_s = _step_s(data, work, recipe)
+    n_steps = max(1, min(N_STEPS, int(ROUND_S / MOST_MEMBERS / step_s)))
+    sample = _first_rows(data, n_steps * recipe.batch_size)
+    most = min(MOST_MEMBERS, int(ROUND_S / (n_steps * step_s)))
+    stacks = _begin(sample, work, replace(recipe, epochs=100 * N_ROUNDS), most)
+    if len(stacks) < 2:
+        return EngineChoice(rule)
+    return choose(rule, _measure(stacks, math.ceil(len(sample.train) / recipe.batch_size), data.device))
+
+
+def estimate_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
+    """About how long all trainings take one after another, in seconds of an ordinary processor."""
+    n_steps = work.n_epochs * math.ceil(len(data.train) / recipe.batch_size)
+    return n_steps * _step_s(data, work, recipe)
+
+
+def _step_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
+    (cost,) = measure_costs(data.n_features, data.tasks, [work.network], recipe)
+    n_rows = min(recipe.batch_size, len(data.train))
+    # Backwards, every product is computed twice: for the weights and for what lies below.
+    return STEP_S + 3 * n_rows * cost.encoder_multiply_adds / MULTIPLY_ADDS_PER_S
+
+
+def _first_rows(data: TrainingData, most: int) -> TrainingData:
+    """The data with fewer training rows."""
+    targets = {name: target[:most] for name, target in data.train.targets.items()}
+    return replace(data, train=Rows(data.train.inputs[:most], targets))
+
+
+def choose(rule: Engine, step_ms: Mapping[Engine, float]) -> EngineChoice:
+    """The fastest engine, or that of the rule where none is `MARGIN` times as fast.
+
+    Args:
+        rule: the engine that the rule chooses.
+        step_ms: milliseconds per training and gradient step of each engine, that of the rule among them.
+    """
+    fastest = min(step_ms, key=lambda engine: (step_ms[engine], engine != rule))
+    figures = ", ".join(
+        f"{engine} {step_ms[engine]:.3g}" for engine in sorted(step_ms, key=step_ms.__getitem__)
+    )
+    figures = f"{figures} ms per training and gradient step"
+    gain = step_ms[rule] / step_ms[fastest]
+    if fastest is not rule and gain < MARGIN:
+        return EngineChoice(rule, f"{fastest} is only {gain:.2f} times as fast: {figures}", step_ms)
+    second = min((engine for engine in step_ms if engine is not fastest), key=step_ms.__getitem__)
+    gain = step_ms[second] / step_ms[fastest]
+    return EngineChoice(fastest, f"{gain:.1f} times as fast as {second}: {figures}", step_ms)
+
+
+def _begin(data: TrainingData, work: Work, recipe: Recipe, most: int) -> dict[Engine, Stack]:
+    """A stack of each engine that can carry the work out, with about so many members at most."""
+    first = TrialRequest(work.network, 0)
+    stacks: dict[Engine, Stack] = {}
+    if can_stack(data, first, recipe):
+        n_networks = max(1, min(work.n_networks, max(2, most)))
+        stacks[Engine.STACKED] = StackedTraining(data, [first] * n_networks, recipe)
+    if work.n_seeds >= LEAST_SEEDS:
+        n_seeds = min(work.n_seeds, max(LEAST_SEEDS, most))
+        seeds = [TrialRequest(work.network, seed) for seed in range(n_seeds)]
+        with contextlib.suppress(GroupingError):  # what it refuses, there is one engine less for
+            stacks[Engine.VMAP] = VmappedTraining(data, seeds, recipe, [None] * len(seeds))
+    return stacks | {Engine.SEQUENTIAL: SingleTraining(data, first, recipe)} if stacks else {}
+
+
+def _measure(stacks: Mapping[Engine, Stack], n_steps: int, device: torch.device) -> dict[Engine, float]:
+    """Milliseconds per training and gradient step, the least of several alternating rounds."""
+    for stack in stacks.values():
+        stack.run_epoch()
+    least = dict.fromkeys(stacks, math.inf)
+    end_s = _now_s(device) + LONGEST_S
+    for number in range(N_ROUNDS):
+        if number >= 2 and _now_s(device) > end_s:
+            break
+        for engine, stack in stacks.items():
+            started = _now_s(device)
+            stack.run_epoch()
+            seconds = (_now_s(device) - started) / (n_steps * len(stack.requests))
+            least[engine] = min(least[engine], 1000.0 * max(seconds, 1e-9))
+    return least
+
+
+def _now_s(device: torch.device) -> float:
+    """Processor time, which other programs disturb little; on a GPU, the clock once all is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        return time.perf_counter()
+    return time.process_time()

@@ -1,0 +1,69 @@
+"""What is compared for a job, and what is not."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice, engine_of_stack
+from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
+from grouping.domain.recipes import Recipe
+from workers.dialogue import Dialogue
+from workers.engine_choice import choose_engine, what_to_compare
+from workers.supervisor import DriverProcess
+
+RECIPE = Recipe(epochs=10)
+SPEC = JobSpec("digits", ("a", "b", "c", "d"), n_seeds=6, single_sizes=(), max_group_size=4, recipe=RECIPE)
+
+
+def job(spec: JobSpec) -> Job:
+    return Job("0" * 32, spec, JobState.PREPARING, "1" * 32)
+
+
+def test_a_job_is_as_much_work_as_training_every_candidate() -> None:
+    order = what_to_compare(job(SPEC), RECIPE)
+    assert (order.n_networks, order.n_seeds, order.n_epochs) == (15, 6, 15 * 6 * 10)
+    assert order.network.group == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("budget", "n_networks", "n_epochs"),
+    [
+        (TrainingBudget(trainings=24), 4, 240),
+        (TrainingBudget(trainings=2), 1, 20),
+        (TrainingBudget(epochs=100), 15, 100),
+        (TrainingBudget(trainings=10_000, epochs=10_000_000), 15, 900),
+    ],
+)
+def test_a_training_budget_bounds_the_work(budget: TrainingBudget, n_networks: int, n_epochs: int) -> None:
+    order = what_to_compare(job(replace(SPEC, training_budget=budget)), RECIPE)
+    assert (order.n_networks, order.n_epochs) == (n_networks, n_epochs)
+
+
+def test_seeds_are_not_trained_as_one_where_a_budget_in_seconds_parts_them() -> None:
+    order = what_to_compare(job(replace(SPEC, training_budget=TrainingBudget(seconds=60))), RECIPE)
+    assert order.n_seeds == 1
+
+
+def test_a_single_task_is_a_network() -> None:
+    assert what_to_compare(job(replace(SPEC, tasks=("a",))), RECIPE).network.group == {"a"}
+
+
+def test_an_engine_that_is_named_is_not_measured() -> None:
+    driver = DriverProcess()
+    dialogue = Dialogue(driver, threading.Event(), lambda: False)
+    found = choose_engine(job(SPEC), RECIPE, Engine.SEQUENTIAL, dialogue)
+    assert found == EngineChoice(Engine.SEQUENTIAL, "named by the service")
+    assert driver.process_id is None
+
+
+def test_a_few_seeds_are_trained_one_after_another_where_many_are_trained_as_one() -> None:
+    assert engine_of_stack(Engine.VMAP, LEAST_SEEDS) is Engine.VMAP
+    assert engine_of_stack(Engine.VMAP, LEAST_SEEDS - 1) is Engine.SEQUENTIAL
+    assert engine_of_stack(Engine.SEQUENTIAL, 64) is Engine.SEQUENTIAL
+
+
+def test_a_job_that_stacks_leaves_to_the_rule_what_cannot_be_stacked() -> None:
+    assert {engine_of_stack(Engine.STACKED, n) for n in (1, 64)} == {Engine.AUTO}
