@@ -34,6 +34,7 @@ check: $(VENV)/.test-stamp ## Lint, formatting, types and the layers of the impo
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/lint-imports
 
 format: $(VENV)/.test-stamp ## Format the code and repair what the linter can repair

@@ -116,7 +116,8 @@ def cells(matrix: AffinityMatrix) -> FloatArray:
 def centred(matrix: AffinityMatrix) -> FloatArray:
     """All ordered pairs less the mean of their target: which sources are good for it."""
     values = matrix.values - np.nanmean(matrix.values, axis=0)
-    return values[~np.eye(len(matrix.tasks), dtype=bool)]
+    pairs: FloatArray = values[~np.eye(len(matrix.tasks), dtype=bool)]
+    return pairs
 
 
 def _search(

@@ -21,7 +21,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,8 @@ from grouping.training.latency import measure_latency
 from grouping.training.loop import train_network
 
 PROBLEMS = ("digits", "breast-cancer", "sentences")
-USUAL = PROBLEMS[:2]
-"""Without the sentences, of which one training takes 17 s and every method an hour."""
+PARTS: dict[str, tuple[Part, ...]] = {"sentences": (Part.SHARING, Part.SCHEDULE)}
+"""Parts whose methods are tried, where not all are: a training on the sentences takes 17 s and more."""
 PARAMETERS: dict[str, dict[str, Any]] = {
     "convolutional": {"height": 8, "width": 8},
     "xception": {"height": 8, "width": 8},
@@ -51,6 +51,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 """What a method needs to know of the digits."""
 ENCODERS = {"digits": ("mlp", "convolutional", "xception"), "breast-cancer": ("mlp",)}
 BEGIN, END = "<!-- recipes: begin -->", "<!-- recipes: end -->"
+
+
+def _with(recipe: Recipe, part: Part, method: Method) -> Recipe:
+    return Recipe.from_mapping({**asdict(recipe), part.value: asdict(method)})
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Case:
     @property
     def recipe(self) -> Recipe:
         base = get_problem(self.problem).recipe
-        return complete(base if self.part is None else replace(base, **{self.part.value: self.method}))
+        return complete(base if self.part is None else _with(base, self.part, self.method))
 
     @property
     def baseline(self) -> Recipe:
@@ -126,6 +130,8 @@ def cases(problem: str, parts: Sequence[Part]) -> Iterator[Case]:
     base = get_problem(problem).recipe
     yield Case(problem, None, base.sharing)
     for part in parts:
+        if part not in PARTS.get(problem, tuple(Part)):
+            continue
         for info in list_methods(part):
             if info.name == base.method(part).name:
                 continue
@@ -206,7 +212,7 @@ def main() -> None:
     arguments = parser.parse_args()
     seeds = range(arguments.seeds)
     parts = [part for part in Part if arguments.only is None or part.value in arguments.only]
-    chosen = [case for name in arguments.problem or USUAL for case in cases(name, parts)]
+    chosen = [case for name in arguments.problem or PROBLEMS for case in cases(name, parts)]
     known: dict[str, Any] = {}
     if arguments.keep and arguments.keep.exists():
         known = dict(json.loads(line) for line in arguments.keep.read_text().splitlines())

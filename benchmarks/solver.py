@@ -10,6 +10,7 @@ same arrays, with a time limit; where CBC hits it, the ratio is "at least". `--p
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import statistics
 import time
@@ -212,12 +213,10 @@ def _plot(rows: list[tuple[int, float, float]]) -> str:
     width, height, left, top = 640, 320, 60, 20
 
     def x(candidates: float) -> float:
-        return left + (np.log10(candidates) - 2) / 4.2 * (width - left - 20)
+        return left + (math.log10(candidates) - 2) / 4.2 * (width - left - 20)
 
     def y(value: float, low: float, high: float) -> float:
-        return top + (np.log10(high) - np.log10(value)) / (np.log10(high) - np.log10(low)) * (
-            height - top - 40
-        )
+        return top + math.log(high / value) / math.log(high / low) * (height - top - 40)
 
     bottom = height - 40
     parts = [text("candidates", width / 2, height - 6, text_anchor="middle")]

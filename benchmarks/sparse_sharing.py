@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import time
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from grouping.problems.registry import get_problem
 from grouping.recipes.sharing_from_data import Sparse
 from grouping.training.data import TrainingData
+from grouping.training.loop import Training
 from grouping.training.sharing.preparation import first_training
 from grouping.training.sharing.pruning import Masks, Round, prune_in_rounds
 
@@ -63,7 +65,7 @@ def main() -> None:
                     widths=problem.recipe.hidden,
                     share=parameters.round_epochs,
                 )
-                of_tasks.append(prune_in_rounds(start, rounds=parameters.rounds, rate=parameters.rate))
+                of_tasks.append(all_rounds(start, parameters))
             of_seeds.append(of_tasks)
         seconds = (time.process_time() - started) / arguments.seeds
         print(f"\n{label}: {parameters}, {seconds:.1f} s of processor time per seed")
@@ -71,6 +73,17 @@ def main() -> None:
         for number in range(1, parameters.rounds + 1):
             for part in ("all", "upper"):
                 report_round(of_seeds, number, part)
+
+
+def all_rounds(start: Callable[[], Training], parameters: Sparse) -> list[Round]:
+    """Prune to the end."""
+    pruning = prune_in_rounds(start, rounds=parameters.rounds, rate=parameters.rate)
+    while True:
+        try:
+            next(pruning)
+        except StopIteration as end:
+            rounds: list[Round] = end.value
+            return rounds
 
 
 def report_chosen(of_seeds: list[list[list[Round]]]) -> None:

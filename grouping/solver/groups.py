@@ -107,6 +107,11 @@ class GroupSearch:
                 losses[i] = np.quantile(self.pairs[i, allowed], share)
         return losses
 
+    def near(self, members: BoolArray) -> BoolArray:
+        """All groups that a change of one or two tasks reaches."""
+        reached = np.unique((members[:, None, :] ^ self._changes).reshape(-1, self.n_tasks), axis=0)
+        return reached[self.is_allowed(reached)]
+
     def improve(self, members: BoolArray, duals: FloatArray, rounds: int = 4) -> BoolArray:
         """Groups reached by the best change of one or two tasks again and again, with all on the way."""
         reached = [members]

@@ -39,7 +39,7 @@ from grouping.solver.relaxation import PRECISION, Relaxation, Relaxed
 from grouping.solver.sized import SizedSearch
 
 _POOL = 30_000
-_PER_ROUND = 400
+_PER_ROUND, _SEEDS = 400, 60
 _FEW_STATES = 100_000
 _GENERATING = 0.85
 """Share of the time for generating groups and proving that none is left."""
@@ -106,7 +106,7 @@ class _Generation:
             self.search.favourites(), self._arrays, self.estimate.group_cost_snt, self.budget_snt
         )
         relaxed = self._converge(generate_by)
-        optimum = self._best_of_pool(deadline)
+        optimum = self._widened(relaxed, self._best_of_pool(deadline), deadline)
         is_proven = optimum.chosen is not None and optimum.is_proven and self.is_converged
         is_proven = is_proven and optimum.value - self.base <= PRECISION
         # With these duals a group of reduced cost r is in no grouping below `base + r`. No grouping is worse
@@ -232,13 +232,29 @@ class _Generation:
             return False, 0.0
         price = self._group_price(relaxed)
         of_groups = relaxed.reduced_costs[len(self.single_costs) :]
-        seeds = self.groups[np.argsort(of_groups, kind="stable")[:60]]
+        seeds = self.groups[np.argsort(of_groups, kind="stable")[:_SEEDS]]
         near = self.search.improve(seeds, relaxed.values)
         values = self.search.values(near, relaxed.values)
         wanted = np.flatnonzero(values > price + PRECISION)
         wanted = wanted[np.argsort(-values[wanted], kind="stable")[:_PER_ROUND]]
         overlooked = max(0.0, float(values.max(initial=price)) - price)
         return self._add(near[wanted]) > 0, overlooked
+
+    def _widened(self, relaxed: Relaxed, optimum: Optimum, deadline: float) -> Optimum:
+        """The best grouping once changes of promising groups are in the pool too, where no proof will come."""
+        price, n_singles = self._group_price(relaxed), len(self.single_costs)
+        while not self.is_converged and optimum.chosen is not None and time.monotonic() < deadline:
+            values = self.search.values(self.groups, relaxed.values)
+            used = [n - n_singles for n in optimum.chosen if n >= n_singles]
+            seeds = np.union1d(np.argsort(-values, kind="stable")[:_SEEDS], np.array(used, dtype=np.int64))
+            near = self.search.near(self.groups[seeds])
+            saved = self.search.values(near, relaxed.values)
+            wanted = np.flatnonzero(saved > price - (optimum.value - relaxed.bound))
+            self._add(near[wanted[np.argsort(-saved[wanted], kind="stable")[: 2 * _PER_ROUND]]])
+            before, optimum = optimum, self._best_of_pool(deadline)
+            if optimum.value >= before.value - PRECISION:
+                return before
+        return optimum
 
     def _collect(self, relaxed: Relaxed, tau: float, deadline: float) -> bool:
         """Add every group of reduced cost up to `tau`; False if they are too many or time is up."""
