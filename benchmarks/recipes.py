@@ -44,11 +44,13 @@ from grouping.training.loop import train_network
 PROBLEMS = ("digits", "breast-cancer", "sentences")
 PARTS: dict[str, tuple[Part, ...]] = {"sentences": (Part.SHARING, Part.SCHEDULE)}
 """Parts whose methods are tried, where not all are: a training on the sentences takes 17 s and more."""
-PARAMETERS: dict[str, dict[str, Any]] = {
-    "convolutional": {"height": 8, "width": 8},
-    "xception": {"height": 8, "width": 8},
+PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
+    ("digits", "convolutional"): {"height": 8, "width": 8},
+    ("digits", "xception"): {"height": 8, "width": 8},
+    ("sentences", "ple"): {"n_levels": 1},
+    ("sentences", "multi-level-mmoe"): {"n_levels": 1},
 }
-"""What a method needs to know of the digits."""
+"""What a method needs to know of a problem: images of 8 by 8, and one hidden width for the sentences."""
 ENCODERS = {"digits": ("mlp", "convolutional", "xception"), "breast-cancer": ("mlp",)}
 BEGIN, END = "<!-- recipes: begin -->", "<!-- recipes: end -->"
 
@@ -137,7 +139,7 @@ def cases(problem: str, parts: Sequence[Part]) -> Iterator[Case]:
                 continue
             if part is Part.ENCODER and info.name not in ENCODERS.get(problem, ()):
                 continue
-            yield Case(problem, part, Method(info.name, PARAMETERS.get(info.name, {})))
+            yield Case(problem, part, Method(info.name, PARAMETERS.get((problem, info.name), {})))
 
 
 def trainings(case: Case, seeds: Sequence[int]) -> tuple[list[Training], list[Training]]:

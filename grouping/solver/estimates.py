@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
@@ -92,3 +93,24 @@ class PairwiseEstimate:
         for t in members:
             losses[t] = float(np.mean([self.pairs[t, j] for j in members if j != t]))
         return losses
+
+    def losses_of_single(self, row: int) -> FloatArray:
+        """Loss of the task of a row of `singles`, ``[T]``; NaN for the others."""
+        losses = np.full(len(self.tasks), np.nan)
+        network, loss = self.singles[row]
+        losses[self.tasks.index(next(iter(network.group)))] = loss
+        return losses
+
+    def grouping_of(self, networks: Sequence[Network], losses: FloatArray) -> Grouping:
+        """Each task served where its loss is least; networks that serve nobody are left out.
+
+        Args:
+            networks: `K` of them, which hold every task.
+            losses: ``[K, T]``, NaN outside a network.
+        """
+        kept = sorted(range(len(networks)), key=lambda n: networks[n].sort_key)
+        serving = np.argmin(np.where(np.isnan(losses[kept]), np.inf, losses[kept]), axis=0)
+        used = sorted(set(serving.tolist()))
+        return Grouping(
+            self.tasks, tuple(networks[kept[n]] for n in used), tuple(used.index(int(n)) for n in serving)
+        )

@@ -24,7 +24,7 @@ import time
 import numpy as np
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.groupings import BUDGET_TOLERANCE, Grouping, Infeasibility, Solution, SolutionStatus
+from grouping.domain.groupings import BUDGET_TOLERANCE, Infeasibility, Solution, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 from grouping.errors import InvalidInputError, SolverError
@@ -87,7 +87,6 @@ class _Generation:
     ) -> None:
         self.estimate, self.budget_snt, self.solver = estimate, budget_snt, solver
         self._arrays = arrays = scaled_arrays(estimate, constraints)
-        self.floor, self.unit = arrays.floor, arrays.unit
         self.single_losses, self.single_costs = arrays.single_losses, arrays.single_costs
         self.search = GroupSearch(arrays.pairs, constraints.max_group_size)
         self._sized: SizedSearch | None = None
@@ -204,14 +203,8 @@ class _Generation:
     ) -> FoundGroups:
         """Groups that save more: by the plain search as long as that is short."""
         if self._sized is None:
-            found = self.search.above(
-                threshold,
-                duals,
-                max_found=max_found,
-                max_states=_FEW_STATES,
-                gives_up=True,
-                deadline=deadline,
-            )
+            few = {"max_found": max_found, "max_states": _FEW_STATES}
+            found = self.search.above(threshold, duals, **few, gives_up=True, deadline=deadline)
             if found.is_complete:
                 return found
             self._sized = SizedSearch(self.search)
@@ -241,7 +234,7 @@ class _Generation:
         return self._add(near[wanted]) > 0, overlooked
 
     def _widened(self, relaxed: Relaxed, optimum: Optimum, deadline: float) -> Optimum:
-        """The best grouping once changes of promising groups are in the pool too, where no proof will come."""
+        """The best grouping with changes of promising groups in the pool too, where no proof will come."""
         price, n_singles = self._group_price(relaxed), len(self.single_costs)
         while not self.is_converged and optimum.chosen is not None and time.monotonic() < deadline:
             values = self.search.values(self.groups, relaxed.values)
@@ -283,16 +276,11 @@ class _Generation:
             return Solution(self.budget_snt, SolutionStatus.INFEASIBLE, infeasibility=why, solver=self.solver)
         networks = [self._network(n) for n in optimum.chosen]
         losses = np.stack([self._losses(n) for n in optimum.chosen])
-        kept = sorted(range(len(networks)), key=lambda n: networks[n].sort_key)
-        serving = np.argmin(np.where(np.isnan(losses[kept]), np.inf, losses[kept]), axis=0)
-        used = sorted(set(serving.tolist()))
-        grouping = Grouping(
-            estimate.tasks,
-            tuple(networks[kept[n]] for n in used),
-            tuple(used.index(int(n)) for n in serving),
-        )
+        grouping = estimate.grouping_of(networks, losses)
         loss = float(np.nanmin(losses, axis=0) @ estimate.weights)
-        bound = loss if is_proven else min(self.bound * self.unit + float(self.floor.sum()), loss)
+        bound = (
+            loss if is_proven else min(self.bound * self._arrays.unit + float(self._arrays.floor.sum()), loss)
+        )
         status = SolutionStatus.OPTIMAL if is_proven else SolutionStatus.FEASIBLE
         return Solution(
             self.budget_snt, status, grouping, loss, bound, has_more_ties=True, solver=self.solver
@@ -308,7 +296,4 @@ class _Generation:
     def _losses(self, n: int) -> FloatArray:
         if n >= len(self.single_costs):
             return self.estimate.losses_of(self._network(n).group)
-        losses = np.full(len(self.estimate.tasks), np.nan)
-        network, loss = self.estimate.singles[n]
-        losses[self.estimate.tasks.index(next(iter(network.group)))] = loss
-        return losses
+        return self.estimate.losses_of_single(n)

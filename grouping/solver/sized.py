@@ -24,7 +24,8 @@ from grouping.solver.instance import BoolArray
 from grouping.solver.semidefinite import Certificate, SizeBound
 
 _LADDER = (0.5, 0.35, 0.25, 0.17, 0.11, 0.06)
-_ROUNDS, _MOST_ROUNDS = 25, 250
+_ROUNDS = (25, 25, 50, 50, 100)
+"""Of all sizes in turn, so that each has a bound early."""
 _CHUNK = 8_000
 _RIDGE = 1e-6
 _MARGIN = 1e-8
@@ -82,20 +83,17 @@ class SizedSearch:
         for k, bound in enumerate(self._bounds):
             saved = np.sort(np.maximum(0.0, duals - least[:, k]))[::-1]
             proven[k] = float(saved[: bound.size].sum())
-        for k in np.argsort(-proven, kind="stable").tolist():
-            if proven[k] <= threshold:
-                continue
-            bound = self._bounds[k]
-            bound.set_arcs(arcs)
-            proven[k] = min(proven[k], bound.bound)
-            for _ in range(_MOST_ROUNDS // _ROUNDS):
-                if proven[k] <= threshold or time.monotonic() > deadline:
-                    break
-                reached = bound.tighten(_ROUNDS)
-                is_slow = proven[k] - reached < 1e-3 * abs(reached - threshold)
-                proven[k] = min(proven[k], reached)
-                if is_slow and np.isfinite(reached):
-                    break
+        moving = set(np.flatnonzero(proven > threshold).tolist())
+        for k in moving:
+            self._bounds[k].set_arcs(arcs)
+            proven[k] = min(proven[k], self._bounds[k].bound)
+        for rounds in _ROUNDS:
+            for k in sorted(moving, key=lambda k: -proven[k]):
+                if time.monotonic() > deadline:
+                    return proven
+                before, proven[k] = proven[k], min(proven[k], self._bounds[k].tighten(rounds))
+                if proven[k] <= threshold or before - proven[k] < 1e-3 * (proven[k] - threshold):
+                    moving.discard(k)
         return proven
 
     def _answer(
