@@ -1,0 +1,143 @@
+"""Dispatchers that are killed, stopped, asked to end or two at once: each job ends as if undisturbed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grouping.domain.jobs import Job, JobState
+from grouping.domain.trials import TrialState
+from grouping.errors import StoreUnavailableError
+from grouping.store import Store, open_store
+from tests.services import (
+    assert_same_result,
+    descendants,
+    dispatcher,
+    submit,
+    wait_for,
+    wait_for_trials,
+    wait_until_final,
+)
+from tests.undisturbed import IN_FLIGHT, SPEC, assert_undamaged, undisturbed_job
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def store(sqlite_url: str) -> Iterator[Store]:
+    store = open_store(sqlite_url)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
+) -> Iterator[tuple[Store, Job]]:
+    """The job of `tests.undisturbed`."""
+    with undisturbed_job(tmp_path_factory.mktemp("undisturbed"), sqlite_template) as found:
+        yield found
+
+
+def test_a_killed_dispatcher_is_followed_by_another_that_goes_on(
+    store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
+) -> None:
+    job = submit(store, SPEC)
+    with dispatcher(sqlite_url, tmp_path / "log") as first:
+        wait_for_trials(store, job, 3)
+        below = descendants(first.pid)
+        first.kill()
+    wait_for(
+        lambda: not any(_runs(pid, command) for pid, command in below.items() if "Agent" not in command),
+        "the end of the driver and of Ray's workers",
+    )
+    with dispatcher(sqlite_url, tmp_path / "log"):
+        wait_until_final(store, job)
+    assert_undamaged(store, job, undisturbed, may_lose=IN_FLIGHT)
+
+
+def _runs(pid: int, command: str) -> bool:
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return raw.replace(b"\0", b" ").decode(errors="replace").strip() == command != ""
+
+
+def _stop_outside_a_write(pid: int, store: Store) -> None:
+    """Stop a process where it does not hold the lock of the file, which nobody could take from it."""
+    for _ in range(10):
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            store.check_writable()
+        except StoreUnavailableError:
+            os.kill(pid, signal.SIGCONT)
+        else:
+            return
+    raise AssertionError("It was in the middle of a write each time.")
+
+
+def test_a_dispatcher_stopped_past_its_lease_writes_nothing_more(
+    store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
+) -> None:
+    job = submit(store, SPEC)
+    with dispatcher(sqlite_url, tmp_path / "one") as first:
+        wait_for_trials(store, job, 2)
+        _stop_outside_a_write(first.pid, store)
+        with dispatcher(sqlite_url, tmp_path / "two"):
+            wait_for(lambda: "claimed" in (tmp_path / "two").read_text(), "the second claim")
+            os.kill(first.pid, signal.SIGCONT)
+            wait_until_final(store, job)
+            wait_for(lambda: "Lost the lease" in first.output(), "the first dispatcher noticing")
+    assert_undamaged(store, job, undisturbed, may_lose=IN_FLIGHT)
+
+
+def test_a_dispatcher_asked_to_end_gives_its_job_back_and_repeats_only_what_ran(
+    store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
+) -> None:
+    job = submit(store, SPEC)
+    with dispatcher(sqlite_url, tmp_path / "log") as process:
+        wait_for_trials(store, job, 3)
+        assert process.stop() == 0
+    assert not store.get_job(job.id).state.is_final
+    assert not store.trials(job.id, states={TrialState.RUNNING})
+    with dispatcher(sqlite_url, tmp_path / "log"):
+        wait_until_final(store, job)
+    assert_undamaged(store, job, undisturbed, may_lose=0)
+
+
+def test_a_cancelled_job_ends_and_resumes_from_its_scores(
+    store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
+) -> None:
+    job = submit(store, SPEC)
+    with dispatcher(sqlite_url, tmp_path / "log") as process:
+        wait_for_trials(store, job, 3)
+        store.request_cancel(job.id)
+        wait_for(lambda: store.get_job(job.id).state is JobState.CANCELLED, "the cancellation", 10.0)
+        wait_for(lambda: not any("ray::" in c for c in descendants(process.pid).values()), "Ray's end", 10.0)
+        assert not store.trials(job.id, states={TrialState.RUNNING})
+        finished = {t.id for t in store.trials(job.id, states={TrialState.SUCCEEDED})}
+        store.resume(job.id)
+        wait_until_final(store, job)
+    assert_undamaged(store, job, undisturbed, may_lose=IN_FLIGHT)
+    started = [e.data["trial"] for e in store.events(job.id, limit=10_000) if e.kind == "trial_started"]
+    repeated = {trial for trial in started if started.count(trial) > 1}
+    assert finished
+    assert not finished & repeated, "nothing finished is trained again"
+
+
+def test_two_dispatchers_share_the_queue_and_never_a_job(
+    store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
+) -> None:
+    jobs = [submit(store, SPEC) for _ in range(2)]
+    log = tmp_path / "log"
+    with dispatcher(sqlite_url, log, workers=1), dispatcher(sqlite_url, log, workers=1):
+        for job in jobs:
+            wait_until_final(store, job)
+    for job in jobs:
+        assert_undamaged(store, job, undisturbed, may_lose=0)
+    assert_same_result(store, *jobs)
