@@ -88,9 +88,8 @@ def main() -> None:
         rows = [row for row, case in zip(measured, cases, strict=True) if case.width == width]
         if len(rows) > 1:
             n, stacked, processes = (sum(column) for column in zip(*rows, strict=True))
-            print(
-                f"\nall {n:.0f} networks of width {width}: processes/stacked with its start {processes / stacked:.3g}"
-            )
+            ratio = processes / stacked
+            print(f"\nall {n:.0f} networks of width {width}: processes/stacked with its start {ratio:.3g}")
 
 
 def measure(case: Case) -> tuple[float, float, float]:
