@@ -23,7 +23,7 @@ from grouping.errors import GroupingError, InvalidInputError
 from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
 from grouping.training.data import TrainingData
 from grouping.training.devices import take_device
-from grouping.training.engines import Work, compare_engines, train_networks
+from grouping.training.engines import compare_engines, train_networks
 from grouping.training.latency import measure_latency
 from grouping.training.methods import cost_key
 from workers.messages import Compare
@@ -124,8 +124,7 @@ class TrainingActor:
     ) -> EngineChoice:
         """The engine to train the networks of a job with, by a few gradient steps here."""
         data = self._require_data(holder, digest, tasks)
-        work = Work(order.network, order.n_networks, order.n_seeds, order.n_epochs)
-        return compare_engines(data, work, order.recipe)
+        return compare_engines(data, order.work, order.recipe)
 
     def _require_data(
         self, holder: list[ray.ObjectRef], digest: str, tasks: tuple[Task, ...]

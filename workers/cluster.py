@@ -169,8 +169,8 @@ class ActorPool:
 
     def compare_engines(self, data: PreparedData, order: Compare) -> EngineChoice | None:
         """The fastest engine, as an idle actor measures it; None where none can be had."""
-        n_networks = -(-order.n_networks // self._size)
-        found: EngineChoice | None = self._ask("compare_engines", data, replace(order, n_networks=n_networks))
+        own = replace(order.work, n_networks=-(-order.work.n_networks // self._size))
+        found: EngineChoice | None = self._ask("compare_engines", data, replace(order, work=own))
         return found
 
     def _ask(self, method: str, data: PreparedData, *arguments: object) -> Any:

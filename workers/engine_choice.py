@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grouping.domain.engines import Engine, EngineChoice
+from grouping.domain.engines import Engine, EngineChoice, Work
 from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
@@ -27,11 +27,11 @@ def choose_engine(job: Job, recipe: Recipe, named: Engine, dialogue: Dialogue) -
     """
     if named is not Engine.AUTO:
         return EngineChoice(named, "named by the service")
-    answer = dialogue.ask(what_to_compare(job, recipe), Compared)
+    answer = dialogue.ask(Compare(recipe, work_of(job, recipe)), Compared)
     return None if answer is None else answer.choice
 
 
-def what_to_compare(job: Job, recipe: Recipe) -> Compare:
+def work_of(job: Job, recipe: Recipe) -> Work:
     """The work of a job as far as it is known before its search: that of training every candidate."""
     spec = job.spec
     budget = spec.training_budget
@@ -41,8 +41,7 @@ def what_to_compare(job: Job, recipe: Recipe) -> Compare:
     n_epochs = n_trainings * recipe.epochs
     # A budget in seconds ends at any trial, so that the seeds of a network would not stay together.
     n_seeds = spec.n_seeds if budget.seconds is None else 1
-    return Compare(
-        recipe,
+    return Work(
         Network.of(*tasks),
         n_networks=max(1, n_trainings // spec.n_seeds),
         n_seeds=n_seeds,

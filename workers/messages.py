@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grouping.domain.engines import Engine, EngineChoice
+from grouping.domain.engines import Engine, EngineChoice, Work
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest
@@ -126,17 +126,11 @@ class Compare:
 
     Attributes:
         recipe: how they are trained.
-        network: a typical one of them.
-        n_networks: how many are trained, at each seed.
-        n_seeds: of each network that are planned together; 1 where seeds are not to be trained together.
-        n_epochs: of all trainings together, at most.
+        work: what is trained.
     """
 
     recipe: Recipe
-    network: Network
-    n_networks: int
-    n_seeds: int
-    n_epochs: int
+    work: Work
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from grouping.domain.networks import Network
+
 LEAST_SEEDS = 4
 """Fewer seeds of one network are hardly faster as one than one after another; see ``docs/training.md``."""
 
@@ -22,6 +24,23 @@ class Engine(StrEnum):
     trained one after another."""
     SEQUENTIAL = "sequential"
     """One after another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a job trains, as far as the speed of an engine depends on it.
+
+    Attributes:
+        network: a typical one.
+        n_networks: that are trained at each seed.
+        n_seeds: of each network that are planned together; 1 where seeds are not to be trained together.
+        n_epochs: of all trainings together, at most.
+    """
+
+    network: Network
+    n_networks: int
+    n_seeds: int
+    n_epochs: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from grouping.recipes.registry import (
     list_methods,
     list_unavailable,
 )
-from grouping.recipes.work import epochs_of, preparation_epochs
+from grouping.recipes.work import epochs_of
 
 __all__ = [
     "Declaration",
@@ -22,5 +22,4 @@ __all__ = [
     "get_declaration",
     "list_methods",
     "list_unavailable",
-    "preparation_epochs",
 ]

@@ -41,8 +41,3 @@ def epochs_of(recipe: Recipe) -> EpochsOf:
         return total
 
     return lambda n_tasks, fidelity: prepared(n_tasks) + recipe.epochs_at(fidelity)
-
-
-def preparation_epochs(recipe: Recipe, n_tasks: int) -> int:
-    """Epochs that a network of so many tasks is prepared for at most."""
-    return epochs_of(recipe)(n_tasks, 1.0) - recipe.epochs

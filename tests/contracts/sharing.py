@@ -15,7 +15,7 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest, TrialState
-from grouping.recipes import preparation_epochs
+from grouping.recipes import epochs_of
 from grouping.recipes.checks import stages_below
 from grouping.training.blueprint import Blueprint
 from grouping.training.data import TrainingData
@@ -149,7 +149,8 @@ class SharingContract:
         told = []
         while training.prepare_epoch():
             told.append(training.prepared)
-        assert told == list(range(1, preparation_epochs(recipe, len(network.group)) + 1))
+        expected = epochs_of(recipe)(len(network.group), 1.0) - recipe.epochs
+        assert told == list(range(1, expected + 1))
         training.run_epoch()
         assert (training.epoch, training.spent) == (1, len(told) + 1)
 

@@ -28,6 +28,7 @@ from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm
 from grouping.store import Claim, MeasuredNetwork, Store, open_store
+from tests.undisturbed import undisturbed_job
 
 NAMES = ("depth", "normals", "edges", "scene")
 HELPS: Mapping[tuple[str, str], float] = {
@@ -189,6 +190,15 @@ def store(sqlite_url: str) -> Iterator[Store]:
     opened = open_store(sqlite_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
+) -> Iterator[tuple[Store, Job]]:
+    """A finished small job, for comparison with disturbed ones."""
+    with undisturbed_job(tmp_path_factory.mktemp("undisturbed"), sqlite_template) as found:
+        yield found
 
 
 @pytest.fixture

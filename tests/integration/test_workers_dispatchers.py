@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from grouping.domain.jobs import Job, JobState
 from grouping.domain.trials import TrialState
 from grouping.errors import StoreUnavailableError
-from grouping.store import Store, open_store
+from grouping.store import Store
 from tests.services import (
     assert_same_result,
     descendants,
@@ -22,25 +21,9 @@ from tests.services import (
     wait_for_trials,
     wait_until_final,
 )
-from tests.undisturbed import IN_FLIGHT, SPEC, assert_undamaged, undisturbed_job
+from tests.undisturbed import IN_FLIGHT, SPEC, assert_undamaged
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    store = open_store(sqlite_url)
-    yield store
-    store.close()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
-) -> Iterator[tuple[Store, Job]]:
-    """The job of `tests.undisturbed`."""
-    with undisturbed_job(tmp_path_factory.mktemp("undisturbed"), sqlite_template) as found:
-        yield found
 
 
 def test_a_killed_dispatcher_is_followed_by_another_that_goes_on(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from grouping.domain.jobs import Job
-from grouping.store import Store, open_store
+from grouping.store import Store
 from tests.services import (
     dispatcher,
     kill_descendant,
@@ -16,25 +15,9 @@ from tests.services import (
     wait_for_trials,
     wait_until_final,
 )
-from tests.undisturbed import IN_FLIGHT, SPEC, STACK, assert_undamaged, undisturbed_job
+from tests.undisturbed import IN_FLIGHT, SPEC, STACK, assert_undamaged
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    store = open_store(sqlite_url)
-    yield store
-    store.close()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
-) -> Iterator[tuple[Store, Job]]:
-    """The job of `tests.undisturbed`."""
-    with undisturbed_job(tmp_path_factory.mktemp("undisturbed"), sqlite_template) as found:
-        yield found
 
 
 def test_the_same_seed_gives_the_same_table_again(

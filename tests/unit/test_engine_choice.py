@@ -11,7 +11,7 @@ from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice, engine_of
 from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
 from grouping.domain.recipes import Recipe
 from workers.dialogue import Dialogue
-from workers.engine_choice import choose_engine, what_to_compare
+from workers.engine_choice import choose_engine, work_of
 from workers.supervisor import DriverProcess
 
 RECIPE = Recipe(epochs=10)
@@ -23,9 +23,9 @@ def job(spec: JobSpec) -> Job:
 
 
 def test_a_job_is_as_much_work_as_training_every_candidate() -> None:
-    order = what_to_compare(job(SPEC), RECIPE)
-    assert (order.n_networks, order.n_seeds, order.n_epochs) == (15, 6, 15 * 6 * 10)
-    assert order.network.group == {"a", "b"}
+    work = work_of(job(SPEC), RECIPE)
+    assert (work.n_networks, work.n_seeds, work.n_epochs) == (15, 6, 15 * 6 * 10)
+    assert work.network.group == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -38,17 +38,17 @@ def test_a_job_is_as_much_work_as_training_every_candidate() -> None:
     ],
 )
 def test_a_training_budget_bounds_the_work(budget: TrainingBudget, n_networks: int, n_epochs: int) -> None:
-    order = what_to_compare(job(replace(SPEC, training_budget=budget)), RECIPE)
-    assert (order.n_networks, order.n_epochs) == (n_networks, n_epochs)
+    work = work_of(job(replace(SPEC, training_budget=budget)), RECIPE)
+    assert (work.n_networks, work.n_epochs) == (n_networks, n_epochs)
 
 
 def test_seeds_are_not_trained_as_one_where_a_budget_in_seconds_parts_them() -> None:
-    order = what_to_compare(job(replace(SPEC, training_budget=TrainingBudget(seconds=60))), RECIPE)
-    assert order.n_seeds == 1
+    work = work_of(job(replace(SPEC, training_budget=TrainingBudget(seconds=60))), RECIPE)
+    assert work.n_seeds == 1
 
 
 def test_a_single_task_is_a_network() -> None:
-    assert what_to_compare(job(replace(SPEC, tasks=("a",))), RECIPE).network.group == {"a"}
+    assert work_of(job(replace(SPEC, tasks=("a",))), RECIPE).network.group == {"a"}
 
 
 def test_an_engine_that_is_named_is_not_measured() -> None:

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from grouping.domain.engines import LEAST_SEEDS, Engine
+from grouping.domain.engines import LEAST_SEEDS, Engine, Work
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.training.data import TrainingData
-from grouping.training.engines import Work, compare_engines, train_networks
+from grouping.training.engines import compare_engines, train_networks
 from grouping.training.engines.comparison import MARGIN, SHORTEST_S, choose, estimate_s
 from tests.unit.test_training_loop import TASKS, make_dataset
 

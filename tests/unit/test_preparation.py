@@ -14,7 +14,7 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError
-from grouping.recipes import epochs_of, preparation_epochs
+from grouping.recipes import epochs_of
 from grouping.recipes.registry import discover_methods
 from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
 from grouping.training.data import TrainingData
@@ -62,8 +62,8 @@ class StopAfter:
 
 
 def test_a_declaration_counts_the_epochs_of_its_preparation(recipe: Recipe) -> None:
-    assert preparation_epochs(recipe, 1) == 0
-    assert preparation_epochs(recipe, 2) == PREPARED[recipe.sharing.name]
+    assert epochs_of(recipe)(1, 1.0) == recipe.epochs
+    assert epochs_of(recipe)(2, 1.0) == recipe.epochs + PREPARED[recipe.sharing.name]
     assert epochs_of(recipe)(2, 1.0) == PREPARED[recipe.sharing.name] + 4
     assert epochs_of(recipe)(2, 0.5) == PREPARED[recipe.sharing.name] + 2, "it is not shorter in a short pass"
     assert epochs_of(BASE)(5, 0.5) == 2
@@ -73,8 +73,8 @@ def test_by_default_a_sparse_network_prepares_for_a_training_per_task_and_wideni
     sparse, widening = (
         replace(BASE, epochs=30, sharing=Method(name)) for name in ("sparse", "adaptive-widening")
     )
-    assert preparation_epochs(sparse, 5) == 5 * 30
-    assert preparation_epochs(widening, 5) == 6
+    assert epochs_of(sparse)(5, 1.0) == sparse.epochs + 5 * 30
+    assert epochs_of(widening)(5, 1.0) == widening.epochs + 6
 
 
 ODD = """
@@ -105,7 +105,7 @@ def test_a_method_that_counts_nonsense_is_named(
     try:
         recipe = replace(BASE, sharing=Method("odd", {"minus": minus}))
         with pytest.raises(InvalidInputError, match=r"'odd' says that it prepares .* must give a whole"):
-            preparation_epochs(recipe, 2)
+            epochs_of(recipe)(2, 1.0)
     finally:
         sys.modules.pop("odd_sharing", None)
         discover_methods.cache_clear()

@@ -1,9 +1,9 @@
 """Engines that train many networks at once; see ``docs/training.md``."""
 
 from grouping.domain.engines import Engine
-from grouping.training.engines.comparison import Work, compare_engines
+from grouping.training.engines.comparison import compare_engines
 from grouping.training.engines.keeper import Keeper
 from grouping.training.engines.planning import Share, divide
 from grouping.training.engines.training import train_networks
 
-__all__ = ["Engine", "Keeper", "Share", "Work", "compare_engines", "divide", "train_networks"]
+__all__ = ["Engine", "Keeper", "Share", "compare_engines", "divide", "train_networks"]

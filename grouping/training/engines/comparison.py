@@ -10,12 +10,11 @@ import contextlib
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
-from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice
-from grouping.domain.networks import Network
+from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice, Work
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
@@ -42,23 +41,6 @@ ROUND_S = 0.2
 """About what a stack may take in a round: networks that take long are measured in fewer steps and members."""
 LONGEST_S = 0.5
 """Processor time after which no further round of measurements is begun; there are two at least."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a job trains, as far as the speed of an engine depends on it.
-
-    Attributes:
-        network: a typical one.
-        n_networks: that are trained at the same seed by one worker.
-        n_seeds: of each network that are planned together; 1 where seeds cannot be trained together.
-        n_epochs: of all trainings together.
-    """
-
-    network: Network
-    n_networks: int
-    n_seeds: int
-    n_epochs: int
 
 
 def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineChoice:
