@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.filesize import decimal
 from rich.table import Table
 
 from grouping.cli.serving import (
@@ -108,20 +109,16 @@ def _print(root: Path, found: list[_Kept], removed: set[str], *, is_removing: bo
     for kept in found:
         holding = kept.holding
         what = "removed" if holding.job_id in removed else "removable" if kept.may_go else ""
-        age = f"{_duration(kept.age_s)} ago"
-        rows.add_row(holding.job_id, kept.state, str(holding.trainings), _size(holding.size_bytes), age, what)
+        size, age = decimal(holding.size_bytes), f"{_duration(kept.age_s)} ago"
+        rows.add_row(holding.job_id, kept.state, str(holding.trainings), size, age, what)
     console.print(rows)
     total = sum(kept.holding.size_bytes for kept in found)
     freed = sum(
         k.holding.size_bytes for k in found if (k.holding.job_id in removed if is_removing else k.may_go)
     )
     outcome = "freed" if is_removing else "could be freed with --remove"
-    console.print(f"{_size(total)} in {root}.")
-    console.print(f"{_size(freed)} {outcome}.")
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 100_000 else f"{n_bytes / 1e3:,.1f} kB"
+    console.print(f"{decimal(total)} in {root}.")
+    console.print(f"{decimal(freed)} {outcome}.")
 
 
 def _duration(seconds: float) -> str:
