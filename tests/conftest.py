@@ -1,4 +1,4 @@
-"""Databases for tests: SQLite files and a real PostgreSQL server, each test with its own database."""
+"""Databases for tests, SQLite and a real PostgreSQL server, each test with its own; threads of trainings."""
 
 from __future__ import annotations
 
@@ -131,6 +131,17 @@ def _packages_folder() -> Path:
     assert found is not None
     assert found.origin is not None
     return Path(found.origin).parent.parent
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread, as in a worker of the service: sums come out the same everywhere."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

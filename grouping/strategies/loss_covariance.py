@@ -26,7 +26,7 @@ from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 
 PRIOR = {
-    "lin": (0.12, 0.6),
+    "lin": (0.15, 1.5),
     "mean": (0.06, 0.8),
     "clin": (0.04, 0.8),
     "ck": (0.04, 0.8),
@@ -36,7 +36,11 @@ PRIOR = {
     "csz": (0.03, 0.5),
     "osz": (0.03, 0.5),
 }
-"""Median amplitude of each term, and the standard deviation of its logarithm."""
+"""Median amplitude of each term, and the standard deviation of its logarithm.
+
+The effects of partners, `lin`, are large in some tables and absent in others, so little is assumed of them: a
+narrower prior searches tables that have none as if they had some.
+"""
 SHARED_BY_SIZES = 0.85
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -24,12 +23,7 @@ WORK = Work(Network.of("class", "sum"), n_networks=3, n_seeds=2, n_epochs=10_000
 SEEDS = replace(WORK, n_seeds=LEAST_SEEDS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_the_rule_stays_unless_another_engine_is_clearly_faster() -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
@@ -31,12 +29,7 @@ PREPARED = {"sparse": 2 * 2 * 2, "adaptive-widening": 3}
 """Epochs that a pair is prepared for under `recipe_of`: two tasks, two rounds of two epochs each; three."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

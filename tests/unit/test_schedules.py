@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -33,12 +32,7 @@ GRADUAL = Method("fine-tuning", {"source_task": "sign", "frozen": 1, "gradual": 
 SCHEDULES = (CONTINUAL, SEQUENTIAL, Method("fine-tuning"), GRADUAL)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

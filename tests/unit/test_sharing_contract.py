@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import torch
 
 from grouping.domain.recipes import Method, Part, Recipe
 from grouping.recipes import list_methods
@@ -12,13 +10,7 @@ from grouping.training.data import TrainingData
 from tests.contracts.sharing import BASE, SharingContract
 from tests.unit.test_training_loop import TASKS, make_dataset
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from grouping.domain.networks import Network
 from grouping.domain.trials import TrialRequest
@@ -12,13 +9,7 @@ from grouping.problems.registry import BUILT_IN
 from grouping.training.data import TrainingData
 from grouping.training.loop import train_network
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("problem", BUILT_IN, ids=lambda problem: problem.name)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from grouping.domain.recipes import Part
 from grouping.errors import InvalidInputError, TrainingError
@@ -17,13 +16,7 @@ from grouping.training.data import TrainingData
 from tests.contracts.weighting import METHODS, WeightingContract, context_of, make_data, make_weighting
 from tests.plug_ins import install
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
