@@ -15,9 +15,6 @@ LOCK := requirements.lock
 
 export PYTHONUNBUFFERED := 1
 
-# One more than processors, since tests of whole services wait for half of their time; at most 4.
-TEST_PROCESSES ?= $(shell n=$$(($$(nproc) + 1)); echo $$((n < 4 ? n : 4)))
-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test check format bench tables migrate openapi lock browser clean
@@ -31,7 +28,7 @@ run: $(VENV)/.run-stamp ## Serve a demonstration on this machine
 	$(BIN)/grouping demo $(ARGS)
 
 test: $(VENV)/.test-stamp browser check ## Check the code, then run all tests (ARGS='-k word' for some of them)
-	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(VENV)/.test-stamp ## Lint, formatting, types and the layers of the imports
 	$(BIN)/ruff check .
