@@ -43,6 +43,8 @@ _KINDS = {
     "reuse_found": "Outcomes of other jobs looked up",
     "recipe_tuned": "Recipe tuned",
     "engine_chosen": "Engine chosen",
+    "company_limited": "Trained in less company",
+    "environment_differs": "Trained with something else than before",
     "strategy_note": "Strategy",
 }
 _SHOWN = (
