@@ -76,12 +76,21 @@ class ConfidenceOut(Output):
     n_resamples: int = Field(description="How often the scores were drawn and solved.")
     tolerance: float
     noise: str = Field(description="How the noise was obtained.")
-    frequency_optimal: float = Field(description="Part of the draws in which the grouping stays the best.")
-    frequency_within_tolerance: float = Field(
-        description="Part of the draws in which it is within the tolerance of the best."
+    frequency_unchanged: float | None = Field(
+        default=None,
+        description="Part of the draws in which the grouping stays the best as it stands, each task served as "
+        "recommended; null in answers that were kept before this was told.",
     )
-    mean_regret: float | None = Field(description="Its loss less the least of the draw, on average.")
-    regret_95: float | None = Field(description="The 95th percentile of that.")
+    frequency_optimal: float = Field(
+        description="Part of the draws in which its networks are the best, each task served by the best of them."
+    )
+    frequency_within_tolerance: float = Field(
+        description="Part of the draws in which the grouping as it stands is within the tolerance of the best."
+    )
+    mean_regret: float | None = Field(
+        description="Loss of the grouping as it stands less the least of the draw, on average."
+    )
+    regret_95: float | None = Field(description="What that does not pass in 95 % of the draws.")
     loss_interval: tuple[float | None, float | None] = Field(description="Of its loss, 95 % of the draws.")
     optimism: float | None = Field(description="How far fresh seeds are expected to be above its loss.")
     alternatives: list[RivalOut] = Field(description="What is the best in other draws, most frequent first.")
@@ -95,6 +104,7 @@ class ConfidenceOut(Output):
             n_resamples=confidence.n_resamples,
             tolerance=confidence.tolerance,
             noise=confidence.noise,
+            frequency_unchanged=confidence.frequency_unchanged,
             frequency_optimal=confidence.frequency_optimal,
             frequency_within_tolerance=confidence.frequency_within_tolerance,
             mean_regret=finite(confidence.mean_regret),

@@ -34,16 +34,8 @@ EXIT_FAILED = 1
 EXIT_CANCELLED = 3
 EXIT_INTERRUPTED = 130
 
-DEMO = {
-    "problem": "digits",
-    "name": "demo",
-    "strategy": {"name": "exhaustive"},
-    "single_sizes": [0.5],
-    "budgets_snt": [1, 2, 3],
-    "n_seeds": 3,
-    "n_confirmation_seeds": 5,
-}
-"""The job that `grouping demo` submits."""
+DEMO = {"problem": "digits", "name": "demo", "budgets_snt": [1, 2, 3]}
+"""The job that `grouping demo` submits; all else is as by default."""
 
 Server = Annotated[str, typer.Option(envvar="GROUPING_SERVER", help="Address of the service.")]
 Token = Annotated[
