@@ -78,14 +78,16 @@ class ConfidenceOut(Output):
     noise: str = Field(description="How the noise was obtained.")
     frequency_unchanged: float | None = Field(
         default=None,
-        description="Part of the draws in which the grouping stays the best as it stands, each task served as "
-        "recommended; null in answers that were kept before this was told.",
+        description="Part of the draws in which the grouping stays the best as it stands, each task served "
+        "as recommended; null in answers that were kept before this was told.",
     )
     frequency_optimal: float = Field(
-        description="Part of the draws in which its networks are the best, each task served by the best of them."
+        description="Part of the draws in which its networks are the best, if each task may be served by "
+        "another of them."
     )
     frequency_within_tolerance: float = Field(
-        description="Part of the draws in which the grouping as it stands is within the tolerance of the best."
+        description="Part of the draws in which the grouping as it stands is within the tolerance of the "
+        "least loss."
     )
     mean_regret: float | None = Field(
         description="Loss of the grouping as it stands less the least of the draw, on average."

@@ -28,7 +28,7 @@ from grouping.cli.serving import (
 )
 from grouping.cli.terminal import new_console
 from grouping.client import Client, RemoteJob
-from grouping.domain.jobs import DEFAULT_STRATEGY, JobState, StopReason
+from grouping.domain.jobs import DEFAULT_STRATEGY, JobState
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 3
@@ -57,7 +57,7 @@ def _progress_shown(console: Console) -> Iterator[Any]:
                 mark = (10 * done // total, total if done == total else 0)
                 if shown.get(purpose) != mark:
                     shown[purpose] = mark
-                    console.print(f"{purpose}: {done} of {total} trainings", soft_wrap=True)
+                    console.print(f"{purpose}: {done} of {total} planned trainings", soft_wrap=True)
 
         yield print_line
         return
@@ -80,7 +80,7 @@ def _counts(progress: Mapping[str, Any]) -> list[tuple[str, int, int]]:
         purpose = counts.setdefault(row["purpose"], [0, 0])
         done = sum(row[state] for state in ("succeeded", "diverged", "failed"))
         purpose[0] += done
-        purpose[1] += done + row["planned"] + row["running"] + row["skipped"]
+        purpose[1] += done + row["planned"] + row["running"]
     return [(purpose, done, total) for purpose, (done, total) in counts.items() if total]
 
 
@@ -100,15 +100,9 @@ def watch(console: Console, job: RemoteJob) -> int:
         recommendations = job.recommendations()
         show_recommendations(console, recommendations)
         show_ledger(console, job)
-        if job.data["stop_reason"] == StopReason.TRAINING_BUDGET_SPENT:
-            spent = job.progress()["spent"]
-            console.print(
-                f"The training budget was spent before the search was complete: {spent['trainings']} "
-                f"trainings, {spent['epochs']} epochs, {spent['seconds']:.0f} s.",
-                soft_wrap=True,
-            )
         return 0 if any(item["solution"]["grouping"] for item in recommendations) else EXIT_FAILED
     console.print(f"Job {job.id} {job.state.value}: {job.data['error'] or ''}".rstrip(": "), soft_wrap=True)
+    show_ledger(console, job)
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
 
 

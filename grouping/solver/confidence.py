@@ -141,8 +141,8 @@ class Confidence:
         for trial in self.doubt:
             yield (
                 f"One more trial of {trial.network.name(tasks)} is expected to lower the loss of the choice "
-                f"by {trial.value:.2g}, {_share(trial.part)} of the {self.mean_regret:.3g} above the least on "
-                "average."
+                f"by {trial.value:.2g}, {_share(trial.part)} of the {self.mean_regret:.3g} above the least "
+                "on average."
             )
         if not self.doubt:
             yield "No single further trial is expected to change the choice."
@@ -151,8 +151,8 @@ class Confidence:
         """The three kinds of draws, as parts of all draws."""
         same, best = self.frequency_unchanged, self.frequency_optimal
         text = (
-            f"In {_share(same)} of {self.n_resamples} draws of the losses the recommendation stays the best as "
-            "it stands"
+            f"In {_share(same)} of {self.n_resamples} draws of the losses the recommendation stays the best "
+            "as it stands"
         )
         if best > same:
             text += f", in {_share(best - same)} its networks stay the best but should serve tasks otherwise"
