@@ -14,7 +14,7 @@ from api.schemas.solving import GroupingRequest
 from grouping.domain.groupings import Grouping, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
-from grouping.solver import Confidence
+from grouping.solver import Confidence, is_same_cost
 from grouping.store import StoredGrouping
 
 
@@ -51,7 +51,14 @@ class TaskLossOut(Output):
 class ChangeOut(BaselineOut):
     """A choice that needs no search, and what the grouping changes against it."""
 
-    change: float | None = Field(description="(loss - baseline) / baseline; below 0 the grouping is better.")
+    change: float | None = Field(
+        description="(loss - baseline) / baseline; below 0 the grouping is better, at its own cost."
+    )
+    is_equal_cost: bool | None = Field(
+        default=None,
+        description="Whether the grouping costs as much as the baseline; null in answers that were kept "
+        "before this was told.",
+    )
 
 
 class AlternativeOut(Output):
@@ -289,6 +296,11 @@ def _notes(a: StoredGroupingOut, b: StoredGroupingOut) -> list[str]:
         notes.append("Weights or objective differ, so the total losses are different things.")
     if a.request.cost != b.request.cost:
         notes.append("The costs are in different units.")
+    elif a.cost_snt is not None and b.cost_snt is not None and not is_same_cost(a.cost_snt, b.cost_snt):
+        unit = a.request.cost or "SNT"
+        notes.append(
+            f"Not at equal cost: the first costs {a.cost_snt:.3g} {unit}, the second {b.cost_snt:.3g} {unit}."
+        )
     notes += [
         f"There is no {name} grouping: it is infeasible."
         for name, item in (("first", a), ("second", b))

@@ -44,8 +44,8 @@ _MORE: Mapping[JobState, str] = {
     JobState.SUCCEEDED: "The search is over.",
 }
 _UNPLANNED: Mapping[JobState, str] = {
-    JobState.QUEUED: "Nothing is planned yet. A dispatcher takes the job, measures what each candidate costs, "
-    "and plans the trainings.",
+    JobState.QUEUED: "Nothing is planned yet. A dispatcher takes the job, measures what each candidate "
+    "costs, and plans the trainings.",
     JobState.PREPARING: "Nothing is planned yet: data are loaded and inference costs measured.",
 }
 """Of a job without trainings; in every other state nothing was trained."""
@@ -141,6 +141,5 @@ def _saved(share: float | None) -> str:
 def _part(made: Savings) -> str:
     if not made.exhaustive.epochs:
         return ""
-    return (
-        f" in {percent(made.trained.epochs / made.exhaustive.epochs)} of the epochs of an exhaustive search"
-    )
+    part = percent(made.trained.epochs / made.exhaustive.epochs)
+    return f" in {part} of the epochs of an exhaustive search"

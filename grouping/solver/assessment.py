@@ -5,8 +5,8 @@ solved exactly (`grouping.solver.draws`).
 
 **Regret** is about the recommendation as it stands, its networks with which of them serves which task: its
 loss in a draw less the least loss of that draw. Its mean is the expected value of perfect information: what
-is lost, on average, by not knowing the true losses. **Frequencies** count the draws in which the regret is 0 or
-within the tolerance, and those in which the networks are the best, each task served by the best of them.
+is lost, on average, by not knowing the true losses. **Frequencies** count the draws in which the regret is 0
+or within the tolerance, and those in which the networks are the best, each task served by the best of them.
 
 **Optimism.** The least of many noisy numbers is too low ("winner's curse"). Were the observed means the
 truth, the winner of a draw would be chosen by losses that are, on average, lower than its true ones by

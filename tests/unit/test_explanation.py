@@ -39,7 +39,7 @@ def test_a_task_is_explained_by_the_networks_that_could_serve_it() -> None:
     explained = explain(table, solution)
     a, b, c = explained.tasks
     assert (a.server, b.server, c.server) == (Network.of("a", "b"), Network.of("a", "b"), Network.of("c"))
-    assert (a.loss, a.loss_alone) == (0.40, 0.50)
+    assert (a.loss, a.alone, a.loss_alone) == (0.40, Network.of("a"), 0.50)
     assert a.gain == pytest.approx(0.2)
     assert b.gain == pytest.approx(-0.1)
     assert a.runner_up is not None
@@ -70,7 +70,7 @@ def test_a_partner_whose_effect_is_not_measured_is_said_to_be_so() -> None:
     assert (effect.gain, effect.n_pairs, effect.gain_here) == (None, 0, None)
     said = list(explained.task_sentences("a"))
     assert any(sentence.startswith("What b does to a is not measured") for sentence in said)
-    assert "alone is not measured" in said[0]
+    assert "no network of a alone was measured, of any size" in said[0]
 
 
 def test_what_half_a_unit_and_a_network_of_its_own_would_change() -> None:
