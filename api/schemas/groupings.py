@@ -281,7 +281,7 @@ def recommendation_sentence(recommendation: Recommendation, standing: Standing) 
     if why is not None:
         if standing.state.is_final and not standing.state.is_resumable:
             return why.reason
-        return f"The networks trained so far do not cover every task within this budget. {standing.more}"
+        return f"No trained networks cover every task within this budget. {standing.more}"
     verdict = recommendation.verdict
     if verdict is not None and verdict.is_confirmed:
         return verdict.sentence() if standing.state.is_final else f"So far: {verdict.sentence()}"

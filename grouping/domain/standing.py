@@ -34,9 +34,9 @@ _UNCONFIRMED: Mapping[JobState, str] = {
     JobState.SUCCEEDED: "Not confirmed: nothing has been trained with fresh seeds.",
 }
 _MORE: Mapping[JobState, str] = {
-    JobState.QUEUED: "More will be trained when the job runs.",
-    JobState.PREPARING: "More will be trained when the job runs.",
-    JobState.RUNNING: "More are being trained.",
+    JobState.QUEUED: "Networks will be trained when the job runs.",
+    JobState.PREPARING: "Networks will be trained when the job runs.",
+    JobState.RUNNING: "Networks are being trained.",
     JobState.CONFIRMING: "The search is over: only chosen networks and baselines are being trained.",
     JobState.CANCELLING: "The job is being cancelled.",
     JobState.FAILED: "The job failed; resume it to train more.",
@@ -108,12 +108,12 @@ class Standing:
     def search(self, made: Savings) -> str:
         """What the search has trained, and, if it came to its own end, what it has saved.
 
-        Such as "21 of 36 networks trained: 42 % of the epochs saved against exhaustive."
+        Such as "21 of 36 networks trained in the search: 42 % of the epochs of an exhaustive one saved."
         """
         done = f"{made.networks:,} of {made.candidates:,} networks "
         done += "trained or copied" if made.reused else "trained"
         if self.has_searched:
-            text = done + _saved(made.share)
+            text = f"{done} in the search{_saved(made.share)}"
         elif self.state.is_final:
             head = {
                 JobState.FAILED: "The job failed",
@@ -132,10 +132,10 @@ def _saved(share: float | None) -> str:
     if share is None:
         return ""
     if share == 0:
-        return ": as many epochs as an exhaustive search takes"
+        return ": as many epochs as an exhaustive one takes"
     if share < 0:
-        return f": {percent(-share)} more epochs than an exhaustive search takes"
-    return f": {percent(share)} of the epochs saved against exhaustive"
+        return f": {percent(-share)} more epochs than an exhaustive one takes"
+    return f": {percent(share)} of the epochs of an exhaustive one saved"
 
 
 def _part(made: Savings) -> str:
