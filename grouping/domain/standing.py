@@ -139,7 +139,7 @@ def _saved(share: float | None) -> str:
 
 
 def _part(made: Savings) -> str:
-    if not made.exhaustive.epochs:
+    if not made.exhaustive.epochs or not made.trained.epochs:
         return ""
     part = percent(made.trained.epochs / made.exhaustive.epochs)
     return f" in {part} of the epochs of an exhaustive search"

@@ -197,11 +197,9 @@ class Explanation:
         for effect in one.partners:
             yield _partner(one.task, effect)
         own = one.own_network
-        if own is None:
+        if own is None or one.server.group == frozenset({one.task}):
             return
-        if one.server.group == frozenset({one.task}):
-            yield f"{one.task} has a network of its own already."
-        elif own.difference is None:
+        if own.difference is None:
             yield f"{one.task} cannot have a network of its own within this budget and these demands."
         elif own.network is not None:
             total = self.solution.loss or 0.0
@@ -213,15 +211,20 @@ class Explanation:
             yield f"Serving {one.task} from a network of its own, {self._name(own.network)}, {changed}."
 
     def _against_alone(self, one: TaskExplanation) -> str:
+        """The server against the task's own network, which may be the server itself."""
+        is_own = one.server.group == frozenset({one.task})
+        itself = f"a network of its own, of size {one.server.size:g}"
         if one.alone is None:
             return f"no network of {one.task} alone was measured, of any size, so its gain is not known"
         if one.server == one.alone:
-            return f"a network of its own, of size {one.server.size:g}"
-        own = f"in its own network of size {one.alone.size:g}, {one.loss_alone:.4g}"
+            return itself
+        other = f"its own network of size {one.alone.size:g}, {one.loss_alone:.4g}"
         if one.gain is None:
-            return f"its loss is {own.removeprefix('in ')}"
-        way = "better" if one.gain >= 0 else "worse"
-        return f"{abs(one.gain):.1%} {way} than {own} ({FORMULA.value})"
+            compared = f"that in {other}"
+        else:
+            way = "better" if one.gain >= 0 else "worse"
+            compared = f"{abs(one.gain):.1%} {way} than in {other} ({FORMULA.value})"
+        return f"{itself}, {compared}" if is_own else compared
 
     def _runner_up(self, one: TaskExplanation, other: OtherServer) -> str:
         named = f"{self._name(other.network)} with {other.loss:.4g} ({other.difference:+.2g})"
