@@ -27,19 +27,19 @@ def comparison_sentences(solution: Solution, curve: Curve, unit: str = "SNT") ->
     for baseline in curve.baselines:
         if not baseline.loss:
             continue
-        against = f"{_change(loss, baseline.loss)} that of {baseline.name}"
+        against = f"{_change(loss, baseline.loss)} the {baseline.loss:.4f} of {baseline.name}"
         if is_same_cost(cost, baseline.cost_snt):
-            yield f"At the same cost of {cost:.3g} {unit} the loss is {against}, {baseline.loss:.4f}."
+            yield f"At the same cost of {cost:.3g} {unit} the loss is {against}."
         else:
             yield (
-                f"Not at equal cost: the loss at {cost:.3g} {unit} is {against} at "
-                f"{baseline.cost_snt:.3g} {unit}, {baseline.loss:.4f}."
+                f"Not at equal cost: the loss at {cost:.3g} {unit} is {against}, which costs "
+                f"{baseline.cost_snt:.3g} {unit}."
             )
     for random in (point.random for point in curve.points):
         if random is not None and random.mean:
             yield (
-                f"The loss is {_change(loss, random.mean)} that of random groupings within the same budget, "
-                f"{random.mean:.4f} on average."
+                f"The loss is {_change(loss, random.mean)} the {random.mean:.4f} that random groupings "
+                "within the same budget have on average."
             )
 
 

@@ -39,3 +39,9 @@ def test_without_a_grouping_nothing_is_compared() -> None:
     table = random_table(0, 3)
     singles = table.select([table.position(Network.of(name)) for name in table.task_names])
     assert list(comparison_sentences(solve(singles, 1.0), solve_curve(singles, [1.0]))) == []
+
+
+def test_random_groupings_of_a_budget_are_the_same_beside_other_budgets() -> None:
+    table = random_table(1, 4)
+    alone, beside = solve_curve(table, [3.0]), solve_curve(table, [1.5, 2.0, 3.0])
+    assert alone.points[-1].random == beside.points[-1].random is not None
