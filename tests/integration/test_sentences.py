@@ -235,6 +235,9 @@ def test_what_is_said_of_a_job_is_true_in_its_state(
         is_confirmed = verdict is not None and verdict["is_confirmed"]
         assert is_covered or "cover" in item["sentence"]
         assert not is_covered or is_confirmed != item["sentence"].startswith("Not confirmed")
+        if is_confirmed:
+            start = "" if job.state.is_final else "So far: "
+            assert item["sentence"] == start + verdict["sentence"]
         if is_covered and item["budget_snt"] == 1:
             assert item["sentence"] in pages[f"/score-tables/{job.score_table_id}/networks?budget_snt=1"]
 
