@@ -91,7 +91,7 @@ def watch(console: Console, job: RemoteJob) -> int:
             job.wait(on_progress=on_progress)
     except KeyboardInterrupt:
         console.print(
-            f"No longer watching; the job goes on. Watch it again: grouping show {job.id}. "
+            f"No longer watching; the job is left to itself. Watch it again: grouping show {job.id}. "
             f"End it: grouping cancel {job.id}",
             soft_wrap=True,
         )
@@ -103,6 +103,7 @@ def watch(console: Console, job: RemoteJob) -> int:
         return 0 if any(item["solution"]["grouping"] for item in recommendations) else EXIT_FAILED
     console.print(f"Job {job.id} {job.state.value}: {job.data['error'] or ''}".rstrip(": "), soft_wrap=True)
     show_ledger(console, job)
+    console.print(f"Continue it: grouping resume {job.id}", soft_wrap=True)
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
 
 

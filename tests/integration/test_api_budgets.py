@@ -63,11 +63,20 @@ def test_times_are_those_measured_on_the_same_problem_and_layers(api: Api, scene
     assert told["total"]["upper"]["seconds"] == pytest.approx(10 * 50 * 1.5 / 25)  # 1.5 s for 25 epochs each
     assert told["wall_seconds_upper"] == pytest.approx(told["total"]["upper"]["seconds"] / 2)
     assert told["basis"]["missing"] == []
+    assert told["basis"]["sentence"].startswith(
+        "It takes 30 s of training, summed over all workers, measured"
+    )
     wider = estimated(api, {**body, "recipe": {**same, "hidden": [99]}})
     assert wider["total"]["upper"]["seconds"] is None
     more = estimated(api, {**body, "tasks": list(DIGITS[:4])})
     assert more["total"]["upper"]["seconds"] is None
     assert more["basis"]["missing"] == ["4 tasks at size 1"]
+    assert "time cannot be told" in more["basis"]["sentence"]
+    assert "4 tasks at size 1 is not known: none was trained" in more["basis"]["sentence"]
+    partly = estimated(api, {**body, "tasks": list(DIGITS[:4]), "strategy": {"name": "hoa"}})
+    least = partly["total"]["lower"]["seconds"]
+    assert partly["total"]["upper"]["seconds"] is None
+    assert partly["basis"]["sentence"].startswith(f"It takes at least {least:.0f} s of training")
 
 
 def test_a_strategy_that_decides_later_is_told_by_bounds(api: Api) -> None:
