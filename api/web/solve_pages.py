@@ -20,7 +20,7 @@ from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.plots import curve_svg, grouping_svg
-from grouping.solver import Confidence, Explanation, Ranked, comparison_sentences
+from grouping.solver import Confidence, Explanation, Ranked, Recommendation, comparison_sentences
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -126,7 +126,7 @@ def _answer(readings: Readings, subject: Subject, form: FormReading) -> _Answer:
     return _Answer(
         solution,
         budgets,
-        _verdict(readings, subject, budget, demands),
+        _verdict(readings, subject, solution, demands),
         list(comparison_sentences(solution, readings.curve(info, (budget,), demands), form.unit)),
         [] if grouping is None else _task_losses(grouping, readings.demanded(info, demands)),
         ranked,
@@ -146,14 +146,15 @@ def _network_names(solution: Solution) -> tuple[str, ...]:
     return () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
 
 
-def _verdict(readings: Readings, subject: Subject, budget: float, demands: Demands) -> str | None:
+def _verdict(readings: Readings, subject: Subject, solution: Solution, demands: Demands) -> str | None:
     """What fresh seeds say at equal cost, for a budget that the job asked for and without demands."""
-    if subject.job is None or subject.standing is None or not demands.is_plain:
+    job, standing = subject.job, subject.standing
+    if job is None or standing is None or not demands.is_plain or solution.grouping is None:
         return None
-    for item in readings.recommendations(subject.job, subject.info):
-        if item.budget_snt == budget and item.solution.grouping is not None:
-            return recommendation_sentence(item, subject.standing)
-    return None
+    if solution.budget_snt not in job.spec.budgets_snt:
+        return None
+    verdict = readings.verdict(job, subject.info, solution)
+    return recommendation_sentence(Recommendation(solution.budget_snt, solution, verdict), standing)
 
 
 def _task_losses(grouping: Grouping, table: ScoreTable) -> list[dict[str, Any]]:

@@ -220,7 +220,7 @@ class Explanation:
             return itself
         other = f"its own network of size {one.alone.size:g}, {one.loss_alone:.4g}"
         if one.gain is None:
-            compared = f"that in {other}"
+            compared = f"no gain can be told over {other}"
         else:
             way = "better" if one.gain >= 0 else "worse"
             compared = f"{abs(one.gain):.1%} {way} than in {other} ({FORMULA.value})"
