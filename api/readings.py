@@ -17,7 +17,7 @@ import numpy as np
 from api.affinity_reasons import how_to_measure
 from api.schemas.solving import ConfidenceIn, Demands, PairwiseRequest
 from api.settings import Settings
-from grouping.domain.affinity import AffinityMatrix, table_affinity
+from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import METHODS
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job
@@ -42,6 +42,7 @@ from grouping.solver import (
     solve_pairwise,
 )
 from grouping.store import Store, TableInfo
+from grouping.strategies.table_affinity import table_affinity
 
 CACHE_SIZE = 64
 CACHE_BYTES = 256 * 2**20
@@ -228,7 +229,7 @@ class Readings:
         return tuple(
             name
             for name, method in METHODS.items()
-            if not method.is_from_table and not (name in measured and measured[name].is_measured)
+            if not method.is_from_table and not (name in measured and measured[name].is_known)
         )
 
     def _sharing(self, info: TableInfo) -> str | None:

@@ -183,5 +183,5 @@ def usual_method(readings: Readings, info: TableInfo) -> str:
     """Pairs; where no pair was trained, the first method that joint runs measured."""
     missing = readings.unmeasured_affinities(info)
     measured = [method.name for method in METHODS.values() if method.name not in missing]
-    known = [name for name in measured if readings.affinity(info, name).is_measured]
+    known = [name for name in measured if readings.affinity(info, name).is_known]
     return known[0] if known else next(iter(METHODS))

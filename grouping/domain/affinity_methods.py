@@ -38,9 +38,20 @@ _GAIN = GainFormula.RELATIVE_TO_ALONE.value
 _BESIDE = "Positive means that the task of the column loses less beside the task of the row than alone."
 _STEPS = "mean over the measured steps of a joint run of"
 _WHERE = "on training batches, by the shared weights only"
+DEFAULT_METHOD = "estimate"
+"""The method unless another is asked for."""
 METHODS: Mapping[str, AffinityMethod] = {
     method.name: method
     for method in (
+        AffinityMethod(
+            DEFAULT_METHOD,
+            "Estimate",
+            f"{_GAIN} in the full-size network of the two tasks, validation losses: the mean over seeds "
+            "where that network and the target's own were trained, else what a model of all trained networks "
+            "expects",
+            _BESIDE,
+            is_from_table=True,
+        ),
         AffinityMethod(
             "pairwise",
             "Pairs",

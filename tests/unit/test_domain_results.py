@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from grouping.domain.affinity import higher_order_affinity, pairwise_affinity, table_affinity
+from grouping.domain.affinity import higher_order_affinity, pairwise_affinity
 from grouping.domain.gains import GainFormula, gain_matrix
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network, count_candidates, list_candidates
@@ -17,6 +17,7 @@ from grouping.domain.verdicts import equal_cost_baselines, judge
 from grouping.errors import InvalidInputError, TooManyCandidatesError
 from grouping.solver import solve
 from grouping.strategies.affinity_graph import affinity_graph, cluster_order, communities
+from grouping.strategies.table_affinity import table_affinity
 from tests.tables import make_table, random_table
 
 A, B, C = Task("a"), Task("b"), Task("c")
