@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from api.affinity_reasons import how_to_measure
+from api.pair_plans import PairPlan, plan_pairs
 from api.schemas.solving import ConfidenceIn, Demands, PairwiseRequest
 from api.settings import Settings
 from grouping.domain.affinity import AffinityMatrix
@@ -198,6 +199,15 @@ class Readings:
         if reason := self.unmeasured_affinities(info).get(method):
             raise NotMeasuredError(reason)
         return self._joint_affinities(info)[method]
+
+    def pair_plan(self, info: TableInfo, method: str) -> PairPlan | None:
+        """How to measure the pairs that a matrix lacks; None if it lacks none, or pairs add nothing to it."""
+        if not METHODS[method].is_of_pairs:
+            return None
+        return self._once(
+            ("pair plan", info.id, info.revision),
+            lambda: plan_pairs(self._store, self.table(info), self._store.find_job_of_table(info.id)),
+        )
 
     def unmeasured_affinities(self, info: TableInfo) -> Mapping[str, str]:
         """Methods that `affinity` has nothing of for this table, each with the reason in sentences."""

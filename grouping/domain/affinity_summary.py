@@ -10,6 +10,8 @@ from grouping.domain.affinity_status import CellStatus
 if TYPE_CHECKING:
     from grouping.domain.affinity import AffinityMatrix, Effect
 
+NOTHING_STANDS_OUT = "No effect stands out from the noise."
+
 
 def summarise(matrix: AffinityMatrix) -> str:
     """The strongest help and harm beyond the noise, or the tasks most and least alike; then what is known."""
@@ -24,7 +26,7 @@ def summarise(matrix: AffinityMatrix) -> str:
 def _strongest(matrix: AffinityMatrix, effects: Sequence[Effect]) -> str:
     clear = [effect for effect in effects if not effect.is_within_noise]
     if not clear:
-        return "No effect stands out from the noise."
+        return NOTHING_STANDS_OUT
     said, lost = [], []
     for effect, is_one, exists, noun in (
         (clear[0], clear[0].value > 0, effects[0].value > 0, "help"),
@@ -35,8 +37,9 @@ def _strongest(matrix: AffinityMatrix, effects: Sequence[Effect]) -> str:
             said.append(f"{effect.source} {verb} {effect.target} most ({_amount(matrix, effect)})")
         elif exists:
             lost.append(f"no {noun} stands out from the noise")
-    parts = "; ".join((*said, *lost))
-    return f"{parts[0].upper() if not said else parts[0]}{parts[1:]}." if parts else "No task changes the loss of another."
+    if not said:
+        return NOTHING_STANDS_OUT if lost else "No task changes the loss of another."
+    return f"{'; '.join((*said, *lost))}."
 
 
 def _amount(matrix: AffinityMatrix, effect: Effect) -> str:
@@ -47,19 +50,12 @@ def _amount(matrix: AffinityMatrix, effect: Effect) -> str:
 
 def _known(matrix: AffinityMatrix) -> str:
     """How many effects are measured, estimated and unknown; empty where all are measured."""
-    counts = matrix.counts()
-    if counts[CellStatus.MEASURED] == sum(counts.values()):
-        return ""
-    return f"Of {sum(counts.values()):,} effects, {count_words(matrix)}."
-
-
-def count_words(matrix: AffinityMatrix) -> str:
-    """Such as ``5 are measured, 15 estimated``; statuses that do not occur are left out."""
     found = [(status, number) for status, number in matrix.counts().items() if number]
-    return ", ".join(
-        f"{number:,} {('is ' if number == 1 else 'are ') if place == 0 else ''}{status}"
-        for place, (status, number) in enumerate(found)
-    )
+    total = sum(number for _, number in found)
+    if len(found) == 1:
+        return "" if found[0][0] is CellStatus.MEASURED else f"All {total:,} effects are {found[0][0]}."
+    parts = [f"{number:,} {status}" for status, number in found]
+    return f"Of {total:,} effects {', '.join(parts[:-1])} and {parts[-1]}."
 
 
 def _most_and_least_alike(matrix: AffinityMatrix, effects: Sequence[Effect]) -> str:

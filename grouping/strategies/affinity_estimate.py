@@ -72,15 +72,15 @@ def _warnings(trained: ScoreTable, values: FloatArray, is_estimated: NDArray[np.
         warnings.append(ONE_SEED)
     if is_estimated.any():
         warnings.append(
-            f"Estimated effects are what a model of {len(trained.networks):,} trained networks expects. Their "
-            "standard errors are the model's, and too small where small groups behave unlike large ones."
+            f"Estimated effects are what a model of {len(trained.networks):,} trained networks expects. "
+            "Their standard errors are the model's, and too small where small groups behave unlike large ones."
         )
         alone = {task for network in trained.networks if len(network.group) == 1 for task in network.group}
         never = [name for t, name in enumerate(names) if is_estimated[:, t].any() and name not in alone]
         if never:
             warnings.append(
-                f"Never trained alone at any size: {list_some(never)}. Effects on them are relative to a loss "
-                "that was extrapolated from groups, and may be far off."
+                f"Never trained alone at any size: {list_some(never)}. Effects on them are relative to a "
+                "loss that was extrapolated from groups, and may be far off."
             )
     unknown = apart & np.isnan(values)
     if unknown.any() and not unknown[apart].all():
