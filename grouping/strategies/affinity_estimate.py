@@ -26,7 +26,7 @@ from grouping.strategies.loss_model import LossModel, fit_model
 
 MAX_CELLS = 1_500
 """Measured cells that the model sees at most; of larger tables the smallest groups, and the largest one."""
-FROM_ZERO = 3.0
+FROM_ZERO = 2.0
 """Standard errors by which a loss alone must differ from 0 for a share of it to mean anything."""
 
 
@@ -73,7 +73,7 @@ def _warnings(trained: ScoreTable, values: FloatArray, is_estimated: NDArray[np.
     if is_estimated.any():
         warnings.append(
             f"Estimated effects are what a model of {len(trained.networks):,} trained networks expects. "
-            "Their standard errors are the model's, and too small where small groups behave unlike large ones."
+            "Their standard errors are the model's: too small where small groups behave unlike large ones."
         )
         alone = {task for network in trained.networks if len(network.group) == 1 for task in network.group}
         never = [name for t, name in enumerate(names) if is_estimated[:, t].any() and name not in alone]
