@@ -151,13 +151,27 @@ def _estimated(table: ScoreTable, wanted: NDArray[np.bool_]) -> tuple[FloatArray
             continue
         rows = np.array([alone[target], *pairs[target, sources]])
         mean, covariance = model.posterior(Cells(rows, np.full(len(rows), target)))
-        if mean[0] ** 2 <= FROM_ZERO**2 * covariance[0, 0]:
-            continue
-        ratio = mean[1:] / mean[0]
-        variance = np.diag(covariance)[1:] - 2 * ratio * covariance[0, 1:] + ratio**2 * covariance[0, 0]
-        values[known[sources], t] = 1.0 - ratio
-        errors[known[sources], t] = np.sqrt(np.maximum(variance, 0.0)) / abs(mean[0])
+        values[known[sources], t], errors[known[sources], t] = gains_over_first(mean, covariance)
     return values, errors
+
+
+def gains_over_first(mean: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Gains of other losses over the first one, and their standard errors, to first order.
+
+    Args:
+        mean: ``[C]`` expected losses.
+        covariance: ``[C, C]``, of their errors.
+
+    Returns:
+        ``[C - 1]`` each; NaN where the first loss cannot be told from 0.
+    """
+    alone, others = mean[0], mean[1:]
+    if alone**2 <= FROM_ZERO**2 * covariance[0, 0]:
+        unknown = np.full(len(others), np.nan)
+        return unknown, unknown
+    ratio = others / alone
+    variance = np.diag(covariance)[1:] - 2 * ratio * covariance[0, 1:] + ratio**2 * covariance[0, 0]
+    return 1.0 - ratio, np.sqrt(np.maximum(variance, 0.0)) / abs(alone)
 
 
 def _fitted(

@@ -12,7 +12,7 @@ from grouping.domain.affinity_status import CellStatus
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.strategies.affinity_estimate import MAX_CELLS, estimate_affinity
+from grouping.strategies.affinity_estimate import MAX_CELLS, estimate_affinity, gains_over_first
 from tests.tables import make_table, random_table
 
 PARTS = st.lists(st.integers(0, 18), unique=True, max_size=10)
@@ -143,6 +143,21 @@ def test_test_losses_are_not_read() -> None:
     seen = table.select([*range(5), 12, 15, 20, 30, 35])
     other = ScoreTable(seen.tasks, seen.networks, seen.seeds, seen.validation_losses, seen.test_losses * 9)
     np.testing.assert_array_equal(estimate_affinity(seen).values, estimate_affinity(other).values)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_gains_and_their_errors_are_those_of_draws(sign: float) -> None:
+    generator = np.random.default_rng(5)
+    mean = sign * np.array([1.0, 0.8, 1.3])
+    half = generator.normal(0, 0.02, (3, 3))
+    covariance = half @ half.T
+    draws = generator.multivariate_normal(mean, covariance, size=50_000)
+    gains = (draws[:, :1] - draws[:, 1:]) / draws[:, :1]
+    values, errors = gains_over_first(mean, covariance)
+    np.testing.assert_allclose(values, gains.mean(axis=0), atol=2e-3)
+    np.testing.assert_allclose(errors, gains.std(axis=0), rtol=0.03)
+    unknown, _ = gains_over_first(np.array([0.01, 0.8, 1.3]), covariance)
+    assert np.isnan(unknown).all()
 
 
 def test_a_share_of_a_loss_that_may_be_zero_is_unknown() -> None:
