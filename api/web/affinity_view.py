@@ -1,7 +1,7 @@
 """The affinity matrix as a table: methods, order of the tasks, colours, and a sentence for each cell.
 
 Effects are shown around zero, what says how alike tasks are from 0 to 1, with the shades of help. An
-estimated value is told apart by a ``~``, italics and a dashed frame, an unknown one by hatching.
+estimated value is told apart by a ``≈``, italics and a dashed frame, an unknown one by hatching.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from grouping.store import TableInfo
 
 N_SHADES = 6
 """Shades on either side of zero."""
+MANY_TASKS = 9
+"""With more tasks, cells are small and do not show the number of networks; their sentences do."""
 LEAST_SCALE = 0.01
 """The scale of trained losses ends at least here, so that noise does not look like an effect."""
 
@@ -62,6 +64,11 @@ class AffinityView:
     def method(self) -> AffinityMethod:
         """What measured it."""
         return METHODS[self.matrix.method]
+
+    @property
+    def is_many(self) -> bool:
+        """Whether cells are small."""
+        return len(self.tasks) > MANY_TASKS
 
     @property
     def heading(self) -> str:
@@ -121,10 +128,12 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
     networks = int(matrix.n_networks[i, j])
     factor, places = (100 if matrix.is_share else 1), matrix.decimals
     text = f"{value * factor:{'+' if matrix.is_effect else ''}.{places}f}".replace("-", MINUS)
-    noise, spread = f"n {networks}", ""
+    counts = [] if len(matrix.tasks) > MANY_TASKS else [f"n {networks}"]
+    spread = ""
     if not np.isnan(error):
-        noise = f"±{error * factor:.{places}f} · n {networks}"
+        counts.insert(0, f"±{error * factor:.{places}f}")
         spread = f", standard error {error * factor:.{places + 1}f}{' points' if matrix.is_share else ''}"
+    noise = " · ".join(counts)
     chance = "" if matrix.at_random is None else f"; at random {matrix.at_random[i, j]:.{places}f}"
     unit = " %" if matrix.is_share else ""
     counted = plural(networks, "network")
@@ -133,7 +142,7 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
         known = f"{status.meaning}, {counted} with both{spread}"
         return Cell(
             f"{css} {status}",
-            f"~{text}",
+            f"≈\u202f{text}",
             noise,
             f"{source} {matrix.verb(value)} {target}: about {text}{unit} ({known})",
         )

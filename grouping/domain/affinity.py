@@ -202,8 +202,8 @@ def pairwise_affinity(
     table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE
 ) -> AffinityMatrix:
     """Gain of a task in the full-size network it shares with one other task, paired by seed."""
-    gaps = PairGaps.of(table).sentence()
-    return _affinity(table, "pairwise", "seeds", formula, lambda group: len(group) == 2, gaps)
+    empty = f"No pair is measured beside its single tasks. {PairGaps.of(table).sentence()}".rstrip()
+    return _affinity(table, "pairwise", "seeds", formula, lambda group: len(group) == 2, empty)
 
 
 def higher_order_affinity(

@@ -260,7 +260,8 @@ def _notes(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], n_draw
 def _within_noise(matrix: AffinityMatrix) -> str:
     """How many effects are too small for their noise to be drawn; empty for none."""
     number = sum(effect.is_within_noise for effect in matrix.effects())
-    return f"{number:,} within the noise {'is' if number == 1 else 'are'} not drawn" if number else ""
+    said = "effect within the noise is" if number == 1 else "effects within the noise are"
+    return f"{number:,} {said} not drawn" if number else ""
 
 
 def _left_out(matrix: AffinityMatrix, effects: Sequence[Effect], n_drawn: int) -> str:

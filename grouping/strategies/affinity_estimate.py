@@ -7,7 +7,9 @@ to first order (delta method): with a the loss alone and p that of the pair,
 
     gain = (a - p) / a,      variance = (Var p - 2 r Cov(a, p) + r^2 Var a) / a^2,      r = p / a.
 
-The posterior is written out for these cells only, so nothing is drawn at random and the same table always
+Where the full-size network of the target alone was not trained, a is extrapolated over sizes, and what was
+trained rarely tells how: every other network of full size holds other tasks. The variance of a then includes
+`SIZE_DEVIATION` as well. The posterior is written out for these cells only, so nothing is drawn at random and the same table always
 gives the same matrix. How far it agrees with trained pairs is in ``docs/affinity.md``.
 """
 
@@ -26,6 +28,8 @@ from grouping.strategies.loss_model import LossModel, fit_model
 
 MAX_CELLS = 1_500
 """Measured cells that the model sees at most; of larger tables the smallest groups, and the largest one."""
+SIZE_DEVIATION = 0.1
+"""Standard error of a loss alone, as a share of it, for each doubling of size that it is extrapolated over."""
 FROM_ZERO = 2.0
 """Standard errors by which a loss alone must differ from 0 for a share of it to mean anything."""
 
@@ -143,6 +147,7 @@ def _estimated(table: ScoreTable, wanted: NDArray[np.bool_]) -> tuple[FloatArray
     """Effects ``[T, T]`` and their standard errors; NaN where not wanted or where they mean nothing."""
     known = _known(table)
     model, alone, pairs = _fitted(table, known)
+    doublings = _doublings(table)
     values = np.full(wanted.shape, np.nan)
     errors = values.copy()
     for target, t in enumerate(known):
@@ -151,8 +156,21 @@ def _estimated(table: ScoreTable, wanted: NDArray[np.bool_]) -> tuple[FloatArray
             continue
         rows = np.array([alone[target], *pairs[target, sources]])
         mean, covariance = model.posterior(Cells(rows, np.full(len(rows), target)))
+        covariance[0, 0] += (SIZE_DEVIATION * doublings[t] * mean[0]) ** 2
         values[known[sources], t], errors[known[sources], t] = gains_over_first(mean, covariance)
     return values, errors
+
+
+def _doublings(table: ScoreTable) -> FloatArray:
+    """``[T]``: doublings between full size and the nearest size at which a task was trained alone.
+
+    1 for a task that never was: from groups to the task alone is a step as well.
+    """
+    found = np.full(len(table.tasks), np.inf)
+    for network, member in zip(table.networks, table.membership, strict=True):
+        if len(network.group) == 1:
+            found[member] = np.minimum(found[member], abs(np.log2(network.size)))
+    return np.where(np.isinf(found), 1.0, found)
 
 
 def gains_over_first(mean: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -163,7 +163,7 @@ def test_the_legend_lists_the_statuses_that_occur(
     assert all(f'<span class="quiet">{word}</span>' in legend for word in has)
     assert not any(f'<span class="quiet">{word}</span>' in legend for word in lacks)
     if method == "estimate":
-        assert re.search(r'<td class="\S+ estimated" title="digit \w+ edges: about [^"]+">~[+−]', text)
+        assert re.search(r'<td class="\S+ estimated" title="digit \w+ edges: about [^"]+">≈\u202f[+−]', text)
         assert "estimated from other networks, 1 network with both, standard error" in text
     else:
         assert 'class="missing" title="digit with edges: unknown"' in text
@@ -181,4 +181,4 @@ def test_edges_of_the_graph_say_how_they_are_known_and_whether_they_are_noise(
     text = page(api, address)
     drawn = sum(not edge["is_within_noise"] for edge in answer["edges"])
     assert text.count('<th scope="row" class="plain wrap">') == drawn
-    assert "The clusterings see estimated effects as well." in text
+    assert "sees effects between two tasks, estimated ones as well," in text

@@ -49,7 +49,7 @@ def renamed(table: ScoreTable, order: list[int], rows: list[int]) -> ScoreTable:
     ]
     cubes = [losses[rows][:, order] for losses in (table.validation_losses, table.test_losses)]
     tasks = tuple(Task(names[table.tasks[t].name]) for t in order)
-    return ScoreTable(tasks, tuple(networks), table.seeds, *cubes)
+    return ScoreTable(tasks, tuple(networks), table.seeds, cubes[0], cubes[1])
 
 
 def assert_same(found: AffinityMatrix, wanted: AffinityMatrix, order: list[int]) -> None:
@@ -158,6 +158,16 @@ def test_gains_and_their_errors_are_those_of_draws(sign: float) -> None:
     np.testing.assert_allclose(errors, gains.std(axis=0), rtol=0.03)
     unknown, _ = gains_over_first(np.array([0.01, 0.8, 1.3]), covariance)
     assert np.isnan(unknown).all()
+
+
+def test_a_loss_alone_that_is_extrapolated_over_sizes_is_less_certain() -> None:
+    table, _ = additive_table(6)
+    groups = [n for n, network in enumerate(table.networks) if len(network.group) > 2]
+    halves, full = list(range(5)), list(range(5, 10))
+    at_half, at_full = (estimate_affinity(table.select([*some, *groups])) for some in (halves, full))
+    apart = ~np.eye(5, dtype=np.bool_)
+    assert at_half.standard_errors[apart].min() > 0.08
+    assert at_full.standard_errors[apart].max() < 0.08
 
 
 def test_a_share_of_a_loss_that_may_be_zero_is_unknown() -> None:

@@ -88,10 +88,8 @@ def test_the_posterior_of_some_cells_is_that_of_the_written_out_gaussian_process
         covariance,
         atol=1e-15,
     )
-    at = [
-        int(np.flatnonzero((cells.n == n) & (cells.t == t))[0])
-        for n, t in zip(model.cells.n, model.cells.t, strict=True)
-    ]
+    pairs = zip(model.cells.n, model.cells.t, strict=True)
+    at = np.array([np.flatnonzero((cells.n == n) & (cells.t == t))[0] for n, t in pairs])
     some = np.array([0, 5, 11, 17])
     across = covariance[np.ix_(some, at)]
     inner = model.factor @ model.factor.T

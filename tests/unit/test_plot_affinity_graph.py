@@ -121,7 +121,7 @@ def test_estimated_effects_have_open_heads_and_effects_within_the_noise_are_coun
     root = parsed(text)
     assert len(edges(root, "help")) + len(edges(root, "harm")) == 4
     assert len(by_class(root, "plot-open-help")) == len(by_class(root, "plot-open-harm")) == 1
-    assert "2 within the noise are not drawn" in text
+    assert "2 effects within the noise are not drawn" in text
     assert "an open head is estimated from other networks" in text
     assert "task 0 helps task 1: about +40.0%" in text
     measured = affinity_graph_svg(matrix_of(values))
