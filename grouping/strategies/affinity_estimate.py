@@ -9,8 +9,8 @@ to first order (delta method): with a the loss alone and p that of the pair,
 
 Where the full-size network of the target alone was not trained, a is extrapolated over sizes, and what was
 trained rarely tells how: every other network of full size holds other tasks. The variance of a then includes
-`SIZE_DEVIATION` as well. The posterior is written out for these cells only, so nothing is drawn at random and the same table always
-gives the same matrix. How far it agrees with trained pairs is in ``docs/affinity.md``.
+`SIZE_DEVIATION` as well. The posterior is written out for these cells only, so nothing is drawn at random and
+the same table always gives the same matrix. How far it agrees with trained pairs is in ``docs/affinity.md``.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.affinity import ONE_SEED, AffinityMatrix, pairwise_affinity
+from grouping.domain.affinity import AffinityMatrix, pairwise_affinity
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.networks import Network
-from grouping.domain.pair_gaps import list_some
 from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.strategies.affinity_warnings import warnings_of_estimate
 from grouping.strategies.loss_covariance import Cells, Pool
 from grouping.strategies.loss_model import LossModel, fit_model
 
 MAX_CELLS = 1_500
 """Measured cells that the model sees at most; of larger tables the smallest groups, and the largest one."""
 SIZE_DEVIATION = 0.1
-"""Standard error of a loss alone, as a share of it, for each doubling of size that it is extrapolated over."""
+"""Standard error of a loss alone, as a share of it, per doubling of the size that it is extrapolated over."""
 FROM_ZERO = 2.0
 """Standard errors by which a loss alone must differ from 0 for a share of it to mean anything."""
 
@@ -62,35 +62,10 @@ def estimate_affinity(table: ScoreTable) -> AffinityMatrix:
         values,
         errors,
         together,
-        _warnings(trained, values, is_estimated),
+        warnings_of_estimate(trained, values, is_estimated),
         is_estimated=is_estimated,
         why_empty=_why_empty(values, together),
     )
-
-
-def _warnings(trained: ScoreTable, values: FloatArray, is_estimated: NDArray[np.bool_]) -> tuple[str, ...]:
-    names = trained.task_names
-    apart = ~np.eye(len(names), dtype=np.bool_)
-    warnings = []
-    if len(trained.seeds) < 2 and (apart & ~is_estimated & ~np.isnan(values)).any():
-        warnings.append(ONE_SEED)
-    if is_estimated.any():
-        warnings.append(
-            f"Estimated effects are what a model of {len(trained.networks):,} trained networks expects. "
-            "Their standard errors are the model's: too small where small groups behave unlike large ones."
-        )
-        alone = {task for network in trained.networks if len(network.group) == 1 for task in network.group}
-        never = [name for t, name in enumerate(names) if is_estimated[:, t].any() and name not in alone]
-        if never:
-            warnings.append(
-                f"Never trained alone at any size: {list_some(never)}. Effects on them are relative to a "
-                "loss that was extrapolated from groups, and may be far off."
-            )
-    unknown = apart & np.isnan(values)
-    if unknown.any() and not unknown[apart].all():
-        named = [f"{names[i]} on {names[j]}" for i, j in np.argwhere(unknown)]
-        warnings.append(f"No two trained networks tell these effects: {list_some(named)}.")
-    return tuple(warnings)
 
 
 def _why_empty(values: FloatArray, together: NDArray[np.int64]) -> str:
