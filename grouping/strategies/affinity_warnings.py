@@ -46,12 +46,12 @@ def _on_losses_alone(trained: ScoreTable, targets: list[str]) -> list[str]:
     found = []
     if other_size := [name for name in targets if name in at_any_size - at_full_size]:
         found.append(
-            f"Never trained alone at full size: {list_some(other_size)}. How strong all effects on them are is "
-            "uncertain; which are better and which worse is less so."
+            f"Never trained alone at full size: {list_some(other_size)}. How strong all effects on them are "
+            "is uncertain; which are better and which worse is less so."
         )
     if never := [name for name in targets if name not in at_any_size]:
         found.append(
-            f"Never trained alone at any size: {list_some(never)}. Effects on them are relative to a loss that "
-            "was extrapolated from groups, and may be far off."
+            f"Never trained alone at any size: {list_some(never)}. Effects on them are relative to a loss "
+            "that was extrapolated from groups, and may be far off."
         )
     return found
