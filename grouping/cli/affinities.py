@@ -20,6 +20,7 @@ from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.affinity_status import CellStatus
 
 _METHOD = typer.Option(help=f"How it is known: {', '.join(METHODS)}.")
+_MARKS = {CellStatus.ESTIMATED: "~", CellStatus.UNKNOWN: "-"}
 _MEASURE = typer.Option(
     "--measure-missing",
     help="Submit the job that trains every single task and pair, copying what is known, and watch it.",
@@ -67,8 +68,9 @@ def show_affinity(console: Console, answer: Mapping[str, Any]) -> None:
     for i, source in enumerate(matrix.tasks):
         rows.add_row(source, *(_cell(matrix, i, j) for j in range(len(matrix.tasks))))
     console.print(rows)
-    if CellStatus.ESTIMATED in itertools.chain.from_iterable(answer["statuses"]):
-        console.print(f"~ {CellStatus.ESTIMATED.meaning}, not measured; - unknown", soft_wrap=True)
+    occurring = {*itertools.chain.from_iterable(answer["statuses"])}
+    if marks := [f"{mark} {status.meaning}" for status, mark in _MARKS.items() if status in occurring]:
+        console.print("; ".join(marks), soft_wrap=True)
     for warning in matrix.warnings:
         console.print(f"Beware: {warning}", soft_wrap=True)
     console.print(f"{answer['title']}: {matrix.formula}. {answer['meaning']}", soft_wrap=True)
@@ -78,10 +80,10 @@ def _cell(matrix: AffinityMatrix, i: int, j: int) -> str:
     if i == j:
         return ""
     status = matrix.status(i, j)
+    mark = _MARKS.get(status, "")
     if status is CellStatus.UNKNOWN:
-        return "-"
+        return mark
     noise = matrix.shown_noise(matrix.standard_errors[i, j])
-    mark = "~" if status is CellStatus.ESTIMATED else ""
     return f"{mark}{matrix.shown(matrix.values[i, j])}{f' ± {noise}' if noise else ''}"
 
 

@@ -1,7 +1,8 @@
 """Affinity: the directed effect of a source task on a target task, or how alike two tasks are.
 
-Two methods compare trained networks and are computed from a score table; the others are measured when one
-network is trained on several tasks, a joint run. What each measures, and when not to trust it, is in
+Some methods compare trained networks and are computed from a score table, `pairwise` and `higher-order` here and
+`estimate` in `grouping.strategies.affinity_estimate`; the others are measured when one network is trained on
+several tasks, a joint run. What each measures, and when not to trust it, is in
 ``docs/affinity.md``.
 """
 
@@ -56,7 +57,8 @@ class AffinityMatrix:
         values: ``[T, T]``; ``values[source, target]`` is what training together with `source` does to
             `target`. Positive helps, negative harms; where `is_effect` is False, how alike the two are, from
             0 to 1. NaN on the diagonal and where nothing was measured.
-        standard_errors: ``[T, T]`` over seeds; NaN with fewer than two.
+        standard_errors: ``[T, T]``; of measured values over seeds, NaN with fewer than two; of estimated ones
+            by the model.
         n_networks: ``[T, T]``, number of networks behind each cell.
         warnings: what a reader should know before trusting it.
         self_values: ``[T]``, effect of a task's own gradient step on itself; of an overlap of masks, the

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.affinity import ONE_SEED
 from grouping.domain.pair_gaps import list_some
 from grouping.domain.scores import FloatArray, ScoreTable
 
@@ -24,7 +23,7 @@ def warnings_of_estimate(
     apart = ~np.eye(len(names), dtype=np.bool_)
     found = []
     if len(trained.seeds) < 2 and (apart & ~is_estimated & ~np.isnan(values)).any():
-        found.append(ONE_SEED)
+        found.append("One seed only: the noise of the measured values is unknown.")
     if is_estimated.any():
         found.append(
             f"Estimated effects are what a model of {len(trained.networks):,} trained networks expects. "
