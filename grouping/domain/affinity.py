@@ -1,9 +1,8 @@
 """Affinity: the directed effect of a source task on a target task, or how alike two tasks are.
 
-Some methods compare trained networks and are computed from a score table, `pairwise` and `higher-order` here and
-`estimate` in `grouping.strategies.affinity_estimate`; the others are measured when one network is trained on
-several tasks, a joint run. What each measures, and when not to trust it, is in
-``docs/affinity.md``.
+Some methods compare trained networks and are computed from a score table: `pairwise` and `higher-order` here,
+`estimate` in `grouping.strategies.affinity_estimate`. The others are measured when one network is trained on
+several tasks, a joint run. What each measures, and when not to trust it, is in ``docs/affinity.md``.
 """
 
 from __future__ import annotations
