@@ -12,7 +12,7 @@ import numpy as np
 
 from api.affinity_order import order_of
 from api.readings import Readings
-from api.web.rendering import MINUS
+from api.web.rendering import MANY_TASKS, MINUS
 from api.web.wording import listed, plural
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
@@ -21,8 +21,6 @@ from grouping.store import TableInfo
 
 N_SHADES = 6
 """Shades on either side of zero."""
-MANY_TASKS = 9
-"""With more tasks, cells are small and do not show the number of networks; their sentences do."""
 LEAST_SCALE = 0.01
 """The scale of trained losses ends at least here, so that noise does not look like an effect."""
 
@@ -64,11 +62,6 @@ class AffinityView:
     def method(self) -> AffinityMethod:
         """What measured it."""
         return METHODS[self.matrix.method]
-
-    @property
-    def is_many(self) -> bool:
-        """Whether cells are small."""
-        return len(self.tasks) > MANY_TASKS
 
     @property
     def heading(self) -> str:
