@@ -59,7 +59,8 @@ def by_hand(network: SluiceSharing, task: int, inputs: Tensor) -> list[Tensor]:
     return features
 
 
-def test_with_nothing_mixed_tasks_train_exactly_as_alone(data: TrainingData) -> None:
+def test_with_nothing_mixed_tasks_train_as_alone(data: TrainingData) -> None:
+    data = data.converted(torch.float64)  # the products are not those of a task alone: up to rounding
     recipe = sluice(**INDEPENDENT)
     together = Training(data, TrialRequest(PAIR, 5), recipe)
     for name, parameter in together.network.named_parameters():
@@ -70,7 +71,10 @@ def test_with_nothing_mixed_tasks_train_exactly_as_alone(data: TrainingData) -> 
     widths = network_widths(recipe, build_encoder(recipe, data.n_features), tasks, PAIR.size)
     for score in together.evaluate().scores():
         alone = train_network(data, TrialRequest(Network.of(score.task), 5), replace(recipe, hidden=widths))
-        assert alone.scores == (score,)
+        (own,) = alone.scores
+        assert score.task == own.task
+        assert score.validation_loss == pytest.approx(own.validation_loss, rel=1e-9)
+        assert score.test_loss == pytest.approx(own.test_loss, rel=1e-9)
 
 
 @pytest.mark.parametrize("encoder", ["mlp", "convolutional", "transformer"])
