@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from grouping.domain.allowance import ConfirmationNeed, Round
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.recipes import epochs_of
 from grouping.store import Store
+from grouping.strategies import list_strategies
 from tests.integration.conftest import NAMES, Scenes
 from workers.planner import Plan, allowance_left, networks_to_measure, next_plan, one_round
 from workers.time_budget import is_time_short, trials_over_time
@@ -61,6 +64,21 @@ def test_the_first_plan_leaves_what_the_confirmation_may_need(scenes: Scenes, st
     confirmed = {t.seed for t in store.trials(job.id) if t.purpose is Purpose.CONFIRMATION}
     assert confirmed == set(job.spec.confirmation_seeds)
     assert len(store.trials(job.id)) <= 50
+
+
+@pytest.mark.parametrize("strategy", sorted(info.name for info in list_strategies()))
+def test_no_seed_of_a_search_is_trained_again_to_confirm_it(
+    scenes: Scenes, store: Store, strategy: str
+) -> None:
+    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, strategy=strategy)
+    run(scenes, job)
+    seeds = {
+        purpose: {trial.seed for trial in store.trials(job.id) if trial.purpose is purpose}
+        for purpose in Purpose
+    }
+    assert len(seeds[Purpose.CONFIRMATION]) == job.spec.n_confirmation_seeds
+    assert seeds[Purpose.SEARCH]
+    assert not seeds[Purpose.CONFIRMATION] & {*seeds[Purpose.SEARCH], job.spec.tuning_seed}
 
 
 def test_what_prepares_a_network_counts_in_a_budget_of_epochs(scenes: Scenes, store: Store) -> None:
