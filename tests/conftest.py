@@ -29,6 +29,9 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+# Ray runs its workers at nice 15, where they get next to nothing beside tests that compute or a busy machine.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 _SERVER_OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
