@@ -24,11 +24,14 @@ from grouping.store import migrate
 
 pytest.register_assert_rewrite("tests.contracts")
 
-# The same examples on every build; a developer's runs look for new ones.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# No example has a deadline: on a busy machine any may take seconds. The same examples on every build; a
+# developer's runs look for new ones.
+settings.register_profile("developer", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
+# One thread per process, as in a worker of the service: more only get in each other's way, here and below.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Ray runs its workers at nice 15, where they get next to nothing beside tests that compute or a busy machine.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
@@ -126,6 +129,12 @@ class PostgresServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules that start whole services first, so that short ones fill up the end of the run."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def _packages_folder() -> Path:
