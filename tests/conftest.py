@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 from grouping.store import migrate
+from tests.patience import slowness, wait_for
 
 pytest.register_assert_rewrite("tests.contracts")
 
@@ -91,16 +91,16 @@ class PostgresServer:
                 cwd="/",
                 start_new_session=True,  # Ctrl-C in the terminal reaches the tests first
             )
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                psycopg.connect(self.url("postgres")).close()
-            except psycopg.OperationalError:
-                assert process.poll() is None, self._log.read_text()
-                assert time.monotonic() < deadline, self._log.read_text()
-                time.sleep(0.05)
-            else:
-                return process
+        wait_for(lambda: self._answers() or process.poll() is not None, "the answer of PostgreSQL")
+        assert process.poll() is None, self._log.read_text()
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def url(self, database: str) -> str:
         """URL of a database of this server."""
@@ -125,7 +125,7 @@ class PostgresServer:
         """End the server and whoever is connected."""
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(10)
+            self._process.wait(10 * slowness())
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)

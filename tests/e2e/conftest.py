@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from grouping.store import Store, open_store
 from tests.integration.conftest import Scenes, server
+
+LONGEST_MS = 120_000
+"""How long a page may take to show what is expected: far longer than on any busy machine."""
+
+expect.set_options(timeout=LONGEST_MS)
 
 
 @dataclass
@@ -99,6 +104,7 @@ def opened(browser: Browser, site: Site, *, refused: bool = False, **options: An
     """
     watch = Watch(site.url)
     context = browser.new_context(base_url=site.url, **options)
+    context.set_default_timeout(LONGEST_MS)
     page = context.new_page()
     watch.attach(page)
     try:

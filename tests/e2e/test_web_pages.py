@@ -18,6 +18,7 @@ from grouping.formats import read_table
 from grouping.store import Store
 from tests.e2e.conftest import Site, opened
 from tests.integration.conftest import Scenes, formula_table, server
+from tests.patience import slowness
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +73,7 @@ def test_the_job_page_follows_the_job_and_keeps_focus_and_scroll(browser: Browse
         before = page.evaluate("window.scrollY")
         assert before > 0
         site.scenes.train(job, 25)
-        expect(page.locator(".big")).to_contain_text("37 of 38", timeout=10_000)
+        expect(page.locator(".big")).to_contain_text("37 of 38")
         expect(link).to_be_focused()
         assert page.evaluate("window.scrollY") == before
         assert "90 percent" in (page.locator("#announcement").text_content() or "")
@@ -80,7 +81,7 @@ def test_the_job_page_follows_the_job_and_keeps_focus_and_scroll(browser: Browse
         claim = site.scenes.claims[job.id]
         site.scenes.store.enter_state(claim, State.CONFIRMING)
         site.scenes.store.enter_state(claim, State.SUCCEEDED, stop_reason=StopReason.SEARCH_COMPLETE)
-        expect(page.locator(".state")).to_have_text("Succeeded", timeout=10_000)
+        expect(page.locator(".state")).to_have_text("Succeeded")
         expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
@@ -279,7 +280,7 @@ def test_a_browser_gets_in_with_the_token_as_password(
             page.goto(f"/jobs/{job.id}")
             page.get_by_role("button", name="Cancel").wait_for()
             Scenes(store).store.request_cancel(job.id)
-            expect(page.locator(".state")).to_have_text("Cancelled", timeout=10_000)
+            expect(page.locator(".state")).to_have_text("Cancelled")
 
 
 def test_open_streams_do_not_keep_the_server_from_stopping(
@@ -288,12 +289,12 @@ def test_open_streams_do_not_keep_the_server_from_stopping(
     job = Scenes(store).submitted()
     with server(sqlite_url, tmp_path / "server.log") as (url, process):
         address = f"{url}/v1/jobs/{job.id}/events"
-        with httpx.stream("GET", address, headers={"Accept": "text/event-stream"}, timeout=30) as answer:
+        with httpx.stream("GET", address, headers={"Accept": "text/event-stream"}, timeout=None) as answer:
             lines = answer.iter_lines()
             assert re.match("retry: ", next(lines))
             asked = time.monotonic()
             process.terminate()
             for _ in lines:
                 pass
-            process.wait(10)
-        assert time.monotonic() - asked < 3
+            process.wait()
+        assert time.monotonic() - asked < 3 * slowness()

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm
 from grouping.store import Claim, MeasuredNetwork, Store, Trial, open_store
+from tests.patience import slowness, wait_for
 from tests.undisturbed import undisturbed_job
 
 NAMES = ("depth", "normals", "edges", "scene")
@@ -200,7 +200,7 @@ def store(sqlite_url: str) -> Iterator[Store]:
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
 ) -> Iterator[tuple[Store, Job]]:
-    """A finished small job, for comparison with disturbed ones."""
+    """A finished small job, carried out without Ray, for comparison with disturbed ones."""
     with undisturbed_job(tmp_path_factory.mktemp("undisturbed"), sqlite_template) as found:
         yield found
 
@@ -215,6 +215,14 @@ def scenes(store: Store) -> Scenes:
 def api(store: Store, sqlite_url: str) -> Api:
     """The API without a token."""
     return Api(create_app(Settings(database_url=sqlite_url), store))
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/readyz")
+    except httpx.TransportError:
+        return False
+    return True
 
 
 SERVE = (
@@ -239,20 +247,14 @@ def server(database_url: str, log: Path, **environment: str) -> Iterator[tuple[s
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                assert httpx.get(f"{url}/readyz").status_code == 200
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
+        wait_for(lambda: _answers(url) or process.poll() is not None, "the API's answer")
+        assert process.poll() is None, log.read_text()
+        assert httpx.get(f"{url}/readyz").status_code == 200
         yield url, process
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(20 * slowness())
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
