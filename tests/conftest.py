@@ -30,11 +30,6 @@ settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
-# One thread per process, as in a worker of the service: more only get in each other's way, here and below.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Ray runs its workers at nice 15, where they get next to nothing beside tests that compute or a busy machine.
-os.environ.setdefault("RAY_worker_niceness", "0")
-
 _SERVER_OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",

@@ -21,7 +21,7 @@ from workers.planner import Plan, networks_to_measure, next_plan
 from workers.stacks import FIRST_STACK
 from workers.training_queue import PREFETCH
 
-SPEC = small_spec(epochs=20)
+SPEC = small_spec(epochs=40)
 WORKERS = 2
 STACK = FIRST_STACK
 """The most trials that are trained together here, and so lost with one worker."""
