@@ -210,7 +210,8 @@ def _answers(client: Client) -> bool:
 
 
 def test_a_killed_service_leaves_no_process_behind(tmp_path: Path) -> None:
-    with service(tmp_path) as running:
+    impatient = {"RAY_gcs_rpc_server_reconnect_timeout_s": "15"}  # a minute, unless it is told otherwise
+    with service(tmp_path, environment=impatient) as running:
         wait_for(lambda: find_descendant(running.process.pid, "raylet/raylet") is not None, "Ray")
         below = descendants(running.process.pid)
         os.kill(running.process.pid, signal.SIGKILL)
