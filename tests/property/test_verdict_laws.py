@@ -7,6 +7,7 @@ fiftieth of the baseline's loss and at least three of its own standard errors, a
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
@@ -79,3 +80,16 @@ def test_both_baselines_must_be_beaten_and_not_one_of_them(spread: list[float], 
     verdict = verdict_on(gains, alone_loss=alone_loss)
     assert verdict.comparisons[0].is_beaten
     assert verdict.is_worth_it == (over_alone > 0.02)
+
+
+@given(st.integers(1, 12), st.floats(0.05, 20.0))
+def test_a_baseline_serves_every_task_for_the_whole_budget_in_networks_of_one_size(
+    n_tasks: int, budget_snt: float
+) -> None:
+    names = tuple(f"task {i}" for i in range(n_tasks))
+    together, alone = equal_cost_baselines(names, budget_snt)
+    assert [network.group for network in together.networks] == [frozenset(names)]
+    assert [network.group for network in alone.networks] == [frozenset({name}) for name in names]
+    for baseline in (together, alone):
+        assert sum(network.size for network in baseline.networks) == pytest.approx(budget_snt)
+        assert len({network.size for network in baseline.networks}) == 1
