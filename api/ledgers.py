@@ -48,7 +48,7 @@ def _measured(rows: Sequence[Spending]) -> Mapping[Shape, Rate]:
     for row in rows:
         before = measured.get((row.group_size, row.size), Rate(0, 0, 0.0))
         measured[row.group_size, row.size] = Rate(
-            before.trainings + row.trainings + row.reused,
+            before.trainings + row.finished + row.reused,
             before.epochs + row.epochs + row.reused_epochs,
             before.seconds + row.seconds + row.reused_seconds,
         )

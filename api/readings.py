@@ -23,6 +23,7 @@ from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job
 from grouping.domain.scores import ScoreTable
 from grouping.domain.trials import Purpose
+from grouping.domain.verdicts import Verdict, judge
 from grouping.errors import NotMeasuredError, UnknownNameError
 from grouping.solver import (
     Confidence,
@@ -244,13 +245,22 @@ class Readings:
         """What is recommended for each budget of a job, on what has been trained so far."""
 
         def compute() -> tuple[Recommendation, ...]:
-            confirmation = None
-            if job.spec.n_confirmation_seeds:
-                confirmation = self.table(info, Purpose.CONFIRMATION)
-            known = confirmation if confirmation is not None and confirmation.seeds else None
-            return recommend(self.table(info), known, job.spec.budgets_snt, time_limit_s=self._time_limit_s)
+            confirmation, budgets = self._confirmation(job, info), job.spec.budgets_snt
+            return recommend(self.table(info), confirmation, budgets, time_limit_s=self._time_limit_s)
 
         return self._once(("recommendations", info.id, info.revision), compute)
+
+    def verdict(self, job: Job, info: TableInfo, solution: Solution) -> Verdict | None:
+        """What fresh seeds say of a choice that a job asked for; None where they say nothing."""
+        confirmation = self._confirmation(job, info)
+        if solution.grouping is None or confirmation is None:
+            return None
+        return judge(solution.grouping, solution.budget_snt, confirmation)
+
+    def _confirmation(self, job: Job, info: TableInfo) -> ScoreTable | None:
+        """Scores of the fresh seeds; None without any."""
+        table = self.table(info, Purpose.CONFIRMATION) if job.spec.n_confirmation_seeds else None
+        return table if table is not None and table.seeds else None
 
     def _once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gives: kept, under way for somebody else, or computed now. Errors are not kept."""

@@ -20,6 +20,7 @@ from api.schemas.stored import (
 )
 from grouping.domain.groupings import Solution
 from grouping.formats.cells import format_number, format_text
+from grouping.solver import is_same_cost
 from grouping.store import Store, StoredGrouping, TableInfo
 
 
@@ -100,6 +101,9 @@ def changes(
             change=None
             if solution.loss is None or not baseline.loss
             else finite(solution.loss / baseline.loss - 1.0),
+            is_equal_cost=None
+            if solution.cost_snt is None
+            else is_same_cost(solution.cost_snt, baseline.cost_snt),
         )
         for baseline in found
     ]

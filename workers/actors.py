@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ray
-import torch
 
 from grouping.domain.engines import Engine, EngineChoice, engine_of_stack
 from grouping.domain.networks import Network
@@ -22,10 +21,11 @@ from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
 from grouping.training.data import TrainingData
-from grouping.training.devices import take_device
-from grouping.training.engines import compare_engines, train_networks
+from grouping.training.devices import take_device, warm_up
+from grouping.training.engines import company_of, compare_engines, train_networks
 from grouping.training.latency import measure_latency
 from grouping.training.methods import cost_key
+from workers.environment import Environment, versions_here
 from workers.messages import Compare
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,8 @@ class TrainingActor:
         self._interval_s = interval_s
         self._digest: str | None = None
         self._data: TrainingData | None = None
-        _warm_up()
+        warm_up()
+        self._versions = versions_here()
 
     def process_id(self) -> int:
         """The actor's process, for people and for tests that kill it."""
@@ -58,7 +59,7 @@ class TrainingActor:
         recipe: Recipe,
         checkpoints: Path | None,
         engine: Engine = Engine.AUTO,
-    ) -> tuple[TrialOutcome, ...]:
+    ) -> tuple[tuple[TrialOutcome, ...], dict[str, str]]:
         """Train and score networks.
 
         Args:
@@ -71,13 +72,26 @@ class TrainingActor:
             engine: that of the job; what it cannot carry out is trained one by one.
 
         Returns:
-            An outcome for each, in order. What can never work is a failed outcome, not an exception.
+            An outcome for each, in order, and the versions here, arithmetic included. What can never work is
+            a failed outcome, not an exception.
         """
         try:
             data = self._require_data(holder, digest, tasks)
         except GroupingError as error:
-            return tuple(TrialOutcome(TrialState.FAILED, error=str(error)) for _ in requests)
-        folder = None if checkpoints is None else CheckpointFolder(checkpoints, digest, tasks, recipe)
+            outcomes = tuple(TrialOutcome(TrialState.FAILED, error=str(error)) for _ in requests)
+        else:
+            folder = None if checkpoints is None else CheckpointFolder(checkpoints, digest, tasks, recipe)
+            outcomes = self._train_all(data, requests, recipe, folder, engine)
+        return outcomes, self._versions
+
+    def _train_all(
+        self,
+        data: TrainingData,
+        requests: Sequence[TrialRequest],
+        recipe: Recipe,
+        folder: CheckpointFolder | None,
+        engine: Engine,
+    ) -> tuple[TrialOutcome, ...]:
         try:
             return self._train(data, requests, recipe, folder, engine)
         except Exception as error:
@@ -91,6 +105,18 @@ class TrainingActor:
             except Exception as error:  # noqa: BLE001 - whatever a plug-in raises is that network's outcome
                 outcomes.append(_failed(error))
         return tuple(outcomes)
+
+    def describe(
+        self,
+        holder: list[ray.ObjectRef],
+        digest: str,
+        tasks: tuple[Task, ...],
+        recipe: Recipe,
+        sizes: frozenset[float],
+    ) -> Environment:
+        """What this worker trains networks of these sizes with, tried on the data of the job."""
+        data = self._require_data(holder, digest, tasks)
+        return Environment(self._versions, company_of(data, recipe, sizes))
 
     def measure_latencies(
         self,
@@ -158,11 +184,3 @@ class TrainingActor:
 def _failed(error: Exception) -> TrialOutcome:
     text = str(error) if isinstance(error, GroupingError) else f"{type(error).__name__}: {error}"
     return TrialOutcome(TrialState.FAILED, error=text)
-
-
-def _warm_up() -> None:
-    """Take a step of what every training takes: the first one in a process loads much of PyTorch."""
-    parameter = torch.nn.Parameter(torch.ones(1))
-    optimiser = torch.optim.AdamW([parameter])
-    (parameter * 2).sum().backward()  # type: ignore[no-untyped-call]
-    optimiser.step()

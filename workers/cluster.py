@@ -19,6 +19,7 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialState
+from workers.environment import Environment, library_versions
 from workers.messages import Answer, Compare, Lost, Train, Trained
 from workers.settings import DriverSettings
 
@@ -167,6 +168,12 @@ class ActorPool:
             found = self._ask("measure_latencies", data, networks, recipe)
         return (None,) * len(networks) if found is None else found
 
+    def describe(self, data: PreparedData, networks: Sequence[Network], recipe: Recipe) -> Environment:
+        """What an idle actor trains such networks with; the versions here alone where none can be had."""
+        sizes = frozenset(network.size for network in networks)
+        found: Environment | None = self._ask("describe", data, recipe, sizes)
+        return Environment(library_versions()) if found is None else found
+
     def compare_engines(self, data: PreparedData, order: Compare) -> EngineChoice | None:
         """The fastest engine, as an idle actor measures it; None where none can be had."""
         own = replace(order.work, n_networks=-(-order.work.n_networks // self._size))
@@ -222,7 +229,7 @@ class ActorPool:
     def _finish(self, reference: Any) -> Answer:
         order, actor = self._running.pop(reference)
         try:
-            outcomes = ray.get(reference)
+            outcomes, versions = ray.get(reference)
         except RayTaskError as error:  # the worker is well: its code raised
             logger.warning("Order %d failed: %s", order.number, error)
             self._idle.append(actor)
@@ -234,7 +241,7 @@ class ActorPool:
             self._end(actor)
             return Lost(order.number, f"{type(error).__name__}: the worker died or could not be reached.")
         self._idle.append(actor)
-        return Trained(order.number, dict(zip(order.requests, outcomes, strict=True)))
+        return Trained(order.number, dict(zip(order.requests, outcomes, strict=True)), versions)
 
     def _start_waiting(self) -> None:
         while self._waiting and (self._idle or self._n_started < self._size):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.metadata
 import logging
 import os
-import platform
 import queue
 import signal
 import threading
@@ -192,7 +190,8 @@ class Driver:
         self._pool.resize(count_workers(self._settings))
         self._pool.warm_up()
         measurements = self._measure(data, order.networks, order.recipe)
-        return Prepared(dataset.digest(), measurements, self._pool.size, library_versions())
+        environment = self._pool.describe(data, order.networks, order.recipe)
+        return Prepared(dataset.digest(), measurements, self._pool.size, environment)
 
     def _measure(
         self, data: PreparedData, networks: Sequence[Network], recipe: Recipe
@@ -258,9 +257,3 @@ def _count(
             measured = Network(networks[number].group, networks[number].size, cost.cost_snt)
             found[number] = Measurement(measured, cost.encoder_multiply_adds, cost.widths)
     return found
-
-
-def library_versions() -> dict[str, str]:
-    """Versions that a score may depend on."""
-    packages = ("mtl-grouping", "torch", "numpy", "scikit-learn", "ray")
-    return {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}

@@ -8,12 +8,13 @@ pipe's end is the only other signal: whichever side dies, the other notices.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from grouping.domain.engines import Engine, EngineChoice, Work
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest
+from workers.environment import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +60,13 @@ class Prepared:
         data_digest: of the data set.
         measurements: one per network asked for, in order; None for a size that cannot be built.
         n_workers: how many trainings run at the same time; `Resized` tells of changes.
-        versions: of the libraries that train.
+        environment: what a worker trains with.
     """
 
     data_digest: str
     measurements: tuple[Measurement | None, ...]
     n_workers: int
-    versions: Mapping[str, str]
+    environment: Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +167,17 @@ class Rest:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The trainings of an order ended; `outcomes` says how, by trial: one for each."""
+    """The trainings of an order ended.
+
+    Attributes:
+        number: of the order.
+        outcomes: how, by trial: one for each.
+        versions: what the worker trained them with; empty where its code raised.
+    """
 
     number: int
     outcomes: Mapping[str, TrialOutcome]
+    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

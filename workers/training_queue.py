@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from grouping.domain.arithmetic import differences
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import Job
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
@@ -31,6 +32,7 @@ class TrainingQueue:
     Attributes:
         n_workers: stacks that are trained at the same time.
         engine: that of the job.
+        versions: what the job began to be trained with.
     """
 
     def __init__(self, store: Store, claim: Claim, driver: DriverProcess) -> None:
@@ -43,6 +45,8 @@ class TrainingQueue:
         self._is_outdated = True
         self.n_workers = 1
         self.engine = Engine.AUTO
+        self.versions: Mapping[str, str] = {}
+        self._told: set[str] = set()
 
     @property
     def is_idle(self) -> bool:
@@ -139,6 +143,7 @@ class TrainingQueue:
         ended: list[int] = []
         for answer in answers:
             if isinstance(answer, Trained):
+                self._tell_differences(answer)
                 outcomes |= answer.outcomes
                 ended.append(answer.number)
             elif isinstance(answer, Lost):
@@ -155,6 +160,14 @@ class TrainingQueue:
         for number in ended:
             del self._in_flight[number]
         return bool(outcomes)
+
+    def _tell_differences(self, answer: Trained) -> None:
+        """Say once that a worker trains with something else than the job began with."""
+        different = differences(self.versions, answer.versions)
+        if different and different not in self._told:
+            self._told.add(different)
+            reason = f"scores may differ by rounding: the job began with {different}"
+            self._store.append_event(self._claim, "environment_differs", {"reason": reason})
 
 
 def _request(trial: Trial) -> TrialRequest:

@@ -77,7 +77,7 @@ def get_job(job_id: str, store: StoreDep) -> JobOut:
     responses=problem_responses(404, 409),
 )
 def delete_job(job_id: str, store: StoreDep) -> None:
-    """Delete a job; one that is not over must be cancelled first."""
+    """Delete a job that has ended; one under way is cancelled first, and deleted when it has ended."""
     store.delete_job(job_id)
 
 
@@ -149,10 +149,4 @@ def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) ->
     """Groupings chosen on validation losses, judged on test losses of fresh seeds."""
     job = store.get_job(job_id)
     info = readings.info(job.score_table_id)
-    return RecommendationList.of(
-        readings.recommendations(job, info),
-        job_id=job.id,
-        score_table_id=info.id,
-        revision=info.revision,
-        is_final=job.state.is_final,
-    )
+    return RecommendationList.of(readings.recommendations(job, info), job=job, revision=info.revision)

@@ -166,13 +166,29 @@ def _kinds(made: Estimate) -> list[KindOut]:
 def _basis(made: Estimate) -> BasisOut:
     missing = sorted({(group_size, size) for group_size, size, _ in made.unmeasured})
     names = [f"{_tasks(group_size)} at size {size:g}" for group_size, size in missing]
+    return BasisOut(
+        jobs=made.n_jobs, trainings=made.rates.trainings, missing=names, sentence=_time_sentence(made, names)
+    )
+
+
+def _time_sentence(made: Estimate, missing: list[str]) -> str:
+    """How long it takes and how that is known, or that it is not."""
     n = made.rates.trainings
     if not n:
-        text = f"No basis for a time yet: run a job on {made.spec.problem} with these layers once."
-    else:
-        text = f"Times are measured on {n:,} finished training{_s(n)} in {made.n_jobs:,} job{_s(made.n_jobs)}"
-        text += f"; not known yet for networks of {', '.join(names)}." if names else "."
-    return BasisOut(jobs=made.n_jobs, trainings=n, missing=names, sentence=text)
+        return (
+            f"There is no basis for a time yet: no job on {made.spec.problem} with these layers and this "
+            "batch size has succeeded."
+        )
+    basis = f"measured on {n:,} finished training{_s(n)} in {made.n_jobs:,} job{_s(made.n_jobs)}"
+    lower, upper = made.option.lower.seconds, made.option.upper.seconds
+    unknown = f"the time of networks of {', '.join(missing)} is not known: none was trained"
+    if lower is None:
+        return f"The time cannot be told: {basis}, but {unknown}."
+    if upper is None:
+        return f"It takes at least {_seconds(lower)} of training, {basis}; {unknown}."
+    least, most = _seconds(lower), _seconds(upper)
+    time = most if least == most else f"{least} to {most}"
+    return f"It takes {time} of training, summed over all workers, {basis}."
 
 
 def sentence_of(made: Estimate) -> str:
@@ -214,6 +230,10 @@ def _fit_sentence(made: Estimate) -> str:
 
 def _range(lower: int, upper: int) -> str:
     return f"{lower:,}" if lower == upper else f"{lower:,} to {upper:,}"
+
+
+def _seconds(number: float) -> str:
+    return f"{number:.1f} s" if number < 9.95 else f"{number:,.0f} s"
 
 
 def _tasks(number: int) -> str:

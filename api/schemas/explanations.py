@@ -34,7 +34,12 @@ class TaskExplanationOut(Output):
     task: str
     server: str
     loss: float | None
-    loss_alone: float | None = Field(description="In its own full-size network; null if not measured.")
+    alone: str | None = Field(
+        default=None,
+        description="The network of its own that it is compared with, of full size or else of the nearest "
+        "size measured; null if there is none, and in answers that were kept before this was told.",
+    )
+    loss_alone: float | None = Field(description="Its loss there.")
     gain: float | None = Field(description="(alone - together) / alone.")
     runner_up: OtherServerOut | None = Field(description="The best other measured network for it.")
     runner_up_chosen: OtherServerOut | None = Field(description="The best other chosen network for it.")
@@ -62,6 +67,7 @@ class TaskExplanationOut(Output):
             task=one.task,
             server=one.server.name(order),
             loss=finite(one.loss),
+            alone=None if one.alone is None else one.alone.name(order),
             loss_alone=finite(one.loss_alone),
             gain=finite(one.gain),
             runner_up=others[0],

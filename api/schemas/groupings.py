@@ -9,6 +9,8 @@ from pydantic import Field
 
 from api.schemas.common import Output, finite
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
+from grouping.domain.jobs import Job, JobState
+from grouping.domain.standing import Standing
 from grouping.domain.verdicts import Comparison, Verdict
 from grouping.solver import Curve, Recommendation
 
@@ -252,35 +254,37 @@ class RecommendationList(Output):
     items: list[RecommendationOut]
 
     @classmethod
-    def of(
-        cls,
-        recommendations: Sequence[Recommendation],
-        *,
-        job_id: str,
-        score_table_id: str,
-        revision: int,
-        is_final: bool,
-    ) -> Self:
-        """From the solver."""
+    def of(cls, recommendations: Sequence[Recommendation], *, job: Job, revision: int) -> Self:
+        """From the solver, for a job and a revision of its score table."""
+        standing = Standing.of(job)
         items = [
             RecommendationOut(
                 budget_snt=item.budget_snt,
                 solution=SolutionOut.of(item.solution),
                 verdict=None if item.verdict is None else VerdictOut.of(item.verdict),
-                sentence=recommendation_sentence(item),
+                sentence=recommendation_sentence(item, standing),
             )
             for item in recommendations
         ]
         return cls(
-            job_id=job_id, score_table_id=score_table_id, revision=revision, is_final=is_final, items=items
+            job_id=job.id,
+            score_table_id=job.score_table_id,
+            revision=revision,
+            is_final=job.state.is_final,
+            items=items,
         )
 
 
-def recommendation_sentence(recommendation: Recommendation) -> str:
-    """The recommendation in words."""
+def recommendation_sentence(recommendation: Recommendation, standing: Standing) -> str:
+    """The recommendation in words, as far as the job is."""
     why = recommendation.solution.infeasibility
     if why is not None:
-        return why.reason
-    if recommendation.verdict is None:
-        return "Not confirmed: nothing has been trained with fresh seeds."
-    return recommendation.verdict.sentence()
+        if standing.state.is_final and not standing.state.is_resumable:
+            return why.reason
+        return f"No trained networks cover every task within this budget. {standing.more}"
+    verdict = recommendation.verdict
+    if verdict is not None and verdict.is_confirmed:
+        return verdict.sentence() if standing.state.is_final else f"So far: {verdict.sentence()}"
+    if verdict is not None and standing.state is JobState.SUCCEEDED:
+        return verdict.sentence()
+    return standing.unconfirmed

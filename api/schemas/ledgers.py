@@ -13,6 +13,7 @@ from api.schemas.common import Output
 from api.schemas.jobs import TrainingBudgetOut
 from grouping.domain.jobs import Job
 from grouping.domain.ledgers import Amount, Rates, Savings, Spending
+from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose
 
 
@@ -25,7 +26,7 @@ class LedgerRowOut(Output):
     size: float
     fidelity: float
     planned: int = Field(description="Trials that wait for their turn.")
-    trainings: int
+    trainings: int = Field(description="Trials that were started, those under way included.")
     attempts: int = Field(description="Starts, those included that were lost and repeated.")
     epochs: int
     seconds: float
@@ -42,20 +43,25 @@ class LedgerRowOut(Output):
 
 
 class SavingsOut(Output):
-    """The search against training every candidate with every search seed."""
+    """The search against training every candidate with every search seed.
+
+    `saved` and `share` are null until the search has come to its own end: one that was cancelled, failed, or
+    was cut off by the training budget has saved nothing.
+    """
 
     candidates: int
-    networks: int = Field(description="Candidates that were trained in full, or copied.")
+    networks: int = Field(description="Candidates with a full training that has an outcome, own or copied.")
     exhaustive: AmountOut
-    trained: AmountOut
-    saved: AmountOut
+    trained: AmountOut = Field(description="What has ended; trainings under way are not counted.")
+    saved: AmountOut | None
     share: float | None = Field(description="Share of the epochs that was saved; negative if it took more.")
     reused: int = Field(description="Trials of the search that were copied from other jobs.")
     basis: str = Field(description="What the seconds of the exhaustive search rest on.")
 
     @classmethod
-    def of(cls, made: Savings, rates: Rates) -> Self:
+    def of(cls, made: Savings, rates: Rates, standing: Standing) -> Self:
         """From the domain."""
+        has_saved = standing.has_searched
         n = rates.trainings
         basis = f"measured on {n:,} trainings of these networks" if n else "nothing measured yet"
         return cls(
@@ -63,8 +69,8 @@ class SavingsOut(Output):
             networks=made.networks,
             exhaustive=AmountOut.of(made.exhaustive),
             trained=AmountOut.of(made.trained),
-            saved=AmountOut.of(made.saved),
-            share=made.share,
+            saved=AmountOut.of(made.saved) if has_saved else None,
+            share=made.share if has_saved else None,
             reused=made.reused,
             basis=basis,
         )
@@ -78,8 +84,8 @@ class JobLedgerOut(Output):
     charged: AmountOut = Field(
         description="Everything that was started, repeated attempts included; tuning the recipe is not."
     )
-    search: AmountOut
-    confirmation: AmountOut
+    search: AmountOut = Field(description="Trainings started, with epochs and seconds of those that ended.")
+    confirmation: AmountOut = Field(description="Likewise.")
     reused: AmountOut = Field(description="What copied trials took where they were trained.")
     training_budget: TrainingBudgetOut
     left: TrainingBudgetOut = Field(description="What may still be planned; null where there is no limit.")
@@ -98,7 +104,7 @@ class JobLedgerOut(Output):
         page: tuple[Sequence[Spending], int | None],
     ) -> Self:
         """Put together from what the store tells."""
-        rows, ledger = read.rows, read.charged
+        rows, ledger, standing = read.rows, read.charged, Standing.of(job)
         limits = job.spec.training_budget
         charged = Amount.spent(rows)
         planned = sum(row.planned for row in rows)
@@ -123,9 +129,9 @@ class JobLedgerOut(Output):
             left=TrainingBudgetOut.model_validate(
                 dict(zip(TrainingBudgetOut.model_fields, left, strict=True))
             ),
-            savings=SavingsOut.of(read.savings, read.rates),
+            savings=SavingsOut.of(read.savings, read.rates, standing),
             reuse=reuse,
-            sentence=read.savings.sentence(is_final=job.state.is_final),
+            sentence=standing.search(read.savings),
             items=[LedgerRowOut.of(row) for row in page[0]],
             next_page_token=None if page[1] is None else str(page[1]),
         )

@@ -14,7 +14,7 @@ from api.schemas.solving import GroupingRequest
 from grouping.domain.groupings import Grouping, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
-from grouping.solver import Confidence
+from grouping.solver import Confidence, is_same_cost
 from grouping.store import StoredGrouping
 
 
@@ -51,7 +51,14 @@ class TaskLossOut(Output):
 class ChangeOut(BaselineOut):
     """A choice that needs no search, and what the grouping changes against it."""
 
-    change: float | None = Field(description="(loss - baseline) / baseline; below 0 the grouping is better.")
+    change: float | None = Field(
+        description="(loss - baseline) / baseline; below 0 the grouping is better, at its own cost."
+    )
+    is_equal_cost: bool | None = Field(
+        default=None,
+        description="Whether the grouping costs as much as the baseline; null in answers that were kept "
+        "before this was told.",
+    )
 
 
 class AlternativeOut(Output):
@@ -76,12 +83,23 @@ class ConfidenceOut(Output):
     n_resamples: int = Field(description="How often the scores were drawn and solved.")
     tolerance: float
     noise: str = Field(description="How the noise was obtained.")
-    frequency_optimal: float = Field(description="Part of the draws in which the grouping stays the best.")
-    frequency_within_tolerance: float = Field(
-        description="Part of the draws in which it is within the tolerance of the best."
+    frequency_unchanged: float | None = Field(
+        default=None,
+        description="Part of the draws in which the grouping stays the best as it stands, each task served "
+        "as recommended; null in answers that were kept before this was told.",
     )
-    mean_regret: float | None = Field(description="Its loss less the least of the draw, on average.")
-    regret_95: float | None = Field(description="The 95th percentile of that.")
+    frequency_optimal: float = Field(
+        description="Part of the draws in which its networks are the best, if each task may be served by "
+        "another of them."
+    )
+    frequency_within_tolerance: float = Field(
+        description="Part of the draws in which the grouping as it stands is within the tolerance of the "
+        "least loss."
+    )
+    mean_regret: float | None = Field(
+        description="Loss of the grouping as it stands less the least of the draw, on average."
+    )
+    regret_95: float | None = Field(description="What that does not pass in 95 % of the draws.")
     loss_interval: tuple[float | None, float | None] = Field(description="Of its loss, 95 % of the draws.")
     optimism: float | None = Field(description="How far fresh seeds are expected to be above its loss.")
     alternatives: list[RivalOut] = Field(description="What is the best in other draws, most frequent first.")
@@ -95,6 +113,7 @@ class ConfidenceOut(Output):
             n_resamples=confidence.n_resamples,
             tolerance=confidence.tolerance,
             noise=confidence.noise,
+            frequency_unchanged=confidence.frequency_unchanged,
             frequency_optimal=confidence.frequency_optimal,
             frequency_within_tolerance=confidence.frequency_within_tolerance,
             mean_regret=finite(confidence.mean_regret),
@@ -277,6 +296,11 @@ def _notes(a: StoredGroupingOut, b: StoredGroupingOut) -> list[str]:
         notes.append("Weights or objective differ, so the total losses are different things.")
     if a.request.cost != b.request.cost:
         notes.append("The costs are in different units.")
+    elif a.cost_snt is not None and b.cost_snt is not None and not is_same_cost(a.cost_snt, b.cost_snt):
+        unit = a.request.cost or "SNT"
+        notes.append(
+            f"Not at equal cost: the first costs {a.cost_snt:.3g} {unit}, the second {b.cost_snt:.3g} {unit}."
+        )
     notes += [
         f"There is no {name} grouping: it is infeasible."
         for name, item in (("first", a), ("second", b))

@@ -11,8 +11,10 @@ from api.ledgers import read_ledger
 from api.readings import Readings
 from api.routes.rank_checks import rank_check_of
 from api.schemas.groupings import recommendation_sentence
-from api.web.wording import STATES, event_details, event_title, plural, state_hint
+from api.web.wording import event_details, event_title, plural
+from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Event, Job, JobState, Ledger
+from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose, TrialState
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store, Trial
@@ -88,8 +90,7 @@ class JobView:
 
     job: Job
     title: str
-    state: str
-    hint: str
+    standing: Standing
     announcement: str
     bars: tuple[Bar, ...]
     overall: Bar
@@ -106,7 +107,8 @@ class JobView:
     @property
     def can_cancel(self) -> bool:
         """Whether there is something to end."""
-        return not self.job.state.is_final and self.job.state is not JobState.CANCELLING
+        state = self.job.state
+        return state is not JobState.CANCELLING and refusal(JobVerb.CANCEL, state) is None
 
 
 class RecentEvents:
@@ -140,6 +142,7 @@ def job_title(job: Job) -> str:
 
 def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -> JobView:
     """Collect what the page of a job shows. Each part is read by itself; no transaction spans them."""
+    standing = Standing.of(job)
     rows = store.progress(job.id)
     ledger = read_ledger(store, job)
     reused = {(r.purpose, r.group_size, r.size, r.fidelity): r.reused for r in ledger.rows}
@@ -160,17 +163,16 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
     return JobView(
         job=job,
         title=job_title(job),
-        state=STATES[job.state][0],
-        hint=state_hint(job),
-        announcement=_announcement(job, overall),
+        standing=standing,
+        announcement=_announcement(standing, overall),
         bars=bars,
         overall=overall,
-        choices=tuple(_choice(item, job.state.is_final) for item in readings.recommendations(job, info)),
+        choices=tuple(_choice(item, standing) for item in readings.recommendations(job, info)),
         running=running[:N_RUNNING],
         n_running=len(running),
         failures=_failures(unhappy),
         spent=_spent(job, ledger.charged),
-        saved=ledger.savings.sentence(is_final=job.state.is_final) if rows else "",
+        saved=standing.search(ledger.savings) if rows else "",
         rank_check=rank_check_of(readings, info).summary() if any(r.fidelity != 1 for r in rows) else "",
         events=tuple(_event_line(event) for event in reversed(events)),
         last_event=events[-1].number if events else 0,
@@ -188,7 +190,7 @@ def _label(row: ProgressRow) -> str:
 
 def _bar(row: ProgressRow, label: str, purpose: str, reused: int = 0) -> Bar:
     bad = row.diverged + row.failed
-    total = row.planned + row.running + row.succeeded + bad + row.skipped
+    total = row.planned + row.running + row.succeeded + bad  # a skipped training is planned no more
     notes = [
         f"{number:,} {word}"
         for number, word in ((bad, "failed"), (row.skipped, "skipped"), (reused, "reused"))
@@ -217,15 +219,15 @@ def _overall(rows: Sequence[ProgressRow]) -> Bar:
     return _bar(ProgressRow(Purpose.SEARCH, 0, 1.0, 1.0, **sums), "all trainings", "")
 
 
-def _announcement(job: Job, overall: Bar) -> str:
+def _announcement(standing: Standing, overall: Bar) -> str:
     """A sentence for screen readers that changes rarely: at each tenth, not at each training."""
-    state = STATES[job.state][0]
-    if job.state.is_final or not overall.total:
-        return f"{state}."
-    return f"{state}, {overall.finished * 10 // overall.total * 10} percent of the planned trainings done."
+    if standing.state.is_final or not overall.total:
+        return f"{standing.title}."
+    tenths = overall.finished * 10 // overall.total
+    return f"{standing.title}, {tenths * 10} percent of the planned trainings done."
 
 
-def _choice(item: Recommendation, is_final: bool) -> Choice:
+def _choice(item: Recommendation, standing: Standing) -> Choice:
     grouping, verdict = item.solution.grouping, item.verdict
     names = () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
     if grouping is None:
@@ -236,12 +238,7 @@ def _choice(item: Recommendation, is_final: bool) -> Choice:
         mark = "good"
     else:
         mark = "same" if any(c.is_same for c in verdict.comparisons) else "poor"
-    sentence = recommendation_sentence(item)
-    if not is_final and grouping is None:
-        sentence = "The networks trained so far do not cover every task within this budget."
-    elif not is_final and (verdict is None or not verdict.is_confirmed):
-        sentence = "Not confirmed yet: fresh seeds are trained after the search."
-    return Choice(item, names, sentence, mark)
+    return Choice(item, names, recommendation_sentence(item, standing), mark)
 
 
 def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:
@@ -256,7 +253,7 @@ def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:
 def _spent(job: Job, ledger: Ledger) -> tuple[Spent, ...]:
     limits = job.spec.training_budget
     return (
-        Spent("trainings", ledger.trainings, limits.trainings),
+        Spent("trainings started", ledger.trainings, limits.trainings),
         Spent("epochs", ledger.epochs, limits.epochs),
         Spent("seconds", ledger.seconds, limits.seconds),
     )

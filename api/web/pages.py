@@ -13,7 +13,7 @@ from api.readings import Readings
 from api.web.affinity_view import method_choices, missing_methods, usual_method, view_affinity
 from api.web.job_view import RecentEvents, job_title, view_job
 from api.web.subjects import Subject, pages_of, subject_of
-from api.web.wording import STATES
+from grouping.domain.standing import Standing
 from grouping.problems.registry import list_problems
 from grouping.store import Store
 
@@ -37,7 +37,7 @@ def jobs_page(request: Request, store: StoreDep, page_token: PageToken = None) -
     return pages_of(request).render(
         request,
         "jobs.html",
-        jobs=[(job, job_title(job), STATES[job.state][0]) for job in page.items],
+        jobs=[(job, job_title(job), Standing.of(job).title) for job in page.items],
         next_token=page.next_token,
         is_first_page=page_token is None,
         needs_token=request.app.state.settings.api_token is not None,

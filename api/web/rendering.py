@@ -14,6 +14,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from api.version import program_version
+from grouping.domain.percentages import percent
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -40,6 +41,7 @@ class Pages:
             "ago": ago,
             "moment": moment,
             "count": count,
+            "percent": percent,
         }
         environment.globals |= {"version": program_version(), "static": _static_address}
         self._environment = environment

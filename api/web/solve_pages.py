@@ -11,6 +11,8 @@ from starlette.responses import HTMLResponse
 
 from api.dependencies import ReadingsDep, StoreDep
 from api.readings import Readings
+from api.schemas.groupings import recommendation_sentence
+from api.schemas.solving import Demands
 from api.web.demands_form import DemandsQuery, FormReading, read_form
 from api.web.subjects import Subject, pages_of, subject_of
 from api.web.wording import listed
@@ -18,13 +20,7 @@ from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.plots import curve_svg, grouping_svg
-from grouping.solver import (
-    BaselinePoint,
-    Confidence,
-    Curve,
-    Explanation,
-    Ranked,
-)
+from grouping.solver import Confidence, Explanation, Ranked, Recommendation, comparison_sentences
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -67,7 +63,8 @@ class _Answer:
 
     solution: Solution
     budgets: tuple[float, ...]
-    comparisons: list[dict[str, Any]]
+    verdict: str | None
+    comparisons: list[str]
     task_losses: list[dict[str, Any]]
     ranked: Ranked | None
     reasons: list[str]
@@ -129,7 +126,8 @@ def _answer(readings: Readings, subject: Subject, form: FormReading) -> _Answer:
     return _Answer(
         solution,
         budgets,
-        _against_baselines(solution, readings.curve(info, (budget,), demands)),
+        _verdict(readings, subject, solution, demands),
+        list(comparison_sentences(solution, readings.curve(info, (budget,), demands), form.unit)),
         [] if grouping is None else _task_losses(grouping, readings.demanded(info, demands)),
         ranked,
         *_reasons(readings.explanation(info, budget, demands)),
@@ -148,20 +146,15 @@ def _network_names(solution: Solution) -> tuple[str, ...]:
     return () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
 
 
-def _against_baselines(solution: Solution, curve: Curve) -> list[dict[str, Any]]:
-    """Change of the validation loss against choices that need no search; below zero is better."""
-    if solution.loss is None:
-        return []
-    baselines = list(curve.baselines)
-    random = curve.points[0].random
-    if random is not None:
-        budget = solution.budget_snt
-        baselines.append(BaselinePoint("random groupings, on average", budget, random.mean, None))
-    return [
-        {"baseline": baseline, "change": solution.loss / baseline.loss - 1.0}
-        for baseline in baselines
-        if baseline.loss
-    ]
+def _verdict(readings: Readings, subject: Subject, solution: Solution, demands: Demands) -> str | None:
+    """What fresh seeds say at equal cost, for a budget that the job asked for and without demands."""
+    job, standing = subject.job, subject.standing
+    if job is None or standing is None or not demands.is_plain or solution.grouping is None:
+        return None
+    if solution.budget_snt not in job.spec.budgets_snt:
+        return None
+    verdict = readings.verdict(job, subject.info, solution)
+    return recommendation_sentence(Recommendation(solution.budget_snt, solution, verdict), standing)
 
 
 def _task_losses(grouping: Grouping, table: ScoreTable) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from api.readings import Readings
 from api.web.job_view import job_title
 from api.web.rendering import Pages
 from grouping.domain.jobs import Job
+from grouping.domain.standing import Standing
 from grouping.store import Store, TableInfo
 
 
@@ -26,6 +27,11 @@ class Subject:
         if self.job is not None:
             return job_title(self.job)
         return self.info.name or "Score table"
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where its job stands; None without one."""
+        return None if self.job is None else Standing.of(self.job)
 
     @property
     def task_names(self) -> tuple[str, ...]:

@@ -1,22 +1,11 @@
-"""Words for states, events and shares, as people read them."""
+"""Words for events and numbers, as people read them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from grouping.domain.jobs import Event, Job, JobState, StopReason
-
-STATES: Mapping[JobState, tuple[str, str]] = {
-    JobState.QUEUED: ("Queued", "waits for a dispatcher"),
-    JobState.PREPARING: ("Preparing", "loads data and measures inference costs"),
-    JobState.RUNNING: ("Running", "trains the candidate networks"),
-    JobState.CONFIRMING: ("Confirming", "trains chosen networks and baselines with fresh seeds"),
-    JobState.CANCELLING: ("Cancelling", "stops what is in flight"),
-    JobState.SUCCEEDED: ("Succeeded", "the search is complete"),
-    JobState.FAILED: ("Failed", "could not go on"),
-    JobState.CANCELLED: ("Cancelled", "ended by a user"),
-}
+from grouping.domain.jobs import Event
 
 _KINDS = {
     "job_submitted": "Job submitted",
@@ -43,6 +32,8 @@ _KINDS = {
     "reuse_found": "Outcomes of other jobs looked up",
     "recipe_tuned": "Recipe tuned",
     "engine_chosen": "Engine chosen",
+    "company_limited": "Trained in less company",
+    "environment_differs": "Trained with something else than before",
     "strategy_note": "Strategy",
 }
 _SHOWN = (
@@ -65,13 +56,6 @@ _SHOWN = (
 _LONGEST = 300
 _LONGEST_NOTE = 1000
 """Characters of a note of a strategy, which is sentences."""
-
-
-def state_hint(job: Job) -> str:
-    """What the state of a job means now."""
-    if job.state is JobState.SUCCEEDED and job.stop_reason is StopReason.TRAINING_BUDGET_SPENT:
-        return "the training budget was spent; what was trained by then decides"
-    return STATES[job.state][1]
 
 
 def event_title(event: Event) -> str:

@@ -7,9 +7,11 @@ Exit status: 0 success; 1 a job failed, or no grouping exists; 2 bad input; 3 th
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
+from api.version import program_version
 from grouping.cli import affinities, bench, checkpoints, clones, jobs, serving, studies, system, tables
 from grouping.errors import GroupingError, StoreUnavailableError
 
@@ -22,6 +24,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"mtl-grouping {program_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options of the command itself."""
+
+
 for command in (
     serving.serve,
     jobs.run,

@@ -132,7 +132,7 @@ class Answer:
         """Print for people."""
         _show_solution(console, self, unit)
         if self.ranked is not None:
-            _show_ranked(console, self.ranked)
+            _show_ranked(console, self.ranked, unit)
         for part in (self.explanation, self.confidence):
             for sentence in () if part is None else part.sentences():
                 console.print(f"- {sentence}", soft_wrap=True)
@@ -174,13 +174,13 @@ def _show_solution(console: Console, answer: Answer, unit: str) -> None:
         console.print(f"{len(solution.ties)}{more} other groupings have the same loss.", soft_wrap=True)
 
 
-def _show_ranked(console: Console, ranked: Ranked) -> None:
-    rows = Table("rank", "loss", "above the best", "networks", box=None, pad_edge=False)
+def _show_ranked(console: Console, ranked: Ranked, unit: str) -> None:
+    rows = Table("rank", "loss", "above the best", f"cost ({unit})", "networks", box=None, pad_edge=False)
     best = ranked.losses[0]
     for rank, (grouping, loss) in enumerate(zip(ranked.groupings, ranked.losses, strict=True), start=1):
         names = ", ".join(network.name(grouping.tasks) for network in grouping.networks)
         above = f"{loss / best - 1:.2%}" if best else f"{loss - best:.4g}"
-        rows.add_row(str(rank), f"{loss:.6g}", above, names)
+        rows.add_row(str(rank), f"{loss:.6g}", above, f"{grouping.cost_snt:.4g}", names)
     console.print(rows)
     if not ranked.is_proven:
         console.print("Not proven: there may be better ones between these.", soft_wrap=True)

@@ -28,22 +28,14 @@ from grouping.cli.serving import (
 )
 from grouping.cli.terminal import new_console
 from grouping.client import Client, RemoteJob
-from grouping.domain.jobs import DEFAULT_STRATEGY, JobState, StopReason
+from grouping.domain.jobs import DEFAULT_STRATEGY, JobState
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 3
 EXIT_INTERRUPTED = 130
 
-DEMO = {
-    "problem": "digits",
-    "name": "demo",
-    "strategy": {"name": "exhaustive"},
-    "single_sizes": [0.5],
-    "budgets_snt": [1, 2, 3],
-    "n_seeds": 3,
-    "n_confirmation_seeds": 5,
-}
-"""The job that `grouping demo` submits."""
+DEMO = {"problem": "digits", "name": "demo", "budgets_snt": [1, 2, 3]}
+"""The job that `grouping demo` submits; all else is as by default."""
 
 Server = Annotated[str, typer.Option(envvar="GROUPING_SERVER", help="Address of the service.")]
 Token = Annotated[
@@ -65,7 +57,7 @@ def _progress_shown(console: Console) -> Iterator[Any]:
                 mark = (10 * done // total, total if done == total else 0)
                 if shown.get(purpose) != mark:
                     shown[purpose] = mark
-                    console.print(f"{purpose}: {done} of {total} trainings", soft_wrap=True)
+                    console.print(f"{purpose}: {done} of {total} planned trainings", soft_wrap=True)
 
         yield print_line
         return
@@ -88,7 +80,7 @@ def _counts(progress: Mapping[str, Any]) -> list[tuple[str, int, int]]:
         purpose = counts.setdefault(row["purpose"], [0, 0])
         done = sum(row[state] for state in ("succeeded", "diverged", "failed"))
         purpose[0] += done
-        purpose[1] += done + row["planned"] + row["running"] + row["skipped"]
+        purpose[1] += done + row["planned"] + row["running"]
     return [(purpose, done, total) for purpose, (done, total) in counts.items() if total]
 
 
@@ -99,7 +91,7 @@ def watch(console: Console, job: RemoteJob) -> int:
             job.wait(on_progress=on_progress)
     except KeyboardInterrupt:
         console.print(
-            f"No longer watching; the job goes on. Watch it again: grouping show {job.id}. "
+            f"No longer watching; the job is left to itself. Watch it again: grouping show {job.id}. "
             f"End it: grouping cancel {job.id}",
             soft_wrap=True,
         )
@@ -108,15 +100,10 @@ def watch(console: Console, job: RemoteJob) -> int:
         recommendations = job.recommendations()
         show_recommendations(console, recommendations)
         show_ledger(console, job)
-        if job.data["stop_reason"] == StopReason.TRAINING_BUDGET_SPENT:
-            spent = job.progress()["spent"]
-            console.print(
-                f"The training budget was spent before the search was complete: {spent['trainings']} "
-                f"trainings, {spent['epochs']} epochs, {spent['seconds']:.0f} s.",
-                soft_wrap=True,
-            )
         return 0 if any(item["solution"]["grouping"] for item in recommendations) else EXIT_FAILED
     console.print(f"Job {job.id} {job.state.value}: {job.data['error'] or ''}".rstrip(": "), soft_wrap=True)
+    show_ledger(console, job)
+    console.print(f"Continue it: grouping resume {job.id}", soft_wrap=True)
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
 
 

@@ -37,6 +37,19 @@ def losses_alone(table: ScoreTable) -> FloatArray:
     return alone
 
 
+def find_own_network(table: ScoreTable, task: str) -> int | None:
+    """Row of the network that a task is compared with: its own, of full size or else of the nearest size.
+
+    Of two sizes as near the larger one is taken. None if the task was never measured alone.
+    """
+    own = [
+        (abs(network.size - 1), -network.size, row)
+        for row, network in enumerate(table.networks)
+        if network.group == frozenset({task}) and table.is_complete[row]
+    ]
+    return min(own)[-1] if own else None
+
+
 def mean_losses_alone(table: ScoreTable) -> FloatArray:
     """Validation loss of each task in its own full-size network, mean over seeds, ``[T]``; NaN if unknown."""
     return mean_and_standard_error(losses_alone(table))[0]

@@ -211,7 +211,8 @@ class Job:
         started_s: when a dispatcher first took it.
         finished_s: when it reached a final state.
         data_digest: SHA-256 of the data it was trained on.
-        versions: versions of the libraries that trained it.
+        versions: versions of the libraries that it began to be trained with, and what does their
+            arithmetic; see `grouping.domain.arithmetic`.
         recipe: the recipe in use: that of the spec, or the tuned one.
         engine: how its networks are trained together, chosen once; None where a rule says it.
     """

@@ -28,9 +28,10 @@ class Spending:
         size: of the network.
         fidelity: share of the full number of epochs.
         network: name of the network, where only its trials are counted; else empty.
-        networks: how many networks have such a trial, copied or trained.
+        networks: how many networks have such a trial with an outcome, copied or trained.
         trainings: trials that were trained or are being trained.
-        attempts: their starts.
+        finished: those of them that ended, however they did.
+        attempts: starts of the trials.
         epochs: of those that ended.
         seconds: of those that ended, summed over workers.
         reused: trials that were copied.
@@ -48,6 +49,7 @@ class Spending:
     network: str = ""
     networks: int = 0
     trainings: int = 0
+    finished: int = 0
     attempts: int = 0
     epochs: int = 0
     seconds: float = 0.0
@@ -59,7 +61,7 @@ class Spending:
 
     @property
     def equivalents(self) -> float:
-        """Trainings in full-network equivalents."""
+        """Trainings, those under way included, in full-network equivalents."""
         return self.trainings * self.size * self.fidelity
 
 
@@ -90,10 +92,18 @@ class Amount:
 
     @classmethod
     def spent(cls, rows: Iterable[Spending]) -> Amount:
-        """What was trained; the copied trials cost nothing."""
+        """What was started; the copied trials cost nothing."""
         total = cls()
         for row in rows:
             total += cls(row.trainings, row.epochs, row.equivalents, row.seconds)
+        return total
+
+    @classmethod
+    def finished(cls, rows: Iterable[Spending]) -> Amount:
+        """What was trained to its end."""
+        total = cls()
+        for row in rows:
+            total += cls(row.finished, row.epochs, row.finished * row.size * row.fidelity, row.seconds)
         return total
 
 
@@ -174,9 +184,9 @@ class Savings:
 
     Attributes:
         exhaustive: what training every candidate in full would have cost.
-        trained: what the search has trained; the confirmation is not part of it.
+        trained: what the search has trained to its end; the confirmation is not part of it.
         candidates: networks that may be chosen.
-        networks: those of them that have been trained in full, or copied.
+        networks: those of them with a full training that has an outcome, their own or copied.
         reused: trials of the search that were copied from other jobs.
     """
 
@@ -188,7 +198,7 @@ class Savings:
 
     @property
     def saved(self) -> Amount:
-        """The difference; negative where the search took more."""
+        """The difference, saved once the search is complete; negative where it took more."""
         seconds = None
         if self.exhaustive.seconds is not None and self.trained.seconds is not None:
             seconds = self.exhaustive.seconds - self.trained.seconds
@@ -203,22 +213,6 @@ class Savings:
     def share(self) -> float | None:
         """Share of the epochs that was saved, which short passes and missing seeds count towards."""
         return self.saved.epochs / self.exhaustive.epochs if self.exhaustive.epochs else None
-
-    def sentence(self, *, is_final: bool = True) -> str:
-        """Such as "24 of 36 networks trained: 33 % of the epochs saved against exhaustive."
-
-        Args:
-            is_final: whether the search has ended; before that nothing has been saved yet.
-        """
-        text = f"{self.networks:,} of {self.candidates:,} networks "
-        text += "trained or reused" if self.reused else "trained"
-        if not is_final:
-            text += " so far"
-        elif self.share is not None:
-            text += f": {100 * self.share:.0f} % of the epochs saved against exhaustive"
-        if self.reused:
-            text += f", {self.reused:,} training{'s' if self.reused != 1 else ''} copied from other jobs"
-        return text + "."
 
 
 def savings(
@@ -242,7 +236,7 @@ def savings(
     counts = {(*shape, 1.0): count * n_seeds for shape, count in candidates.items()}
     return Savings(
         cost_of(counts, epochs_of, rates),
-        Amount.spent(search),
+        Amount.finished(search),
         sum(candidates.values()),
         sum(row.networks for row in full),
         sum(row.reused for row in search),

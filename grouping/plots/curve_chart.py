@@ -41,7 +41,7 @@ def curve_svg(
     solved = [point for point in curve.points if point.solution.loss is not None]
     title = "Total loss over the inference budget"
     if not solved:
-        message = "No grouping covers every task yet."
+        message = "No grouping covers every task."
         middle = text(message, WIDTH / 2, HEIGHT / 2, text_anchor="middle", class_="plot-note")
         return document(middle, width=WIDTH, height=HEIGHT, title=title, description=message, name=name)
     x, y = _scales(solved, curve.baselines)
@@ -143,7 +143,8 @@ def _chance_line(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> s
 def _dot(x: Scale, y: Scale, point: CurvePoint, unit: str) -> str:
     solution = point.solution
     proven = solution.status is SolutionStatus.OPTIMAL
-    proof = "proven optimal" if proven else f"at most {solution.gap or 0:.2%} above the optimum"
+    gap = "not proven" if solution.gap is None else f"at most {solution.gap:.2%} above the optimum"
+    proof = "proven optimal" if proven else gap
     more = "; a smaller budget reaches the same" if point.is_dominated else ""
     tip = f"{solution.budget_snt:g} {unit}: validation loss {solution.loss:.5g}, {proof}{more}"
     return element(

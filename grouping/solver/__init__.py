@@ -1,6 +1,7 @@
 """Choosing networks from a score table. Reads tables only: nothing here ever trains."""
 
 from grouping.solver.assessment import assess_confidence
+from grouping.solver.comparing import comparison_sentences, is_same_cost
 from grouping.solver.confidence import Alternative, Confidence, TrialValue
 from grouping.solver.curve import BaselinePoint, Curve, CurvePoint, RandomLosses, default_budgets, solve_curve
 from grouping.solver.estimates import PairwiseEstimate
@@ -32,8 +33,10 @@ __all__ = [
     "assess_confidence",
     "best_groupings",
     "cheapest_cover",
+    "comparison_sentences",
     "default_budgets",
     "explain",
+    "is_same_cost",
     "networks_to_confirm",
     "recommend",
     "solve",

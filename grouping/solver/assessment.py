@@ -3,10 +3,10 @@
 The losses are drawn again and again from what they may truly be (`grouping.solver.noise`), and every draw is
 solved exactly (`grouping.solver.draws`).
 
-**Frequencies** are about the networks: in a draw, each task is served by the best of them. **Regret** is
-about the recommendation as it stands, with its servers: its loss in a draw less the least loss of that draw.
-Its mean is the expected value of perfect information: what is lost, on average, by not knowing the true
-losses.
+**Regret** is about the recommendation as it stands, its networks with which of them serves which task: its
+loss in a draw less the least loss of that draw. Its mean is the expected value of perfect information: what
+is lost, on average, by not knowing the true losses. **Frequencies** count the draws in which the regret is 0
+or within the tolerance, and those in which the networks are the best, each task served by the best of them.
 
 **Optimism.** The least of many noisy numbers is too low ("winner's curse"). Were the observed means the
 truth, the winner of a draw would be chosen by losses that are, on average, lower than its true ones by
@@ -100,29 +100,39 @@ def assess_confidence(
     losses = table.validation[rows, columns] + errors[: draws.n_draws, rows, columns]  # [D, T]
     regret = np.maximum(losses @ table.weights - draws.least, 0.0)
     regret[regret <= TIE_TOLERANCE * np.abs(draws.least)] = 0.0
+    is_unchanged = regret == 0
+    parts = regret / np.abs(draws.least) if draws.least.all() else None
     totals = (losses + shared[: draws.n_draws] * model.scale[rows, columns]) @ table.weights
     low, high = np.percentile(totals, [2.5, 97.5])
     optimism = draws.optimism()
-    excess = draws.excess(draws.networks)
+    is_best = is_unchanged | (draws.excess(draws.networks) <= TIE_TOLERANCE * np.abs(draws.least))
     return Confidence(
         solution=solution,
         n_resamples=draws.n_draws,
         n_requested=n_resamples,
         noise=model.sentence,
         tolerance=tolerance,
-        frequency_optimal=float((excess <= TIE_TOLERANCE * np.abs(draws.least)).mean()),
+        frequency_unchanged=float(is_unchanged.mean()),
+        frequency_optimal=float(is_best.mean()),
         frequency_within_tolerance=float(
-            (excess <= max(tolerance, TIE_TOLERANCE) * np.abs(draws.least)).mean()
+            (regret <= max(tolerance, TIE_TOLERANCE) * np.abs(draws.least)).mean()
         ),
         mean_regret=float(regret.mean()),
-        regret_95=float(np.percentile(regret, 95)),
+        regret_95=_percentile_95(regret),
+        mean_regret_part=None if parts is None else float(parts.mean()),
+        regret_95_part=None if parts is None else _percentile_95(parts),
         loss_interval=(float(low) + optimism, float(high) + optimism),
         optimism=optimism,
         alternatives=draws.alternatives(),
-        server_changes=draws.server_changes(),
+        server_changes=draws.server_changes(~is_unchanged),
         ceilings_broken=_ceilings_broken(table, demands, losses, errors[: draws.n_draws]),
         doubt=draws.trial_values(model.n_trials, float(regret.mean())),
     )
+
+
+def _percentile_95(values: FloatArray) -> float:
+    """The least of the values that 95 % of them do not pass."""
+    return float(np.percentile(values, 95, method="inverted_cdf"))
 
 
 def _ceilings_broken(

@@ -112,14 +112,13 @@ def solve_curve(
         time_limit_s: wall time of each solve. Where it leaves a worse answer than a smaller budget has,
             the answer of the smaller budget is kept.
         n_random: how many random groupings are drawn for each budget.
-        seed: of the random groupings.
+        seed: of the random groupings; those of a budget do not depend on the other budgets.
 
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.
     """
     made = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
     table = made.table
-    generator = np.random.default_rng(seed)
     budgets = default_budgets(table) if budgets_snt is None else budgets_snt
     points: list[CurvePoint] = []
     for budget in sorted(set(budgets)):
@@ -135,7 +134,7 @@ def solve_curve(
         if smaller is not None and solution.status is SolutionStatus.FEASIBLE:
             solution = _keep_better(smaller, solution)
         is_dominated = smaller is not None and smaller.loss is not None and smaller.loss == solution.loss
-        random = draw_random(table, budget, n_random, generator)
+        random = draw_random(table, budget, n_random, np.random.default_rng(seed))
         points.append(CurvePoint(solution, _test_loss(table, solution.grouping), is_dominated, random))
     return Curve(tuple(points), _baselines(table))
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.gains import gain_matrix, mean_losses_alone
+from grouping.domain.gains import find_own_network
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
 from grouping.errors import SolverError
 from grouping.solver.draws import solve_draws
 from grouping.solver.exact import TIE_TOLERANCE, TableSolver
@@ -66,13 +66,9 @@ def explain(
     half_less = questions.other_budget(solution.budget_snt - step)
     own = {task: questions.own_network(task) for task in table.task_names}
     binding = questions.binding()
-    gains = gain_matrix(solver.table, FORMULA).values
     return Explanation(
         solution,
-        tuple(
-            _explain_task(solver.table, solution.grouping, task, gains, own[task])
-            for task in table.task_names
-        ),
+        tuple(_explain_task(solver.table, solution.grouping, task, own[task]) for task in table.task_names),
         half_more,
         half_less,
         binding,
@@ -219,13 +215,12 @@ class _Questions:
 
 
 def _explain_task(
-    table: ScoreTable, grouping: Grouping, task: str, gains: FloatArray, own: OwnNetwork | None
+    table: ScoreTable, grouping: Grouping, task: str, own: OwnNetwork | None
 ) -> TaskExplanation:
     server = grouping.network_for(task)
     row, t = table.position(server), table.task_names.index(task)
     loss = float(table.validation[row, t])
-    alone = float(mean_losses_alone(table)[t])
-    gain = float(gains[row, t])
+    alone = find_own_network(table, task)
     holders = [n for n in np.flatnonzero(table.is_complete & table.membership[:, t]).tolist() if n != row]
     chosen = {table.position(network) for network in grouping.networks}
     partners = [
@@ -238,13 +233,21 @@ def _explain_task(
         task,
         server,
         loss,
-        None if np.isnan(alone) else alone,
-        None if np.isnan(gain) else gain,
+        None if alone is None else table.networks[alone],
+        None if alone is None else float(table.validation[alone, t]),
+        None if alone is None else _gain(table, row, alone, t),
         _best_of(table, t, holders, loss),
         _best_of(table, t, [n for n in holders if n in chosen], loss),
         tuple(partners),
         own,
     )
+
+
+def _gain(table: ScoreTable, row: int, alone: int, t: int) -> float | None:
+    """Gain of a task in one network over another, mean over the seeds of both; None where there is none."""
+    losses = table.validation_losses[:, t]
+    gain = float(mean_and_standard_error(FORMULA.apply(losses[alone], losses[row]))[0])
+    return None if np.isnan(gain) else gain
 
 
 def _best_of(table: ScoreTable, t: int, rows: list[int], loss: float) -> OtherServer | None:

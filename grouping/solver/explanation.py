@@ -71,8 +71,10 @@ class TaskExplanation:
         task: its name.
         server: the network that serves it.
         loss: its mean validation loss there; lower is better.
-        loss_alone: that of its own full-size network; None if not measured.
-        gain: of the server over alone by `FORMULA`, mean over seeds; higher is better; None if unknown.
+        alone: the network of its own that it is compared with, of full size or else of the nearest size
+            measured; None if it was never measured alone.
+        loss_alone: its mean validation loss there; None likewise.
+        gain: of the server over that by `FORMULA`, mean over seeds; higher is better; None if unknown.
         runner_up: the best other measured network for it; None if there is none.
         runner_up_chosen: the best other chosen network for it; None if no other chosen one is trained on it.
         partners: the other tasks of the server's group, the most helpful first.
@@ -82,6 +84,7 @@ class TaskExplanation:
     task: str
     server: Network
     loss: float
+    alone: Network | None
     loss_alone: float | None
     gain: float | None
     runner_up: OtherServer | None
@@ -181,13 +184,8 @@ class Explanation:
                 yield from self._of_task(one)
 
     def _of_task(self, one: TaskExplanation) -> Iterator[str]:
-        alone = "its loss alone is not measured"
-        if one.server.group == frozenset({one.task}) and one.server.size == 1:
-            alone = "its own network"
-        elif one.gain is not None and one.loss_alone is not None:
-            way = "better" if one.gain >= 0 else "worse"
-            alone = f"{abs(one.gain):.1%} {way} than alone at {one.loss_alone:.4g} ({FORMULA.value})"
-        yield f"{one.task} is served by {self._name(one.server)} with a loss of {one.loss:.4g}: {alone}."
+        served = f"{one.task} is served by {self._name(one.server)} with a loss of {one.loss:.4g}"
+        yield f"{served}: {self._against_alone(one)}."
         if one.runner_up is not None:
             yield self._runner_up(one, one.runner_up)
         if one.runner_up_chosen is not None:
@@ -199,11 +197,9 @@ class Explanation:
         for effect in one.partners:
             yield _partner(one.task, effect)
         own = one.own_network
-        if own is None:
+        if own is None or one.server.group == frozenset({one.task}):
             return
-        if one.server.group == frozenset({one.task}):
-            yield f"{one.task} has a network of its own already."
-        elif own.difference is None:
+        if own.difference is None:
             yield f"{one.task} cannot have a network of its own within this budget and these demands."
         elif own.network is not None:
             total = self.solution.loss or 0.0
@@ -213,6 +209,22 @@ class Explanation:
                 else "would not raise the total loss"
             )
             yield f"Serving {one.task} from a network of its own, {self._name(own.network)}, {changed}."
+
+    def _against_alone(self, one: TaskExplanation) -> str:
+        """The server against the task's own network, which may be the server itself."""
+        is_own = one.server.group == frozenset({one.task})
+        itself = f"a network of its own, of size {one.server.size:g}"
+        if one.alone is None:
+            return f"no network of {one.task} alone was measured, of any size, so its gain is not known"
+        if one.server == one.alone:
+            return itself
+        other = f"its own network of size {one.alone.size:g}, {one.loss_alone:.4g}"
+        if one.gain is None:
+            compared = f"no gain can be told over {other}"
+        else:
+            way = "better" if one.gain >= 0 else "worse"
+            compared = f"{abs(one.gain):.1%} {way} than in {other} ({FORMULA.value})"
+        return f"{itself}, {compared}" if is_own else compared
 
     def _runner_up(self, one: TaskExplanation, other: OtherServer) -> str:
         named = f"{self._name(other.network)} with {other.loss:.4g} ({other.difference:+.2g})"
@@ -257,7 +269,8 @@ class Explanation:
 
 def _partner(task: str, effect: PartnerEffect) -> str:
     if effect.gain is None:
-        return f"What {effect.partner} does to {task} is not measured: no two networks differ by it alone."
+        why = "no two networks of one size differ by it alone"
+        return f"What {effect.partner} does to {task} is not measured: {why}."
     way = "helps" if effect.gain >= 0 else "harms"
     pairs = "one pair" if effect.n_pairs == 1 else f"{effect.n_pairs} pairs"
     here = "" if effect.gain_here is None or effect.n_pairs == 1 else f", by {effect.gain_here:+.1%} here"

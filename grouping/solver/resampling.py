@@ -26,7 +26,7 @@ from grouping.errors import InvalidInputError
 from grouping.solver.confidence import Alternative, TrialValue
 from grouping.solver.draws import solve_draws
 from grouping.solver.exact import TIE_TOLERANCE
-from grouping.solver.instance import Instance, build_instance
+from grouping.solver.instance import BoolArray, Instance, build_instance
 
 N_LISTED = 5
 
@@ -125,9 +125,14 @@ class SolvedDraws:
         ]
         return max(0.0, float(np.mean(flattering)))
 
-    def server_changes(self) -> dict[str, float]:
-        """For each task, part of the draws in which another candidate serves it than is recommended."""
-        changed = (np.array(self.winners) != np.array(self.servers)).mean(axis=0)
+    def server_changes(self, is_changed: BoolArray) -> dict[str, float]:
+        """For each task, part of the draws in which another candidate serves it than is recommended.
+
+        Args:
+            is_changed: ``[D]``, in which draws the recommendation is not the best as it stands.
+        """
+        differs = np.array(self.winners) != np.array(self.servers)
+        changed = (differs & is_changed[:, None]).mean(axis=0)
         return {
             self.table.task_names[t]: float(changed[b]) for b, block in enumerate(self.blocks) for t in block
         }

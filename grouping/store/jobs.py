@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialState
@@ -139,10 +140,7 @@ class JobMethods:
         with self._database.writing() as session:
             entry = enter(self._database, session, job_id)
             job = entry.job
-            if JobState(job.state).is_final:
-                raise StateConflictError(
-                    f"The job has ended: it is {job.state}. Only a job under way can be cancelled."
-                )
+            _check(JobVerb.CANCEL, job)
             if not entry.has_live_lease():
                 _cancel_now(entry)
             elif not job.cancel_requested:
@@ -162,10 +160,7 @@ class JobMethods:
         with self._database.writing() as session:
             entry = enter(self._database, session, job_id)
             job = entry.job
-            if not JobState(job.state).is_resumable:
-                raise StateConflictError(
-                    f"The job is {job.state}; only failed and cancelled jobs can be resumed."
-                )
+            _check(JobVerb.RESUME, job)
             retried = _retry_failed_trials(session, job_id)
             if retried:
                 entry.revise_table()
@@ -182,17 +177,22 @@ class JobMethods:
 
         Raises:
             NotFoundError: if there is none.
-            StateConflictError: if the job is under way; cancel it first.
+            StateConflictError: if the job has not ended.
         """
         with self._database.writing() as session:
             job = enter(self._database, session, job_id).job
-            if not JobState(job.state).is_final:
-                raise StateConflictError(f"The job is {job.state}; cancel it before deleting it.")
+            _check(JobVerb.DELETE, job)
             table_id = job.score_table_id
             # Trials and events go with their job, scores with their trials: ON DELETE CASCADE.
             session.execute(delete(JobRow).where(JobRow.id == job_id))
             session.execute(delete(NetworkRow).where(NetworkRow.score_table_id == table_id))
             session.execute(delete(ScoreTableRow).where(ScoreTableRow.id == table_id))
+
+
+def _check(verb: JobVerb, job: JobRow) -> None:
+    why = refusal(verb, JobState(job.state))
+    if why is not None:
+        raise StateConflictError(why)
 
 
 def _check_submission(spec: JobSpec, tasks: Sequence[Task], key: str | None) -> None:

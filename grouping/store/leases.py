@@ -155,7 +155,8 @@ class LeaseMethods:
         Args:
             claim: the lease it is done under.
             data_digest: SHA-256 of the data.
-            versions: versions of the libraries.
+            versions: of the libraries that train, and what does their arithmetic; those of an earlier
+                preparation stay: they are what the job began with.
             recipe: the recipe in use.
             engine: what trains the networks; that of an earlier preparation stays.
 
@@ -172,7 +173,7 @@ class LeaseMethods:
                     f"its digest was {job.data_digest} and is {data_digest} now. Submit a new job."
                 )
             job.data_digest = data_digest
-            job.versions = as_json(versions)
+            job.versions = job.versions or as_json(versions)
             job.recipe = recipe_to_json(recipe)
             entry.add_event("job_prepared", {"data_digest": data_digest, "versions": versions})
             if engine is not None and job.engine is None:

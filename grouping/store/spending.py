@@ -22,6 +22,8 @@ N_JOBS_OF_BASIS = 20
 _N_JOBS_SEEN = 500
 
 _STARTED = (TrialState.RUNNING, TrialState.SUCCEEDED, TrialState.DIVERGED, TrialState.FAILED)
+_ENDED = tuple(state for state in _STARTED if state.is_final)
+_OUTCOMES = (TrialState.SUCCEEDED, TrialState.DIVERGED)
 _OWN = TrialRow.reused_from_trial.is_(None)
 
 
@@ -158,10 +160,11 @@ def _sums() -> tuple[Any, ...]:
     is_trained = TrialRow.state.in_(_STARTED) & _OWN
     is_copied = TrialRow.reused_from_trial.is_not(None)
     has_succeeded = TrialRow.state == TrialState.SUCCEEDED
-    with_any = case((is_trained | is_copied, TrialRow.network_id), else_=None)
+    with_outcome = case((TrialRow.state.in_(_OUTCOMES), TrialRow.network_id), else_=None)
     return (
-        func.count(with_any.distinct()),
+        func.count(with_outcome.distinct()),
         total(is_trained, 1),
+        total(TrialRow.state.in_(_ENDED) & _OWN, 1),
         total(_OWN, TrialRow.attempts),
         total(is_trained, TrialRow.epochs),
         total(is_trained, TrialRow.seconds),
@@ -178,7 +181,8 @@ def _sums() -> tuple[Any, ...]:
 
 def _spending(kind: Sequence[Any], sums: Sequence[Any], network: str = "") -> Spending:
     purpose, group_size, size, fidelity = kind
-    networks, trainings, attempts, epochs, seconds, reused, reused_epochs, reused_s, planned, reserved = sums
+    networks, trainings, finished, attempts, epochs, seconds, *copied, planned, reserved = sums
+    reused, reused_epochs, reused_s = copied
     return Spending(
         Purpose(purpose),
         group_size,
@@ -187,6 +191,7 @@ def _spending(kind: Sequence[Any], sums: Sequence[Any], network: str = "") -> Sp
         network,
         networks,
         int(trainings),
+        int(finished),
         int(attempts),
         int(epochs),
         float(seconds),

@@ -1,1 +1,8 @@
-"""Training of networks: encoders and heads, normalised losses, measured cost, the loop."""
+"""Training of networks: encoders and heads, normalised losses, measured cost, the loop.
+
+Importing it asks for reproducible arithmetic, which has to be done before PyTorch computes anything.
+"""
+
+from grouping.training.arithmetic import ask_for_reproducibility
+
+ask_for_reproducibility()

@@ -122,6 +122,11 @@ class TrainingData:
 
         return replace(self, train=rows(self.train), validation=rows(self.validation), test=rows(self.test))
 
+    def with_first_rows(self, most: int) -> TrainingData:
+        """The data with at most so many training rows, the first ones."""
+        targets = {name: target[:most] for name, target in self.train.targets.items()}
+        return replace(self, train=Rows(self.train.inputs[:most], targets))
+
     def tasks_of(self, group: frozenset[str]) -> tuple[Task, ...]:
         """The tasks of a group, in canonical order.
 

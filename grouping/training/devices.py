@@ -1,8 +1,9 @@
-"""Setting a process up for trainings, on a processor or on a GPU."""
+"""Setting a process up for trainings, on a processor or on a GPU.
+
+What has to be asked for before PyTorch computes anything is in `grouping.training.arithmetic`.
+"""
 
 from __future__ import annotations
-
-import os
 
 import torch
 
@@ -19,8 +20,15 @@ def take_device() -> torch.device:
     torch.set_num_threads(1)
     device = best_device()
     if device.type == "cuda":
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the GPU is first used
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.deterministic = True
         torch.use_deterministic_algorithms(True, warn_only=True)
     return device
+
+
+def warm_up() -> None:
+    """Take a step of what every training takes: the first one in a process loads much of PyTorch."""
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimiser = torch.optim.AdamW([parameter])
+    (parameter * 2).sum().backward()  # type: ignore[no-untyped-call]
+    optimiser.step()

@@ -272,6 +272,15 @@ class LeaseContract:
         assert prepared.data_digest == "d" * 64
         assert prepared.versions == {"torch": "2", "numpy": "1"}
 
+    def test_the_versions_that_a_job_began_with_stay(self, store: Store) -> None:
+        job = submit(store)
+        held = claim(store)
+        for versions in ({"torch": "2"}, {"torch": "3", "blas": "other"}):
+            store.record_preparation(held, data_digest="0f", versions=versions, recipe=Recipe())
+            assert store.get_job(job.id).versions == {"torch": "2"}
+        told = [event.data["versions"] for event in store.events(job.id) if event.kind == "job_prepared"]
+        assert told == [{"torch": "2"}, {"torch": "3", "blas": "other"}]
+
     def test_the_engine_of_a_job_is_chosen_once_and_told(self, store: Store) -> None:
         job = submit(store)
         held = claim(store)

@@ -413,6 +413,23 @@ class TrialContract:
         store.enter_state(second.claim, JobState.SUCCEEDED)
         assert store.get_job(first.job_id).state is JobState.RUNNING
 
+    def test_a_network_has_an_outcome_when_a_training_of_it_has_and_not_before(self, store: Store) -> None:
+        scene = running_scene(store)
+
+        def counted() -> list[tuple[int, int, int]]:
+            rows = [row for row in store.spending(scene.job_id) if (row.group_size, row.size) == (1, 1.0)]
+            return [(row.trainings, row.finished, row.networks) for row in rows]
+
+        assert counted() == [(1, 0, 0)], "under way"
+        store.record_outcome(scene.claim, scene.running.id, FAILED)
+        assert counted() == [(1, 1, 0)], "it ended without an outcome"
+        plan(store, scene.claim, requests(DEPTH, seeds=3))
+        again, last = (t for t in store.trials(scene.job_id) if t.network == DEPTH.network and t.seed > 0)
+        train(store, scene.claim, again, DIVERGED)
+        assert counted() == [(2, 2, 1)]
+        train(store, scene.claim, last)
+        assert counted() == [(3, 3, 1)]
+
 
 def _bits(score: TaskScore) -> tuple[str, ...]:
     values = (score.validation_loss, score.test_loss, score.validation_metric, score.test_metric)

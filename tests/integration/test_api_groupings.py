@@ -390,3 +390,16 @@ def test_a_curve_tells_dominated_budgets_and_random_groupings(api: Api, table_id
     for point in answer["points"]:
         assert point["loss"] <= point["random"]["mean"] * (1 + 1e-9)
         assert point["random"]["mean"] <= point["random"]["worst"] * (1 + 1e-9)
+
+
+def test_two_groupings_of_other_costs_are_said_not_to_be_at_equal_cost(api: Api, address: str) -> None:
+    small, large, again = (solved(api, address, budget_snt=budget) for budget in (1, 2, 2))
+
+    def notes(a: dict[str, Any], b: dict[str, Any]) -> Any:
+        return api.get("/v1/groupings/compare", params={"a": a["id"], "b": b["id"]}).json()["notes"]
+
+    assert notes(small, large) == ["Not at equal cost: the first costs 1 SNT, the second 2 SNT."]
+    assert notes(large, again) == []
+    for kept in (small, large):
+        for baseline in kept["baselines"]:
+            assert baseline["is_equal_cost"] == (baseline["cost_snt"] == kept["cost_snt"])

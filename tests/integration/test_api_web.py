@@ -9,8 +9,8 @@ import pytest
 
 from api.web.affinity_view import shade
 from api.web.rendering import duration, exact, snt
-from api.web.wording import STATES, listed
-from grouping.domain.jobs import Job, JobState
+from api.web.wording import listed
+from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
 from tests.integration.conftest import Api, Scenes
 
@@ -81,10 +81,6 @@ def test_jobs_are_listed_with_their_states(api: Api, scenes: Scenes) -> None:
     assert text.index("a new one") < text.index("an old one")
     assert "Succeeded" in text
     assert "Queued" in text
-
-
-def test_every_state_has_words() -> None:
-    assert set(STATES) == set(JobState)
 
 
 @pytest.mark.parametrize("kind", TABLE_PAGES)

@@ -60,7 +60,7 @@ def test_without_noise_nothing_is_in_doubt(
     sure = assess_confidence(
         table, budget, constraints=constraints, objective=objective, noise=0.0, n_resamples=3
     )
-    assert (sure.frequency_optimal, sure.frequency_within_tolerance) == (1.0, 1.0)
+    assert (sure.frequency_unchanged, sure.frequency_optimal, sure.frequency_within_tolerance) == (1, 1, 1)
     assert (sure.mean_regret, sure.regret_95) == (0.0, 0.0)
     assert not sure.alternatives
     assert not sure.doubt
@@ -85,8 +85,14 @@ def test_every_alternative_meets_the_demands_and_frequencies_add_up(
         assert alternative.loss_difference >= -1e-9
         assert alternative.margin > 0
     assert doubtful.frequency_optimal + sum(a.frequency for a in doubtful.alternatives) <= 1 + 1e-9
-    assert doubtful.frequency_optimal <= doubtful.frequency_within_tolerance
-    assert doubtful.mean_regret >= 0
+    assert doubtful.frequency_unchanged <= doubtful.frequency_optimal
+    assert doubtful.frequency_unchanged <= doubtful.frequency_within_tolerance
+    assert max(doubtful.server_changes.values()) <= 1 - doubtful.frequency_unchanged + 1e-9
+    assert doubtful.regret_95_part is not None
+    is_mostly_within = doubtful.frequency_within_tolerance >= 0.95
+    assert is_mostly_within == (doubtful.regret_95_part <= doubtful.tolerance)
+    assert (doubtful.mean_regret == 0) == (doubtful.frequency_unchanged == 1)
+    assert all(trial.value <= doubtful.mean_regret * 1.01 for trial in doubtful.doubt)
     assert all(trial.value > 0 for trial in doubtful.doubt)
 
 

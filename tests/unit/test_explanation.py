@@ -39,7 +39,7 @@ def test_a_task_is_explained_by_the_networks_that_could_serve_it() -> None:
     explained = explain(table, solution)
     a, b, c = explained.tasks
     assert (a.server, b.server, c.server) == (Network.of("a", "b"), Network.of("a", "b"), Network.of("c"))
-    assert (a.loss, a.loss_alone) == (0.40, 0.50)
+    assert (a.loss, a.alone, a.loss_alone) == (0.40, Network.of("a"), 0.50)
     assert a.gain == pytest.approx(0.2)
     assert b.gain == pytest.approx(-0.1)
     assert a.runner_up is not None
@@ -70,7 +70,43 @@ def test_a_partner_whose_effect_is_not_measured_is_said_to_be_so() -> None:
     assert (effect.gain, effect.n_pairs, effect.gain_here) == (None, 0, None)
     said = list(explained.task_sentences("a"))
     assert any(sentence.startswith("What b does to a is not measured") for sentence in said)
-    assert "alone is not measured" in said[0]
+    assert "no network of a alone was measured, of any size" in said[0]
+
+
+def with_singles(*sizes: float) -> ScoreTable:
+    """All three tasks in one network, and task a alone at these sizes, the worse the smaller."""
+    tasks = (Task("a"), Task("b"), Task("c"))
+    rows = [(0.45, 0.48, 0.42)] + [(0.5 / size, NAN, NAN) for size in sizes]
+    networks = (Network.of("a", "b", "c"), *(Network.of("a", size=size) for size in sizes))
+    return make_table(networks, tasks, np.array(rows))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "size"), [((0.25, 0.5), 0.5), ((0.5, 1.0, 2.0), 1.0), ((0.5, 1.5), 1.5), ((0.25, 2.0), 0.25)]
+)
+def test_a_task_is_compared_with_its_own_network_of_full_size_or_the_nearest(
+    sizes: tuple[float, ...], size: float
+) -> None:
+    table = with_singles(*sizes)
+    solution = solve(table, 1.0, constraints=Constraints(forced=(Network.of("a", "b", "c"),), max_networks=1))
+    a, b, _ = explain(table, solution).tasks
+    assert (a.alone, a.loss_alone) == (Network.of("a", size=size), 0.5 / size)
+    assert a.gain == pytest.approx(1 - 0.45 * size / 0.5)
+    said = next(explain(table, solution).task_sentences("a"))
+    assert f"in its own network of size {size:g}, {0.5 / size:.4g}" in said
+    assert b.alone is None
+    assert "no network of b alone was measured" in next(explain(table, solution).task_sentences("b"))
+
+
+def test_a_smaller_network_of_its_own_is_compared_with_the_full_one() -> None:
+    table = small_table()
+    half = make_table((Network.of("c", size=0.5),), table.tasks, np.array([[NAN, NAN, 0.33]]))
+    both = make_table(
+        (*table.networks, *half.networks), table.tasks, np.vstack([table.validation, half.validation])
+    )
+    wanted = Constraints(forced=(Network.of("c", size=0.5),), forbidden=(Network.of("c"),))
+    said = next(explain(both, solve(both, 1.5, constraints=wanted), constraints=wanted).task_sentences("c"))
+    assert "a network of its own, of size 0.5, 10.0% worse than in its own network of size 1, 0.3" in said
 
 
 def test_what_half_a_unit_and_a_network_of_its_own_would_change() -> None:

@@ -57,7 +57,7 @@ def test_a_lower_loss_is_drawn_lower() -> None:
 
 
 def test_a_curve_without_any_grouping_says_so() -> None:
-    assert "No grouping covers every task yet" in curve_svg(Curve((), ()))
+    assert "No grouping covers every task" in curve_svg(Curve((), ()))
     parsed(curve_svg(solve_curve(random_table(1), (0.1,))))
 
 

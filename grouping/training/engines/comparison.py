@@ -19,7 +19,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.training.cost import measure_costs
-from grouping.training.data import Rows, TrainingData
+from grouping.training.data import TrainingData
 from grouping.training.engines.sequential import SingleTraining
 from grouping.training.engines.stack import Stack
 from grouping.training.engines.stacked import StackedTraining, can_stack
@@ -59,7 +59,7 @@ def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineCho
         return EngineChoice(rule)
     step_s = _step_s(data, work, recipe)
     n_steps = max(1, min(N_STEPS, int(ROUND_S / MOST_MEMBERS / step_s)))
-    sample = _first_rows(data, n_steps * recipe.batch_size)
+    sample = data.with_first_rows(n_steps * recipe.batch_size)
     most = min(MOST_MEMBERS, int(ROUND_S / (n_steps * step_s)))
     stacks = _begin(sample, work, replace(recipe, epochs=100 * N_ROUNDS), most)
     if len(stacks) < 2:
@@ -78,12 +78,6 @@ def _step_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
     n_rows = min(recipe.batch_size, len(data.train))
     # Backwards, every product is computed twice: for the weights and for what lies below.
     return STEP_S + 3 * n_rows * cost.encoder_multiply_adds / MULTIPLY_ADDS_PER_S
-
-
-def _first_rows(data: TrainingData, most: int) -> TrainingData:
-    """The data with fewer training rows."""
-    targets = {name: target[:most] for name, target in data.train.targets.items()}
-    return replace(data, train=Rows(data.train.inputs[:most], targets))
 
 
 def choose(rule: Engine, step_ms: Mapping[Engine, float]) -> EngineChoice:

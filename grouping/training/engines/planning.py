@@ -19,6 +19,7 @@ from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.training.cost import scaled_widths
 from grouping.training.data import TrainingData
+from grouping.training.engines.independence import is_independent
 from grouping.training.engines.stacked import can_stack
 from grouping.training.methods import build_encoder
 
@@ -75,11 +76,20 @@ def divide(
         found.setdefault(key, []).append(number)
     shares = []
     for (chosen, *_), numbers in found.items():  # type: ignore[misc]
-        most = 1 if chosen is Engine.SEQUENTIAL else most_members(data, requests[numbers[0]], recipe)
+        most = _most_together(data, requests[numbers[0]], recipe, chosen) if len(numbers) > 1 else 1
         shares += [
             Share(chosen, tuple(numbers[start : start + most])) for start in range(0, len(numbers), most)
         ]
     return tuple(sorted(shares, key=lambda share: share.members[0]))
+
+
+def _most_together(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: Engine) -> int:
+    """How many networks like that one are trained together here."""
+    if engine is Engine.SEQUENTIAL:
+        return 1
+    if engine is Engine.STACKED and not is_independent(data, recipe, request.network.size):
+        return 1
+    return most_members(data, request, recipe)
 
 
 def most_members(data: TrainingData, request: TrialRequest, recipe: Recipe) -> int:

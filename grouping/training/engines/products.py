@@ -1,17 +1,34 @@
 """Matrix products of every member of a stack at once, each with the same bits as in any other stack.
 
 In single precision a product depends on the order in which a library adds, and libraries choose it by the
-shape. A batch of products is a loop over products of one shape, so a member's result does not depend on how
-many others there are. The one exception is a batch of one, of a matrix and a vector, which is handed to
-another routine; here it is computed twice over instead. A single product for all members, with the matrices
-of all of them below each other, would be less than a fifth faster for the layer that reads the inputs, and
-its result does depend on how many they are.
+shape, some also by where in memory the numbers lie. A batch of products is a loop over products of one shape,
+so that a member's result should not depend on how many others there are. On most machines and for most shapes
+it does not; nothing promises it. A single product of a matrix and a vector takes another routine everywhere,
+and MKL without a fixed order of additions goes by the alignment of memory on some processors.
+
+So a member's product is, by definition, that of a pair whose members begin with a line of the cache. All
+members are computed at once where that gives each of them these bits, which is tried once for each shape and
+place, on random numbers; elsewhere two at a time, from copies that begin with a line.
+
+A single product for all members, with the matrices of all of them below each other, would be less than a
+fifth faster for the layer that reads the inputs, and its result does depend on how many they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
+
+Kernel = Callable[..., Tensor]
+
+LINE_BYTES = 64
+"""Where memory begins within a line of the cache may decide how a library reads it."""
+_AT_ONCE: dict[object, bool] = {}
+"""Whether all members may be computed at once, by all that a library may choose its routine by."""
+_IN_PAIRS: set[object] = set()
+"""Those of them that have several members and are computed two at a time all the same."""
 
 
 def products(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
@@ -22,9 +39,7 @@ def products(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
         right: ``[members, k, m]``.
         out: where to write the result, ``[members, n, m]``.
     """
-    if _is_lone_vector(left, right):
-        return out.copy_(torch.bmm(left.expand(2, -1, -1), right.expand(2, -1, -1))[:1])
-    return torch.bmm(left, right, out=out)
+    return _compute(torch.bmm, (left, right), out)
 
 
 def affine(weight: Tensor, inputs: Tensor, bias: Tensor, out: Tensor) -> Tensor:
@@ -36,12 +51,66 @@ def affine(weight: Tensor, inputs: Tensor, bias: Tensor, out: Tensor) -> Tensor:
         bias: ``[members, n_out]``.
         out: where to write the result, ``[members, n_out, rows]``.
     """
-    column = bias.unsqueeze(2)
-    if _is_lone_vector(weight, inputs):
-        pair = (column.expand(2, -1, -1), weight.expand(2, -1, -1), inputs.expand(2, -1, -1))
-        return out.copy_(torch.baddbmm(*pair)[:1])
-    return torch.baddbmm(column, weight, inputs, out=out)
+    return _compute(torch.baddbmm, (bias.unsqueeze(2), weight, inputs), out)
 
 
-def _is_lone_vector(left: Tensor, right: Tensor) -> bool:
-    return left.shape[0] == 1 and 1 in (*left.shape[1:], right.shape[2])
+def count_in_pairs() -> int:
+    """How many kinds of products of several members this process computes two at a time."""
+    return len(_IN_PAIRS)
+
+
+def _compute(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
+    key = (
+        kernel,
+        *((t.shape, t.stride(), t.dtype, t.device, t.data_ptr() % LINE_BYTES) for t in (*operands, out)),
+    )
+    at_once = _AT_ONCE.get(key)
+    if at_once is None:
+        at_once = _AT_ONCE[key] = _try(kernel, operands, out)
+        if not at_once and len(out) > 1:
+            _IN_PAIRS.add(key)
+    if at_once:
+        return kernel(*operands, out=out)
+    return _in_pairs(kernel, operands, out)
+
+
+def _in_pairs(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
+    places = [_place_of_two(operand) for operand in operands]
+    result = out.new_empty(2, *out.shape[1:])  # PyTorch takes another routine unless the result is contiguous
+    for start in range(0, len(out), 2):
+        for place, operand in zip(places, operands, strict=True):
+            place.copy_(operand[start : start + 2])  # the last of an odd number twice
+        kernel(*places, out=result)
+        out[start : start + 2] = result[: len(out) - start]
+    return out
+
+
+def _place_of_two(like: Tensor) -> Tensor:
+    """Memory for two members, laid out as each of these is, where each begins with a line."""
+    length = _span(like.shape[1:], like.stride()[1:])
+    line = LINE_BYTES // like.element_size()
+    step = -(-length // line) * line
+    memory = like.new_zeros(2 * step + line)
+    first = -memory.data_ptr() % LINE_BYTES // like.element_size()
+    return memory.as_strided((2, *like.shape[1:]), (step, *like.stride()[1:]), first)
+
+
+def _span(shape: Sequence[int], strides: Sequence[int]) -> int:
+    """Numbers from the first to the last of a tensor."""
+    return 1 + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
+
+
+def _try(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> bool:
+    """Whether all at once and in pairs are the same bits, on random numbers that lie as the operands do."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = [_drawn(operand, generator) for operand in operands]
+    in_pairs = _in_pairs(kernel, drawn, _drawn(out, generator))
+    return torch.equal(kernel(*drawn, out=_drawn(out, generator)), in_pairs)
+
+
+def _drawn(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Random numbers with the shape, the strides and the place within a line of a tensor."""
+    offset = like.data_ptr() % LINE_BYTES // like.element_size()
+    length = offset + _span(like.shape, like.stride())
+    memory = torch.randn(length, generator=generator, dtype=like.dtype).to(like.device)
+    return memory.as_strided(like.shape, like.stride(), offset)

@@ -1,0 +1,59 @@
+"""What a process that trains computes with, as far as the last digits of a score depend on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class Company(StrEnum):
+    """In what company networks are trained, so that each gets the same bits whatever the company.
+
+    A process finds it out for its own machine.
+    """
+
+    ANY = "any"
+    """In any stack; all products of a stack are computed in one go."""
+    PAIRS = "pairs"
+    """In any stack, because some products are computed two members at a time, which takes longer."""
+    NONE = "none"
+    """In none: every network is trained by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """See the module.
+
+    Attributes:
+        processor: its model.
+        instructions: the instruction set that PyTorch uses, such as ``AVX2``.
+        blas: what multiplies matrices, and how reproducibly.
+        device: what trainings run on.
+    """
+
+    processor: str
+    instructions: str
+    blas: str
+    device: str
+
+    def as_versions(self) -> dict[str, str]:
+        """As it stands among the versions of a job."""
+        return asdict(self)
+
+
+def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """What two processes compute with differently, of what is known of both; empty where nothing is.
+
+    Args:
+        expected: versions, and what `Arithmetic.as_versions` gives, of the first one.
+        found: of the second.
+
+    Returns:
+        Such as "torch 2.13.0, here 2.14.1; blas MKL, here OpenBLAS".
+    """
+    return "; ".join(
+        f"{name} {value}, here {found[name]}"
+        for name, value in expected.items()
+        if name in found and found[name] != value
+    )

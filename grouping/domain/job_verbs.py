@@ -1,0 +1,39 @@
+"""What can be asked of a job in which state, and why not otherwise."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from grouping.domain.jobs import JobState
+
+
+class JobVerb(StrEnum):
+    """What a user does to a job that exists. Cloning leaves it as it is, and is possible in every state."""
+
+    CANCEL = "cancel"
+    RESUME = "resume"
+    DELETE = "delete"
+
+
+def refusal(verb: JobVerb, state: JobState) -> str | None:
+    """Why a job in a state cannot be cancelled, resumed or deleted, and what to do; None if it can.
+
+    A job that is being cancelled may be asked again to: that changes nothing.
+    """
+    match verb:
+        case JobVerb.CANCEL:
+            if state is JobState.CANCELLED:
+                return "The job is cancelled already."
+            return f"The job has {state} already; there is nothing to cancel." if state.is_final else None
+        case JobVerb.RESUME:
+            if state.is_resumable:
+                return None
+            if state is JobState.CANCELLING:
+                return "The job is being cancelled; resume it when it has ended."
+            if state is JobState.SUCCEEDED:
+                return "The job has succeeded; there is nothing to resume. To search on, clone it."
+            return f"The job is {state}: it goes on by itself. Only failed and cancelled jobs can be resumed."
+        case JobVerb.DELETE:
+            if state is JobState.CANCELLING:
+                return "The job is being cancelled; delete it when it has ended."
+            return None if state.is_final else f"The job is {state}; cancel it before deleting it."

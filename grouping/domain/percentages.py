@@ -1,0 +1,30 @@
+"""Shares in words: a number that is written as all or nothing is all or nothing."""
+
+from __future__ import annotations
+
+import math
+
+
+def percent(share: float, decimals: int = 0, *, unit: str = " %") -> str:
+    """A share as a percentage, such as ``12 %``.
+
+    Rounding never makes 0 or 100 of a share between them: 0.999 is ``more than 99 %`` without decimals.
+
+    Args:
+        share: 1 is the whole.
+        decimals: the most digits after the point; needless zeros are left out.
+        unit: what follows the number.
+    """
+    step = 10.0 ** -(2 + decimals)
+    if 0 < share < step / 2:
+        return f"less than {_number(step, decimals)}{unit}"
+    if 1 - step / 2 <= share < 1:
+        return f"more than {_number(1 - step, decimals)}{unit}"
+    return f"{_number(share, decimals)}{unit}"
+
+
+def _number(share: float, decimals: int) -> str:
+    text = f"{100 * share:.{decimals}f}"
+    if decimals:
+        text = text.rstrip("0").removesuffix(".")
+    return "0" if math.isclose(float(text), 0.0) else text

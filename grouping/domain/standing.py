@@ -1,0 +1,145 @@
+"""Where a job stands, in words: every sentence about its course follows from the same few facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.ledgers import Savings
+from grouping.domain.percentages import percent
+
+_HINTS: Mapping[JobState, str] = {
+    JobState.QUEUED: "waits for a dispatcher",
+    JobState.PREPARING: "loads data and measures inference costs",
+    JobState.RUNNING: "trains networks to search for the grouping",
+    JobState.CONFIRMING: "trains chosen networks and baselines with fresh seeds",
+    JobState.CANCELLING: "stops what is in flight",
+    JobState.SUCCEEDED: "the search is complete",
+    JobState.FAILED: "could not go on; can be resumed",
+    JobState.CANCELLED: "ended by a user; can be resumed",
+}
+_REASONS: Mapping[StopReason, str] = {
+    StopReason.CONVERGED: "no further training was expected to improve the recommendation",
+    StopReason.TRAINING_BUDGET_SPENT: "the training budget was spent; what was trained by then decides",
+}
+_UNCONFIRMED: Mapping[JobState, str] = {
+    JobState.QUEUED: "Not confirmed yet: fresh seeds are trained after the search.",
+    JobState.PREPARING: "Not confirmed yet: fresh seeds are trained after the search.",
+    JobState.RUNNING: "Not confirmed yet: fresh seeds are trained after the search.",
+    JobState.CONFIRMING: "Not confirmed yet: fresh seeds are being trained.",
+    JobState.CANCELLING: "Not confirmed: the job is being cancelled.",
+    JobState.FAILED: "Not confirmed: the job failed before its confirmation was complete.",
+    JobState.CANCELLED: "Not confirmed: the job was cancelled before its confirmation was complete.",
+    JobState.SUCCEEDED: "Not confirmed: nothing has been trained with fresh seeds.",
+}
+_MORE: Mapping[JobState, str] = {
+    JobState.QUEUED: "Networks will be trained when the job runs.",
+    JobState.PREPARING: "Networks will be trained when the job runs.",
+    JobState.RUNNING: "Networks are being trained.",
+    JobState.CONFIRMING: "The search is over: only chosen networks and baselines are being trained.",
+    JobState.CANCELLING: "The job is being cancelled.",
+    JobState.FAILED: "The job failed; resume it to train more.",
+    JobState.CANCELLED: "The job was cancelled; resume it to train more.",
+    JobState.SUCCEEDED: "The search is over.",
+}
+_UNPLANNED: Mapping[JobState, str] = {
+    JobState.QUEUED: "Nothing is planned yet. A dispatcher takes the job, measures what each candidate "
+    "costs, and plans the trainings.",
+    JobState.PREPARING: "Nothing is planned yet: data are loaded and inference costs measured.",
+}
+"""Of a job without trainings; in every other state nothing was trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The facts that sentences about a job's course are made of.
+
+    Attributes:
+        state: where it stands.
+        stop_reason: why it ended, once succeeded.
+        is_to_be_confirmed: whether it asks for fresh seeds.
+    """
+
+    state: JobState
+    stop_reason: StopReason | None
+    is_to_be_confirmed: bool
+
+    @classmethod
+    def of(cls, job: Job) -> Standing:
+        """Of a job as it was read."""
+        return cls(job.state, job.stop_reason, job.spec.n_confirmation_seeds > 0)
+
+    @property
+    def title(self) -> str:
+        """The state in a word."""
+        return self.state.value.capitalize()
+
+    @property
+    def has_searched(self) -> bool:
+        """Whether the search came to its own end; only then has it saved anything."""
+        is_cut_off = self.stop_reason is StopReason.TRAINING_BUDGET_SPENT
+        return self.state is JobState.SUCCEEDED and not is_cut_off
+
+    @property
+    def hint(self) -> str:
+        """What the state means now, to follow its title."""
+        hint = None if self.stop_reason is None else _REASONS.get(self.stop_reason)
+        return hint or _HINTS[self.state]
+
+    @property
+    def unconfirmed(self) -> str:
+        """Why a recommendation has no complete verdict of fresh seeds."""
+        if not self.is_to_be_confirmed:
+            return "Not confirmed: the job asks for no fresh seeds."
+        return _UNCONFIRMED[self.state]
+
+    @property
+    def more(self) -> str:
+        """Whether more networks are to be expected."""
+        return _MORE[self.state]
+
+    @property
+    def unplanned(self) -> str:
+        """What is to be said where there are no trainings."""
+        otherwise = "Nothing was trained." if self.state.is_final else "Nothing is planned."
+        return _UNPLANNED.get(self.state, otherwise)
+
+    def search(self, made: Savings) -> str:
+        """What the search has trained, and, if it came to its own end, what it has saved.
+
+        Such as "21 of 36 networks trained in the search: 42 % of the epochs of an exhaustive one saved."
+        """
+        done = f"{made.networks:,} of {made.candidates:,} networks "
+        done += "trained or copied" if made.reused else "trained"
+        if self.has_searched:
+            text = f"{done} in the search{_saved(made.share)}"
+        elif self.state.is_final:
+            head = {
+                JobState.FAILED: "The job failed",
+                JobState.CANCELLED: "The job was cancelled",
+                JobState.SUCCEEDED: "The training budget was spent",
+            }[self.state]
+            text = f"{head} with {done}{_part(made)}"
+        else:
+            text = f"{done} so far"
+        if made.reused:
+            text += f", {made.reused:,} training{'s' if made.reused != 1 else ''} copied from other jobs"
+        return f"{text}."
+
+
+def _saved(share: float | None) -> str:
+    if share is None:
+        return ""
+    if share == 0:
+        return ": as many epochs as an exhaustive one takes"
+    if share < 0:
+        return f": {percent(-share)} more epochs than an exhaustive one takes"
+    return f": {percent(share)} of the epochs of an exhaustive one saved"
+
+
+def _part(made: Savings) -> str:
+    if not made.exhaustive.epochs or not made.trained.epochs:
+        return ""
+    part = percent(made.trained.epochs / made.exhaustive.epochs)
+    return f" in {part} of the epochs of an exhaustive search"

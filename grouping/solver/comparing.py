@@ -1,0 +1,55 @@
+"""A grouping against choices that need no search, in words that name the costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from grouping.domain.groupings import Solution
+from grouping.domain.percentages import percent
+from grouping.solver.curve import Curve
+
+SAME_COST = 1e-3
+"""Relative difference up to which two costs are the same."""
+
+
+def comparison_sentences(solution: Solution, curve: Curve, unit: str = "SNT") -> Iterator[str]:
+    """Total validation loss of a solution against the baselines of a curve and its random groupings.
+
+    Args:
+        solution: the answer for a budget; nothing is said without a grouping.
+        curve: of the same table, objective and weights, for that budget alone.
+        unit: of the costs.
+    """
+    loss, cost = solution.loss, solution.cost_snt
+    if loss is None or cost is None:
+        return
+    for baseline in curve.baselines:
+        if not baseline.loss:
+            continue
+        against = f"{_change(loss, baseline.loss)} the {baseline.loss:.4f} of {baseline.name}"
+        if is_same_cost(cost, baseline.cost_snt):
+            yield f"At the same cost of {cost:.3g} {unit} the loss is {against}."
+        else:
+            yield (
+                f"Not at equal cost: the loss at {cost:.3g} {unit} is {against}, which costs "
+                f"{baseline.cost_snt:.3g} {unit}."
+            )
+    for random in (point.random for point in curve.points):
+        if random is not None and random.mean:
+            yield (
+                f"The loss is {_change(loss, random.mean)} the {random.mean:.4f} that random groupings "
+                "within the same budget have on average."
+            )
+
+
+def is_same_cost(a: float, b: float) -> bool:
+    """Whether two costs in the same unit may be called equal."""
+    return math.isclose(a, b, rel_tol=SAME_COST)
+
+
+def _change(loss: float, baseline: float) -> str:
+    change = loss / baseline - 1.0
+    if abs(change) < 1e-9:
+        return "the same as"
+    return f"{percent(abs(change), 1)} {'lower' if change < 0 else 'higher'} than"

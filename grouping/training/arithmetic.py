@@ -1,0 +1,98 @@
+"""Reproducible arithmetic: what is asked of the library that multiplies matrices, and what it says to do.
+
+The bits of a product depend on the order of its additions, and libraries choose that order by processor,
+shape and alignment of the memory. Intel MKL, which PyTorch for x86-64 is built with, can be held to one
+order: its "conditional numerical reproducibility". It is asked for by the environment, which MKL reads at its
+first product, so this package asks when it is imported. Whoever sets the variable decides otherwise.
+
+Other libraries (OpenBLAS and others on Arm, cuBLAS) have no such mode for products on one thread. What
+products do on the machine at hand is therefore tried, see `grouping.training.engines.products`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+from functools import cache
+from pathlib import Path
+
+from grouping.domain.arithmetic import Arithmetic
+
+MKL_VARIABLE = "MKL_CBWR"
+MKL_MODE = "AVX2,STRICT"
+"""One order of additions, that of the AVX2 instructions, whatever the alignment of the memory; on a processor
+that has none, MKL takes the order that is usual there."""
+CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
+CUBLAS_MODE = ":4096:8"
+
+_BRANCHES = {
+    1: "off",
+    2: "AUTO",
+    3: "COMPATIBLE",
+    4: "SSE2",
+    5: "SSE3",
+    6: "SSSE3",
+    7: "SSE4_1",
+    8: "SSE4_2",
+    9: "AVX",
+    10: "AVX2",
+    11: "AVX512_MIC",
+    12: "AVX512",
+}
+"""MKL's numbers of its orders, from its header file ``mkl_types.h``."""
+_STRICT = 0x10000
+
+
+def ask_for_reproducibility() -> None:
+    """Ask for it by the environment; to be called before the first product. What is set already stays."""
+    os.environ.setdefault(MKL_VARIABLE, MKL_MODE)
+    os.environ.setdefault(CUBLAS_VARIABLE, CUBLAS_MODE)
+
+
+@cache
+def current_arithmetic() -> Arithmetic:
+    """What this process computes with: not what was asked for, but what is in effect."""
+    import torch
+
+    from grouping.training.data import best_device
+
+    device = best_device()
+    name = "CPU" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    return Arithmetic(_processor(), torch.backends.cpu.get_cpu_capability(), _blas(), name)
+
+
+def _processor() -> str:
+    """The model of the processor; its architecture where the system does not tell the model."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def _blas() -> str:
+    import torch
+
+    shown = torch.__config__.show()
+    if torch.backends.mkl.is_available():  # type: ignore[no-untyped-call]
+        release = re.search(r"Math Kernel Library Version ([\d.]+)", shown)
+        return f"MKL {release[1] if release else ''}".strip() + f", order of additions {_mkl_mode()}"
+    library = re.search(r"\bBLAS_INFO=(\w+)", shown)
+    return f"{library[1] if library else 'unknown'}, order of additions not fixed"
+
+
+def _mkl_mode() -> str:
+    """The mode in effect, as MKL itself says, where the build lets it be asked."""
+    import torch
+
+    folder = Path(torch.__file__).parent / "lib"
+    for library in (*sorted(folder.glob("*torch_cpu*")), None):
+        try:
+            asked = ctypes.CDLL(None if library is None else str(library)).mkl_serv_cbwr_get
+        except (OSError, AttributeError):
+            continue
+        asked.restype, asked.argtypes = ctypes.c_int, [ctypes.c_int]
+        mode = int(asked(-1))  # all of it: the order, and whether it is strict
+        branch = mode & ~_STRICT
+        return _BRANCHES.get(branch, str(branch)) + (",STRICT" if mode & _STRICT else "")
+    return f"{os.environ.get(MKL_VARIABLE, 'off')} as asked for"

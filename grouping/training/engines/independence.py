@@ -1,0 +1,91 @@
+"""Whether networks get the same bits in company as alone on this machine, tried with the networks at hand.
+
+Single products are tried where they are computed (`products`). This tries whole gradient steps, with all
+that is done between products too, so that what is promised of stacks is known and not hoped for. The answer
+depends on the machine and on shapes, never on the clock: every machine of one kind gives the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+
+import torch
+
+from grouping.domain.arithmetic import Company
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import TrialRequest
+from grouping.errors import GroupingError
+from grouping.training.data import TrainingData
+from grouping.training.engines.products import count_in_pairs
+from grouping.training.engines.stacked import StackedTraining, can_stack
+
+N_MANY = 16
+"""Members of the largest stack that is tried."""
+_KNOWN: dict[object, bool] = {}
+
+
+def is_independent(data: TrainingData, recipe: Recipe, size: float) -> bool:
+    """Whether networks of a size get the same bits in any stack; tried once for each kind of networks.
+
+    Args:
+        data: the data set.
+        recipe: how networks are built and trained.
+        size: of the networks.
+    """
+    key = (data.tasks, data.n_features, len(data.train), data.dtype, data.device, repr(astuple(recipe)), size)
+    if key not in _KNOWN:
+        _KNOWN[key] = _try(data, recipe, size)
+    return _KNOWN[key]
+
+
+def company_of(data: TrainingData, recipe: Recipe, sizes: frozenset[float]) -> Company:
+    """In what company networks of these sizes are trained by this process."""
+    if not all(is_independent(data, recipe, size) for size in sorted(sizes)):
+        return Company.NONE
+    return Company.PAIRS if count_in_pairs() else Company.ANY
+
+
+def _try(data: TrainingData, recipe: Recipe, size: float) -> bool:
+    requests = [request for request in _requests(data, size) if can_stack(data, request, recipe)]
+    if not requests:
+        return True  # nothing is trained in company
+    sample = _first_batches(data, recipe.batch_size)
+    short = replace(recipe, epochs=1)
+    try:
+        alone = [_trained(sample, short, [request])[0] for request in requests]
+    except GroupingError:
+        return True  # a size that cannot be built is told where it is asked for
+    stacks = ([n % len(requests) for n in range(N_MANY)], list(range(len(requests)))[-3:])
+    return all(
+        _is_same(alone[n], found)
+        for stack in stacks
+        for n, found in zip(stack, _trained(sample, short, [requests[n] for n in stack]), strict=True)
+    )
+
+
+def _requests(data: TrainingData, size: float) -> list[TrialRequest]:
+    """A task of each loss and number of outputs alone, two tasks together, and all of them."""
+    kinds = {(task.loss, task.n_outputs): (task.name,) for task in reversed(data.tasks)}
+    names = tuple(task.name for task in data.tasks)
+    groups = dict.fromkeys((*reversed(kinds.values()), names[:2], names))
+    return [TrialRequest(Network.of(*group, size=size), 0) for group in groups]
+
+
+def _first_batches(data: TrainingData, batch_size: int) -> TrainingData:
+    """A full batch, and one as long as the last of an epoch."""
+    rest = len(data.train) % batch_size if len(data.train) > batch_size else 0
+    return data.with_first_rows(min(len(data.train), batch_size) + rest)
+
+
+def _is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Bit for bit; numbers of a training that diverged are the same in being none."""
+    return torch.equal(one.nan_to_num(), other.nan_to_num()) and torch.equal(one.isnan(), other.isnan())
+
+
+def _trained(data: TrainingData, recipe: Recipe, requests: list[TrialRequest]) -> list[torch.Tensor]:
+    """All numbers of each member after an epoch."""
+    stack = StackedTraining(data, requests, recipe)
+    stack.run_epoch()
+    states = (stack.state_dict(member) for member in range(len(requests)))
+    return [torch.cat([value.double().flatten() for _, value in sorted(state.items())]) for state in states]

@@ -1,0 +1,82 @@
+"""A job on a worker that cannot train networks together as usual: a scripted one, since none is at hand."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+import pytest
+
+from grouping.domain.arithmetic import Company
+from grouping.domain.engines import Engine
+from grouping.domain.jobs import JobState
+from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.store import open_store
+from tests.services import small_spec, submit
+from workers.environment import Environment
+from workers.job_run import COMPANY_REASONS, JobRun
+from workers.messages import Answer, Measurement, Order, Prepare, Prepared, Train, Trained
+from workers.settings import DriverSettings
+from workers.supervisor import DriverProcess
+
+SPEC = small_spec(tasks=("digit", "loop"), n_seeds=3, n_confirmation_seeds=0, budgets_snt=(1.0,))
+
+
+class ScriptedDriver(DriverProcess):
+    """Answers at once, and trains nothing."""
+
+    def __init__(self, company: Company | None, versions: list[dict[str, str]]) -> None:
+        super().__init__(DriverSettings(engine=Engine.STACKED))
+        self._company, self._versions = company, versions
+        self._answers: deque[Answer] = deque()
+
+    def send(self, order: Order) -> None:
+        if isinstance(order, Prepare):
+            measured = tuple(Measurement(network, 100, (8,)) for network in order.networks)
+            environment = Environment(self._versions[0], self._company)
+            self._answers.append(Prepared("0f", measured, 1, environment))
+        elif isinstance(order, Train):
+            outcomes = {trial: outcome_of(request) for trial, request in order.requests.items()}
+            trained_with = self._versions[order.number % len(self._versions)]
+            self._answers.append(Trained(order.number, outcomes, trained_with))
+
+    def receive(self, timeout_s: float) -> Answer | None:
+        return self._answers.popleft() if self._answers else None
+
+
+def outcome_of(request: TrialRequest) -> TrialOutcome:
+    scores = tuple(TaskScore(task, 0.5, 0.5, 0.5, 0.5) for task in sorted(request.network.group))
+    return TrialOutcome(TrialState.SUCCEEDED, scores, 3, 0.1)
+
+
+def events_of(url: str, company: Company | None, versions: list[dict[str, str]]) -> dict[str, list[str]]:
+    """Reasons of the events of a whole job, by kind."""
+    store = open_store(url)
+    job = submit(store, SPEC)
+    claim = store.claim_job("test", lease_s=60)
+    assert claim is not None
+    JobRun(store, claim, ScriptedDriver(company, versions), threading.Event()).run()
+    assert store.get_job(job.id).state is JobState.SUCCEEDED
+    assert store.get_job(job.id).versions == versions[0]
+    found: dict[str, list[str]] = {}
+    for event in store.events(job.id, limit=500):
+        found.setdefault(event.kind, []).append(str(event.data.get("reason")))
+    store.close()
+    return found
+
+
+@pytest.mark.parametrize("company", [*Company, None])
+def test_a_job_says_once_where_networks_are_not_trained_together_as_usual(
+    sqlite_url: str, company: Company | None
+) -> None:
+    found = events_of(sqlite_url, company, [{"blas": "a"}])
+    reason = None if company is None else COMPANY_REASONS.get(company)
+    assert found.get("company_limited", []) == ([] if reason is None else [reason])
+    assert (reason is None) == (company in (Company.ANY, None))
+    assert "environment_differs" not in found
+
+
+def test_each_difference_of_a_worker_is_told_once(sqlite_url: str) -> None:
+    found = events_of(sqlite_url, Company.ANY, [{"blas": "a"}, {"blas": "b"}, {"blas": "c"}])
+    told = [reason.rpartition("blas ")[2] for reason in found["environment_differs"]]
+    assert told == ["a, here b", "a, here c"]

@@ -1,0 +1,34 @@
+"""Percentages: rounding never turns a part into all or nothing."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grouping.domain.percentages import percent
+
+
+@given(st.floats(0, 1), st.integers(0, 3))
+def test_all_and_nothing_are_said_of_all_and_nothing_only(share: float, decimals: int) -> None:
+    text = percent(share, decimals)
+    assert (text == "0 %") == (share == 0)
+    assert (text == "100 %") == (share == 1)
+
+
+@given(st.floats(0, 1), st.integers(0, 3))
+def test_the_number_is_the_share_to_the_last_digit(share: float, decimals: int) -> None:
+    (number,) = re.findall(r"[\d.]+", percent(share, decimals))
+    assert abs(float(number) / 100 - share) <= 1.0 * 10.0 ** -(2 + decimals)
+    assert len(number.partition(".")[2]) <= decimals
+
+
+def test_needless_zeros_are_left_out() -> None:
+    assert [percent(share, 1) for share in (0.5, 0.123, 0.9999, 0.0001)] == [
+        "50 %",
+        "12.3 %",
+        "more than 99.9 %",
+        "less than 0.1 %",
+    ]
+    assert percent(-0.2) == "-20 %"

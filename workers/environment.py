@@ -1,0 +1,36 @@
+"""What a process trains with, as far as scores depend on it: versions of libraries, and its arithmetic."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grouping.domain.arithmetic import Company
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Of one worker.
+
+    Attributes:
+        versions: of the libraries that train, and what its arithmetic is done by.
+        company: in what company networks are trained there; None where that was not asked for.
+    """
+
+    versions: Mapping[str, str]
+    company: Company | None = None
+
+
+def library_versions() -> dict[str, str]:
+    """Versions that a score may depend on."""
+    packages = ("mtl-grouping", "torch", "numpy", "scikit-learn", "ray")
+    return {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}
+
+
+def versions_here() -> dict[str, str]:
+    """All of them, of this process, which imports PyTorch."""
+    from grouping.training.arithmetic import current_arithmetic
+
+    return library_versions() | current_arithmetic().as_versions()
