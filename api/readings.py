@@ -15,9 +15,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from api.affinity_reasons import how_to_measure
+from api.pair_plans import PairPlan, plan_pairs
 from api.schemas.solving import ConfidenceIn, Demands, PairwiseRequest
 from api.settings import Settings
-from grouping.domain.affinity import AffinityMatrix, table_affinity
+from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import METHODS
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job
@@ -43,6 +44,7 @@ from grouping.solver import (
     solve_pairwise,
 )
 from grouping.store import Store, TableInfo
+from grouping.strategies.table_affinity import table_affinity
 
 CACHE_SIZE = 64
 CACHE_BYTES = 256 * 2**20
@@ -199,6 +201,15 @@ class Readings:
             raise NotMeasuredError(reason)
         return self._joint_affinities(info)[method]
 
+    def pair_plan(self, info: TableInfo, method: str) -> PairPlan | None:
+        """How to measure the pairs that a matrix lacks; None if it lacks none, or pairs add nothing to it."""
+        if not METHODS[method].is_of_pairs:
+            return None
+        return self._once(
+            ("pair plan", info.id, info.revision),
+            lambda: plan_pairs(self._store, self.table(info), self._store.find_job_of_table(info.id)),
+        )
+
     def unmeasured_affinities(self, info: TableInfo) -> Mapping[str, str]:
         """Methods that `affinity` has nothing of for this table, each with the reason in sentences."""
         return {
@@ -229,7 +240,7 @@ class Readings:
         return tuple(
             name
             for name, method in METHODS.items()
-            if not method.is_from_table and not (name in measured and measured[name].is_measured)
+            if not method.is_from_table and not (name in measured and measured[name].is_known)
         )
 
     def _sharing(self, info: TableInfo) -> str | None:

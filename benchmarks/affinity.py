@@ -21,7 +21,7 @@ import torch
 from _machine import describe_machine, spread
 from scipy.stats import spearmanr
 
-from grouping.domain.affinity import AffinityMatrix, table_affinity
+from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.joint_affinity import joint_affinities
 from grouping.domain.joint_runs import GRADIENT_METHODS, JointRun
 from grouping.domain.networks import Candidates, Network, list_candidates
@@ -31,6 +31,7 @@ from grouping.problems.registry import get_problem
 from grouping.search import Search
 from grouping.solver import solve
 from grouping.strategies import get_strategy
+from grouping.strategies.table_affinity import table_affinity
 from grouping.training.data import TrainingData
 from grouping.training.loop import train_network
 

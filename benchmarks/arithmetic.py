@@ -8,8 +8,8 @@ round.
 
 - plain: MKL is asked for nothing.
 - each mode of MKL by its name, the one that the service asks for among them.
-- pairs: the mode of the service, with every product computed two members at a time, as on a machine where
-  products depend on the number of members.
+- split: the mode of the service, with every product computed a member at a time, as on a machine where all
+  products depend on company.
 - none: the mode of the service, with every network by itself, as where nothing else helps.
 """
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 def measure(width: int, n_rounds: int) -> None:
     """All sides, in turns."""
-    sides = (PLAIN, *MODES, "pairs", "none")
+    sides = (PLAIN, *MODES, "split", "none")
     rounds = [{side: run(width, side) for side in sides} for _ in range(n_rounds)]
     print(f"\nwidth {width}, {n_rounds} rounds: milliseconds of an epoch, and as a multiple of plain")
     for side in sides:
@@ -94,7 +94,7 @@ def train(width: int, how: str) -> float:
     names = [task.name for task in problem.tasks]
     requests = [TrialRequest(network, 0) for network in list_candidates(names, max_group_size=len(names))]
     recipe = dataclasses.replace(problem.recipe, hidden=(width, width))
-    if how == "pairs":
+    if how == "split":
         products._try = lambda *_: False
 
     def timed(members: Sequence[TrialRequest]) -> float:

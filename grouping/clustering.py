@@ -67,11 +67,14 @@ class ClusteringComparison:
 
     Attributes:
         exact: the solver's answer.
-        outcomes: one for each of `CLUSTERINGS`; empty for a table of more than `MAX_TASKS` tasks.
+        outcomes: one for each of `CLUSTERINGS`; empty where no effect is known, and for a table of more than
+            `MAX_TASKS` tasks.
+        why_none: why there are no outcomes, in a sentence; empty where there are.
     """
 
     exact: Solution
     outcomes: tuple[ClusteringOutcome, ...]
+    why_none: str = ""
 
     @property
     def best(self) -> ClusteringOutcome | None:
@@ -82,7 +85,7 @@ class ClusteringComparison:
     def sentence(self) -> str:
         """What clustering alone would cost."""
         if not self.outcomes:
-            return f"Tables of more than {MAX_TASKS} tasks are not clustered."
+            return self.why_none
         if self.exact.loss is None:
             return f"No grouping of the measured networks fits {self.exact.budget_snt:g} SNT."
         best = self.best
@@ -125,8 +128,12 @@ def compare_clusterings(table: ScoreTable, matrix: AffinityMatrix, exact: Soluti
         matrix: affinities of its tasks, by any method.
         exact: the solver's answer for the table; its inference budget holds for the clusterings too.
     """
+    if not matrix.is_known:
+        nothing = f"There is nothing to cluster: no effect of a task on another is known by {matrix.method}."
+        return ClusteringComparison(exact, (), nothing)
     if len(table.tasks) > MAX_TASKS:
-        return ClusteringComparison(exact, ())
+        too_many = f"Tables of more than {MAX_TASKS} tasks are not clustered."
+        return ClusteringComparison(exact, (), too_many)
     common = table.on_common_seeds()
     outcomes = tuple(
         _outcome(name, title, cluster, common, matrix, exact)

@@ -32,8 +32,8 @@ from workers.training_queue import TrainingQueue
 logger = logging.getLogger(__name__)
 
 COMPANY_REASONS = {
-    Company.PAIRS: "products are computed two networks at a time, since on this worker's machine their bits "
-    "would depend on how many networks are trained together; it takes longer",
+    Company.SPLIT: "some products are computed a network at a time, since on this worker's machine their "
+    "bits would depend on what else is trained with it; it takes longer",
     Company.NONE: "every network is trained by itself, since on this worker's machine its bits would depend "
     "on what is trained with it; it takes longer",
 }

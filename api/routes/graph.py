@@ -13,6 +13,7 @@ from api.schemas.common import problem_responses
 from api.schemas.graph import AffinityGraphOut
 from grouping.clustering import ClusteringComparison, compare_clusterings
 from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.domain.jobs import Job
 from grouping.store import TableInfo
 
@@ -53,9 +54,9 @@ def get_affinity_graph(
     method: Annotated[
         str,
         Query(
-            max_length=50, description="How affinity is measured; see `getAffinity`.", examples=["pairwise"]
+            max_length=50, description="How affinity is known; see `getAffinity`.", examples=[DEFAULT_METHOD]
         ),
-    ] = "pairwise",
+    ] = DEFAULT_METHOD,
     budget_snt: Annotated[
         str | None,
         Query(
@@ -67,7 +68,7 @@ def get_affinity_graph(
     ] = None,
     if_none_match: IfNoneMatch = None,
 ) -> AffinityGraphOut | Response:
-    """Nodes with their communities, measured effects, and clusterings beside the exact grouping."""
+    """Nodes with their communities, the known effects, and clusterings beside the exact grouping."""
     info = readings.info(table_id)
     matrix = readings.affinity(info, method)
     budget = None if not budget_snt else budget_of("budget_snt", budget_snt)

@@ -20,6 +20,7 @@ from api.schemas.common import problem_responses
 from api.schemas.groupings import CurveOut, GroupingAnswer, SolutionOut
 from api.schemas.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
 from api.version import program_version
+from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.domain.trials import Purpose
 from grouping.store import TableInfo
 from grouping.strategies.affinity_graph import cluster_order
@@ -120,12 +121,12 @@ def get_affinity(
         str,
         Query(
             max_length=50,
-            examples=["pairwise"],
-            description="`pairwise` or `higher-order`, from the scores; `tag`, `cosine` or `first-order`, "
-            "where a joint run measured them; `overlap`, in jobs whose recipe has the sharing `sparse` (409 "
-            "`not_measured` otherwise).",
+            examples=[DEFAULT_METHOD],
+            description="`estimate`, from whatever was trained; `pairwise` or `higher-order`, from full-size "
+            "networks; `tag`, `cosine` or `first-order`, where a joint run measured them; `overlap`, in jobs "
+            "whose recipe has the sharing `sparse` (409 `not_measured` otherwise).",
         ),
-    ] = "pairwise",
+    ] = DEFAULT_METHOD,
     order: Annotated[
         str,
         Query(
@@ -136,14 +137,14 @@ def get_affinity(
 ) -> AffinityOut | Response:
     """Directed effect of every task on every other, or the overlap of their masks, with its noise.
 
-    It says what to beware of.
+    It says how each cell is known, what to beware of, and what would measure the rest.
     """
     info = readings.info(table_id)
     matrix = readings.affinity(info, method)
     matrix = matrix.reordered(order_of(matrix, order))
     if is_known(info, response, if_none_match):
         return not_modified(response)
-    return AffinityOut.of(info, matrix, cluster_order(matrix))
+    return AffinityOut.of(info, matrix, cluster_order(matrix), readings.pair_plan(info, method))
 
 
 @router.get(

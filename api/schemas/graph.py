@@ -9,7 +9,8 @@ from pydantic import Field
 from api.schemas.common import Output, finite
 from api.schemas.groupings import SolutionOut
 from grouping.clustering import ClusteringComparison, ClusteringOutcome
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity import STANDS_OUT, AffinityMatrix
+from grouping.domain.affinity_status import CellStatus
 from grouping.store import TableInfo
 from grouping.strategies.affinity_graph import communities
 
@@ -22,12 +23,16 @@ class GraphNodeOut(Output):
 
 
 class GraphEdgeOut(Output):
-    """The measured effect of a task on another: positive helps, negative harms; see `is_effect`."""
+    """The effect of a task on another: positive helps, negative harms; see `is_effect`."""
 
     source: str
     target: str
     value: float
-    standard_error: float | None = Field(description="Over seeds; null with fewer than two.")
+    standard_error: float | None = Field(description="Null where it is not known, as with one seed.")
+    status: CellStatus = Field(description="Whether it is `measured` or `estimated` from other networks.")
+    is_within_noise: bool = Field(
+        description=f"Whether it is at most {STANDS_OUT:g} standard errors from 0; false without an error."
+    )
 
 
 class ClusteringOut(Output):
@@ -73,11 +78,14 @@ class AffinityGraphOut(Output):
         "from 0 to 1, the same in both directions."
     )
     nodes: list[GraphNodeOut] = Field(description="In the order of the tasks.")
-    edges: list[GraphEdgeOut] = Field(description="Every measured effect, the highest value first.")
+    edges: list[GraphEdgeOut] = Field(description="Every known effect, the highest value first.")
+    summary: str = Field(description="What stands out from the noise, and how much is known.")
     warnings: list[str]
     budget_snt: float
     exact: SolutionOut
-    clusterings: list[ClusteringOut] = Field(description="Empty for tables of very many tasks.")
+    clusterings: list[ClusteringOut] = Field(
+        description="Empty where no effect is known, and for tables of very many tasks."
+    )
     sentence: str = Field(description="What clustering alone would cost, for people.")
 
     @classmethod
@@ -97,9 +105,12 @@ class AffinityGraphOut(Output):
                     target=effect.target,
                     value=effect.value,
                     standard_error=finite(effect.standard_error),
+                    status=effect.status,
+                    is_within_noise=effect.is_within_noise,
                 )
                 for effect in matrix.effects()
             ],
+            summary=matrix.summary(),
             warnings=list(matrix.warnings),
             budget_snt=comparison.exact.budget_snt,
             exact=SolutionOut.of(comparison.exact),

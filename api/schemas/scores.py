@@ -8,10 +8,13 @@ from typing import Self
 import numpy as np
 from pydantic import Field
 
+from api.pair_plans import PairPlan
 from api.schemas.common import Output, finite, moment_of
 from api.schemas.imports import ImportReportOut
+from api.schemas.requests import JobRequest
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import METHODS
+from grouping.domain.affinity_status import CellStatus
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose
@@ -162,6 +165,34 @@ def _loss(table: ScoreTable, by_seed: FloatArray, mean: float, error: float) -> 
     )
 
 
+class MissingPairsOut(Output):
+    """Full-size networks of single tasks and of pairs that are not measured, and how to measure them."""
+
+    singles: list[str] = Field(description="Tasks whose own network is missing.")
+    pairs: list[list[str]] = Field(description="Pairs of tasks whose network is missing.")
+    n_trainings: int | None = Field(
+        description="Trainings of `job`; what is known is copied and not counted. Null where no job can."
+    )
+    job: JobRequest | None = Field(
+        description="A job that trains every single task and pair and copies what is known, ready for `POST "
+        "/v1/jobs`; the matrix of its table is complete. Null where no job can, as for an imported table."
+    )
+    sentence: str = Field(description="What to do, or why nothing can be done.")
+
+    @classmethod
+    def of(cls, plan: PairPlan | None) -> Self | None:
+        """From the plan."""
+        if plan is None:
+            return None
+        return cls(
+            singles=list(plan.gaps.singles),
+            pairs=[list(pair) for pair in plan.gaps.pairs],
+            n_trainings=plan.n_trainings,
+            job=plan.request,
+            sentence=plan.sentence,
+        )
+
+
 class AffinityOut(Output):
     """Directed effect of every task on every other, or how alike every two tasks are; see `is_effect`."""
 
@@ -178,10 +209,19 @@ class AffinityOut(Output):
     )
     tasks: list[str]
     values: list[list[float | None]] = Field(
-        description="values[source][target]: what the source does to the target; null if not measured."
+        description="values[source][target]: what the source does to the target; null where unknown."
     )
-    standard_errors: list[list[float | None]] = Field(description="Over seeds; null with fewer than two.")
-    n_networks: list[list[int]] = Field(description="Networks behind each cell.")
+    standard_errors: list[list[float | None]] = Field(
+        description="Of a measured value over seeds, null with fewer than two; of an estimated one "
+        "by the model."
+    )
+    statuses: list[list[CellStatus | None]] = Field(
+        description="How each value is known: `measured`; `estimated` from other networks; `unknown`, and "
+        "then it is null. Null on the diagonal."
+    )
+    n_networks: list[list[int]] = Field(
+        description="Networks behind each cell; of `estimate`, trained networks that hold both tasks."
+    )
     self_values: list[float | None] | None = Field(
         description="Effect of a task's own gradient on itself; of `overlap`, the share of the weights in "
         "the mask of the task; null where the method has none."
@@ -193,9 +233,18 @@ class AffinityOut(Output):
     cluster_order: list[int] = Field(description="Positions of the tasks, communities together.")
     summary: str
     warnings: list[str] = Field(description="What to know before trusting the values.")
+    missing: MissingPairsOut | None = Field(
+        description="Of `estimate` and `pairwise`: what would measure all of it; null if all is measured."
+    )
 
     @classmethod
-    def of(cls, info: TableInfo, matrix: AffinityMatrix, cluster_order: tuple[int, ...]) -> Self:
+    def of(
+        cls,
+        info: TableInfo,
+        matrix: AffinityMatrix,
+        cluster_order: tuple[int, ...],
+        plan: PairPlan | None = None,
+    ) -> Self:
         """From the domain."""
         return cls(
             score_table_id=info.id,
@@ -209,14 +258,21 @@ class AffinityOut(Output):
             tasks=list(matrix.tasks),
             values=_rows(matrix.values),
             standard_errors=_rows(matrix.standard_errors),
+            statuses=_statuses(matrix),
             n_networks=[[int(value) for value in row] for row in matrix.n_networks],
             self_values=None if matrix.self_values is None else [finite(v) for v in matrix.self_values],
             at_random=None if matrix.at_random is None else _rows(matrix.at_random),
             cluster_order=list(cluster_order),
             summary=matrix.summary(),
             warnings=list(matrix.warnings),
+            missing=MissingPairsOut.of(plan),
         )
 
 
 def _rows(values: FloatArray) -> list[list[float | None]]:
     return [[finite(float(value)) for value in row] for row in values]
+
+
+def _statuses(matrix: AffinityMatrix) -> list[list[CellStatus | None]]:
+    places = range(len(matrix.tasks))
+    return [[None if i == j else matrix.status(i, j) for j in places] for i in places]

@@ -1,6 +1,7 @@
 """The affinity matrix as a table: methods, order of the tasks, colours, and a sentence for each cell.
 
-Effects are shown around zero, what says how alike tasks are from 0 to 1, with the shades of help.
+Effects are shown around zero, what says how alike tasks are from 0 to 1, with the shades of help. An
+estimated value is told apart by a ``≈``, italics and a dashed frame, an unknown one by hatching.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import numpy as np
 
 from api.affinity_order import order_of
 from api.readings import Readings
-from api.web.rendering import MINUS
-from api.web.wording import listed
+from api.web.rendering import MANY_TASKS, MINUS
+from api.web.wording import listed, plural
 from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.affinity_methods import METHODS, AffinityMethod
+from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
+from grouping.domain.affinity_status import CellStatus
 from grouping.store import TableInfo
 
 N_SHADES = 6
@@ -44,7 +46,7 @@ class AffinityView:
         scale: the value at which the colours end.
         shades: CSS classes from the lowest value to the highest.
         ends: what stands at either end of the shades: a word and a number.
-        n_missing: pairs that were not measured.
+        statuses: how cells are known, each that occurs.
     """
 
     matrix: AffinityMatrix
@@ -54,7 +56,7 @@ class AffinityView:
     scale: float
     shades: tuple[str, ...]
     ends: tuple[tuple[str, str], tuple[str, str]]
-    n_missing: int
+    statuses: tuple[CellStatus, ...]
 
     @property
     def method(self) -> AffinityMethod:
@@ -77,7 +79,6 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
     known = np.abs(matrix.values[~np.isnan(matrix.values)])
     scale = max(_least_scale(matrix), float(known.max(initial=0.0))) if matrix.is_effect else 1.0
     lowest = -N_SHADES if matrix.is_effect else 0
-    off_diagonal = ~np.eye(len(matrix.tasks), dtype=bool)
     return AffinityView(
         matrix=matrix,
         tasks=tuple(matrix.tasks[i] for i in positions),
@@ -86,7 +87,7 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
         scale=scale,
         shades=tuple(shade(k / N_SHADES, 1.0) for k in range(lowest, N_SHADES + 1)),
         ends=_ends(matrix, scale),
-        n_missing=int(np.isnan(matrix.values[off_diagonal]).sum()),
+        statuses=tuple(status for status, number in matrix.counts().items() if number),
     )
 
 
@@ -114,21 +115,32 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
     value, error = float(matrix.values[i, j]), float(matrix.standard_errors[i, j])
     if i == j:
         return _own_cell(matrix, i)
-    if np.isnan(value):
-        return Cell("missing", "", "", f"{source} with {target}: not measured")
+    status = matrix.status(i, j)
+    if status is CellStatus.UNKNOWN:
+        return Cell("missing", "", "", f"{source} with {target}: {status.meaning}")
     networks = int(matrix.n_networks[i, j])
     factor, places = (100 if matrix.is_share else 1), matrix.decimals
     text = f"{value * factor:{'+' if matrix.is_effect else ''}.{places}f}".replace("-", MINUS)
-    noise, spread = f"n {networks}", ""
+    counts = [] if len(matrix.tasks) > MANY_TASKS else [f"n {networks}"]
+    spread = ""
     if not np.isnan(error):
-        noise = f"±{error * factor:.{places}f} · n {networks}"
+        counts.insert(0, f"±{error * factor:.{places}f}")
         spread = f", standard error {error * factor:.{places + 1}f}{' points' if matrix.is_share else ''}"
+    noise = " · ".join(counts)
     chance = "" if matrix.at_random is None else f"; at random {matrix.at_random[i, j]:.{places}f}"
-    sentence = (
-        f"{source} {matrix.verb(value)} {target}: {text}{' %' if matrix.is_share else ''} "
-        f"(from {networks} network{'' if networks == 1 else 's'}{spread}){chance}"
-    )
-    return Cell(shade(value, scale), text, noise, sentence)
+    unit = " %" if matrix.is_share else ""
+    counted = plural(networks, "network")
+    css = shade(value, scale)
+    if status is CellStatus.ESTIMATED:
+        known = f"{status.meaning}, {counted} with both{spread}"
+        return Cell(
+            f"{css} {status}",
+            f"≈\u202f{text}",
+            noise,
+            f"{source} {matrix.verb(value)} {target}: about {text}{unit} ({known})",
+        )
+    sentence = f"{source} {matrix.verb(value)} {target}: {text}{unit} (from {counted}{spread}){chance}"
+    return Cell(css, text, noise, sentence)
 
 
 def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
@@ -180,8 +192,8 @@ def missing_methods(readings: Readings, info: TableInfo) -> str:
 
 
 def usual_method(readings: Readings, info: TableInfo) -> str:
-    """Pairs; where no pair was trained, the first method that joint runs measured."""
+    """The default; where it knows nothing, the first method that does."""
     missing = readings.unmeasured_affinities(info)
     measured = [method.name for method in METHODS.values() if method.name not in missing]
-    known = [name for name in measured if readings.affinity(info, name).is_measured]
-    return known[0] if known else next(iter(METHODS))
+    known = [name for name in measured if readings.affinity(info, name).is_known]
+    return known[0] if known else DEFAULT_METHOD

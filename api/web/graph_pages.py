@@ -40,6 +40,7 @@ class _Effect:
     verb: str
     value: str
     noise: str
+    known: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,14 @@ def graph_page(
         picture=Markup(affinity_graph_svg(matrix, most=int(effects))),
         effects=_effects(matrix, int(effects)),
         communities=_communities(matrix),
+        statuses=[status for status, number in matrix.counts().items() if number],
         methods=method_choices(readings, subject.info, chosen),
         n_effects=effects,
         choices=EFFECTS,
         budget=budget_snt or f"{budget:g}",
         fault=fault,
         comparison=comparison,
+        plan=readings.pair_plan(subject.info, chosen),
         rows=[] if comparison is None else _rows(comparison, subject.task_names),
         exact_names=[] if comparison is None else _exact_names(comparison),
         here="graph",
@@ -115,9 +118,8 @@ def _effects(matrix: AffinityMatrix, most: int) -> list[_Effect]:
             effect.target,
             matrix.verb(effect.value),
             shown(matrix, effect.value),
-            ""
-            if effect.standard_error != effect.standard_error
-            else shown(matrix, effect.standard_error).removeprefix("+"),
+            matrix.shown_noise(effect.standard_error),
+            effect.status.value,
         )
         for effect in strongest_effects(matrix, most)
     ]

@@ -73,7 +73,7 @@ def affinity_page(
     method: Annotated[str | None, Query(max_length=50)] = None,
     order: Annotated[str, Query(max_length=50)] = "cluster",
 ) -> HTMLResponse:
-    """Which task helps which; by pairs unless only joint runs measured anything."""
+    """Which task helps which; from whatever was trained unless only joint runs tell anything."""
     subject = subject_of(table_id, store, readings)
     shown = usual_method(readings, subject.info) if method is None else method
     view = view_affinity(readings.affinity(subject.info, shown), order)
@@ -84,6 +84,7 @@ def affinity_page(
         view=view,
         methods=method_choices(readings, subject.info, shown),
         missing=missing_methods(readings, subject.info),
+        plan=readings.pair_plan(subject.info, shown),
         orders=ORDERS,
         here="affinity",
     )

@@ -20,6 +20,8 @@ TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 STATIC_FOLDER = Path(__file__).parent / "static"
 MINUS = "\u2212"
 NO_VALUE = "–"
+MANY_TASKS = 9
+"""A matrix of more tasks has small cells, without the number of networks; their sentences have it."""
 
 
 class Pages:
@@ -43,7 +45,11 @@ class Pages:
             "count": count,
             "percent": percent,
         }
-        environment.globals |= {"version": program_version(), "static": _static_address}
+        environment.globals |= {
+            "version": program_version(),
+            "static": _static_address,
+            "many_tasks": MANY_TASKS,
+        }
         self._environment = environment
 
     def render(self, request: Request, template: str, /, status: int = 200, **context: Any) -> HTMLResponse:

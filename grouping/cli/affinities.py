@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -11,51 +12,79 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token, report_submitted
 from grouping.cli.terminal import new_console
-from grouping.client import Client
+from grouping.client import Client, RemoteJob
 from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.affinity_methods import METHODS
+from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
+from grouping.domain.affinity_status import CellStatus
 
-_METHOD = typer.Option(help=f"How it is measured: {', '.join(METHODS)}.")
+_METHOD = typer.Option(help=f"How it is known: {', '.join(METHODS)}.")
+_MARKS = {CellStatus.ESTIMATED: "~", CellStatus.UNKNOWN: "-"}
+_MEASURE = typer.Option(
+    "--measure-missing",
+    help="Submit the job that trains every single task and pair, copying what is known, and watch it.",
+)
 
 
 def affinity(
     job_id: JobId,
-    method: Annotated[str, _METHOD] = "pairwise",
+    method: Annotated[str, _METHOD] = DEFAULT_METHOD,
+    measure_missing: Annotated[bool, _MEASURE] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Submit and return.")] = False,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Which task helps which in the networks of a job, or how far their masks overlap."""
     with Client(server, token=token) as client:
-        table_id = client.job(job_id).table_id
-        answer = client.request("GET", f"/v1/score-tables/{table_id}/affinity", params={"method": method})
+        job = client.job(job_id)
+        if measure_missing:
+            raise typer.Exit(report_submitted(job.measure_pairs(), detach=detach, as_json=as_json))
+        path = f"/v1/score-tables/{job.table_id}/affinity"
+        answer = client.request("GET", path, params={"method": method})
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
-    else:
-        show_affinity(new_console(), answer)
+        return
+    console = new_console()
+    show_affinity(console, answer)
+    show_missing(console, job, answer["missing"])
+
+
+def show_missing(console: Console, job: RemoteJob, missing: Mapping[str, Any] | None) -> None:
+    """Say what would measure the rest of a matrix, with the command; nothing where nothing is missing."""
+    if missing is None:
+        return
+    console.print(missing["sentence"], soft_wrap=True)
+    if missing["job"] is not None and job.state.is_final:
+        console.print(f"Do it: grouping affinity {job.id} --measure-missing", soft_wrap=True)
 
 
 def show_affinity(console: Console, answer: Mapping[str, Any]) -> None:
     """Print a matrix: a row for each source, a column for each target, with the noise of each value."""
     matrix = _matrix(answer)
-    console.print(matrix.summary(), soft_wrap=True)
+    console.print(answer["summary"], soft_wrap=True)
     rows = Table("source", *matrix.tasks, box=None, pad_edge=False)
     for i, source in enumerate(matrix.tasks):
         rows.add_row(source, *(_cell(matrix, i, j) for j in range(len(matrix.tasks))))
     console.print(rows)
+    occurring = {*itertools.chain.from_iterable(answer["statuses"])}
+    if marks := [f"{mark} {status.meaning}" for status, mark in _MARKS.items() if status in occurring]:
+        console.print("; ".join(marks), soft_wrap=True)
     for warning in matrix.warnings:
         console.print(f"Beware: {warning}", soft_wrap=True)
     console.print(f"{answer['title']}: {matrix.formula}. {answer['meaning']}", soft_wrap=True)
 
 
 def _cell(matrix: AffinityMatrix, i: int, j: int) -> str:
-    value, error = matrix.values[i, j], matrix.standard_errors[i, j]
-    if np.isnan(value):
-        return "" if i == j else "-"
-    noise = "" if np.isnan(error) else f" ± {matrix.shown(error).removeprefix('+')}"
-    return matrix.shown(value) + noise
+    if i == j:
+        return ""
+    status = matrix.status(i, j)
+    mark = _MARKS.get(status, "")
+    if status is CellStatus.UNKNOWN:
+        return mark
+    noise = matrix.shown_noise(matrix.standard_errors[i, j])
+    return f"{mark}{matrix.shown(matrix.values[i, j])}{f' ± {noise}' if noise else ''}"
 
 
 def _matrix(answer: Mapping[str, Any]) -> AffinityMatrix:
@@ -67,4 +96,5 @@ def _matrix(answer: Mapping[str, Any]) -> AffinityMatrix:
         np.array(answer["standard_errors"], dtype=np.float64),
         np.array(answer["n_networks"], dtype=np.int64),
         tuple(answer["warnings"]),
+        is_estimated=np.array(answer["statuses"]) == CellStatus.ESTIMATED,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from grouping.client.connection import POLL_S, Connection
 from grouping.client.remote_table import TableViews
 from grouping.domain.jobs import JobState
-from grouping.errors import StoreUnavailableError
+from grouping.errors import InvalidInputError, StoreUnavailableError
 
 PATIENCE_S = 60.0
 """How long `RemoteJob.wait` puts up with a service that does not answer, such as one that starts anew."""
@@ -117,6 +117,24 @@ class RemoteJob(TableViews):
         """
         path = f"/v1/jobs/{self.id}/clone"
         return RemoteJob(self._client, self._client.create(path, idempotency_key, json=changes))
+
+    def measure_pairs(self, *, idempotency_key: str | None = None) -> RemoteJob:
+        """Submit a job that trains every single task and pair at full size, and copies what this one knows.
+
+        Its pairwise matrix is complete; how many trainings it takes is in ``affinity().attrs["missing"]``.
+
+        Args:
+            idempotency_key: the same key gives the same job; a new one unless given.
+
+        Raises:
+            InvalidInputError: if nothing is missing, or no job can train it; says why.
+        """
+        missing = self._table("affinity")["missing"]
+        if missing is None:
+            raise InvalidInputError("Every single task and every pair is measured at full size already.")
+        if missing["job"] is None:
+            raise InvalidInputError(missing["sentence"])
+        return RemoteJob(self._client, self._client.create("/v1/jobs", idempotency_key, json=missing["job"]))
 
     def cancel(self) -> RemoteJob:
         """Ask for its end."""

@@ -9,6 +9,20 @@ from typing import Any
 import pandas as pd
 
 from grouping.client.connection import Connection
+from grouping.domain.affinity_methods import DEFAULT_METHOD
+
+_TOLD_OF_AFFINITY = (
+    "method",
+    "formula",
+    "meaning",
+    "summary",
+    "warnings",
+    "statuses",
+    "standard_errors",
+    "n_networks",
+    "at_random",
+    "missing",
+)
 
 
 class TableViews:
@@ -35,26 +49,28 @@ class TableViews:
         body = {"budget_snt": budget_snt, **request}
         return dict(self._client.request("POST", self._address("pairwise-grouping"), json=body))
 
-    def affinity(self, method: str = "pairwise") -> pd.DataFrame:
+    def affinity(self, method: str = DEFAULT_METHOD) -> pd.DataFrame:
         """Affinity matrix: the row is the source task, the column the target; positive helps.
 
         Args:
-            method: ``pairwise`` or ``higher-order``, from the scores; ``tag``, ``cosine`` or ``first-order``,
-                where a joint run measured them; ``overlap``, in jobs with the sharing ``sparse``: how far
-                the masks of two tasks overlap, 0 to 1, which says nothing of help.
+            method: ``estimate``, from whatever was trained; ``pairwise`` or ``higher-order``, from full-size
+                networks; ``tag``, ``cosine`` or ``first-order``, where a joint run measured them;
+                ``overlap``, in jobs with the sharing ``sparse``: how far the masks of two tasks overlap, 0
+                to 1, which says nothing of help.
 
         Returns:
-            The values; ``attrs`` of the frame holds ``method``, ``formula``, ``meaning`` and ``warnings``,
-            and as lists of rows ``standard_errors``, ``n_networks`` and ``at_random``, the overlaps of masks
-            drawn at random (None for other methods).
+            The values, NaN where unknown; ``attrs`` of the frame holds ``method``, ``formula``, ``meaning``,
+            ``summary`` and ``warnings``; as lists of rows ``statuses`` (``measured``, ``estimated`` or
+            ``unknown``), ``standard_errors``, ``n_networks`` and ``at_random``, the overlaps of masks drawn
+            at random (None for other methods); and ``missing``: which pairs are not measured, how many
+            trainings that takes, and the job that does it (None if none are; see `RemoteJob.measure_pairs`).
 
         Raises:
             ServiceError: if the method does not exist, or was not measured for this table.
         """
         answer = self._table("affinity", method=method)
         frame = pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
-        told = ("method", "formula", "meaning", "warnings", "standard_errors", "n_networks", "at_random")
-        frame.attrs = {name: answer[name] for name in told}
+        frame.attrs = {name: answer[name] for name in _TOLD_OF_AFFINITY}
         return frame
 
     def scores(self) -> pd.DataFrame:

@@ -1,14 +1,15 @@
 """Affinity: the directed effect of a source task on a target task, or how alike two tasks are.
 
-Two methods compare trained networks and are computed from a score table; the others are measured when one
-network is trained on several tasks, a joint run. What each measures, and when not to trust it, is in
-``docs/affinity.md``.
+Some methods compare trained networks and are computed from a score table: `pairwise` and `higher-order` here,
+`estimate` in `grouping.strategies.affinity_estimate`. The others are measured when one network is trained on
+several tasks, a joint run. What each measures, and when not to trust it, is in ``docs/affinity.md``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 
@@ -16,13 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.affinity_methods import METHODS
+from grouping.domain.affinity_status import CellStatus
+from grouping.domain.affinity_summary import summarise
 from grouping.domain.gains import GainFormula, losses_alone
+from grouping.domain.pair_gaps import PairGaps, list_some
 from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
-from grouping.errors import UnknownNameError
 
 ONE_SEED = "One seed only: the noise of these values is unknown."
 """The warning of a matrix without a standard error."""
-_NAMED_PAIRS = 5
+STANDS_OUT = 2.0
+"""Standard errors by which an effect must differ from 0 to stand out from the noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,12 @@ class Effect:
     target: str
     value: float
     standard_error: float
+    status: CellStatus = CellStatus.MEASURED
+
+    @property
+    def is_within_noise(self) -> bool:
+        """Whether it is known to be at most `STANDS_OUT` standard errors from 0; False without an error."""
+        return abs(self.value) <= STANDS_OUT * self.standard_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +56,14 @@ class AffinityMatrix:
         values: ``[T, T]``; ``values[source, target]`` is what training together with `source` does to
             `target`. Positive helps, negative harms; where `is_effect` is False, how alike the two are, from
             0 to 1. NaN on the diagonal and where nothing was measured.
-        standard_errors: ``[T, T]`` over seeds; NaN with fewer than two.
+        standard_errors: ``[T, T]``; of measured values over seeds, NaN with fewer than two; of estimated ones
+            by the model.
         n_networks: ``[T, T]``, number of networks behind each cell.
         warnings: what a reader should know before trusting it.
         self_values: ``[T]``, effect of a task's own gradient step on itself; of an overlap of masks, the
             share of the weights in the task's mask. None where the method has none.
+        is_estimated: ``[T, T]``, which values are estimated; None for none. The others are measured.
+        why_empty: why there is no value at all, in sentences; empty where there is one.
     """
 
     tasks: tuple[str, ...]
@@ -61,11 +74,26 @@ class AffinityMatrix:
     n_networks: NDArray[np.int64] = field(repr=False)
     warnings: tuple[str, ...] = ()
     self_values: FloatArray | None = field(default=None, repr=False)
+    is_estimated: NDArray[np.bool_] | None = field(default=None, repr=False)
+    why_empty: str = ""
 
     @property
-    def is_measured(self) -> bool:
-        """Whether any pair has been measured."""
+    def is_known(self) -> bool:
+        """Whether any cell has a value."""
         return bool((~np.isnan(self.values)).any())
+
+    def status(self, source: int, target: int) -> CellStatus:
+        """How a cell off the diagonal is known, by the positions of its tasks."""
+        if np.isnan(self.values[source, target]):
+            return CellStatus.UNKNOWN
+        is_estimated = self.is_estimated is not None and self.is_estimated[source, target]
+        return CellStatus.ESTIMATED if is_estimated else CellStatus.MEASURED
+
+    def counts(self) -> Mapping[CellStatus, int]:
+        """Number of cells off the diagonal of each status, in the order of `CellStatus`."""
+        places = range(len(self.tasks))
+        found = Counter(self.status(i, j) for i in places for j in places if i != j)
+        return {status: found[status] for status in CellStatus}
 
     @property
     def is_share(self) -> bool:
@@ -105,6 +133,10 @@ class AffinityMatrix:
         sign = "+" if self.is_effect else ""
         return f"{value:{sign}.{self.decimals}{'%' if self.is_share else 'f'}}"
 
+    def shown_noise(self, standard_error: float) -> str:
+        """A standard error with its unit, such as ``1.2%``; empty where it is not known."""
+        return "" if np.isnan(standard_error) else self.shown(standard_error).removeprefix("+")
+
     def verb(self, value: float) -> str:
         """What a source of this value does to its target, between their names."""
         if not self.is_effect:
@@ -122,12 +154,19 @@ class AffinityMatrix:
             standard_errors=self.standard_errors[square],
             n_networks=self.n_networks[square],
             self_values=own,
+            is_estimated=None if self.is_estimated is None else self.is_estimated[square],
         )
 
     def effects(self) -> tuple[Effect, ...]:
-        """All measured cells, the highest value first: the strongest help, or the most alike."""
+        """All cells with a value, the highest first: the strongest help, or the most alike."""
         cells = [
-            Effect(source, target, float(self.values[i, j]), float(self.standard_errors[i, j]))
+            Effect(
+                source,
+                target,
+                float(self.values[i, j]),
+                float(self.standard_errors[i, j]),
+                self.status(i, j),
+            )
             for i, source in enumerate(self.tasks)
             for j, target in enumerate(self.tasks)
             if not np.isnan(self.values[i, j])
@@ -135,70 +174,45 @@ class AffinityMatrix:
         return tuple(sorted(cells, key=lambda effect: (-effect.value, effect.source, effect.target)))
 
     def summary(self) -> str:
-        """A sentence that names the strongest help and harm, or the tasks most and least alike."""
-        effects = self.effects()
-        if not effects:
-            return "No pair of tasks has been trained yet."
-        if not self.is_effect:
-            return self._most_and_least_alike(effects)
-        parts = []
-        most, least = effects[0], effects[-1]
-        if most.value > 0:
-            parts.append(f"{most.source} helps {most.target} most ({self.shown(most.value)})")
-        if least.value < 0:
-            parts.append(f"{least.source} harms {least.target} most ({self.shown(least.value)})")
-        return ("; ".join(parts) or "No pair of tasks changes the other's loss") + "."
-
-    def _most_and_least_alike(self, effects: Sequence[Effect]) -> str:
-        places = {task: place for place, task in enumerate(self.tasks)}
-        pairs = [effect for effect in effects if places[effect.source] < places[effect.target]]
-        most, least = pairs[0], pairs[-1]
-        said = f"{most.source} and {most.target} overlap most ({self.shown(most.value)})"
-        if len(pairs) > 1:
-            said += f"; {least.source} and {least.target} least ({self.shown(least.value)})"
-        return f"{said}."
+        """The strongest help and harm beyond the noise, or the tasks most and least alike; what is known."""
+        return summarise(self)
 
     def _repr_html_(self) -> str:
         """Notebook display."""
         head = "".join(f"<th scope='col'>{escape(task)}</th>" for task in self.tasks)
         body = ""
         for i, source in enumerate(self.tasks):
-            cells = "".join(f"<td>{'' if np.isnan(v) else self.shown(v)}</td>" for v in self.values[i])
+            cells = "".join(f"<td>{self._short(i, j)}</td>" for j in range(len(self.tasks)))
             body += f"<tr><th scope='row'>{escape(source)}</th>{cells}</tr>"
         cell = "row helps or harms column" if self.is_effect else "how alike row and column are, 0 to 1"
+        if self.counts()[CellStatus.ESTIMATED]:
+            cell += "; ~ is estimated"
         return (
-            f"<table><caption>{escape(self.method)}: {escape(self.formula)}; {cell}"
+            f"<table><caption>{escape(self.summary())} {escape(self.method)}: {escape(self.formula)}; {cell}"
             f"</caption><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
+
+    def _short(self, i: int, j: int) -> str:
+        value = float(self.values[i, j])
+        if np.isnan(value):
+            return ""
+        return f"{'~' if self.status(i, j) is CellStatus.ESTIMATED else ''}{self.shown(value)}"
 
 
 def pairwise_affinity(
     table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE
 ) -> AffinityMatrix:
     """Gain of a task in the full-size network it shares with one other task, paired by seed."""
-    return _affinity(table, "pairwise", "seeds", formula, lambda group: len(group) == 2)
+    empty = f"No pair is measured beside its single tasks. {PairGaps.of(table).sentence()}".rstrip()
+    return _affinity(table, "pairwise", "seeds", formula, lambda group: len(group) == 2, empty)
 
 
 def higher_order_affinity(
     table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE
 ) -> AffinityMatrix:
     """Mean gain of a task over all measured full-size groups that hold it and the source."""
-    return _affinity(table, "higher-order", "groups and seeds", formula, lambda group: len(group) >= 2)
-
-
-def table_affinity(table: ScoreTable, method: str) -> AffinityMatrix:
-    """Affinity by a method that is computed from a score table.
-
-    Raises:
-        UnknownNameError: if it is none of them.
-    """
-    known: dict[str, Callable[[ScoreTable], AffinityMatrix]] = {
-        "pairwise": pairwise_affinity,
-        "higher-order": higher_order_affinity,
-    }
-    if method not in known:
-        raise UnknownNameError("affinity method of a score table", method, tuple(known))
-    return known[method](table)
+    empty = "No full-size network of two or more tasks was trained beside one of a single task of them."
+    return _affinity(table, "higher-order", "groups and seeds", formula, lambda group: len(group) > 1, empty)
 
 
 def mean_over_seeds(
@@ -222,14 +236,7 @@ def missing_pairs(tasks: tuple[str, ...], values: FloatArray) -> str:
         for j, b in enumerate(tasks)
         if i < j and (absent[i, j] or absent[j, i])
     ]
-    return f"Some pairs have not been measured: {list_pairs(named)}."
-
-
-def list_pairs(named: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    shown = ", ".join(named[:_NAMED_PAIRS])
-    rest = len(named) - _NAMED_PAIRS
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    return f"Some pairs have not been measured: {list_some(named)}."
 
 
 def _affinity(
@@ -238,6 +245,7 @@ def _affinity(
     over: str,
     formula: GainFormula,
     counts: Callable[[frozenset[str]], bool],
+    why_empty: str,
 ) -> AffinityMatrix:
     names = table.task_names
     n_tasks = len(names)
@@ -266,7 +274,17 @@ def _affinity(
             f"Groups of {min(sizes)} to {max(sizes)} tasks stand behind these values, in networks of one "
             "size: a harm may come from too little capacity and not from the source."
         )
-    if np.isnan(values[~np.eye(n_tasks, dtype=bool)]).any():
+    is_empty = bool(np.isnan(values).all())
+    if not is_empty and np.isnan(values[~np.eye(n_tasks, dtype=bool)]).any():
         warnings.append(missing_pairs(names, values))
     described = f"mean over {over} of {formula.value}, validation losses, full-size networks"
-    return AffinityMatrix(names, method, described, values, errors, n_networks, tuple(warnings))
+    return AffinityMatrix(
+        names,
+        method,
+        described,
+        values,
+        errors,
+        n_networks,
+        tuple(warnings),
+        why_empty=why_empty if is_empty else "",
+    )

@@ -21,6 +21,8 @@ class AffinityMethod:
         is_share: whether a value is a share of a loss, shown in percent; else a plain number.
         is_effect: whether a value is signed, and positive helps; else it says how alike two tasks are, from 0
             to 1, the same in both directions.
+        is_of_pairs: whether a cell is the effect in the network of its two tasks, so that training every
+            single task and pair measures all of them.
         needs_sharing: name of the only way of sharing whose networks measure it; None for any.
     """
 
@@ -31,6 +33,7 @@ class AffinityMethod:
     is_from_table: bool
     is_share: bool = True
     is_effect: bool = True
+    is_of_pairs: bool = False
     needs_sharing: str | None = None
 
 
@@ -38,15 +41,28 @@ _GAIN = GainFormula.RELATIVE_TO_ALONE.value
 _BESIDE = "Positive means that the task of the column loses less beside the task of the row than alone."
 _STEPS = "mean over the measured steps of a joint run of"
 _WHERE = "on training batches, by the shared weights only"
+DEFAULT_METHOD = "estimate"
+"""The method unless another is asked for."""
 METHODS: Mapping[str, AffinityMethod] = {
     method.name: method
     for method in (
+        AffinityMethod(
+            DEFAULT_METHOD,
+            "Estimate",
+            f"{_GAIN} in the full-size network of the two tasks, validation losses: the mean over seeds "
+            "where that network and the target's own were trained, else what a model of all trained networks "
+            "expects",
+            _BESIDE,
+            is_from_table=True,
+            is_of_pairs=True,
+        ),
         AffinityMethod(
             "pairwise",
             "Pairs",
             f"mean over seeds of {_GAIN}, validation losses, full-size networks",
             _BESIDE,
             is_from_table=True,
+            is_of_pairs=True,
         ),
         AffinityMethod(
             "higher-order",

@@ -15,8 +15,8 @@ class Company(StrEnum):
 
     ANY = "any"
     """In any stack; all products of a stack are computed in one go."""
-    PAIRS = "pairs"
-    """In any stack, because some products are computed two members at a time, which takes longer."""
+    SPLIT = "split"
+    """In any stack, because some products are computed a member at a time, which takes longer."""
     NONE = "none"
     """In none: every network is trained by itself."""
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from grouping.domain.affinity import ONE_SEED, AffinityMatrix, list_pairs, mean_over_seeds, missing_pairs
+from grouping.domain.affinity import ONE_SEED, AffinityMatrix, mean_over_seeds, missing_pairs
 from grouping.domain.affinity_methods import METHODS
 from grouping.domain.joint_runs import GRADIENT_METHODS, JOINT_METHODS, JointRun
+from grouping.domain.pair_gaps import list_some
 
 OVERLAP_NEEDED = 0.4
 """Share of common samples from which affinities from gradients are reliable."""
@@ -72,7 +73,7 @@ def _few_common_samples(tasks: tuple[str, ...], runs: Sequence[JointRun]) -> lis
         named = [f"{a} and {b} ({x:.0%})" for (a, b), x in sorted(overlaps.items()) if low <= x < high]
         if named:
             warnings.append(
-                f"Pairs that share under {high:.0%} of their samples, so that {verdict}: {list_pairs(named)}."
+                f"Pairs that share under {high:.0%} of their samples, so that {verdict}: {list_some(named)}."
             )
     return warnings
 

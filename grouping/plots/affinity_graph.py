@@ -7,9 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from grouping.domain.affinity import AffinityMatrix, Effect
+from grouping.domain.affinity_status import CellStatus
+from grouping.domain.affinity_summary import NOTHING_STANDS_OUT
 from grouping.plots.ring import Label, Point, Ring, arrow
 from grouping.plots.svg import (
     BLUE,
+    GROUND,
     MINUS,
     MUTED,
     RULE,
@@ -36,9 +39,9 @@ LEAST_WIDTH = 430.0
 
 
 def strongest_effects(matrix: AffinityMatrix, most: int = DEFAULT_EFFECTS) -> tuple[Effect, ...]:
-    """The effects a picture shows: strongest first, help and harm alike; none of strength 0.
+    """The effects a picture shows: strongest first, help and harm alike.
 
-    Of what is the same in both directions, each pair once.
+    None of strength 0, and none within the noise. Of what is the same in both directions, each pair once.
 
     Args:
         matrix: the affinities.
@@ -61,7 +64,9 @@ def _drawable(matrix: AffinityMatrix) -> list[Effect]:
     return [
         effect
         for effect in matrix.effects()
-        if effect.value != 0 and (matrix.is_effect or places[effect.source] < places[effect.target])
+        if effect.value != 0
+        and not effect.is_within_noise
+        and (matrix.is_effect or places[effect.source] < places[effect.target])
     ]
 
 
@@ -71,8 +76,9 @@ def affinity_graph_svg(
     """Draw an affinity matrix as a graph.
 
     An arrow from a task to another says that the one helps (blue) or harms (red, dashed) the other; its width
-    is the strength. Where a matrix says how alike tasks are, a line does so. Tasks that help one another
-    (communities by modularity) stand side by side on one arc.
+    is the strength, and its head is open where the effect is estimated and not measured. An effect of at most
+    two standard errors is no arrow. Where a matrix says how alike tasks are, a line does so. Tasks that help
+    one another (communities by modularity) stand side by side on one arc.
 
     Args:
         matrix: the affinities.
@@ -93,13 +99,14 @@ def affinity_graph_svg(
     parts += [_node(task, places[task], label) for task, label in zip(tasks, ring.labels(), strict=True)]
     foot = ring.centre[1] + ring.radius + 30
     if not effects:
-        note = "No effect between two tasks is known."
+        note = NOTHING_STANDS_OUT if matrix.is_known else "No effect between two tasks is known."
         parts.append(text(note, *ring.centre, text_anchor="middle", fill=MUTED, class_="plot-tick"))
-    parts.append(_legend(ring, matrix, effects, foot + 18, len(tasks)))
+    notes = _notes(ring, matrix, effects, len(tasks))
+    parts.append(_legend(ring, matrix, notes, foot + 18))
     return document(
         *parts,
         width=2 * ring.centre[0],
-        height=foot + LEGEND + (LEGEND_ROW if _left_out(matrix, effects, len(tasks)) else 0.0),
+        height=foot + LEGEND + LEGEND_ROW * (len(notes) - 1),
         title="Which task helps or harms which" if matrix.is_effect else "How far tasks overlap",
         description=_describe(matrix, groups, effects),
         name=name,
@@ -150,11 +157,12 @@ def _edge(ring: Ring, places: dict[str, Point], matrix: AffinityMatrix, effect: 
     ends = places[effect.source], places[effect.target]
     drawn = arrow(ring, *ends, node=NODE, width=width, has_head=matrix.is_effect)
     sentence = element("title", plain(effect_sentence(matrix, effect)))
-    shaft, head = _strokes(drawn.path, drawn.head, width, helps=effect.value > 0)
+    is_open = effect.status is CellStatus.ESTIMATED
+    shaft, head = _strokes(drawn.path, drawn.head, width, helps=effect.value > 0, is_open=is_open)
     return element("g", sentence, shaft, head if matrix.is_effect else "")
 
 
-def _strokes(path: str, head: str, width: float, *, helps: bool) -> tuple[str, str]:
+def _strokes(path: str, head: str, width: float, *, helps: bool, is_open: bool = False) -> tuple[str, str]:
     kind, colour = ("help", BLUE) if helps else ("harm", RED)
     return (
         element(
@@ -166,13 +174,23 @@ def _strokes(path: str, head: str, width: float, *, helps: bool) -> tuple[str, s
             stroke_dasharray=None if helps else "7 4",
             class_=f"plot-edge-{kind}",
         ),
-        element("path", d=head, fill=colour, class_=f"plot-head-{kind}"),
+        element(
+            "path",
+            d=head,
+            fill=GROUND if is_open else colour,
+            class_=f"plot-{'open' if is_open else 'head'}-{kind}",
+            stroke=colour if is_open else None,
+            stroke_width=1.5 if is_open else None,
+        ),
     )
 
 
 def effect_sentence(matrix: AffinityMatrix, effect: Effect) -> str:
-    """An effect in words, such as ``depth helps normals: +8.1%``."""
-    return f"{effect.source} {matrix.verb(effect.value)} {effect.target}: {shown(matrix, effect.value)}"
+    """An effect in words, such as ``depth helps normals: +8.1%`` or, estimated, ``about +8.1%``."""
+    about = "about " if effect.status is CellStatus.ESTIMATED else ""
+    return (
+        f"{effect.source} {matrix.verb(effect.value)} {effect.target}: {about}{shown(matrix, effect.value)}"
+    )
 
 
 def shown(matrix: AffinityMatrix, value: float) -> str:
@@ -209,7 +227,7 @@ def _node(task: str, at: Point, label: Label) -> str:
     )
 
 
-def _legend(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], y: float, n_drawn: int) -> str:
+def _legend(ring: Ring, matrix: AffinityMatrix, notes: Sequence[str], y: float) -> str:
     middle = ring.centre[0]
     parts: list[str] = []
     kinds = [(True, "helps", middle - 108), (False, "harms", middle + 12)]
@@ -219,14 +237,31 @@ def _legend(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], y: fl
         )
         parts += [shaft, head if matrix.is_effect else ""]
         parts.append(text(label, x + 51, y + 4.5))
-    said = ["the wider, the stronger"]
-    if any(size > 1 for size in ring.sizes):
-        said.append("tasks on one arc are a community")
-    for row, note in enumerate(("; ".join(said), _left_out(matrix, effects, n_drawn))):
-        if note:
-            at = y + 26 + LEGEND_ROW * row
-            parts.append(text(note, middle, at, text_anchor="middle", fill=MUTED, class_="plot-tick"))
+    for row, note in enumerate(notes):
+        at = y + 26 + LEGEND_ROW * row
+        parts.append(text(note, middle, at, text_anchor="middle", fill=MUTED, class_="plot-tick"))
     return element("g", *parts, class_="plot-legend")
+
+
+def _notes(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], n_drawn: int) -> list[str]:
+    """Lines below the legend: how to read the picture, and what is not drawn."""
+    how = ["the wider, the stronger"]
+    if any(size > 1 for size in ring.sizes):
+        how.append("tasks on one arc are a community")
+    n_open = sum(effect.status is CellStatus.ESTIMATED for effect in effects)
+    open_heads = ""
+    if n_open:
+        which = "all are" if n_open == len(effects) else "an open head is"
+        open_heads = f"{which} estimated from other networks"
+    lines = ("; ".join(how), open_heads, _left_out(matrix, effects, n_drawn), _within_noise(matrix))
+    return [line for line in lines if line]
+
+
+def _within_noise(matrix: AffinityMatrix) -> str:
+    """How many effects are too small for their noise to be drawn; empty for none."""
+    number = sum(effect.is_within_noise for effect in matrix.effects())
+    said = "effect within the noise is" if number == 1 else "effects within the noise are"
+    return f"{number:,} {said} not drawn" if number else ""
 
 
 def _left_out(matrix: AffinityMatrix, effects: Sequence[Effect], n_drawn: int) -> str:

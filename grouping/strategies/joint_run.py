@@ -86,7 +86,7 @@ class _JointRun:
         if first:
             return Proposal.of(first, f"Training all tasks together to measure affinities ({title}).")
         matrix = evidence.affinities.get(self.name)
-        if len(joint.group) > 1 and (matrix is None or not matrix.is_measured):
+        if len(joint.group) > 1 and (matrix is None or not matrix.is_known):
             note = (
                 f"The training of {joint} measured no affinities by {self.name}: it diverged or failed, or "
                 "its scores come from elsewhere. No group can be chosen; use a strategy that needs scores "

@@ -116,6 +116,43 @@ class Cells:
         yield sizes
         yield same_task * sizes
 
+    def covariance_with(
+        self, other: Cells, pool: Pool, correlation: FloatArray, amplitudes: FloatArray
+    ) -> FloatArray:
+        """``[C, D]`` covariance of these cells with the `D` others."""
+        a = dict(zip(PRIOR, amplitudes**2, strict=True))
+        ours, theirs = self._partners(pool), other._partners(pool)
+        count, their_count = pool.partners[self.n], pool.partners[other.n]
+        shares = ours / np.maximum(count, 1)[:, None]
+        their_shares = theirs / np.maximum(their_count, 1)[:, None]
+        inner = ours @ theirs.T / 2.0
+        sizes = np.outer(pool.log_size[self.n], pool.log_size[other.n])
+        same_network = self.n[:, None] == other.n[None]
+        rest = np.where(same_network, 1.0, SHARED_BY_SIZES) * (
+            pool.group[self.n][:, None] == pool.group[other.n][None]
+        )
+        of_one_task = (
+            a["lin"] * inner
+            + a["mean"] * (shares @ their_shares.T)
+            + a["own0"]
+            + a["osz"] * sizes
+            + a["rest"] * rest
+        )
+        total: FloatArray = (
+            a["clin"] * inner
+            + a["ck"] * size_covariance(pool.member.shape[1])[np.ix_(count, their_count)]
+            + a["csz"] * sizes
+            + a["net"] * same_network * correlation[np.ix_(self.t, other.t)]
+            + (self.t[:, None] == other.t[None]) * of_one_task
+        )
+        return total
+
+    def _partners(self, pool: Pool) -> FloatArray:
+        """``[C, T]``: the tasks beside that of each cell."""
+        others = pool.member[self.n].copy()
+        others[np.arange(len(self.n)), self.t] = 0.0
+        return others
+
     def covariance(self, pool: Pool, correlation: FloatArray, amplitudes: FloatArray) -> FloatArray:
         """``[C, C]`` covariance of the cells: `terms` added up, task by task where only those are related."""
         a = dict(zip(PRIOR, amplitudes**2, strict=True))

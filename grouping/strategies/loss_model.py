@@ -64,6 +64,19 @@ class LossModel:
         expected: FloatArray = self._losses(self._spread(weights[None]))[0]
         return expected
 
+    def posterior(self, wanted: Cells) -> tuple[FloatArray, FloatArray]:
+        """Expected losses of some cells, ``[C]``, and the covariance of their errors, ``[C, C]``."""
+        from scipy.linalg import solve_triangular
+
+        unit, scale = self.unit[wanted.t], self.scale[wanted.t]
+        terms = self.pool, self.correlation, self.amplitudes
+        across = wanted.covariance_with(self.cells, *terms) * scale[:, None] * self.scale[self.cells.t]
+        half = solve_triangular(self.factor, across.T, lower=True, check_finite=False)
+        solved = solve_triangular(self.factor, self.residuals, lower=True, check_finite=False)
+        mean = self.reference[wanted.t] + unit * (half.T @ solved + BETA * self.pool.log_size[wanted.n])
+        prior = wanted.covariance_with(wanted, *terms) * scale[:, None] * scale
+        return mean, (prior - half.T @ half) * unit[:, None] * unit
+
     def draw(self, n_draws: int, generator: np.random.Generator) -> FloatArray:
         """``[D, N, T]`` draws from the posterior of the losses; NaN outside the groups."""
         from scipy.linalg import cho_solve

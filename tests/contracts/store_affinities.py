@@ -134,8 +134,8 @@ class AffinityContract:
             train(store, held, trial, joint_outcome(trial.seed))
         table_id = held.job.score_table_id
         assert store.affinities(table_id) == {}
-        assert store.affinities(table_id, purpose=Purpose.CONFIRMATION)["tag"].is_measured
-        assert store.affinities(table_id, fidelity=0.2)["tag"].is_measured
+        assert store.affinities(table_id, purpose=Purpose.CONFIRMATION)["tag"].is_known
+        assert store.affinities(table_id, fidelity=0.2)["tag"].is_known
 
     def test_a_table_without_a_joint_run_has_no_affinities(self, store: Store) -> None:
         held = running(store)

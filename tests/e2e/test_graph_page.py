@@ -79,7 +79,7 @@ def test_another_method_budget_and_number_of_arrows_are_chosen(
         page.get_by_role("button", name="Show").click()
         expect(page.get_by_role("heading", name="within 1.5 SNT")).to_be_visible()
         expect(page.get_by_text("Clustering alone would cost at least")).to_be_visible()
-        expect(page.get_by_text("the 10 strongest of 12 effects", exact=True)).to_be_visible()
+        expect(page.get_by_text("2 effects within the noise are not drawn", exact=True)).to_be_visible()
         expect(page.get_by_label("Method", exact=True)).to_have_value("higher-order")
         expect(page.get_by_role("region", name="Arrows").get_by_role("row")).to_have_count(11)
 

@@ -71,9 +71,10 @@ def test_a_joint_run_gives_all_three_methods_with_noise_and_number_of_networks(a
 
 
 def test_pairs_have_no_effect_on_themselves_and_say_what_is_missing(api: Api, job: Job) -> None:
-    answer = api.get(address(job)).json()
+    answer = api.get(address(job), params={"method": "pairwise"}).json()
     assert answer["self_values"] is None
-    assert answer["warnings"] == ["No pair has been measured."]
+    assert "Not measured at full size: 4 single tasks" in answer["summary"]
+    assert "6 pairs" in answer["summary"]
 
 
 @pytest.mark.parametrize("method", GRADIENT_METHODS)
@@ -139,7 +140,7 @@ def test_the_page_shows_the_methods_there_are_and_why_others_are_not(api: Api, s
     assert "tag, cosine and first-order were not measured for this score table." in text
     assert 'href="?method=higher-order&amp;order=cluster"' in text
     assert "± standard error" in text
-    assert re.search(r"<small>±\d+\.\d · n 1</small>", text)
+    assert re.search(r"<small>±\d+\.\d · n 4</small>", text), "of the networks with both tasks"
 
 
 def test_the_page_opens_with_what_was_measured_and_switches_method(api: Api, job: Job) -> None:
@@ -151,7 +152,7 @@ def test_the_page_opens_with_what_was_measured_and_switches_method(api: Api, job
     cosine = page(api, f"{path}?method=cosine&order=input")
     assert "+0.25<small>±0.00 · n 1</small>" in cosine
     assert "in percent" not in cosine
-    assert "needs a network for each single task" in page(api, f"{path}?method=pairwise")
+    assert "Not measured at full size: 4 single tasks" in page(api, f"{path}?method=pairwise")
 
 
 def test_warnings_stand_above_the_matrix(api: Api, scenes: Scenes) -> None:

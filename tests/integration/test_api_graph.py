@@ -134,8 +134,11 @@ def test_the_graph_can_be_had_however_far_a_job_is(api: Api, scenes: Scenes, tra
 
     json.loads(answer.text, parse_constant=refuse)
     text = page(api, f"/score-tables/{job.score_table_id}/graph")
-    assert "What clustering alone would recommend" in text
-    assert ('aria-label="Affinity graph"' in text) == (trained in (9, 30))
+    is_known = trained in (9, 30)
+    assert ("What clustering alone would recommend" in text) == is_known
+    assert ("nothing to cluster" in text) != is_known
+    assert bool(answer.json()["clusterings"]) == is_known
+    assert ('aria-label="Affinity graph"' in text) == is_known
 
 
 # --- the page

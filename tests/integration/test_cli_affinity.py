@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from typer.testing import CliRunner
 from grouping.cli import app
 from grouping.client import Client, ServiceError
 from grouping.domain.affinity_methods import METHODS
+from grouping.errors import InvalidInputError
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Scenes, server
 from tests.integration.test_api_overlap import masked
+from tests.integration.test_api_pairs import NEW_TRAININGS, part_trained
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +56,36 @@ def test_a_pair_that_was_not_measured_is_a_dash_and_warnings_stand_below(
     address: str, scenes: Scenes
 ) -> None:
     job = scenes.running()
+    scenes.train(job, 1)
     shown = CliRunner().invoke(app, ["affinity", job.id, "--server", address])
     assert shown.exit_code == 0, shown.output
+    assert shown.stdout.splitlines()[0] == "No network with two tasks has been trained yet."
     assert shown.stdout.splitlines()[2].split() == ["depth", "-", "-", "-"]
-    assert "Beware: No pair has been measured." in shown.stdout
+    assert "--measure-missing" not in shown.stdout, "the job is not over"
+
+
+def test_estimates_are_marked_and_the_command_that_measures_the_rest_is_the_one_to_type(
+    address: str, scenes: Scenes
+) -> None:
+    job = part_trained(scenes)
+    runner = CliRunner()
+    shown = runner.invoke(app, ["affinity", job.id, "--server", address])
+    assert shown.exit_code == 0, shown.output
+    assert "Of 6 effects 1 measured and 5 estimated." in shown.stdout.splitlines()[0]
+    row = shown.stdout.splitlines()[3].split()
+    assert row[0] == "loop"
+    assert row[1][0] in "+-", "measured"
+    assert row[4].startswith("~"), "estimated"
+    assert f"takes {NEW_TRAININGS} trainings" in shown.stdout
+    (command,) = re.findall(r"Do it: grouping (.*)", shown.stdout)
+    done = runner.invoke(app, [*command.split(), "--detach", "--server", address])
+    assert done.exit_code == 0, done.output
+    assert scenes.store.get_job(done.stdout.strip()).spec.reuse_jobs == (job.id,)
+    with Client(address) as client:
+        found = client.job(job.id)
+        assert found.affinity().attrs["missing"]["n_trainings"] == NEW_TRAININGS
+        assert found.affinity().attrs["statuses"][1][0] == "measured"
+        made = found.measure_pairs(idempotency_key="once")
+        assert found.measure_pairs(idempotency_key="once").id == made.id
+        with pytest.raises(InvalidInputError, match="no group of two tasks"):
+            client.job(part_trained(scenes, max_group_size=1).id).measure_pairs()

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from api.pair_plans import plan_pairs
+from api.submission import build_spec
+from grouping.domain.affinity import pairwise_affinity
+from grouping.domain.affinity_status import CellStatus
 from grouping.domain.allowance import ConfirmationNeed
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.trials import Purpose, TrialState
@@ -54,6 +58,20 @@ def source(store: Store) -> Job:
 
 def reused(trials: tuple[Trial, ...]) -> list[Trial]:
     return [trial for trial in trials if trial.reused_from is not None]
+
+
+def test_the_job_for_missing_pairs_trains_as_many_as_promised_and_has_the_whole_matrix(store: Store) -> None:
+    first = small_spec(tasks=OLD, strategy="all-alone", n_confirmation_seeds=0)
+    few = wait_until_final(store, submit(store, first))
+    plan = plan_pairs(store, store.score_table(few.score_table_id), few)
+    assert plan is not None
+    assert plan.request is not None
+    spec, tasks = build_spec(plan.request)
+    job = wait_until_final(store, store.create_job(spec, tasks)[0])
+    assert store.ledger(job.id).trainings == plan.n_trainings == 3 * 2
+    table = store.score_table(job.score_table_id)
+    assert pairwise_affinity(table).counts()[CellStatus.MEASURED] == 3 * 2
+    assert plan_pairs(store, table, job) is None
 
 
 def test_a_job_with_one_more_task_trains_only_what_holds_the_new_task(store: Store, source: Job) -> None:

@@ -34,7 +34,7 @@ SIZES = frozenset({1.0})
 def untried(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Nothing is known of this machine."""
     monkeypatch.setattr(products_module, "_AT_ONCE", {})
-    monkeypatch.setattr(products_module, "_IN_PAIRS", set())
+    monkeypatch.setattr(products_module, "_SPLIT", set())
     monkeypatch.setattr(independence, "_KNOWN", {})
     return monkeypatch
 
@@ -74,7 +74,7 @@ def test_company_changes_no_bit_under_any_arithmetic(mode: str | None, instructi
     assert found["broken"] == []
     assert found["company"] != Company.NONE
     if found["broken_at_once"]:
-        assert found["in_pairs"], "the trial does not find what this machine breaks"
+        assert found["split"], "the trial does not find what this machine breaks"
     if found["blas"].startswith("MKL"):
         assert found["blas"].endswith({None: MKL_MODE, "": "off", "COMPATIBLE": "COMPATIBLE"}[mode])
     if instructions is not None and torch.backends.cpu.get_cpu_capability() == "AVX512":
@@ -84,7 +84,7 @@ def test_company_changes_no_bit_under_any_arithmetic(mode: str | None, instructi
 # --- a library that breaks
 
 
-def test_products_that_go_by_the_number_of_members_are_computed_in_pairs(
+def test_products_that_go_by_the_number_of_members_are_split(
     untried: pytest.MonkeyPatch,
 ) -> None:
     untried.setattr(torch, "bmm", by_number(torch.bmm))
@@ -95,8 +95,8 @@ def test_products_that_go_by_the_number_of_members_are_computed_in_pairs(
         found = states_of(DATA, [REQUESTS[number] for number in chosen], RECIPE)
         for number, state in zip(chosen, found, strict=True):
             assert_equal(state, together[number])
-    assert products_module.count_in_pairs() > 0
-    assert company_of(DATA, RECIPE, SIZES) is Company.PAIRS
+    assert products_module.count_split() > 0
+    assert company_of(DATA, RECIPE, SIZES) is Company.SPLIT
 
 
 def test_where_something_else_goes_by_the_number_of_members_each_is_trained_alone(
@@ -118,7 +118,7 @@ def test_where_something_else_goes_by_the_number_of_members_each_is_trained_alon
 
 @pytest.mark.parametrize("n_members", [1, 2, 5, 64])
 @pytest.mark.parametrize("breaks", [False, True])
-def test_once_it_is_tried_all_members_take_one_call_or_one_for_each_pair(
+def test_once_it_is_tried_all_members_take_one_call_or_one_each(
     untried: pytest.MonkeyPatch, n_members: int, breaks: bool
 ) -> None:
     calls: list[int] = []
@@ -135,7 +135,7 @@ def test_once_it_is_tried_all_members_take_one_call_or_one_for_each_pair(
     calls.clear()
     found = products_module.products(*operands, torch.empty(n_members, 3, 2))
     assert torch.equal(found, torch.full((n_members, 3, 2), 8.0 if breaks else 4.0))
-    assert calls == ([2] * -(-n_members // 2) if breaks and n_members != 2 else [n_members])
+    assert calls == ([2] * n_members if breaks and n_members != 2 else [n_members])
 
 
 def test_what_is_not_trained_in_company_is_independent(untried: pytest.MonkeyPatch) -> None:

@@ -73,9 +73,15 @@ def test_what_cannot_be_said_is_said() -> None:
     assert "No grouping of the measured" in compare_clusterings(table, matrix, solve(table, 0.1)).sentence()
     halves = table.select([n for n, network in enumerate(table.networks) if network.size == 0.5])
     found = compare_clusterings(halves, pairwise_affinity(halves), solve(halves, 3.0))
+    assert found.outcomes == ()
+    assert found.sentence().startswith("There is nothing to cluster"), "no effect is known by pairs"
+    smaller = table.select(
+        [n for n, one in enumerate(table.networks) if one.size == 0.5 or len(one.group) < 3]
+    )
+    found = compare_clusterings(smaller, matrix, solve(smaller, 3.0))
     assert "has not been measured" in found.sentence()
     one = table.with_weights({"a": 2.0}).select([table.position(Network.of(*SIX, size=1.0))])
-    assert "No grouping" in compare_clusterings(one, pairwise_affinity(one), solve(one, 0.5)).sentence()
+    assert "No grouping" in compare_clusterings(one, matrix, solve(one, 0.5)).sentence()
 
 
 def test_weights_count() -> None:
@@ -133,7 +139,8 @@ def test_a_network_with_a_missing_loss_is_not_measured() -> None:
 
 def test_a_table_of_too_many_tasks_is_not_clustered() -> None:
     names = tuple(f"t{i}" for i in range(MAX_TASKS + 1))
-    table = make_table((Network.of(*names),), tuple(map(Task, names)), np.ones((1, len(names))))
+    networks = (Network.of("t0"), Network.of("t0", "t1"), Network.of(*names))
+    table = make_table(networks, tuple(map(Task, names)), np.ones((3, len(names))))
     found = compare_clusterings(table, pairwise_affinity(table), solve(table, 1.0))
     assert found.outcomes == ()
     assert f"more than {MAX_TASKS} tasks" in found.sentence()

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from grouping.domain.affinity import higher_order_affinity, pairwise_affinity, table_affinity
+from grouping.domain.affinity import higher_order_affinity, pairwise_affinity
 from grouping.domain.gains import GainFormula, gain_matrix
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network, count_candidates, list_candidates
@@ -17,6 +17,7 @@ from grouping.domain.verdicts import equal_cost_baselines, judge
 from grouping.errors import InvalidInputError, TooManyCandidatesError
 from grouping.solver import solve
 from grouping.strategies.affinity_graph import affinity_graph, cluster_order, communities
+from grouping.strategies.table_affinity import table_affinity
 from tests.tables import make_table, random_table
 
 A, B, C = Task("a"), Task("b"), Task("c")
@@ -45,7 +46,7 @@ def test_affinity_rows_are_sources_and_columns_targets() -> None:
     assert affinity.values[1, 0] == pytest.approx(-0.1), "b harms a"
     assert np.isnan(affinity.values[0, 0])
     assert affinity.n_networks.tolist() == [[0, 1], [1, 0]]
-    assert affinity.summary() == "a helps b most (+30.0%); b harms a most (-10.0%)."
+    assert affinity.summary() == "a helps b most (+30.0% ± 10.0%); b harms a most (-10.0% ± 0.0%)."
 
 
 def test_higher_orders_average_over_every_group_that_holds_both() -> None:
@@ -58,9 +59,21 @@ def test_higher_orders_average_over_every_group_that_holds_both() -> None:
 
 
 def test_one_seed_and_missing_pairs_are_warned_about() -> None:
-    table = random_table(1, n_tasks=3).select([0, 1, 2, 3, 4, 5])
+    table = random_table(1, n_tasks=3).select([3, 4, 6])
     for method in ("pairwise", "higher-order"):
-        assert len(table_affinity(table, method).warnings) == 2
+        one_seed, missing = table_affinity(table, method).warnings
+        assert "One seed" in one_seed
+        assert "task 0 and task 2, task 1 and task 2" in missing
+
+
+def test_an_empty_matrix_says_what_is_missing() -> None:
+    table = random_table(1, n_tasks=3)
+    halves = table.select([0, 1, 2])
+    said = pairwise_affinity(halves).summary()
+    assert "3 single tasks (task 0, task 1, task 2) and 3 pairs (task 0 and task 1, " in said
+    no_single = table.select([table.position(Network.of("task 0", "task 1"))])
+    assert "3 single tasks" in pairwise_affinity(no_single).summary()
+    assert "2 pairs" in pairwise_affinity(no_single).summary(), "one pair was trained"
 
 
 def test_communities_hold_the_tasks_that_help_each_other() -> None:

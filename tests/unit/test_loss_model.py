@@ -78,6 +78,28 @@ def test_draws_have_the_mean_and_the_spread_of_the_posterior() -> None:
     assert draws.std(axis=0)[measured].max() < 1e-4
 
 
+def test_the_posterior_of_some_cells_is_that_of_the_written_out_gaussian_process() -> None:
+    model, _ = fitted()
+    cells, covariance = whole_covariance(model)
+    np.testing.assert_allclose(
+        cells.covariance_with(cells, model.pool, model.correlation, model.amplitudes)
+        * model.scale[cells.t][:, None]
+        * model.scale[cells.t],
+        covariance,
+        atol=1e-15,
+    )
+    pairs = zip(model.cells.n, model.cells.t, strict=True)
+    at = np.array([np.flatnonzero((cells.n == n) & (cells.t == t))[0] for n, t in pairs])
+    some = np.array([0, 5, 11, 17])
+    across = covariance[np.ix_(some, at)]
+    inner = model.factor @ model.factor.T
+    mean, spread = model.posterior(Cells(cells.n[some], cells.t[some]))
+    np.testing.assert_allclose(mean, model.mean()[cells.n[some], cells.t[some]], rtol=1e-9)
+    unit = model.unit[cells.t[some]]
+    expected = covariance[np.ix_(some, some)] - across @ np.linalg.solve(inner, across.T)
+    np.testing.assert_allclose(spread, expected * unit[:, None] * unit, atol=1e-10)
+
+
 def test_measured_losses_are_reproduced_and_others_predicted_better_than_by_the_mean() -> None:
     gained = []
     for seed in range(6):

@@ -100,10 +100,33 @@ def test_every_task_is_drawn_once_with_its_name(n_tasks: int) -> None:
 
 
 def test_without_any_effect_the_picture_says_so() -> None:
-    for matrix in (matrix_of(np.full((3, 3), np.nan)), matrix_of(np.zeros((2, 2))), random_matrix(1)):
+    unknown, nothing = "No effect between two tasks is known.", "No effect stands out from the noise."
+    for matrix, said in (
+        (matrix_of(np.full((3, 3), np.nan)), unknown),
+        (random_matrix(1), unknown),
+        (matrix_of(np.zeros((2, 2))), nothing),
+        (replace(random_matrix(4), standard_errors=np.full((4, 4), 1.0)), nothing),
+    ):
         root = parsed(affinity_graph_svg(matrix))
-        assert "No effect between two tasks is known." in "".join(root.itertext())
+        assert said in "".join(root.itertext())
         assert edges(root, "help") + edges(root, "harm") == []
+
+
+def test_estimated_effects_have_open_heads_and_effects_within_the_noise_are_counted_and_not_drawn() -> None:
+    values = np.array([[0, 0.4, -0.1], [0.2, 0, -0.3], [0.01, 0.35, 0]])
+    errors = np.array([[0, 0.1, 0.01], [0.05, 0, 0.1], [0.02, 0.2, 0]])
+    is_estimated = np.array([[0, 1, 0], [0, 0, 1], [1, 1, 0]], dtype=np.bool_)
+    matrix = replace(matrix_of(values), standard_errors=errors, is_estimated=is_estimated)
+    text = affinity_graph_svg(matrix)
+    root = parsed(text)
+    assert len(edges(root, "help")) + len(edges(root, "harm")) == 4
+    assert len(by_class(root, "plot-open-help")) == len(by_class(root, "plot-open-harm")) == 1
+    assert "2 effects within the noise are not drawn" in text
+    assert "an open head is estimated from other networks" in text
+    assert "task 0 helps task 1: about +40.0%" in text
+    measured = affinity_graph_svg(matrix_of(values))
+    assert "open" not in measured
+    assert "noise" not in measured
 
 
 def test_hostile_names_are_escaped_shortened_and_at_hand_in_full() -> None:

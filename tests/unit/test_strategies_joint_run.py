@@ -267,9 +267,9 @@ def test_no_run_gives_no_matrix() -> None:
 def test_small_shares_are_shown_with_two_digits_and_cosines_as_numbers() -> None:
     tag = matrices(Z / 1000)["tag"]
     assert tag.shown(0.0004) == "+0.040%"
-    assert tag.summary() == "c helps d most (+0.040%)."
+    assert tag.summary() == "c helps d most (+0.040% ± 0.000%)."
     assert matrices()["cosine"].shown(-0.4) == "-0.40"
-    assert set(METHODS) == {"pairwise", "higher-order", *GRADIENT_METHODS, MASK_OVERLAP}
+    assert set(METHODS) == {"estimate", "pairwise", "higher-order", *GRADIENT_METHODS, MASK_OVERLAP}
 
 
 def test_a_matrix_in_another_order_has_the_same_effects() -> None:

@@ -17,7 +17,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.training.data import TrainingData
-from grouping.training.engines.products import count_in_pairs
+from grouping.training.engines.products import count_split
 from grouping.training.engines.stacked import StackedTraining, can_stack
 
 N_MANY = 16
@@ -43,7 +43,7 @@ def company_of(data: TrainingData, recipe: Recipe, sizes: frozenset[float]) -> C
     """In what company networks of these sizes are trained by this process."""
     if not all(is_independent(data, recipe, size) for size in sorted(sizes)):
         return Company.NONE
-    return Company.PAIRS if count_in_pairs() else Company.ANY
+    return Company.SPLIT if count_split() else Company.ANY
 
 
 def _try(data: TrainingData, recipe: Recipe, size: float) -> bool:

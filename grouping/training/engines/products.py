@@ -3,12 +3,13 @@
 In single precision a product depends on the order in which a library adds, and libraries choose it by the
 shape, some also by where in memory the numbers lie. A batch of products is a loop over products of one shape,
 so that a member's result should not depend on how many others there are. On most machines and for most shapes
-it does not; nothing promises it. A single product of a matrix and a vector takes another routine everywhere,
-and MKL without a fixed order of additions goes by the alignment of memory on some processors.
+it does not; nothing promises it. A lone product of a matrix and a vector takes another routine everywhere. On
+AMD processors MKL, asked for nothing, adds up a product of one row in another order where its result is not
+aligned to 16 bytes: there each member has the bits of its place.
 
-So a member's product is, by definition, that of a pair whose members begin with a line of the cache. All
-members are computed at once where that gives each of them these bits, which is tried once for each shape and
-place, on random numbers; elsewhere two at a time, from copies that begin with a line.
+So a member's product is, by definition, the first of two that begin with a line of the cache. All members are
+computed at once where that gives each of them these bits, which is tried once for each shape and place in
+memory, on random numbers. Elsewhere they are split: each is computed as the first of two.
 
 A single product for all members, with the matrices of all of them below each other, would be less than a
 fifth faster for the layer that reads the inputs, and its result does depend on how many they are.
@@ -27,8 +28,8 @@ LINE_BYTES = 64
 """Where memory begins within a line of the cache may decide how a library reads it."""
 _AT_ONCE: dict[object, bool] = {}
 """Whether all members may be computed at once, by all that a library may choose its routine by."""
-_IN_PAIRS: set[object] = set()
-"""Those of them that have several members and are computed two at a time all the same."""
+_SPLIT: set[object] = set()
+"""Those of them that have several members and are not."""
 
 
 def products(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
@@ -54,9 +55,9 @@ def affine(weight: Tensor, inputs: Tensor, bias: Tensor, out: Tensor) -> Tensor:
     return _compute(torch.baddbmm, (bias.unsqueeze(2), weight, inputs), out)
 
 
-def count_in_pairs() -> int:
-    """How many kinds of products of several members this process computes two at a time."""
-    return len(_IN_PAIRS)
+def count_split() -> int:
+    """How many kinds of products of several members this process computes a member at a time."""
+    return len(_SPLIT)
 
 
 def _compute(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
@@ -68,25 +69,25 @@ def _compute(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
     if at_once is None:
         at_once = _AT_ONCE[key] = _try(kernel, operands, out)
         if not at_once and len(out) > 1:
-            _IN_PAIRS.add(key)
+            _SPLIT.add(key)
     if at_once:
         return kernel(*operands, out=out)
-    return _in_pairs(kernel, operands, out)
+    return _split(kernel, operands, out)
 
 
-def _in_pairs(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
+def _split(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
     places = [_place_of_two(operand) for operand in operands]
     result = out.new_empty(2, *out.shape[1:])  # PyTorch takes another routine unless the result is contiguous
-    for start in range(0, len(out), 2):
+    for member in range(len(out)):
         for place, operand in zip(places, operands, strict=True):
-            place.copy_(operand[start : start + 2])  # the last of an odd number twice
+            place.copy_(operand[member])
         kernel(*places, out=result)
-        out[start : start + 2] = result[: len(out) - start]
+        out[member] = result[0]
     return out
 
 
 def _place_of_two(like: Tensor) -> Tensor:
-    """Memory for two members, laid out as each of these is, where each begins with a line."""
+    """Memory for two members, laid out as each of these is, that begin with a line."""
     length = _span(like.shape[1:], like.stride()[1:])
     line = LINE_BYTES // like.element_size()
     step = -(-length // line) * line
@@ -101,11 +102,11 @@ def _span(shape: Sequence[int], strides: Sequence[int]) -> int:
 
 
 def _try(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> bool:
-    """Whether all at once and in pairs are the same bits, on random numbers that lie as the operands do."""
+    """Whether all at once and split are the same bits, on random numbers that lie as the operands do."""
     generator = torch.Generator().manual_seed(0)
     drawn = [_drawn(operand, generator) for operand in operands]
-    in_pairs = _in_pairs(kernel, drawn, _drawn(out, generator))
-    return torch.equal(kernel(*drawn, out=_drawn(out, generator)), in_pairs)
+    split = _split(kernel, drawn, _drawn(out, generator))
+    return torch.equal(kernel(*drawn, out=_drawn(out, generator)), split)
 
 
 def _drawn(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,28 @@
+"""How the cell of an affinity matrix is known."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class CellStatus(StrEnum):
+    """How a cell is known."""
+
+    MEASURED = "measured"
+    """From the networks that the method compares, or a joint run."""
+    ESTIMATED = "estimated"
+    """From a model of other trained networks, some with the source and some without."""
+    UNKNOWN = "unknown"
+    """Nothing that was trained tells; there is no value."""
+
+    @property
+    def meaning(self) -> str:
+        """What it says, for people; a noun."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    CellStatus.MEASURED: "measured",
+    CellStatus.ESTIMATED: "estimated from other networks",
+    CellStatus.UNKNOWN: "unknown",
+}

@@ -1,0 +1,56 @@
+"""What to beware of in an affinity matrix that is estimated from whatever was trained."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouping.domain.pair_gaps import list_some
+from grouping.domain.scores import FloatArray, ScoreTable
+
+
+def warnings_of_estimate(
+    trained: ScoreTable, values: FloatArray, is_estimated: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    """Sentences on the noise of measured cells, on estimated ones and on unknown ones.
+
+    Args:
+        trained: the networks behind the matrix.
+        values: ``[T, T]``, NaN where unknown.
+        is_estimated: ``[T, T]``; the other values are measured.
+    """
+    names = trained.task_names
+    apart = ~np.eye(len(names), dtype=np.bool_)
+    found = []
+    if len(trained.seeds) < 2 and (apart & ~is_estimated & ~np.isnan(values)).any():
+        found.append("One seed only: the noise of the measured values is unknown.")
+    if is_estimated.any():
+        found.append(
+            f"Estimated effects are what a model of {len(trained.networks):,} trained networks expects. "
+            "Their standard errors are the model's: too small where small groups behave unlike large ones."
+        )
+    found += _on_losses_alone(trained, [name for t, name in enumerate(names) if is_estimated[:, t].any()])
+    unknown = apart & np.isnan(values)
+    if unknown.any() and not unknown[apart].all():
+        named = [f"{names[i]} on {names[j]}" for i, j in np.argwhere(unknown)]
+        found.append(f"No two trained networks tell these effects: {list_some(named)}.")
+    return tuple(found)
+
+
+def _on_losses_alone(trained: ScoreTable, targets: list[str]) -> list[str]:
+    """Which targets were not trained alone at full size, or at no size, so that their level is a guess."""
+    singles = [network for network in trained.networks if len(network.group) == 1]
+    at_full_size = {task for network in singles if network.size == 1 for task in network.group}
+    at_any_size = {task for network in singles for task in network.group}
+    found = []
+    if other_size := [name for name in targets if name in at_any_size - at_full_size]:
+        found.append(
+            f"Never trained alone at full size: {list_some(other_size)}. How strong all effects on them are "
+            "is uncertain; which are better and which worse is less so."
+        )
+    if never := [name for name in targets if name not in at_any_size]:
+        found.append(
+            f"Never trained alone at any size: {list_some(never)}. Effects on them are relative to a loss "
+            "that was extrapolated from groups, and may be far off."
+        )
+    return found
