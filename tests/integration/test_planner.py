@@ -102,6 +102,25 @@ def test_rounds_are_kept_back_with_what_prepares_their_networks(scenes: Scenes, 
     assert sum(epochs_of(recipe)(len(r.network.group), 1.0) for r in requests) <= 2900 - 2 * 725
 
 
+def test_what_is_kept_back_holds_the_confirmation_also_when_a_part_of_it_is_trained(
+    scenes: Scenes, store: Store
+) -> None:
+    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=3)
+    carry_out(scenes, job, next_plan(store, job))
+    while True:
+        left = next_plan(store, job)
+        if not left.requests:
+            break
+        assert left.state is JobState.CONFIRMING
+        need = one_round(store, job)
+        assert 3 * need.networks >= len(left.requests)
+        assert 3 * need.epochs >= 25 * len(left.requests)
+        first = left.requests[0]
+        scenes.plan(scenes.claims[job.id], [first.network], [first.seed], Purpose.CONFIRMATION)
+        scenes.train(job)
+    assert need.networks == 1
+
+
 def test_a_budget_too_small_to_confirm_is_left_to_the_search(scenes: Scenes, store: Store) -> None:
     budget = TrainingBudget(trainings=20)
     job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=5, training_budget=budget)
