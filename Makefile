@@ -28,7 +28,7 @@ run: $(VENV)/.run-stamp ## Serve a demonstration on this machine
 	$(BIN)/grouping demo $(ARGS)
 
 test: $(VENV)/.test-stamp browser check ## Check the code, then run all tests (ARGS='-k word' for some of them)
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.test-stamp ## Lint, formatting, types and the layers of the imports
 	$(BIN)/ruff check .

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,13 +20,15 @@ import pytest
 from hypothesis import settings
 
 from grouping.store import migrate
+from tests.patience import slowness, wait_for
 
 pytest.register_assert_rewrite("tests.contracts")
 
-# The same examples on every build; a developer's runs look for new ones.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+# No example has a deadline: on a busy machine any may take seconds. The same examples on every build; a
+# developer's runs look for new ones.
+settings.register_profile("developer", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 _SERVER_OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -85,16 +86,16 @@ class PostgresServer:
                 cwd="/",
                 start_new_session=True,  # Ctrl-C in the terminal reaches the tests first
             )
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                psycopg.connect(self.url("postgres")).close()
-            except psycopg.OperationalError:
-                assert process.poll() is None, self._log.read_text()
-                assert time.monotonic() < deadline, self._log.read_text()
-                time.sleep(0.05)
-            else:
-                return process
+        wait_for(lambda: self._answers() or process.poll() is not None, "the answer of PostgreSQL")
+        assert process.poll() is None, self._log.read_text()
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres")).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def url(self, database: str) -> str:
         """URL of a database of this server."""
@@ -119,10 +120,16 @@ class PostgresServer:
         """End the server and whoever is connected."""
         self._process.send_signal(signal.SIGINT)
         try:
-            self._process.wait(10)
+            self._process.wait(10 * slowness())
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(10)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules that start whole services first, so that short ones fill up the end of the run."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def _packages_folder() -> Path:

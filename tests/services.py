@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +16,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialState
 from grouping.problems.registry import get_problem
 from grouping.store import Store
-
-START_TIMEOUT_S = 60.0
+from tests.patience import slowness, wait_for
 
 
 def small_spec(
@@ -50,21 +48,9 @@ def submit(store: Store, spec: JobSpec) -> Job:
     return store.create_job(spec, tasks)[0]
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout_s: float = START_TIMEOUT_S) -> None:
-    """Poll until the condition holds.
-
-    Raises:
-        AssertionError: if it does not in time.
-    """
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not happen within {timeout_s:g} s"
-        time.sleep(0.05)
-
-
-def wait_until_final(store: Store, job: Job, timeout_s: float = 420.0) -> Job:
+def wait_until_final(store: Store, job: Job) -> Job:
     """Wait for a job to end and return it."""
-    wait_for(lambda: store.get_job(job.id).state.is_final, f"the end of job {job.id}", timeout_s)
+    wait_for(lambda: store.get_job(job.id).state.is_final, f"the end of job {job.id}", 420.0)
     return store.get_job(job.id)
 
 
@@ -109,7 +95,7 @@ class Process:
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
         try:
-            self.popen.wait(40)
+            self.popen.wait(40 * slowness())
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -123,11 +109,16 @@ class Process:
 
 
 @contextmanager
-def dispatcher(url: str, log: Path, *options: str, workers: int = 2) -> Iterator[Process]:
-    """A dispatcher with a Ray of its own on a database."""
-    process = Process(
-        ["dispatcher", "--database-url", url, "--workers", str(workers), "--lease-s", "4", *options], log
-    )
+def dispatcher(
+    url: str, log: Path, *options: str, workers: int = 2, lease_s: float = 60.0
+) -> Iterator[Process]:
+    """A dispatcher with a Ray of its own on a database.
+
+    A lease runs out by the clock however busy the machine is, so it is short only where another dispatcher
+    is to take the job over.
+    """
+    named = {"--database-url": url, "--workers": str(workers), "--lease-s": f"{lease_s:g}"}
+    process = Process(["dispatcher", *(word for pair in named.items() for word in pair), *options], log)
     try:
         yield process
     finally:

@@ -6,9 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from grouping.domain.jobs import Job, JobState
-from grouping.store import Store, open_store
-from tests.services import dispatcher, small_spec, submit, wait_until_final
+from grouping.domain.networks import Network
+from grouping.problems.registry import get_problem
+from grouping.store import Claim, MeasuredNetwork, Store, open_store
+from grouping.training.cost import measure_costs
+from grouping.training.data import TrainingData
+from grouping.training.engines import train_networks
+from tests.services import small_spec, submit
+from workers.driver import DATA_SEED
+from workers.planner import Plan, networks_to_measure, next_plan
 from workers.stacks import FIRST_STACK
 from workers.training_queue import PREFETCH
 
@@ -22,15 +31,52 @@ IN_FLIGHT = STACK * (WORKERS + PREFETCH)
 
 @contextmanager
 def undisturbed_job(folder: Path, migrated: Path) -> Iterator[tuple[Store, Job]]:
-    """The finished job in a database of its own, a copy of an SQLite file that is migrated."""
+    """The job carried out in this process, in a database of its own, a copy of a migrated SQLite file.
+
+    Neither Ray nor any other process has a part in it, so none can disturb it.
+    """
     path = folder / "grouping.db"
     path.write_bytes(migrated.read_bytes())
     store = open_store(f"sqlite:///{path}")
     job = submit(store, SPEC)
-    with dispatcher(f"sqlite:///{path}", folder / "log"):
-        assert wait_until_final(store, job).state is JobState.SUCCEEDED
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in a training actor: the order of sums depends on it
+    _carry_out(store, job)
+    torch.set_num_threads(threads)
     yield store, job
     store.close()
+
+
+def _carry_out(store: Store, job: Job) -> None:
+    problem = get_problem(SPEC.problem)
+    tasks = tuple(task for task in problem.tasks if task.name in SPEC.tasks)
+    data = TrainingData.from_dataset(problem.load(DATA_SEED), tasks)
+    claim = store.claim_job("undisturbed", lease_s=3600)
+    assert claim is not None
+    store.enter_state(claim, JobState.PREPARING)
+    store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=SPEC.recipe)
+    networks = networks_to_measure(job)
+    costs = measure_costs(data.n_features, tasks, networks, SPEC.recipe)
+    measured = [
+        MeasuredNetwork(
+            Network(network.group, network.size, cost.cost_snt), cost.encoder_multiply_adds, cost.widths
+        )
+        for network, cost in zip(networks, costs, strict=True)
+    ]
+    store.add_networks(claim, measured)
+    while (plan := next_plan(store, job)).requests:
+        _train(store, claim, plan, data)
+    store.enter_state(claim, JobState.SUCCEEDED, stop_reason=plan.reason)
+
+
+def _train(store: Store, claim: Claim, plan: Plan, data: TrainingData) -> None:
+    if store.get_job(claim.job.id).state is not plan.state:
+        store.enter_state(claim, plan.state)
+    store.plan_trials(claim, plan.requests, planned_epochs=[SPEC.recipe.epochs] * len(plan.requests))
+    planned = [trial for trial in store.trials(claim.job.id) if not trial.state.is_final]
+    store.start_trials(claim, [trial.id for trial in planned])
+    outcomes = train_networks(data, plan.requests, SPEC.recipe)
+    store.record_outcomes(claim, dict(zip([trial.id for trial in planned], outcomes, strict=True)))
 
 
 def assert_undamaged(store: Store, job: Job, undisturbed: tuple[Store, Job], *, may_lose: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from inspect import signature
 
@@ -14,6 +13,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialState
 from grouping.errors import InvalidInputError, StaleLeaseError, StateConflictError
 from grouping.store import MAX_ATTEMPTS, Claim, Store, open_store
+from grouping.store.database import Database
 from tests.contracts.scenarios import FENCED, Scene, at_once, claim, everything, running_scene, submit
 
 
@@ -63,8 +63,23 @@ PATHS = {
 }
 
 
+PassTime = Callable[[float], None]
+
+
 class LeaseContract:
     """Who may write to a job, and what becomes of it."""
+
+    @pytest.fixture
+    def pass_time(self, monkeypatch: pytest.MonkeyPatch) -> PassTime:
+        """Puts the clock of the database forward by seconds; nobody waits."""
+        now_s, passed_s = Database.now_s, 0.0
+
+        def pass_time(seconds: float) -> None:
+            nonlocal passed_s
+            passed_s += seconds
+
+        monkeypatch.setattr(Database, "now_s", lambda *arguments: now_s(*arguments) + passed_s)
+        return pass_time
 
     # --- claiming
 
@@ -102,20 +117,21 @@ class LeaseContract:
         assert sorted(held.job.id for held in claims) == sorted(ids)
         assert {held.epoch for held in claims} == {1}
 
-    def test_a_job_is_free_again_when_its_lease_ran_out(self, store: Store) -> None:
+    def test_a_job_is_free_again_when_its_lease_ran_out(self, store: Store, pass_time: PassTime) -> None:
         submit(store)
-        first = claim(store, lease_s=0.3)
+        first = claim(store, lease_s=3600)
+        pass_time(3500)
         assert store.claim_job("two") is None
-        time.sleep(0.35)
+        pass_time(100)
         second = claim(store, "two")
         assert (second.job.id, second.epoch) == (first.job.id, 2)
         assert second.job.started_s == first.job.started_s
 
-    def test_renewing_keeps_the_job(self, store: Store) -> None:
+    def test_renewing_keeps_the_job(self, store: Store, pass_time: PassTime) -> None:
         submit(store)
-        held = claim(store, lease_s=0.4)
+        held = claim(store, lease_s=3600)
         for _ in range(4):
-            time.sleep(0.2)
+            pass_time(1800)
             assert not store.renew(held)
             assert store.claim_job("two") is None
 
@@ -141,11 +157,13 @@ class LeaseContract:
         assert "dispatcher" in trial.error
         assert store.ledger(scene.job_id).trainings == MAX_ATTEMPTS
 
-    def test_a_job_that_was_being_cancelled_is_given_out_to_be_finished(self, store: Store) -> None:
+    def test_a_job_that_was_being_cancelled_is_given_out_to_be_finished(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
         submit(store)
-        held = claim(store, lease_s=0.2)
+        held = claim(store, lease_s=3600)
         store.request_cancel(held.job.id)
-        time.sleep(0.25)
+        pass_time(3600)
         second = claim(store, "two")
         assert second.job.state is JobState.CANCELLING
         assert store.renew(second)

@@ -333,6 +333,7 @@ class TrialContract:
     @example(
         values=[5e-324, -0.0, 1.7976931348623157e308, 0.1 + 0.2, 1e22, -1e-310, 2.0**53, 1 / 3], seconds=0.1
     )
+    @example(values=[-0.0] * 8, seconds=0.0)
     def test_floats_come_back_to_the_last_bit(
         self, store: Store, values: list[float], seconds: float
     ) -> None:

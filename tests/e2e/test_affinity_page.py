@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.test_web_pages import CONTRAST, STRUCTURE, Site, browser, opened, site, store
+from tests.e2e.conftest import Site, opened
+from tests.e2e.test_web_pages import CONTRAST, STRUCTURE
 from tests.integration.test_api_affinity import measured
 from tests.integration.test_api_pairs import NEW_TRAININGS, part_trained
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["browser", "site", "store"]  # fixtures
 
 
 def test_methods_are_switched_and_cells_read_by_keyboard(browser: Browser, site: Site) -> None:

@@ -14,7 +14,7 @@ from grouping.errors import GroupingError
 from tests.e2e.test_commands import grouping
 from tests.services import Service, service
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 SMALL = ["digits", "--task", "digit", "--task", "loop", "--seeds", "1", "--confirm", "0", "--epochs", "2"]
 SMALL += ["--strategy", "exhaustive"]

@@ -13,19 +13,9 @@ from playwright.sync_api import Browser, expect
 from grouping.domain.networks import list_candidates
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
-from tests.e2e.test_web_pages import (
-    CONTRAST,
-    MARKUP,
-    STRUCTURE,
-    Site,
-    browser,
-    opened,
-    site,
-    store,
-)
+from tests.e2e.conftest import Site, opened
+from tests.e2e.test_web_pages import CONTRAST, MARKUP, STRUCTURE
 from tests.tables import make_table
-
-__all__ = ["browser", "site", "store"]
 
 pytestmark = pytest.mark.slow
 

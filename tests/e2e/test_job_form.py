@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.test_web_pages import CONTRAST, STRUCTURE, Site, browser, opened, site, store
-
-__all__ = ["browser", "site", "store"]
+from tests.e2e.conftest import Site, opened
+from tests.e2e.test_web_pages import CONTRAST, STRUCTURE
 
 pytestmark = pytest.mark.slow
 

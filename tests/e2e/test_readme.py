@@ -48,7 +48,6 @@ def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path:
             capture_output=True,
             text=True,
             check=False,
-            timeout=240,
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr
         assert "event: job_succeeded" in done.stdout or '"succeeded"' in done.stdout
@@ -95,7 +94,6 @@ def test_the_commands_on_the_score_table_of_the_readme_work_as_shown(tmp_path: P
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout

@@ -7,13 +7,12 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.test_web_pages import MARKUP, Site, browser, opened, site, store
+from tests.e2e.conftest import Site, opened
+from tests.e2e.test_web_pages import MARKUP
 from tests.integration.test_api_studies import keep
 from tests.studies import example_report
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["browser", "site", "store"]  # fixtures
 
 WIDER = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 

@@ -3,105 +3,27 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from grouping.domain.jobs import Job, StopReason
 from grouping.domain.jobs import JobState as State
 from grouping.formats import read_table
-from grouping.store import Store, open_store
+from grouping.store import Store
+from tests.e2e.conftest import Site, opened
 from tests.integration.conftest import Scenes, formula_table, server
+from tests.patience import slowness
 
 pytestmark = pytest.mark.slow
 
 MARKUP = "<img src=x onerror=alert(1)>"
 TABLE_PAGES = ("affinity", "curve?budget_snt=2.5", "networks?budget_snt=2")
-
-
-@dataclass
-class Site:
-    """A server process on loopback and the database behind it."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-    scenes: Scenes
-
-
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    opened = open_store(sqlite_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def site(store: Store, sqlite_url: str, tmp_path: Path) -> Iterator[Site]:
-    with server(sqlite_url, tmp_path / "server.log", GROUPING_EVENT_POLL_S="0.1") as (url, process):
-        yield Site(url, process, Scenes(store))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert found is not None, "the tests of the web view need Chromium"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@dataclass
-class Watch:
-    """Everything a page must not do: call elsewhere, break the policy, log an error."""
-
-    url: str
-    faults: list[str] = field(default_factory=list)
-
-    def attach(self, page: Page) -> None:
-        page.on("request", self._request)
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("dialog", self._dialog)
-
-    def _dialog(self, dialog: Dialog) -> None:
-        self.faults.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def _request(self, request: Request) -> None:
-        if not request.url.startswith((self.url + "/", "data:")):
-            self.faults.append(f"request: {request.url}")
-
-    def _console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.faults.append(f"{message.type}: {message.text}")
-
-
-@contextmanager
-def opened(browser: Browser, site: Site, *, refused: bool = False, **options: Any) -> Iterator[Page]:
-    """A page that is watched; leaving the block checks what was seen.
-
-    With `refused`, the server answers a form by 422, of which a browser makes an entry in its log.
-    """
-    watch = Watch(site.url)
-    context = browser.new_context(base_url=site.url, **options)
-    page = context.new_page()
-    watch.attach(page)
-    try:
-        yield page
-    finally:
-        context.close()
-    assert [fault for fault in watch.faults if not (refused and "status of 422" in fault)] == []
 
 
 def addresses(job: Job) -> tuple[str, ...]:
@@ -151,7 +73,7 @@ def test_the_job_page_follows_the_job_and_keeps_focus_and_scroll(browser: Browse
         before = page.evaluate("window.scrollY")
         assert before > 0
         site.scenes.train(job, 25)
-        expect(page.locator(".big")).to_contain_text("37 of 38", timeout=10_000)
+        expect(page.locator(".big")).to_contain_text("37 of 38")
         expect(link).to_be_focused()
         assert page.evaluate("window.scrollY") == before
         assert "90 percent" in (page.locator("#announcement").text_content() or "")
@@ -159,7 +81,7 @@ def test_the_job_page_follows_the_job_and_keeps_focus_and_scroll(browser: Browse
         claim = site.scenes.claims[job.id]
         site.scenes.store.enter_state(claim, State.CONFIRMING)
         site.scenes.store.enter_state(claim, State.SUCCEEDED, stop_reason=StopReason.SEARCH_COMPLETE)
-        expect(page.locator(".state")).to_have_text("Succeeded", timeout=10_000)
+        expect(page.locator(".state")).to_have_text("Succeeded")
         expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
@@ -351,25 +273,28 @@ def test_a_browser_gets_in_with_the_token_as_password(
 ) -> None:
     job = Scenes(store).submitted()
     token = "a token of some length"
-    with server(sqlite_url, tmp_path / "server.log", GROUPING_API_TOKEN=token) as (url, process):
+    with server(sqlite_url, tmp_path / "server.log", GROUPING_API_TOKEN=token) as (url, _):
         assert httpx.get(url).status_code == 401
-        site = Site(url, process, Scenes(store))
+        site = Site(url, Scenes(store))
         with opened(browser, site, http_credentials={"username": "me", "password": token}) as page:
             page.goto(f"/jobs/{job.id}")
             page.get_by_role("button", name="Cancel").wait_for()
             Scenes(store).store.request_cancel(job.id)
-            expect(page.locator(".state")).to_have_text("Cancelled", timeout=10_000)
+            expect(page.locator(".state")).to_have_text("Cancelled")
 
 
-def test_open_streams_do_not_keep_the_server_from_stopping(site: Site) -> None:
-    job = site.scenes.submitted()
-    address = f"{site.url}/v1/jobs/{job.id}/events"
-    with httpx.stream("GET", address, headers={"Accept": "text/event-stream"}, timeout=30) as answer:
-        lines = answer.iter_lines()
-        assert re.match("retry: ", next(lines))
-        asked = time.monotonic()
-        site.process.terminate()
-        for _ in lines:
-            pass
-        site.process.wait(10)
-    assert time.monotonic() - asked < 3
+def test_open_streams_do_not_keep_the_server_from_stopping(
+    store: Store, sqlite_url: str, tmp_path: Path
+) -> None:
+    job = Scenes(store).submitted()
+    with server(sqlite_url, tmp_path / "server.log") as (url, process):
+        address = f"{url}/v1/jobs/{job.id}/events"
+        with httpx.stream("GET", address, headers={"Accept": "text/event-stream"}, timeout=None) as answer:
+            lines = answer.iter_lines()
+            assert re.match("retry: ", next(lines))
+            asked = time.monotonic()
+            process.terminate()
+            for _ in lines:
+                pass
+            process.wait()
+        assert time.monotonic() - asked < 3 * slowness()

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +26,8 @@ from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm
-from grouping.store import Claim, MeasuredNetwork, Store, open_store
+from grouping.store import Claim, MeasuredNetwork, Store, Trial, open_store
+from tests.patience import slowness, wait_for
 from tests.undisturbed import undisturbed_job
 
 NAMES = ("depth", "normals", "edges", "scene")
@@ -55,6 +55,17 @@ def hash_of(text: str) -> float:
     for byte in text.encode():
         state = (state ^ byte) * 16777619 % 2**32
     return (state * 2654435761 % 2**32) / 2**32
+
+
+def outcome_of(trial: Trial, *, is_failed: bool = False) -> TrialOutcome:
+    """What a trial ends with: scores by the formula, or an error."""
+    if is_failed:
+        return TrialOutcome(TrialState.FAILED, seconds=0.1, error="out of memory")
+    scores = []
+    for task in sorted(trial.network.group):
+        loss = loss_of(trial.network, task, trial.seed)
+        scores.append(TaskScore(task, loss, loss * 1.05, 0.9, 0.88))
+    return TrialOutcome(TrialState.SUCCEEDED, tuple(scores), epochs=25, seconds=1.5)
 
 
 def formula_table(names: Sequence[str] = NAMES, n_seeds: int = 2) -> ScoreTable:
@@ -125,19 +136,12 @@ class Scenes:
     def train(
         self, job: Job, most: int | None = None, *, fail: Callable[[Network], bool] = lambda _: False
     ) -> None:
-        """Train what is planned, or the first `most` of it."""
+        """Train what is planned, or the first `most` of it, in one stack."""
         claim = self.claims[job.id]
-        for trial in self.store.trials(job.id, states=(TrialState.PLANNED,))[:most]:
-            self.store.start_trial(claim, trial.id)
-            outcome = TrialOutcome(TrialState.FAILED, seconds=0.1, error="out of memory")
-            if not fail(trial.network):
-                scores = [
-                    TaskScore(task, loss, loss * 1.05, 0.9, 0.88)
-                    for task in sorted(trial.network.group)
-                    for loss in (loss_of(trial.network, task, trial.seed),)
-                ]
-                outcome = TrialOutcome(TrialState.SUCCEEDED, tuple(scores), epochs=25, seconds=1.5)
-            self.store.record_outcome(claim, trial.id, outcome)
+        trials = self.store.trials(job.id, states=(TrialState.PLANNED,))[:most]
+        self.store.start_trials(claim, [trial.id for trial in trials])
+        outcomes = {trial.id: outcome_of(trial, is_failed=fail(trial.network)) for trial in trials}
+        self.store.record_outcomes(claim, outcomes)
 
     def finished(self, names: Sequence[str] = NAMES, **spec: Any) -> Job:
         """A succeeded job, confirmed with fresh seeds."""
@@ -196,7 +200,7 @@ def store(sqlite_url: str) -> Iterator[Store]:
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
 ) -> Iterator[tuple[Store, Job]]:
-    """A finished small job, for comparison with disturbed ones."""
+    """A finished small job, carried out without Ray, for comparison with disturbed ones."""
     with undisturbed_job(tmp_path_factory.mktemp("undisturbed"), sqlite_template) as found:
         yield found
 
@@ -211,6 +215,14 @@ def scenes(store: Store) -> Scenes:
 def api(store: Store, sqlite_url: str) -> Api:
     """The API without a token."""
     return Api(create_app(Settings(database_url=sqlite_url), store))
+
+
+def _answers(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/readyz")
+    except httpx.TransportError:
+        return False
+    return True
 
 
 SERVE = (
@@ -235,20 +247,14 @@ def server(database_url: str, log: Path, **environment: str) -> Iterator[tuple[s
         )
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                assert httpx.get(f"{url}/readyz").status_code == 200
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
+        wait_for(lambda: _answers(url) or process.poll() is not None, "the API's answer")
+        assert process.poll() is None, log.read_text()
+        assert httpx.get(f"{url}/readyz").status_code == 200
         yield url, process
     finally:
         process.terminate()
         try:
-            process.wait(20)
+            process.wait(20 * slowness())
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

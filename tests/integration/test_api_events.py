@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -19,6 +18,7 @@ from api.settings import Settings
 from grouping.domain.jobs import JobState
 from grouping.store import Store
 from tests.integration.conftest import Api, Scenes
+from tests.patience import wait_for
 
 STREAM = {"Accept": "text/event-stream"}
 
@@ -43,17 +43,13 @@ class Server(uvicorn.Server):
     def serving(self) -> Iterator[str]:
         thread = threading.Thread(target=self.run)
         thread.start()
-        deadline = time.monotonic() + 20
-        while not self.started:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_for(lambda: self.started, "the start of the server")
         port = self.servers[0].sockets[0].getsockname()[1]
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
             self.should_exit = True
-            thread.join(20)
-            assert not thread.is_alive()
+            thread.join()
 
 
 @contextmanager
@@ -109,7 +105,7 @@ def test_a_stream_sends_what_happens_while_it_is_open(store: Store, scenes: Scen
     with (
         served(store, heartbeat_s=0.2) as url,
         httpx.stream(
-            "GET", f"{url}/v1/jobs/{job.id}/events?after={after}", headers=STREAM, timeout=10
+            "GET", f"{url}/v1/jobs/{job.id}/events?after={after}", headers=STREAM, timeout=None
         ) as answer,
         closing(messages(answer.iter_lines())) as stream,
     ):
@@ -131,7 +127,7 @@ def test_a_stream_ends_when_its_job_is_deleted(store: Store, scenes: Scenes) -> 
     with (
         served(store) as url,
         httpx.stream(
-            "GET", f"{url}/v1/jobs/{job.id}/events?after={after}", headers=STREAM, timeout=10
+            "GET", f"{url}/v1/jobs/{job.id}/events?after={after}", headers=STREAM, timeout=None
         ) as answer,
         closing(messages(answer.iter_lines())) as stream,
     ):
@@ -156,11 +152,11 @@ def test_a_waiting_stream_holds_no_transaction(
     monkeypatch.setattr(store, "events", counted, raising=False)
     with (
         served(store, event_poll_s=30) as url,
-        httpx.stream("GET", f"{url}/v1/jobs/{job.id}/events", headers=STREAM, timeout=10) as answer,
+        httpx.stream("GET", f"{url}/v1/jobs/{job.id}/events", headers=STREAM, timeout=None) as answer,
         closing(messages(answer.iter_lines())) as stream,
     ):
         next(stream)
-        assert inside.acquire(timeout=10)
+        assert inside.acquire()
         assert next(stream)["id"] == "1"
         pool = store._database._engine.pool
         assert isinstance(pool, QueuePool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from tests.tables import random_table
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def client(sqlite_url: str, tmp_path: Path) -> Iterator[Client]:
-    with server(sqlite_url, tmp_path / "api.log") as (address, _), Client(address) as found:
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iterator[Client]:
+    folder = tmp_path_factory.mktemp("client")
+    shutil.copy(sqlite_template, folder / "grouping.db")
+    url = f"sqlite:///{folder / 'grouping.db'}"
+    with server(url, folder / "api.log") as (address, _), Client(address) as found:
         yield found
 
 

@@ -19,9 +19,10 @@ import yaml
 
 from grouping.client import Client, ServiceError
 from grouping.domain.jobs import JobState
-from tests.services import descendants, wait_for
+from tests.patience import slowness, wait_for
+from tests.services import descendants
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -68,7 +69,7 @@ class Compose:
 
     def run(self, service: str) -> None:
         """Run a one-shot service to its end."""
-        subprocess.run(self.command(service), env=self._environment, check=True, timeout=120)
+        subprocess.run(self.command(service), env=self._environment, check=True)
 
     @contextmanager
     def running(self, service: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -87,7 +88,7 @@ class Compose:
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(45)
+                process.wait(45 * slowness())
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -146,7 +147,7 @@ def test_a_job_runs_on_postgresql_and_a_cluster_of_two_nodes(empty_postgres_url:
                     f"a training on the node of process {node.pid}",
                     90.0,
                 )
-            job.wait(timeout_s=240)
+            job.wait()
             assert job.state is JobState.SUCCEEDED, job.data["error"]
             (recommendation,) = job.recommendations()
             assert recommendation["solution"]["status"] == "optimal"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from grouping.domain.allowance import ConfirmationNeed, Round
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.recipes import epochs_of
 from grouping.store import Store
+from grouping.strategies import list_strategies
 from tests.integration.conftest import NAMES, Scenes
 from workers.planner import Plan, allowance_left, networks_to_measure, next_plan, one_round
 from workers.time_budget import is_time_short, trials_over_time
@@ -63,6 +66,21 @@ def test_the_first_plan_leaves_what_the_confirmation_may_need(scenes: Scenes, st
     assert len(store.trials(job.id)) <= 50
 
 
+@pytest.mark.parametrize("strategy", sorted(info.name for info in list_strategies()))
+def test_no_seed_of_a_search_is_trained_again_to_confirm_it(
+    scenes: Scenes, store: Store, strategy: str
+) -> None:
+    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, strategy=strategy)
+    run(scenes, job)
+    seeds = {
+        purpose: {trial.seed for trial in store.trials(job.id) if trial.purpose is purpose}
+        for purpose in Purpose
+    }
+    assert len(seeds[Purpose.CONFIRMATION]) == job.spec.n_confirmation_seeds
+    assert seeds[Purpose.SEARCH]
+    assert not seeds[Purpose.CONFIRMATION] & {*seeds[Purpose.SEARCH], job.spec.tuning_seed}
+
+
 def test_what_prepares_a_network_counts_in_a_budget_of_epochs(scenes: Scenes, store: Store) -> None:
     recipe = Recipe(epochs=25, sharing=Method("sparse"))  # a task is trained for 25 epochs before
     counting = epochs_of(recipe)
@@ -82,6 +100,25 @@ def test_rounds_are_kept_back_with_what_prepares_their_networks(scenes: Scenes, 
     assert one_round(store, job) == Round(9, 4 * 25 + 125 + 4 * 125)
     requests = next_plan(store, job).requests
     assert sum(epochs_of(recipe)(len(r.network.group), 1.0) for r in requests) <= 2900 - 2 * 725
+
+
+def test_what_is_kept_back_holds_the_confirmation_also_when_a_part_of_it_is_trained(
+    scenes: Scenes, store: Store
+) -> None:
+    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=3)
+    carry_out(scenes, job, next_plan(store, job))
+    while True:
+        left = next_plan(store, job)
+        if not left.requests:
+            break
+        assert left.state is JobState.CONFIRMING
+        need = one_round(store, job)
+        assert 3 * need.networks >= len(left.requests)
+        assert 3 * need.epochs >= 25 * len(left.requests)
+        first = left.requests[0]
+        scenes.plan(scenes.claims[job.id], [first.network], [first.seed], Purpose.CONFIRMATION)
+        scenes.train(job)
+    assert need.networks == 1
 
 
 def test_a_budget_too_small_to_confirm_is_left_to_the_search(scenes: Scenes, store: Store) -> None:

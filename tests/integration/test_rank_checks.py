@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import html
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import Job, JobState
-from grouping.store import Store, migrate, open_store
+from grouping.domain.jobs import Job
+from grouping.store import Store
 from tests.integration.conftest import NAMES, Api, Scenes
 from tests.integration.test_api_web import MARKUP, page
 from tests.integration.test_planner import carry_out, prepared
-from tests.services import dispatcher, small_spec, submit, wait_until_final
 from workers.notes import LONGEST_NOTE, NoteKeeper
 from workers.planner import next_plan
 
@@ -95,30 +92,3 @@ def test_a_note_stands_among_the_events_of_the_page_as_text(api: Api, scenes: Sc
     assert MARKUP not in shown
     assert f"Round 1: {MARKUP}" in html.unescape(shown)
     assert ">Strategy</span>" in shown
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_real_search_tells_its_notes_and_ends_with_the_rank_check(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'grouping.db'}"
-    migrate(url)
-    store = open_store(url)
-    try:
-        spec = small_spec(strategy="continuation", n_seeds=1, n_confirmation_seeds=1, epochs=5)
-        job = submit(store, replace(spec, strategy_parameters={"rounds": 2}))
-        with dispatcher(url, tmp_path / "log"):
-            job = wait_until_final(store, job)
-        assert job.state is JobState.SUCCEEDED
-        notes = notes_of(store, job)
-        assert notes[0] == "Short passes of 10 networks."
-        assert notes[1].startswith("Training ")
-        assert "trained at both lengths" in notes[-1]
-        assert len(set(notes)) == len(notes)
-        kinds = [event.kind for event in store.events(job.id, limit=5000)]
-        last_note = len(kinds) - 1 - kinds[::-1].index("strategy_note")
-        assert last_note < kinds.index("job_confirming")
-        trials = store.trials(job.id)
-        early = {t.network for t in trials if t.fidelity < 1}
-        assert {t.network.group for t in trials if t.fidelity == 1} <= {n.group for n in early}
-    finally:
-        store.close()

@@ -17,16 +17,16 @@ from grouping.problems.registry import get_problem
 from grouping.store import Store, open_store
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
+from tests.patience import wait_for
 from tests.services import (
     dispatcher,
     kill_descendant,
     small_spec,
     submit,
-    wait_for,
 )
 from workers.driver import DATA_SEED
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 EPOCHS = 120
 SPEC = dataclasses.replace(
@@ -92,7 +92,7 @@ def test_a_killed_worker_and_a_killed_dispatcher_cost_no_training_its_epochs(
     options = ("--checkpoints", str(tmp_path / "checkpoints"), "--checkpoint-s", "0.1")
     seen = Checkpoints(tmp_path / "checkpoints")
 
-    with dispatcher(sqlite_url, tmp_path / "one", *options, workers=1) as first:
+    with dispatcher(sqlite_url, tmp_path / "one", *options, workers=1, lease_s=4) as first:
         seen.wait_for(15)
         kill_descendant(first.pid, "ray::TrainingActor")
         seen.wait_for(seen.epoch() + 15)

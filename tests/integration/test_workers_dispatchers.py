@@ -12,25 +12,25 @@ from grouping.domain.jobs import Job, JobState
 from grouping.domain.trials import TrialState
 from grouping.errors import StoreUnavailableError
 from grouping.store import Store
+from tests.patience import wait_for
 from tests.services import (
     assert_same_result,
     descendants,
     dispatcher,
     submit,
-    wait_for,
     wait_for_trials,
     wait_until_final,
 )
 from tests.undisturbed import IN_FLIGHT, SPEC, assert_undamaged
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 
 def test_a_killed_dispatcher_is_followed_by_another_that_goes_on(
     store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
 ) -> None:
     job = submit(store, SPEC)
-    with dispatcher(sqlite_url, tmp_path / "log") as first:
+    with dispatcher(sqlite_url, tmp_path / "log", lease_s=4) as first:
         wait_for_trials(store, job, 3)
         below = descendants(first.pid)
         first.kill()
@@ -38,7 +38,7 @@ def test_a_killed_dispatcher_is_followed_by_another_that_goes_on(
         lambda: not any(_runs(pid, command) for pid, command in below.items() if "Agent" not in command),
         "the end of the driver and of Ray's workers",
     )
-    with dispatcher(sqlite_url, tmp_path / "log"):
+    with dispatcher(sqlite_url, tmp_path / "log", workers=1):
         wait_until_final(store, job)
     assert_undamaged(store, job, undisturbed, may_lose=IN_FLIGHT)
 
@@ -68,10 +68,10 @@ def test_a_dispatcher_stopped_past_its_lease_writes_nothing_more(
     store: Store, sqlite_url: str, tmp_path: Path, undisturbed: tuple[Store, Job]
 ) -> None:
     job = submit(store, SPEC)
-    with dispatcher(sqlite_url, tmp_path / "one") as first:
+    with dispatcher(sqlite_url, tmp_path / "one", lease_s=4) as first:
         wait_for_trials(store, job, 2)
         _stop_outside_a_write(first.pid, store)
-        with dispatcher(sqlite_url, tmp_path / "two"):
+        with dispatcher(sqlite_url, tmp_path / "two", workers=1):
             wait_for(lambda: "claimed" in (tmp_path / "two").read_text(), "the second claim")
             os.kill(first.pid, signal.SIGCONT)
             wait_until_final(store, job)
@@ -88,7 +88,7 @@ def test_a_dispatcher_asked_to_end_gives_its_job_back_and_repeats_only_what_ran(
         assert process.stop() == 0
     assert not store.get_job(job.id).state.is_final
     assert not store.trials(job.id, states={TrialState.RUNNING})
-    with dispatcher(sqlite_url, tmp_path / "log"):
+    with dispatcher(sqlite_url, tmp_path / "log", workers=1):
         wait_until_final(store, job)
     assert_undamaged(store, job, undisturbed, may_lose=0)
 
@@ -100,8 +100,8 @@ def test_a_cancelled_job_ends_and_resumes_from_its_scores(
     with dispatcher(sqlite_url, tmp_path / "log") as process:
         wait_for_trials(store, job, 3)
         store.request_cancel(job.id)
-        wait_for(lambda: store.get_job(job.id).state is JobState.CANCELLED, "the cancellation", 10.0)
-        wait_for(lambda: not any("ray::" in c for c in descendants(process.pid).values()), "Ray's end", 10.0)
+        wait_for(lambda: store.get_job(job.id).state is JobState.CANCELLED, "the cancellation")
+        wait_for(lambda: not any("ray::" in c for c in descendants(process.pid).values()), "Ray's end")
         assert not store.trials(job.id, states={TrialState.RUNNING})
         finished = {t.id for t in store.trials(job.id, states={TrialState.SUCCEEDED})}
         store.resume(job.id)

@@ -20,7 +20,7 @@ from grouping.training.engines.comparison import choose
 from tests.services import dispatcher, small_spec, submit, wait_until_final
 from workers.driver import DATA_SEED
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 TWO = small_spec(tasks=("loop", "edges"), n_seeds=4, n_confirmation_seeds=0, epochs=2)
 

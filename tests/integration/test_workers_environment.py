@@ -14,7 +14,7 @@ from tests.services import dispatcher, small_spec, submit, wait_until_final
 from workers.driver import DATA_SEED
 from workers.environment import library_versions
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 SPEC = small_spec(tasks=("loop",), n_seeds=1, n_confirmation_seeds=0, epochs=1, budgets_snt=(1.0,))
 

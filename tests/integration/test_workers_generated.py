@@ -17,7 +17,7 @@ from workers.job_run import JobRun
 from workers.settings import DriverSettings
 from workers.supervisor import DriverProcess
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def test_generated_networks_are_measured_trained_and_recommended(

@@ -14,9 +14,10 @@ from grouping.problems.registry import get_problem
 from grouping.recipes import epochs_of
 from grouping.solver import recommend, solve
 from grouping.store import Store, migrate, open_store
+from tests.integration.test_rank_checks import notes_of
 from tests.services import dispatcher, small_spec, submit, wait_until_final
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +81,24 @@ def test_esa_trains_all_briefly_and_goes_on_with_few(store: Store) -> None:
     assert all(alike[t.network.group, t.network.size, t.seed] == t.scores for t in full)
 
 
+def test_a_search_tells_its_notes_and_ends_with_the_rank_check(store: Store) -> None:
+    spec = small_spec(strategy="continuation", n_seeds=1, n_confirmation_seeds=1, epochs=5)
+    job = submit(store, dataclasses.replace(spec, strategy_parameters={"rounds": 2}))
+    job = wait_until_final(store, job)
+    assert job.state is JobState.SUCCEEDED
+    notes = notes_of(store, job)
+    assert notes[0] == "Short passes of 10 networks."
+    assert notes[1].startswith("Training ")
+    assert "trained at both lengths" in notes[-1]
+    assert len(set(notes)) == len(notes)
+    kinds = [event.kind for event in store.events(job.id, limit=5000)]
+    last_note = len(kinds) - 1 - kinds[::-1].index("strategy_note")
+    assert last_note < kinds.index("job_confirming")
+    trials = store.trials(job.id)
+    early = {t.network for t in trials if t.fidelity < 1}
+    assert {t.network.group for t in trials if t.fidelity == 1} <= {n.group for n in early}
+
+
 @pytest.mark.parametrize(
     ("budget", "most_trials", "most_epochs"),
     [(TrainingBudget(trainings=13), 13, 10_000), (TrainingBudget(epochs=20), 10_000, 20)],
@@ -134,7 +153,7 @@ def test_a_diverged_training_is_recorded_and_never_chosen(store: Store) -> None:
 
 
 def test_tuning_changes_the_recipe_before_the_search_the_same_way_each_time(store: Store) -> None:
-    spec = small_spec(tasks=("digit", "loop"), epochs=9, n_seeds=1, n_confirmation_seeds=0, tuning_samples=5)
+    spec = small_spec(tasks=("digit", "loop"), epochs=9, n_seeds=1, n_confirmation_seeds=0, tuning_samples=3)
     jobs = [wait_until_final(store, submit(store, spec)) for _ in range(2)]
     assert [job.state for job in jobs] == [JobState.SUCCEEDED] * 2
     assert jobs[0].recipe == jobs[1].recipe

@@ -19,7 +19,7 @@ from grouping.training.data import TrainingData
 from grouping.training.loop import train_network
 from tests.services import dispatcher, small_spec, submit, wait_for_trials, wait_until_final
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def test_a_tag_job_measures_chooses_and_survives_the_death_of_its_dispatcher(tmp_path: Path) -> None:
@@ -31,10 +31,10 @@ def test_a_tag_job_measures_chooses_and_survives_the_death_of_its_dispatcher(tmp
         tasks=tasks, strategy="tag", max_group_size=4, n_seeds=2, n_confirmation_seeds=0, epochs=4
     )
     job = submit(store, spec)
-    with dispatcher(url, tmp_path / "log") as first:
+    with dispatcher(url, tmp_path / "log", workers=1, lease_s=4) as first:
         wait_for_trials(store, job, 1)
         first.kill()
-    with dispatcher(url, tmp_path / "log"):
+    with dispatcher(url, tmp_path / "log", workers=1):
         job = wait_until_final(store, job)
     assert (job.state, job.stop_reason) == (JobState.SUCCEEDED, StopReason.SEARCH_COMPLETE)
 

@@ -9,8 +9,9 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
+
+from tests.patience import wait_for
 
 DISPATCHER = Path(__file__).resolve().parents[2] / "deploy" / "dispatcher.sh"
 
@@ -68,17 +69,14 @@ class EntryScript:
         return self._calls.read_text().splitlines() if self._calls.exists() else []
 
     def wait_for_call(self, word: str) -> None:
-        deadline = time.monotonic() + 30.0
-        while not any(line.startswith(word) for line in self.calls()):
-            assert time.monotonic() < deadline, self.calls()
-            time.sleep(0.05)
+        wait_for(lambda: any(line.startswith(word) for line in self.calls()), f"a call of {word}")
 
 
 def test_a_term_ends_the_dispatcher_before_its_node(tmp_path: Path) -> None:
     with EntryScript(tmp_path) as script:
         script.wait_for_call("grouping")
         script.process.send_signal(signal.SIGTERM)
-        assert script.process.wait(timeout=30) == 128 + signal.SIGTERM
+        assert script.process.wait() == 128 + signal.SIGTERM
         node, dispatcher, *ends = script.calls()
     assert node.startswith("ray start --address=head:6379 --num-cpus=0 ")
     assert dispatcher == "grouping dispatcher --ray-address auto --extra"
@@ -87,11 +85,11 @@ def test_a_term_ends_the_dispatcher_before_its_node(tmp_path: Path) -> None:
 
 def test_a_dispatcher_that_fails_takes_its_node_with_it(tmp_path: Path) -> None:
     with EntryScript(tmp_path, dispatcher_fails="yes") as script:
-        assert script.process.wait(timeout=30) == 9
+        assert script.process.wait() == 9
         assert script.calls()[-1] == "ray ended"
 
 
 def test_without_a_cluster_no_dispatcher_is_started(tmp_path: Path) -> None:
     with EntryScript(tmp_path, ray_fails="yes") as script:
-        assert script.process.wait(timeout=30) == 1
+        assert script.process.wait() == 1
         assert not any(line.startswith("grouping") for line in script.calls())

@@ -29,7 +29,6 @@ def run_command(*argv: str | Path, **environment: str) -> subprocess.CompletedPr
         [str(part) for part in argv],
         capture_output=True,
         text=True,
-        timeout=120,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         env={**os.environ, **environment},

@@ -125,7 +125,6 @@ def test_the_command_that_lists_what_is_installed_names_what_is_broken_on_stderr
         capture_output=True,
         text=True,
         check=True,
-        timeout=100,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )
     assert "unavailable: my-own: TypeError" in answer.stderr
