@@ -62,7 +62,7 @@ def estimate_affinity(table: ScoreTable) -> AffinityMatrix:
         values,
         errors,
         together,
-        warnings_of_estimate(trained, values, is_estimated),
+        warnings_of_estimate(trained, len(seen.networks), values, errors, is_estimated),
         is_estimated=is_estimated,
         why_empty=_why_empty(values, together),
     )
