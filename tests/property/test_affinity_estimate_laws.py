@@ -123,10 +123,10 @@ def test_unknown_noise_is_warned_about_exactly_where_a_measured_cell_has_none(
     assert any(text.startswith("One seed only") for text in found.warnings) == has_no_error.any()
 
 
-@given(PARTS, st.integers(0, 3), st.lists(st.sampled_from([0.01, 3.0, 1e4]), min_size=4, max_size=4))
+@given(PARTS, st.integers(0, 3), st.lists(st.sampled_from([1e-300, 0.01, 3.0, 1e4, 1e300, 4e307]), min_size=4, max_size=4))
 @settings(max_examples=15, deadline=None)
 def test_the_unit_of_a_loss_changes_nothing(rows: list[int], seed: int, units: list[float]) -> None:
-    table = table_of(seed).select(rows)
+    table = table_of(seed, n_seeds=2).select(rows)
     scaled = ScoreTable(
         table.tasks,
         table.networks,
@@ -135,6 +135,16 @@ def test_the_unit_of_a_loss_changes_nothing(rows: list[int], seed: int, units: l
         table.test_losses,
     )
     assert_same(estimate_affinity(scaled), estimate_affinity(table), [0, 1, 2, 3])
+
+
+def test_losses_of_either_sign_at_the_ends_of_the_floating_point_range_give_finite_effects() -> None:
+    table, _ = additive_table(2)
+    seen = table.select([*range(5), 12, 15, 20, 30, 35])
+    losses = np.where(np.arange(10)[:, None, None] % 2, 1.7e308, -1.7e308) * seen.membership[:, :, None]
+    losses = np.where(seen.membership[:, :, None], losses, np.nan)
+    found = estimate_affinity(ScoreTable(seen.tasks, seen.networks, seen.seeds, losses, seen.test_losses))
+    assert not np.isinf(found.values).any()
+    assert not np.isinf(found.standard_errors).any()
 
 
 @given(PARTS, st.integers(0, 3), st.permutations(range(4)), st.randoms())
