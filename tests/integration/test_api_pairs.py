@@ -164,9 +164,13 @@ def test_the_legend_lists_the_statuses_that_occur(
     assert not any(f'<span class="quiet">{word}</span>' in legend for word in lacks)
     if method == "estimate":
         assert re.search(r'<td class="\S+ estimated" title="digit \w+ edges: about [^"]+">≈\u202f[+−]', text)
-        assert "estimated from other networks, 1 network with both, standard error" in text
+        assert "estimated from other networks, 1 network with both tasks, standard error" in text
+        assert re.search(r'title="loop \w+ digit: \S+ % \(measured, 2 networks with both tasks, standard ', text)
+        assert "n networks trained with both tasks" in text
     else:
         assert 'class="missing" title="digit with edges: unknown"' in text
+        assert re.search(r'title="loop \w+ digit: \S+ % \(from 1 network, standard error', text)
+        assert "n networks behind the cell" in text
 
 
 def test_edges_of_the_graph_say_how_they_are_known_and_whether_they_are_noise(
