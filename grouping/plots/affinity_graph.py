@@ -66,9 +66,7 @@ def _drawable(matrix: AffinityMatrix) -> list[Effect]:
         for effect in matrix.effects()
         if effect.value != 0
         and (
-            not effect.is_within_noise
-            if matrix.is_effect
-            else places[effect.source] < places[effect.target]
+            not effect.is_within_noise if matrix.is_effect else places[effect.source] < places[effect.target]
         )
     ]
 

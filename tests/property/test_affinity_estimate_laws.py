@@ -123,7 +123,11 @@ def test_unknown_noise_is_warned_about_exactly_where_a_measured_cell_has_none(
     assert any(text.startswith("One seed only") for text in found.warnings) == has_no_error.any()
 
 
-@given(PARTS, st.integers(0, 3), st.lists(st.sampled_from([1e-300, 0.01, 3.0, 1e4, 1e300, 4e307]), min_size=4, max_size=4))
+@given(
+    PARTS,
+    st.integers(0, 3),
+    st.lists(st.sampled_from([1e-300, 0.01, 3.0, 1e4, 1e300, 4e307]), min_size=4, max_size=4),
+)
 @settings(max_examples=15, deadline=None)
 def test_the_unit_of_a_loss_changes_nothing(rows: list[int], seed: int, units: list[float]) -> None:
     table = table_of(seed, n_seeds=2).select(rows)
