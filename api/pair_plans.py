@@ -23,13 +23,18 @@ class PairPlan:
         gaps: the full-size networks that are not measured.
         n_trainings: trainings of the job; what other jobs know is copied and not counted. None without a job.
         request: the job that trains all single tasks and pairs and copies what is known; None where none can.
-        sentence: what to do, or why nothing can be done.
+        advice: what to do, or why nothing can be done.
     """
 
     gaps: PairGaps
     n_trainings: int | None
     request: JobRequest | None
-    sentence: str
+    advice: str
+
+    def sentence(self, said: str = "") -> str:
+        """What is missing, unless it was said already, and what to do, or why nothing can be done."""
+        missing = self.gaps.sentence()
+        return self.advice if missing in said else f"{missing} {self.advice}"
 
 
 def plan_pairs(store: Store, table: ScoreTable, job: Job | None) -> PairPlan | None:
@@ -45,8 +50,12 @@ def plan_pairs(store: Store, table: ScoreTable, job: Job | None) -> PairPlan | N
             None,
             f"Import the table again with a row of size 1 for each of these networks: {named}.",
         )
-    if job.spec.max_group_size < 2:
+    if gaps.pairs and job.spec.max_group_size < 2:
         return PairPlan(gaps, None, None, "The job allows no group of two tasks, so no pair can be trained.")
+    if not job.state.is_final:
+        return PairPlan(
+            gaps, None, None, "A job that measures what is missing can start when this job is over."
+        )
     try:
         request = _request(job)
         spec, tasks = build_spec(request)

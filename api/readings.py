@@ -205,9 +205,10 @@ class Readings:
         """How to measure the pairs that a matrix lacks; None if it lacks none, or pairs add nothing to it."""
         if not METHODS[method].is_of_pairs:
             return None
+        job = self._store.find_job_of_table(info.id)
         return self._once(
-            ("pair plan", info.id, info.revision),
-            lambda: plan_pairs(self._store, self.table(info), self._store.find_job_of_table(info.id)),
+            ("pair plan", info.id, info.revision, job is not None and job.state.is_final),
+            lambda: plan_pairs(self._store, self.table(info), job),
         )
 
     def unmeasured_affinities(self, info: TableInfo) -> Mapping[str, str]:

@@ -175,13 +175,16 @@ class MissingPairsOut(Output):
     )
     job: JobRequest | None = Field(
         description="A job that trains every single task and pair and copies what is known, ready for `POST "
-        "/v1/jobs`; the matrix of its table is complete. Null where no job can, as for an imported table."
+        "/v1/jobs`; the matrix of its table is complete. Null where no job can, as for an imported table, "
+        "or not before this one is over."
     )
-    sentence: str = Field(description="What to do, or why nothing can be done.")
+    sentence: str = Field(
+        description="What is missing, unless the summary says it, and what to do, or why nothing can be done."
+    )
 
     @classmethod
-    def of(cls, plan: PairPlan | None) -> Self | None:
-        """From the plan."""
+    def of(cls, plan: PairPlan | None, said: str) -> Self | None:
+        """From the plan, and the summary that stands before it."""
         if plan is None:
             return None
         return cls(
@@ -189,7 +192,7 @@ class MissingPairsOut(Output):
             pairs=[list(pair) for pair in plan.gaps.pairs],
             n_trainings=plan.n_trainings,
             job=plan.request,
-            sentence=plan.sentence,
+            sentence=plan.sentence(said),
         )
 
 
@@ -265,7 +268,7 @@ class AffinityOut(Output):
             cluster_order=list(cluster_order),
             summary=matrix.summary(),
             warnings=list(matrix.warnings),
-            missing=MissingPairsOut.of(plan),
+            missing=MissingPairsOut.of(plan, matrix.summary()),
         )
 
 

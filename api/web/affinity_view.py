@@ -68,6 +68,11 @@ class AffinityView:
         """What the page is about."""
         return "Which task helps which" if self.matrix.is_effect else "How far the masks of tasks overlap"
 
+    @property
+    def counted(self) -> str:
+        """Which networks the number in a cell counts, after the word networks."""
+        return "trained with both tasks" if _counts_both(self.matrix) else "behind the cell"
+
 
 def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
     """Lay the matrix out; the same order of tasks on both axes.
@@ -89,6 +94,11 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
         ends=_ends(matrix, scale),
         statuses=tuple(status for status, number in matrix.counts().items() if number),
     )
+
+
+def _counts_both(matrix: AffinityMatrix) -> bool:
+    """Whether the networks of a cell are those that hold both tasks, and not those that measured it."""
+    return matrix.method == DEFAULT_METHOD
 
 
 def _ends(matrix: AffinityMatrix, scale: float) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -130,16 +140,12 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
     chance = "" if matrix.at_random is None else f"; at random {matrix.at_random[i, j]:.{places}f}"
     unit = " %" if matrix.is_share else ""
     counted = plural(networks, "network")
+    known = f"{status.meaning}, {counted} with both tasks" if _counts_both(matrix) else f"from {counted}"
     css = shade(value, scale)
     if status is CellStatus.ESTIMATED:
-        known = f"{status.meaning}, {counted} with both{spread}"
-        return Cell(
-            f"{css} {status}",
-            f"≈\u202f{text}",
-            noise,
-            f"{source} {matrix.verb(value)} {target}: about {text}{unit} ({known})",
-        )
-    sentence = f"{source} {matrix.verb(value)} {target}: {text}{unit} (from {counted}{spread}){chance}"
+        sentence = f"{source} {matrix.verb(value)} {target}: about {text}{unit} ({known}{spread})"
+        return Cell(f"{css} {status}", f"≈\u202f{text}", noise, sentence)
+    sentence = f"{source} {matrix.verb(value)} {target}: {text}{unit} ({known}{spread}){chance}"
     return Cell(css, text, noise, sentence)
 
 

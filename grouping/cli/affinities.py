@@ -18,8 +18,9 @@ from grouping.client import Client, RemoteJob
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.affinity_status import CellStatus
+from grouping.errors import InvalidInputError
 
-_METHOD = typer.Option(help=f"How it is known: {', '.join(METHODS)}.")
+_METHOD = typer.Option(help=f"How it is known: {', '.join(METHODS)}.", show_default=DEFAULT_METHOD)
 _MARKS = {CellStatus.ESTIMATED: "~", CellStatus.UNKNOWN: "-"}
 _MEASURE = typer.Option(
     "--measure-missing",
@@ -29,20 +30,28 @@ _MEASURE = typer.Option(
 
 def affinity(
     job_id: JobId,
-    method: Annotated[str, _METHOD] = DEFAULT_METHOD,
+    method: Annotated[str | None, _METHOD] = None,
     measure_missing: Annotated[bool, _MEASURE] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Submit and return.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With --measure-missing: submit and return.")
+    ] = False,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
     """Which task helps which in the networks of a job, or how far their masks overlap."""
+    if detach and not measure_missing:
+        raise InvalidInputError("--detach goes with --measure-missing: without it no job is submitted.")
+    if measure_missing and method is not None:
+        raise InvalidInputError(
+            "--measure-missing takes no --method: it always trains single tasks and pairs."
+        )
     with Client(server, token=token) as client:
         job = client.job(job_id)
         if measure_missing:
             raise typer.Exit(report_submitted(job.measure_pairs(), detach=detach, as_json=as_json))
         path = f"/v1/score-tables/{job.table_id}/affinity"
-        answer = client.request("GET", path, params={"method": method})
+        answer = client.request("GET", path, params={"method": method or DEFAULT_METHOD})
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
         return
@@ -56,7 +65,7 @@ def show_missing(console: Console, job: RemoteJob, missing: Mapping[str, Any] | 
     if missing is None:
         return
     console.print(missing["sentence"], soft_wrap=True)
-    if missing["job"] is not None and job.state.is_final:
+    if missing["job"] is not None:
         console.print(f"Do it: grouping affinity {job.id} --measure-missing", soft_wrap=True)
 
 

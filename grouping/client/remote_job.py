@@ -127,7 +127,7 @@ class RemoteJob(TableViews):
             idempotency_key: the same key gives the same job; a new one unless given.
 
         Raises:
-            InvalidInputError: if nothing is missing, or no job can train it; says why.
+            InvalidInputError: if nothing is missing, this job is not over, or none can train it; says why.
         """
         missing = self._table("affinity")["missing"]
         if missing is None:

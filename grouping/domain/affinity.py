@@ -58,7 +58,8 @@ class AffinityMatrix:
             0 to 1. NaN on the diagonal and where nothing was measured.
         standard_errors: ``[T, T]``; of measured values over seeds, NaN with fewer than two; of estimated ones
             by the model.
-        n_networks: ``[T, T]``, number of networks behind each cell.
+        n_networks: ``[T, T]``, number of networks behind each cell; of the method `estimate`, whether a cell
+            is measured or not, of the trained networks of any size that hold both tasks.
         warnings: what a reader should know before trusting it.
         self_values: ``[T]``, effect of a task's own gradient step on itself; of an overlap of masks, the
             share of the weights in the task's mask. None where the method has none.

@@ -41,7 +41,7 @@ LEAST_WIDTH = 430.0
 def strongest_effects(matrix: AffinityMatrix, most: int = DEFAULT_EFFECTS) -> tuple[Effect, ...]:
     """The effects a picture shows: strongest first, help and harm alike.
 
-    None of strength 0, and none within the noise. Of what is the same in both directions, each pair once.
+    None of strength 0, and no effect within the noise. How alike two tasks are is no effect: each pair once.
 
     Args:
         matrix: the affinities.
@@ -65,8 +65,9 @@ def _drawable(matrix: AffinityMatrix) -> list[Effect]:
         effect
         for effect in matrix.effects()
         if effect.value != 0
-        and not effect.is_within_noise
-        and (matrix.is_effect or places[effect.source] < places[effect.target])
+        and (
+            not effect.is_within_noise if matrix.is_effect else places[effect.source] < places[effect.target]
+        )
     ]
 
 
@@ -259,7 +260,7 @@ def _notes(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], n_draw
 
 def _within_noise(matrix: AffinityMatrix) -> str:
     """How many effects are too small for their noise to be drawn; empty for none."""
-    number = sum(effect.is_within_noise for effect in matrix.effects())
+    number = sum(effect.is_within_noise for effect in matrix.effects()) if matrix.is_effect else 0
     said = "effect within the noise is" if number == 1 else "effects within the noise are"
     return f"{number:,} {said} not drawn" if number else ""
 

@@ -15,6 +15,8 @@ the same table always gives the same matrix. How far it agrees with trained pair
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +43,7 @@ def estimate_affinity(table: ScoreTable) -> AffinityMatrix:
     the trained networks of the target allow a contrast: one at least holds the source, and one does not. What
     is left is unknown, and so is a share of a loss that may be 0. Test losses are not read.
     """
+    table = _with_losses_near_one(table)
     measured = pairwise_affinity(table)
     trained = _trained(table)
     together = _together(trained)
@@ -62,10 +65,21 @@ def estimate_affinity(table: ScoreTable) -> AffinityMatrix:
         values,
         errors,
         together,
-        warnings_of_estimate(trained, values, is_estimated),
+        warnings_of_estimate(trained, len(seen.networks), values, errors, is_estimated),
         is_estimated=is_estimated,
         why_empty=_why_empty(values, together),
     )
+
+
+def _with_losses_near_one(table: ScoreTable) -> ScoreTable:
+    """The table with each task's largest absolute validation loss between 0.5 and 1.
+
+    Gains are free of the unit, and squares of the losses do not overflow. Powers of two change no digit.
+    """
+    losses = table.validation_losses
+    largest = np.nan_to_num(np.abs(losses)).max(axis=(0, 2), initial=0.0)
+    exponents = np.frexp(largest)[1]
+    return replace(table, validation_losses=np.ldexp(losses, -exponents[:, None]))
 
 
 def _why_empty(values: FloatArray, together: NDArray[np.int64]) -> str:

@@ -10,23 +10,32 @@ from grouping.domain.scores import FloatArray, ScoreTable
 
 
 def warnings_of_estimate(
-    trained: ScoreTable, values: FloatArray, is_estimated: NDArray[np.bool_]
+    trained: ScoreTable,
+    n_seen: int,
+    values: FloatArray,
+    errors: FloatArray,
+    is_estimated: NDArray[np.bool_],
 ) -> tuple[str, ...]:
     """Sentences on the noise of measured cells, on estimated ones and on unknown ones.
 
     Args:
         trained: the networks behind the matrix.
+        n_seen: how many of them the model of the estimated effects saw.
         values: ``[T, T]``, NaN where unknown.
+        errors: ``[T, T]``, their standard errors, NaN where unknown.
         is_estimated: ``[T, T]``; the other values are measured.
     """
     names = trained.task_names
     apart = ~np.eye(len(names), dtype=np.bool_)
     found = []
-    if len(trained.seeds) < 2 and (apart & ~is_estimated & ~np.isnan(values)).any():
-        found.append("One seed only: the noise of the measured values is unknown.")
+    is_measured = apart & ~is_estimated & ~np.isnan(values)
+    has_no_error = is_measured & np.isnan(errors)
+    if has_no_error.any():
+        which = "the" if (has_no_error == is_measured).all() else "some"
+        found.append(f"One seed only: the noise of {which} measured values is unknown.")
     if is_estimated.any():
         found.append(
-            f"Estimated effects are what a model of {len(trained.networks):,} trained networks expects. "
+            f"Estimated effects are what a model of {n_seen:,} trained networks expects. "
             "Their standard errors are the model's: too small where small groups behave unlike large ones."
         )
     found += _on_losses_alone(trained, [name for t, name in enumerate(names) if is_estimated[:, t].any()])

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.scores import FloatArray
+from grouping.errors import SolverError
 from grouping.strategies.loss_covariance import PRIOR, SHARED_BY_SIZES, Cells, Pool, size_covariance
 
 BETA = -0.04
@@ -26,6 +27,8 @@ TYPICAL_DEVIATION = 0.08
 MAX_FITTED = 240
 MAX_CELLS = 3_000
 """Measured cells used at most; beyond it a seeded part of the networks is left out."""
+MAX_LIFTS = 8
+"""How often the diagonal of a covariance is raised at most, 100-fold each time, until it can be factored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +172,9 @@ def fit_model(
         losses: ``[N, T]`` measured losses; NaN where not measured. Every task is measured somewhere.
         errors: ``[N, T]`` standard errors of them; NaN where unknown, which counts as none.
         generator: picks the cells that are left out where there are too many.
+
+    Raises:
+        SolverError: if the losses are too large to compute with.
     """
     measured = np.flatnonzero(np.isfinite(losses).any(axis=1))
     measured = _at_most(measured, losses, MAX_CELLS, generator)
@@ -263,11 +269,15 @@ def _most_probable(terms: FloatArray, residuals: FloatArray, noise: FloatArray) 
 
 
 def _factor(covariance: FloatArray, noise: FloatArray) -> FloatArray:
-    """Lower Cholesky factor with the noise on the diagonal, and as much more as rounding needs."""
+    """Lower Cholesky factor with the noise on the diagonal, and as much more as rounding needs.
+
+    Raises:
+        SolverError: if there is none, as of numbers that are not finite.
+    """
     from scipy.linalg import LinAlgError, cholesky
 
     jitter = 1e-8 * max(float(np.mean(np.diag(covariance))), 1e-8)
-    while True:
+    for _ in range(MAX_LIFTS):
         lifted = covariance.copy()
         lifted[np.diag_indices_from(lifted)] += noise**2 + jitter
         try:
@@ -275,5 +285,11 @@ def _factor(covariance: FloatArray, noise: FloatArray) -> FloatArray:
             factor: FloatArray = cholesky(lifted.T, lower=True, overwrite_a=True, check_finite=False)
         except LinAlgError:
             jitter *= 100.0
-        else:
+            continue
+        if np.isfinite(np.diag(factor)).all():
             return factor
+        break
+    raise SolverError(
+        "No model of the losses can be fitted: their covariance has no Cholesky factor. Check that they are "
+        "finite and of moderate size."
+    )

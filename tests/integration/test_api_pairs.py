@@ -26,7 +26,9 @@ NEW_TRAININGS = 2 * 4
 """With two seeds: the tasks loop and edges alone, and the pairs of edges."""
 
 
-def part_trained(scenes: Scenes, *, is_over: bool = True, **fields: Any) -> Job:
+def part_trained(
+    scenes: Scenes, *, is_over: bool = True, networks: tuple[Network, ...] = TRAINED, **fields: Any
+) -> Job:
     """A job on real tasks that trained what a search might have."""
     fields = {"n_seeds": 2, "n_confirmation_seeds": 0, "tasks": list(TASKS), **fields}
     spec, tasks = build_spec(JobRequest(problem="digits", **fields))
@@ -36,7 +38,7 @@ def part_trained(scenes: Scenes, *, is_over: bool = True, **fields: Any) -> Job:
     scenes.claims[job.id] = claim
     scenes.store.enter_state(claim, JobState.PREPARING)
     scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=spec.recipe)
-    networks = [network for network in TRAINED if len(network.group) <= spec.max_group_size]
+    networks = tuple(network for network in networks if len(network.group) <= spec.max_group_size)
     scenes.add(claim, networks)
     scenes.store.enter_state(claim, JobState.RUNNING)
     scenes.plan(claim, networks, spec.search_seeds, Purpose.SEARCH)
@@ -81,6 +83,10 @@ def test_the_answer_holds_the_job_that_measures_the_rest_and_its_number_of_train
         assert missing["singles"] == ["loop", "edges"]
         assert missing["pairs"] == [["digit", "edges"], ["loop", "edges"]]
         assert missing["n_trainings"] == NEW_TRAININGS
+        assert missing["sentence"] == (
+            "Not measured at full size: 2 single tasks (loop, edges) and 2 pairs (digit and edges, loop and "
+            f"edges). Measuring what is missing takes {NEW_TRAININGS} trainings."
+        )
     told = api.post("/v1/jobs/estimate", json=missing["job"]).json()
     assert told["search"]["lower"]["trainings"] == told["search"]["upper"]["trainings"] == NEW_TRAININGS
     submitted = api.post("/v1/jobs", json=missing["job"])
@@ -90,6 +96,13 @@ def test_the_answer_holds_the_job_that_measures_the_rest_and_its_number_of_train
         frozenset(group) for group in (*((task,) for task in TASKS), *missing["pairs"], ("digit", "loop"))
     }
     assert (spec.reuse_jobs, spec.n_confirmation_seeds) == ((job.id,), 0)
+
+
+def test_what_is_missing_is_said_once_where_the_summary_says_it(api: Api, scenes: Scenes) -> None:
+    job = part_trained(scenes, networks=TRAINED[:1])
+    answer = affinity(api, job.score_table_id, "pairwise")
+    assert "Not measured at full size: 3 single tasks" in answer["summary"]
+    assert answer["missing"]["sentence"] == "Measuring what is missing takes 12 trainings."
 
 
 def test_methods_that_pairs_do_not_complete_and_complete_tables_lack_nothing(
@@ -123,6 +136,15 @@ def test_a_job_without_groups_says_that_no_pair_may_be_trained(api: Api, scenes:
     assert "allows no group of two tasks" in missing["sentence"]
 
 
+def test_of_a_single_task_only_that_task_can_be_missing_and_a_job_trains_it(api: Api, scenes: Scenes) -> None:
+    job = part_trained(scenes, tasks=["edges"], networks=(Network.of("edges", size=0.5),))
+    missing = affinity(api, job.score_table_id)["missing"]
+    assert missing["sentence"] == (
+        "Not measured at full size: 1 single task (edges). Measuring what is missing takes 2 trainings."
+    )
+    assert api.post("/v1/jobs", json=missing["job"]).status_code == 202
+
+
 def test_the_button_submits_the_job_once(api: Api, scenes: Scenes) -> None:
     job = part_trained(scenes)
     address = f"/score-tables/{job.score_table_id}"
@@ -136,13 +158,22 @@ def test_the_button_submits_the_job_once(api: Api, scenes: Scenes) -> None:
     assert (made.spec.strategy, made.spec.max_group_size) == ("exhaustive", 2)
 
 
-def test_while_a_job_runs_there_is_no_button_and_nothing_to_press_leads_back(
-    api: Api, scenes: Scenes
-) -> None:
+def test_what_is_missing_can_be_measured_only_once_the_job_is_over(api: Api, scenes: Scenes) -> None:
     running = part_trained(scenes, is_over=False)
-    text = page(api, f"/score-tables/{running.score_table_id}/affinity")
+    address = f"/score-tables/{running.score_table_id}"
+    missing = affinity(api, running.score_table_id)["missing"]
+    assert (missing["job"], missing["n_trainings"]) == (None, None)
+    assert missing["sentence"].endswith("can start when this job is over.")
+    text = page(api, f"{address}/affinity")
     assert "Measure what is missing" not in text
     assert "when this job is over" in text
+    assert api.post(f"{address}/pairs").headers["location"] == f"{address}/affinity?method=pairwise"
+    scenes.store.enter_state(scenes.claims[running.id], JobState.SUCCEEDED, stop_reason=StopReason.CONVERGED)
+    assert affinity(api, running.score_table_id)["missing"]["n_trainings"] == NEW_TRAININGS
+    assert api.post(f"{address}/pairs").headers["location"].startswith("/jobs/")
+
+
+def test_nothing_to_press_leads_back_to_the_matrix(api: Api, scenes: Scenes) -> None:
     info, _ = scenes.store.import_table(formula_table(), "complete")
     answer = api.post(f"/score-tables/{info.id}/pairs")
     assert answer.headers["location"] == f"/score-tables/{info.id}/affinity?method=pairwise"
@@ -164,9 +195,15 @@ def test_the_legend_lists_the_statuses_that_occur(
     assert not any(f'<span class="quiet">{word}</span>' in legend for word in lacks)
     if method == "estimate":
         assert re.search(r'<td class="\S+ estimated" title="digit \w+ edges: about [^"]+">≈\u202f[+−]', text)
-        assert "estimated from other networks, 1 network with both, standard error" in text
+        assert "estimated from other networks, 1 network with both tasks, standard error" in text
+        assert re.search(
+            r'title="loop \w+ digit: \S+ % \(measured, 2 networks with both tasks, standard ', text
+        )
+        assert "n networks trained with both tasks" in text
     else:
         assert 'class="missing" title="digit with edges: unknown"' in text
+        assert re.search(r'title="loop \w+ digit: \S+ % \(from 1 network, standard error', text)
+        assert "n networks behind the cell" in text
 
 
 def test_edges_of_the_graph_say_how_they_are_known_and_whether_they_are_noise(

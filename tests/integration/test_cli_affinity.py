@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from grouping.cli import app
+from grouping.cli import app, main
 from grouping.client import Client, ServiceError
 from grouping.domain.affinity_methods import METHODS
 from grouping.errors import InvalidInputError
@@ -67,7 +67,7 @@ def test_a_pair_that_was_not_measured_is_a_dash_and_warnings_stand_below(
 def test_estimates_are_marked_and_the_command_that_measures_the_rest_is_the_one_to_type(
     address: str, scenes: Scenes
 ) -> None:
-    job = part_trained(scenes)
+    running, job = part_trained(scenes, is_over=False), part_trained(scenes)
     runner = CliRunner()
     shown = runner.invoke(app, ["affinity", job.id, "--server", address])
     assert shown.exit_code == 0, shown.output
@@ -76,6 +76,7 @@ def test_estimates_are_marked_and_the_command_that_measures_the_rest_is_the_one_
     assert row[0] == "loop"
     assert row[1][0] in "+-", "measured"
     assert row[4].startswith("~"), "estimated"
+    assert "Not measured at full size: 2 single tasks (loop, edges)" in shown.stdout
     assert f"takes {NEW_TRAININGS} trainings" in shown.stdout
     (command,) = re.findall(r"Do it: grouping (.*)", shown.stdout)
     done = runner.invoke(app, [*command.split(), "--detach", "--server", address])
@@ -89,3 +90,22 @@ def test_estimates_are_marked_and_the_command_that_measures_the_rest_is_the_one_
         assert found.measure_pairs(idempotency_key="once").id == made.id
         with pytest.raises(InvalidInputError, match="no group of two tasks"):
             client.job(part_trained(scenes, max_group_size=1).id).measure_pairs()
+        with pytest.raises(InvalidInputError, match="when this job is over"):
+            client.job(running.id).measure_pairs()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--detach"], "--detach goes with --measure-missing"),
+        (["--measure-missing", "--method", "estimate"], "--measure-missing takes no --method"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(
+    options: list[str], reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["grouping", "affinity", "0" * 26, *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert reason in capsys.readouterr().err

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -105,10 +107,30 @@ def test_a_measured_cell_is_that_of_the_pairs(rows: list[int], seed: int) -> Non
     assert not (found.is_estimated & measured).any()
 
 
-@given(PARTS, st.integers(0, 3), st.lists(st.sampled_from([0.01, 3.0, 1e4]), min_size=4, max_size=4))
+@given(PARTS, st.integers(0, 3), st.integers(0, 2**32))
+@settings(max_examples=40, deadline=None)
+def test_unknown_noise_is_warned_about_exactly_where_a_measured_cell_has_none(
+    rows: list[int], seed: int, mix: int
+) -> None:
+    table = table_of(seed, n_seeds=2).select(rows)
+    is_lost = np.random.default_rng(mix).random((len(rows), 1, 2)) < 0.3
+    is_lost &= ~is_lost.all(axis=2, keepdims=True)
+    losses = np.where(is_lost, np.nan, table.validation_losses)
+    part = ScoreTable(table.tasks, table.networks, table.seeds, losses, table.test_losses)
+    found = estimate_affinity(part)
+    assert found.is_estimated is not None
+    has_no_error = ~np.isnan(found.values) & ~found.is_estimated & np.isnan(found.standard_errors)
+    assert any(text.startswith("One seed only") for text in found.warnings) == has_no_error.any()
+
+
+@given(
+    PARTS,
+    st.integers(0, 3),
+    st.lists(st.sampled_from([1e-300, 0.01, 3.0, 1e4, 1e300, 4e307]), min_size=4, max_size=4),
+)
 @settings(max_examples=15, deadline=None)
 def test_the_unit_of_a_loss_changes_nothing(rows: list[int], seed: int, units: list[float]) -> None:
-    table = table_of(seed).select(rows)
+    table = table_of(seed, n_seeds=2).select(rows)
     scaled = ScoreTable(
         table.tasks,
         table.networks,
@@ -117,6 +139,16 @@ def test_the_unit_of_a_loss_changes_nothing(rows: list[int], seed: int, units: l
         table.test_losses,
     )
     assert_same(estimate_affinity(scaled), estimate_affinity(table), [0, 1, 2, 3])
+
+
+def test_losses_of_either_sign_at_the_ends_of_the_floating_point_range_give_finite_effects() -> None:
+    table, _ = additive_table(2)
+    seen = table.select([*range(5), 12, 15, 20, 30, 35])
+    losses = np.where(np.arange(10)[:, None, None] % 2, 1.7e308, -1.7e308) * seen.membership[:, :, None]
+    losses = np.where(seen.membership[:, :, None], losses, np.nan)
+    found = estimate_affinity(ScoreTable(seen.tasks, seen.networks, seen.seeds, losses, seen.test_losses))
+    assert not np.isinf(found.values).any()
+    assert not np.isinf(found.standard_errors).any()
 
 
 @given(PARTS, st.integers(0, 3), st.permutations(range(4)), st.randoms())
@@ -136,6 +168,16 @@ def test_names_and_orders_change_nothing_where_a_part_of_a_large_table_is_seen()
     order = [4, 2, 8, 1, 0, 7, 3, 6, 5]
     rows = np.random.default_rng(1).permutation(len(large.networks)).tolist()
     assert_same(estimate_affinity(renamed(large, order, rows)), estimate_affinity(large), order)
+
+
+def test_only_the_networks_that_the_model_sees_are_said_to_be_behind_it() -> None:
+    table, _ = additive_table(7, n_tasks=9)
+    member = table.membership.sum(axis=1)
+    large = table.select(np.flatnonzero((member != 2) | (table.costs_snt < 1)))
+    said = " ".join(estimate_affinity(large).warnings)
+    (number,) = re.findall(r"a model of ([\d,]+) trained networks", said)
+    sizes = np.sort(large.membership.sum(axis=1))
+    assert 0.9 * MAX_CELLS < sizes[: int(number)].sum() <= MAX_CELLS < sizes.sum()
 
 
 def test_test_losses_are_not_read() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import FloatArray
+from grouping.errors import SolverError
 from grouping.strategies.loss_covariance import PRIOR, Cells, Pool
-from grouping.strategies.loss_model import BETA, MAX_CELLS, LossModel, fit_model
+from grouping.strategies.loss_model import BETA, MAX_CELLS, LossModel, _factor, fit_model
 
 TASKS = ("a", "b", "c", "d")
 NETWORKS = list_candidates(TASKS, max_group_size=4, single_sizes=(0.5,))
@@ -124,6 +126,13 @@ def test_noise_of_the_measurements_keeps_the_mean_from_following_them() -> None:
     assert np.nanmean(np.abs(noisy.mean() - truth)[rows]) > 10 * np.nanmean(
         np.abs(model.mean() - truth)[rows]
     )
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("value", [np.nan, -1e300])
+def test_a_covariance_without_a_factor_is_an_error_and_no_endless_search(value: float) -> None:
+    with pytest.raises(SolverError, match="no Cholesky factor"):
+        _factor(np.full((3, 3), value), np.zeros(3))
 
 
 def test_more_cells_than_the_limit_are_left_out_by_whole_networks() -> None:

@@ -194,6 +194,13 @@ def test_the_way_there_and_the_way_back_are_two_curves() -> None:
         assert 6 < math.dist(tip, points[b]) < 14, "the head ends just before the target"
 
 
+def test_an_overlap_is_drawn_however_noisy_it_is() -> None:
+    cells = np.array([[0, 0.6, 0.1], [0.6, 0, 0.3], [0.1, 0.3, 0]])
+    certain = replace(matrix_of(cells), method="overlap")
+    noisy = replace(certain, standard_errors=np.full((3, 3), 0.5))
+    assert affinity_graph_svg(noisy) == affinity_graph_svg(certain)
+
+
 def test_what_is_the_same_in_both_directions_is_a_line_for_each_pair_without_heads() -> None:
     cells = np.array([[0, 0.6, 0.1], [0.6, 0, 0.3], [0.1, 0.3, 0]])
     root = parsed(affinity_graph_svg(replace(matrix_of(cells), method="overlap")))
