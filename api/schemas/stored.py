@@ -100,6 +100,14 @@ class ConfidenceOut(Output):
         description="Loss of the grouping as it stands less the least of the draw, on average."
     )
     regret_95: float | None = Field(description="What that does not pass in 95 % of the draws.")
+    mean_regret_part: float | None = Field(
+        default=None,
+        description="The same as `mean_regret`, as a part of the least loss of the draw; null if that is 0 "
+        "in a draw, and in answers that were kept before this was told.",
+    )
+    regret_95_part: float | None = Field(
+        default=None, description="What that part does not pass in 95 % of the draws; null likewise."
+    )
     loss_interval: tuple[float | None, float | None] = Field(description="Of its loss, 95 % of the draws.")
     optimism: float | None = Field(description="How far fresh seeds are expected to be above its loss.")
     alternatives: list[RivalOut] = Field(description="What is the best in other draws, most frequent first.")
@@ -118,6 +126,8 @@ class ConfidenceOut(Output):
             frequency_within_tolerance=confidence.frequency_within_tolerance,
             mean_regret=finite(confidence.mean_regret),
             regret_95=finite(confidence.regret_95),
+            mean_regret_part=finite(confidence.mean_regret_part),
+            regret_95_part=finite(confidence.regret_95_part),
             loss_interval=(finite(low), finite(high)),
             optimism=finite(confidence.optimism),
             alternatives=[
