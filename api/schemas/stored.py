@@ -14,7 +14,7 @@ from api.schemas.solving import GroupingRequest
 from grouping.domain.groupings import Grouping, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
-from grouping.solver import Confidence, is_same_cost
+from grouping.solver import Confidence, is_same_cost, plain_number
 from grouping.store import StoredGrouping
 
 
@@ -309,7 +309,8 @@ def _notes(a: StoredGroupingOut, b: StoredGroupingOut) -> list[str]:
     elif a.cost_snt is not None and b.cost_snt is not None and not is_same_cost(a.cost_snt, b.cost_snt):
         unit = a.request.cost or "SNT"
         notes.append(
-            f"Not at equal cost: the first costs {a.cost_snt:.3g} {unit}, the second {b.cost_snt:.3g} {unit}."
+            f"Not at equal cost: the first costs {plain_number(a.cost_snt)} {unit}, the second "
+            f"{plain_number(b.cost_snt)} {unit}."
         )
     notes += [
         f"There is no {name} grouping: it is infeasible."
