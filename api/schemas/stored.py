@@ -52,7 +52,7 @@ class ChangeOut(BaselineOut):
     """A choice that needs no search, and what the grouping changes against it."""
 
     change: float | None = Field(
-        description="(loss - baseline) / baseline; below 0 the grouping is better, at its own cost."
+        description="(loss - baseline) / abs(baseline); below 0 the grouping is better, at its own cost."
     )
     is_equal_cost: bool | None = Field(
         default=None,
@@ -66,7 +66,7 @@ class AlternativeOut(Output):
 
     rank: int = Field(description="1 is the best.")
     loss: float | None
-    excess: float | None = Field(description="(loss - best) / best.")
+    excess: float | None = Field(description="(loss - best) / abs(best).")
     grouping: GroupingOut
 
 

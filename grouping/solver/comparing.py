@@ -49,6 +49,16 @@ def is_same_cost(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=SAME_COST)
 
 
+def relative_change(loss: float, reference: float) -> float:
+    """``(loss - reference) / abs(reference)``: below 0 the loss is lower, which is better, whatever its sign.
+
+    Args:
+        loss: the new one.
+        reference: what it is compared with; not 0.
+    """
+    return (loss - reference) / abs(reference)
+
+
 def plain_number(value: float) -> str:
     """A cost or a loss with five significant digits, such as ``1,234,500`` or ``0.00003``.
 
@@ -60,7 +70,7 @@ def plain_number(value: float) -> str:
 
 
 def _change(loss: float, baseline: float) -> str:
-    change = loss / baseline - 1.0
+    change = relative_change(loss, baseline)
     if abs(change) < 1e-9:
         return "the same as"
     return f"{percent(abs(change), 1)} {'lower' if change < 0 else 'higher'} than"

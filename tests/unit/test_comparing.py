@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from grouping.domain.networks import Network
 from grouping.domain.tasks import Task
-from grouping.solver import comparison_sentences, is_same_cost, plain_number, solve, solve_curve
+from grouping.solver import (
+    comparison_sentences,
+    is_same_cost,
+    plain_number,
+    relative_change,
+    solve,
+    solve_curve,
+)
 from tests.tables import make_table, random_table
 
 
@@ -49,6 +56,24 @@ def test_random_groupings_of_a_budget_are_the_same_beside_other_budgets() -> Non
     table = random_table(1, 4)
     alone, beside = solve_curve(table, [3.0]), solve_curve(table, [1.5, 2.0, 3.0])
     assert alone.points[-1].random == beside.points[-1].random is not None
+
+
+def test_lower_is_lower_where_losses_are_negative() -> None:
+    networks = (Network.of("a", size=0.5), Network.of("b", size=0.5), Network.of("a", "b"))
+    losses = np.array([[-1.0, 0], [0, -1.0], [-0.5, -0.5]])
+    table = make_table(networks, (Task("a"), Task("b")), losses)
+    said = next(comparison_sentences(solve(table, 1.0), solve_curve(table, [1.0])))
+    assert said == "At the same cost of 1 SNT the loss is 100 % lower than the -1 of all together."
+
+
+LOSS = st.floats(-1e6, 1e6).filter(lambda loss: abs(loss) > 1e-6)
+
+
+@given(LOSS, LOSS)
+def test_a_relative_change_is_below_zero_exactly_where_the_loss_is_lower(loss: float, other: float) -> None:
+    change = relative_change(loss, other)
+    assert (change < 0, change > 0) == (loss < other, loss > other)
+    assert abs(change) * abs(other) == pytest.approx(abs(loss - other))
 
 
 @given(st.floats(1e-9, 1e15), st.floats(1.0, 1.01))
