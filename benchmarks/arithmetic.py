@@ -25,11 +25,12 @@ from collections.abc import Sequence
 
 from _machine import describe_machine, spread
 
+from grouping.training.arithmetic import MKL_MODE, MKL_VARIABLE
+
 WIDTHS = {32: 8, 128: 3, 512: 1}
 """Epochs that are timed, by width of both hidden layers."""
-VARIABLE = "MKL_CBWR"
 PLAIN = "plain"
-MODES = ("AVX2,STRICT", "AVX512,STRICT", "COMPATIBLE")
+MODES = (MKL_MODE, "AVX512,STRICT", "COMPATIBLE")
 
 
 def main() -> None:
@@ -65,9 +66,9 @@ def measure(width: int, n_rounds: int) -> None:
 def run(width: int, side: str) -> float:
     """A child of one side; processor seconds of an epoch."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment.pop(VARIABLE, None)
+    environment.pop(MKL_VARIABLE, None)
     if side == PLAIN or side in MODES:
-        environment[VARIABLE] = "" if side == PLAIN else side
+        environment[MKL_VARIABLE] = "" if side == PLAIN else side
     done = subprocess.run(
         [sys.executable, __file__, "--child", str(width), side],
         check=True,

@@ -1,7 +1,7 @@
 """What a process finds about company under the arithmetic of its environment: `python -m tests.company`.
 
 Prints JSON: the arithmetic in effect, how many products of several members get other bits at another number
-of members when all are simply computed at once, how many kinds of products are split instead,
+of members when all are simply computed at once, how many products are split instead,
 and what in the products and the trainings of this project does not get the bits it has in other company.
 """
 
@@ -18,7 +18,8 @@ from torch import Tensor  # isort: skip
 from grouping.domain.recipes import Recipe
 from grouping.training.data import TrainingData
 from grouping.training.engines import company_of
-from grouping.training.engines.products import affine, count_split, products
+from grouping.training.engines import products as products_module
+from grouping.training.engines.products import affine, products
 from grouping.training.engines.stacked import StackedTraining
 from tests.unit.test_engines_stacked import REQUESTS
 from tests.unit.test_training_loop import TASKS, make_dataset
@@ -61,8 +62,8 @@ def find() -> dict[str, object]:
             ]
     return {
         **current_arithmetic().as_versions(),
-        "company": company_of(data, replace(RECIPES[0], epochs=2), frozenset({1.0})),
-        "split": count_split(),
+        "company": company_of(data, replace(RECIPES[0], epochs=2), REQUESTS),
+        "split": products_module.n_split,
         "broken_at_once": broken_at_once,
         "broken": broken,
     }

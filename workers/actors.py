@@ -13,6 +13,7 @@ from pathlib import Path
 
 import ray
 
+from grouping.domain.arithmetic import Company
 from grouping.domain.engines import Engine, EngineChoice, engine_of_stack
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
@@ -25,7 +26,7 @@ from grouping.training.devices import take_device, warm_up
 from grouping.training.engines import company_of, compare_engines, train_networks
 from grouping.training.latency import measure_latency
 from grouping.training.methods import cost_key
-from workers.environment import Environment, versions_here
+from workers.environment import versions_here
 from workers.messages import Compare
 
 logger = logging.getLogger(__name__)
@@ -44,7 +45,6 @@ class TrainingActor:
         self._digest: str | None = None
         self._data: TrainingData | None = None
         warm_up()
-        self._versions = versions_here()
 
     def process_id(self) -> int:
         """The actor's process, for people and for tests that kill it."""
@@ -59,7 +59,7 @@ class TrainingActor:
         recipe: Recipe,
         checkpoints: Path | None,
         engine: Engine = Engine.AUTO,
-    ) -> tuple[tuple[TrialOutcome, ...], dict[str, str]]:
+    ) -> tuple[tuple[TrialOutcome, ...], dict[str, str], Company]:
         """Train and score networks.
 
         Args:
@@ -72,17 +72,19 @@ class TrainingActor:
             engine: that of the job; what it cannot carry out is trained one by one.
 
         Returns:
-            An outcome for each, in order, and the versions here, arithmetic included. What can never work is
-            a failed outcome, not an exception.
+            An outcome for each, in order; what this worker trains with; and in what company it trained them.
+            What can never work is a failed outcome, not an exception.
         """
         try:
             data = self._require_data(holder, digest, tasks)
         except GroupingError as error:
             outcomes = tuple(TrialOutcome(TrialState.FAILED, error=str(error)) for _ in requests)
-        else:
-            folder = None if checkpoints is None else CheckpointFolder(checkpoints, digest, tasks, recipe)
-            outcomes = self._train_all(data, requests, recipe, folder, engine)
-        return outcomes, self._versions
+            return outcomes, versions_here(), Company.ANY
+        folder = None if checkpoints is None else CheckpointFolder(checkpoints, digest, tasks, recipe)
+        outcomes = self._train_all(data, requests, recipe, folder, engine)
+        is_stacked = engine in (Engine.AUTO, Engine.STACKED)
+        company = company_of(data, recipe, requests) if is_stacked and len(requests) > 1 else Company.ANY
+        return outcomes, versions_here(), company
 
     def _train_all(
         self,
@@ -106,17 +108,9 @@ class TrainingActor:
                 outcomes.append(_failed(error))
         return tuple(outcomes)
 
-    def describe(
-        self,
-        holder: list[ray.ObjectRef],
-        digest: str,
-        tasks: tuple[Task, ...],
-        recipe: Recipe,
-        sizes: frozenset[float],
-    ) -> Environment:
-        """What this worker trains networks of these sizes with, tried on the data of the job."""
-        data = self._require_data(holder, digest, tasks)
-        return Environment(self._versions, company_of(data, recipe, sizes))
+    def versions(self) -> dict[str, str]:
+        """What this worker trains with, its arithmetic included."""
+        return versions_here()
 
     def measure_latencies(
         self,

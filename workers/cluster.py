@@ -19,7 +19,7 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialState
-from workers.environment import Environment, library_versions
+from workers.environment import library_versions
 from workers.messages import Answer, Compare, Lost, Train, Trained
 from workers.settings import DriverSettings
 
@@ -165,31 +165,27 @@ class ActorPool:
         """Latencies of networks as an idle actor measures them; None for all where none can be had."""
         found: tuple[float | None, ...] | None = None
         if networks:
-            found = self._ask("measure_latencies", data, networks, recipe)
+            found = self._ask("measure_latencies", *_held(data), networks, recipe)
         return (None,) * len(networks) if found is None else found
 
-    def describe(self, data: PreparedData, networks: Sequence[Network], recipe: Recipe) -> Environment:
-        """What an idle actor trains such networks with; the versions here alone where none can be had."""
-        sizes = frozenset(network.size for network in networks)
-        found: Environment | None = self._ask("describe", data, recipe, sizes)
-        return Environment(library_versions()) if found is None else found
+    def versions(self) -> dict[str, str]:
+        """What an idle actor trains with; the libraries here alone where none can be had."""
+        found: dict[str, str] | None = self._ask("versions")
+        return library_versions() if found is None else found
 
     def compare_engines(self, data: PreparedData, order: Compare) -> EngineChoice | None:
         """The fastest engine, as an idle actor measures it; None where none can be had."""
         own = replace(order.work, n_networks=-(-order.work.n_networks // self._size))
-        found: EngineChoice | None = self._ask("compare_engines", data, replace(order, work=own))
+        found: EngineChoice | None = self._ask("compare_engines", *_held(data), replace(order, work=own))
         return found
 
-    def _ask(self, method: str, data: PreparedData, *arguments: object) -> Any:
+    def _ask(self, method: str, *arguments: object) -> Any:
         """What a measuring method of an actor answers; None where that cannot be had in time."""
         if not (self._idle or self._n_started < self._size):
             return None
         actor = self._idle.pop() if self._idle else self._new_actor()
         try:
-            found = ray.get(
-                getattr(actor, method).remote([data.reference], data.digest, data.tasks, *arguments),
-                timeout=MEASURING_TIMEOUT_S,
-            )
+            found = ray.get(getattr(actor, method).remote(*arguments), timeout=MEASURING_TIMEOUT_S)
         except (RayTaskError, GetTimeoutError) as error:  # the actor is well, or still to come
             logger.warning("No answer to %s: %s", method, error)
             self._idle.append(actor)
@@ -229,7 +225,7 @@ class ActorPool:
     def _finish(self, reference: Any) -> Answer:
         order, actor = self._running.pop(reference)
         try:
-            outcomes, versions = ray.get(reference)
+            outcomes, versions, company = ray.get(reference)
         except RayTaskError as error:  # the worker is well: its code raised
             logger.warning("Order %d failed: %s", order.number, error)
             self._idle.append(actor)
@@ -241,16 +237,14 @@ class ActorPool:
             self._end(actor)
             return Lost(order.number, f"{type(error).__name__}: the worker died or could not be reached.")
         self._idle.append(actor)
-        return Trained(order.number, dict(zip(order.requests, outcomes, strict=True)), versions)
+        return Trained(order.number, dict(zip(order.requests, outcomes, strict=True)), versions, company)
 
     def _start_waiting(self) -> None:
         while self._waiting and (self._idle or self._n_started < self._size):
             order, data = self._waiting.popleft()
             actor = self._idle.pop() if self._idle else self._new_actor()
             reference = actor.train.remote(
-                [data.reference],
-                data.digest,
-                data.tasks,
+                *_held(data),
                 list(order.requests.values()),
                 order.recipe,
                 self._folder(order),
@@ -268,3 +262,8 @@ class ActorPool:
         self._n_started += 1
         remote = ray.remote(num_cpus=1, num_gpus=gpu_share(self._settings), scheduling_strategy="SPREAD")
         return remote(TrainingActor).remote(self._settings.checkpoint_interval_s)
+
+
+def _held(data: PreparedData) -> tuple[list[Any], str, tuple[Task, ...]]:
+    """The arguments by which an actor gets at the data: a reference in a list is not fetched for it."""
+    return [data.reference], data.digest, data.tasks

@@ -190,8 +190,7 @@ class Driver:
         self._pool.resize(count_workers(self._settings))
         self._pool.warm_up()
         measurements = self._measure(data, order.networks, order.recipe)
-        environment = self._pool.describe(data, order.networks, order.recipe)
-        return Prepared(dataset.digest(), measurements, self._pool.size, environment)
+        return Prepared(dataset.digest(), measurements, self._pool.size, self._pool.versions())
 
     def _measure(
         self, data: PreparedData, networks: Sequence[Network], recipe: Recipe

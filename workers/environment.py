@@ -4,23 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from grouping.domain.arithmetic import Company
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Of one worker.
-
-    Attributes:
-        versions: of the libraries that train, and what its arithmetic is done by.
-        company: in what company networks are trained there; None where that was not asked for.
-    """
-
-    versions: Mapping[str, str]
-    company: Company | None = None
+from functools import cache
 
 
 def library_versions() -> dict[str, str]:
@@ -29,6 +13,7 @@ def library_versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in packages}
 
 
+@cache
 def versions_here() -> dict[str, str]:
     """All of them, of this process, which imports PyTorch."""
     from grouping.training.arithmetic import current_arithmetic

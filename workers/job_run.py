@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from grouping.domain.allowance import Round
-from grouping.domain.arithmetic import Company
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import Network
@@ -30,13 +29,6 @@ from workers.time_budget import is_time_short, trials_over_time
 from workers.training_queue import TrainingQueue
 
 logger = logging.getLogger(__name__)
-
-COMPANY_REASONS = {
-    Company.SPLIT: "some products are computed a network at a time, since on this worker's machine their "
-    "bits would depend on what else is trained with it; it takes longer",
-    Company.NONE: "every network is trained by itself, since on this worker's machine its bits would depend "
-    "on what is trained with it; it takes longer",
-}
 
 MAX_DRIVER_DEATHS = 5
 """Deaths of the driver in a row, without any training finished in between, after which a job fails."""
@@ -150,23 +142,16 @@ class JobRun:
         self._store.record_preparation(
             self._claim,
             data_digest=prepared.data_digest,
-            versions=prepared.environment.versions,
+            versions=prepared.versions,
             recipe=recipe,
             engine=engine,
         )
-        self._tell_company(prepared.environment.company)
         self._reload()
         self._queue.versions = self._job.versions
         self._queue.engine = self._job.engine or Engine.AUTO
         self._tell_what_is_reusable()
         self._enter(self._phase())
         return True
-
-    def _tell_company(self, company: Company | None) -> None:
-        """Say where a worker cannot train networks together as they are usually trained."""
-        if company in COMPANY_REASONS and self._job.data_digest is None:
-            data = {"company": company, "reason": COMPANY_REASONS[company]}
-            self._store.append_event(self._claim, "company_limited", data)
 
     def _tell_what_is_reusable(self) -> None:
         """Say once how much of the search other jobs know."""

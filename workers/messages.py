@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from grouping.domain.arithmetic import Company
 from grouping.domain.engines import Engine, EngineChoice, Work
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest
-from workers.environment import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ class Prepared:
         data_digest: of the data set.
         measurements: one per network asked for, in order; None for a size that cannot be built.
         n_workers: how many trainings run at the same time; `Resized` tells of changes.
-        environment: what a worker trains with.
+        versions: what a worker trains with, its arithmetic included.
     """
 
     data_digest: str
     measurements: tuple[Measurement | None, ...]
     n_workers: int
-    environment: Environment
+    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +173,13 @@ class Trained:
         number: of the order.
         outcomes: how, by trial: one for each.
         versions: what the worker trained them with; empty where its code raised.
+        company: in what company it trained them.
     """
 
     number: int
     outcomes: Mapping[str, TrialOutcome]
     versions: Mapping[str, str] = field(default_factory=dict)
+    company: Company = Company.ANY
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class TrainingQueue:
         ended: list[int] = []
         for answer in answers:
             if isinstance(answer, Trained):
-                self._tell_differences(answer)
+                self._tell_how(answer)
                 outcomes |= answer.outcomes
                 ended.append(answer.number)
             elif isinstance(answer, Lost):
@@ -161,13 +161,15 @@ class TrainingQueue:
             del self._in_flight[number]
         return bool(outcomes)
 
-    def _tell_differences(self, answer: Trained) -> None:
-        """Say once that a worker trains with something else than the job began with."""
-        different = differences(self.versions, answer.versions)
-        if different and different not in self._told:
-            self._told.add(different)
-            reason = f"scores may differ by rounding: the job began with {different}"
-            self._store.append_event(self._claim, "environment_differs", {"reason": reason})
+    def _tell_how(self, answer: Trained) -> None:
+        """Say once that a worker trains in less company than usual, or with something else than before."""
+        reasons = {"company_limited": answer.company.reason}
+        if different := differences(self.versions, answer.versions):
+            reasons["environment_differs"] = f"scores may differ by rounding: the job began with {different}"
+        for kind, reason in reasons.items():
+            if reason and reason not in self._told:
+                self._told.add(reason)
+                self._store.append_event(self._claim, kind, {"reason": reason})
 
 
 def _request(trial: Trial) -> TrialRequest:

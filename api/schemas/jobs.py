@@ -132,7 +132,10 @@ class JobOut(Output):
     spec: SpecOut
     recipe: RecipeOut = Field(description="The recipe in use: that of the spec, or the tuned one.")
     data_digest: str | None = Field(description="SHA-256 of the data it was trained on.")
-    versions: dict[str, str] = Field(description="Versions of the libraries that trained it.")
+    versions: dict[str, str] = Field(
+        description="Versions of the libraries that it began to be trained with, and what does their "
+        "arithmetic: `processor`, `instructions`, `blas`, `device`."
+    )
     engine: Engine | None = Field(
         description="How its networks are trained together, chosen once when it is prepared; null before "
         "that, and where a rule decides."

@@ -20,6 +20,19 @@ class Company(StrEnum):
     NONE = "none"
     """In none: every network is trained by itself."""
 
+    @property
+    def reason(self) -> str:
+        """What is otherwise than usual, and why; empty where nothing is."""
+        return _REASONS.get(self, "")
+
+
+_REASONS = {
+    Company.SPLIT: "some products are computed a network at a time, since on a worker's machine their bits "
+    "would depend on what else is trained with it; it takes longer",
+    Company.NONE: "every network is trained by itself, since on a worker's machine its bits would depend on "
+    "what is trained with it; it takes longer",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:

@@ -13,8 +13,7 @@ from grouping.domain.jobs import JobState
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.store import open_store
 from tests.services import small_spec, submit
-from workers.environment import Environment
-from workers.job_run import COMPANY_REASONS, JobRun
+from workers.job_run import JobRun
 from workers.messages import Answer, Measurement, Order, Prepare, Prepared, Train, Trained
 from workers.settings import DriverSettings
 from workers.supervisor import DriverProcess
@@ -25,7 +24,7 @@ SPEC = small_spec(tasks=("digit", "loop"), n_seeds=3, n_confirmation_seeds=0, bu
 class ScriptedDriver(DriverProcess):
     """Answers at once, and trains nothing."""
 
-    def __init__(self, company: Company | None, versions: list[dict[str, str]]) -> None:
+    def __init__(self, company: Company, versions: list[dict[str, str]]) -> None:
         super().__init__(DriverSettings(engine=Engine.STACKED))
         self._company, self._versions = company, versions
         self._answers: deque[Answer] = deque()
@@ -33,12 +32,11 @@ class ScriptedDriver(DriverProcess):
     def send(self, order: Order) -> None:
         if isinstance(order, Prepare):
             measured = tuple(Measurement(network, 100, (8,)) for network in order.networks)
-            environment = Environment(self._versions[0], self._company)
-            self._answers.append(Prepared("0f", measured, 1, environment))
+            self._answers.append(Prepared("0f", measured, 1, self._versions[0]))
         elif isinstance(order, Train):
             outcomes = {trial: outcome_of(request) for trial, request in order.requests.items()}
             trained_with = self._versions[order.number % len(self._versions)]
-            self._answers.append(Trained(order.number, outcomes, trained_with))
+            self._answers.append(Trained(order.number, outcomes, trained_with, self._company))
 
     def receive(self, timeout_s: float) -> Answer | None:
         return self._answers.popleft() if self._answers else None
@@ -49,7 +47,7 @@ def outcome_of(request: TrialRequest) -> TrialOutcome:
     return TrialOutcome(TrialState.SUCCEEDED, scores, 3, 0.1)
 
 
-def events_of(url: str, company: Company | None, versions: list[dict[str, str]]) -> dict[str, list[str]]:
+def events_of(url: str, company: Company, versions: list[dict[str, str]]) -> dict[str, list[str]]:
     """Reasons of the events of a whole job, by kind."""
     store = open_store(url)
     job = submit(store, SPEC)
@@ -65,14 +63,13 @@ def events_of(url: str, company: Company | None, versions: list[dict[str, str]])
     return found
 
 
-@pytest.mark.parametrize("company", [*Company, None])
+@pytest.mark.parametrize("company", Company)
 def test_a_job_says_once_where_networks_are_not_trained_together_as_usual(
-    sqlite_url: str, company: Company | None
+    sqlite_url: str, company: Company
 ) -> None:
     found = events_of(sqlite_url, company, [{"blas": "a"}])
-    reason = None if company is None else COMPANY_REASONS.get(company)
-    assert found.get("company_limited", []) == ([] if reason is None else [reason])
-    assert (reason is None) == (company in (Company.ANY, None))
+    assert found.get("company_limited", []) == ([company.reason] if company.reason else [])
+    assert bool(company.reason) == (company is not Company.ANY)
     assert "environment_differs" not in found
 
 

@@ -13,7 +13,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.training.data import TrainingData
 from grouping.training.engines import Engine, divide, train_networks
-from grouping.training.engines.planning import MOST_MEMBERS, most_members
+from grouping.training.engines.capacity import MOST_MEMBERS, most_members
 from grouping.training.loop import train_network
 from tests.unit.test_training_loop import TASKS, make_dataset
 

@@ -7,6 +7,7 @@ depends on the machine and on shapes, never on the clock: every machine of one k
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, replace
 
 import torch
@@ -17,16 +18,19 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.training.data import TrainingData
-from grouping.training.engines.products import count_split
+from grouping.training.engines import products
+from grouping.training.engines.capacity import most_members
 from grouping.training.engines.stacked import StackedTraining, can_stack
 
 N_MANY = 16
 """Members of the largest stack that is tried."""
-_KNOWN: dict[object, bool] = {}
+_KNOWN: dict[object, Company] = {}
 
 
-def is_independent(data: TrainingData, recipe: Recipe, size: float) -> bool:
-    """Whether networks of a size get the same bits in any stack; tried once for each kind of networks.
+def company_at(data: TrainingData, recipe: Recipe, size: float) -> Company:
+    """In what company this process trains networks of a size; tried once for each kind of networks.
+
+    The trial trains for two steps at most, stacks that are no larger than those of a training.
 
     Args:
         data: the data set.
@@ -35,28 +39,34 @@ def is_independent(data: TrainingData, recipe: Recipe, size: float) -> bool:
     """
     key = (data.tasks, data.n_features, len(data.train), data.dtype, data.device, repr(astuple(recipe)), size)
     if key not in _KNOWN:
-        _KNOWN[key] = _try(data, recipe, size)
+        before = products.n_split
+        is_independent = _try(data, recipe, size)
+        has_split = products.n_split > before
+        _KNOWN[key] = (Company.SPLIT if has_split else Company.ANY) if is_independent else Company.NONE
     return _KNOWN[key]
 
 
-def company_of(data: TrainingData, recipe: Recipe, sizes: frozenset[float]) -> Company:
-    """In what company networks of these sizes are trained by this process."""
-    if not all(is_independent(data, recipe, size) for size in sorted(sizes)):
-        return Company.NONE
-    return Company.SPLIT if count_split() else Company.ANY
+def company_of(data: TrainingData, recipe: Recipe, requests: Sequence[TrialRequest]) -> Company:
+    """The least company in which one of these is trained by this process, where the recipe can be stacked."""
+    sizes = sorted({request.network.size for request in requests})
+    found = {company_at(data, recipe, size) for size in sizes}
+    return next((least for least in (Company.NONE, Company.SPLIT) if least in found), Company.ANY)
 
 
 def _try(data: TrainingData, recipe: Recipe, size: float) -> bool:
     requests = [request for request in _requests(data, size) if can_stack(data, request, recipe)]
     if not requests:
         return True  # nothing is trained in company
-    sample = _first_batches(data, recipe.batch_size)
-    short = replace(recipe, epochs=1)
     try:
-        alone = [_trained(sample, short, [request])[0] for request in requests]
+        most = min(N_MANY, *(most_members(data, request, recipe) for request in requests))
     except GroupingError:
         return True  # a size that cannot be built is told where it is asked for
-    stacks = ([n % len(requests) for n in range(N_MANY)], list(range(len(requests)))[-3:])
+    if most == 1:
+        return True
+    sample = _first_batches(data, recipe.batch_size)
+    short = replace(recipe, epochs=1)
+    alone = [_trained(sample, short, [request])[0] for request in requests]
+    stacks = ([n % len(requests) for n in range(most)], list(range(len(requests)))[-min(3, most) :])
     return all(
         _is_same(alone[n], found)
         for stack in stacks

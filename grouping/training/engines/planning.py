@@ -13,20 +13,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from grouping.domain.arithmetic import Company
 from grouping.domain.engines import Engine
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError
-from grouping.training.cost import scaled_widths
 from grouping.training.data import TrainingData
-from grouping.training.engines.independence import is_independent
+from grouping.training.engines.capacity import most_members
+from grouping.training.engines.independence import company_at
 from grouping.training.engines.stacked import can_stack
-from grouping.training.methods import build_encoder
-
-MOST_MEMBERS = 64
-"""Twice as many were a tenth cheaper at width 32 and no cheaper at 128, and share out worse among workers."""
-MOST_NUMBERS = 32_000_000
-"""Weights and activations of a stack together, 4 bytes each; several copies are held. Bounds its memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +71,7 @@ def divide(
         found.setdefault(key, []).append(number)
     shares = []
     for (chosen, *_), numbers in found.items():  # type: ignore[misc]
+        # One by itself needs no trial of what it could be trained with.
         most = _most_together(data, requests[numbers[0]], recipe, chosen) if len(numbers) > 1 else 1
         shares += [
             Share(chosen, tuple(numbers[start : start + most])) for start in range(0, len(numbers), most)
@@ -84,22 +80,10 @@ def divide(
 
 
 def _most_together(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: Engine) -> int:
-    """How many networks like that one are trained together here."""
-    if engine is Engine.SEQUENTIAL:
-        return 1
-    if engine is Engine.STACKED and not is_independent(data, recipe, request.network.size):
+    """How many networks like that one this process trains together."""
+    if engine is Engine.STACKED and company_at(data, recipe, request.network.size) is Company.NONE:
         return 1
     return most_members(data, request, recipe)
-
-
-def most_members(data: TrainingData, request: TrialRequest, recipe: Recipe) -> int:
-    """How many networks like that one are trained together at most."""
-    widths = scaled_widths(build_encoder(recipe, data.n_features), recipe.hidden, request.network.size)
-    n_ins = (data.n_features, *widths[:-1])
-    outputs = sum(task.n_outputs for task in data.tasks)
-    n_weights = sum(a * b for a, b in zip(n_ins, widths, strict=True)) + outputs * widths[-1]
-    n_activations = min(recipe.batch_size, len(data.train)) * (sum(widths) + outputs)
-    return max(1, min(MOST_MEMBERS, MOST_NUMBERS // (n_weights + n_activations)))
 
 
 def _choose(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: Engine) -> Engine:

@@ -26,10 +26,12 @@ Kernel = Callable[..., Tensor]
 
 LINE_BYTES = 64
 """Where memory begins within a line of the cache may decide how a library reads it."""
+MOST_KNOWN = 20_000
+"""Kinds of products that are remembered; a training has some dozens."""
 _AT_ONCE: dict[object, bool] = {}
 """Whether all members may be computed at once, by all that a library may choose its routine by."""
-_SPLIT: set[object] = set()
-"""Those of them that have several members and are not."""
+n_split = 0
+"""How many products of several members this process has computed a member at a time."""
 
 
 def products(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
@@ -55,11 +57,6 @@ def affine(weight: Tensor, inputs: Tensor, bias: Tensor, out: Tensor) -> Tensor:
     return _compute(torch.baddbmm, (bias.unsqueeze(2), weight, inputs), out)
 
 
-def count_split() -> int:
-    """How many kinds of products of several members this process computes a member at a time."""
-    return len(_SPLIT)
-
-
 def _compute(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
     key = (
         kernel,
@@ -67,11 +64,13 @@ def _compute(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
     )
     at_once = _AT_ONCE.get(key)
     if at_once is None:
+        if len(_AT_ONCE) >= MOST_KNOWN:
+            _AT_ONCE.clear()
         at_once = _AT_ONCE[key] = _try(kernel, operands, out)
-        if not at_once and len(out) > 1:
-            _SPLIT.add(key)
     if at_once:
         return kernel(*operands, out=out)
+    global n_split
+    n_split += len(out) > 1
     return _split(kernel, operands, out)
 
 
