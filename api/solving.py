@@ -20,7 +20,7 @@ from api.schemas.stored import (
 )
 from grouping.domain.groupings import Solution
 from grouping.formats.cells import format_number, format_text
-from grouping.solver import is_same_cost
+from grouping.solver import is_same_cost, relative_change
 from grouping.store import Store, StoredGrouping, TableInfo
 
 
@@ -73,7 +73,7 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
             AlternativeOut(
                 rank=rank,
                 loss=finite(loss),
-                excess=finite(loss / ranked.losses[0] - 1.0) if ranked.losses[0] else None,
+                excess=finite(relative_change(loss, ranked.losses[0])) if ranked.losses[0] else None,
                 grouping=GroupingOut.of(alternative),
             )
             for rank, (alternative, loss) in enumerate(
@@ -100,7 +100,7 @@ def changes(
             test_loss=finite(baseline.test_loss),
             change=None
             if solution.loss is None or not baseline.loss
-            else finite(solution.loss / baseline.loss - 1.0),
+            else finite(relative_change(solution.loss, baseline.loss)),
             is_equal_cost=None
             if solution.cost_snt is None
             else is_same_cost(solution.cost_snt, baseline.cost_snt),

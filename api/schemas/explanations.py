@@ -23,7 +23,7 @@ class PartnerEffectOut(Output):
     """What training with a partner does to a task."""
 
     partner: str
-    gain: float | None = Field(description="(without - with) / without; positive helps, negative harms.")
+    gain: float | None = Field(description="(without - with) / abs(without); positive helps, negative harms.")
     n_pairs: int = Field(description="Pairs of measured networks that differ by the partner only.")
     gain_here: float | None = Field(description="The same for the serving network.")
 
@@ -40,7 +40,7 @@ class TaskExplanationOut(Output):
         "size measured; null if there is none, and in answers that were kept before this was told.",
     )
     loss_alone: float | None = Field(description="Its loss there.")
-    gain: float | None = Field(description="(alone - together) / alone.")
+    gain: float | None = Field(description="(alone - together) / abs(alone).")
     runner_up: OtherServerOut | None = Field(description="The best other measured network for it.")
     runner_up_chosen: OtherServerOut | None = Field(description="The best other chosen network for it.")
     partners: list[PartnerEffectOut]

@@ -191,7 +191,7 @@ class ComparisonOut(Output):
     baseline: str
     grouping_loss: float | None
     baseline_loss: float | None
-    gain: float | None = Field(description="Mean over seeds of (baseline - grouping) / baseline.")
+    gain: float | None = Field(description="Mean over seeds of (baseline - grouping) / abs(baseline).")
     standard_error: float | None
     t: float | None = Field(description="Paired t statistic; null where there is no spread to measure.")
     n_seeds: int

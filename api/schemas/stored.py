@@ -14,7 +14,7 @@ from api.schemas.solving import GroupingRequest
 from grouping.domain.groupings import Grouping, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
-from grouping.solver import Confidence, is_same_cost
+from grouping.solver import Confidence, is_same_cost, plain_number
 from grouping.store import StoredGrouping
 
 
@@ -52,7 +52,7 @@ class ChangeOut(BaselineOut):
     """A choice that needs no search, and what the grouping changes against it."""
 
     change: float | None = Field(
-        description="(loss - baseline) / baseline; below 0 the grouping is better, at its own cost."
+        description="(loss - baseline) / abs(baseline); below 0 the grouping is better, at its own cost."
     )
     is_equal_cost: bool | None = Field(
         default=None,
@@ -66,7 +66,7 @@ class AlternativeOut(Output):
 
     rank: int = Field(description="1 is the best.")
     loss: float | None
-    excess: float | None = Field(description="(loss - best) / best.")
+    excess: float | None = Field(description="(loss - best) / abs(best).")
     grouping: GroupingOut
 
 
@@ -100,6 +100,14 @@ class ConfidenceOut(Output):
         description="Loss of the grouping as it stands less the least of the draw, on average."
     )
     regret_95: float | None = Field(description="What that does not pass in 95 % of the draws.")
+    mean_regret_part: float | None = Field(
+        default=None,
+        description="The same as `mean_regret`, as a part of the least loss of the draw; null if that is 0 "
+        "in a draw, and in answers that were kept before this was told.",
+    )
+    regret_95_part: float | None = Field(
+        default=None, description="What that part does not pass in 95 % of the draws; null likewise."
+    )
     loss_interval: tuple[float | None, float | None] = Field(description="Of its loss, 95 % of the draws.")
     optimism: float | None = Field(description="How far fresh seeds are expected to be above its loss.")
     alternatives: list[RivalOut] = Field(description="What is the best in other draws, most frequent first.")
@@ -118,6 +126,8 @@ class ConfidenceOut(Output):
             frequency_within_tolerance=confidence.frequency_within_tolerance,
             mean_regret=finite(confidence.mean_regret),
             regret_95=finite(confidence.regret_95),
+            mean_regret_part=finite(confidence.mean_regret_part),
+            regret_95_part=finite(confidence.regret_95_part),
             loss_interval=(finite(low), finite(high)),
             optimism=finite(confidence.optimism),
             alternatives=[
@@ -299,7 +309,8 @@ def _notes(a: StoredGroupingOut, b: StoredGroupingOut) -> list[str]:
     elif a.cost_snt is not None and b.cost_snt is not None and not is_same_cost(a.cost_snt, b.cost_snt):
         unit = a.request.cost or "SNT"
         notes.append(
-            f"Not at equal cost: the first costs {a.cost_snt:.3g} {unit}, the second {b.cost_snt:.3g} {unit}."
+            f"Not at equal cost: the first costs {plain_number(a.cost_snt)} {unit}, the second "
+            f"{plain_number(b.cost_snt)} {unit}."
         )
     notes += [
         f"There is no {name} grouping: it is infeasible."

@@ -12,18 +12,20 @@ from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_err
 
 
 class GainFormula(StrEnum):
-    """The two formulas in use. Standley et al. (2020) mix them, so each number names its own."""
+    """The two formulas in use. Standley et al. (2020) mix them, so each number names its own.
 
-    RELATIVE_TO_ALONE = "(alone - together) / alone"
-    RELATIVE_TO_TOGETHER = "alone / together - 1"
+    The divisor is without its sign, so that positive helps where losses are negative too, such as a negative
+    log-likelihood. For positive losses the formulas are those of the paper.
+    """
+
+    RELATIVE_TO_ALONE = "(alone - together) / abs(alone)"
+    RELATIVE_TO_TOGETHER = "(alone - together) / abs(together)"
 
     def apply(self, alone: FloatArray, together: FloatArray) -> FloatArray:
-        """Gain from losses (lower is better) of any shapes that broadcast."""
+        """Gain from losses (lower is better) of any shapes that broadcast; NaN where the divisor is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            if self is GainFormula.RELATIVE_TO_ALONE:
-                gain: FloatArray = (alone - together) / alone
-            else:
-                gain = alone / together - 1.0
+            divisor = alone if self is GainFormula.RELATIVE_TO_ALONE else together
+            gain: FloatArray = (alone - together) / np.abs(divisor)
         return np.where(np.isfinite(gain), gain, np.nan)
 
 

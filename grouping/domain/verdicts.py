@@ -53,7 +53,8 @@ class Comparison:
         baseline: its name.
         grouping_loss: mean total test loss of the grouping; lower is better.
         baseline_loss: mean total test loss of the baseline.
-        gain: mean over seeds of ``(baseline - grouping) / baseline``; positive when the grouping is better.
+        gain: mean over seeds of ``(baseline - grouping) / abs(baseline)``; positive when the grouping
+            is better.
         standard_error: of the gain over seeds; NaN with fewer than two.
         n_seeds: number of seeds both were trained with.
         is_same: whether the baseline is the grouping itself.
@@ -181,7 +182,7 @@ def _compare(grouping: Grouping, baseline: Baseline, table: ScoreTable) -> Compa
     known = ~np.isnan(ours) & ~np.isnan(theirs)
     ours, theirs = ours[known], theirs[known]
     n = len(ours)
-    gains = (theirs - ours) / theirs
+    gains = (theirs - ours) / np.abs(theirs)
     chosen = {(network.group, network.size) for network in grouping.networks}
     return Comparison(
         baseline=baseline.name,

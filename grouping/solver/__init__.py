@@ -1,7 +1,7 @@
 """Choosing networks from a score table. Reads tables only: nothing here ever trains."""
 
 from grouping.solver.assessment import assess_confidence
-from grouping.solver.comparing import comparison_sentences, is_same_cost
+from grouping.solver.comparing import comparison_sentences, is_same_cost, plain_number, relative_change
 from grouping.solver.confidence import Alternative, Confidence, TrialValue
 from grouping.solver.curve import BaselinePoint, Curve, CurvePoint, RandomLosses, default_budgets, solve_curve
 from grouping.solver.estimates import PairwiseEstimate
@@ -38,7 +38,9 @@ __all__ = [
     "explain",
     "is_same_cost",
     "networks_to_confirm",
+    "plain_number",
     "recommend",
+    "relative_change",
     "solve",
     "solve_budgets",
     "solve_curve",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from decimal import Decimal
 
 from grouping.domain.groupings import Solution
 from grouping.domain.percentages import percent
@@ -27,19 +28,19 @@ def comparison_sentences(solution: Solution, curve: Curve, unit: str = "SNT") ->
     for baseline in curve.baselines:
         if not baseline.loss:
             continue
-        against = f"{_change(loss, baseline.loss)} the {baseline.loss:.4f} of {baseline.name}"
+        against = f"{_change(loss, baseline.loss)} the {plain_number(baseline.loss)} of {baseline.name}"
         if is_same_cost(cost, baseline.cost_snt):
-            yield f"At the same cost of {cost:.3g} {unit} the loss is {against}."
+            yield f"At the same cost of {plain_number(cost)} {unit} the loss is {against}."
         else:
             yield (
-                f"Not at equal cost: the loss at {cost:.3g} {unit} is {against}, which costs "
-                f"{baseline.cost_snt:.3g} {unit}."
+                f"Not at equal cost: the loss at {plain_number(cost)} {unit} is {against}, which costs "
+                f"{plain_number(baseline.cost_snt)} {unit}."
             )
     for random in (point.random for point in curve.points):
         if random is not None and random.mean:
             yield (
-                f"The loss is {_change(loss, random.mean)} the {random.mean:.4f} that random groupings "
-                "within the same budget have on average."
+                f"The loss is {_change(loss, random.mean)} the {plain_number(random.mean)} that random "
+                "groupings within the same budget have on average."
             )
 
 
@@ -48,8 +49,28 @@ def is_same_cost(a: float, b: float) -> bool:
     return math.isclose(a, b, rel_tol=SAME_COST)
 
 
+def relative_change(loss: float, reference: float) -> float:
+    """``(loss - reference) / abs(reference)``: below 0 the loss is lower, which is better, whatever its sign.
+
+    Args:
+        loss: the new one.
+        reference: what it is compared with; not 0.
+    """
+    return (loss - reference) / abs(reference)
+
+
+def plain_number(value: float) -> str:
+    """A cost or a loss with five significant digits, such as ``1,234,500`` or ``0.00003``.
+
+    Two costs that are not the same by `is_same_cost` are written differently. Only below 1e-9 and from 1e15
+    on there is an exponent.
+    """
+    digits = f"{value:.5g}"
+    return f"{Decimal(digits):,f}" if 1e-9 <= abs(value) < 1e15 else digits
+
+
 def _change(loss: float, baseline: float) -> str:
-    change = loss / baseline - 1.0
+    change = relative_change(loss, baseline)
     if abs(change) < 1e-9:
         return "the same as"
     return f"{percent(abs(change), 1)} {'lower' if change < 0 else 'higher'} than"

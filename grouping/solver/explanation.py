@@ -10,7 +10,7 @@ from grouping.domain.groupings import Solution, SolutionStatus
 from grouping.domain.networks import Network
 
 FORMULA = GainFormula.RELATIVE_TO_ALONE
-_EFFECT = "(without - with) / without"
+_EFFECT = "(without - with) / abs(without)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class PartnerEffect:
 
     Attributes:
         partner: another task of the serving network's group.
-        gain: ``(without - with) / without`` of the task's loss, mean over pairs of measured networks of equal
-            size whose groups differ by the partner only; positive helps, negative harms; None if there is
-            no such pair.
+        gain: ``(without - with) / abs(without)`` of the task's loss, mean over pairs of measured networks
+            of equal size whose groups differ by the partner only; positive helps, negative harms; None if
+            there is no such pair.
         n_pairs: how many pairs.
         gain_here: the same for the serving network and the one without the partner; None if not measured.
     """

@@ -5,7 +5,7 @@ the losses of both are the posterior of `grouping.strategies.loss_model`, the Ga
 search, given the trained networks. The effect and its standard error follow by the usual expansion of a ratio
 to first order (delta method): with a the loss alone and p that of the pair,
 
-    gain = (a - p) / a,      variance = (Var p - 2 r Cov(a, p) + r^2 Var a) / a^2,      r = p / a.
+    gain = (a - p) / abs(a),      variance = (Var p - 2 r Cov(a, p) + r^2 Var a) / a^2,      r = p / a.
 
 Where the full-size network of the target alone was not trained, a is extrapolated over sizes, and what was
 trained rarely tells how: every other network of full size holds other tasks. The variance of a then includes
@@ -178,7 +178,7 @@ def gains_over_first(mean: FloatArray, covariance: FloatArray) -> tuple[FloatArr
         return unknown, unknown
     ratio = others / alone
     variance = np.diag(covariance)[1:] - 2 * ratio * covariance[0, 1:] + ratio**2 * covariance[0, 0]
-    return 1.0 - ratio, np.sqrt(np.maximum(variance, 0.0)) / abs(alone)
+    return (alone - others) / abs(alone), np.sqrt(np.maximum(variance, 0.0)) / abs(alone)
 
 
 def _fitted(

@@ -1,7 +1,7 @@
 """From the scores of a study to its report. Pure: the same scores give the same report.
 
-An effect of a source on a target is ``(alone - other) / alone`` of the target's test losses, within a seed,
-both networks at one size and on the same rows; the report has its mean over seeds. Nothing is chosen by
+An effect of a source on a target is ``(alone - other) / abs(alone)`` of the target's test losses, within a
+seed, both networks at one size and on the same rows; the report has its mean over seeds. Nothing is chosen by
 these numbers, so the test rows may be used. Correlations are those of SciPy; the p-value by relabelling is
 that of Mantel (Cancer Research 27, 1967): tasks are permuted on one side, rows and columns together.
 """

@@ -32,7 +32,7 @@ def test_a_dry_run_tells_the_cost_and_submits_nothing(running: Service) -> None:
     assert "exhaustive *" in shown.stdout
     assert "exhaustive takes 5 trainings, 0 of them to confirm" in shown.stdout
     assert "does not fit into the training budget" in shown.stdout
-    assert "No basis for a time yet" in shown.stdout
+    assert "There is no basis for a time yet" in shown.stdout
     told = json.loads(grouping("run", *SMALL, "--dry-run", "--json", server=running.url).stdout)
     assert told["total"]["upper"]["trainings"] == 5
     with Client(running.url) as client:

@@ -19,7 +19,7 @@ from api.settings import Settings
 from grouping.domain.networks import Network
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.solver import solve
+from grouping.solver import assess_confidence, solve
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Api, Scenes, formula_table
 from tests.integration.test_api_hostile import DEPTH, JSON, check_problem
@@ -138,6 +138,15 @@ def test_a_grouping_explains_itself(api: Api, address: str) -> None:
     none = solved(api, address, budget_snt=0.5)
     (first, *_) = api.get(f"/v1/groupings/{none['id']}/explanation").json()["sentences"]
     assert first == "No grouping exists within 0.5 SNT."
+
+
+def test_the_regret_is_told_in_units_of_the_loss_and_as_a_part_of_it(api: Api, address: str) -> None:
+    kept = solved(api, address)
+    found = api.get(f"/v1/groupings/{kept['id']}/confidence?n_resamples=50&noise=0.3").json()
+    told = assess_confidence(formula_table(), 2.0, n_resamples=50, noise=0.3)
+    for name in ("mean_regret", "regret_95", "mean_regret_part", "regret_95_part"):
+        assert found[name] == pytest.approx(getattr(told, name)), name
+        assert found[name] > 0
 
 
 def test_confidence_is_told_with_the_grouping_or_later(api: Api, address: str, store: Store) -> None:

@@ -44,7 +44,7 @@ def test_affinity_says_who_helps_whom(api: Api, job: Job) -> None:
     assert answer["values"][depth][normals] == pytest.approx(0.20, abs=0.03)
     assert answer["values"][depth][depth] is None
     assert sorted(answer["cluster_order"]) == list(range(len(NAMES)))
-    assert "(alone - together) / alone" in answer["formula"]
+    assert "(alone - together) / abs(alone)" in answer["formula"]
 
 
 def test_an_unknown_affinity_method_is_refused(api: Api, job: Job) -> None:

@@ -194,7 +194,7 @@ def test_gains_and_their_errors_are_those_of_draws(sign: float) -> None:
     half = generator.normal(0, 0.02, (3, 3))
     covariance = half @ half.T
     draws = generator.multivariate_normal(mean, covariance, size=50_000)
-    gains = (draws[:, :1] - draws[:, 1:]) / draws[:, :1]
+    gains = (draws[:, :1] - draws[:, 1:]) / np.abs(draws[:, :1])
     values, errors = gains_over_first(mean, covariance)
     np.testing.assert_allclose(values, gains.mean(axis=0), atol=2e-3)
     np.testing.assert_allclose(errors, gains.std(axis=0), rtol=0.03)

@@ -82,6 +82,15 @@ def test_both_baselines_must_be_beaten_and_not_one_of_them(spread: list[float], 
     assert verdict.is_worth_it == (over_alone > 0.02)
 
 
+@given(SPREADS, st.floats(0.1, 10.0))
+def test_a_lower_loss_is_a_gain_where_losses_are_negative(spread: list[float], size: float) -> None:
+    gains = with_t_of(50, 0.2, spread)
+    lower, higher = verdict_on(-gains, -size), verdict_on(gains, -size)
+    assert lower.is_worth_it
+    assert lower.comparisons[0].gain == pytest.approx(0.2)
+    assert higher.comparisons[0].gain == pytest.approx(-0.2)
+
+
 @given(st.integers(1, 12), st.floats(0.05, 20.0))
 def test_a_baseline_serves_every_task_for_the_whole_budget_in_networks_of_one_size(
     n_tasks: int, budget_snt: float

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from grouping.domain.affinity import higher_order_affinity, pairwise_affinity
 from grouping.domain.gains import GainFormula, gain_matrix
@@ -20,6 +22,7 @@ from grouping.strategies.affinity_graph import affinity_graph, cluster_order, co
 from grouping.strategies.table_affinity import table_affinity
 from tests.tables import make_table, random_table
 
+LOSSES = st.floats(-1e6, 1e6).filter(lambda loss: abs(loss) > 1e-6)
 A, B, C = Task("a"), Task("b"), Task("c")
 
 
@@ -38,6 +41,15 @@ def test_a_gain_is_paired_by_seed_and_names_its_formula() -> None:
     assert gains.standard_errors[2] == pytest.approx([0.0, 0.1], abs=1e-12)
     other = gain_matrix(small_table(), GainFormula.RELATIVE_TO_TOGETHER)
     assert other.values[2, 1] == pytest.approx((1 / 0.8 - 1 + 1 / 0.6 - 1) / 2)
+
+
+@given(LOSSES, LOSSES)
+def test_a_gain_is_positive_exactly_where_the_loss_is_lower_whatever_its_sign(a: float, b: float) -> None:
+    for formula in GainFormula:
+        gain = formula.apply(np.array(a), np.array(b))
+        assert np.sign(gain) == np.sign(a - b)
+        divisor = a if formula is GainFormula.RELATIVE_TO_ALONE else b
+        assert abs(gain) == pytest.approx(abs((a - b) / divisor))
 
 
 def test_affinity_rows_are_sources_and_columns_targets() -> None:
