@@ -7,7 +7,7 @@ with one thread, after one epoch to warm up; sides take turns in each round, and
 round.
 
 - plain: MKL is asked for nothing.
-- each mode of MKL by its name, the one that the service asks for among them.
+- each mode of MKL by its name, first the one that the service asks for.
 - split: the mode of the service, with every product computed a member at a time, as on a machine where all
   products depend on company.
 - none: the mode of the service, with every network by itself, as where nothing else helps.
@@ -30,7 +30,7 @@ from grouping.training.arithmetic import MKL_MODE, MKL_VARIABLE
 WIDTHS = {32: 8, 128: 3, 512: 1}
 """Epochs that are timed, by width of both hidden layers."""
 PLAIN = "plain"
-MODES = (MKL_MODE, "AVX512,STRICT", "COMPATIBLE")
+MODES = (MKL_MODE, "AVX2,STRICT", "COMPATIBLE")
 
 
 def main() -> None:
