@@ -22,9 +22,9 @@ from grouping.domain.arithmetic import Arithmetic
 
 MKL_VARIABLE = "MKL_CBWR"
 MKL_MODE = "AUTO,STRICT"
-"""The order of the best instructions that the processor has, whatever the alignment of the memory. One order for
-all processors, that of older instructions, takes up to half as long again, and other operations would still
-differ between processors."""
+"""The order of the best instructions that the processor has, whatever the alignment of the memory. One order
+for all processors, that of older instructions, takes up to half as long again, and other operations would
+still differ between processors."""
 CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 CUBLAS_MODE = ":4096:8"
 

@@ -116,7 +116,9 @@ class StackedTraining(Stack):
     def evaluate(self, member: int) -> Evaluation:
         """One member by itself: the same operations as in `Training`."""
         norms = [self._data.normalisations[task.name] for task in self._groups[member]]
-        return evaluate(self._data, norms, partial(self._outputs, self._own(self._weights.detach(), member)))
+        # Copies begin with a line of the cache: where a member lies among the others must not matter.
+        own = {name: value.clone() for name, value in self._own(self._weights.detach(), member).items()}
+        return evaluate(self._data, norms, partial(self._outputs, own))
 
     def _outputs(self, own: Mapping[str, Tensor], inputs: Tensor) -> list[Tensor]:
         seen = inputs
