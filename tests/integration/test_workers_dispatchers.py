@@ -53,15 +53,19 @@ def _runs(pid: int, command: str) -> bool:
 
 def _stop_outside_a_write(pid: int, store: Store) -> None:
     """Stop a process where it does not hold the lock of the file, which nobody could take from it."""
-    for _ in range(10):
+    os.kill(pid, signal.SIGSTOP)
+    while not _is_writable(store):
+        os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: _is_writable(store), "the end of its write")
         os.kill(pid, signal.SIGSTOP)
-        try:
-            store.check_writable()
-        except StoreUnavailableError:
-            os.kill(pid, signal.SIGCONT)
-        else:
-            return
-    raise AssertionError("It was in the middle of a write each time.")
+
+
+def _is_writable(store: Store) -> bool:
+    try:
+        store.check_writable()
+    except StoreUnavailableError:
+        return False
+    return True
 
 
 def test_a_dispatcher_stopped_past_its_lease_writes_nothing_more(
