@@ -176,8 +176,8 @@ def _time_sentence(made: Estimate, missing: list[str]) -> str:
     n = made.rates.trainings
     if not n:
         return (
-            f"There is no basis for a time yet: no job on {made.spec.problem} with these layers and this "
-            "batch size has succeeded."
+            f"There is no basis for a time yet: no network of {made.spec.problem} with these layers and this "
+            "batch size has been trained to its end."
         )
     basis = f"measured on {n:,} finished training{_s(n)} in {made.n_jobs:,} job{_s(made.n_jobs)}"
     lower, upper = made.option.lower.seconds, made.option.upper.seconds

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
@@ -17,7 +18,7 @@ from api.web.rendering import MINUS
 from api.web.subjects import pages_of, subject_of
 from api.web.wording import listed, plural
 from grouping.clustering import SAME, ClusteringComparison, ClusteringOutcome, percent
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity import STANDS_OUT, AffinityMatrix
 from grouping.errors import UnknownNameError
 from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
@@ -102,12 +103,20 @@ def graph_page(
 
 
 def _communities(matrix: AffinityMatrix) -> str:
-    """Who belongs together, in a sentence; empty where nobody does."""
-    together = [group for group in communities(matrix) if len(group) > 1]
+    """Who belongs together beyond the noise, in a sentence; empty where nobody does."""
+    together = [group for group in communities(_clear(matrix)) if len(group) > 1]
     what = "help one another" if matrix.is_effect else "overlap more with one another"
     if sum(len(group) for group in together) > MOST_NAMED:
         return f"{plural(len(together), 'community', 'communities')} of tasks that {what}."
     return f"Tasks that {what}: {'; '.join(map(listed, together))}." if together else ""
+
+
+def _clear(matrix: AffinityMatrix) -> AffinityMatrix:
+    """Only pairs of which both effects stand out: others do not say that tasks help one another."""
+    if not matrix.is_effect:
+        return matrix
+    is_noise = np.abs(matrix.values) <= STANDS_OUT * matrix.standard_errors
+    return replace(matrix, values=np.where(is_noise | is_noise.T, np.nan, matrix.values))
 
 
 def _effects(matrix: AffinityMatrix, most: int) -> list[_Effect]:

@@ -64,8 +64,11 @@ def show_ledger(console: Console, job: RemoteJob) -> None:
         limit = limits[unit]
         name = "s" if unit == "seconds" else unit
         parts.append(f"{amount} {name}" if limit is None else f"{amount} of {limit:,.0f} {name}")
-    confirming = told["confirmation"]["trainings"]
-    parts[0] += f" ({confirming:,} of them to confirm)" if confirming else ""
+    searching, confirming = told["search"]["trainings"], told["confirmation"]["trainings"]
+    again = spent["trainings"] - searching - confirming
+    split = [f"{searching:,} to search", f"{confirming:,} to confirm"]
+    split += [f"{again:,} cut off or repeated"] if again else []
+    parts[0] += f" ({', '.join(split)})" if confirming or again else ""
     console.print(f"{told['sentence']} Spent in all: {', '.join(parts)}.", soft_wrap=True)
     if told["reuse"] is not None:
         reuse = told["reuse"]

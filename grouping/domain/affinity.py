@@ -286,6 +286,6 @@ def _affinity(
         values,
         errors,
         n_networks,
-        tuple(warnings),
+        () if is_empty else tuple(warnings),
         why_empty=why_empty if is_empty else "",
     )

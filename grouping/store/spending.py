@@ -104,20 +104,22 @@ class SpendingMethods:
             recipe: its layers, batch size and methods count; learning rate, decay and epochs do not.
 
         Returns:
-            Rates by shape, of the trials of the newest `N_JOBS_OF_BASIS` such jobs that succeeded; and the
-            number of these jobs.
+            Rates by shape, of the trials that succeeded in the newest `N_JOBS_OF_BASIS` such jobs; and the
+            number of jobs that have such a trial.
         """
         with self._database.reading() as session:
             jobs = _jobs_alike(session, problem, recipe)
             shape = (NetworkRow.group_size, NetworkRow.size)
+            finished = (TrialRow.job_id.in_(jobs), TrialRow.state == TrialState.SUCCEEDED, _OWN)
             found = session.execute(
                 select(*shape, func.count(), func.sum(TrialRow.epochs), func.sum(TrialRow.seconds))
                 .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-                .where(TrialRow.job_id.in_(jobs), TrialRow.state == TrialState.SUCCEEDED, _OWN)
+                .where(*finished)
                 .group_by(*shape)
             ).all()
+            n_jobs = session.scalar(select(func.count(TrialRow.job_id.distinct())).where(*finished)) or 0
         rates = {(row[0], row[1]): Rate(row[2], int(row[3]), float(row[4])) for row in found}
-        return rates, len(jobs)
+        return rates, n_jobs
 
 
 def _jobs_alike(session: Session, problem: str, recipe: Recipe) -> list[str]:

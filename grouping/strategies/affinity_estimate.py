@@ -86,8 +86,8 @@ def _why_empty(values: FloatArray, together: NDArray[np.int64]) -> str:
     if not np.isnan(values).all():
         return ""
     if not together.any():
-        return "No network with two tasks has been trained yet."
-    return "No two trained networks tell the effect of a task on another yet."
+        return "No network with two tasks has been trained."
+    return "No two trained networks tell the effect of a task on another."
 
 
 def _trained(table: ScoreTable) -> ScoreTable:

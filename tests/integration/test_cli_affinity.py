@@ -59,7 +59,7 @@ def test_a_pair_that_was_not_measured_is_a_dash_and_warnings_stand_below(
     scenes.train(job, 1)
     shown = CliRunner().invoke(app, ["affinity", job.id, "--server", address])
     assert shown.exit_code == 0, shown.output
-    assert shown.stdout.splitlines()[0] == "No network with two tasks has been trained yet."
+    assert shown.stdout.splitlines()[0] == "No network with two tasks has been trained."
     assert shown.stdout.splitlines()[2].split() == ["depth", "-", "-", "-"]
     assert "--measure-missing" not in shown.stdout, "the job is not over"
 

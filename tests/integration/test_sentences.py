@@ -187,6 +187,7 @@ def pages_of(job: Job) -> Iterator[str]:
     table = f"/score-tables/{job.score_table_id}"
     yield from (f"/jobs/{job.id}", table, f"{table}/networks", f"{table}/networks?budget_snt=1")
     yield from (f"{table}/curve", f"{table}/curve?budget_snt=2")
+    yield from (f"{table}/affinity", f"{table}/affinity?method=pairwise", f"{table}/graph")
 
 
 def trained_networks(text: str) -> set[tuple[int, int]]:
@@ -301,4 +302,10 @@ def test_the_command_line_ends_with_what_the_page_says(
             said = shown.getvalue()
             assert client.job(job.id).ledger()["sentence"] in said, name
             assert untrue(said, job.state, job.stop_reason) == [], said
+            parts = re.findall(
+                r"Spent in all: ([\d,]+)(?: of [\d,]+)? trainings(?: \(([^)]*)\))?,", said.replace("\n", " ")
+            )
+            assert len(parts) == 1, said
+            ((total, split),) = parts
+            assert not split or sum(map(int, re.findall(r"\d+", split))) == int(total), said
             assert (status == 0) == (job.state is SUCCEEDED), name

@@ -233,9 +233,9 @@ def test_negative_losses_give_finite_effects() -> None:
 def test_the_summary_tells_what_is_known_and_only_what_stands_out() -> None:
     table, _ = additive_table(3)
     nothing = estimate_affinity(table.select(range(10)))
-    assert nothing.summary() == "No network with two tasks has been trained yet."
+    assert nothing.summary() == "No network with two tasks has been trained."
     together = estimate_affinity(table.select([len(table.networks) - 1]))
-    assert together.summary() == "No two trained networks tell the effect of a task on another yet."
+    assert together.summary() == "No two trained networks tell the effect of a task on another."
     assert not together.is_known
     some = estimate_affinity(table.select([*range(10), 10, len(table.networks) - 1]))
     assert "Of 20 effects 2 measured and 18 estimated." in some.summary()
