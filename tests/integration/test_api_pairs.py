@@ -218,4 +218,5 @@ def test_edges_of_the_graph_say_how_they_are_known_and_whether_they_are_noise(
     text = page(api, address)
     drawn = sum(not edge["is_within_noise"] for edge in answer["edges"])
     assert text.count('<th scope="row" class="plain wrap">') == drawn
-    assert "sees effects between two tasks, estimated ones as well," in text
+    assert ("sees effects between two tasks, estimated ones as well," in text) == (drawn > 0)
+    assert ("nothing is clustered" in text) == (drawn == 0)
