@@ -7,8 +7,6 @@
 
 PYTHON ?=
 ARGS ?=
-# One more than processors, since tests of whole services wait much of their time; four at most.
-TEST_PROCESSES ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 3 ? n + 1 : 4)))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,7 +28,7 @@ run: $(VENV)/.run-stamp ## Serve a demonstration on this machine
 	$(BIN)/grouping demo $(ARGS)
 
 test: $(VENV)/.test-stamp browser check ## Check the code, then run all tests (ARGS='-k word' for some of them)
-	$(BIN)/pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.test-stamp ## Lint, formatting, types and the layers of the imports
 	$(BIN)/ruff check .
