@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from grouping.store import migrate
+from grouping.store import Store, migrate, open_store
 from tests.patience import slowness, wait_for
 
 pytest.register_assert_rewrite("tests.contracts")
@@ -198,3 +198,11 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     path = tmp_path / "grouping.db"
     shutil.copy(sqlite_template, path)
     return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def store(sqlite_url: str) -> Iterator[Store]:
+    """A store on that file."""
+    opened = open_store(sqlite_url)
+    yield opened
+    opened.close()

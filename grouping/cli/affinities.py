@@ -49,7 +49,12 @@ def affinity(
     with Client(server, token=token) as client:
         job = client.job(job_id)
         if measure_missing:
-            raise typer.Exit(report_submitted(job.measure_pairs(), detach=detach, as_json=as_json))
+            measuring = job.measure_pairs()
+            status = report_submitted(measuring, detach=detach, as_json=as_json)
+            if status == 0 and not (detach or as_json):
+                told = f"The matrix with every pair measured: grouping affinity {measuring.id}"
+                new_console().print(told, soft_wrap=True)
+            raise typer.Exit(status)
         path = f"/v1/score-tables/{job.table_id}/affinity"
         answer = client.request("GET", path, params={"method": method or DEFAULT_METHOD})
     if as_json:

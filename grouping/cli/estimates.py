@@ -62,7 +62,7 @@ def show_ledger(console: Console, job: RemoteJob) -> None:
     for unit in ("trainings", "epochs", "seconds"):
         amount = f"{spent[unit]:,.0f}"
         limit = limits[unit]
-        name = "s" if unit == "seconds" else unit
+        name = "s" if unit == "seconds" else unit.removesuffix("s") if amount == "1" else unit
         parts.append(f"{amount} {name}" if limit is None else f"{amount} of {limit:,.0f} {name}")
     searching, confirming = told["search"]["trainings"], told["confirmation"]["trainings"]
     again = spent["trainings"] - searching - confirming

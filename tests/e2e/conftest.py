@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
-from grouping.store import Store, open_store
+from grouping.store import open_store
 from tests.integration.conftest import Scenes, server
 
 LONGEST_MS = 120_000
@@ -49,14 +49,6 @@ def site(served: tuple[str, Path], sqlite_template: Path) -> Iterator[Site]:
     store = open_store(f"sqlite:///{path}")
     yield Site(url, Scenes(store))
     store.close()
-
-
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    """A store on a database of the test's own, without a server."""
-    opened = open_store(sqlite_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm
-from grouping.store import Claim, MeasuredNetwork, Store, Trial, open_store
+from grouping.store import Claim, MeasuredNetwork, Store, Trial
 from tests.patience import slowness, wait_for
 from tests.undisturbed import undisturbed_job
 
@@ -186,14 +186,6 @@ class Api:
     def delete(self, path: str, **options: Any) -> httpx.Response:
         """DELETE."""
         return self.request("DELETE", path, **options)
-
-
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    """A store on a database of the test's own."""
-    opened = open_store(sqlite_url)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture(scope="module")

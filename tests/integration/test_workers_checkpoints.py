@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from grouping.domain.jobs import Job, JobState
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TaskScore, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
-from grouping.store import Store, open_store
+from grouping.store import Store
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
 from tests.patience import wait_for
@@ -33,13 +32,6 @@ SPEC = dataclasses.replace(
     small_spec(tasks=("loop", "edges"), n_seeds=1, n_confirmation_seeds=0),
     recipe=Recipe(hidden=(16, 16), epochs=EPOCHS),
 )
-
-
-@pytest.fixture
-def store(sqlite_url: str) -> Iterator[Store]:
-    store = open_store(sqlite_url)
-    yield store
-    store.close()
 
 
 class Checkpoints:
