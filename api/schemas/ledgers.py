@@ -118,7 +118,12 @@ class JobLedgerOut(Output):
             job_id=job.id,
             is_final=job.state.is_final,
             charged=AmountOut.of(
-                Amount(ledger.trainings, ledger.epochs, charged.equivalents, ledger.seconds)
+                Amount(
+                    ledger.trainings,
+                    ledger.epochs,
+                    sum(row.attempted_equivalents for row in rows),
+                    ledger.seconds,
+                )
             ),
             search=AmountOut.of(of_purpose[Purpose.SEARCH]),
             confirmation=AmountOut.of(of_purpose[Purpose.CONFIRMATION]),

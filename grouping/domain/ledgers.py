@@ -9,7 +9,7 @@ those of the trainings alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grouping.domain.recipes import EpochsOf
 from grouping.domain.trials import Purpose
@@ -63,6 +63,11 @@ class Spending:
     def equivalents(self) -> float:
         """Trainings, those under way included, in full-network equivalents."""
         return self.trainings * self.size * self.fidelity
+
+    @property
+    def attempted_equivalents(self) -> float:
+        """Likewise, but every start counted: what was started once stays counted."""
+        return self.attempts * self.size * self.fidelity
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +234,26 @@ def savings(
         candidates: number of candidate networks by shape.
         n_seeds: search seeds.
         epochs_of: says how many epochs a training takes.
-        rates: basis of the seconds that exhaustive would have taken.
+        rates: basis of the seconds that exhaustive would have taken beyond what was trained.
     """
     search = [row for row in rows if row.purpose is Purpose.SEARCH]
     full = [row for row in search if row.fidelity == 1 and (row.group_size, row.size) in candidates]
     counts = {(*shape, 1.0): count * n_seeds for shape, count in candidates.items()}
+    exhaustive = cost_of(counts, epochs_of, rates)
+    done = Amount.finished(full)
+    if rates is not None and done.epochs:
+        # What was trained took what it took: only the time of the rest is estimated.
+        missing = {key: count - _finished(full, key) for key, count in counts.items()}
+        rest = cost_of({key: count for key, count in missing.items() if count > 0}, epochs_of, rates)
+        exhaustive = replace(exhaustive, seconds=(done + rest).seconds)
     return Savings(
-        cost_of(counts, epochs_of, rates),
+        exhaustive,
         Amount.finished(search),
         sum(candidates.values()),
         sum(row.networks for row in full),
         sum(row.reused for row in search),
     )
+
+
+def _finished(rows: Iterable[Spending], key: tuple[int, float, float]) -> int:
+    return sum(row.finished for row in rows if (row.group_size, row.size, row.fidelity) == key)

@@ -73,3 +73,19 @@ def test_short_passes_may_cost_more_than_they_save() -> None:
 def test_what_is_under_way_is_not_counted_as_trained() -> None:
     made = savings([spent(1, 0, trainings=5, finished=0, epochs=0, seconds=0.0)], CANDIDATES, 1, EPOCHS)
     assert (made.networks, made.trained) == (0, Amount())
+
+
+def test_an_exhaustive_search_saves_no_second_whatever_the_rates_are() -> None:
+    """The rates rest on the confirmation as well, which may have been faster or slower."""
+    rates = Rates({(1, 1.0): Rate(10, 100, 80.0)})
+    candidates = {(1, 1.0): 5}
+    saved = savings([spent(1, 5)], candidates, 1, EPOCHS, rates).saved
+    assert (saved.trainings, saved.epochs, saved.seconds) == (0, 0, pytest.approx(0.0))
+    partly = savings([spent(1, 3)], candidates, 1, EPOCHS, rates)
+    assert partly.exhaustive.seconds == pytest.approx(3.0 + 2 * 10 * 0.8)
+
+
+def test_what_was_started_stays_counted_when_it_is_given_up() -> None:
+    running = spent(1, 0, trainings=5, finished=0, attempts=5, epochs=0, seconds=0.0)
+    given_up = spent(1, 0, trainings=0, finished=0, attempts=5, epochs=0, seconds=0.0)
+    assert running.attempted_equivalents == given_up.attempted_equivalents == 5.0
