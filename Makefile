@@ -81,7 +81,7 @@ $(VENV)/.python-stamp:
 	@touch $@
 
 $(VENV)/.run-stamp: $(VENV)/.python-stamp pyproject.toml $(LOCK)
-	$(PIP) install --quiet -c $(LOCK) -e .
+	$(PIP) install --quiet -c $(LOCK) -e '.[service]'
 	@touch $@
 
 # After the run stamp, never beside it: two installers in one environment would break it under make -j.

@@ -10,7 +10,9 @@ What a whole job costs beside training is measured by benchmarks/runtime.py.
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import time
+from pathlib import Path
 
 import ray
 import torch
@@ -21,8 +23,8 @@ from grouping.domain.trials import TrialRequest
 from grouping.problems.registry import get_problem
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
-from workers.cluster import ActorPool, PreparedData, connect
-from workers.messages import Train
+from grouping_workers.cluster import ActorPool, PreparedData, connect
+from grouping_workers.messages import Train
 
 ROUNDS = 5
 STACKS = (1, 4, 12)
@@ -32,12 +34,13 @@ def main() -> None:
     """Print both times and their ratio."""
     print(describe_machine())
     torch.set_num_threads(1)
+    folder = tempfile.mkdtemp(prefix="grouping-dispatch-")
     problem = get_problem("digits")
     dataset = problem.load(0)
     names = [task.name for task in problem.tasks]
     recipe = dataclasses.replace(problem.recipe, epochs=10)
     requests = [TrialRequest(network, 0) for network in list_candidates(names, max_group_size=5)[:12]]
-    connect(None, 1)
+    connect(None, 1, folder)
     data, tensors = (
         PreparedData.put(dataset, problem.tasks),
         TrainingData.from_dataset(dataset, problem.tasks),
@@ -69,6 +72,7 @@ def main() -> None:
         )
         print(f"  actor/here {spread([a / b for a, b in pairs])}")
     ray.shutdown()
+    Path(folder).rmdir()
 
 
 if __name__ == "__main__":

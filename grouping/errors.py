@@ -1,7 +1,7 @@
 """Every error the project raises on purpose.
 
 Each class carries a stable ``code`` for programs, the data of the failure as attributes, and a message
-that says what to do. The HTTP status of each code is decided in one table, in ``api/errors.py``.
+that says what to do. The HTTP status of each code is decided in one table, in ``api/grouping_api/errors.py``.
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from grouping.store import Claim, MeasuredNetwork, Store, open_store
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
+from grouping_workers.driver import DATA_SEED
+from grouping_workers.planner import Plan, networks_to_measure, next_plan
+from grouping_workers.stacks import FIRST_STACK
+from grouping_workers.training_queue import PREFETCH
 from tests.services import small_spec, submit
-from workers.driver import DATA_SEED
-from workers.planner import Plan, networks_to_measure, next_plan
-from workers.stacks import FIRST_STACK
-from workers.training_queue import PREFETCH
 
 SPEC = small_spec(epochs=40)
 WORKERS = 2

@@ -6,14 +6,15 @@ Exit status: 0 success; 1 a job failed, or no grouping exists; 2 bad input; 3 th
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
-from api.version import program_version
 from grouping.cli import affinities, bench, checkpoints, clones, jobs, serving, studies, system, tables
 from grouping.errors import GroupingError, StoreUnavailableError
+from grouping_api.version import program_version
 
 EXIT_BAD_INPUT = 2
 EXIT_UNAVAILABLE = 4
@@ -70,6 +71,7 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Run the command line; errors made by the user end in one line and an exit status."""
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # children import nothing from the present folder
     try:
         app()
     except StoreUnavailableError as error:

@@ -106,8 +106,8 @@ class Answer:
 
     def as_json(self) -> dict[str, Any]:
         """As the API answers it, with the test loss and what else was asked for."""
-        from api.schemas.groupings import GroupingOut, SolutionOut
-        from api.schemas.stored import ConfidenceOut
+        from grouping_api.schemas.groupings import GroupingOut, SolutionOut
+        from grouping_api.schemas.stored import ConfidenceOut
 
         grouping = self.solution.grouping
         data: dict[str, Any] = {

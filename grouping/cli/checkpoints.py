@@ -26,7 +26,7 @@ from grouping.errors import NotFoundError
 
 if TYPE_CHECKING:
     from grouping.store import Store
-    from workers.checkpoint_folders import Holding
+    from grouping_workers.checkpoint_folders import Holding
 
 IN_USE_S = 3600.0
 """Seconds for which the checkpoints of an unknown job are kept: it may be one of another database."""
@@ -59,7 +59,7 @@ def checkpoints(
     written to them for an hour, since it may be one of another database.
     """
     from grouping.store import open_store
-    from workers.checkpoint_folders import list_holdings, remove_folder
+    from grouping_workers.checkpoint_folders import list_holdings, remove_folder
 
     database = database_url(url, home)
     root = checkpoint_folder(checkpoints, database, home)

@@ -40,7 +40,7 @@ class Child:
 
     Args:
         name: what it is called in messages.
-        arguments: of the command `grouping`.
+        arguments: of the command `grouping`. It imports nothing from the present folder.
         environment: its environment.
         log: file that its output is appended to.
     """
@@ -49,7 +49,7 @@ class Child:
         self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
     ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", "grouping.cli", *arguments]
+        self._command = [sys.executable, "-P", "-m", "grouping.cli", *arguments]
         self._environment = {**environment, LIFELINE: "1"}
         self.log = log
         self._process: subprocess.Popen[bytes] | None = None

@@ -127,8 +127,8 @@ def running_service(
         InvalidInputError: if the port is taken, or the host needs a token that is not set.
         StoreUnavailableError: if the database cannot be reached or the API does not come up.
     """
-    from api.settings import Settings
     from grouping.store import migrate
+    from grouping_api.settings import Settings
 
     Settings(database_url=database).check_bind(host)
     port = _free_port(host, port)
@@ -222,8 +222,8 @@ def api(
     """Run the API and web view alone."""
     import uvicorn
 
-    from api.main import create_app
-    from api.settings import Settings
+    from grouping_api.main import create_app
+    from grouping_api.settings import Settings
 
     settings = Settings(database_url=database_url(url, home))
     settings.check_bind(host)
@@ -261,9 +261,9 @@ def dispatcher(
 ) -> None:
     """Run one dispatcher: it claims jobs and has Ray train them."""
     from grouping.store import open_store
-    from workers.dispatcher import Dispatcher
-    from workers.settings import DriverSettings
-    from workers.supervisor import DriverProcess
+    from grouping_workers.dispatcher import Dispatcher
+    from grouping_workers.settings import DriverSettings
+    from grouping_workers.supervisor import DriverProcess
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
     database = database_url(url, home)

@@ -101,6 +101,6 @@ def _tell_unavailable(plug_ins: Sequence[Unavailable]) -> None:
 
 def openapi() -> None:
     """Print the OpenAPI document of the API."""
-    from api.main import openapi_document
+    from grouping_api.main import openapi_document
 
     typer.echo(json.dumps(openapi_document(), indent=2, sort_keys=True))

@@ -119,7 +119,7 @@ def curve(
     if svg is not None:
         svg.write_text(curve_svg(found), encoding="utf-8")
     if as_json:
-        from api.schemas.groupings import CurveOut
+        from grouping_api.schemas.groupings import CurveOut
 
         shown = CurveOut.of("", 0, found).model_dump(mode="json")
         typer.echo(json.dumps({key: shown[key] for key in ("points", "baselines")}, indent=2))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -225,19 +224,3 @@ def _is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
-
-
-def test_the_demo_ends_with_a_grouping_and_the_second_time_at_once(tmp_path: Path) -> None:
-    arguments = ("demo", "--port", "0", "--home", str(tmp_path), "--exit")
-    first = grouping(*arguments)
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "Web page of the job: http://127.0.0.1:" in first.stdout
-    saving = r"(\d+) of 36 networks trained in the search: (\d+) % of the epochs of an exhaustive one saved"
-    ((trained, saved),) = re.findall(saving, first.stdout)
-    assert int(trained) < 36
-    assert int(saved) > 0
-    assert f"search: {3 * int(trained)} of {3 * int(trained)} planned trainings" in first.stdout
-    verdicts = [line for line in first.stdout.splitlines() if line.startswith("Budget ")]
-    assert len(verdicts) == 3
-    second = grouping(*arguments)
-    assert [line for line in second.stdout.splitlines() if line.startswith("Budget ")] == verdicts

@@ -17,8 +17,6 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from api.main import create_app
-from api.settings import Settings
 from grouping.domain.jobs import Job, JobSpec, JobState, StopReason
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.recipes import Recipe
@@ -27,6 +25,8 @@ from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm
 from grouping.store import Claim, MeasuredNetwork, Store, Trial
+from grouping_api.main import create_app
+from grouping_api.settings import Settings
 from tests.patience import slowness, wait_for
 from tests.undisturbed import undisturbed_job
 
@@ -219,8 +219,8 @@ def _answers(url: str) -> bool:
 
 SERVE = (
     "import sys, uvicorn\n"
-    "from api.main import create_app\n"
-    "from api.settings import Settings\n"
+    "from grouping_api.main import create_app\n"
+    "from grouping_api.settings import Settings\n"
     "uvicorn.run(create_app(Settings()), port=int(sys.argv[1]), log_level='warning')\n"
 )
 

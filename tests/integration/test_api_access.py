@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api.guards import PUBLIC_PATHS
-from api.main import create_app
-from api.settings import Settings
 from grouping.errors import InvalidInputError
 from grouping.store import Store
+from grouping_api.guards import PUBLIC_PATHS
+from grouping_api.main import create_app
+from grouping_api.settings import Settings
 from tests.integration.conftest import Api
 
 TOKEN = "correct horse battery staple"

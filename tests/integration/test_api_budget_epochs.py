@@ -7,9 +7,9 @@ import pytest
 from grouping.domain.jobs import TrainingBudget
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
 from grouping.store import Store
+from grouping_workers.planner import allowance_left
 from tests.integration.conftest import Api, Scenes
 from tests.integration.test_api_budgets import DIGITS, estimated
-from workers.planner import allowance_left
 
 SPARSE = {"name": "sparse", "parameters": {"rounds": 4, "round_epochs": 0.25}}
 

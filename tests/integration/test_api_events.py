@@ -13,10 +13,10 @@ import pytest
 import uvicorn
 from sqlalchemy.pool import QueuePool
 
-from api.main import create_app
-from api.settings import Settings
 from grouping.domain.jobs import JobState
 from grouping.store import Store
+from grouping_api.main import create_app
+from grouping_api.settings import Settings
 from tests.integration.conftest import Api, Scenes
 from tests.patience import wait_for
 

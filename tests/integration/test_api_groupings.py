@@ -12,15 +12,15 @@ from xml.etree import ElementTree
 
 import pytest
 
-from api import readings
-from api.main import create_app
-from api.schemas.solving import GROUPING_EXAMPLE, GroupingRequest
-from api.settings import Settings
 from grouping.domain.networks import Network
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import assess_confidence, solve
 from grouping.store import Store
+from grouping_api import readings
+from grouping_api.main import create_app
+from grouping_api.schemas.solving import GROUPING_EXAMPLE, GroupingRequest
+from grouping_api.settings import Settings
 from tests.integration.conftest import NAMES, Api, Scenes, formula_table
 from tests.integration.test_api_hostile import DEPTH, JSON, check_problem
 from tests.tables import random_table
@@ -294,7 +294,7 @@ def test_equal_requests_at_once_are_solved_once(
         assert go_on.wait(20)
         return solve(*arguments, **options)
 
-    monkeypatch.setattr("api.readings.solve", slow)
+    monkeypatch.setattr("grouping_api.readings.solve", slow)
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(solved, api, address, budget_snt=2.25) for _ in range(4)]
         assert first_is_in.wait(20)
@@ -311,9 +311,9 @@ def test_a_solve_that_fails_is_tried_again_by_the_next(
     def fail(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("api.readings.solve", fail)
+    monkeypatch.setattr("grouping_api.readings.solve", fail)
     check_problem(api.post(address, json={"budget_snt": 2}), 500)
-    monkeypatch.setattr("api.readings.solve", solve)
+    monkeypatch.setattr("grouping_api.readings.solve", solve)
     assert solved(api, address)["status"] == "optimal"
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from api.errors import STATUS
-from api.guards import MAX_BODY_BYTES, SECURITY_HEADERS
 from grouping import errors
 from grouping.store import Store
+from grouping_api.errors import STATUS
+from grouping_api.guards import MAX_BODY_BYTES, SECURITY_HEADERS
 from tests.integration.conftest import Api
 
 JSON = {"Content-Type": "application/json"}

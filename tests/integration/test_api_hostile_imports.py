@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from api import uploads
-from api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 from grouping.formats import TableFormat, read_table_guarded, write_table
 from grouping.store import Store
+from grouping_api import uploads
+from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 from tests.integration.conftest import Api
 from tests.integration.test_api_hostile import check_problem
 from tests.integration.test_api_imports import CSV, SMALL, imported

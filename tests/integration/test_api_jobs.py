@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from api.schemas.requests import JobRequest
-from api.submission import digest_of, request_digest
 from grouping.domain.datasets import Dataset
 from grouping.domain.recipes import Method, Precision
 from grouping.domain.tasks import Task
@@ -20,6 +18,8 @@ from grouping.problems.registry import discover_problems
 from grouping.store import Store
 from grouping.strategies import discover_strategies
 from grouping.strategies import registry as strategy_registry
+from grouping_api.schemas.requests import JobRequest
+from grouping_api.submission import digest_of, request_digest
 from tests.integration.conftest import Api, Scenes
 
 MISSING = "0" * 32

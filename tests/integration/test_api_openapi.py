@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from api.main import openapi_document
-from api.schemas.requests import EXAMPLE, JobRequest
+from grouping_api.main import openapi_document
+from grouping_api.schemas.requests import EXAMPLE, JobRequest
 
 COMMITTED = Path(__file__).parents[2] / "api" / "openapi.json"
 
@@ -49,7 +49,7 @@ def test_the_example_is_a_valid_request() -> None:
 
 def test_the_api_process_imports_neither_torch_nor_ray_nor_scikit_learn() -> None:
     code = (
-        "import sys; from api.main import openapi_document; openapi_document();"
+        "import sys; from grouping_api.main import openapi_document; openapi_document();"
         "sys.exit(' '.join(m for m in ('torch', 'ray', 'sklearn') if m in sys.modules) or 0)"
     )
     done = subprocess.run(

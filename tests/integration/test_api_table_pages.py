@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from api.web.demands_form import DemandFields, read_form
 from grouping.store import Store
+from grouping_api.web.demands_form import DemandFields, read_form
 from tests.integration.conftest import NAMES, Api, formula_table
 from tests.integration.test_api_groupings import latency_table
 from tests.integration.test_api_hostile import check_problem

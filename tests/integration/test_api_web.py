@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from api.web.affinity_view import shade
-from api.web.rendering import duration, exact, snt
-from api.web.wording import listed
 from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
+from grouping_api.web.affinity_view import shade
+from grouping_api.web.rendering import duration, exact, snt
+from grouping_api.web.wording import listed
 from tests.integration.conftest import Api, Scenes
 
 MARKUP = "<img src=x onerror=alert(1)>"

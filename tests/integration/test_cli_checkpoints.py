@@ -20,8 +20,8 @@ from grouping.domain.trials import TrialRequest
 from grouping.store import Store
 from grouping.training.checkpoints import SUFFIX as WRITTEN_SUFFIX
 from grouping.training.checkpoints import Checkpoint, CheckpointFolder
+from grouping_workers.checkpoint_folders import SUFFIX
 from tests.integration.conftest import NAMES, Scenes
-from workers.checkpoint_folders import SUFFIX
 
 GONE, OTHERS = "a" * 32, "b" * 32
 

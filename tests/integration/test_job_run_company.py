@@ -12,11 +12,11 @@ from grouping.domain.engines import Engine
 from grouping.domain.jobs import JobState
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.store import open_store
+from grouping_workers.job_run import JobRun
+from grouping_workers.messages import Answer, Measurement, Order, Prepare, Prepared, Train, Trained
+from grouping_workers.settings import DriverSettings
+from grouping_workers.supervisor import DriverProcess
 from tests.services import small_spec, submit
-from workers.job_run import JobRun
-from workers.messages import Answer, Measurement, Order, Prepare, Prepared, Train, Trained
-from workers.settings import DriverSettings
-from workers.supervisor import DriverProcess
 
 SPEC = small_spec(tasks=("digit", "loop"), n_seeds=3, n_confirmation_seeds=0, budgets_snt=(1.0,))
 

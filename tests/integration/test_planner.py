@@ -13,9 +13,9 @@ from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.recipes import epochs_of
 from grouping.store import Store
 from grouping.strategies import list_strategies
+from grouping_workers.planner import Plan, allowance_left, networks_to_measure, next_plan, one_round
+from grouping_workers.time_budget import is_time_short, trials_over_time
 from tests.integration.conftest import NAMES, Scenes
-from workers.planner import Plan, allowance_left, networks_to_measure, next_plan, one_round
-from workers.time_budget import is_time_short, trials_over_time
 
 
 def prepared(scenes: Scenes, **spec: Any) -> Job:

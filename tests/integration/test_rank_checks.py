@@ -8,11 +8,11 @@ import pytest
 
 from grouping.domain.jobs import Job
 from grouping.store import Store
+from grouping_workers.notes import LONGEST_NOTE, NoteKeeper
+from grouping_workers.planner import next_plan
 from tests.integration.conftest import NAMES, Api, Scenes
 from tests.integration.test_api_web import MARKUP, page
 from tests.integration.test_planner import carry_out, prepared
-from workers.notes import LONGEST_NOTE, NoteKeeper
-from workers.planner import next_plan
 
 MISSING = "0" * 32
 

@@ -16,6 +16,7 @@ from grouping.problems.registry import get_problem
 from grouping.store import Store
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
+from grouping_workers.driver import DATA_SEED
 from tests.patience import wait_for
 from tests.services import (
     dispatcher,
@@ -23,7 +24,6 @@ from tests.services import (
     small_spec,
     submit,
 )
-from workers.driver import DATA_SEED
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,8 @@ from grouping.store import open_store
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
 from grouping.training.engines.comparison import choose
+from grouping_workers.driver import DATA_SEED
 from tests.services import dispatcher, small_spec, submit, wait_until_final
-from workers.driver import DATA_SEED
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,9 @@ from grouping.domain.jobs import JobState
 from grouping.problems.registry import get_problem
 from grouping.store import open_store
 from grouping.training.arithmetic import current_arithmetic
+from grouping_workers.driver import DATA_SEED
+from grouping_workers.environment import library_versions
 from tests.services import dispatcher, small_spec, submit, wait_until_final
-from workers.driver import DATA_SEED
-from workers.environment import library_versions
 
 pytestmark = pytest.mark.slow
 

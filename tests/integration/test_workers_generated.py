@@ -11,11 +11,11 @@ from grouping.domain.jobs import JobSpec, JobState
 from grouping.domain.networks import Candidates
 from grouping.solver import solve
 from grouping.store import migrate, open_store
+from grouping_workers import planner
+from grouping_workers.job_run import JobRun
+from grouping_workers.settings import DriverSettings
+from grouping_workers.supervisor import DriverProcess
 from tests.services import small_spec, submit
-from workers import planner
-from workers.job_run import JobRun
-from workers.settings import DriverSettings
-from workers.supervisor import DriverProcess
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from api.pair_plans import plan_pairs
-from api.submission import build_spec
 from grouping.domain.affinity import pairwise_affinity
 from grouping.domain.affinity_status import CellStatus
 from grouping.domain.allowance import ConfirmationNeed
@@ -17,6 +15,9 @@ from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.trials import Purpose, TrialState
 from grouping.solver import recommend
 from grouping.store import Store, Trial, migrate, open_store
+from grouping_api.pair_plans import plan_pairs
+from grouping_api.submission import build_spec
+from grouping_workers.stacks import FIRST_STACK
 from tests.services import (
     assert_same_result,
     dispatcher,
@@ -25,7 +26,6 @@ from tests.services import (
     wait_for_trials,
     wait_until_final,
 )
-from workers.stacks import FIRST_STACK
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.recipes import epochs_of
 from grouping.store import Trial
-from workers.planner import allowance_left
+from grouping_workers.planner import allowance_left
 
 NAMES = ("a", "b", "c")
 RECIPES = st.builds(

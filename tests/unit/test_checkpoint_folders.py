@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from grouping.cli.serving import checkpoint_folder
-from workers.checkpoint_folders import prune, remove_folder
+from grouping_workers.checkpoint_folders import prune, remove_folder
 
 
 def _folder(root: Path, name: str, *, changed_s: float) -> Path:

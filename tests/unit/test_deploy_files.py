@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 SCRIPTS = Path(sys.executable).parent
 SHELL_SCRIPTS = (*sorted(DEPLOY.glob("*.sh")), ROOT / ".ci" / "run")
-ONLY_FOR_TRAINING = {"ray", "safetensors", "scikit-learn", "torch", "torchjd"}
+API_EXTRAS = ("api", "postgres")
 SECRETS = ("GROUPING_API_TOKEN", "POSTGRES_PASSWORD", "RAY_AUTH_TOKEN")
 
 
@@ -51,17 +51,6 @@ def read_lock() -> dict[str, str]:
     return {canonicalize_name(name): version for name, _, version in pins}
 
 
-def read_list(name: str) -> set[str]:
-    """Requirements of a list for an image, without those of the list it includes."""
-    lines = (DEPLOY / name).read_text().splitlines()
-    return {line for line in lines if line and not line.startswith(("#", "-r"))}
-
-
-def without_versions(requirements: list[str]) -> set[str]:
-    found = [Requirement(line) for line in requirements]
-    return {f"{r.name}[{','.join(sorted(r.extras))}]" if r.extras else r.name for r in found}
-
-
 def grouping_commands() -> list[list[str]]:
     """Every call of the command line in the compose file, the Dockerfile and the scripts."""
     calls = [service.get("command", []) for service in read_compose()["services"].values()]
@@ -78,7 +67,8 @@ def grouping_commands() -> list[list[str]]:
 def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
     project, lock = read_project(), read_lock()
     extras = project["optional-dependencies"]
-    for line in [*project["dependencies"], *extras["postgres"], *extras["test"]]:
+    locked = ("api", "training", "postgres", "test")
+    for line in [*project["dependencies"], *(line for extra in locked for line in extras[extra])]:
         wanted = Requirement(line)
         if wanted.name != project["name"]:
             assert wanted.specifier.contains(lock[canonicalize_name(wanted.name)]), line
@@ -125,13 +115,10 @@ def test_the_dockerfile_passes_the_linter() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_images_install_every_dependency_and_the_api_leaves_out_only_what_trains() -> None:
-    project = read_project()
-    declared = without_versions([*project["dependencies"], *project["optional-dependencies"]["postgres"]])
-    api, worker = read_list("requirements-api.txt"), read_list("requirements-worker.txt")
-    assert api | worker == declared
-    assert {Requirement(line).name for line in worker} == ONLY_FOR_TRAINING
-    assert not api & worker
+def test_images_install_the_package_with_the_extras_they_need() -> None:
+    extras = re.findall(r"/wheels/\*\.whl\)\[(\S+)\]", (DEPLOY / "Dockerfile").read_text())
+    assert extras == [",".join(API_EXTRAS), "service,postgres"]
+    assert set(read_project()["optional-dependencies"]) >= {*API_EXTRAS, "service"}
 
 
 def test_what_the_dockerfile_copies_is_in_the_build_context() -> None:
@@ -143,7 +130,7 @@ def test_what_the_dockerfile_copies_is_in_the_build_context() -> None:
 def modules_of_the_api_image() -> tuple[set[str], set[str]]:
     """Top-level modules of installed distributions that the API image has, and that it lacks."""
     present: set[str] = set()
-    queue = [Requirement(line) for line in read_list("requirements-api.txt")]
+    queue = [Requirement(f"mtl-grouping[{','.join(API_EXTRAS)}]")]
     seen: set[tuple[str, str]] = set()
     while queue:
         wanted = queue.pop()
@@ -178,15 +165,15 @@ class Missing(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"the API image has no {name}", name=name)
 
 sys.meta_path.insert(0, Missing())
-import api
-for module in pkgutil.walk_packages(api.__path__, "api."):
+import grouping_api
+for module in pkgutil.walk_packages(grouping_api.__path__, "grouping_api."):
     importlib.import_module(module.name)
 
 from grouping.cli import app
 app(["migrate", "--database-url", database], standalone_mode=False)
 
-from api.main import create_app
-from api.settings import Settings
+from grouping_api.main import create_app
+from grouping_api.settings import Settings
 from fastapi.testclient import TestClient
 with TestClient(create_app(Settings(database_url=database)), base_url="http://127.0.0.1") as client:
     for path in "/ /healthz /readyz /v1/jobs /v1/problems /v1/strategies /v1/score-tables".split():

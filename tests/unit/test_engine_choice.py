@@ -10,9 +10,9 @@ import pytest
 from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice, engine_of_stack
 from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
 from grouping.domain.recipes import Recipe
-from workers.dialogue import Dialogue
-from workers.engine_choice import choose_engine, work_of
-from workers.supervisor import DriverProcess
+from grouping_workers.dialogue import Dialogue
+from grouping_workers.engine_choice import choose_engine, work_of
+from grouping_workers.supervisor import DriverProcess
 
 RECIPE = Recipe(epochs=10)
 SPEC = JobSpec("digits", ("a", "b", "c", "d"), n_seeds=6, single_sizes=(), max_group_size=4, recipe=RECIPE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from api.web.graph_pages import _communities
 from grouping.domain.affinity import AffinityMatrix
+from grouping_api.web.graph_pages import _communities
 
 NAMES = ("a", "b", "c")
 

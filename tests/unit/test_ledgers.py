@@ -80,7 +80,8 @@ def test_an_exhaustive_search_saves_no_second_whatever_the_rates_are() -> None:
     rates = Rates({(1, 1.0): Rate(10, 100, 80.0)})
     candidates = {(1, 1.0): 5}
     saved = savings([spent(1, 5)], candidates, 1, EPOCHS, rates).saved
-    assert (saved.trainings, saved.epochs, saved.seconds) == (0, 0, pytest.approx(0.0))
+    assert (saved.trainings, saved.epochs) == (0, 0)
+    assert saved.seconds == pytest.approx(0.0)
     partly = savings([spent(1, 3)], candidates, 1, EPOCHS, rates)
     assert partly.exhaustive.seconds == pytest.approx(3.0 + 2 * 10 * 0.8)
 

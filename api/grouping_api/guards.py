@@ -1,0 +1,203 @@
+"""ASGI guards before every route: headers, host names, origin, token, size of the body, unforeseen errors.
+
+Plain ASGI classes, so that streams pass through untouched. `install_guards` fixes their order.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.exceptions import HTTPException
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from grouping_api.errors import problem, problem_of_bug
+from grouping_api.settings import Settings
+
+MAX_BODY_BYTES = 1 << 20
+MAX_UPLOAD_BYTES = 32 << 20
+UPLOAD_PATHS = frozenset({"/v1/score-tables", "/score-tables"})
+"""Addresses that take whole files: score tables, as a body of their own and from the form of a page."""
+
+PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
+"""The only addresses that need no token: probes call them, and they tell nothing."""
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+Check = Callable[[Scope, Headers], Response | None]
+
+
+class SecurityHeaders:
+    """Adds the security headers to every answer, and forbids caches to reuse it unasked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and the answer back with the headers."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "no-cache")
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class LastResort:
+    """Turns an error that nobody foresaw into a problem document, unless the answer has begun."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        has_begun = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = has_begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched_send)
+        except Exception as error:
+            if scope["type"] != "http" or has_begun:
+                raise
+            await problem_of_bug(error)(scope, receive, send)
+
+
+class Gate:
+    """Lets a request pass unless a check answers it."""
+
+    def __init__(self, app: ASGIApp, check: Check) -> None:
+        self.app = app
+        self.check = check
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request or pass it on."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        refusal = self.check(scope, Headers(scope=scope)) if scope["type"] == "http" else None
+        await (refusal or self.app)(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuses bodies of more than `MAX_BODY_BYTES`, announced or not; uploads may be larger."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and count what it sends."""
+        received = 0
+        limit = MAX_UPLOAD_BYTES if scope.get("path") in UPLOAD_PATHS else MAX_BODY_BYTES
+        message = f"A request body has at most {limit} bytes here."
+
+        async def counted_receive() -> Message:
+            nonlocal received
+            part = await receive()
+            received += len(part.get("body", b""))
+            if received > limit:
+                raise HTTPException(413, message)
+            return part
+
+        if scope["type"] == "http":
+            announced = Headers(scope=scope).get("content-length", "0")
+            if announced.isdecimal() and (len(announced) > 15 or int(announced) > limit):
+                await problem(413, message, headers={"Connection": "close"})(scope, receive, send)
+                return
+        await self.app(scope, counted_receive, send)
+
+
+def host_check(settings: Settings) -> Check:
+    """Refuses host names that are not this service's; probes are exempt, they call by address."""
+
+    def check(scope: Scope, headers: Headers) -> Response | None:
+        host = _host_name(headers.get("host", ""))
+        if scope["path"] in PUBLIC_PATHS or "*" in settings.allowed_hosts or host in settings.allowed_hosts:
+            return None
+        return problem(
+            421, "This service does not answer to that host name; see the setting GROUPING_ALLOWED_HOSTS."
+        )
+
+    return check
+
+
+def _host_name(value: str) -> str:
+    value = value.lower()
+    if value.startswith("["):
+        return value[1:].partition("]")[0]
+    return value.partition(":")[0]
+
+
+def origin_check(scope: Scope, headers: Headers) -> Response | None:
+    """Refuse changes that a page of another site sends through a user's browser."""
+    if scope["method"] in SAFE_METHODS:
+        return None
+    site = headers.get("sec-fetch-site", "none")
+    origin = headers.get("origin")
+    host = headers.get("host", "").lower()
+    is_ours = origin is None or origin.lower().partition("://")[2] == host
+    if site in {"same-origin", "none"} and is_ours:
+        return None
+    return problem(403, "Changes are accepted from this service's own pages and from programs only.")
+
+
+def token_check(settings: Settings) -> Check:
+    """Asks for the token: ``Authorization: Bearer TOKEN``, or HTTP Basic with the token as password."""
+    expected = settings.api_token.get_secret_value().encode() if settings.api_token else None
+
+    def check(scope: Scope, headers: Headers) -> Response | None:
+        if expected is None or scope["path"] in PUBLIC_PATHS:
+            return None
+        if hmac.compare_digest(_presented_token(headers.get("authorization", "")), expected):
+            return None
+        return problem(
+            401,
+            "Send the token of this service: Authorization: Bearer TOKEN.",
+            headers={"WWW-Authenticate": 'Basic realm="mtl-grouping", charset="UTF-8"'},
+        )
+
+    return check
+
+
+def _presented_token(authorization: str) -> bytes:
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip().encode("utf-8", "replace")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(credentials, validate=True).partition(b":")[2]
+        except (binascii.Error, ValueError):
+            return b""
+    return b""
+
+
+def install_guards(app: FastAPI, settings: Settings) -> None:
+    """Put the guards around the application; the last one added is met first."""
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Gate, check=origin_check)
+    app.add_middleware(Gate, check=token_check(settings))
+    app.add_middleware(Gate, check=host_check(settings))
+    app.add_middleware(LastResort)
+    app.add_middleware(SecurityHeaders)

@@ -1,0 +1,155 @@
+"""The application: `create_app` puts settings, store, guards, routes and error answers together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from grouping.store import Store, open_store
+from grouping_api.errors import install_error_handlers
+from grouping_api.guards import install_guards
+from grouping_api.readings import Readings
+from grouping_api.routes import (
+    budgets,
+    catalogue,
+    events,
+    graph,
+    groupings,
+    imports,
+    jobs,
+    rank_checks,
+    score_tables,
+    solves,
+    studies,
+    system,
+)
+from grouping_api.schemas.common import ProblemOut
+from grouping_api.schemas.imports import InlineTable
+from grouping_api.settings import Settings
+from grouping_api.stopping import stop_signals
+from grouping_api.uploads import Importer
+from grouping_api.version import program_version
+from grouping_api.web import install_web
+
+_DESCRIPTION = """Which tasks should share a network, within an inference budget: a search service after
+Standley et al., "Which Tasks Should Be Learned Together in Multi-task Learning?" (ICML 2020).
+
+Losses are normalised and lower is better; gains and affinities are higher is better and name their formula.
+Costs and budgets are in standard network times (SNT): the full-size network costs 1. Errors are
+`application/problem+json` with a stable `code`. Times are RFC 3339 in UTC. Numbers are finite: what is
+unknown is `null`."""
+
+_TAGS = [
+    {"name": "jobs", "description": "Grouping searches, as users submit them."},
+    {"name": "score tables", "description": "What training wrote down, and what follows from it."},
+    {"name": "groupings", "description": "Solves of a score table that were kept."},
+    {"name": "studies", "description": "How the tasks of a problem go together, as studies found it."},
+    {"name": "catalogue", "description": "Problems and strategies of this installation."},
+    {"name": "system", "description": "The service itself."},
+]
+
+
+def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
+    """Build the application.
+
+    Args:
+        settings: see `Settings`.
+        store: an open store, which stays the caller's to close; opened from ``settings.database_url`` and
+            closed at shutdown unless given.
+    """
+    app = _assemble(settings)
+    app.state.store = store or open_store(settings.database_url)
+    app.state.owns_store = store is None
+    app.state.readings = Readings(app.state.store, settings)
+    app.state.importer = Importer(app.state.store)
+    return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """The description of the API, made without a database."""
+    return _assemble(Settings.model_construct()).openapi()
+
+
+def _assemble(settings: Settings) -> FastAPI:
+    app = FastAPI(
+        title="mtl-grouping",
+        version=program_version(),
+        description=_DESCRIPTION,
+        openapi_tags=_TAGS,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        redirect_slashes=False,
+        lifespan=_lifespan,
+    )
+    app.state.settings = settings
+    app.state.stopping = asyncio.Event()
+    for module in (
+        jobs,
+        budgets,
+        rank_checks,
+        events,
+        score_tables,
+        graph,
+        imports,
+        solves,
+        groupings,
+        studies,
+        catalogue,
+        system,
+    ):
+        app.include_router(module.router)
+    install_web(app)
+    install_error_handlers(app)
+    install_guards(app, settings)
+    _describe(app)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Make the description say what the application does: its errors are problem documents."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                tags=app.openapi_tags,
+                routes=app.routes,
+            )
+            schemas = document["components"]["schemas"]
+            for model in (ProblemOut, InlineTable):  # not in the signature of any route
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas |= {**schema.pop("$defs"), model.__name__: schema}
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    refused = operation["responses"].get("422", {}).get("content", {})
+                    if "application/json" in refused:
+                        reference = {"schema": {"$ref": "#/components/schemas/ProblemOut"}}
+                        operation["responses"]["422"]["content"] = {"application/problem+json": reference}
+            document["components"]["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "basic": {"type": "http", "scheme": "basic", "description": "The token as password."},
+            }
+            document["security"] = [{"bearer": []}, {"basic": []}, {}]
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    with stop_signals(app.state.stopping):
+        yield
+    app.state.stopping.set()
+    if app.state.owns_store:
+        app.state.store.close()

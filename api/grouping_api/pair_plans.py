@@ -1,0 +1,93 @@
+"""What would measure the pairwise effects that a score table lacks: how many trainings, and by which job."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from grouping.domain.jobs import Job
+from grouping.domain.pair_gaps import PairGaps, list_some
+from grouping.domain.scores import ScoreTable
+from grouping.errors import GroupingError
+from grouping.store import Store, count_reusable
+from grouping_api.schemas.requests import JobRequest, RecipeIn, StrategyIn
+from grouping_api.submission import build_spec
+
+NAME_SUFFIX = ": all pairs"
+
+
+@dataclass(frozen=True, slots=True)
+class PairPlan:
+    """How to measure what is missing.
+
+    Attributes:
+        gaps: the full-size networks that are not measured.
+        n_trainings: trainings of the job; what other jobs know is copied and not counted. None without a job.
+        request: the job that trains all single tasks and pairs and copies what is known; None where none can.
+        advice: what to do, or why nothing can be done.
+    """
+
+    gaps: PairGaps
+    n_trainings: int | None
+    request: JobRequest | None
+    advice: str
+
+    def sentence(self, said: str = "") -> str:
+        """What is missing, unless it was said already, and what to do, or why nothing can be done."""
+        missing = self.gaps.sentence()
+        return self.advice if missing in said else f"{missing} {self.advice}"
+
+
+def plan_pairs(store: Store, table: ScoreTable, job: Job | None) -> PairPlan | None:
+    """How to measure the full-size single tasks and pairs that a table lacks; None if it lacks none."""
+    gaps = PairGaps.of(table)
+    if not gaps.networks:
+        return None
+    if job is None:
+        named = list_some([network.name(table.task_names) for network in gaps.networks])
+        return PairPlan(
+            gaps,
+            None,
+            None,
+            f"Import the table again with a row of size 1 for each of these networks: {named}.",
+        )
+    if gaps.pairs and job.spec.max_group_size < 2:
+        return PairPlan(gaps, None, None, "The job allows no group of two tasks, so no pair can be trained.")
+    if not job.state.is_final:
+        return PairPlan(
+            gaps, None, None, "A job that measures what is missing can start when this job is over."
+        )
+    try:
+        request = _request(job)
+        spec, tasks = build_spec(request)
+        known, total = count_reusable(spec, store.reusable_for(spec, tasks)[1])
+    except GroupingError as error:
+        return PairPlan(gaps, None, None, f"No job can train them: {error}")
+    if total == known:
+        return PairPlan(gaps, None, None, "All of them were trained, and some diverged: they have no scores.")
+    return PairPlan(
+        gaps, total - known, request, f"Measuring what is missing takes {_counted(total - known)}."
+    )
+
+
+def _counted(n_trainings: int) -> str:
+    return f"{n_trainings:,} training{'' if n_trainings == 1 else 's'}"
+
+
+def _request(job: Job) -> JobRequest:
+    """Every single task and pair at full size, with the seeds and the recipe of a job; no confirmation."""
+    spec = job.spec
+    recipe = asdict(job.recipe) | {"hidden": list(job.recipe.hidden)}
+    return JobRequest(
+        problem=spec.problem,
+        tasks=list(spec.tasks),
+        name=(spec.name or spec.problem)[: 200 - len(NAME_SUFFIX)] + NAME_SUFFIX,
+        strategy=StrategyIn(name="exhaustive"),
+        max_group_size=2,
+        single_sizes=[],
+        n_seeds=spec.n_seeds,
+        n_confirmation_seeds=0,
+        recipe=RecipeIn(**recipe),
+        weights=dict(spec.weights),
+        seed=spec.seed,
+        reuse_jobs=[job.id],
+    )

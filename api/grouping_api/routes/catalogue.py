@@ -1,0 +1,46 @@
+"""What can be asked for: problems, strategies and the methods of a recipe."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from grouping.domain.recipes import Part
+from grouping.problems.registry import list_problems
+from grouping.problems.registry import list_unavailable as list_unavailable_problems
+from grouping.strategies import list_strategies
+from grouping.strategies import list_unavailable as list_unavailable_strategies
+from grouping_api.schemas.catalogue import (
+    ProblemItem,
+    ProblemList,
+    RecipeMethods,
+    RecipePart,
+    StrategyItem,
+    StrategyList,
+    UnavailableItem,
+)
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+
+@router.get("/problems", operation_id="listProblems", summary="What can be trained")
+def get_problems() -> ProblemList:
+    """Problems come from this installation only, never from a request."""
+    return ProblemList(
+        items=[ProblemItem.of(problem) for problem in list_problems()],
+        unavailable=[UnavailableItem.of(broken) for broken in list_unavailable_problems()],
+    )
+
+
+@router.get("/strategies", operation_id="listStrategies", summary="How a search decides what to train")
+def get_strategies() -> StrategyList:
+    """Strategies, with the JSON Schema of their parameters."""
+    return StrategyList(
+        items=[StrategyItem.of(info) for info in list_strategies()],
+        unavailable=[UnavailableItem.of(broken) for broken in list_unavailable_strategies()],
+    )
+
+
+@router.get("/recipes", operation_id="listRecipeMethods", summary="How networks may be built and trained")
+def get_recipes() -> RecipeMethods:
+    """Encoders, ways of sharing, loss weightings, schedules and optimisers, with JSON Schemas."""
+    return RecipeMethods(items=[RecipePart.of(part) for part in Part])

@@ -1,0 +1,58 @@
+"""What happens to a job: pages for programs that ask, a stream for those that wait."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from grouping_api.dependencies import SettingsDep, StoreDep
+from grouping_api.schemas.common import problem_responses
+from grouping_api.schemas.jobs import EventOut, EventPage
+from grouping_api.streams import event_stream
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+MAX_EVENT_NUMBER = 2**31 - 1
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A page of events; or, with `Accept: text/event-stream`, server-sent events: `id` is "
+        "the event's number, `data` the event, and a last message named `end` closes the stream.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+
+
+@router.get(
+    "/{job_id}/events",
+    operation_id="listEvents",
+    summary="What happened to a job",
+    response_model=EventPage,
+    responses={**_STREAM, **problem_responses(404, 422)},
+)
+async def list_events(
+    job_id: str,
+    request: Request,
+    store: StoreDep,
+    settings: SettingsDep,
+    after: Annotated[int, Query(ge=0, le=MAX_EVENT_NUMBER, description="Number of the last event seen.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Most events of a page.")] = 100,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, le=MAX_EVENT_NUMBER, description="For a stream: like `after`.")
+    ] = None,
+) -> EventPage | StreamingResponse:
+    """Events of a job, oldest first."""
+    job = await run_in_threadpool(store.get_job, job_id)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        first = after if last_event_id is None else last_event_id
+        stream = event_stream(store, job_id, first, stopping=request.app.state.stopping, settings=settings)
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+    events = await run_in_threadpool(lambda: store.events(job_id, after=after, limit=limit))
+    return EventPage(
+        items=[EventOut.of(event) for event in events],
+        next_after=events[-1].number if events else after,
+        state=job.state,
+    )

@@ -1,0 +1,176 @@
+"""Groupings that are kept: solve, list, read, explain, compare, export."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Query, Response
+
+from grouping.errors import StateConflictError
+from grouping.plots import grouping_svg
+from grouping_api.dependencies import IdempotencyKey, PageSize, PageToken, ReadingsDep, StoreDep
+from grouping_api.json_body import StrictJsonRoute
+from grouping_api.schemas.common import problem_responses
+from grouping_api.schemas.solving import GROUPING_EXAMPLE, MAX_NOISE, ConfidenceIn, GroupingRequest
+from grouping_api.schemas.stored import (
+    ConfidenceOut,
+    ExplanationOut,
+    GroupingComparison,
+    GroupingPage,
+    GroupingSummary,
+    StoredGroupingOut,
+)
+from grouping_api.solving import grouping_csv, solve_and_keep
+from grouping_api.uploads import attachment
+
+router = APIRouter(prefix="/v1", tags=["groupings"], route_class=StrictJsonRoute)
+
+_Id = Annotated[str, Query(max_length=50)]
+_CREATED: dict[int | str, dict[str, Any]] = {
+    201: {"headers": {"Location": {"description": "Where the grouping is.", "schema": {"type": "string"}}}}
+}
+_EXAMPLES: dict[str, Any] = {
+    "constraints": {"summary": "Solve under constraints", "value": GROUPING_EXAMPLE},
+    "budget": {"summary": "A budget only", "value": {"budget_snt": 2.5}},
+}
+
+
+@router.post(
+    "/score-tables/{table_id}/groupings",
+    status_code=201,
+    operation_id="createGrouping",
+    summary="Solve a score table and keep the answer",
+    responses={**_CREATED, **problem_responses(404, 413, 415, 422, 503)},
+)
+def create_grouping(
+    table_id: str,
+    request: Annotated[GroupingRequest, Body(openapi_examples=_EXAMPLES)],
+    response: Response,
+    store: StoreDep,
+    readings: ReadingsDep,
+    idempotency_key: IdempotencyKey = None,
+) -> StoredGroupingOut:
+    """Trains nothing. Infeasible is an answer too, with its reason and the conflicting demands."""
+    info = readings.info(table_id)
+    stored, is_new = solve_and_keep(store, readings, info, request, idempotency_key)
+    response.headers["Location"] = f"/v1/groupings/{stored.id}"
+    response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
+    return StoredGroupingOut.of_stored(stored)
+
+
+@router.get(
+    "/score-tables/{table_id}/groupings",
+    operation_id="listGroupings",
+    summary="Stored groupings of a score table, newest first",
+    responses=problem_responses(404, 422),
+)
+def list_groupings(
+    table_id: str, store: StoreDep, page_size: PageSize, page_token: PageToken = None
+) -> GroupingPage:
+    """One page of groupings."""
+    page = store.list_groupings(table_id, limit=page_size, after=page_token)
+    return GroupingPage(
+        items=[GroupingSummary.of(stored) for stored in page.items], next_page_token=page.next_token
+    )
+
+
+@router.get(
+    "/groupings/compare",
+    operation_id="compareGroupings",
+    summary="What one grouping changes against another",
+    responses=problem_responses(404, 422),
+)
+def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
+    """Networks in both and in one only, and the change of every loss: the second minus the first."""
+    return GroupingComparison.of(store.get_grouping(a), store.get_grouping(b))
+
+
+@router.get(
+    "/groupings/{grouping_id}",
+    operation_id="getStoredGrouping",
+    summary="Read a stored grouping",
+    responses=problem_responses(404),
+)
+def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGroupingOut:
+    """As it was answered, whatever happened to its table since."""
+    return StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
+
+
+@router.get(
+    "/groupings/{grouping_id}/explanation",
+    operation_id="getExplanation",
+    summary="Why these networks",
+    responses=problem_responses(404),
+)
+def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
+    """In sentences and as data, as they were when it was solved."""
+    stored = StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
+    return ExplanationOut(grouping_id=stored.id, sentences=stored.explanation, data=stored.explanation_data)
+
+
+@router.get(
+    "/groupings/{grouping_id}/confidence",
+    operation_id="getConfidence",
+    summary="How often a grouping stays the best under the noise of the scores",
+    responses=problem_responses(404, 409, 422),
+)
+def get_confidence(
+    grouping_id: str,
+    store: StoreDep,
+    readings: ReadingsDep,
+    n_resamples: Annotated[int, Query(ge=10, le=2000, description="How often scores are drawn again.")] = 200,
+    tolerance: Annotated[
+        float, Query(ge=0, le=1, allow_inf_nan=False, description="What still counts as good, relative.")
+    ] = 0.01,
+    noise: Annotated[
+        float | None,
+        Query(gt=0, le=MAX_NOISE, allow_inf_nan=False, description="Relative, where seeds do not tell it."),
+    ] = None,
+    seed: Annotated[int, Query(ge=0, le=2**53 - 1, description="Of the resampling.")] = 0,
+) -> ConfidenceOut:
+    """Computed from the scores as long as the table is the one that was solved; nothing is trained."""
+    stored = StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
+    info = readings.info(stored.score_table_id)
+    if stored.grouping is None:
+        raise StateConflictError("The grouping is infeasible: there is no choice to try.")
+    if info.revision != stored.revision:
+        raise StateConflictError("The score table has changed since the grouping was solved. Solve it again.")
+    options = ConfidenceIn(n_resamples=n_resamples, tolerance=tolerance, noise=noise, seed=seed)
+    return ConfidenceOut.of(readings.confidence(info, stored.budget_snt, options, stored.request))
+
+
+@router.get(
+    "/groupings/{grouping_id}/export",
+    operation_id="exportGrouping",
+    summary="A grouping as a file",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The file.",
+            "content": {
+                media_type: {"schema": {"type": "string"}}
+                for media_type in ("application/json", "text/csv", "image/svg+xml")
+            },
+        },
+        **problem_responses(404, 409, 422),
+    },
+)
+def export_grouping(
+    grouping_id: str,
+    store: StoreDep,
+    format: Annotated[  # noqa: A002  the name of the parameter in the address
+        Literal["json", "csv", "svg"], Query(description="Everything; a row per task; the picture.")
+    ] = "json",
+) -> Response:
+    """Text that a spreadsheet would compute begins with an apostrophe; numbers are exact."""
+    stored = StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
+    if format == "json":
+        data, media_type = stored.model_dump_json(indent=2), "application/json"
+    elif format == "csv":
+        data, media_type = grouping_csv(stored), "text/csv; charset=utf-8"
+    else:
+        grouping = stored.to_grouping()
+        if grouping is None:
+            raise StateConflictError("The grouping is infeasible: there is nothing to draw.")
+        data, media_type = grouping_svg(grouping), "image/svg+xml"
+    return Response(data, media_type=media_type, headers=attachment(f"grouping-{stored.id[:12]}.{format}"))

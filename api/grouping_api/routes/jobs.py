@@ -1,0 +1,152 @@
+"""Jobs: submit, list, read, cancel, resume, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+
+from grouping_api.dependencies import IdempotencyKey, PageSize, PageToken, ReadingsDep, StoreDep
+from grouping_api.json_body import StrictJsonRoute
+from grouping_api.schemas.common import problem_responses
+from grouping_api.schemas.groupings import RecommendationList
+from grouping_api.schemas.jobs import (
+    JobOut,
+    JobPage,
+    LedgerOut,
+    ProgressOut,
+    ProgressRowOut,
+    TrainingBudgetOut,
+    TrialList,
+    TrialOut,
+)
+from grouping_api.schemas.requests import EXAMPLE, JobRequest
+from grouping_api.submission import build_spec, check_reused, request_digest
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
+
+
+@router.post(
+    "",
+    status_code=202,
+    operation_id="createJob",
+    summary="Submit a grouping search",
+    responses={
+        202: {"headers": {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}}},
+        **problem_responses(413, 415, 422, 503),
+    },
+)
+def create_job(
+    request: Annotated[
+        JobRequest,
+        Body(openapi_examples={"digits": {"summary": "Search on built-in data", "value": EXAMPLE}}),
+    ],
+    response: Response,
+    store: StoreDep,
+    idempotency_key: IdempotencyKey = None,
+) -> JobOut:
+    """Accept a job. It is stored before the answer is sent, and trained by the next free dispatcher."""
+    spec, tasks = build_spec(request)
+    check_reused(store, spec)
+    job, is_new = store.create_job(
+        spec, tasks, idempotency_key=idempotency_key, request_digest=request_digest(request)
+    )
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
+    return JobOut.of(job)
+
+
+@router.get("", operation_id="listJobs", summary="List jobs, newest first", responses=problem_responses(422))
+def list_jobs(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> JobPage:
+    """One page of jobs."""
+    page = store.list_jobs(limit=page_size, after=page_token)
+    return JobPage(items=[JobOut.of(job) for job in page.items], next_page_token=page.next_token)
+
+
+@router.get("/{job_id}", operation_id="getJob", summary="Read a job", responses=problem_responses(404))
+def get_job(job_id: str, store: StoreDep) -> JobOut:
+    """A job as it stands."""
+    return JobOut.of(store.get_job(job_id))
+
+
+@router.delete(
+    "/{job_id}",
+    status_code=204,
+    operation_id="deleteJob",
+    summary="Delete a job that is over, with its scores",
+    responses=problem_responses(404, 409),
+)
+def delete_job(job_id: str, store: StoreDep) -> None:
+    """Delete a job that has ended; one under way is cancelled first, and deleted when it has ended."""
+    store.delete_job(job_id)
+
+
+@router.post(
+    "/{job_id}/cancel",
+    status_code=202,
+    operation_id="cancelJob",
+    summary="End a job now",
+    responses=problem_responses(404, 409),
+)
+def cancel_job(job_id: str, store: StoreDep) -> JobOut:
+    """Ask for the end of a job. Scores so far are kept, and `resume` continues from them."""
+    store.request_cancel(job_id)
+    return JobOut.of(store.get_job(job_id))
+
+
+@router.post(
+    "/{job_id}/resume",
+    status_code=202,
+    operation_id="resumeJob",
+    summary="Continue a failed or cancelled job",
+    responses=problem_responses(404, 409),
+)
+def resume_job(job_id: str, store: StoreDep) -> JobOut:
+    """Queue a failed or cancelled job again; what has been trained is not trained again."""
+    store.resume(job_id)
+    return JobOut.of(store.get_job(job_id))
+
+
+@router.get(
+    "/{job_id}/progress",
+    operation_id="getJobProgress",
+    summary="How far a job is",
+    responses=problem_responses(404),
+)
+def get_progress(job_id: str, store: StoreDep) -> ProgressOut:
+    """Trials by purpose, group size and state, and what has been spent."""
+    job = store.get_job(job_id)
+    limits = job.spec.training_budget
+    return ProgressOut(
+        state=job.state,
+        spent=LedgerOut.of(store.ledger(job_id)),
+        training_budget=TrainingBudgetOut(
+            trainings=limits.trainings, epochs=limits.epochs, seconds=limits.seconds
+        ),
+        rows=[ProgressRowOut.of(row) for row in store.progress(job_id)],
+    )
+
+
+@router.get(
+    "/{job_id}/trials",
+    operation_id="listTrials",
+    summary="The trainings of a job",
+    responses=problem_responses(404),
+)
+def list_trials(job_id: str, store: StoreDep) -> TrialList:
+    """Every training, in the order of the plan, with its scores."""
+    order = store.get_job(job_id).spec.tasks
+    return TrialList(items=[TrialOut.of(trial, order) for trial in store.trials(job_id)])
+
+
+@router.get(
+    "/{job_id}/recommendations",
+    operation_id="listRecommendations",
+    summary="What is recommended for each inference budget",
+    responses=problem_responses(404),
+)
+def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) -> RecommendationList:
+    """Groupings chosen on validation losses, judged on test losses of fresh seeds."""
+    job = store.get_job(job_id)
+    info = readings.info(job.score_table_id)
+    return RecommendationList.of(readings.recommendations(job, info), job=job, revision=info.revision)

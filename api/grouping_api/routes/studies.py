@@ -1,0 +1,86 @@
+"""Studies: how the tasks of a problem go together, as the command `grouping study` found it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Response
+
+from grouping.study.records import report_from_json
+from grouping.study.showing import as_markdown, picture_svg
+from grouping_api.dependencies import PageSize, PageToken, StoreDep
+from grouping_api.schemas.common import problem_responses
+from grouping_api.schemas.studies import StudyItem, StudyOut, StudyPage
+
+router = APIRouter(prefix="/v1/studies", tags=["studies"])
+
+_SVG: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The picture.", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+}
+_MARKDOWN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The report.", "content": {"text/markdown": {"schema": {"type": "string"}}}}
+}
+
+
+@router.get(
+    "",
+    operation_id="listStudies",
+    summary="List studies, newest first",
+    responses=problem_responses(422),
+)
+def list_studies(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> StudyPage:
+    """One page of studies, without their reports."""
+    page = store.list_studies(limit=page_size, after=page_token)
+    return StudyPage(items=[StudyItem.of(info) for info in page.items], next_page_token=page.next_token)
+
+
+@router.get(
+    "/{study_id}",
+    operation_id="getStudy",
+    summary="All that a study found",
+    responses=problem_responses(404),
+)
+def get_study(study_id: str, store: StoreDep) -> StudyOut:
+    """Effects of pairs in every setup, together against alone, transfer, and a sentence to each question."""
+    stored = store.get_study(study_id)
+    return StudyOut.with_report(stored.info, report_from_json(stored.report))
+
+
+@router.delete(
+    "/{study_id}",
+    status_code=204,
+    operation_id="deleteStudy",
+    summary="Delete a study",
+    responses=problem_responses(404),
+)
+def delete_study(study_id: str, store: StoreDep) -> None:
+    """What it trained is not kept anywhere else."""
+    store.delete_study(study_id)
+
+
+@router.get(
+    "/{study_id}/report.md",
+    operation_id="getStudyReport",
+    summary="A study as Markdown",
+    response_class=Response,
+    responses={**_MARKDOWN, **problem_responses(404)},
+)
+def get_study_report(study_id: str, store: StoreDep) -> Response:
+    """Tables and sentences; it names the pictures beside it, such as `size.svg`."""
+    text = as_markdown(report_from_json(store.get_study(study_id).report))
+    return Response(text, media_type="text/markdown; charset=utf-8")
+
+
+@router.get(
+    "/{study_id}/{picture}.svg",
+    operation_id="getStudyPicture",
+    summary="A picture of a study",
+    response_class=Response,
+    responses={**_SVG, **problem_responses(404, 422)},
+)
+def get_study_picture(
+    study_id: str, picture: Literal["size", "data", "transfer"], store: StoreDep
+) -> Response:
+    """Effects of pairs by size of the network, by share of the rows, or against transfer."""
+    svg = picture_svg(report_from_json(store.get_study(study_id).report), picture)
+    return Response(svg, media_type="image/svg+xml")

@@ -1,0 +1,258 @@
+"""What a user asks of a solve: budget, constraints, weights, objective, alternatives and confidence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from grouping.domain.constraints import Constraints, Objective
+from grouping.domain.networks import Network
+from grouping.domain.scores import ScoreTable
+from grouping.domain.tasks import MAX_NAME_LENGTH
+from grouping.errors import InvalidInputError
+from grouping_api.schemas.common import MAX_SAFE_INTEGER, Input, PlainText
+from grouping_api.schemas.requests import MAX_TASKS, Name
+
+MAX_ALTERNATIVES = 20
+MAX_RESAMPLES = 2000
+MAX_NOISE = 1.0
+MAX_DEMANDS = 200
+MAX_BUDGET_SNT = 10_000.0
+MAX_BUDGET = 1e15
+"""Of a budget in the unit of another cost, such as bytes."""
+
+NetworkName = Annotated[PlainText, Field(min_length=1, max_length=MAX_TASKS * (MAX_NAME_LENGTH + 1) + 30)]
+TaskSets = Annotated[
+    list[Annotated[list[Name], Field(min_length=2, max_length=MAX_TASKS)]], Field(max_length=MAX_DEMANDS)
+]
+Numbers = Annotated[dict[Name, Annotated[float, Field(ge=0, le=1e300)]], Field(max_length=MAX_TASKS)]
+AnyNumbers = Annotated[dict[Name, Annotated[float, Field(ge=-1e300, le=1e300)]], Field(max_length=MAX_TASKS)]
+Networks = Annotated[list[NetworkName], Field(max_length=MAX_DEMANDS)]
+AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000)]
+
+GROUPING_EXAMPLE: dict[str, Any] = {
+    "budget_snt": 1.5,
+    "constraints": {"apart": [["depth", "normals"]], "max_networks": 2, "ceilings_alone": {"edges": 1.05}},
+    "weights": {"depth": 2.0},
+    "objective": "sum",
+    "k": 3,
+    "confidence": {"n_resamples": 200, "tolerance": 0.01},
+}
+
+
+class ConstraintsIn(Input):
+    """Demands on a grouping; all of them hold at once. Networks are named such as `depth+edges@0.5`."""
+
+    together: TaskSets = Field(default_factory=list, description="Sets of tasks served by the same network.")
+    apart: TaskSets = Field(
+        default_factory=list, description="Sets of tasks of which no chosen network is trained on two."
+    )
+    max_networks: AtLeastOne | None = Field(default=None, description="The most networks chosen.")
+    max_group_size: AtLeastOne | None = Field(
+        default=None, description="The most tasks a chosen network is trained on."
+    )
+    is_partition: bool = Field(
+        default=False, description="Whether every task is trained in one network only."
+    )
+    ceilings: AnyNumbers = Field(default_factory=dict, description="The most validation loss of a task.")
+    ceilings_alone: Numbers = Field(
+        default_factory=dict,
+        description="The same as a multiple of the task's loss alone: 1 is no worse than alone.",
+    )
+    forced: Networks = Field(default_factory=list, description="Networks that must be chosen.")
+    forbidden: Networks = Field(default_factory=list, description="Networks that must not be chosen.")
+    limits: Numbers = Field(
+        default_factory=dict,
+        description="The most that the chosen networks cost together, by the table's further costs.",
+    )
+
+    def to_domain(self) -> Constraints:
+        """The demands as the solver takes them.
+
+        Raises:
+            InvalidInputError: if one breaks a rule.
+        """
+        return Constraints(
+            together=tuple(frozenset(tasks) for tasks in self.together),
+            apart=tuple(frozenset(tasks) for tasks in self.apart),
+            max_networks=self.max_networks,
+            max_group_size=self.max_group_size,
+            is_partition=self.is_partition,
+            ceilings=self.ceilings,
+            ceilings_alone=self.ceilings_alone,
+            forced=tuple(_networks("forced", self.forced)),
+            forbidden=tuple(_networks("forbidden", self.forbidden)),
+            limits=self.limits,
+        )
+
+
+def _networks(field: str, names: list[str]) -> Iterator[Network]:
+    for position, name in enumerate(names):
+        try:
+            yield Network.parse(name)
+        except InvalidInputError as error:
+            error.pointer = f"/{field}/{position}"
+            raise
+
+
+class ConfidenceIn(Input):
+    """How a grouping is tried against the noise of the scores."""
+
+    n_resamples: Annotated[int, Field(ge=10, le=MAX_RESAMPLES)] = Field(
+        default=200, description="How often the scores are drawn again."
+    )
+    tolerance: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.01, description="What does not matter, relative to the least loss of a draw."
+    )
+    noise: Annotated[float, Field(gt=0, le=MAX_NOISE)] | None = Field(
+        default=None,
+        description="Standard deviation of a mean loss relative to its value, such as 0.01; measured on the "
+        "seeds if left out, which takes two of them.",
+    )
+    seed: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)] = Field(
+        default=0, description="Of the resampling."
+    )
+
+
+class Demands(Input):
+    """What is asked of every solve, whatever the budget."""
+
+    cost: Name | None = Field(
+        default=None,
+        description="One of the table's further costs, in whose unit budget and costs then count; "
+        "standard network times if left out.",
+    )
+    constraints: ConstraintsIn = Field(default_factory=lambda: ConstraintsIn())
+    weights: Annotated[dict[Name, Annotated[float, Field(gt=0, le=1e6)]], Field(max_length=MAX_TASKS)] = (
+        Field(
+            default_factory=dict,
+            description="Weights of tasks in the total loss; the table's own if left out.",
+        )
+    )
+    objective: Annotated[Objective, Field(strict=False)] = Field(
+        default=Objective.SUM,
+        description="`sum`: the weighted sum of the losses. `relative`: of each loss divided by that alone.",
+    )
+
+    @property
+    def key(self) -> str:
+        """Equal for equal demands."""
+        shared = self.model_dump(mode="json", include=set(Demands.model_fields), exclude_defaults=True)
+        return json.dumps(shared, sort_keys=True)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is asked for that is not usual."""
+        return self.key == "{}"
+
+    def to_constraints(self) -> Constraints:
+        """The constraints, with pointers into the whole request.
+
+        Raises:
+            InvalidInputError: if one breaks a rule.
+        """
+        with pointing_below("/constraints"):
+            return self.constraints.to_domain()
+
+    def applied_to(self, table: ScoreTable) -> ScoreTable:
+        """The table with the weights and the cost that are asked for; constraints are checked against it.
+
+        Raises:
+            InvalidInputError: on an unknown task, cost or network.
+        """
+        with pointing_below("/weights", always=True):
+            table = table.with_weights(self.weights)
+        if self.cost is not None:
+            table = table.priced_by(self.cost)
+        constraints = self.to_constraints()
+        with pointing_below("/constraints"):
+            constraints.check(table)
+        return table
+
+
+class CurveRequest(Demands):
+    """The least loss for each of several budgets, under constraints. Trains nothing and keeps nothing."""
+
+    budgets_snt: (
+        Annotated[list[Annotated[float, Field(gt=0, le=MAX_BUDGET)]], Field(min_length=1, max_length=100)]
+        | None
+    ) = Field(
+        default=None,
+        description="Inference budgets, in standard network times or in the unit of `cost`; the usual "
+        "ones if left out.",
+    )
+
+
+class PairwiseRequest(Input):
+    """A solve over all groups of the tasks, whose losses are estimated from measured singles and pairs."""
+
+    budget_snt: Annotated[float, Field(gt=0, le=MAX_BUDGET_SNT)] = Field(
+        description="The most the grouping may cost, in standard network times; a group costs 1."
+    )
+    apart: TaskSets = Field(
+        default_factory=list, description="Sets of tasks of which no network is trained on two."
+    )
+    max_networks: AtLeastOne | None = Field(default=None, description="The most networks chosen.")
+    max_group_size: AtLeastOne | None = Field(default=None, description="The most tasks in a network.")
+    weights: Annotated[dict[Name, Annotated[float, Field(gt=0, le=1e6)]], Field(max_length=MAX_TASKS)] = (
+        Field(
+            default_factory=dict,
+            description="Weights of tasks in the total loss; the table's own if left out.",
+        )
+    )
+
+    @property
+    def key(self) -> str:
+        """Equal for equal requests."""
+        return self.model_dump_json()
+
+    def to_constraints(self) -> Constraints:
+        """The demands as the solver takes them."""
+        return Constraints(
+            apart=tuple(frozenset(tasks) for tasks in self.apart),
+            max_networks=self.max_networks,
+            max_group_size=self.max_group_size,
+        )
+
+
+class GroupingRequest(Demands):
+    """A solve of a score table: which networks, within a budget, under constraints. Trains nothing."""
+
+    budget_snt: Annotated[float, Field(gt=0, le=MAX_BUDGET)] = Field(
+        description="The most the grouping may cost, in standard network times, or in the unit of `cost`."
+    )
+    k: Annotated[int, Field(ge=1, le=MAX_ALTERNATIVES)] = Field(
+        default=1, description="How many of the best groupings are listed."
+    )
+    confidence: ConfidenceIn | None = Field(
+        default=None, description="Try the grouping against the noise of the scores at once."
+    )
+
+    @model_validator(mode="after")
+    def _check_budget(self) -> Self:
+        if self.cost is None and self.budget_snt > MAX_BUDGET_SNT:
+            raise ValueError(f"an inference budget is at most {MAX_BUDGET_SNT:g} SNT")
+        return self
+
+    def digest(self, table_id: str) -> str:
+        """SHA-256 of what was asked of which table."""
+        canonical = json.dumps(
+            [table_id, self.model_dump(mode="json")], sort_keys=True, separators=(",", ":")
+        )
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@contextmanager
+def pointing_below(prefix: str, *, always: bool = False) -> Iterator[None]:
+    """Point at the field of the whole request, where the domain knows only a part of it."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if error.pointer or always:
+            error.pointer = prefix + error.pointer
+        raise

@@ -1,0 +1,77 @@
+"""The events of a job as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+from starlette.concurrency import run_in_threadpool
+
+from grouping.domain.jobs import Event, JobState
+from grouping.errors import NotFoundError, StoreUnavailableError
+from grouping.store import Store
+from grouping_api.schemas.jobs import EventOut
+from grouping_api.settings import Settings
+
+BATCH = 200
+RETRY_MS = 2000
+
+
+async def event_stream(
+    store: Store, job_id: str, after: int, *, stopping: asyncio.Event, settings: Settings
+) -> AsyncIterator[bytes]:
+    """Send what happens to a job until it is over, deleted, or the server stops.
+
+    Every look into the database is a transaction of its own: none is open while the stream waits. The last
+    message is named ``end``; a client that sees it need not connect again.
+
+    Args:
+        store: the store.
+        job_id: the job.
+        after: number of the last event that the client has.
+        stopping: set when the server is about to stop.
+        settings: how often to look, and how often to send a sign of life.
+    """
+    yield f"retry: {RETRY_MS}\n\n".encode()
+    heard_s = time.monotonic()
+    while not stopping.is_set():
+        try:
+            state, events = await run_in_threadpool(_look, store, job_id, after)
+        except NotFoundError:
+            yield _end("deleted")
+            return
+        except StoreUnavailableError:
+            state, events = None, ()
+        for event in events:
+            yield _message(event)
+            after = event.number
+        if events:
+            heard_s = time.monotonic()
+            if len(events) == BATCH:
+                continue
+        if state is not None and state.is_final:
+            yield _end(state)
+            return
+        if time.monotonic() - heard_s >= settings.heartbeat_s:
+            yield b": still here\n\n"
+            heard_s = time.monotonic()
+        try:
+            await asyncio.wait_for(stopping.wait(), settings.event_poll_s)
+        except TimeoutError:
+            continue
+
+
+def _look(store: Store, job_id: str, after: int) -> tuple[JobState, tuple[Event, ...]]:
+    """State first: when it is final, the events read after it are all there will be."""
+    state = store.get_job(job_id).state
+    return state, store.events(job_id, after=after, limit=BATCH)
+
+
+def _message(event: Event) -> bytes:
+    return f"id: {event.number}\ndata: {EventOut.of(event).model_dump_json()}\n\n".encode()
+
+
+def _end(state: str) -> bytes:
+    return f"event: end\ndata: {json.dumps({'state': str(state)})}\n\n".encode()

@@ -1,0 +1,196 @@
+"""From a request to a job that can be carried out: everything is checked before anything is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from grouping.domain.groupings import fits
+from grouping.domain.jobs import MAX_BUDGETS, JobSpec, TrainingBudget
+from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
+from grouping.domain.recipes import Method, Part, Recipe
+from grouping.domain.tasks import Task
+from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundError, TooManyCandidatesError
+from grouping.problems.problem import Problem
+from grouping.problems.registry import get_problem
+from grouping.recipes import check_named_tasks, check_trainable, complete
+from grouping.store import Store
+from grouping.strategies import get_strategy, list_strategies
+from grouping_api.schemas.requests import JobRequest, RecipeIn
+
+
+def request_digest(request: JobRequest) -> str:
+    """SHA-256 of what was asked for, independent of the order of fields and of blanks."""
+    asked = request.model_dump(mode="json")
+    if not asked["reuse_jobs"]:
+        del asked["reuse_jobs"]  # or keys that were used before this field was there would be refused
+    for field in (*Part, "precision"):  # likewise
+        if asked["recipe"][field] is None:
+            del asked["recipe"][field]
+    return digest_of(asked)
+
+
+def digest_of(asked: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON value, independent of the order of fields and of blanks."""
+    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def check_reused(store: Store, spec: JobSpec) -> None:
+    """Refuse to reuse a job that is not there, or that is on another problem.
+
+    Whatever else differs, such as the seed, is no error: nothing is copied then, and the job says so.
+
+    Raises:
+        InvalidInputError: pointing at the job.
+    """
+    for position, job_id in enumerate(spec.reuse_jobs):
+        pointer = f"/reuse_jobs/{position}"
+        try:
+            source = store.get_job(job_id)
+        except NotFoundError:
+            raise InvalidInputError(f"There is no job {job_id} to reuse.", pointer=pointer) from None
+        if source.spec.problem != spec.problem:
+            raise InvalidInputError(
+                f"Job {job_id} is on the problem {source.spec.problem!r}, and this one on {spec.problem!r}: "
+                "nothing of it can be reused.",
+                pointer=pointer,
+            )
+
+
+def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
+    """Check a request and complete it from the problem.
+
+    Returns:
+        What to carry out, and the tasks with their weights, in the problem's order.
+
+    Raises:
+        UnknownNameError: if problem, strategy or a task does not exist.
+        TooManyCandidatesError: if the search would list too many networks.
+        BudgetTooSmallError: if no candidates cover every task within one of the budgets.
+        InvalidInputError: if anything else breaks a rule.
+    """
+    problem = get_problem(request.problem)
+    tasks = _chosen_tasks(problem, request)
+    names = tuple(task.name for task in tasks)
+    strategy = get_strategy(request.strategy.name, request.strategy.parameters)
+    with _below("/recipe"):
+        recipe = _merged_recipe(problem.recipe, request.recipe)
+        check_named_tasks(recipe, [task.name for task in problem.tasks])
+    max_group_size = min(request.max_group_size or len(names), len(names))
+    # Tuning trains one network of all tasks, and so do the baselines of the confirmation.
+    takes_all = bool(request.n_confirmation_seeds or request.tuning_samples)
+    with _below("/recipe"):
+        check_trainable(recipe, tasks, len(names) if takes_all else max_group_size)
+    if strategy.lists_candidates:
+        _refuse_too_many(names, max_group_size, request.single_sizes)
+    cover = nominal_cover(len(names), max_group_size, request.single_sizes)
+    budgets = request.budgets_snt or default_budgets(cover, len(names))
+    for position, budget in enumerate(budgets):
+        if not fits(cover, budget):
+            pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
+            raise BudgetTooSmallError(budget, cover, pointer=pointer)
+    spec = JobSpec(
+        problem=problem.name,
+        tasks=names,
+        name=request.name.strip(),
+        strategy=request.strategy.name,
+        strategy_parameters=request.strategy.parameters,
+        max_group_size=max_group_size,
+        single_sizes=tuple(request.single_sizes),
+        budgets_snt=tuple(budgets),
+        n_seeds=request.n_seeds,
+        n_confirmation_seeds=request.n_confirmation_seeds,
+        training_budget=TrainingBudget(**request.training_budget.model_dump()),
+        recipe=recipe,
+        tuning_samples=request.tuning_samples,
+        weights=request.weights,
+        seed=request.seed,
+        reuse_jobs=tuple(request.reuse_jobs),
+    )
+    weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
+    return spec, weighted
+
+
+def default_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
+    """Whole budgets from the cheapest that covers every task to one full-size network per task."""
+    first = math.ceil(cover_snt - 1e-9)
+    return tuple(float(budget) for budget in range(first, max(first, n_tasks) + 1))[:MAX_BUDGETS]
+
+
+def nominal_cover(n_tasks: int, max_group_size: int, single_sizes: Sequence[float]) -> float:
+    """Cost of the cheapest candidates that cover every task, from nominal costs.
+
+    All groups up to a size are candidates, and all full-size networks cost the same. So the cheapest cover
+    is some number of the largest groups, and single tasks at the smallest size for what is left: no
+    programme needs to be solved, however many candidates there are.
+    """
+    single = min((1.0, *single_sizes))
+    if max_group_size == 1:
+        return n_tasks * single
+    return min(
+        n_groups + max(0, n_tasks - n_groups * max_group_size) * single
+        for n_groups in range(math.ceil(n_tasks / max_group_size) + 1)
+    )
+
+
+def _chosen_tasks(problem: Problem, request: JobRequest) -> tuple[Task, ...]:
+    known = [task.name for task in problem.tasks]
+    wanted = known if request.tasks is None else request.tasks
+    for position, name in enumerate(wanted):
+        if name not in known:
+            raise InvalidInputError(
+                f"The problem {problem.name!r} has no task {name!r}. Its tasks: {', '.join(known)}.",
+                pointer=f"/tasks/{position}",
+            )
+        if name in wanted[:position]:
+            raise InvalidInputError(f"The task {name!r} is named twice.", pointer=f"/tasks/{position}")
+    return tuple(task for task in problem.tasks if task.name in wanted)
+
+
+def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Sequence[float]) -> None:
+    n_sizes = len({size for size in single_sizes if size != 1})
+    count = count_candidates(len(names), max_group_size, n_sizes)
+    if count <= CANDIDATE_LIMIT:
+        return
+    sizes = range(1, max_group_size)
+    fitting = [k for k in sizes if count_candidates(len(names), k, n_sizes) <= CANDIDATE_LIMIT]
+    advice = "Choose fewer tasks"
+    if fitting:
+        smaller = count_candidates(len(names), fitting[-1], n_sizes)
+        advice = f"The largest that fits is max_group_size {fitting[-1]}, with {smaller:,} networks"
+    generating = [info.name for info in list_strategies() if not info.lists_candidates]
+    if generating:
+        advice += f"; or choose a strategy that generates its candidates: {', '.join(generating)}"
+    raise TooManyCandidatesError(
+        f"{len(names)} tasks in groups of up to {max_group_size} make {count:,} candidate networks; at most "
+        f"{CANDIDATE_LIMIT:,} are accepted. {advice}.",
+        n_networks=count,
+        limit=CANDIDATE_LIMIT,
+        pointer="/max_group_size",
+    )
+
+
+def _merged_recipe(base: Recipe, wanted: RecipeIn) -> Recipe:
+    given = wanted.model_dump(exclude_none=True)
+    if "hidden" in given:
+        given["hidden"] = tuple(given["hidden"])
+    for part in Part:
+        if part.value in given:
+            given[part.value] = Method(**given[part.value])
+    return complete(replace(base, **given))
+
+
+@contextmanager
+def _below(prefix: str) -> Iterator[None]:
+    """Point at the field of the whole request, where the domain knows only a part of it."""
+    try:
+        yield
+    except InvalidInputError as error:
+        error.pointer = prefix + error.pointer
+        raise

@@ -1,0 +1,271 @@
+"""Score tables as users send them: raw bodies, forms with files, and a simple form in JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from fastapi import Request
+from fastapi.exceptions import HTTPException, RequestValidationError
+from pydantic import Field, ValidationError
+from pydantic_core import from_json
+from starlette.datastructures import FormData, UploadFile
+
+from grouping.domain.tasks import MAX_NAME_LENGTH
+from grouping.errors import TableFormatError
+from grouping.formats import ImportedTable, TableFormat, read_table_guarded
+from grouping.store import Store, TableInfo
+from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
+from grouping_api.schemas.common import Input, PlainText
+from grouping_api.schemas.imports import InlineTable
+from grouping_api.schemas.requests import MAX_TASKS
+
+MAX_TABLE_NAME = 200
+N_READERS = 2
+"""How many uploads are read at once; each reader is a process with a memory limit of its own."""
+
+
+class FileFormat(StrEnum):
+    """Formats of score tables, as they are named over HTTP."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    LONG_CSV = "long-csv"
+    LONG_TSV = "long-tsv"
+    PARQUET = "parquet"
+    JSON = "json"
+    RESULTS_TXT = "results-txt"
+
+    @property
+    def table_format(self) -> TableFormat:
+        """The format as the reader names it."""
+        return _TABLE_FORMATS[self]
+
+    @property
+    def media_type(self) -> str:
+        """Content type of a file in it."""
+        return _MEDIA_TYPES[self]
+
+    @property
+    def suffix(self) -> str:
+        """End of the name of a file in it."""
+        return {"long-csv": "csv", "long-tsv": "tsv", "results-txt": "txt"}.get(self.value, self.value)
+
+
+_TABLE_FORMATS = {
+    FileFormat.CSV: TableFormat.WIDE_CSV,
+    FileFormat.TSV: TableFormat.WIDE_TSV,
+    FileFormat.LONG_CSV: TableFormat.LONG_CSV,
+    FileFormat.LONG_TSV: TableFormat.LONG_TSV,
+    FileFormat.PARQUET: TableFormat.PARQUET,
+    FileFormat.JSON: TableFormat.JSON,
+    FileFormat.RESULTS_TXT: TableFormat.RESULTS_TXT,
+}
+_MEDIA_TYPES = {
+    FileFormat.CSV: "text/csv; charset=utf-8",
+    FileFormat.TSV: "text/tab-separated-values; charset=utf-8",
+    FileFormat.LONG_CSV: "text/csv; charset=utf-8",
+    FileFormat.LONG_TSV: "text/tab-separated-values; charset=utf-8",
+    FileFormat.PARQUET: "application/vnd.apache.parquet",
+    FileFormat.JSON: "application/json",
+    FileFormat.RESULTS_TXT: "text/plain; charset=utf-8",
+}
+RAW_TYPES: Mapping[str, FileFormat | None] = {
+    "text/csv": None,
+    "text/tab-separated-values": None,
+    "text/plain": None,
+    "application/vnd.apache.parquet": FileFormat.PARQUET,
+    "application/json": FileFormat.JSON,
+}
+"""Content types of raw bodies; None where the content says which format it is."""
+FORM_TYPE = "multipart/form-data"
+FORM_LIMITS = {"max_files": 2, "max_fields": 8, "max_part_size": MAX_UPLOAD_BYTES}
+
+
+class UploadOptions(Input):
+    """What is said about an upload, beside the file."""
+
+    name: Annotated[PlainText, Field(max_length=MAX_TABLE_NAME)] = ""
+    values: Literal["losses", "gains"] = "losses"
+    format: Annotated[FileFormat, Field(strict=False)] | None = None
+    tasks: Annotated[PlainText, Field(max_length=MAX_TASKS * (MAX_NAME_LENGTH + 1))] | None = None
+
+    @property
+    def task_names(self) -> tuple[str, ...] | None:
+        """Names of the tasks, for a file that does not name them."""
+        return None if self.tasks is None else tuple(name.strip() for name in self.tasks.split(","))
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A score table as it was sent, not yet read.
+
+    Attributes:
+        data: the file.
+        test: a second file with the test losses of the same networks, if there is one.
+        options: what was said about it.
+        may_be_inline: whether it may be the simple JSON form rather than a file.
+    """
+
+    data: bytes
+    test: bytes | None
+    options: UploadOptions
+    may_be_inline: bool = False
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole request."""
+        said = json.dumps(self.options.model_dump(mode="json"), sort_keys=True).encode()
+        parts = (said, self.data, b"" if self.test is None else b"test" + self.test)
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+async def receive_upload(request: Request, options: Mapping[str, Any]) -> Upload:
+    """Read the body of a request.
+
+    Args:
+        request: with a raw body, or a form with the parts `file` or `text`, and perhaps `test_file`.
+        options: the query parameters; fields of a form go before them.
+
+    Raises:
+        HTTPException: 415 on a content type that holds no score table, 422 on a form without one.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == FORM_TYPE:
+        async with request.form(**FORM_LIMITS) as form:
+            return await form_upload(form, options)
+    if media_type not in RAW_TYPES:
+        known = ", ".join(sorted([*RAW_TYPES, FORM_TYPE]))
+        raise HTTPException(415, f"Send a score table with one of these Content-Types: {known}.")
+    said = _checked({"format": RAW_TYPES[media_type], **_given(options)}, "query")
+    data = await request.body()
+    is_json = media_type == "application/json" and len(data) <= MAX_BODY_BYTES
+    return Upload(data, None, said, may_be_inline=is_json)
+
+
+async def form_upload(form: FormData, options: Mapping[str, Any]) -> Upload:
+    """The upload that a form holds in `file` or `text`, and perhaps `test_file`; fields go before options.
+
+    Raises:
+        TableFormatError: if it holds none.
+        RequestValidationError: if a field breaks a rule.
+    """
+    fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    files = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
+    data = await files["file"].read() if "file" in files else b""
+    test = await files["test_file"].read() if "test_file" in files else b""
+    said = {**_given(options), **_given({name: fields.get(name) for name in UploadOptions.model_fields})}
+    if data and not said.get("name"):
+        said["name"] = _shown_file_name(files["file"].filename or "")
+    if not data:
+        data = fields.get("text", "").encode()
+    if not data.strip():
+        raise TableFormatError("Choose a file with a score table, or paste one.")
+    return Upload(data, test or None, _checked(said, "body"))
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value}
+
+
+def _checked(options: Mapping[str, Any], place: str) -> UploadOptions:
+    try:
+        return UploadOptions.model_validate(options)
+    except ValidationError as error:
+        faults = [{**fault, "loc": (place, *fault["loc"])} for fault in error.errors(include_url=False)]
+        raise RequestValidationError(faults) from error
+
+
+def _shown_file_name(name: str) -> str:
+    """The name of an uploaded file as a label: its last part, without its end and what cannot be shown."""
+    stem = PurePosixPath(name.replace("\\", "/")).stem
+    return "".join(character for character in stem if character.isprintable()).strip()[:MAX_TABLE_NAME]
+
+
+class Importer:
+    """Reads uploads in processes of their own and stores them; safe to use from several threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._readers = threading.BoundedSemaphore(N_READERS)
+
+    def add(self, upload: Upload, *, idempotency_key: str | None = None) -> tuple[TableInfo, bool]:
+        """Read and store a score table.
+
+        Returns:
+            What the table is, with the report, and whether this call stored it.
+
+        Raises:
+            TableFormatError: if it is no score table; nothing is stored then.
+            IdempotencyConflictError: if the key came before with another upload.
+        """
+        imported = self.read(upload)
+        report = {**asdict(imported.report), "sentences": list(imported.report.sentences())}
+        return self._store.import_table(
+            imported.table,
+            upload.options.name.strip(),
+            report=report,
+            idempotency_key=idempotency_key,
+            request_digest=upload.digest,
+        )
+
+    def read(self, upload: Upload) -> ImportedTable:
+        """Read a score table without storing it.
+
+        Raises:
+            TableFormatError: if it is none.
+            RequestValidationError: if it is the simple form with a field that breaks a rule.
+        """
+        if upload.may_be_inline:
+            inline = _find_inline(upload.data)
+            if inline is not None:
+                return inline.to_domain(upload.options.values)
+        named = upload.options.format
+        with self._readers:
+            return read_table_guarded(
+                upload.data,
+                format=None if named is None else named.table_format,
+                values=upload.options.values,
+                test=upload.test,
+                task_names=upload.options.task_names,
+            )
+
+
+def _find_inline(data: bytes) -> InlineTable | None:
+    """The simple form, or None where the body is something else.
+
+    Raises:
+        HTTPException: 400 if it is not JSON in the strict sense.
+        RequestValidationError: if a field breaks a rule.
+    """
+    try:
+        document = from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
+    if not InlineTable.is_meant(document):
+        return None
+    try:
+        return InlineTable.model_validate(document)
+    except ValidationError as error:
+        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False)]
+        raise RequestValidationError(faults) from error
+
+
+def safe_file_name(label: str, fallback: str, suffix: str) -> str:
+    """A file name from a label: plain letters, digits, hyphens and dots, never a path or a hidden file."""
+    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:80].rstrip("-._")
+    return f"{plain or fallback}.{suffix}"
+
+
+def attachment(file_name: str) -> dict[str, str]:
+    """The header that makes a browser save an answer under a name from `safe_file_name`."""
+    return {"Content-Disposition": f'attachment; filename="{file_name}"'}

@@ -1,0 +1,25 @@
+"""The web view: pages rendered on the server, one style sheet, one small script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from grouping_api.web import (
+    graph_pages,
+    job_form_pages,
+    pages,
+    pair_pages,
+    solve_pages,
+    study_pages,
+    table_pages,
+)
+from grouping_api.web.rendering import STATIC_FOLDER, Pages
+
+
+def install_web(app: FastAPI) -> None:
+    """Add the pages and their static files to the application."""
+    app.state.pages = Pages()
+    for module in (job_form_pages, pages, table_pages, solve_pages, graph_pages, study_pages, pair_pages):
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

@@ -1,0 +1,205 @@
+"""The affinity matrix as a table: methods, order of the tasks, colours, and a sentence for each cell.
+
+Effects are shown around zero, what says how alike tasks are from 0 to 1, with the shades of help. An
+estimated value is told apart by a ``≈``, italics and a dashed frame, an unknown one by hatching.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
+from grouping.domain.affinity_status import CellStatus
+from grouping.store import TableInfo
+from grouping_api.affinity_order import order_of
+from grouping_api.readings import Readings
+from grouping_api.web.rendering import MANY_TASKS, MINUS
+from grouping_api.web.wording import listed, plural
+
+N_SHADES = 6
+"""Shades on either side of zero."""
+LEAST_SCALE = 0.01
+"""The scale of trained losses ends at least here, so that noise does not look like an effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One effect."""
+
+    css: str
+    text: str
+    noise: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class AffinityView:
+    """The matrix in the order asked for.
+
+    Attributes:
+        tasks: in that order.
+        rows: a row for each source, with a cell for each target.
+        order: which order it is.
+        scale: the value at which the colours end.
+        shades: CSS classes from the lowest value to the highest.
+        ends: what stands at either end of the shades: a word and a number.
+        statuses: how cells are known, each that occurs.
+    """
+
+    matrix: AffinityMatrix
+    tasks: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    order: str
+    scale: float
+    shades: tuple[str, ...]
+    ends: tuple[tuple[str, str], tuple[str, str]]
+    statuses: tuple[CellStatus, ...]
+
+    @property
+    def method(self) -> AffinityMethod:
+        """What measured it."""
+        return METHODS[self.matrix.method]
+
+    @property
+    def heading(self) -> str:
+        """What the page is about."""
+        return "Which task helps which" if self.matrix.is_effect else "How far the masks of tasks overlap"
+
+    @property
+    def counted(self) -> str:
+        """Which networks the number in a cell counts, after the word networks."""
+        return "trained with both tasks" if _counts_both(self.matrix) else "behind the cell"
+
+
+def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
+    """Lay the matrix out; the same order of tasks on both axes.
+
+    Raises:
+        UnknownNameError: if there is no such order.
+    """
+    positions = order_of(matrix, order)
+    known = np.abs(matrix.values[~np.isnan(matrix.values)])
+    scale = max(_least_scale(matrix), float(known.max(initial=0.0))) if matrix.is_effect else 1.0
+    lowest = -N_SHADES if matrix.is_effect else 0
+    return AffinityView(
+        matrix=matrix,
+        tasks=tuple(matrix.tasks[i] for i in positions),
+        rows=tuple(tuple(_cell(matrix, i, j, scale) for j in positions) for i in positions),
+        order=order,
+        scale=scale,
+        shades=tuple(shade(k / N_SHADES, 1.0) for k in range(lowest, N_SHADES + 1)),
+        ends=_ends(matrix, scale),
+        statuses=tuple(status for status, number in matrix.counts().items() if number),
+    )
+
+
+def _counts_both(matrix: AffinityMatrix) -> bool:
+    """Whether the networks of a cell are those that hold both tasks, and not those that measured it."""
+    return matrix.method == DEFAULT_METHOD
+
+
+def _ends(matrix: AffinityMatrix, scale: float) -> tuple[tuple[str, str], tuple[str, str]]:
+    if not matrix.is_effect:
+        return ("nothing in common", "0"), ("the same", f"{scale:g}")
+    factor, unit = (100, " %") if matrix.is_share else (1, "")
+    text = f"{scale * factor:.{matrix.decimals}f}{unit}"
+    return ("harms", f"{MINUS}{text}"), ("helps", f"+{text}")
+
+
+def _least_scale(matrix: AffinityMatrix) -> float:
+    """Effects on a trained loss are in percent; those of single steps may be a thousand times smaller."""
+    return LEAST_SCALE if METHODS[matrix.method].is_from_table else 1e-12
+
+
+def shade(value: float, scale: float) -> str:
+    """CSS class of a value: ``help-1`` to ``help-6``, ``harm-1`` to ``harm-6``, or ``zero``."""
+    step = round(min(1.0, abs(value) / scale) * N_SHADES)
+    return "zero" if step == 0 else f"{'help' if value > 0 else 'harm'}-{step}"
+
+
+def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
+    source, target = matrix.tasks[i], matrix.tasks[j]
+    value, error = float(matrix.values[i, j]), float(matrix.standard_errors[i, j])
+    if i == j:
+        return _own_cell(matrix, i)
+    status = matrix.status(i, j)
+    if status is CellStatus.UNKNOWN:
+        return Cell("missing", "", "", f"{source} with {target}: {status.meaning}")
+    networks = int(matrix.n_networks[i, j])
+    factor, places = (100 if matrix.is_share else 1), matrix.decimals
+    text = f"{value * factor:{'+' if matrix.is_effect else ''}.{places}f}".replace("-", MINUS)
+    counts = [] if len(matrix.tasks) > MANY_TASKS else [f"n {networks}"]
+    spread = ""
+    if not np.isnan(error):
+        counts.insert(0, f"±{error * factor:.{places}f}")
+        spread = f", standard error {error * factor:.{places + 1}f}{' points' if matrix.is_share else ''}"
+    noise = " · ".join(counts)
+    chance = "" if matrix.at_random is None else f"; at random {matrix.at_random[i, j]:.{places}f}"
+    unit = " %" if matrix.is_share else ""
+    counted = plural(networks, "network")
+    known = f"{status.meaning}, {counted} with both tasks" if _counts_both(matrix) else f"from {counted}"
+    css = shade(value, scale)
+    if status is CellStatus.ESTIMATED:
+        sentence = f"{source} {matrix.verb(value)} {target}: about {text}{unit} ({known}{spread})"
+        return Cell(f"{css} {status}", f"≈\u202f{text}", noise, sentence)
+    sentence = f"{source} {matrix.verb(value)} {target}: {text}{unit} ({known}{spread}){chance}"
+    return Cell(css, text, noise, sentence)
+
+
+def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
+    """The cell of a task with itself: the share of the weights that its mask keeps, where it has one."""
+    task = matrix.tasks[i]
+    if matrix.is_effect or matrix.self_values is None or np.isnan(matrix.self_values[i]):
+        return Cell("self", "", "", task)
+    kept = float(matrix.self_values[i])
+    return Cell("self", f"{kept:.{matrix.decimals}f}", "kept", f"{task} keeps {kept:.0%} of the weights")
+
+
+@dataclass(frozen=True, slots=True)
+class MethodChoice:
+    """A method in the switch.
+
+    Attributes:
+        name: its name in the address.
+        title: its name for people.
+        is_shown: whether the page shows it.
+        reason: why there is nothing to show of it; None where there is.
+    """
+
+    name: str
+    title: str
+    is_shown: bool
+    reason: str | None
+
+
+def method_choices(readings: Readings, info: TableInfo, shown: str) -> tuple[MethodChoice, ...]:
+    """The methods that are offered for this table, with those of them that were not measured."""
+    reasons = readings.unmeasured_affinities(info)
+    return tuple(
+        MethodChoice(name, METHODS[name].title, name == shown, reasons.get(name))
+        for name in readings.offered_affinities(info)
+    )
+
+
+def missing_methods(readings: Readings, info: TableInfo) -> str:
+    """Which of the methods offered there is nothing of and why, in words; empty where there is of each."""
+    ways = readings.ways_to_measure(info)
+    by_way: dict[str, list[str]] = {}
+    for name in readings.offered_affinities(info):
+        if name in ways:
+            by_way.setdefault(ways[name], []).append(name)
+    return " ".join(
+        f"{listed(names)} {'was' if len(names) == 1 else 'were'} not measured for this score table. {how}"
+        for how, names in by_way.items()
+    )
+
+
+def usual_method(readings: Readings, info: TableInfo) -> str:
+    """The default; where it knows nothing, the first method that does."""
+    missing = readings.unmeasured_affinities(info)
+    measured = [method.name for method in METHODS.values() if method.name not in missing]
+    known = [name for name in measured if readings.affinity(info, name).is_known]
+    return known[0] if known else DEFAULT_METHOD

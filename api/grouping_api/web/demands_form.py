@@ -1,0 +1,250 @@
+"""The form of demands on the pages that solve: from text to a checked request, and back into links."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from grouping.domain.constraints import Objective
+from grouping.errors import InvalidInputError
+from grouping_api.errors import sentence_of
+from grouping_api.schemas.solving import (
+    MAX_ALTERNATIVES,
+    MAX_BUDGET,
+    MAX_BUDGET_SNT,
+    MAX_NOISE,
+    ConfidenceIn,
+    Demands,
+)
+
+_Line = Annotated[str, Field(max_length=200)]
+_Text = Annotated[str, Field(max_length=4000)]
+_RELATIVE = re.compile(r"\s*[x×*]?\s*alone$")
+
+
+class DemandFields(BaseModel):
+    """The fields as they stand in the address; empty where nothing is asked for."""
+
+    model_config = ConfigDict(frozen=True)
+
+    budget_snt: _Line = ""
+    cost: _Line = ""
+    together: _Text = ""
+    apart: _Text = ""
+    max_networks: _Line = ""
+    max_group_size: _Line = ""
+    is_partition: _Line = ""
+    ceilings: _Text = ""
+    forced: _Text = ""
+    forbidden: _Text = ""
+    limits: _Text = ""
+    weights: _Text = ""
+    objective: _Line = ""
+    k: _Line = ""
+    confidence: _Line = ""
+    noise: _Line = ""
+
+    def query(self, **changes: str) -> str:
+        """The fields as the query of an address, with some of them changed."""
+        fields = {**self.model_dump(), **changes}
+        return urlencode({name: value for name, value in fields.items() if value})
+
+
+DemandsQuery = Annotated[DemandFields, Query()]
+
+
+@dataclass(frozen=True)
+class FormReading:
+    """What a form asks for.
+
+    Attributes:
+        fields: as they were sent.
+        demands: what they mean; None where a field cannot be understood.
+        budget: the budget; None where none is asked for, or it cannot be understood.
+        n_alternatives: how many of the best groupings to list; 1 for the best alone.
+        confidence: how to try the grouping against noise; None if not asked for.
+        faults: what is wrong, by the name of the field.
+    """
+
+    fields: DemandFields
+    demands: Demands | None
+    budget: float | None
+    n_alternatives: int = 1
+    confidence: ConfidenceIn | None = None
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def n_set(self) -> int:
+        """How many demands are set, beside the budget."""
+        outside = {"budget_snt", "k", "confidence", "noise"}
+        return sum(bool(value.strip()) for name, value in self.fields if name not in outside)
+
+    @property
+    def unit(self) -> str:
+        """What the budget is counted in."""
+        return (self.demands.cost if self.demands else None) or "SNT"
+
+    def with_fault(self, error: InvalidInputError) -> FormReading:
+        """The reading with what the table or the solver refused, at its field."""
+        place = [part for part in error.pointer.split("/") if part not in {"", "constraints"}]
+        name = {"ceilings_alone": "ceilings"}.get(place[0], place[0]) if place else "budget_snt"
+        if name not in DemandFields.model_fields:
+            name = "budget_snt"
+        faults = {**self.faults, name: str(error)}
+        return replace(self, demands=None, faults=faults)
+
+    def with_note(self, name: str, message: str) -> FormReading:
+        """The reading with something to correct at a field that the rest does not depend on."""
+        return replace(self, faults={**self.faults, name: message})
+
+    def sentences(self) -> Iterator[str]:
+        """The demands in words."""
+        if self.demands is None:
+            return
+        yield from self.demands.to_constraints().sentences()
+        for task, weight in self.demands.weights.items():
+            yield f"{task} has the weight {weight:g}"
+        if self.demands.objective is Objective.RELATIVE:
+            yield "losses count relative to each task alone"
+
+
+def read_form(fields: DemandFields, tasks: Sequence[str]) -> FormReading:
+    """Understand the fields.
+
+    Sets of tasks and networks are one a line; tasks are joined by ``+``, or separated by commas. Numbers
+    are written as ``task: number``; a ceiling may end in ``alone``: a multiple of the task's loss alone.
+
+    Args:
+        fields: as they were sent.
+        tasks: the tasks of the table.
+    """
+    faults: dict[str, str] = {}
+    constraints: dict[str, Any] = {
+        "together": _sets(fields.together, tasks),
+        "apart": _sets(fields.apart, tasks),
+        "is_partition": bool(fields.is_partition),
+        "forced": _networks(fields.forced, tasks),
+        "forbidden": _networks(fields.forbidden, tasks),
+    }
+    for name in ("max_networks", "max_group_size"):
+        constraints[name] = _whole(getattr(fields, name), name, faults)
+    plain, relative = _ceilings(fields.ceilings, faults)
+    constraints |= {"ceilings": plain, "ceilings_alone": relative}
+    constraints["limits"] = _numbers(fields.limits, "limits", faults)
+    said = {
+        "cost": fields.cost or None,
+        "constraints": constraints,
+        "weights": _numbers(fields.weights, "weights", faults),
+        "objective": fields.objective or "sum",
+    }
+    demands = None
+    try:
+        demands = Demands.model_validate(said)
+        demands.to_constraints()
+    except ValidationError as error:
+        for fault in error.errors():
+            place = [str(part) for part in fault["loc"] if part != "constraints"]
+            name = {"ceilings_alone": "ceilings"}.get(place[0], place[0])
+            faults.setdefault(name, sentence_of(str(fault["msg"])))
+    except InvalidInputError as error:
+        return FormReading(fields, None, None, faults=faults).with_fault(error)
+    budget = _budget(fields.budget_snt, bool(fields.cost), faults)
+    n_alternatives = _whole(fields.k, "k", faults) or 1
+    confidence = ConfidenceIn(noise=_noise(fields.noise, faults)) if fields.confidence else None
+    has_demand_fault = set(faults) - {"budget_snt", "noise", "k"}
+    return FormReading(
+        fields,
+        None if has_demand_fault else demands,
+        budget,
+        min(max(1, n_alternatives), MAX_ALTERNATIVES),
+        confidence,
+        faults,
+    )
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _tasks(line: str, tasks: Sequence[str]) -> list[str]:
+    """Names of one line; a comma separates where no task of that name has one."""
+    if "+" in line or line in tasks:
+        return [name.strip() for name in line.split("+")]
+    return [name.strip() for name in line.split(",")]
+
+
+def _sets(text: str, tasks: Sequence[str]) -> list[list[str]]:
+    return [_tasks(line, tasks) for line in _lines(text)]
+
+
+def _networks(text: str, tasks: Sequence[str]) -> list[str]:
+    found = []
+    for line in _lines(text):
+        stem, separator, size = line.rpartition("@")
+        names = _tasks(stem if separator else line, tasks)
+        found.append("+".join(names) + (f"@{size.strip()}" if separator else ""))
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.strip().replace(",", ".")) if len(text) <= 40 else None
+    except ValueError:
+        return None
+
+
+def _numbers(text: str, name: str, faults: dict[str, str]) -> dict[str, float]:
+    found = {}
+    for line in _lines(text):
+        key, _, value = line.rpartition(":")
+        number = _number(value)
+        if not key.strip() or number is None:
+            faults[name] = f"Write a name, a colon and a number on each line, not {line[:60]!r}."
+            continue
+        found[key.strip()] = number
+    return found
+
+
+def _ceilings(text: str, faults: dict[str, str]) -> tuple[dict[str, float], dict[str, float]]:
+    lines = _lines(text)
+    relative = [_RELATIVE.sub("", line) for line in lines if _RELATIVE.search(line)]
+    plain = [line for line in lines if not _RELATIVE.search(line)]
+    return _numbers("\n".join(plain), "ceilings", faults), _numbers("\n".join(relative), "ceilings", faults)
+
+
+def _whole(text: str, name: str, faults: dict[str, str]) -> int | None:
+    text = text.strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) >= 1):
+        faults[name] = "This is a whole number of at least 1."
+        return None
+    return int(text)
+
+
+def _noise(text: str, faults: dict[str, str]) -> float | None:
+    if not text.strip():
+        return None
+    number = _number(text)
+    if number is None or not 0 < number <= MAX_NOISE:
+        faults["noise"] = f"The noise is a number above 0 and at most {MAX_NOISE:g}, such as 0.01."
+        return None
+    return number
+
+
+def _budget(text: str, is_other_cost: bool, faults: dict[str, str]) -> float | None:
+    if not text.strip():
+        return None
+    number = _number(text)
+    most = MAX_BUDGET if is_other_cost else MAX_BUDGET_SNT
+    if number is None or not 0 < number <= most:
+        unit = "" if is_other_cost else " of SNT"
+        faults["budget_snt"] = f"An inference budget is a number{unit} above 0 and at most {most:g}."
+        return None
+    return number

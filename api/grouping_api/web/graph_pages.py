@@ -1,0 +1,163 @@
+"""The affinity graph of a score table, and what clustering it would cost against the exact grouping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from grouping.clustering import SAME, ClusteringComparison, ClusteringOutcome, percent
+from grouping.domain.affinity import STANDS_OUT, AffinityMatrix
+from grouping.errors import UnknownNameError
+from grouping.plots import affinity_graph_svg
+from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
+from grouping.strategies.affinity_graph import communities
+from grouping_api.dependencies import ReadingsDep, StoreDep, budget_of
+from grouping_api.errors import InvalidParameterError
+from grouping_api.routes.graph import comparison_of, usual_budget
+from grouping_api.web.affinity_view import method_choices, usual_method
+from grouping_api.web.rendering import MINUS
+from grouping_api.web.subjects import pages_of, subject_of
+from grouping_api.web.wording import listed, plural
+
+EFFECTS = (10, 20, DEFAULT_EFFECTS, 60, 120)
+"""How many effects may be shown."""
+MOST_NAMED = 12
+"""With more tasks in communities, they are counted and not named."""
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """An arrow or a line of the picture, as a row of a table."""
+
+    source: str
+    target: str
+    verb: str
+    value: str
+    noise: str
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A clustering, as a row of a table."""
+
+    outcome: ClusteringOutcome
+    networks: tuple[tuple[str, bool], ...]
+    """Names, each with whether it is measured."""
+    difference: str
+
+
+@router.get("/score-tables/{table_id}/graph")
+def graph_page(
+    request: Request,
+    table_id: str,
+    store: StoreDep,
+    readings: ReadingsDep,
+    method: Annotated[str | None, Query(max_length=50)] = None,
+    effects: Annotated[str, Query(max_length=50)] = str(DEFAULT_EFFECTS),
+    budget_snt: Annotated[str, Query(max_length=50)] = "",
+) -> HTMLResponse:
+    """Who helps whom as a picture, and clusterings beside the exact grouping; method as for the matrix."""
+    if effects not in map(str, EFFECTS):
+        raise UnknownNameError("number of effects", effects, [str(number) for number in EFFECTS])
+    subject = subject_of(table_id, store, readings)
+    chosen = usual_method(readings, subject.info) if method is None else method
+    matrix = readings.affinity(subject.info, chosen)
+    fault = comparison = None
+    budget = usual_budget(subject.job)
+    try:
+        budget = (
+            budget_of("budget_snt", budget_snt.strip().replace(",", ".")) if budget_snt.strip() else budget
+        )
+        comparison = comparison_of(readings, subject.info, matrix, budget)
+    except InvalidParameterError as error:
+        fault = str(error)
+    return pages_of(request).render(
+        request,
+        "graph.html",
+        status=422 if fault else 200,
+        subject=subject,
+        matrix=matrix,
+        picture=Markup(affinity_graph_svg(matrix, most=int(effects))),
+        effects=_effects(matrix, int(effects)),
+        communities=_communities(matrix),
+        statuses=[status for status, number in matrix.counts().items() if number],
+        methods=method_choices(readings, subject.info, chosen),
+        n_effects=effects,
+        choices=EFFECTS,
+        budget=budget_snt or f"{budget:g}",
+        fault=fault,
+        comparison=comparison,
+        plan=readings.pair_plan(subject.info, chosen),
+        rows=[] if comparison is None else _rows(comparison, subject.task_names),
+        exact_names=[] if comparison is None else _exact_names(comparison),
+        here="graph",
+    )
+
+
+def _communities(matrix: AffinityMatrix) -> str:
+    """Who belongs together beyond the noise, in a sentence; empty where nobody does."""
+    together = [group for group in communities(_clear(matrix)) if len(group) > 1]
+    what = "help one another" if matrix.is_effect else "overlap more with one another"
+    if sum(len(group) for group in together) > MOST_NAMED:
+        return f"{plural(len(together), 'community', 'communities')} of tasks that {what}."
+    return f"Tasks that {what}: {'; '.join(map(listed, together))}." if together else ""
+
+
+def _clear(matrix: AffinityMatrix) -> AffinityMatrix:
+    """Only pairs of which both effects stand out: others do not say that tasks help one another."""
+    if not matrix.is_effect:
+        return matrix
+    is_noise = np.abs(matrix.values) <= STANDS_OUT * matrix.standard_errors
+    return replace(matrix, values=np.where(is_noise | is_noise.T, np.nan, matrix.values))
+
+
+def _effects(matrix: AffinityMatrix, most: int) -> list[_Effect]:
+    """The arrows of the picture, strongest first."""
+    return [
+        _Effect(
+            effect.source,
+            effect.target,
+            matrix.verb(effect.value),
+            shown(matrix, effect.value),
+            matrix.shown_noise(effect.standard_error),
+            effect.status.value,
+        )
+        for effect in strongest_effects(matrix, most)
+    ]
+
+
+def _rows(comparison: ClusteringComparison, tasks: tuple[str, ...]) -> list[_Outcome]:
+    return [
+        _Outcome(
+            outcome,
+            tuple((network.name(tasks), network not in outcome.missing) for network in outcome.networks),
+            _difference(outcome, comparison.exact.loss),
+        )
+        for outcome in comparison.outcomes
+    ]
+
+
+def _difference(outcome: ClusteringOutcome, exact_loss: float | None) -> str:
+    """How much worse than the exact grouping, in words."""
+    if outcome.difference is None or exact_loss is None:
+        return "unknown"
+    if abs(outcome.difference) <= SAME * abs(exact_loss):
+        return "the same"
+    sign = "+" if outcome.difference > 0 else MINUS
+    absolute = f"{sign}{abs(outcome.difference):.4f}"
+    if outcome.relative_difference is None:
+        return absolute
+    return f"{absolute} ({sign}{percent(abs(outcome.relative_difference))})"
+
+
+def _exact_names(comparison: ClusteringComparison) -> list[str]:
+    grouping = comparison.exact.grouping
+    return [] if grouping is None else [network.name(grouping.tasks) for network in grouping.networks]

@@ -1,0 +1,264 @@
+"""What the page of a job shows, worked out before the template sees it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grouping.domain.job_verbs import JobVerb, refusal
+from grouping.domain.jobs import Event, Job, JobState, Ledger
+from grouping.domain.standing import Standing
+from grouping.domain.trials import Purpose, TrialState
+from grouping.solver import Recommendation
+from grouping.store import ProgressRow, Store, Trial
+from grouping_api.ledgers import read_ledger
+from grouping_api.readings import Readings
+from grouping_api.routes.rank_checks import rank_check_of
+from grouping_api.schemas.groupings import recommendation_sentence
+from grouping_api.web.wording import event_details, event_title, plural
+
+N_EVENTS = 12
+N_RUNNING = 12
+_BATCH = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A progress bar: shares in percent, in the order in which they are drawn."""
+
+    label: str
+    purpose: str
+    total: int
+    finished: int
+    running: int
+    succeeded_share: float
+    bad_share: float
+    running_share: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A row of the recommendations."""
+
+    recommendation: Recommendation
+    networks: tuple[str, ...]
+    sentence: str
+    mark: str
+    """``good``, ``same``, ``poor``, ``open`` or ``none``; says how the sentence is marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed trainings with the same cause."""
+
+    cause: str
+    n: int
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What has been spent of one kind of training budget."""
+
+    what: str
+    amount: float
+    limit: float | None
+
+    @property
+    def share(self) -> float | None:
+        """In percent of the limit, at most 100."""
+        return None if self.limit is None else min(100.0, 100.0 * self.amount / self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class EventLine:
+    """An event in words."""
+
+    number: int
+    at_s: float
+    title: str
+    details: str
+    is_bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """Everything on the page of a job."""
+
+    job: Job
+    title: str
+    standing: Standing
+    announcement: str
+    bars: tuple[Bar, ...]
+    overall: Bar
+    choices: tuple[Choice, ...]
+    running: tuple[Trial, ...]
+    n_running: int
+    failures: tuple[Failures, ...]
+    spent: tuple[Spent, ...]
+    saved: str
+    rank_check: str
+    events: tuple[EventLine, ...]
+    last_event: int
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether there is something to end."""
+        state = self.job.state
+        return state is not JobState.CANCELLING and refusal(JobVerb.CANCEL, state) is None
+
+
+class RecentEvents:
+    """The last events of jobs, read on from where the last look ended."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, deque[Event]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, store: Store, job_id: str) -> tuple[Event, ...]:
+        """The last events of a job, oldest first."""
+        with self._lock:
+            known = deque(self._kept.get(job_id, ()), maxlen=N_EVENTS)
+        while True:
+            events = store.events(job_id, after=known[-1].number if known else 0, limit=_BATCH)
+            known.extend(events)
+            if len(events) < _BATCH:
+                break
+        with self._lock:
+            self._kept[job_id] = known
+            self._kept.move_to_end(job_id)
+            while len(self._kept) > 100:
+                self._kept.popitem(last=False)
+        return tuple(known)
+
+
+def job_title(job: Job) -> str:
+    """The label of a job, or what it is about where it has none."""
+    return job.spec.name or f"{job.spec.problem}, {plural(len(job.spec.tasks), 'task')}"
+
+
+def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -> JobView:
+    """Collect what the page of a job shows. Each part is read by itself; no transaction spans them."""
+    standing = Standing.of(job)
+    rows = store.progress(job.id)
+    ledger = read_ledger(store, job)
+    reused = {(r.purpose, r.group_size, r.size, r.fidelity): r.reused for r in ledger.rows}
+    bars = tuple(
+        _bar(
+            row,
+            _label(row),
+            row.purpose,
+            reused.get((row.purpose, row.group_size, row.size, row.fidelity), 0),
+        )
+        for row in rows
+    )
+    overall = _overall(rows)
+    unhappy = store.trials(job.id, states=(TrialState.RUNNING, TrialState.DIVERGED, TrialState.FAILED))
+    running = tuple(trial for trial in unhappy if trial.state is TrialState.RUNNING)
+    info = readings.info(job.score_table_id)
+    events = recent.of(store, job.id)
+    return JobView(
+        job=job,
+        title=job_title(job),
+        standing=standing,
+        announcement=_announcement(standing, overall),
+        bars=bars,
+        overall=overall,
+        choices=tuple(_choice(item, standing) for item in readings.recommendations(job, info)),
+        running=running[:N_RUNNING],
+        n_running=len(running),
+        failures=_failures(unhappy),
+        spent=_spent(job, ledger.charged),
+        saved=standing.search(ledger.savings) if rows else "",
+        rank_check=rank_check_of(readings, info).summary() if any(r.fidelity != 1 for r in rows) else "",
+        events=tuple(_event_line(event) for event in reversed(events)),
+        last_event=events[-1].number if events else 0,
+    )
+
+
+def _label(row: ProgressRow) -> str:
+    label = "single tasks" if row.group_size == 1 else f"groups of {row.group_size}"
+    if row.size != 1:
+        label += f", size {row.size:g}"
+    if row.fidelity != 1:
+        label += f", {row.fidelity:.0%} of the epochs"
+    return label
+
+
+def _bar(row: ProgressRow, label: str, purpose: str, reused: int = 0) -> Bar:
+    bad = row.diverged + row.failed
+    total = row.planned + row.running + row.succeeded + bad  # a skipped training is planned no more
+    notes = [
+        f"{number:,} {word}"
+        for number, word in ((bad, "failed"), (row.skipped, "skipped"), (reused, "reused"))
+        if number
+    ]
+
+    def share(number: int) -> float:
+        return round(100.0 * number / total, 2) if total else 0.0
+
+    return Bar(
+        label,
+        purpose,
+        total,
+        total - row.planned - row.running,
+        row.running,
+        share(row.succeeded),
+        share(bad),
+        share(row.running),
+        ", ".join(notes),
+    )
+
+
+def _overall(rows: Sequence[ProgressRow]) -> Bar:
+    names = ("planned", "running", "succeeded", "diverged", "failed", "skipped")
+    sums = {name: sum(getattr(row, name) for row in rows) for name in names}
+    return _bar(ProgressRow(Purpose.SEARCH, 0, 1.0, 1.0, **sums), "all trainings", "")
+
+
+def _announcement(standing: Standing, overall: Bar) -> str:
+    """A sentence for screen readers that changes rarely: at each tenth, not at each training."""
+    if standing.state.is_final or not overall.total:
+        return f"{standing.title}."
+    tenths = overall.finished * 10 // overall.total
+    return f"{standing.title}, {tenths * 10} percent of the planned trainings done."
+
+
+def _choice(item: Recommendation, standing: Standing) -> Choice:
+    grouping, verdict = item.solution.grouping, item.verdict
+    names = () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
+    if grouping is None:
+        mark = "none"
+    elif verdict is None or not verdict.is_confirmed:
+        mark = "open"
+    elif verdict.is_worth_it:
+        mark = "good"
+    else:
+        mark = "same" if any(c.is_same for c in verdict.comparisons) else "poor"
+    return Choice(item, names, recommendation_sentence(item, standing), mark)
+
+
+def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:
+    counted = Counter(
+        (trial.error or "no reason given", str(trial.state))
+        for trial in trials
+        if trial.state is not TrialState.RUNNING
+    )
+    return tuple(Failures(cause, n, state) for (cause, state), n in counted.most_common(10))
+
+
+def _spent(job: Job, ledger: Ledger) -> tuple[Spent, ...]:
+    limits = job.spec.training_budget
+    return (
+        Spent("trainings started", ledger.trainings, limits.trainings),
+        Spent("epochs", ledger.epochs, limits.epochs),
+        Spent("seconds", ledger.seconds, limits.seconds),
+    )
+
+
+def _event_line(event: Event) -> EventLine:
+    is_bad = event.kind in {"trial_failed", "trial_diverged", "trial_lost", "job_failed"}
+    return EventLine(event.number, event.at_s, event_title(event), event_details(event), is_bad)

@@ -1,0 +1,128 @@
+"""From view to HTML: one Jinja environment that escapes everything, and the formats of numbers and times."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from grouping.domain.percentages import percent
+from grouping_api.version import program_version
+
+TEMPLATE_FOLDER = Path(__file__).parent / "templates"
+STATIC_FOLDER = Path(__file__).parent / "static"
+MINUS = "\u2212"
+NO_VALUE = "–"
+MANY_TASKS = 9
+"""A matrix of more tasks has small cells, without the number of networks; their sentences have it."""
+
+
+class Pages:
+    """Renders templates."""
+
+    def __init__(self) -> None:
+        environment = Environment(
+            loader=FileSystemLoader(TEMPLATE_FOLDER),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters |= {
+            "loss": loss,
+            "snt": snt,
+            "exact": exact,
+            "duration": duration,
+            "ago": ago,
+            "moment": moment,
+            "count": count,
+            "percent": percent,
+        }
+        environment.globals |= {
+            "version": program_version(),
+            "static": _static_address,
+            "many_tasks": MANY_TASKS,
+        }
+        self._environment = environment
+
+    def render(self, request: Request, template: str, /, status: int = 200, **context: Any) -> HTMLResponse:
+        """A page from a template and its data."""
+        content = self._environment.get_template(template).render(request=request, **context)
+        return HTMLResponse(content, status)
+
+
+def _static_address(name: str) -> str:
+    """Address of a static file that changes with its content, so that no browser keeps an old one."""
+    digest = hashlib.sha256((STATIC_FOLDER / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def loss(value: float | None) -> str:
+    """A loss with four decimals."""
+    return NO_VALUE if value is None else f"{value:.4f}".replace("-", MINUS)
+
+
+def snt(value: float | None) -> str:
+    """A cost or budget, without needless zeros."""
+    return NO_VALUE if value is None else f"{round(value, 3):g}"
+
+
+def exact(value: float) -> str:
+    """A budget as it stands in an address: it must come back as the same number."""
+    return f"{value:.12g}"
+
+
+def count(value: int) -> str:
+    """A whole number with thousands apart."""
+    return f"{value:,}"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in its two largest units."""
+    if seconds is None:
+        return NO_VALUE
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def moment(seconds: float) -> str:
+    """A time as it stands in a ``datetime`` attribute."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ago(seconds: float | None) -> str | Markup:
+    """A time relative to now, with the absolute one as its title."""
+    if seconds is None:
+        return NO_VALUE
+    exact = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(
+        moment(seconds), exact, _relative(time.time() - seconds)
+    )
+
+
+def _relative(passed_s: float) -> str:
+    if passed_s < 5:
+        return "just now"
+    if passed_s < 60:
+        return f"{int(passed_s)} s ago"
+    if passed_s < 3600:
+        return f"{int(passed_s // 60)} min ago"
+    if passed_s < 86400:
+        return f"{int(passed_s // 3600)} h ago"
+    days = int(passed_s // 86400)
+    return "yesterday" if days == 1 else f"{days} days ago"

@@ -1,0 +1,177 @@
+"""The pages that solve a score table: the curve over budgets, and the networks for one budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from grouping.domain.groupings import Grouping, Solution
+from grouping.domain.scores import ScoreTable
+from grouping.errors import InvalidInputError
+from grouping.plots import curve_svg, grouping_svg
+from grouping.solver import Confidence, Explanation, Ranked, Recommendation, comparison_sentences
+from grouping_api.dependencies import ReadingsDep, StoreDep
+from grouping_api.readings import Readings
+from grouping_api.schemas.groupings import recommendation_sentence
+from grouping_api.schemas.solving import Demands
+from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
+from grouping_api.web.subjects import Subject, pages_of, subject_of
+from grouping_api.web.wording import listed
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/score-tables/{table_id}/curve")
+def curve_page(
+    request: Request, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
+) -> HTMLResponse:
+    """The best grouping for each budget under the demands, and for any budget asked for."""
+    subject = subject_of(table_id, store, readings)
+    form = read_form(fields, subject.task_names)
+    curve = solution = None
+    if form.demands is not None:
+        try:
+            curve = readings.curve(subject.info, None, form.demands)
+            if form.budget is not None:
+                solution = readings.solution(subject.info, form.budget, form.demands)
+        except InvalidInputError as error:
+            form = form.with_fault(error)
+    return pages_of(request).render(
+        request,
+        "curve.html",
+        status=422 if form.faults else 200,
+        subject=subject,
+        curve=curve,
+        picture=None
+        if curve is None
+        else Markup(curve_svg(curve, highlight_snt=form.budget, unit=form.unit)),
+        has_solutions=curve is not None and any(point.solution.grouping for point in curve.points),
+        form=form,
+        solution=solution,
+        names=_network_names,
+        here="curve",
+    )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the networks page shows for one budget."""
+
+    solution: Solution
+    budgets: tuple[float, ...]
+    verdict: str | None
+    comparisons: list[str]
+    task_losses: list[dict[str, Any]]
+    ranked: Ranked | None
+    reasons: list[str]
+    reasons_by_task: dict[str, list[str]]
+    confidence: Confidence | None = None
+
+
+@router.get("/score-tables/{table_id}/networks")
+def networks_page(
+    request: Request, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
+) -> HTMLResponse:
+    """The networks to train for one budget under the demands, and which task each of them serves."""
+    subject = subject_of(table_id, store, readings)
+    form = read_form(fields, subject.task_names)
+    answer = None
+    if form.demands is not None:
+        try:
+            answer = _answer(readings, subject, form)
+        except InvalidInputError as error:
+            form = form.with_fault(error)
+    status = 422 if form.faults else 200
+    if answer is not None and answer.solution.grouping and form.demands and form.confidence:
+        try:
+            budget = answer.solution.budget_snt
+            found = readings.confidence(subject.info, budget, form.confidence, form.demands)
+            answer = replace(answer, confidence=found)
+        except InvalidInputError as error:
+            form = form.with_note("noise", str(error))
+    grouping = None if answer is None else answer.solution.grouping
+    return pages_of(request).render(
+        request,
+        "networks.html",
+        status=status,
+        subject=subject,
+        answer=answer,
+        solution=None if answer is None else answer.solution,
+        grouping=grouping,
+        picture=Markup(grouping_svg(grouping, unit=form.unit)) if grouping else None,
+        form=form,
+        names=_network_names,
+        listed=listed,
+        here="networks",
+    )
+
+
+def _answer(readings: Readings, subject: Subject, form: FormReading) -> _Answer:
+    assert form.demands is not None
+    info, demands = subject.info, form.demands
+    if subject.job is not None and demands.cost is None:
+        budgets = subject.job.spec.budgets_snt
+    else:
+        budgets = readings.budgets(info, demands)
+    budget = budgets[len(budgets) // 2] if form.budget is None else form.budget
+    solution = readings.solution(info, budget, demands)
+    grouping = solution.grouping
+    ranked = None
+    if grouping is not None and form.n_alternatives > 1:
+        ranked = readings.ranked(info, budget, form.n_alternatives, demands)
+    return _Answer(
+        solution,
+        budgets,
+        _verdict(readings, subject, solution, demands),
+        list(comparison_sentences(solution, readings.curve(info, (budget,), demands), form.unit)),
+        [] if grouping is None else _task_losses(grouping, readings.demanded(info, demands)),
+        ranked,
+        *_reasons(readings.explanation(info, budget, demands)),
+    )
+
+
+def _reasons(explanation: Explanation) -> tuple[list[str], dict[str, list[str]]]:
+    """What is said of the whole, and what of each task."""
+    by_task = {one.task: list(explanation.task_sentences(one.task)) for one in explanation.tasks}
+    of_tasks = {sentence for sentences in by_task.values() for sentence in sentences}
+    return [sentence for sentence in explanation.sentences() if sentence not in of_tasks], by_task
+
+
+def _network_names(solution: Solution) -> tuple[str, ...]:
+    grouping = solution.grouping
+    return () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
+
+
+def _verdict(readings: Readings, subject: Subject, solution: Solution, demands: Demands) -> str | None:
+    """What fresh seeds say at equal cost, for a budget that the job asked for and without demands."""
+    job, standing = subject.job, subject.standing
+    if job is None or standing is None or not demands.is_plain or solution.grouping is None:
+        return None
+    if solution.budget_snt not in job.spec.budgets_snt:
+        return None
+    verdict = readings.verdict(job, subject.info, solution)
+    return recommendation_sentence(Recommendation(solution.budget_snt, solution, verdict), standing)
+
+
+def _task_losses(grouping: Grouping, table: ScoreTable) -> list[dict[str, Any]]:
+    """Each task with the network that serves it and its losses there; None where unknown."""
+    validation = grouping.task_losses(table, table.validation)
+    test = grouping.task_losses(table, table.test)
+    rows = []
+    for t, task in enumerate(grouping.tasks):
+        row = table.position(grouping.network_for(task))
+        error = float(table.validation_standard_error[row, table.task_names.index(task)])
+        rows.append(
+            {
+                "task": task,
+                "network": grouping.network_for(task).name(grouping.tasks),
+                "validation": float(validation[t]),
+                "noise": None if error != error else error,
+                "test": None if test[t] != test[t] else float(test[t]),
+            }
+        )
+    return rows

@@ -1,0 +1,160 @@
+"""A study as a page shows it: a section for each question, matrices with colours, pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from grouping.study.records import Effects, Estimate, StudyReport
+from grouping.study.showing import PICTURES, QUESTIONS, picture_svg, recipe_words
+from grouping.study.wording import percent
+from grouping_api.web.affinity_view import LEAST_SCALE, Cell, shade
+from grouping_api.web.rendering import MINUS
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixView:
+    """A matrix of effects.
+
+    Attributes:
+        caption: what its cells are.
+        rows: a row for each source, with a cell for each target.
+    """
+
+    caption: str
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A question with its answer.
+
+    Attributes:
+        name: of the question; identifies the section.
+        title: the question.
+        sentence: the answer.
+        matrices: shown at once.
+        further: matrices that are unfolded.
+        picture: SVG; None for none.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    matrices: tuple[MatrixView, ...] = ()
+    further: tuple[MatrixView, ...] = ()
+    picture: Markup | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyView:
+    """The whole page.
+
+    Attributes:
+        report: as it was stored.
+        recipe: methods and widths in a line.
+        sections: the questions, in order.
+        comparison: task, loss alone, loss together and gain, as text.
+        scale_text: the effect at which the colours end.
+        shades: CSS classes from the strongest harm to the strongest help.
+    """
+
+    report: StudyReport
+    recipe: str
+    sections: tuple[Section, ...]
+    comparison: tuple[tuple[str, str, str, str], ...]
+    scale_text: str
+    shades: tuple[str, ...]
+
+
+def view_study(report: StudyReport) -> StudyView:
+    """Lay a report out; all matrices have one scale of colours, so that they can be compared."""
+    values = [
+        abs(value)
+        for effects in (*report.effects, report.transfer)
+        for row in effects.values
+        for value in row
+        if value is not None
+    ]
+    scale = max([LEAST_SCALE, *values])
+    found = {finding.question: finding.sentence for finding in report.findings}
+    return StudyView(
+        report=report,
+        recipe=recipe_words(report.recipe),
+        sections=tuple(
+            Section(name, title, found.get(name, ""), *_matrices(report, name, scale), _picture(report, name))
+            for name, title in QUESTIONS.items()
+        ),
+        comparison=_comparison(report),
+        scale_text=f"{100 * scale:.1f} %",
+        shades=tuple(shade(k / 6, 1.0) for k in range(-6, 7)),
+    )
+
+
+def _picture(report: StudyReport, name: str) -> Markup | None:
+    return Markup(picture_svg(report, name)) if name in PICTURES else None
+
+
+def _matrices(
+    report: StudyReport, name: str, scale: float
+) -> tuple[tuple[MatrixView, ...], tuple[MatrixView, ...]]:
+    if name == "pairs":
+        return (_matrix(report.tasks, report.pairs, "Full size, all rows", scale),), ()
+    if name == "transfer":
+        caption = "The target fine-tuned from the source, against alone"
+        return (_matrix(report.tasks, report.transfer, caption, scale),), ()
+    if name == "size":
+        shown = [(effects, f"Networks of size {effects.size:g}") for effects in report.by_size]
+    elif name == "data":
+        shown = [(e, f"{100 * e.share:g} % of the training rows") for e in report.by_share]
+    else:
+        shown = []
+    further = tuple(
+        _matrix(report.tasks, effects, caption, scale)
+        for effects, caption in shown
+        if (effects.size, effects.share) != (1, 1)
+    )
+    return (), further
+
+
+def _matrix(tasks: Sequence[str], effects: Effects, caption: str, scale: float) -> MatrixView:
+    rows = tuple(
+        tuple(_cell(tasks, effects, i, j, scale) for j in range(len(tasks))) for i in range(len(tasks))
+    )
+    return MatrixView(caption, rows)
+
+
+def _cell(tasks: Sequence[str], effects: Effects, i: int, j: int, scale: float) -> Cell:
+    source, target = tasks[i], tasks[j]
+    value, error = effects.values[i][j], effects.standard_errors[i][j]
+    if i == j:
+        return Cell("self", "", "", source)
+    if value is None:
+        return Cell("missing", "", "", f"{source} with {target}: not measured")
+    text = f"{100 * value:+.1f}".replace("-", MINUS)
+    verb = "helps" if value > 0 else "harms" if value < 0 else "does not change"
+    spread = "" if error is None else f", standard error {100 * error:.1f} points"
+    noise = "" if error is None else f"±{100 * error:.1f}"
+    return Cell(shade(value, scale), text, noise, f"{source} {verb} {target}: {text} %{spread}")
+
+
+def _comparison(report: StudyReport) -> tuple[tuple[str, str, str, str], ...]:
+    found = report.together
+    rows = [(row.task, row.loss_alone, row.loss_together, row.gain) for row in found.tasks]
+    rows.append(("all tasks", found.total_alone, found.total_together, found.gain))
+    return tuple((task, _loss(a), _loss(b), _gain(gain)) for task, a, b, gain in rows)
+
+
+def _loss(found: Estimate) -> str:
+    if found.value is None:
+        return "–"
+    return f"{found.value:.4f}" + ("" if found.standard_error is None else f" ±{found.standard_error:.4f}")
+
+
+def _gain(found: Estimate) -> str:
+    if found.value is None:
+        return "–"
+    spread = "" if found.standard_error is None else f" ±{100 * found.standard_error:.1f}"
+    return percent(found.value).replace("-", MINUS) + spread

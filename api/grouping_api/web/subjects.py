@@ -1,0 +1,55 @@
+"""What the pages of a score table have in common: the table, and the job that fills it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from grouping.domain.jobs import Job
+from grouping.domain.standing import Standing
+from grouping.store import Store, TableInfo
+from grouping_api.readings import Readings
+from grouping_api.web.job_view import job_title
+from grouping_api.web.rendering import Pages
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A score table, and its job if it has one."""
+
+    info: TableInfo
+    job: Job | None
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        if self.job is not None:
+            return job_title(self.job)
+        return self.info.name or "Score table"
+
+    @property
+    def standing(self) -> Standing | None:
+        """Where its job stands; None without one."""
+        return None if self.job is None else Standing.of(self.job)
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Its tasks, in display order."""
+        return tuple(task.name for task in self.info.tasks)
+
+
+def pages_of(request: Request) -> Pages:
+    """What renders the templates of this application."""
+    pages: Pages = request.app.state.pages
+    return pages
+
+
+def subject_of(table_id: str, store: Store, readings: Readings) -> Subject:
+    """The subject of a table's pages.
+
+    Raises:
+        NotFoundError: if there is no such table.
+    """
+    info = readings.info(table_id)
+    return Subject(info, store.find_job_of_table(info.id))

@@ -1,0 +1,117 @@
+"""The pages of score tables: import one, list them, read what one holds, delete it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from grouping.errors import InvalidInputError
+from grouping_api.dependencies import ImporterDep, PageToken, ReadingsDep, StoreDep
+from grouping_api.errors import STATUS, sentence_of
+from grouping_api.schemas.stored import GroupingSummary
+from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
+from grouping_api.web.subjects import pages_of, subject_of
+
+TABLES_PER_PAGE = 25
+MAX_ROWS = 60
+MAX_GROUPINGS = 20
+MAX_SHOWN_TEXT = 1 << 20
+
+FORMAT_WORDS = {
+    FileFormat.CSV: "wide CSV: a row per network, a column per task",
+    FileFormat.TSV: "the same, separated by tabs",
+    FileFormat.LONG_CSV: "long CSV: a row per network, task and seed",
+    FileFormat.LONG_TSV: "the same, separated by tabs",
+    FileFormat.PARQUET: "Parquet",
+    FileFormat.JSON: "JSON, as it is exported here",
+    FileFormat.RESULTS_TXT: "the paper's results.txt, without a header",
+}
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+
+@router.get("/score-tables")
+def tables_page(request: Request, store: StoreDep, page_token: PageToken = None) -> HTMLResponse:
+    """Imported score tables, newest first."""
+    page = store.list_tables(limit=TABLES_PER_PAGE, after=page_token, imported_only=True)
+    return pages_of(request).render(
+        request,
+        "tables.html",
+        tables=page.items,
+        next_token=page.next_token,
+        is_first_page=page_token is None,
+    )
+
+
+@router.get("/score-tables/new")
+def new_table_page(request: Request) -> HTMLResponse:
+    """The form that imports a score table."""
+    return _form(request, {})
+
+
+@router.post("/score-tables", response_model=None)
+async def import_table(request: Request, importer: ImporterDep) -> HTMLResponse | RedirectResponse:
+    """Import what the form holds, and go to the table's page; or show the form again with what is wrong."""
+    async with request.form(**FORM_LIMITS) as form:
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        try:
+            upload = await form_upload(form, {})
+            info, _ = await run_in_threadpool(importer.add, upload)
+        except InvalidInputError as error:
+            status = next(STATUS[base][0] for base in type(error).__mro__ if base in STATUS)
+            return _form(request, fields, fault=str(error), status=status)
+        except RequestValidationError as error:
+            first = error.errors()[0]
+            return _form(
+                request, fields, fault=f"{first['loc'][-1]}: {sentence_of(first['msg'])}", status=422
+            )
+    return RedirectResponse(f"/score-tables/{info.id}", 303)
+
+
+def _form(
+    request: Request, fields: dict[str, str], *, fault: str | None = None, status: int = 200
+) -> HTMLResponse:
+    shown = {name: fields.get(name, "") for name in ("name", "text", "values", "format", "tasks")}
+    if len(shown["text"]) > MAX_SHOWN_TEXT:
+        shown["text"] = ""
+    return pages_of(request).render(
+        request, "table_new.html", status=status, fields=shown, fault=fault, formats=FORMAT_WORDS
+    )
+
+
+@router.get("/score-tables/{table_id}")
+def table_page(request: Request, table_id: str, store: StoreDep, readings: ReadingsDep) -> HTMLResponse:
+    """What a table holds, what was understood when it was imported, and the groupings that were kept."""
+    subject = subject_of(table_id, store, readings)
+    table = readings.table(subject.info)
+    order = table.task_names
+    rows: list[dict[str, Any]] = [
+        {
+            "name": network.name(order),
+            "cost_snt": network.cost_snt,
+            "other_costs": [float(costs[n]) for costs in table.other_costs.values()],
+            "losses": [None if loss != loss else loss for loss in table.validation[n].tolist()],
+        }
+        for n, network in enumerate(table.networks[:MAX_ROWS])
+    ]
+    groupings = store.list_groupings(table_id, limit=MAX_GROUPINGS)
+    return pages_of(request).render(
+        request,
+        "table.html",
+        subject=subject,
+        table=table,
+        rows=rows,
+        groupings=[GroupingSummary.of(stored) for stored in groupings.items],
+        here="table",
+    )
+
+
+@router.post("/score-tables/{table_id}/delete", response_model=None)
+def delete_table(table_id: str, store: StoreDep) -> RedirectResponse:
+    """Delete an imported table and go back to the list."""
+    store.delete_table(table_id)
+    return RedirectResponse("/score-tables", 303)

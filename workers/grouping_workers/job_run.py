@@ -1,0 +1,276 @@
+"""One claimed job, from preparation to its final state."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+from grouping.domain.allowance import Round
+from grouping.domain.engines import Engine
+from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.errors import StateConflictError, TrainingError, WorkerLostError
+from grouping.recipes import epochs_of
+from grouping.store import Claim, MeasuredNetwork, Store
+from grouping_workers.checkpoint_folders import remove_folder
+from grouping_workers.dialogue import Dialogue
+from grouping_workers.engine_choice import choose_engine
+from grouping_workers.lease import LeaseKeeper
+from grouping_workers.messages import Measure, Measured, Measurement, Prepare, Prepared, Rest, Tune, Tuned
+from grouping_workers.notes import NoteKeeper
+from grouping_workers.planner import networks_to_measure, next_plan, one_round
+from grouping_workers.reuse_report import what_is_reusable
+from grouping_workers.supervisor import DriverProcess
+from grouping_workers.time_budget import is_time_short, trials_over_time
+from grouping_workers.training_queue import TrainingQueue
+
+logger = logging.getLogger(__name__)
+
+MAX_DRIVER_DEATHS = 5
+"""Deaths of the driver in a row, without any training finished in between, after which a job fails."""
+
+
+class JobRun:
+    """Carries out one job. Every write is fenced by the claim.
+
+    Args:
+        store: the database.
+        claim: the lease on the job.
+        driver: the Ray driver.
+        stop: set when the dispatcher should give the job back.
+    """
+
+    def __init__(self, store: Store, claim: Claim, driver: DriverProcess, stop: threading.Event) -> None:
+        self._store = store
+        self._claim = claim
+        self._driver = driver
+        self._stop = stop
+        self._job: Job = claim.job
+        self._queue = TrainingQueue(store, claim, driver)
+        self._deaths = 0
+        self._lease = LeaseKeeper(store, claim)
+        self._dialogue = Dialogue(driver, stop, self._is_cancelled)
+        self._notes = NoteKeeper(store, claim)
+        self._reason = StopReason.SEARCH_COMPLETE
+        self._round: Round | None = None
+
+    def run(self) -> None:
+        """Work until the job is final, cancelled, or to be given back.
+
+        Raises:
+            StaleLeaseError: if another dispatcher holds the job.
+            StoreUnavailableError: if the database does not answer.
+            GroupingError: if the job cannot be carried out.
+        """
+        with self._lease:
+            try:
+                self._work()
+            finally:
+                self._drop_in_flight()
+
+    def _work(self) -> None:
+        is_prepared = False
+        while not self._stop.is_set():
+            if self._is_cancelled():
+                self._drop_in_flight()
+                self._store.enter_state(self._claim, JobState.CANCELLED)
+                return
+            try:
+                if not is_prepared:
+                    is_prepared = self._prepare()
+                elif self._advance():
+                    return
+            except WorkerLostError as error:
+                self._recover(error)
+                is_prepared = False
+            except StateConflictError:
+                if not self._is_cancelled():  # cancelled just before the job moved on: seen above, next
+                    raise
+        self._drop_in_flight()
+        self._store.release(self._claim)
+
+    def _drop_in_flight(self) -> None:
+        """End the driver if it is still busy with this job: nothing of that may be written any more."""
+        if self._queue.has_orders or self._dialogue.is_open:
+            self._driver.stop()
+            self._queue.clear()
+            self._dialogue.is_open = False
+
+    def _is_cancelled(self) -> bool:
+        self._lease.check()
+        return self._store.get_job(self._job.id).state is JobState.CANCELLING
+
+    def _recover(self, error: WorkerLostError) -> None:
+        """After the driver's death: put its trainings back and start another one."""
+        self._deaths += 1
+        logger.warning("Job %s: %s", self._job.id, error)
+        self._queue.requeue_all(str(error))
+        self._dialogue.is_open = False
+        if self._deaths >= MAX_DRIVER_DEATHS:
+            raise TrainingError(f"Ray failed {self._deaths} times in a row. Last: {error}") from error
+        self._stop.wait(min(2.0**self._deaths, 10.0))
+
+    # --- preparation
+
+    def _prepare(self) -> bool:
+        """Load the data, measure the costs, tune, choose an engine; return False when interrupted."""
+        if self._job.state is not JobState.PREPARING:
+            self._store.enter_state(self._claim, JobState.PREPARING)
+        spec = self._job.spec
+        networks = networks_to_measure(self._job)
+        order = Prepare(spec.problem, spec.tasks, self._job.recipe, networks)
+        prepared = self._dialogue.ask(order, Prepared)
+        if prepared is None:
+            return False
+        recipe = self._job.recipe
+        engine = None
+        if self._job.data_digest is None:
+            if spec.tuning_samples:
+                tuned = self._tune(recipe)
+                if tuned is None:
+                    return False
+                recipe = tuned
+            engine = choose_engine(self._job, recipe, self._driver.settings.engine, self._dialogue)
+            if self._dialogue.is_open:
+                return False
+        self._queue.n_workers = prepared.n_workers
+        self._add_networks(networks, prepared.measurements)
+        self._store.record_preparation(
+            self._claim,
+            data_digest=prepared.data_digest,
+            versions=prepared.versions,
+            recipe=recipe,
+            engine=engine,
+        )
+        self._reload()
+        self._queue.versions = self._job.versions
+        self._queue.engine = self._job.engine or Engine.AUTO
+        self._tell_what_is_reusable()
+        self._enter(self._phase())
+        return True
+
+    def _tell_what_is_reusable(self) -> None:
+        """Say once how much of the search other jobs know."""
+        if self._job.spec.reuse_jobs and not self._store.trials(self._job.id, limit=1):
+            self._store.append_event(self._claim, "reuse_found", what_is_reusable(self._store, self._job))
+
+    def _add_networks(self, networks: Sequence[Network], measurements: Sequence[Measurement | None]) -> None:
+        measured = [
+            MeasuredNetwork(m.network, m.multiply_adds, m.widths, m.latency_ms)
+            for m in measurements
+            if m is not None
+        ]
+        self._store.add_networks(self._claim, measured)
+        pairs = zip(networks, measurements, strict=True)
+        names = [network.name(self._job.spec.tasks) for network, m in pairs if m is None]
+        if names:
+            reason = "the recipe's layers cannot be scaled to this size"
+            self._store.append_event(self._claim, "networks_left_out", {"networks": names, "reason": reason})
+
+    def _phase(self) -> JobState:
+        trials = self._store.trials(self._job.id)
+        confirming = any(trial.purpose is Purpose.CONFIRMATION for trial in trials)
+        return JobState.CONFIRMING if confirming else JobState.RUNNING
+
+    def _tune(self, recipe: Recipe) -> Recipe | None:
+        spec = self._job.spec
+        answer = self._dialogue.ask(Tune(recipe, spec.tuning_samples, spec.tuning_seed), Tuned)
+        if answer is None:
+            return None
+        details = {"loss": answer.loss, "first_loss": answer.first_loss, "epochs": answer.epochs}
+        details |= {
+            "learning_rate": answer.recipe.learning_rate,
+            "weight_decay": answer.recipe.weight_decay,
+        }
+        self._store.append_event(self._claim, "recipe_tuned", details)
+        return answer.recipe
+
+    # --- training
+
+    def _advance(self) -> bool:
+        """Plan, submit, and take what is finished; return True when the job has ended."""
+        self._skip_what_time_forbids()
+        self._queue.refill()
+        if self._queue.is_idle and not self._plan():
+            self._finish()
+            return True
+        self._queue.submit(self._job)
+        if self._queue.has_orders and self._queue.collect():
+            self._deaths = 0
+        return False
+
+    def _skip_what_time_forbids(self) -> None:
+        """Give up planned trials once the budget in seconds is spent; those of the search a while before."""
+        if not is_time_short(self._store, self._job):
+            return
+        if self._round is None:
+            self._round = one_round(self._store, self._job)
+        over = trials_over_time(self._store, self._job, self._round)
+        if over:
+            self._store.skip_trials(self._claim, over)
+            self._queue.forget_waiting()
+
+    def _plan(self) -> bool:
+        """Add the next trials; return False when there are none."""
+        self._round = None
+        plan = next_plan(self._store, self._job)
+        if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
+            self._notes.tell(plan.note)
+        if plan.reused:
+            if not self._measure([request.network for request in plan.reused]):
+                return True  # interrupted; what to do is seen in the next round
+            self._enter(plan.state)
+            if self._store.plan_reused(self._claim, plan.reused, planned_epochs=self._epochs(plan.reused)):
+                return True  # the strategy sees them before anything is trained
+            plan = next_plan(self._store, self._job, may_reuse=False)  # that job was deleted meanwhile
+        if plan.reason is not None:
+            self._reason = plan.reason
+        if not plan.requests:
+            return False
+        if not self._measure([request.network for request in plan.requests]):
+            return True
+        self._enter(plan.state)
+        epochs = self._epochs(plan.requests)
+        return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
+
+    def _epochs(self, requests: Sequence[TrialRequest]) -> list[int]:
+        counting = epochs_of(self._job.recipe)
+        return [counting(len(request.network.group), request.fidelity) for request in requests]
+
+    def _measure(self, networks: Sequence[Network]) -> bool:
+        """Measure the inference cost of those that are not known yet; return False when interrupted."""
+        known = {(s.network.group, s.network.size) for s in self._store.networks(self._job.score_table_id)}
+        new = {(n.group, n.size): n for n in networks if (n.group, n.size) not in known}
+        if not new:
+            return True
+        answer = self._dialogue.ask(Measure(tuple(new.values()), self._job.recipe), Measured)
+        if answer is None:
+            return False
+        self._add_networks(tuple(new.values()), answer.measurements)
+        return True
+
+    def _finish(self) -> None:
+        self._driver.send(Rest())
+        trials = self._store.trials(self._job.id)
+        searched = [trial for trial in trials if trial.purpose is Purpose.SEARCH]
+        if not any(trial.state is TrialState.SUCCEEDED for trial in searched):
+            errors = [trial.error for trial in searched if trial.error]
+            raise TrainingError(
+                f"No training succeeded. Last: {errors[-1] if errors else 'none was started'}"
+            )
+        was_cut = any(trial.state is TrialState.SKIPPED for trial in trials)
+        reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else self._reason
+        self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason)
+        remove_folder(self._driver.settings.checkpoints, self._job.id)
+
+    def _enter(self, state: JobState) -> None:
+        if self._job.state is not state:
+            self._store.enter_state(self._claim, state)
+            self._job = replace(self._job, state=state)
+
+    def _reload(self) -> None:
+        self._job = self._store.get_job(self._job.id)
