@@ -31,7 +31,7 @@ from grouping.problems.registry import get_problem
 from grouping.search import Search
 from grouping.solver import solve
 from grouping.strategies import get_strategy
-from grouping.strategies.table_affinity import table_affinity
+from grouping.strategies.affinity.from_table import table_affinity
 from grouping.training.data import TrainingData
 from grouping.training.loop import train_network
 

@@ -30,7 +30,7 @@ from grouping.replay.oracle import Answers, Oracle
 from grouping.replay.searching import run_search
 from grouping.replay.tables import list_tables, open_table
 from grouping.strategies import get_strategy
-from grouping.strategies.affinity_estimate import estimate_affinity
+from grouping.strategies.affinity.estimate import estimate_affinity
 
 BUDGETS_SNT = (2.0, 3.0)
 N_SEEDS_SEEN = 3

@@ -2,9 +2,10 @@
 
     python benchmarks/solver.py [published] [random] [all] [best] [implicit] [size]   (all unless named)
 
-The plain programme (a variable per cell, see `grouping.solver.programme`) goes to CBC through PuLP, on the
-same arrays, with a time limit; where CBC hits it, the ratio is "at least". `--plot FILE` draws the section
-`size` as SVG. `--processor-time` has the solver's time limits count processor time instead of the wall's.
+The plain programme (a variable per cell, see `grouping.solver.exact.programme`) goes to CBC through PuLP, on
+the same arrays, with a time limit; where CBC hits it, the ratio is "at least". `--plot FILE` draws the
+section `size` as SVG. `--processor-time` has the solver's time limits count processor time instead of the
+wall's.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.plots.svg import BLUE, ORANGE, RULE, document, element, text
 from grouping.replay.published import reproduce
 from grouping.solver import best_groupings, solve, solve_curve, solve_pairwise
-from grouping.solver.engine import Engine
-from grouping.solver.instance import Instance, build_instance
-from grouping.solver.programme import CBC, solve_programme
+from grouping.solver.exact.bound_and_fix import ExactSearch
+from grouping.solver.exact.instance import Instance, build_instance
+from grouping.solver.exact.programme import CBC, solve_programme
 
 CBC_LIMIT_S = 60.0
 
@@ -113,7 +114,7 @@ def all_section() -> None:
         instance = instance_of(all_groups(kind, 20, 0))
         for budget in (3.0, 5.0, 8.0):
             started = time.perf_counter()
-            found = Engine(instance).solve(instance.limits_for(budget))
+            found = ExactSearch(instance).solve(instance.limits_for(budget))
             print(
                 f"  20 tasks, {instance.n_candidates:,} groups, {kind}, budget {budget:g}: "
                 f"{time.perf_counter() - started:.2f} s, proven {found.is_proven}",
@@ -143,7 +144,7 @@ def _by_cuts(table: ScoreTable, budget: float, k: int) -> float:
     started = time.perf_counter()
     instance = build_instance(table, Constraints())
     limits = instance.limits_for(budget)
-    found = Engine(instance).solve(limits)
+    found = ExactSearch(instance).solve(limits)
     assert found.relaxed is not None
     kept = np.argsort(found.relaxed.reduced_costs)[:150]
     core = replace(instance.select(kept), limits=limits)
@@ -202,7 +203,7 @@ def size_section(plot: Path | None) -> None:
 
 def _measure(n_tasks: int) -> tuple[int, float, float]:
     instance = instance_of(all_groups("structureless", n_tasks, 0))
-    seconds = timed(lambda: Engine(instance).solve(instance.limits_for(3.0)))
+    seconds = timed(lambda: ExactSearch(instance).solve(instance.limits_for(3.0)))
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak_kib = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
     return instance.n_candidates, seconds, int(peak_kib) / 1024

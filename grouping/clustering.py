@@ -15,10 +15,10 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
-from grouping.strategies.matching import Matching, matching_groups
-from grouping.strategies.modularity import Modularity, modularity_groups
-from grouping.strategies.partitions import Clustering, partition_within
-from grouping.strategies.spectral import Spectral, spectral_groups
+from grouping.strategies.clustering.matching import Matching, matching_groups
+from grouping.strategies.clustering.modularity import Modularity, modularity_groups
+from grouping.strategies.clustering.partitions import Clustering, partition_within
+from grouping.strategies.clustering.spectral import Spectral, spectral_groups
 
 CLUSTERINGS: Mapping[str, tuple[str, Clustering]] = {
     Modularity.name: (Modularity.title, modularity_groups),
@@ -174,7 +174,7 @@ def _network(table: ScoreTable, group: frozenset[str]) -> Network:
 
 
 def _is_measured(table: ScoreTable, network: Network) -> bool:
-    row = table.find_position(network.group, network.size)
+    row = table.find_position(*network.key)
     return row is not None and bool(table.is_complete[row])
 
 

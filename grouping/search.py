@@ -18,16 +18,14 @@ from collections.abc import Mapping, Sequence
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import StopReason
-from grouping.domain.networks import Candidates, Network
+from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trials import TrialKey, TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.solver import solve, solve_budgets
-from grouping.strategies import Estimate, Evidence, Strategy
-
-Key = tuple[frozenset[str], float]
+from grouping.strategies import Evidence, LossEstimate, Strategy
 
 
 class Search:
@@ -62,10 +60,10 @@ class Search:
         self._seeds = tuple(seeds)
         self._max_trainings = max_trainings
         self._seed = seed
-        self._networks: dict[float, dict[Key, Network]] = {}
+        self._networks: dict[float, dict[NetworkKey, Network]] = {}
         self._scores: dict[float, list[Score]] = {}
-        self._lost: dict[float, set[Key]] = {}
-        self._told: set[tuple[frozenset[str], float, float, int]] = set()
+        self._lost: dict[float, set[NetworkKey]] = {}
+        self._told: set[TrialKey] = set()
         self._pending: tuple[TrialRequest, ...] = ()
         self._affinities: dict[str, AffinityMatrix] = {}
         self._stop_reason: StopReason | None = None
@@ -99,7 +97,7 @@ class Search:
 
     def ask(self) -> tuple[TrialRequest, ...]:
         """Trials to train next; those not told yet, if there are any. Empty when the search is over."""
-        left = tuple(request for request in self._pending if _key(request) not in self._told)
+        left = tuple(request for request in self._pending if request.key not in self._told)
         if left:
             return left
         evidence = self.evidence
@@ -131,7 +129,7 @@ class Search:
             InvalidInputError: if it was told before, a task's loss is missing, or one is not finite.
         """
         network, seed = request.network, request.seed
-        if _key(request) in self._told:
+        if request.key in self._told:
             raise InvalidInputError(f"The training of {network} with seed {seed} was told before.")
         if validation is not None:
             if set(validation) != network.group:
@@ -144,9 +142,9 @@ class Search:
             ]
             self._scores.setdefault(request.fidelity, []).extend(found)
         else:
-            self._lost.setdefault(request.fidelity, set()).add((network.group, network.size))
-        self._networks.setdefault(request.fidelity, {}).setdefault((network.group, network.size), network)
-        self._told.add(_key(request))
+            self._lost.setdefault(request.fidelity, set()).add(network.key)
+        self._networks.setdefault(request.fidelity, {}).setdefault(network.key, network)
+        self._told.add(request.key)
 
     def tell_affinities(self, affinities: Mapping[str, AffinityMatrix]) -> None:
         """Say what joint runs measured, by the name of the method."""
@@ -156,21 +154,13 @@ class Search:
         """What was told at one fidelity; a network of which a training diverged keeps an empty row."""
         networks = self._networks.get(fidelity, {})
         lost = self._lost.get(fidelity, set())
-        scores = [
-            score
-            for score in self._scores.get(fidelity, ())
-            if (score.network.group, score.network.size) not in lost
-        ]
+        scores = [score for score in self._scores.get(fidelity, ()) if score.network.key not in lost]
         return ScoreTable.from_scores(self._tasks, networks.values(), scores)
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> LossEstimate:
         """Losses of the candidates as far as they are measured or predicted, with their uncertainty."""
         return self._strategy.estimate(self.evidence)
 
     def recommend(self, budget_snt: float) -> Solution:
         """The best grouping of networks that were measured in full."""
         return solve(self.scores(), budget_snt)
-
-
-def _key(request: TrialRequest) -> tuple[frozenset[str], float, float, int]:
-    return (request.network.group, request.network.size, request.fidelity, request.seed)

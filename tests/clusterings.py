@@ -9,7 +9,7 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.networks import list_candidates
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.strategies.partitions import mutual_affinity
+from grouping.strategies.clustering.partitions import mutual_affinity
 from tests.tables import make_table
 
 METHODS = tuple(CLUSTERINGS)

@@ -66,9 +66,7 @@ def run_to_the_end(
     seen = set[TrialRequest]()
     while requests := search.ask():
         assert len(batches) < 200, "the search does not end"
-        assert search.evidence.attempted.isdisjoint(
-            (r.network.group, r.network.size, r.fidelity, r.seed) for r in requests
-        )
+        assert search.evidence.attempted.isdisjoint(r.key for r in requests)
         half = requests[: max(1, len(requests) // 2)] if stops_inside else requests
         assert seen.isdisjoint(half), "a training was asked for twice"
         seen |= set(half)

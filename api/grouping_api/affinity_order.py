@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.errors import UnknownNameError
-from grouping.strategies.affinity_graph import cluster_order
+from grouping.strategies.affinity.graph import cluster_order
 
 ORDERS = ("input", "name", "cluster")
 

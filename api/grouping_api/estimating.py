@@ -20,7 +20,7 @@ from grouping.domain.trials import Purpose, TrialRequest
 from grouping.errors import GroupingError
 from grouping.recipes import epochs_of
 from grouping.solver import solve_budgets
-from grouping.store import ReusableTrial, ReuseSource, Store, count_reusable, key_of
+from grouping.store import ReusableTrial, ReuseSource, Store, count_reusable
 from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
 from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
 
@@ -69,7 +69,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class JobEstimate:
     """What a job would cost.
 
     Attributes:
@@ -118,7 +118,7 @@ class Estimate:
         return tuple(sorted(kind for kind in wanted if self.rates.find(kind[0], kind[1]) is None))
 
 
-def estimate(store: Store, spec: JobSpec, tasks: Sequence[Task]) -> Estimate:
+def estimate(store: Store, spec: JobSpec, tasks: Sequence[Task]) -> JobEstimate:
     """Count and time what a job would train.
 
     Args:
@@ -151,7 +151,7 @@ def estimate(store: Store, spec: JobSpec, tasks: Sequence[Task]) -> Estimate:
         except GroupingError:
             continue  # it cannot do this job, such as one that would have to list too many candidates
         others.append(_option(spec, info.name, other, confirmation))
-    return Estimate(
+    return JobEstimate(
         spec=spec,
         search=search,
         confirmation=confirmation,
@@ -193,7 +193,7 @@ class _Free:
 
     def has(self, request: TrialRequest) -> bool:
         """Whether the outcome of a request is known."""
-        trial = self.trials.get(key_of(request))
+        trial = self.trials.get(request.key)
         return trial is not None and trial.answers(request)
 
     def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:

@@ -40,7 +40,7 @@ from grouping.solver import (
     solve_pairwise,
 )
 from grouping.store import Store, TableInfo
-from grouping.strategies.table_affinity import table_affinity
+from grouping.strategies.affinity.from_table import table_affinity
 from grouping_api.affinity_reasons import how_to_measure
 from grouping_api.pair_plans import PairPlan, plan_pairs
 from grouping_api.schemas.solving import ConfidenceIn, Demands, PairwiseRequest

@@ -1,7 +1,7 @@
 """Affinity: the directed effect of a source task on a target task, or how alike two tasks are.
 
 Some methods compare trained networks and are computed from a score table: `pairwise` and `higher-order` here,
-`estimate` in `grouping.strategies.affinity_estimate`. The others are measured when one network is trained on
+`estimate` in `grouping.strategies.affinity.estimate`. The others are measured when one network is trained on
 several tasks, a joint run. What each measures, and when not to trust it, is in ``docs/affinity.md``.
 """
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import JobSpec, TrainingBudget
-from grouping.domain.networks import Candidates, Network
+from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.recipes import EpochsOf
 from grouping.domain.trials import TrialRequest
 from grouping.domain.verdicts import equal_cost_baselines
@@ -24,8 +24,6 @@ LEAST_ROUNDS = 2
 """Fresh seeds without which no noise is known, and so no verdict."""
 SHARE_KEPT_BACK = 0.5
 """The most of a training budget that is kept back for the confirmation."""
-
-Key = tuple[frozenset[str], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +74,10 @@ class ConfirmationNeed:
         """Before anything is trained; nothing if the job confirms nothing."""
         if not spec.n_confirmation_seeds:
             return cls((), 0)
-        baselines: dict[Key, Network] = {}
+        baselines: dict[NetworkKey, Network] = {}
         for budget in spec.budgets_snt:
             for baseline in equal_cost_baselines(spec.tasks, budget):
-                baselines |= {(n.group, n.size): n for n in baseline.networks}
+                baselines |= {n.key: n for n in baseline.networks}
         return cls(tuple(baselines.values()), most_chosen(spec.candidates, spec.budgets_snt))
 
 

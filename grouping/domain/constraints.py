@@ -109,7 +109,7 @@ class Constraints:
             _refuse_unknown(set(getattr(self, where)) - known, where)
         for where in ("forced", "forbidden"):
             for network in getattr(self, where):
-                row = table.find_position(network.group, network.size)
+                row = table.find_position(*network.key)
                 if row is None or (where == "forced" and not table.is_complete[row]):
                     raise InvalidInputError(
                         f"{where}: network {network} is not measured in this table.", pointer=f"/{where}"

@@ -7,12 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from math import comb
+from typing import NamedTuple
 
 from grouping.domain.tasks import check_name
 from grouping.errors import InvalidInputError, TooManyCandidatesError
 
 CANDIDATE_LIMIT = 20_000
 """The most networks one search may list."""
+
+
+class NetworkKey(NamedTuple):
+    """What a network is: its group and its size. What it costs is data about it."""
+
+    group: frozenset[str]
+    size: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,11 @@ class Network:
         except ValueError:
             raise InvalidInputError(f"{name[:80]!r} is not a network: {size[:20]!r} is no size.") from None
         return cls.of(*stem.split("+"), size=number)
+
+    @property
+    def key(self) -> NetworkKey:
+        """What identifies it, whatever it costs."""
+        return NetworkKey(self.group, self.size)
 
     @property
     def sort_key(self) -> tuple[float, float, int, tuple[str, ...]]:

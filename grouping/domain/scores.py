@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.networks import Network
+from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.tasks import Task, check_name
 from grouping.errors import InvalidInputError, UnknownNameError
 
@@ -81,11 +81,11 @@ class ScoreTable:
             raise InvalidInputError("A score table needs at least one task.")
         if len(set(names)) != len(names):
             raise InvalidInputError(f"Task names must be unique; got {', '.join(names)}.")
-        seen = set[tuple[frozenset[str], float]]()
+        seen = set[NetworkKey]()
         for network in self.networks:
-            if (network.group, network.size) in seen:
+            if network.key in seen:
                 raise InvalidInputError(f"Network {network} stands in the table more than once.")
-            seen.add((network.group, network.size))
+            seen.add(network.key)
         shape = (len(self.networks), len(names), len(self.seeds))
         member = self.membership
         for label in ("validation_losses", "test_losses"):
@@ -226,18 +226,18 @@ class ScoreTable:
         Raises:
             InvalidInputError: if the table has none.
         """
-        found = self.find_position(network.group, network.size)
+        found = self.find_position(*network.key)
         if found is None:
             raise InvalidInputError(f"Network {network} is not in the score table.")
         return found
 
     def find_position(self, group: frozenset[str], size: float = 1.0) -> int | None:
         """Row of the network with that group and size, or None."""
-        return self._positions.get((group, size))
+        return self._positions.get(NetworkKey(group, size))
 
     @cached_property
-    def _positions(self) -> Mapping[tuple[frozenset[str], float], int]:
-        return {(network.group, network.size): n for n, network in enumerate(self.networks)}
+    def _positions(self) -> Mapping[NetworkKey, int]:
+        return {network.key: n for n, network in enumerate(self.networks)}
 
     def select(self, rows: Sequence[int] | NDArray[np.int64]) -> ScoreTable:
         """The table of these networks only, in this order."""

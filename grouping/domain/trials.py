@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from grouping.domain.joint_runs import JointAffinities
-from grouping.domain.networks import Network
+from grouping.domain.networks import Network, NetworkKey
 from grouping.errors import InvalidInputError
 
 
@@ -39,6 +40,15 @@ class TrialState(StrEnum):
         return self not in (TrialState.PLANNED, TrialState.RUNNING)
 
 
+class TrialKey(NamedTuple):
+    """What identifies a trial within a job."""
+
+    network: NetworkKey
+    seed: int
+    fidelity: float = 1.0
+    purpose: Purpose = Purpose.SEARCH
+
+
 @dataclass(frozen=True, slots=True)
 class TrialRequest:
     """One training that a strategy asks for.
@@ -60,6 +70,11 @@ class TrialRequest:
     def __post_init__(self) -> None:
         if not 0 < self.fidelity <= 1:
             raise InvalidInputError(f"Fidelity must be in (0, 1]; got {self.fidelity}.")
+
+    @property
+    def key(self) -> TrialKey:
+        """What identifies it within a job."""
+        return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose)
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Ve
 
 
 def _is_untrained(network: Network, table: ScoreTable) -> bool:
-    row = table.find_position(network.group, network.size)
+    row = table.find_position(*network.key)
     return row is None or not table.is_complete[row]
 
 
@@ -183,7 +183,7 @@ def _compare(grouping: Grouping, baseline: Baseline, table: ScoreTable) -> Compa
     ours, theirs = ours[known], theirs[known]
     n = len(ours)
     gains = (theirs - ours) / np.abs(theirs)
-    chosen = {(network.group, network.size) for network in grouping.networks}
+    chosen = {network.key for network in grouping.networks}
     return Comparison(
         baseline=baseline.name,
         grouping_loss=float(ours.mean()) if n else math.nan,
@@ -191,5 +191,5 @@ def _compare(grouping: Grouping, baseline: Baseline, table: ScoreTable) -> Compa
         gain=float(gains.mean()) if n else math.nan,
         standard_error=float(gains.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
         n_seeds=n,
-        is_same=chosen == {(network.group, network.size) for network in baseline.networks},
+        is_same=chosen == {network.key for network in baseline.networks},
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.networks import Network
+from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import FloatArray
 from grouping.domain.tasks import Task, check_name
 from grouping.errors import GroupingError, InvalidInputError
@@ -132,7 +132,7 @@ class _LongRows:
         self._tasks = {task.name: task for task in tasks}
         self._task_index = {task.name: t for t, task in enumerate(tasks)}
         self._by_cells: dict[tuple[Cell, ...], int] = {}
-        self._by_key: dict[tuple[frozenset[str], float], int] = {}
+        self._by_key: dict[NetworkKey, int] = {}
         self._networks: list[Network] = []
         self._other_costs: list[tuple[float, ...]] = []
         self._seed_index: dict[int, int] = {}
@@ -203,7 +203,7 @@ class _LongRows:
             require_number(cell, COST_PREFIX + name)
             for (name, _), cell in zip(columns.costs, known[3:], strict=True)
         )
-        n = self._by_key.setdefault((network.group, network.size), len(self._networks))
+        n = self._by_key.setdefault(network.key, len(self._networks))
         if n == len(self._networks):
             check_counts(networks=n + 1)
             self._networks.append(network)

@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from grouping.domain.networks import Network
+from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task, check_name
 from grouping.errors import GroupingError, InvalidInputError
@@ -105,7 +105,7 @@ class _WideRows:
         self._tasks = tasks
         self._findings = findings
         self._networks: list[Network] = []
-        self._positions: dict[tuple[frozenset[str], float], tuple[int, int]] = {}
+        self._positions: dict[NetworkKey, tuple[int, int]] = {}
         self._values = array("d")
         self._other_costs = array("d")
 
@@ -143,7 +143,7 @@ class _WideRows:
         self._other_costs.extend(costs)
 
     def _is_repeated(self, place: int, network: Network, costs: list[float], values: list[float]) -> bool:
-        key = (network.group, network.size)
+        key = network.key
         n, earlier = self._positions.setdefault(key, (len(self._networks), place))
         if n == len(self._networks):
             return False

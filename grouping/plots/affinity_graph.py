@@ -23,7 +23,7 @@ from grouping.plots.svg import (
     shortened,
     text,
 )
-from grouping.strategies.affinity_graph import communities
+from grouping.strategies.affinity.graph import communities
 
 RED = "#b2182b"
 MOST_TASKS = 60

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from grouping.domain.networks import Candidates, Network
+from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.trials import TrialRequest
@@ -62,7 +62,7 @@ class Oracle:
                     f"{', '.join(early.task_names)} instead of {', '.join(truth.task_names)}."
                 )
             for n, network in enumerate(truth.networks):
-                row = early.find_position(network.group, network.size)
+                row = early.find_position(*network.key)
                 if row is not None and early.is_complete[row]:
                     rows[n] = row
         return cls(truth, early, rows)
@@ -92,7 +92,7 @@ class Oracle:
         """
         if request.measures_affinity:
             raise Unanswerable("it measures affinities in a joint run, which needs gradients and not scores")
-        row = self.truth.find_position(request.network.group, request.network.size)
+        row = self.truth.find_position(*request.network.key)
         if row is None:
             name = request.network.name(self.truth.task_names)
             raise Unanswerable(f"it asked for {name}, which the table does not have")
@@ -123,18 +123,18 @@ def free_networks(names: Sequence[str], table: ScoreTable) -> tuple[Network, ...
     """
     n_tasks = len(table.tasks)
     sizes = {"singles": 1, "pairs": 2, "together": n_tasks}
-    found: dict[tuple[frozenset[str], float], Network] = {}
+    found: dict[NetworkKey, Network] = {}
     for name in names:
         if name in sizes:
             wanted = [n for n in table.networks if len(n.group) == sizes[name] and n.size == 1]
         else:
             parsed = Network.parse(name)
-            wanted = [n for n in table.networks if (n.group, n.size) == (parsed.group, parsed.size)]
+            wanted = [n for n in table.networks if n.key == parsed.key]
         if not wanted:
             raise InvalidInputError(
                 f"The table has no {name}: free can be singles, pairs, together or names of its networks."
             )
-        found |= {(network.group, network.size): network for network in wanted}
+        found |= {network.key: network for network in wanted}
     return tuple(found.values())
 
 

@@ -19,7 +19,7 @@ from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.formats import read_wide_csv
 from grouping.solver import DEFAULT_SOLVER, solve
-from grouping.strategies.higher_order import predict_higher_orders
+from grouping.strategies.paper.hoa import predict_higher_orders
 
 BUDGETS_SNT = tuple(1 + 0.5 * i for i in range(9))
 DECIMALS = 5

@@ -1,17 +1,22 @@
 """Choosing networks from a score table. Reads tables only: nothing here ever trains."""
 
-from grouping.solver.assessment import assess_confidence
-from grouping.solver.comparing import comparison_sentences, is_same_cost, plain_number, relative_change
-from grouping.solver.confidence import Alternative, Confidence, TrialValue
+from grouping.solver.budget_solver import BudgetSolver, solve_budgets
+from grouping.solver.confidence.assessment import assess_confidence
+from grouping.solver.confidence.confidence import Alternative, Confidence, TrialValue
 from grouping.solver.curve import BaselinePoint, Curve, CurvePoint, RandomLosses, default_budgets, solve_curve
-from grouping.solver.estimates import PairwiseEstimate
-from grouping.solver.exact import Ranked, TableSolver, best_groupings, solve
-from grouping.solver.explaining import explain
-from grouping.solver.explanation import Explanation, TaskExplanation
-from grouping.solver.feasibility import cheapest_cover
-from grouping.solver.pairwise import solve_pairwise
-from grouping.solver.programme import DEFAULT_SOLVER, solver_names
-from grouping.solver.proposing import BudgetSolver, solve_budgets
+from grouping.solver.exact.feasibility import cheapest_cover
+from grouping.solver.exact.programme import DEFAULT_SOLVER, solver_names
+from grouping.solver.exact.table_solver import Ranked, TableSolver, best_groupings, solve
+from grouping.solver.explanation.comparison import (
+    comparison_sentences,
+    is_same_cost,
+    plain_number,
+    relative_change,
+)
+from grouping.solver.explanation.explain import explain
+from grouping.solver.explanation.explanation import Explanation, TaskExplanation
+from grouping.solver.pairwise.estimates import PairwiseEstimate
+from grouping.solver.pairwise.unlisted_groups import solve_pairwise
 from grouping.solver.recommendation import Recommendation, networks_to_confirm, recommend
 
 __all__ = [

@@ -12,9 +12,9 @@ from grouping.domain.constraints import Constraints, Objective
 from grouping.domain.groupings import BUDGET_TOLERANCE, Grouping, Solution, SolutionStatus
 from grouping.domain.scores import ScoreTable
 from grouping.errors import SolverError
-from grouping.solver.exact import TableSolver
-from grouping.solver.feasibility import cheapest_cover
-from grouping.solver.programme import DEFAULT_SOLVER
+from grouping.solver.exact.feasibility import cheapest_cover
+from grouping.solver.exact.programme import DEFAULT_SOLVER
+from grouping.solver.exact.table_solver import TableSolver
 
 BUDGET_STEP_SNT = 0.5
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grouping.domain.groupings import Solution
-from grouping.domain.networks import Network
+from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import ScoreTable
 from grouping.domain.verdicts import Verdict, equal_cost_baselines, judge
-from grouping.solver.exact import solve
+from grouping.solver.exact.table_solver import solve
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def recommend(
 
 def networks_to_confirm(search: ScoreTable, budgets_snt: Sequence[float]) -> tuple[Network, ...]:
     """The networks a verdict on these budgets needs: the chosen ones, then the baselines of equal cost."""
-    wanted: dict[tuple[frozenset[str], float], Network] = {}
+    wanted: dict[NetworkKey, Network] = {}
     for recommendation in recommend(search, None, budgets_snt):
         if recommendation.solution.grouping is None:
             continue
@@ -63,5 +63,5 @@ def networks_to_confirm(search: ScoreTable, budgets_snt: Sequence[float]) -> tup
         for baseline in equal_cost_baselines(search.task_names, recommendation.budget_snt):
             networks += baseline.networks
         for network in networks:
-            wanted.setdefault((network.group, network.size), network)
+            wanted.setdefault(network.key, network)
     return tuple(wanted.values())

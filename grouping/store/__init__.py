@@ -21,7 +21,7 @@ from grouping.store.records import (
     TableInfo,
     Trial,
 )
-from grouping.store.reuse_sources import ReusableTrial, ReuseSource, count_reusable, key_of
+from grouping.store.reuse_sources import ReusableTrial, ReuseSource, count_reusable
 from grouping.store.store import Store, open_store
 
 __all__ = [
@@ -40,7 +40,6 @@ __all__ = [
     "TableInfo",
     "Trial",
     "count_reusable",
-    "key_of",
     "migrate",
     "open_store",
 ]

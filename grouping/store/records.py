@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, TrialState
+from grouping.domain.trials import Purpose, TaskScore, TrialKey, TrialState
 
 T = TypeVar("T")
 
@@ -128,6 +128,11 @@ class Trial:
     scores: tuple[TaskScore, ...]
     measures_affinity: bool = False
     reused_from: tuple[str, str] | None = None
+
+    @property
+    def key(self) -> TrialKey:
+        """What identifies it within its job."""
+        return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose)
 
 
 @dataclass(frozen=True, slots=True)

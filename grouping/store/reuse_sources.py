@@ -14,8 +14,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from grouping.domain.jobs import JobSpec
+from grouping.domain.networks import NetworkKey
 from grouping.domain.recipes import Recipe
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.trials import Purpose, TrialKey, TrialRequest, TrialState
 from grouping.store.codec import is_id, recipe_from_json
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
 
@@ -44,17 +45,12 @@ class ReusableTrial:
 
     def answers(self, request: TrialRequest) -> bool:
         """Whether it stands for what is requested."""
-        return self.key == key_of(request) and self.has_affinities >= request.measures_affinity
+        return self.key == request.key and self.has_affinities >= request.measures_affinity
 
     @property
-    def key(self) -> tuple[frozenset[str], float, Purpose, int, float]:
+    def key(self) -> TrialKey:
         """What identifies a trial within a job."""
-        return (self.group, self.size, self.purpose, self.seed, self.fidelity)
-
-
-def key_of(request: TrialRequest) -> tuple[frozenset[str], float, Purpose, int, float]:
-    """What identifies a request within a job."""
-    return (request.network.group, request.network.size, request.purpose, request.seed, request.fidelity)
+        return TrialKey(NetworkKey(self.group, self.size), self.seed, self.fidelity, self.purpose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +71,11 @@ class ReuseSource:
 def count_reusable(spec: JobSpec, trials: Iterable[ReusableTrial]) -> tuple[int, int]:
     """How many full trainings of candidates with the search seeds are known, and how many there are."""
     candidates, seeds = spec.candidates, frozenset(spec.search_seeds)
-    listed = {(network.group, network.size) for network in candidates.networks or ()}
+    listed = {network.key for network in candidates.networks or ()}
 
     def is_candidate(trial: ReusableTrial) -> bool:
         if candidates.networks is not None:
-            return (trial.group, trial.size) in listed
+            return trial.key.network in listed
         return candidates.find(trial.group, trial.size) is not None
 
     known = sum(

@@ -1,6 +1,6 @@
 """Strategies: which networks to train next, and what the untrained ones would probably score."""
 
-from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
+from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.registry import (
     Strategy,
     StrategyInfo,
@@ -12,8 +12,8 @@ from grouping.strategies.registry import (
 
 __all__ = [
     "Choose",
-    "Estimate",
     "Evidence",
+    "LossEstimate",
     "Proposal",
     "Strategy",
     "StrategyInfo",

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import StopReason
-from grouping.domain.networks import Candidates, Network
+from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.scores import FloatArray, ScoreTable
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trials import TrialKey, TrialRequest
 
 
 class Choose(Protocol):
@@ -44,7 +44,7 @@ class Evidence:
         early: scores of short passes so far.
         budgets_snt: inference budgets the user cares for, ascending.
         seeds: seeds with which a network is trained.
-        attempted: trials (group, size, fidelity, seed) that are finished, whatever came out.
+        attempted: trials that are finished, whatever came out.
         affinities: affinity matrices that joint runs measured, by the name of the method.
         remaining: trainings that the training budget still holds, where it limits them; None otherwise.
         seed: everything random follows from it.
@@ -55,7 +55,7 @@ class Evidence:
     early: ScoreTable
     budgets_snt: tuple[float, ...]
     seeds: tuple[int, ...]
-    attempted: frozenset[tuple[frozenset[str], float, float, int]] = frozenset()
+    attempted: frozenset[TrialKey] = frozenset()
     affinities: Mapping[str, AffinityMatrix] = field(default_factory=dict)
     remaining: int | None = None
     seed: int = 0
@@ -65,17 +65,17 @@ class Evidence:
     ) -> tuple[TrialRequest, ...]:
         """A trial per seed for each of the networks, less those that are finished; the first seeds first."""
         wanted = tuple(networks)
-        return tuple(
+        requests = (
             TrialRequest(network, seed, fidelity, measures_affinity=measures_affinity)
             for seed in self.seeds
             for network in wanted
-            if (network.group, network.size, fidelity, seed) not in self.attempted
         )
+        return tuple(request for request in requests if request.key not in self.attempted)
 
     @property
-    def hopeless(self) -> frozenset[tuple[frozenset[str], float]]:
+    def hopeless(self) -> frozenset[NetworkKey]:
         """Groups and sizes that were trained in full and have no scores, because they diverged."""
-        tried = {(group, size) for group, size, fidelity, _ in self.attempted if fidelity == 1}
+        tried = {key.network for key in self.attempted if key.fidelity == 1}
         return frozenset(
             key
             for key in tried
@@ -88,11 +88,11 @@ class Evidence:
         Networks that were trained in full and diverged are not chosen again.
         """
         hopeless = self.hopeless
-        hopeful = [n for n, x in enumerate(estimate.networks) if (x.group, x.size) not in hopeless]
-        chosen: dict[tuple[frozenset[str], float], Network] = {}
+        hopeful = [n for n, x in enumerate(estimate.networks) if x.key not in hopeless]
+        chosen: dict[NetworkKey, Network] = {}
         for solution in choose(estimate.select(hopeful), self.budgets_snt):
             if solution.grouping is not None:
-                chosen |= {(n.group, n.size): n for n in solution.grouping.networks}
+                chosen |= {n.key: n for n in solution.grouping.networks}
         return self.request(chosen.values())
 
 
@@ -117,7 +117,7 @@ class Proposal:
 
 
 @dataclass(frozen=True, eq=False)
-class Estimate:
+class LossEstimate:
     """Losses of candidates, measured or predicted, with their uncertainty.
 
     Attributes:
@@ -132,6 +132,6 @@ class Estimate:
     is_measured: NDArray[np.bool_] = field(repr=False)
 
     @classmethod
-    def of_measured(cls, table: ScoreTable) -> Estimate:
+    def of_measured(cls, table: ScoreTable) -> LossEstimate:
         """Only what was measured; the uncertainty is the standard error over seeds."""
         return cls(table, table.validation_standard_error, np.asarray(table.is_complete))

@@ -18,20 +18,20 @@ from typing import Any, ClassVar, Protocol
 
 from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
-from grouping.strategies.adaptive import Adaptive
-from grouping.strategies.all_alone import AllAlone
-from grouping.strategies.all_together import AllTogether
-from grouping.strategies.continuation import Continuation
-from grouping.strategies.early_stopping import EarlyStopping
-from grouping.strategies.evidence import Choose, Estimate, Evidence, Proposal
-from grouping.strategies.exhaustive import Exhaustive
-from grouping.strategies.higher_order import HigherOrder
-from grouping.strategies.joint_run import FirstOrderAffinity, GradientCosine, TaskAffinity
-from grouping.strategies.matching import Matching
-from grouping.strategies.modularity import Modularity
-from grouping.strategies.random_search import RandomSearch
-from grouping.strategies.spectral import Spectral
-from grouping.strategies.surrogate import Surrogate
+from grouping.strategies.adaptive.adaptive import Adaptive
+from grouping.strategies.baselines.all_alone import AllAlone
+from grouping.strategies.baselines.all_together import AllTogether
+from grouping.strategies.baselines.exhaustive import Exhaustive
+from grouping.strategies.baselines.random_search import RandomSearch
+from grouping.strategies.clustering.matching import Matching
+from grouping.strategies.clustering.modularity import Modularity
+from grouping.strategies.clustering.spectral import Spectral
+from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
+from grouping.strategies.paper.esa import EarlyStopping
+from grouping.strategies.paper.hoa import HigherOrder
+from grouping.strategies.paper.tag import FirstOrderAffinity, GradientCosine, TaskAffinity
+from grouping.strategies.prediction.continuation import Continuation
+from grouping.strategies.prediction.surrogate import Surrogate
 
 ENTRY_POINT_GROUP = "mtl_grouping.strategies"
 
@@ -57,7 +57,7 @@ class Strategy(Protocol):
         Called when every trial asked for so far is finished. The same evidence must give the same answer.
         """
 
-    def estimate(self, evidence: Evidence) -> Estimate:
+    def estimate(self, evidence: Evidence) -> LossEstimate:
         """Losses of the candidates as far as they are measured or predicted, with their uncertainty."""
 
 

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence, Set
 
 from grouping.domain.allowance import most_chosen
-from grouping.domain.networks import Network
+from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import ScoreTable
 from grouping.domain.trials import TrialRequest
 from grouping.strategies.evidence import Choose, Evidence
 from grouping.strategies.forecast import Forecast, count_kinds
-from grouping.strategies.sampling import Key, key_of
 
 Predict = Callable[[ScoreTable], ScoreTable]
 """Completes a table of measured networks by predictions: a table of one layer."""
@@ -38,19 +37,19 @@ def next_round(
         Full trainings, empty when a round chooses nothing new or there are no rounds left, and the number of
         the round, from 1; 0 if there is none.
     """
-    known = {key_of(network) for network in first}
+    known = {network.key for network in first}
     number = 0
     for number in range(1, rounds + 1):
         lost = evidence.hopeless & known
         table = predict(_measured_among(evidence.full, known))
-        usable = [n for n, network in enumerate(table.networks) if key_of(network) not in lost]
+        usable = [n for n, network in enumerate(table.networks) if network.key not in lost]
         chosen = _chosen(table.select(usable), evidence.budgets_snt, choose)
         requests = evidence.request(chosen)
         if requests:
             return requests, number
-        if {key_of(network) for network in chosen} <= known:
+        if {network.key for network in chosen} <= known:
             break
-        known |= {key_of(network) for network in chosen}
+        known |= {network.key for network in chosen}
     return (), number
 
 
@@ -71,10 +70,8 @@ def forecast_of_rounds(
     return Forecast(lower, upper, sum(lower.values()) + further)
 
 
-def _measured_among(table: ScoreTable, known: Set[Key]) -> ScoreTable:
-    rows = [
-        n for n, network in enumerate(table.networks) if table.is_complete[n] and key_of(network) in known
-    ]
+def _measured_among(table: ScoreTable, known: Set[NetworkKey]) -> ScoreTable:
+    rows = [n for n, network in enumerate(table.networks) if table.is_complete[n] and network.key in known]
     return table.select(rows)
 
 
@@ -82,8 +79,8 @@ def _chosen(table: ScoreTable, budgets_snt: Sequence[float], choose: Choose) -> 
     """Every network of the solutions, once; none where nothing can be chosen from."""
     if not table.networks:
         return ()
-    found: dict[Key, Network] = {}
+    found: dict[NetworkKey, Network] = {}
     for solution in choose(table, budgets_snt):
         if solution.grouping is not None:
-            found |= {key_of(network): network for network in solution.grouping.networks}
+            found |= {network.key: network for network in solution.grouping.networks}
     return tuple(found.values())

@@ -11,18 +11,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
-from grouping.domain.networks import Candidates, Network
+from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.strategies.forecast import count_candidate_shapes
 
-Key = tuple[frozenset[str], float]
 
-
-def key_of(network: Network) -> Key:
-    """What tells a network from others."""
-    return (network.group, network.size)
-
-
-def cover(candidates: Candidates, hopeless: Collection[Key] = frozenset()) -> tuple[Network, ...]:
+def cover(candidates: Candidates, hopeless: Collection[NetworkKey] = frozenset()) -> tuple[Network, ...]:
     """Few candidates that together serve every task: the network of all tasks, where it is one.
 
     Otherwise the largest groups there are, in the order of the tasks. Of groups that serve equally many new
@@ -44,15 +37,15 @@ def cover(candidates: Candidates, hopeless: Collection[Key] = frozenset()) -> tu
         while n_tasks > 1 and (frozenset(left[:n_tasks]), 1.0) in hopeless:
             n_tasks -= 1
         network = candidates.find(left[:n_tasks])
-        if network is not None and key_of(network) not in hopeless:
+        if network is not None and network.key not in hopeless:
             found.append(network)
         left = left[n_tasks:]
     return tuple(found)
 
 
-def _cover_listed(candidates: Candidates, hopeless: Collection[Key]) -> tuple[Network, ...]:
+def _cover_listed(candidates: Candidates, hopeless: Collection[NetworkKey]) -> tuple[Network, ...]:
     column = {task: t for t, task in enumerate(candidates.tasks)}
-    usable = [n for n in candidates.require_listed() if key_of(n) not in hopeless]
+    usable = [n for n in candidates.require_listed() if n.key not in hopeless]
     usable.sort(key=lambda n: (n.size != 1, len(n.group), sorted(column[task] for task in n.group)))
     member = np.array([[task in n.group for task in column] for n in usable], dtype=np.bool_)
     member = member.reshape(len(usable), len(column))
@@ -88,12 +81,12 @@ def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
         yield from order
         return
     shapes = count_candidate_shapes(candidates)
-    seen = set[Key]()
+    seen = set[NetworkKey]()
     while len(seen) < candidates.count:
         n_tasks, size = _draw_shape(shapes, draw)
         network = candidates.find(draw.sample(candidates.tasks, n_tasks), size)
-        if network is not None and key_of(network) not in seen:
-            seen.add(key_of(network))
+        if network is not None and network.key not in seen:
+            seen.add(network.key)
             yield network
 
 

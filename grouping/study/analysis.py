@@ -21,7 +21,14 @@ from grouping.domain.gains import GainFormula
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, mean_and_standard_error
 from grouping.study.plan import PlannedTraining, StudyOptions, size_alone
-from grouping.study.records import Cells, Comparison, Correlation, Effects, Estimate, TaskComparison
+from grouping.study.records import (
+    Cells,
+    Correlation,
+    Effects,
+    MeanOverSeeds,
+    TaskComparison,
+    TogetherAgainstAlone,
+)
 
 FORMULA = GainFormula.RELATIVE_TO_ALONE
 LEVEL = 0.95
@@ -123,13 +130,15 @@ def reliability(values: FloatArray, errors: FloatArray) -> float | None:
     return max(0.0, 1.0 - float((errors[known] ** 2).mean()) / spread) if spread > 0 else None
 
 
-def compare_together(scores: StudyScores, cost_alone_snt: float, cost_together_snt: float) -> Comparison:
+def compare_together(
+    scores: StudyScores, cost_alone_snt: float, cost_together_snt: float
+) -> TogetherAgainstAlone:
     """All tasks in one network against each in its own, small one."""
     size = size_alone(len(scores.tasks))
     alone = np.stack([scores.losses(task, size=size) for task in scores.tasks])
     together = np.stack([scores.losses(*_first(task, scores.tasks)) for task in scores.tasks])
     gains = FORMULA.apply(alone, together)
-    return Comparison(
+    return TogetherAgainstAlone(
         size_alone=size,
         cost_alone_snt=cost_alone_snt,
         cost_together_snt=cost_together_snt,
@@ -201,10 +210,10 @@ def _permutation_p(first: FloatArray, second: FloatArray) -> float:
     return float((products >= products[0] * (1 - 1e-9)).mean())
 
 
-def estimate(by_seed: FloatArray) -> Estimate:
+def estimate(by_seed: FloatArray) -> MeanOverSeeds:
     """Mean and standard error over seeds, ``[S]``; NaN is left out."""
     value, error = mean_and_standard_error(by_seed)
-    return Estimate(_known(float(value)), _known(float(error)), int((~np.isnan(by_seed)).sum()))
+    return MeanOverSeeds(_known(float(value)), _known(float(error)), int((~np.isnan(by_seed)).sum()))
 
 
 def quantile(n_seeds: int) -> float:

@@ -15,7 +15,7 @@ Cells = tuple[tuple[float | None, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class MeanOverSeeds:
     """A mean over seeds.
 
     Attributes:
@@ -79,7 +79,7 @@ class Effects:
     share: float
     values: Cells
     standard_errors: Cells
-    mean: Estimate
+    mean: MeanOverSeeds
     n_helped: int
     n_harmed: int
     reliability: float | None = None
@@ -91,13 +91,13 @@ class TaskComparison:
     """A task in one network with all others, against in a network of its own at equal total cost."""
 
     task: str
-    loss_alone: Estimate
-    loss_together: Estimate
-    gain: Estimate
+    loss_alone: MeanOverSeeds
+    loss_together: MeanOverSeeds
+    gain: MeanOverSeeds
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TogetherAgainstAlone:
     """All tasks in one network against each in its own small one.
 
     Attributes:
@@ -114,9 +114,9 @@ class Comparison:
     cost_alone_snt: float
     cost_together_snt: float
     tasks: tuple[TaskComparison, ...]
-    total_alone: Estimate
-    total_together: Estimate
-    gain: Estimate
+    total_alone: MeanOverSeeds
+    total_together: MeanOverSeeds
+    gain: MeanOverSeeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class StudyReport:
     seeds: tuple[int, ...]
     formula: str
     effects: tuple[Effects, ...]
-    together: Comparison
+    together: TogetherAgainstAlone
     transfer: Effects
     transfer_against_pairs: Correlation
     findings: tuple[Finding, ...]

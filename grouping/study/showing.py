@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from grouping.plots import EffectPoint, PairEffect, SetupColumn, scatter_svg, setups_svg
-from grouping.study.records import Cells, Correlation, Effects, Estimate, StudyReport
+from grouping.study.records import Cells, Correlation, Effects, MeanOverSeeds, StudyReport
 from grouping.study.wording import interval, percent
 
 PICTURES: Mapping[str, str] = {
@@ -156,7 +156,7 @@ def _comparison(report: StudyReport) -> str:
     return _markdown(["task", alone, f"together ({found.cost_together_snt:.3g} SNT)", "gain"], rows)
 
 
-def _loss(found: Estimate) -> str:
+def _loss(found: MeanOverSeeds) -> str:
     if found.value is None:
         return "not measured"
     return f"{found.value:.4f}" + ("" if found.standard_error is None else f" ± {found.standard_error:.4f}")

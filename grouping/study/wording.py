@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grouping.study.analysis import quantile
-from grouping.study.records import Comparison, Correlation, Effects, Estimate, Finding, StudyReport
+from grouping.study.records import (
+    Correlation,
+    Effects,
+    Finding,
+    MeanOverSeeds,
+    StudyReport,
+    TogetherAgainstAlone,
+)
 
 SMALL_P = 0.05
 ALIKE, RELATED = 0.8, 0.5
@@ -29,7 +36,7 @@ def percent(value: float | None, decimals: int = 1) -> str:
     return "unknown" if value is None else f"{100 * value:+.{decimals}f} %"
 
 
-def interval(found: Estimate) -> tuple[float, float]:
+def interval(found: MeanOverSeeds) -> tuple[float, float]:
     """Ends of the 95 % interval by Student's t; needs a value and two seeds."""
     assert found.value is not None
     assert found.standard_error is not None
@@ -37,7 +44,7 @@ def interval(found: Estimate) -> tuple[float, float]:
     return found.value - reach, found.value + reach
 
 
-def is_clear(found: Estimate) -> bool:
+def is_clear(found: MeanOverSeeds) -> bool:
     """Whether the interval leaves zero out."""
     if found.value is None or found.standard_error is None:
         return False
@@ -68,7 +75,7 @@ def _pairs(effects: Effects, tasks: Sequence[str]) -> str:
     )
 
 
-def _on_average(found: Estimate) -> str:
+def _on_average(found: MeanOverSeeds) -> str:
     """Such as ``2.1 % better than alone on average (...)``; says where the noise is as large."""
     assert found.value is not None
     way = "better" if found.value > 0 else "worse"
@@ -80,7 +87,7 @@ def _on_average(found: Estimate) -> str:
     return f"{said} (95 % interval {percent(low)} to {percent(high)}, {found.n_seeds} seeds{noise})"
 
 
-def _lower(found: Estimate) -> str:
+def _lower(found: MeanOverSeeds) -> str:
     """Such as ``2.1 % lower (...)``, with the interval of the gain."""
     assert found.value is not None
     said = f"{100 * abs(found.value):.1f} % {'lower' if found.value > 0 else 'higher'}"
@@ -109,7 +116,7 @@ def _extremes(effects: Effects, tasks: Sequence[str]) -> str:
     return f"{said[0].upper()}{said[1:]}." if said else ""
 
 
-def _together(found: Comparison) -> str:
+def _together(found: TogetherAgainstAlone) -> str:
     gain = found.gain
     if gain.value is None:
         return "Trainings are missing in every seed: together and alone cannot be compared."
@@ -149,7 +156,7 @@ def _setups(setups: Sequence[Effects], what: str, names: Sequence[str]) -> str:
     return " ".join(parts)
 
 
-def _short(found: Estimate) -> str:
+def _short(found: MeanOverSeeds) -> str:
     """A gain with its interval in brackets, where there is one."""
     if found.value is None or found.standard_error is None:
         return percent(found.value)

@@ -20,10 +20,10 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 TRAP = "raise RuntimeError('the module of a stranger was imported')\n"
 TRAPS = ("grouping", "grouping_api", "grouping_workers", "torch", "ray", "numpy", "platform", "socket")
-TABLE = """network,cost,a,b
-a,1,0.5,
-b,1,,0.5
-a+b,1,0.4,0.6
+TABLE = """network,size,cost,a,b
+a,1,1,0.5,
+b,1,1,,0.5
+a+b,1,1,0.4,0.6
 """
 
 

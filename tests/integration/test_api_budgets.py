@@ -10,7 +10,7 @@ from grouping.domain.jobs import JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
-from grouping.store import Store, key_of
+from grouping.store import Store
 from tests.integration.conftest import Api, Scenes
 
 EXHAUSTIVE: dict[str, Any] = {"strategy": {"name": "exhaustive"}}
@@ -287,7 +287,7 @@ def test_what_other_jobs_know_is_not_counted_and_why_they_know_no_more_is_said(
     assert api.get(f"/v1/jobs/{job['id']}/ledger").json()["reuse"]["reusable"] == 20
     known = {trial.key for trial in store.reusable_trials(job["id"])}
     trials = store.trials(source["id"], states={TrialState.SUCCEEDED})
-    assert known == {key_of(TrialRequest(t.network, t.seed, t.fidelity, t.purpose)) for t in trials}
+    assert known == {TrialRequest(t.network, t.seed, t.fidelity, t.purpose).key for t in trials}
 
 
 def test_the_page_of_a_job_tells_what_was_spent_and_saved(api: Api, scenes: Scenes) -> None:

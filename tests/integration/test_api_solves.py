@@ -7,7 +7,7 @@ import pytest
 from grouping.domain.networks import list_candidates
 from grouping.solver import solve
 from grouping.store import Store
-from grouping.strategies.higher_order import predict_higher_orders
+from grouping.strategies.paper.hoa import predict_higher_orders
 from tests.integration.conftest import NAMES, Api, formula_table
 from tests.integration.test_api_hostile import check_problem
 

@@ -10,6 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from grouping.domain.jobs import Job, JobState
+from grouping.domain.networks import NetworkKey
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TaskScore, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
@@ -61,7 +62,7 @@ class Checkpoints:
         wait_for(lambda: self.epoch() >= epoch, f"a checkpoint at epoch {epoch}", 120.0)
 
 
-def undisturbed(job: Job) -> dict[tuple[frozenset[str], float], tuple[TaskScore, ...]]:
+def undisturbed(job: Job) -> dict[NetworkKey, tuple[TaskScore, ...]]:
     """What the networks of the job score when nothing is ever stopped, here and one by one."""
     problem = get_problem(SPEC.problem)
     tasks = tuple(task for task in problem.tasks if task.name in SPEC.tasks)
@@ -72,7 +73,7 @@ def undisturbed(job: Job) -> dict[tuple[frozenset[str], float], tuple[TaskScore,
     scores = {}
     for network in job.spec.candidates.networks or ():
         (outcome,) = train_networks(data, [TrialRequest(network, seed)], job.recipe)
-        scores[network.group, network.size] = outcome.scores
+        scores[network.key] = outcome.scores
     torch.set_num_threads(threads)
     return scores
 
@@ -97,7 +98,7 @@ def test_a_killed_worker_and_a_killed_dispatcher_cost_no_training_its_epochs(
     assert max(trial.attempts for trial in trials) > 1, "something was lost"
     assert not seen.steps_back, "nothing was trained again"
     expected = undisturbed(store.get_job(job.id))
-    assert {(t.network.group, t.network.size): t.scores for t in trials} == expected
+    assert {t.network.key: t.scores for t in trials} == expected
     assert {(trial.state, trial.epochs) for trial in trials} == {(TrialState.SUCCEEDED, EPOCHS)}
     assert store.ledger(job.id).epochs == EPOCHS * len(trials)
     assert not list((tmp_path / "checkpoints").iterdir()), "removed with the end of the job"

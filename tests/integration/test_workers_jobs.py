@@ -61,7 +61,7 @@ def test_hoa_trains_fewer_networks_and_recommends_only_measured_ones(store: Stor
     assert 14 <= len(table.networks) < 19
     for budget in spec.budgets_snt:
         for network in solve(table, budget).require_grouping().networks:
-            assert table.find_position(network.group, network.size) is not None
+            assert table.find_position(*network.key) is not None
 
 
 def test_esa_trains_all_briefly_and_goes_on_with_few(store: Store) -> None:

@@ -49,7 +49,7 @@ def test_a_tag_job_measures_chooses_and_survives_the_death_of_its_dispatcher(tmp
     table = store.score_table(job.score_table_id)
     for budget in spec.budgets_snt:
         for network in solve(table, budget).require_grouping().networks:
-            assert table.find_position(network.group, network.size) is not None
+            assert table.find_position(*network.key) is not None
 
     problem = get_problem("digits")
     chosen = tuple(task for task in problem.tasks if task.name in tasks)

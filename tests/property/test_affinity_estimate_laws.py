@@ -14,7 +14,7 @@ from grouping.domain.affinity_status import CellStatus
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.strategies.affinity_estimate import MAX_CELLS, estimate_affinity, gains_over_first
+from grouping.strategies.affinity.estimate import MAX_CELLS, estimate_affinity, gains_over_first
 from tests.tables import make_table, random_table
 
 PARTS = st.lists(st.integers(0, 18), unique=True, max_size=10)

@@ -50,6 +50,7 @@ def trials(draw: st.DrawFn, recipe: Recipe) -> list[Trial]:
     for position, request in enumerate(draw(REQUESTS)):
         state = draw(st.sampled_from(list(TrialState)))
         is_copy = draw(st.booleans()) and state in (TrialState.SUCCEEDED, TrialState.DIVERGED)
+        planned = epochs_of(recipe)(len(request.network.group), request.fidelity)
         made.append(
             Trial(
                 id=str(position),
@@ -60,8 +61,8 @@ def trials(draw: st.DrawFn, recipe: Recipe) -> list[Trial]:
                 fidelity=request.fidelity,
                 state=state,
                 attempts=0,
-                planned_epochs=epochs_of(recipe)(len(request.network.group), request.fidelity),
-                epochs=0,
+                planned_epochs=planned,
+                epochs=draw(st.integers(0, planned)) if state is TrialState.SUCCEEDED else 0,
                 seconds=0.0,
                 error=None,
                 started_s=None,
@@ -92,7 +93,8 @@ def test_what_is_planned_never_passes_the_budget_and_stops_at_the_first_that_wou
     job = Job("j", spec, JobState.RUNNING, "t", recipe=recipe)
     before = data.draw(trials(recipe))
     counted = [t for t in before if t.state is not TrialState.SKIPPED and t.reused_from is None]
-    spent = (len(counted), sum(trial.planned_epochs for trial in counted))
+    epochs = (t.epochs if t.state is TrialState.SUCCEEDED else t.planned_epochs for t in counted)
+    spent = (len(counted), sum(epochs))
     fitting = allowance_left(job, before).first_fitting(requests, epochs_of(recipe), is_free=is_free)
     added = cost(fitting, recipe)
     for limit, used, more in zip((budget.trainings, budget.epochs), spent, added, strict=True):

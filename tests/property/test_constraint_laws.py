@@ -14,7 +14,8 @@ from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
-from grouping.solver import best_groupings, engine, solve
+from grouping.solver import best_groupings, solve
+from grouping.solver.exact import bound_and_fix
 from tests.tables import every_grouping, make_table
 
 T = TypeVar("T")
@@ -149,5 +150,5 @@ def test_the_programme_in_pulp_and_the_search_agree(
     constraints = data.draw(demands(table))
     searched = solve(table, budget, constraints=constraints)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "_SEARCH_NODES", 0)  # every core goes to the programme
+        patch.setattr(bound_and_fix, "_SEARCH_NODES", 0)  # every core goes to the programme
         assert solve(table, budget, constraints=constraints) == searched

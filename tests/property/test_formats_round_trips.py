@@ -80,7 +80,7 @@ def tables(draw: st.DrawFn, tasks: st.SearchStrategy[Task] = TASKS) -> ScoreTabl
                 ),
                 min_size=1,
                 max_size=5,
-                unique_by=lambda network: (network.group, network.size),
+                unique_by=lambda network: network.key,
             )
         )
     )

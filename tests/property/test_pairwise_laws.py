@@ -15,9 +15,9 @@ from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver import PairwiseEstimate, solve, solve_pairwise
-from grouping.solver import estimates as estimates_module
-from grouping.solver.groups import GroupSearch
-from grouping.strategies.higher_order import predict_higher_orders
+from grouping.solver.pairwise import estimates as estimates_module
+from grouping.solver.pairwise.group_search import GroupSearch
+from grouping.strategies.paper.hoa import predict_higher_orders
 from tests.tables import make_table
 
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
-from grouping.solver import PairwiseEstimate, pairwise, solve_pairwise
-from grouping.solver.groups import GroupSearch
-from grouping.solver.instance import BoolArray
-from grouping.solver.semidefinite import SizeBound
-from grouping.solver.sized import SizedSearch
+from grouping.solver import PairwiseEstimate, solve_pairwise
+from grouping.solver.exact.instance import BoolArray
+from grouping.solver.pairwise import unlisted_groups
+from grouping.solver.pairwise.group_search import GroupSearch
+from grouping.solver.pairwise.semidefinite_bound import SizeBound
+from grouping.solver.pairwise.semidefinite_search import SizedSearch
 
 
 def _case(n_tasks: int, seed: int, n_apart: int, max_size: int | None) -> tuple[GroupSearch, FloatArray]:
@@ -114,8 +115,8 @@ def test_groups_searched_by_size_give_the_same_optimum(n_tasks: int, seed: int, 
     estimate = PairwiseEstimate(names, singles, pairs, np.ones(n_tasks))
     expected = solve_pairwise(estimate, budget)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairwise, "_FEW_STATES", 0)
-        patch.setattr(pairwise, "_PATIENCE", 0)
+        patch.setattr(unlisted_groups, "_FEW_STATES", 0)
+        patch.setattr(unlisted_groups, "_PATIENCE", 0)
         solution = solve_pairwise(estimate, budget)
     assert solution.status is expected.status
     assert solution.loss == pytest.approx(expected.loss, rel=1e-9)

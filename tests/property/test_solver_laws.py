@@ -12,8 +12,8 @@ from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import cheapest_cover, solve, solve_curve
-from grouping.solver.programme import CBC
-from grouping.solver.programme import DEFAULT_SOLVER as HIGHS
+from grouping.solver.exact.programme import CBC
+from grouping.solver.exact.programme import DEFAULT_SOLVER as HIGHS
 from tests.tables import brute_force, make_table
 
 LOSSES = st.floats(0.001, 10.0) | st.sampled_from([0.25, 0.5, 1.0])  # the second kind makes ties

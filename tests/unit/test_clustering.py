@@ -14,9 +14,9 @@ from sklearn.cluster import SpectralClustering
 from grouping.clustering import CLUSTERINGS
 from grouping.domain.affinity import pairwise_affinity
 from grouping.domain.scores import FloatArray
-from grouping.strategies.affinity_graph import communities
-from grouping.strategies.partitions import mutual_affinity, ordered, partition_within
-from grouping.strategies.spectral import similarity, spectral_groups
+from grouping.strategies.affinity.graph import communities
+from grouping.strategies.clustering.partitions import mutual_affinity, ordered, partition_within
+from grouping.strategies.clustering.spectral import similarity, spectral_groups
 from tests.clusterings import BLOCKS, METHODS, affinity_of, block_table, cluster, random_mutual
 
 

@@ -15,10 +15,11 @@ from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.formats import read_wide_csv
-from grouping.solver import assess_confidence, draws, solve
-from grouping.solver.instance import build_instance
-from grouping.solver.noise import measured_noise, stated_noise
-from grouping.solver.resampling import SolvedDraws
+from grouping.solver import assess_confidence, solve
+from grouping.solver.confidence import solved_draws as draws
+from grouping.solver.confidence.noise import measured_noise, stated_noise
+from grouping.solver.confidence.resampling import SolvedDraws
+from grouping.solver.exact.instance import build_instance
 from tests.tables import make_table, random_table
 
 TABLES = Path(__file__).parents[2] / ".." / "shared" / "data" / "standley"

@@ -18,8 +18,8 @@ from grouping.domain.tasks import Task
 from grouping.domain.verdicts import equal_cost_baselines, judge
 from grouping.errors import InvalidInputError, TooManyCandidatesError
 from grouping.solver import solve
-from grouping.strategies.affinity_graph import affinity_graph, cluster_order, communities
-from grouping.strategies.table_affinity import table_affinity
+from grouping.strategies.affinity.from_table import table_affinity
+from grouping.strategies.affinity.graph import affinity_graph, cluster_order, communities
 from tests.tables import make_table, random_table
 
 LOSSES = st.floats(-1e6, 1e6).filter(lambda loss: abs(loss) > 1e-6)

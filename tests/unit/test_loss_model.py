@@ -8,8 +8,8 @@ import pytest
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import FloatArray
 from grouping.errors import SolverError
-from grouping.strategies.loss_covariance import PRIOR, Cells, Pool
-from grouping.strategies.loss_model import BETA, MAX_CELLS, LossModel, _factor, fit_model
+from grouping.strategies.adaptive.loss_covariance import PRIOR, Cells, Pool
+from grouping.strategies.adaptive.loss_model import BETA, MAX_CELLS, LossModel, _factor, fit_model
 
 TASKS = ("a", "b", "c", "d")
 NETWORKS = list_candidates(TASKS, max_group_size=4, single_sizes=(0.5,))

@@ -7,7 +7,7 @@ import pytest
 
 from grouping.clustering import CLUSTERINGS
 from grouping.domain.affinity import pairwise_affinity
-from grouping.strategies.partitions import merged, partition_within, repaired
+from grouping.strategies.clustering.partitions import merged, partition_within, repaired
 from tests.clusterings import METHODS, block_table, random_mutual
 
 

@@ -17,7 +17,7 @@ from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import MOST_TASKS, strongest_effects
 from grouping.plots.ring import LABEL_ROW, Ring, arrow
 from grouping.plots.svg import BLUE
-from grouping.strategies.affinity_graph import communities
+from grouping.strategies.affinity.graph import communities
 from tests.unit.test_plots_svg import SVG, by_class, parsed
 
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x>', "&amp;'\"", "a\u202eb\x07", "line\nbreak", "x" * 200)

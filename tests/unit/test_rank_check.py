@@ -13,7 +13,7 @@ from grouping.domain.scores import ScoreTable
 from grouping.formats import read_wide_csv
 from grouping.replay.tables import open_table
 from grouping.strategies import get_strategy
-from grouping.strategies.rank_check import Verdict, check_ranks, spearman
+from grouping.strategies.prediction.rank_check import RankFinding, check_ranks, spearman
 from tests.searches import run_to_the_end
 from tests.tables import make_table, random_table
 
@@ -41,14 +41,14 @@ def test_the_rank_correlation_is_spearmans_with_and_without_ties() -> None:
 def test_losses_that_order_networks_alike_are_informative_whatever_their_scale() -> None:
     found = check_ranks(remade(TRUTH, 5 * TRUTH.validation**3 + 2), TRUTH)
     assert [task.correlation for task in found.tasks] == pytest.approx([1.0] * 5)
-    assert {task.verdict for task in found.tasks} == {Verdict.INFORMATIVE}
+    assert {task.verdict for task in found.tasks} == {RankFinding.INFORMATIVE}
     assert found.n_networks == len(TRUTH.networks)
     assert found.summary().startswith("Early losses rank the networks of task 0, task 1, task 2, task 3 and")
 
 
 def test_losses_of_another_world_are_not_informative() -> None:
     found = check_ranks(OTHER, TRUTH)
-    assert {task.verdict for task in found.tasks} == {Verdict.NOT_INFORMATIVE}
+    assert {task.verdict for task in found.tasks} == {RankFinding.NOT_INFORMATIVE}
     for task in found.tasks:
         assert task.correlation is not None
         assert task.low is not None
@@ -64,7 +64,7 @@ def test_a_difference_between_tasks_is_no_ranking_within_them() -> None:
     pooled = np.corrcoef((OTHER.validation + offsets)[cells], (TRUTH.validation + offsets)[cells])[0, 1]
     assert pooled > 0.99
     assert abs(found.within_tasks or 0.0) < 0.3
-    assert not found.with_verdict(Verdict.INFORMATIVE)
+    assert not found.with_verdict(RankFinding.INFORMATIVE)
 
 
 def test_the_interval_is_fiellers() -> None:
@@ -78,10 +78,10 @@ def test_the_interval_is_fiellers() -> None:
 def test_few_networks_and_equal_losses_tell_nothing() -> None:
     few = check_ranks(TRUTH.select([0, 1, 2, 35]), TRUTH)
     assert few.n_networks == 4
-    assert {task.verdict for task in few.tasks} == {Verdict.TOO_FEW}
+    assert {task.verdict for task in few.tasks} == {RankFinding.TOO_FEW}
     assert few.summary().startswith("Too few networks tell about early losses for task 0, ")
     equal = check_ranks(remade(TRUTH, np.ones_like(TRUTH.validation)), TRUTH)
-    assert {task.verdict for task in equal.tasks} == {Verdict.TOO_FEW}
+    assert {task.verdict for task in equal.tasks} == {RankFinding.TOO_FEW}
     assert equal.within_tasks is None
     nothing = check_ranks(TRUTH.select([]), TRUTH)
     assert (nothing.n_networks, nothing.within_tasks) == (0, None)
@@ -108,14 +108,14 @@ def test_the_published_early_losses_correlate_within_tasks_as_is_known(setting: 
     found = check_ranks(read_wide_csv(f"{stem}_esa.csv"), read_wide_csv(f"{stem}_val.csv"))
     assert found.within_tasks is not None
     assert round(found.within_tasks, 2) == within
-    good = found.with_verdict(Verdict.INFORMATIVE)
+    good = found.with_verdict(RankFinding.INFORMATIVE)
     assert good == (("semantic", "normals") if setting == 1 else ())
 
 
 def test_a_fifth_of_the_epochs_ranks_the_networks_of_every_task_of_the_digits() -> None:
     table = open_table("digits")
     found = check_ranks(table.early, table.full)
-    assert found.with_verdict(Verdict.INFORMATIVE) == table.full.task_names
+    assert found.with_verdict(RankFinding.INFORMATIVE) == table.full.task_names
     assert all("over 17 networks" in task.sentence() for task in found.tasks)
 
 

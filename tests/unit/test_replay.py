@@ -20,7 +20,7 @@ from grouping.replay.replaying import Mode, Replay, Setup, default_checkpoints, 
 from grouping.replay.searching import run_search
 from grouping.replay.summary import charge_within, mean_gain, regret_curve
 from grouping.solver import solve
-from grouping.strategies import Choose, Estimate, Evidence, Proposal, Strategy, get_strategy
+from grouping.strategies import Choose, Evidence, LossEstimate, Proposal, Strategy, get_strategy
 from tests.tables import brute_force, make_table, random_table
 
 BUDGETS = (1.0, 2.0, 3.0)
@@ -40,8 +40,8 @@ class Scripted:
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
         return Proposal.of(evidence.request(self.networks)[:1])
 
-    def estimate(self, evidence: Evidence) -> Estimate:
-        return Estimate.of_measured(evidence.full)
+    def estimate(self, evidence: Evidence) -> LossEstimate:
+        return LossEstimate.of_measured(evidence.full)
 
 
 @dataclass(frozen=True, slots=True)

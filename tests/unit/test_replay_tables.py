@@ -44,7 +44,7 @@ def test_every_candidate_has_every_loss_with_every_seed(shipped: ShippedTable) -
     candidates = list_candidates(names, max_group_size=len(names), single_sizes=(0.5,))
     for table in (shipped.full, shipped.early):
         assert list(table.task_names) == names
-        assert {(n.group, n.size) for n in table.networks} == {(n.group, n.size) for n in candidates}
+        assert {n.key for n in table.networks} == {n.key for n in candidates}
         for losses in (table.validation_losses, table.test_losses):
             assert np.array_equal(~np.isnan(losses).any(axis=2), table.membership)
     assert list(shipped.full.seeds) == shipped.about["seeds"]

@@ -8,11 +8,11 @@ import pytest
 from grouping.domain.jobs import DEFAULT_STRATEGY, JobSpec
 from grouping.domain.networks import Candidates, Network, list_candidates
 from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trials import TrialKey, TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.solver import solve, solve_budgets
 from grouping.strategies import Evidence, get_strategy, list_strategies
-from grouping.strategies.higher_order import predict_higher_orders
+from grouping.strategies.paper.hoa import predict_higher_orders
 from tests.tables import random_table
 
 TRUTH = random_table(7, n_tasks=4, n_seeds=2)
@@ -33,7 +33,7 @@ def run_search(name: str, budgets: tuple[float, ...] = (1.0, 2.0)) -> list[tuple
             _reveal(EARLY, asked, 0.2),
             budgets,
             TRUTH.seeds,
-            frozenset((r.network.group, r.network.size, r.fidelity, r.seed) for r in asked),
+            frozenset(r.key for r in asked),
         )
         proposal = strategy.ask(evidence, solve_budgets)
         assert proposal == strategy.ask(evidence, solve_budgets), "the same evidence gives the same answer"
@@ -86,14 +86,14 @@ def test_esa_trains_everything_briefly_and_only_the_chosen_networks_in_full() ->
 def test_a_chosen_network_that_diverges_is_replaced_by_the_next_best() -> None:
     early_only = [TrialRequest(network, seed, 0.2) for network in CANDIDATES for seed in TRUTH.seeds]
     chosen = solve(EARLY, 2.0).require_grouping().networks
-    lost = {(n.group, n.size, 1.0, seed) for n in chosen for seed in TRUTH.seeds}
+    lost = {TrialKey(n.key, seed) for n in chosen for seed in TRUTH.seeds}
     evidence = Evidence(
         SPACE,
         TRUTH.select([]),
         EARLY,
         (2.0,),
         TRUTH.seeds,
-        frozenset((r.network.group, r.network.size, r.fidelity, r.seed) for r in early_only) | lost,
+        frozenset(r.key for r in early_only) | lost,
     )
     again = {request.network for request in get_strategy("esa").ask(evidence, solve_budgets).requests}
     assert again
@@ -107,7 +107,7 @@ def test_trials_left_out_by_the_budget_are_asked_for_again() -> None:
         EARLY.select([]),
         (1.0,),
         TRUTH.seeds,
-        frozenset((n.group, n.size, 1.0, TRUTH.seeds[0]) for n in CANDIDATES),
+        frozenset(TrialKey(n.key, TRUTH.seeds[0]) for n in CANDIDATES),
     )
     wanted = get_strategy("exhaustive").ask(evidence, solve_budgets).requests
     assert {request.seed for request in wanted} == {TRUTH.seeds[1]}

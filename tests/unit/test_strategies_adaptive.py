@@ -14,9 +14,9 @@ from grouping.errors import InvalidInputError
 from grouping.replay.tables import open_table
 from grouping.search import Search
 from grouping.solver import solve, solve_budgets
-from grouping.solver.draws import MAX_BLOCKS
+from grouping.solver.confidence.solved_draws import MAX_BLOCKS
 from grouping.strategies import get_strategy
-from grouping.strategies.improvement import improvement_alone, improvement_together
+from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
 from grouping.strategies.sampling import cover
 from tests.searches import run_to_the_end
 from tests.tables import make_table, random_table

@@ -57,12 +57,12 @@ def test_a_cover_of_an_incomplete_list_takes_the_groups_that_serve_most() -> Non
     listed = [Network.of(a), Network.of(b, c, d), Network.of(a, b), Network.of(e, size=0.5), Network.of(a, e)]
     space = Candidates.listed(NAMES, listed)
     assert cover(space) == (Network.of(b, c, d), Network.of(a, e))
-    lost = {(frozenset({a, e}), 1.0)}
+    lost = {Network.of(a, e).key}
     assert cover(space, lost) == (Network.of(b, c, d), Network.of(a), Network.of(e, size=0.5))
 
 
 def test_a_cover_of_described_candidates_goes_round_what_diverged() -> None:
     space = Candidates.of(NAMES, limit=1)
     assert cover(space) == (Network.of(*NAMES),)
-    lost = {(frozenset(NAMES), 1.0)}
+    lost = {Network.of(*NAMES).key}
     assert cover(space, lost) == (Network.of(*NAMES[:4]), Network.of(NAMES[4]))

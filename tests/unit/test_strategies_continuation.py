@@ -14,9 +14,9 @@ from grouping.replay.summary import regret_curve
 from grouping.replay.tables import open_table
 from grouping.solver import solve_budgets
 from grouping.strategies import Evidence, get_strategy
-from grouping.strategies.continuation import predict_from_early
-from grouping.strategies.early_line import fit_early_line
 from grouping.strategies.forecast import forecast
+from grouping.strategies.prediction.continuation import predict_from_early
+from grouping.strategies.prediction.early_line import fit_early_line
 from tests.searches import Searched, run_to_the_end
 from tests.tables import make_table, random_table
 

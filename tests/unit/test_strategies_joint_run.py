@@ -21,7 +21,7 @@ from grouping.search import Search
 from grouping.solver import solve_budgets
 from grouping.strategies import get_strategy
 from grouping.strategies.forecast import forecast
-from grouping.strategies.joint_run import group_affinities
+from grouping.strategies.paper.tag import group_affinities
 from tests.tables import random_table
 
 NAMES = ("a", "b", "c", "d")

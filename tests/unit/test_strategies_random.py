@@ -11,8 +11,8 @@ from grouping.domain.networks import Candidates, Network
 from grouping.errors import InvalidInputError
 from grouping.solver import solve_budgets
 from grouping.strategies import Evidence, get_strategy
+from grouping.strategies.baselines.random_search import default_trainings
 from grouping.strategies.forecast import forecast
-from grouping.strategies.random_search import default_trainings
 from grouping.strategies.sampling import random_networks
 from tests.searches import run_to_the_end
 from tests.tables import random_table

@@ -15,8 +15,8 @@ from grouping.replay.tables import open_table
 from grouping.solver import solve, solve_budgets
 from grouping.strategies import Evidence, get_strategy
 from grouping.strategies.forecast import forecast
-from grouping.strategies.ridge import STRENGTHS, fit_ridge
-from grouping.strategies.surrogate import predict_linearly
+from grouping.strategies.prediction.ridge import STRENGTHS, fit_ridge
+from grouping.strategies.prediction.surrogate import predict_linearly
 from tests.searches import Searched, run_to_the_end
 from tests.tables import make_table, random_table
 

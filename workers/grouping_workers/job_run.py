@@ -243,8 +243,8 @@ class JobRun:
 
     def _measure(self, networks: Sequence[Network]) -> bool:
         """Measure the inference cost of those that are not known yet; return False when interrupted."""
-        known = {(s.network.group, s.network.size) for s in self._store.networks(self._job.score_table_id)}
-        new = {(n.group, n.size): n for n in networks if (n.group, n.size) not in known}
+        known = {s.network.key for s in self._store.networks(self._job.score_table_id)}
+        new = {n.key: n for n in networks if n.key not in known}
         if not new:
             return True
         answer = self._dialogue.ask(Measure(tuple(new.values()), self._job.recipe), Measured)

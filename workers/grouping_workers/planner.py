@@ -13,16 +13,16 @@ from dataclasses import dataclass
 
 from grouping.domain.allowance import Allowance, ConfirmationNeed, Round, rounds_kept_back
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
-from grouping.domain.networks import Candidates, Network
+from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.domain.verdicts import equal_cost_baselines
 from grouping.recipes import epochs_of
 from grouping.solver import networks_to_confirm, solve_budgets
-from grouping.store import Store, Trial, key_of
+from grouping.store import Store, Trial
 from grouping.strategies import Evidence, Proposal, get_strategy
 
-Measured = dict[tuple[frozenset[str], float], Network]
+Measured = dict[NetworkKey, Network]
 """Networks with their measured inference costs, by group and size."""
 IsFree = Callable[[TrialRequest], bool]
 """Whether another job knows the outcome of a request, so that it is copied and not trained."""
@@ -54,12 +54,12 @@ def networks_to_measure(job: Job) -> tuple[Network, ...]:
     """
     candidates = job.spec.candidates
     first = candidates.singles if candidates.networks is None else candidates.networks
-    wanted = {(network.group, network.size): network for network in first}
+    wanted = {network.key: network for network in first}
     if job.spec.n_confirmation_seeds:
         for budget in job.spec.budgets_snt:
             for baseline in equal_cost_baselines(job.spec.tasks, budget):
                 for network in baseline.networks:
-                    wanted.setdefault((network.group, network.size), network)
+                    wanted.setdefault(network.key, network)
     return tuple(wanted.values())
 
 
@@ -72,7 +72,7 @@ def next_plan(store: Store, job: Job, *, may_reuse: bool = True) -> Plan:
         may_reuse: whether outcomes of other jobs are looked for.
     """
     trials = store.trials(job.id)
-    measured = {(s.network.group, s.network.size): s.network for s in store.networks(job.score_table_id)}
+    measured = {s.network.key: s.network for s in store.networks(job.score_table_id)}
     is_free = _free(store, job) if may_reuse and job.spec.reuse_jobs else _nothing_is_free
     left = allowance_left(job, trials)
     proposal, fitting = _search_step(store, job, trials, measured, left, is_free)
@@ -103,7 +103,7 @@ def one_round(store: Store, job: Job) -> Round:
     there is a recommendation for every inference budget.
     """
     trials = store.trials(job.id)
-    measured = {(s.network.group, s.network.size): s.network for s in store.networks(job.score_table_id)}
+    measured = {s.network.key: s.network for s in store.networks(job.score_table_id)}
     is_free = _free(store, job) if job.spec.reuse_jobs else _nothing_is_free
     return _one_round(store, job, trials, measured, is_free, _is_covered(store, job))
 
@@ -156,7 +156,7 @@ def _free(store: Store, job: Job) -> IsFree:
     known = {trial.key: trial for trial in store.reusable_trials(job.id)}
 
     def is_free(request: TrialRequest) -> bool:
-        trial = known.get(key_of(request))
+        trial = known.get(request.key)
         return trial is not None and trial.answers(request)
 
     return is_free
@@ -176,7 +176,7 @@ def _proposal(
         early=store.score_table(job.score_table_id, fidelity=EARLY_FIDELITY),
         budgets_snt=job.spec.budgets_snt,
         seeds=job.spec.search_seeds,
-        attempted=frozenset((t.network.group, t.network.size, t.fidelity, t.seed) for t in finished),
+        attempted=frozenset(t.key for t in finished),
         affinities=store.affinities(job.score_table_id),
         remaining=remaining,
         seed=job.spec.seed,
@@ -214,7 +214,7 @@ def _is_covered(store: Store, job: Job) -> bool:
 def _priced(candidates: Candidates, measured: Measured) -> Candidates:
     """The candidates at their measured costs, without those that cannot be built."""
     if candidates.networks is not None:
-        found = (measured.get((c.group, c.size)) for c in candidates.networks)
+        found = (measured.get(c.key) for c in candidates.networks)
         return Candidates(
             candidates.tasks,
             candidates.max_group_size,
@@ -231,15 +231,15 @@ def _confirmation_requests(
 ) -> tuple[TrialRequest, ...]:
     if not job.spec.n_confirmation_seeds:
         return ()
-    known = {(t.network.group, t.network.size, t.seed) for t in trials if t.purpose is Purpose.CONFIRMATION}
+    known = {trial.key for trial in trials}
     networks = [
-        measured[key]
+        measured[network.key]
         for network in networks_to_confirm(store.score_table(job.score_table_id), job.spec.budgets_snt)
-        if (key := (network.group, network.size)) in measured
+        if network.key in measured
     ]
-    return tuple(
+    wanted = (
         TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
         for seed in job.spec.confirmation_seeds
         for network in networks
-        if (network.group, network.size, seed) not in known
     )
+    return tuple(request for request in wanted if request.key not in known)

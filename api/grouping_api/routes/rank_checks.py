@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.store import TableInfo
-from grouping.strategies.rank_check import RankCheck, check_ranks
+from grouping.strategies.prediction.rank_check import RankCheck, check_ranks
 from grouping_api.dependencies import ReadingsDep, StoreDep
 from grouping_api.readings import Readings
 from grouping_api.schemas.common import problem_responses

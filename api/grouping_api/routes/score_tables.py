@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Response
 from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.domain.trials import Purpose
 from grouping.store import TableInfo
-from grouping.strategies.affinity_graph import cluster_order
+from grouping.strategies.affinity.graph import cluster_order
 from grouping_api.affinity_order import order_of
 from grouping_api.dependencies import (
     IfNoneMatch,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from grouping.domain.jobs import TrainingBudget
 from grouping.domain.trials import Purpose
-from grouping_api.estimating import Bounds, Estimate, Fit, Option
+from grouping_api.estimating import Bounds, Fit, JobEstimate, Option
 from grouping_api.schemas.amounts import AmountOut, ReuseOut
 from grouping_api.schemas.common import Output
 from grouping_api.schemas.jobs import TrainingBudgetOut
@@ -79,7 +79,7 @@ class ExhaustiveOut(AmountOut):
     share_upper: float = Field(description="Likewise, at most.")
 
     @classmethod
-    def of_estimate(cls, made: Estimate) -> Self:
+    def of_estimate(cls, made: JobEstimate) -> Self:
         """From the estimate."""
         lower, upper = made.share_of_exhaustive
         plain = AmountOut.of(made.exhaustive).model_dump()
@@ -111,7 +111,7 @@ class EstimateOut(Output):
     sentence: str
 
     @classmethod
-    def of(cls, made: Estimate, n_workers: int | None = None) -> Self:
+    def of(cls, made: JobEstimate, n_workers: int | None = None) -> Self:
         """From the estimate, for so many workers."""
         limits = made.spec.training_budget
         largest = made.largest_that_fits
@@ -142,7 +142,7 @@ class EstimateOut(Output):
         )
 
 
-def _kinds(made: Estimate) -> list[KindOut]:
+def _kinds(made: JobEstimate) -> list[KindOut]:
     kinds = []
     for purpose, bounds in ((Purpose.SEARCH, made.search), (Purpose.CONFIRMATION, made.confirmation)):
         told = bounds.forecast
@@ -163,7 +163,7 @@ def _kinds(made: Estimate) -> list[KindOut]:
     return kinds
 
 
-def _basis(made: Estimate) -> BasisOut:
+def _basis(made: JobEstimate) -> BasisOut:
     missing = sorted({(group_size, size) for group_size, size, _ in made.unmeasured})
     names = [f"{_tasks(group_size)} at size {size:g}" for group_size, size in missing]
     return BasisOut(
@@ -171,7 +171,7 @@ def _basis(made: Estimate) -> BasisOut:
     )
 
 
-def _time_sentence(made: Estimate, missing: list[str]) -> str:
+def _time_sentence(made: JobEstimate, missing: list[str]) -> str:
     """How long it takes and how that is known, or that it is not."""
     n = made.rates.trainings
     if not n:
@@ -191,7 +191,7 @@ def _time_sentence(made: Estimate, missing: list[str]) -> str:
     return f"It takes {time} of training, summed over all workers, {basis}."
 
 
-def sentence_of(made: Estimate) -> str:
+def sentence_of(made: JobEstimate) -> str:
     """The estimate in words."""
     total = made.option
     n = _range(total.lower.trainings, total.upper.trainings)
@@ -206,7 +206,7 @@ def sentence_of(made: Estimate) -> str:
     return text
 
 
-def _fit_sentence(made: Estimate) -> str:
+def _fit_sentence(made: JobEstimate) -> str:
     if made.spec.training_budget == TrainingBudget():
         return " There is no training budget."
     said = {

@@ -10,7 +10,7 @@ from grouping.clustering import ClusteringComparison, ClusteringOutcome
 from grouping.domain.affinity import STANDS_OUT, AffinityMatrix
 from grouping.domain.affinity_status import CellStatus
 from grouping.store import TableInfo
-from grouping.strategies.affinity_graph import communities
+from grouping.strategies.affinity.graph import communities
 from grouping_api.schemas.common import Output, finite
 from grouping_api.schemas.groupings import SolutionOut
 

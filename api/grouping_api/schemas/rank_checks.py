@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field
 
-from grouping.strategies.rank_check import LEAST_NETWORKS, RankCheck, TaskRanks, Verdict
+from grouping.strategies.prediction.rank_check import LEAST_NETWORKS, RankCheck, RankFinding, TaskRanks
 from grouping_api.schemas.common import Output
 
 
@@ -21,7 +21,7 @@ class TaskRanksOut(Output):
     )
     low: float | None = Field(description="Lower end of its 95 % interval.")
     high: float | None = Field(description="Upper end.")
-    verdict: Verdict = Field(
+    verdict: RankFinding = Field(
         description="`informative`: the whole interval is above 0; `not informative`: it is not; `too few`: "
         "there is no correlation."
     )

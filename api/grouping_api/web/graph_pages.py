@@ -15,7 +15,7 @@ from grouping.domain.affinity import STANDS_OUT, AffinityMatrix
 from grouping.errors import UnknownNameError
 from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
-from grouping.strategies.affinity_graph import communities
+from grouping.strategies.affinity.graph import communities
 from grouping_api.dependencies import ReadingsDep, StoreDep, budget_of
 from grouping_api.errors import InvalidParameterError
 from grouping_api.routes.graph import comparison_of, usual_budget

@@ -66,7 +66,7 @@ class MethodChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MethodQuestion:
     """A question with a method for an answer.
 
     Attributes:
@@ -104,24 +104,24 @@ class JobForm:
         """Whether a task is ticked; all are before anything was entered."""
         return not self.values or task in self.values.get("task", ())
 
-    def is_chosen(self, choice: Choice, method: MethodChoice) -> bool:
+    def is_chosen(self, choice: MethodQuestion, method: MethodChoice) -> bool:
         """Whether a method is the one that is chosen."""
         return (self.value(choice.name) or choice.default) == method.name
 
     @property
-    def strategy(self) -> Choice:
+    def strategy(self) -> MethodQuestion:
         """Which strategy searches."""
         methods = tuple(
             _method("strategy", info.name, info.title, info.description, info.parameters)
             for info in list_strategies()
         )
-        return Choice("strategy", "Strategy", DEFAULT_STRATEGY, methods)
+        return MethodQuestion("strategy", "Strategy", DEFAULT_STRATEGY, methods)
 
     @property
-    def parts(self) -> tuple[Choice, ...]:
+    def parts(self) -> tuple[MethodQuestion, ...]:
         """Which method is taken for each part of the recipe; the problem's own unless another is chosen."""
         return tuple(
-            Choice(
+            MethodQuestion(
                 part.value,
                 PART_LABELS[part],
                 self.problem.recipe.method(part).name,

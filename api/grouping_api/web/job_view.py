@@ -40,7 +40,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RecommendationRow:
     """A row of the recommendations."""
 
     recommendation: Recommendation
@@ -94,7 +94,7 @@ class JobView:
     announcement: str
     bars: tuple[Bar, ...]
     overall: Bar
-    choices: tuple[Choice, ...]
+    choices: tuple[RecommendationRow, ...]
     running: tuple[Trial, ...]
     n_running: int
     failures: tuple[Failures, ...]
@@ -227,7 +227,7 @@ def _announcement(standing: Standing, overall: Bar) -> str:
     return f"{standing.title}, {tenths * 10} percent of the planned trainings done."
 
 
-def _choice(item: Recommendation, standing: Standing) -> Choice:
+def _choice(item: Recommendation, standing: Standing) -> RecommendationRow:
     grouping, verdict = item.solution.grouping, item.verdict
     names = () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
     if grouping is None:
@@ -238,7 +238,7 @@ def _choice(item: Recommendation, standing: Standing) -> Choice:
         mark = "good"
     else:
         mark = "same" if any(c.is_same for c in verdict.comparisons) else "poor"
-    return Choice(item, names, recommendation_sentence(item, standing), mark)
+    return RecommendationRow(item, names, recommendation_sentence(item, standing), mark)
 
 
 def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from grouping.study.records import Effects, Estimate, StudyReport
+from grouping.study.records import Effects, MeanOverSeeds, StudyReport
 from grouping.study.showing import PICTURES, QUESTIONS, picture_svg, recipe_words
 from grouping.study.wording import percent
 from grouping_api.web.affinity_view import LEAST_SCALE, Cell, shade
@@ -147,13 +147,13 @@ def _comparison(report: StudyReport) -> tuple[tuple[str, str, str, str], ...]:
     return tuple((task, _loss(a), _loss(b), _gain(gain)) for task, a, b, gain in rows)
 
 
-def _loss(found: Estimate) -> str:
+def _loss(found: MeanOverSeeds) -> str:
     if found.value is None:
         return "–"
     return f"{found.value:.4f}" + ("" if found.standard_error is None else f" ±{found.standard_error:.4f}")
 
 
-def _gain(found: Estimate) -> str:
+def _gain(found: MeanOverSeeds) -> str:
     if found.value is None:
         return "–"
     spread = "" if found.standard_error is None else f" ±{100 * found.standard_error:.1f}"

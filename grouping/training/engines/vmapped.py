@@ -35,7 +35,7 @@ ELEMENTWISE_OPTIMISERS = ("adamw", "sgd")
 N_TRIAL_ROWS = 4
 
 
-class Objective(nn.Module):
+class SeedLosses(nn.Module):
     """What is minimised, as a function of one batch: network, losses and weighting in one module."""
 
     def __init__(self, training: Training) -> None:
@@ -89,7 +89,7 @@ class VmappedTraining(Stack):
         for training in self._trainings:
             _check(training, recipe)
         self.n_epochs, self.epoch = first.n_epochs, first.epoch
-        self._objective = Objective(first)
+        self._objective = SeedLosses(first)
         self._names = [name for name, _ in self._objective.named_parameters()]
         self._weights = {name: self._stacked(name) for name in self._names}
         self._optimiser = build_optimiser(recipe, [{"params": list(self._weights.values())}])
@@ -173,8 +173,8 @@ class VmappedTraining(Stack):
     def _compare(self, few: Tensor, gradients: Mapping[str, Tensor], losses: Tensor) -> None:
         rows = self._data.train
         for member, training in enumerate(self._trainings):
-            own = list(Objective(training).parameters())
-            value, wanted_losses = Objective(training)(
+            own = list(SeedLosses(training).parameters())
+            value, wanted_losses = SeedLosses(training)(
                 self.epoch, rows.inputs[few], *(rows.targets[name][few] for name in self._task_names)
             )
             wanted = torch.autograd.grad(value, own, allow_unused=True)

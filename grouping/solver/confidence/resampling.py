@@ -1,0 +1,197 @@
+"""What solved draws of the losses say: what wins otherwise, and which further trial is worth most.
+
+**Which trial reduces the doubt most.** With S trials behind a mean of error variance V, one more trial moves
+the mean by a normal of variance ``V / (S + 1)``: that of the draws, scaled. The loss of a grouping is linear
+in the cells that serve, so after another trial of network n the groupings that use it move by its scaled
+errors and all others stay. The value of the trial is the mean of what choosing anew then saves,
+
+    value(n) = mean over draws of  (loss of the recommendation - least loss of any grouping), both moved
+
+the expected value of sample information (Raiffa and Schlaifer, 1961), over the groupings that won some draw:
+a lower bound, as others are left out. Its part of the mean regret is how much of the doubt it removes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from grouping.domain.constraints import Constraints
+from grouping.domain.groupings import Grouping
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.errors import InvalidInputError
+from grouping.solver.confidence.confidence import Alternative, TrialValue
+from grouping.solver.confidence.solved_draws import solve_draws
+from grouping.solver.exact.instance import BoolArray, Instance, build_instance
+from grouping.solver.exact.table_solver import TIE_TOLERANCE
+
+N_LISTED = 5
+
+
+@dataclass(frozen=True, eq=False)
+class SolvedDraws:
+    """Solved draws; `D` draws, `N` candidates and `B` blocks as in the instance.
+
+    Attributes:
+        table: weighted by the objective, on common seeds.
+        blocks: tasks of each block.
+        instance: candidates and demands.
+        observed: ``[N, B]`` weighted mean losses.
+        errors: ``[D, N, B]`` what a draw adds to them.
+        least: ``[D]`` least loss of each draw.
+        winners: for each draw the candidate that serves each block at it.
+        networks: the recommended candidates.
+        servers: those that serve each block as recommended.
+    """
+
+    table: ScoreTable
+    blocks: tuple[tuple[int, ...], ...]
+    instance: Instance
+    observed: FloatArray
+    errors: FloatArray
+    least: FloatArray
+    winners: tuple[tuple[int, ...], ...]
+    networks: tuple[int, ...]
+    servers: tuple[int, ...]
+
+    @classmethod
+    def solve(
+        cls,
+        table: ScoreTable,
+        constraints: Constraints,
+        grouping: Grouping,
+        budget_snt: float,
+        errors: FloatArray,
+        deadline: float | None,
+    ) -> SolvedDraws:
+        """Solve draws of errors of the means, ``[D, all networks, T]``, until the deadline."""
+        instance = build_instance(table, constraints)
+        blocks = constraints.blocks(table.task_names)
+
+        def by_block(losses: FloatArray) -> FloatArray:
+            weighted = losses[..., instance.rows, :] * table.weights
+            return np.stack([weighted[..., list(block)].sum(axis=-1) for block in blocks], axis=-1)
+
+        candidate = {int(row): n for n, row in enumerate(instance.rows)}
+        order = [candidate[table.position(network)] for network in grouping.networks]
+        observed = np.where(np.isfinite(instance.losses), by_block(np.nan_to_num(table.validation)), np.inf)
+        drawn = by_block(errors)
+        optima = solve_draws(
+            instance,
+            instance.limits_for(budget_snt),
+            observed + drawn,
+            starts=[tuple(sorted(order))],
+            deadline=deadline,
+        )
+        if not optima.chosen:
+            raise InvalidInputError(
+                "No draw was solved in the time allowed. Allow more.", pointer="/time_limit_s"
+            )
+        return cls(
+            table,
+            blocks,
+            instance,
+            observed,
+            drawn[: len(optima.chosen)],
+            optima.values,
+            tuple(
+                _servers(observed + added, chosen)
+                for added, chosen in zip(drawn, optima.chosen, strict=False)
+            ),
+            tuple(sorted(order)),
+            tuple(order[grouping.serving[block[0]]] for block in blocks),
+        )
+
+    @property
+    def n_draws(self) -> int:
+        """`D`."""
+        return len(self.winners)
+
+    def excess(self, networks: tuple[int, ...]) -> FloatArray:
+        """``[D]``: least loss these networks serve the tasks at, above the least of the draw."""
+        index = list(networks)
+        total = (self.observed[index] + self.errors[:, index]).min(axis=1).sum(axis=1)
+        above: FloatArray = np.maximum(total - self.least, 0.0)
+        return above
+
+    def optimism(self) -> float:
+        """How far below its true loss a choice by noisy losses appears to be."""
+        flattering = [
+            -sum(self.errors[d, n, b] for b, n in enumerate(servers))
+            for d, servers in enumerate(self.winners)
+        ]
+        return max(0.0, float(np.mean(flattering)))
+
+    def server_changes(self, is_changed: BoolArray) -> dict[str, float]:
+        """For each task, part of the draws in which another candidate serves it than is recommended.
+
+        Args:
+            is_changed: ``[D]``, in which draws the recommendation is not the best as it stands.
+        """
+        differs = np.array(self.winners) != np.array(self.servers)
+        changed = (differs & is_changed[:, None]).mean(axis=0)
+        return {
+            self.table.task_names[t]: float(changed[b]) for b, block in enumerate(self.blocks) for t in block
+        }
+
+    def alternatives(self) -> tuple[Alternative, ...]:
+        """The networks that win most of the draws that the recommended ones do not."""
+        recommended = self.excess(self.networks)
+        forced = np.flatnonzero(self.instance.is_forced).tolist()
+        lost = recommended > TIE_TOLERANCE * np.abs(self.least)
+        margins: dict[tuple[int, ...], list[float]] = {}
+        for d in np.flatnonzero(lost).tolist():
+            networks = tuple(sorted({*self.winners[d], *forced}))
+            margins.setdefault(networks, []).append(float(recommended[d]))
+        loss = sum(self.observed[n, b] for b, n in enumerate(self.servers))
+        listed = sorted(margins, key=lambda networks: (-len(margins[networks]), networks))[:N_LISTED]
+        return tuple(
+            Alternative(
+                self._grouping(networks),
+                len(margins[networks]) / self.n_draws,
+                float(self.observed[list(networks)].min(axis=0).sum() - loss),
+                float(np.mean(margins[networks])),
+            )
+            for networks in listed
+        )
+
+    def trial_values(self, n_trials: int, mean_regret: float) -> tuple[TrialValue, ...]:
+        """What one more trial of each network is worth beside `n_trials`; see the module."""
+        actions = np.array(sorted({self.servers, *self.winners}))  # [A, B]
+        means = self.observed[actions, np.arange(len(self.blocks))].sum(axis=1)
+        recommended = int(np.flatnonzero((actions == self.servers).all(axis=1))[0])
+        values = {}
+        for n in np.unique(actions).tolist():
+            uses = actions == n
+            # After one more trial the mean moves by the draw's error, scaled.
+            moved = self.errors[:, n] @ uses.T / np.sqrt(n_trials + 1.0) + means  # [D, A]
+            values[n] = float((moved[:, recommended] - moved.min(axis=1)).mean())
+        useful = [n for n in values if values[n] > TIE_TOLERANCE * abs(means[recommended])]
+        useful.sort(key=lambda n: (-values[n], n))
+        return tuple(
+            TrialValue(self._network(n), values[n], values[n] / mean_regret if mean_regret else 0.0)
+            for n in useful[:N_LISTED]
+        )
+
+    def _network(self, n: int) -> Network:
+        return self.table.networks[int(self.instance.rows[n])]
+
+    def _grouping(self, networks: tuple[int, ...]) -> Grouping:
+        """These candidates, each task served as the observed means say; forced ones stay."""
+        ordered = sorted(networks, key=lambda n: self._network(n).sort_key)
+        servers = _servers(self.observed, ordered)
+        kept = [n for n in ordered if n in servers or self.instance.is_forced[n]]
+        serving = [0] * len(self.table.tasks)
+        for block, server in zip(self.blocks, servers, strict=True):
+            for t in block:
+                serving[t] = kept.index(server)
+        return Grouping(self.table.task_names, tuple(self._network(n) for n in kept), tuple(serving))
+
+
+def _servers(losses: FloatArray, networks: Sequence[int]) -> tuple[int, ...]:
+    """Of these candidates the best for each block; losses ``[N, B]``, infinite where one cannot serve."""
+    index = list(networks)
+    return tuple(index[i] for i in losses[index].argmin(axis=0))

@@ -1,0 +1,276 @@
+"""The exact search: bound, fix, and decide the small core that remains.
+
+1. `grouping.solver.exact.column_generation` gives a lower bound with duals, and often a grouping that attains
+   it: then nothing is left to prove.
+2. Otherwise let `tau` be a small slack. A grouping with a candidate or cell whose reduced cost is above `tau`
+   has a value above ``bound + tau``, so the *core* of the others decides everything up to that value. If the
+   best of the core is at most ``bound + tau``, it is the optimum of all; if not, it bounds the optimum from
+   above, `tau` grows up to the remaining gap, and the next core decides.
+3. A core is first searched by `grouping.solver.exact.enumeration`, which closes most of them within some
+   hundred nodes; what it does not close goes to a 0/1 programme in PuLP (`grouping.solver.exact.programme`),
+   less the candidates that another one dominates: serves no block worse and costs no more. A solver other
+   than the default gets every core.
+4. Where nothing hints at a grouping, the cheapest cover (`grouping.solver.exact.cover`) is one, or proves
+   that there is none.
+5. The columns stay for the next budget, and its search starts from the groupings of the smaller ones.
+
+Proof never rests on a heuristic: either the bound meets the value, or the core of all candidates that the
+bound does not exclude was closed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from grouping.domain.scores import FloatArray
+from grouping.solver.exact.column_generation import PRECISION, Relaxation, Relaxed
+from grouping.solver.exact.cover import find_cover
+from grouping.solver.exact.enumeration import MAX_NODES, Enumerated, enumerate_groupings
+from grouping.solver.exact.instance import BoolArray, Instance, IntArray
+from grouping.solver.exact.programme import DEFAULT_SOLVER, check_solver, solve_programme
+
+_SEARCH_NODES = 20_000
+_MOST_COMPARED = 4_000
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """What the search found under one set of limits.
+
+    Attributes:
+        limits: ``[R]``.
+        chosen: candidates, forced ones included; None if none was found.
+        value: scaled; infinite if none was found.
+        bound: scaled lower bound.
+        is_proven: whether `chosen` is optimal, or that there is none.
+        relaxed: duals at the root.
+    """
+
+    limits: FloatArray
+    chosen: tuple[int, ...] | None
+    value: float
+    bound: float
+    is_proven: bool
+    relaxed: Relaxed | None
+
+
+class ExactSearch:
+    """Solves one instance under several limits."""
+
+    def __init__(self, instance: Instance, *, solver: str = DEFAULT_SOLVER) -> None:
+        check_solver(solver)
+        self.instance = instance
+        self._solver = solver
+        self._relaxation = Relaxation(instance)
+        # Scaled losses are at most 1: no grouping has a higher value.
+        self._worst = instance.n_blocks + 1.0
+
+    def solve(
+        self,
+        limits: FloatArray,
+        *,
+        starts: Sequence[tuple[int, ...]] = (),
+        deadline: float | None = None,
+        max_nodes: int | None = None,
+    ) -> Optimum:
+        """Find the candidates of least value within the limits.
+
+        Args:
+            limits: ``[R]``, from `Instance.limits_for`.
+            starts: known choices, such as those of smaller budgets.
+            deadline: on the clock of `time.monotonic`.
+            max_nodes: settle for the best found by one search over so many nodes; None goes on to the proof.
+        """
+        instance = self.instance
+        if instance.is_contradictory or (limits < 0).any():
+            return Optimum(limits, None, np.inf, np.inf, True, None)
+        relaxed = self._relaxation.solve(limits, deadline=deadline)
+        choice = relaxed.integral_choice()
+        guesses = [*starts, *([] if choice is None else [choice]), self._rounded(relaxed, limits)]
+        best: tuple[int, ...] | None = None
+        value = np.inf
+        for guess in guesses:
+            if self._is_valid(guess, limits) and instance.value(guess) < value:
+                best, value = self._completed(guess), instance.value(guess)
+        bound = relaxed.bound
+        if best is None:
+            left = None if deadline is None else max(0.1, deadline - time.monotonic())
+            cover, is_known = find_cover(instance, limits, solver=self._solver, time_limit_s=left)
+            if cover is not None:
+                best, value = cover, instance.value(cover)
+            elif is_known:
+                return Optimum(limits, None, np.inf, np.inf, True, None)
+        tau = self._first_slack(relaxed)
+        while True:
+            if value - bound <= PRECISION:
+                return Optimum(limits, best, value, min(bound, value), True, relaxed)
+            if deadline is not None and time.monotonic() > deadline:
+                return Optimum(limits, best, value, bound, False, relaxed)
+            tau = min(tau, value - relaxed.bound + PRECISION)
+            found, reached, is_closed = self._decide(relaxed, limits, tau, deadline, max_nodes)
+            if found is not None and instance.value(found) < value:
+                best, value = self._completed(found), instance.value(found)
+            if not is_closed:
+                bound = max(bound, min(reached, relaxed.bound + tau, value))
+                return Optimum(limits, best, value, bound, False, relaxed)
+            if value <= relaxed.bound + tau or np.isinf(tau):
+                return Optimum(limits, best, value, value, True, relaxed)
+            bound = max(bound, relaxed.bound + tau)
+            tau = _next_slack(tau, relaxed)
+
+    def enumerate(
+        self,
+        optimum: Optimum,
+        at_most: float,
+        order: Callable[[int], tuple[object, ...]],
+        *,
+        tolerance: float = 0.0,
+        n_best: int | None = None,
+        n_stop: int | None = None,
+        max_nodes: int = MAX_NODES,
+        deadline: float | None = None,
+    ) -> Enumerated:
+        """Groupings of value up to `at_most` under the limits of an optimum; see `enumerate_groupings`.
+
+        Args:
+            optimum: what `solve` gave.
+            at_most: scaled value.
+            order: sort key of a candidate, for equal losses.
+            tolerance: scaled difference that does not count.
+            n_best: only the best few.
+            n_stop: stop after this many.
+            max_nodes: give up after this many nodes.
+            deadline: on the clock of `time.monotonic`.
+        """
+        if optimum.relaxed is None:
+            return Enumerated((), is_complete=True)
+        slack = at_most - optimum.relaxed.bound + PRECISION
+        kept = np.flatnonzero((optimum.relaxed.reduced_costs <= slack) | self.instance.is_forced)
+        kept = np.array(sorted(kept.tolist(), key=order), dtype=np.int64)
+        found = enumerate_groupings(
+            replace(self.instance.select(kept), limits=optimum.limits),
+            optimum.relaxed.select(kept),
+            at_most,
+            tolerance=tolerance,
+            n_best=n_best,
+            n_stop=n_stop,
+            max_nodes=max_nodes,
+            deadline=deadline,
+        )
+        choices = tuple((value, tuple(int(kept[n]) for n in chosen)) for value, chosen in found.choices)
+        return Enumerated(choices, found.is_complete)
+
+    def _decide(
+        self,
+        relaxed: Relaxed,
+        limits: FloatArray,
+        tau: float,
+        deadline: float | None,
+        max_nodes: int | None,
+    ) -> tuple[tuple[int, ...] | None, float, bool]:
+        """The best choice of the core within `tau`, a bound on the core, whether it is closed."""
+        if self._solver == DEFAULT_SOLVER:
+            kept = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
+            found = enumerate_groupings(
+                replace(self.instance.select(kept), limits=limits),
+                relaxed.select(kept),
+                relaxed.bound + min(tau, self._worst),
+                n_best=1,
+                max_nodes=max_nodes or _SEARCH_NODES,
+                deadline=deadline,
+            )
+            if found.is_complete or max_nodes:
+                chosen = tuple(int(kept[n]) for n in found.choices[0][1]) if found.choices else None
+                reached = found.choices[0][0] if found.choices else np.inf
+                return chosen, reached if found.is_complete else relaxed.bound, found.is_complete
+        return self._programme(relaxed, limits, tau, deadline)
+
+    def _programme(
+        self, relaxed: Relaxed, limits: FloatArray, tau: float, deadline: float | None
+    ) -> tuple[tuple[int, ...] | None, float, bool]:
+        """Solve over the cells of reduced cost up to `tau`: the choice, a bound, whether it is closed."""
+        kept: IntArray = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
+        if not self.instance.is_partition:
+            kept = kept[_is_undominated(self.instance.select(kept))]
+        core = replace(self.instance.select(kept), limits=limits)
+        cells = np.isfinite(core.losses)
+        if not core.is_partition:
+            with np.errstate(invalid="ignore"):
+                extra = np.maximum(0.0, core.losses - relaxed.values)
+            cells &= relaxed.reduced_costs[kept][:, None] + extra <= tau
+            if core.is_forced.any():
+                cells[core.is_forced] = np.isfinite(core.losses[core.is_forced])
+        if not cells.any(axis=0).all():
+            return None, np.inf, True
+        excluded: list[tuple[int, ...]] = []
+        while True:
+            left = None if deadline is None else max(0.1, deadline - time.monotonic())
+            result = solve_programme(
+                core, cells=cells, excluded=excluded, solver=self._solver, time_limit_s=left
+            )
+            chosen = None if result.chosen is None else tuple(int(kept[n]) for n in result.chosen)
+            if chosen is None or self._is_valid(chosen, limits):
+                break
+            excluded.append(result.chosen or ())  # passes a limit by the solver's tolerance
+        bound = np.inf if result.is_proven and chosen is None else result.bound
+        return chosen, relaxed.bound if bound is None else bound, result.is_proven
+
+    def _first_slack(self, relaxed: Relaxed) -> float:
+        """A slack that some dozens of candidates are within."""
+        wanted = 30 + 3 * self.instance.n_blocks
+        if self.instance.n_candidates <= wanted:
+            return np.inf
+        return max(float(np.partition(relaxed.reduced_costs, wanted)[wanted]), PRECISION)
+
+    def _rounded(self, relaxed: Relaxed, limits: FloatArray) -> tuple[int, ...]:
+        """Candidates the relaxation uses most, as far as the limits allow."""
+        left = limits.copy()
+        chosen: list[int] = []
+        open_blocks = np.ones(self.instance.n_blocks, dtype=np.bool_)
+        for n in np.argsort(-relaxed.use, kind="stable")[: 4 * self.instance.n_blocks].tolist():
+            served = np.isfinite(self.instance.losses[n])
+            if relaxed.use[n] <= 0 or (self.instance.costs[n] > left).any():
+                continue
+            if self.instance.is_partition and not open_blocks[served].all():
+                continue
+            chosen.append(n)
+            left -= self.instance.costs[n]
+            open_blocks &= ~served
+        return tuple(chosen)
+
+    def _is_valid(self, chosen: Sequence[int], limits: FloatArray) -> bool:
+        instance = self.instance
+        index = np.union1d(np.asarray(chosen, dtype=np.int64), np.flatnonzero(instance.is_forced))
+        if (instance.costs[index].sum(axis=0) > limits).any():
+            return False
+        served = np.isfinite(instance.losses[index]).sum(axis=0)
+        return bool((served == 1).all() if instance.is_partition else (served >= 1).all())
+
+    def _completed(self, chosen: Sequence[int]) -> tuple[int, ...]:
+        forced = np.flatnonzero(self.instance.is_forced)
+        return tuple(np.union1d(np.asarray(chosen, dtype=np.int64), forced).tolist())
+
+
+def _is_undominated(core: Instance) -> BoolArray:
+    """``[N]``: whether no other candidate is as good everywhere; of equal ones the first stays."""
+    n = core.n_candidates
+    undominated = core.is_forced.copy()
+    if n > _MOST_COMPARED:
+        return np.ones(n, dtype=np.bool_)
+    for i in np.flatnonzero(~undominated):
+        as_good = (core.losses <= core.losses[i]).all(axis=1) & (core.costs <= core.costs[i]).all(axis=1)
+        as_good[i] = False
+        equal = (core.losses[i] == core.losses).all(axis=1) & (core.costs[i] == core.costs).all(axis=1)
+        as_good &= ~equal | (np.arange(n) < i)
+        undominated[i] = not as_good.any()
+    return undominated
+
+
+def _next_slack(tau: float, relaxed: Relaxed) -> float:
+    """Twice as much slack, and all there is once that is most of the candidates."""
+    wider = 2.0 * tau
+    return wider if (relaxed.reduced_costs > wider).sum() > relaxed.reduced_costs.size // 2 else np.inf

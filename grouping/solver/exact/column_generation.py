@@ -1,0 +1,226 @@
+"""Lower bounds by column generation.
+
+A chosen network serves some set P of its blocks. With a variable z for each pair (n, P), the relaxation of
+the grouping problem has one row per block and resource only:
+
+    minimise    sum (sum over b in P of L[n, b]) z[n, P]
+    subject to  sum of z[n, P] over P with b in P  >= 1    (dual v[b] >= 0; an equation in a partition)
+                sum c[n, r] z[n, P] <= limit[r]            (dual price[r] >= 0)
+
+It is as strong as the relaxation with a variable per cell (``y <= x``), whose size is that of the table.
+For given duals the best P of a network is known, P = {b : L[n, b] < v[b]}, so a pass over the table prices
+every column there is:
+
+    reduced cost of n:  rc[n] = sum_r price[r] c[n, r] - sum_b max(0, v[b] - L[n, b])
+
+and columns enter until none is negative (Dantzig and Wolfe, 1960; Gilmore and Gomory, 1961). Any duals v,
+price >= 0 give a valid bound (Lagrange):
+
+    sum v - sum_r price[r] limit[r] + sum of the k most negative rc      (k: most networks the limits allow)
+
+It is computed from the table in double precision, not taken from the solver. A network with
+``rc[n] > best known - bound`` is in no better grouping: that is what removes almost all candidates.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import highspy
+import numpy as np
+
+from grouping.domain.scores import FloatArray
+from grouping.solver.exact.instance import BoolArray, Instance, IntArray
+
+PRECISION = 1e-9
+"""Scaled difference below which the relaxation counts as solved."""
+_CHUNK = 1 << 14
+_INTEGRAL = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Relaxed:
+    """Duals with what follows from them.
+
+    Attributes:
+        bound: scaled lower bound on every grouping within the limits.
+        values: ``[B]`` duals of the blocks: what serving a block may cost.
+        prices: ``[R]`` duals of the resources.
+        reduced_costs: ``[N]``; infinite for candidates that do not fit the limits alone.
+        use: ``[N]`` how much of each candidate the relaxation uses.
+    """
+
+    bound: float
+    values: FloatArray
+    prices: FloatArray
+    reduced_costs: FloatArray
+    use: FloatArray
+
+    def select(self, keep: IntArray) -> Relaxed:
+        """The same duals for these candidates only."""
+        return replace(self, reduced_costs=self.reduced_costs[keep], use=self.use[keep])
+
+    def integral_choice(self) -> tuple[int, ...] | None:
+        """The candidates in use if the relaxation uses whole ones only, else None."""
+        used = np.flatnonzero(self.use > _INTEGRAL)
+        if not used.size or (np.abs(self.use[used] - 1.0) > _INTEGRAL).any():
+            return None
+        return tuple(int(n) for n in used)
+
+
+class Relaxation:
+    """The relaxation of one instance; keeps its columns from one set of limits to the next."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._owner: list[int] = []
+        self._known = set[tuple[int, bytes]]()
+        self._lp = _new_lp()
+        n_blocks, n_resources = instance.n_blocks, instance.costs.shape[1]
+        self._unit_cost = np.maximum(instance.costs.max(axis=0, initial=0.0), 1e-300)
+        nothing = (0, np.array([], dtype=np.int32), np.array([], dtype=np.float64))
+        for _ in range(n_blocks):
+            self._lp.addRow(1.0, 1.0 if instance.is_partition else highspy.kHighsInf, *nothing)
+        for _ in range(n_resources):
+            self._lp.addRow(-highspy.kHighsInf, highspy.kHighsInf, *nothing)
+        # A block may stay unserved at a price above any grouping's: the programme is never infeasible.
+        penalty = 10.0 * (n_blocks + 1.0)
+        for b in range(n_blocks):
+            self._lp.addCol(penalty, 0.0, highspy.kHighsInf, 1, np.array([b], dtype=np.int32), np.ones(1))
+
+    def solve(self, limits: FloatArray, *, deadline: float | None = None) -> Relaxed:
+        """Solve under these limits, ``[R]``.
+
+        Args:
+            limits: as `Instance.limits`.
+            deadline: on the clock of `time.monotonic`; past it the best bound so far is given.
+        """
+        instance = self._instance
+        usable: BoolArray = np.asarray((instance.costs <= limits).all(axis=1))
+        n_blocks = instance.n_blocks
+        for r, limit in enumerate(limits):
+            upper = highspy.kHighsInf if np.isinf(limit) else float(limit / self._unit_cost[r])
+            self._lp.changeRowBounds(n_blocks + r, -highspy.kHighsInf, upper)
+        for column, n in enumerate(self._owner):
+            self._lp.changeColBounds(n_blocks + column, 0.0, highspy.kHighsInf if usable[n] else 0.0)
+        best: Relaxed | None = None
+        while True:
+            self._lp.run()
+            values, prices, objective = self._duals(limits)
+            relaxed = self._price(values, prices, limits, usable)
+            if best is None or relaxed.bound > best.bound:
+                best = relaxed
+            is_late = deadline is not None and time.monotonic() > deadline
+            if objective - best.bound <= PRECISION * max(1.0, abs(objective)) or is_late:
+                break
+            if not self._add_columns(relaxed.reduced_costs, values):
+                break
+        return replace(best, use=self._use())
+
+    def extend(self, instance: Instance) -> None:
+        """Go on with more candidates, added behind those known, of no higher cost; columns and basis stay."""
+        self._instance = instance
+
+    def between(self, one: Relaxed, other: Relaxed, limits: FloatArray) -> Relaxed:
+        """The mean of two duals with the bound and reduced costs it gives; `use` is that of the other."""
+        usable: BoolArray = np.asarray((self._instance.costs <= limits).all(axis=1))
+        values, prices = (one.values + other.values) / 2.0, (one.prices + other.prices) / 2.0
+        return replace(self._price(values, prices, limits, usable), use=other.use)
+
+    def _duals(self, limits: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+        n_blocks = self._instance.n_blocks
+        duals = np.array(self._lp.getSolution().row_dual, dtype=np.float64)
+        values = duals[:n_blocks] if self._instance.is_partition else np.maximum(duals[:n_blocks], 0.0)
+        prices = np.maximum(-duals[n_blocks:], 0.0) / self._unit_cost
+        prices[np.isinf(limits)] = 0.0
+        return values, prices, float(self._lp.getInfo().objective_function_value)
+
+    def _price(
+        self, values: FloatArray, prices: FloatArray, limits: FloatArray, usable: BoolArray
+    ) -> Relaxed:
+        """Reduced costs of all candidates, in passes that fit a cache, and the bound they give."""
+        instance = self._instance
+        reduced = instance.costs @ prices
+        for start in range(0, instance.n_candidates, _CHUNK):
+            part = slice(start, start + _CHUNK)
+            if instance.is_partition:
+                served = np.isfinite(instance.losses[part])
+                reduced[part] -= np.where(
+                    served, values - np.where(served, instance.losses[part], 0.0), 0.0
+                ).sum(1)
+            else:
+                saved = values - instance.losses[part]
+                np.maximum(saved, 0.0, out=saved)
+                reduced[part] -= saved.sum(axis=1)
+        reduced[~usable] = np.inf
+        finite = np.isfinite(limits)
+        bound = float(values.sum() - prices[finite] @ limits[finite])
+        negative = reduced[reduced < 0.0]
+        most = _most_chosen(instance, limits, usable)
+        if negative.size > most:
+            negative = np.partition(negative, most - 1)[:most]
+        return Relaxed(bound + float(negative.sum()), values, prices, reduced, reduced)
+
+    def _add_columns(self, reduced: FloatArray, values: FloatArray) -> bool:
+        """Let the most negative columns in; False if there is none that is new."""
+        instance = self._instance
+        wanted: IntArray = np.flatnonzero(reduced < -1e-11)
+        n_most = 10 * instance.n_blocks + 20
+        if wanted.size > n_most:
+            wanted = wanted[np.argpartition(reduced[wanted], n_most)[:n_most]]
+        losses = instance.losses[wanted]
+        served = np.isfinite(losses) if instance.is_partition else losses < values
+        is_new = np.zeros(len(wanted), dtype=np.bool_)
+        for i in np.flatnonzero(served.any(axis=1)).tolist():
+            key = (int(wanted[i]), served[i].tobytes())
+            is_new[i] = key not in self._known
+            self._known.add(key)
+        if not is_new.any():
+            return False
+        self._owner += wanted[is_new].tolist()
+        used, served = instance.costs[wanted[is_new]] / self._unit_cost, served[is_new]
+        entries = np.hstack([served.astype(np.float64), used])
+        held = np.hstack([served, np.ones(used.shape, dtype=np.bool_)])
+        n_new, ends = len(held), np.cumsum(held.sum(axis=1))
+        self._lp.addCols(
+            n_new,
+            np.array([row[inside].sum() for row, inside in zip(losses[is_new], served, strict=True)]),
+            np.zeros(n_new),
+            np.full(n_new, highspy.kHighsInf),
+            int(ends[-1]),
+            np.concatenate([[0], ends[:-1]]).astype(np.int32),
+            np.nonzero(held)[1].astype(np.int32),
+            entries[held],
+        )
+        return True
+
+    def _use(self) -> FloatArray:
+        use = np.zeros(self._instance.n_candidates)
+        columns = np.array(self._lp.getSolution().col_value, dtype=np.float64)[self._instance.n_blocks :]
+        np.add.at(use, self._owner[: columns.size], columns)
+        return use
+
+
+def _most_chosen(instance: Instance, limits: FloatArray, usable: BoolArray) -> int:
+    """The most candidates the limits allow, those without any cost apart."""
+    most = instance.n_candidates
+    paying = usable & ~instance.is_forced
+    if not paying.any():
+        return most
+    least = instance.costs[paying].min(axis=0)
+    for r in np.flatnonzero(np.isfinite(limits) & (least > 0)):
+        most = min(most, int(limits[r] / least[r]) + int(instance.is_forced.sum()))
+    return max(most, 1)
+
+
+def _new_lp() -> highspy.Highs:
+    lp = highspy.Highs()  # type: ignore[no-untyped-call]
+    lp.setOptionValue("output_flag", False)
+    lp.setOptionValue("threads", 1)  # HiGHS keeps one scheduler per process
+    lp.setOptionValue("solver", "simplex")
+    lp.setOptionValue("simplex_strategy", 4)  # primal: columns come, the basis stays feasible
+    lp.setOptionValue("presolve", "off")
+    lp.setOptionValue("primal_feasibility_tolerance", 1e-9)
+    lp.setOptionValue("dual_feasibility_tolerance", 1e-9)
+    return lp

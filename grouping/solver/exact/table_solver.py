@@ -1,0 +1,275 @@
+"""Solve a score table for one inference budget, with proof, ties and the reason when there is no answer.
+
+`grouping.solver.exact.bound_and_fix` finds the optimum with its proof. Ties are then enumerated: every
+minimal set of networks (none can be left out at the same loss) whose loss equals the optimum. Of the tied
+sets the one that is cheapest, then has fewest networks, then comes first in canonical order is recommended,
+so that the answer depends neither on the solver nor on the order of the rows. Losses are compared as
+recomputed from the table, not as reported by the solver.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from grouping.domain.constraints import Constraints, Objective, under_objective
+from grouping.domain.groupings import Grouping, Solution, SolutionStatus
+from grouping.domain.scores import ScoreTable
+from grouping.errors import InvalidInputError, SolverError
+from grouping.solver.exact.bound_and_fix import ExactSearch, Optimum
+from grouping.solver.exact.feasibility import explain_infeasibility
+from grouping.solver.exact.instance import build_instance
+from grouping.solver.exact.programme import DEFAULT_SOLVER
+
+TIE_TOLERANCE = 1e-9
+"""Losses that differ by less than this, relative to the smaller, tie."""
+MAX_TIES = 16
+MAX_RANKED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """The best groupings of a budget.
+
+    Attributes:
+        groupings: best first, distinct in their networks; each needs all of its networks.
+        losses: their weighted total validation losses.
+        is_proven: whether no other grouping is better than the last of them.
+        solution: the answer for the budget, which says why there is none where `groupings` is empty.
+    """
+
+    groupings: tuple[Grouping, ...]
+    losses: tuple[float, ...]
+    is_proven: bool
+    solution: Solution
+
+
+class TableSolver:
+    """Solves one table under one set of constraints for several budgets.
+
+    Args:
+        table: the score table. Networks with a missing validation loss take no part; where networks have
+            been trained with different seeds, the seeds that all of them have are compared.
+        constraints: what a grouping must satisfy beside the budget.
+        objective: raw weighted sum of losses, or relative to the losses alone.
+        solver: PuLP's name of the solver; HiGHS runs in this process.
+
+    Raises:
+        InvalidInputError: if a demand names what the table does not have.
+        UnknownNameError: if the solver is not installed, or a limit's cost is not in the table.
+    """
+
+    def __init__(
+        self,
+        table: ScoreTable,
+        *,
+        constraints: Constraints | None = None,
+        objective: Objective = Objective.SUM,
+        solver: str = DEFAULT_SOLVER,
+    ) -> None:
+        self.table = under_objective(table.on_common_seeds(), objective)
+        self.constraints = constraints or Constraints()
+        self.solver = solver
+        self._engine = ExactSearch(build_instance(self.table, self.constraints), solver=solver)
+        self._known: list[tuple[int, ...]] = []
+
+    def solve(
+        self, budget_snt: float, *, time_limit_s: float | None = None, max_ties: int = MAX_TIES
+    ) -> Solution:
+        """The grouping of least loss within an inference budget; see `solve`."""
+        deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+        return self._answer(budget_snt, self._optimum(budget_snt, deadline), deadline, max_ties, time_limit_s)
+
+    def _answer(
+        self,
+        budget_snt: float,
+        optimum: Optimum,
+        deadline: float | None,
+        max_ties: int,
+        time_limit_s: float | None,
+    ) -> Solution:
+        if optimum.chosen is None:
+            return self._without_answer(budget_snt, optimum, time_limit_s)
+        grouping = self._grouping(optimum.chosen)
+        loss = self._loss(grouping)
+        if not optimum.is_proven:
+            instance = self._engine.instance
+            bound = min(optimum.bound * instance.unit + instance.floor, loss)
+            return Solution(budget_snt, SolutionStatus.FEASIBLE, grouping, loss, bound, solver=self.solver)
+        slack = self._scaled_tolerance(loss)
+        found = self._engine.enumerate(
+            optimum, optimum.value + slack, self._order, tolerance=slack, n_stop=max_ties, deadline=deadline
+        )
+        tied = {grouping.networks: grouping} if not found.is_complete else {}
+        for _, chosen in found.choices:
+            tie = self._grouping(chosen)
+            tied.setdefault(tie.networks, tie)
+        ranked = sorted(tied.values() or [grouping], key=_preference)
+        best = self._loss(ranked[0])
+        return Solution(
+            budget_snt,
+            SolutionStatus.OPTIMAL,
+            grouping=ranked[0],
+            loss=best,
+            bound=best,
+            ties=tuple(ranked[1:max_ties]),
+            has_more_ties=not found.is_complete or len(ranked) > max_ties,
+            solver=self.solver,
+        )
+
+    def rank(self, budget_snt: float, k: int, *, time_limit_s: float | None = None) -> Ranked:
+        """The best `k` groupings within an inference budget; see `best_groupings`."""
+        if not 1 <= k <= MAX_RANKED:
+            raise InvalidInputError(
+                f"Between 1 and {MAX_RANKED} groupings can be ranked; got {k}.", pointer="/k"
+            )
+        deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+        optimum = self._optimum(budget_snt, deadline)
+        solution = self._answer(budget_snt, optimum, deadline, MAX_TIES, time_limit_s)
+        if solution.grouping is None or solution.loss is None or optimum.relaxed is None:
+            return Ranked((), (), solution.status is SolutionStatus.INFEASIBLE, solution)
+        tolerance = self._scaled_tolerance(solution.loss)
+        slack = max(optimum.value - optimum.relaxed.bound, 1e-3)
+        while True:
+            worst = self._engine.instance.n_blocks + 1.0  # scaled losses are at most 1
+            at_most = min(optimum.value + slack, worst)
+            found = self._engine.enumerate(
+                optimum,
+                at_most,
+                self._order,
+                tolerance=tolerance,
+                n_best=k,
+                max_nodes=200_000,
+                deadline=deadline,
+            )
+            if len(found.choices) == k or at_most == worst or not found.is_complete:
+                break
+            slack *= 3.0
+        groupings = [self._grouping(chosen) for _, chosen in found.choices] or [solution.grouping]
+        distinct = {grouping.networks: (self._loss(grouping), grouping) for grouping in groupings}
+        ranked = sorted(distinct.values(), key=lambda pair: (pair[0], _preference(pair[1])))
+        return Ranked(
+            tuple(grouping for _, grouping in ranked),
+            tuple(loss for loss, _ in ranked),
+            found.is_complete and optimum.is_proven,
+            solution,
+        )
+
+    def _optimum(self, budget_snt: float, deadline: float | None) -> Optimum:
+        if not (np.isfinite(budget_snt) and budget_snt > 0):
+            raise InvalidInputError(
+                "An inference budget must be a positive number of SNT.", pointer="/budget_snt"
+            )
+        limits = self._engine.instance.limits_for(budget_snt)
+        optimum = self._engine.solve(limits, starts=self._known, deadline=deadline)
+        if optimum.chosen is not None and optimum.chosen not in self._known:
+            self._known.append(optimum.chosen)
+        return optimum
+
+    def _without_answer(self, budget_snt: float, optimum: Optimum, time_limit_s: float | None) -> Solution:
+        if not optimum.is_proven:
+            if time_limit_s is None:
+                raise SolverError(f"{self.solver} stopped without an answer. Try another solver.")
+            raise SolverError(f"{self.solver} found no grouping within {time_limit_s:g} s. Allow more time.")
+        why = explain_infeasibility(self.table, budget_snt, self.constraints, solver=self.solver)
+        return Solution(budget_snt, SolutionStatus.INFEASIBLE, infeasibility=why, solver=self.solver)
+
+    def _grouping(self, chosen: Sequence[int]) -> Grouping:
+        """The grouping of these candidates, less every network that can be left out at the same loss."""
+        instance, table = self._engine.instance, self.table
+        kept = sorted(chosen, key=self._order)
+        value = instance.value(kept)
+        tolerance = 1e-9 * abs(value + instance.floor / instance.unit)
+        for n in reversed(kept):  # the dearest first
+            rest = [m for m in kept if m != n]
+            if not instance.is_forced[n] and instance.value(rest) <= value + tolerance:
+                kept = rest
+        rows = instance.rows[kept]
+        serving = [-1] * len(table.tasks)
+        for b, block in enumerate(self.constraints.blocks(table.task_names)):
+            losses = np.where(
+                np.isfinite(instance.losses[kept, b]),
+                (table.validation[rows][:, list(block)] * table.weights[list(block)]).sum(axis=1),
+                np.inf,
+            )
+            for t in block:
+                serving[t] = int(np.argmin(losses))
+        networks = tuple(table.networks[n] for n in rows)
+        return Grouping(table.task_names, networks, tuple(serving))
+
+    def _order(self, n: int) -> tuple[object, ...]:
+        """Canonical order of the candidates."""
+        return self.table.networks[int(self._engine.instance.rows[n])].sort_key
+
+    def _loss(self, grouping: Grouping) -> float:
+        return grouping.total_loss(self.table, self.table.validation)
+
+    def _scaled_tolerance(self, loss: float) -> float:
+        return TIE_TOLERANCE * abs(loss) / self._engine.instance.unit
+
+
+def solve(
+    table: ScoreTable,
+    budget_snt: float,
+    *,
+    constraints: Constraints | None = None,
+    objective: Objective = Objective.SUM,
+    solver: str = DEFAULT_SOLVER,
+    time_limit_s: float | None = None,
+    max_ties: int = MAX_TIES,
+) -> Solution:
+    """Find the grouping of least weighted total validation loss within an inference budget.
+
+    Args:
+        table: the score table. Networks with a missing validation loss take no part; where networks have
+            been trained with different seeds, the seeds that all of them have are compared.
+        budget_snt: the most the grouping may cost; positive.
+        constraints: what a grouping must satisfy beside the budget.
+        objective: raw weighted sum of losses, or relative to the losses alone.
+        solver: PuLP's name of the solver; HiGHS runs in this process.
+        time_limit_s: wall time; past it the answer is the best found, with bound and gap.
+        max_ties: how many tied groupings are looked for, the recommended one included.
+
+    Returns:
+        The solution. Infeasible is an answer and says why.
+
+    Raises:
+        InvalidInputError: if the budget is not a positive number, or a demand names what the table lacks.
+        UnknownNameError: if the solver is not installed.
+        SolverError: if the solver fails, or finds nothing within the time limit.
+    """
+    made = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
+    return made.solve(budget_snt, time_limit_s=time_limit_s, max_ties=max_ties)
+
+
+def best_groupings(
+    table: ScoreTable,
+    budget_snt: float,
+    k: int,
+    *,
+    constraints: Constraints | None = None,
+    objective: Objective = Objective.SUM,
+    solver: str = DEFAULT_SOLVER,
+    time_limit_s: float | None = None,
+) -> Ranked:
+    """The `k` best groupings within an inference budget, distinct in their networks.
+
+    A grouping counts only if it needs all of its networks: none can be left out at the same loss.
+
+    Args:
+        table, budget_snt, constraints, objective, solver, time_limit_s: as `solve`.
+        k: how many; fewer are given if there are no more.
+
+    Raises:
+        InvalidInputError, UnknownNameError, SolverError: as `solve`.
+    """
+    made = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
+    return made.rank(budget_snt, k, time_limit_s=time_limit_s)
+
+
+def _preference(grouping: Grouping) -> tuple[object, ...]:
+    networks = tuple(network.sort_key for network in grouping.networks)
+    return (round(grouping.cost_snt, 9), len(networks), networks)

@@ -1,0 +1,1 @@
+"""The adaptive search: a model of the losses, and the solver in the loop."""

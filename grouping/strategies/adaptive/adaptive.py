@@ -1,0 +1,252 @@
+"""Adaptive search: a model of the losses, and the solver in the loop.
+
+Start with the network of all tasks and with the single tasks where they are cheaper than a full-size network.
+Then, until nothing is expected to improve the recommendation any more or the training budget is spent:
+
+1. Fit `grouping.strategies.adaptive.loss_model` to what is measured and draw complete tables from its
+   posterior, the measured losses unchanged (Thompson, 1933: act on a draw as if it were true).
+2. Let the exact solver choose the networks of every draw for every inference budget.
+3. Value each network that is not measured by what its training is expected to bring, relative to the best
+   grouping of measured networks: half by what it can improve alone, exchanged for one chosen network or added
+   (expected improvement; Jones, Schonlau and Welch, 1998), half by its share in the improvement of the draws'
+   optima, of which it may be one of several networks that pay off only together.
+4. Train the most valuable ones per square root of their cost.
+
+Lower inference budgets than those asked for count a little too: a grouping that fits them fits the larger
+ones, and large groups tell most per training. Nothing is ever recommended that was not measured, so a wrong
+model costs trainings and never passes for a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from grouping.domain.jobs import StopReason
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.strategies.adaptive.candidate_pool import pool_networks
+from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
+from grouping.strategies.adaptive.loss_covariance import Pool
+from grouping.strategies.adaptive.loss_model import LossModel, fit_model
+from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
+from grouping.strategies.sampling import cover
+
+ALONE_SHARE = 0.5
+"""Share of the value of a network that is what it can improve alone."""
+LOWER_BUDGETS = 0.5
+"""Weight of all lower inference budgets together, the budgets asked for counting 1."""
+FEW_TASKS = 10
+"""Up to as many tasks the solver serves all draws and budgets by one dynamic programme."""
+N_DRAWS = 48
+N_DRAWS_OF_MANY = 6
+BUDGETS_PER_DRAW = 2
+N_PROMISING = 800
+"""Networks of a draw that the solver is given where there are many."""
+N_ESTIMATE_DRAWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive:
+    """Trains what the solver would choose under a model of the losses that are not known."""
+
+    name: ClassVar[str] = "adaptive"
+    title: ClassVar[str] = "Adaptive"
+    description: ClassVar[str] = (
+        "Models the losses of untrained networks, lets the solver choose under draws of the model, trains "
+        "what is expected to improve the recommendation most, and stops when nothing is."
+    )
+    lists_candidates: ClassVar[bool] = False
+
+    tolerance: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Stop when no further network is expected to improve the total loss by more than "
+            "this share, on average over the inference budgets.",
+        ),
+    ] = 0.0001
+    batch: Annotated[
+        int | None,
+        Field(ge=1, le=10_000, description="Networks per step; a fifth of the number of tasks if left out."),
+    ] = None
+
+    def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
+        """The most valuable networks that are not measured, or why there are none."""
+        first = evidence.request(first_networks(evidence))
+        if first:
+            return Proposal.of(first, "First a network of all tasks, and cheap ones of single tasks.")
+        unfinished = evidence.request(evidence.full.networks)
+        if unfinished:
+            return Proposal.of(unfinished, "Trainings left out before.")
+        state = _State.of(evidence)
+        if state is None:
+            return Proposal((), StopReason.SEARCH_COMPLETE, "Some task has no network that could be trained.")
+        values, expected = state.values(choose)
+        order = np.argsort(-values, kind="stable")
+        size = self.batch or max(1, len(evidence.candidates.tasks) // 5)
+        chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
+        note = (
+            f"Training {state.pool.networks[chosen[0]].name(evidence.candidates.tasks)} is expected to "
+            f"improve the total loss by {expected[chosen[0]]:.2%}."
+            if chosen
+            else f"No further training is expected to improve the total loss by {self.tolerance:.2%}."
+        )
+        requests = evidence.request(state.pool.networks[n] for n in chosen)
+        return Proposal(requests, None if requests else StopReason.CONVERGED, note)
+
+    def estimate(self, evidence: Evidence) -> LossEstimate:
+        """Posterior means and standard deviations; of measured losses the means and standard errors."""
+        state = _State.of(evidence)
+        if state is None:
+            return LossEstimate.of_measured(evidence.full)
+        draws = state.model.draw(N_ESTIMATE_DRAWS, np.random.default_rng(evidence.seed))
+        means = np.where(state.is_measured[:, None], state.losses, state.model.mean())
+        deviations = np.where(state.is_measured[:, None], state.errors, draws.std(axis=0))
+        unknown = np.full((*means.shape, 1), np.nan)
+        table = ScoreTable(evidence.full.tasks, state.pool.networks, (0,), means[:, :, None], unknown)
+        return LossEstimate(table, deviations, state.is_measured)
+
+
+def first_networks(evidence: Evidence) -> tuple[Network, ...]:
+    """All tasks in as few networks as there may be, cheaper single tasks, and what replaces diverged ones."""
+    candidates, hopeless = evidence.candidates, evidence.hopeless
+    cheap = [n for n in candidates.singles if n.cost_snt < 1]
+    first = [*cover(candidates), *cheap]
+    served = {task for n in first if n.key not in hopeless for task in n.group}
+    for network in candidates.singles:
+        if not network.group <= served:
+            first.append(network)
+            if network.key not in hopeless:
+                served |= network.group
+    return tuple(dict.fromkeys(first))
+
+
+def promising(losses: FloatArray) -> list[int]:
+    """Rows that an optimum is likely to use: the best of each task, and those that are good for many at once.
+
+    Args:
+        losses: ``[N, T]`` weighted losses, NaN outside the groups.
+    """
+    n_tasks = losses.shape[1]
+    usual = np.nanmedian(losses, axis=0)
+    good_for_many = np.argsort(-np.nansum(np.maximum(usual - losses, 0.0), axis=1), kind="stable")
+    best = np.argsort(np.where(np.isnan(losses), np.inf, losses), axis=0, kind="stable")
+    most_tasks = np.argsort(np.isnan(losses).sum(axis=1), kind="stable")
+    parts = (
+        good_for_many[: N_PROMISING // 2],
+        best[: N_PROMISING // (2 * n_tasks)].ravel(),
+        most_tasks[:n_tasks],
+    )
+    rows: list[int] = np.unique(np.concatenate(parts)).tolist()
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """One step of the search.
+
+    Attributes:
+        evidence: what is known.
+        pool: the candidates that are considered, the measured ones among them.
+        losses: ``[N, T]`` measured losses.
+        errors: ``[N, T]`` their standard errors.
+        is_measured: ``[N]``.
+        model: the posterior.
+        generator: of this step.
+    """
+
+    evidence: Evidence
+    pool: Pool
+    losses: FloatArray
+    errors: FloatArray
+    is_measured: NDArray[np.bool_]
+    model: LossModel
+    generator: np.random.Generator
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> _State | None:
+        """Fit the model; None if a task has no measured loss."""
+        full = evidence.full.on_common_seeds()
+        rows = np.flatnonzero(full.is_complete & full.membership.any(axis=1))
+        generator = np.random.default_rng((evidence.seed, len(evidence.attempted)))
+        if not full.membership[rows].any(axis=0).all():
+            return None
+        measured = [full.networks[n] for n in rows]
+        networks = pool_networks(evidence.candidates, full.select(rows.tolist()), generator)
+        pool = Pool.of(networks, full.task_names)
+        losses, errors = np.full(pool.member.shape, np.nan), np.full(pool.member.shape, np.nan)
+        place = {network.key: n for n, network in enumerate(networks)}
+        at = [place[network.key] for network in measured]
+        losses[at], errors[at] = full.validation[rows], full.validation_standard_error[rows]
+        model = fit_model(pool, losses, errors, generator)
+        return cls(evidence, pool, losses, errors, np.isfinite(losses).any(axis=1), model, generator)
+
+    def values(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
+        """``[N]`` value of training each network, and the improvement of the total loss expected of it."""
+        tasks, networks = self.evidence.full.tasks, self.pool.networks
+        budgets, importance = self._budgets()
+        draws = self.model.draw(N_DRAWS if self._is_small else N_DRAWS_OF_MANY, self.generator)
+        draws[:, self.is_measured] = self.losses[self.is_measured]
+        unknown = np.full((*self.losses.shape, 1), np.nan)
+        table = ScoreTable(tasks, networks, (0,), draws[0][:, :, None], unknown)
+        weighted = np.where(self.pool.member > 0, draws * table.weights, np.inf)
+        costs, measured = table.costs_snt, np.flatnonzero(self.is_measured)
+        hopeless = self.evidence.hopeless
+        hopeful = np.array([n.key not in hopeless for n in networks])
+        optima = self._optima(
+            choose, table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], budgets
+        )
+        rows = np.flatnonzero(hopeful)
+        expected = np.zeros(len(networks))
+        (known,) = choose.in_draws(table.select(measured.tolist()), draws[:1, measured], budgets)
+        for b, chosen_now in enumerate(known):
+            kept = measured[list(chosen_now)].tolist()
+            best = float(weighted[0, kept].min(axis=0).sum()) if kept else np.inf
+            choices = [(d, tuple(rows[list(chosen)].tolist())) for d, at, chosen in optima if at == b]
+            alone = improvement_alone(weighted, costs, kept, best, budgets[b])
+            together = improvement_together(weighted, choices, best, self.is_measured)
+            expected += importance[b] * (ALONE_SHARE * alone + (1 - ALONE_SHARE) * together)
+        expected = np.where(self.is_measured | ~hopeful, 0.0, expected / importance.sum())
+        return expected / np.sqrt([network.size for network in networks]), expected
+
+    def _optima(
+        self, choose: Choose, table: ScoreTable, draws: FloatArray, budgets: Sequence[float]
+    ) -> list[tuple[int, int, tuple[int, ...]]]:
+        """Draw, number of the budget, and chosen rows of the table: all of them, or two budgets per draw."""
+        if self._is_small:
+            chosen = choose.in_draws(table, draws, budgets)
+            return [(d, b, one) for d, each in enumerate(chosen) for b, one in enumerate(each)]
+        found = []
+        for d in range(len(draws)):
+            some = sorted({(d + i) % len(budgets) for i in range(BUDGETS_PER_DRAW)})
+            kept = promising(draws[d] * table.weights)
+            (each,) = choose.in_draws(table.select(kept), draws[d : d + 1, kept], [budgets[b] for b in some])
+            found += [(d, b, tuple(kept[n] for n in one)) for b, one in zip(some, each, strict=True)]
+        return found
+
+    @property
+    def _is_small(self) -> bool:
+        return len(self.evidence.candidates.tasks) <= FEW_TASKS
+
+    def _budgets(self) -> tuple[tuple[float, ...], FloatArray]:
+        """Inference budgets of this step with their weights: those asked for, and lower ones."""
+        asked = self.evidence.budgets_snt
+        step = 0.5 if any(network.cost_snt < 1 for network in self.pool.networks) else 1.0
+        lower = [b for b in np.arange(1.0, max(asked), step).tolist() if b not in asked]
+        budgets = np.array([*asked, *lower])
+        weights = np.array(
+            [1.0] * len(asked) + [LOWER_BUDGETS * len(asked) / max(len(lower), 1)] * len(lower)
+        )
+        if not self._is_small and len(budgets) > N_DRAWS_OF_MANY:
+            some = self.generator.choice(
+                len(budgets), N_DRAWS_OF_MANY, replace=False, p=weights / weights.sum()
+            )
+            budgets, weights = budgets[np.sort(some)], np.ones(len(some))
+        return tuple(budgets.tolist()), weights

@@ -1,0 +1,1 @@
+"""Affinity matrices computed from a score table, and the graph that they make."""

@@ -1,0 +1,28 @@
+"""Affinities that are computed from a score table, by the name of the method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from grouping.domain.affinity import AffinityMatrix, higher_order_affinity, pairwise_affinity
+from grouping.domain.affinity_methods import DEFAULT_METHOD
+from grouping.domain.scores import ScoreTable
+from grouping.errors import UnknownNameError
+from grouping.strategies.affinity.estimate import estimate_affinity
+
+FROM_TABLE: Mapping[str, Callable[[ScoreTable], AffinityMatrix]] = {
+    DEFAULT_METHOD: estimate_affinity,
+    "pairwise": pairwise_affinity,
+    "higher-order": higher_order_affinity,
+}
+
+
+def table_affinity(table: ScoreTable, method: str = DEFAULT_METHOD) -> AffinityMatrix:
+    """Affinity by a method that is computed from a score table.
+
+    Raises:
+        UnknownNameError: if it is none of them.
+    """
+    if method not in FROM_TABLE:
+        raise UnknownNameError("affinity method of a score table", method, tuple(FROM_TABLE))
+    return FROM_TABLE[method](table)

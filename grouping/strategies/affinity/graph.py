@@ -1,0 +1,43 @@
+"""The affinity graph: tasks as nodes, directed signed effects as weighted edges.
+
+Communities of tasks that help one another order the rows of the affinity matrix and the nodes of the drawn
+graph, so that blocks become visible; see `grouping.strategies.clustering.modularity`.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+
+from grouping.domain.affinity import AffinityMatrix
+from grouping.strategies.clustering.modularity import modularity_groups
+from grouping.strategies.clustering.partitions import mutual_affinity
+
+
+def affinity_graph(matrix: AffinityMatrix) -> nx.DiGraph:
+    """Directed graph of an affinity matrix: an edge from source to target per measured cell.
+
+    Edges carry ``weight`` (the effect, negative where it harms) and ``standard_error``.
+    """
+    graph = nx.DiGraph()
+    graph.add_nodes_from(matrix.tasks)
+    for effect in matrix.effects():
+        graph.add_edge(
+            effect.source, effect.target, weight=effect.value, standard_error=effect.standard_error
+        )
+    return graph
+
+
+def communities(matrix: AffinityMatrix) -> tuple[tuple[str, ...], ...]:
+    """Tasks that help one another, largest community first; tasks in the order of the matrix.
+
+    A pair is joined when its two effects are positive on average, with that mean as the weight. Where a
+    matrix says how alike tasks are, those that are more alike than others belong together.
+    """
+    groups = modularity_groups(mutual_affinity(matrix), len(matrix.tasks))
+    return tuple(tuple(matrix.tasks[task] for task in group) for group in groups)
+
+
+def cluster_order(matrix: AffinityMatrix) -> tuple[int, ...]:
+    """Positions of the tasks such that communities stand together."""
+    position = {task: i for i, task in enumerate(matrix.tasks)}
+    return tuple(position[task] for group in communities(matrix) for task in group)

@@ -1,0 +1,1 @@
+"""Baselines that cluster the tasks by their pairwise affinities."""

@@ -1,0 +1,1 @@
+"""Strategies that predict full losses, from other groups or from short trainings."""
