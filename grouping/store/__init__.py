@@ -19,9 +19,8 @@ from grouping.store.records import (
     StoredStudy,
     StudyInfo,
     TableInfo,
-    Trial,
 )
-from grouping.store.reuse_sources import ReusableTrial, ReuseSource, count_reusable
+from grouping.store.reuse_sources import Reusable, ReuseSource, count_reusable
 from grouping.store.store import Store, open_store
 
 __all__ = [
@@ -30,7 +29,7 @@ __all__ = [
     "MeasuredNetwork",
     "Page",
     "ProgressRow",
-    "ReusableTrial",
+    "Reusable",
     "ReuseSource",
     "Store",
     "StoredGrouping",
@@ -38,7 +37,6 @@ __all__ = [
     "StoredStudy",
     "StudyInfo",
     "TableInfo",
-    "Trial",
     "count_reusable",
     "migrate",
     "open_store",

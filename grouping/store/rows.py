@@ -162,9 +162,9 @@ class ScoreRow(Row):
     trial_id: Mapped[str] = mapped_column(ForeignKey(TrialRow.id, ondelete="CASCADE"), primary_key=True)
     task: Mapped[str] = mapped_column(Text, primary_key=True)
     validation_loss: Mapped[float] = mapped_column(Double)
-    test_loss: Mapped[float] = mapped_column(Double)
-    validation_metric: Mapped[float] = mapped_column(Double)
-    test_metric: Mapped[float] = mapped_column(Double)
+    test_loss: Mapped[float | None] = mapped_column(Double)
+    validation_metric: Mapped[float | None] = mapped_column(Double)
+    test_metric: Mapped[float | None] = mapped_column(Double)
 
 
 class JointAffinityRow(Row):

@@ -166,7 +166,8 @@ def _train(work: _Work) -> _Done:
             n_diverged += 1
         elif outcome.state is not TrialState.SUCCEEDED:
             raise TrainingError(f"The training of {training.network} failed: {outcome.error}")
-        scores += [StudyScore(training, score.task, score.test_loss) for score in outcome.scores]
+        tested = ((score.task, score.test_loss) for score in outcome.scores)
+        scores += [StudyScore(training, task, loss) for task, loss in tested if loss is not None]
     return _Done(tuple(scores), len(work.trainings), n_diverged, n_epochs)
 
 

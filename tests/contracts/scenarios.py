@@ -15,8 +15,8 @@ from sqlalchemy import event, select
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.networks import Network
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
-from grouping.store import Claim, MeasuredNetwork, Store, Trial
+from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.store import Claim, MeasuredNetwork, Store
 from grouping.store.rows import Row
 from tests.tables import random_table
 

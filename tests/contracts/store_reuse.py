@@ -179,7 +179,7 @@ class ReuseContract:
         store.record_preparation(held, data_digest=digest, versions={}, recipe=changed)
         store.add_networks(held, [DEPTH, PAIR])
         assert copy(store, held, SEARCH) == 0
-        assert store.reusable_trials(held.job.id) == ()
+        assert not store.reusable_trials(held.job.id)
         (found,) = store.reuse_sources(held.job.id)
         assert found.obstacle is not None
         assert obstacle in found.obstacle

@@ -434,4 +434,7 @@ class TrialContract:
 
 def _bits(score: TaskScore) -> tuple[str, ...]:
     values = (score.validation_loss, score.test_loss, score.validation_metric, score.test_metric)
-    return (score.task, *((value + 0.0).hex() for value in values))  # a negative zero is stored as zero
+    return (
+        score.task,
+        *("" if value is None else (value + 0.0).hex() for value in values),
+    )  # a negative zero is stored as zero

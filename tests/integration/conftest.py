@@ -22,9 +22,9 @@ from grouping.domain.networks import Network, list_candidates
 from grouping.domain.recipes import Recipe
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
-from grouping.solver import networks_to_confirm
-from grouping.store import Claim, MeasuredNetwork, Store, Trial
+from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.solver import networks_to_confirm, recommend
+from grouping.store import Claim, MeasuredNetwork, Store
 from grouping_api.main import create_app
 from grouping_api.settings import Settings
 from tests.patience import slowness, wait_for
@@ -150,7 +150,7 @@ class Scenes:
         claim = self.claims[job.id]
         self.store.enter_state(claim, JobState.CONFIRMING)
         table = self.store.score_table(job.score_table_id, purpose=Purpose.SEARCH, fidelity=1.0)
-        networks = networks_to_confirm(table, job.spec.budgets_snt)
+        networks = networks_to_confirm(recommend(table, None, job.spec.budgets_snt), table.task_names)
         self.add(claim, networks)
         self.plan(claim, networks, job.spec.confirmation_seeds, Purpose.CONFIRMATION)
         self.train(job)

@@ -22,7 +22,7 @@ from grouping.domain.networks import list_candidates
 from grouping.domain.recipes import Recipe
 from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
-from grouping.solver import networks_to_confirm
+from grouping.solver import networks_to_confirm, recommend
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Api, Scenes, server
 
@@ -63,7 +63,8 @@ def confirming(scenes: Scenes, n_done: int, *, n_networks: int = len(CANDIDATES)
     claim = scenes.claims[job.id]
     scenes.store.enter_state(claim, JobState.CONFIRMING)
     if job.spec.n_confirmation_seeds:
-        networks = networks_to_confirm(scenes.store.score_table(job.score_table_id), job.spec.budgets_snt)
+        table = scenes.store.score_table(job.score_table_id)
+        networks = networks_to_confirm(recommend(table, None, job.spec.budgets_snt), table.task_names)
         scenes.add(claim, networks)
         scenes.plan(claim, networks, job.spec.confirmation_seeds, Purpose.CONFIRMATION)
         scenes.train(job, n_done)

@@ -12,8 +12,7 @@ from grouping.domain.engines import Engine
 from grouping.domain.jobs import Ledger
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
-from grouping.domain.trials import Purpose, TrialState
-from grouping.store import Trial
+from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping_workers.stacks import FIRST_STACK, LONGEST_STACK_S, MAX_STACK, largest_stack, make_stacks
 
 RECIPE = Recipe(epochs=10)

@@ -7,14 +7,16 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from grouping.domain.allowance import Round
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
+from grouping.domain.search_state import SearchTerms
+from grouping.domain.training_budgets import Round, is_time_short, trials_over_time
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
 from grouping.recipes import epochs_of
+from grouping.search import networks_to_measure
 from grouping.store import Claim, MeasuredNetwork, Store
 from grouping_workers.checkpoint_folders import remove_folder
 from grouping_workers.dialogue import Dialogue
@@ -22,10 +24,9 @@ from grouping_workers.engine_choice import choose_engine
 from grouping_workers.lease import LeaseKeeper
 from grouping_workers.messages import Measure, Measured, Measurement, Prepare, Prepared, Rest, Tune, Tuned
 from grouping_workers.notes import NoteKeeper
-from grouping_workers.planner import networks_to_measure, next_plan, one_round
+from grouping_workers.planner import planner_of
 from grouping_workers.reuse_report import what_is_reusable
 from grouping_workers.supervisor import DriverProcess
-from grouping_workers.time_budget import is_time_short, trials_over_time
 from grouping_workers.training_queue import TrainingQueue
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class JobRun:
         self._driver = driver
         self._stop = stop
         self._job: Job = claim.job
+        self._terms = SearchTerms.of_job(claim.job.spec)
         self._queue = TrainingQueue(store, claim, driver)
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
@@ -121,7 +123,7 @@ class JobRun:
         if self._job.state is not JobState.PREPARING:
             self._store.enter_state(self._claim, JobState.PREPARING)
         spec = self._job.spec
-        networks = networks_to_measure(self._job)
+        networks = networks_to_measure(self._terms)
         order = Prepare(spec.problem, spec.tasks, self._job.recipe, networks)
         prepared = self._dialogue.ask(order, Prepared)
         if prepared is None:
@@ -205,19 +207,23 @@ class JobRun:
 
     def _skip_what_time_forbids(self) -> None:
         """Give up planned trials once the budget in seconds is spent; those of the search a while before."""
-        if not is_time_short(self._store, self._job):
+        if self._terms.training_budget.seconds is None:
+            return
+        spent = self._store.ledger(self._job.id)
+        if not is_time_short(self._terms, spent):
             return
         if self._round is None:
-            self._round = one_round(self._store, self._job)
-        over = trials_over_time(self._store, self._job, self._round)
+            self._round = planner_of(self._store, self._job).one_round
+        planned = self._store.trials(self._job.id, states={TrialState.PLANNED})
+        over = trials_over_time(self._terms, planned, spent, self._round)
         if over:
-            self._store.skip_trials(self._claim, over)
+            self._store.skip_trials(self._claim, [trial.id for trial in over])
             self._queue.forget_waiting()
 
     def _plan(self) -> bool:
         """Add the next trials; return False when there are none."""
         self._round = None
-        plan = next_plan(self._store, self._job)
+        plan = planner_of(self._store, self._job).next_plan()
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
             self._notes.tell(plan.note)
         if plan.reused:
@@ -226,7 +232,9 @@ class JobRun:
             self._enter(plan.state)
             if self._store.plan_reused(self._claim, plan.reused, planned_epochs=self._epochs(plan.reused)):
                 return True  # the strategy sees them before anything is trained
-            plan = next_plan(self._store, self._job, may_reuse=False)  # that job was deleted meanwhile
+            plan = planner_of(
+                self._store, self._job, with_reuse=False
+            ).next_plan()  # that job was deleted meanwhile
         if plan.reason is not None:
             self._reason = plan.reason
         if not plan.requests:

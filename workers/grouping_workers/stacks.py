@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import Ledger
-from grouping.store import Trial
+from grouping.domain.trials import Trial
 
 MAX_STACK = 64
 """The most networks in a stack: beyond it nothing is gained."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from grouping.domain.arithmetic import differences
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import Job
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
-from grouping.store import Claim, Store, Trial
+from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.store import Claim, Store
 from grouping_workers.dialogue import POLL_S, unexpected
 from grouping_workers.messages import Answer, Lost, Resized, Train, Trained
 from grouping_workers.stacks import Stack, largest_stack, make_stacks
