@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 
 from grouping.domain.jobs import Job, JobState
-from grouping.domain.networks import Network
+from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.search_state import SearchTerms
+from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.search import Plan, networks_to_measure
-from grouping.store import Claim, MeasuredNetwork, Store, open_store
+from grouping.store import Claim, Store, open_store
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
-from grouping_workers.driver import DATA_SEED
 from grouping_workers.planner import planner_of
-from grouping_workers.stacks import FIRST_STACK
+from grouping_workers.stack_size import FIRST_STACK
 from grouping_workers.training_queue import PREFETCH
 from tests.services import small_spec, submit
 
@@ -56,7 +56,7 @@ def _carry_out(store: Store, job: Job) -> None:
     claim = store.claim_job("undisturbed", lease_s=3600)
     assert claim is not None
     store.enter_state(claim, JobState.PREPARING)
-    store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=SPEC.recipe)
+    store.record_preparation(claim, data_digest="0" * 64, versions={})
     networks = networks_to_measure(SearchTerms.of_job(job.spec))
     costs = measure_costs(data.n_features, tasks, networks, SPEC.recipe)
     measured = [

@@ -11,7 +11,6 @@ from grouping.store.history import MAX_ATTEMPTS
 from grouping.store.migrations import migrate
 from grouping.store.records import (
     Claim,
-    MeasuredNetwork,
     Page,
     ProgressRow,
     StoredGrouping,
@@ -26,7 +25,6 @@ from grouping.store.store import Store, open_store
 __all__ = [
     "MAX_ATTEMPTS",
     "Claim",
-    "MeasuredNetwork",
     "Page",
     "ProgressRow",
     "Reusable",

@@ -51,23 +51,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredNetwork:
-    """A candidate whose inference cost has been measured.
-
-    Attributes:
-        network: with its measured ``cost_snt``.
-        multiply_adds: multiply-add operations of one forward pass on one row.
-        widths: widths of its encoder's layers.
-        latency_ms: milliseconds of such a pass on a worker, a median; None where it was not measured.
-    """
-
-    network: Network
-    multiply_adds: int
-    widths: tuple[int, ...]
-    latency_ms: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class StoredNetwork:
     """A measured candidate as it stands in a score table.
 

@@ -17,7 +17,7 @@ from grouping.domain.jobs import JobSpec
 from grouping.domain.networks import NetworkKey
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialKey, TrialState
-from grouping.store.codec import is_id, recipe_from_json
+from grouping.store.codec import is_id, recipe_in_use
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
 
 _KNOWN = (TrialState.SUCCEEDED, TrialState.DIVERGED)
@@ -80,7 +80,7 @@ class Wanted:
             row.spec["problem"],
             row.spec["seed"],
             tuple(row.spec.get("reuse_jobs", ())),
-            recipe_from_json(row.recipe),
+            recipe_in_use(row.spec, row.settled),
             row.data_digest,
             _definitions(session, row),
         )

@@ -17,7 +17,7 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
-from grouping.problems.problem import Problem
+from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, complete
 from grouping.study.analysis import StudyScore
@@ -27,9 +27,6 @@ from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
 from grouping.training.loop import Training
-
-DATA_SEED = 0
-"""The data set of every job."""
 
 
 @dataclass(frozen=True, slots=True)

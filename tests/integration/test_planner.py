@@ -34,7 +34,7 @@ def prepared(scenes: Scenes, **spec: Any) -> Job:
     assert claim is not None
     scenes.claims[job.id] = claim
     scenes.store.enter_state(claim, JobState.PREPARING)
-    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=job.spec.recipe)
+    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={})
     scenes.add(claim, networks_to_measure(SearchTerms.of_job(job.spec)))
     scenes.store.enter_state(claim, JobState.RUNNING)
     return scenes.store.get_job(job.id)
