@@ -23,9 +23,9 @@ from grouping.domain.trials import TrialRequest
 from grouping.problems.registry import get_problem
 from grouping.trainers import WorkerContext, WorkerSetup
 from grouping.training.worker import WorkerMaker
-from grouping_workers.actor_pool import ActorPool
-from grouping_workers.cluster import connect
 from grouping_workers.messages import Train
+from grouping_workers.on_ray.actor_pool import ActorPool
+from grouping_workers.on_ray.cluster import connect
 
 ROUNDS = 5
 STACKS = (1, 4, 12)

@@ -26,9 +26,9 @@ from grouping.domain.jobs import Job, JobSpec
 from grouping.domain.trials import TrialState
 from grouping.problems.registry import get_problem
 from grouping.store import Store, migrate, open_store
-from grouping_workers.dispatcher import Dispatcher
+from grouping_workers.dispatch.dispatcher import Dispatcher
+from grouping_workers.dispatch.driver_process import DriverProcess
 from grouping_workers.settings import DriverSettings
-from grouping_workers.supervisor import DriverProcess
 
 POLL_S = 0.2
 EARLY = 50

@@ -18,9 +18,9 @@ from grouping.store import Claim, Store, open_store
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
-from grouping_workers.planner import planner_of
-from grouping_workers.stack_size import FIRST_STACK
-from grouping_workers.training_queue import PREFETCH
+from grouping_workers.dispatch.planner import planner_of
+from grouping_workers.dispatch.stack_size import FIRST_STACK
+from grouping_workers.dispatch.training_queue import PREFETCH
 from tests.services import small_spec, submit
 
 SPEC = small_spec(epochs=40)

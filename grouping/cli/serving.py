@@ -261,9 +261,9 @@ def dispatcher(
 ) -> None:
     """Run one dispatcher: it claims jobs and has Ray train them."""
     from grouping.store import open_store
-    from grouping_workers.dispatcher import Dispatcher
+    from grouping_workers.dispatch.dispatcher import Dispatcher
+    from grouping_workers.dispatch.driver_process import DriverProcess
     from grouping_workers.settings import DriverSettings
-    from grouping_workers.supervisor import DriverProcess
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
     database = database_url(url, home)

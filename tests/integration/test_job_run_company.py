@@ -14,10 +14,10 @@ from grouping.domain.networks import MeasuredNetwork
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.store import open_store
 from grouping.trainers import Prepared
-from grouping_workers.job_run import JobRun
+from grouping_workers.dispatch.driver_process import DriverProcess
+from grouping_workers.dispatch.job_run import JobRun
 from grouping_workers.messages import Answer, Order, Prepare, Ready, Train, Trained
 from grouping_workers.settings import DriverSettings
-from grouping_workers.supervisor import DriverProcess
 from tests.services import small_spec, submit
 
 SPEC = small_spec(tasks=("digit", "loop"), n_seeds=3, n_confirmation_seeds=0, budgets_snt=(1.0,))

@@ -23,7 +23,7 @@ from grouping.recipes import epochs_of
 from grouping.search import Plan, networks_to_measure
 from grouping.store import Store
 from grouping.strategies import list_strategies
-from grouping_workers.planner import planner_of
+from grouping_workers.dispatch.planner import planner_of
 from tests.integration.conftest import NAMES, Scenes
 
 

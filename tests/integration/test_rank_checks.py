@@ -8,8 +8,8 @@ import pytest
 
 from grouping.domain.jobs import Job
 from grouping.store import Store
-from grouping_workers.notes import LONGEST_NOTE, NoteKeeper
-from grouping_workers.planner import planner_of
+from grouping_workers.dispatch.planner import planner_of
+from grouping_workers.dispatch.strategy_notes import LONGEST_NOTE, StrategyNotes
 from tests.integration.conftest import NAMES, Api, Scenes
 from tests.integration.test_api_web import MARKUP, page
 from tests.integration.test_planner import carry_out, prepared
@@ -73,11 +73,11 @@ def test_the_page_of_a_job_with_short_passes_says_it_in_a_sentence(api: Api, esa
 def test_a_note_is_kept_when_it_changes_also_by_the_next_dispatcher(scenes: Scenes) -> None:
     job = prepared(scenes)
     claim = scenes.claims[job.id]
-    keeper = NoteKeeper(scenes.store, claim)
+    keeper = StrategyNotes(scenes.store, claim)
     for note in ("first", "first", "", "second", "  "):
         keeper.tell(note)
     assert notes_of(scenes.store, job) == ["first", "second"]
-    next_keeper = NoteKeeper(scenes.store, claim)
+    next_keeper = StrategyNotes(scenes.store, claim)
     next_keeper.tell("second")
     next_keeper.tell("first")
     assert notes_of(scenes.store, job) == ["first", "second", "first"]
@@ -87,7 +87,7 @@ def test_a_note_is_kept_when_it_changes_also_by_the_next_dispatcher(scenes: Scen
 
 def test_a_note_stands_among_the_events_of_the_page_as_text(api: Api, scenes: Scenes) -> None:
     job = prepared(scenes)
-    NoteKeeper(scenes.store, scenes.claims[job.id]).tell(f"Round 1: {MARKUP}")
+    StrategyNotes(scenes.store, scenes.claims[job.id]).tell(f"Round 1: {MARKUP}")
     shown = page(api, f"/jobs/{job.id}")
     assert MARKUP not in shown
     assert f"Round 1: {MARKUP}" in html.unescape(shown)

@@ -13,9 +13,9 @@ from grouping.domain.search_state import SearchTerms
 from grouping.search import networks_to_measure
 from grouping.solver import solve
 from grouping.store import migrate, open_store
-from grouping_workers.job_run import JobRun
+from grouping_workers.dispatch.driver_process import DriverProcess
+from grouping_workers.dispatch.job_run import JobRun
 from grouping_workers.settings import DriverSettings
-from grouping_workers.supervisor import DriverProcess
 from tests.services import small_spec, submit
 
 pytestmark = pytest.mark.slow

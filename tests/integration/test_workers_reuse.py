@@ -18,7 +18,7 @@ from grouping.solver import recommend
 from grouping.store import Store, migrate, open_store
 from grouping_api.pair_plans import plan_pairs
 from grouping_api.submission import build_spec
-from grouping_workers.stack_size import FIRST_STACK
+from grouping_workers.dispatch.stack_size import FIRST_STACK
 from tests.services import (
     assert_same_result,
     dispatcher,

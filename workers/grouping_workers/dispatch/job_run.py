@@ -17,14 +17,14 @@ from grouping.search import advance, networks_to_measure
 from grouping.store import Claim, Store
 from grouping.trainers import trainer_of
 from grouping_workers.checkpoint_folders import remove_folder
-from grouping_workers.dialogue import Dialogue
-from grouping_workers.lease import LeaseKeeper
+from grouping_workers.dispatch.driver_process import DriverProcess
+from grouping_workers.dispatch.driver_requests import DriverRequests
+from grouping_workers.dispatch.lease import LeaseKeeper
+from grouping_workers.dispatch.planner import planner_of
+from grouping_workers.dispatch.reuse_report import what_is_reusable
+from grouping_workers.dispatch.strategy_notes import StrategyNotes
+from grouping_workers.dispatch.training_queue import TrainingQueue
 from grouping_workers.messages import Measure, Measured, Prepare, Ready, ReleaseWorkers
-from grouping_workers.notes import NoteKeeper
-from grouping_workers.planner import planner_of
-from grouping_workers.reuse_report import what_is_reusable
-from grouping_workers.supervisor import DriverProcess
-from grouping_workers.training_queue import TrainingQueue
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +53,8 @@ class JobRun:
         self._queue = TrainingQueue(store, claim, driver, self._trainer)
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
-        self._dialogue = Dialogue(driver, stop, self._is_cancelled)
-        self._notes = NoteKeeper(store, claim)
+        self._dialogue = DriverRequests(driver, stop, self._is_cancelled)
+        self._notes = StrategyNotes(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
         self._round: Round | None = None
 

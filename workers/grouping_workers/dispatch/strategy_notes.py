@@ -11,7 +11,7 @@ LONGEST_NOTE = 2000
 _PAGE = 5000
 
 
-class NoteKeeper:
+class StrategyNotes:
     """Records a note as an event when it differs from the last one, also one of an earlier dispatcher.
 
     Args:

@@ -103,6 +103,6 @@ class DriverProcess:
 
 def _run(pipe: Connection, settings: DriverSettings) -> None:
     # Imported in the child only: the dispatcher itself needs neither torch nor Ray.
-    from grouping_workers.driver import run_driver
+    from grouping_workers.on_ray.driver import run_driver
 
     run_driver(pipe, settings)

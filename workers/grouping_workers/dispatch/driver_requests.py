@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from grouping.errors import TrainingError
+from grouping_workers.dispatch.driver_process import DriverProcess
 from grouping_workers.messages import Answer, Measured, Order, Ready, Refused, Resized
-from grouping_workers.supervisor import DriverProcess
 
 POLL_S = 0.5
 
 Wanted = TypeVar("Wanted", Measured, Ready)
 
 
-class Dialogue:
+class DriverRequests:
     """Asks the driver and waits, unless the job ends meanwhile.
 
     Args:

@@ -9,10 +9,10 @@ from grouping.domain.arithmetic import differences
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store
 from grouping.trainers import Stack, Trainer
-from grouping_workers.dialogue import POLL_S, unexpected
+from grouping_workers.dispatch.driver_process import DriverProcess
+from grouping_workers.dispatch.driver_requests import POLL_S, unexpected
+from grouping_workers.dispatch.stack_size import largest_stack
 from grouping_workers.messages import Answer, Lost, Resized, Train, Trained
-from grouping_workers.stack_size import largest_stack
-from grouping_workers.supervisor import DriverProcess
 
 PREFETCH = 1
 """Stacks that wait at the driver beyond those that run, so that no worker waits for the database."""

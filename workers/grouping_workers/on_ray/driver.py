@@ -22,8 +22,6 @@ import ray
 
 from grouping.errors import GroupingError
 from grouping.trainers import DEFAULT_TRAINER, Trainer, WorkerSetup, get_trainer
-from grouping_workers.actor_pool import ActorPool
-from grouping_workers.cluster import connect, count_workers, is_alive
 from grouping_workers.messages import (
     Answer,
     Ended,
@@ -37,6 +35,8 @@ from grouping_workers.messages import (
     Resized,
     Train,
 )
+from grouping_workers.on_ray.actor_pool import ActorPool
+from grouping_workers.on_ray.cluster import connect, count_workers, is_alive
 from grouping_workers.settings import DriverSettings
 
 logger = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def run_driver(pipe: Connection, settings: DriverSettings) -> None:
 
 
 def _import_what_trains() -> None:
-    importlib.import_module("grouping_workers.actors")
+    importlib.import_module("grouping_workers.on_ray.actors")
     get_trainer(DEFAULT_TRAINER).warm_up()
 
 

@@ -14,7 +14,7 @@ from ray import tune
 from ray.tune.schedulers import HyperBandScheduler
 
 from grouping.trainers import StepResult, WorkerContext, WorkerSetup
-from grouping_workers.actors import Holder
+from grouping_workers.on_ray.actors import Holder
 
 
 class SteppedTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in parts

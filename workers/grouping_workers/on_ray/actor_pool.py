@@ -14,8 +14,8 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from grouping.domain.trials import TrialOutcome, TrialState
 from grouping.trainers import StepResult, WorkerContext, WorkerSetup
-from grouping_workers.cluster import gpu_share
 from grouping_workers.messages import Answer, Lost, Train, Trained
+from grouping_workers.on_ray.cluster import gpu_share
 from grouping_workers.settings import DriverSettings
 
 logger = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ class ActorPool:
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
         """Train samples side by side and end unpromising ones early; ends all actors before."""
-        from grouping_workers.halving import halve  # Ray Tune is large, and most jobs tune nothing
+        from grouping_workers.on_ray.halving import halve  # Ray Tune is large, and most jobs tune nothing
 
         self.clear()  # Ray Tune needs the processors that the actors hold
         share = gpu_share(self._settings)
@@ -182,7 +182,7 @@ class ActorPool:
         return None if root is None else root / order.job_id
 
     def _new_actor(self) -> Any:
-        from grouping_workers.actors import TrainingActor  # imports what trains: see `run_driver`
+        from grouping_workers.on_ray.actors import TrainingActor  # imports what trains: see `run_driver`
 
         self._n_started += 1
         share = gpu_share(self._settings)

@@ -16,8 +16,8 @@ from grouping.domain.jobs import Job, JobState
 from grouping.errors import GroupingError, StaleLeaseError, StoreUnavailableError
 from grouping.store import Claim, Store
 from grouping_workers.checkpoint_folders import prune
-from grouping_workers.job_run import JobRun
-from grouping_workers.supervisor import DriverProcess
+from grouping_workers.dispatch.driver_process import DriverProcess
+from grouping_workers.dispatch.job_run import JobRun
 
 logger = logging.getLogger(__name__)
 
