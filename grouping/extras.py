@@ -17,7 +17,7 @@ from grouping.errors import MissingExtraError
 
 DISTRIBUTION = "mtl-grouping"
 SMALL_TORCH = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
-"""What brings PyTorch's build without CUDA, which is a tenth of the usual one."""
+"""What brings the small build of PyTorch, without CUDA."""
 
 _MAX_NAMED = 3
 _RENAMED = {"scikit_learn": "sklearn"}
@@ -58,15 +58,15 @@ def error_for(error: ModuleNotFoundError) -> MissingExtraError | None:
 
 
 def _error(extra: str, missing: list[str]) -> MissingExtraError:
-    named = missing[:_MAX_NAMED]
+    named = ", ".join(missing[:_MAX_NAMED])
     if len(missing) > _MAX_NAMED:
-        named += [f"{len(missing) - _MAX_NAMED} more"]
+        named += f" and {len(missing) - _MAX_NAMED} more"
     verb = "is" if len(missing) == 1 else "are"
     line = f'pip install "{DISTRIBUTION}[{extra}]"'
     if "torch" in missing:
         line = f"{SMALL_TORCH} (small, without CUDA), then {line}"
     return MissingExtraError(
-        f"{', '.join(named)} {verb} not installed. The extra {extra!r} brings what is missing: {line}",
+        f"{named} {verb} not installed. The extra {extra!r} brings what is missing: {line}",
         extra=extra,
         modules=missing,
     )
