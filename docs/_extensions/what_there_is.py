@@ -13,6 +13,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[2]
+WIDTH = 96
+"""Columns of what a command prints."""
 
 
 class Commands(SphinxDirective):
@@ -29,7 +31,7 @@ class Commands(SphinxDirective):
         context = typer.Context(group, info_name="grouping")
         text = []
         for name, command in group.commands.items():  # type: ignore[attr-defined]
-            own = typer.Context(command, info_name=name, parent=context, terminal_width=96, max_content_width=96)
+            own = typer.Context(command, info_name=name, parent=context, terminal_width=WIDTH)
             text.append(f"## grouping {name}\n\n```text\n{command.get_help(own)}\n```\n")
         return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
 
