@@ -27,4 +27,4 @@ default_role = "py:obj"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_use_ivar = True
-napoleon_google_docstring = True
+napoleon_numpy_docstring = False

@@ -13,12 +13,14 @@ from typing import Any
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-TABLE = """network,size,cost,depth,edges
-depth@0.5,0.5,0.5,0.174,
-edges@0.5,0.5,0.5,,0.0151
-depth+edges,1.0,1.0,0.175,0.0136
-"""
-"""The table of the tutorial, which pages read as ``table.csv``."""
+TUTORIAL = Path(__file__).parent / "tutorial" / "solve-a-score-table.md"
+
+
+def shown_table() -> str:
+    """The table of the tutorial, which pages read as ``table.csv``."""
+    lines = [line[4:] for line in TUTORIAL.read_text(encoding="utf-8").splitlines() if line[:4] == "    "]
+    first = lines.index("network,size,cost,depth,edges")
+    return "\n".join(lines[first : first + 4]) + "\n"
 
 
 def enter_folder(names: dict[str, Any]) -> None:
@@ -26,7 +28,7 @@ def enter_folder(names: dict[str, Any]) -> None:
     names["_folder"] = TemporaryDirectory()
     names["_before"] = Path.cwd()
     os.chdir(names["_folder"].name)
-    Path("table.csv").write_text(TABLE)
+    Path("table.csv").write_text(shown_table(), encoding="utf-8")
 
 
 def leave_folder(names: dict[str, Any]) -> None:

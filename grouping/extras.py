@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import requires
+from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 
 from grouping.errors import MissingExtraError
@@ -74,7 +74,11 @@ def _error(extra: str, missing: list[str]) -> MissingExtraError:
 
 def _requirements(extra: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Name of each distribution that an extra asks for, and the extras that it is asked with."""
-    for line in requires(DISTRIBUTION) or ():
+    try:
+        lines = requires(DISTRIBUTION) or ()
+    except PackageNotFoundError:  # a source tree that is not installed
+        return
+    for line in lines:
         if re.search(rf"""\bextra == ["']{re.escape(extra)}["']""", line):
             asked = re.match(r"([\w.-]+)(?:\[([^]]*)\])?", line)
             if asked is not None:

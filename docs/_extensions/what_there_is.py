@@ -13,7 +13,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 ROOT = Path(__file__).parents[2]
-WIDTH = 96
+WIDTH = 88
 """Columns of what a command prints."""
 
 
