@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
-from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, charge_of
+from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, share_charged
 from grouping.search import Search
 from grouping.solver import solve_budgets
 from grouping.strategies import Strategy
@@ -46,29 +47,21 @@ class Trace:
 class _Bill:
     """Full trainings with the charge by which each was done."""
 
-    def __init__(self, most: float | None) -> None:
-        self.most = most
-        self.total = 0.0
-        self.n_trainings = 0
-        self.rows: list[int] = []
-        self.charges: list[float] = []
-
-    def fits(self, charge: float) -> bool:
-        return self.most is None or self.total + charge <= self.most + CHARGE_TOLERANCE
-
-    @property
-    def remaining(self) -> int | None:
-        return None if self.most is None else max(0, int(self.most - self.total + CHARGE_TOLERANCE))
+    def __init__(self) -> None:
+        self._total = 0.0
+        self._n_trainings = 0
+        self._rows: list[int] = []
+        self._charges: list[float] = []
 
     def add(self, row: int, request: TrialRequest, charge: float) -> None:
-        self.total += charge
-        self.n_trainings += charge > 0
+        self._total += charge
+        self._n_trainings += charge > 0
         if request.fidelity == 1:
-            self.rows.append(row)
-            self.charges.append(self.total)
+            self._rows.append(row)
+            self._charges.append(self._total)
 
     def trace(self, reason: str) -> Trace:
-        return Trace(tuple(self.rows), tuple(self.charges), self.total, self.n_trainings, reason)
+        return Trace(tuple(self._rows), tuple(self._charges), self._total, self._n_trainings, reason)
 
 
 def run_search(
@@ -99,35 +92,40 @@ def run_search(
         Unanswerable: if it asks for what the table does not know, or cannot search such a table.
     """
     search = Search(
-        strategy, oracle.truth.tasks, oracle.candidates, budgets_snt=budgets_snt, seeds=(0,), seed=seed
+        strategy,
+        oracle.truth.tasks,
+        oracle.candidates,
+        budgets_snt=budgets_snt,
+        max_equivalents=max_charge,
+        share_of=lambda fidelity: share_charged(fidelity, early_charge),
+        seed=seed,
     )
     losses = {1.0: oracle.losses(answers, seed)}
     early = oracle.early_losses(answers, seed)
-    bill = _Bill(max_charge)
+    bill = _Bill()
     if free:
         _check_first_wishes(oracle, strategy, search)
     for network in free:
         request = TrialRequest(network, 0)
         row = oracle.row(request)
-        search.tell(request, _by_task(oracle, network, losses[1.0], row))
+        search.tell(request, _by_task(oracle, network, losses[1.0], row), is_free=True)
         bill.add(row, request, 0.0)
-    while True:
-        # Not `Search.ask`: what is left is counted in charge here, and a short pass is no whole training.
-        evidence = replace(search.evidence, remaining=bill.remaining)
-        try:
-            proposal = strategy.ask(evidence, solve_budgets)
-        except GroupingError as error:
-            raise Unanswerable(str(error)) from error
-        if not proposal.requests:
-            return bill.trace("" if proposal.reason is None else proposal.reason.value)
-        for request in proposal.requests:
+    while requests := _asked(search):
+        for request in requests:
             row = oracle.row(request)
-            charge = charge_of(request, early_charge)
-            if not bill.fits(charge):
-                return bill.trace("charge_spent")
             known = losses[1.0] if request.fidelity == 1 else early
             search.tell(request, _by_task(oracle, request.network, known, row))
-            bill.add(row, request, charge)
+            bill.add(row, request, request.network.size * share_charged(request.fidelity, early_charge))
+    reason = search.stop_reason
+    is_spent = reason is StopReason.TRAINING_BUDGET_SPENT
+    return bill.trace("charge_spent" if is_spent else "" if reason is None else reason.value)
+
+
+def _asked(search: Search) -> tuple[TrialRequest, ...]:
+    try:
+        return search.ask()
+    except GroupingError as error:
+        raise Unanswerable(str(error)) from error
 
 
 def _check_first_wishes(oracle: Oracle, strategy: Strategy, search: Search) -> None:

@@ -17,7 +17,7 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
-from grouping.problems.problem import Problem
+from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, complete
 from grouping.study.analysis import StudyScore
@@ -27,9 +27,6 @@ from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
 from grouping.training.loop import Training
-
-DATA_SEED = 0
-"""The data set of every job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +163,8 @@ def _train(work: _Work) -> _Done:
             n_diverged += 1
         elif outcome.state is not TrialState.SUCCEEDED:
             raise TrainingError(f"The training of {training.network} failed: {outcome.error}")
-        scores += [StudyScore(training, score.task, score.test_loss) for score in outcome.scores]
+        tested = ((score.task, score.test_loss) for score in outcome.scores)
+        scores += [StudyScore(training, task, loss) for task, loss in tested if loss is not None]
     return _Done(tuple(scores), len(work.trainings), n_diverged, n_epochs)
 
 

@@ -1,0 +1,6 @@
+"""The search: what is trained next follows from what is known, in a service or in your own process."""
+
+from grouping.search.planning import Plan, Planner, evidence_of, networks_to_measure
+from grouping.search.search import Search
+
+__all__ = ["Plan", "Planner", "Search", "evidence_of", "networks_to_measure"]

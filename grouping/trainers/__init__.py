@@ -1,0 +1,43 @@
+"""Trainers: what turns "train this network with this seed to this fidelity" into losses."""
+
+from grouping.trainers.registry import (
+    DEFAULT_TRAINER,
+    TrainerInfo,
+    discover_trainers,
+    get_trainer,
+    list_trainers,
+    list_unavailable,
+    trainer_of,
+)
+from grouping.trainers.trainer import (
+    Prepared,
+    Stack,
+    SteppedTraining,
+    StepResult,
+    Trainer,
+    TrainerJob,
+    TrainingWorker,
+    WorkerContext,
+    WorkerPool,
+    WorkerSetup,
+)
+
+__all__ = [
+    "DEFAULT_TRAINER",
+    "Prepared",
+    "Stack",
+    "StepResult",
+    "SteppedTraining",
+    "Trainer",
+    "TrainerInfo",
+    "TrainerJob",
+    "TrainingWorker",
+    "WorkerContext",
+    "WorkerPool",
+    "WorkerSetup",
+    "discover_trainers",
+    "get_trainer",
+    "list_trainers",
+    "list_unavailable",
+    "trainer_of",
+]
