@@ -14,7 +14,7 @@ BUDGETS_SNT = (1, 2)
 
 
 def search_groupings() -> grouping.Search:
-    """Train what the strategy asks for, until it asks for nothing more."""
+    """Train what the strategy asks for, then its choice and baselines of equal cost with fresh seeds."""
     problem = grouping.get_problem("pumps")
     data = grouping.TrainingData.from_dataset(problem.load(), problem.tasks)
     candidates = grouping.Candidates.of([task.name for task in problem.tasks], single_sizes=(0.5,))
@@ -24,12 +24,14 @@ def search_groupings() -> grouping.Search:
         candidates,
         budgets_snt=BUDGETS_SNT,
         seeds=(0, 1),
+        confirmation_seeds=range(100, 105),
     )
     while requests := search.ask():
         outcomes = grouping.train_networks(data, requests, problem.recipe)
         for request, outcome in zip(requests, outcomes, strict=True):
             losses = {score.task: score.validation_loss for score in outcome.scores}
-            search.tell(request, losses or None)  # None: the training diverged
+            test = {score.task: score.test_loss for score in outcome.scores}
+            search.tell(request, losses or None, test)  # None: the training diverged
         print(f"{len(requests)} trainings. {search.note}")
     return search
 
@@ -38,14 +40,15 @@ def main() -> None:
     """Search, recommend and explain."""
     search = search_groupings()
     table = search.scores()
-    for budget in BUDGETS_SNT:
-        solution = search.recommend(budget)
+    for recommendation in search.recommendations():
+        solution, verdict = recommendation.solution, recommendation.verdict
         assert solution.grouping is not None
-        print(f"\nBudget {budget} SNT: validation loss {solution.loss:.3f}, {solution.status.value}")
+        print(f"\nBudget {solution.budget_snt:g} SNT: validation loss {solution.loss:.3f}, {solution.status}")
         print(solution.grouping.describe())
+        print("no verdict" if verdict is None else verdict.sentence())
         print(*islice(grouping.explain(table, solution).sentences(), 3), sep="\n")
         picture = grouping.grouping_svg(solution.grouping)
-        Path(f"pumps-{budget}-snt.svg").write_text(picture, encoding="utf-8")
+        Path(f"pumps-{solution.budget_snt:g}-snt.svg").write_text(picture, encoding="utf-8")
     Path("pumps-table.json").write_bytes(grouping.write_table(table, grouping.TableFormat.JSON))
 
 

@@ -54,6 +54,7 @@ def test_the_script_ends_with_the_recommendation_that_the_page_shows(
     networks = [line for line in shown.splitlines() if "serves" in line]
     assert len(networks) == 2
     assert all(line in printed.partition("Budget 2 SNT")[2] for line in networks)
+    assert "fresh seeds" in printed
     for budget in (1, 2):
         assert (tmp_path / f"pumps-{budget}-snt.svg").read_text(encoding="utf-8").startswith("<svg")
 
