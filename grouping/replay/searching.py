@@ -13,7 +13,7 @@ from grouping.domain.scores import FloatArray
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, share_charged
-from grouping.search import Search
+from grouping.search import Search, advance
 from grouping.solver import solve_budgets
 from grouping.strategies import Strategy
 
@@ -42,26 +42,6 @@ class Trace:
         """Networks measured in full by the time that charge is spent."""
         n = int(np.searchsorted(self.charges, charge + CHARGE_TOLERANCE, side="right"))
         return self.rows[:n]
-
-
-class _Bill:
-    """Full trainings with the charge by which each was done."""
-
-    def __init__(self) -> None:
-        self._total = 0.0
-        self._n_trainings = 0
-        self._rows: list[int] = []
-        self._charges: list[float] = []
-
-    def add(self, row: int, request: TrialRequest, charge: float) -> None:
-        self._total += charge
-        self._n_trainings += charge > 0
-        if request.fidelity == 1:
-            self._rows.append(row)
-            self._charges.append(self._total)
-
-    def trace(self, reason: str) -> Trace:
-        return Trace(tuple(self._rows), tuple(self._charges), self._total, self._n_trainings, reason)
 
 
 def run_search(
@@ -100,32 +80,66 @@ def run_search(
         share_of=lambda fidelity: share_charged(fidelity, early_charge),
         seed=seed,
     )
-    losses = {1.0: oracle.losses(answers, seed)}
-    early = oracle.early_losses(answers, seed)
-    bill = _Bill()
+    trainings = _TableTrainings(oracle, search, answers, seed, early_charge)
     if free:
         _check_first_wishes(oracle, strategy, search)
     for network in free:
-        request = TrialRequest(network, 0)
-        row = oracle.row(request)
-        search.tell(request, _by_task(oracle, network, losses[1.0], row), is_free=True)
-        bill.add(row, request, 0.0)
-    while requests := _asked(search):
-        for request in requests:
-            row = oracle.row(request)
-            known = losses[1.0] if request.fidelity == 1 else early
-            search.tell(request, _by_task(oracle, request.network, known, row))
-            bill.add(row, request, request.network.size * share_charged(request.fidelity, early_charge))
-    reason = search.stop_reason
-    is_spent = reason is StopReason.TRAINING_BUDGET_SPENT
-    return bill.trace("charge_spent" if is_spent else "" if reason is None else reason.value)
-
-
-def _asked(search: Search) -> tuple[TrialRequest, ...]:
+        trainings.reveal(TrialRequest(network, 0), is_free=True)
     try:
-        return search.ask()
+        while advance(search, trainings):
+            pass
+    except Unanswerable:
+        raise
     except GroupingError as error:
         raise Unanswerable(str(error)) from error
+    reason = search.stop_reason
+    is_spent = reason is StopReason.TRAINING_BUDGET_SPENT
+    return trainings.trace("charge_spent" if is_spent else "" if reason is None else reason.value)
+
+
+class _TableTrainings:
+    """A table in place of trainings, and what each of them is charged; see `grouping.search.Trainings`."""
+
+    is_idle = True  # whatever is started is told at once
+
+    def __init__(
+        self, oracle: Oracle, search: Search, answers: Answers, seed: int, early_charge: float
+    ) -> None:
+        self._oracle = oracle
+        self._search = search
+        self._full, self._early = oracle.losses(answers, seed), oracle.early_losses(answers, seed)
+        self._early_charge = early_charge
+        self._total = 0.0
+        self._n_trainings = 0
+        self._rows: list[int] = []
+        self._charges: list[float] = []
+
+    def refill(self) -> None:
+        """Nothing is planned before the search is asked."""
+
+    def start(self) -> None:
+        """Whatever the search asks for is known."""
+
+    def collect(self) -> None:
+        """Tell the search what it asks for."""
+        for request in self._search.ask():
+            self.reveal(request)
+
+    def reveal(self, request: TrialRequest, *, is_free: bool = False) -> None:
+        """Tell the row of a network, and charge it."""
+        row = self._oracle.row(request)
+        known = self._full if request.fidelity == 1 else self._early
+        self._search.tell(request, _by_task(self._oracle, request.network, known, row), is_free=is_free)
+        share = share_charged(request.fidelity, self._early_charge)
+        self._total += 0.0 if is_free else request.network.size * share
+        self._n_trainings += not is_free
+        if request.fidelity == 1:
+            self._rows.append(row)
+            self._charges.append(self._total)
+
+    def trace(self, reason: str) -> Trace:
+        """What the search did."""
+        return Trace(tuple(self._rows), tuple(self._charges), self._total, self._n_trainings, reason)
 
 
 def _check_first_wishes(oracle: Oracle, strategy: Strategy, search: Search) -> None:

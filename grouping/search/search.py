@@ -7,6 +7,10 @@
             search.tell(request, validation=train(request.network, request.seed))
     print(search.recommend(2.0))
 
+With a `grouping.trainers.Trainer` it is one call:
+
+    search.run(MyTrainer(TrainerJob("mine", names, search.terms)))
+
 The search holds what it was told and nothing else; what to train follows from it by the same `Planner` as in
 the service, training budget, confirmation and verdict included.
 """
@@ -16,20 +20,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import StopReason
+from grouping.domain.joint_affinity import joint_affinities
+from grouping.domain.joint_runs import JointRun
 from grouping.domain.networks import Candidates
 from grouping.domain.scores import ScoreTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, Trial, TrialKey, TrialRequest, TrialState
+from grouping.domain.trials import Purpose, TaskScore, Trial, TrialKey, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError
+from grouping.search.in_process import TrainingsHere
+from grouping.search.loop import advance
 from grouping.search.planning import Planner
 from grouping.solver import Recommendation, recommend, solve
 from grouping.strategies import Evidence, LossEstimate, Strategy
+from grouping.trainers import Trainer
 
 
 class Search:
@@ -86,6 +96,7 @@ class Search:
         self._trials: dict[TrialKey, Trial] = {}
         self._pending: tuple[TrialRequest, ...] = ()
         self._affinities: dict[str, AffinityMatrix] = {}
+        self._joint_runs: list[JointRun] = []
         self._stop_reason: StopReason | None = None
         self._note = ""
 
@@ -100,9 +111,16 @@ class Search:
         return self._note
 
     @property
+    def terms(self) -> SearchTerms:
+        """What the search is for."""
+        return self._terms
+
+    @property
     def state(self) -> SearchState:
         """Everything that is known."""
-        return SearchState(self._tasks, tuple(self._trials.values()), affinities=dict(self._affinities))
+        names = [task.name for task in self._tasks]
+        affinities = {**joint_affinities(names, self._joint_runs), **self._affinities}
+        return SearchState(self._tasks, tuple(self._trials.values()), affinities=affinities)
 
     @property
     def evidence(self) -> Evidence:
@@ -120,6 +138,35 @@ class Search:
         self._pending = plan.requests
         self._stop_reason = None if plan.requests else plan.reason
         return self._pending
+
+    def plan(self) -> bool:
+        """Whether there are trials to train next: `ask` gives them."""
+        return bool(self.ask())
+
+    def run(self, trainer: Trainer, *, checkpoints: Path | None = None) -> None:
+        """Train in this process until the search is over; what was told before stays.
+
+        Args:
+            trainer: trains the networks; told `terms`.
+            checkpoints: a folder in which it may keep unfinished trainings; None if nothing is to be kept.
+
+        Raises:
+            GroupingError: if the trainer cannot prepare the job.
+        """
+        trainings = TrainingsHere(self, trainer, checkpoints)
+        while advance(self, trainings):
+            pass
+
+    def tell_outcome(self, request: TrialRequest, outcome: TrialOutcome) -> None:
+        """Say what a training of a trainer came to, with the affinities that it measured; see `tell`."""
+        if outcome.state is not TrialState.SUCCEEDED:
+            self.tell(request, None)
+            return
+        validation = {score.task: score.validation_loss for score in outcome.scores}
+        tested = {score.task: score.test_loss for score in outcome.scores if score.test_loss is not None}
+        self.tell(request, validation, tested)
+        if outcome.affinities is not None and request.purpose is Purpose.SEARCH and request.fidelity == 1:
+            self._joint_runs.append(JointRun(request.network, request.seed, outcome.affinities))
 
     def tell(
         self,

@@ -1,5 +1,6 @@
 """Trainers: what turns "train this network with this seed to this fidelity" into losses."""
 
+from grouping.trainers.local import LocalPool
 from grouping.trainers.registry import (
     DEFAULT_TRAINER,
     TrainerInfo,
@@ -24,6 +25,7 @@ from grouping.trainers.trainer import (
 
 __all__ = [
     "DEFAULT_TRAINER",
+    "LocalPool",
     "Prepared",
     "Stack",
     "StepResult",

@@ -13,7 +13,7 @@ from grouping.domain.search_state import SearchTerms
 from grouping.domain.training_budgets import Round, is_time_short, trials_over_time
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
-from grouping.search import networks_to_measure
+from grouping.search import advance, networks_to_measure
 from grouping.store import Claim, Store
 from grouping.trainers import trainer_of
 from grouping_workers.checkpoint_folders import remove_folder
@@ -162,12 +162,10 @@ class JobRun:
     def _advance(self) -> bool:
         """Plan, submit, and take what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
-        self._queue.refill()
-        if self._queue.is_idle and not self._plan():
+        if not advance(self, self._queue):
             self._finish()
             return True
-        self._queue.submit(self._job)
-        if self._queue.has_orders and self._queue.collect():
+        if self._queue.has_outcomes:
             self._deaths = 0
         return False
 
@@ -186,7 +184,7 @@ class JobRun:
             self._store.skip_trials(self._claim, [trial.id for trial in over])
             self._queue.forget_waiting()
 
-    def _plan(self) -> bool:
+    def plan(self) -> bool:
         """Add the next trials; return False when there are none."""
         self._round = None
         plan = planner_of(self._store, self._job).next_plan()

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from grouping.domain.arithmetic import differences
-from grouping.domain.jobs import Job
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store
 from grouping.trainers import Stack, Trainer
@@ -34,6 +33,7 @@ class TrainingQueue:
         n_workers: stacks that are trained at the same time.
         trainer: that of the job, as far as it is settled.
         versions: what the job began to be trained with.
+        has_outcomes: whether any training ended in the last `collect`.
     """
 
     def __init__(self, store: Store, claim: Claim, driver: DriverProcess, trainer: Trainer) -> None:
@@ -47,6 +47,7 @@ class TrainingQueue:
         self.n_workers = 1
         self.trainer = trainer
         self.versions: Mapping[str, str] = {}
+        self.has_outcomes = False
         self._told: set[str] = set()
 
     @property
@@ -83,7 +84,7 @@ class TrainingQueue:
             self._store.requeue_trials(self._claim, lost, reason)
         self.clear()
 
-    def submit(self, job: Job) -> None:
+    def start(self) -> None:
         """Send stacks until every worker has one and one more waits, all started in one transaction.
 
         Raises:
@@ -92,11 +93,11 @@ class TrainingQueue:
         orders: list[Train] = []
         stacks: dict[int, tuple[Trial, ...]] = {}
         while self._waiting and len(self._in_flight) + len(orders) < self.n_workers + PREFETCH:
-            stack = self._next_stack(job)
+            stack = self._next_stack()
             self._n_orders += 1
             stacks[self._n_orders] = stack
             requests = {trial.id: _request(trial) for trial in stack}
-            orders.append(Train(self._n_orders, job.id, requests))
+            orders.append(Train(self._n_orders, self._claim.job.id, requests))
         if not orders:
             return
         self._store.start_trials(self._claim, [trial for order in orders for trial in order.requests])
@@ -104,24 +105,24 @@ class TrainingQueue:
         for order in orders:
             self._driver.send(order)
 
-    def _next_stack(self, job: Job) -> tuple[Trial, ...]:
+    def _next_stack(self) -> tuple[Trial, ...]:
         """The first one that waits, or as much of it as may be trained in one go now."""
         stack = self._waiting.popleft()
         trials = stack.trials
         if len(trials) == 1 or stack.is_whole:
             return trials
         most = largest_stack(
-            self._store.ledger(job.id),
+            self._store.ledger(self._claim.job.id),
             sum(trial.planned_epochs for trial in trials) / len(trials),
             n_in_flight=self.n_workers + PREFETCH,
-            budget_s=job.spec.training_budget.seconds,
+            budget_s=self._claim.job.spec.training_budget.seconds,
         )
         if most < len(trials):
             self._waiting.appendleft(Stack(trials[most:]))
         return trials[:most]
 
-    def collect(self) -> bool:
-        """Record what ended, waiting a little for the first; returns whether any training ended.
+    def collect(self) -> None:
+        """Record what ended, waiting a little for the first.
 
         Raises:
             WorkerLostError: if the driver died; what it had answered before is recorded.
@@ -135,8 +136,7 @@ class TrainingQueue:
                     break
                 answers.append(answer)
         finally:
-            has_outcomes = self._record(answers)
-        return has_outcomes
+            self.has_outcomes = self._record(answers)
 
     def _record(self, answers: Sequence[Answer]) -> bool:
         """Record all that ended in one transaction."""
