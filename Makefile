@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check format bench tables migrate openapi lock browser clean
+.PHONY: help run test check docs format bench tables migrate openapi lock browser clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -30,12 +30,15 @@ run: $(VENV)/.run-stamp ## Serve a demonstration on this machine
 test: $(VENV)/.test-stamp browser check ## Check the code, then run all tests (ARGS='-k word' for some of them)
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(VENV)/.test-stamp ## Lint, formatting, types and the layers of the imports
+check: $(VENV)/.test-stamp docs ## Lint, formatting, types, the layers of the imports, and the documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy benchmarks/*.py
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.test-stamp ## Build the documentation into docs/_build/html; a broken link is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --jobs auto docs docs/_build/html
 
 format: $(VENV)/.test-stamp ## Format the code and repair what the linter can repair
 	$(BIN)/ruff check --fix-only .
@@ -57,7 +60,7 @@ openapi: $(VENV)/.run-stamp ## Write the API's description to api/openapi.json
 	mv api/openapi.json.new api/openapi.json
 
 clean: ## Remove what these targets made: the environment, caches, build outputs (no database)
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist docs/_build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	rm -f api/openapi.json.new
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -10,8 +10,8 @@ mean and standard error over the seeds. Then: how many tasks gained on average; 
 network of all tasks in SNT; and where the network is another one, its latency for one row beside that of the
 first line. Latency wants a machine that does nothing else; the rest does not depend on it.
 
-``--write docs/recipes.md`` puts the tables between the markers of the document. With ``--keep FILE`` finished
-trainings are kept in a file, so that a run that was ended goes on.
+``--write docs/reference/recipes.md`` puts the tables between the markers of the document. With ``--keep
+FILE`` finished trainings are kept in a file, so that a run that was ended goes on.
 """
 
 from __future__ import annotations

@@ -98,6 +98,22 @@ class BudgetTooSmallError(InvalidInputError):
         self.cheapest_cover_snt = cheapest_cover_snt
 
 
+class MissingExtraError(GroupingError, ImportError):
+    """A part of the program is not installed; the message has the line that installs it.
+
+    Attributes:
+        extra: the extra of the distribution that brings it, such as ``training``.
+        modules: the modules that are missing.
+    """
+
+    code = "missing_extra"
+
+    def __init__(self, message: str, *, extra: str, modules: Sequence[str]) -> None:
+        super().__init__(message)
+        self.extra = extra
+        self.modules = tuple(modules)
+
+
 class SolverError(GroupingError):
     """The solver is not available or stopped without a usable answer."""
 

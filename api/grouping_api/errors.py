@@ -29,6 +29,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.TooManyCandidatesError: (422, "Too many candidate networks"),
     errors.BudgetTooSmallError: (422, "Inference budget too small"),
     errors.SolverError: (503, "No answer from the solver"),
+    errors.MissingExtraError: (503, "A part is not installed"),
     errors.NotFoundError: (404, "Not found"),
     errors.StateConflictError: (409, "Not possible in this state"),
     errors.NotMeasuredError: (409, "Not measured"),

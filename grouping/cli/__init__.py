@@ -6,15 +6,17 @@ Exit status: 0 success; 1 a job failed, or no grouping exists; 2 bad input; 3 th
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from grouping.cli import affinities, bench, checkpoints, clones, jobs, serving, studies, system, tables
 from grouping.errors import GroupingError, StoreUnavailableError
-from grouping_api.version import program_version
+from grouping.extras import error_for, require
 
 EXIT_BAD_INPUT = 2
 EXIT_UNAVAILABLE = 4
@@ -22,13 +24,14 @@ EXIT_UNAVAILABLE = 4
 app = typer.Typer(
     help="Find which tasks should share a network, within an inference budget.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
+        from grouping_api.version import program_version
+
         typer.echo(f"mtl-grouping {program_version()}")
         raise typer.Exit
 
@@ -42,15 +45,26 @@ def options(
     """Options of the command itself."""
 
 
+def _needing(extra: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The command, which first checks that what an extra brings is installed."""
+
+    @functools.wraps(command)
+    def checked(*arguments: Any, **options: Any) -> None:
+        require(extra)
+        command(*arguments, **options)
+
+    return checked
+
+
 for command in (
-    serving.serve,
+    _needing("service", serving.serve),
     jobs.run,
     tables.solve,
     tables.curve,
     tables.table,
-    jobs.demo,
+    _needing("service", jobs.demo),
     tables.reproduce,
-    studies.study,
+    _needing("service", studies.study),
     jobs.show,
     affinities.affinity,
     clones.clone,
@@ -59,11 +73,11 @@ for command in (
     system.problems,
     system.strategies,
     system.recipes,
-    serving.api,
-    serving.dispatcher,
-    serving.migrate,
-    checkpoints.checkpoints,
-    system.openapi,
+    _needing("api", serving.api),
+    _needing("service", serving.dispatcher),
+    _needing("api", serving.migrate),
+    _needing("api", checkpoints.checkpoints),
+    _needing("api", system.openapi),
 ):
     app.command()(command)
 app.add_typer(bench.app, name="bench")
@@ -75,8 +89,16 @@ def main() -> None:
     try:
         app()
     except StoreUnavailableError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_UNAVAILABLE)
+        _end(error, EXIT_UNAVAILABLE)
     except GroupingError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(EXIT_BAD_INPUT)
+        _end(error, EXIT_BAD_INPUT)
+    except ModuleNotFoundError as error:
+        missing = error_for(error)
+        if missing is None:
+            raise
+        _end(missing, EXIT_BAD_INPUT)
+
+
+def _end(error: GroupingError, status: int) -> NoReturn:
+    typer.echo(f"error: {error}", err=True)
+    sys.exit(status)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token, report_submitted
 from grouping.cli.terminal import new_console
-from grouping.client import Client, RemoteJob
-from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.affinity_status import CellStatus
 from grouping.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from grouping.client import RemoteJob
+    from grouping.domain.affinity import AffinityMatrix
 
 _METHOD = typer.Option(help=f"How it is known: {', '.join(METHODS)}.", show_default=DEFAULT_METHOD)
 _MARKS = {CellStatus.ESTIMATED: "~", CellStatus.UNKNOWN: "-"}
@@ -40,6 +41,8 @@ def affinity(
     as_json: AsJson = False,
 ) -> None:
     """Which task helps which in the networks of a job, or how far their masks overlap."""
+    from grouping.client import Client
+
     if detach and not measure_missing:
         raise InvalidInputError("--detach goes with --measure-missing: without it no job is submitted.")
     if measure_missing and method is not None:
@@ -102,6 +105,10 @@ def _cell(matrix: AffinityMatrix, i: int, j: int) -> str:
 
 
 def _matrix(answer: Mapping[str, Any]) -> AffinityMatrix:
+    import numpy as np
+
+    from grouping.domain.affinity import AffinityMatrix
+
     return AffinityMatrix(
         tuple(answer["tasks"]),
         answer["method"],

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from grouping.cli import demands
 from grouping.cli.terminal import new_console
-from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError
-from grouping.formats import Values
+
+if TYPE_CHECKING:
+    from grouping.domain.scores import ScoreTable
+    from grouping.formats import Values
 
 app = typer.Typer(help="Measure strategies on score tables, without training anything.", no_args_is_help=True)
 

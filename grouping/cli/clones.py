@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token, report_submitted
-from grouping.client import Client
 
 
 def clone(
@@ -33,6 +32,8 @@ def clone(
 
     The exit status is that of `run`.
     """
+    from grouping.client import Client
+
     limits = {"trainings": max_trainings, "epochs": max_epochs, "seconds": max_seconds}
     changes: dict[str, Any] = {
         "add_tasks": add_task or None,

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.objectives import Objective
+from grouping.domain.table_formats import TableFormat
 from grouping.errors import InvalidInputError
-from grouping.formats import ImportedTable, TableFormat, read_table
+
+if TYPE_CHECKING:
+    from grouping.domain.constraints import Constraints
+    from grouping.domain.scores import ScoreTable
+    from grouping.formats import ImportedTable
 
 TableArgument = Annotated[
     Path, typer.Argument(help="Score table: wide or long CSV, JSON, Parquet, or the paper's results.txt.")
@@ -80,6 +83,8 @@ def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat |
     Raises:
         TableFormatError: if it is not one.
     """
+    from grouping.formats import read_table
+
     return read_table(path, format=table_format, values="gains" if gains else "losses", test=test)
 
 
@@ -104,6 +109,9 @@ def demand(
     Raises:
         InvalidInputError: if one is not understood or names what the table does not have.
     """
+    from grouping.domain.constraints import Constraints
+    from grouping.domain.networks import Network
+
     table = table.with_weights(_numbers("weight", weight))
     if cost is not None:
         table = table.priced_by(cost)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from grouping.client import RemoteJob
+if TYPE_CHECKING:
+    from grouping.client import RemoteJob
 
 
 def show_estimate(console: Console, told: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -27,8 +27,10 @@ from grouping.cli.serving import (
     wait_for_signal,
 )
 from grouping.cli.terminal import new_console
-from grouping.client import Client, RemoteJob
 from grouping.domain.jobs import DEFAULT_STRATEGY, JobState
+
+if TYPE_CHECKING:
+    from grouping.client import RemoteJob
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 3
@@ -157,6 +159,8 @@ def run(
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
+    from grouping.client import Client
+
     request: dict[str, Any] = {
         "problem": problem,
         "tasks": task or None,
@@ -212,18 +216,24 @@ def show(
     job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None, as_json: AsJson = False
 ) -> None:
     """Watch a job, or show the result of a finished one."""
+    from grouping.client import Client
+
     with Client(server, token=token) as client:
         raise typer.Exit(_watch_and_report(client.job(job_id), as_json=as_json))
 
 
 def cancel(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
     """End a job now; its scores are kept."""
+    from grouping.client import Client
+
     with Client(server, token=token) as client:
         typer.echo(client.job(job_id).cancel().state.value)
 
 
 def resume(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
     """Continue a failed or cancelled job from its stored scores."""
+    from grouping.client import Client
+
     with Client(server, token=token) as client:
         typer.echo(client.job(job_id).resume().state.value)
 
@@ -245,6 +255,8 @@ def demo(
 
     Running it again shows the finished job instead of training it again.
     """
+    from grouping.client import Client
+
     console = new_console()
     service = running_service(
         host="127.0.0.1",

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import httpx
 import typer
 
 from grouping.cli.processes import Child, end_with_parent
@@ -169,6 +168,8 @@ def running_service(
 
 
 def _wait_until_ready(url: str, api: Child) -> None:
+    import httpx
+
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
         try:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from grouping.cli.terminal import new_console
-from grouping.plug_ins import Unavailable
-from grouping.recipes import MethodInfo
+
+if TYPE_CHECKING:
+    from grouping.plug_ins import Unavailable
+    from grouping.recipes import MethodInfo
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -11,12 +11,10 @@ import typer
 from rich.table import Table
 
 from grouping.cli import demands
-from grouping.cli.answers import Question
 from grouping.cli.terminal import new_console
-from grouping.domain.constraints import Objective
-from grouping.domain.groupings import SolutionStatus
+from grouping.domain.objectives import Objective
+from grouping.domain.table_formats import TableFormat
 from grouping.errors import InvalidInputError
-from grouping.formats import TableFormat
 
 EXIT_INFEASIBLE = 1
 EXIT_DIFFERENT = 1
@@ -65,6 +63,8 @@ def solve(
 
     Exit status 1 when no grouping exists within a budget, 2 on bad input.
     """
+    from grouping.cli.answers import Question
+    from grouping.domain.groupings import SolutionStatus
     from grouping.solver import default_budgets
 
     scores = demands.load(table, test, gains, table_format).table

@@ -2,7 +2,8 @@
 
 Some methods compare trained networks and are computed from a score table: `pairwise` and `higher-order` here,
 `estimate` in `grouping.strategies.affinity.estimate`. The others are measured when one network is trained on
-several tasks, a joint run. What each measures, and when not to trust it, is in ``docs/affinity.md``.
+several tasks, a joint run. What each measures, and when not to trust it, is in
+``docs/explanation/affinity.md``.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grouping.domain.gains import GainFormula
+from grouping.domain.gain_formula import GainFormula
 
 
 @dataclass(frozen=True, slots=True)

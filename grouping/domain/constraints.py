@@ -5,24 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
 
 from grouping.domain.gains import mean_losses_alone
 from grouping.domain.networks import Network
+from grouping.domain.objectives import Objective as Objective
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError, UnknownNameError
-
-
-class Objective(StrEnum):
-    """What a grouping of least loss minimises."""
-
-    SUM = "sum"
-    """The weighted sum of the tasks' losses as they stand in the table, as Standley et al. (2020) do."""
-    RELATIVE = "relative"
-    """The weighted sum of each task's loss divided by its loss alone (its own full-size network)."""
 
 
 def under_objective(table: ScoreTable, objective: Objective) -> ScoreTable:

@@ -9,7 +9,10 @@ from enum import StrEnum
 from grouping.domain.networks import Network
 
 LEAST_SEEDS = 4
-"""Fewer seeds of one network are hardly faster as one than one after another; see ``docs/training.md``."""
+"""Fewer seeds of one network are hardly faster as one than one after another.
+
+See ``docs/explanation/training.md``.
+"""
 
 
 class Engine(StrEnum):

@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from html import escape
 
 import numpy as np
 
+from grouping.domain.gain_formula import GainFormula as GainFormula
 from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
-
-
-class GainFormula(StrEnum):
-    """The two formulas in use. Standley et al. (2020) mix them, so each number names its own.
-
-    The divisor is without its sign, so that positive helps where losses are negative too, such as a negative
-    log-likelihood. For positive losses the formulas are those of the paper.
-    """
-
-    RELATIVE_TO_ALONE = "(alone - together) / abs(alone)"
-    RELATIVE_TO_TOGETHER = "(alone - together) / abs(together)"
-
-    def apply(self, alone: FloatArray, together: FloatArray) -> FloatArray:
-        """Gain from losses (lower is better) of any shapes that broadcast; NaN where the divisor is 0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            divisor = alone if self is GainFormula.RELATIVE_TO_ALONE else together
-            gain: FloatArray = (alone - together) / np.abs(divisor)
-        return np.where(np.isfinite(gain), gain, np.nan)
 
 
 def losses_alone(table: ScoreTable) -> FloatArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import combinations, islice
 from typing import Literal
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from grouping.domain.networks import count_candidates
 from grouping.domain.scores import ScoreTable
+from grouping.domain.table_formats import TableFormat as TableFormat
 from grouping.formats.findings import Findings, Listing
 from grouping.formats.limits import MAX_LISTED
 
@@ -19,25 +19,6 @@ Values = Literal["losses", "gains"]
 """What the cells of a file are: losses (lower is better) or gains (higher is better)."""
 
 GAIN_FORMULA = "loss = 1 - gain"
-
-
-class TableFormat(StrEnum):
-    """A file format of score tables."""
-
-    WIDE_CSV = "wide_csv"
-    """A row per network, a column per task, separated by commas."""
-    WIDE_TSV = "wide_tsv"
-    """The same, separated by tabs."""
-    LONG_CSV = "long_csv"
-    """A row per network, task and seed, separated by commas."""
-    LONG_TSV = "long_tsv"
-    """The same, separated by tabs."""
-    JSON = "json"
-    """Everything a table holds."""
-    PARQUET = "parquet"
-    """The long layout in typed columns, with everything a table holds."""
-    RESULTS_TXT = "results_txt"
-    """The headerless file of the paper's published code."""
 
 
 LABELS = {

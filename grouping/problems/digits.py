@@ -147,7 +147,8 @@ def _load(seed: int) -> Dataset:
     )
 
 
-# The learning rate suits small groups. A wide network of all tasks prefers a lower one: see docs/problems.md.
+# The learning rate suits small groups. A wide network of all tasks prefers a lower one: see
+# docs/reference/problems.md.
 DIGITS = Problem(
     "digits",
     "Turned digits, five tasks",

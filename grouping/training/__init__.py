@@ -3,6 +3,8 @@
 Importing it asks for reproducible arithmetic, which has to be done before PyTorch computes anything.
 """
 
+from grouping.extras import require
 from grouping.training.arithmetic import ask_for_reproducibility
 
+require("training")
 ask_for_reproducibility()

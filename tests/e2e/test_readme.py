@@ -1,4 +1,4 @@
-"""What the README shows works as written."""
+"""What the README and the pages on a score table, on HTTP and on the client show works as written."""
 
 from __future__ import annotations
 
@@ -17,29 +17,33 @@ from tests.services import service
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TUTORIAL = (ROOT / "docs" / "tutorial" / "solve-a-score-table.md").read_text(encoding="utf-8")
+HTTP = (ROOT / "docs" / "how-to" / "use-the-http-api.md").read_text(encoding="utf-8")
+CLIENT = (ROOT / "docs" / "how-to" / "use-the-python-client.md").read_text(encoding="utf-8")
+PAGES = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    """Code blocks of the README in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    """Code blocks of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
 
 
-def write_table(folder: Path) -> None:
-    """The score table that the README shows, as ``table.csv``."""
-    lines = [line[4:] for line in README.splitlines() if line.startswith("    ")]
+def write_table(page: str, folder: Path) -> None:
+    """The score table that a page shows, as ``table.csv``."""
+    lines = [line[4:] for line in page.splitlines() if line.startswith("    ")]
     first = lines.index("network,size,cost,depth,edges")
     (folder / "table.csv").write_text("\n".join(lines[first : first + 4]) + "\n")
 
 
 @pytest.mark.slow
 def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path: Path) -> None:
-    script = "".join(blocks("sh curl"))
+    script = "".join(blocks(HTTP, "sh curl"))
     assert script.count("curl ") == 13
-    write_table(tmp_path)
+    write_table(TUTORIAL, tmp_path)
     with service(tmp_path) as running:
-        (client_code,) = blocks("python client")
+        (client_code,) = blocks(CLIENT, "python client")
         client_code = client_code.replace("http://127.0.0.1:8000", running.url)
-        exec(compile(client_code, "README.md", "exec"), {})
+        exec(compile(client_code, "use-the-python-client.md", "exec"), {})
         script = script.replace("http://127.0.0.1:8000", running.url)
         script = script.replace("curl -s", "curl -sS --fail-with-body")
         done = subprocess.run(
@@ -71,22 +75,31 @@ def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path:
         assert exported.table.task_names == ("depth", "edges")
 
 
-def test_the_score_table_of_the_readme_is_solved_as_shown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("page", [README, TUTORIAL], ids=["README", "tutorial"])
+def test_the_score_table_of_a_page_is_solved_as_shown(
+    tmp_path: Path, page: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_table(tmp_path)
-    (code,) = blocks("python")
-    exec(compile(code.replace('"table.csv"', repr(str(tmp_path / "table.csv"))), "README.md", "exec"), {})
+    write_table(page, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks(page, "python")
+    exec(compile(code, "page", "exec"), {})
     printed = capsys.readouterr().out
-    assert printed.startswith("optimal 0.1876 0.0")
+    assert printed.startswith("optimal 0.1876 ")
     assert "serves depth" in printed
 
 
-def test_the_commands_on_the_score_table_of_the_readme_work_as_shown(tmp_path: Path) -> None:
-    write_table(tmp_path)
-    lines = [line.strip() for line in README.splitlines() if line.startswith("    .venv/bin/grouping ")]
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [(README, ["solve", "curve"]), (TUTORIAL, ["solve", "solve", "solve", "curve", "table"])],
+    ids=["README", "tutorial"],
+)
+def test_the_commands_on_the_score_table_of_a_page_work_as_shown(
+    tmp_path: Path, page: str, names: list[str]
+) -> None:
+    write_table(page, tmp_path)
+    lines = [line.strip() for line in page.splitlines() if line.startswith("    grouping ")]
     commands = [line.partition("#")[0].split()[1:] for line in lines if " table.csv" in line]
-    assert [command[0] for command in commands] == ["solve", "solve", "solve", "curve", "table"]
+    assert [command[0] for command in commands] == names
     for command in commands:
         done = subprocess.run(
             [sys.executable, "-m", "grouping.cli", *command],
@@ -100,20 +113,39 @@ def test_the_commands_on_the_score_table_of_the_readme_work_as_shown(tmp_path: P
     assert (tmp_path / "curve.svg").read_text(encoding="utf-8").startswith("<svg")
 
 
-def test_every_command_the_readme_names_exists() -> None:
+def test_the_picture_is_the_one_that_its_command_draws(tmp_path: Path) -> None:
+    (line,) = re.findall(r"`grouping (curve \S+) --svg (\S+)`", README)
+    arguments, picture = line
+    drawn = tmp_path / "drawn.svg"
+    command = [sys.executable, "-m", "grouping.cli", *arguments.split(), "--svg", str(drawn)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    assert drawn.read_text(encoding="utf-8") == (ROOT / picture).read_text(encoding="utf-8")
+
+
+def test_every_command_that_a_page_names_exists() -> None:
     import typer.main
 
     from grouping.cli import app
 
     known = set(typer.main.get_group(app).commands)
-    named = set(re.findall(r"`grouping ([a-z]+)", README)) | set(re.findall(r"bin/grouping ([a-z]+)", README))
-    assert named
+    named = {name for page in PAGES for name in re.findall(r"(?:`|^ {4}|^)grouping ([a-z]+)", page, re.M)}
+    assert {"solve", "serve", "run", "study"} <= named
     assert named <= known
 
 
 def test_every_make_target_and_file_the_readme_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"`?make ([a-z]+)", README):
+    targets = re.findall(r"(?:`|^ {4})make ([a-z]+)", README, re.MULTILINE)
+    assert {"run", "test", "docs"} <= set(targets)
+    for target in targets:
         assert f"\n{target}:" in makefile, target
     for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_the_two_lines_of_the_installation_are_the_ones_that_a_missing_extra_names() -> None:
+    from grouping.extras import SMALL_TORCH
+
+    for page in (README, (ROOT / "docs" / "how-to" / "install.md").read_text(encoding="utf-8")):
+        first, second = page.index(SMALL_TORCH), page.index('pip install "mtl-grouping[service]"')
+        assert first < second

@@ -67,7 +67,7 @@ def grouping_commands() -> list[list[str]]:
 def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
     project, lock = read_project(), read_lock()
     extras = project["optional-dependencies"]
-    locked = ("api", "training", "postgres", "test")
+    locked = ("api", "docs", "training", "postgres", "test")
     for line in [*project["dependencies"], *(line for extra in locked for line in extras[extra])]:
         wanted = Requirement(line)
         if wanted.name != project["name"]:
@@ -87,7 +87,19 @@ def test_the_lock_names_exact_versions_in_order_and_no_build_of_torch() -> None:
 
 def test_make_help_lists_every_target_a_user_calls() -> None:
     listed = run_command("make", "--no-print-directory", "help").stdout
-    for target in ("help", "run", "test", "check", "bench", "migrate", "lock", "openapi", "format", "clean"):
+    for target in (
+        "help",
+        "run",
+        "test",
+        "check",
+        "docs",
+        "bench",
+        "migrate",
+        "lock",
+        "openapi",
+        "format",
+        "clean",
+    ):
         assert re.search(rf"^  {target} +\S", listed, re.MULTILINE), target
 
 

@@ -1,4 +1,4 @@
-"""What docs/score-tables.md shows is read as it says."""
+"""What docs/reference/score-tables.md shows is read as it says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from grouping.formats import TableFormat, limits, read_table
 
-TEXT = (Path(__file__).parents[2] / "docs" / "score-tables.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "score-tables.md").read_text(encoding="utf-8")
 
 
 def block(language: str) -> str:

@@ -11,7 +11,7 @@ from grouping.domain.recipes import Part
 from grouping.problems.registry import list_problems
 from grouping.recipes import list_methods
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "recipes.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "recipes.md"
 OPTIONAL = {("weighting", "cagrad"), ("weighting", "nash-mtl")}
 """Listed only where their extras are installed."""
 

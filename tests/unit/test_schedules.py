@@ -284,7 +284,7 @@ def test_a_schedule_changes_no_inference_cost(schedule: Method) -> None:
 
 
 def test_every_schedule_and_parameter_is_documented() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "study.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "docs" / "explanation" / "study.md").read_text(encoding="utf-8")
     for info in list_methods(Part.SCHEDULE):
         assert f"| `{info.name}` |" in text
         assert all(f"`{name}`" in text for name in info.parameters["properties"])

@@ -1,4 +1,4 @@
-"""What the page on strategies shows works as written."""
+"""What the pages on strategies show works as written."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ from tests.plug_ins import install
 from tests.searches import run_to_the_end
 from tests.tables import random_table
 
-PAGE = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference" / "strategies.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The plug-in of the page, installed as a distribution named leave-out."""
-    (code,), (points,) = blocks("python plug-in"), blocks("toml")
+    page = "how-to/add-a-strategy.md"
+    (code,), (points,) = blocks(page, "python plug-in"), blocks(page, "toml")
     found = re.search(r'entry-points\."(.+)"\]\n(\S+) = "(.+)"', points)
     assert found is not None
     assert found[1] == ENTRY_POINT_GROUP
@@ -87,9 +90,10 @@ def test_the_numbers_of_networks_are_those_of_the_forecasts(n_tasks: int) -> Non
     assert n_checked == len(BUILT_IN) - 1, "all but the default, which has no such numbers"
 
 
-def test_the_code_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    for code in blocks("python"):
-        exec(compile(code, "strategies.md", "exec"), {})
+def test_what_the_code_prints_is_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for page in ("reference/strategies.md", "how-to/search-with-your-own-trainer.md"):
+        for code in blocks(page, "python"):
+            exec(compile(code, page, "exec"), {})
     printed = capsys.readouterr().out
     assert "Early losses rank the networks of digit" in printed
     assert "search_complete" in printed

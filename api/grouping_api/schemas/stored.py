@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field
 
@@ -11,11 +11,13 @@ from grouping.domain.groupings import Grouping, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.solver import Confidence, is_same_cost, plain_number
-from grouping.store import StoredGrouping
 from grouping_api.schemas.common import Output, finite, moment_of
 from grouping_api.schemas.explanations import ExplanationData
 from grouping_api.schemas.groupings import BaselineOut, GroupingOut, SolutionOut
 from grouping_api.schemas.solving import GroupingRequest
+
+if TYPE_CHECKING:  # what is printed by a base without a database has these forms, too
+    from grouping.store import StoredGrouping
 
 
 class TaskLossOut(Output):

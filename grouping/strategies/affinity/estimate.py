@@ -10,7 +10,8 @@ of a ratio to first order (delta method): with a the loss alone and p that of th
 Where the full-size network of the target alone was not trained, a is extrapolated over sizes, and what was
 trained rarely tells how: every other network of full size holds other tasks. The variance of a then includes
 `SIZE_DEVIATION` as well. The posterior is written out for these cells only, so nothing is drawn at random and
-the same table always gives the same matrix. How far it agrees with trained pairs is in ``docs/affinity.md``.
+the same table always gives the same matrix. How far it agrees with trained pairs is in
+``docs/explanation/affinity.md``.
 """
 
 from __future__ import annotations

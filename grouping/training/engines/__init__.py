@@ -1,4 +1,4 @@
-"""Engines that train many networks at once; see ``docs/training.md``."""
+"""Engines that train many networks at once; see ``docs/explanation/training.md``."""
 
 from grouping.domain.engines import Engine
 from grouping.training.engines.comparison import compare_engines

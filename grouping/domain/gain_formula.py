@@ -1,0 +1,29 @@
+"""The formulas of gain; NumPy is imported when one is computed, so that their names are known without it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grouping.domain.scores import FloatArray
+
+
+class GainFormula(StrEnum):
+    """The two formulas in use. Standley et al. (2020) mix them, so each number names its own.
+
+    The divisor is without its sign, so that positive helps where losses are negative too, such as a negative
+    log-likelihood. For positive losses the formulas are those of the paper.
+    """
+
+    RELATIVE_TO_ALONE = "(alone - together) / abs(alone)"
+    RELATIVE_TO_TOGETHER = "(alone - together) / abs(together)"
+
+    def apply(self, alone: FloatArray, together: FloatArray) -> FloatArray:
+        """Gain from losses (lower is better) of any shapes that broadcast; NaN where the divisor is 0."""
+        import numpy as np
+
+        with np.errstate(divide="ignore", invalid="ignore"):
+            divisor = alone if self is GainFormula.RELATIVE_TO_ALONE else together
+            gain: FloatArray = (alone - together) / np.abs(divisor)
+        return np.where(np.isfinite(gain), gain, np.nan)
