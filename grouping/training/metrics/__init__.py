@@ -1,0 +1,5 @@
+"""Metrics of tasks: one file each, a function of `Predictions` and its declaration."""
+
+from grouping.training.metrics.predictions import Predictions
+
+__all__ = ["Predictions"]
