@@ -160,7 +160,8 @@ def named_loss(name: str, **parameters: Any) -> Loss:
     Raises:
         UnknownNameError, InvalidInputError: as `get_loss`.
     """
-    return _complete_loss(Loss(name, tuple(parameters.items())))
+    found = get_loss(Loss(name, tuple(parameters.items())))
+    return Loss(name, _parameters_of(found))
 
 
 def named_metric(name: str, **parameters: Any) -> Metric:
@@ -192,19 +193,16 @@ def complete_task(task: Task) -> Task:
     try:
         if task.loss == UNSPECIFIED:
             raise InvalidInputError(f"It has no loss to be trained on. {_fitting(LOSSES, task.kind)}")
-        _check_kind("loss", get_loss(task.loss), task.kind, LOSSES)
-        metric = None
-        if task.metric is not None:
-            found = get_metric(task.metric)
-            _check_kind("metric", found, task.kind, METRICS)
-            metric = replace(task.metric, parameters=_parameters_of(found))
-        return replace(task, loss=_complete_loss(task.loss), metric=metric)
+        loss = get_loss(task.loss)
+        _check_kind("loss", loss, task.kind, LOSSES)
+        complete = replace(task, loss=replace(task.loss, parameters=_parameters_of(loss)))
+        if task.metric is None:
+            return complete
+        metric = get_metric(task.metric)
+        _check_kind("metric", metric, task.kind, METRICS)
+        return replace(complete, metric=replace(task.metric, parameters=_parameters_of(metric)))
     except InvalidInputError as error:
         raise InvalidInputError(f"Task {task.name!r}: {error}") from error
-
-
-def _complete_loss(loss: Loss) -> Loss:
-    return replace(loss, parameters=_parameters_of(get_loss(loss)))
 
 
 def _parameters_of(declaration: Declaration) -> Parameters:

@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
-from scipy.optimize import brentq
 
 from grouping.domain.tasks import TaskKind
 from grouping.recipes.losses.declaration import NUMBERS, Constants, FloatArray
@@ -52,6 +51,8 @@ class Huber:
         return Constants(np.zeros(n_outputs), loss, loss * scale**2, mean + scale * best, scale)
 
     def _balance(self, values: FloatArray) -> float:
+        from scipy.optimize import brentq  # losses are listed without SciPy
+
         def pull(constant: float) -> float:
             return float(np.clip(values - constant, -self.delta, self.delta).mean())
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import xlogy
 
 from grouping.domain.tasks import TaskKind
 from grouping.errors import InvalidInputError
@@ -41,5 +40,6 @@ class Poisson:
         scale = float(targets.mean())
         scaled = targets / scale
         best = np.maximum(scaled.mean(axis=0), SMALLEST_SHARE)
-        loss = float((xlogy(scaled, scaled) - xlogy(scaled, best) + best - scaled).mean())
+        logarithms = np.log(np.where(scaled > 0, scaled, 1.0)) - np.log(best)
+        loss = float((scaled * logarithms + best - scaled).mean())
         return Constants(np.log(best), loss, loss * scale, scale=scale)

@@ -1,4 +1,4 @@
-"""Metrics that a task may name, one file each; `grouping.training.metrics` computes them, by the same names."""
+"""Metrics that a task may name, one file each; `grouping.training.metrics` has their code."""
 
 from grouping.recipes.metrics.accuracy import Accuracy
 from grouping.recipes.metrics.average_precision import AveragePrecision

@@ -1,4 +1,4 @@
-"""Absolute error: the mean of ``|output - target|`` over the outputs. The gradient is the sign of the difference."""
+"""Absolute error: the mean of ``|output - target|`` over the outputs. Its gradient is a sign."""
 
 from __future__ import annotations
 
