@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import EntryPoint
-from typing import Any, TypeVar
+from typing import Any
 
 from grouping.domain.tasks import (
     ACCURACY,
@@ -37,8 +37,6 @@ from grouping.recipes.registry import load_declaration
 
 LOSS_GROUP = "mtl_grouping.losses"
 METRIC_GROUP = "mtl_grouping.metrics"
-
-D = TypeVar("D", bound=Declaration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +144,7 @@ def get_metric(metric: Metric) -> MetricDeclaration:
             its plug-in cannot be used.
     """
     found = _get_metric(metric.name, dict(metric.parameters))
-    if found.direction is not metric.direction:
+    if found.direction != metric.direction:
         raise InvalidInputError(
             f"The metric {metric.name!r} says {metric.direction}, and is {found.direction}: "
             f"named_metric({metric.name!r}) gives it as it is."
@@ -240,9 +238,17 @@ def _fitting(built_in: Sequence[type[LossDeclaration] | type[MetricDeclaration]]
 
 def _load_loss(point: EntryPoint) -> type[LossDeclaration]:
     declaration: type[LossDeclaration] = load_declaration(point, "kinds", "constants")
+    _check_kinds(declaration)
     return declaration
 
 
 def _load_metric(point: EntryPoint) -> type[MetricDeclaration]:
     declaration: type[MetricDeclaration] = load_declaration(point, "kinds", "unit", "direction")
+    _check_kinds(declaration)
+    Direction(declaration.direction)
     return declaration
+
+
+def _check_kinds(declaration: type[LossDeclaration] | type[MetricDeclaration]) -> None:
+    for kind in declaration.kinds:
+        TaskKind(kind)

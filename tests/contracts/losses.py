@@ -1,4 +1,4 @@
-"""What every loss must do: laws on random targets and outputs, for those that come with the project and others."""
+"""What every loss must do, built in or not: laws on random targets and outputs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import vmap
+from torch.nn.functional import pad
 
 from grouping.domain.tasks import Loss, Task, TaskKind
 from grouping.recipes.criteria import get_loss
@@ -30,7 +31,7 @@ def tasks_of(loss: Loss) -> list[Task]:
 
 
 def targets_of(task: Task, generator: np.random.Generator) -> NDArray[Any]:
-    """Random targets, in the shape `Dataset` documents; numbers are skewed, not negative, and some are alike."""
+    """Random targets, shaped as in a `Dataset`; numbers are skewed and not negative, and some are alike."""
     if task.kind in (TaskKind.MULTICLASS, TaskKind.RANKING):
         return np.append(generator.integers(task.n_outputs, size=ROWS - 2), [0, 1]).astype(np.int64)
     if task.kind is TaskKind.BINARY:
@@ -41,7 +42,7 @@ def targets_of(task: Task, generator: np.random.Generator) -> NDArray[Any]:
 
 
 def norm_of(task: Task, seed: int) -> tuple[Normalisation, Tensor, Tensor]:
-    """A normalisation with the encoded targets that it is from, and outputs of ``[ROWS, n_outputs]``, float64."""
+    """A normalisation, outputs ``[ROWS, n_outputs]``, and the encoded targets that it is from; float64."""
     generator = np.random.default_rng(seed)
     target = targets_of(task, generator)
     norm = Normalisation.from_targets(task, target)
@@ -130,10 +131,8 @@ class LossContract:
         norm, outputs, targets = norm_of(task, seed)
         if not isinstance(norm.function, StackableLoss):
             return
-        padded = torch.nn.functional.pad(as_heads(outputs.float()), (0, 64 - ROWS))
-        wanted = torch.nn.functional.pad(
-            as_heads(norm.encode(targets_of(task, np.random.default_rng(seed)))), (0, 64 - ROWS)
-        )
+        padded = pad(as_heads(outputs.float()), (0, 64 - ROWS))
+        wanted = pad(as_heads(targets.float() if targets.is_floating_point() else targets), (0, 64 - ROWS))
         heads = torch.cat([padded * (head + 1) for head in range(n_heads)])
         every = stacked(norm, heads, wanted.expand(n_heads, -1, -1), ROWS)
         for head in range(n_heads):
