@@ -17,7 +17,7 @@ from grouping.domain.datasets import Dataset
 from grouping.domain.engines import Engine
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
-from grouping.domain.tasks import Loss, Task
+from grouping.domain.tasks import Direction, Loss, Metric, Task
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.problems.problem import Problem
@@ -165,10 +165,12 @@ class TestTheLossOfTheDocument(LossContract):
     pass
 
 
+WITHIN = Metric("within", Direction.HIGHER_IS_BETTER, (("tolerance", 0.5),))
+
+
+@pytest.mark.parametrize("task", [Task.regression("t", 2, metric=WITHIN)], ids=["within"])
 class TestTheMetricOfTheDocument(MetricContract):
-    @pytest.fixture(scope="class")
-    def task(self, plug_in: None) -> Task:
-        return Task.regression("t", 2, metric=named_metric("within", tolerance=0.5))
+    pass
 
 
 def test_plug_ins_that_cannot_be_used_are_listed_apart_with_the_reason() -> None:

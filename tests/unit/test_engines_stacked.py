@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.recipes import Method, Recipe
+from grouping.domain.tasks import Loss, Task, TaskKind
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
+from grouping.recipes import list_losses
 from grouping.training.data import Rows, TrainingData
 from grouping.training.engines import Engine, divide, train_networks
 from grouping.training.engines.stacked import StackedTraining, can_stack
@@ -240,3 +243,22 @@ def test_a_task_whose_loss_has_no_written_gradient_is_trained_by_autograd_in_the
     with pytest.raises(InvalidInputError, match="no gradient of the losses of sum") as refused:
         divide(changed, [both], RECIPE, Engine.STACKED)
     assert refused.value.pointer == "/engine"
+
+
+def test_every_loss_that_is_stacked_gives_the_floats_of_autograd_and_the_same_bits_in_any_company() -> None:
+    numbers = make_dataset(rows=220)
+    losses = [Loss(info.name) for info in list_losses() if TaskKind.REGRESSION in info.kinds]
+    tasks = tuple(Task.regression(loss.name, loss=loss) for loss in losses)
+    targets = {task.name: np.abs(numbers.targets["sum"]) for task in tasks}
+    data = TrainingData.from_dataset(replace(numbers, targets=targets), tasks)
+    requests = [TrialRequest(Network.of(*(t.name for t in tasks[n:])), 0) for n in range(len(tasks))]
+    together = states_of(data, requests, RECIPE)
+    for request, state in zip(requests, together, strict=True):
+        assert_equal(state, states_of(data, [request], RECIPE)[0])
+    precise = data.converted(torch.float64)
+    for request, state in zip(requests, states_of(precise, requests, RECIPE), strict=True):
+        alone = Training(precise, request, RECIPE)
+        while not alone.is_finished:
+            alone.run_epoch()
+        for name, value in alone.state_dict().items():
+            torch.testing.assert_close(state[name], value, rtol=1e-9, atol=1e-11)
