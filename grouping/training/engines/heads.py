@@ -44,7 +44,7 @@ class HeadKind:
     def targets(self, rows: Rows, order: Tensor) -> Tensor:
         """Targets of the tasks, rows last and in this order: ``[tasks, n_outputs, rows]``.
 
-        Class numbers for cross entropy, ``[tasks, 1, rows]``.
+        Class numbers of classes and candidates, ``[tasks, 1, rows]``.
         """
         return torch.stack([rows.targets[name][order].view(len(order), -1).T for name in self.task_names])
 

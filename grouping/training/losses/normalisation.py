@@ -8,20 +8,19 @@ target's own units divided by the mean variance, so nothing but the conditioning
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grouping.domain.tasks import Metric, Task
+from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, TrainingError
-from grouping.recipes.criteria import complete_task, default_metric, get_loss, get_metric, metric_of
+from grouping.recipes.criteria import complete_task, default_metric, get_loss, metric_of
 from grouping.recipes.losses import Constants
 from grouping.training.implementations import implementation_of
 from grouping.training.losses.loss import LossFunction
-from grouping.training.metrics import Predictions
+from grouping.training.metrics import MetricFunction, Predictions
 from grouping.training.targets import FORMS
 
 SMALLEST_RELATIVE_VARIANCE = 1e-12
@@ -36,11 +35,15 @@ class Normalisation:
         task: the task.
         constants: of its loss.
         function: its loss, before it is divided.
+        metric_function: what it is reported by.
+        share_function: accuracy or R², by its kind.
     """
 
     task: Task
     constants: Constants
     function: LossFunction
+    metric_function: MetricFunction
+    share_function: MetricFunction
 
     @classmethod
     def from_targets(cls, task: Task, train: NDArray[np.generic]) -> Normalisation:
@@ -59,7 +62,7 @@ class Normalisation:
                 constants = get_loss(task.loss).constants(values, task.n_outputs)
             except InvalidInputError as error:
                 raise InvalidInputError(f"Target {task.name!r}: {error}") from error
-            if constants.constant_loss > 0 and constants.scale > 0:
+            if min(constants.constant_loss, constants.divisor, constants.scale) > 0:
                 return cls.of(task, constants)
         raise TrainingError(
             f"Target {task.name!r} is practically constant in the training rows: nothing to learn."
@@ -72,7 +75,8 @@ class Normalisation:
         function = implementation_of(declaration, "loss")(declaration)
         if not isinstance(function, LossFunction):
             raise TrainingError(f"{declaration.implementation} gives no LossFunction.")
-        return cls(task, constants, function)
+        reported, learned = metric_of(task), default_metric(task.kind)
+        return cls(task, constants, function, MetricFunction.of(reported), MetricFunction.of(learned))
 
     @property
     def constant_loss(self) -> float:
@@ -103,14 +107,11 @@ class Normalisation:
 
     def metric(self, outputs: Tensor, target: Tensor) -> float:
         """The task's own metric; where it names none, R² for numbers and accuracy else."""
-        return self._value(metric_of(self.task), outputs, target)
+        return self.metric_function(self._predictions(outputs, target))
 
     def share_learned(self, outputs: Tensor, target: Tensor) -> float:
         """How much of the target is predicted, whatever the task's own metric: accuracy, or R²; at most 1."""
-        return self._value(default_metric(self.task.kind), outputs, target)
+        return self.share_function(self._predictions(outputs, target))
 
-    def _value(self, metric: Metric, outputs: Tensor, target: Tensor) -> float:
-        declaration = get_metric(metric)
-        compute: Callable[[Predictions, object], float] = implementation_of(declaration, "metric")
-        predictions = Predictions(self.function.predict(outputs), target, self.constants)
-        return compute(predictions, declaration)
+    def _predictions(self, outputs: Tensor, target: Tensor) -> Predictions:
+        return Predictions(self.function.predict(outputs), target, self.constants)
