@@ -165,7 +165,7 @@ class TestTheLossOfTheDocument(LossContract):
     pass
 
 
-WITHIN = Metric("within", Direction.HIGHER_IS_BETTER, (("tolerance", 0.5),))
+WITHIN = Metric("within", Direction.HIGHER_IS_BETTER, (("tolerance", 1e-6),))
 
 
 @pytest.mark.parametrize("task", [Task.regression("t", 2, metric=WITHIN)], ids=["within"])
