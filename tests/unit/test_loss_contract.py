@@ -37,7 +37,8 @@ class TestEveryLoss(LossContract):
 
 
 def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values.mean(axis=0)
+    found: NDArray[np.float64] = values.mean(axis=0)
+    return found
 
 
 def median(values: NDArray[np.float64]) -> NDArray[np.float64]:
