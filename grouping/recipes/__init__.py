@@ -1,4 +1,4 @@
-"""What users may choose in a recipe: a declaration per method, and the registry that finds them."""
+"""What a recipe or a task may name: a declaration per method, loss and metric, and what finds them."""
 
 from grouping.recipes.checks import check_trainable
 from grouping.recipes.criteria import (
