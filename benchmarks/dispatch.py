@@ -21,9 +21,10 @@ from _machine import describe_machine, spread
 from grouping.domain.networks import list_candidates
 from grouping.domain.trials import TrialRequest
 from grouping.problems.registry import get_problem
-from grouping.training.data import TrainingData
-from grouping.training.engines import train_networks
-from grouping_workers.cluster import ActorPool, PreparedData, connect
+from grouping.trainers import WorkerContext, WorkerSetup
+from grouping.training.worker import WorkerMaker
+from grouping_workers.actor_pool import ActorPool
+from grouping_workers.cluster import connect
 from grouping_workers.messages import Train
 
 ROUNDS = 5
@@ -41,16 +42,14 @@ def main() -> None:
     recipe = dataclasses.replace(problem.recipe, epochs=10)
     requests = [TrialRequest(network, 0) for network in list_candidates(names, max_group_size=5)[:12]]
     connect(None, 1, folder)
-    data, tensors = (
-        PreparedData.put(dataset, problem.tasks),
-        TrainingData.from_dataset(dataset, problem.tasks),
-    )
+    setup = WorkerSetup("digits", WorkerMaker("digits", problem.tasks, recipe), dataset)
+    worker = setup.build(dataset, WorkerContext())
     pool = ActorPool(1)
 
     def on_actor(stacks: list[list[TrialRequest]]) -> float:
         started = time.perf_counter()
         for number, stack in enumerate(stacks):
-            pool.submit(Train(number, "job", {str(n): r for n, r in enumerate(stack)}, recipe), data)
+            pool.submit(Train(number, "job", {str(n): r for n, r in enumerate(stack)}), setup)
         while pool.is_busy:
             pool.collect(1.0)
         return time.perf_counter() - started
@@ -58,7 +57,7 @@ def main() -> None:
     def here(stacks: list[list[TrialRequest]]) -> float:
         started = time.perf_counter()
         for stack in stacks:
-            train_networks(tensors, stack, recipe)
+            worker.train(stack)
         return time.perf_counter() - started
 
     on_actor([requests[:1]])

@@ -9,15 +9,17 @@ from pathlib import Path
 import torch
 
 from grouping.domain.jobs import Job, JobState
-from grouping.domain.networks import Network
+from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.search_state import SearchTerms
+from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
-from grouping.store import Claim, MeasuredNetwork, Store, open_store
+from grouping.search import Plan, networks_to_measure
+from grouping.store import Claim, Store, open_store
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
-from grouping_workers.driver import DATA_SEED
-from grouping_workers.planner import Plan, networks_to_measure, next_plan
-from grouping_workers.stacks import FIRST_STACK
+from grouping_workers.planner import planner_of
+from grouping_workers.stack_size import FIRST_STACK
 from grouping_workers.training_queue import PREFETCH
 from tests.services import small_spec, submit
 
@@ -54,8 +56,8 @@ def _carry_out(store: Store, job: Job) -> None:
     claim = store.claim_job("undisturbed", lease_s=3600)
     assert claim is not None
     store.enter_state(claim, JobState.PREPARING)
-    store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=SPEC.recipe)
-    networks = networks_to_measure(job)
+    store.record_preparation(claim, data_digest="0" * 64, versions={})
+    networks = networks_to_measure(SearchTerms.of_job(job.spec))
     costs = measure_costs(data.n_features, tasks, networks, SPEC.recipe)
     measured = [
         MeasuredNetwork(
@@ -64,7 +66,7 @@ def _carry_out(store: Store, job: Job) -> None:
         for network, cost in zip(networks, costs, strict=True)
     ]
     store.add_networks(claim, measured)
-    while (plan := next_plan(store, job)).requests:
+    while (plan := planner_of(store, job).next_plan()).requests:
         _train(store, claim, plan, data)
     store.enter_state(claim, JobState.SUCCEEDED, stop_reason=plan.reason)
 

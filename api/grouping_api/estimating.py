@@ -11,16 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from grouping.domain.allowance import Allowance, ConfirmationNeed, rounds_kept_back
+from grouping.domain.allowance import Prices
 from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.ledgers import Amount, Rates, cost_of
-from grouping.domain.scores import ScoreTable
+from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
+from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
 from grouping.domain.trials import Purpose, TrialRequest
 from grouping.errors import GroupingError
 from grouping.recipes import epochs_of
+from grouping.search import evidence_of
 from grouping.solver import solve_budgets
-from grouping.store import ReusableTrial, ReuseSource, Store, count_reusable
+from grouping.store import ReuseSource, Store, count_reusable
 from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
 from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
 
@@ -131,13 +133,15 @@ def estimate(store: Store, spec: JobSpec, tasks: Sequence[Task]) -> JobEstimate:
     """
     sources, known = store.reusable_for(spec, tasks)
     if spec.tuning_samples:
-        known = ()  # the recipe is not known before it is tuned
+        known = {}  # the recipe is not known before it is tuned
     measured, n_jobs = store.training_rates(spec.problem, spec.recipe)
     rates = Rates(measured)
-    need = ConfirmationNeed.of(spec)
-    kept = _kept_back(spec, need)
-    free = _Free.of(spec, known)
-    evidence = _no_evidence(spec, tasks, kept or 0)
+    terms = SearchTerms.of_job(spec)
+    need = ConfirmationNeed.of(terms)
+    kept = _kept_back(spec, terms, need)
+    free = _Free.of(spec, SearchState(tuple(tasks), known_elsewhere=known))
+    left = terms.training_budget.less(trainings=kept or 0)
+    evidence = evidence_of(terms, SearchState(tuple(tasks)), left.whole_trainings)
     confirmation = _bounds(_confirmation(spec, need, free), spec, rates)
     strategy = get_strategy(spec.strategy, spec.strategy_parameters)
     search = _bounds(free.forecast(strategy, evidence), spec, rates)
@@ -173,54 +177,35 @@ class _Free:
     """What other jobs know.
 
     Attributes:
-        trials: by what identifies them.
+        state: that says of every request whether its outcome is known.
         candidates: full trainings of candidates by kind.
     """
 
-    trials: Mapping[object, ReusableTrial]
+    state: SearchState
     candidates: Mapping[Kind, int]
 
     @classmethod
-    def of(cls, spec: JobSpec, known: Sequence[ReusableTrial]) -> _Free:
+    def of(cls, spec: JobSpec, state: SearchState) -> _Free:
         shapes = count_candidate_shapes(spec.candidates)
         kinds = Counter(
-            (len(trial.group), trial.size, 1.0)
-            for trial in known
-            if trial.purpose is Purpose.SEARCH and trial.fidelity == 1 and trial.seed in spec.search_seeds
+            (len(key.network.group), key.network.size, 1.0)
+            for key in state.known_elsewhere
+            if key.purpose is Purpose.SEARCH and key.fidelity == 1 and key.seed in spec.search_seeds
         )
         free = {kind: n for kind, n in kinds.items() if kind[:2] in shapes}
-        return cls({trial.key: trial for trial in known}, free)
-
-    def has(self, request: TrialRequest) -> bool:
-        """Whether the outcome of a request is known."""
-        trial = self.trials.get(request.key)
-        return trial is not None and trial.answers(request)
+        return cls(state, free)
 
     def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:
         """What a strategy trains beside what is known."""
-        return forecast(strategy, evidence, solve_budgets, is_free=self.has, n_free=self.candidates)
+        return forecast(strategy, evidence, solve_budgets, is_free=self.state.is_free, n_free=self.candidates)
 
 
-def _no_evidence(spec: JobSpec, tasks: Sequence[Task], kept_back: int) -> Evidence:
-    nothing = ScoreTable.from_scores(tuple(tasks), (), ())
-    left = Allowance.left(spec.training_budget, 0, 0).less(kept_back, 0)
-    return Evidence(
-        spec.candidates,
-        nothing,
-        nothing,
-        spec.budgets_snt,
-        spec.search_seeds,
-        remaining=left.trainings,
-        seed=spec.seed,
-    )
-
-
-def _kept_back(spec: JobSpec, need: ConfirmationNeed) -> int | None:
+def _kept_back(spec: JobSpec, terms: SearchTerms, need: ConfirmationNeed) -> int | None:
     budget = spec.training_budget
     if budget.trainings is None and budget.epochs is None:
         return None
-    one_round = need.most_in_a_round(spec, epochs_of(spec.recipe))
-    return one_round.networks * rounds_kept_back(budget, spec, one_round)
+    one_round = need.most_in_a_round(terms, Prices(epochs_of(spec.recipe)))
+    return one_round.networks * rounds_kept_back(terms, one_round)
 
 
 def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecast:
@@ -230,7 +215,7 @@ def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecas
         for seed in spec.confirmation_seeds
         for network in need.baselines
     ]
-    lower = Counter((len(r.network.group), r.network.size, 1.0) for r in wanted if not free.has(r))
+    lower = Counter((len(r.network.group), r.network.size, 1.0) for r in wanted if not free.state.is_free(r))
     upper = Counter(lower)
     if need.most_chosen:
         for shape, count in count_candidate_shapes(spec.candidates).items():

@@ -213,8 +213,8 @@ class Job:
         data_digest: SHA-256 of the data it was trained on.
         versions: versions of the libraries that it began to be trained with, and what does their
             arithmetic; see `grouping.domain.arithmetic`.
-        recipe: the recipe in use: that of the spec, or the tuned one.
-        engine: how its networks are trained together, chosen once; None where a rule says it.
+        settled: what its trainer found out before the first training and must not change; see
+            `grouping.trainers.Prepared`.
     """
 
     id: str
@@ -228,8 +228,19 @@ class Job:
     finished_s: float | None = None
     data_digest: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
-    recipe: Recipe = field(default_factory=Recipe)
-    engine: Engine | None = None
+    settled: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe in use: that of the spec, or the tuned one."""
+        tuned = self.settled.get("recipe")
+        return self.spec.recipe if tuned is None else Recipe.from_mapping(tuned)
+
+    @property
+    def engine(self) -> Engine | None:
+        """How its networks are trained together, chosen once; None where a rule says it."""
+        chosen = self.settled.get("engine")
+        return None if chosen is None else Engine(chosen)
 
 
 @dataclass(frozen=True, slots=True)

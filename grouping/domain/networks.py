@@ -85,6 +85,23 @@ class Network:
         return self.name()
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredNetwork:
+    """A network and what was found out about its cost.
+
+    Attributes:
+        network: with its measured ``cost_snt``.
+        multiply_adds: multiply-add operations of one forward pass of its encoder on one row; 0 where unknown.
+        widths: widths of its encoder's layers; empty where unknown.
+        latency_ms: milliseconds of such a pass on a worker, a median; None where it was not measured.
+    """
+
+    network: Network
+    multiply_adds: int = 0
+    widths: tuple[int, ...] = ()
+    latency_ms: float | None = None
+
+
 def count_candidates(n_tasks: int, max_group_size: int, n_single_sizes: int = 0) -> int:
     """Number of networks `list_candidates` would give, without listing them."""
     largest = min(max_group_size, n_tasks)

@@ -84,20 +84,20 @@ class TaskScore:
     Attributes:
         task: its name.
         validation_loss: normalised, lower is better; finite.
-        test_loss: likewise, on the test rows.
+        test_loss: likewise, on the test rows; None where nobody measured it, as below.
         validation_metric: the task's metric on the validation rows; its direction is the task's.
         test_metric: likewise, on the test rows.
     """
 
     task: str
     validation_loss: float
-    test_loss: float
-    validation_metric: float
-    test_metric: float
+    test_loss: float | None = None
+    validation_metric: float | None = None
+    test_metric: float | None = None
 
     def __post_init__(self) -> None:
         values = (self.validation_loss, self.test_loss, self.validation_metric, self.test_metric)
-        if not all(math.isfinite(value) for value in values):
+        if not all(value is None or math.isfinite(value) for value in values):
             raise InvalidInputError(f"Task {self.task!r}: a score must be finite; report a diverged trial.")
 
 
@@ -132,3 +132,57 @@ class TrialOutcome:
                 raise InvalidInputError("Affinities come with a succeeded trial only.")
             if {score.task for score in self.scores} != set(self.affinities.tasks):
                 raise InvalidInputError("Affinities must be those of the tasks that were scored.")
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One training, planned or further. Times are seconds since 1970 in UTC.
+
+    Attributes:
+        id: its identifier.
+        position: place in the plan of its job, from 0.
+        network: what is trained.
+        purpose: search or confirmation.
+        seed: seed of the initial weights and of the order of the rows.
+        fidelity: share of the full number of epochs.
+        state: where it stands.
+        attempts: starts that count towards the limit of attempts.
+        planned_epochs: epochs it is to be trained for.
+        epochs: epochs carried out, once finished.
+        seconds: wall time of the training, once finished.
+        error: why it diverged or failed, in words.
+        started_s: when its last attempt started.
+        finished_s: when it reached a final state.
+        scores: one per task of the group once succeeded, in the order of the table's tasks.
+        measures_affinity: whether affinities are measured while it trains.
+        reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
+            for a trial of this job's own.
+    """
+
+    id: str
+    position: int
+    network: Network
+    purpose: Purpose
+    seed: int
+    fidelity: float
+    state: TrialState
+    attempts: int = 0
+    planned_epochs: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+    started_s: float | None = None
+    finished_s: float | None = None
+    scores: tuple[TaskScore, ...] = ()
+    measures_affinity: bool = False
+    reused_from: tuple[str, str] | None = None
+
+    @property
+    def is_charged(self) -> bool:
+        """Whether it counts in a training budget: once planned, unless it was copied or given up."""
+        return self.state is not TrialState.SKIPPED and self.reused_from is None
+
+    @property
+    def key(self) -> TrialKey:
+        """What identifies it within its job."""
+        return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose)

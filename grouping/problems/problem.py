@@ -11,6 +11,9 @@ from grouping.domain.tasks import Task, check_name
 from grouping.errors import InvalidInputError
 from grouping.recipes.criteria import complete_task
 
+DATA_SEED = 0
+"""The split is the same wherever a problem is trained on, so that scores of two jobs may be compared."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

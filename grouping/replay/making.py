@@ -30,14 +30,13 @@ from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.formats import TableFormat, write_table
+from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
 from grouping.training.evaluation import Evaluation
 from grouping.training.loop import Training
 
-DATA_SEED = 0
-"""The data set of every job."""
 SINGLE_SIZES = (0.5,)
 DECIMALS = 6
 """Decimals kept of a loss; its spread over seeds is thousands of times larger."""

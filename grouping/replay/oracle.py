@@ -106,9 +106,9 @@ class Oracle:
         return row
 
 
-def charge_of(request: TrialRequest, early_charge: float = EARLY_CHARGE) -> float:
-    """What a training is charged: its size, for a short pass `early_charge` of it."""
-    return request.network.size * (1.0 if request.fidelity == 1 else early_charge)
+def share_charged(fidelity: float, early_charge: float = EARLY_CHARGE) -> float:
+    """Share of a full training of the same size that is charged: `early_charge` for a short pass."""
+    return 1.0 if fidelity == 1 else early_charge
 
 
 def free_networks(names: Sequence[str], table: ScoreTable) -> tuple[Network, ...]:

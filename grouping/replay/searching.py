@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
-from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, charge_of
-from grouping.search import Search
+from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, share_charged
+from grouping.search import Search, advance
 from grouping.solver import solve_budgets
 from grouping.strategies import Strategy
 
@@ -43,34 +44,6 @@ class Trace:
         return self.rows[:n]
 
 
-class _Bill:
-    """Full trainings with the charge by which each was done."""
-
-    def __init__(self, most: float | None) -> None:
-        self.most = most
-        self.total = 0.0
-        self.n_trainings = 0
-        self.rows: list[int] = []
-        self.charges: list[float] = []
-
-    def fits(self, charge: float) -> bool:
-        return self.most is None or self.total + charge <= self.most + CHARGE_TOLERANCE
-
-    @property
-    def remaining(self) -> int | None:
-        return None if self.most is None else max(0, int(self.most - self.total + CHARGE_TOLERANCE))
-
-    def add(self, row: int, request: TrialRequest, charge: float) -> None:
-        self.total += charge
-        self.n_trainings += charge > 0
-        if request.fidelity == 1:
-            self.rows.append(row)
-            self.charges.append(self.total)
-
-    def trace(self, reason: str) -> Trace:
-        return Trace(tuple(self.rows), tuple(self.charges), self.total, self.n_trainings, reason)
-
-
 def run_search(
     oracle: Oracle,
     strategy: Strategy,
@@ -99,35 +72,74 @@ def run_search(
         Unanswerable: if it asks for what the table does not know, or cannot search such a table.
     """
     search = Search(
-        strategy, oracle.truth.tasks, oracle.candidates, budgets_snt=budgets_snt, seeds=(0,), seed=seed
+        strategy,
+        oracle.truth.tasks,
+        oracle.candidates,
+        budgets_snt=budgets_snt,
+        max_equivalents=max_charge,
+        share_of=lambda fidelity: share_charged(fidelity, early_charge),
+        seed=seed,
     )
-    losses = {1.0: oracle.losses(answers, seed)}
-    early = oracle.early_losses(answers, seed)
-    bill = _Bill(max_charge)
+    trainings = _TableTrainings(oracle, search, answers, seed, early_charge)
     if free:
         _check_first_wishes(oracle, strategy, search)
     for network in free:
-        request = TrialRequest(network, 0)
-        row = oracle.row(request)
-        search.tell(request, _by_task(oracle, network, losses[1.0], row))
-        bill.add(row, request, 0.0)
-    while True:
-        # Not `Search.ask`: what is left is counted in charge here, and a short pass is no whole training.
-        evidence = replace(search.evidence, remaining=bill.remaining)
-        try:
-            proposal = strategy.ask(evidence, solve_budgets)
-        except GroupingError as error:
-            raise Unanswerable(str(error)) from error
-        if not proposal.requests:
-            return bill.trace("" if proposal.reason is None else proposal.reason.value)
-        for request in proposal.requests:
-            row = oracle.row(request)
-            charge = charge_of(request, early_charge)
-            if not bill.fits(charge):
-                return bill.trace("charge_spent")
-            known = losses[1.0] if request.fidelity == 1 else early
-            search.tell(request, _by_task(oracle, request.network, known, row))
-            bill.add(row, request, charge)
+        trainings.reveal(TrialRequest(network, 0), is_free=True)
+    try:
+        while advance(search, trainings):
+            pass
+    except Unanswerable:
+        raise
+    except GroupingError as error:
+        raise Unanswerable(str(error)) from error
+    reason = search.stop_reason
+    is_spent = reason is StopReason.TRAINING_BUDGET_SPENT
+    return trainings.trace("charge_spent" if is_spent else "" if reason is None else reason.value)
+
+
+class _TableTrainings:
+    """A table in place of trainings, and what each of them is charged; see `grouping.search.Trainings`."""
+
+    is_idle = True  # whatever is started is told at once
+
+    def __init__(
+        self, oracle: Oracle, search: Search, answers: Answers, seed: int, early_charge: float
+    ) -> None:
+        self._oracle = oracle
+        self._search = search
+        self._full, self._early = oracle.losses(answers, seed), oracle.early_losses(answers, seed)
+        self._early_charge = early_charge
+        self._total = 0.0
+        self._n_trainings = 0
+        self._rows: list[int] = []
+        self._charges: list[float] = []
+
+    def refill(self) -> None:
+        """Nothing is planned before the search is asked."""
+
+    def start(self) -> None:
+        """Whatever the search asks for is known."""
+
+    def collect(self) -> None:
+        """Tell the search what it asks for."""
+        for request in self._search.ask():
+            self.reveal(request)
+
+    def reveal(self, request: TrialRequest, *, is_free: bool = False) -> None:
+        """Tell the row of a network, and charge it."""
+        row = self._oracle.row(request)
+        known = self._full if request.fidelity == 1 else self._early
+        self._search.tell(request, _by_task(self._oracle, request.network, known, row), is_free=is_free)
+        share = share_charged(request.fidelity, self._early_charge)
+        self._total += 0.0 if is_free else request.network.size * share
+        self._n_trainings += not is_free
+        if request.fidelity == 1:
+            self._rows.append(row)
+            self._charges.append(self._total)
+
+    def trace(self, reason: str) -> Trace:
+        """What the search did."""
+        return Trace(tuple(self._rows), tuple(self._charges), self._total, self._n_trainings, reason)
 
 
 def _check_first_wishes(oracle: Oracle, strategy: Strategy, search: Search) -> None:

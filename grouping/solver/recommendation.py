@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from grouping.domain.groupings import Solution
 from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import ScoreTable
 from grouping.domain.verdicts import Verdict, equal_cost_baselines, judge
-from grouping.solver.exact.table_solver import solve
+from grouping.solver.exact.table_solver import TableSolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,12 @@ def recommend(
         confirmation: chosen networks and baselines on fresh seeds; judged by its test losses. None if
             nothing was confirmed.
         budgets_snt: inference budgets.
-        time_limit_s: wall time of each solve; see `solve`.
+        time_limit_s: wall time of each solve; see `grouping.solver.solve`.
     """
+    solver = TableSolver(search)
     recommendations = []
     for budget in budgets_snt:
-        solution = solve(search, budget, time_limit_s=time_limit_s)
+        solution = solver.solve(budget, time_limit_s=time_limit_s)
         verdict = None
         if solution.grouping is not None and confirmation is not None:
             verdict = judge(solution.grouping, budget, confirmation)
@@ -53,14 +54,16 @@ def recommend(
     return tuple(recommendations)
 
 
-def networks_to_confirm(search: ScoreTable, budgets_snt: Sequence[float]) -> tuple[Network, ...]:
-    """The networks a verdict on these budgets needs: the chosen ones, then the baselines of equal cost."""
+def networks_to_confirm(
+    recommendations: Iterable[Recommendation], tasks: tuple[str, ...]
+) -> tuple[Network, ...]:
+    """The networks that verdicts need: the chosen ones, then the baselines of equal cost."""
     wanted: dict[NetworkKey, Network] = {}
-    for recommendation in recommend(search, None, budgets_snt):
+    for recommendation in recommendations:
         if recommendation.solution.grouping is None:
             continue
         networks = list(recommendation.solution.grouping.networks)
-        for baseline in equal_cost_baselines(search.task_names, recommendation.budget_snt):
+        for baseline in equal_cost_baselines(tasks, recommendation.budget_snt):
             networks += baseline.networks
         for network in networks:
             wanted.setdefault(network.key, network)

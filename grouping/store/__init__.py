@@ -11,7 +11,6 @@ from grouping.store.history import MAX_ATTEMPTS
 from grouping.store.migrations import migrate
 from grouping.store.records import (
     Claim,
-    MeasuredNetwork,
     Page,
     ProgressRow,
     StoredGrouping,
@@ -19,18 +18,16 @@ from grouping.store.records import (
     StoredStudy,
     StudyInfo,
     TableInfo,
-    Trial,
 )
-from grouping.store.reuse_sources import ReusableTrial, ReuseSource, count_reusable
+from grouping.store.reuse_sources import Reusable, ReuseSource, count_reusable
 from grouping.store.store import Store, open_store
 
 __all__ = [
     "MAX_ATTEMPTS",
     "Claim",
-    "MeasuredNetwork",
     "Page",
     "ProgressRow",
-    "ReusableTrial",
+    "Reusable",
     "ReuseSource",
     "Store",
     "StoredGrouping",
@@ -38,7 +35,6 @@ __all__ = [
     "StoredStudy",
     "StudyInfo",
     "TableInfo",
-    "Trial",
     "count_reusable",
     "migrate",
     "open_store",

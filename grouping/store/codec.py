@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from grouping.domain.engines import Engine
 from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
@@ -121,19 +120,13 @@ def spec_from_json(data: Mapping[str, Any]) -> JobSpec:
     if "training_budget" in known:
         known["training_budget"] = TrainingBudget(**known["training_budget"])
     if "recipe" in known:
-        known["recipe"] = recipe_from_json(known["recipe"])
+        known["recipe"] = Recipe.from_mapping(known["recipe"])
     return JobSpec(**known)
 
 
-def recipe_to_json(recipe: Recipe) -> dict[str, Any]:
-    """All fields of a recipe."""
-    data: dict[str, Any] = as_json(asdict(recipe))
-    return data
-
-
-def recipe_from_json(data: Mapping[str, Any]) -> Recipe:
-    """Inverse of `recipe_to_json`; what an older program did not write has its default."""
-    return Recipe.from_mapping(data)
+def recipe_in_use(spec: Mapping[str, Any], settled: Mapping[str, Any]) -> Recipe:
+    """The recipe of a stored job: the tuned one, or that of its specification."""
+    return Recipe.from_mapping(settled.get("recipe") or spec.get("recipe", {}))
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
@@ -179,8 +172,7 @@ def job_from_row(row: JobRow) -> Job:
         finished_s=row.finished_s,
         data_digest=row.data_digest,
         versions=dict(row.versions),
-        recipe=recipe_from_json(row.recipe),
-        engine=None if row.engine is None else Engine(row.engine),
+        settled=dict(row.settled),
     )
 
 

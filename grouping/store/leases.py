@@ -7,16 +7,14 @@ that stood still and wakes up after somebody else took over cannot write anythin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import or_, select
 
-from grouping.domain.engines import EngineChoice
 from grouping.domain.jobs import JobState, StopReason
-from grouping.domain.recipes import Recipe
 from grouping.errors import InvalidInputError, StateConflictError
-from grouping.store.codec import as_json, job_from_row, recipe_to_json, storable
+from grouping.store.codec import as_json, job_from_row, storable
 from grouping.store.database import Database
 from grouping.store.history import Entry, enter_claimed
 from grouping.store.records import Claim
@@ -147,39 +145,39 @@ class LeaseMethods:
         *,
         data_digest: str,
         versions: Mapping[str, str],
-        recipe: Recipe,
-        engine: EngineChoice | None = None,
+        settled: Mapping[str, Any] | None = None,
+        events: Sequence[tuple[str, Mapping[str, Any]]] = (),
     ) -> None:
         """Record what the job is trained on and with.
 
         Args:
             claim: the lease it is done under.
-            data_digest: SHA-256 of the data.
+            data_digest: identifies the data.
             versions: of the libraries that train, and what does their arithmetic; those of an earlier
                 preparation stay: they are what the job began with.
-            recipe: the recipe in use.
-            engine: what trains the networks; that of an earlier preparation stays.
+            settled: what its trainer found out; that of an earlier preparation stays.
+            events: kind and data of what the trainer tells about it.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
-            InvalidInputError: if the job has scores from other data, which cannot be mixed.
+            InvalidInputError: if the job has scores from other data, which cannot be mixed, or `settled` has
+                no JSON form.
         """
         with self._database.writing() as session:
             entry = enter_claimed(self._database, session, claim)
             job = entry.job
-            if job.data_digest is not None and job.data_digest != data_digest:
+            if job.data_digest is None:
+                job.settled = as_json(settled or {})
+            elif job.data_digest != data_digest:
                 raise InvalidInputError(
                     "The data changed since the job began, and scores on different data cannot be compared: "
                     f"its digest was {job.data_digest} and is {data_digest} now. Submit a new job."
                 )
             job.data_digest = data_digest
             job.versions = job.versions or as_json(versions)
-            job.recipe = recipe_to_json(recipe)
             entry.add_event("job_prepared", {"data_digest": data_digest, "versions": versions})
-            if engine is not None and job.engine is None:
-                job.engine = engine.engine.value
-                if engine.reason:
-                    entry.add_event("engine_chosen", _choice(engine))
+            for kind, data in events:
+                entry.add_event(kind, data)
 
     def append_event(self, claim: Claim, kind: str, data: Mapping[str, Any]) -> None:
         """Append to the job's history.
@@ -190,11 +188,6 @@ class LeaseMethods:
         """
         with self._database.writing() as session:
             enter_claimed(self._database, session, claim).add_event(kind, data)
-
-
-def _choice(engine: EngineChoice) -> dict[str, Any]:
-    milliseconds = {name.value: value for name, value in engine.step_ms.items()}
-    return {"engine": engine.engine.value, "reason": engine.reason, "step_ms": milliseconds}
 
 
 def _reasons(stop_reason: StopReason | None, error: str | None) -> dict[str, str]:

@@ -164,12 +164,16 @@ def _record(entry: Entry, trial: TrialRow, network: NetworkRow, outcome: TrialOu
 
 
 def _score_row(trial_id: str, score: TaskScore) -> ScoreRow:
-    # SQLite drops the sign of a negative zero: adding zero does so on every database.
     return ScoreRow(
         trial_id=trial_id,
         task=score.task,
         validation_loss=score.validation_loss + 0.0,
-        test_loss=score.test_loss + 0.0,
-        validation_metric=score.validation_metric + 0.0,
-        test_metric=score.test_metric + 0.0,
+        test_loss=_positive_zero(score.test_loss),
+        validation_metric=_positive_zero(score.validation_metric),
+        test_metric=_positive_zero(score.test_metric),
     )
+
+
+def _positive_zero(value: float | None) -> float | None:
+    """SQLite drops the sign of a negative zero: adding zero does so on every database."""
+    return None if value is None else value + 0.0

@@ -11,7 +11,8 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.jobs import Event, Ledger
 from grouping.domain.joint_affinity import joint_affinities
 from grouping.domain.scores import Score, ScoreTable
-from grouping.domain.trials import Purpose, TaskScore, TrialState
+from grouping.domain.search_state import SearchState
+from grouping.domain.trials import Purpose, TaskScore, Trial, TrialState
 from grouping.store.codec import (
     event_from_row,
     joint_run_from_row,
@@ -26,7 +27,8 @@ from grouping.store.history import find_job
 from grouping.store.imports import find_table, imported_table
 from grouping.store.latencies import latency_costs, tables_with_latencies
 from grouping.store.paging import newest_first
-from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo, Trial
+from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo
+from grouping.store.reuse_sources import Wanted, find_reusable
 from grouping.store.rows import (
     EventRow,
     JobRow,
@@ -104,18 +106,30 @@ class ReadMethods:
             if limit is not None:
                 first = select(TrialRow.id).where(chosen).order_by(TrialRow.position).limit(limit)
                 chosen = TrialRow.id.in_(session.scalars(first).all())
-            scores: dict[str, list[TaskScore]] = {}
-            for score in session.scalars(
-                select(ScoreRow).join(TrialRow, TrialRow.id == ScoreRow.trial_id).where(chosen)
-            ):
-                scores.setdefault(score.trial_id, []).append(score_from_row(score))
-            found = session.execute(
-                select(TrialRow, NetworkRow)
-                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-                .where(chosen)
-                .order_by(TrialRow.position)
+            return _read_trials(session, chosen)
+
+    def search_state(self, job_id: str, *, with_reuse: bool = True) -> SearchState:
+        """Everything that the search of a job knows, read in one transaction.
+
+        Args:
+            job_id: the job.
+            with_reuse: whether to look for outcomes of the other jobs that it names.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            job = find_job(session, job_id)
+            table = find_table(session, job.score_table_id)
+            known = with_reuse and job.spec.get("reuse_jobs")
+            return SearchState(
+                tasks=tuple(task_from_json(task) for task in table.tasks),
+                trials=_read_trials(session, TrialRow.job_id == job_id),
+                networks=tuple(network_from_row(row) for row in _network_rows(session, table.id)),
+                affinities=_read_affinities(session, table, Purpose.SEARCH, 1.0),
+                known_elsewhere=find_reusable(session, Wanted.of_row(session, job)) if known else {},
+                spent=Ledger(job.charged_trainings, job.charged_epochs, job.charged_seconds),
             )
-            return tuple(_trial(row, network, scores.get(row.id, [])) for row, network in found)
 
     def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
         """Events of the job with numbers above `after`, in order, at most 5,000 at once.
@@ -240,17 +254,7 @@ class ReadMethods:
             NotFoundError: if there is no such table.
         """
         with self._database.reading() as session:
-            table = find_table(session, table_id)
-            names = tuple(task["name"] for task in table.tasks)
-            found = session.execute(
-                select(JointAffinityRow, NetworkRow, TrialRow.seed)
-                .join(TrialRow, TrialRow.id == JointAffinityRow.trial_id)
-                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-                .where(_trials_of_kind(table_id, purpose, fidelity))
-                .order_by(TrialRow.position)
-            )
-            runs = [joint_run_from_row(row, network, seed) for row, network, seed in found]
-        return joint_affinities(names, runs)
+            return _read_affinities(session, find_table(session, table_id), purpose, fidelity)
 
     def networks(self, table_id: str) -> tuple[StoredNetwork, ...]:
         """All measured candidates of the table, in the order they were added.
@@ -261,6 +265,36 @@ class ReadMethods:
         with self._database.reading() as session:
             find_table(session, table_id)
             return tuple(stored_network_from_row(row) for row in _network_rows(session, table_id))
+
+
+def _read_trials(session: Session, chosen: ColumnElement[bool]) -> tuple[Trial, ...]:
+    """Trials with their scores, in the order of the plan."""
+    scores: dict[str, list[TaskScore]] = {}
+    for score in session.scalars(
+        select(ScoreRow).join(TrialRow, TrialRow.id == ScoreRow.trial_id).where(chosen)
+    ):
+        scores.setdefault(score.trial_id, []).append(score_from_row(score))
+    found = session.execute(
+        select(TrialRow, NetworkRow)
+        .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+        .where(chosen)
+        .order_by(TrialRow.position)
+    )
+    return tuple(_trial(row, network, scores.get(row.id, [])) for row, network in found)
+
+
+def _read_affinities(
+    session: Session, table: ScoreTableRow, purpose: Purpose, fidelity: float
+) -> Mapping[str, AffinityMatrix]:
+    found = session.execute(
+        select(JointAffinityRow, NetworkRow, TrialRow.seed)
+        .join(TrialRow, TrialRow.id == JointAffinityRow.trial_id)
+        .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+        .where(_trials_of_kind(table.id, purpose, fidelity))
+        .order_by(TrialRow.position)
+    )
+    runs = [joint_run_from_row(row, network, seed) for row, network, seed in found]
+    return joint_affinities(tuple(task["name"] for task in table.tasks), runs)
 
 
 def _trials_of_kind(table_id: str, purpose: Purpose, fidelity: float) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, TrialKey, TrialState
+from grouping.domain.trials import Purpose
 
 T = TypeVar("T")
 
@@ -51,23 +51,6 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredNetwork:
-    """A candidate whose inference cost has been measured.
-
-    Attributes:
-        network: with its measured ``cost_snt``.
-        multiply_adds: multiply-add operations of one forward pass on one row.
-        widths: widths of its encoder's layers.
-        latency_ms: milliseconds of such a pass on a worker, a median; None where it was not measured.
-    """
-
-    network: Network
-    multiply_adds: int
-    widths: tuple[int, ...]
-    latency_ms: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class StoredNetwork:
     """A measured candidate as it stands in a score table.
 
@@ -84,55 +67,6 @@ class StoredNetwork:
     multiply_adds: int
     widths: tuple[int, ...]
     latency_ms: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One training, as it stands in the database. Times are seconds since 1970 in UTC.
-
-    Attributes:
-        id: its identifier.
-        position: place in the plan of its job, from 0.
-        network: what is trained.
-        purpose: search or confirmation.
-        seed: seed of the initial weights and of the order of the rows.
-        fidelity: share of the full number of epochs.
-        state: where it stands.
-        attempts: starts that count towards the limit of attempts.
-        planned_epochs: epochs it is to be trained for.
-        epochs: epochs carried out, once finished.
-        seconds: wall time of the training, once finished.
-        error: why it diverged or failed, in words.
-        started_s: when its last attempt started.
-        finished_s: when it reached a final state.
-        scores: one per task of the group once succeeded, in the order of the table's tasks.
-        measures_affinity: whether affinities are measured while it trains; see `Store.affinities`.
-        reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
-            for a trial of this job's own.
-    """
-
-    id: str
-    position: int
-    network: Network
-    purpose: Purpose
-    seed: int
-    fidelity: float
-    state: TrialState
-    attempts: int
-    planned_epochs: int
-    epochs: int
-    seconds: float
-    error: str | None
-    started_s: float | None
-    finished_s: float | None
-    scores: tuple[TaskScore, ...]
-    measures_affinity: bool = False
-    reused_from: tuple[str, str] | None = None
-
-    @property
-    def key(self) -> TrialKey:
-        """What identifies it within its job."""
-        return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from grouping.store.database import Database
 from grouping.store.history import Entry, describe_trial, enter_claimed, find_job
 from grouping.store.records import Claim
 from grouping.store.reuse_sources import (
-    ReusableTrial,
+    Reusable,
     ReuseSource,
     Wanted,
     definition_of,
@@ -57,7 +57,7 @@ class ReuseMethods:
             wanted = Wanted.of_row(session, find_job(session, job_id))
             return tuple(source for source, _ in find_sources(session, wanted))
 
-    def reusable_trials(self, job_id: str) -> tuple[ReusableTrial, ...]:
+    def reusable_trials(self, job_id: str) -> Reusable:
         """Outcomes of other jobs that may be copied into a job, whether or not it wants them.
 
         Before the job's data is known it is taken to be that of the other jobs.
@@ -68,9 +68,7 @@ class ReuseMethods:
         with self._database.reading() as session:
             return find_reusable(session, Wanted.of_row(session, find_job(session, job_id)))
 
-    def reusable_for(
-        self, spec: JobSpec, tasks: Sequence[Task]
-    ) -> tuple[tuple[ReuseSource, ...], tuple[ReusableTrial, ...]]:
+    def reusable_for(self, spec: JobSpec, tasks: Sequence[Task]) -> tuple[tuple[ReuseSource, ...], Reusable]:
         """The same two for a job that is not submitted yet, under the recipe as it is asked for."""
         definitions = {task.name: definition_of(task_to_json(task)) for task in tasks}
         wanted = Wanted(None, spec.problem, spec.seed, spec.reuse_jobs, spec.recipe, None, definitions)

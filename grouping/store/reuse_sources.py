@@ -6,7 +6,7 @@ seed and fidelity; on nothing else of its job. Where all of these agree, so do t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,41 +16,15 @@ from sqlalchemy.orm import Session
 from grouping.domain.jobs import JobSpec
 from grouping.domain.networks import NetworkKey
 from grouping.domain.recipes import Recipe
-from grouping.domain.trials import Purpose, TrialKey, TrialRequest, TrialState
-from grouping.store.codec import is_id, recipe_from_json
+from grouping.domain.trials import Purpose, TrialKey, TrialState
+from grouping.store.codec import is_id, recipe_in_use
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
 
 _KNOWN = (TrialState.SUCCEEDED, TrialState.DIVERGED)
 
 
-@dataclass(frozen=True, slots=True)
-class ReusableTrial:
-    """An outcome that another job knows.
-
-    Attributes:
-        group: names of the tasks.
-        size: of the network.
-        purpose: search or confirmation.
-        seed: of the trial.
-        fidelity: of the trial.
-        has_affinities: whether it measured affinities.
-    """
-
-    group: frozenset[str]
-    size: float
-    purpose: Purpose
-    seed: int
-    fidelity: float
-    has_affinities: bool
-
-    def answers(self, request: TrialRequest) -> bool:
-        """Whether it stands for what is requested."""
-        return self.key == request.key and self.has_affinities >= request.measures_affinity
-
-    @property
-    def key(self) -> TrialKey:
-        """What identifies a trial within a job."""
-        return TrialKey(NetworkKey(self.group, self.size), self.seed, self.fidelity, self.purpose)
+Reusable = Mapping[TrialKey, bool]
+"""Trials whose outcome other jobs know, and whether they measured affinities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +42,22 @@ class ReuseSource:
     tasks: frozenset[str] = frozenset()
 
 
-def count_reusable(spec: JobSpec, trials: Iterable[ReusableTrial]) -> tuple[int, int]:
+def count_reusable(spec: JobSpec, known: Iterable[TrialKey]) -> tuple[int, int]:
     """How many full trainings of candidates with the search seeds are known, and how many there are."""
     candidates, seeds = spec.candidates, frozenset(spec.search_seeds)
     listed = {network.key for network in candidates.networks or ()}
 
-    def is_candidate(trial: ReusableTrial) -> bool:
-        if candidates.networks is not None:
-            return trial.key.network in listed
-        return candidates.find(trial.group, trial.size) is not None
+    def is_candidate(network: NetworkKey) -> bool:
+        return network in listed if candidates.networks is not None else candidates.find(*network) is not None
 
-    known = sum(
-        trial.purpose is Purpose.SEARCH
-        and trial.fidelity == 1
-        and trial.seed in seeds
-        and is_candidate(trial)
-        for trial in trials
+    n_known = sum(
+        key.purpose is Purpose.SEARCH
+        and key.fidelity == 1
+        and key.seed in seeds
+        and is_candidate(key.network)
+        for key in known
     )
-    return known, candidates.count * len(seeds)
+    return n_known, candidates.count * len(seeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +80,7 @@ class Wanted:
             row.spec["problem"],
             row.spec["seed"],
             tuple(row.spec.get("reuse_jobs", ())),
-            recipe_from_json(row.recipe),
+            recipe_in_use(row.spec, row.settled),
             row.data_digest,
             _definitions(session, row),
         )
@@ -166,18 +138,21 @@ def definition_of(task: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in task.items() if key != "weight"}
 
 
-def find_reusable(session: Session, wanted: Wanted) -> tuple[ReusableTrial, ...]:
-    """Every outcome that may be copied, once; of two alike, one that measured affinities."""
-    found: dict[object, ReusableTrial] = {}
+def find_reusable(session: Session, wanted: Wanted) -> Reusable:
+    """Every outcome that may be copied, and whether affinities were measured with it."""
+    found: dict[TrialKey, bool] = {}
     for source, row in find_sources(session, wanted):
         if row is None or source.obstacle is not None:
             continue
         for trial, network in known_trials(session, row, source.tasks):
-            reusable = _reusable(trial, network)
-            before = found.get(reusable.key)
-            if before is None or reusable.has_affinities > before.has_affinities:
-                found[reusable.key] = reusable
-    return tuple(found.values())
+            key = TrialKey(
+                NetworkKey(frozenset(network.tasks), network.size),
+                trial.seed,
+                trial.fidelity,
+                Purpose(trial.purpose),
+            )
+            found[key] = found.get(key, False) or trial.measures_affinity
+    return found
 
 
 def known_trials(
@@ -191,14 +166,3 @@ def known_trials(
         .order_by(TrialRow.position)
     )
     return ((trial, network) for trial, network in found if set(network.tasks) <= set(tasks))
-
-
-def _reusable(trial: TrialRow, network: NetworkRow) -> ReusableTrial:
-    return ReusableTrial(
-        frozenset(network.tasks),
-        network.size,
-        Purpose(trial.purpose),
-        trial.seed,
-        trial.fidelity,
-        trial.measures_affinity,
-    )

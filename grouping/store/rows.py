@@ -78,7 +78,6 @@ class JobRow(Row):
     finished_s: Mapped[float | None] = mapped_column(Double)
     data_digest: Mapped[str | None] = mapped_column(Text)
     versions: Mapped[dict[str, str]] = mapped_column(_JSON)
-    recipe: Mapped[dict[str, Any]] = mapped_column(_JSON)
     score_table_id: Mapped[str] = mapped_column(ForeignKey(ScoreTableRow.id), unique=True)
     cancel_requested: Mapped[bool]
     lease_owner: Mapped[str | None] = mapped_column(Text)
@@ -90,7 +89,7 @@ class JobRow(Row):
     charged_trainings: Mapped[int] = mapped_column(BigInteger)
     charged_epochs: Mapped[int] = mapped_column(BigInteger)
     charged_seconds: Mapped[float] = mapped_column(Double)
-    engine: Mapped[str | None] = mapped_column(String(20))
+    settled: Mapped[dict[str, Any]] = mapped_column(_JSON)
 
 
 class NetworkRow(Row):
@@ -162,9 +161,9 @@ class ScoreRow(Row):
     trial_id: Mapped[str] = mapped_column(ForeignKey(TrialRow.id, ondelete="CASCADE"), primary_key=True)
     task: Mapped[str] = mapped_column(Text, primary_key=True)
     validation_loss: Mapped[float] = mapped_column(Double)
-    test_loss: Mapped[float] = mapped_column(Double)
-    validation_metric: Mapped[float] = mapped_column(Double)
-    test_metric: Mapped[float] = mapped_column(Double)
+    test_loss: Mapped[float | None] = mapped_column(Double)
+    validation_metric: Mapped[float | None] = mapped_column(Double)
+    test_metric: Mapped[float | None] = mapped_column(Double)
 
 
 class JointAffinityRow(Row):

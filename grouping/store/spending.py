@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from grouping.domain.ledgers import Rate, Shape, Spending
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialState
-from grouping.store.codec import recipe_from_json
+from grouping.store.codec import recipe_in_use
 from grouping.store.database import Database
 from grouping.store.history import find_job, network_name
 from grouping.store.rows import JobRow, NetworkRow, TrialRow
@@ -124,14 +124,14 @@ class SpendingMethods:
 
 def _jobs_alike(session: Session, problem: str, recipe: Recipe) -> list[str]:
     newest = session.execute(
-        select(JobRow.id, JobRow.spec, JobRow.recipe)
+        select(JobRow.id, JobRow.spec, JobRow.settled)
         .where(JobRow.data_digest.is_not(None))
         .order_by(JobRow.created_s.desc(), JobRow.id.desc())
         .limit(_N_JOBS_SEEN)
     )
     alike = []
-    for job_id, spec, data in newest:
-        theirs = recipe_from_json(data)
+    for job_id, spec, settled in newest:
+        theirs = recipe_in_use(spec, settled)
         if spec["problem"] == problem and _shape_of(theirs) == _shape_of(recipe):
             alike.append(job_id)
     return alike[:N_JOBS_OF_BASIS]

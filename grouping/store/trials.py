@@ -8,12 +8,13 @@ from typing import TypeVar
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from grouping.domain.networks import MeasuredNetwork
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import group_key, new_id
 from grouping.store.database import Database
 from grouping.store.history import enter_claimed
-from grouping.store.records import Claim, MeasuredNetwork
+from grouping.store.records import Claim
 from grouping.store.rows import NetworkRow, ScoreTableRow, TrialRow
 
 _CHUNK = 5_000  # bound parameters of one statement: SQLite takes 32,766

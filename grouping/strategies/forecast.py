@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from math import comb
 from typing import Protocol
 
-from grouping.domain.allowance import most_chosen
 from grouping.domain.networks import Candidates
+from grouping.domain.training_budgets import most_chosen
 from grouping.domain.trials import TrialRequest
 from grouping.strategies.evidence import Choose, Evidence, Proposal
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
 
-from grouping.domain.allowance import most_chosen
 from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import ScoreTable
+from grouping.domain.training_budgets import most_chosen
 from grouping.domain.trials import TrialRequest
 from grouping.strategies.evidence import Choose, Evidence
 from grouping.strategies.forecast import Forecast, count_kinds

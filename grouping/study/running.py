@@ -17,19 +17,17 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
-from grouping.problems.problem import Problem
+from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, complete
 from grouping.study.analysis import StudyScore
 from grouping.study.plan import PlannedTraining, StudyOptions, plan_study, recipe_for, size_alone
 from grouping.study.reporting import StudyRun
+from grouping.trainers import TrainingWorker, WorkerContext
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
-from grouping.training.engines import train_networks
 from grouping.training.loop import Training
-
-DATA_SEED = 0
-"""The data set of every job."""
+from grouping.training.worker import WorkerMaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ def _carry_out(works: Sequence[_Work], processes: int) -> Iterator[_Done]:
             yield from map(_train, works)
         finally:
             torch.set_num_threads(threads)
-            _data.clear()
+            _workers.clear()
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -148,25 +146,33 @@ def _divide(problem: str, recipe: Recipe, plan: Sequence[PlannedTraining]) -> li
     return sorted(works, key=lambda work: -work.recipe.epochs * work.share * len(work.trainings))
 
 
-_data: dict[tuple[str, float], TrainingData] = {}
+_workers: dict[tuple[str, float, str], TrainingWorker] = {}
+
+
+def _worker_of(work: _Work) -> TrainingWorker:
+    """The trainer's worker for a recipe and a share of the rows, kept for the next work of its kind."""
+    key = (work.problem, work.share, str(work.recipe))
+    if key not in _workers:
+        problem = get_problem(work.problem)
+        dataset = subset(problem.load(DATA_SEED), work.share)
+        maker = WorkerMaker(f"{dataset.digest()} {work.share}", problem.tasks, work.recipe)
+        _workers[key] = maker(dataset, WorkerContext())
+    return _workers[key]
 
 
 def _train(work: _Work) -> _Done:
-    key = (work.problem, work.share)
-    if key not in _data:
-        problem = get_problem(work.problem)
-        _data[key] = TrainingData.from_dataset(subset(problem.load(DATA_SEED), work.share), problem.tasks)
     scores: list[StudyScore] = []
     n_diverged = n_epochs = 0
     requests = [TrialRequest(training.network, training.seed) for training in work.trainings]
-    outcomes = train_networks(_data[key], requests, work.recipe)
+    outcomes = _worker_of(work).train(requests)
     for training, outcome in zip(work.trainings, outcomes, strict=True):
         n_epochs += outcome.epochs
         if outcome.state is TrialState.DIVERGED:
             n_diverged += 1
         elif outcome.state is not TrialState.SUCCEEDED:
             raise TrainingError(f"The training of {training.network} failed: {outcome.error}")
-        scores += [StudyScore(training, score.task, score.test_loss) for score in outcome.scores]
+        tested = ((score.task, score.test_loss) for score in outcome.scores)
+        scores += [StudyScore(training, task, loss) for task, loss in tested if loss is not None]
     return _Done(tuple(scores), len(work.trainings), n_diverged, n_epochs)
 
 

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import event, select
 
 from grouping.domain.jobs import Job, JobSpec, JobState
-from grouping.domain.networks import Network
+from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
-from grouping.store import Claim, MeasuredNetwork, Store, Trial
+from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.store import Claim, Store
 from grouping.store.rows import Row
 from tests.tables import random_table
 
@@ -90,7 +90,7 @@ class Scene:
 def prepare(store: Store, held: Claim) -> None:
     """Bring a claimed job to where it has data and networks."""
     store.enter_state(held, JobState.PREPARING)
-    store.record_preparation(held, data_digest="0f", versions={"torch": "2"}, recipe=SPEC.recipe)
+    store.record_preparation(held, data_digest="0f", versions={"torch": "2"})
     store.add_networks(held, NETWORKS)
 
 
@@ -123,7 +123,7 @@ FENCED: dict[str, Callable[[Scene], object]] = {
     "release": lambda s: s.store.release(s.claim),
     "enter_state": lambda s: s.store.enter_state(s.claim, JobState.SUCCEEDED),
     "record_preparation": lambda s: s.store.record_preparation(
-        s.claim, data_digest="0f", versions={"torch": "2"}, recipe=SPEC.recipe
+        s.claim, data_digest="0f", versions={"torch": "2"}
     ),
     "add_networks": lambda s: s.store.add_networks(
         s.claim, [MeasuredNetwork(Network.of("scene"), 1000, (32, 32))]

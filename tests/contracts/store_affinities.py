@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from grouping.domain.jobs import JobState
 from grouping.domain.joint_runs import GRADIENT_METHODS, JOINT_METHODS, MASK_OVERLAP, JointAffinities
-from grouping.domain.networks import Network
+from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, NotFoundError, SchemaOutdatedError
-from grouping.store import Claim, MeasuredNetwork, Store, migrate
+from grouping.store import Claim, Store, migrate
 from grouping.store.migrations import _config
 from grouping.store.rows import JointAffinityRow
 from tests.contracts.scenarios import (

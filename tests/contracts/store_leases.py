@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from inspect import signature
 
 import pytest
 
-from grouping.domain.engines import Engine, EngineChoice
+from grouping.domain.engines import Engine
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialState
@@ -264,10 +265,14 @@ class LeaseContract:
         job = submit(store)
         recipe = Recipe(hidden=(5, 4, 3), epochs=7, learning_rate=0.1 + 0.2, weight_decay=5e-324)
         store.record_preparation(
-            claim(store), data_digest="d" * 64, versions={"torch": "2", "numpy": "1"}, recipe=recipe
+            claim(store),
+            data_digest="d" * 64,
+            versions={"torch": "2", "numpy": "1"},
+            settled={"recipe": asdict(recipe), "mine": [1, 2.5]},
         )
         prepared = store.get_job(job.id)
         assert prepared.recipe == recipe
+        assert prepared.settled["mine"] == [1, 2.5]
         assert prepared.spec == job.spec
         assert prepared.data_digest == "d" * 64
         assert prepared.versions == {"torch": "2", "numpy": "1"}
@@ -276,38 +281,37 @@ class LeaseContract:
         job = submit(store)
         held = claim(store)
         for versions in ({"torch": "2"}, {"torch": "3", "blas": "other"}):
-            store.record_preparation(held, data_digest="0f", versions=versions, recipe=Recipe())
+            store.record_preparation(held, data_digest="0f", versions=versions)
             assert store.get_job(job.id).versions == {"torch": "2"}
         told = [event.data["versions"] for event in store.events(job.id) if event.kind == "job_prepared"]
         assert told == [{"torch": "2"}, {"torch": "3", "blas": "other"}]
 
-    def test_the_engine_of_a_job_is_chosen_once_and_told(self, store: Store) -> None:
+    def test_what_a_trainer_settled_first_stays_and_what_it_tells_is_told(self, store: Store) -> None:
         job = submit(store)
         held = claim(store)
         assert store.get_job(job.id).engine is None
-        first = EngineChoice(Engine.VMAP, "twice as fast", {Engine.VMAP: 0.5, Engine.SEQUENTIAL: 1.0})
-        for choice in (None, first, EngineChoice(Engine.SEQUENTIAL, "faster today"), None):
-            store.record_preparation(held, data_digest="0f", versions={}, recipe=Recipe(), engine=choice)
+        told = {"engine": "vmap", "reason": "twice as fast", "step_ms": {"vmap": 0.5}}
+        store.record_preparation(
+            held,
+            data_digest="0f",
+            versions={},
+            settled={"engine": "vmap"},
+            events=[("engine_chosen", told), ("other", {})],
+        )
+        store.record_preparation(held, data_digest="0f", versions={}, settled={"engine": "sequential"})
         assert store.get_job(job.id).engine is Engine.VMAP
-        told = [event.data for event in store.events(job.id) if event.kind == "engine_chosen"]
-        figures = {"vmap": 0.5, "sequential": 1.0}
-        assert told == [{"engine": "vmap", "reason": "twice as fast", "step_ms": figures}]
-
-    def test_where_there_was_no_choice_nothing_is_told_of_the_engine(self, store: Store) -> None:
-        job = submit(store)
-        choice = EngineChoice(Engine.SEQUENTIAL)
-        store.record_preparation(claim(store), data_digest="0f", versions={}, recipe=Recipe(), engine=choice)
-        assert store.get_job(job.id).engine is Engine.SEQUENTIAL
-        assert "engine_chosen" not in [event.kind for event in store.events(job.id)]
+        events = [(event.kind, event.data) for event in store.events(job.id)]
+        assert events[-4:-1] == [events[-4], ("engine_chosen", told), ("other", {})]
+        assert [kind for kind, _ in events].count("job_prepared") == 2
 
     def test_a_job_does_not_go_on_with_other_data(self, store: Store) -> None:
         job = submit(store)
         held = claim(store)
-        store.record_preparation(held, data_digest="old", versions={"a": "1"}, recipe=Recipe())
-        store.record_preparation(held, data_digest="old", versions={"a": "1"}, recipe=Recipe())
+        store.record_preparation(held, data_digest="old", versions={"a": "1"})
+        store.record_preparation(held, data_digest="old", versions={"a": "1"})
         before = everything(store)
         with pytest.raises(InvalidInputError, match="data changed"):
-            store.record_preparation(held, data_digest="new", versions={"a": "1"}, recipe=Recipe())
+            store.record_preparation(held, data_digest="new", versions={"a": "1"})
         assert everything(store) == before
         assert store.get_job(job.id).data_digest == "old"
 

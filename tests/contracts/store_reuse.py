@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -176,10 +176,10 @@ class ReuseContract:
         store.create_job(wanted, TASKS)
         held = claim(store)
         changed = replace(SPEC.recipe, **recipe)  # type: ignore[arg-type]
-        store.record_preparation(held, data_digest=digest, versions={}, recipe=changed)
+        store.record_preparation(held, data_digest=digest, versions={}, settled={"recipe": asdict(changed)})
         store.add_networks(held, [DEPTH, PAIR])
         assert copy(store, held, SEARCH) == 0
-        assert store.reusable_trials(held.job.id) == ()
+        assert not store.reusable_trials(held.job.id)
         (found,) = store.reuse_sources(held.job.id)
         assert found.obstacle is not None
         assert obstacle in found.obstacle

@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from grouping.domain.jobs import JobState, Ledger
-from grouping.domain.networks import Network
+from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
-from grouping.store import MAX_ATTEMPTS, MeasuredNetwork, ProgressRow, Store
+from grouping.store import MAX_ATTEMPTS, ProgressRow, Store
 from tests.contracts.scenarios import (
     DEPTH,
     DIVERGED,
@@ -434,4 +434,7 @@ class TrialContract:
 
 def _bits(score: TaskScore) -> tuple[str, ...]:
     values = (score.validation_loss, score.test_loss, score.validation_metric, score.test_metric)
-    return (score.task, *((value + 0.0).hex() for value in values))  # a negative zero is stored as zero
+    return (
+        score.task,
+        *("" if value is None else (value + 0.0).hex() for value in values),
+    )  # a negative zero is stored as zero

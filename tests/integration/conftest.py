@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ import pytest
 from fastapi import FastAPI
 
 from grouping.domain.jobs import Job, JobSpec, JobState, StopReason
-from grouping.domain.networks import Network, list_candidates
+from grouping.domain.networks import MeasuredNetwork, Network, list_candidates
 from grouping.domain.recipes import Recipe
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
-from grouping.solver import networks_to_confirm
-from grouping.store import Claim, MeasuredNetwork, Store, Trial
+from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.solver import networks_to_confirm, recommend
+from grouping.store import Claim, Store
 from grouping_api.main import create_app
 from grouping_api.settings import Settings
 from tests.patience import slowness, wait_for
@@ -114,7 +114,7 @@ class Scenes:
         self.store.enter_state(claim, JobState.PREPARING)
         recipe = Recipe() if job.spec.tuning_samples else job.spec.recipe  # what it was tuned to
         self.store.record_preparation(
-            claim, data_digest="0" * 64, versions={"torch": "2.13.0"}, recipe=recipe
+            claim, data_digest="0" * 64, versions={"torch": "2.13.0"}, settled={"recipe": asdict(recipe)}
         )
         candidates = list_candidates(
             tuple(names), max_group_size=job.spec.max_group_size, single_sizes=job.spec.single_sizes
@@ -150,7 +150,7 @@ class Scenes:
         claim = self.claims[job.id]
         self.store.enter_state(claim, JobState.CONFIRMING)
         table = self.store.score_table(job.score_table_id, purpose=Purpose.SEARCH, fidelity=1.0)
-        networks = networks_to_confirm(table, job.spec.budgets_snt)
+        networks = networks_to_confirm(recommend(table, None, job.spec.budgets_snt), table.task_names)
         self.add(claim, networks)
         self.plan(claim, networks, job.spec.confirmation_seeds, Purpose.CONFIRMATION)
         self.train(job)

@@ -7,9 +7,9 @@ import pytest
 from grouping.domain.jobs import TrainingBudget
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
 from grouping.store import Store
-from grouping_workers.planner import allowance_left
 from tests.integration.conftest import Api, Scenes
 from tests.integration.test_api_budgets import DIGITS, estimated
+from tests.integration.test_planner import epochs_left
 
 SPARSE = {"name": "sparse", "parameters": {"rounds": 4, "round_epochs": 0.25}}
 
@@ -34,7 +34,7 @@ def test_what_is_left_of_a_budget_is_what_may_still_be_planned(
 
     def left() -> int:
         told = api.get(f"/v1/jobs/{job.id}/ledger").json()["left"]["epochs"]
-        assert told == allowance_left(job, store.trials(job.id)).epochs
+        assert told == epochs_left(store, job)
         return int(told)
 
     assert left() == 1000 - 10 * 25, "ten trainings are planned for 25 epochs each"

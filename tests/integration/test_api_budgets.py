@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ def estimated(api: Api, body: dict[str, Any] | None = None, **query: Any) -> Any
 
 def finished_digits(scenes: Scenes, **spec: Any) -> Any:
     """A finished job on three tasks of the digits, with the usual recipe of the scenes."""
-    return scenes.finished(DIGITS[:3], recipe=Recipe(), **spec)
+    return scenes.finished(DIGITS[:3], **spec)
 
 
 def test_an_estimate_counts_without_storing_anything(api: Api, store: Store) -> None:
@@ -271,7 +272,7 @@ def test_what_other_jobs_know_is_not_counted_and_why_they_know_no_more_is_said(
     assert claim is not None
     scenes.claims[source["id"]] = claim
     recipe = store.get_job(source["id"]).spec.recipe
-    store.record_preparation(claim, data_digest="0f", versions={}, recipe=recipe)
+    store.record_preparation(claim, data_digest="0f", versions={}, settled={"recipe": asdict(recipe)})
     scenes.add(claim, claim.job.spec.candidates.networks or ())
     scenes.plan(claim, claim.job.spec.candidates.networks or (), claim.job.spec.search_seeds, Purpose.SEARCH)
     scenes.train(claim.job)
@@ -285,9 +286,9 @@ def test_what_other_jobs_know_is_not_counted_and_why_they_know_no_more_is_said(
     assert "its seed is 0 and this job's is 1" in other["reuse"]["jobs"][0]["obstacle"]
     job = api.post("/v1/jobs", json={"problem": "digits", **EXHAUSTIVE, **body}).json()
     assert api.get(f"/v1/jobs/{job['id']}/ledger").json()["reuse"]["reusable"] == 20
-    known = {trial.key for trial in store.reusable_trials(job["id"])}
+    known = set(store.reusable_trials(job["id"]))
     trials = store.trials(source["id"], states={TrialState.SUCCEEDED})
-    assert known == {TrialRequest(t.network, t.seed, t.fidelity, t.purpose).key for t in trials}
+    assert known == {trial.key for trial in trials}
 
 
 def test_the_page_of_a_job_tells_what_was_spent_and_saved(api: Api, scenes: Scenes) -> None:
@@ -311,7 +312,7 @@ def test_the_page_of_a_job_names_what_it_reuses(api: Api, scenes: Scenes) -> Non
     job = scenes.submitted(DIGITS[:3], reuse_jobs=(source.id,))
     claim = scenes.store.claim_job("test")
     assert claim is not None
-    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=Recipe())
+    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={})
     candidates = job.spec.candidates.networks or ()
     scenes.add(claim, candidates)
     wanted = [TrialRequest(network, seed) for seed in job.spec.search_seeds for network in candidates]

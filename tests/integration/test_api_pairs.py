@@ -37,7 +37,7 @@ def part_trained(
     assert claim is not None
     scenes.claims[job.id] = claim
     scenes.store.enter_state(claim, JobState.PREPARING)
-    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=spec.recipe)
+    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={})
     networks = tuple(network for network in networks if len(network.group) <= spec.max_group_size)
     scenes.add(claim, networks)
     scenes.store.enter_state(claim, JobState.RUNNING)

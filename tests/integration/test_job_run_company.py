@@ -10,10 +10,12 @@ import pytest
 from grouping.domain.arithmetic import Company
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import JobState
+from grouping.domain.networks import MeasuredNetwork
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.store import open_store
+from grouping.trainers import Prepared
 from grouping_workers.job_run import JobRun
-from grouping_workers.messages import Answer, Measurement, Order, Prepare, Prepared, Train, Trained
+from grouping_workers.messages import Answer, Order, Prepare, Ready, Train, Trained
 from grouping_workers.settings import DriverSettings
 from grouping_workers.supervisor import DriverProcess
 from tests.services import small_spec, submit
@@ -31,12 +33,13 @@ class ScriptedDriver(DriverProcess):
 
     def send(self, order: Order) -> None:
         if isinstance(order, Prepare):
-            measured = tuple(Measurement(network, 100, (8,)) for network in order.networks)
-            self._answers.append(Prepared("0f", measured, 1, self._versions[0]))
+            measured = tuple(MeasuredNetwork(network, 100, (8,)) for network in order.networks)
+            self._answers.append(Ready(Prepared("0f"), measured, 1, self._versions[0]))
         elif isinstance(order, Train):
             outcomes = {trial: outcome_of(request) for trial, request in order.requests.items()}
             trained_with = self._versions[order.number % len(self._versions)]
-            self._answers.append(Trained(order.number, outcomes, trained_with, self._company))
+            remarks = {"company_limited": self._company.reason}
+            self._answers.append(Trained(order.number, outcomes, trained_with, remarks))
 
     def receive(self, timeout_s: float) -> Answer | None:
         return self._answers.popleft() if self._answers else None

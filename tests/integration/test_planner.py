@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from grouping.domain.allowance import ConfirmationNeed, Round
+from grouping.domain.allowance import Prices
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import EARLY_FIDELITY, Method, Recipe
+from grouping.domain.search_state import SearchTerms
+from grouping.domain.training_budgets import (
+    ConfirmationNeed,
+    Round,
+    allowance_left,
+    is_time_short,
+    trials_over_time,
+)
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.recipes import epochs_of
+from grouping.search import Plan, networks_to_measure
 from grouping.store import Store
 from grouping.strategies import list_strategies
-from grouping_workers.planner import Plan, allowance_left, networks_to_measure, next_plan, one_round
-from grouping_workers.time_budget import is_time_short, trials_over_time
+from grouping_workers.planner import planner_of
 from tests.integration.conftest import NAMES, Scenes
 
 
@@ -25,10 +34,32 @@ def prepared(scenes: Scenes, **spec: Any) -> Job:
     assert claim is not None
     scenes.claims[job.id] = claim
     scenes.store.enter_state(claim, JobState.PREPARING)
-    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=job.spec.recipe)
-    scenes.add(claim, networks_to_measure(job))
+    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={})
+    scenes.add(claim, networks_to_measure(SearchTerms.of_job(job.spec)))
     scenes.store.enter_state(claim, JobState.RUNNING)
     return scenes.store.get_job(job.id)
+
+
+def next_plan(store: Store, job: Job, *, with_reuse: bool = True) -> Plan:
+    return planner_of(store, job, with_reuse=with_reuse).next_plan()
+
+
+def one_round(store: Store, job: Job) -> tuple[int, int]:
+    """Networks and epochs of a round of the confirmation."""
+    found = planner_of(store, job).one_round
+    return found.networks, found.epochs
+
+
+def epochs_left(store: Store, job: Job) -> float | None:
+    budget = SearchTerms.of_job(job.spec).training_budget
+    return allowance_left(budget, store.search_state(job.id), Prices(epochs_of(job.recipe))).epochs
+
+
+def over_time(store: Store, job: Job, n_networks: int) -> set[str]:
+    """Planned trials that must not start any more, if each round of the confirmation has so many networks."""
+    planned = store.trials(job.id, states={TrialState.PLANNED})
+    one = Round(n_networks, 25 * n_networks)
+    return {t.id for t in trials_over_time(SearchTerms.of_job(job.spec), planned, store.ledger(job.id), one)}
 
 
 def carry_out(scenes: Scenes, job: Job, plan: Plan) -> None:
@@ -51,13 +82,13 @@ def run(scenes: Scenes, job: Job) -> tuple[list[Plan], StopReason | None]:
 def test_the_first_plan_leaves_what_the_confirmation_may_need(scenes: Scenes, store: Store) -> None:
     budget = TrainingBudget(trainings=50)
     job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, training_budget=budget)
-    most = ConfirmationNeed.of(job.spec).most
-    assert one_round(store, job) == Round(9, 9 * 25)
+    most = ConfirmationNeed.of(SearchTerms.of_job(job.spec)).most
+    assert one_round(store, job) == (9, 9 * 25)
     assert most == 9
     plan = next_plan(store, job)
     assert len(plan.requests) == 50 - 2 * most
     carry_out(scenes, job, plan)
-    assert one_round(store, job).networks < most, "the recommendation is known now"
+    assert one_round(store, job)[0] < most, "the recommendation is known now"
     plans, reason = run(scenes, job)
     assert plans[-1].state is JobState.CONFIRMING
     assert reason is StopReason.TRAINING_BUDGET_SPENT
@@ -97,7 +128,7 @@ def test_rounds_are_kept_back_with_what_prepares_their_networks(scenes: Scenes, 
     budget = TrainingBudget(epochs=2900)
     job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, recipe=recipe, training_budget=budget)
     # The baselines are four networks of one task and one of all four; four more may be chosen, all large.
-    assert one_round(store, job) == Round(9, 4 * 25 + 125 + 4 * 125)
+    assert one_round(store, job) == (9, 4 * 25 + 125 + 4 * 125)
     requests = next_plan(store, job).requests
     assert sum(epochs_of(recipe)(len(r.network.group), 1.0) for r in requests) <= 2900 - 2 * 725
 
@@ -112,13 +143,13 @@ def test_what_is_kept_back_holds_the_confirmation_also_when_a_part_of_it_is_trai
         if not left.requests:
             break
         assert left.state is JobState.CONFIRMING
-        need = one_round(store, job)
-        assert 3 * need.networks >= len(left.requests)
-        assert 3 * need.epochs >= 25 * len(left.requests)
+        n_networks, n_epochs = one_round(store, job)
+        assert 3 * n_networks >= len(left.requests)
+        assert 3 * n_epochs >= 25 * len(left.requests)
         first = left.requests[0]
         scenes.plan(scenes.claims[job.id], [first.network], [first.seed], Purpose.CONFIRMATION)
         scenes.train(job)
-    assert need.networks == 1
+    assert n_networks == 1
 
 
 def test_a_budget_too_small_to_confirm_is_left_to_the_search(scenes: Scenes, store: Store) -> None:
@@ -178,9 +209,9 @@ def test_what_another_job_knows_is_copied_and_fits_into_any_budget(scenes: Scene
     )
     plan = next_plan(store, job)
     assert (len(plan.reused), plan.requests) == (19 * 2, ())
-    assert next_plan(store, job, may_reuse=False).reused == ()
+    assert next_plan(store, job, with_reuse=False).reused == ()
     store.plan_reused(scenes.claims[job.id], plan.reused, planned_epochs=[25] * len(plan.reused))
-    assert one_round(store, job) == Round(0, 0)
+    assert one_round(store, job) == (0, 0)
     plan = next_plan(store, job)
     assert plan.state is JobState.CONFIRMING
     assert {request.purpose for request in plan.reused} == {Purpose.CONFIRMATION}
@@ -198,19 +229,17 @@ def test_a_search_ends_early_enough_for_its_confirmation_when_seconds_are_limite
     store.plan_trials(claim, plan.requests, planned_epochs=[25] * len(plan.requests))
     pair = next(n for n in job.spec.candidates.networks or () if len(n.group) == 2)
     scenes.plan(claim, [pair], job.spec.confirmation_seeds, Purpose.CONFIRMATION)
-    assert not is_time_short(store, job)
+    assert not is_time_short(SearchTerms.of_job(job.spec), store.ledger(job.id))
     scenes.train(job, 21)
-    assert is_time_short(store, job)
-    assert trials_over_time(store, job, Round(9, 9 * 25)) == [], "31.5 s are spent, and the search may use 33"
+    assert is_time_short(SearchTerms.of_job(job.spec), store.ledger(job.id))
+    assert not over_time(store, job, 9), "31.5 s are spent, and the search may use 33"
     scenes.train(job, 1)
-    over = set(trials_over_time(store, job, Round(9, 9 * 25)))
+    over = over_time(store, job, 9)
     planned = store.trials(job.id, states={TrialState.PLANNED})
     assert over == {trial.id for trial in planned if trial.purpose is Purpose.SEARCH}
-    assert trials_over_time(store, job, Round(0, 0)) == []
+    assert not over_time(store, job, 0)
     scenes.train(job, 18)
-    assert set(trials_over_time(store, job, Round(0, 0))) == {
-        t.id for t in store.trials(job.id, states={TrialState.PLANNED})
-    }
+    assert over_time(store, job, 0) == {t.id for t in store.trials(job.id, states={TrialState.PLANNED})}
 
 
 def test_epochs_that_a_continued_training_did_not_need_return_to_the_budget(
@@ -221,8 +250,8 @@ def test_epochs_that_a_continued_training_did_not_need_return_to_the_budget(
     plan = next_plan(store, job)
     assert len(plan.requests) == 4
     store.plan_trials(claim, plan.requests, planned_epochs=[25] * 4)
-    first, second, *_ = trials = store.trials(job.id)
-    assert allowance_left(job, trials).epochs == 0
+    first, second, *_ = store.trials(job.id)
+    assert epochs_left(store, job) == 0
     store.start_trials(claim, [first.id, second.id])
     scores = tuple(TaskScore(name, 0.5, 0.5, 0.5, 0.5) for name in first.network.group)
     outcomes = {
@@ -230,4 +259,25 @@ def test_epochs_that_a_continued_training_did_not_need_return_to_the_budget(
         second.id: TrialOutcome(TrialState.FAILED, epochs=1, error="no memory left"),
     }
     store.record_outcomes(claim, outcomes)
-    assert allowance_left(job, store.trials(job.id)).epochs == 5, "what failed may have cost all it was given"
+    assert epochs_left(store, job) == 5, "what failed may have cost all it was given"
+
+
+def test_the_state_of_a_search_has_the_tables_that_the_store_gives(scenes: Scenes, store: Store) -> None:
+    job = prepared(scenes, budgets_snt=(1.0, 2.0, 3.0), n_seeds=2, strategy="esa")
+    carry_out(scenes, job, next_plan(store, job))
+    plan = next_plan(store, job)
+    store.plan_trials(scenes.claims[job.id], plan.requests, planned_epochs=[25] * len(plan.requests))
+    scenes.train(job, 3)
+    planned = store.trials(job.id, states={TrialState.PLANNED})
+    store.start_trials(scenes.claims[job.id], [planned[0].id])
+    diverged = TrialOutcome(TrialState.DIVERGED, epochs=1, error="not finite")
+    store.record_outcomes(scenes.claims[job.id], {planned[0].id: diverged})
+    store.skip_trials(scenes.claims[job.id], [planned[1].id])
+    state = store.search_state(job.id)
+    for fidelity, table in ((1.0, state.full), (EARLY_FIDELITY, state.early)):
+        told = store.score_table(job.score_table_id, fidelity=fidelity)
+        assert (table.networks, table.seeds) == (told.networks, told.seeds)
+        assert np.array_equal(table.validation_losses, told.validation_losses, equal_nan=True)
+        assert np.array_equal(table.test_losses, told.test_losses, equal_nan=True)
+    assert state.trials == store.trials(job.id)
+    assert state.spent == store.ledger(job.id)

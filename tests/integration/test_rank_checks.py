@@ -9,7 +9,7 @@ import pytest
 from grouping.domain.jobs import Job
 from grouping.store import Store
 from grouping_workers.notes import LONGEST_NOTE, NoteKeeper
-from grouping_workers.planner import next_plan
+from grouping_workers.planner import planner_of
 from tests.integration.conftest import NAMES, Api, Scenes
 from tests.integration.test_api_web import MARKUP, page
 from tests.integration.test_planner import carry_out, prepared
@@ -27,7 +27,7 @@ def esa(scenes: Scenes, store: Store) -> Job:
         budgets_snt=(2.0,),
         n_confirmation_seeds=0,
     )
-    while (plan := next_plan(store, job)).requests:
+    while (plan := planner_of(store, job).next_plan()).requests:
         carry_out(scenes, job, plan)
     return store.get_job(job.id)
 

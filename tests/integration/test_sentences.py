@@ -19,10 +19,9 @@ from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.ledgers import Amount, Savings
 from grouping.domain.networks import list_candidates
-from grouping.domain.recipes import Recipe
 from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
-from grouping.solver import networks_to_confirm
+from grouping.solver import networks_to_confirm, recommend
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Api, Scenes, server
 
@@ -48,7 +47,7 @@ def searching(scenes: Scenes, n_networks: int = len(CANDIDATES), n_done: int = 0
     """Some networks are planned with every seed, some trainings done, two more under way."""
     job = claimed(scenes, **spec)
     claim = scenes.claims[job.id]
-    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={}, recipe=Recipe())
+    scenes.store.record_preparation(claim, data_digest="0" * 64, versions={})
     scenes.add(claim, CANDIDATES)
     scenes.store.enter_state(claim, JobState.RUNNING)
     scenes.plan(claim, CANDIDATES[len(CANDIDATES) - n_networks :], job.spec.search_seeds, Purpose.SEARCH)
@@ -63,7 +62,8 @@ def confirming(scenes: Scenes, n_done: int, *, n_networks: int = len(CANDIDATES)
     claim = scenes.claims[job.id]
     scenes.store.enter_state(claim, JobState.CONFIRMING)
     if job.spec.n_confirmation_seeds:
-        networks = networks_to_confirm(scenes.store.score_table(job.score_table_id), job.spec.budgets_snt)
+        table = scenes.store.score_table(job.score_table_id)
+        networks = networks_to_confirm(recommend(table, None, job.spec.budgets_snt), table.task_names)
         scenes.add(claim, networks)
         scenes.plan(claim, networks, job.spec.confirmation_seeds, Purpose.CONFIRMATION)
         scenes.train(job, n_done)

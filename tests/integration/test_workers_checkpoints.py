@@ -13,11 +13,11 @@ from grouping.domain.jobs import Job, JobState
 from grouping.domain.networks import NetworkKey
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TaskScore, TrialRequest, TrialState
+from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.store import Store
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
-from grouping_workers.driver import DATA_SEED
 from tests.patience import wait_for
 from tests.services import (
     dispatcher,

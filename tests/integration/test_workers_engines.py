@@ -12,12 +12,12 @@ from grouping.domain.engines import Engine
 from grouping.domain.jobs import JobState
 from grouping.domain.recipes import Method
 from grouping.domain.trials import TrialRequest
+from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.store import open_store
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
 from grouping.training.engines.comparison import choose
-from grouping_workers.driver import DATA_SEED
 from tests.services import dispatcher, small_spec, submit, wait_until_final
 
 pytestmark = pytest.mark.slow

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from grouping.domain.jobs import JobState
+from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.store import open_store
 from grouping.training.arithmetic import current_arithmetic
-from grouping_workers.driver import DATA_SEED
-from grouping_workers.environment import library_versions
+from grouping.training.environment import library_versions
 from tests.services import dispatcher, small_spec, submit, wait_until_final
 
 pytestmark = pytest.mark.slow
@@ -28,7 +28,7 @@ def test_a_job_records_its_arithmetic_and_says_where_a_worker_has_another(
     assert claim is not None
     digest = get_problem(SPEC.problem).load(DATA_SEED).digest()
     versions = {"blas": "another library", "python": library_versions()["python"]}
-    store.record_preparation(claim, data_digest=digest, versions=versions, recipe=SPEC.recipe)
+    store.record_preparation(claim, data_digest=digest, versions=versions)
     store.release(claim)
     with dispatcher(sqlite_url, tmp_path / "log", workers=1):
         resumed = wait_until_final(store, begun_elsewhere)

@@ -9,9 +9,10 @@ import pytest
 
 from grouping.domain.jobs import JobSpec, JobState
 from grouping.domain.networks import Candidates
+from grouping.domain.search_state import SearchTerms
+from grouping.search import networks_to_measure
 from grouping.solver import solve
 from grouping.store import migrate, open_store
-from grouping_workers import planner
 from grouping_workers.job_run import JobRun
 from grouping_workers.settings import DriverSettings
 from grouping_workers.supervisor import DriverProcess
@@ -35,7 +36,7 @@ def test_generated_networks_are_measured_trained_and_recommended(
         job = submit(store, small_spec(strategy="adaptive", strategy_parameters={"tolerance": 0}))
         claim = store.claim_job("test", lease_s=60)
         assert claim is not None
-        before = planner.networks_to_measure(claim.job)
+        before = networks_to_measure(SearchTerms.of_job(claim.job.spec))
         assert not any(1 < len(network.group) < 3 for network in before)
         JobRun(store, claim, driver, threading.Event()).run()
         job = store.get_job(job.id)

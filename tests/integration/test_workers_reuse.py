@@ -10,14 +10,15 @@ import pytest
 
 from grouping.domain.affinity import pairwise_affinity
 from grouping.domain.affinity_status import CellStatus
-from grouping.domain.allowance import ConfirmationNeed
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.search_state import SearchTerms
+from grouping.domain.training_budgets import ConfirmationNeed
+from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.solver import recommend
-from grouping.store import Store, Trial, migrate, open_store
+from grouping.store import Store, migrate, open_store
 from grouping_api.pair_plans import plan_pairs
 from grouping_api.submission import build_spec
-from grouping_workers.stacks import FIRST_STACK
+from grouping_workers.stack_size import FIRST_STACK
 from tests.services import (
     assert_same_result,
     dispatcher,
@@ -129,7 +130,7 @@ def test_another_seed_leaves_nothing_to_reuse_and_the_job_says_so(store: Store, 
 @pytest.mark.parametrize("unit", ["trainings", "epochs"])
 def test_a_search_under_a_budget_leaves_enough_to_confirm_what_it_recommends(store: Store, unit: str) -> None:
     spec = small_spec(tasks=MORE, epochs=2, budgets_snt=(2.0,), n_seeds=3)
-    need = ConfirmationNeed.of(spec)
+    need = ConfirmationNeed.of(SearchTerms.of_job(spec))
     limit = 4 * need.most  # half of it holds both rounds
     assert limit < 19 * 3, "the search alone would take more"
     budget = TrainingBudget(**{unit: limit if unit == "trainings" else limit * 2})

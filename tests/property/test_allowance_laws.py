@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.allowance import Allowance, ConfirmationNeed, Round, rounds_kept_back, seconds_kept_back
-from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
+from grouping.domain.allowance import Allowance, Prices
+from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.search_state import SearchState, SearchTerms
+from grouping.domain.tasks import Task
+from grouping.domain.training_budgets import (
+    ConfirmationNeed,
+    Round,
+    allowance_left,
+    allowance_of_search,
+    rounds_kept_back,
+)
+from grouping.domain.trials import Purpose, Trial, TrialRequest, TrialState
 from grouping.recipes import epochs_of
-from grouping.store import Trial
-from grouping_workers.planner import allowance_left
 
 NAMES = ("a", "b", "c")
+TASKS = tuple(Task.regression(name) for name in NAMES)
 RECIPES = st.builds(
     Recipe,
     epochs=st.integers(1, 40),
@@ -89,13 +99,14 @@ def is_free(request: TrialRequest) -> bool:
 def test_what_is_planned_never_passes_the_budget_and_stops_at_the_first_that_would(
     data: st.DataObject, spec: JobSpec, requests: list[TrialRequest]
 ) -> None:
-    recipe, budget = spec.recipe, spec.training_budget
-    job = Job("j", spec, JobState.RUNNING, "t", recipe=recipe)
+    recipe, budget = spec.recipe, SearchTerms.of_job(spec).training_budget
+    prices = Prices(epochs_of(recipe))
     before = data.draw(trials(recipe))
     counted = [t for t in before if t.state is not TrialState.SKIPPED and t.reused_from is None]
     epochs = (t.epochs if t.state is TrialState.SUCCEEDED else t.planned_epochs for t in counted)
     spent = (len(counted), sum(epochs))
-    fitting = allowance_left(job, before).first_fitting(requests, epochs_of(recipe), is_free=is_free)
+    left = allowance_left(budget, SearchState(TASKS, tuple(before)), prices)
+    fitting = left.first_fitting(requests, prices, is_free=is_free)
     added = cost(fitting, recipe)
     for limit, used, more in zip((budget.trainings, budget.epochs), spent, added, strict=True):
         assert limit is None or more == 0 or used + more <= limit
@@ -112,13 +123,15 @@ def test_what_is_planned_never_passes_the_budget_and_stops_at_the_first_that_wou
         )
 
 
-ROUNDS = st.integers(0, 40).flatmap(lambda n: st.builds(Round, st.just(n), st.integers(n, 40 * n)))
+ROUNDS = st.integers(0, 40).flatmap(
+    lambda n: st.builds(Round, st.just(n), st.integers(n, 40 * n), st.floats(0, 2 * n))
+)
 
 
 @given(SPECS, ROUNDS)
 def test_what_is_kept_back_is_whole_rounds_within_half_of_the_budget(spec: JobSpec, one: Round) -> None:
     budget, n_networks = spec.training_budget, one.networks
-    rounds = rounds_kept_back(budget, spec, one)
+    rounds = rounds_kept_back(SearchTerms.of_job(spec), one)
     assert 0 <= rounds <= spec.n_confirmation_seeds
     assert rounds == 0 or rounds >= min(2, spec.n_confirmation_seeds)
     if n_networks and budget.trainings is not None:
@@ -127,26 +140,46 @@ def test_what_is_kept_back_is_whole_rounds_within_half_of_the_budget(spec: JobSp
         assert 2 * rounds * one.epochs <= budget.epochs
 
 
-@given(SPECS, ROUNDS, st.floats(0, 10), st.floats(1e-3, 1e6))
-def test_seconds_are_kept_back_within_half_of_the_budget(
-    spec: JobSpec, one: Round, epoch_s: float, limit: float
+@given(SPECS, ROUNDS, st.floats(0, 10), st.floats(1e-3, 1e6), st.floats(0, 2e6))
+def test_of_any_unit_at_most_half_is_kept_back_and_the_search_has_the_rest(
+    spec: JobSpec, one: Round, epoch_s: float, limit: float, spent: float
 ) -> None:
-    kept = seconds_kept_back(limit, spec, one, epoch_s)
-    assert 0 <= kept <= limit / 2 * (1 + 1e-9)
+    whole = Allowance(equivalents=limit, seconds=limit)
+    terms = replace(SearchTerms.of_job(spec), training_budget=whole)
+    left = whole.less(equivalents=spent, seconds=spent)
+    search = allowance_of_search(terms, left, one, epoch_s)
+    rounds = rounds_kept_back(terms, one, epoch_s)
+    for name, cost in (("equivalents", one.equivalents), ("seconds", one.epochs * epoch_s)):
+        kept = rounds * cost
+        assert kept <= limit / 2 * (1 + 1e-9)
+        assert getattr(search, name) == max(0, max(0, limit - spent) - kept)
+    assert search.is_out_of_time == (search.seconds == 0)
 
 
 @given(SPECS, st.integers(0, 60))
 def test_search_and_what_is_kept_back_are_the_whole_budget(spec: JobSpec, used: int) -> None:
-    left = Allowance.left(spec.training_budget, used, used)
-    need = ConfirmationNeed.of(spec)
-    one = need.most_in_a_round(spec, epochs_of(spec.recipe))
+    terms = SearchTerms.of_job(spec)
+    left = terms.training_budget.less(trainings=used, epochs=used)
+    need = ConfirmationNeed.of(terms)
+    one = need.most_in_a_round(terms, Prices(epochs_of(spec.recipe)))
     assert one.networks == need.most
     assert one.epochs >= need.most * spec.recipe.epochs
-    rounds = rounds_kept_back(spec.training_budget, spec, one)
-    kept = rounds * one.networks
-    beside = left.less(kept, rounds * one.epochs)
+    kept = rounds_kept_back(terms, one) * one.networks
+    beside = allowance_of_search(terms, left, one, 0.0)
     limit = spec.training_budget.trainings
     assert (beside.trainings is None) == (limit is None)
     if limit is not None and beside.trainings is not None:
-        assert beside.trainings == max(0, limit - used - kept)
+        assert beside.trainings == max(0, max(0, limit - used) - kept)
     assert need.least <= need.most
+
+
+@given(st.floats(0, 20), REQUESTS)
+def test_a_charge_is_passed_by_no_request_and_holds_every_one_before(
+    limit: float, wanted: list[TrialRequest]
+) -> None:
+    prices = Prices(lambda _n_tasks, _fidelity: 1, share_of=lambda fidelity: 1.0 if fidelity == 1 else 0.05)
+    kept = Allowance(equivalents=limit).first_fitting(wanted, prices)
+    charges = [prices.equivalents(request) for request in wanted]
+    assert kept == tuple(wanted[: len(kept)])
+    assert sum(charges[: len(kept)]) <= limit + 1e-6
+    assert len(kept) == len(wanted) or sum(charges[: len(kept) + 1]) > limit - 1e-6

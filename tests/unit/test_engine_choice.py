@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice, engine_of_stack
+from grouping.domain.engines import LEAST_SEEDS, Engine, engine_of_stack
 from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
 from grouping.domain.recipes import Recipe
-from grouping_workers.dialogue import Dialogue
-from grouping_workers.engine_choice import choose_engine, work_of
-from grouping_workers.supervisor import DriverProcess
+from grouping.problems.registry import get_problem
+from grouping.trainers import TrainerJob, trainer_of
+from grouping.training.trainer import TrainingSession, work_of
+from tests.pools import NoWorkers
 
 RECIPE = Recipe(epochs=10)
 SPEC = JobSpec("digits", ("a", "b", "c", "d"), n_seeds=6, single_sizes=(), max_group_size=4, recipe=RECIPE)
 
 
-def job(spec: JobSpec) -> Job:
-    return Job("0" * 32, spec, JobState.PREPARING, "1" * 32)
+def job(spec: JobSpec, operator: Mapping[str, str] | None = None) -> TrainerJob:
+    return trainer_of(Job("0" * 32, spec, JobState.PREPARING, "1" * 32), operator).job
+
+
+def begin(told: TrainerJob) -> TrainingSession:
+    problem = get_problem("digits")
+    tasks = tuple(task for task in problem.tasks if task.name in told.tasks)
+    return TrainingSession(told, tasks, problem.load(), RECIPE)
 
 
 def test_a_job_is_as_much_work_as_training_every_candidate() -> None:
@@ -52,11 +59,27 @@ def test_a_single_task_is_a_network() -> None:
 
 
 def test_an_engine_that_is_named_is_not_measured() -> None:
-    driver = DriverProcess()
-    dialogue = Dialogue(driver, threading.Event(), lambda: False)
-    found = choose_engine(job(SPEC), RECIPE, Engine.SEQUENTIAL, dialogue)
-    assert found == EngineChoice(Engine.SEQUENTIAL, "named by the service")
-    assert driver.process_id is None
+    spec = replace(SPEC, tasks=("digit", "loop"))
+    session = begin(job(spec, {"engine": "sequential"}))
+    prepared = session.prepare(NoWorkers())
+    assert prepared.settled["engine"] == "sequential"
+    (event,) = prepared.events
+    assert event == (
+        "engine_chosen",
+        {"engine": "sequential", "reason": "named by the service", "step_ms": {}},
+    )
+
+
+def test_what_was_settled_is_not_asked_again() -> None:
+    told = replace(job(replace(SPEC, tasks=("digit", "loop"))), settled={"engine": "vmap"})
+    assert begin(told).prepare(NoWorkers()).settled == {"engine": "vmap"}
+
+
+def test_where_no_worker_is_free_the_rule_says_the_engine() -> None:
+    session = begin(job(replace(SPEC, tasks=("digit", "loop"))))
+    prepared = session.prepare(NoWorkers())
+    assert prepared.settled["engine"] is None
+    assert not prepared.events
 
 
 def test_a_few_seeds_are_trained_one_after_another_where_many_are_trained_as_one() -> None:

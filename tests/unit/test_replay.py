@@ -15,7 +15,7 @@ from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError
-from grouping.replay.oracle import Answers, Oracle, charge_of, free_networks
+from grouping.replay.oracle import Answers, Oracle, free_networks, share_charged
 from grouping.replay.replaying import Mode, Replay, Setup, default_checkpoints, replay
 from grouping.replay.searching import run_search
 from grouping.replay.summary import charge_within, mean_gain, regret_curve
@@ -67,7 +67,9 @@ def one(table: ScoreTable, strategy: Strategy, setup: Setup, **more: object) -> 
 def test_a_training_is_charged_its_size_and_a_short_pass_a_twentieth_of_it() -> None:
     networks = (Network.of("a", "b"), Network.of("a", size=0.5, cost_snt=0.48))
     requests = [TrialRequest(n, 0, fidelity) for fidelity in (1.0, EARLY_FIDELITY) for n in networks]
-    assert [charge_of(request) for request in requests] == pytest.approx([1.0, 0.5, 0.05, 0.025])
+    assert [request.network.size * share_charged(request.fidelity) for request in requests] == pytest.approx(
+        [1.0, 0.5, 0.05, 0.025]
+    )
 
 
 def test_regret_at_every_charge_is_that_of_the_best_grouping_of_what_was_trained() -> None:

@@ -14,8 +14,9 @@ from grouping.domain.recipes import EARLY_FIDELITY, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.formats import TableFormat, read_table, write_table
+from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
-from grouping.replay.making import DATA_SEED, train_table, write_trained
+from grouping.replay.making import train_table, write_trained
 from grouping.replay.tables import ShippedTable, list_tables, open_table
 from grouping.solver import solve
 from grouping.training.cost import measure_costs

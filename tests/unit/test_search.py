@@ -8,7 +8,8 @@ import pytest
 from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trials import Purpose, TrialRequest
+from grouping.domain.verdicts import equal_cost_baselines
 from grouping.errors import InvalidInputError
 from grouping.search import Search
 from grouping.solver import solve
@@ -28,9 +29,14 @@ def losses(request: TrialRequest, table: ScoreTable = TRUTH) -> dict[str, float]
     }
 
 
-def new_search(**options: int) -> Search:
+def new_search(max_trainings: int | None = None) -> Search:
     return Search(
-        get_strategy("exhaustive"), TRUTH.tasks, SPACE, budgets_snt=(1.0, 2.0), seeds=TRUTH.seeds, **options
+        get_strategy("exhaustive"),
+        TRUTH.tasks,
+        SPACE,
+        budgets_snt=(1.0, 2.0),
+        seeds=TRUTH.seeds,
+        max_trainings=max_trainings,
     )
 
 
@@ -92,3 +98,49 @@ def test_many_tasks_are_described_and_not_listed() -> None:
     assert space.find(names[:17]) == Network.of(*names[:17])
     assert space.find(names[:2], size=0.5) is None
     assert [n.size for n in space.singles] == [1.0] * 40 + [0.5] * 40
+
+
+def test_a_search_with_fresh_seeds_confirms_what_it_recommends_and_gives_a_verdict() -> None:
+    fresh = (10, 11, 12)
+    search = Search(
+        get_strategy("exhaustive"),
+        TRUTH.tasks,
+        SPACE,
+        budgets_snt=(2.0,),
+        confirmation_seeds=fresh,
+    )
+    asked: list[TrialRequest] = []
+    while requests := search.ask():
+        asked += requests
+        for request in requests:
+            told = dict.fromkeys(request.network.group, 0.5 + 0.01 * len(request.network.group))
+            search.tell(request, told, {task: loss + 0.001 * request.seed for task, loss in told.items()})
+    assert search.stop_reason is StopReason.SEARCH_COMPLETE
+    confirmed = {r.network.key for r in asked if r.purpose is Purpose.CONFIRMATION}
+    assert {r.seed for r in asked if r.purpose is Purpose.CONFIRMATION} == set(fresh)
+    (found,) = search.recommendations()
+    baselines = {n.key for b in equal_cost_baselines(TRUTH.task_names, 2.0) for n in b.networks}
+    assert confirmed == baselines | {n.key for n in found.solution.require_grouping().networks}
+    assert found.verdict is not None
+    assert found.verdict.is_confirmed
+    assert search.scores().seeds == (0,), "fresh seeds take no part in the choice"
+
+
+def test_no_seed_may_search_and_confirm() -> None:
+    with pytest.raises(InvalidInputError, match="search and confirm"):
+        Search(
+            get_strategy("exhaustive"),
+            TRUTH.tasks,
+            SPACE,
+            budgets_snt=(2.0,),
+            seeds=(0, 1),
+            confirmation_seeds=(1, 2),
+        )
+
+
+def test_what_was_known_before_counts_in_no_budget() -> None:
+    search = new_search(max_trainings=2)
+    for network in TRUTH.networks[:3]:
+        request = TrialRequest(network, TRUTH.seeds[0])
+        search.tell(request, losses(request), is_free=True)
+    assert len(search.ask()) == 2

@@ -12,10 +12,11 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
+from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.study.plan import PlannedTraining, StudyOptions, plan_study, recipe_for
 from grouping.study.reporting import StudyRun, make_report
-from grouping.study.running import DATA_SEED, run_study, subset
+from grouping.study.running import run_study, subset
 from grouping.training.data import TrainingData
 from grouping.training.loop import train_network
 

@@ -55,8 +55,12 @@ def test_a_network_beats_the_constant_prediction_on_every_task(data: TrainingDat
     outcome = train_network(data, TrialRequest(ALL, seed=0), replace(RECIPE, epochs=40))
     assert outcome.state is TrialState.SUCCEEDED
     assert [score.task for score in outcome.scores] == [task.name for task in TASKS]
-    assert all(score.validation_loss < 0.8 and score.test_loss < 0.8 for score in outcome.scores)
-    assert all(score.validation_metric > 0.3 and score.test_metric > 0.3 for score in outcome.scores)
+    for score in outcome.scores:
+        assert score.test_loss is not None
+        assert score.validation_metric is not None
+        assert score.test_metric is not None
+        assert max(score.validation_loss, score.test_loss) < 0.8
+        assert min(score.validation_metric, score.test_metric) > 0.3
     assert outcome.epochs == 40
     assert outcome.seconds > 0
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from grouping.errors import TrainingError
-from grouping_workers.messages import Answer, Compared, Measured, Order, Prepared, Refused, Resized, Tuned
+from grouping_workers.messages import Answer, Measured, Order, Ready, Refused, Resized
 from grouping_workers.supervisor import DriverProcess
 
 POLL_S = 0.5
 
-Wanted = TypeVar("Wanted", Compared, Measured, Prepared, Tuned)
+Wanted = TypeVar("Wanted", Measured, Ready)
 
 
 class Dialogue:

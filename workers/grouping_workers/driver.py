@@ -15,37 +15,27 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from types import FrameType
 
 import ray
 
-from grouping.domain.datasets import Dataset
-from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
-from grouping.domain.tasks import Task
-from grouping.errors import GroupingError, InvalidInputError, TrainingError
-from grouping.problems.problem import Problem
-from grouping.problems.registry import get_problem
-from grouping_workers.cluster import ActorPool, PreparedData, connect, count_workers, gpu_share, is_alive
+from grouping.errors import GroupingError
+from grouping.trainers import DEFAULT_TRAINER, Trainer, WorkerSetup, get_trainer
+from grouping_workers.actor_pool import ActorPool
+from grouping_workers.cluster import connect, count_workers, is_alive
 from grouping_workers.messages import (
     Answer,
-    Compare,
-    Compared,
     Ended,
     Measure,
     Measured,
-    Measurement,
     Order,
     Prepare,
-    Prepared,
+    Ready,
     Refused,
+    ReleaseWorkers,
     Resized,
-    Rest,
     Train,
-    Tune,
 )
 from grouping_workers.settings import DriverSettings
 
@@ -54,8 +44,6 @@ logger = logging.getLogger(__name__)
 BUSY_POLL_S = 0.2
 IDLE_POLL_S = 0.02
 HEALTH_CHECK_S = 5.0
-DATA_SEED = 0
-"""The split is the same in every job on a problem, so that scores of two jobs may be compared."""
 
 
 def run_driver(pipe: Connection, settings: DriverSettings) -> None:
@@ -70,7 +58,7 @@ def run_driver(pipe: Connection, settings: DriverSettings) -> None:
     signal.signal(signal.SIGTERM, _exit_on_signal)
     orders: queue.SimpleQueue[Order | None] = queue.SimpleQueue()
     threading.Thread(target=_read_orders, args=(pipe, orders), daemon=True).start()
-    # PyTorch takes seconds to import, and Ray, which is only waited for, as long to start.
+    # What trains takes seconds to import, and Ray, which is only waited for, as long to start.
     threading.Thread(target=_import_what_trains, daemon=True).start()
     folder = tempfile.TemporaryDirectory(prefix="grouping-driver-")
     try:
@@ -86,9 +74,8 @@ def run_driver(pipe: Connection, settings: DriverSettings) -> None:
 
 
 def _import_what_trains() -> None:
-    """Import it, and count a network once: that imports much more."""
     importlib.import_module("grouping_workers.actors")
-    _count([Network.of("any")], 1, (Task.regression("any"),), Recipe())
+    get_trainer(DEFAULT_TRAINER).warm_up()
 
 
 def _exit_on_signal(signum: int, frame: FrameType | None) -> None:
@@ -119,7 +106,8 @@ class Driver:
         self._pool = ActorPool(count_workers(settings), settings)
         if not settings.is_shared:
             self._pool.warm_up()  # while the dispatcher still looks for a job
-        self._data: PreparedData | None = None
+        self._trainer: Trainer | None = None
+        self._setup: WorkerSetup | None = None
         self._checked_at = time.monotonic()
 
     def run(self) -> None:
@@ -157,105 +145,37 @@ class Driver:
 
     def _carry_out(self, order: Order) -> None:
         if isinstance(order, Train):
-            self._pool.submit(order, self._require_data())
+            self._pool.submit(order, self._require_prepared()[1])
             return
-        if isinstance(order, Rest):
+        if isinstance(order, ReleaseWorkers):
             if self._settings.is_shared:  # a private cluster keeps its warm workers for the next job
                 self._pool.release_idle()
             return
+        answer: Answer
         try:
-            answer = self._answer(order)
+            answer = self._prepare(order) if isinstance(order, Prepare) else self._measure(order)
         except GroupingError as error:
             answer = Refused(str(error))
+        except Exception as error:  # whatever a plug-in raises fails the job, not this process
+            logger.exception("The trainer failed on %s", type(order).__name__)
+            answer = Refused(f"The trainer failed: {type(error).__name__}: {error}")
         self._pipe.send(answer)
 
-    def _answer(self, order: Prepare | Measure | Tune | Compare) -> Answer:
-        if isinstance(order, Prepare):
-            return self._prepare(order)
-        if isinstance(order, Measure):
-            return Measured(self._measure(self._require_data(), order.networks, order.recipe))
-        if isinstance(order, Compare):
-            return Compared(self._pool.compare_engines(self._require_data(), order))
-        return self._tune(order)
-
-    def _require_data(self) -> PreparedData:
-        if self._data is None:
+    def _require_prepared(self) -> tuple[Trainer, WorkerSetup]:
+        if self._trainer is None or self._setup is None:
             raise AssertionError("The dispatcher orders trainings only after Prepare.")
-        return self._data
+        return self._trainer, self._setup
 
-    def _prepare(self, order: Prepare) -> Prepared:
-        problem = get_problem(order.problem)
-        tasks = tuple(task for task in problem.tasks if task.name in order.tasks)
-        dataset = _load(problem)
-        dataset.check_tasks(tasks)
-        _check_encoder(order.recipe, dataset)
-        self._data = data = PreparedData.put(dataset, tasks, self._data)
+    def _prepare(self, order: Prepare) -> Ready:
+        trainer = get_trainer(order.trainer)(order.job)
         self._pool.resize(count_workers(self._settings))
+        prepared = trainer.prepare(self._pool)
+        self._trainer, self._setup = trainer, trainer.setup()
         self._pool.warm_up()
-        measurements = self._measure(data, order.networks, order.recipe)
-        return Prepared(dataset.digest(), measurements, self._pool.size, self._pool.versions())
+        measured = trainer.measure(order.networks, self._pool)
+        environment = self._pool.ask(self._setup, "environment") or trainer.environment()
+        return Ready(prepared, measured, self._pool.size, dict(environment))
 
-    def _measure(
-        self, data: PreparedData, networks: Sequence[Network], recipe: Recipe
-    ) -> tuple[Measurement | None, ...]:
-        """Multiply-adds counted here, latencies measured where the networks are trained."""
-        counted = _count(networks, data.n_features, data.tasks, recipe)
-        latencies = self._pool.measure_latencies(data, networks, recipe)
-        return tuple(
-            None if measurement is None else replace(measurement, latency_ms=latency)
-            for measurement, latency in zip(counted, latencies, strict=True)
-        )
-
-    def _tune(self, order: Tune) -> Answer:
-        from grouping_workers.tuning import tune_recipe  # Ray Tune is large, and most jobs tune nothing
-
-        self._pool.clear()  # Ray Tune needs the processors that the actors hold
-        return tune_recipe(self._require_data(), order, gpu_share(self._settings))
-
-
-def _load(problem: Problem) -> Dataset:
-    """The problem's data; whatever its own code raises fails the job, not this process."""
-    try:
-        return problem.load(DATA_SEED)
-    except Exception as error:
-        logger.exception("The data of problem %s could not be loaded", problem.name)
-        raise TrainingError(
-            f"The data of problem {problem.name!r} could not be loaded: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _check_encoder(recipe: Recipe, dataset: Dataset) -> None:
-    """Refuse an encoder that cannot read these rows, rather than leave every network out one by one."""
-    from grouping.training.methods import build_encoder  # see `run_driver`
-
-    build_encoder(recipe, dataset.inputs.shape[1])
-
-
-def _count(
-    networks: Sequence[Network], n_features: int, tasks: tuple[Task, ...], recipe: Recipe
-) -> list[Measurement | None]:
-    """Multiply-adds and widths, in order; None for what is too small or too large to build.
-
-    Asked for together as far as possible: what is alike is then counted once.
-    """
-    from grouping.training.cost import measure_costs  # see `run_driver`
-
-    by_size: dict[float, list[int]] = {}
-    for number, network in enumerate(networks):
-        by_size.setdefault(network.size, []).append(number)
-    found: list[Measurement | None] = [None] * len(networks)
-    shares = list(by_size.values())
-    while shares:
-        share = shares.pop()
-        try:
-            costs = measure_costs(n_features, tasks, [networks[number] for number in share], recipe)
-        except InvalidInputError as error:
-            if len(share) == 1:
-                logger.warning("Network %s is left out: %s", networks[share[0]], error)
-            else:  # perhaps only one of them
-                shares += [share[: len(share) // 2], share[len(share) // 2 :]]
-            continue
-        for number, cost in zip(share, costs, strict=True):
-            measured = Network(networks[number].group, networks[number].size, cost.cost_snt)
-            found[number] = Measurement(measured, cost.encoder_multiply_adds, cost.widths)
-    return found
+    def _measure(self, order: Measure) -> Measured:
+        trainer, _ = self._require_prepared()
+        return Measured(trainer.measure(order.networks, self._pool))

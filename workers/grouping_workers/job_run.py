@@ -7,25 +7,23 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from grouping.domain.allowance import Round
-from grouping.domain.engines import Engine
 from grouping.domain.jobs import Job, JobState, StopReason
-from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
+from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.search_state import SearchTerms
+from grouping.domain.training_budgets import Round, is_time_short, trials_over_time
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
-from grouping.recipes import epochs_of
-from grouping.store import Claim, MeasuredNetwork, Store
+from grouping.search import advance, networks_to_measure
+from grouping.store import Claim, Store
+from grouping.trainers import trainer_of
 from grouping_workers.checkpoint_folders import remove_folder
 from grouping_workers.dialogue import Dialogue
-from grouping_workers.engine_choice import choose_engine
 from grouping_workers.lease import LeaseKeeper
-from grouping_workers.messages import Measure, Measured, Measurement, Prepare, Prepared, Rest, Tune, Tuned
+from grouping_workers.messages import Measure, Measured, Prepare, Ready, ReleaseWorkers
 from grouping_workers.notes import NoteKeeper
-from grouping_workers.planner import networks_to_measure, next_plan, one_round
+from grouping_workers.planner import planner_of
 from grouping_workers.reuse_report import what_is_reusable
 from grouping_workers.supervisor import DriverProcess
-from grouping_workers.time_budget import is_time_short, trials_over_time
 from grouping_workers.training_queue import TrainingQueue
 
 logger = logging.getLogger(__name__)
@@ -50,7 +48,9 @@ class JobRun:
         self._driver = driver
         self._stop = stop
         self._job: Job = claim.job
-        self._queue = TrainingQueue(store, claim, driver)
+        self._terms = SearchTerms.of_job(claim.job.spec)
+        self._trainer = trainer_of(claim.job, driver.settings.of_trainers)
+        self._queue = TrainingQueue(store, claim, driver, self._trainer)
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
         self._dialogue = Dialogue(driver, stop, self._is_cancelled)
@@ -117,38 +117,24 @@ class JobRun:
     # --- preparation
 
     def _prepare(self) -> bool:
-        """Load the data, measure the costs, tune, choose an engine; return False when interrupted."""
+        """Have the trainer prepare the job, and measure the costs; return False when interrupted."""
         if self._job.state is not JobState.PREPARING:
             self._store.enter_state(self._claim, JobState.PREPARING)
-        spec = self._job.spec
-        networks = networks_to_measure(self._job)
-        order = Prepare(spec.problem, spec.tasks, self._job.recipe, networks)
-        prepared = self._dialogue.ask(order, Prepared)
-        if prepared is None:
+        networks = networks_to_measure(self._terms)
+        ready = self._dialogue.ask(Prepare(self._trainer.name, self._trainer.job, networks), Ready)
+        if ready is None:
             return False
-        recipe = self._job.recipe
-        engine = None
-        if self._job.data_digest is None:
-            if spec.tuning_samples:
-                tuned = self._tune(recipe)
-                if tuned is None:
-                    return False
-                recipe = tuned
-            engine = choose_engine(self._job, recipe, self._driver.settings.engine, self._dialogue)
-            if self._dialogue.is_open:
-                return False
-        self._queue.n_workers = prepared.n_workers
-        self._add_networks(networks, prepared.measurements)
+        self._queue.n_workers = ready.n_workers
+        self._add_networks(networks, ready.measured)
         self._store.record_preparation(
             self._claim,
-            data_digest=prepared.data_digest,
-            versions=prepared.versions,
-            recipe=recipe,
-            engine=engine,
+            data_digest=ready.prepared.fingerprint,
+            versions=ready.environment,
+            settled=ready.prepared.settled,
+            events=ready.prepared.events,
         )
         self._reload()
         self._queue.versions = self._job.versions
-        self._queue.engine = self._job.engine or Engine.AUTO
         self._tell_what_is_reusable()
         self._enter(self._phase())
         return True
@@ -158,17 +144,12 @@ class JobRun:
         if self._job.spec.reuse_jobs and not self._store.trials(self._job.id, limit=1):
             self._store.append_event(self._claim, "reuse_found", what_is_reusable(self._store, self._job))
 
-    def _add_networks(self, networks: Sequence[Network], measurements: Sequence[Measurement | None]) -> None:
-        measured = [
-            MeasuredNetwork(m.network, m.multiply_adds, m.widths, m.latency_ms)
-            for m in measurements
-            if m is not None
-        ]
-        self._store.add_networks(self._claim, measured)
-        pairs = zip(networks, measurements, strict=True)
-        names = [network.name(self._job.spec.tasks) for network, m in pairs if m is None]
+    def _add_networks(self, networks: Sequence[Network], measured: Sequence[MeasuredNetwork | None]) -> None:
+        self._store.add_networks(self._claim, [network for network in measured if network is not None])
+        pairs = zip(networks, measured, strict=True)
+        names = [network.name(self._job.spec.tasks) for network, found in pairs if found is None]
         if names:
-            reason = "the recipe's layers cannot be scaled to this size"
+            reason = "no network of this size can be built"
             self._store.append_event(self._claim, "networks_left_out", {"networks": names, "reason": reason})
 
     def _phase(self) -> JobState:
@@ -176,48 +157,37 @@ class JobRun:
         confirming = any(trial.purpose is Purpose.CONFIRMATION for trial in trials)
         return JobState.CONFIRMING if confirming else JobState.RUNNING
 
-    def _tune(self, recipe: Recipe) -> Recipe | None:
-        spec = self._job.spec
-        answer = self._dialogue.ask(Tune(recipe, spec.tuning_samples, spec.tuning_seed), Tuned)
-        if answer is None:
-            return None
-        details = {"loss": answer.loss, "first_loss": answer.first_loss, "epochs": answer.epochs}
-        details |= {
-            "learning_rate": answer.recipe.learning_rate,
-            "weight_decay": answer.recipe.weight_decay,
-        }
-        self._store.append_event(self._claim, "recipe_tuned", details)
-        return answer.recipe
-
     # --- training
 
     def _advance(self) -> bool:
         """Plan, submit, and take what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
-        self._queue.refill()
-        if self._queue.is_idle and not self._plan():
+        if not advance(self, self._queue):
             self._finish()
             return True
-        self._queue.submit(self._job)
-        if self._queue.has_orders and self._queue.collect():
+        if self._queue.has_outcomes:
             self._deaths = 0
         return False
 
     def _skip_what_time_forbids(self) -> None:
         """Give up planned trials once the budget in seconds is spent; those of the search a while before."""
-        if not is_time_short(self._store, self._job):
+        if self._terms.training_budget.seconds is None:
+            return
+        spent = self._store.ledger(self._job.id)
+        if not is_time_short(self._terms, spent):
             return
         if self._round is None:
-            self._round = one_round(self._store, self._job)
-        over = trials_over_time(self._store, self._job, self._round)
+            self._round = planner_of(self._store, self._job).one_round
+        planned = self._store.trials(self._job.id, states={TrialState.PLANNED})
+        over = trials_over_time(self._terms, planned, spent, self._round)
         if over:
-            self._store.skip_trials(self._claim, over)
+            self._store.skip_trials(self._claim, [trial.id for trial in over])
             self._queue.forget_waiting()
 
-    def _plan(self) -> bool:
+    def plan(self) -> bool:
         """Add the next trials; return False when there are none."""
         self._round = None
-        plan = next_plan(self._store, self._job)
+        plan = planner_of(self._store, self._job).next_plan()
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
             self._notes.tell(plan.note)
         if plan.reused:
@@ -226,7 +196,9 @@ class JobRun:
             self._enter(plan.state)
             if self._store.plan_reused(self._claim, plan.reused, planned_epochs=self._epochs(plan.reused)):
                 return True  # the strategy sees them before anything is trained
-            plan = next_plan(self._store, self._job, may_reuse=False)  # that job was deleted meanwhile
+            plan = planner_of(
+                self._store, self._job, with_reuse=False
+            ).next_plan()  # that job was deleted meanwhile
         if plan.reason is not None:
             self._reason = plan.reason
         if not plan.requests:
@@ -238,7 +210,7 @@ class JobRun:
         return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
 
     def _epochs(self, requests: Sequence[TrialRequest]) -> list[int]:
-        counting = epochs_of(self._job.recipe)
+        counting = self._trainer.epochs_of
         return [counting(len(request.network.group), request.fidelity) for request in requests]
 
     def _measure(self, networks: Sequence[Network]) -> bool:
@@ -247,14 +219,14 @@ class JobRun:
         new = {n.key: n for n in networks if n.key not in known}
         if not new:
             return True
-        answer = self._dialogue.ask(Measure(tuple(new.values()), self._job.recipe), Measured)
+        answer = self._dialogue.ask(Measure(tuple(new.values())), Measured)
         if answer is None:
             return False
-        self._add_networks(tuple(new.values()), answer.measurements)
+        self._add_networks(tuple(new.values()), answer.measured)
         return True
 
     def _finish(self) -> None:
-        self._driver.send(Rest())
+        self._driver.send(ReleaseWorkers())
         trials = self._store.trials(self._job.id)
         searched = [trial for trial in trials if trial.purpose is Purpose.SEARCH]
         if not any(trial.state is TrialState.SUCCEEDED for trial in searched):
@@ -274,3 +246,4 @@ class JobRun:
 
     def _reload(self) -> None:
         self._job = self._store.get_job(self._job.id)
+        self._trainer = self._queue.trainer = trainer_of(self._job, self._driver.settings.of_trainers)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from grouping.domain.engines import Engine
 
@@ -31,6 +33,11 @@ class DriverSettings:
     checkpoints: Path | None = None
     checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S
     engine: Engine = Engine.AUTO
+
+    @property
+    def of_trainers(self) -> Mapping[str, Any]:
+        """What whoever runs the service says of trainers."""
+        return {"engine": self.engine.value}
 
     @property
     def is_shared(self) -> bool:

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from grouping.domain.arithmetic import differences
-from grouping.domain.engines import Engine
-from grouping.domain.jobs import Job
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
-from grouping.store import Claim, Store, Trial
+from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.store import Claim, Store
+from grouping.trainers import Stack, Trainer
 from grouping_workers.dialogue import POLL_S, unexpected
 from grouping_workers.messages import Answer, Lost, Resized, Train, Trained
-from grouping_workers.stacks import Stack, largest_stack, make_stacks
+from grouping_workers.stack_size import largest_stack
 from grouping_workers.supervisor import DriverProcess
 
 PREFETCH = 1
@@ -28,24 +27,27 @@ class TrainingQueue:
         store: the database.
         claim: the lease on the job.
         driver: the Ray driver.
+        trainer: says which trials are trained together.
 
     Attributes:
         n_workers: stacks that are trained at the same time.
-        engine: that of the job.
+        trainer: that of the job, as far as it is settled.
         versions: what the job began to be trained with.
+        has_outcomes: whether any training ended in the last `collect`.
     """
 
-    def __init__(self, store: Store, claim: Claim, driver: DriverProcess) -> None:
+    def __init__(self, store: Store, claim: Claim, driver: DriverProcess, trainer: Trainer) -> None:
         self._store = store
         self._claim = claim
         self._driver = driver
         self._waiting: deque[Stack] = deque()
-        self._in_flight: dict[int, Stack] = {}
+        self._in_flight: dict[int, tuple[Trial, ...]] = {}
         self._n_orders = 0
         self._is_outdated = True
         self.n_workers = 1
-        self.engine = Engine.AUTO
+        self.trainer = trainer
         self.versions: Mapping[str, str] = {}
+        self.has_outcomes = False
         self._told: set[str] = set()
 
     @property
@@ -63,7 +65,7 @@ class TrainingQueue:
         if not self._waiting and (self._is_outdated or not self._in_flight):
             self._is_outdated = False
             planned = self._store.trials(self._claim.job.id, states={TrialState.PLANNED})
-            self._waiting.extend(make_stacks(planned, self.n_workers, self.engine))
+            self._waiting.extend(self.trainer.stacks(planned, self.n_workers) if planned else ())
 
     def forget_waiting(self) -> None:
         """The plan in the database has changed: `refill` is to read it again."""
@@ -82,20 +84,20 @@ class TrainingQueue:
             self._store.requeue_trials(self._claim, lost, reason)
         self.clear()
 
-    def submit(self, job: Job) -> None:
+    def start(self) -> None:
         """Send stacks until every worker has one and one more waits, all started in one transaction.
 
         Raises:
             WorkerLostError: if the driver died; what it was asked for is to be requeued.
         """
         orders: list[Train] = []
-        stacks: dict[int, Stack] = {}
+        stacks: dict[int, tuple[Trial, ...]] = {}
         while self._waiting and len(self._in_flight) + len(orders) < self.n_workers + PREFETCH:
-            stack = self._next_stack(job)
+            stack = self._next_stack()
             self._n_orders += 1
             stacks[self._n_orders] = stack
             requests = {trial.id: _request(trial) for trial in stack}
-            orders.append(Train(self._n_orders, job.id, requests, job.recipe, self.engine))
+            orders.append(Train(self._n_orders, self._claim.job.id, requests))
         if not orders:
             return
         self._store.start_trials(self._claim, [trial for order in orders for trial in order.requests])
@@ -103,24 +105,24 @@ class TrainingQueue:
         for order in orders:
             self._driver.send(order)
 
-    def _next_stack(self, job: Job) -> Stack:
+    def _next_stack(self) -> tuple[Trial, ...]:
         """The first one that waits, or as much of it as may be trained in one go now."""
         stack = self._waiting.popleft()
-        budget_s = job.spec.training_budget.seconds
-        if len(stack) == 1 or (self.engine is Engine.VMAP and budget_s is None):
-            return stack
+        trials = stack.trials
+        if len(trials) == 1 or stack.is_whole:
+            return trials
         most = largest_stack(
-            self._store.ledger(job.id),
-            sum(trial.planned_epochs for trial in stack) / len(stack),
+            self._store.ledger(self._claim.job.id),
+            sum(trial.planned_epochs for trial in trials) / len(trials),
             n_in_flight=self.n_workers + PREFETCH,
-            budget_s=budget_s,
+            budget_s=self._claim.job.spec.training_budget.seconds,
         )
-        if most < len(stack):
-            self._waiting.appendleft(stack[most:])
-        return stack[:most]
+        if most < len(trials):
+            self._waiting.appendleft(Stack(trials[most:]))
+        return trials[:most]
 
-    def collect(self) -> bool:
-        """Record what ended, waiting a little for the first; returns whether any training ended.
+    def collect(self) -> None:
+        """Record what ended, waiting a little for the first.
 
         Raises:
             WorkerLostError: if the driver died; what it had answered before is recorded.
@@ -134,8 +136,7 @@ class TrainingQueue:
                     break
                 answers.append(answer)
         finally:
-            has_outcomes = self._record(answers)
-        return has_outcomes
+            self.has_outcomes = self._record(answers)
 
     def _record(self, answers: Sequence[Answer]) -> bool:
         """Record all that ended in one transaction."""
@@ -162,9 +163,9 @@ class TrainingQueue:
         return bool(outcomes)
 
     def _tell_how(self, answer: Trained) -> None:
-        """Say once that a worker trains in less company than usual, or with something else than before."""
-        reasons = {"company_limited": answer.company.reason}
-        if different := differences(self.versions, answer.versions):
+        """Say once what a worker remarks, and that it trains with something else than before."""
+        reasons = dict(answer.remarks)
+        if different := differences(self.versions, answer.environment):
             reasons["environment_differs"] = f"scores may differ by rounding: the job began with {different}"
         for kind, reason in reasons.items():
             if reason and reason not in self._told:

@@ -10,8 +10,8 @@ from pydantic import Field
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import Event, Job, JobSpec, JobState, Ledger, StopReason
 from grouping.domain.recipes import Method, Precision, Recipe
-from grouping.domain.trials import Purpose, TrialState
-from grouping.store import ProgressRow, Trial
+from grouping.domain.trials import Purpose, Trial, TrialState
+from grouping.store import ProgressRow
 from grouping_api.schemas.common import Output, finite, moment, moment_of
 
 

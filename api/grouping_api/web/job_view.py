@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Event, Job, JobState, Ledger
 from grouping.domain.standing import Standing
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.solver import Recommendation
-from grouping.store import ProgressRow, Store, Trial
+from grouping.store import ProgressRow, Store
 from grouping_api.ledgers import read_ledger
 from grouping_api.readings import Readings
 from grouping_api.routes.rank_checks import rank_check_of

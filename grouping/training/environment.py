@@ -6,6 +6,8 @@ import importlib.metadata
 import platform
 from functools import cache
 
+from grouping.training.arithmetic import current_arithmetic
+
 
 def library_versions() -> dict[str, str]:
     """Versions that a score may depend on."""
@@ -16,6 +18,4 @@ def library_versions() -> dict[str, str]:
 @cache
 def versions_here() -> dict[str, str]:
     """All of them, of this process, which imports PyTorch."""
-    from grouping.training.arithmetic import current_arithmetic
-
     return library_versions() | current_arithmetic().as_versions()

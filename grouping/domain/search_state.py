@@ -1,0 +1,130 @@
+"""What a search is for, and everything that is known of it at one moment.
+
+Both are values: what is trained next follows from the two and from nothing else, wherever they come from, a
+database or the memory of one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.allowance import Allowance
+from grouping.domain.jobs import JobSpec, Ledger
+from grouping.domain.networks import Candidates, Network, NetworkKey
+from grouping.domain.recipes import EARLY_FIDELITY
+from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.tasks import Task
+from grouping.domain.trials import Purpose, Trial, TrialKey, TrialRequest, TrialState
+
+_LOST = (TrialState.DIVERGED, TrialState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTerms:
+    """What a search is for: all that decides what is trained, and nothing of how.
+
+    Attributes:
+        candidates: networks that may be chosen, at nominal cost.
+        budgets_snt: inference budgets that a grouping is wanted for, ascending.
+        search_seeds: seeds of the trials on which choices are made.
+        confirmation_seeds: fresh seeds for what is chosen and for its baselines; none of the search seeds.
+        training_budget: the most that may be spent.
+        seed: everything random follows from it.
+    """
+
+    candidates: Candidates
+    budgets_snt: tuple[float, ...]
+    search_seeds: tuple[int, ...] = (0,)
+    confirmation_seeds: tuple[int, ...] = ()
+    training_budget: Allowance = field(default_factory=Allowance)
+    seed: int = 0
+
+    @classmethod
+    def of_job(cls, spec: JobSpec) -> SearchTerms:
+        """Those of a job."""
+        return cls(
+            spec.candidates,
+            spec.budgets_snt,
+            spec.search_seeds,
+            spec.confirmation_seeds,
+            Allowance.of(spec.training_budget),
+            spec.seed,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SearchState:
+    """What is known of a search, read at once.
+
+    Attributes:
+        tasks: the tasks, in display order, with their weights.
+        trials: all trials, in the order of the plan.
+        networks: networks with their measured cost, in the order in which they were measured; a network that
+            is none of them cannot be built. None where costs are not measured, but as the candidates say.
+        affinities: what joint runs measured, by the name of the method.
+        known_elsewhere: trials whose outcome another search knows, and whether it measured affinities.
+        spent: what was charged so far.
+    """
+
+    tasks: tuple[Task, ...]
+    trials: tuple[Trial, ...] = ()
+    networks: tuple[Network, ...] | None = None
+    affinities: Mapping[str, AffinityMatrix] = field(default_factory=dict)
+    known_elsewhere: Mapping[TrialKey, bool] = field(default_factory=dict)
+    spent: Ledger = field(default_factory=Ledger)
+
+    @cached_property
+    def full(self) -> ScoreTable:
+        """Scores of the search at full fidelity, of trained networks only."""
+        return self.scores()
+
+    @cached_property
+    def early(self) -> ScoreTable:
+        """Scores of short passes of the search."""
+        return self.scores(fidelity=EARLY_FIDELITY)
+
+    def scores(self, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0) -> ScoreTable:
+        """The scores of one kind of trials; see `table_of_trials`."""
+        chosen = (t for t in self.trials if t.purpose is purpose and t.fidelity == fidelity)
+        return table_of_trials(self.tasks, chosen, self.networks)
+
+    @cached_property
+    def measured(self) -> Mapping[NetworkKey, Network] | None:
+        """Networks with their measured cost; None where costs are not measured."""
+        return None if self.networks is None else {network.key: network for network in self.networks}
+
+    def is_free(self, request: TrialRequest) -> bool:
+        """Whether another search knows the outcome of a request, so that it is copied and not trained."""
+        has_affinities = self.known_elsewhere.get(request.key)
+        return has_affinities is not None and has_affinities >= request.measures_affinity
+
+
+def table_of_trials(
+    tasks: Sequence[Task], trials: Iterable[Trial], order: Sequence[Network] | None = None
+) -> ScoreTable:
+    """The score table of trials of one purpose and fidelity.
+
+    It has the networks with at least one trial that will not change any more. A network of which any such
+    trial diverged or failed keeps its row without a cell: the mean of those that went well would flatter it.
+
+    Args:
+        tasks: in display order.
+        trials: of one purpose and fidelity, at most one per network and seed.
+        order: networks in the order of the rows, among them all that have a trial; that of the trials unless
+            given.
+    """
+    ended = [trial for trial in trials if trial.state.is_final]
+    lost = {trial.network.key for trial in ended if trial.state in _LOST}
+    present = {trial.network.key: trial.network for trial in ended}
+    networks = [network for network in order or present.values() if network.key in present]
+    by_key = {network.key: network for network in networks}
+    scores = [
+        Score(by_key[trial.network.key], score.task, trial.seed, score.validation_loss, score.test_loss)
+        for trial in ended
+        if trial.network.key not in lost
+        for score in trial.scores
+    ]
+    return ScoreTable.from_scores(tasks, networks, scores)

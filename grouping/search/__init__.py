@@ -1,0 +1,7 @@
+"""The search: what is trained next follows from what is known, in a service or in your own process."""
+
+from grouping.search.loop import Plans, Trainings, advance
+from grouping.search.planning import Plan, Planner, evidence_of, networks_to_measure
+from grouping.search.search import Search
+
+__all__ = ["Plan", "Planner", "Plans", "Search", "Trainings", "advance", "evidence_of", "networks_to_measure"]

@@ -1,0 +1,262 @@
+"""What a search trains next: the strategy's wishes, then the confirmation, within the training budget.
+
+A plan is a pure function of `SearchTerms` and `SearchState`: it reads nothing else, and the same state gives
+the same plan. Whoever takes over a search after a crash therefore goes on exactly where the last one stopped.
+How much of the budget the search may use is decided in `grouping.domain.training_budgets`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from grouping.domain.allowance import Allowance, Prices
+from grouping.domain.groupings import Solution
+from grouping.domain.jobs import JobState, StopReason
+from grouping.domain.networks import Candidates, Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.search_state import SearchState, SearchTerms
+from grouping.domain.training_budgets import (
+    ConfirmationNeed,
+    Round,
+    allowance_left,
+    allowance_of_search,
+    epoch_seconds,
+)
+from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.verdicts import equal_cost_baselines
+from grouping.solver import Recommendation, networks_to_confirm, recommend, solve_budgets
+from grouping.strategies import Evidence, Proposal, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The next trials of a search.
+
+    Attributes:
+        state: the state of the search while they are trained.
+        requests: trials to train; with none, and none reused, the search is complete.
+        reason: why it ends, once it does.
+        note: what the strategy says about this step; may be empty.
+        reused: trials whose outcomes are copied from other searches.
+    """
+
+    state: JobState
+    requests: tuple[TrialRequest, ...]
+    reason: StopReason | None = None
+    note: str = ""
+    reused: tuple[TrialRequest, ...] = ()
+
+
+def networks_to_measure(terms: SearchTerms) -> tuple[Network, ...]:
+    """Networks whose inference cost is measured before the search: candidates, and the baselines.
+
+    Candidates that are not listed are measured when they are first wanted; of them only the single tasks.
+    """
+    candidates = terms.candidates
+    first = candidates.singles if candidates.networks is None else candidates.networks
+    wanted = {network.key: network for network in first}
+    if terms.confirmation_seeds:
+        for budget in terms.budgets_snt:
+            for baseline in equal_cost_baselines(candidates.tasks, budget):
+                for network in baseline.networks:
+                    wanted.setdefault(network.key, network)
+    return tuple(wanted.values())
+
+
+class Planner:
+    """Plans one step of a search, for one state of it. Everything is worked out once at most.
+
+    Args:
+        terms: what the search is for.
+        state: what is known.
+        strategy: decides what to train.
+        prices: says what a training costs in the training budget.
+    """
+
+    def __init__(self, terms: SearchTerms, state: SearchState, strategy: Strategy, prices: Prices) -> None:
+        self._terms = terms
+        self._state = state
+        self._strategy = strategy
+        self._prices = prices
+
+    def next_plan(self) -> Plan:
+        """Trials to add, given that all planned ones are finished."""
+        proposal, fitting = self._search_step()
+        if fitting:
+            return self._split(JobState.RUNNING, fitting, proposal, None)
+        wanted = self._confirmation()
+        fitting = self._left.first_fitting(wanted, self._prices, is_free=self._state.is_free)
+        is_cut = bool(proposal.requests) or len(fitting) < len(wanted)
+        reason = StopReason.TRAINING_BUDGET_SPENT if is_cut else proposal.reason
+        return self._split(JobState.CONFIRMING, fitting, proposal, reason or StopReason.SEARCH_COMPLETE)
+
+    def evidence(self, remaining: int | None) -> Evidence:
+        """What the strategy is given.
+
+        Args:
+            remaining: trainings that it may still ask for; None where nothing limits their number.
+        """
+        return evidence_of(self._terms, self._state, remaining)
+
+    @property
+    def remaining(self) -> int | None:
+        """Trainings that the search may still use, as the strategy is told; None without a limit."""
+        if self._is_unlimited or self._has_search_ended:
+            return self._left.whole_trainings
+        remaining = self._beside.whole_trainings
+        # With nothing to confirm, nothing is worth being kept back.
+        return remaining if remaining or self._is_covered else self._left.whole_trainings
+
+    @cached_property
+    def one_round(self) -> Round:
+        """What the confirmation trains with each fresh seed, as far as it is still to be trained.
+
+        The networks of the present recommendations and their baselines; the most that it can come to, until
+        there is a recommendation for every inference budget.
+        """
+        n_seeds = len(self._terms.confirmation_seeds)
+        if not n_seeds:
+            return Round(0, 0)
+        if not self._is_covered:
+            return ConfirmationNeed.of(self._terms).most_in_a_round(self._terms, self._prices)
+        trained = [request for request in self._confirmation() if not self._state.is_free(request)]
+        return Round.of(trained, self._prices, n_seeds)
+
+    # --- the search
+
+    def _search_step(self) -> tuple[Proposal, tuple[TrialRequest, ...]]:
+        """What the strategy wants, and the part of it that the budget holds beside the confirmation."""
+        proposal = self._strategy.ask(self.evidence(self.remaining), _SolvedOnce())
+        if self._is_unlimited:
+            return proposal, proposal.requests
+        if self._has_search_ended:
+            return proposal, ()
+        is_free = self._state.is_free
+        fitting = self._beside.first_fitting(proposal.requests, self._prices, is_free=is_free)
+        if not fitting and not self._is_covered:
+            # With nothing to confirm, nothing is worth being kept back: but only as much as it takes.
+            first = proposal.requests[:1]
+            fitting = self._left.first_fitting(first, self._prices, is_free=is_free)
+        return proposal, fitting
+
+    @property
+    def _is_unlimited(self) -> bool:
+        return self._terms.training_budget == Allowance()
+
+    @cached_property
+    def _left(self) -> Allowance:
+        return allowance_left(self._terms.training_budget, self._state, self._prices)
+
+    @cached_property
+    def _beside(self) -> Allowance:
+        """What the search may use."""
+        epoch_s = epoch_seconds(self._state.spent)
+        return allowance_of_search(self._terms, self._left, self.one_round, epoch_s)
+
+    @cached_property
+    def _has_search_ended(self) -> bool:
+        """Under a budget the search ends for good: a later choice could no longer be confirmed."""
+        return any(
+            trial.purpose is Purpose.CONFIRMATION or trial.state is TrialState.SKIPPED
+            for trial in self._state.trials
+        )
+
+    # --- the confirmation
+
+    @cached_property
+    def _recommendations(self) -> tuple[Recommendation, ...]:
+        return recommend(self._state.full, None, self._terms.budgets_snt)
+
+    @cached_property
+    def _is_covered(self) -> bool:
+        """Whether a grouping is known for every inference budget."""
+        return all(found.solution.grouping is not None for found in self._recommendations)
+
+    def _confirmation(self) -> tuple[TrialRequest, ...]:
+        """What is still to be trained with fresh seeds."""
+        if not self._terms.confirmation_seeds:
+            return ()
+        known = {trial.key for trial in self._state.trials}
+        wanted = (
+            TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
+            for seed in self._terms.confirmation_seeds
+            for network in self._buildable(
+                networks_to_confirm(self._recommendations, self._terms.candidates.tasks)
+            )
+        )
+        return tuple(request for request in wanted if request.key not in known)
+
+    def _buildable(self, networks: Iterable[Network]) -> list[Network]:
+        """The networks at their measured costs, without those that cannot be built."""
+        measured = self._state.measured
+        if measured is None:
+            return list(networks)
+        return [measured[network.key] for network in networks if network.key in measured]
+
+    def _split(
+        self,
+        state: JobState,
+        fitting: Sequence[TrialRequest],
+        proposal: Proposal,
+        reason: StopReason | None,
+    ) -> Plan:
+        is_free = self._state.is_free
+        reused = tuple(request for request in fitting if is_free(request))
+        requests = tuple(request for request in fitting if not is_free(request))
+        return Plan(state, requests, reason, proposal.note, reused)
+
+
+def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None) -> Evidence:
+    """What a strategy is given: the one place where evidence is put together.
+
+    Args:
+        terms: what the search is for.
+        state: what is known.
+        remaining: trainings that the strategy may still ask for; None where nothing limits their number.
+    """
+    finished = (t for t in state.trials if t.purpose is Purpose.SEARCH and t.state.is_final)
+    return Evidence(
+        candidates=_priced(terms.candidates, state),
+        full=state.full,
+        early=state.early,
+        budgets_snt=terms.budgets_snt,
+        seeds=terms.search_seeds,
+        attempted=frozenset(trial.key for trial in finished),
+        affinities=state.affinities,
+        remaining=remaining,
+        seed=terms.seed,
+    )
+
+
+def _priced(candidates: Candidates, state: SearchState) -> Candidates:
+    """The candidates at their measured costs, without those that cannot be built."""
+    measured = state.measured
+    if measured is None:
+        return candidates
+    if candidates.networks is not None:
+        found = (measured.get(network.key) for network in candidates.networks)
+        networks = tuple(network for network in found if network is not None)
+        return Candidates(candidates.tasks, candidates.max_group_size, candidates.single_sizes, networks)
+    costs = {n.size: n.cost_snt for n in measured.values() if len(n.group) == 1}
+    sizes = tuple(size for size in candidates.single_sizes if size in costs)
+    return Candidates(candidates.tasks, candidates.max_group_size, sizes, None, costs)
+
+
+class _SolvedOnce:
+    """The solver as a strategy is given it, which solves no table twice in one step."""
+
+    def __init__(self) -> None:
+        self._solved: dict[tuple[int, tuple[float, ...]], tuple[ScoreTable, tuple[Solution, ...]]] = {}
+
+    def __call__(self, table: ScoreTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
+        key = (id(table), tuple(budgets_snt))
+        if key not in self._solved:  # the table is kept, so that no other gets its identity
+            self._solved[key] = (table, solve_budgets(table, budgets_snt))
+        return self._solved[key][1]
+
+    def in_draws(
+        self, table: ScoreTable, draws: FloatArray, budgets_snt: Sequence[float], /
+    ) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        return solve_budgets.in_draws(table, draws, budgets_snt)

@@ -1,0 +1,150 @@
+"""What every strategy keeps to, as tests: inherit `StrategyContract`, and name the strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from grouping.domain.networks import Candidates, list_candidates
+from grouping.domain.recipes import EARLY_FIDELITY
+from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.tasks import Task
+from grouping.domain.trials import TrialRequest
+from grouping.search import Search
+from grouping.solver import solve_budgets
+from grouping.strategies import Evidence, Strategy
+
+MOST_BATCHES = 500
+
+
+class StrategyContract:
+    """Tests of one strategy, on random score tables.
+
+    Attributes:
+        strategy: the dataclass.
+        parameters: of the strategy.
+        budgets_snt: inference budgets of the search.
+        measures_affinity: whether it needs affinities that a joint run measures, which a table does not have.
+    """
+
+    strategy: ClassVar[type[Strategy]]
+    parameters: ClassVar[Mapping[str, Any]] = {}
+    budgets_snt: ClassVar[tuple[float, ...]] = (1.0, 2.0)
+    measures_affinity: ClassVar[bool] = False
+
+    def new_strategy(self) -> Strategy:
+        """The strategy under test."""
+        return self.strategy(**self.parameters)
+
+    def table(self, seed: int) -> ScoreTable:
+        """Random losses of every candidate of four tasks over two seeds."""
+        generator = np.random.default_rng(seed)
+        tasks = [Task.regression(name) for name in ("a", "b", "c", "d")]
+        networks = list_candidates([task.name for task in tasks], max_group_size=4, single_sizes=(0.5,))
+        scores = [
+            Score(network, task, layer, float(generator.uniform(0.3, 0.7)))
+            for network in networks
+            for task in sorted(network.group)
+            for layer in (0, 1)
+        ]
+        return ScoreTable.from_scores(tasks, networks, scores)
+
+    def test_it_has_a_name_for_jobs_and_one_for_people(self) -> None:
+        assert self.strategy.name == self.strategy.name.strip().lower() != ""
+        assert self.strategy.title
+        assert self.strategy.description.endswith(".")
+
+    def test_the_same_evidence_gives_the_same_wishes(self) -> None:
+        for evidence in self.evidences():
+            first, again = (self.new_strategy().ask(evidence, solve_budgets) for _ in range(2))
+            assert (first.requests, first.reason, first.note) == (again.requests, again.reason, again.note)
+
+    def test_it_asks_for_candidates_only_and_for_nothing_twice(self) -> None:
+        table = self.table(1)
+        candidates = {network.key for network in table.networks}
+        asked = self.run(table)
+        assert {request.network.key for request in asked} <= candidates
+        assert len({request.key for request in asked}) == len(asked)
+        assert {request.seed for request in asked} <= {0, 1}
+        assert {request.fidelity for request in asked} <= {1.0, EARLY_FIDELITY}
+
+    def test_a_search_ends_and_says_why(self) -> None:
+        search = self.search(self.table(2))
+        self.carry_out(search, self.table(2))
+        assert search.stop_reason is not None
+
+    def test_a_search_that_was_interrupted_trains_what_an_undisturbed_one_does(self) -> None:
+        table = self.table(3)
+        whole, parted = self.run(table), self.run(table, stops_inside=True)
+        assert {request.key for request in whole} == {request.key for request in parted}
+
+    def test_an_estimate_has_a_loss_for_each_task_of_a_group_and_for_no_other(self) -> None:
+        for evidence in self.evidences():
+            found = self.new_strategy().estimate(evidence)
+            shape = (len(found.table.networks), len(found.table.tasks))
+            assert found.standard_deviations.shape == shape
+            assert found.is_measured.shape == shape[:1]
+            assert (found.table.is_complete | ~found.is_measured).all()
+            for n in np.flatnonzero(found.is_measured):
+                assert evidence.full.find_position(*found.table.networks[n].key) is not None
+
+    # --- what the tests have in common
+
+    def search(self, table: ScoreTable) -> Search:
+        """A search on a table, of which nothing is told yet."""
+        space = Candidates.listed(table.task_names, table.networks)
+        return Search(
+            self.new_strategy(), table.tasks, space, budgets_snt=self.budgets_snt, seeds=table.seeds
+        )
+
+    def run(self, table: ScoreTable, *, stops_inside: bool = False) -> list[TrialRequest]:
+        """All that a search asks for; where it stops inside each batch, another one goes on."""
+        return self.carry_out(self.search(table), table, stops_inside=stops_inside)
+
+    def carry_out(
+        self, search: Search, table: ScoreTable, *, stops_inside: bool = False
+    ) -> list[TrialRequest]:
+        """Tell a search what it asks for until it ends."""
+        told: list[TrialRequest] = []
+        for _ in range(MOST_BATCHES):
+            requests = search.ask()
+            if not requests:
+                return told
+            half = requests[: max(1, len(requests) // 2)] if stops_inside else requests
+            for request in half:
+                search.tell(request, _losses(request, table))
+            told += half
+            if stops_inside:
+                search = _begun_again(self.search(table), told, table)
+        raise AssertionError(f"The search does not end within {MOST_BATCHES} steps.")
+
+    def evidences(self) -> list[Evidence]:
+        """States of a search: nothing told, a part, and everything it asks for."""
+        table = self.table(4)
+        search = self.search(table)
+        found = [search.evidence]
+        first = search.ask()
+        for n, request in enumerate(first):
+            search.tell(request, _losses(request, table))
+            if n == len(first) // 2:
+                found.append(search.evidence)
+        if not self.measures_affinity:
+            self.carry_out(search, table)
+            found.append(search.evidence)
+        return found
+
+
+def _begun_again(new: Search, told: list[TrialRequest], table: ScoreTable) -> Search:
+    """A new search that is told what an earlier one was."""
+    for request in told:
+        new.tell(request, _losses(request, table))
+    return new
+
+
+def _losses(request: TrialRequest, table: ScoreTable) -> dict[str, float]:
+    row, layer = table.position(request.network), table.seeds.index(request.seed)
+    losses = table.validation_losses[row, :, layer]
+    names = table.task_names
+    return {task: float(losses[t]) for t, task in enumerate(names) if task in request.network.group}

@@ -1,0 +1,45 @@
+"""Trainers: what turns "train this network with this seed to this fidelity" into losses."""
+
+from grouping.trainers.local import LocalPool
+from grouping.trainers.registry import (
+    DEFAULT_TRAINER,
+    TrainerInfo,
+    discover_trainers,
+    get_trainer,
+    list_trainers,
+    list_unavailable,
+    trainer_of,
+)
+from grouping.trainers.trainer import (
+    Prepared,
+    Stack,
+    SteppedTraining,
+    StepResult,
+    Trainer,
+    TrainerJob,
+    TrainingWorker,
+    WorkerContext,
+    WorkerPool,
+    WorkerSetup,
+)
+
+__all__ = [
+    "DEFAULT_TRAINER",
+    "LocalPool",
+    "Prepared",
+    "Stack",
+    "StepResult",
+    "SteppedTraining",
+    "Trainer",
+    "TrainerInfo",
+    "TrainerJob",
+    "TrainingWorker",
+    "WorkerContext",
+    "WorkerPool",
+    "WorkerSetup",
+    "discover_trainers",
+    "get_trainer",
+    "list_trainers",
+    "list_unavailable",
+    "trainer_of",
+]

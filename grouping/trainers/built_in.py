@@ -1,0 +1,113 @@
+"""The built-in trainer: PyTorch networks under a recipe, on the data of a problem.
+
+Asked where a job is planned, it imports no PyTorch. What carries it out is in `grouping.training.trainer`,
+which is imported by name when a job is prepared.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from grouping.domain.datasets import Dataset
+from grouping.domain.engines import Engine
+from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.recipes import EpochsOf, Recipe
+from grouping.domain.trials import Trial
+from grouping.errors import TrainingError
+from grouping.problems.problem import DATA_SEED, Problem
+from grouping.problems.registry import get_problem
+from grouping.recipes import epochs_of
+from grouping.trainers.stacks import make_stacks
+from grouping.trainers.trainer import Prepared, Stack, Trainer, WorkerPool, WorkerSetup
+
+logger = logging.getLogger(__name__)
+
+IMPLEMENTATION = "grouping.training.trainer"
+
+
+class BuiltIn(Trainer):
+    """Trains with PyTorch, many small networks at once.
+
+    Its parameters are ``recipe``, ``tuning_samples`` and ``tuning_seed``; it settles ``recipe`` (as tuned)
+    and ``engine``. Of the operator it takes ``engine``, to be used in place of the fastest.
+    """
+
+    name: ClassVar[str] = "built-in"
+    title: ClassVar[str] = "PyTorch"
+    description: ClassVar[str] = (
+        "Trains networks of shared layers and a head per task on the data of a problem, under a recipe."
+    )
+    measures_affinities: ClassVar[bool] = True
+
+    @classmethod
+    def warm_up(cls) -> None:
+        """Import PyTorch, and do once what takes seconds the first time."""
+        importlib.import_module(IMPLEMENTATION).warm_up()
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe in use: as tuned, once it is."""
+        settled = self.job.settled or {}
+        return Recipe.from_mapping(settled.get("recipe") or self.job.parameters["recipe"])
+
+    @property
+    def engine(self) -> Engine:
+        """What trains the networks of the job together."""
+        return Engine((self.job.settled or {}).get("engine") or Engine.AUTO)
+
+    def epochs_of(self, n_tasks: int, fidelity: float) -> int:
+        """Epochs of a training, those included that prepare its network."""
+        return self._epochs_of(n_tasks, fidelity)
+
+    def stacks(self, planned: Sequence[Trial], n_workers: int) -> list[Stack]:
+        """Networks of one kind together."""
+        is_timed = self.job.terms.training_budget.seconds is not None
+        return make_stacks(planned, n_workers, self.engine, is_timed=is_timed)
+
+    def prepare(self, pool: WorkerPool) -> Prepared:
+        """Load the data, tune the recipe if asked to, and choose the engine, the latter two once."""
+        prepared: Prepared = self._session.prepare(pool)
+        return prepared
+
+    def measure(self, networks: Sequence[Network], pool: WorkerPool) -> tuple[MeasuredNetwork | None, ...]:
+        """Multiply-adds counted here, latencies measured where the networks are trained."""
+        measured: tuple[MeasuredNetwork | None, ...] = self._session.measure(networks, pool)
+        return measured
+
+    def environment(self) -> Mapping[str, str]:
+        """Versions of the libraries that train."""
+        versions: Mapping[str, str] = self._session.environment()
+        return versions
+
+    def setup(self) -> WorkerSetup:
+        """The data set, and what is trained on it."""
+        setup: WorkerSetup = self._session.setup()
+        return setup
+
+    @cached_property
+    def _epochs_of(self) -> EpochsOf:
+        return epochs_of(self.recipe)
+
+    @cached_property
+    def _session(self) -> Any:
+        problem = get_problem(self.job.problem)
+        tasks = tuple(task for task in problem.tasks if task.name in self.job.tasks)
+        dataset = _load(problem)
+        dataset.check_tasks(tasks)
+        session = importlib.import_module(IMPLEMENTATION).TrainingSession
+        return session(self.job, tasks, dataset, self.recipe)
+
+
+def _load(problem: Problem) -> Dataset:
+    """The problem's data; whatever its own code raises fails the job, not this process."""
+    try:
+        return problem.load(DATA_SEED)
+    except Exception as error:
+        logger.exception("The data of problem %s could not be loaded", problem.name)
+        raise TrainingError(
+            f"The data of problem {problem.name!r} could not be loaded: {type(error).__name__}: {error}"
+        ) from error

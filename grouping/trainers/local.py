@@ -1,0 +1,47 @@
+"""Workers in this process: for searches without a service, and for tests of trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from grouping.trainers.trainer import StepResult, TrainingWorker, WorkerContext, WorkerSetup
+
+
+class LocalPool:
+    """One worker, in this process; see `grouping.trainers.WorkerPool`.
+
+    Args:
+        context: what the worker may use.
+    """
+
+    size = 1
+
+    def __init__(self, context: WorkerContext | None = None) -> None:
+        self._context = context or WorkerContext()
+        self._key: str | None = None
+        self._worker: TrainingWorker | None = None
+
+    def worker(self, setup: WorkerSetup) -> TrainingWorker:
+        """The worker of a setup, built when it is first asked for."""
+        if self._worker is None or self._key != setup.key:
+            self._worker = setup.build(setup.data, self._context)
+            self._key = setup.key
+        return self._worker
+
+    def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
+        """What a method of the worker answers."""
+        return getattr(self.worker(setup), method)(*arguments)
+
+    def halve(
+        self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
+    ) -> Mapping[int, StepResult]:
+        """One sample after another, each to its end: with one worker, none need wait for others."""
+        worker: Any = setup.build(setup.data, self._context)
+        found = {}
+        for sample in range(n_samples):
+            training = worker.begin(sample)
+            for n_steps in range(1, max_steps + 1):
+                result: StepResult = training.step()
+                found[sample] = StepResult(result.loss, result.epochs, n_steps)
+        return found

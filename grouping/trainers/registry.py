@@ -1,0 +1,100 @@
+"""The trainers a job may name: the built-in one, and those of installed plug-ins."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from grouping.domain.jobs import Job
+from grouping.domain.search_state import SearchTerms
+from grouping.plug_ins import Catalogue, Unavailable, discover
+from grouping.trainers.built_in import BuiltIn
+from grouping.trainers.trainer import Trainer, TrainerJob
+
+ENTRY_POINT_GROUP = "mtl_grouping.trainers"
+DEFAULT_TRAINER = BuiltIn.name
+BUILT_IN: tuple[type[Trainer], ...] = (BuiltIn,)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerInfo:
+    """A trainer as it is listed.
+
+    Attributes:
+        name: its name in jobs.
+        title: its name for people.
+        description: what it trains.
+    """
+
+    name: str
+    title: str
+    description: str
+
+
+@cache
+def discover_trainers() -> Catalogue[type[Trainer]]:
+    """Find the trainers of this installation, once per process; ``cache_clear()`` makes it look again."""
+    return discover(ENTRY_POINT_GROUP, BUILT_IN, _load_plug_in)
+
+
+def list_trainers() -> tuple[TrainerInfo, ...]:
+    """Every trainer that can be used, the built-in one first."""
+    return tuple(TrainerInfo(t.name, t.title, t.description) for t in discover_trainers().found)
+
+
+def list_unavailable() -> tuple[Unavailable, ...]:
+    """Installed plug-ins that cannot be used, with the reason."""
+    return discover_trainers().unavailable
+
+
+def get_trainer(name: str) -> type[Trainer]:
+    """The trainer of that name.
+
+    Raises:
+        UnknownNameError: if there is none.
+        InvalidInputError: if a plug-in of that name is installed but cannot be used.
+    """
+    return discover_trainers().get(name, kind="trainer", pointer="/trainer")
+
+
+def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
+    """The trainer of a job, told what the job is.
+
+    Args:
+        job: as it stands, so that what was settled before stays.
+        operator: what whoever runs the service says of trainers.
+
+    Raises:
+        UnknownNameError, InvalidInputError: as `get_trainer`.
+    """
+    spec = job.spec
+    parameters = {
+        "recipe": asdict(spec.recipe),
+        "tuning_samples": spec.tuning_samples,
+        "tuning_seed": spec.tuning_seed,
+    }
+    told = TrainerJob(
+        spec.problem,
+        spec.tasks,
+        SearchTerms.of_job(spec),
+        parameters,
+        operator or {},
+        job.settled if job.data_digest is not None else None,
+    )
+    return get_trainer(DEFAULT_TRAINER)(told)
+
+
+def _load_plug_in(point: EntryPoint) -> type[Trainer]:
+    found = point.load()
+    if not (inspect.isclass(found) and issubclass(found, Trainer)):
+        raise TypeError(f"{point.value} is not a subclass of grouping.trainers.Trainer")
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise TypeError(f"{point.value} does not implement {missing}")
+    if lacking := [name for name in ("name", "title", "description") if not hasattr(found, name)]:
+        raise TypeError(f"{point.value} has no {', '.join(lacking)}")
+    return found

@@ -1,0 +1,255 @@
+"""The port of trainers: what a search asks of whoever trains, and nothing of how it is done.
+
+A `Trainer` is made three times for a job. Where the job is planned it only answers how long trainings are and
+which belong together, so making one imports nothing large. Where the job is prepared it loads what is shared
+and measures what networks cost. Its `setup` then travels to the processes that train, each of which builds a
+`TrainingWorker` from it, once, and hands it requests, many at once where they may be trained as one.
+
+A trainer of your own implements `setup`, and its worker `train`; everything else has a default.
+`grouping.testing` has the contract that both keep, as tests to be run on them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.search_state import SearchTerms
+from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerJob:
+    """What a trainer is told of a job.
+
+    Attributes:
+        problem: name of what is trained on.
+        tasks: names of the tasks, in display order.
+        terms: what the search is for.
+        parameters: the trainer's own, as the user gave them.
+        operator: the trainer's own, as whoever runs the service gave them.
+        settled: what `Trainer.prepare` has found out for this job before; None before the first time.
+    """
+
+    problem: str
+    tasks: tuple[str, ...]
+    terms: SearchTerms
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    operator: Mapping[str, Any] = field(default_factory=dict)
+    settled: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Trials that a worker is handed together.
+
+    Attributes:
+        trials: at least one.
+        is_whole: whether they must not be handed over in parts, because they score otherwise in other
+        company.
+    """
+
+    trials: tuple[Trial, ...]
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job is ready to be trained.
+
+    Attributes:
+        fingerprint: of what is trained on; scores under two fingerprints are never compared.
+        settled: what was found out and must not change during the job, ready for JSON; comes back as
+            `TrainerJob.settled` when the job is prepared again, as after a crash.
+        events: what the user is told about it: kind and data, ready for JSON.
+    """
+
+    fingerprint: str
+    settled: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """What a worker may use.
+
+    Attributes:
+        checkpoint_interval_s: about how many seconds there should be between two checkpoints of a training.
+    """
+
+    checkpoint_interval_s: float = 30.0
+
+
+class TrainingWorker(ABC):
+    """Trains networks in a process of its own, which it keeps for many requests. Used by one thread."""
+
+    @abstractmethod
+    def train(
+        self, requests: Sequence[TrialRequest], checkpoints: Path | None = None
+    ) -> Sequence[TrialOutcome]:
+        """Train networks and score them on every task of their group.
+
+        The same request gives the same outcome, whatever was trained before and whatever is trained with it,
+        as far as the trainer promises that at all.
+
+        Args:
+            requests: what to train: of one `Stack`, or a part of it.
+            checkpoints: a folder of this job's own that survives the process; None if nothing is to be kept.
+                What an earlier attempt left there may be gone on from.
+
+        Returns:
+            An outcome for each request, in order. What can never work is a failed outcome. An exception means
+            that the request failed; of several requests each is then tried alone.
+        """
+
+    def environment(self) -> Mapping[str, str]:
+        """What scores depend on here beside the job: versions of libraries, kind of processor."""
+        return {}
+
+    def remarks(self, requests: Sequence[TrialRequest]) -> Mapping[str, str]:
+        """What the user should know about how these were trained, by kind of event; told once per job."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker is built from, in another process: picklable.
+
+    Attributes:
+        key: two setups with one key build the same worker.
+        build: makes the worker from `data`.
+        data: what all workers share; large arrays in it are not copied within a node.
+    """
+
+    key: str
+    build: Callable[[Any, WorkerContext], TrainingWorker]
+    data: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """Where a stepped training stands.
+
+    Attributes:
+        loss: lower is better; finite.
+        epochs: carried out so far.
+        n_steps: steps carried out so far.
+    """
+
+    loss: float
+    epochs: int
+    n_steps: int = 0
+
+
+class SteppedTraining(Protocol):
+    """A training that goes step by step, and can be put aside."""
+
+    def step(self) -> StepResult:
+        """Carry out the next step."""
+
+    def save(self, folder: Path) -> None:
+        """Write what `load` needs to go on."""
+
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` wrote."""
+
+
+class WorkerPool(Protocol):
+    """The processes that train, as a trainer may use them while it prepares."""
+
+    @property
+    def size(self) -> int:
+        """How many stacks are trained at the same time."""
+
+    def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
+        """What a method of an idle worker answers; None where no worker could be asked in time."""
+
+    def halve(
+        self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
+    ) -> Mapping[int, StepResult]:
+        """Train samples side by side, and end unpromising ones early.
+
+        The worker of the setup has a method ``begin(sample)`` that gives a `SteppedTraining`. All samples
+        must train one and the same network: losses of different groups say nothing about each other.
+
+        Args:
+            setup: of the worker.
+            n_samples: numbered from 0.
+            max_steps: steps of a sample that goes to the end.
+            reduction: one in so many goes on, each time.
+
+        Returns:
+            Where each sample ended; those that failed are left out.
+        """
+
+
+class Trainer(ABC):
+    """Trains the networks of one job.
+
+    Args:
+        job: what to train.
+
+    Attributes:
+        name: its name in jobs.
+        title: its name for people.
+        description: what it trains, in a sentence.
+        measures_affinities: whether it can measure affinities while it trains
+        (`TrialRequest.measures_affinity`).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    measures_affinities: ClassVar[bool] = False
+
+    def __init__(self, job: TrainerJob) -> None:
+        self.job = job
+
+    @classmethod  # noqa: B027 - nothing, by default
+    def warm_up(cls) -> None:
+        """Import and start what any job needs, in a process that waits for its first job."""
+
+    # --- where the job is planned: nothing large is imported
+
+    def epochs_of(self, n_tasks: int, fidelity: float) -> int:
+        """Epochs that a training of so many tasks counts in a training budget; one, where there are none."""
+        return 1
+
+    def stacks(self, planned: Sequence[Trial], n_workers: int) -> list[Stack]:
+        """Which planned trials are trained together, in the order in which they are to start.
+
+        Args:
+            planned: in the order of the plan.
+            n_workers: how many stacks are trained at the same time.
+        """
+        return [Stack((trial,)) for trial in planned]
+
+    # --- where the job is prepared: once, and again after a crash
+
+    def prepare(self, pool: WorkerPool) -> Prepared:
+        """Load what is trained on and settle what must not change during the job.
+
+        Raises:
+            GroupingError: if the job cannot be trained; the text is for the user.
+        """
+        return Prepared(f"{self.name} {self.job.problem}")
+
+    def measure(self, networks: Sequence[Network], pool: WorkerPool) -> tuple[MeasuredNetwork | None, ...]:
+        """Inference costs of networks, after `prepare`; as they are stated, unless they can be measured.
+
+        Returns:
+            One per network, in order; None for one that cannot be built.
+        """
+        return tuple(MeasuredNetwork(network) for network in networks)
+
+    def environment(self) -> Mapping[str, str]:
+        """What scores depend on beside the job, as far as it is known without asking a worker."""
+        return {}
+
+    @abstractmethod
+    def setup(self) -> WorkerSetup:
+        """What the workers of the job are built from, after `prepare`."""

@@ -1,0 +1,174 @@
+"""The built-in trainer where a job is prepared; `grouping.training.worker` is where it is trained."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from grouping.domain.datasets import Dataset
+from grouping.domain.engines import Engine, EngineChoice, Work
+from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError
+from grouping.trainers.trainer import Prepared, TrainerJob, WorkerPool, WorkerSetup
+from grouping.training.cost import measure_costs
+from grouping.training.devices import warm_up as warm_up_device
+from grouping.training.environment import library_versions
+from grouping.training.methods import build_encoder
+from grouping.training.tuning import Tuned, tune_recipe
+from grouping.training.worker import WorkerMaker
+
+logger = logging.getLogger(__name__)
+
+
+def warm_up() -> None:
+    """Do once what takes seconds the first time: a step of an optimiser, and the count of a network."""
+    warm_up_device()
+    _count([Network.of("any")], 1, (Task.regression("any"),), Recipe())
+
+
+class TrainingSession:
+    """Prepares one job.
+
+    Args:
+        job: what to train.
+        tasks: the tasks of the job.
+        dataset: what to train on; fits the tasks.
+        recipe: how, before tuning.
+
+    Raises:
+        InvalidInputError: if the encoder cannot read the data.
+    """
+
+    def __init__(self, job: TrainerJob, tasks: tuple[Task, ...], dataset: Dataset, recipe: Recipe) -> None:
+        self._job = job
+        self._recipe = recipe
+        self._tasks = tasks
+        self._dataset = dataset
+        self._digest = dataset.digest()
+        self._engine = Engine((job.settled or {}).get("engine") or Engine.AUTO)
+        build_encoder(recipe, self._n_features)  # refused here, rather than with every network one by one
+
+    @property
+    def _n_features(self) -> int:
+        return int(self._dataset.inputs.shape[1])
+
+    def prepare(self, pool: WorkerPool) -> Prepared:
+        """Tune the recipe and choose the engine, unless that was done before."""
+        if self._job.settled is not None:
+            return Prepared(self._digest, self._job.settled)
+        events: list[tuple[str, dict[str, Any]]] = []
+        if n_samples := int(self._job.parameters.get("tuning_samples", 0)):
+            tuned = tune_recipe(
+                self._dataset,
+                self._tasks,
+                self._recipe,
+                n_samples,
+                int(self._job.parameters["tuning_seed"]),
+                pool,
+            )
+            self._recipe = tuned.recipe
+            events.append(("recipe_tuned", _told(tuned)))
+        choice = self._choose_engine(pool)
+        self._engine = Engine.AUTO if choice is None else choice.engine
+        if choice is not None and choice.reason:
+            milliseconds = {name.value: value for name, value in choice.step_ms.items()}
+            told = {"engine": choice.engine.value, "reason": choice.reason, "step_ms": milliseconds}
+            events.append(("engine_chosen", told))
+        settled = {
+            "recipe": asdict(self._recipe),
+            "engine": None if choice is None else choice.engine.value,
+        }
+        return Prepared(self._digest, settled, tuple(events))
+
+    def measure(self, networks: Sequence[Network], pool: WorkerPool) -> tuple[MeasuredNetwork | None, ...]:
+        """Multiply-adds counted here, latencies measured where the networks are trained."""
+        counted = _count(networks, self._n_features, self._tasks, self._recipe)
+        latencies = pool.ask(self.setup(), "measure_latencies", networks) if networks else ()
+        if latencies is None:
+            latencies = (None,) * len(networks)
+        return tuple(
+            None if measured is None else replace(measured, latency_ms=latency)
+            for measured, latency in zip(counted, latencies, strict=True)
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Versions of the libraries that train."""
+        return library_versions()
+
+    def setup(self) -> WorkerSetup:
+        """What workers are built from."""
+        names = ",".join(task.name for task in self._tasks)
+        key = f"{self._digest} {names} {self._recipe} {self._engine}"
+        maker = WorkerMaker(f"{self._digest} {names}", self._tasks, self._recipe, self._engine)
+        return WorkerSetup(key, maker, self._dataset)
+
+    def _choose_engine(self, pool: WorkerPool) -> EngineChoice | None:
+        """The engine that the operator names, or the fastest; None where no worker could compare them."""
+        named = Engine(self._job.operator.get("engine", Engine.AUTO))
+        if named is not Engine.AUTO:
+            return EngineChoice(named, "named by the service")
+        work = work_of(self._job, self._recipe)
+        own = replace(work, n_networks=-(-work.n_networks // pool.size))
+        choice: EngineChoice | None = pool.ask(self.setup(), "compare_engines", own)
+        return choice
+
+
+def work_of(job: TrainerJob, recipe: Recipe) -> Work:
+    """The work of a job as far as it is known before its search: that of training every candidate."""
+    terms = job.terms
+    budget, n_seeds = terms.training_budget, len(terms.search_seeds)
+    tasks = job.tasks[: (min(terms.candidates.max_group_size, len(job.tasks)) + 1) // 2]
+    n_trainings = terms.candidates.count * n_seeds
+    if budget.trainings is not None:
+        n_trainings = min(n_trainings, math.floor(budget.trainings))
+    n_epochs = n_trainings * recipe.epochs
+    return Work(
+        Network.of(*tasks),
+        n_networks=max(1, n_trainings // n_seeds),
+        # A budget in seconds ends at any trial, so that the seeds of a network would not stay together.
+        n_seeds=n_seeds if budget.seconds is None else 1,
+        n_epochs=n_epochs if budget.epochs is None else min(n_epochs, math.floor(budget.epochs)),
+    )
+
+
+def _told(tuned: Tuned) -> dict[str, Any]:
+    return {
+        "loss": tuned.loss,
+        "first_loss": tuned.first_loss,
+        "epochs": tuned.epochs,
+        "learning_rate": tuned.recipe.learning_rate,
+        "weight_decay": tuned.recipe.weight_decay,
+    }
+
+
+def _count(
+    networks: Sequence[Network], n_features: int, tasks: tuple[Task, ...], recipe: Recipe
+) -> list[MeasuredNetwork | None]:
+    """Multiply-adds and widths, in order; None for what is too small or too large to build.
+
+    Asked for together as far as possible: what is alike is then counted once.
+    """
+    by_size: dict[float, list[int]] = {}
+    for number, network in enumerate(networks):
+        by_size.setdefault(network.size, []).append(number)
+    found: list[MeasuredNetwork | None] = [None] * len(networks)
+    shares = list(by_size.values())
+    while shares:
+        share = shares.pop()
+        try:
+            costs = measure_costs(n_features, tasks, [networks[number] for number in share], recipe)
+        except InvalidInputError as error:
+            if len(share) == 1:
+                logger.warning("Network %s is left out: %s", networks[share[0]], error)
+            else:  # perhaps only one of them
+                shares += [share[: len(share) // 2], share[len(share) // 2 :]]
+            continue
+        for number, cost in zip(share, costs, strict=True):
+            measured = Network(networks[number].group, networks[number].size, cost.cost_snt)
+            found[number] = MeasuredNetwork(measured, cost.encoder_multiply_adds, cost.widths)
+    return found

@@ -1,0 +1,120 @@
+"""The built-in trainer in a process that trains: its data converted once, one call of an engine at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grouping.domain.arithmetic import Company
+from grouping.domain.datasets import Dataset
+from grouping.domain.engines import Engine, EngineChoice, Work, engine_of_stack
+from grouping.domain.networks import Network
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task
+from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.errors import InvalidInputError
+from grouping.trainers.trainer import TrainingWorker, WorkerContext
+from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
+from grouping.training.data import TrainingData
+from grouping.training.devices import take_device
+from grouping.training.engines import company_of, compare_engines, train_networks
+from grouping.training.environment import versions_here
+from grouping.training.latency import measure_latency
+from grouping.training.methods import cost_key
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerMaker:
+    """Builds the worker of a job from its data set; see `grouping.trainers.WorkerSetup`.
+
+    Attributes:
+        digest: identifies data set and tasks.
+        tasks: the tasks of the job.
+        recipe: how to train.
+        engine: that of the job; what it cannot carry out is trained one by one.
+    """
+
+    digest: str
+    tasks: tuple[Task, ...]
+    recipe: Recipe
+    engine: Engine = Engine.AUTO
+
+    def __call__(self, dataset: Dataset, context: WorkerContext) -> BuiltInWorker:
+        """The worker, on the device of this process."""
+        data = TrainingData.from_dataset(dataset, self.tasks, take_device())
+        return BuiltInWorker(data, self, context)
+
+
+class BuiltInWorker(TrainingWorker):
+    """Trains networks of one job.
+
+    Args:
+        data: the data set, on the device of the training.
+        maker: what it was built from.
+        context: what it may use.
+    """
+
+    def __init__(self, data: TrainingData, maker: WorkerMaker, context: WorkerContext) -> None:
+        self._data = data
+        self._maker = maker
+        self._context = context
+
+    def train(
+        self, requests: Sequence[TrialRequest], checkpoints: Path | None = None
+    ) -> tuple[TrialOutcome, ...]:
+        """Train networks of one stack, and go on from their checkpoints."""
+        maker = self._maker
+        engine = engine_of_stack(maker.engine, len(requests))
+        if checkpoints is None:
+            return train_networks(self._data, requests, maker.recipe, engine=engine)
+        folder = CheckpointFolder(checkpoints, maker.digest, maker.tasks, maker.recipe)
+        interval_s = self._context.checkpoint_interval_s
+        keeper = CheckpointKeeper(folder, requests, maker.recipe, interval_s=interval_s)
+        outcomes = list(train_networks(self._data, requests, maker.recipe, keeper=keeper, engine=engine))
+        for number, request in enumerate(requests):
+            if outcomes[number].state is TrialState.FAILED and keeper.discard(request):
+                # A checkpoint that does not fit, as after a plug-in was changed, must not fail a training.
+                own = engine_of_stack(maker.engine, 1)
+                (outcomes[number],) = train_networks(
+                    self._data, [request], maker.recipe, keeper=keeper, engine=own
+                )
+        return tuple(keeper.told(*pair) for pair in zip(requests, outcomes, strict=True))
+
+    def environment(self) -> Mapping[str, str]:
+        """Versions of libraries, and what does the arithmetic."""
+        return versions_here()
+
+    def remarks(self, requests: Sequence[TrialRequest]) -> Mapping[str, str]:
+        """Whether networks are trained in less company here than usual."""
+        is_stacked = self._maker.engine in (Engine.AUTO, Engine.STACKED) and len(requests) > 1
+        company = company_of(self._data, self._maker.recipe, requests) if is_stacked else Company.ANY
+        return {"company_limited": company.reason} if company.reason else {}
+
+    # --- while the job is prepared
+
+    def measure_latencies(self, networks: Sequence[Network]) -> tuple[float | None, ...]:
+        """Milliseconds of a forward pass of one row through each network, here.
+
+        Networks of one size that are built alike are measured once; None for a size that cannot be built.
+        """
+        tasks, recipe = self._maker.tasks, self._maker.recipe
+        known: dict[object, float | None] = {}
+        found: list[float | None] = []
+        for network in networks:
+            members = tuple(task for task in tasks if task.name in network.group)
+            key = (network.size, cost_key(recipe, members))
+            if key not in known:
+                try:
+                    seconds = measure_latency(
+                        self._data.n_features, tasks, network, recipe, self._data.device
+                    )
+                    known[key] = 1000.0 * seconds
+                except InvalidInputError:
+                    known[key] = None
+            found.append(known[key])
+        return tuple(found)
+
+    def compare_engines(self, work: Work) -> EngineChoice:
+        """The engine to train the networks of a job with, by a few gradient steps here."""
+        return compare_engines(self._data, work, self._maker.recipe)

@@ -1,0 +1,106 @@
+"""The contract of trainers: on the built-in one, and on one of a plug-in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from grouping.domain.networks import Candidates
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task
+from grouping.search import Search
+from grouping.strategies import get_strategy
+from grouping.testing import TrainerContract
+from grouping.trainers import TrainerJob, discover_trainers, get_trainer
+from grouping.trainers.built_in import BuiltIn
+from grouping.trainers.registry import ENTRY_POINT_GROUP
+from tests.plug_ins import install
+
+OWN = '''
+"""Ridge regressions in NumPy: the tasks of a network share their features."""
+
+import numpy as np
+
+from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
+from grouping.trainers import Trainer, TrainingWorker, WorkerSetup
+
+
+class Worker(TrainingWorker):
+    def __init__(self, data, context):
+        self.inputs, self.targets = data
+
+    def train(self, requests, checkpoints=None):
+        return [self.one(request) for request in requests]
+
+    def one(self, request):
+        generator = np.random.default_rng(request.seed)
+        tasks = sorted(request.network.group)
+        n_hidden = max(1, round(8 * request.network.size))
+        features = np.tanh(self.inputs @ generator.normal(size=(4, n_hidden)))
+        columns = np.stack([self.targets[task] for task in tasks], axis=1)
+        seen = features[:80]
+        weights = np.linalg.solve(seen.T @ seen + np.eye(n_hidden), seen.T @ columns[:80])
+        losses = ((features[80:] @ weights - columns[80:]) ** 2).mean(axis=0)
+        scores = tuple(TaskScore(task, float(loss)) for task, loss in zip(tasks, losses))
+        return TrialOutcome(TrialState.SUCCEEDED, scores, 1, 0.0)
+
+
+class Ridge(Trainer):
+    name = "ridge"
+    title = "Ridge regression"
+    description = "Random features and a linear map."
+
+    def setup(self):
+        generator = np.random.default_rng(0)
+        inputs = generator.normal(size=(120, 4))
+        targets = {task: inputs @ generator.normal(size=4) for task in self.job.tasks}
+        return WorkerSetup("ridge", Worker, (inputs, targets))
+'''
+
+
+class TestBuiltIn(TrainerContract):
+    trainer = BuiltIn
+    problem = "digits"
+    tasks: ClassVar[tuple[str, ...]] = ("digit", "loop", "edges")
+    parameters: ClassVar[dict[str, Any]] = {"recipe": asdict(Recipe(epochs=3)), "tuning_samples": 0}
+    fidelities = (1.0, 0.34)
+
+
+class TestBuiltInThatTunes(TestBuiltIn):
+    tasks = ("digit", "loop")
+    parameters: ClassVar[dict[str, Any]] = {
+        "recipe": asdict(Recipe(epochs=2)),
+        "tuning_samples": 3,
+        "tuning_seed": 900,
+    }
+
+
+class TestPlugIn(TrainerContract):
+    """A trainer that another distribution adds."""
+
+    @pytest.fixture(autouse=True)
+    def _installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        install(monkeypatch, tmp_path, "ridge", OWN, f"[{ENTRY_POINT_GROUP}]\nridge = ridge:Ridge")
+        discover_trainers.cache_clear()
+        type(self).trainer = get_trainer("ridge")
+        yield
+        sys.modules.pop("ridge", None)
+        discover_trainers.cache_clear()
+
+    def test_a_search_trains_confirms_and_judges_with_it(self) -> None:
+        names = ("a", "b", "c")
+        tasks = [Task.regression(name) for name in names]
+        space = Candidates.of(names, single_sizes=(0.5,))
+        search = Search(
+            get_strategy("exhaustive"), tasks, space, budgets_snt=(2.0,), confirmation_seeds=(7, 8, 9)
+        )
+        search.run(self.trainer(TrainerJob("own", names, search.terms)))
+        assert len(search.scores().networks) == 10
+        (found,) = search.recommendations()
+        assert found.solution.require_grouping().cost_snt <= 2.0
+        assert search.state.scores(fidelity=1.0).seeds == (0,)
