@@ -30,11 +30,11 @@ from grouping.recipes import (
     named_metric,
 )
 from grouping.recipes.criteria import discover_losses, discover_metrics
+from grouping.testing.losses import LossContract
+from grouping.testing.metrics import MetricContract
 from grouping.training.data import TrainingData
 from grouping.training.engines import divide, train_networks
 from grouping.training.losses import Normalisation
-from tests.contracts.losses import LossContract
-from tests.contracts.metrics import MetricContract
 from tests.plug_ins import install
 
 pytestmark = pytest.mark.usefixtures("one_thread", "plug_in")
@@ -142,6 +142,9 @@ def test_a_problem_that_names_them_is_trained_in_stacks_and_scored_by_them() -> 
         (outcome,) = train_networks(data, [both], RECIPE, engine=engine)
         assert outcome.state is TrialState.SUCCEEDED
         sign, total = outcome.scores
+        assert sign.validation_loss is not None
+        assert sign.validation_metric is not None
+        assert total.validation_metric is not None
         assert 0 < sign.validation_loss < 0.8
         assert 0.7 < sign.validation_metric <= 1  # accuracy
         assert 0 < total.validation_metric <= 1
