@@ -5,7 +5,7 @@ from grouping.testing import TrainerContract
 class TestMyTrainer(TrainerContract):
     trainer = MyTrainer
 
-Those of losses and metrics need PyTorch, and stand in `grouping.testing.losses` and `grouping.testing.metrics`.
+Those of losses and metrics need PyTorch; they are `grouping.testing.losses` and `grouping.testing.metrics`.
 """
 
 from grouping.testing.strategies import StrategyContract
