@@ -111,7 +111,7 @@ def _checked(parameters: Parameters, what: str) -> Parameters:
             raise InvalidInputError(
                 f"The parameter {name!r} of the {what} must be a finite number, a text or a truth value."
             )
-    return tuple(sorted(parameters))
+    return tuple(sorted(parameters, key=lambda parameter: parameter[0]))
 
 
 SQUARED_ERROR = Loss("squared_error")

@@ -24,7 +24,7 @@ class QuantileLoss(StackableLoss):
         """See `StackableLoss`."""
         share = self.declaration.quantile
         error = targets - outputs
-        gradients = torch.where(error > 0, -share, 1.0 - share).to(error.dtype)
+        gradients = (error <= 0).to(error.dtype).sub_(share)
         return averaged(self._values(error), gradients, factors, n_rows)
 
     def _values(self, error: Tensor) -> Tensor:
