@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from grouping.cli.terminal import new_console
 
 if TYPE_CHECKING:
     from grouping.plug_ins import Unavailable
-    from grouping.recipes import MethodInfo
+    from grouping.recipes import LossInfo, MethodInfo, MetricInfo
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -68,32 +69,42 @@ def strategies(as_json: AsJson = False) -> None:
 
 
 def recipes(as_json: AsJson = False) -> None:
-    """List the methods that a recipe may name: encoders, sharing, weighting, schedules, optimisers."""
+    """List the methods that a recipe may name, and the losses and metrics that a task may name."""
     from grouping.domain.recipes import Part
-    from grouping.recipes import list_methods, list_unavailable
+    from grouping.recipes import (
+        list_losses,
+        list_methods,
+        list_metrics,
+        list_unavailable,
+        list_unavailable_losses,
+        list_unavailable_metrics,
+    )
 
+    found: dict[str, Sequence[MethodInfo | LossInfo | MetricInfo]] = {
+        **{part.value: list_methods(part) for part in Part},
+        "loss": list_losses(),
+        "metric": list_metrics(),
+    }
     if as_json:
-        data = {part.value: [_method(info) for info in list_methods(part)] for part in Part}
-        typer.echo(json.dumps(data, indent=2))
+        typer.echo(
+            json.dumps({part: [_method(info) for info in infos] for part, infos in found.items()}, indent=2)
+        )
         return
     rows = Table("part", "name", "parameters", "description", box=None, pad_edge=False)
-    for part in Part:
-        for info in list_methods(part):
-            known = ", ".join(info.parameters["properties"])
-            rows.add_row(part.value, info.name, known, info.description)
+    for part, infos in found.items():
+        for info in infos:
+            rows.add_row(part, info.name, ", ".join(info.parameters["properties"]), info.description)
     new_console().print(rows)
     for part in Part:
         _tell_unavailable(list_unavailable(part))
+    _tell_unavailable(list_unavailable_losses())
+    _tell_unavailable(list_unavailable_metrics())
 
 
-def _method(info: MethodInfo) -> dict[str, object]:
-    return {
-        "name": info.name,
-        "title": info.title,
-        "description": info.description,
-        "source": info.source,
-        "parameters": dict(info.parameters),
-    }
+def _method(info: MethodInfo | LossInfo | MetricInfo) -> dict[str, object]:
+    """All fields but the part, under which it is listed."""
+    fields = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
+    return {name: value for name, value in fields.items() if name != "part"}
 
 
 def _tell_unavailable(plug_ins: Sequence[Unavailable]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 from grouping.errors import InvalidInputError
 
 MAX_NAME_LENGTH = 100
+
+Parameters = tuple[tuple[str, str | int | float | bool], ...]
+"""Names and plain values: a task must be hashable."""
 
 
 class TaskKind(StrEnum):
@@ -32,40 +35,6 @@ class Direction(StrEnum):
 
     LOWER_IS_BETTER = "lower_is_better"
     HIGHER_IS_BETTER = "higher_is_better"
-
-
-class Loss(StrEnum):
-    """Loss of a task, divided by what the best constant prediction scores on the training rows.
-
-    A loss of 1 is therefore what a predictor without inputs gets, and losses of different kinds may be
-    added. The constants come from the training rows only.
-    """
-
-    SQUARED_ERROR = "squared_error"
-    """Mean squared error divided by the variance of the target (for maps: the mean variance of a pixel)."""
-    CROSS_ENTROPY = "cross_entropy"
-    """Cross entropy divided by the entropy of the class frequencies."""
-    BINARY_CROSS_ENTROPY = "binary_cross_entropy"
-    """Binary cross entropy divided by the entropy of the positive rate."""
-    UNSPECIFIED = "unspecified"
-    """An imported number of which only the direction is known: lower is better."""
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A figure that people read beside the loss.
-
-    Attributes:
-        name: such as ``accuracy`` or ``r2``.
-        direction: which way it improves.
-    """
-
-    name: str
-    direction: Direction
-
-
-ACCURACY = Metric("accuracy", Direction.HIGHER_IS_BETTER)
-R2 = Metric("r2", Direction.HIGHER_IS_BETTER)
 
 
 @lru_cache(maxsize=4096)
@@ -90,6 +59,71 @@ def check_name(name: str, what: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Loss:
+    """What a task is trained on, by name; lower is better.
+
+    Every loss is divided by what the best constant prediction scores on the training rows. A loss of 1 is
+    therefore what a predictor without inputs gets, and losses of different names may be added.
+
+    Which losses there are, and what parameters they take, is known to `grouping.recipes`. In an imported
+    table the name may be any: nothing is trained there.
+
+    Attributes:
+        name: such as ``squared_error``.
+        parameters: names and values, sorted by name; what is left out has the default of the loss.
+    """
+
+    name: str
+    parameters: Parameters = ()
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "loss")
+        object.__setattr__(self, "parameters", _checked(self.parameters, f"loss {self.name!r}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure that people read beside the loss.
+
+    Attributes:
+        name: such as ``accuracy`` or ``r2``; in an imported table it may be any.
+        direction: which way it improves.
+        parameters: names and values, sorted by name; what is left out has the default of the metric.
+    """
+
+    name: str
+    direction: Direction
+    parameters: Parameters = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", _checked(self.parameters, f"metric {self.name!r}"))
+
+    def as_mapping(self) -> dict[str, Any]:
+        """All fields, ready for JSON; `parameters` only where there are some."""
+        fields = {"name": self.name, "direction": self.direction}
+        return fields | ({"parameters": dict(self.parameters)} if self.parameters else {})
+
+
+def _checked(parameters: Parameters, what: str) -> Parameters:
+    for name, value in parameters:
+        is_plain = isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
+        if not is_plain:
+            raise InvalidInputError(
+                f"The parameter {name!r} of the {what} must be a finite number, a text or a truth value."
+            )
+    return tuple(sorted(parameters, key=lambda parameter: parameter[0]))
+
+
+SQUARED_ERROR = Loss("squared_error")
+CROSS_ENTROPY = Loss("cross_entropy")
+BINARY_CROSS_ENTROPY = Loss("binary_cross_entropy")
+UNSPECIFIED = Loss("unspecified")
+"""An imported number of which only the direction is known: lower is better."""
+ACCURACY = Metric("accuracy", Direction.HIGHER_IS_BETTER)
+R2 = Metric("r2", Direction.HIGHER_IS_BETTER)
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One thing to predict.
 
@@ -108,7 +142,7 @@ class Task:
 
     name: str
     kind: TaskKind = TaskKind.UNSPECIFIED
-    loss: Loss = Loss.UNSPECIFIED
+    loss: Loss = UNSPECIFIED
     metric: Metric | None = None
     weight: float = 1.0
     n_outputs: int = 1
@@ -116,6 +150,11 @@ class Task:
 
     def __post_init__(self) -> None:
         check_name(self.name, "task")
+        if not isinstance(self.loss, Loss) or not isinstance(self.metric, Metric | None):
+            raise InvalidInputError(
+                f"Task {self.name!r}: its loss is a Loss, such as Loss('huber'), and its metric a Metric or "
+                "None; `named_loss` and `named_metric` of grouping.recipes make them from names."
+            )
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise InvalidInputError(f"Task {self.name!r}: the weight must be a positive number.")
         if self.n_outputs < 1:
@@ -137,35 +176,45 @@ class Task:
         return replace(self, reads=segments)
 
     def as_mapping(self) -> dict[str, Any]:
-        """All fields, ready for JSON; `reads` only where it says something, as in older documents."""
-        fields = asdict(self)
-        reads = list(fields.pop("reads"))
-        return fields | ({"reads": reads} if reads else {})
+        """All fields, ready for JSON; parameters and `reads` only where there are some, as before."""
+        fields: dict[str, Any] = {
+            "name": self.name,
+            "kind": self.kind,
+            "loss": self.loss.name,
+            "metric": None if self.metric is None else self.metric.as_mapping(),
+            "weight": self.weight,
+            "n_outputs": self.n_outputs,
+        }
+        if self.loss.parameters:
+            fields["loss_parameters"] = dict(self.loss.parameters)
+        return fields | ({"reads": list(self.reads)} if self.reads else {})
 
     @classmethod
-    def regression(cls, name: str, n_outputs: int = 1) -> Task:
+    def regression(
+        cls, name: str, n_outputs: int = 1, *, loss: Loss = SQUARED_ERROR, metric: Metric = R2
+    ) -> Task:
         """A task that predicts one or several numbers."""
-        return cls(name, TaskKind.REGRESSION, Loss.SQUARED_ERROR, R2, n_outputs=n_outputs)
+        return cls(name, TaskKind.REGRESSION, loss, metric, n_outputs=n_outputs)
 
     @classmethod
-    def binary(cls, name: str) -> Task:
+    def binary(cls, name: str, *, loss: Loss = BINARY_CROSS_ENTROPY, metric: Metric = ACCURACY) -> Task:
         """A task that answers yes or no."""
-        return cls(name, TaskKind.BINARY, Loss.BINARY_CROSS_ENTROPY, ACCURACY)
+        return cls(name, TaskKind.BINARY, loss, metric)
 
     @classmethod
-    def multiclass(cls, name: str, n_classes: int) -> Task:
+    def multiclass(
+        cls, name: str, n_classes: int, *, loss: Loss = CROSS_ENTROPY, metric: Metric = ACCURACY
+    ) -> Task:
         """A task that picks one of `n_classes`."""
-        return cls(name, TaskKind.MULTICLASS, Loss.CROSS_ENTROPY, ACCURACY, n_outputs=n_classes)
+        return cls(name, TaskKind.MULTICLASS, loss, metric, n_outputs=n_classes)
 
     @classmethod
-    def dense_map(cls, name: str, n_pixels: int) -> Task:
+    def dense_map(cls, name: str, n_pixels: int, *, loss: Loss = SQUARED_ERROR, metric: Metric = R2) -> Task:
         """A task that predicts a real number at each of `n_pixels`."""
-        return cls(name, TaskKind.DENSE_MAP, Loss.SQUARED_ERROR, R2, n_outputs=n_pixels)
+        return cls(name, TaskKind.DENSE_MAP, loss, metric, n_outputs=n_pixels)
 
     @classmethod
     def ranking(cls, name: str, question: int, candidates: tuple[int, ...]) -> Task:
         """A task that picks one of several candidates, each a segment of the row, for another segment."""
         reads = (question, *candidates)
-        return cls(
-            name, TaskKind.RANKING, Loss.CROSS_ENTROPY, ACCURACY, n_outputs=len(candidates), reads=reads
-        )
+        return cls(name, TaskKind.RANKING, CROSS_ENTROPY, ACCURACY, n_outputs=len(candidates), reads=reads)

@@ -5,9 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
+from grouping.domain.tasks import UNSPECIFIED, Direction, Loss, Metric, Parameters, Task, TaskKind
 from grouping.errors import InvalidInputError
-from grouping.formats.strict_json import read_integer, read_list, read_number, read_object, read_string
+from grouping.formats.strict_json import (
+    read_integer,
+    read_list,
+    read_mapping,
+    read_number,
+    read_object,
+    read_string,
+)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -32,7 +39,7 @@ def tasks_from_json(document: object, pointer: str) -> tuple[Task, ...]:
 
 
 def _task(document: object, pointer: str) -> Task:
-    optional = ("kind", "loss", "metric", "weight", "n_outputs", "reads")
+    optional = ("kind", "loss", "loss_parameters", "metric", "weight", "n_outputs", "reads")
     fields = read_object(document, pointer, ("name",), optional)
     n_outputs = read_number(fields.get("n_outputs", 1), f"{pointer}/n_outputs")
     if n_outputs != int(n_outputs) or n_outputs > MAX_OUTPUTS:
@@ -40,7 +47,10 @@ def _task(document: object, pointer: str) -> Task:
     return Task(
         read_string(fields["name"], f"{pointer}/name"),
         _member(TaskKind, fields.get("kind", TaskKind.UNSPECIFIED), f"{pointer}/kind"),
-        _member(Loss, fields.get("loss", Loss.UNSPECIFIED), f"{pointer}/loss"),
+        Loss(
+            read_string(fields.get("loss", UNSPECIFIED.name), f"{pointer}/loss"),
+            _parameters(fields.get("loss_parameters", {}), f"{pointer}/loss_parameters"),
+        ),
         _metric(fields.get("metric"), f"{pointer}/metric"),
         read_number(fields.get("weight", 1.0), f"{pointer}/weight"),
         int(n_outputs),
@@ -55,11 +65,31 @@ def _segments(document: object, pointer: str) -> tuple[int, ...]:
 def _metric(document: object, pointer: str) -> Metric | None:
     if document is None:
         return None
-    fields = read_object(document, pointer, ("name", "direction"))
+    fields = read_object(document, pointer, ("name", "direction"), ("parameters",))
     return Metric(
         read_string(fields["name"], f"{pointer}/name"),
         _member(Direction, fields["direction"], f"{pointer}/direction"),
+        _parameters(fields.get("parameters", {}), f"{pointer}/parameters"),
     )
+
+
+def _parameters(document: object, pointer: str) -> Parameters:
+    return tuple(
+        (read_string(name, pointer), _plain_value(value, f"{pointer}/{name}"))
+        for name, value in read_mapping(document, pointer).items()
+    )
+
+
+def _plain_value(document: object, pointer: str) -> str | int | float | bool:
+    match document:
+        case bool():
+            return document
+        case str():
+            return read_string(document, pointer)
+        case int():
+            return read_integer(document, pointer)
+        case _:
+            return read_number(document, pointer)
 
 
 def _member(kind: type[E], value: object, pointer: str) -> E:

@@ -9,6 +9,7 @@ from grouping.domain.datasets import Dataset
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task, check_name
 from grouping.errors import InvalidInputError
+from grouping.recipes.criteria import complete_task
 
 DATA_SEED = 0
 """The split is the same wherever a problem is trained on, so that scores of two jobs may be compared."""
@@ -22,7 +23,7 @@ class Problem:
         name: unique among the problems of an installation.
         title: one line for people.
         description: a paragraph for people: the data, the tasks, where it comes from.
-        tasks: in canonical order.
+        tasks: in canonical order; their losses and metrics get the parameters that are left out.
         loader: makes the data set from a seed; the same seed gives the same arrays.
         recipe: used unless a job brings its own.
     """
@@ -41,6 +42,7 @@ class Problem:
         names = [task.name for task in self.tasks]
         if len(set(names)) != len(names):
             raise InvalidInputError(f"Problem {self.name!r}: task names must be unique.")
+        object.__setattr__(self, "tasks", tuple(complete_task(task) for task in self.tasks))
 
     def load(self, seed: int = 0) -> Dataset:
         """The data set and its split, both fixed by the seed.

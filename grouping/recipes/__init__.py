@@ -1,6 +1,17 @@
-"""What users may choose in a recipe: a declaration per method, and the registry that finds them."""
+"""What a recipe or a task may name: a declaration per method, loss and metric, and what finds them."""
 
 from grouping.recipes.checks import check_trainable
+from grouping.recipes.criteria import (
+    LossInfo,
+    MetricInfo,
+    complete_task,
+    list_losses,
+    list_metrics,
+    list_unavailable_losses,
+    list_unavailable_metrics,
+    named_loss,
+    named_metric,
+)
 from grouping.recipes.declarations import Declaration
 from grouping.recipes.registry import (
     MethodInfo,
@@ -14,12 +25,21 @@ from grouping.recipes.work import epochs_of
 
 __all__ = [
     "Declaration",
+    "LossInfo",
     "MethodInfo",
+    "MetricInfo",
     "check_named_tasks",
     "check_trainable",
     "complete",
+    "complete_task",
     "epochs_of",
     "get_declaration",
+    "list_losses",
     "list_methods",
+    "list_metrics",
     "list_unavailable",
+    "list_unavailable_losses",
+    "list_unavailable_metrics",
+    "named_loss",
+    "named_metric",
 ]

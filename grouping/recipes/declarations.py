@@ -1,4 +1,4 @@
-"""What a method declares: its name, its source and its parameters, without what carries it out.
+"""What a method, a loss or a metric declares: name, source and parameters, without what carries it out.
 
 The service that takes jobs checks and lists methods but never trains, so it must not import PyTorch. A
 declaration therefore names its implementation as ``module:attribute``, and only training imports it.

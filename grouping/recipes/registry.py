@@ -150,12 +150,25 @@ def _missing_modules(method: type[Declaration]) -> list[str]:
 
 
 def _load_plug_in(point: EntryPoint) -> type[Declaration]:
+    declaration: type[Declaration] = load_declaration(point)
+    return declaration
+
+
+def load_declaration(point: EntryPoint, *more: str) -> Any:
+    """The declaration of an entry point: a dataclass with what all declarations have.
+
+    Args:
+        point: of a plug-in.
+        more: what it must have besides.
+
+    Raises:
+        TypeError: if it is no such declaration.
+    """
     found = point.load()
-    wanted = ("name", "title", "description", "source", "implementation")
+    wanted = ("name", "title", "description", "source", "implementation", *more)
     if not (inspect.isclass(found) and dataclasses.is_dataclass(found)):
         raise TypeError(f"{point.value} is not a dataclass")
     if missing := [attribute for attribute in wanted if not hasattr(found, attribute)]:
         raise TypeError(f"{point.value} has no {', '.join(missing)}")
     schema_of(found)
-    declaration: type[Declaration] = found  # type: ignore[assignment]
-    return declaration
+    return found

@@ -141,12 +141,16 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
     return Task(
         name=data["name"],
         kind=TaskKind(data["kind"]),
-        loss=Loss(data["loss"]),
-        metric=None if metric is None else Metric(metric["name"], Direction(metric["direction"])),
+        loss=Loss(data["loss"], tuple(data.get("loss_parameters", {}).items())),
+        metric=None if metric is None else _metric_from_json(metric),
         weight=data["weight"],
         n_outputs=data["n_outputs"],
         reads=tuple(data.get("reads", ())),
     )
+
+
+def _metric_from_json(data: Mapping[str, Any]) -> Metric:
+    return Metric(data["name"], Direction(data["direction"]), tuple(data.get("parameters", {}).items()))
 
 
 def group_key(group: Collection[str]) -> str:

@@ -4,6 +4,8 @@ from grouping.testing import TrainerContract
 
 class TestMyTrainer(TrainerContract):
     trainer = MyTrainer
+
+Those of losses and metrics need PyTorch; they are `grouping.testing.losses` and `grouping.testing.metrics`.
 """
 
 from grouping.testing.strategies import StrategyContract

@@ -82,7 +82,7 @@ class CheckpointFolder:
             "format": _FORMAT,
             "torch": torch.__version__,
             "data": data_digest,
-            "tasks": [asdict(task) for task in tasks],
+            "tasks": [task.as_mapping() | {"reads": task.reads} for task in tasks],
             "recipe": asdict(complete(recipe)),
         }
 

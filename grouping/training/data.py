@@ -28,7 +28,7 @@ class Rows:
     Attributes:
         inputs: ``[rows, features]`` float32.
         targets: by task name, encoded for the loss: ``[rows, n_outputs]`` float32, centred and scaled, for
-            squared error; ``[rows]`` int64 for cross entropy; ``[rows, 1]`` float32 for binary.
+            numbers; ``[rows]`` int64 for classes and candidates; ``[rows, 1]`` float32 for binary.
     """
 
     inputs: Tensor = field(repr=False)
@@ -70,8 +70,9 @@ class TrainingData:
             device: where to put the tensors; the CPU unless given.
 
         Raises:
-            InvalidInputError: if a task's target is missing or of the wrong shape.
-            TrainingError: if a target is practically constant, or its loss is not known here.
+            InvalidInputError: if a task's target is missing or of the wrong shape, or if its loss or metric
+                is not known or does not fit it.
+            TrainingError: if a target is practically constant.
         """
         tasks = tuple(tasks)
         dataset.check_tasks(tasks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from grouping.domain.tasks import Task
 from grouping.errors import TrainingError
 from grouping.recipes import Declaration, get_declaration
 from grouping.training.blueprint import Blueprint, Encoder
+from grouping.training.implementations import implementation_of
 from grouping.training.networks import MultiTaskNetwork
 from grouping.training.schedules.schedule import Schedule
 from grouping.training.weighting.weighting import Weighting, WeightingContext
@@ -74,11 +74,4 @@ def build_optimiser(recipe: Recipe, groups: list[dict[str, Any]]) -> torch.optim
 
 def _find(recipe: Recipe, part: Part) -> tuple[Any, Declaration]:
     declaration = get_declaration(part, recipe.method(part))
-    module, _, attribute = declaration.implementation.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute), declaration
-    except (ImportError, AttributeError) as error:
-        raise TrainingError(
-            f"The {part} {declaration.name!r} cannot be carried out here: {declaration.implementation} is "
-            f"not there ({error}). Install its plug-in where the workers run."
-        ) from error
+    return implementation_of(declaration, part.value), declaration

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
 from grouping.domain.recipes import Recipe
-from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
+from grouping.domain.tasks import SQUARED_ERROR, Direction, Metric, Task, TaskKind
 from grouping.domain.trials import TrialState
 from grouping.errors import (
     IdempotencyConflictError,
@@ -102,7 +102,7 @@ class JobContract:
             Task(
                 "ä b",
                 TaskKind.DENSE_MAP,
-                Loss.SQUARED_ERROR,
+                SQUARED_ERROR,
                 Metric("psnr", Direction.HIGHER_IS_BETTER),
                 0.1,
                 64,

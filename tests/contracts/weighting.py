@@ -18,6 +18,7 @@ from grouping.domain.recipes import Method, Part, Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.recipes import list_methods
+from grouping.recipes.losses import Constants
 from grouping.training.blueprint import Blueprint
 from grouping.training.data import TrainingData
 from grouping.training.loop import Training, train_network
@@ -56,7 +57,7 @@ def recipe_of(method: str, **parameters: object) -> Recipe:
 def context_of(n_tasks: int) -> WeightingContext:
     """As many tasks with numbers to predict, with variances 1, 4, 9 and so on."""
     norms = [
-        Normalisation(Task.regression(f"t{i}"), (i + 1.0) ** 2, np.zeros(1), np.zeros(1), i + 1.0)
+        Normalisation.of(Task.regression(f"t{i}"), Constants(np.zeros(1), 1.0, (i + 1.0) ** 2, scale=i + 1.0))
         for i in range(n_tasks)
     ]
     return WeightingContext(norms, 10, torch.device("cpu"))

@@ -113,6 +113,18 @@ def test_every_method_of_a_recipe_is_listed_with_its_schema(api: Api) -> None:
     assert "Standley" in sgd["source"]
 
 
+def test_every_loss_and_metric_is_listed_with_what_it_fits(api: Api) -> None:
+    losses = {item["name"]: item for item in api.get("/v1/losses").json()["items"]}
+    metrics = {item["name"]: item for item in api.get("/v1/metrics").json()["items"]}
+    assert losses["quantile"]["kinds"] == ["regression", "dense_map"]
+    assert losses["quantile"]["parameters"]["properties"]["quantile"]["default"] == 0.5
+    assert metrics["mae"]["direction"] == "lower_is_better"
+    assert metrics["mae"]["unit"] == "that of the target"
+    tasks = [task for item in api.get("/v1/problems").json()["items"] for task in item["tasks"]]
+    assert {task["loss"] for task in tasks} <= set(losses)
+    assert {task["metric"]["name"] for task in tasks} <= set(metrics)
+
+
 def test_tasks_are_kept_in_the_problems_order_and_weighted(api: Api, store: Store) -> None:
     names = [task.name for task in registry.get_problem("digits").tasks][:2]
     job = submit(api, {"tasks": names[::-1], "weights": {names[0]: 2}}).json()

@@ -53,12 +53,17 @@ def is_name(text: str) -> bool:
 
 
 NAMES = st.one_of(st.sampled_from(AWKWARD), st.text(CHARACTERS, min_size=1, max_size=6).filter(is_name))
+PARAMETERS = st.dictionaries(
+    st.sampled_from(["delta", "k"]),
+    st.booleans() | st.integers(-(2**63), 2**63 - 1) | FINITE | st.sampled_from(["macro", ""]),
+).map(lambda values: tuple(values.items()))
 TASKS = st.builds(
     Task,
     NAMES,
     st.sampled_from(TaskKind),
-    st.sampled_from(Loss),
-    st.none() | st.builds(Metric, st.sampled_from(["r2", "recall@5"]), st.sampled_from(Direction)),
+    st.builds(Loss, st.sampled_from(["unspecified", "squared_error", "of another plug-in"]), PARAMETERS),
+    st.none()
+    | st.builds(Metric, st.sampled_from(["r2", "recall@5"]), st.sampled_from(Direction), PARAMETERS),
     st.floats(1e-9, 1e9),
     st.integers(1, 1000),
 )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -14,13 +15,15 @@ from hypothesis import strategies as st
 
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.recipes import Method, Recipe
-from grouping.domain.tasks import Task
+from grouping.domain.tasks import Loss, Task, TaskKind
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
+from grouping.recipes import list_losses
 from grouping.training.data import Rows, TrainingData
 from grouping.training.engines import Engine, divide, train_networks
 from grouping.training.engines.stacked import StackedTraining, can_stack
 from grouping.training.loop import Training, train_network
+from grouping.training.losses import LossFunction
 from tests.unit.test_training_loop import TASKS, make_dataset
 
 RECIPE = Recipe(hidden=(8, 5), epochs=4, batch_size=24, learning_rate=0.01, weight_decay=0.01)
@@ -219,8 +222,43 @@ def test_measuring_affinities_is_left_to_the_sequential_engine() -> None:
     )
 
 
-def test_a_task_whose_loss_is_not_known_here_is_not_stacked() -> None:
-    strange = Task("class")
-    changed = replace(DATA, tasks=(strange, *DATA.tasks[1:]))
-    assert not can_stack(changed, TrialRequest(Network.of("class"), 0), RECIPE)
-    assert can_stack(changed, TrialRequest(Network.of("sum"), 0), RECIPE)
+class FourthPower(LossFunction):
+    """A loss without a gradient that is written out."""
+
+    def rows(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return (outputs - targets).pow(4).mean(dim=1)
+
+
+def test_a_task_whose_loss_has_no_written_gradient_is_trained_by_autograd_in_the_same_call() -> None:
+    norm = replace(DATA.normalisations["sum"], function=FourthPower(None))
+    changed = replace(DATA, normalisations={**DATA.normalisations, "sum": norm})
+    plain, both = (TrialRequest(Network.of(*group), 0) for group in (["class"], ["class", "sum"]))
+    assert [share.engine for share in divide(changed, [plain, both], RECIPE)] == [
+        Engine.STACKED,
+        Engine.SEQUENTIAL,
+    ]
+    found = train_networks(changed, [plain, both], RECIPE)
+    assert found[0].scores == train_networks(DATA, [plain], RECIPE)[0].scores
+    assert found[1].scores == train_network(changed, both, RECIPE).scores
+    with pytest.raises(InvalidInputError, match="no gradient of the losses of sum") as refused:
+        divide(changed, [both], RECIPE, Engine.STACKED)
+    assert refused.value.pointer == "/engine"
+
+
+def test_every_loss_that_is_stacked_gives_the_floats_of_autograd_and_the_same_bits_in_any_company() -> None:
+    numbers = make_dataset(rows=220)
+    losses = [Loss(info.name) for info in list_losses() if TaskKind.REGRESSION in info.kinds]
+    tasks = tuple(Task.regression(loss.name, loss=loss) for loss in losses)
+    targets = {task.name: np.abs(numbers.targets["sum"]) for task in tasks}
+    data = TrainingData.from_dataset(replace(numbers, targets=targets), tasks)
+    requests = [TrialRequest(Network.of(*(t.name for t in tasks[n:])), 0) for n in range(len(tasks))]
+    together = states_of(data, requests, RECIPE)
+    for request, state in zip(requests, together, strict=True):
+        assert_equal(state, states_of(data, [request], RECIPE)[0])
+    precise = data.converted(torch.float64)
+    for request, state in zip(requests, states_of(precise, requests, RECIPE), strict=True):
+        alone = Training(precise, request, RECIPE)
+        while not alone.is_finished:
+            alone.run_epoch()
+        for name, value in alone.state_dict().items():
+            torch.testing.assert_close(state[name], value, rtol=1e-9, atol=1e-11)

@@ -115,13 +115,21 @@ def test_an_unknown_problem_and_an_unknown_strategy_point_at_their_fields() -> N
     assert (problem.value.pointer, strategy.value.pointer) == ("/problem", "/strategy/name")
 
 
-@pytest.mark.parametrize("kind", ["problems", "strategies"])
+@pytest.mark.parametrize(
+    ("kind", "command", "known"),
+    [
+        ("problems", "problems", "digits-8"),
+        ("strategies", "strategies", "exhaustive"),
+        ("losses", "recipes", "absolute_error"),
+        ("metrics", "recipes", "balanced_accuracy"),
+    ],
+)
 def test_the_command_that_lists_what_is_installed_names_what_is_broken_on_stderr(
-    tmp_path: Path, kind: str
+    tmp_path: Path, kind: str, command: str, known: str
 ) -> None:
     write_distribution(tmp_path, "more-tools", CODE, f"[mtl_grouping.{kind}]\nmy-own = more_tools:SECRET")
     answer = subprocess.run(
-        [sys.executable, "-m", "grouping.cli", kind],
+        [sys.executable, "-m", "grouping.cli", command],
         capture_output=True,
         text=True,
         check=True,
@@ -129,4 +137,4 @@ def test_the_command_that_lists_what_is_installed_names_what_is_broken_on_stderr
     )
     assert "unavailable: my-own: TypeError" in answer.stderr
     assert "my-own" not in answer.stdout
-    assert {"problems": "digits-8", "strategies": "exhaustive"}[kind] in answer.stdout
+    assert known in answer.stdout

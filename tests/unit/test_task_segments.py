@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.datasets import Dataset
-from grouping.domain.tasks import Loss, Task, TaskKind
+from grouping.domain.tasks import CROSS_ENTROPY, Task, TaskKind
 from grouping.errors import InvalidInputError
 from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
 from grouping.store.codec import task_from_json, task_to_json
@@ -23,7 +23,7 @@ TASKS = (
 
 def test_a_ranking_has_an_output_per_candidate_and_is_trained_on_cross_entropy() -> None:
     task = Task.ranking("answer", 1, (3, 2))
-    assert (task.kind, task.loss, task.n_outputs) == (TaskKind.RANKING, Loss.CROSS_ENTROPY, 2)
+    assert (task.kind, task.loss, task.n_outputs) == (TaskKind.RANKING, CROSS_ENTROPY, 2)
     assert task.reads == (1, 3, 2)
 
 

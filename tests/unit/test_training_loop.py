@@ -232,7 +232,7 @@ def test_normalisation_sees_the_training_rows_only() -> None:
     changed = replace(dataset, targets={**dataset.targets, "sum": sums})
     before, after = (TrainingData.from_dataset(d, TASKS).normalisations["sum"] for d in (dataset, changed))
     assert before.constant_loss == after.constant_loss
-    assert np.array_equal(before.center, after.center)
+    assert np.array_equal(before.constants.center, after.constants.center)
 
 
 def test_training_on_the_best_device_agrees_with_the_processor(data: TrainingData) -> None:

@@ -6,7 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from grouping.domain.tasks import Task
-from grouping.errors import TrainingError
+from grouping.errors import InvalidInputError, TrainingError
 from grouping.training.losses import Normalisation
 
 ROWS = 200
@@ -121,7 +121,7 @@ def test_a_practically_constant_target_is_refused(task: Task, target: NDArray[np
 
 
 def test_a_task_known_only_as_a_column_of_losses_is_refused() -> None:
-    with pytest.raises(TrainingError, match="no loss"):
+    with pytest.raises(InvalidInputError, match="'imported': It has no loss to be trained on"):
         Normalisation.from_targets(Task("imported"), np.zeros((3, 1)))
 
 

@@ -1,4 +1,4 @@
-"""What can be asked for: problems, strategies and the methods of a recipe."""
+"""What can be asked for: problems, strategies, the methods of a recipe, losses and metrics."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from fastapi import APIRouter
 from grouping.domain.recipes import Part
 from grouping.problems.registry import list_problems
 from grouping.problems.registry import list_unavailable as list_unavailable_problems
+from grouping.recipes import list_losses, list_metrics, list_unavailable_losses, list_unavailable_metrics
 from grouping.strategies import list_strategies
 from grouping.strategies import list_unavailable as list_unavailable_strategies
 from grouping_api.schemas.catalogue import (
+    LossItem,
+    LossList,
+    MetricItem,
+    MetricList,
     ProblemItem,
     ProblemList,
     RecipeMethods,
@@ -44,3 +49,21 @@ def get_strategies() -> StrategyList:
 def get_recipes() -> RecipeMethods:
     """Encoders, ways of sharing, loss weightings, schedules and optimisers, with JSON Schemas."""
     return RecipeMethods(items=[RecipePart.of(part) for part in Part])
+
+
+@router.get("/losses", operation_id="listLosses", summary="What a task may be trained on")
+def get_losses() -> LossList:
+    """Losses that the tasks of a problem may name, with JSON Schemas of their parameters."""
+    return LossList(
+        items=[LossItem.of(info) for info in list_losses()],
+        unavailable=[UnavailableItem.of(broken) for broken in list_unavailable_losses()],
+    )
+
+
+@router.get("/metrics", operation_id="listMetrics", summary="What a task may be reported by")
+def get_metrics() -> MetricList:
+    """Metrics that the tasks of a problem may name, with their units and directions."""
+    return MetricList(
+        items=[MetricItem.of(info) for info in list_metrics()],
+        unavailable=[UnavailableItem.of(broken) for broken in list_unavailable_metrics()],
+    )

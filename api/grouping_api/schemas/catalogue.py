@@ -8,9 +8,10 @@ from typing import Any, Self
 from pydantic import Field
 
 from grouping.domain.recipes import Part
+from grouping.domain.tasks import Direction, TaskKind
 from grouping.plug_ins import Unavailable
 from grouping.problems.problem import Problem
-from grouping.recipes import MethodInfo, list_methods, list_unavailable
+from grouping.recipes import LossInfo, MethodInfo, MetricInfo, list_methods, list_unavailable
 from grouping.strategies import StrategyInfo
 from grouping_api.schemas.common import Output
 from grouping_api.schemas.jobs import RecipeOut
@@ -122,6 +123,70 @@ class RecipeMethods(Output):
     """Every part of a recipe, in the order of a recipe's fields."""
 
     items: list[RecipePart]
+
+
+class LossItem(Output):
+    """A loss that a task may be trained on, with the JSON Schema of its parameters."""
+
+    name: str
+    title: str
+    description: str
+    source: str = Field(description="The paper it comes from; empty for what needs none.")
+    kinds: list[TaskKind] = Field(description="The kinds of tasks that it fits.")
+    parameters: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, info: LossInfo) -> Self:
+        """From the registry."""
+        return cls(
+            name=info.name,
+            title=info.title,
+            description=info.description,
+            source=info.source,
+            kinds=list(info.kinds),
+            parameters=dict(info.parameters),
+        )
+
+
+class LossList(Output):
+    """All losses of this installation, built-in ones first."""
+
+    items: list[LossItem]
+    unavailable: list[UnavailableItem]
+
+
+class MetricItem(Output):
+    """A metric that a task may be reported by, with the JSON Schema of its parameters."""
+
+    name: str
+    title: str
+    description: str
+    source: str = Field(description="The paper it comes from; empty for what needs none.")
+    kinds: list[TaskKind] = Field(description="The kinds of tasks that it fits.")
+    unit: str
+    direction: Direction
+    parameters: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, info: MetricInfo) -> Self:
+        """From the registry."""
+        return cls(
+            name=info.name,
+            title=info.title,
+            description=info.description,
+            source=info.source,
+            kinds=list(info.kinds),
+            unit=info.unit,
+            direction=info.direction,
+            parameters=dict(info.parameters),
+        )
+
+
+class MetricList(Output):
+    """All metrics of this installation, built-in ones first."""
+
+    items: list[MetricItem]
+    unavailable: list[UnavailableItem]
 
 
 class Health(Output):

@@ -45,7 +45,7 @@ class TaskOut(Output):
         return cls(
             name=task.name,
             kind=task.kind,
-            loss=task.loss,
+            loss=task.loss.name,
             metric=None if metric is None else MetricOut(name=metric.name, direction=metric.direction),
             weight=task.weight,
             n_outputs=task.n_outputs,

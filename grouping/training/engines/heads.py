@@ -12,14 +12,11 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from grouping.domain.tasks import Loss, Task
+from grouping.errors import TrainingError
 from grouping.training.data import Rows, TrainingData
-from grouping.training.engines.products import products
-
-STACKED_LOSSES = (Loss.SQUARED_ERROR, Loss.CROSS_ENTROPY, Loss.BINARY_CROSS_ENTROPY)
-"""The losses whose gradients are written out here."""
+from grouping.training.losses import StackableLoss
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,16 +24,16 @@ class HeadKind:
     """Heads of one loss and one number of outputs, ``heads`` of them, with ``tasks`` different tasks.
 
     Attributes:
-        loss: of all of them.
+        loss: of all of them, before it is divided.
         n_outputs: of all of them.
         owners: member of each head, and which of the member's heads it is; sorted.
         task_names: the different tasks, in the order of the problem.
         members: ``[heads]``, the member of each.
         tasks: ``[heads]``, indices into `task_names`.
-        factors: ``[heads, 1, 1]``, one over the loss of the best constant; 1 for squared error.
+        factors: ``[heads, 1, 1]``, one over what the loss is divided by.
     """
 
-    loss: Loss
+    loss: StackableLoss
     n_outputs: int
     owners: tuple[tuple[int, int], ...] = field(repr=False)
     task_names: tuple[str, ...]
@@ -47,7 +44,7 @@ class HeadKind:
     def targets(self, rows: Rows, order: Tensor) -> Tensor:
         """Targets of the tasks, rows last and in this order: ``[tasks, n_outputs, rows]``.
 
-        Class numbers for cross entropy, ``[tasks, 1, rows]``.
+        Class numbers of classes and candidates, ``[tasks, 1, rows]``.
         """
         return torch.stack([rows.targets[name][order].view(len(order), -1).T for name in self.task_names])
 
@@ -64,31 +61,27 @@ class HeadKind:
         """
         wanted = targets if len(self.task_names) == 1 else targets.index_select(0, self.tasks)
         wanted = wanted.expand(outputs.shape[0], -1, -1)
-        match self.loss:
-            case Loss.SQUARED_ERROR:
-                return _squared_error(outputs, wanted, n_rows)
-            case Loss.CROSS_ENTROPY:
-                return _cross_entropy(outputs, wanted, self.factors, n_rows)
-            case _:
-                return _binary_cross_entropy(outputs, wanted, self.factors, n_rows)
+        return self.loss.stacked(outputs, wanted, self.factors, n_rows)
 
 
 def sort_heads(data: TrainingData, groups: Sequence[Sequence[Task]]) -> tuple[HeadKind, ...]:
     """The kinds of heads of a stack whose members have these tasks."""
-    found: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    found: dict[tuple[Loss, int], list[tuple[int, int]]] = {}
     for member, group in enumerate(groups):
         for place, task in enumerate(group):
-            found.setdefault((task.loss.value, task.n_outputs), []).append((member, place))
+            found.setdefault((task.loss, task.n_outputs), []).append((member, place))
     kinds = []
-    for loss, n_outputs in sorted(found):
+    for loss, n_outputs in sorted(found, key=lambda kind: (kind[0].name, kind[1], str(kind[0].parameters))):
         owners = found[loss, n_outputs]
         held = [groups[member][place].name for member, place in owners]
         names = tuple(task.name for task in data.tasks if task.name in set(held))
-        constants = [data.normalisations[name].constant_loss for name in held]
-        factors = [1.0 if loss == Loss.SQUARED_ERROR else 1.0 / constant for constant in constants]
+        factors = [1.0 / data.normalisations[name].constants.divisor for name in held]
+        function = data.normalisations[held[0]].function
+        if not isinstance(function, StackableLoss):
+            raise TrainingError(f"The loss {loss.name!r} has no gradient that is written out.")
         kinds.append(
             HeadKind(
-                Loss(loss),
+                function,
                 n_outputs,
                 tuple(owners),
                 names,
@@ -98,36 +91,3 @@ def sort_heads(data: TrainingData, groups: Sequence[Sequence[Task]]) -> tuple[He
             )
         )
     return tuple(kinds)
-
-
-def _squared_error(outputs: Tensor, targets: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
-    n = outputs.shape[1] * n_rows
-    difference = _only_first(outputs.sub_(targets), n_rows)
-    flat = difference.view(len(outputs), 1, -1)
-    losses = products(flat, flat.transpose(1, 2), torch.empty_like(flat[:, :, :1]))
-    return losses.flatten().mul_(1.0 / n), difference.mul_(2.0 / n)
-
-
-def _cross_entropy(outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
-    factors = factors / n_rows
-    logarithms = functional.log_softmax(outputs, dim=1)
-    losses = logarithms.gather(1, targets)[:, :, :n_rows].sum(dim=2, keepdim=True).mul_(-factors)
-    gradients = logarithms.exp_().scatter_(1, targets, -1.0, reduce="add")
-    return losses.flatten(), _only_first(gradients, n_rows).mul_(factors)
-
-
-def _binary_cross_entropy(
-    outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
-) -> tuple[Tensor, Tensor]:
-    factors = factors / n_rows
-    single = functional.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
-    losses = single[:, :, :n_rows].sum(dim=2, keepdim=True).mul_(factors)
-    gradients = outputs.sigmoid_().sub_(targets)
-    return losses.flatten(), _only_first(gradients, n_rows).mul_(factors)
-
-
-def _only_first(gradients: Tensor, n_rows: int) -> Tensor:
-    """Zero in rows that do not count; in place."""
-    if n_rows < gradients.shape[2]:
-        gradients[:, :, n_rows:] = 0.0
-    return gradients

@@ -21,7 +21,7 @@ from grouping.errors import InvalidInputError
 from grouping.training.data import TrainingData
 from grouping.training.engines.capacity import most_members
 from grouping.training.engines.independence import company_at
-from grouping.training.engines.stacked import can_stack
+from grouping.training.engines.stacked import can_stack, unstackable_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,11 @@ def _choose(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: E
     if engine is Engine.AUTO:
         return Engine.STACKED if can_stack(data, request, recipe) else Engine.SEQUENTIAL
     if engine is Engine.STACKED and not can_stack(data, request, recipe):
+        tasks = ", ".join(unstackable_tasks(data, request))
         raise InvalidInputError(
-            "The stacked engine trains fully connected encoders with hard sharing, equal weights, joint "
+            f"The stacked engine knows no gradient of the losses of {tasks}. Choose the engine auto."
+            if tasks
+            else "The stacked engine trains fully connected encoders with hard sharing, equal weights, joint "
             "training and AdamW or SGD, in float32 and without measuring affinities. Choose the engine auto, "
             "or another recipe.",
             pointer="/engine",

@@ -26,12 +26,13 @@ from grouping.training.blueprint import Blueprint
 from grouping.training.cost import scaled_widths
 from grouping.training.data import TrainingData
 from grouping.training.engines.batches import batches
-from grouping.training.engines.heads import STACKED_LOSSES, sort_heads
+from grouping.training.engines.heads import sort_heads
 from grouping.training.engines.stack import Stack
 from grouping.training.engines.stacked_network import StackedNetwork
 from grouping.training.engines.states import load_member, state_of_member
 from grouping.training.evaluation import Evaluation, evaluate
 from grouping.training.loop import decayed
+from grouping.training.losses import StackableLoss
 from grouping.training.methods import build_encoder, build_optimiser
 
 _METHODS = {
@@ -49,8 +50,15 @@ def can_stack(data: TrainingData, request: TrialRequest, recipe: Recipe) -> bool
         not request.measures_affinity
         and recipe.precision is Precision.FLOAT32
         and all(getattr(recipe, part).name in names for part, names in _METHODS.items())
-        and all(task.loss in STACKED_LOSSES for task in data.tasks_of(request.network.group))
+        and not unstackable_tasks(data, request)
     )
+
+
+def unstackable_tasks(data: TrainingData, request: TrialRequest) -> list[str]:
+    """Tasks of the network whose loss has no gradient that is written out."""
+    norms = data.normalisations
+    tasks = data.tasks_of(request.network.group)
+    return [task.name for task in tasks if not isinstance(norms[task.name].function, StackableLoss)]
 
 
 class StackedTraining(Stack):

@@ -3,8 +3,9 @@
 The difficulty of a task is told by a key performance indicator ``k_i`` in [0, 1], higher for what is
 learned better, and its weight is a focal one, ``w_i = -(1 - k_i)^gamma log k_i``.
 
-The indicator is the task's own metric on the batches it is trained on, as in the paper: the accuracy for
-classes, and for numbers the share of variance explained, 0 where that is negative. It is smoothed over the
+The indicator is a metric on the batches the task is trained on, as in the paper: the accuracy for classes,
+and for numbers the share of variance explained, 0 where that is negative. It is the same whatever metric the
+task itself is reported by: that may have other bounds, or be undefined on a batch. It is smoothed over the
 steps, ``k = smoothing k_before + (1 - smoothing) k_batch``, and kept within [0.001, 0.999], so that no
 weight is nothing or without bounds. It does not depend on the units of a loss.
 
@@ -45,7 +46,7 @@ class DynamicTaskPrioritisationWeighting(Weighting):
     def weights(self, step: Step) -> Tensor:
         """After the indicators have taken in this step's batch."""
         metrics = [
-            norm.metric(outputs, targets)
+            norm.share_learned(outputs, targets)
             for norm, outputs, targets in zip(self._normalisations, step.outputs, step.targets, strict=True)
         ]
         now = torch.tensor(metrics).to(self.indicators).clamp(0.0, 1.0)

@@ -1,0 +1,24 @@
+"""Metrics that a task may name, one file each; `grouping.training.metrics` has their code."""
+
+from grouping.recipes.metrics.accuracy import Accuracy
+from grouping.recipes.metrics.average_precision import AveragePrecision
+from grouping.recipes.metrics.balanced_accuracy import BalancedAccuracy
+from grouping.recipes.metrics.declaration import MetricDeclaration
+from grouping.recipes.metrics.f1 import F1
+from grouping.recipes.metrics.mae import MeanAbsoluteError
+from grouping.recipes.metrics.r2 import R2
+from grouping.recipes.metrics.rmse import RootMeanSquaredError
+from grouping.recipes.metrics.roc_auc import RocAuc
+
+METRICS: tuple[type[MetricDeclaration], ...] = (
+    Accuracy,
+    R2,
+    MeanAbsoluteError,
+    RootMeanSquaredError,
+    BalancedAccuracy,
+    F1,
+    RocAuc,
+    AveragePrecision,
+)
+
+__all__ = ["METRICS", "MetricDeclaration"]

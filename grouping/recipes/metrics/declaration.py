@@ -1,0 +1,28 @@
+"""What a metric declares: its unit, its direction and which tasks it fits, without PyTorch."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol
+
+from grouping.domain.tasks import Direction, TaskKind
+from grouping.recipes.declarations import Declaration
+
+NUMBERS = (TaskKind.REGRESSION, TaskKind.DENSE_MAP)
+CLASSES = (TaskKind.BINARY, TaskKind.MULTICLASS)
+
+
+class MetricDeclaration(Declaration, Protocol):
+    """A `Declaration` of a metric. Its fields are plain values: numbers, texts or truth values.
+
+    `implementation` names a function of `grouping.training.metrics.Predictions` and the declaration. It gives
+    a number, which is finite wherever the predictions are.
+
+    Attributes:
+        unit: what the number counts, for people.
+        direction: which way it improves.
+        kinds: the kinds of tasks that it fits.
+    """
+
+    unit: ClassVar[str]
+    direction: ClassVar[Direction]
+    kinds: ClassVar[tuple[TaskKind, ...]]

@@ -1,0 +1,117 @@
+"""How a task is scored: its loss, divided by what the best constant prediction scores, and its metric.
+
+Raw outputs of a head are logits for classes, and for numbers the target in centred and scaled units, as the
+loss declares them (`grouping.recipes.losses`). Under squared error the mean of each output is subtracted and
+all outputs are divided by the root of their mean variance: then the mean squared error is that in the
+target's own units divided by the mean variance, so nothing but the conditioning of the optimisation changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError, TrainingError
+from grouping.recipes.criteria import complete_task, default_metric, get_loss, metric_of
+from grouping.recipes.losses import Constants
+from grouping.training.implementations import implementation_of
+from grouping.training.losses.loss import LossFunction
+from grouping.training.metrics import MetricFunction, Predictions
+from grouping.training.targets import FORMS
+
+SMALLEST_RELATIVE_VARIANCE = 1e-12
+"""Below this share of the mean square, the spread of a float32 target is rounding and not information."""
+
+
+@dataclass(frozen=True, slots=True)
+class Normalisation:
+    """How one task is scored, with constants from the training rows.
+
+    Attributes:
+        task: the task.
+        constants: of its loss.
+        function: its loss, before it is divided.
+        metric_function: what it is reported by.
+        share_function: accuracy or R², by its kind.
+    """
+
+    task: Task
+    constants: Constants
+    function: LossFunction
+    metric_function: MetricFunction
+    share_function: MetricFunction
+
+    @classmethod
+    def from_targets(cls, task: Task, train: NDArray[np.generic]) -> Normalisation:
+        """Constants from the targets of the training rows, in the shape `Dataset` documents.
+
+        Raises:
+            InvalidInputError: if the task names a loss or a metric that is not known, or does not fit it, or
+                if its loss is not defined for such targets.
+            TrainingError: if the target is practically constant.
+        """
+        task = complete_task(task)
+        values = np.asarray(train, dtype=np.float64)
+        spread = float(np.square(values - values.mean(axis=0)).mean())
+        if spread > SMALLEST_RELATIVE_VARIANCE * float(np.square(values).mean()):
+            try:
+                constants = get_loss(task.loss).constants(values, task.n_outputs)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"Target {task.name!r}: {error}") from error
+            if min(constants.constant_loss, constants.divisor, constants.scale) > 0:
+                return cls.of(task, constants)
+        raise TrainingError(
+            f"Target {task.name!r} is practically constant in the training rows: nothing to learn."
+        )
+
+    @classmethod
+    def of(cls, task: Task, constants: Constants) -> Normalisation:
+        """With constants that are known."""
+        declaration = get_loss(task.loss)
+        function = implementation_of(declaration, "loss")(declaration)
+        if not isinstance(function, LossFunction):
+            raise TrainingError(f"{declaration.implementation} gives no LossFunction.")
+        reported, learned = metric_of(task), default_metric(task.kind)
+        return cls(task, constants, function, MetricFunction.of(reported), MetricFunction.of(learned))
+
+    @property
+    def constant_loss(self) -> float:
+        """What the best constant prediction scores, in the target's own units or in nats."""
+        return self.constants.constant_loss
+
+    @property
+    def best_constant(self) -> NDArray[np.float64]:
+        """Raw outputs of that prediction, ``[n_outputs]``."""
+        return self.constants.best_constant
+
+    def encode(self, target: NDArray[np.generic]) -> Tensor:
+        """Targets as the loss wants them: centred and scaled, class numbers, or a column of 0 and 1."""
+        return FORMS[self.task.kind].encode(target, self.constants)
+
+    def decode(self, outputs: Tensor) -> Tensor:
+        """Predictions in the target's own units: numbers, or probabilities ``[rows, n_outputs]``."""
+        return FORMS[self.task.kind].decode(self.function.predict(outputs), self.constants)
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Normalised loss, a scalar; lower is better, 1 is the best constant on the training rows.
+
+        Args:
+            outputs: ``[rows, n_outputs]``, raw outputs of the head.
+            target: the encoded target of these rows.
+        """
+        return self.function.mean(outputs, target) / self.constants.divisor
+
+    def metric(self, outputs: Tensor, target: Tensor) -> float:
+        """The task's own metric; where it names none, R² for numbers and accuracy else."""
+        return self.metric_function(self._predictions(outputs, target))
+
+    def share_learned(self, outputs: Tensor, target: Tensor) -> float:
+        """How much of the target is predicted, whatever the task's own metric: accuracy, or R²; at most 1."""
+        return self.share_function(self._predictions(outputs, target))
+
+    def _predictions(self, outputs: Tensor, target: Tensor) -> Predictions:
+        return Predictions(self.function.predict(outputs), target, self.constants)

@@ -1,0 +1,31 @@
+"""Squared error: the mean over outputs of ``(output - target)^2``. The gradient is twice the difference."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from grouping.training.engines.products import products
+from grouping.training.losses.loss import StackableLoss, only_first
+
+
+class SquaredErrorLoss(StackableLoss):
+    """See the module."""
+
+    def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """See `LossFunction`."""
+        return (outputs - targets).square().mean(dim=1)
+
+    def mean(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """See `LossFunction`."""
+        return functional.mse_loss(outputs, targets)
+
+    def stacked(
+        self, outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
+    ) -> tuple[Tensor, Tensor]:
+        """See `StackableLoss`. A product adds up the squares without writing them; factors are 1."""
+        n = outputs.shape[1] * n_rows
+        difference = only_first(outputs.sub_(targets), n_rows)
+        flat = difference.view(len(outputs), 1, -1)
+        losses = products(flat, flat.transpose(1, 2), flat.new_empty(len(flat), 1, 1))
+        return losses.flatten().mul_(1.0 / n), difference.mul_(2.0 / n)

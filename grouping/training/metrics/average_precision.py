@@ -1,0 +1,19 @@
+"""Average precision: 0 where no row is positive, and not a number where an output is none."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+from grouping.training.metrics.predictions import Predictions
+
+
+def average_precision(predictions: Predictions, declaration: object) -> float:
+    """See the module."""
+    scores = predictions.predicted.flatten().double().cpu().numpy()
+    wanted = predictions.classes()[1].cpu().numpy()
+    if not np.isfinite(scores).all():
+        return math.nan
+    return float(average_precision_score(wanted, scores)) if wanted.any() else 0.0

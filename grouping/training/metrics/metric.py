@@ -1,0 +1,40 @@
+"""A metric, ready to be computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from grouping.domain.tasks import Metric
+from grouping.recipes.criteria import get_metric
+from grouping.recipes.metrics import MetricDeclaration
+from grouping.training.implementations import implementation_of
+from grouping.training.metrics.predictions import Predictions
+
+
+@dataclass(frozen=True, slots=True)
+class MetricFunction:
+    """A metric with its parameters.
+
+    Attributes:
+        compute: what its declaration names.
+        declaration: with all parameters.
+    """
+
+    compute: Callable[[Predictions, MetricDeclaration], float]
+    declaration: MetricDeclaration
+
+    @classmethod
+    def of(cls, metric: Metric) -> MetricFunction:
+        """The metric of a task.
+
+        Raises:
+            UnknownNameError, InvalidInputError: if it is not known.
+            TrainingError: if its implementation is not there.
+        """
+        declaration = get_metric(metric)
+        return cls(implementation_of(declaration, "metric"), declaration)
+
+    def __call__(self, predictions: Predictions) -> float:
+        """Its value."""
+        return self.compute(predictions, self.declaration)
