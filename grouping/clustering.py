@@ -60,6 +60,11 @@ class ClusteringOutcome:
     difference: float | None = None
     relative_difference: float | None = None
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether there are groups, and all of them are measured."""
+        return self.loss is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ClusteringComparison:

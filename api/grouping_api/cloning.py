@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from grouping.domain.jobs import Job
 from grouping.errors import InvalidInputError
-from grouping_api.schemas.requests import CloneRequest, JobRequest, RecipeIn, StrategyIn, TrainingBudgetIn
+from grouping.wire.requests import CloneRequest, JobRequest, RecipeIn, StrategyIn, TrainingBudgetIn
 
 
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:

@@ -9,7 +9,7 @@ from grouping.domain.pair_gaps import PairGaps, list_some
 from grouping.domain.scores import ScoreTable
 from grouping.errors import GroupingError
 from grouping.store import Store, count_reusable
-from grouping_api.schemas.requests import JobRequest, RecipeIn, StrategyIn
+from grouping.wire.requests import JobRequest, RecipeIn, StrategyIn
 from grouping_api.submission import build_spec
 
 NAME_SUFFIX = ": all pairs"

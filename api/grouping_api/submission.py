@@ -21,7 +21,7 @@ from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete
 from grouping.store import Store
 from grouping.strategies import get_strategy, list_strategies
-from grouping_api.schemas.requests import JobRequest, RecipeIn
+from grouping.wire.requests import JobRequest, RecipeIn
 
 
 def request_digest(request: JobRequest) -> str:

@@ -23,10 +23,11 @@ from grouping.domain.tasks import MAX_NAME_LENGTH
 from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, read_table_guarded
 from grouping.store import Store, TableInfo
+from grouping.wire.common import Input, PlainText
+from grouping.wire.imports import InlineTable
+from grouping.wire.requests import MAX_TASKS
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
-from grouping_api.schemas.common import Input, PlainText
-from grouping_api.schemas.imports import InlineTable
-from grouping_api.schemas.requests import MAX_TASKS
+from grouping_api.inline_tables import import_inline
 
 MAX_TABLE_NAME = 200
 N_READERS = 2
@@ -227,7 +228,7 @@ class Importer:
         if upload.may_be_inline:
             inline = _find_inline(upload.data)
             if inline is not None:
-                return inline.to_domain(upload.options.values)
+                return import_inline(inline, upload.options.values)
         named = upload.options.format
         with self._readers:
             return read_table_guarded(
@@ -250,7 +251,7 @@ def _find_inline(data: bytes) -> InlineTable | None:
         document = from_json(data, allow_inf_nan=False)
     except ValueError as error:
         raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
-    if not InlineTable.is_meant(document):
+    if not isinstance(document, dict) or "format" in document:  # the own file format names itself
         return None
     try:
         return InlineTable.model_validate(document)

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from grouping.cli.terminal import new_console
+from grouping.cli.terminal import new_console, print_json
 from grouping.plug_ins import Unavailable
-from grouping.recipes import MethodInfo
+from grouping.wire.catalogue import MethodItem, ProblemItem, StrategyItem
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -22,16 +22,7 @@ def problems(as_json: AsJson = False) -> None:
 
     found = list_problems()
     if as_json:
-        data = [
-            {
-                "name": problem.name,
-                "title": problem.title,
-                "description": problem.description,
-                "tasks": [{"name": task.name, "kind": task.kind.value} for task in problem.tasks],
-            }
-            for problem in found
-        ]
-        typer.echo(json.dumps(data, indent=2))
+        print_json([ProblemItem.read(problem) for problem in found])
         return
     rows = Table("name", "tasks", "description", box=None, pad_edge=False)
     for problem in found:
@@ -47,16 +38,7 @@ def strategies(as_json: AsJson = False) -> None:
 
     found = list_strategies()
     if as_json:
-        data = [
-            {
-                "name": info.name,
-                "title": info.title,
-                "description": info.description,
-                "parameters": dict(info.parameters),
-            }
-            for info in found
-        ]
-        typer.echo(json.dumps(data, indent=2))
+        print_json([StrategyItem.read(info) for info in found])
         return
     rows = Table("name", "description", box=None, pad_edge=False)
     for info in found:
@@ -71,8 +53,7 @@ def recipes(as_json: AsJson = False) -> None:
     from grouping.recipes import list_methods, list_unavailable
 
     if as_json:
-        data = {part.value: [_method(info) for info in list_methods(part)] for part in Part}
-        typer.echo(json.dumps(data, indent=2))
+        print_json({part.value: [MethodItem.read(info) for info in list_methods(part)] for part in Part})
         return
     rows = Table("part", "name", "parameters", "description", box=None, pad_edge=False)
     for part in Part:
@@ -82,16 +63,6 @@ def recipes(as_json: AsJson = False) -> None:
     new_console().print(rows)
     for part in Part:
         _tell_unavailable(list_unavailable(part))
-
-
-def _method(info: MethodInfo) -> dict[str, object]:
-    return {
-        "name": info.name,
-        "title": info.title,
-        "description": info.description,
-        "source": info.source,
-        "parameters": dict(info.parameters),
-    }
 
 
 def _tell_unavailable(plug_ins: Sequence[Unavailable]) -> None:

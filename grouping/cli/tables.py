@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from grouping.cli import demands
 from grouping.cli.answers import Question
-from grouping.cli.terminal import new_console
+from grouping.cli.terminal import new_console, print_json
 from grouping.domain.constraints import Objective
 from grouping.domain.groupings import SolutionStatus
 from grouping.errors import InvalidInputError
@@ -88,8 +87,8 @@ def solve(
     question = Question(objective, best, explain, confidence, noise, pairwise, solver, time_limit_s)
     answers = list(question.answers(wanted, tuple(budget or default_budgets(wanted.table))))
     if as_json:
-        shown = [answer.as_json() for answer in answers]
-        typer.echo(json.dumps(shown[0] if budget and len(budget) == 1 else shown, indent=2))
+        shown = [answer.on_the_wire().model_dump(mode="json", exclude_unset=True) for answer in answers]
+        print_json(shown[0] if budget and len(budget) == 1 else shown)
     else:
         console = new_console()
         for answer in answers:
@@ -119,10 +118,9 @@ def curve(
     if svg is not None:
         svg.write_text(curve_svg(found), encoding="utf-8")
     if as_json:
-        from grouping_api.schemas.groupings import CurveOut
+        from grouping.wire.local import LocalCurve
 
-        shown = CurveOut.of("", 0, found).model_dump(mode="json")
-        typer.echo(json.dumps({key: shown[key] for key in ("points", "baselines")}, indent=2))
+        print_json(LocalCurve.read(found))
         return
     console = new_console()
     rows = Table("budget", "loss", "test loss", "cost", "proof", "random mean", "random worst", box=None)

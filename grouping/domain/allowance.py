@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import JobSpec, TrainingBudget
@@ -24,6 +25,17 @@ LEAST_ROUNDS = 2
 """Fresh seeds without which no noise is known, and so no verdict."""
 SHARE_KEPT_BACK = 0.5
 """The most of a training budget that is kept back for the confirmation."""
+
+
+class Fit(StrEnum):
+    """Whether what is wanted fits into the training budget."""
+
+    YES = "yes"
+    NO = "no"
+    PERHAPS = "perhaps"
+    """The least fits and the most does not."""
+    UNKNOWN = "unknown"
+    """The budget is in seconds, and there is no basis for a time."""
 
 
 @dataclass(frozen=True, slots=True)

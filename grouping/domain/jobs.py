@@ -10,7 +10,7 @@ from typing import Any
 
 from grouping.domain.engines import Engine
 from grouping.domain.networks import Candidates
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.errors import InvalidInputError
 
 MAX_SEEDS = 50
@@ -159,6 +159,11 @@ class JobSpec:
             raise InvalidInputError(f"Reuse at most {MAX_REUSE_JOBS} jobs.", pointer="/reuse_jobs")
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
+
+    @property
+    def chosen_strategy(self) -> Method:
+        """The strategy by its name, with its parameters."""
+        return Method(self.strategy, self.strategy_parameters)
 
     @property
     def candidates(self) -> Candidates:

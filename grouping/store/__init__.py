@@ -20,6 +20,7 @@ from grouping.store.records import (
     StudyInfo,
     TableInfo,
     Trial,
+    TrialOrigin,
 )
 from grouping.store.reuse_sources import ReusableTrial, ReuseSource, count_reusable
 from grouping.store.store import Store, open_store
@@ -39,6 +40,7 @@ __all__ = [
     "StudyInfo",
     "TableInfo",
     "Trial",
+    "TrialOrigin",
     "count_reusable",
     "migrate",
     "open_store",

@@ -26,7 +26,7 @@ from grouping.store.history import find_job
 from grouping.store.imports import find_table, imported_table
 from grouping.store.latencies import latency_costs, tables_with_latencies
 from grouping.store.paging import newest_first
-from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo, Trial
+from grouping.store.records import Page, ProgressRow, StoredNetwork, TableInfo, Trial, TrialOrigin
 from grouping.store.rows import (
     EventRow,
     JobRow,
@@ -298,7 +298,7 @@ def _trial(row: TrialRow, network: NetworkRow, scores: list[TaskScore]) -> Trial
     )
 
 
-def _origin(row: TrialRow) -> tuple[str, str] | None:
+def _origin(row: TrialRow) -> TrialOrigin | None:
     if row.reused_from_job is None or row.reused_from_trial is None:
         return None
-    return row.reused_from_job, row.reused_from_trial
+    return TrialOrigin(row.reused_from_job, row.reused_from_trial)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
@@ -86,6 +86,13 @@ class StoredNetwork:
     latency_ms: float | None = None
 
 
+class TrialOrigin(NamedTuple):
+    """The training whose outcome was copied; its job may have been deleted since."""
+
+    job_id: str
+    trial_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One training, as it stands in the database. Times are seconds since 1970 in UTC.
@@ -127,7 +134,7 @@ class Trial:
     finished_s: float | None
     scores: tuple[TaskScore, ...]
     measures_affinity: bool = False
-    reused_from: tuple[str, str] | None = None
+    reused_from: TrialOrigin | None = None
 
     @property
     def key(self) -> TrialKey:
@@ -195,6 +202,12 @@ class StoredGrouping:
     created_s: float
     request: Mapping[str, Any]
     answer: Mapping[str, Any]
+
+    @property
+    def network_names(self) -> list[str]:
+        """Names of the chosen networks; none where it is infeasible."""
+        grouping = self.answer["grouping"]
+        return [] if grouping is None else [network["name"] for network in grouping["networks"]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.recipes import epochs_of
-from grouping.store import Trial
+from grouping.store import Trial, TrialOrigin
 from grouping_workers.planner import allowance_left
 
 NAMES = ("a", "b", "c")
@@ -68,7 +68,7 @@ def trials(draw: st.DrawFn, recipe: Recipe) -> list[Trial]:
                 started_s=None,
                 finished_s=None,
                 scores=(),
-                reused_from=("job", "trial") if is_copy else None,
+                reused_from=TrialOrigin("job", "trial") if is_copy else None,
             )
         )
     return made

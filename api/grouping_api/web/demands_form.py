@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grouping.domain.constraints import Objective
 from grouping.errors import InvalidInputError
-from grouping_api.errors import sentence_of
-from grouping_api.schemas.solving import (
+from grouping.wire.solving import (
     MAX_ALTERNATIVES,
     MAX_BUDGET,
     MAX_BUDGET_SNT,
@@ -22,6 +21,7 @@ from grouping_api.schemas.solving import (
     ConfidenceIn,
     Demands,
 )
+from grouping_api.errors import sentence_of
 
 _Line = Annotated[str, Field(max_length=200)]
 _Text = Annotated[str, Field(max_length=4000)]

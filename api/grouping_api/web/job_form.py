@@ -20,8 +20,8 @@ from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
 from grouping.recipes import list_methods
 from grouping.strategies import list_strategies
+from grouping.wire.requests import JobRequest
 from grouping_api.errors import sentence_of
-from grouping_api.schemas.requests import JobRequest
 
 PLAIN = ("max_group_size", "n_seeds", "n_confirmation_seeds", "tuning_samples", "seed")
 LISTS = ("budgets_snt", "single_sizes")

@@ -9,7 +9,7 @@ from pydantic import Field
 from grouping.domain.jobs import DEFAULT_STRATEGY, MAX_BUDGETS, MAX_REUSE_JOBS, MAX_SEEDS
 from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH, Precision
 from grouping.domain.tasks import MAX_NAME_LENGTH
-from grouping_api.schemas.common import MAX_SAFE_INTEGER, Input, JsonObject, PlainText
+from grouping.wire.common import MAX_SAFE_INTEGER, Input, JsonObject, PlainText
 
 MAX_TASKS = 200
 

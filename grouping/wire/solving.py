@@ -15,8 +15,8 @@ from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import MAX_NAME_LENGTH
 from grouping.errors import InvalidInputError
-from grouping_api.schemas.common import MAX_SAFE_INTEGER, Input, PlainText
-from grouping_api.schemas.requests import MAX_TASKS, Name
+from grouping.wire.common import MAX_SAFE_INTEGER, Input, PlainText
+from grouping.wire.requests import MAX_TASKS, Name
 
 MAX_ALTERNATIVES = 20
 MAX_RESAMPLES = 2000
