@@ -95,23 +95,19 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         if not fits(cover, budget):
             pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
             raise BudgetTooSmallError(budget, cover, pointer=pointer)
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in request.model_dump().items()}
     spec = JobSpec(
-        problem=problem.name,
-        tasks=names,
-        name=request.name.strip(),
-        strategy=request.strategy.name,
-        strategy_parameters=request.strategy.parameters,
-        max_group_size=max_group_size,
-        single_sizes=tuple(request.single_sizes),
-        budgets_snt=tuple(budgets),
-        n_seeds=request.n_seeds,
-        n_confirmation_seeds=request.n_confirmation_seeds,
-        training_budget=TrainingBudget(**request.training_budget.model_dump()),
-        recipe=recipe,
-        tuning_samples=request.tuning_samples,
-        weights=request.weights,
-        seed=request.seed,
-        reuse_jobs=tuple(request.reuse_jobs),
+        **{
+            **given,
+            "tasks": names,
+            "name": request.name.strip(),
+            "strategy": request.strategy.name,
+            "strategy_parameters": request.strategy.parameters,
+            "max_group_size": max_group_size,
+            "budgets_snt": tuple(budgets),
+            "training_budget": TrainingBudget(**request.training_budget.model_dump()),
+            "recipe": recipe,
+        }
     )
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted

@@ -19,17 +19,17 @@ from pydantic import Field, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
-from grouping.domain.tasks import MAX_NAME_LENGTH
+from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, read_table_guarded
 from grouping.store import Store, TableInfo
 from grouping.wire.common import Input, PlainText
 from grouping.wire.imports import InlineTable
-from grouping.wire.requests import MAX_TASKS
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 from grouping_api.inline_tables import import_inline
 
 MAX_TABLE_NAME = 200
+MAX_TASK_LIST = MAX_TASKS * (MAX_NAME_LENGTH + 1)
 N_READERS = 2
 """How many uploads are read at once; each reader is a process with a memory limit of its own."""
 
@@ -97,7 +97,7 @@ class UploadOptions(Input):
     name: Annotated[PlainText, Field(max_length=MAX_TABLE_NAME)] = ""
     values: Literal["losses", "gains"] = "losses"
     format: Annotated[FileFormat, Field(strict=False)] | None = None
-    tasks: Annotated[PlainText, Field(max_length=MAX_TASKS * (MAX_NAME_LENGTH + 1))] | None = None
+    tasks: Annotated[PlainText, Field(max_length=MAX_TASK_LIST)] | None = None
 
     @property
     def task_names(self) -> tuple[str, ...] | None:

@@ -104,7 +104,7 @@ def demand(
     Raises:
         InvalidInputError: if one is not understood or names what the table does not have.
     """
-    table = table.with_weights(_numbers("weight", weight))
+    table = table.with_weights(numbers_by_name("weight", weight))
     if cost is not None:
         table = table.priced_by(cost)
     constraints = Constraints(
@@ -113,11 +113,11 @@ def demand(
         max_networks=max_networks,
         max_group_size=max_group_size,
         is_partition=partition,
-        ceilings=_numbers("ceiling", ceiling),
-        ceilings_alone=_numbers("ceiling-alone", ceiling_alone),
+        ceilings=numbers_by_name("ceiling", ceiling),
+        ceilings_alone=numbers_by_name("ceiling-alone", ceiling_alone),
         forced=tuple(map(Network.parse, force or ())),
         forbidden=tuple(map(Network.parse, forbid or ())),
-        limits=_numbers("limit", limit),
+        limits=numbers_by_name("limit", limit),
     )
     constraints.check(table)
     return Demanded(table, constraints)
@@ -127,7 +127,12 @@ def _sets(items: list[str] | None) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(name.strip() for name in item.split(",")) for item in items or ())
 
 
-def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
+def numbers_by_name(option: str, items: list[str] | None) -> dict[str, float]:
+    """Numbers written as ``NAME=NUMBER``.
+
+    Raises:
+        InvalidInputError: if one is not.
+    """
     numbers = {}
     for item in items or ():
         name, separator, number = item.rpartition("=")

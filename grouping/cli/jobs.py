@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from grouping.cli.estimates import show_estimate, show_ledger
-from grouping.cli.recipes import with_recipe_options
+from grouping.cli.job_options import with_job_options
 from grouping.cli.serving import (
     DEFAULT_HOME,
     DEFAULT_PORT,
@@ -28,7 +28,7 @@ from grouping.cli.serving import (
 )
 from grouping.cli.terminal import new_console, print_json
 from grouping.client import Client, RemoteJob
-from grouping.domain.jobs import DEFAULT_STRATEGY, JobState
+from grouping.domain.jobs import JobState
 from grouping.wire.groupings import RecommendationOut
 from grouping.wire.jobs import ProgressOut
 
@@ -127,26 +127,11 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
         console.print(f"Budget {item.budget_snt:g}: {item.sentence}", soft_wrap=True)
 
 
-@with_recipe_options
+@with_job_options
 def run(
     problem: Annotated[str, typer.Argument(help="Name of a problem; see: grouping problems")],
     *,
-    task: Annotated[list[str] | None, typer.Option(help="Task to group; repeat. All unless given.")] = None,
-    strategy: Annotated[str, typer.Option(help="See: grouping strategies")] = DEFAULT_STRATEGY,
-    budget: Annotated[list[float] | None, typer.Option(help="Inference budget in SNT; repeat.")] = None,
-    max_group_size: Annotated[int | None, typer.Option(help="Largest group that is a candidate.")] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each network to choose on.")] = 3,
-    confirm: Annotated[int, typer.Option(help="Fresh trainings to confirm on; 0 for none.")] = 5,
-    recipe: dict[str, Any],
-    tune: Annotated[int, typer.Option(help="Recipes to try before the search.")] = 0,
-    max_trainings: Annotated[int | None, typer.Option(help="Training budget in trainings.")] = None,
-    max_epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Training budget in seconds.")] = None,
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
-    name: Annotated[str, typer.Option(help="A label for people.")] = "",
-    reuse: Annotated[
-        list[str] | None, typer.Option(help="Job whose outcomes are copied where they are the same; repeat.")
-    ] = None,
+    asked: dict[str, Any],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would cost, and submit nothing.")
     ] = False,
@@ -159,30 +144,17 @@ def run(
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
-    request: dict[str, Any] = {
-        "problem": problem,
-        "tasks": task or None,
-        "name": name,
-        "strategy": {"name": strategy},
-        "budgets_snt": budget or None,
-        "max_group_size": max_group_size,
-        "n_seeds": seeds,
-        "n_confirmation_seeds": confirm,
-        "tuning_samples": tune,
-        "recipe": recipe,
-        "training_budget": {"trainings": max_trainings, "epochs": max_epochs, "seconds": max_seconds},
-        "seed": seed,
-        "reuse_jobs": reuse or [],
-    }
     with Client(server, token=token) as client:
         if dry_run:
-            told = client.estimate(**request)
+            told = client.estimate(problem=problem, **asked)
             if as_json:
                 print_json(told)
             else:
                 show_estimate(new_console(), told)
             return
-        raise typer.Exit(report_submitted(client.submit(**request), detach=detach, as_json=as_json))
+        raise typer.Exit(
+            report_submitted(client.submit(problem=problem, **asked), detach=detach, as_json=as_json)
+        )
 
 
 def report_submitted(job: RemoteJob, *, detach: bool, as_json: bool) -> int:

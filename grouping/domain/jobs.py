@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 
 from grouping.domain.engines import Engine
+from grouping.domain.fields import Pattern, Shown, check
 from grouping.domain.networks import Candidates
 from grouping.domain.recipes import Method, Recipe
+from grouping.domain.tasks import MAX_TASKS, Name
 from grouping.errors import InvalidInputError
 
 MAX_SEEDS = 50
 MAX_BUDGETS = 50
 MAX_REUSE_JOBS = 10
+MAX_BUDGET_SNT = 10_000.0
+MAX_SEED = (2**53 - 1) // 10_000
+"""So that every seed that follows from it is an exact number in JSON."""
 DEFAULT_STRATEGY = "adaptive"
 
 
@@ -65,98 +72,144 @@ class TrainingBudget:
     after a crash come on top, as does the tuning of the recipe: the ledger of the job and its event
     ``recipe_tuned`` show them. A part is kept back from the search for the confirmation; see
     `grouping.domain.allowance`.
-
-    Attributes:
-        trainings: number of trials, of any size and length.
-        epochs: sum of the epochs of all trials.
-        seconds: sum of the training seconds of all trials, over all workers. Unlike the other two it
-            depends on the machine, so that two runs of the same job may stop at different trials.
+    Trainings and epochs count the same everywhere. Seconds depend on the machine, so that two runs of the
+    same job may stop at different trials.
     """
 
-    trainings: int | None = None
-    epochs: int | None = None
-    seconds: float | None = None
+    trainings: (
+        Annotated[
+            int,
+            Ge(1),
+            Le(1_000_000_000),
+            Doc("Number of trainings, of any size and length."),
+            Shown("Trainings at most", "--max-trainings", "no limit", place="spend"),
+        ]
+        | None
+    ) = None
+    epochs: (
+        Annotated[
+            int,
+            Ge(1),
+            Le(1_000_000_000),
+            Doc("Sum of the epochs of all trainings."),
+            Shown("Epochs at most", "--max-epochs", "no limit", place="spend"),
+        ]
+        | None
+    ) = None
+    seconds: (
+        Annotated[
+            float,
+            Gt(0),
+            Le(1e9),
+            Doc("Sum of the training seconds over all workers."),
+            Shown("Training seconds at most", "--max-seconds", "no limit", place="spend"),
+        ]
+        | None
+    ) = None
 
     def __post_init__(self) -> None:
-        for name in ("trainings", "epochs", "seconds"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InvalidInputError(
-                    f"The training budget in {name} must be positive; leave it out for no limit.",
-                    pointer=f"/training_budget/{name}",
-                )
+        check(self, "/training_budget")
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """What a user asks for.
 
-    Attributes:
-        problem: name of a registered problem.
-        tasks: names of the tasks to group, in the problem's order.
-        name: a label for people; may be empty.
-        strategy: name of a registered strategy.
-        strategy_parameters: its parameters.
-        max_group_size: the largest group that is a candidate.
-        single_sizes: further sizes of the single-task candidates, besides 1.
-        budgets_snt: the inference budgets for which a grouping is recommended and confirmed, ascending.
-        n_seeds: trainings of each network on which choices are made.
-        n_confirmation_seeds: fresh trainings of the chosen networks and of the baselines; 0 for none.
-        training_budget: the most the job may spend.
-        recipe: how networks are built and trained.
-        tuning_samples: learning rates and weight decays tried on the all-together network before the search;
-            0 keeps the recipe as it is.
-        weights: weights of tasks in the total loss; 1 where not given.
-        seed: everything random in the job follows from it.
-        reuse_jobs: identifiers of jobs whose outcomes are copied where training would give the same.
+    A field is declared here and nowhere else: requests over HTTP, the form of the web view and the options of
+    ``grouping run`` and ``grouping clone`` are made from these annotations. Inference budgets are kept in
+    ascending order, reused jobs once each.
     """
 
-    problem: str
-    tasks: tuple[str, ...]
-    name: str = ""
-    strategy: str = DEFAULT_STRATEGY
+    problem: Annotated[Name, Doc("One of GET /v1/problems."), Shown("Problem", "")]
+    tasks: Annotated[
+        tuple[Name, ...],
+        MinLen(1),
+        MaxLen(MAX_TASKS),
+        Doc("Tasks to group."),
+        Shown("Tasks to group", "--task", "all of the problem's"),
+    ]
+    name: Annotated[str, MaxLen(200), Doc("A label for people."), Shown("Name", "--name")] = ""
+    strategy: Annotated[
+        Name, Doc("Which networks are trained; see GET /v1/strategies."), Shown("Strategy", "--strategy")
+    ] = DEFAULT_STRATEGY
     strategy_parameters: Mapping[str, Any] = field(default_factory=dict)
-    max_group_size: int = 5
-    single_sizes: tuple[float, ...] = (0.5,)
-    budgets_snt: tuple[float, ...] = (1.0, 2.0, 3.0)
-    n_seeds: int = 3
-    n_confirmation_seeds: int = 5
+    max_group_size: Annotated[
+        int,
+        Ge(1),
+        Le(MAX_TASKS),
+        Doc("The largest group that is a candidate."),
+        Shown("Largest group", "--max-group-size", "the number of tasks"),
+    ] = 5
+    single_sizes: Annotated[
+        tuple[Annotated[float, Gt(0), Le(8)], ...],
+        MaxLen(16),
+        Doc("Further sizes of the single-task candidates, besides 1."),
+        Shown("Further sizes of single-task networks", "--single-size"),
+    ] = (0.5,)
+    budgets_snt: Annotated[
+        tuple[Annotated[float, Gt(0), Le(MAX_BUDGET_SNT)], ...],
+        MinLen(1),
+        MaxLen(MAX_BUDGETS),
+        Doc(
+            "Inference budgets to recommend a grouping for, in standard network times (the full-size network "
+            "costs 1)."
+        ),
+        Shown("Inference budgets (SNT)", "--budget", "1, 2, ... up to the number of tasks"),
+    ] = (1.0, 2.0, 3.0)
+    n_seeds: Annotated[
+        int,
+        Ge(1),
+        Le(MAX_SEEDS),
+        Doc("Trainings of each network on which choices are made."),
+        Shown("Seeds to choose on", "--seeds", place="spend"),
+    ] = 3
+    n_confirmation_seeds: Annotated[
+        int,
+        Ge(0),
+        Le(MAX_SEEDS),
+        Doc("Fresh trainings of the chosen networks and of the baselines; 0 for none."),
+        Shown("Fresh seeds to confirm on", "--confirm", place="spend"),
+    ] = 5
     training_budget: TrainingBudget = TrainingBudget()
     recipe: Recipe = field(default_factory=Recipe)
-    tuning_samples: int = 0
-    weights: Mapping[str, float] = field(default_factory=dict)
-    seed: int = 0
-    reuse_jobs: tuple[str, ...] = ()
+    tuning_samples: Annotated[
+        int,
+        Ge(0),
+        Le(100),
+        Doc("Learning rates and weight decays tried before the search; 0 keeps the recipe."),
+        Shown("Recipes to try before", "--tune", place="recipe"),
+    ] = 0
+    weights: Annotated[
+        Mapping[Name, Annotated[float, Gt(0), Le(1e6)]],
+        MaxLen(MAX_TASKS),
+        Doc("Weights of tasks in the total loss; 1 if left out."),
+        Shown("Weights of tasks", "--weight"),
+    ] = field(default_factory=dict)
+    seed: Annotated[
+        int,
+        Ge(0),
+        Le(MAX_SEED),
+        Doc("Everything random in the job follows from it."),
+        Shown("Seed of the job", "--seed", place="spend"),
+    ] = 0
+    reuse_jobs: Annotated[
+        tuple[Annotated[str, Pattern(r"^[0-9a-f]{32}$"), Doc("Identifier of a job.")], ...],
+        MaxLen(MAX_REUSE_JOBS),
+        Doc(
+            "Jobs on the same problem whose outcomes are copied, at no cost, where training would give the "
+            "same: data, recipe, group, size and seed agree. Seeds follow from `seed`: use theirs."
+        ),
+        Shown("Jobs to reuse", "--reuse", place="spend"),
+    ] = ()
 
     def __post_init__(self) -> None:
-        if not self.tasks or len(set(self.tasks)) != len(self.tasks):
-            raise InvalidInputError("Name each task once, and at least one.", pointer="/tasks")
-        if not self.budgets_snt or len(self.budgets_snt) > MAX_BUDGETS:
-            raise InvalidInputError(f"Give 1 to {MAX_BUDGETS} inference budgets.", pointer="/budgets_snt")
-        if any(not (math.isfinite(budget) and budget > 0) for budget in self.budgets_snt):
-            raise InvalidInputError(
-                "An inference budget must be a positive number of SNT.", pointer="/budgets_snt"
-            )
-        if any(not (math.isfinite(size) and 0 < size <= 8) for size in self.single_sizes):
-            raise InvalidInputError("Sizes must be above 0 and at most 8.", pointer="/single_sizes")
-        if not 1 <= self.n_seeds <= MAX_SEEDS:
-            raise InvalidInputError(f"Use 1 to {MAX_SEEDS} seeds.", pointer="/n_seeds")
-        if not 0 <= self.n_confirmation_seeds <= MAX_SEEDS:
-            raise InvalidInputError(
-                f"Use 0 to {MAX_SEEDS} confirmation seeds.", pointer="/n_confirmation_seeds"
-            )
-        if self.max_group_size < 1:
-            raise InvalidInputError("Groups have at least one task.", pointer="/max_group_size")
-        if not 0 <= self.tuning_samples <= 100:
-            raise InvalidInputError("Use 0 to 100 tuning samples.", pointer="/tuning_samples")
+        check(self)
+        if len(set(self.tasks)) != len(self.tasks):
+            raise InvalidInputError("Name each task once.", pointer="/tasks")
         if unknown := set(self.weights) - set(self.tasks):
             raise InvalidInputError(
                 f"Weights for tasks that are not grouped: {', '.join(sorted(unknown))}.", pointer="/weights"
             )
-        if any(not (math.isfinite(weight) and weight > 0) for weight in self.weights.values()):
-            raise InvalidInputError("Weights must be positive numbers.", pointer="/weights")
-        if len(self.reuse_jobs) > MAX_REUSE_JOBS:
-            raise InvalidInputError(f"Reuse at most {MAX_REUSE_JOBS} jobs.", pointer="/reuse_jobs")
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
 

@@ -6,12 +6,15 @@ known to `grouping.recipes`; what they do, to `grouping.training`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+
+from grouping.domain.fields import Shown, check
 from grouping.errors import InvalidInputError
 
 EARLY_FIDELITY = 0.2
@@ -68,44 +71,67 @@ class Method:
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Architecture, loss weighting, schedule and optimisation of every network of a job.
-
-    Attributes:
-        hidden: widths of the full-size encoder's stages, in order.
-        epochs: passes over the training rows at full fidelity; the number is fixed, nothing stops early.
-        batch_size: rows per gradient step.
-        learning_rate: of the optimiser, decayed to zero along a cosine over the epochs of a full training.
-        weight_decay: decoupled (AdamW).
-        encoder: what the stages are.
-        sharing: which of them the tasks share.
-        weighting: how the losses are combined.
-        schedule: which tasks are trained when.
-        optimiser: what takes the steps.
-        precision: in what numbers the layers compute while they are trained.
+    The number of epochs is fixed: nothing stops early.
     """
 
-    hidden: tuple[int, ...] = (32, 32)
-    epochs: int = 25
-    batch_size: int = 64
-    learning_rate: float = 0.003
-    weight_decay: float = 0.0
-    encoder: Method = Method("mlp")
-    sharing: Method = Method("hard")
-    weighting: Method = Method("equal")
-    schedule: Method = Method("joint")
-    optimiser: Method = Method("adamw")
-    precision: Precision = Precision.FLOAT32
+    hidden: Annotated[
+        tuple[Annotated[int, Ge(1), Le(MAX_WIDTH)], ...],
+        MinLen(1),
+        MaxLen(16),
+        Doc("Widths of the full-size encoder's stages, in order."),
+        Shown("Widths of the stages", "--hidden", place="recipe"),
+    ] = (32, 32)
+    epochs: Annotated[
+        int,
+        Ge(1),
+        Le(MAX_EPOCHS),
+        Doc("Passes over the training rows in a full training."),
+        Shown("Epochs", "--epochs", place="recipe"),
+    ] = 25
+    batch_size: Annotated[
+        int,
+        Ge(1),
+        Le(1_000_000),
+        Doc("Rows per gradient step."),
+        Shown("Rows per step", "--batch-size", place="recipe"),
+    ] = 64
+    learning_rate: Annotated[
+        float,
+        Gt(0),
+        Le(100),
+        Doc("Of the optimiser at the start; it decays to zero along a cosine over a full training."),
+        Shown("Learning rate", "--learning-rate", place="recipe"),
+    ] = 0.003
+    weight_decay: Annotated[
+        float,
+        Ge(0),
+        Le(100),
+        Doc("Decoupled from the gradient, as in AdamW."),
+        Shown("Weight decay", "--weight-decay", place="recipe"),
+    ] = 0.0
+    encoder: Annotated[Method, Doc("What the stages are."), Shown("Encoder", "--encoder", place="recipe")] = (
+        Method("mlp")
+    )
+    sharing: Annotated[
+        Method, Doc("Which of them the tasks share, and how."), Shown("Sharing", "--sharing", place="recipe")
+    ] = Method("hard")
+    weighting: Annotated[
+        Method, Doc("How the losses are combined."), Shown("Loss weighting", "--weighting", place="recipe")
+    ] = Method("equal")
+    schedule: Annotated[
+        Method, Doc("Which tasks are trained when."), Shown("Schedule", "--schedule", place="recipe")
+    ] = Method("joint")
+    optimiser: Annotated[
+        Method, Doc("What takes the steps."), Shown("Optimiser", "--optimiser", place="recipe")
+    ] = Method("adamw")
+    precision: Annotated[
+        Precision,
+        Doc("In what numbers the layers compute while they are trained."),
+        Shown("Precision", "--precision", place="recipe"),
+    ] = Precision.FLOAT32
 
     def __post_init__(self) -> None:
-        if not self.hidden or any(not 1 <= width <= MAX_WIDTH for width in self.hidden):
-            raise InvalidInputError(f"Hidden widths must be 1 to {MAX_WIDTH}.", pointer="/hidden")
-        if not 1 <= self.epochs <= MAX_EPOCHS:
-            raise InvalidInputError(f"Epochs must be 1 to {MAX_EPOCHS}.", pointer="/epochs")
-        if self.batch_size < 1:
-            raise InvalidInputError("The batch size must be at least 1.", pointer="/batch_size")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise InvalidInputError("The learning rate must be positive.", pointer="/learning_rate")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise InvalidInputError("The weight decay must not be negative.", pointer="/weight_decay")
+        check(self)
         if self.precision not in list(Precision):
             raise InvalidInputError(f"The precision is one of {', '.join(Precision)}.", pointer="/precision")
         object.__setattr__(self, "precision", Precision(self.precision))

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from grouping.domain.tasks import MAX_TASKS
 from grouping.formats.limits import MAX_OTHER_COSTS, MAX_SEEDS
 from grouping.wire.common import Input, Output
-from grouping.wire.requests import MAX_TASKS, Name
+from grouping.wire.requests import Name
 from grouping.wire.solving import NetworkName
 
 MAX_INLINE_NETWORKS = 20_000

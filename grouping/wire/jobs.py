@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import AliasPath, Field
 
 from grouping.domain.engines import Engine
-from grouping.domain.jobs import JobState, StopReason
-from grouping.domain.recipes import Precision
+from grouping.domain.jobs import JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
 from grouping.wire.common import Finite, Group, NetworkLabel, Output
+from grouping.wire.derived import answered
 
 
 class MethodOut(Output):
@@ -21,28 +22,22 @@ class MethodOut(Output):
     parameters: dict[str, Any]
 
 
-class RecipeOut(Output):
+class _Derived(Output):
+    """An answer whose fields are declared in the domain."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+@answered(Recipe, nested={Method: MethodOut})
+class RecipeOut(_Derived):
     """How networks are built and trained."""
 
-    hidden: list[int]
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    encoder: MethodOut
-    sharing: MethodOut
-    weighting: MethodOut
-    schedule: MethodOut
-    optimiser: MethodOut
-    precision: Precision
 
-
-class TrainingBudgetOut(Output):
+@answered(TrainingBudget, nested={})
+class TrainingBudgetOut(_Derived):
     """The most a job may spend; null means no limit."""
-
-    trainings: int | None
-    epochs: int | None
-    seconds: Finite
 
 
 class StrategyChoiceOut(Output):
@@ -52,23 +47,15 @@ class StrategyChoiceOut(Output):
     parameters: dict[str, Any]
 
 
-class SpecOut(Output):
+@answered(
+    JobSpec,
+    nested={Method: MethodOut, TrainingBudget: TrainingBudgetOut, Recipe: RecipeOut},
+    without=frozenset({"name", "strategy_parameters"}),
+)
+class SpecOut(_Derived):
     """What was asked for, with all defaults filled in."""
 
-    problem: str
-    tasks: list[str]
     strategy: StrategyChoiceOut = Field(validation_alias="chosen_strategy")
-    max_group_size: int
-    single_sizes: list[float]
-    budgets_snt: list[float]
-    n_seeds: int
-    n_confirmation_seeds: int
-    training_budget: TrainingBudgetOut
-    recipe: RecipeOut
-    tuning_samples: int
-    weights: dict[str, float]
-    seed: int
-    reuse_jobs: list[str] = Field(description="Jobs whose outcomes are copied where they are the same.")
 
 
 class JobOut(Output):

@@ -11,18 +11,18 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from grouping.domain.constraints import Constraints, Objective
+from grouping.domain.jobs import MAX_BUDGET_SNT
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
-from grouping.domain.tasks import MAX_NAME_LENGTH
+from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import InvalidInputError
 from grouping.wire.common import MAX_SAFE_INTEGER, Input, PlainText
-from grouping.wire.requests import MAX_TASKS, Name
+from grouping.wire.requests import Name
 
 MAX_ALTERNATIVES = 20
 MAX_RESAMPLES = 2000
 MAX_NOISE = 1.0
 MAX_DEMANDS = 200
-MAX_BUDGET_SNT = 10_000.0
 MAX_BUDGET = 1e15
 """Of a budget in the unit of another cost, such as bytes."""
 

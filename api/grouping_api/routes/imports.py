@@ -18,6 +18,7 @@ from grouping_api.routes.score_tables import NOT_MODIFIED, is_known, not_modifie
 from grouping_api.uploads import (
     FORM_TYPE,
     MAX_TABLE_NAME,
+    MAX_TASK_LIST,
     RAW_TYPES,
     FileFormat,
     attachment,
@@ -95,7 +96,7 @@ async def create_score_table(
     tasks: Annotated[
         PlainText | None,
         Query(
-            max_length=20_200,
+            max_length=MAX_TASK_LIST,
             examples=["depth,edges"],
             description="Names of the tasks, separated by commas, for a file that does not name them.",
         ),

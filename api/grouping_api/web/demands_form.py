@@ -12,11 +12,11 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grouping.domain.constraints import Objective
+from grouping.domain.jobs import MAX_BUDGET_SNT
 from grouping.errors import InvalidInputError
 from grouping.wire.solving import (
     MAX_ALTERNATIVES,
     MAX_BUDGET,
-    MAX_BUDGET_SNT,
     MAX_NOISE,
     ConfidenceIn,
     Demands,

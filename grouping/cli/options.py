@@ -1,0 +1,89 @@
+"""Options of a command that are made from what the domain declares: name, type, bounds, default and help."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from grouping.domain.fields import Declared
+
+
+def option_name(field: Declared) -> str:
+    """The name of a field's parameter, such as ``seeds`` for ``--seeds``; empty where it has no option."""
+    return "" if field.shown is None else field.shown.option.removeprefix("--").replace("-", "_")
+
+
+def option(field: Declared, *, has_default: bool) -> inspect.Parameter:
+    """The parameter of a command for a field; None where it is not given.
+
+    Args:
+        field: with an option.
+        has_default: whether the help tells what it is unless given.
+    """
+    assert field.shown is not None
+    is_repeated = field.is_many or field.is_mapping
+    kind = str if field.is_mapping else field.item
+    help_text = field.description if has_default else field.doc
+    if field.is_mapping:
+        help_text += " As NAME=NUMBER."
+    if is_repeated:
+        help_text += " Repeat for several."
+    least, most = field.bounds
+    info = typer.Option(
+        field.shown.option,
+        min=None if field.is_mapping else least,
+        max=None if field.is_mapping else most,
+        help=help_text,
+        show_default=_default(field) if has_default else False,
+    )
+    typed = list[kind] | None if is_repeated else kind | None  # type: ignore[valid-type]
+    return inspect.Parameter(
+        option_name(field), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[typed, info]
+    )
+
+
+def _default(field: Declared) -> str | bool:
+    value = field.default
+    if value is MISSING or value in ("", None) or (field.shown is not None and field.shown.left_out):
+        return False
+    if isinstance(value, tuple):
+        return ", ".join(f"{item:g}" for item in value) or False
+    return value.value if isinstance(value, Enum) else False if isinstance(value, Mapping) else str(value)
+
+
+def replacing(
+    command: Callable[..., Any],
+    parameter: str,
+    options: Sequence[inspect.Parameter],
+    gathered: Callable[..., Any],
+) -> Callable[..., Any]:
+    """A command with several options in the place of one parameter.
+
+    Args:
+        command: the command.
+        parameter: name of the parameter.
+        options: what the command line takes instead.
+        gathered: makes the value of the parameter from their values, given by name.
+    """
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> Any:
+        value = gathered(**{own.name: given.pop(own.name) for own in options})
+        return command(**given, **{parameter: value})
+
+    signature = inspect.signature(command, eval_str=True)
+    parameters = [
+        each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for own in signature.parameters.values()
+        for each in (options if own.name == parameter else [own])
+    ]
+    # What Typer reads the options from.
+    vars(with_options)["__signature__"] = signature.replace(parameters=parameters)
+    with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+    return with_options

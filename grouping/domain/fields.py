@@ -1,0 +1,198 @@
+"""What a field of a dataclass says of itself, once: its type, its bounds, its words and its names.
+
+A field is annotated, as in ``n_seeds: Annotated[int, Ge(1), Doc("..."), Shown("Seeds", "--seeds")]``.
+`check` holds an object to its bounds; requests over HTTP, the form of the web view and the options of the
+commands are made from `declared`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from annotated_doc import Doc
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+
+from grouping.errors import InvalidInputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How people meet a field.
+
+    Attributes:
+        label: its name in a form.
+        option: its name on the command line, such as ``--seeds``.
+        left_out: what it is where it is left out, if that follows from the problem and not from the default.
+        place: the part of a form where it stands.
+    """
+
+    label: str
+    option: str
+    left_out: str = ""
+    place: str = "search"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A text matches this regular expression."""
+
+    regex: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declared:
+    """A field as it is declared.
+
+    Attributes:
+        name: of the field.
+        kind: its type, without what is said of it here; parts of it may be annotated themselves.
+        metadata: what its annotation says.
+        default: what it is unless given; `MISSING` where it has to be given.
+        is_optional: whether None may stand for it.
+    """
+
+    name: str
+    kind: Any
+    metadata: tuple[object, ...]
+    default: Any
+    is_optional: bool
+
+    def find(self, kind: type[T]) -> T | None:
+        """What is said of one kind, such as `Ge` or `Shown`; None where nothing is."""
+        return find(self.metadata, kind)
+
+    @property
+    def doc(self) -> str:
+        """What it is, in words."""
+        said = self.find(Doc)
+        return "" if said is None else said.documentation
+
+    @property
+    def description(self) -> str:
+        """What it is and what it is where it is left out, in words."""
+        left_out = self.shown.left_out if self.shown is not None else ""
+        return f"{self.doc.rstrip('.')}; {left_out} if left out." if left_out else self.doc
+
+    @property
+    def shown(self) -> Shown | None:
+        """How people meet it; None where they do not by itself."""
+        return self.find(Shown)
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it holds several values in order."""
+        return get_origin(self.kind) is tuple
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it holds values by name."""
+        return get_origin(self.kind) is Mapping
+
+    @property
+    def item(self) -> Any:
+        """The type of its values, where it holds several or a mapping; else its own."""
+        arguments = get_args(self.kind)
+        if not (self.is_many or self.is_mapping):
+            return self.kind
+        return plain(arguments[1] if self.is_mapping else arguments[0])[0]
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The least and the most of it, or of each of its values; None where there is none, or it is open."""
+        arguments = get_args(self.kind)
+        inner = plain(arguments[0])[1] if self.is_many else ()
+        least, most = find((*self.metadata, *inner), Ge), find((*self.metadata, *inner), Le)
+        return (None if least is None else least.ge, None if most is None else most.le)  # type: ignore[return-value]
+
+
+def find(metadata: Iterable[object], kind: type[T]) -> T | None:
+    """The first of one kind, or None."""
+    return next((item for item in metadata if isinstance(item, kind)), None)
+
+
+def plain(annotation: Any) -> tuple[Any, tuple[object, ...], bool]:
+    """A type without its metadata, the metadata, and whether None may stand for it."""
+    metadata: tuple[object, ...] = ()
+    is_optional = False
+    while True:
+        if get_origin(annotation) is Annotated:
+            metadata += annotation.__metadata__
+            annotation = annotation.__origin__
+        elif get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation):
+            is_optional = True
+            (annotation,) = (part for part in get_args(annotation) if part is not NoneType)
+        else:
+            return annotation, metadata, is_optional
+
+
+@cache
+def declared(source: type) -> Mapping[str, Declared]:
+    """The fields of a dataclass, by name and in order."""
+    hints = get_type_hints(source, include_extras=True)
+    found = {}
+    for field in fields(source):
+        default = field.default
+        if field.default_factory is not MISSING:
+            default = field.default_factory()
+        kind, metadata, is_optional = plain(hints[field.name])
+        found[field.name] = Declared(field.name, kind, metadata, default, is_optional)
+    return found
+
+
+def check(value: Any, prefix: str = "") -> None:
+    """Hold a dataclass to the bounds that its fields declare.
+
+    Args:
+        value: the object.
+        prefix: JSON pointer of it within the whole request.
+
+    Raises:
+        InvalidInputError: on the first value out of its bounds; points at its field.
+    """
+    for name, field in declared(value.__class__).items():
+        label = field.shown.label if field.shown is not None else name
+        for fault in _faults(getattr(value, name), field.kind, field.metadata):
+            raise InvalidInputError(f"{label}: {fault}.", pointer=f"{prefix}/{name}")
+
+
+def _faults(value: Any, kind: Any, metadata: tuple[object, ...]) -> Iterator[str]:
+    if value is None:
+        return
+    if isinstance(value, float) and not math.isfinite(value):
+        yield "numbers must be finite"
+    for rule in metadata:
+        yield from _broken(value, rule)
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple:
+        for item in value:
+            yield from _faults(item, *plain(arguments[0])[:2])
+    elif get_origin(kind) is Mapping:
+        for key, item in value.items():
+            yield from _faults(key, *plain(arguments[0])[:2])
+            yield from _faults(item, *plain(arguments[1])[:2])
+
+
+def _broken(value: Any, rule: object) -> Iterator[str]:
+    match rule:
+        case Ge(ge=limit) if not value >= limit:
+            yield f"at least {limit}"
+        case Gt(gt=limit) if not value > limit:
+            yield f"more than {limit}"
+        case Le(le=limit) if not value <= limit:
+            yield f"at most {limit}"
+        case Lt(lt=limit) if not value < limit:
+            yield f"less than {limit}"
+        case MinLen(min_length=limit) if len(value) < limit:
+            yield f"at least {limit} of them"
+        case MaxLen(max_length=limit) if len(value) > limit:
+            yield f"at most {limit} of them" if not isinstance(value, str) else f"at most {limit} characters"
+        case Pattern(regex=regex) if not re.fullmatch(regex, value):
+            yield f"{value[:50]!r} is none"
