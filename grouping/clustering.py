@@ -61,6 +61,11 @@ class ClusteringOutcome:
     relative_difference: float | None = None
 
     @property
+    def groups(self) -> tuple[frozenset[str], ...]:
+        """Its groups, largest first: a partition of the tasks; empty if none fits the budget."""
+        return tuple(network.group for network in self.networks)
+
+    @property
     def is_measured(self) -> bool:
         """Whether there are groups, and all of them are measured."""
         return self.loss is not None

@@ -22,7 +22,7 @@ from grouping.solver import solve_budgets
 from grouping.store import ReusableTrial, Store, count_reusable
 from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
 from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
-from grouping_api.job_estimates import Bounds, JobEstimate, Option, Reuse
+from grouping_api.job_estimates import Bounds, JobEstimate, Option, reuse_of
 
 
 def estimate(
@@ -73,7 +73,7 @@ def estimate(
         options=tuple(
             sorted([option, *others], key=lambda o: (o.upper.trainings, o.lower.trainings, o.name))
         ),
-        reuse=Reuse.found(*count_reusable(spec, known), sources),
+        reuse=reuse_of(*count_reusable(spec, known), sources),
         n_workers=n_workers,
     )
 

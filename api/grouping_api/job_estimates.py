@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from grouping.domain.allowance import Fit
 from grouping.domain.jobs import JobSpec, TrainingBudget
@@ -11,26 +11,13 @@ from grouping.domain.ledgers import Amount, Rates
 from grouping.domain.trials import Purpose
 from grouping.store import ReuseSource
 from grouping.strategies.forecast import Forecast, Kind
+from grouping.wire.amounts import ReuseOut
+from grouping.wire.estimates import BasisOut, ExhaustiveOut, KindOut
 
 
-@dataclass(frozen=True, slots=True)
-class Reuse:
-    """How much of a search other jobs know.
-
-    Attributes:
-        reusable: full trainings of candidates with the search seeds that are known.
-        of: how many there are.
-        jobs: the jobs named to be reused.
-    """
-
-    reusable: int
-    of: int
-    jobs: tuple[ReuseSource, ...]
-
-    @classmethod
-    def found(cls, reusable: int, of: int, sources: Sequence[ReuseSource]) -> Reuse | None:
-        """None where no job is to be reused."""
-        return cls(reusable, of, tuple(sources)) if sources else None
+def reuse_of(reusable: int, of: int, sources: Sequence[ReuseSource]) -> ReuseOut | None:
+    """How much of a search other jobs know; None where no job is to be reused."""
+    return ReuseOut.read(reusable=reusable, of=of, jobs=sources) if sources else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,48 +53,6 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class KindBounds:
-    """Trainings of one kind that a job would need, beside what is reused.
-
-    Attributes:
-        purpose: search or confirmation.
-        group_size: tasks of the group.
-        size: of the network.
-        fidelity: share of the full number of epochs.
-        lower: the fewest trainings.
-        upper: the most, in the costliest case.
-        epoch_s: measured seconds of an epoch of one; None without a basis.
-    """
-
-    purpose: Purpose
-    group_size: int
-    size: float
-    fidelity: float
-    lower: int
-    upper: int
-    epoch_s: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """What times rest on: jobs and their finished trainings; kinds without one are `missing`, in words."""
-
-    jobs: int
-    trainings: int
-    missing: tuple[str, ...]
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exhaustive(Amount):
-    """Training every candidate in full; shares are of its epochs, what the search takes of them."""
-
-    networks: int = 0
-    share_lower: float = 0.0
-    share_upper: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class JobEstimate:
     """What a job would cost.
 
@@ -135,7 +80,7 @@ class JobEstimate:
     kept_back: int | None
     option: Option
     options: tuple[Option, ...]
-    reuse: Reuse | None
+    reuse: ReuseOut | None
     n_workers: int | None = None
 
     @property
@@ -157,30 +102,40 @@ class JobEstimate:
         return tuple(sorted(kind for kind in wanted if self.rates.find(kind[0], kind[1]) is None))
 
     @property
-    def kinds(self) -> tuple[KindBounds, ...]:
+    def kinds(self) -> list[KindOut]:
         """Trainings by kind, those of the search first."""
         found = []
         for purpose, bounds in ((Purpose.SEARCH, self.search), (Purpose.CONFIRMATION, self.confirmation)):
             lower, upper = bounds.forecast.lower, bounds.forecast.costliest()
             for kind in sorted({*lower, *upper}):
                 rate = self.rates.find(kind[0], kind[1])
-                epoch_s = None if rate is None else rate.epoch_s
-                found.append(KindBounds(purpose, *kind, lower.get(kind, 0), upper.get(kind, 0), epoch_s))
-        return tuple(found)
+                found.append(
+                    KindOut(
+                        purpose=purpose,
+                        group_size=kind[0],
+                        size=kind[1],
+                        fidelity=kind[2],
+                        lower=lower.get(kind, 0),
+                        upper=upper.get(kind, 0),
+                        epoch_s=None if rate is None else rate.epoch_s,
+                    )
+                )
+        return found
 
     @property
-    def exhaustive_search(self) -> Exhaustive:
+    def exhaustive_search(self) -> ExhaustiveOut:
         """The exhaustive search, and what the search takes of it."""
         lower, upper = self.share_of_exhaustive
         networks = self.spec.candidates.count
-        return Exhaustive(**asdict(self.exhaustive), networks=networks, share_lower=lower, share_upper=upper)
+        return ExhaustiveOut.read(self.exhaustive, networks=networks, share_lower=lower, share_upper=upper)
 
     @property
-    def basis(self) -> Basis:
+    def basis(self) -> BasisOut:
         """What the times rest on."""
         missing = sorted({(group_size, size) for group_size, size, _ in self.unmeasured})
-        names = tuple(f"{_tasks(group_size)} at size {size:g}" for group_size, size in missing)
-        return Basis(self.n_jobs, self.rates.trainings, names, _time_sentence(self, names))
+        names = [f"{_tasks(group_size)} at size {size:g}" for group_size, size in missing]
+        n, said = self.rates.trainings, _time_sentence(self, names)
+        return BasisOut(jobs=self.n_jobs, trainings=n, missing=names, sentence=said)
 
     @property
     def wall_seconds_lower(self) -> float | None:

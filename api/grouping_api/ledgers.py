@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from types import SimpleNamespace
 
 from grouping.domain.jobs import Job, Ledger
 from grouping.domain.ledgers import Amount, Rate, Rates, Savings, Shape, Spending, savings
@@ -14,7 +13,7 @@ from grouping.domain.trials import Purpose
 from grouping.recipes import epochs_of
 from grouping.store import Store
 from grouping.strategies.forecast import count_candidate_shapes
-from grouping.wire.common import joined
+from grouping.wire.ledgers import SavingsOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +70,14 @@ class JobLedger:
         return {name: None if limit is None else max(0, limit - used[name]) for name, limit in limits.items()}
 
     @property
-    def told_savings(self) -> object:
+    def told_savings(self) -> SavingsOut:
         """The savings with what they rest on; nothing is saved until the search has come to its own end."""
         n, has_saved = self.rates.trainings, Standing.of(self.job).has_searched
-        return joined(
-            SimpleNamespace(
-                saved=self.savings.saved if has_saved else None,
-                share=self.savings.share if has_saved else None,
-                basis=f"measured on {n:,} trainings of these networks" if n else "nothing measured yet",
-            ),
+        return SavingsOut.read(
             self.savings,
+            saved=self.savings.saved if has_saved else None,
+            share=self.savings.share if has_saved else None,
+            basis=f"measured on {n:,} trainings of these networks" if n else "nothing measured yet",
         )
 
     @property

@@ -6,7 +6,6 @@ import csv
 import io
 from typing import Any
 
-from grouping.domain.cells import served_tasks
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import Network
 from grouping.formats.cells import format_number, format_text
@@ -20,6 +19,7 @@ from grouping.wire.stored import (
     GroupingAnswerBody,
     StoredGroupingOut,
 )
+from grouping_api.cells import served_tasks
 from grouping_api.readings import Readings
 
 
@@ -65,7 +65,7 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
             confidence = ConfidenceOut.read(found, tasks=table.task_names)
     return GroupingAnswerBody.read(
         solution,
-        task_losses=() if grouping is None else served_tasks(grouping, table),
+        task_losses=[] if grouping is None else served_tasks(grouping, table),
         baselines=changes(readings, info, request, solution),
         alternatives=[] if ranked is None else alternatives(ranked),
         has_proven_alternatives=ranked is not None and ranked.is_proven,

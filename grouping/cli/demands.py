@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from grouping.cli.options import replacing
 from grouping.domain.constraints import Constraints, Objective
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
@@ -68,10 +72,11 @@ TimeLimitOption = Annotated[float | None, typer.Option("--time-limit", min=0.01,
 
 @dataclass(frozen=True, slots=True)
 class Demanded:
-    """A table as the options want it, and the constraints."""
+    """A table as the options want it, the constraints, and what costs and budgets count in."""
 
     table: ScoreTable
     constraints: Constraints
+    unit: str
 
 
 def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat | None) -> ImportedTable:
@@ -86,24 +91,25 @@ def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat |
 def demand(
     table: ScoreTable,
     *,
-    weight: list[str] | None,
-    cost: str | None,
-    together: list[str] | None,
-    apart: list[str] | None,
-    max_networks: int | None,
-    max_group_size: int | None,
-    partition: bool,
-    ceiling: list[str] | None,
-    ceiling_alone: list[str] | None,
-    force: list[str] | None,
-    forbid: list[str] | None,
-    limit: list[str] | None,
+    weight: WeightOption = None,
+    together: TogetherOption = None,
+    apart: ApartOption = None,
+    max_networks: MaxNetworksOption = None,
+    max_group_size: MaxGroupSizeOption = None,
+    partition: PartitionOption = False,
+    ceiling: CeilingOption = None,
+    ceiling_alone: CeilingAloneOption = None,
+    force: ForceOption = None,
+    forbid: ForbidOption = None,
+    limit: LimitOption = None,
+    cost: CostOption = None,
 ) -> Demanded:
-    """Put the options together.
+    """Put the options together; each is described where `with_demands` offers it.
 
     Raises:
         InvalidInputError: if one is not understood or names what the table does not have.
     """
+    unit = "SNT" if cost is None else cost
     table = table.with_weights(numbers_by_name("weight", weight))
     if cost is not None:
         table = table.priced_by(cost)
@@ -120,7 +126,13 @@ def demand(
         limits=numbers_by_name("limit", limit),
     )
     constraints.check(table)
-    return Demanded(table, constraints)
+    return Demanded(table, constraints, unit)
+
+
+def with_demands(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with the options of `demand` in the place of its parameter ``demanded``, made of a table."""
+    options = list(inspect.signature(demand, eval_str=True).parameters.values())[1:]
+    return replacing(command, "demanded", options, lambda **given: functools.partial(demand, **given))
 
 
 def _sets(items: list[str] | None) -> tuple[frozenset[str], ...]:

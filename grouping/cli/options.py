@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING
-from enum import Enum
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -29,7 +27,7 @@ def option(field: Declared, *, has_default: bool) -> inspect.Parameter:
     assert field.shown is not None
     is_repeated = field.is_many or field.is_mapping
     kind = str if field.is_mapping else field.item
-    help_text = field.description if has_default else field.doc
+    help_text = field.doc
     if field.is_mapping:
         help_text += " As NAME=NUMBER."
     if is_repeated:
@@ -40,21 +38,12 @@ def option(field: Declared, *, has_default: bool) -> inspect.Parameter:
         min=None if field.is_mapping else least,
         max=None if field.is_mapping else most,
         help=help_text,
-        show_default=_default(field) if has_default else False,
+        show_default=(has_default and field.default_text) or False,
     )
     typed = list[kind] | None if is_repeated else kind | None  # type: ignore[valid-type]
     return inspect.Parameter(
         option_name(field), inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[typed, info]
     )
-
-
-def _default(field: Declared) -> str | bool:
-    value = field.default
-    if value is MISSING or value in ("", None) or (field.shown is not None and field.shown.left_out):
-        return False
-    if isinstance(value, tuple):
-        return ", ".join(f"{item:g}" for item in value) or False
-    return value.value if isinstance(value, Enum) else False if isinstance(value, Mapping) else str(value)
 
 
 def replacing(

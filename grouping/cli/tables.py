@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from grouping.cli.answers import Question
 from grouping.cli.terminal import new_console, print_json
 from grouping.domain.constraints import Objective
 from grouping.domain.groupings import SolutionStatus
+from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.formats import TableFormat
 
@@ -21,6 +23,7 @@ EXIT_INFEASIBLE = 1
 EXIT_DIFFERENT = 1
 
 
+@demands.with_demands
 def solve(
     table: demands.TableArgument,
     budget: Annotated[
@@ -29,19 +32,9 @@ def solve(
     test: demands.TestOption = None,
     gains: demands.GainsOption = False,
     table_format: demands.FormatOption = None,
-    weight: demands.WeightOption = None,
     objective: demands.ObjectiveOption = Objective.SUM,
-    together: demands.TogetherOption = None,
-    apart: demands.ApartOption = None,
-    max_networks: demands.MaxNetworksOption = None,
-    max_group_size: demands.MaxGroupSizeOption = None,
-    partition: demands.PartitionOption = False,
-    ceiling: demands.CeilingOption = None,
-    ceiling_alone: demands.CeilingAloneOption = None,
-    force: demands.ForceOption = None,
-    forbid: demands.ForbidOption = None,
-    limit: demands.LimitOption = None,
-    cost: demands.CostOption = None,
+    *,
+    demanded: Callable[[ScoreTable], demands.Demanded],
     best: Annotated[int, typer.Option(min=1, max=1000, help="List the best groupings, not one.")] = 1,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, task by task.")] = False,
     confidence: Annotated[
@@ -66,22 +59,7 @@ def solve(
     """
     from grouping.solver import default_budgets
 
-    scores = demands.load(table, test, gains, table_format).table
-    wanted = demands.demand(
-        scores,
-        weight=weight,
-        cost=cost,
-        together=together,
-        apart=apart,
-        max_networks=max_networks,
-        max_group_size=max_group_size,
-        partition=partition,
-        ceiling=ceiling,
-        ceiling_alone=ceiling_alone,
-        force=force,
-        forbid=forbid,
-        limit=limit,
-    )
+    wanted = demanded(demands.load(table, test, gains, table_format).table)
     if pairwise and (best > 1 or explain or confidence or objective is not Objective.SUM or test):
         raise InvalidInputError("--pairwise goes with budgets, weights, --apart and --max-… only.")
     question = Question(objective, best, explain, confidence, noise, pairwise, solver, time_limit_s)
@@ -92,7 +70,7 @@ def solve(
     else:
         console = new_console()
         for answer in answers:
-            answer.show(console, "SNT" if cost is None else cost)
+            answer.show(console, wanted.unit)
     if any(answer.solution.status is SolutionStatus.INFEASIBLE for answer in answers):
         raise typer.Exit(EXIT_INFEASIBLE)
 

@@ -1,12 +1,14 @@
 """What a field of a dataclass says of itself, once: its type, its bounds, its words and its names.
 
-A field is annotated, as in ``n_seeds: Annotated[int, Ge(1), Doc("..."), Shown("Seeds", "--seeds")]``.
+A field is annotated, as in ``n_seeds: Annotated[int, Ge(1), Shown("Seeds", "--seeds")]``; what it is stands
+in the docstring of its class, under ``Attributes``.
 `check` holds an object to its bounds; requests over HTTP, the form of the web view and the options of the
 commands are made from `declared`.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,8 +17,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from annotated_doc import Doc
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from annotated_types import Ge, GroupedMetadata, Gt, Le, MaxLen, MinLen
 
 from grouping.errors import InvalidInputError
 
@@ -29,15 +30,13 @@ class Shown:
 
     Attributes:
         label: its name in a form.
-        option: its name on the command line, such as ``--seeds``.
+        option: its name on the command line, such as ``--seeds``; empty where it has none.
         left_out: what it is where it is left out, if that follows from the problem and not from the default.
-        place: the part of a form where it stands.
     """
 
     label: str
     option: str
     left_out: str = ""
-    place: str = "search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class Declared:
         name: of the field.
         kind: its type, without what is said of it here; parts of it may be annotated themselves.
         metadata: what its annotation says.
+        doc: what it is, from the attributes in the docstring of the class.
         default: what it is unless given; `MISSING` where it has to be given.
         is_optional: whether None may stand for it.
     """
@@ -62,18 +62,13 @@ class Declared:
     name: str
     kind: Any
     metadata: tuple[object, ...]
+    doc: str
     default: Any
     is_optional: bool
 
     def find(self, kind: type[T]) -> T | None:
         """What is said of one kind, such as `Ge` or `Shown`; None where nothing is."""
         return find(self.metadata, kind)
-
-    @property
-    def doc(self) -> str:
-        """What it is, in words."""
-        said = self.find(Doc)
-        return "" if said is None else said.documentation
 
     @property
     def description(self) -> str:
@@ -104,6 +99,20 @@ class Declared:
             return self.kind
         return plain(arguments[1] if self.is_mapping else arguments[0])[0]
 
+    def text(self, value: Any) -> str:
+        """A value of it as people write it, such as its default; empty for none."""
+        if isinstance(value, tuple):
+            return ", ".join(map(self.text, value))
+        if isinstance(value, float):
+            return f"{value:g}"
+        return "" if value in (MISSING, None) or isinstance(value, Mapping) else str(value)
+
+    @property
+    def default_text(self) -> str:
+        """What it is unless given, in words."""
+        left_out = "" if self.shown is None else self.shown.left_out
+        return left_out or self.text(self.default)
+
     @property
     def bounds(self) -> tuple[float | None, float | None]:
         """The least and the most of it, or of each of its values; None where there is none, or it is open."""
@@ -124,7 +133,8 @@ def plain(annotation: Any) -> tuple[Any, tuple[object, ...], bool]:
     is_optional = False
     while True:
         if get_origin(annotation) is Annotated:
-            metadata += annotation.__metadata__
+            for item in annotation.__metadata__:
+                metadata += tuple(item) if isinstance(item, GroupedMetadata) else (item,)
             annotation = annotation.__origin__
         elif get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation):
             is_optional = True
@@ -136,15 +146,29 @@ def plain(annotation: Any) -> tuple[Any, tuple[object, ...], bool]:
 @cache
 def declared(source: type) -> Mapping[str, Declared]:
     """The fields of a dataclass, by name and in order."""
-    hints = get_type_hints(source, include_extras=True)
+    hints, docs = get_type_hints(source, include_extras=True), _attributes(inspect.getdoc(source) or "")
     found = {}
     for field in fields(source):
         default = field.default
         if field.default_factory is not MISSING:
             default = field.default_factory()
         kind, metadata, is_optional = plain(hints[field.name])
-        found[field.name] = Declared(field.name, kind, metadata, default, is_optional)
+        found[field.name] = Declared(
+            field.name, kind, metadata, docs.get(field.name, ""), default, is_optional
+        )
     return found
+
+
+def _attributes(docstring: str) -> Mapping[str, str]:
+    """What a docstring says of each attribute, as a sentence."""
+    said: dict[str, str] = {}
+    name = ""
+    for line in docstring.partition("Attributes:\n")[2].splitlines():
+        if match := re.match(r" {4}(\w+): (.+)", line):
+            name, said[match[1]] = match[1], match[2][0].upper() + match[2][1:]
+        elif line.startswith(" " * 8) and name:
+            said[name] += f" {line.strip()}"
+    return said
 
 
 def check(value: Any, prefix: str = "") -> None:
@@ -188,8 +212,6 @@ def _broken(value: Any, rule: object) -> Iterator[str]:
             yield f"more than {limit}"
         case Le(le=limit) if not value <= limit:
             yield f"at most {limit}"
-        case Lt(lt=limit) if not value < limit:
-            yield f"less than {limit}"
         case MinLen(min_length=limit) if len(value) < limit:
             yield f"at least {limit} of them"
         case MaxLen(max_length=limit) if len(value) > limit:

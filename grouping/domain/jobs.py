@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
-from annotated_doc import Doc
-from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+from annotated_types import Interval, Len, MaxLen
 
 from grouping.domain.engines import Engine
 from grouping.domain.fields import Pattern, Shown, check
@@ -24,6 +23,13 @@ MAX_BUDGET_SNT = 10_000.0
 MAX_SEED = (2**53 - 1) // 10_000
 """So that every seed that follows from it is an exact number in JSON."""
 DEFAULT_STRATEGY = "adaptive"
+
+Count = Annotated[int, Interval(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Interval(gt=0, le=1e9)]
+Budget = Annotated[float, Interval(gt=0, le=MAX_BUDGET_SNT)]
+SingleSize = Annotated[float, Interval(gt=0, le=8)]
+Weight = Annotated[float, Interval(gt=0, le=1e6)]
+JobId = Annotated[str, Pattern(r"^[0-9a-f]{32}$")]
 
 
 class JobState(StrEnum):
@@ -72,40 +78,17 @@ class TrainingBudget:
     after a crash come on top, as does the tuning of the recipe: the ledger of the job and its event
     ``recipe_tuned`` show them. A part is kept back from the search for the confirmation; see
     `grouping.domain.allowance`.
-    Trainings and epochs count the same everywhere. Seconds depend on the machine, so that two runs of the
-    same job may stop at different trials.
+
+    Attributes:
+        trainings: number of trainings, of any size and length.
+        epochs: sum of the epochs of all trainings.
+        seconds: sum of the training seconds over all workers. Unlike the other two it depends on the machine,
+            so that two runs of the same job may stop at different trials.
     """
 
-    trainings: (
-        Annotated[
-            int,
-            Ge(1),
-            Le(1_000_000_000),
-            Doc("Number of trainings, of any size and length."),
-            Shown("Trainings at most", "--max-trainings", "no limit", place="spend"),
-        ]
-        | None
-    ) = None
-    epochs: (
-        Annotated[
-            int,
-            Ge(1),
-            Le(1_000_000_000),
-            Doc("Sum of the epochs of all trainings."),
-            Shown("Epochs at most", "--max-epochs", "no limit", place="spend"),
-        ]
-        | None
-    ) = None
-    seconds: (
-        Annotated[
-            float,
-            Gt(0),
-            Le(1e9),
-            Doc("Sum of the training seconds over all workers."),
-            Shown("Training seconds at most", "--max-seconds", "no limit", place="spend"),
-        ]
-        | None
-    ) = None
+    trainings: Annotated[Count | None, Shown("Trainings at most", "--max-trainings", "no limit")] = None
+    epochs: Annotated[Count | None, Shown("Epochs at most", "--max-epochs", "no limit")] = None
+    seconds: Annotated[Seconds | None, Shown("Training seconds at most", "--max-seconds", "no limit")] = None
 
     def __post_init__(self) -> None:
         check(self, "/training_budget")
@@ -116,91 +99,58 @@ class JobSpec:
     """What a user asks for.
 
     A field is declared here and nowhere else: requests over HTTP, the form of the web view and the options of
-    ``grouping run`` and ``grouping clone`` are made from these annotations. Inference budgets are kept in
-    ascending order, reused jobs once each.
+    ``grouping run`` and ``grouping clone`` are made from these annotations and from what stands below.
+    Tasks are in the problem's order, inference budgets ascending, reused jobs once each.
+
+    Attributes:
+        problem: one of GET /v1/problems.
+        tasks: tasks to group.
+        name: a label for people.
+        strategy: which networks are trained; one of GET /v1/strategies.
+        strategy_parameters: by the strategy's JSON Schema.
+        max_group_size: the largest group that is a candidate.
+        single_sizes: further sizes of the single-task candidates, besides 1.
+        budgets_snt: inference budgets to recommend a grouping for, in standard network times (the full-size
+            network costs 1).
+        n_seeds: trainings of each network on which choices are made.
+        n_confirmation_seeds: fresh trainings of the chosen networks and of the baselines; 0 for none.
+        training_budget: the most the job may spend.
+        recipe: how networks are built and trained.
+        tuning_samples: learning rates and weight decays tried before the search; 0 keeps the recipe.
+        weights: weights of tasks in the total loss; 1 if left out.
+        seed: everything random in the job follows from it.
+        reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
+            the same: data, recipe, group, size and seed agree. Seeds follow from `seed`: use theirs.
     """
 
-    problem: Annotated[Name, Doc("One of GET /v1/problems."), Shown("Problem", "")]
-    tasks: Annotated[
-        tuple[Name, ...],
-        MinLen(1),
-        MaxLen(MAX_TASKS),
-        Doc("Tasks to group."),
-        Shown("Tasks to group", "--task", "all of the problem's"),
-    ]
-    name: Annotated[str, MaxLen(200), Doc("A label for people."), Shown("Name", "--name")] = ""
-    strategy: Annotated[
-        Name, Doc("Which networks are trained; see GET /v1/strategies."), Shown("Strategy", "--strategy")
-    ] = DEFAULT_STRATEGY
+    problem: Annotated[Name, Shown("Problem", "")]
+    tasks: Annotated[tuple[Name, ...], Len(1, MAX_TASKS), Shown("Tasks", "--task", "all of the problem's")]
+    name: Annotated[str, MaxLen(200), Shown("Name", "--name")] = ""
+    strategy: Annotated[Name, Shown("Strategy", "--strategy")] = DEFAULT_STRATEGY
     strategy_parameters: Mapping[str, Any] = field(default_factory=dict)
     max_group_size: Annotated[
-        int,
-        Ge(1),
-        Le(MAX_TASKS),
-        Doc("The largest group that is a candidate."),
-        Shown("Largest group", "--max-group-size", "the number of tasks"),
+        int, Interval(ge=1, le=MAX_TASKS), Shown("Largest group", "--max-group-size", "the number of tasks")
     ] = 5
     single_sizes: Annotated[
-        tuple[Annotated[float, Gt(0), Le(8)], ...],
-        MaxLen(16),
-        Doc("Further sizes of the single-task candidates, besides 1."),
-        Shown("Further sizes of single-task networks", "--single-size"),
+        tuple[SingleSize, ...], MaxLen(16), Shown("Further sizes of single-task networks", "--single-size")
     ] = (0.5,)
     budgets_snt: Annotated[
-        tuple[Annotated[float, Gt(0), Le(MAX_BUDGET_SNT)], ...],
-        MinLen(1),
-        MaxLen(MAX_BUDGETS),
-        Doc(
-            "Inference budgets to recommend a grouping for, in standard network times (the full-size network "
-            "costs 1)."
-        ),
+        tuple[Budget, ...],
+        Len(1, MAX_BUDGETS),
         Shown("Inference budgets (SNT)", "--budget", "1, 2, ... up to the number of tasks"),
     ] = (1.0, 2.0, 3.0)
-    n_seeds: Annotated[
-        int,
-        Ge(1),
-        Le(MAX_SEEDS),
-        Doc("Trainings of each network on which choices are made."),
-        Shown("Seeds to choose on", "--seeds", place="spend"),
-    ] = 3
+    n_seeds: Annotated[int, Interval(ge=1, le=MAX_SEEDS), Shown("Seeds to choose on", "--seeds")] = 3
     n_confirmation_seeds: Annotated[
-        int,
-        Ge(0),
-        Le(MAX_SEEDS),
-        Doc("Fresh trainings of the chosen networks and of the baselines; 0 for none."),
-        Shown("Fresh seeds to confirm on", "--confirm", place="spend"),
+        int, Interval(ge=0, le=MAX_SEEDS), Shown("Fresh seeds to confirm on", "--confirm")
     ] = 5
     training_budget: TrainingBudget = TrainingBudget()
     recipe: Recipe = field(default_factory=Recipe)
-    tuning_samples: Annotated[
-        int,
-        Ge(0),
-        Le(100),
-        Doc("Learning rates and weight decays tried before the search; 0 keeps the recipe."),
-        Shown("Recipes to try before", "--tune", place="recipe"),
-    ] = 0
-    weights: Annotated[
-        Mapping[Name, Annotated[float, Gt(0), Le(1e6)]],
-        MaxLen(MAX_TASKS),
-        Doc("Weights of tasks in the total loss; 1 if left out."),
-        Shown("Weights of tasks", "--weight"),
-    ] = field(default_factory=dict)
-    seed: Annotated[
-        int,
-        Ge(0),
-        Le(MAX_SEED),
-        Doc("Everything random in the job follows from it."),
-        Shown("Seed of the job", "--seed", place="spend"),
-    ] = 0
-    reuse_jobs: Annotated[
-        tuple[Annotated[str, Pattern(r"^[0-9a-f]{32}$"), Doc("Identifier of a job.")], ...],
-        MaxLen(MAX_REUSE_JOBS),
-        Doc(
-            "Jobs on the same problem whose outcomes are copied, at no cost, where training would give the "
-            "same: data, recipe, group, size and seed agree. Seeds follow from `seed`: use theirs."
-        ),
-        Shown("Jobs to reuse", "--reuse", place="spend"),
-    ] = ()
+    tuning_samples: Annotated[int, Interval(ge=0, le=100), Shown("Recipes to try before", "--tune")] = 0
+    weights: Annotated[Mapping[Name, Weight], MaxLen(MAX_TASKS), Shown("Weights of tasks", "--weight")] = (
+        field(default_factory=dict)
+    )
+    seed: Annotated[int, Interval(ge=0, le=MAX_SEED), Shown("Seed of the job", "--seed")] = 0
+    reuse_jobs: Annotated[tuple[JobId, ...], MaxLen(MAX_REUSE_JOBS), Shown("Jobs to reuse", "--reuse")] = ()
 
     def __post_init__(self) -> None:
         check(self)

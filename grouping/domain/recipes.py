@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Annotated, Any
 
-from annotated_doc import Doc
-from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+from annotated_types import Interval, Len
 
 from grouping.domain.fields import Shown, check
 from grouping.errors import InvalidInputError
@@ -24,6 +23,7 @@ EpochsOf = Callable[[int, float], int]
 come before it, which follow from the methods of a recipe (`grouping.recipes.work`)."""
 MAX_EPOCHS = 10_000
 MAX_WIDTH = 4_096
+Width = Annotated[int, Interval(ge=1, le=MAX_WIDTH)]
 
 
 class Part(StrEnum):
@@ -71,64 +71,31 @@ class Method:
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Architecture, loss weighting, schedule and optimisation of every network of a job.
-    The number of epochs is fixed: nothing stops early.
+    Attributes:
+        hidden: widths of the full-size encoder's stages, in order.
+        epochs: passes over the training rows in a full training; the number is fixed, nothing stops early.
+        batch_size: rows per gradient step.
+        learning_rate: of the optimiser, decayed to zero along a cosine over the epochs of a full training.
+        weight_decay: decoupled (AdamW).
+        encoder: what the stages are.
+        sharing: which of them the tasks share, and how.
+        weighting: how the losses are combined.
+        schedule: which tasks are trained when.
+        optimiser: what takes the steps.
+        precision: in what numbers the layers compute while they are trained.
     """
 
-    hidden: Annotated[
-        tuple[Annotated[int, Ge(1), Le(MAX_WIDTH)], ...],
-        MinLen(1),
-        MaxLen(16),
-        Doc("Widths of the full-size encoder's stages, in order."),
-        Shown("Widths of the stages", "--hidden", place="recipe"),
-    ] = (32, 32)
-    epochs: Annotated[
-        int,
-        Ge(1),
-        Le(MAX_EPOCHS),
-        Doc("Passes over the training rows in a full training."),
-        Shown("Epochs", "--epochs", place="recipe"),
-    ] = 25
-    batch_size: Annotated[
-        int,
-        Ge(1),
-        Le(1_000_000),
-        Doc("Rows per gradient step."),
-        Shown("Rows per step", "--batch-size", place="recipe"),
-    ] = 64
-    learning_rate: Annotated[
-        float,
-        Gt(0),
-        Le(100),
-        Doc("Of the optimiser at the start; it decays to zero along a cosine over a full training."),
-        Shown("Learning rate", "--learning-rate", place="recipe"),
-    ] = 0.003
-    weight_decay: Annotated[
-        float,
-        Ge(0),
-        Le(100),
-        Doc("Decoupled from the gradient, as in AdamW."),
-        Shown("Weight decay", "--weight-decay", place="recipe"),
-    ] = 0.0
-    encoder: Annotated[Method, Doc("What the stages are."), Shown("Encoder", "--encoder", place="recipe")] = (
-        Method("mlp")
-    )
-    sharing: Annotated[
-        Method, Doc("Which of them the tasks share, and how."), Shown("Sharing", "--sharing", place="recipe")
-    ] = Method("hard")
-    weighting: Annotated[
-        Method, Doc("How the losses are combined."), Shown("Loss weighting", "--weighting", place="recipe")
-    ] = Method("equal")
-    schedule: Annotated[
-        Method, Doc("Which tasks are trained when."), Shown("Schedule", "--schedule", place="recipe")
-    ] = Method("joint")
-    optimiser: Annotated[
-        Method, Doc("What takes the steps."), Shown("Optimiser", "--optimiser", place="recipe")
-    ] = Method("adamw")
-    precision: Annotated[
-        Precision,
-        Doc("In what numbers the layers compute while they are trained."),
-        Shown("Precision", "--precision", place="recipe"),
-    ] = Precision.FLOAT32
+    hidden: Annotated[tuple[Width, ...], Len(1, 16), Shown("Widths of the stages", "--hidden")] = (32, 32)
+    epochs: Annotated[int, Interval(ge=1, le=MAX_EPOCHS), Shown("Epochs", "--epochs")] = 25
+    batch_size: Annotated[int, Interval(ge=1, le=1_000_000), Shown("Rows per step", "--batch-size")] = 64
+    learning_rate: Annotated[float, Interval(gt=0, le=100), Shown("Learning rate", "--learning-rate")] = 0.003
+    weight_decay: Annotated[float, Interval(ge=0, le=100), Shown("Weight decay", "--weight-decay")] = 0.0
+    encoder: Annotated[Method, Shown("Encoder", "--encoder")] = Method("mlp")
+    sharing: Annotated[Method, Shown("Sharing", "--sharing")] = Method("hard")
+    weighting: Annotated[Method, Shown("Loss weighting", "--weighting")] = Method("equal")
+    schedule: Annotated[Method, Shown("Schedule", "--schedule")] = Method("joint")
+    optimiser: Annotated[Method, Shown("Optimiser", "--optimiser")] = Method("adamw")
+    precision: Annotated[Precision, Shown("Precision", "--precision")] = Precision.FLOAT32
 
     def __post_init__(self) -> None:
         check(self)

@@ -9,13 +9,13 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Any
 
-from annotated_types import MaxLen, MinLen
+from annotated_types import Len
 
 from grouping.errors import InvalidInputError
 
 MAX_NAME_LENGTH = 100
 MAX_TASKS = 200
-Name = Annotated[str, MinLen(1), MaxLen(MAX_NAME_LENGTH)]
+Name = Annotated[str, Len(1, MAX_NAME_LENGTH)]
 """A name of a task, a problem or a method."""
 
 

@@ -89,9 +89,9 @@ def _named(value: Any, info: ValidationInfo) -> Any:
 
 
 def _grouped(value: Any, info: ValidationInfo) -> Any:
-    if not isinstance(value, Network):
+    if not isinstance(value, frozenset):
         return value
-    return [task for task in _order(info) or sorted(value.group) if task in value.group]
+    return [task for task in _order(info) or sorted(value) if task in value]
 
 
 def _order(info: ValidationInfo) -> Sequence[str] | None:
@@ -113,7 +113,7 @@ Sentences = Annotated[list[str], Asked]
 NetworkLabel = Annotated[str, BeforeValidator(_named)]
 """The name of a network, its tasks in display order; see ``tasks`` of `Output.read`."""
 Group = Annotated[list[str], BeforeValidator(_grouped)]
-"""The tasks of a network, in display order."""
+"""The tasks of a group, in display order."""
 
 
 def _plain(value: str) -> str:

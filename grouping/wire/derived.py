@@ -11,7 +11,7 @@ from dataclasses import MISSING
 from enum import Enum
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel, Field, create_model
 
 from grouping.domain.fields import Declared, Pattern, declared, find, plain
@@ -82,7 +82,7 @@ def _adding(
 
 def _request_type(kind: Any, metadata: tuple[object, ...], nested: Nested) -> Any:
     """The type of a request for one of the domain, with what is said of it as Pydantic takes it."""
-    rules: list[Any] = [rule for rule in metadata if isinstance(rule, (Ge, Gt, Le, Lt, MinLen, MaxLen))]
+    rules: list[Any] = [rule for rule in metadata if isinstance(rule, (Ge, Gt, Le, MinLen, MaxLen))]
     if pattern := find(metadata, Pattern):
         return Annotated[kind, *rules, Field(pattern=pattern.regex)]  # says which characters there may be
     base = _plain_type(kind, lambda part: _request_type(*_described(part), nested), nested)

@@ -37,9 +37,7 @@ class ClusteringOut(Output):
 
     method: str
     title: str
-    groups: list[Group] = Field(
-        validation_alias="networks", description="A partition of the tasks; empty if none fits the budget."
-    )
+    groups: list[Group] = Field(description="A partition of the tasks; empty if none fits the budget.")
     networks: list[NetworkLabel] = Field(description="The full-size network of each group.")
     missing: list[NetworkLabel] = Field(description="Those of them that are not measured completely.")
     is_measured: bool = Field(description="Whether there are groups, and all of them are measured.")
@@ -66,7 +64,7 @@ class AffinityGraphOut(Output):
     )
     summary: Sentence = Field(description="What stands out from the noise, and how much is known.")
     warnings: list[str]
-    budget_snt: float = Field(validation_alias=AliasPath("exact", "budget_snt"))
+    budget_snt: float
     exact: SolutionOut
     clusterings: list[ClusteringOut] = Field(
         validation_alias="outcomes",

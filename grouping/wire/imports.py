@@ -10,7 +10,7 @@ from grouping.domain.tasks import MAX_TASKS
 from grouping.formats.limits import MAX_OTHER_COSTS, MAX_SEEDS
 from grouping.wire.common import Input, Output
 from grouping.wire.requests import Name
-from grouping.wire.solving import NetworkName
+from grouping.wire.solving import NetworkName, Weights
 
 MAX_INLINE_NETWORKS = 20_000
 
@@ -54,8 +54,8 @@ class InlineTable(Input):
         max_length=MAX_TASKS,
         description="The tasks in display order; in the order in which networks name them if left out.",
     )
-    weights: Annotated[dict[Name, Annotated[float, Field(gt=0, le=1e6)]], Field(max_length=MAX_TASKS)] = (
-        Field(default_factory=dict, description="Weights of tasks in the total loss; 1 if left out.")
+    weights: Weights = Field(
+        default_factory=dict, description="Weights of tasks in the total loss; 1 if left out."
     )
 
 

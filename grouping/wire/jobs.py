@@ -147,7 +147,7 @@ class TrialOut(Output):
     id: str
     position: int
     network: NetworkLabel
-    group: Group = Field(validation_alias="network")
+    group: Group = Field(validation_alias=AliasPath("network", "group"))
     size: float = Field(validation_alias=AliasPath("network", "size"))
     cost_snt: float = Field(validation_alias=AliasPath("network", "cost_snt"))
     purpose: Purpose

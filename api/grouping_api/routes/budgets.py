@@ -9,6 +9,7 @@ from fastapi import APIRouter, Body, Query, Response
 from grouping.domain.jobs import Job
 from grouping.errors import InvalidInputError
 from grouping.store import Store, count_reusable
+from grouping.wire.amounts import ReuseOut
 from grouping.wire.estimates import EstimateOut
 from grouping.wire.jobs import JobOut
 from grouping.wire.ledgers import JobLedgerOut
@@ -17,7 +18,7 @@ from grouping_api.cloning import request_of_clone
 from grouping_api.dependencies import IdempotencyKey, PageSize, StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.estimating import estimate
-from grouping_api.job_estimates import JobEstimate, Reuse
+from grouping_api.job_estimates import JobEstimate, reuse_of
 from grouping_api.json_body import StrictJsonRoute
 from grouping_api.ledgers import read_ledger
 from grouping_api.submission import build_spec, check_reused, digest_of
@@ -125,8 +126,8 @@ def _pointed(source: Job, request: CloneRequest) -> JobRequest:
     return made
 
 
-def _reusable(store: Store, job: Job) -> Reuse | None:
+def _reusable(store: Store, job: Job) -> ReuseOut | None:
     if not job.spec.reuse_jobs:
         return None
     counted = count_reusable(job.spec, store.reusable_trials(job.id))
-    return Reuse.found(*counted, store.reuse_sources(job.id))
+    return reuse_of(*counted, store.reuse_sources(job.id))

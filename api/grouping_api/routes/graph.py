@@ -79,8 +79,10 @@ def get_affinity_graph(
     if budget is None:
         budget = usual_budget(store.find_job_of_table(info.id))
     number = {task: n for n, group in enumerate(communities(matrix)) for task in group}
+    comparison = comparison_of(readings, info, matrix, budget)
     return AffinityGraphOut.read(
-        joined(comparison_of(readings, info, matrix, budget), matrix),
+        joined(comparison, matrix),
+        budget_snt=comparison.exact.budget_snt,
         tasks=matrix.tasks,
         table=info,
         nodes=[{"task": task, "community": number[task]} for task in matrix.tasks],

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
-from grouping.domain.cells import cells_of
 from grouping.domain.trials import Purpose
 from grouping.store import Page, TableInfo
 from grouping.strategies.affinity.graph import cluster_order
@@ -16,6 +15,7 @@ from grouping.wire.common import joined
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
 from grouping_api.affinity_order import order_of
+from grouping_api.cells import cells_of
 from grouping_api.dependencies import (
     IfNoneMatch,
     PageSize,

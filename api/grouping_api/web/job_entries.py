@@ -33,8 +33,8 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """The part of the form where it stands."""
-        return "" if self.field.shown is None else self.field.shown.place
+        """The part of the form where it stands: ``training_budget``, ``recipe``, or none of them."""
+        return self.path[0] if len(self.path) > 1 else ""
 
     @property
     def label(self) -> str:
@@ -57,9 +57,8 @@ class Entry:
     def default(self, problem: Problem) -> str:
         """What it is where nothing is entered."""
         if self.path[0] == "recipe":
-            return _text(getattr(problem.recipe, self.field.name))
-        left_out = "" if self.field.shown is None else self.field.shown.left_out
-        return left_out or _text(self.field.default)
+            return self.field.text(getattr(problem.recipe, self.field.name))
+        return self.field.default_text
 
     def meaning(self, text: str) -> Any:
         """What a text asks for; the text itself where it cannot be understood, to be refused as such."""
@@ -90,14 +89,6 @@ def _entries() -> Iterator[Entry]:
 
 ENTRIES: Mapping[str, Entry] = {entry.name: entry for entry in _entries()}
 """By name, in the order of the form."""
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_text, value))
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "" if value is None or isinstance(value, Mapping) else str(value)
 
 
 def _number(text: str) -> int | float | str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,7 +66,7 @@ def _static_address(name: str) -> str:
 
 def loss(value: float | None) -> str:
     """A loss with four decimals."""
-    return NO_VALUE if value is None or math.isnan(value) else f"{value:.4f}".replace("-", MINUS)
+    return NO_VALUE if value is None else f"{value:.4f}".replace("-", MINUS)
 
 
 def snt(value: float | None) -> str:

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from grouping.domain.cells import ServedTask, served_tasks
 from grouping.domain.groupings import Solution
 from grouping.errors import InvalidInputError
 from grouping.plots import curve_svg, grouping_svg
 from grouping.solver import Confidence, Explanation, Ranked, comparison_sentences
 from grouping.wire.solving import Demands
+from grouping.wire.stored import TaskLossOut
+from grouping_api.cells import served_tasks
 from grouping_api.dependencies import ReadingsDep, StoreDep
 from grouping_api.readings import Readings
 from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
@@ -63,7 +64,7 @@ class _Answer:
     budgets: tuple[float, ...]
     verdict: str | None
     comparisons: list[str]
-    task_losses: tuple[ServedTask, ...]
+    task_losses: list[TaskLossOut]
     ranked: Ranked | None
     reasons: list[str]
     reasons_by_task: dict[str, list[str]]
@@ -126,7 +127,7 @@ def _answer(readings: Readings, subject: Subject, form: FormReading) -> _Answer:
         budgets,
         _verdict(readings, subject, solution, demands),
         list(comparison_sentences(solution, readings.curve(info, (budget,), demands), form.unit)),
-        () if grouping is None else served_tasks(grouping, readings.demanded(info, demands)),
+        [] if grouping is None else served_tasks(grouping, readings.demanded(info, demands)),
         ranked,
         *_reasons(readings.explanation(info, budget, demands)),
     )
