@@ -45,8 +45,8 @@ class Entry:
     def hint(self) -> str:
         """What it is, and how several values are written."""
         if self.field.is_mapping:
-            return f"{self.field.doc} Written as name: number; name: number"
-        return f"{self.field.doc} Separated by commas" if self.field.is_many else self.field.doc
+            return f"{self.field.doc} Written as name: number; name: number."
+        return f"{self.field.doc} Separated by commas." if self.field.is_many else self.field.doc
 
     @property
     def options(self) -> tuple[str, ...]:
