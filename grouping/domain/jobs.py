@@ -120,7 +120,7 @@ class JobSpec:
         weights: weights of tasks in the total loss; 1 if left out.
         seed: everything random in the job follows from it.
         reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
-            the same: data, recipe, group, size and seed agree. Seeds follow from the seed of the job: use theirs.
+            the same: data, recipe, group, size and seed agree. Seeds follow from the job's seed: use theirs.
     """
 
     problem: Annotated[Name, Shown("Problem", "")]
