@@ -12,7 +12,7 @@ import inspect
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -66,10 +66,6 @@ class Declared:
     default: Any
     is_optional: bool
 
-    def find(self, kind: type[T]) -> T | None:
-        """What is said of one kind, such as `Ge` or `Shown`; None where nothing is."""
-        return find(self.metadata, kind)
-
     @property
     def description(self) -> str:
         """What it is and what it is where it is left out, in words."""
@@ -79,7 +75,7 @@ class Declared:
     @property
     def shown(self) -> Shown | None:
         """How people meet it; None where they do not by itself."""
-        return self.find(Shown)
+        return find(self.metadata, Shown)
 
     @property
     def is_many(self) -> bool:
@@ -149,14 +145,33 @@ def declared(source: type) -> Mapping[str, Declared]:
     hints, docs = get_type_hints(source, include_extras=True), _attributes(inspect.getdoc(source) or "")
     found = {}
     for field in fields(source):
-        default = field.default
-        if field.default_factory is not MISSING:
-            default = field.default_factory()
         kind, metadata, is_optional = plain(hints[field.name])
-        found[field.name] = Declared(
-            field.name, kind, metadata, docs.get(field.name, ""), default, is_optional
-        )
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        doc = docs.get(field.name, "")
+        found[field.name] = Declared(field.name, kind, metadata, doc, default, is_optional)
     return found
+
+
+def from_plain(source: type[T], data: Mapping[str, Any]) -> T:
+    """A dataclass from JSON data, lists for tuples and objects for dataclasses; passes over other fields.
+
+    Raises:
+        TypeError: if an object within has another form than its dataclass.
+    """
+    known: Mapping[str, Declared] = declared(source)  # type: ignore[arg-type]  # mypy takes no type for hashable
+    return source(**{name: _built(known[name].kind, value) for name, value in data.items() if name in known})
+
+
+def _built(kind: Any, value: Any) -> Any:
+    if get_origin(kind) is tuple:
+        return tuple(value)
+    if not is_dataclass(kind) or value is None or type(value) is kind:
+        return value
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{value!r} is no object")
+    made: Any = kind
+    known = declared(made)
+    return made(**{name: _built(known[name].kind, v) if name in known else v for name, v in value.items()})
 
 
 def _attributes(docstring: str) -> Mapping[str, str]:
@@ -188,7 +203,7 @@ def check(value: Any, prefix: str = "") -> None:
 
 
 def _faults(value: Any, kind: Any, metadata: tuple[object, ...]) -> Iterator[str]:
-    if value is None:
+    if value is None or kind is Any:
         return
     if isinstance(value, float) and not math.isfinite(value):
         yield "numbers must be finite"

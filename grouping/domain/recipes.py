@@ -7,13 +7,13 @@ known to `grouping.recipes`; what they do, to `grouping.training`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
 from annotated_types import Interval, Len
 
-from grouping.domain.fields import Shown, check
+from grouping.domain.fields import Shown, check, from_plain
 from grouping.errors import InvalidInputError
 
 EARLY_FIDELITY = 0.2
@@ -106,13 +106,7 @@ class Recipe:
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Recipe:
         """Inverse of ``dataclasses.asdict``; what an older recipe did not name has its default."""
-        known = dict(data)
-        if "hidden" in known:
-            known["hidden"] = tuple(known["hidden"])
-        for part in Part:
-            if part.value in known:
-                known[part.value] = Method(**known[part.value])
-        return cls(**{f.name: known[f.name] for f in fields(cls) if f.name in known})
+        return from_plain(cls, data)
 
     def method(self, part: Part) -> Method:
         """The method chosen for a part."""

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from grouping.domain.engines import Engine
-from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.fields import from_plain
+from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
@@ -114,15 +115,7 @@ def spec_to_json(spec: JobSpec) -> dict[str, Any]:
 
 def spec_from_json(data: Mapping[str, Any]) -> JobSpec:
     """Inverse of `spec_to_json`; fields that an older program did not know take their defaults."""
-    known = dict(data)
-    for name in ("tasks", "single_sizes", "budgets_snt"):
-        if name in known:
-            known[name] = tuple(known[name])
-    if "training_budget" in known:
-        known["training_budget"] = TrainingBudget(**known["training_budget"])
-    if "recipe" in known:
-        known["recipe"] = recipe_from_json(known["recipe"])
-    return JobSpec(**known)
+    return from_plain(JobSpec, data)
 
 
 def recipe_to_json(recipe: Recipe) -> dict[str, Any]:

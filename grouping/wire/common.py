@@ -108,6 +108,10 @@ Rows = Annotated[list[Row], Listed]
 """Numbers in rows, from an array ``[T, T]``."""
 Asked = BeforeValidator(_asked)
 """The field is what a method of the domain object gives."""
+NextPage = Annotated[
+    str | None,
+    Field(validation_alias="next_token", description="Give it back as `page_token`; null on the last page."),
+]
 Sentence = Annotated[str, Asked]
 Sentences = Annotated[list[str], Asked]
 NetworkLabel = Annotated[str, BeforeValidator(_named)]

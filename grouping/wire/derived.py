@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING
 from enum import Enum
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel, Field, create_model
@@ -20,6 +20,14 @@ from grouping.wire.common import JsonObject, PlainText
 M = TypeVar("M", bound=BaseModel)
 Nested = Mapping[type, type[BaseModel]]
 """The wire type of each dataclass that a field may hold."""
+
+
+class Derived:
+    """What is declared in the domain; a type checker cannot see the fields, which are made by code."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
 
 def requested(

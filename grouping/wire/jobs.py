@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import AliasPath, Field
 
@@ -11,8 +11,8 @@ from grouping.domain.engines import Engine
 from grouping.domain.jobs import JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
-from grouping.wire.common import Finite, Group, NetworkLabel, Output
-from grouping.wire.derived import answered
+from grouping.wire.common import Finite, Group, NetworkLabel, NextPage, Output
+from grouping.wire.derived import Derived, answered
 
 
 class MethodOut(Output):
@@ -22,21 +22,13 @@ class MethodOut(Output):
     parameters: dict[str, Any]
 
 
-class _Derived(Output):
-    """An answer whose fields are declared in the domain."""
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-
 @answered(Recipe, nested={Method: MethodOut})
-class RecipeOut(_Derived):
+class RecipeOut(Output, Derived):
     """How networks are built and trained."""
 
 
 @answered(TrainingBudget, nested={})
-class TrainingBudgetOut(_Derived):
+class TrainingBudgetOut(Output, Derived):
     """The most a job may spend; null means no limit."""
 
 
@@ -52,7 +44,7 @@ class StrategyChoiceOut(Output):
     nested={Method: MethodOut, TrainingBudget: TrainingBudgetOut, Recipe: RecipeOut},
     without=frozenset({"name", "strategy_parameters"}),
 )
-class SpecOut(_Derived):
+class SpecOut(Output, Derived):
     """What was asked for, with all defaults filled in."""
 
     strategy: StrategyChoiceOut = Field(validation_alias="chosen_strategy")
@@ -87,9 +79,7 @@ class JobPage(Output):
     """Jobs, newest first."""
 
     items: list[JobOut]
-    next_page_token: str | None = Field(
-        validation_alias="next_token", description="Give it back as `page_token`; null on the last page."
-    )
+    next_page_token: NextPage
 
 
 class LedgerOut(Output):

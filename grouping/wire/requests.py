@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from grouping.domain.jobs import DEFAULT_STRATEGY, JobSpec, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.wire.common import Input, JsonObject, PlainText
-from grouping.wire.derived import Nested, requested
+from grouping.wire.derived import Derived, Nested, requested
 
 Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 
@@ -42,21 +42,13 @@ class MethodIn(Input):
     parameters: JsonObject = Field(default_factory=dict, description="By the method's JSON Schema.")
 
 
-class _Derived(Input):
-    """A request whose fields are declared in the domain."""
-
-    if TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any: ...
-
-
 @requested(TrainingBudget, nested={})
-class TrainingBudgetIn(_Derived):
+class TrainingBudgetIn(Input, Derived):
     """The most the job may spend, confirmation included; what is left out has no limit."""
 
 
 @requested(Recipe, nested={Method: MethodIn}, is_partial=True)
-class RecipeIn(_Derived):
+class RecipeIn(Input, Derived):
     """How networks are built and trained; what is left out is taken from the problem's own recipe."""
 
 
@@ -64,7 +56,7 @@ NESTED: Nested = {Method: MethodIn, TrainingBudget: TrainingBudgetIn, Recipe: Re
 
 
 @requested(JobSpec, nested=NESTED, without=frozenset({"strategy_parameters"}))
-class JobRequest(_Derived):
+class JobRequest(Input, Derived):
     """A grouping search: which tasks should share a network, within an inference budget."""
 
     problem: Name = Field(description=declared(JobSpec)["problem"].doc)
@@ -76,7 +68,7 @@ NOT_CLONED = frozenset({"problem", "tasks", "tuning_samples", "reuse_jobs"})
 
 
 @requested(JobSpec, nested=NESTED, without=frozenset({"strategy_parameters", *NOT_CLONED}), is_partial=True)
-class CloneRequest(_Derived):
+class CloneRequest(Input, Derived):
     """A job like another, with changes; what is left out is as there, the recipe as it was tuned there.
 
     A training budget replaces that of the other job as a whole; what is copied costs nothing. Changing recipe

@@ -10,7 +10,7 @@ from pydantic import AliasPath, Field
 from grouping.domain.affinity_status import CellStatus
 from grouping.domain.tasks import Direction, Loss, TaskKind
 from grouping.domain.trials import Purpose
-from grouping.wire.common import Finite, Listed, Output, Row, Rows, Sentence
+from grouping.wire.common import Finite, Listed, NextPage, Output, Row, Rows, Sentence
 from grouping.wire.imports import ImportReportOut
 from grouping.wire.requests import JobRequest
 
@@ -52,9 +52,7 @@ class ScoreTablePage(Output):
     """Score tables, newest first."""
 
     items: list[ScoreTableOut]
-    next_page_token: str | None = Field(
-        validation_alias="next_token", description="Give it back as `page_token`; null on the last page."
-    )
+    next_page_token: NextPage
 
 
 class LossOut(Output):

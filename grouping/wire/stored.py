@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AliasPath, Field, model_validator
 
 from grouping.domain.groupings import SolutionStatus
-from grouping.wire.common import Finite, NetworkLabel, Output, Sentences, joined
+from grouping.wire.common import Finite, NetworkLabel, NextPage, Output, Sentences, joined
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.groupings import BaselineOut, GroupingOut, SolutionOut
 from grouping.wire.solving import GroupingRequest
@@ -140,9 +140,7 @@ class GroupingPage(Output):
     """Stored groupings of a table, newest first."""
 
     items: list[GroupingSummary]
-    next_page_token: str | None = Field(
-        validation_alias="next_token", description="Give it back as `page_token`; null on the last page."
-    )
+    next_page_token: NextPage
 
 
 class ExplanationOut(Output):

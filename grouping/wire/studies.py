@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import Field
 
 from grouping.study.records import StudyReport
-from grouping.wire.common import Output
+from grouping.wire.common import NextPage, Output
 
 
 class StudyItem(Output):
@@ -34,4 +34,4 @@ class StudyPage(Output):
     """One page of studies, newest first."""
 
     items: list[StudyItem]
-    next_page_token: str | None = Field(validation_alias="next_token")
+    next_page_token: NextPage
