@@ -23,7 +23,7 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class _Joined:
+class Joined:
     """Several objects looked at as one: an attribute is that of the first which has it."""
 
     def __init__(self, *parts: object) -> None:
@@ -34,11 +34,6 @@ class _Joined:
             if hasattr(part, name):
                 return getattr(part, name)
         raise AttributeError(name)
-
-
-def joined(*parts: object) -> object:
-    """Several objects as one, whose attributes are those of the first that has them."""
-    return _Joined(*parts)
 
 
 class Output(BaseModel):
@@ -68,7 +63,7 @@ class Output(BaseModel):
         Raises:
             ValidationError: if an attribute is missing, which is a mistake of this program.
         """
-        whole = joined(SimpleNamespace(**beside), source) if beside else source
+        whole = Joined(SimpleNamespace(**beside), source) if beside else source
         return cls.model_validate(whole, context={"tasks": tuple(tasks)})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import AliasPath, Field, model_validator
 
 from grouping.domain.groupings import SolutionStatus
-from grouping.wire.common import Finite, Output, Sentence, joined
+from grouping.wire.common import Finite, Joined, Output, Sentence
 
 
 class ChosenNetworkOut(Output):
@@ -83,7 +83,7 @@ class CurvePointOut(SolutionOut):
     @classmethod
     def _flat(cls, point: Any) -> Any:
         """A point of the domain holds its solution; that of an answer is one."""
-        return joined(point, point.solution) if hasattr(point, "solution") else point
+        return Joined(point, point.solution) if hasattr(point, "solution") else point
 
 
 class BaselineOut(Output):

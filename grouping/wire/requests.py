@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from grouping.domain.fields import declared
 from grouping.domain.jobs import DEFAULT_STRATEGY, JobSpec, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
@@ -59,7 +58,6 @@ NESTED: Nested = {Method: MethodIn, TrainingBudget: TrainingBudgetIn, Recipe: Re
 class JobRequest(Input, Derived):
     """A grouping search: which tasks should share a network, within an inference budget."""
 
-    problem: Name = Field(description=declared(JobSpec)["problem"].doc)
     strategy: StrategyIn = Field(default_factory=StrategyIn)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AliasPath, Field, model_validator
 
 from grouping.domain.groupings import SolutionStatus
-from grouping.wire.common import Finite, NetworkLabel, NextPage, Output, Sentences, joined
+from grouping.wire.common import Finite, Joined, NetworkLabel, NextPage, Output, Sentences
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.groupings import BaselineOut, GroupingOut, SolutionOut
 from grouping.wire.solving import GroupingRequest
@@ -118,7 +118,7 @@ class StoredGroupingOut(GroupingAnswerBody):
     @classmethod
     def _flat(cls, stored: Any) -> Any:
         """The store holds the answer as JSON beside what it knows of it."""
-        return joined(stored, SimpleNamespace(**stored.answer)) if hasattr(stored, "answer") else stored
+        return Joined(stored, SimpleNamespace(**stored.answer)) if hasattr(stored, "answer") else stored
 
 
 class GroupingSummary(Output):

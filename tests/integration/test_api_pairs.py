@@ -31,7 +31,7 @@ def part_trained(
 ) -> Job:
     """A job on real tasks that trained what a search might have."""
     fields = {"n_seeds": 2, "n_confirmation_seeds": 0, "tasks": list(TASKS), **fields}
-    spec, tasks = build_spec(JobRequest(problem="digits", **fields))
+    spec, tasks = build_spec(JobRequest.model_validate({"problem": "digits", **fields}))
     job, _ = scenes.store.create_job(spec, tasks)
     claim = scenes.store.claim_job("scenes", lease_s=3600)
     assert claim is not None

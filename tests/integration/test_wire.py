@@ -48,6 +48,7 @@ class _Named(Output):
 @given(st.floats(allow_nan=True, allow_infinity=True))
 def test_a_number_that_is_not_finite_is_null_in_answers_and_refused_in_requests(value: float) -> None:
     said = _Numbers(value=value)
+    assert said.value == (value if math.isfinite(value) else None)
     assert json.loads(said.model_dump_json()) == {"value": value if math.isfinite(value) else None}
     if math.isfinite(value):
         assert _Asked(value=value).value == value

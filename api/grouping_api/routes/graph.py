@@ -12,7 +12,7 @@ from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.domain.jobs import Job
 from grouping.store import TableInfo
 from grouping.strategies.affinity.graph import communities
-from grouping.wire.common import joined
+from grouping.wire.common import Joined
 from grouping.wire.graph import AffinityGraphOut
 from grouping_api.dependencies import IfNoneMatch, ReadingsDep, StoreDep, budget_of
 from grouping_api.errors import problem_responses
@@ -81,7 +81,7 @@ def get_affinity_graph(
     number = {task: n for n, group in enumerate(communities(matrix)) for task in group}
     comparison = comparison_of(readings, info, matrix, budget)
     return AffinityGraphOut.read(
-        joined(comparison, matrix),
+        Joined(comparison, matrix),
         budget_snt=comparison.exact.budget_snt,
         tasks=matrix.tasks,
         table=info,

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Response
 from grouping.domain.jobs import Job
 from grouping.domain.standing import Standing
 from grouping.store import Page
-from grouping.wire.common import joined
+from grouping.wire.common import Joined
 from grouping.wire.groupings import RecommendationList
 from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.requests import EXAMPLE, JobRequest
@@ -153,7 +153,7 @@ def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) ->
     info = readings.info(job.score_table_id)
     standing = Standing.of(job)
     items = [
-        joined(item, SimpleNamespace(sentence=standing.recommendation(item.solution, item.verdict)))
+        Joined(item, SimpleNamespace(sentence=standing.recommendation(item.solution, item.verdict)))
         for item in readings.recommendations(job, info)
     ]
     return RecommendationList.read(job, table=info, items=items)

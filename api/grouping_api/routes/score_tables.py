@@ -11,7 +11,7 @@ from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.trials import Purpose
 from grouping.store import Page, TableInfo
 from grouping.strategies.affinity.graph import cluster_order
-from grouping.wire.common import joined
+from grouping.wire.common import Joined
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
 from grouping_api.affinity_order import order_of
@@ -153,7 +153,7 @@ def get_affinity(
         table=info,
         described=METHODS[matrix.method],
         cluster_order=cluster_order(matrix),
-        missing=None if plan is None else joined(SimpleNamespace(sentence=said), plan),
+        missing=None if plan is None else Joined(SimpleNamespace(sentence=said), plan),
     )
 
 
