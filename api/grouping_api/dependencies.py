@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, Response
 
 from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_BUDGETS
-from grouping.store import Store
-from grouping_api.errors import InvalidParameterError
-from grouping_api.readings import Readings
+from grouping.store import Store, TableInfo
+from grouping.use_cases.read_table import Readings
+from grouping_api.errors import InvalidParameterError, NotModifiedError
 from grouping_api.settings import Settings
 from grouping_api.uploads import Importer
+from grouping_api.version import program_version
 
 MAX_PAGE_SIZE = 100
 
@@ -97,3 +99,54 @@ IdempotencyKey = Annotated[
     ),
 ]
 IfNoneMatch = Annotated[str | None, Header(description="ETag of an answer seen before.", max_length=1000)]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTable:
+    """A score table in the address, and what the caller knows of it.
+
+    Everything below its address follows from its revision and the version of this program.
+
+    Attributes:
+        info: what it is.
+        etag: names the answer.
+        is_known: whether the caller has it already.
+    """
+
+    info: TableInfo
+    etag: str
+    is_known: bool
+
+    def unless_known(self) -> TableInfo:
+        """The table.
+
+        Raises:
+            NotModifiedError: if the caller has the answer already.
+        """
+        if self.is_known:
+            raise NotModifiedError(self.etag)
+        return self.info
+
+
+def _asked_table(
+    table_id: str, response: Response, readings: ReadingsDep, if_none_match: IfNoneMatch = None
+) -> AskedTable:
+    info = readings.info(table_id)
+    etag = response.headers["ETag"] = f'W/"{program_version()}-{info.revision}"'
+    known = [part.strip() for part in (if_none_match or "").split(",")]
+    return AskedTable(info, etag, etag in known or "*" in known)
+
+
+AskedTableDep = Annotated[AskedTable, Depends(_asked_table)]
+
+
+def location_of(status: int, what: str) -> dict[int | str, dict[str, Any]]:
+    """What an answer says of a new object, for the description of its route."""
+    place = {"description": f"Where the {what} is.", "schema": {"type": "string"}}
+    return {status: {"headers": {"Location": place}}}
+
+
+def tell_location(response: Response, path: str, *, is_new: bool) -> None:
+    """Say where an object is, and whether this request made it or an earlier one with the same key."""
+    response.headers["Location"] = path
+    response.headers["Idempotency-Replayed"] = "false" if is_new else "true"

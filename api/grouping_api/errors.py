@@ -71,6 +71,23 @@ class InvalidParameterError(errors.InvalidInputError):
         self.parameter = parameter
 
 
+class NotModifiedError(Exception):
+    """The caller has the answer already.
+
+    Attributes:
+        etag: names it.
+    """
+
+    def __init__(self, etag: str) -> None:
+        super().__init__(etag)
+        self.etag = etag
+
+
+def status_of(error: errors.GroupingError) -> tuple[int, str]:
+    """HTTP status and title of an error raised on purpose."""
+    return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+
+
 def problem(
     status: int,
     detail: str,
@@ -110,7 +127,7 @@ def problem(
 
 def problem_of(error: errors.GroupingError) -> JSONResponse:
     """The problem document of an error raised on purpose."""
-    status, title = next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+    status, title = status_of(error)
     if status >= 500:
         _logger.error("%s: %s", error.code, error, exc_info=error)
     if status == 500:
@@ -197,6 +214,11 @@ def install_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return _presented(request, problem_of_validation(error))
 
+    async def not_modified(request: Request, error: Exception) -> Response:
+        assert isinstance(error, NotModifiedError)
+        return Response(status_code=304, headers={"ETag": error.etag})
+
+    app.add_exception_handler(NotModifiedError, not_modified)
     app.add_exception_handler(errors.GroupingError, raised)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, validation)
@@ -217,8 +239,9 @@ def _presented(request: Request, answer: JSONResponse) -> Response:
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error answers of a route, for its description."""
+    """The answers of a route beside the usual one, for its description."""
     meanings = {
+        304: "Nothing has changed since the answer with that ETag.",
         404: "There is no such object.",
         409: "Not possible in the present state.",
         413: "The body is too large.",
@@ -229,4 +252,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content: Mapping[str, Any] = {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}
     }
-    return {status: {"description": meanings[status], "content": content} for status in statuses}
+    return {
+        status: {"description": meanings[status]} | ({"content": content} if status >= 400 else {})
+        for status in statuses
+    }

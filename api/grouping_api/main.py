@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from grouping.store import Store, open_store
+from grouping.use_cases.read_table import Readings
 from grouping.wire.common import ProblemOut
 from grouping.wire.imports import InlineTable
 from grouping_api.errors import install_error_handlers
 from grouping_api.guards import install_guards
-from grouping_api.readings import Readings
 from grouping_api.routes import (
     budgets,
     catalogue,
@@ -65,7 +65,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app = _assemble(settings)
     app.state.store = store or open_store(settings.database_url)
     app.state.owns_store = store is None
-    app.state.readings = Readings(app.state.store, settings)
+    app.state.readings = Readings(app.state.store, time_limit_s=settings.solve_time_limit_s)
     app.state.importer = Importer(app.state.store)
     return app
 

@@ -72,6 +72,7 @@ for command in (
     jobs.resume,
     system.problems,
     system.strategies,
+    system.trainers,
     system.recipes,
     _needing("api", serving.api),
     _needing("service", serving.dispatcher),

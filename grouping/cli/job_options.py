@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from grouping.cli.demands import numbers_by_name
 from grouping.cli.options import option, option_name, replacing
-from grouping.cli.recipes import parse_method, recipe_options, recipe_request
+from grouping.cli.recipes import method_option, parse_method, recipe_options, recipe_request
 from grouping.domain.fields import Declared, declared
-from grouping.domain.jobs import DEFAULT_STRATEGY, NOT_CLONED, JobSpec, TrainingBudget
+from grouping.domain.jobs import CHOICES, NOT_CLONED, JobSpec, TrainingBudget
 
 _RECIPE = frozenset(parameter.name for parameter in recipe_options())
+_LISTED_BY = {"strategy": "strategies", "trainer": "trainers"}
 _LIMITS = {option_name(field): field for field in declared(TrainingBudget).values()}
 
 
@@ -50,16 +49,12 @@ def _with(command: Callable[..., Any], without: Collection[str], *, has_default:
 
 
 def _option(field: Declared, *, has_default: bool) -> inspect.Parameter:
-    if field.name != "strategy":
-        return option(field, has_default=has_default)
-    info = typer.Option(
-        help="NAME[:KEY=VALUE,...]; see: grouping strategies",
-        show_default=DEFAULT_STRATEGY if has_default else False,
-    )
-    return option(field, has_default=False).replace(annotation=Annotated[str | None, info])
+    if field.name in CHOICES:
+        return method_option(field, _LISTED_BY[field.name], has_default=has_default)
+    return option(field, has_default=has_default)
 
 
 def _value(field: Declared, value: Any) -> Any:
-    if field.name == "strategy":
+    if field.name in CHOICES:
         return parse_method(value, field.name)
     return numbers_by_name(field.name, value) if field.is_mapping else value

@@ -32,13 +32,25 @@ def recipe_options() -> list[inspect.Parameter]:
 
 
 def _option(field: Declared) -> inspect.Parameter:
-    if field.kind is not Method:
-        return option(field, has_default=False)
-    written = f"{field.doc} NAME[:KEY=VALUE,...]; see: grouping recipes"
-    info = typer.Option(f"--{field.name}", help=written)
-    return inspect.Parameter(
-        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, info]
+    if field.kind is Method:
+        return method_option(field, "recipes")
+    return option(field, has_default=False)
+
+
+def method_option(field: Declared, listed_by: str, *, has_default: bool = False) -> inspect.Parameter:
+    """The option of what is chosen by name; see `parse_method`.
+
+    Args:
+        field: with an option.
+        listed_by: the command that lists what there is.
+        has_default: whether the help tells what it is unless given.
+    """
+    info = typer.Option(
+        f"--{field.name}",
+        help=f"{field.doc} NAME[:KEY=VALUE,...]; see: grouping {listed_by}",
+        show_default=has_default and field.default_text,
     )
+    return option(field, has_default=False).replace(annotation=Annotated[str | None, info])
 
 
 def recipe_request(recipe: str = "{}", **options: Any) -> dict[str, Any]:

@@ -53,6 +53,23 @@ def strategies(as_json: AsJson = False) -> None:
     _tell_unavailable(list_unavailable())
 
 
+def trainers(as_json: AsJson = False) -> None:
+    """List what can train networks: the built-in trainer, and installed ones."""
+    from grouping.trainers import list_trainers, list_unavailable
+
+    found = list_trainers()
+    if as_json:
+        from grouping.wire.catalogue import TrainerItem
+
+        print_json([TrainerItem.read(info) for info in found])
+        return
+    rows = Table("name", "description", box=None, pad_edge=False)
+    for info in found:
+        rows.add_row(info.name, info.description)
+    new_console().print(rows)
+    _tell_unavailable(list_unavailable())
+
+
 def recipes(as_json: AsJson = False) -> None:
     """List the methods that a recipe may name, and the losses and metrics that a task may name."""
     from grouping.domain.recipes import Part

@@ -23,6 +23,9 @@ MAX_BUDGET_SNT = 10_000.0
 MAX_SEED = (2**53 - 1) // 10_000
 """So that every seed that follows from it is an exact number in JSON."""
 DEFAULT_STRATEGY = "adaptive"
+DEFAULT_TRAINER = "built-in"
+CHOICES = ("strategy", "trainer")
+"""Fields of a job that name what it takes of several, with the parameters of it in a field of their own."""
 
 Count = Annotated[int, Interval(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Interval(gt=0, le=1e9)]
@@ -32,6 +35,8 @@ Weight = Annotated[float, Interval(gt=0, le=1e6)]
 JobId = Annotated[str, Pattern(r"^[0-9a-f]{32}$")]
 
 
+PARAMETERS = frozenset(f"{choice}_parameters" for choice in CHOICES)
+"""Fields of a job that hold parameters of a choice; over HTTP they stand beside its name."""
 NOT_CLONED = frozenset({"problem", "tasks", "tuning_samples", "reuse_jobs"})
 """Fields of a job that a clone takes from the other job as they are; tasks are added and dropped."""
 
@@ -112,6 +117,8 @@ class JobSpec:
         name: a label for people.
         strategy: which networks are trained; one of GET /v1/strategies.
         strategy_parameters: by the strategy's JSON Schema.
+        trainer: what trains the networks; one of GET /v1/trainers.
+        trainer_parameters: by the trainer's JSON Schema; those of the built-in one are the recipe.
         max_group_size: the largest group that is a candidate.
         single_sizes: further sizes of the single-task candidates, besides 1.
         budgets_snt: inference budgets to recommend a grouping for, in standard network times (the full-size
@@ -132,6 +139,8 @@ class JobSpec:
     name: Annotated[str, MaxLen(200), Shown("Name", "--name")] = ""
     strategy: Annotated[Name, Shown("Strategy", "--strategy")] = DEFAULT_STRATEGY
     strategy_parameters: Mapping[str, Any] = field(default_factory=dict)
+    trainer: Annotated[Name, Shown("Trainer", "--trainer")] = DEFAULT_TRAINER
+    trainer_parameters: Mapping[str, Any] = field(default_factory=dict)
     max_group_size: Annotated[
         int, Interval(ge=1, le=MAX_TASKS), Shown("Largest group", "--max-group-size", "the number of tasks")
     ] = 5
@@ -167,10 +176,19 @@ class JobSpec:
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
 
+    def chosen(self, choice: str) -> Method:
+        """What it takes, by its name, with its parameters; `choice` is one of `CHOICES`."""
+        return Method(getattr(self, choice), getattr(self, f"{choice}_parameters"))
+
     @property
     def chosen_strategy(self) -> Method:
         """The strategy by its name, with its parameters."""
-        return Method(self.strategy, self.strategy_parameters)
+        return self.chosen("strategy")
+
+    @property
+    def chosen_trainer(self) -> Method:
+        """Likewise the trainer."""
+        return self.chosen("trainer")
 
     @property
     def candidates(self) -> Candidates:
@@ -245,14 +263,18 @@ class Job:
     @property
     def recipe(self) -> Recipe:
         """The recipe in use: that of the spec, or the tuned one."""
-        tuned = self.settled.get("recipe")
+        tuned = self._of_built_in("recipe")
         return self.spec.recipe if tuned is None else Recipe.from_mapping(tuned)
 
     @property
     def engine(self) -> Engine | None:
         """How its networks are trained together, chosen once; None where a rule says it."""
-        chosen = self.settled.get("engine")
+        chosen = self._of_built_in("engine")
         return None if chosen is None else Engine(chosen)
+
+    def _of_built_in(self, name: str) -> Any:
+        """What the built-in trainer settled; None where another trains, which settles what it likes."""
+        return self.settled.get(name) if self.spec.trainer == DEFAULT_TRAINER else None
 
 
 @dataclass(frozen=True, slots=True)

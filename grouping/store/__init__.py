@@ -19,7 +19,6 @@ from grouping.store.records import (
     StudyInfo,
     TableInfo,
 )
-from grouping.store.reuse_sources import Reusable, ReuseSource, count_reusable
 from grouping.store.store import Store, open_store
 
 __all__ = [
@@ -27,15 +26,12 @@ __all__ = [
     "Claim",
     "Page",
     "ProgressRow",
-    "Reusable",
-    "ReuseSource",
     "Store",
     "StoredGrouping",
     "StoredNetwork",
     "StoredStudy",
     "StudyInfo",
     "TableInfo",
-    "count_reusable",
     "migrate",
     "open_store",
 ]

@@ -14,10 +14,18 @@ from typing import Any
 import numpy as np
 
 from grouping.domain.fields import from_plain
-from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason
+from grouping.domain.jobs import (
+    DEFAULT_TRAINER,
+    PARAMETERS,
+    Event,
+    Job,
+    JobSpec,
+    JobState,
+    StopReason,
+)
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
@@ -107,8 +115,8 @@ def spec_to_json(spec: JobSpec) -> dict[str, Any]:
     data = {field.name: getattr(spec, field.name) for field in fields(spec)}
     data["training_budget"] = asdict(spec.training_budget)
     data["recipe"] = asdict(spec.recipe)
-    parameters = as_json(spec.strategy_parameters, pointer="/strategy_parameters")
-    plain: dict[str, Any] = as_json(data | {"strategy_parameters": parameters})
+    parameters = {name: as_json(data[name], pointer=f"/{name}") for name in PARAMETERS}
+    plain: dict[str, Any] = as_json(data | parameters)
     return plain
 
 
@@ -119,7 +127,13 @@ def spec_from_json(data: Mapping[str, Any]) -> JobSpec:
 
 def recipe_in_use(spec: Mapping[str, Any], settled: Mapping[str, Any]) -> Recipe:
     """The recipe of a stored job: the tuned one, or that of its specification."""
-    return Recipe.from_mapping(settled.get("recipe") or spec.get("recipe", {}))
+    tuned = settled.get("recipe") if trainer_of_spec(spec).name == DEFAULT_TRAINER else None
+    return Recipe.from_mapping(tuned or spec.get("recipe", {}))
+
+
+def trainer_of_spec(spec: Mapping[str, Any]) -> Method:
+    """The trainer of a stored job; the built-in one, where there was no other yet."""
+    return Method(spec.get("trainer", DEFAULT_TRAINER), spec.get("trainer_parameters", {}))
 
 
 def task_to_json(task: Task) -> dict[str, Any]:

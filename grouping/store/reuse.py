@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from grouping.domain.jobs import JobSpec
+from grouping.domain.reuse import Reusable, ReuseSource
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest
 from grouping.store.codec import (
@@ -25,8 +26,6 @@ from grouping.store.database import Database
 from grouping.store.history import Entry, describe_trial, enter_claimed, find_job
 from grouping.store.records import Claim
 from grouping.store.reuse_sources import (
-    Reusable,
-    ReuseSource,
     Wanted,
     definition_of,
     find_reusable,
@@ -71,7 +70,10 @@ class ReuseMethods:
     def reusable_for(self, spec: JobSpec, tasks: Sequence[Task]) -> tuple[tuple[ReuseSource, ...], Reusable]:
         """The same two for a job that is not submitted yet, under the recipe as it is asked for."""
         definitions = {task.name: definition_of(task_to_json(task)) for task in tasks}
-        wanted = Wanted(None, spec.problem, spec.seed, spec.reuse_jobs, spec.recipe, None, definitions)
+        trainer = spec.chosen_trainer
+        wanted = Wanted(
+            None, spec.problem, spec.seed, spec.reuse_jobs, trainer, spec.recipe, None, definitions
+        )
         with self._database.reading() as session:
             sources = tuple(source for source, _ in find_sources(session, wanted))
             return sources, find_reusable(session, wanted)

@@ -1,63 +1,28 @@
 """Which outcomes of other jobs may stand for those of a job, and why others may not.
 
-A training depends on the data, on the definitions of its tasks, on the recipe, and on its own group, size,
-seed and fidelity; on nothing else of its job. Where all of these agree, so do the outcomes.
+A training depends on the data, on the definitions of its tasks, on the trainer and its parameters (of the
+built-in one, the recipe), and on its own group, size, seed and fidelity; on nothing else of its job. Where
+all of these agree, so do the outcomes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import JobSpec
+from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.domain.networks import NetworkKey
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
+from grouping.domain.reuse import Reusable, ReuseSource
 from grouping.domain.trials import Purpose, TrialKey, TrialState
-from grouping.store.codec import is_id, recipe_in_use
+from grouping.store.codec import is_id, recipe_in_use, trainer_of_spec
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
 
 _KNOWN = (TrialState.SUCCEEDED, TrialState.DIVERGED)
-
-
-Reusable = Mapping[TrialKey, bool]
-"""Trials whose outcome other jobs know, and whether they measured affinities."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReuseSource:
-    """A job whose outcomes another may copy.
-
-    Attributes:
-        job_id: its identifier.
-        obstacle: why none of its outcomes can be copied, in words; None if some may be.
-        tasks: tasks of both jobs that are defined alike.
-    """
-
-    job_id: str
-    obstacle: str | None
-    tasks: frozenset[str] = frozenset()
-
-
-def count_reusable(spec: JobSpec, known: Iterable[TrialKey]) -> tuple[int, int]:
-    """How many full trainings of candidates with the search seeds are known, and how many there are."""
-    candidates, seeds = spec.candidates, frozenset(spec.search_seeds)
-    listed = {network.key for network in candidates.networks or ()}
-
-    def is_candidate(network: NetworkKey) -> bool:
-        return network in listed if candidates.networks is not None else candidates.find(*network) is not None
-
-    n_known = sum(
-        key.purpose is Purpose.SEARCH
-        and key.fidelity == 1
-        and key.seed in seeds
-        and is_candidate(key.network)
-        for key in known
-    )
-    return n_known, candidates.count * len(seeds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +33,7 @@ class Wanted:
     problem: str
     seed: int
     reuse_jobs: tuple[str, ...]
+    trainer: Method
     recipe: Recipe
     data_digest: str | None
     definitions: dict[str, dict[str, Any]]
@@ -80,6 +46,7 @@ class Wanted:
             row.spec["problem"],
             row.spec["seed"],
             tuple(row.spec.get("reuse_jobs", ())),
+            trainer_of_spec(row.spec),
             recipe_in_use(row.spec, row.settled),
             row.data_digest,
             _definitions(session, row),
@@ -106,13 +73,15 @@ def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | Non
         return "it has trained nothing"
     if ours.data_digest is not None and theirs.data_digest != ours.data_digest:
         return "the data changed since"
+    if theirs.trainer != ours.trainer:
+        return f"its trainer is {theirs.trainer} and this job's is {ours.trainer}"
     different = [
         f"{field.name.replace('_', ' ')} {_shown(getattr(theirs.recipe, field.name))} there and "
         f"{_shown(getattr(ours.recipe, field.name))} here"
         for field in fields(ours.recipe)
         if getattr(ours.recipe, field.name) != getattr(theirs.recipe, field.name)
     ]
-    if different:
+    if different and ours.trainer.name == DEFAULT_TRAINER:
         return f"its recipe is another: {', '.join(different)}"
     if not alike:
         return "it has no task of this job"

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from grouping.domain.jobs import DEFAULT_TRAINER, JobSpec
 from grouping.domain.ledgers import Rate, Shape, Spending
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
-from grouping.store.codec import recipe_in_use
+from grouping.store.codec import recipe_in_use, trainer_of_spec
 from grouping.store.database import Database
 from grouping.store.history import find_job, network_name
 from grouping.store.rows import JobRow, NetworkRow, TrialRow
@@ -96,19 +97,18 @@ class SpendingMethods:
             )
             return {(group_size, size): count for group_size, size, count in found}
 
-    def training_rates(self, problem: str, recipe: Recipe) -> tuple[Mapping[Shape, Rate], int]:
-        """Measured training times on a problem with networks built alike and batches as large.
+    def training_rates(self, spec: JobSpec) -> tuple[Mapping[Shape, Rate], int]:
+        """Measured training times on a problem by the same trainer.
 
         Args:
-            problem: its name.
-            recipe: its layers, batch size and methods count; learning rate, decay and epochs do not.
+            spec: of its recipe layers, batch size and methods count; learning rate, decay and epochs do not.
 
         Returns:
             Rates by shape, of the trials that succeeded in the newest `N_JOBS_OF_BASIS` such jobs; and the
             number of jobs that have such a trial.
         """
         with self._database.reading() as session:
-            jobs = _jobs_alike(session, problem, recipe)
+            jobs = _jobs_alike(session, spec)
             shape = (NetworkRow.group_size, NetworkRow.size)
             finished = (TrialRow.job_id.in_(jobs), TrialRow.state == TrialState.SUCCEEDED, _OWN)
             found = session.execute(
@@ -122,7 +122,7 @@ class SpendingMethods:
         return rates, n_jobs
 
 
-def _jobs_alike(session: Session, problem: str, recipe: Recipe) -> list[str]:
+def _jobs_alike(session: Session, wanted: JobSpec) -> list[str]:
     newest = session.execute(
         select(JobRow.id, JobRow.spec, JobRow.settled)
         .where(JobRow.data_digest.is_not(None))
@@ -131,15 +131,17 @@ def _jobs_alike(session: Session, problem: str, recipe: Recipe) -> list[str]:
     )
     alike = []
     for job_id, spec, settled in newest:
-        theirs = recipe_in_use(spec, settled)
-        if spec["problem"] == problem and _shape_of(theirs) == _shape_of(recipe):
+        theirs = _trained_by(trainer_of_spec(spec), recipe_in_use(spec, settled))
+        if spec["problem"] == wanted.problem and theirs == _trained_by(wanted.chosen_trainer, wanted.recipe):
             alike.append(job_id)
     return alike[:N_JOBS_OF_BASIS]
 
 
-def _shape_of(recipe: Recipe) -> Recipe:
-    """The recipe without what has no part in the time of an epoch."""
-    return replace(recipe, epochs=1, learning_rate=1.0, weight_decay=0.0)
+def _trained_by(trainer: Method, recipe: Recipe) -> tuple[Method, Recipe | None]:
+    """The trainer, and of a recipe what has a part in the time of an epoch; only the built-in one has any."""
+    if trainer.name != DEFAULT_TRAINER:
+        return trainer, None
+    return trainer, replace(recipe, epochs=1, learning_rate=1.0, weight_decay=0.0)
 
 
 def _page_of_networks(session: Session, job_id: str, limit: int, after: int) -> Sequence[NetworkRow]:

@@ -1,13 +1,14 @@
 """Trainers: what turns "train this network with this seed to this fidelity" into losses."""
 
+from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.trainers.local import LocalPool
 from grouping.trainers.registry import (
-    DEFAULT_TRAINER,
     TrainerInfo,
     discover_trainers,
     get_trainer,
     list_trainers,
     list_unavailable,
+    trainer_for,
     trainer_of,
 )
 from grouping.trainers.trainer import (
@@ -41,5 +42,6 @@ __all__ = [
     "get_trainer",
     "list_trainers",
     "list_unavailable",
+    "trainer_for",
     "trainer_of",
 ]

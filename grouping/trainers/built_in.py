@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
 from grouping.domain.datasets import Dataset
 from grouping.domain.engines import Engine
+from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.recipes import EpochsOf, Recipe
 from grouping.domain.trials import Trial
@@ -29,6 +31,11 @@ logger = logging.getLogger(__name__)
 IMPLEMENTATION = "grouping.training.trainer"
 
 
+@dataclass(frozen=True, slots=True)
+class NoParameters:
+    """A job gives the built-in trainer its recipe and no parameters."""
+
+
 class BuiltIn(Trainer):
     """Trains with PyTorch, many small networks at once.
 
@@ -36,11 +43,12 @@ class BuiltIn(Trainer):
     and ``engine``. Of the operator it takes ``engine``, to be used in place of the fastest.
     """
 
-    name: ClassVar[str] = "built-in"
+    name: ClassVar[str] = DEFAULT_TRAINER
     title: ClassVar[str] = "PyTorch"
     description: ClassVar[str] = (
         "Trains networks of shared layers and a head per task on the data of a problem, under a recipe."
     )
+    parameters: ClassVar[type[Any] | None] = NoParameters
     measures_affinities: ClassVar[bool] = True
 
     @classmethod

@@ -9,14 +9,14 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs import DEFAULT_TRAINER, Job, JobSpec
 from grouping.domain.search_state import SearchTerms
+from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.trainers.built_in import BuiltIn
 from grouping.trainers.trainer import Trainer, TrainerJob
 
 ENTRY_POINT_GROUP = "mtl_grouping.trainers"
-DEFAULT_TRAINER = BuiltIn.name
 BUILT_IN: tuple[type[Trainer], ...] = (BuiltIn,)
 
 
@@ -28,11 +28,15 @@ class TrainerInfo:
         name: its name in jobs.
         title: its name for people.
         description: what it trains.
+        measures_affinities: whether it can measure affinities while it trains.
+        parameters: JSON Schema of its parameters.
     """
 
     name: str
     title: str
     description: str
+    measures_affinities: bool
+    parameters: Mapping[str, Any]
 
 
 @cache
@@ -43,7 +47,10 @@ def discover_trainers() -> Catalogue[type[Trainer]]:
 
 def list_trainers() -> tuple[TrainerInfo, ...]:
     """Every trainer that can be used, the built-in one first."""
-    return tuple(TrainerInfo(t.name, t.title, t.description) for t in discover_trainers().found)
+    return tuple(
+        TrainerInfo(t.name, t.title, t.description, t.measures_affinities, _schema_of(t))
+        for t in discover_trainers().found
+    )
 
 
 def list_unavailable() -> tuple[Unavailable, ...]:
@@ -51,41 +58,56 @@ def list_unavailable() -> tuple[Unavailable, ...]:
     return discover_trainers().unavailable
 
 
-def get_trainer(name: str) -> type[Trainer]:
-    """The trainer of that name.
+def get_trainer(name: str, parameters: Mapping[str, Any] | None = None) -> type[Trainer]:
+    """The trainer of that name, which takes these parameters.
 
     Raises:
         UnknownNameError: if there is none.
-        InvalidInputError: if a plug-in of that name is installed but cannot be used.
+        InvalidInputError: if it does not take one of the parameters, or not that value, or if a plug-in of
+            that name is installed but cannot be used.
     """
-    return discover_trainers().get(name, kind="trainer", pointer="/trainer")
+    found = discover_trainers().get(name, kind="trainer", pointer="/trainer/name")
+    if found.parameters is not None:
+        build(found.parameters, parameters or {}, what=f"trainer {name}", pointer="/trainer/parameters")
+    return found
 
 
 def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
-    """The trainer of a job, told what the job is.
+    """The trainer of a job, told what the job is and what was settled before.
 
     Args:
-        job: as it stands, so that what was settled before stays.
+        job: as it stands.
         operator: what whoever runs the service says of trainers.
 
     Raises:
         UnknownNameError, InvalidInputError: as `get_trainer`.
     """
-    spec = job.spec
-    parameters = {
-        "recipe": asdict(spec.recipe),
-        "tuning_samples": spec.tuning_samples,
-        "tuning_seed": spec.tuning_seed,
-    }
-    told = TrainerJob(
-        spec.problem,
-        spec.tasks,
-        SearchTerms.of_job(spec),
-        parameters,
-        operator or {},
-        job.settled if job.data_digest is not None else None,
-    )
-    return get_trainer(DEFAULT_TRAINER)(told)
+    return trainer_for(job.spec, operator, job.settled if job.data_digest is not None else None)
+
+
+def trainer_for(
+    spec: JobSpec, operator: Mapping[str, Any] | None = None, settled: Mapping[str, Any] | None = None
+) -> Trainer:
+    """Likewise for what may be no job yet.
+
+    Args:
+        spec: what is asked for.
+        operator: what whoever runs the service says of trainers.
+        settled: what was found out before; None if the job was never prepared.
+    """
+    parameters = spec.trainer_parameters
+    if spec.trainer == DEFAULT_TRAINER:
+        parameters = {
+            "recipe": asdict(spec.recipe),
+            "tuning_samples": spec.tuning_samples,
+            "tuning_seed": spec.tuning_seed,
+        }
+    told = TrainerJob(spec.problem, spec.tasks, SearchTerms.of_job(spec), parameters, operator or {}, settled)
+    return get_trainer(spec.trainer, spec.trainer_parameters)(told)
+
+
+def _schema_of(trainer: type[Trainer]) -> Mapping[str, Any]:
+    return {"type": "object"} if trainer.parameters is None else schema_of(trainer.parameters)
 
 
 def _load_plug_in(point: EntryPoint) -> type[Trainer]:
@@ -97,4 +119,5 @@ def _load_plug_in(point: EntryPoint) -> type[Trainer]:
         raise TypeError(f"{point.value} does not implement {missing}")
     if lacking := [name for name in ("name", "title", "description") if not hasattr(found, name)]:
         raise TypeError(f"{point.value} has no {', '.join(lacking)}")
+    _schema_of(found)
     return found

@@ -197,6 +197,8 @@ class Trainer(ABC):
         name: its name in jobs.
         title: its name for people.
         description: what it trains, in a sentence.
+        parameters: a frozen dataclass whose fields, annotated for Pydantic, are the parameters that a job may
+            give it; None if it is handed whatever a job says.
         measures_affinities: whether it can measure affinities while it trains
         (`TrialRequest.measures_affinity`).
     """
@@ -204,6 +206,7 @@ class Trainer(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     description: ClassVar[str]
+    parameters: ClassVar[type[Any] | None] = None
     measures_affinities: ClassVar[bool] = False
 
     def __init__(self, job: TrainerJob) -> None:

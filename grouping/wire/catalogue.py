@@ -54,6 +54,23 @@ class StrategyList(Output):
     unavailable: list[UnavailableItem]
 
 
+class TrainerItem(Output):
+    """A trainer, with the JSON Schema of its parameters."""
+
+    name: str
+    title: str
+    description: str
+    measures_affinities: bool = Field(description="Whether strategies can have it measure affinities.")
+    parameters: Mapping[str, Any]
+
+
+class TrainerList(Output):
+    """All trainers of this installation, the built-in one first."""
+
+    items: list[TrainerItem]
+    unavailable: list[UnavailableItem]
+
+
 class MethodItem(Output):
     """A method for one part of a recipe, with the JSON Schema of its parameters."""
 

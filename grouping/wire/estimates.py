@@ -70,16 +70,14 @@ class EstimateOut(Output):
     wall_seconds_lower: Finite = Field(description="`seconds` over the workers named, start-up apart.")
     wall_seconds_upper: Finite
     basis: BasisOut
-    exhaustive: ExhaustiveOut = Field(validation_alias="exhaustive_search")
+    exhaustive: ExhaustiveOut
     training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("spec", "training_budget"))
     kept_back: int | None = Field(
         description="Trainings that the search leaves to the confirmation; 0 if the budget is too small to "
         "confirm anything, null without a budget in trainings or epochs."
     )
     largest_that_fits: str | None = Field(
-        default=None,
-        validation_alias=AliasPath("largest_that_fits", "name"),
-        description="Of the strategies that surely fit, the one with the most trainings; null if none does.",
+        description="Of the strategies that surely fit, the one with the most trainings; null if none does."
     )
     strategies: list[OptionOut] = Field(
         validation_alias="options", description="All that can do it, the fewest trainings first."

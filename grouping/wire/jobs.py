@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import AliasPath, Field
 
 from grouping.domain.engines import Engine
-from grouping.domain.jobs import JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
 from grouping.wire.common import Finite, Group, NetworkLabel, NextPage, Output
@@ -16,7 +16,7 @@ from grouping.wire.derived import Derived, answered
 
 
 class MethodOut(Output):
-    """A method, with all its parameters."""
+    """A method, strategy or trainer by its name, with its parameters."""
 
     name: str
     parameters: dict[str, Any]
@@ -32,22 +32,16 @@ class TrainingBudgetOut(Output, Derived):
     """The most a job may spend; null means no limit."""
 
 
-class StrategyChoiceOut(Output):
-    """The strategy of a job."""
-
-    name: str
-    parameters: dict[str, Any]
-
-
 @answered(
     JobSpec,
     nested={Method: MethodOut, TrainingBudget: TrainingBudgetOut, Recipe: RecipeOut},
-    without=frozenset({"name", "strategy_parameters"}),
+    without=PARAMETERS | {"name"},
 )
 class SpecOut(Output, Derived):
     """What was asked for, with all defaults filled in."""
 
-    strategy: StrategyChoiceOut = Field(validation_alias="chosen_strategy")
+    strategy: MethodOut = Field(validation_alias="chosen_strategy")
+    trainer: MethodOut = Field(validation_alias="chosen_trainer")
 
 
 class JobOut(Output):

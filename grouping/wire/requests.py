@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from grouping.domain.jobs import DEFAULT_STRATEGY, NOT_CLONED, JobSpec, TrainingBudget
+from grouping.domain.jobs import (
+    DEFAULT_STRATEGY,
+    DEFAULT_TRAINER,
+    NOT_CLONED,
+    PARAMETERS,
+    JobSpec,
+    TrainingBudget,
+)
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.wire.common import Input, JsonObject, PlainText
@@ -34,6 +41,13 @@ class StrategyIn(Input):
     parameters: JsonObject = Field(default_factory=dict, description="By the strategy's JSON Schema.")
 
 
+class TrainerIn(Input):
+    """What trains the networks."""
+
+    name: Name = Field(default=DEFAULT_TRAINER, description="One of GET /v1/trainers.")
+    parameters: JsonObject = Field(default_factory=dict, description="By the trainer's JSON Schema.")
+
+
 class MethodIn(Input):
     """A method by its name, with its parameters."""
 
@@ -54,14 +68,15 @@ class RecipeIn(Input, Derived):
 NESTED: Nested = {Method: MethodIn, TrainingBudget: TrainingBudgetIn, Recipe: RecipeIn}
 
 
-@requested(JobSpec, nested=NESTED, without=frozenset({"strategy_parameters"}))
+@requested(JobSpec, nested=NESTED, without=PARAMETERS)
 class JobRequest(Input, Derived):
     """A grouping search: which tasks should share a network, within an inference budget."""
 
     strategy: StrategyIn = Field(default_factory=StrategyIn)
+    trainer: TrainerIn = Field(default_factory=TrainerIn)
 
 
-@requested(JobSpec, nested=NESTED, without=frozenset({"strategy_parameters", *NOT_CLONED}), is_partial=True)
+@requested(JobSpec, nested=NESTED, without=PARAMETERS | NOT_CLONED, is_partial=True)
 class CloneRequest(Input, Derived):
     """A job like another, with changes; what is left out is as there, the recipe as it was tuned there.
 
@@ -76,4 +91,5 @@ class CloneRequest(Input, Derived):
         default_factory=list, max_length=MAX_TASKS, description="Tasks to leave out."
     )
     strategy: StrategyIn | None = None
+    trainer: TrainerIn | None = None
     recipe: RecipeIn = Field(default_factory=RecipeIn)

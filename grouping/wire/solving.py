@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -16,7 +15,7 @@ from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import InvalidInputError
-from grouping.wire.common import MAX_SAFE_INTEGER, Input, PlainText
+from grouping.wire.common import MAX_SAFE_INTEGER, Input, PlainText, pointing_below
 from grouping.wire.requests import Name
 
 MAX_ALTERNATIVES = 20
@@ -118,6 +117,11 @@ class ConfidenceIn(Input):
     seed: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)] = Field(
         default=0, description="Of the resampling."
     )
+
+    @property
+    def key(self) -> str:
+        """Equal for equal requests."""
+        return self.model_dump_json()
 
 
 class Demands(Input):
@@ -240,14 +244,3 @@ class GroupingRequest(Demands):
             [table_id, self.model_dump(mode="json")], sort_keys=True, separators=(",", ":")
         )
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-@contextmanager
-def pointing_below(prefix: str, *, always: bool = False) -> Iterator[None]:
-    """Point at the field of the whole request, where the domain knows only a part of it."""
-    try:
-        yield
-    except InvalidInputError as error:
-        if error.pointer or always:
-            error.pointer = prefix + error.pointer
-        raise

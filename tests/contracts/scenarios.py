@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,9 +32,15 @@ PAIR = MeasuredNetwork(Network.of("edges", "depth", cost_snt=1.0), 1001, (32, 32
 NETWORKS = (DEPTH, SMALL_EDGES, PAIR)
 
 
-def submit(store: Store, name: str = "a job", reuse_jobs: tuple[str, ...] = (), **options: Any) -> Job:
+def submit(
+    store: Store,
+    name: str = "a job",
+    reuse_jobs: tuple[str, ...] = (),
+    fields: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Job:
     """A queued job."""
-    spec = JobSpec(problem="synthetic", tasks=NAMES, name=name, reuse_jobs=reuse_jobs)
+    spec = JobSpec(problem="synthetic", tasks=NAMES, name=name, reuse_jobs=reuse_jobs, **(fields or {}))
     job, was_created = store.create_job(spec, TASKS, **options)
     assert was_created
     return job
@@ -94,9 +100,11 @@ def prepare(store: Store, held: Claim) -> None:
     store.add_networks(held, NETWORKS)
 
 
-def finished_source(store: Store, wanted: list[TrialRequest], outcome: TrialOutcome | None = None) -> Job:
+def finished_source(
+    store: Store, wanted: list[TrialRequest], outcome: TrialOutcome | None = None, **fields: Any
+) -> Job:
     """A finished job of which these trials are known."""
-    job = submit(store, "a source")
+    job = submit(store, "a source", fields=fields)
     held = claim(store)
     prepare(store, held)
     store.enter_state(held, JobState.RUNNING)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from grouping.domain.jobs import Job, JobState, Ledger
 from grouping.domain.joint_runs import MASK_OVERLAP
-from grouping.domain.recipes import Method
+from grouping.domain.recipes import Method, Recipe
+from grouping.domain.reuse import count_reusable
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
-from grouping.store import Claim, Store, count_reusable
+from grouping.store import Claim, Store
 from tests.contracts.scenarios import (
     DEPTH,
     DIVERGED,
@@ -222,11 +224,33 @@ class ReuseContract:
         source = finished_source(store, SEARCH)
         held = reuser(store, source)
         copy(store, held, SEARCH)
-        rates, n_jobs = store.training_rates("synthetic", SPEC.recipe)
+        rates, n_jobs = store.training_rates(SPEC)
         assert n_jobs == 1, "a job that only copied has measured nothing"
         assert (rates[1, 1.0].trainings, rates[1, 1.0].epochs, rates[1, 1.0].seconds) == (2, 20, 3.0)
-        assert store.training_rates("another", SPEC.recipe) == ({}, 0)
-        assert store.training_rates("synthetic", replace(SPEC.recipe, hidden=(4,))) == ({}, 0)
-        assert store.training_rates("synthetic", replace(SPEC.recipe, sharing=Method("soft"))) == ({}, 0)
+        others = [
+            replace(SPEC, problem="another"),
+            replace(SPEC, recipe=replace(SPEC.recipe, hidden=(4,))),
+            replace(SPEC, recipe=replace(SPEC.recipe, sharing=Method("soft"))),
+            replace(SPEC, trainer="ridge"),
+        ]
+        assert [store.training_rates(other) for other in others] == [({}, 0)] * 4
         longer = replace(SPEC.recipe, epochs=99, learning_rate=0.1)
-        assert store.training_rates("synthetic", longer)[1] == 1
+        assert store.training_rates(replace(SPEC, recipe=longer))[1] == 1
+
+    def test_what_another_trainer_or_the_same_with_other_parameters_scored_is_not_copied(
+        self, store: Store
+    ) -> None:
+        ridge: dict[str, Any] = {"trainer": "ridge", "trainer_parameters": {"n_hidden": 8}}
+        source = finished_source(store, SEARCH, **ridge)
+        assert store.get_job(source.id).spec.trainer_parameters == {"n_hidden": 8}
+
+        def obstacle(**fields: object) -> str | None:
+            spec = replace(SPEC, reuse_jobs=(source.id,), **fields)  # type: ignore[arg-type]
+            (found,), known = store.reusable_for(spec, TASKS)
+            assert bool(known) is (found.obstacle is None)
+            return found.obstacle
+
+        assert obstacle(**ridge) is None
+        assert obstacle(**ridge, recipe=Recipe(epochs=3)) is None, "a recipe is of the built-in trainer"
+        assert obstacle() == "its trainer is ridge (n_hidden 8) and this job's is built-in"
+        assert obstacle(trainer="ridge") == "its trainer is ridge (n_hidden 8) and this job's is ridge"

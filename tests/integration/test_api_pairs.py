@@ -10,8 +10,8 @@ import pytest
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import Network
 from grouping.domain.trials import Purpose
+from grouping.use_cases.submit import build_spec
 from grouping.wire.requests import JobRequest
-from grouping_api.submission import build_spec
 from tests.integration.conftest import Api, Scenes, formula_table
 from tests.integration.test_api_web import page
 

@@ -16,8 +16,8 @@ from grouping.domain.training_budgets import ConfirmationNeed
 from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.solver import recommend
 from grouping.store import Store, migrate, open_store
-from grouping_api.pair_plans import plan_pairs
-from grouping_api.submission import build_spec
+from grouping.use_cases.measure_pairs import plan_pairs
+from grouping.use_cases.submit import build_spec
 from grouping_workers.dispatch.stack_size import FIRST_STACK
 from tests.services import (
     assert_same_result,

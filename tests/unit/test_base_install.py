@@ -72,6 +72,7 @@ def test_every_distribution_of_an_extra_is_known_by_its_module() -> None:
         ["table", "table.csv", "--to", "json"],
         ["problems"],
         ["strategies"],
+        ["trainers"],
         ["recipes"],
         ["bench", "replay", "breast-cancer", "--strategy", "hoa", "--budgets", "2"],
     ],

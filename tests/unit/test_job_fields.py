@@ -16,7 +16,7 @@ from grouping.cli import app
 from grouping.cli.job_options import with_job_options
 from grouping.cli.options import option, option_name
 from grouping.domain.fields import Declared, Shown, declared
-from grouping.domain.jobs import NOT_CLONED, JobSpec, TrainingBudget
+from grouping.domain.jobs import CHOICES, NOT_CLONED, PARAMETERS, JobSpec, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.errors import InvalidInputError
 from grouping.wire.common import Input
@@ -26,7 +26,7 @@ from grouping.wire.requests import NESTED, CloneRequest, JobRequest
 from grouping_api.web.job_entries import ASKED_OTHERWISE, ENTRIES
 
 SPEC = JobSpec("digits", ("digit", "loop"))
-OF_JOB = tuple(field for field in declared(JobSpec).values() if field.name != "strategy_parameters")
+OF_JOB = tuple(field for field in declared(JobSpec).values() if field.name not in PARAMETERS)
 NESTED_FIELDS = (*declared(TrainingBudget).values(), *declared(Recipe).values())
 EVERY = (*OF_JOB, *NESTED_FIELDS)
 BOUNDED = tuple(field for field in EVERY if field.bounds != (None, None) and field.item in (int, float))
@@ -94,7 +94,7 @@ def test_every_field_has_an_option_that_keeps_its_bounds_and_has_its_words(field
     names = ["run"] if field.name in NOT_CLONED else ["run", "clone"]
     for name in names:
         found = command(name)[field.shown.option]
-        assert field.name == "strategy" or found.help.startswith(field.doc)
+        assert found.help.startswith(field.doc)
         for value in beyond(field) if field in BOUNDED and not field.is_mapping else ():
             done = CliRunner().invoke(app, [name, "digits", field.shown.option, str(value)])
             assert done.exit_code == 2, "refused before anything is sent"
@@ -138,7 +138,7 @@ class _Wider(JobSpec):
 
 
 def test_a_new_field_is_there_by_its_declaration_alone() -> None:
-    @requested(_Wider, nested=NESTED, without=frozenset({"strategy", "strategy_parameters"}))
+    @requested(_Wider, nested=NESTED, without=PARAMETERS | {*CHOICES})
     class Request(Input):
         """With one more field."""
 

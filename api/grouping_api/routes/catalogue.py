@@ -1,4 +1,4 @@
-"""What can be asked for: problems, strategies, the methods of a recipe, losses and metrics."""
+"""What can be asked for: problems, strategies, trainers, the methods of a recipe, losses and metrics."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from grouping.recipes import (
 )
 from grouping.strategies import list_strategies
 from grouping.strategies import list_unavailable as list_unavailable_strategies
+from grouping.trainers import list_trainers
+from grouping.trainers import list_unavailable as list_unavailable_trainers
 from grouping.wire.catalogue import (
     LossList,
     MetricList,
@@ -24,6 +26,7 @@ from grouping.wire.catalogue import (
     RecipeMethods,
     RecipePart,
     StrategyList,
+    TrainerList,
 )
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -39,6 +42,12 @@ def get_problems() -> ProblemList:
 def get_strategies() -> StrategyList:
     """Strategies, with the JSON Schema of their parameters."""
     return StrategyList.read(items=list_strategies(), unavailable=list_unavailable_strategies())
+
+
+@router.get("/trainers", operation_id="listTrainers", summary="What trains the networks")
+def get_trainers() -> TrainerList:
+    """Trainers, with the JSON Schema of their parameters; the built-in one takes a recipe."""
+    return TrainerList.read(items=list_trainers(), unavailable=list_unavailable_trainers())
 
 
 @router.get("/recipes", operation_id="listRecipeMethods", summary="How networks may be built and trained")

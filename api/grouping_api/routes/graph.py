@@ -2,56 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 
-from grouping.clustering import ClusteringComparison, compare_clusterings
-from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD
-from grouping.domain.jobs import Job
-from grouping.store import TableInfo
 from grouping.strategies.affinity.graph import communities
+from grouping.use_cases.affinity import read_affinity
+from grouping.use_cases.read_table import USUAL_BUDGET_SNT
 from grouping.wire.common import Joined
 from grouping.wire.graph import AffinityGraphOut
-from grouping_api.dependencies import IfNoneMatch, ReadingsDep, StoreDep, budget_of
+from grouping_api.dependencies import AskedTableDep, ReadingsDep, budget_of
 from grouping_api.errors import problem_responses
-from grouping_api.readings import Readings
-from grouping_api.routes.score_tables import NOT_MODIFIED, is_known, not_modified
-
-USUAL_BUDGET_SNT = 2.0
-"""The least budget at which there is anything to cluster."""
 
 router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
-
-_READ: dict[int | str, dict[str, Any]] = {**NOT_MODIFIED, **problem_responses(404, 409, 422)}
-
-
-def usual_budget(job: Job | None) -> float:
-    """The inference budget of the comparison unless one is asked for: the middle one of a job, or 2 SNT."""
-    if job is None:
-        return USUAL_BUDGET_SNT
-    return job.spec.budgets_snt[len(job.spec.budgets_snt) // 2]
-
-
-def comparison_of(
-    readings: Readings, info: TableInfo, matrix: AffinityMatrix, budget_snt: float
-) -> ClusteringComparison:
-    """Clusterings of an affinity matrix beside the exact grouping, which is solved once per revision."""
-    return compare_clusterings(readings.table(info), matrix, readings.solution(info, budget_snt))
 
 
 @router.get(
     "/{table_id}/graph",
     operation_id="getAffinityGraph",
     summary="The affinity graph, and what clustering it would cost",
-    response_model=AffinityGraphOut,
-    responses=_READ,
+    responses=problem_responses(304, 404, 409, 422),
 )
 def get_affinity_graph(
-    table_id: str,
-    response: Response,
-    store: StoreDep,
+    asked: AskedTableDep,
     readings: ReadingsDep,
     method: Annotated[
         str,
@@ -68,18 +42,13 @@ def get_affinity_graph(
             f"middle one of the table's job, or {USUAL_BUDGET_SNT:g} for an imported table.",
         ),
     ] = None,
-    if_none_match: IfNoneMatch = None,
-) -> AffinityGraphOut | Response:
+) -> AffinityGraphOut:
     """Nodes with their communities, the known effects, and clusterings beside the exact grouping."""
-    info = readings.info(table_id)
-    matrix = readings.affinity(info, method)
-    budget = None if not budget_snt else budget_of("budget_snt", budget_snt)
-    if is_known(info, response, if_none_match):
-        return not_modified(response)
-    if budget is None:
-        budget = usual_budget(store.find_job_of_table(info.id))
+    matrix = read_affinity(readings, asked.info, method)
+    budget = budget_of("budget_snt", budget_snt) if budget_snt else None
+    info = asked.unless_known()
     number = {task: n for n, group in enumerate(communities(matrix)) for task in group}
-    comparison = comparison_of(readings, info, matrix, budget)
+    comparison = readings.comparison(info, matrix, budget)
     return AffinityGraphOut.read(
         Joined(comparison, matrix),
         budget_snt=comparison.exact.budget_snt,

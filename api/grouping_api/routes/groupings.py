@@ -9,6 +9,8 @@ from fastapi import APIRouter, Body, Query, Response
 from grouping.errors import StateConflictError
 from grouping.plots import grouping_svg
 from grouping.store import Page, StoredGrouping
+from grouping.use_cases.compare_groupings import compare
+from grouping.use_cases.solve_table import confidence_of, grouping_csv, grouping_of, solve_and_keep
 from grouping.wire.solving import GROUPING_EXAMPLE, MAX_NOISE, ConfidenceIn, GroupingRequest
 from grouping.wire.stored import (
     ConfidenceOut,
@@ -17,19 +19,22 @@ from grouping.wire.stored import (
     GroupingPage,
     StoredGroupingOut,
 )
-from grouping_api.comparing import compare
-from grouping_api.dependencies import IdempotencyKey, PageSize, PageToken, ReadingsDep, StoreDep
+from grouping_api.dependencies import (
+    IdempotencyKey,
+    PageSize,
+    PageToken,
+    ReadingsDep,
+    StoreDep,
+    location_of,
+    tell_location,
+)
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
-from grouping_api.solving import grouping_csv, grouping_of, solve_and_keep
 from grouping_api.uploads import attachment
 
 router = APIRouter(prefix="/v1", tags=["groupings"], route_class=StrictJsonRoute)
 
 _Id = Annotated[str, Query(max_length=50)]
-_CREATED: dict[int | str, dict[str, Any]] = {
-    201: {"headers": {"Location": {"description": "Where the grouping is.", "schema": {"type": "string"}}}}
-}
 _EXAMPLES: dict[str, Any] = {
     "constraints": {"summary": "Solve under constraints", "value": GROUPING_EXAMPLE},
     "budget": {"summary": "A budget only", "value": {"budget_snt": 2.5}},
@@ -42,7 +47,7 @@ _EXAMPLES: dict[str, Any] = {
     operation_id="createGrouping",
     summary="Solve a score table and keep the answer",
     response_model=StoredGroupingOut,
-    responses={**_CREATED, **problem_responses(404, 413, 415, 422, 503)},
+    responses={**location_of(201, "grouping"), **problem_responses(404, 413, 415, 422, 503)},
 )
 def create_grouping(
     table_id: str,
@@ -55,8 +60,7 @@ def create_grouping(
     """Trains nothing. Infeasible is an answer too, with its reason and the conflicting demands."""
     info = readings.info(table_id)
     stored, is_new = solve_and_keep(store, readings, info, request, idempotency_key)
-    response.headers["Location"] = f"/v1/groupings/{stored.id}"
-    response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
+    tell_location(response, f"/v1/groupings/{stored.id}", is_new=is_new)
     return stored
 
 
@@ -130,15 +134,8 @@ def get_confidence(
     seed: Annotated[int, Query(ge=0, le=2**53 - 1, description="Of the resampling.")] = 0,
 ) -> ConfidenceOut:
     """Computed from the scores as long as the table is the one that was solved; nothing is trained."""
-    stored = StoredGroupingOut.read(store.get_grouping(grouping_id))
-    info = readings.info(stored.score_table_id)
-    if stored.grouping is None:
-        raise StateConflictError("The grouping is infeasible: there is no choice to try.")
-    if info.revision != stored.revision:
-        raise StateConflictError("The score table has changed since the grouping was solved. Solve it again.")
     options = ConfidenceIn(n_resamples=n_resamples, tolerance=tolerance, noise=noise, seed=seed)
-    found = readings.confidence(info, stored.budget_snt, options, stored.request)
-    return ConfidenceOut.read(found, tasks=list(stored.grouping.serving))
+    return confidence_of(readings, store.get_grouping(grouping_id), options)
 
 
 @router.get(

@@ -12,9 +12,16 @@ from grouping.store import TableInfo
 from grouping.wire.common import PlainText
 from grouping.wire.imports import INLINE_EXAMPLE
 from grouping.wire.scores import ScoreTableOut
-from grouping_api.dependencies import IdempotencyKey, IfNoneMatch, ImporterDep, ReadingsDep, StoreDep
+from grouping_api.dependencies import (
+    AskedTableDep,
+    IdempotencyKey,
+    ImporterDep,
+    ReadingsDep,
+    StoreDep,
+    location_of,
+    tell_location,
+)
 from grouping_api.errors import problem_responses
-from grouping_api.routes.score_tables import NOT_MODIFIED, is_known, not_modified
 from grouping_api.uploads import (
     FORM_TYPE,
     MAX_TABLE_NAME,
@@ -76,10 +83,7 @@ def _request_body() -> dict[str, Any]:
     summary="Import a score table",
     response_model=ScoreTableOut,
     openapi_extra=_request_body(),
-    responses={
-        201: {"headers": {"Location": {"description": "Where the table is.", "schema": {"type": "string"}}}},
-        **problem_responses(413, 415, 422, 503),
-    },
+    responses={**location_of(201, "table"), **problem_responses(413, 415, 422, 503)},
 )
 async def create_score_table(
     request: Request,
@@ -107,8 +111,7 @@ async def create_score_table(
     options = {"name": name, "values": values, "format": format, "tasks": tasks}
     upload = await receive_upload(request, options)
     info, is_new = await run_in_threadpool(importer.add, upload, idempotency_key=idempotency_key)
-    response.headers["Location"] = f"/v1/score-tables/{info.id}"
-    response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
+    tell_location(response, f"/v1/score-tables/{info.id}", is_new=is_new)
     return info
 
 
@@ -137,26 +140,20 @@ def delete_score_table(table_id: str, store: StoreDep) -> None:
                 for item in FileFormat
             },
         },
-        **NOT_MODIFIED,
-        **problem_responses(404, 422),
+        **problem_responses(304, 404, 422),
     },
 )
 def export_score_table(
-    table_id: str,
+    asked: AskedTableDep,
     readings: ReadingsDep,
     format: Annotated[  # noqa: A002  the name of the parameter in the address
         Literal["csv", "tsv", "long-csv", "long-tsv", "parquet", "json"],
         Query(description="`csv` and `tsv` hold means over seeds; the others hold everything."),
     ] = "csv",
-    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Text that a spreadsheet would compute begins with an apostrophe; numbers are exact."""
-    info = readings.info(table_id)
-    chosen = FileFormat(format)
-    response = Response(media_type=chosen.media_type)
-    if is_known(info, response, if_none_match):
-        return not_modified(response)
+    info, chosen = asked.unless_known(), FileFormat(format)
     data = write_table(readings.table(info), chosen.table_format)
     name = safe_file_name(info.name, "score-table", chosen.suffix)
-    headers = {**attachment(name), "ETag": response.headers["ETag"]}
+    headers = {**attachment(name), "ETag": asked.etag}
     return Response(data, media_type=chosen.media_type, headers=headers)

@@ -10,14 +10,22 @@ from fastapi import APIRouter, Body, Response
 from grouping.domain.jobs import Job
 from grouping.domain.standing import Standing
 from grouping.store import Page
+from grouping.use_cases.submit import submit
 from grouping.wire.common import Joined
 from grouping.wire.groupings import RecommendationList
 from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.requests import EXAMPLE, JobRequest
-from grouping_api.dependencies import IdempotencyKey, PageSize, PageToken, ReadingsDep, StoreDep
+from grouping_api.dependencies import (
+    IdempotencyKey,
+    PageSize,
+    PageToken,
+    ReadingsDep,
+    StoreDep,
+    location_of,
+    tell_location,
+)
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
-from grouping_api.submission import build_spec, check_reused, request_digest
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
 
@@ -28,10 +36,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute
     operation_id="createJob",
     summary="Submit a grouping search",
     response_model=JobOut,
-    responses={
-        202: {"headers": {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}}},
-        **problem_responses(413, 415, 422, 503),
-    },
+    responses={**location_of(202, "job"), **problem_responses(413, 415, 422, 503)},
 )
 def create_job(
     request: Annotated[
@@ -43,13 +48,8 @@ def create_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Accept a job. It is stored before the answer is sent, and trained by the next free dispatcher."""
-    spec, tasks = build_spec(request)
-    check_reused(store, spec)
-    job, is_new = store.create_job(
-        spec, tasks, idempotency_key=idempotency_key, request_digest=request_digest(request)
-    )
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
+    job, is_new = submit(store, request, idempotency_key)
+    tell_location(response, f"/v1/jobs/{job.id}", is_new=is_new)
     return job
 
 
@@ -154,6 +154,6 @@ def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) ->
     standing = Standing.of(job)
     items = [
         Joined(item, SimpleNamespace(sentence=standing.recommendation(item.solution, item.verdict)))
-        for item in readings.recommendations(job, info)
+        for item in readings.recommendations(info)
     ]
     return RecommendationList.read(job, table=info, items=items)

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.trials import Purpose
 from grouping.store import Page, TableInfo
 from grouping.strategies.affinity.graph import cluster_order
+from grouping.use_cases.affinity import order_of, pair_plan, read_affinity
+from grouping.use_cases.cells import cells_of
 from grouping.wire.common import Joined
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
-from grouping_api.affinity_order import order_of
-from grouping_api.cells import cells_of
 from grouping_api.dependencies import (
-    IfNoneMatch,
+    AskedTableDep,
     PageSize,
     PageToken,
     ReadingsDep,
@@ -26,30 +26,10 @@ from grouping_api.dependencies import (
     budgets_of,
 )
 from grouping_api.errors import problem_responses
-from grouping_api.version import program_version
 
 router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
 
-NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "Nothing has changed since the answer with that ETag."}
-}
-_READ: dict[int | str, dict[str, Any]] = {**NOT_MODIFIED, **problem_responses(404, 422)}
-
-
-def is_known(info: TableInfo, response: Response, if_none_match: str | None) -> bool:
-    """Set the ETag, and tell whether the caller already has the answer.
-
-    Everything below a table's address follows from its revision and the version of this program.
-    """
-    tag = f'W/"{program_version()}-{info.revision}"'
-    response.headers["ETag"] = tag
-    known = [part.strip() for part in (if_none_match or "").split(",")]
-    return tag in known or "*" in known
-
-
-def not_modified(response: Response) -> Response:
-    """The empty answer to a caller that has it already."""
-    return Response(status_code=304, headers={"ETag": response.headers["ETag"]})
+_READ = problem_responses(304, 404, 422)
 
 
 @router.get(
@@ -71,26 +51,19 @@ def list_score_tables(store: StoreDep, page_size: PageSize, page_token: PageToke
     response_model=ScoreTableOut,
     responses=_READ,
 )
-def get_score_table(
-    table_id: str, response: Response, readings: ReadingsDep, if_none_match: IfNoneMatch = None
-) -> TableInfo | Response:
+def get_score_table(table: AskedTableDep) -> TableInfo:
     """Its tasks and its revision."""
-    info = readings.info(table_id)
-    if is_known(info, response, if_none_match):
-        return not_modified(response)
-    return info
+    return table.unless_known()
 
 
 @router.get(
     "/{table_id}/scores",
     operation_id="getScores",
     summary="Every cell of a score table",
-    response_model=ScoresOut,
     responses=_READ,
 )
 def get_scores(
-    table_id: str,
-    response: Response,
+    asked: AskedTableDep,
     readings: ReadingsDep,
     purpose: Annotated[
         Purpose, Query(description="Trials that choices are made on, or those that confirm.")
@@ -98,12 +71,9 @@ def get_scores(
     fidelity: Annotated[
         float, Query(gt=0, le=1, allow_inf_nan=False, description="Share of a full training.")
     ] = 1.0,
-    if_none_match: IfNoneMatch = None,
-) -> ScoresOut | Response:
+) -> ScoresOut:
     """Mean, standard error, number of seeds and the value of each seed, for validation and test."""
-    info = readings.info(table_id)
-    if is_known(info, response, if_none_match):
-        return not_modified(response)
+    info = asked.unless_known()
     table = readings.table(info, purpose, fidelity)
     return ScoresOut.read(table, info=info, purpose=purpose, fidelity=fidelity, cells=cells_of(table))
 
@@ -112,12 +82,10 @@ def get_scores(
     "/{table_id}/affinity",
     operation_id="getAffinity",
     summary="Which task helps which",
-    response_model=AffinityOut,
-    responses={**_READ, **problem_responses(409)},
+    responses=problem_responses(304, 404, 409, 422),
 )
 def get_affinity(
-    table_id: str,
-    response: Response,
+    asked: AskedTableDep,
     readings: ReadingsDep,
     method: Annotated[
         str,
@@ -135,18 +103,15 @@ def get_affinity(
             max_length=50, examples=["input"], description="Order of the tasks: `input`, `name` or `cluster`."
         ),
     ] = "input",
-    if_none_match: IfNoneMatch = None,
-) -> AffinityOut | Response:
+) -> AffinityOut:
     """Directed effect of every task on every other, or the overlap of their masks, with its noise.
 
     It says how each cell is known, what to beware of, and what would measure the rest.
     """
-    info = readings.info(table_id)
-    matrix = readings.affinity(info, method)
+    matrix = read_affinity(readings, asked.info, method)
     matrix = matrix.reordered(order_of(matrix, order))
-    if is_known(info, response, if_none_match):
-        return not_modified(response)
-    plan = readings.pair_plan(info, method)
+    info = asked.unless_known()
+    plan = pair_plan(readings, info, method)
     said = None if plan is None else plan.sentence(matrix.summary())
     return AffinityOut.read(
         matrix,
@@ -161,12 +126,10 @@ def get_affinity(
     "/{table_id}/curve",
     operation_id="getCurve",
     summary="The best grouping for each inference budget",
-    response_model=CurveOut,
     responses=_READ,
 )
 def get_curve(
-    table_id: str,
-    response: Response,
+    asked: AskedTableDep,
     readings: ReadingsDep,
     budgets: Annotated[
         str | None,
@@ -177,13 +140,10 @@ def get_curve(
             "covers every task up to the number of tasks if left out.",
         ),
     ] = None,
-    if_none_match: IfNoneMatch = None,
-) -> CurveOut | Response:
+) -> CurveOut:
     """Validation and test loss over the budget, beside baselines that need no search."""
-    info = readings.info(table_id)
     wanted = budgets_of("budgets", budgets)
-    if is_known(info, response, if_none_match):
-        return not_modified(response)
+    info = asked.unless_known()
     return CurveOut.read(readings.curve(info, wanted), table=info)
 
 
@@ -191,21 +151,16 @@ def get_curve(
     "/{table_id}/grouping",
     operation_id="getGrouping",
     summary="The best grouping within one inference budget",
-    response_model=GroupingAnswer,
     responses=_READ,
 )
 def get_grouping(
-    table_id: str,
-    response: Response,
+    asked: AskedTableDep,
     readings: ReadingsDep,
     budget_snt: Annotated[
         str, Query(max_length=50, examples=["2.5"], description="Inference budget in standard network times.")
     ],
-    if_none_match: IfNoneMatch = None,
-) -> GroupingAnswer | Response:
+) -> GroupingAnswer:
     """Solve once. That no grouping exists is an answer too: status `infeasible`, with the reason."""
-    info = readings.info(table_id)
     budget = budget_of("budget_snt", budget_snt)
-    if is_known(info, response, if_none_match):
-        return not_modified(response)
+    info = asked.unless_known()
     return GroupingAnswer.read(readings.solution(info, budget), table=info)

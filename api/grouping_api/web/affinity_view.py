@@ -6,6 +6,7 @@ estimated value is told apart by a ``≈``, italics and a dashed frame, an unkno
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,8 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
 from grouping.domain.affinity_status import CellStatus
 from grouping.store import TableInfo
-from grouping_api.affinity_order import order_of
-from grouping_api.readings import Readings
+from grouping.use_cases.affinity import methods_of, order_of
+from grouping.use_cases.read_table import Readings
 from grouping_api.web.rendering import MANY_TASKS, MINUS
 from grouping_api.web.wording import listed, plural
 
@@ -166,40 +167,38 @@ class MethodChoice:
         name: its name in the address.
         title: its name for people.
         is_shown: whether the page shows it.
-        reason: why there is nothing to show of it; None where there is.
+        reason: why there is nothing to show of it; empty where there is.
     """
 
     name: str
     title: str
     is_shown: bool
-    reason: str | None
+    reason: str
 
 
 def method_choices(readings: Readings, info: TableInfo, shown: str) -> tuple[MethodChoice, ...]:
     """The methods that are offered for this table, with those of them that were not measured."""
-    reasons = readings.unmeasured_affinities(info)
     return tuple(
-        MethodChoice(name, METHODS[name].title, name == shown, reasons.get(name))
-        for name in readings.offered_affinities(info)
+        MethodChoice(
+            name,
+            found.method.title,
+            name == shown,
+            f"{_not_measured([name])} {found.missing}" if found.missing else "",
+        )
+        for name, found in methods_of(readings, info).items()
+        if found.is_offered
     )
 
 
 def missing_methods(readings: Readings, info: TableInfo) -> str:
     """Which of the methods offered there is nothing of and why, in words; empty where there is of each."""
-    ways = readings.ways_to_measure(info)
     by_way: dict[str, list[str]] = {}
-    for name in readings.offered_affinities(info):
-        if name in ways:
-            by_way.setdefault(ways[name], []).append(name)
-    return " ".join(
-        f"{listed(names)} {'was' if len(names) == 1 else 'were'} not measured for this score table. {how}"
-        for how, names in by_way.items()
-    )
+    for name, found in methods_of(readings, info).items():
+        if found.is_offered and found.missing:
+            by_way.setdefault(found.missing, []).append(name)
+    return " ".join(f"{_not_measured(names)} {how}" for how, names in by_way.items())
 
 
-def usual_method(readings: Readings, info: TableInfo) -> str:
-    """The default; where it knows nothing, the first method that does."""
-    missing = readings.unmeasured_affinities(info)
-    measured = [method.name for method in METHODS.values() if method.name not in missing]
-    known = [name for name in measured if readings.affinity(info, name).is_known]
-    return known[0] if known else DEFAULT_METHOD
+def _not_measured(names: Sequence[str]) -> str:
+    verb = "was" if len(names) == 1 else "were"
+    return f"{listed(names)} {verb} not measured for this score table."

@@ -16,10 +16,10 @@ from grouping.errors import UnknownNameError
 from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
 from grouping.strategies.affinity.graph import communities
+from grouping.use_cases.affinity import pair_plan, read_affinity, usual_method
 from grouping_api.dependencies import ReadingsDep, StoreDep, budget_of
 from grouping_api.errors import InvalidParameterError
-from grouping_api.routes.graph import comparison_of, usual_budget
-from grouping_api.web.affinity_view import method_choices, usual_method
+from grouping_api.web.affinity_view import method_choices
 from grouping_api.web.rendering import MINUS
 from grouping_api.web.subjects import pages_of, subject_of
 from grouping_api.web.wording import listed, plural
@@ -67,16 +67,16 @@ def graph_page(
     """Who helps whom as a picture, and clusterings beside the exact grouping; method as for the matrix."""
     if effects not in map(str, EFFECTS):
         raise UnknownNameError("number of effects", effects, [str(number) for number in EFFECTS])
-    subject = subject_of(table_id, store, readings)
+    subject = subject_of(table_id, readings)
     chosen = usual_method(readings, subject.info) if method is None else method
-    matrix = readings.affinity(subject.info, chosen)
+    matrix = read_affinity(readings, subject.info, chosen)
     fault = comparison = None
-    budget = usual_budget(subject.job)
+    budget = readings.usual_budget(subject.info)
     try:
         budget = (
             budget_of("budget_snt", budget_snt.strip().replace(",", ".")) if budget_snt.strip() else budget
         )
-        comparison = comparison_of(readings, subject.info, matrix, budget)
+        comparison = readings.comparison(subject.info, matrix, budget)
     except InvalidParameterError as error:
         fault = str(error)
     return pages_of(request).render(
@@ -95,7 +95,7 @@ def graph_page(
         budget=budget_snt or f"{budget:g}",
         fault=fault,
         comparison=comparison,
-        plan=readings.pair_plan(subject.info, chosen),
+        plan=pair_plan(readings, subject.info, chosen),
         rows=[] if comparison is None else _rows(comparison, subject.task_names),
         exact_names=[] if comparison is None else _exact_names(comparison),
         here="graph",

@@ -9,11 +9,11 @@ from enum import Enum
 from typing import Any
 
 from grouping.domain.fields import Declared, declared
-from grouping.domain.jobs import JobSpec, TrainingBudget
+from grouping.domain.jobs import CHOICES, JobSpec, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.problems.problem import Problem
 
-ASKED_OTHERWISE = frozenset({"problem", "tasks", "strategy"})
+ASKED_OTHERWISE = frozenset({"problem", "tasks", *CHOICES})
 """Fields of a job that the form asks for by ticks and questions."""
 
 

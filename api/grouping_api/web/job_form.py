@@ -7,22 +7,30 @@ A field that is left empty asks for the default, so the form needs no more than 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
-from grouping.domain.fields import declared
-from grouping.domain.jobs import DEFAULT_STRATEGY
+from grouping.domain.fields import Declared, declared
+from grouping.domain.jobs import JobSpec
 from grouping.domain.recipes import Part, Recipe
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
-from grouping.recipes import list_methods
-from grouping.strategies import list_strategies
+from grouping.recipes import MethodInfo, list_methods
+from grouping.strategies import StrategyInfo, list_strategies
+from grouping.trainers import TrainerInfo, list_trainers
 from grouping.wire.requests import JobRequest
 from grouping_api.errors import sentence_of
 from grouping_api.web.job_entries import ENTRIES, Entry
+
+Listed = MethodInfo | StrategyInfo | TrainerInfo
+_LISTS: Mapping[str, Callable[[], Sequence[Listed]]] = {
+    "strategy": list_strategies,
+    "trainer": list_trainers,
+}
+_DEFAULTS: Mapping[str, str] = {choice: declared(JobSpec)[choice].default for choice in _LISTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +106,18 @@ class JobForm:
         return (self.value(choice.name) or choice.default) == method.name
 
     @property
-    def strategy(self) -> MethodQuestion:
-        """Which strategy searches."""
-        methods = tuple(
-            _method("strategy", info.name, info.title, info.description, info.parameters)
-            for info in list_strategies()
+    def choices(self) -> tuple[MethodQuestion, ...]:
+        """Which strategy searches, and what trains; there is no question where there is one answer."""
+        asked = (
+            _question(declared(JobSpec)[name], list_of(), _DEFAULTS[name]) for name, list_of in _LISTS.items()
         )
-        return MethodQuestion("strategy", "Strategy", DEFAULT_STRATEGY, methods)
+        return tuple(question for question in asked if len(question.methods) > 1)
 
     @property
     def parts(self) -> tuple[MethodQuestion, ...]:
         """Which method is taken for each part of the recipe; the problem's own unless another is chosen."""
         return tuple(
-            MethodQuestion(
-                part.value,
-                _label(part),
-                self.problem.recipe.method(part).name,
-                tuple(
-                    _method(part.value, info.name, info.title, info.description, info.parameters)
-                    for info in list_methods(part)
-                ),
-            )
+            _question(declared(Recipe)[part], list_methods(part), self.problem.recipe.method(part).name)
             for part in Part
         )
 
@@ -134,7 +133,7 @@ class JobForm:
         asked: dict[str, Any] = {
             "problem": self.problem.name,
             "tasks": list(self.values.get("task", ())),
-            "strategy": self._chosen("strategy", DEFAULT_STRATEGY),
+            **{choice: self._chosen(choice, default) for choice, default in _DEFAULTS.items()},
             "training_budget": {},
             "recipe": {},
         }
@@ -167,10 +166,10 @@ class JobForm:
         match parts:
             case ["tasks", *_]:
                 return "task"
-            case ["strategy", "parameters", parameter, *_]:
-                return f"strategy.{self.value('strategy') or DEFAULT_STRATEGY}.{parameter}"
-            case ["strategy", *_]:
-                return "strategy"
+            case [choice, "parameters", parameter, *_] if choice in _DEFAULTS:
+                return f"{choice}.{self.value(choice) or _DEFAULTS[choice]}.{parameter}"
+            case [choice, *_] if choice in _DEFAULTS:
+                return choice
             case ["recipe", part, "parameters", parameter, *_]:
                 own = self.problem.recipe.method(Part(part)).name
                 return f"{part}.{self.value(part) or own}.{parameter}"
@@ -195,7 +194,13 @@ class JobForm:
             yield self.field_of(pointer), sentence_of(found["msg"])
 
 
-def _method(choice: str, name: str, title: str, description: str, schema: Mapping[str, Any]) -> MethodChoice:
+def _question(field: Declared, listed: Sequence[Listed], default: str) -> MethodQuestion:
+    label = field.name if field.shown is None else field.shown.label
+    return MethodQuestion(field.name, label, default, tuple(_method(field.name, info) for info in listed))
+
+
+def _method(choice: str, info: Listed) -> MethodChoice:
+    name, schema = info.name, info.parameters
     properties: Mapping[str, Mapping[str, Any]] = schema.get("properties", {})
     fields = tuple(
         ParameterField(
@@ -207,7 +212,7 @@ def _method(choice: str, name: str, title: str, description: str, schema: Mappin
         )
         for parameter, said in properties.items()
     )
-    return MethodChoice(name, title, description, fields)
+    return MethodChoice(name, info.title, info.description, fields)
 
 
 def _options(schema: Mapping[str, Any]) -> tuple[str, ...]:
@@ -226,8 +231,3 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError):
         return text.strip()
-
-
-def _label(part: Part) -> str:
-    shown = declared(Recipe)[part.value].shown
-    return part.value if shown is None else shown.label

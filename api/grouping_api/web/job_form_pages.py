@@ -13,11 +13,11 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from grouping.errors import InvalidInputError
 from grouping.problems.registry import get_problem, list_problems
 from grouping.store import Store
+from grouping.use_cases.estimate import estimate
+from grouping.use_cases.submit import request_digest, submit
+from grouping.wire.estimates import EstimateOut
 from grouping_api.dependencies import StoreDep
-from grouping_api.errors import STATUS
-from grouping_api.estimating import estimate
-from grouping_api.job_estimates import JobEstimate
-from grouping_api.submission import build_spec, check_reused, request_digest
+from grouping_api.errors import status_of
 from grouping_api.web.job_form import JobForm
 from grouping_api.web.subjects import pages_of
 
@@ -48,25 +48,21 @@ async def submit_job(request: Request, store: StoreDep) -> HTMLResponse | Redire
     try:
         return await run_in_threadpool(_carry_out, request, store, form)
     except (InvalidInputError, ValidationError) as error:
-        bases = type(error).__mro__
-        status = next((STATUS[base][0] for base in bases if base in STATUS), 422)
+        status = status_of(error)[0] if isinstance(error, InvalidInputError) else 422
         return _page(request, form.with_fault(error), status=status)
 
 
 def _carry_out(request: Request, store: Store, form: JobForm) -> HTMLResponse | RedirectResponse:
     asked = form.request()
-    spec, tasks = build_spec(asked)
-    check_reused(store, spec)
     if form.value("action") == "estimate":
-        return _page(request, form, told=estimate(store, spec, tasks))
-    digest = request_digest(asked)
-    key = f"form-{form.value('key')}-{digest}"[:200]  # the same form sent twice makes one job
-    job, _ = store.create_job(spec, tasks, idempotency_key=key, request_digest=digest)
+        return _page(request, form, told=estimate(asked, store))
+    key = f"form-{form.value('key')}-{request_digest(asked)}"[:200]  # the same form sent twice makes one job
+    job, _ = submit(store, asked, key)
     return RedirectResponse(f"/jobs/{job.id}", 303)
 
 
 def _page(
-    request: Request, form: JobForm, *, told: JobEstimate | None = None, status: int = 200
+    request: Request, form: JobForm, *, told: EstimateOut | None = None, status: int = 200
 ) -> HTMLResponse:
     return pages_of(request).render(
         request,

@@ -14,9 +14,8 @@ from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
-from grouping_api.ledgers import read_ledger
-from grouping_api.readings import Readings
-from grouping_api.routes.rank_checks import rank_check_of
+from grouping.use_cases.ledger import read_ledger
+from grouping.use_cases.read_table import Readings
 from grouping_api.web.wording import event_details, event_title, plural
 
 N_EVENTS = 12
@@ -167,13 +166,13 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
         announcement=_announcement(standing, overall),
         bars=bars,
         overall=overall,
-        choices=tuple(_choice(item, standing) for item in readings.recommendations(job, info)),
+        choices=tuple(_choice(item, standing) for item in readings.recommendations(info)),
         running=running[:N_RUNNING],
         n_running=len(running),
         failures=_failures(unhappy),
         spent=_spent(job, ledger.charged),
         saved=standing.search(ledger.savings) if rows else "",
-        rank_check=rank_check_of(readings, info).summary() if any(r.fidelity != 1 for r in rows) else "",
+        rank_check=readings.rank_check(info).summary() if any(r.fidelity != 1 for r in rows) else "",
         events=tuple(_event_line(event) for event in reversed(events)),
         last_event=events[-1].number if events else 0,
     )

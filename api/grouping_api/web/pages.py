@@ -10,10 +10,10 @@ from starlette.responses import HTMLResponse
 from grouping.domain.standing import Standing
 from grouping.problems.registry import list_problems
 from grouping.store import Store
-from grouping_api.affinity_order import ORDERS
+from grouping.use_cases.affinity import ORDERS, pair_plan, read_affinity, usual_method
+from grouping.use_cases.read_table import Readings
 from grouping_api.dependencies import PageToken, ReadingsDep, StoreDep
-from grouping_api.readings import Readings
-from grouping_api.web.affinity_view import method_choices, missing_methods, usual_method, view_affinity
+from grouping_api.web.affinity_view import method_choices, missing_methods, view_affinity
 from grouping_api.web.job_view import RecentEvents, job_title, view_job
 from grouping_api.web.subjects import Subject, pages_of, subject_of
 
@@ -74,9 +74,9 @@ def affinity_page(
     order: Annotated[str, Query(max_length=50)] = "cluster",
 ) -> HTMLResponse:
     """Which task helps which; from whatever was trained unless only joint runs tell anything."""
-    subject = subject_of(table_id, store, readings)
+    subject = subject_of(table_id, readings)
     shown = usual_method(readings, subject.info) if method is None else method
-    view = view_affinity(readings.affinity(subject.info, shown), order)
+    view = view_affinity(read_affinity(readings, subject.info, shown), order)
     return pages_of(request).render(
         request,
         "affinity.html",
@@ -84,7 +84,7 @@ def affinity_page(
         view=view,
         methods=method_choices(readings, subject.info, shown),
         missing=missing_methods(readings, subject.info),
-        plan=readings.pair_plan(subject.info, shown),
+        plan=pair_plan(readings, subject.info, shown),
         orders=ORDERS,
         here="affinity",
     )

@@ -5,9 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import RedirectResponse
 
-from grouping.domain.affinity_methods import DEFAULT_METHOD
+from grouping.use_cases.submit import request_digest, submit
 from grouping_api.dependencies import ReadingsDep, StoreDep
-from grouping_api.submission import build_spec, request_digest
 
 router = APIRouter(include_in_schema=False)
 
@@ -19,10 +18,8 @@ def measure_pairs(table_id: str, store: StoreDep, readings: ReadingsDep) -> Redi
     The same table sent twice makes one job.
     """
     info = readings.info(table_id)
-    plan = readings.pair_plan(info, DEFAULT_METHOD)
+    plan = readings.pair_plan(info)
     if plan is None or plan.request is None:
         return RedirectResponse(f"/score-tables/{info.id}/affinity?method=pairwise", 303)
-    spec, tasks = build_spec(plan.request)
-    digest = request_digest(plan.request)
-    job, _ = store.create_job(spec, tasks, idempotency_key=f"pairs-{info.id}-{digest}", request_digest=digest)
+    job, _ = submit(store, plan.request, f"pairs-{info.id}-{request_digest(plan.request)}")
     return RedirectResponse(f"/jobs/{job.id}", 303)

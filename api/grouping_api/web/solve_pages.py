@@ -12,11 +12,11 @@ from grouping.domain.groupings import Solution
 from grouping.errors import InvalidInputError
 from grouping.plots import curve_svg, grouping_svg
 from grouping.solver import Confidence, Explanation, Ranked, comparison_sentences
+from grouping.use_cases.cells import served_tasks
+from grouping.use_cases.read_table import Readings
 from grouping.wire.solving import Demands
 from grouping.wire.stored import TaskLossOut
-from grouping_api.cells import served_tasks
 from grouping_api.dependencies import ReadingsDep, StoreDep
-from grouping_api.readings import Readings
 from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
 from grouping_api.web.subjects import Subject, pages_of, subject_of
 from grouping_api.web.wording import listed
@@ -29,7 +29,7 @@ def curve_page(
     request: Request, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
 ) -> HTMLResponse:
     """The best grouping for each budget under the demands, and for any budget asked for."""
-    subject = subject_of(table_id, store, readings)
+    subject = subject_of(table_id, readings)
     form = read_form(fields, subject.task_names)
     curve = solution = None
     if form.demands is not None:
@@ -76,7 +76,7 @@ def networks_page(
     request: Request, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
 ) -> HTMLResponse:
     """The networks to train for one budget under the demands, and which task each of them serves."""
-    subject = subject_of(table_id, store, readings)
+    subject = subject_of(table_id, readings)
     form = read_form(fields, subject.task_names)
     answer = None
     if form.demands is not None:

@@ -8,8 +8,8 @@ from fastapi import Request
 
 from grouping.domain.jobs import Job
 from grouping.domain.standing import Standing
-from grouping.store import Store, TableInfo
-from grouping_api.readings import Readings
+from grouping.store import TableInfo
+from grouping.use_cases.read_table import Readings
 from grouping_api.web.job_view import job_title
 from grouping_api.web.rendering import Pages
 
@@ -45,11 +45,11 @@ def pages_of(request: Request) -> Pages:
     return pages
 
 
-def subject_of(table_id: str, store: Store, readings: Readings) -> Subject:
+def subject_of(table_id: str, readings: Readings) -> Subject:
     """The subject of a table's pages.
 
     Raises:
         NotFoundError: if there is no such table.
     """
     info = readings.info(table_id)
-    return Subject(info, store.find_job_of_table(info.id))
+    return Subject(info, readings.job(info))

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from grouping.errors import InvalidInputError
 from grouping.wire.stored import GroupingSummary
 from grouping_api.dependencies import ImporterDep, PageToken, ReadingsDep, StoreDep
-from grouping_api.errors import STATUS, sentence_of
+from grouping_api.errors import sentence_of, status_of
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
 from grouping_api.web.subjects import pages_of, subject_of
 
@@ -62,8 +62,7 @@ async def import_table(request: Request, importer: ImporterDep) -> HTMLResponse 
             upload = await form_upload(form, {})
             info, _ = await run_in_threadpool(importer.add, upload)
         except InvalidInputError as error:
-            status = next(STATUS[base][0] for base in type(error).__mro__ if base in STATUS)
-            return _form(request, fields, fault=str(error), status=status)
+            return _form(request, fields, fault=str(error), status=status_of(error)[0])
         except RequestValidationError as error:
             first = error.errors()[0]
             return _form(
@@ -86,7 +85,7 @@ def _form(
 @router.get("/score-tables/{table_id}")
 def table_page(request: Request, table_id: str, store: StoreDep, readings: ReadingsDep) -> HTMLResponse:
     """What a table holds, what was understood when it was imported, and the groupings that were kept."""
-    subject = subject_of(table_id, store, readings)
+    subject = subject_of(table_id, readings)
     table = readings.table(subject.info)
     order = table.task_names
     rows: list[dict[str, Any]] = [

@@ -76,6 +76,7 @@ class _JointRun:
     title: ClassVar[str]
     description: ClassVar[str]
     lists_candidates: ClassVar[bool] = True
+    needs_affinities: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
         """The all-together network; once it has been measured, the networks its affinities choose."""

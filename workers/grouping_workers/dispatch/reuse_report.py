@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from grouping.domain.jobs import Job
-from grouping.store import Store, count_reusable
+from grouping.domain.reuse import count_reusable
+from grouping.store import Store
 
 
 def what_is_reusable(store: Store, job: Job) -> dict[str, Any]:

@@ -1,18 +1,17 @@
-"""From a request to a job that can be carried out: everything is checked before anything is stored."""
+"""Submit a job: everything is checked before anything is stored."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grouping.domain.fields import from_plain
 from grouping.domain.groupings import fits
-from grouping.domain.jobs import MAX_BUDGETS, JobSpec
+from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import Part, Recipe
 from grouping.domain.tasks import Task
@@ -20,17 +19,43 @@ from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundErro
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete
-from grouping.store import Store
-from grouping.strategies import get_strategy, list_strategies
+from grouping.strategies import Strategy, get_strategy, list_strategies
+from grouping.trainers import get_trainer, list_trainers
+from grouping.wire.common import pointing_below
 from grouping.wire.requests import JobRequest, RecipeIn
+
+if TYPE_CHECKING:  # a job may be priced without a database
+    from grouping.store import Store
+
+
+def submit(store: Store, request: JobRequest, idempotency_key: str | None = None) -> tuple[Job, bool]:
+    """Check a request and store the job; a repeated request is answered from the store.
+
+    Returns:
+        The job, and whether this call stored it.
+
+    Raises:
+        InvalidInputError: as `build_spec`, or if a job that is to be reused cannot be.
+        IdempotencyConflictError: if the key came before with another request.
+    """
+    spec, tasks = build_spec(request)
+    check_reused(spec, store)
+    return store.create_job(
+        spec, tasks, idempotency_key=idempotency_key, request_digest=request_digest(request)
+    )
 
 
 def request_digest(request: JobRequest) -> str:
-    """SHA-256 of what was asked for, independent of the order of fields and of blanks."""
+    """SHA-256 of what was asked for, independent of the order of fields and of blanks.
+
+    What was not there in older versions is left out where it is not asked for: their keys stay valid.
+    """
     asked = request.model_dump(mode="json")
     if not asked["reuse_jobs"]:
-        del asked["reuse_jobs"]  # or keys that were used before this field was there would be refused
-    for field in (*Part, "precision"):  # likewise
+        del asked["reuse_jobs"]
+    if asked["trainer"] == {"name": DEFAULT_TRAINER, "parameters": {}}:
+        del asked["trainer"]
+    for field in (*Part, "precision"):
         if asked["recipe"][field] is None:
             del asked["recipe"][field]
     return digest_of(asked)
@@ -42,7 +67,7 @@ def digest_of(asked: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def check_reused(store: Store, spec: JobSpec) -> None:
+def check_reused(spec: JobSpec, store: Store | None) -> None:
     """Refuse to reuse a job that is not there, or that is on another problem.
 
     Whatever else differs, such as the seed, is no error: nothing is copied then, and the job says so.
@@ -51,17 +76,22 @@ def check_reused(store: Store, spec: JobSpec) -> None:
         InvalidInputError: pointing at the job.
     """
     for position, job_id in enumerate(spec.reuse_jobs):
-        pointer = f"/reuse_jobs/{position}"
-        try:
-            source = store.get_job(job_id)
-        except NotFoundError:
-            raise InvalidInputError(f"There is no job {job_id} to reuse.", pointer=pointer) from None
-        if source.spec.problem != spec.problem:
-            raise InvalidInputError(
-                f"Job {job_id} is on the problem {source.spec.problem!r}, and this one on {spec.problem!r}: "
-                "nothing of it can be reused.",
-                pointer=pointer,
-            )
+        with pointing_below(f"/reuse_jobs/{position}", always=True):
+            source = None if store is None else _find_job(store, job_id)
+            if source is None:
+                raise InvalidInputError(f"There is no job {job_id} to reuse.")
+            if source.spec.problem != spec.problem:
+                raise InvalidInputError(
+                    f"Job {job_id} is on the problem {source.spec.problem!r}, and this one on "
+                    f"{spec.problem!r}: nothing of it can be reused."
+                )
+
+
+def _find_job(store: Store, job_id: str) -> Job | None:
+    try:
+        return store.get_job(job_id)
+    except NotFoundError:
+        return None
 
 
 def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
@@ -71,7 +101,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         What to carry out, and the tasks with their weights, in the problem's order.
 
     Raises:
-        UnknownNameError: if problem, strategy or a task does not exist.
+        UnknownNameError: if problem, strategy or trainer does not exist.
         TooManyCandidatesError: if the search would list too many networks.
         BudgetTooSmallError: if no candidates cover every task within one of the budgets.
         InvalidInputError: if anything else breaks a rule.
@@ -80,14 +110,16 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     tasks = _chosen_tasks(problem, request)
     names = tuple(task.name for task in tasks)
     strategy = get_strategy(request.strategy.name, request.strategy.parameters)
-    with _below("/recipe"):
+    check_trainer(request, strategy)
+    with pointing_below("/recipe", always=True):
         recipe = _merged_recipe(problem.recipe, request.recipe)
         check_named_tasks(recipe, [task.name for task in problem.tasks])
     max_group_size = min(request.max_group_size or len(names), len(names))
-    # Tuning trains one network of all tasks, and so do the baselines of the confirmation.
-    takes_all = bool(request.n_confirmation_seeds or request.tuning_samples)
-    with _below("/recipe"):
-        check_trainable(recipe, tasks, len(names) if takes_all else max_group_size)
+    if request.trainer.name == DEFAULT_TRAINER:
+        # Tuning trains one network of all tasks, and so do the baselines of the confirmation.
+        takes_all = bool(request.n_confirmation_seeds or request.tuning_samples)
+        with pointing_below("/recipe", always=True):
+            check_trainable(recipe, tasks, len(names) if takes_all else max_group_size)
     if strategy.lists_candidates:
         _refuse_too_many(names, max_group_size, request.single_sizes)
     cover = nominal_cover(len(names), max_group_size, request.single_sizes)
@@ -96,18 +128,47 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         if not fits(cover, budget):
             pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
             raise BudgetTooSmallError(budget, cover, pointer=pointer)
-    completed = {
+    completed: dict[str, Any] = {
         "tasks": names,
         "name": request.name.strip(),
-        "strategy": request.strategy.name,
-        "strategy_parameters": request.strategy.parameters,
         "max_group_size": max_group_size,
         "budgets_snt": budgets,
         "recipe": recipe,
     }
+    for choice in CHOICES:
+        chosen = getattr(request, choice)
+        completed |= {choice: chosen.name, f"{choice}_parameters": chosen.parameters}
     spec = from_plain(JobSpec, request.model_dump() | completed)
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted
+
+
+def check_trainer(request: JobRequest, strategy: Strategy) -> None:
+    """Refuse a trainer that does not exist, or that cannot do what is asked for.
+
+    Raises:
+        UnknownNameError: if there is none of that name.
+        InvalidInputError: if it does not take its parameters, cannot measure what the strategy needs, or has
+            no recipe to tune.
+    """
+    name = request.trainer.name
+    trainer = get_trainer(name, request.trainer.parameters)
+    if not can_train(trainer.measures_affinities, strategy):
+        able = ", ".join(info.name for info in list_trainers() if info.measures_affinities)
+        raise InvalidInputError(
+            f"The strategy {strategy.name!r} needs affinities that are measured in training, and the trainer "
+            f"{name!r} measures none. Trainers that do: {able}.",
+            pointer="/trainer/name",
+        )
+    if request.tuning_samples and name != DEFAULT_TRAINER:
+        raise InvalidInputError(
+            f"Only recipes of the trainer {DEFAULT_TRAINER!r} are tuned.", pointer="/tuning_samples"
+        )
+
+
+def can_train(measures_affinities: bool, strategy: Strategy) -> bool:
+    """Whether a trainer that measures affinities, or not, gives a strategy what it needs."""
+    return measures_affinities or not getattr(strategy, "needs_affinities", False)
 
 
 def default_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
@@ -171,13 +232,3 @@ def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Se
 
 def _merged_recipe(base: Recipe, wanted: RecipeIn) -> Recipe:
     return complete(Recipe.from_mapping(asdict(base) | wanted.model_dump(exclude_none=True)))
-
-
-@contextmanager
-def _below(prefix: str) -> Iterator[None]:
-    """Point at the field of the whole request, where the domain knows only a part of it."""
-    try:
-        yield
-    except InvalidInputError as error:
-        error.pointer = prefix + error.pointer
-        raise

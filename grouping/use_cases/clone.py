@@ -1,11 +1,44 @@
-"""A job like another: what is left out of the request is taken from there."""
+"""Clone a job: submit one like it; what is left out of the request is taken from there."""
 
 from __future__ import annotations
 
 from grouping.domain.jobs import Job
 from grouping.errors import InvalidInputError
+from grouping.store import Store
+from grouping.use_cases.submit import build_spec, digest_of
 from grouping.wire.jobs import RecipeOut, SpecOut
 from grouping.wire.requests import CloneRequest, JobRequest
+
+
+def clone(
+    store: Store, job_id: str, wanted: CloneRequest, idempotency_key: str | None = None
+) -> tuple[Job, bool]:
+    """Store a job like another, which copies what stays the same.
+
+    Returns:
+        The job, and whether this call stored it.
+
+    Raises:
+        NotFoundError: if there is no such job.
+        InvalidInputError: if what would be submitted is not acceptable; an unknown task is pointed at where
+            it was named.
+        IdempotencyConflictError: if the key came before with another request.
+    """
+    source = store.get_job(job_id)
+    request = request_of_clone(source, wanted)
+    try:
+        spec, tasks = build_spec(request)
+    except InvalidInputError as error:
+        _, _, position = error.pointer.partition("/tasks/")
+        n_kept = len(request.tasks or ()) - len(wanted.add_tasks)
+        if position.isdigit() and int(position) >= n_kept:
+            error.pointer = f"/add_tasks/{int(position) - n_kept}"
+        raise
+    asked = wanted.model_dump(mode="json")
+    if asked["trainer"] is None:  # or keys that were used before this field was there would be refused
+        del asked["trainer"]
+    digest = digest_of({"clone": source.id, **asked})
+    return store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
 
 
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:

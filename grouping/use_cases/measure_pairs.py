@@ -1,4 +1,4 @@
-"""What would measure the pairwise effects that a score table lacks: how many trainings, and by which job."""
+"""Measure the pairwise effects that a score table lacks: how many trainings it takes, and by which job."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from grouping.domain.jobs import Job
 from grouping.domain.pair_gaps import PairGaps, list_some
+from grouping.domain.reuse import count_reusable
 from grouping.domain.scores import ScoreTable
 from grouping.errors import GroupingError
-from grouping.store import Store, count_reusable
+from grouping.store import Store
+from grouping.use_cases.submit import build_spec
 from grouping.wire.jobs import RecipeOut, SpecOut
 from grouping.wire.requests import JobRequest
-from grouping_api.submission import build_spec
 
 NAME_SUFFIX = ": all pairs"
 

@@ -1,4 +1,4 @@
-"""A solve that is kept: one answer put together from the readings, and the files made of it."""
+"""Solve a score table and keep the answer; files made of what was kept."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from typing import Any
 
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import Network
+from grouping.errors import StateConflictError
 from grouping.formats.cells import format_number, format_text
 from grouping.solver import Explanation, Ranked, is_same_cost, relative_change
 from grouping.store import Store, StoredGrouping, TableInfo
+from grouping.use_cases.cells import served_tasks
+from grouping.use_cases.read_table import Readings
+from grouping.wire.common import pointing_below
 from grouping.wire.explanations import ExplanationData
-from grouping.wire.solving import GroupingRequest, pointing_below
+from grouping.wire.solving import ConfidenceIn, GroupingRequest
 from grouping.wire.stored import (
     ChangeOut,
     ConfidenceOut,
     GroupingAnswerBody,
     StoredGroupingOut,
 )
-from grouping_api.cells import served_tasks
-from grouping_api.readings import Readings
 
 
 def solve_and_keep(
@@ -73,6 +75,23 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
         explanation_data=explanation_data(explanation),
         confidence=confidence,
     )
+
+
+def confidence_of(readings: Readings, kept: StoredGrouping, options: ConfidenceIn) -> ConfidenceOut:
+    """How often a kept grouping stays the best, as long as its table is the one that was solved.
+
+    Raises:
+        StateConflictError: if there is no choice to try, or the table has changed.
+        InvalidInputError: if the noise is not known from seeds and not given.
+    """
+    stored = StoredGroupingOut.read(kept)
+    info = readings.info(stored.score_table_id)
+    if stored.grouping is None:
+        raise StateConflictError("The grouping is infeasible: there is no choice to try.")
+    if info.revision != stored.revision:
+        raise StateConflictError("The score table has changed since the grouping was solved. Solve it again.")
+    found = readings.confidence(info, stored.budget_snt, options, stored.request)
+    return ConfidenceOut.read(found, tasks=list(stored.grouping.serving))
 
 
 def explanation_data(explanation: Explanation) -> ExplanationData:

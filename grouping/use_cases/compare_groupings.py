@@ -1,4 +1,4 @@
-"""How two stored groupings differ."""
+"""Compare two stored groupings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job has spent and saved, worked out for the API and the web view."""
+"""Tell what a job has spent and saved."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass
 from grouping.domain.jobs import Job, Ledger
 from grouping.domain.ledgers import Amount, Rate, Rates, Savings, Shape, Spending, savings
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates
+from grouping.domain.reuse import count_reusable
 from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose
-from grouping.recipes import epochs_of
 from grouping.store import Store
 from grouping.strategies.forecast import count_candidate_shapes
-from grouping.wire.ledgers import SavingsOut
+from grouping.trainers import trainer_of
+from grouping.wire.amounts import ReuseOut
+from grouping.wire.ledgers import JobLedgerOut, SavingsOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,36 @@ class JobLedger:
         return Amount.spent(row for row in self.rows if row.purpose is purpose)
 
 
+def tell_ledger(store: Store, job_id: str, *, limit: int, after: int | None) -> JobLedgerOut:
+    """What a job has spent and saved so far, with one page of its networks.
+
+    Args:
+        store: where the job is.
+        job_id: the job.
+        limit: the most networks.
+        after: continue after the network of this position.
+
+    Raises:
+        NotFoundError: if there is no such job.
+    """
+    job = store.get_job(job_id)
+    items, following = store.network_spending(job_id, limit=limit, after=after)
+    return JobLedgerOut.read(
+        read_ledger(store, job),
+        reuse=_reuse(store, job),
+        items=items,
+        next_page_token=None if following is None else str(following),
+    )
+
+
+def _reuse(store: Store, job: Job) -> ReuseOut | None:
+    """How much of the search other jobs know; None where none is named."""
+    if not job.spec.reuse_jobs:
+        return None
+    reusable, of = count_reusable(job.spec, store.reusable_trials(job.id))
+    return ReuseOut.read(reusable=reusable, of=of, jobs=store.reuse_sources(job.id))
+
+
 def read_ledger(store: Store, job: Job) -> JobLedger:
     """What a job has spent and saved so far.
 
@@ -97,7 +129,7 @@ def read_ledger(store: Store, job: Job) -> JobLedger:
     """
     rows = store.spending(job.id)
     rates = Rates(_measured(rows))
-    made = savings(rows, _candidates(store, job), job.spec.n_seeds, epochs_of(job.recipe), rates)
+    made = savings(rows, _candidates(store, job), job.spec.n_seeds, trainer_of(job).epochs_of, rates)
     return JobLedger(job, store.ledger(job.id), rows, rates, made)
 
 

@@ -1,0 +1,46 @@
+"""What other jobs know of a job: outcomes that are copied in place of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from grouping.domain.jobs import JobSpec
+from grouping.domain.networks import NetworkKey
+from grouping.domain.trials import Purpose, TrialKey
+
+Reusable = Mapping[TrialKey, bool]
+"""Trials whose outcome other jobs know, and whether they measured affinities."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseSource:
+    """A job whose outcomes another may copy.
+
+    Attributes:
+        job_id: its identifier.
+        obstacle: why none of its outcomes can be copied, in words; None if some may be.
+        tasks: tasks of both jobs that are defined alike.
+    """
+
+    job_id: str
+    obstacle: str | None
+    tasks: frozenset[str] = frozenset()
+
+
+def count_reusable(spec: JobSpec, known: Iterable[TrialKey]) -> tuple[int, int]:
+    """How many full trainings of candidates with the search seeds are known, and how many there are."""
+    candidates, seeds = spec.candidates, frozenset(spec.search_seeds)
+    listed = {network.key for network in candidates.networks or ()}
+
+    def is_candidate(network: NetworkKey) -> bool:
+        return network in listed if candidates.networks is not None else candidates.find(*network) is not None
+
+    n_known = sum(
+        key.purpose is Purpose.SEARCH
+        and key.fidelity == 1
+        and key.seed in seeds
+        and is_candidate(key.network)
+        for key in known
+    )
+    return n_known, candidates.count * len(seeds)

@@ -1,0 +1,110 @@
+"""Read an affinity matrix of a score table: which methods tell something, and what would measure others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
+from grouping.errors import NotMeasuredError, UnknownNameError
+from grouping.store import TableInfo
+from grouping.strategies.affinity.graph import cluster_order
+from grouping.use_cases.measure_pairs import PairPlan
+from grouping.use_cases.read_table import Readings
+
+ORDERS = ("input", "name", "cluster")
+"""Orders in which the tasks of a matrix are shown, the same on both axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodOfTable:
+    """A method of affinity, asked of one score table.
+
+    Attributes:
+        method: the method.
+        missing: why there is nothing of it, and what would measure it, in sentences; empty where there is.
+        is_offered: whether a reader may want to see it: it was measured, or the recipe of the table's job
+            does not rule it out.
+    """
+
+    method: AffinityMethod
+    missing: str
+    is_offered: bool
+
+
+def methods_of(readings: Readings, info: TableInfo) -> dict[str, MethodOfTable]:
+    """Every method, by its name."""
+    job = None if info.job_id is None else readings.job(info)
+    sharing = None if job is None else job.recipe.sharing.name
+    measured = readings.joint_affinities(info)
+    found = {}
+    for name, method in METHODS.items():
+        is_known = method.is_from_table or (name in measured and measured[name].is_known)
+        missing = "" if is_known else _how_to_measure(method, sharing)
+        found[name] = MethodOfTable(method, missing, is_known or method.needs_sharing in (None, sharing))
+    return found
+
+
+def read_affinity(readings: Readings, info: TableInfo, method: str) -> AffinityMatrix:
+    """The affinity matrix by one of `METHODS`.
+
+    Raises:
+        UnknownNameError: if there is no such method.
+        NotMeasuredError: if no joint run of the table measured it; says what would.
+    """
+    if method not in METHODS:
+        raise UnknownNameError("affinity method", method, tuple(METHODS))
+    if METHODS[method].is_from_table:
+        return readings.table_affinity(info, method)
+    if missing := methods_of(readings, info)[method].missing:
+        raise NotMeasuredError(f"{method} was not measured for this score table. {missing}")
+    return readings.joint_affinities(info)[method]
+
+
+def usual_method(readings: Readings, info: TableInfo) -> str:
+    """The default; where it knows nothing, the first method that does."""
+    measured = [name for name, found in methods_of(readings, info).items() if not found.missing]
+    known = (name for name in measured if read_affinity(readings, info, name).is_known)
+    return next(known, DEFAULT_METHOD)
+
+
+def pair_plan(readings: Readings, info: TableInfo, method: str) -> PairPlan | None:
+    """How to measure the pairs that a matrix lacks; None if it lacks none, or pairs add nothing to it."""
+    return readings.pair_plan(info) if METHODS[method].is_of_pairs else None
+
+
+def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
+    """Positions of the tasks in an order: as they were given, by name, or communities together.
+
+    Raises:
+        UnknownNameError: if there is no such order.
+    """
+    if order not in ORDERS:
+        raise UnknownNameError("order", order, ORDERS)
+    if order == "cluster":
+        return cluster_order(matrix)
+    if order == "name":
+        return tuple(sorted(range(len(matrix.tasks)), key=lambda i: matrix.tasks[i].casefold()))
+    return tuple(range(len(matrix.tasks)))
+
+
+def _how_to_measure(method: AffinityMethod, sharing: str | None) -> str:
+    """What would measure a method of joint runs, or why nothing can, in sentences.
+
+    Args:
+        method: one that is not computed from the scores.
+        sharing: the way of sharing in the recipe of the table's job; None for an imported table.
+    """
+    if method.needs_sharing is None:
+        if sharing is None:
+            return "They come from gradients, and an imported table holds scores only."
+        return "A job with the strategy tag, cosine or first-order measures all three in one training."
+    needed = f"It needs the sharing {method.needs_sharing}"
+    if sharing is None:
+        return f"{needed} in the recipe of a job, and an imported table holds scores only."
+    if sharing != method.needs_sharing:
+        return f"{needed}, and the recipe of this job has {sharing}."
+    return (
+        "Every training of a network of several tasks measures it; this table has none yet, or only some "
+        "from before it was measured."
+    )

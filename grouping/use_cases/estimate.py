@@ -1,0 +1,242 @@
+"""Estimate a job: what it would cost, told before it is submitted.
+
+Counts come from the strategies, times from the database. Nothing is stored and nothing is made up: a time
+rests on finished trainings of the same problem with networks built alike, or is not given.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grouping.domain.allowance import Fit, Prices
+from grouping.domain.jobs import JobSpec, TrainingBudget
+from grouping.domain.ledgers import Amount, Rates, cost_of
+from grouping.domain.recipes import EpochsOf
+from grouping.domain.reuse import count_reusable
+from grouping.domain.search_state import SearchState, SearchTerms
+from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
+from grouping.domain.trials import Purpose, TrialRequest
+from grouping.errors import GroupingError, InvalidInputError
+from grouping.search import evidence_of
+from grouping.solver import solve_budgets
+from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
+from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
+from grouping.trainers import Trainer, trainer_for
+from grouping.use_cases.estimate_words import estimate_sentence, kind_names, time_sentence
+from grouping.use_cases.submit import build_spec, can_train, check_reused
+from grouping.wire.amounts import ReuseOut
+from grouping.wire.estimates import BasisOut, EstimateOut, ExhaustiveOut, KindOut, OptionOut
+from grouping.wire.requests import JobRequest
+
+if TYPE_CHECKING:  # a job may be priced without a database
+    from grouping.store import Store
+
+
+def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None = None) -> EstimateOut:
+    """Count and time what a job would train.
+
+    Args:
+        request: the job.
+        store: its finished jobs are the basis of the times, and may be reused; None where there is none.
+        n_workers: trainings at the same time, for the wall time.
+
+    Raises:
+        GroupingError: if the job would be refused, or its strategy refuses the candidates.
+    """
+    spec, tasks = build_spec(request)
+    check_reused(spec, store)
+    sources, known = ((), {}) if store is None else store.reusable_for(spec, tasks)
+    if spec.tuning_samples:
+        known = {}  # the recipe is not known before it is tuned
+    measured, n_jobs = ({}, 0) if store is None else store.training_rates(spec)
+    trainer, terms = trainer_for(spec), SearchTerms.of_job(spec)
+    pricing = _Pricing(spec, Rates(measured), trainer.epochs_of)
+    need = ConfirmationNeed.of(terms)
+    kept = _kept_back(spec, terms, need, pricing.epochs_of)
+    free = _Free.of(spec, SearchState(tuple(tasks), known_elsewhere=known))
+    left = terms.training_budget.less(trainings=kept or 0)
+    evidence = evidence_of(terms, SearchState(tuple(tasks)), left.whole_trainings)
+    confirmation = pricing.bounds(_confirmation(spec, need, free))
+    strategy = get_strategy(spec.strategy, spec.strategy_parameters)
+    search = pricing.bounds(free.forecast(strategy, evidence))
+    chosen = pricing.option(spec.strategy, search, confirmation)
+    options = [chosen]
+    for other in _other_strategies(spec, trainer):
+        try:
+            bounds = pricing.bounds(free.forecast(other, evidence))
+        except GroupingError:
+            continue  # it cannot do this job, such as one that would have to list too many candidates
+        options.append(pricing.option(other.name, bounds, confirmation))
+    options.sort(key=lambda o: (o.upper.trainings, o.lower.trainings, o.name))
+    largest = next((option.name for option in reversed(options) if option.fits is Fit.YES), None)
+    whole = cost_of(exhaustive(evidence), pricing.epochs_of, pricing.rates)
+    shares = search.lower.epochs / (whole.epochs or 1), search.upper.epochs / (whole.epochs or 1)
+    reusable, of = count_reusable(spec, known)
+    return EstimateOut.read(
+        spec=spec,
+        search=search,
+        confirmation=confirmation,
+        option=chosen,
+        kinds=[*pricing.kinds(Purpose.SEARCH, search), *pricing.kinds(Purpose.CONFIRMATION, confirmation)],
+        wall_seconds_lower=_wall(chosen.lower.seconds, n_workers),
+        wall_seconds_upper=_wall(chosen.upper.seconds, n_workers),
+        basis=pricing.basis(n_jobs, chosen, {*search.kinds, *confirmation.kinds}),
+        exhaustive=ExhaustiveOut.read(
+            whole, networks=spec.candidates.count, share_lower=shares[0], share_upper=shares[1]
+        ),
+        kept_back=kept,
+        largest_that_fits=largest,
+        options=options,
+        reuse=ReuseOut.read(reusable=reusable, of=of, jobs=sources) if sources else None,
+        sentence=estimate_sentence(spec, chosen, confirmation.trainings, shares, kept, largest),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Trainings of one purpose, and the least and the most that they cost."""
+
+    forecast: Forecast
+    lower: Amount
+    upper: Amount
+
+    @property
+    def kinds(self) -> Mapping[Kind, int]:
+        """Trainings by kind in the costliest case."""
+        return self.forecast.costliest()
+
+    @property
+    def trainings(self) -> tuple[int, int]:
+        """The fewest and the most."""
+        return self.lower.trainings, self.upper.trainings
+
+
+@dataclass(frozen=True, slots=True)
+class _Pricing:
+    """What trainings of a job cost."""
+
+    spec: JobSpec
+    rates: Rates
+    epochs_of: EpochsOf
+
+    def bounds(self, told: Forecast) -> Bounds:
+        """The cost of what is forecast."""
+        lower, upper = (cost_of(n, self.epochs_of, self.rates) for n in (told.lower, told.costliest()))
+        return Bounds(told, lower, upper)
+
+    def option(self, name: str, search: Bounds, confirmation: Bounds) -> OptionOut:
+        """A strategy for the job, its confirmation included."""
+        lower, upper = search.lower + confirmation.lower, search.upper + confirmation.upper
+        fit = _fit_of(self.spec.training_budget, lower, upper)
+        return OptionOut.read(name=name, lower=lower, upper=upper, fit=fit)
+
+    def kinds(self, purpose: Purpose, bounds: Bounds) -> Iterator[KindOut]:
+        """Trainings by kind."""
+        lower, upper = bounds.forecast.lower, bounds.kinds
+        for group_size, size, fidelity in sorted({*lower, *upper}):
+            kind = group_size, size, fidelity
+            rate = self.rates.find(group_size, size)
+            yield KindOut(
+                purpose=purpose,
+                group_size=group_size,
+                size=size,
+                fidelity=fidelity,
+                lower=lower.get(kind, 0),
+                upper=upper.get(kind, 0),
+                epoch_s=None if rate is None else rate.epoch_s,
+            )
+
+    def basis(self, n_jobs: int, chosen: OptionOut, wanted: set[Kind]) -> BasisOut:
+        """What the times rest on, and kinds of networks that might be needed and whose time is not known."""
+        shapes = {(group_size, size) for group_size, size, _ in wanted}
+        missing = kind_names(shape for shape in shapes if self.rates.find(*shape) is None)
+        n = self.rates.trainings
+        said = time_sentence(self.spec, chosen, n, n_jobs, missing)
+        return BasisOut(jobs=n_jobs, trainings=n, missing=missing, sentence=said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Free:
+    """What other jobs know.
+
+    Attributes:
+        state: that says of every request whether its outcome is known.
+        candidates: full trainings of candidates by kind.
+    """
+
+    state: SearchState
+    candidates: Mapping[Kind, int]
+
+    @classmethod
+    def of(cls, spec: JobSpec, state: SearchState) -> _Free:
+        shapes = count_candidate_shapes(spec.candidates)
+        kinds = Counter(
+            (len(key.network.group), key.network.size, 1.0)
+            for key in state.known_elsewhere
+            if key.purpose is Purpose.SEARCH and key.fidelity == 1 and key.seed in spec.search_seeds
+        )
+        return cls(state, {kind: n for kind, n in kinds.items() if kind[:2] in shapes})
+
+    def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:
+        """What a strategy trains beside what is known."""
+        return forecast(strategy, evidence, solve_budgets, is_free=self.state.is_free, n_free=self.candidates)
+
+
+def _other_strategies(spec: JobSpec, trainer: Trainer) -> Iterator[Strategy]:
+    """Those that could be asked for in place of the one that is, with their defaults."""
+    for info in list_strategies():
+        if info.name != spec.strategy:
+            try:
+                strategy = get_strategy(info.name)
+            except InvalidInputError:
+                continue  # it has no defaults
+            if can_train(trainer.measures_affinities, strategy):
+                yield strategy
+
+
+def _kept_back(spec: JobSpec, terms: SearchTerms, need: ConfirmationNeed, epochs_of: EpochsOf) -> int | None:
+    budget = spec.training_budget
+    if budget.trainings is None and budget.epochs is None:
+        return None
+    one_round = need.most_in_a_round(terms, Prices(epochs_of))
+    return one_round.networks * rounds_kept_back(terms, one_round)
+
+
+def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecast:
+    """The baselines for certain; the chosen networks at most, and then the largest of the candidates."""
+    wanted = [
+        TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
+        for seed in spec.confirmation_seeds
+        for network in need.baselines
+    ]
+    lower = Counter((len(r.network.group), r.network.size, 1.0) for r in wanted if not free.state.is_free(r))
+    upper = Counter(lower)
+    if need.most_chosen:
+        for shape, count in count_candidate_shapes(spec.candidates).items():
+            upper[(*shape, 1.0)] += count * spec.n_confirmation_seeds
+    most = sum(lower.values()) + need.most_chosen * spec.n_confirmation_seeds
+    return Forecast(lower, upper, most)
+
+
+def _fit_of(budget: TrainingBudget, lower: Amount, upper: Amount) -> Fit:
+    """Whether an amount between two bounds is within a training budget."""
+    found = set()
+    for name in ("trainings", "epochs", "seconds"):
+        limit, least, most = getattr(budget, name), getattr(lower, name), getattr(upper, name)
+        if limit is None:
+            continue
+        if least is not None and least > limit:
+            found.add(Fit.NO)
+        elif most is None:
+            found.add(Fit.UNKNOWN)
+        else:
+            found.add(Fit.YES if most <= limit else Fit.PERHAPS)
+    return next((fit for fit in (Fit.NO, Fit.UNKNOWN, Fit.PERHAPS) if fit in found), Fit.YES)
+
+
+def _wall(seconds: float | None, n_workers: int | None) -> float | None:
+    """Seconds of all over the workers; None where either is not known."""
+    return None if seconds is None or n_workers is None else seconds / n_workers

@@ -1,0 +1,105 @@
+"""What a job would cost, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from grouping.domain.allowance import Fit
+from grouping.domain.jobs import DEFAULT_TRAINER, JobSpec, TrainingBudget
+from grouping.domain.ledgers import Shape
+from grouping.wire.estimates import OptionOut
+
+_FITS = {
+    Fit.YES: " It fits into the training budget.",
+    Fit.NO: " It does not fit into the training budget, and would be cut off there.",
+    Fit.PERHAPS: " It may not fit into the training budget, and would be cut off there.",
+    Fit.UNKNOWN: " Whether it fits into the training budget cannot be told without a basis for its time.",
+}
+
+
+def estimate_sentence(
+    spec: JobSpec,
+    chosen: OptionOut,
+    confirming: tuple[int, int],
+    shares: tuple[float, float],
+    kept_back: int | None,
+    largest: str | None,
+) -> str:
+    """The estimate in words.
+
+    Args:
+        spec: the job.
+        chosen: what its strategy costs, confirmation included.
+        confirming: the fewest and the most trainings of the confirmation.
+        shares: of the epochs of an exhaustive search, the least and the most that the search takes.
+        kept_back: trainings of the budget that are left to the confirmation; None without such a budget.
+        largest: the largest strategy that surely fits; None if none does.
+    """
+    n = _range(chosen.lower.trainings, chosen.upper.trainings)
+    text = f"{spec.strategy} takes {n} trainings, {_range(*confirming)} of them to confirm"
+    low, high = (f"{share:.0%}".replace("%", "") for share in shares)
+    share = high if low == high else f"{low} to {high}"
+    text += f"; its search takes {share} % of the epochs of an exhaustive one."
+    text += _fit_sentence(spec, chosen.fits, kept_back, largest)
+    if spec.tuning_samples:
+        text += " Tuning the recipe comes on top."
+    return text
+
+
+def _fit_sentence(spec: JobSpec, fit: Fit, kept_back: int | None, largest: str | None) -> str:
+    if spec.training_budget == TrainingBudget():
+        return " There is no training budget."
+    text = _FITS[fit]
+    if fit is not Fit.YES:
+        text += f" The largest that surely fits is {largest}." if largest else " None surely fits."
+    if spec.n_confirmation_seeds and kept_back is not None:
+        text += (
+            f" At first {kept_back:,} training{_s(kept_back)} are kept back for the confirmation."
+            if kept_back
+            else " The budget is too small to keep anything back for a confirmation."
+        )
+    return text
+
+
+def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing: Sequence[str]) -> str:
+    """How long it takes and how that is known, or that it is not.
+
+    Args:
+        spec: the job.
+        chosen: what its strategy costs, confirmation included.
+        n: finished trainings that the times rest on.
+        n_jobs: jobs that these are of.
+        missing: kinds of networks whose time is not known.
+    """
+    if not n:
+        kind = "with these layers and this batch size has been trained to its end"
+        if spec.trainer != DEFAULT_TRAINER:
+            kind = f"has been trained to its end by {spec.chosen_trainer}"
+        return f"There is no basis for a time yet: no network of {spec.problem} {kind}."
+    basis = f"measured on {n:,} finished training{_s(n)} in {n_jobs:,} job{_s(n_jobs)}"
+    lower, upper = chosen.lower.seconds, chosen.upper.seconds
+    unknown = f"the time of networks of {', '.join(missing)} is not known: none was trained"
+    if lower is None:
+        return f"The time cannot be told: {basis}, but {unknown}."
+    if upper is None:
+        return f"It takes at least {_seconds(lower)} of training, {basis}; {unknown}."
+    least, most = _seconds(lower), _seconds(upper)
+    time = most if least == most else f"{least} to {most}"
+    return f"It takes {time} of training, summed over all workers, {basis}."
+
+
+def kind_names(shapes: Iterable[Shape]) -> list[str]:
+    """Shapes of networks in words, small ones first."""
+    return [f"{n_tasks} task{_s(n_tasks)} at size {size:g}" for n_tasks, size in sorted(shapes)]
+
+
+def _range(lower: int, upper: int) -> str:
+    return f"{lower:,}" if lower == upper else f"{lower:,} to {upper:,}"
+
+
+def _seconds(number: float) -> str:
+    return f"{number:.1f} s" if number < 9.95 else f"{number:,.0f} s"
+
+
+def _s(number: int) -> str:
+    return "" if number == 1 else "s"

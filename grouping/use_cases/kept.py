@@ -1,0 +1,94 @@
+"""What is computed once per revision of a score table, and kept for a while."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+from grouping.domain.scores import ScoreTable
+from grouping.store import TableInfo
+
+KEPT = 64
+"""The most answers that are kept."""
+KEPT_BYTES = 256 * 2**20
+"""The most that kept score tables take, which may be large; all else is small."""
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Kept:
+    """Answers by what was asked, for several threads. Who asks for one that is under way waits for it."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, object] = OrderedDict()
+        self._pending: dict[Hashable, Future[object]] = {}
+        self._lock = threading.Lock()
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` gives: kept, under way for somebody else, or computed now. Errors are not kept."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return cast(T, self._kept[key])
+            pending = self._pending.get(key)
+            if pending is None:
+                self._pending[key] = mine = Future[object]()
+        if pending is not None:
+            return cast(T, pending.result())
+        try:
+            value = compute()
+        except BaseException as error:
+            with self._lock:
+                del self._pending[key]
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            del self._pending[key]
+            self._kept[key] = value
+            while len(self._kept) > KEPT or self._n_bytes() > KEPT_BYTES:
+                self._kept.popitem(last=False)
+        mine.set_result(value)
+        return value
+
+    def _n_bytes(self) -> int:
+        tables = {id(value): value for value in self._kept.values() if isinstance(value, ScoreTable)}
+        return sum(table.validation_losses.nbytes + table.test_losses.nbytes for table in tables.values())
+
+
+class Keeping(Protocol):
+    """An object that keeps answers."""
+
+    kept: Kept
+
+
+K = TypeVar("K", bound=Keeping)
+
+
+def once_per_revision(
+    method: Callable[Concatenate[K, TableInfo, P], T],
+) -> Callable[Concatenate[K, TableInfo, P], T]:
+    """A method of a table that is computed once for its revision and its arguments.
+
+    An argument is hashable, a list of what is, or has a `key` that is the same for the same answer.
+    """
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def once(self: K, info: TableInfo, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        given = signature.bind(self, info, *args, **kwargs)
+        given.apply_defaults()
+        asked = tuple(_key(value) for value in given.args[2:])
+        key = (method.__name__, info.id, info.revision, asked)
+        return self.kept.once(key, lambda: method(self, info, *args, **kwargs))
+
+    return once
+
+
+def _key(value: Any) -> Hashable:
+    return tuple(value) if isinstance(value, list) else cast(Hashable, getattr(value, "key", value))

@@ -1,0 +1,226 @@
+"""Read a score table and what is derived from it, each computed once per revision.
+
+A table grows while its job runs, so everything is kept under the revision it was read at. Solving never
+holds a transaction: the scores are read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from grouping.clustering import ClusteringComparison, compare_clusterings
+from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.groupings import Solution
+from grouping.domain.jobs import Job
+from grouping.domain.recipes import EARLY_FIDELITY
+from grouping.domain.scores import ScoreTable
+from grouping.domain.trials import Purpose
+from grouping.domain.verdicts import Verdict, judge
+from grouping.solver import (
+    Confidence,
+    Curve,
+    Explanation,
+    PairwiseEstimate,
+    Ranked,
+    Recommendation,
+    assess_confidence,
+    best_groupings,
+    cheapest_cover,
+    default_budgets,
+    explain,
+    recommend,
+    solve,
+    solve_curve,
+    solve_pairwise,
+)
+from grouping.store import Store, TableInfo
+from grouping.strategies.affinity.from_table import table_affinity
+from grouping.strategies.prediction.rank_check import RankCheck, check_ranks
+from grouping.use_cases.kept import Kept, once_per_revision
+from grouping.use_cases.measure_pairs import PairPlan, plan_pairs
+from grouping.wire.solving import ConfidenceIn, Demands, PairwiseRequest
+
+N_EVEN_BUDGETS = 8
+USUAL_BUDGET_SNT = 2.0
+"""The least budget at which there is anything to cluster."""
+EXPLANATION_TIME_S = 2.0
+"""Wall time after which an explanation asks no further question."""
+PLAIN = Demands()
+
+
+class Readings:
+    """Reads score tables and solves them; safe to use from several threads.
+
+    Args:
+        store: where the tables are.
+        time_limit_s: wall time of one solve; past it the answer says how far it may be off.
+    """
+
+    def __init__(self, store: Store, *, time_limit_s: float) -> None:
+        self.kept = Kept()
+        self._store = store
+        self._time_limit_s = time_limit_s
+
+    def info(self, table_id: str) -> TableInfo:
+        """What a table is.
+
+        Raises:
+            NotFoundError: if there is none.
+        """
+        return self._store.get_table_info(table_id)
+
+    def job(self, info: TableInfo) -> Job | None:
+        """The job that fills a table, as it stands; None for an imported table."""
+        return self._store.find_job_of_table(info.id)
+
+    @once_per_revision
+    def table(self, info: TableInfo, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0) -> ScoreTable:
+        """The scores of one kind of trials."""
+        return self._store.score_table(info.id, purpose=purpose, fidelity=fidelity)
+
+    @once_per_revision
+    def demanded(self, info: TableInfo, demands: Demands) -> ScoreTable:
+        """The scores with the weights and the cost that are asked for.
+
+        Raises:
+            InvalidInputError: if the table does not have what is asked for.
+        """
+        return self.table(info) if demands.is_plain else demands.applied_to(self.table(info))
+
+    @once_per_revision
+    def budgets(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[float, ...]:
+        """The usual budgets of a table, in the unit that is asked for."""
+        usual = default_budgets if demands.cost is None else _even_budgets
+        return usual(self.demanded(info, demands))
+
+    @once_per_revision
+    def curve(
+        self, info: TableInfo, budgets_snt: Sequence[float] | None = None, demands: Demands = PLAIN
+    ) -> Curve:
+        """Groupings over budgets; those of `budgets` unless given."""
+        budgets = self.budgets(info, demands) if budgets_snt is None else tuple(budgets_snt)
+        return solve_curve(self.demanded(info, demands), budgets, **self._options(demands))
+
+    @once_per_revision
+    def solution(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Solution:
+        """The grouping for one budget."""
+        return solve(self.demanded(info, demands), budget_snt, **self._options(demands))
+
+    @once_per_revision
+    def pairwise_solution(self, info: TableInfo, request: PairwiseRequest) -> Solution:
+        """The grouping of all groups, estimated from singles and pairs; see `solve_pairwise`.
+
+        Raises:
+            InvalidInputError: if the table has too few or too many tasks, or a demand names none of them.
+        """
+        table = self.table(info).on_common_seeds().with_weights(request.weights)
+        return solve_pairwise(
+            PairwiseEstimate.from_table(table),
+            request.budget_snt,
+            constraints=request.to_constraints(),
+            time_limit_s=self._time_limit_s,
+        )
+
+    @once_per_revision
+    def ranked(self, info: TableInfo, budget_snt: float, k: int, demands: Demands = PLAIN) -> Ranked:
+        """The `k` best groupings for one budget."""
+        return best_groupings(self.demanded(info, demands), budget_snt, k, **self._options(demands))
+
+    @once_per_revision
+    def explanation(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Explanation:
+        """Why these networks, for one budget."""
+        options = self._options(demands) | {"time_limit_s": min(EXPLANATION_TIME_S, self._time_limit_s)}
+        return explain(self.demanded(info, demands), self.solution(info, budget_snt, demands), **options)
+
+    @once_per_revision
+    def confidence(
+        self, info: TableInfo, budget_snt: float, options: ConfidenceIn, demands: Demands = PLAIN
+    ) -> Confidence:
+        """How often the grouping for one budget stays the best under the noise of the scores.
+
+        Raises:
+            InvalidInputError: if no grouping exists, or the noise is not known from seeds and not given.
+        """
+        table = self.demanded(info, demands)
+        return assess_confidence(table, budget_snt, **self._options(demands), **options.model_dump())
+
+    def _options(self, demands: Demands) -> dict[str, Any]:
+        return {
+            "constraints": demands.to_constraints(),
+            "objective": demands.objective,
+            "time_limit_s": self._time_limit_s,
+        }
+
+    @once_per_revision
+    def table_affinity(self, info: TableInfo, method: str) -> AffinityMatrix:
+        """The affinity matrix by a method that reads scores only; see `grouping.use_cases.affinity`."""
+        return table_affinity(self.table(info), method)
+
+    @once_per_revision
+    def joint_affinities(self, info: TableInfo) -> Mapping[str, AffinityMatrix]:
+        """What joint runs measured, by the name of the method."""
+        return self._store.affinities(info.id)
+
+    def comparison(
+        self, info: TableInfo, matrix: AffinityMatrix, budget_snt: float | None
+    ) -> ClusteringComparison:
+        """Clusterings of an affinity matrix beside the exact grouping.
+
+        Args:
+            info: the table.
+            matrix: affinities of its tasks.
+            budget_snt: inference budget; the middle one of the table's job, or 2 SNT, unless given.
+        """
+        budget = self.usual_budget(info) if budget_snt is None else budget_snt
+        return compare_clusterings(self.table(info), matrix, self.solution(info, budget))
+
+    def usual_budget(self, info: TableInfo) -> float:
+        """The inference budget of a comparison unless one is asked for."""
+        job = self.job(info)
+        return USUAL_BUDGET_SNT if job is None else job.spec.budgets_snt[len(job.spec.budgets_snt) // 2]
+
+    def rank_check(self, info: TableInfo) -> RankCheck:
+        """The short passes of a table compared with its full trainings."""
+        return check_ranks(self.table(info, fidelity=EARLY_FIDELITY), self.table(info))
+
+    def pair_plan(self, info: TableInfo) -> PairPlan | None:
+        """How to measure the full-size single tasks and pairs that a table lacks; None if it lacks none."""
+        job = self.job(info)
+        return self._pair_plan(info, job is not None and job.state.is_final)
+
+    @once_per_revision
+    def _pair_plan(self, info: TableInfo, _is_over: bool) -> PairPlan | None:
+        return plan_pairs(self._store, self.table(info), self.job(info))
+
+    @once_per_revision
+    def recommendations(self, info: TableInfo) -> tuple[Recommendation, ...]:
+        """What is recommended for each budget of the table's job, on what has been trained so far."""
+        job = self._store.get_job(info.job_id or "")
+        confirmation, budgets = self._confirmation(job, info), job.spec.budgets_snt
+        return recommend(self.table(info), confirmation, budgets, time_limit_s=self._time_limit_s)
+
+    def verdict(self, job: Job, info: TableInfo, solution: Solution) -> Verdict | None:
+        """What fresh seeds say of a choice that a job asked for; None where they say nothing."""
+        confirmation = self._confirmation(job, info)
+        if solution.grouping is None or confirmation is None:
+            return None
+        return judge(solution.grouping, solution.budget_snt, confirmation)
+
+    def _confirmation(self, job: Job, info: TableInfo) -> ScoreTable | None:
+        """Scores of the fresh seeds; None without any."""
+        table = self.table(info, Purpose.CONFIRMATION) if job.spec.n_confirmation_seeds else None
+        return table if table is not None and table.seeds else None
+
+
+def _even_budgets(table: ScoreTable) -> tuple[float, ...]:
+    """Budgets in the unit of a further cost: from a cover to every task alone, in even steps."""
+    cover = cheapest_cover(table)
+    alone = [table.find_position(frozenset({name})) for name in table.task_names]
+    last = sum(float(table.costs_snt[n]) if n is not None else float(table.costs_snt.max()) for n in alone)
+    if cover is None or cover >= last:
+        return (cover or last,)
+    steps = np.linspace(cover, last, N_EVEN_BUDGETS)[1:]
+    return tuple(dict.fromkeys((cover, *(float(f"{step:.3g}") for step in steps))))
