@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from grouping import errors
+from grouping.wire.common import sentence_of
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -185,12 +186,6 @@ def _escape(part: object) -> str:
     """A JSON pointer's reference token; cut, since a field name may come from the sender."""
     text = str(part)[:100].encode("utf-8", "replace").decode()
     return text.replace("~", "~0").replace("/", "~1")
-
-
-def sentence_of(text: str) -> str:
-    """A message of the validator as a sentence."""
-    text = text.removeprefix("Value error, ")
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def problem_of_bug(error: Exception) -> JSONResponse:

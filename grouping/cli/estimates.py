@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
 from rich.table import Table
+
+from grouping.cli.serving import database_file, database_url
 
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
     from grouping.wire.estimates import EstimateOut
+
+
+def estimate_here(asked: Mapping[str, Any], url: str | None, home: Path) -> EstimateOut:
+    """What a job would cost, worked out in this process.
+
+    Args:
+        asked: fields of the request, as the API takes them.
+        url: the database with the times and the jobs to be reused; a file in the home folder unless given.
+        home: the home folder; where it has no database, the estimate has no times.
+
+    Raises:
+        GroupingError: if the job would be refused.
+    """
+    from grouping.use_cases.estimate import estimate
+    from grouping.use_cases.submit import request_of
+
+    request = request_of(asked)
+    if url is None and not database_file(home).exists():
+        told = estimate(request, None)
+        typer.echo(f"There is no database in {home}: nothing is known of times and other jobs.", err=True)
+        return told
+    from grouping.store import open_store
+
+    with closing(open_store(database_url(url, home))) as store:
+        return estimate(request, store)
 
 
 def show_estimate(console: Console, told: EstimateOut) -> None:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from grouping.cli.estimates import show_estimate, show_ledger
+from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
 from grouping.cli.job_options import with_job_options
 from grouping.cli.serving import (
     DEFAULT_HOME,
@@ -31,6 +31,7 @@ from grouping.domain.jobs import JobState
 
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
+    from grouping.wire.estimates import EstimateOut
     from grouping.wire.groupings import RecommendationOut
     from grouping.wire.jobs import ProgressOut
 
@@ -41,12 +42,16 @@ EXIT_INTERRUPTED = 130
 DEMO = {"problem": "digits", "name": "demo", "budgets_snt": [1, 2, 3]}
 """The job that `grouping demo` submits; all else is as by default."""
 
+DEFAULT_SERVER = "http://127.0.0.1:8000"
 Server = Annotated[str, typer.Option(envvar="GROUPING_SERVER", help="Address of the service.")]
 Token = Annotated[
     str | None, typer.Option(envvar="GROUPING_API_TOKEN", help="API token, if it asks for one.")
 ]
+ServerIfAny = Annotated[
+    str | None,
+    typer.Option(envvar="GROUPING_SERVER", help="Address of the service.", show_default=DEFAULT_SERVER),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
 @contextmanager
@@ -135,30 +140,42 @@ def run(
     *,
     asked: dict[str, Any],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would cost, and submit nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what it would cost, and submit nothing. No service is needed unless --server names it: "
+            "times are those of the database in --home, if there is one.",
+        ),
     ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Submit and return.")] = False,
-    server: Server = DEFAULT_SERVER,
+    server: ServerIfAny = None,
     token: Token = None,
+    home: Home = DEFAULT_HOME,
+    url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Submit a grouping search to a running service and watch it.
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
+    asked["problem"] = problem
+    if dry_run and server is None:
+        _tell(estimate_here(asked, url, home), as_json=as_json)
+        return
     from grouping.client import Client
 
-    with Client(server, token=token) as client:
+    with Client(server or DEFAULT_SERVER, token=token) as client:
         if dry_run:
-            told = client.estimate(problem=problem, **asked)
-            if as_json:
-                print_json(told)
-            else:
-                show_estimate(new_console(), told)
+            _tell(client.estimate(**asked), as_json=as_json)
             return
-        raise typer.Exit(
-            report_submitted(client.submit(problem=problem, **asked), detach=detach, as_json=as_json)
-        )
+        raise typer.Exit(report_submitted(client.submit(**asked), detach=detach, as_json=as_json))
+
+
+def _tell(estimate: EstimateOut, *, as_json: bool) -> None:
+    if as_json:
+        print_json(estimate)
+    else:
+        show_estimate(new_console(), estimate)
 
 
 def report_submitted(job: RemoteJob, *, detach: bool, as_json: bool) -> int:

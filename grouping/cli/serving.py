@@ -77,7 +77,12 @@ DEFAULT_HOME = Path("~/.mtl-grouping")
 
 def database_url(url: str | None, home: Path) -> str:
     """The database that is meant: the URL, or a SQLite file in the home folder."""
-    return url or f"sqlite:///{home.expanduser().resolve() / 'grouping.db'}"
+    return url or f"sqlite:///{database_file(home)}"
+
+
+def database_file(home: Path) -> Path:
+    """The SQLite file in a home folder, whether or not it is there."""
+    return home.expanduser().resolve() / "grouping.db"
 
 
 def checkpoint_folder(given: Path | None, database: str, home: Path) -> Path:

@@ -115,9 +115,9 @@ class JobSpec:
         problem: one of GET /v1/problems.
         tasks: tasks to group.
         name: a label for people.
-        strategy: which networks are trained; one of GET /v1/strategies.
+        strategy: which networks are trained.
         strategy_parameters: by the strategy's JSON Schema.
-        trainer: what trains the networks; one of GET /v1/trainers.
+        trainer: what trains the networks.
         trainer_parameters: by the trainer's JSON Schema; those of the built-in one are the recipe.
         max_group_size: the largest group that is a candidate.
         single_sizes: further sizes of the single-task candidates, besides 1.
@@ -131,7 +131,8 @@ class JobSpec:
         weights: weights of tasks in the total loss; 1 if left out.
         seed: everything random in the job follows from it.
         reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
-            the same: data, recipe, group, size and seed agree. Seeds follow from the job's seed: use theirs.
+            the same: data, trainer, recipe, group, size and seed agree. Seeds follow from the job's seed: use
+            theirs.
     """
 
     problem: Annotated[Name, Shown("Problem", "")]

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from grouping.domain.fields import from_plain
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
@@ -21,7 +23,7 @@ from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete
 from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import get_trainer, list_trainers
-from grouping.wire.common import pointing_below
+from grouping.wire.common import pointing_below, sentence_of
 from grouping.wire.requests import JobRequest, RecipeIn
 
 if TYPE_CHECKING:  # a job may be priced without a database
@@ -43,6 +45,22 @@ def submit(store: Store, request: JobRequest, idempotency_key: str | None = None
     return store.create_job(
         spec, tasks, idempotency_key=idempotency_key, request_digest=request_digest(request)
     )
+
+
+def request_of(asked: Mapping[str, Any]) -> JobRequest:
+    """The request that is asked for by its fields, as over HTTP.
+
+    Raises:
+        InvalidInputError: if it does not fit its schema; points at the first field that does not.
+    """
+    try:
+        return JobRequest.model_validate(asked)
+    except ValidationError as error:
+        faults = [
+            ("/".join(map(str, ("", *fault["loc"]))), sentence_of(fault["msg"])) for fault in error.errors()
+        ]
+        said = "; ".join(f"{pointer or 'the request'}: {message}" for pointer, message in faults)
+        raise InvalidInputError(said, pointer=faults[0][0]) from error
 
 
 def request_digest(request: JobRequest) -> str:

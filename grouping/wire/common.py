@@ -170,6 +170,12 @@ def pointing_below(prefix: str, *, always: bool = False) -> Iterator[None]:
         raise
 
 
+def sentence_of(text: str) -> str:
+    """A message of the validator as a sentence."""
+    text = text.removeprefix("Value error, ")
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
 class FaultOut(Output):
     """One thing that is wrong with a request."""
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from grouping.domain.constraints import Objective
 from grouping.domain.jobs import MAX_BUDGET_SNT
 from grouping.errors import InvalidInputError
+from grouping.wire.common import sentence_of
 from grouping.wire.solving import (
     MAX_ALTERNATIVES,
     MAX_BUDGET,
@@ -21,7 +22,6 @@ from grouping.wire.solving import (
     ConfidenceIn,
     Demands,
 )
-from grouping_api.errors import sentence_of
 
 _Line = Annotated[str, Field(max_length=200)]
 _Text = Annotated[str, Field(max_length=4000)]

@@ -10,9 +10,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from grouping.errors import InvalidInputError
+from grouping.wire.common import sentence_of
 from grouping.wire.stored import GroupingSummary
 from grouping_api.dependencies import ImporterDep, PageToken, ReadingsDep, StoreDep
-from grouping_api.errors import sentence_of, status_of
+from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
 from grouping_api.web.subjects import pages_of, subject_of
 
