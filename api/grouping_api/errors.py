@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -197,26 +197,20 @@ def problem_of_bug(error: Exception) -> JSONResponse:
 def install_error_handlers(app: FastAPI) -> None:
     """Make every error of the application a problem document, or a page for people who look at pages."""
 
-    async def raised(request: Request, error: Exception) -> Response:
-        assert isinstance(error, errors.GroupingError)
-        return _presented(request, problem_of(error))
+    def presenting(answer: Callable[[Any], JSONResponse]) -> Callable[[Request, Exception], Response]:
+        async def handle(request: Request, error: Exception) -> Response:
+            return _presented(request, answer(error))
 
-    async def http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return _presented(request, problem_of_http(error))
-
-    async def validation(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return _presented(request, problem_of_validation(error))
+        return handle  # type: ignore[return-value]
 
     async def not_modified(request: Request, error: Exception) -> Response:
         assert isinstance(error, NotModifiedError)
         return Response(status_code=304, headers={"ETag": error.etag})
 
     app.add_exception_handler(NotModifiedError, not_modified)
-    app.add_exception_handler(errors.GroupingError, raised)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(errors.GroupingError, presenting(problem_of))
+    app.add_exception_handler(HTTPException, presenting(problem_of_http))
+    app.add_exception_handler(RequestValidationError, presenting(problem_of_validation))
 
 
 def _presented(request: Request, answer: JSONResponse) -> Response:

@@ -16,20 +16,7 @@ from grouping.wire.common import ProblemOut
 from grouping.wire.imports import InlineTable
 from grouping_api.errors import install_error_handlers
 from grouping_api.guards import install_guards
-from grouping_api.routes import (
-    budgets,
-    catalogue,
-    events,
-    graph,
-    groupings,
-    imports,
-    jobs,
-    rank_checks,
-    score_tables,
-    solves,
-    studies,
-    system,
-)
+from grouping_api.routes import ROUTES
 from grouping_api.settings import Settings
 from grouping_api.stopping import stop_signals
 from grouping_api.uploads import Importer
@@ -89,20 +76,7 @@ def _assemble(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
-    for module in (
-        jobs,
-        budgets,
-        rank_checks,
-        events,
-        score_tables,
-        graph,
-        imports,
-        solves,
-        groupings,
-        studies,
-        catalogue,
-        system,
-    ):
+    for module in ROUTES:
         app.include_router(module.router)
     install_web(app)
     install_error_handlers(app)

@@ -48,36 +48,26 @@ class FileFormat(StrEnum):
     @property
     def table_format(self) -> TableFormat:
         """The format as the reader names it."""
-        return _TABLE_FORMATS[self]
-
-    @property
-    def media_type(self) -> str:
-        """Content type of a file in it."""
-        return _MEDIA_TYPES[self]
+        name = self.value.replace("-", "_")
+        return TableFormat(f"wide_{name}" if name in ("csv", "tsv") else name)
 
     @property
     def suffix(self) -> str:
         """End of the name of a file in it."""
-        return {"long-csv": "csv", "long-tsv": "tsv", "results-txt": "txt"}.get(self.value, self.value)
+        return self.value.rpartition("-")[2]
+
+    @property
+    def media_type(self) -> str:
+        """Content type of a file in it."""
+        return _MEDIA_TYPES[self.suffix]
 
 
-_TABLE_FORMATS = {
-    FileFormat.CSV: TableFormat.WIDE_CSV,
-    FileFormat.TSV: TableFormat.WIDE_TSV,
-    FileFormat.LONG_CSV: TableFormat.LONG_CSV,
-    FileFormat.LONG_TSV: TableFormat.LONG_TSV,
-    FileFormat.PARQUET: TableFormat.PARQUET,
-    FileFormat.JSON: TableFormat.JSON,
-    FileFormat.RESULTS_TXT: TableFormat.RESULTS_TXT,
-}
 _MEDIA_TYPES = {
-    FileFormat.CSV: "text/csv; charset=utf-8",
-    FileFormat.TSV: "text/tab-separated-values; charset=utf-8",
-    FileFormat.LONG_CSV: "text/csv; charset=utf-8",
-    FileFormat.LONG_TSV: "text/tab-separated-values; charset=utf-8",
-    FileFormat.PARQUET: "application/vnd.apache.parquet",
-    FileFormat.JSON: "application/json",
-    FileFormat.RESULTS_TXT: "text/plain; charset=utf-8",
+    "csv": "text/csv; charset=utf-8",
+    "tsv": "text/tab-separated-values; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+    "json": "application/json",
+    "txt": "text/plain; charset=utf-8",
 }
 RAW_TYPES: Mapping[str, FileFormat | None] = {
     "text/csv": None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import Field
 
@@ -31,106 +31,84 @@ class UnavailableItem(Output):
     distribution: str | None
 
 
-class ProblemList(Output):
+Item = TypeVar("Item", bound=Output)
+
+
+class ListOf(Output, Generic[Item]):
+    """All of one kind in this installation, built-in ones first."""
+
+    items: list[Item]
+    unavailable: list[UnavailableItem]
+
+
+class ProblemList(ListOf[ProblemItem]):
     """All problems of this installation, built-in ones first."""
 
-    items: list[ProblemItem]
-    unavailable: list[UnavailableItem]
+
+class NamedItem(Output):
+    """What is chosen by its name."""
+
+    name: str
+    title: str
+    description: str
+    parameters: Mapping[str, Any]
 
 
-class StrategyItem(Output):
+class StrategyItem(NamedItem):
     """A strategy, with the JSON Schema of its parameters."""
 
-    name: str
-    title: str
-    description: str
-    parameters: Mapping[str, Any]
 
-
-class StrategyList(Output):
+class StrategyList(ListOf[StrategyItem]):
     """All strategies of this installation, built-in ones first."""
 
-    items: list[StrategyItem]
-    unavailable: list[UnavailableItem]
 
-
-class TrainerItem(Output):
+class TrainerItem(NamedItem):
     """A trainer, with the JSON Schema of its parameters."""
 
-    name: str
-    title: str
-    description: str
     measures_affinities: bool = Field(description="Whether strategies can have it measure affinities.")
-    parameters: Mapping[str, Any]
 
 
-class TrainerList(Output):
+class TrainerList(ListOf[TrainerItem]):
     """All trainers of this installation, the built-in one first."""
 
-    items: list[TrainerItem]
-    unavailable: list[UnavailableItem]
 
-
-class MethodItem(Output):
+class MethodItem(NamedItem):
     """A method for one part of a recipe, with the JSON Schema of its parameters."""
 
-    name: str
-    title: str
-    description: str
     source: str = Field(description="The paper it comes from; empty for what needs none.")
-    parameters: Mapping[str, Any]
 
 
-class RecipePart(Output):
+class LossItem(MethodItem):
+    """A loss that a task may be trained on, with the JSON Schema of its parameters."""
+
+    kinds: list[TaskKind] = Field(description="The kinds of tasks that it fits.")
+
+
+class LossList(ListOf[LossItem]):
+    """All losses of this installation, built-in ones first."""
+
+
+class MetricItem(LossItem):
+    """A metric that a task may be reported by, with the JSON Schema of its parameters."""
+
+    unit: str
+    direction: Direction
+
+
+class MetricList(ListOf[MetricItem]):
+    """All metrics of this installation, built-in ones first."""
+
+
+class RecipePart(ListOf[MethodItem]):
     """The methods that may be chosen for one part of a recipe, built-in ones first."""
 
     part: Part
-    items: list[MethodItem]
-    unavailable: list[UnavailableItem]
 
 
 class RecipeMethods(Output):
     """Every part of a recipe, in the order of a recipe's fields."""
 
     items: list[RecipePart]
-
-
-class LossItem(Output):
-    """A loss that a task may be trained on, with the JSON Schema of its parameters."""
-
-    name: str
-    title: str
-    description: str
-    source: str = Field(description="The paper it comes from; empty for what needs none.")
-    kinds: list[TaskKind] = Field(description="The kinds of tasks that it fits.")
-    parameters: Mapping[str, Any]
-
-
-class LossList(Output):
-    """All losses of this installation, built-in ones first."""
-
-    items: list[LossItem]
-    unavailable: list[UnavailableItem]
-
-
-class MetricItem(Output):
-    """A metric that a task may be reported by, with the JSON Schema of its parameters."""
-
-    name: str
-    title: str
-    description: str
-    source: str = Field(description="The paper it comes from; empty for what needs none.")
-    kinds: list[TaskKind] = Field(description="The kinds of tasks that it fits.")
-    unit: str
-    direction: Direction
-    parameters: Mapping[str, Any]
-
-
-class MetricList(Output):
-    """All metrics of this installation, built-in ones first."""
-
-    items: list[MetricItem]
-    unavailable: list[UnavailableItem]
 
 
 class Health(Output):

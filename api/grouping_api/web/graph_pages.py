@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from grouping.clustering import SAME, ClusteringComparison, ClusteringOutcome, percent
+from grouping.clustering import SAME, ClusteringOutcome, percent
 from grouping.domain.affinity import STANDS_OUT, AffinityMatrix
 from grouping.errors import UnknownNameError
 from grouping.plots import affinity_graph_svg
@@ -30,28 +30,6 @@ MOST_NAMED = 12
 """With more tasks in communities, they are counted and not named."""
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
-
-
-@dataclass(frozen=True, slots=True)
-class _Effect:
-    """An arrow or a line of the picture, as a row of a table."""
-
-    source: str
-    target: str
-    verb: str
-    value: str
-    noise: str
-    known: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """A clustering, as a row of a table."""
-
-    outcome: ClusteringOutcome
-    networks: tuple[tuple[str, bool], ...]
-    """Names, each with whether it is measured."""
-    difference: str
 
 
 @router.get("/score-tables/{table_id}/graph")
@@ -86,7 +64,8 @@ def graph_page(
         subject=subject,
         matrix=matrix,
         picture=Markup(affinity_graph_svg(matrix, most=int(effects))),
-        effects=_effects(matrix, int(effects)),
+        effects=strongest_effects(matrix, int(effects)),
+        shown=shown,
         communities=_communities(matrix),
         statuses=[status for status, number in matrix.counts().items() if number],
         methods=method_choices(readings, subject.info, chosen),
@@ -96,8 +75,7 @@ def graph_page(
         fault=fault,
         comparison=comparison,
         plan=pair_plan(readings, subject.info, chosen),
-        rows=[] if comparison is None else _rows(comparison, subject.task_names),
-        exact_names=[] if comparison is None else _exact_names(comparison),
+        difference=_difference,
         here="graph",
     )
 
@@ -119,32 +97,6 @@ def _clear(matrix: AffinityMatrix) -> AffinityMatrix:
     return replace(matrix, values=np.where(is_noise | is_noise.T, np.nan, matrix.values))
 
 
-def _effects(matrix: AffinityMatrix, most: int) -> list[_Effect]:
-    """The arrows of the picture, strongest first."""
-    return [
-        _Effect(
-            effect.source,
-            effect.target,
-            matrix.verb(effect.value),
-            shown(matrix, effect.value),
-            matrix.shown_noise(effect.standard_error),
-            effect.status.value,
-        )
-        for effect in strongest_effects(matrix, most)
-    ]
-
-
-def _rows(comparison: ClusteringComparison, tasks: tuple[str, ...]) -> list[_Outcome]:
-    return [
-        _Outcome(
-            outcome,
-            tuple((network.name(tasks), network not in outcome.missing) for network in outcome.networks),
-            _difference(outcome, comparison.exact.loss),
-        )
-        for outcome in comparison.outcomes
-    ]
-
-
 def _difference(outcome: ClusteringOutcome, exact_loss: float | None) -> str:
     """How much worse than the exact grouping, in words."""
     if outcome.difference is None or exact_loss is None:
@@ -156,8 +108,3 @@ def _difference(outcome: ClusteringOutcome, exact_loss: float | None) -> str:
     if outcome.relative_difference is None:
         return absolute
     return f"{absolute} ({sign}{percent(abs(outcome.relative_difference))})"
-
-
-def _exact_names(comparison: ClusteringComparison) -> list[str]:
-    grouping = comparison.exact.grouping
-    return [] if grouping is None else [network.name(grouping.tasks) for network in grouping.networks]

@@ -16,7 +16,7 @@ from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
 from grouping.use_cases.ledger import read_ledger
 from grouping.use_cases.read_table import Readings
-from grouping_api.web.wording import event_details, event_title, plural
+from grouping_api.web.wording import plural
 
 N_EVENTS = 12
 N_RUNNING = 12
@@ -73,17 +73,6 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class EventLine:
-    """An event in words."""
-
-    number: int
-    at_s: float
-    title: str
-    details: str
-    is_bad: bool
-
-
-@dataclass(frozen=True, slots=True)
 class JobView:
     """Everything on the page of a job."""
 
@@ -100,7 +89,7 @@ class JobView:
     spent: tuple[Spent, ...]
     saved: str
     rank_check: str
-    events: tuple[EventLine, ...]
+    events: tuple[Event, ...]
     last_event: int
 
     @property
@@ -173,7 +162,7 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
         spent=_spent(job, ledger.charged),
         saved=standing.search(ledger.savings) if rows else "",
         rank_check=readings.rank_check(info).summary() if any(r.fidelity != 1 for r in rows) else "",
-        events=tuple(_event_line(event) for event in reversed(events)),
+        events=events[::-1],
         last_event=events[-1].number if events else 0,
     )
 
@@ -256,8 +245,3 @@ def _spent(job: Job, ledger: Amount) -> tuple[Spent, ...]:
         Spent("epochs", ledger.epochs, limits.epochs),
         Spent("seconds", ledger.seconds or 0.0, limits.seconds),
     )
-
-
-def _event_line(event: Event) -> EventLine:
-    is_bad = event.kind in {"trial_failed", "trial_diverged", "trial_lost", "job_failed"}
-    return EventLine(event.number, event.at_s, event_title(event), event_details(event), is_bad)

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse
 
 from grouping.domain.percentages import percent
 from grouping_api.version import program_version
+from grouping_api.web.wording import event_details, event_title, is_bad_news
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -44,7 +45,10 @@ class Pages:
             "moment": moment,
             "count": count,
             "percent": percent,
+            "event_title": event_title,
+            "event_details": event_details,
         }
+        environment.tests["bad_news"] = is_bad_news
         environment.globals |= {
             "version": program_version(),
             "static": _static_address,

@@ -63,6 +63,11 @@ def event_title(event: Event) -> str:
     return _KINDS.get(event.kind, event.kind.replace("_", " ").capitalize())
 
 
+def is_bad_news(event: Event) -> bool:
+    """Whether something failed."""
+    return event.kind in {"trial_failed", "trial_diverged", "trial_lost", "job_failed"}
+
+
 def event_details(event: Event) -> str:
     """To what, and why."""
     data: Mapping[str, Any] = event.data
