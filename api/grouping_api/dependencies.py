@@ -19,28 +19,13 @@ from grouping_api.version import program_version
 MAX_PAGE_SIZE = 100
 
 
-def get_store(request: Request) -> Store:
-    """The store of this application."""
-    store: Store = request.app.state.store
-    return store
+def of_app(name: str) -> Any:
+    """What the application keeps in its state under a name."""
 
+    def kept(request: Request) -> Any:
+        return getattr(request.app.state, name)
 
-def get_settings(request: Request) -> Settings:
-    """The settings of this application."""
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-def get_readings(request: Request) -> Readings:
-    """Score tables and what is derived from them."""
-    readings: Readings = request.app.state.readings
-    return readings
-
-
-def get_importer(request: Request) -> Importer:
-    """What reads and stores uploads."""
-    importer: Importer = request.app.state.importer
-    return importer
+    return Depends(kept)
 
 
 def page_size(
@@ -83,10 +68,10 @@ def budgets_of(parameter: str, text: str | None) -> tuple[float, ...] | None:
     return tuple(sorted({budget_of(parameter, part.strip()) for part in parts}))
 
 
-StoreDep = Annotated[Store, Depends(get_store)]
-SettingsDep = Annotated[Settings, Depends(get_settings)]
-ReadingsDep = Annotated[Readings, Depends(get_readings)]
-ImporterDep = Annotated[Importer, Depends(get_importer)]
+StoreDep = Annotated[Store, of_app("store")]
+SettingsDep = Annotated[Settings, of_app("settings")]
+ReadingsDep = Annotated[Readings, of_app("readings")]
+ImporterDep = Annotated[Importer, of_app("importer")]
 PageSize = Annotated[int, Depends(page_size)]
 PageToken = Annotated[
     str | None, Query(pattern=r"^[!-~]{1,500}$", description="`next_page_token` of the page before.")

@@ -44,18 +44,12 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
 """HTTP status and title of every error the project raises; a subclass not listed takes its parent's."""
 
 _CODES = {
-    400: "bad_request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
     413: "body_too_large",
-    415: "unsupported_media_type",
-    421: "misdirected_request",
     422: "invalid_input",
     500: "internal_error",
     503: "unavailable",
 }
+"""Codes that are not called as their HTTP status."""
 
 _logger = logging.getLogger(__name__)
 
@@ -110,7 +104,7 @@ def problem(
         extra: data of the failure.
         headers: further response headers.
     """
-    code = code or _CODES.get(status, "error")
+    code = code or _CODES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "_")
     content: dict[str, Any] = {
         "type": f"urn:mtl-grouping:error:{code}",
         "title": title or HTTPStatus(status).phrase,

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from grouping.store import Store, open_store
 from grouping.use_cases.read_table import Readings
@@ -73,6 +74,7 @@ def _assemble(settings: Settings) -> FastAPI:
         openapi_url="/v1/openapi.json",
         redirect_slashes=False,
         lifespan=_lifespan,
+        generate_unique_id_function=_operation_id,
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
@@ -83,6 +85,12 @@ def _assemble(settings: Settings) -> FastAPI:
     install_guards(app, settings)
     _describe(app)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The name of a request for programs: that of its function, such as ``getJob`` for ``get_job``."""
+    first, *others = route.name.split("_")
+    return first + "".join(word.capitalize() for word in others)
 
 
 def _describe(app: FastAPI) -> None:

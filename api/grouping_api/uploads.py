@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Request
 from fastapi.exceptions import HTTPException, RequestValidationError
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
@@ -24,10 +24,11 @@ from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, read_table_guarded
 from grouping.store import Store, TableInfo
 from grouping.use_cases.inline_table import import_inline
-from grouping.wire.common import Input, PlainText
+from grouping.wire.common import PlainText
 from grouping.wire.imports import InlineTable
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 
+Model = TypeVar("Model", bound=BaseModel)
 MAX_TABLE_NAME = 200
 MAX_TASK_LIST = MAX_TASKS * (MAX_NAME_LENGTH + 1)
 N_READERS = 2
@@ -81,13 +82,21 @@ FORM_TYPE = "multipart/form-data"
 FORM_LIMITS = {"max_files": 2, "max_fields": 8, "max_part_size": MAX_UPLOAD_BYTES}
 
 
-class UploadOptions(Input):
-    """What is said about an upload, beside the file."""
+class UploadOptions(BaseModel):
+    """What is said about an upload beside the file: in the query of the address, or in fields of a form."""
 
-    name: Annotated[PlainText, Field(max_length=MAX_TABLE_NAME)] = ""
-    values: Literal["losses", "gains"] = "losses"
-    format: Annotated[FileFormat, Field(strict=False)] | None = None
-    tasks: Annotated[PlainText, Field(max_length=MAX_TASK_LIST)] | None = None
+    name: Annotated[PlainText, Field(max_length=MAX_TABLE_NAME, description="A label for people.")] = ""
+    values: Literal["losses", "gains"] = Field(
+        default="losses", description="What the cells are; gains become losses as 1 - gain."
+    )
+    format: FileFormat | None = Field(
+        default=None, description="What the file is; found out from type and content if left out."
+    )
+    tasks: Annotated[PlainText, Field(max_length=MAX_TASK_LIST)] | None = Field(
+        default=None,
+        examples=["depth,edges"],
+        description="Names of the tasks, separated by commas, for a file that does not name them.",
+    )
 
     @property
     def task_names(self) -> tuple[str, ...] | None:
@@ -119,7 +128,7 @@ class Upload:
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-async def receive_upload(request: Request, options: Mapping[str, Any]) -> Upload:
+async def receive_upload(request: Request, options: UploadOptions) -> Upload:
     """Read the body of a request.
 
     Args:
@@ -136,13 +145,14 @@ async def receive_upload(request: Request, options: Mapping[str, Any]) -> Upload
     if media_type not in RAW_TYPES:
         known = ", ".join(sorted([*RAW_TYPES, FORM_TYPE]))
         raise HTTPException(415, f"Send a score table with one of these Content-Types: {known}.")
-    said = _checked({"format": RAW_TYPES[media_type], **_given(options)}, "query")
+    if options.format is None:
+        options = options.model_copy(update={"format": RAW_TYPES[media_type]})
     data = await request.body()
     is_json = media_type == "application/json" and len(data) <= MAX_BODY_BYTES
-    return Upload(data, None, said, may_be_inline=is_json)
+    return Upload(data, None, options, may_be_inline=is_json)
 
 
-async def form_upload(form: FormData, options: Mapping[str, Any]) -> Upload:
+async def form_upload(form: FormData, options: UploadOptions | None = None) -> Upload:
     """The upload that a form holds in `file` or `text`, and perhaps `test_file`; fields go before options.
 
     Raises:
@@ -153,25 +163,27 @@ async def form_upload(form: FormData, options: Mapping[str, Any]) -> Upload:
     files = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
     data = await files["file"].read() if "file" in files else b""
     test = await files["test_file"].read() if "test_file" in files else b""
-    said = {**_given(options), **_given({name: fields.get(name) for name in UploadOptions.model_fields})}
+    said = {} if options is None else options.model_dump(exclude_defaults=True)
+    said |= {name: fields[name] for name in UploadOptions.model_fields if fields.get(name)}
     if data and not said.get("name"):
         said["name"] = _shown_file_name(files["file"].filename or "")
     if not data:
         data = fields.get("text", "").encode()
     if not data.strip():
         raise TableFormatError("Choose a file with a score table, or paste one.")
-    return Upload(data, test or None, _checked(said, "body"))
+    return Upload(data, test or None, _checked(UploadOptions, said))
 
 
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value}
+def _checked(kind: type[Model], said: Any) -> Model:
+    """What a body says.
 
-
-def _checked(options: Mapping[str, Any], place: str) -> UploadOptions:
+    Raises:
+        RequestValidationError: if a field breaks a rule.
+    """
     try:
-        return UploadOptions.model_validate(options)
+        return kind.model_validate(said)
     except ValidationError as error:
-        faults = [{**fault, "loc": (place, *fault["loc"])} for fault in error.errors(include_url=False)]
+        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False)]
         raise RequestValidationError(faults) from error
 
 
@@ -243,11 +255,7 @@ def _find_inline(data: bytes) -> InlineTable | None:
         raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
     if not isinstance(document, dict) or "format" in document:  # the own file format names itself
         return None
-    try:
-        return InlineTable.model_validate(document)
-    except ValidationError as error:
-        faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False)]
-        raise RequestValidationError(faults) from error
+    return _checked(InlineTable, document)
 
 
 def safe_file_name(label: str, fallback: str, suffix: str) -> str:

@@ -4,42 +4,44 @@ from __future__ import annotations
 
 from grouping.solver import is_same_cost, plain_number
 from grouping.store import StoredGrouping
-from grouping.wire.stored import GroupingComparison, GroupingSummary, StoredGroupingOut, TaskChangeOut
+from grouping.wire.stored import (
+    GroupingComparison,
+    GroupingSummary,
+    StoredGroupingOut,
+    TaskChangeOut,
+    TaskLossOut,
+)
 
 
 def compare(first: StoredGrouping, second: StoredGrouping) -> GroupingComparison:
     """What the second grouping changes against the first; of the same table, or of two."""
     a, b = StoredGroupingOut.read(first), StoredGroupingOut.read(second)
     short_a, short_b = GroupingSummary.read(first), GroupingSummary.read(second)
-    notes = list(_notes(a, b))
     same_loss = (a.request.weights, a.request.objective) == (b.request.weights, b.request.objective)
-    losses_a = {row.task: row for row in a.task_losses}
-    losses_b = {row.task: row for row in b.task_losses}
-    tasks = []
-    for task in dict.fromkeys((*losses_a, *losses_b)):
-        row_a, row_b = losses_a.get(task), losses_b.get(task)
-        loss_a = None if row_a is None else row_a.validation_loss
-        loss_b = None if row_b is None else row_b.validation_loss
-        tasks.append(
-            TaskChangeOut(
-                task=task,
-                a_network=None if row_a is None else row_a.network,
-                b_network=None if row_b is None else row_b.network,
-                a_loss=loss_a,
-                b_loss=loss_b,
-                change=_difference(loss_a, loss_b),
-            )
-        )
+    rows_a, rows_b = ({row.task: row for row in item.task_losses} for item in (a, b))
+    tasks = [_change(task, rows_a.get(task), rows_b.get(task)) for task in dict.fromkeys((*rows_a, *rows_b))]
     return GroupingComparison(
         a=short_a,
         b=short_b,
-        loss_change=_difference(a.loss, b.loss) if same_loss and set(losses_a) == set(losses_b) else None,
+        loss_change=_difference(a.loss, b.loss) if same_loss and set(rows_a) == set(rows_b) else None,
         cost_change=_difference(a.cost_snt, b.cost_snt) if a.request.cost == b.request.cost else None,
         in_both=[name for name in short_a.networks if name in short_b.networks],
         only_a=[name for name in short_a.networks if name not in short_b.networks],
         only_b=[name for name in short_b.networks if name not in short_a.networks],
         tasks=tasks,
-        notes=notes,
+        notes=_notes(a, b),
+    )
+
+
+def _change(task: str, a: TaskLossOut | None, b: TaskLossOut | None) -> TaskChangeOut:
+    loss_a, loss_b = (None if row is None else row.validation_loss for row in (a, b))
+    return TaskChangeOut(
+        task=task,
+        a_network=None if a is None else a.network,
+        b_network=None if b is None else b.network,
+        a_loss=loss_a,
+        b_loss=loss_b,
+        change=_difference(loss_a, loss_b),
     )
 
 

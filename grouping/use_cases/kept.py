@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from grouping.domain.scores import ScoreTable
 from grouping.store import TableInfo
@@ -61,31 +61,24 @@ class Kept:
         return sum(table.validation_losses.nbytes + table.test_losses.nbytes for table in tables.values())
 
 
-class Keeping(Protocol):
-    """An object that keeps answers."""
-
-    kept: Kept
-
-
-K = TypeVar("K", bound=Keeping)
-
-
 def once_per_revision(
-    method: Callable[Concatenate[K, TableInfo, P], T],
-) -> Callable[Concatenate[K, TableInfo, P], T]:
+    method: Callable[Concatenate[Any, TableInfo, P], T],
+) -> Callable[Concatenate[Any, TableInfo, P], T]:
     """A method of a table that is computed once for its revision and its arguments.
 
-    An argument is hashable, a list of what is, or has a `key` that is the same for the same answer.
+    Its object has `Kept` answers as ``kept``. An argument is hashable, a list of what is, or has a `key` that
+    is the same for the same answer.
     """
     signature = inspect.signature(method)
 
     @functools.wraps(method)
-    def once(self: K, info: TableInfo, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def once(self: Any, info: TableInfo, /, *args: P.args, **kwargs: P.kwargs) -> T:
         given = signature.bind(self, info, *args, **kwargs)
         given.apply_defaults()
         asked = tuple(_key(value) for value in given.args[2:])
         key = (method.__name__, info.id, info.revision, asked)
-        return self.kept.once(key, lambda: method(self, info, *args, **kwargs))
+        kept: Kept = self.kept
+        return kept.once(key, lambda: method(self, info, *args, **kwargs))
 
     return once
 

@@ -14,6 +14,7 @@ from grouping.solver import Explanation, Ranked, is_same_cost, relative_change
 from grouping.store import Store, StoredGrouping, TableInfo
 from grouping.use_cases.cells import served_tasks
 from grouping.use_cases.read_table import Readings
+from grouping.use_cases.submit import digest_of
 from grouping.wire.common import pointing_below
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.solving import ConfidenceIn, GroupingRequest
@@ -37,7 +38,7 @@ def solve_and_keep(
         InvalidInputError: if the table does not have what is asked for.
         IdempotencyConflictError: if the key came before with another request.
     """
-    digest = request.digest(info.id)
+    digest = digest_of([info.id, request.model_dump(mode="json")])
     if idempotency_key is not None:
         known = store.find_grouping_of_key(idempotency_key, digest)
         if known is not None:

@@ -79,7 +79,7 @@ def request_digest(request: JobRequest) -> str:
     return digest_of(asked)
 
 
-def digest_of(asked: Mapping[str, Any]) -> str:
+def digest_of(asked: Any) -> str:
     """SHA-256 of a JSON value, independent of the order of fields and of blanks."""
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

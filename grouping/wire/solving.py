@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
@@ -237,10 +236,3 @@ class GroupingRequest(Demands):
         if self.cost is None and self.budget_snt > MAX_BUDGET_SNT:
             raise ValueError(f"an inference budget is at most {MAX_BUDGET_SNT:g} SNT")
         return self
-
-    def digest(self, table_id: str) -> str:
-        """SHA-256 of what was asked of which table."""
-        canonical = json.dumps(
-            [table_id, self.model_dump(mode="json")], sort_keys=True, separators=(",", ":")
-        )
-        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -15,18 +15,6 @@ from grouping_api.routes import (
     system,
 )
 
-# In the order of the description.
-ROUTES = (
-    jobs,
-    budgets,
-    rank_checks,
-    events,
-    score_tables,
-    graph,
-    imports,
-    solves,
-    groupings,
-    studies,
-    catalogue,
-    system,
-)
+OF_JOBS = (jobs, budgets, rank_checks, events)
+OF_TABLES = (score_tables, graph, imports, solves, groupings)
+ROUTES = (*OF_JOBS, *OF_TABLES, studies, catalogue, system)

@@ -30,7 +30,6 @@ NumberOfWorkers = Annotated[
 
 @router.post(
     "/estimate",
-    operation_id="estimateJob",
     summary="What a job would cost",
     responses=problem_responses(413, 415, 422, 503),
 )
@@ -52,11 +51,10 @@ def estimate_job(
 
 @router.get(
     "/{job_id}/ledger",
-    operation_id="getJobLedger",
     summary="What a job has spent and saved",
     responses=problem_responses(404, 422),
 )
-def get_ledger(
+def get_job_ledger(
     job_id: str, store: StoreDep, page_size: PageSize, page_token: LedgerToken = None
 ) -> JobLedgerOut:
     """Trainings by network and purpose, totals, what was reused, and what was saved against exhaustive."""
@@ -67,7 +65,6 @@ def get_ledger(
 @router.post(
     "/{job_id}/clone",
     status_code=202,
-    operation_id="cloneJob",
     summary="Submit a job like another, and train only what differs",
     response_model=JobOut,
     responses={**location_of(202, "job"), **problem_responses(404, 413, 415, 422, 503)},

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from grouping import recipes, strategies, trainers
 from grouping.domain.recipes import Part
-from grouping.problems.registry import list_problems
-from grouping.problems.registry import list_unavailable as list_unavailable_problems
-from grouping.recipes import (
-    list_losses,
-    list_methods,
-    list_metrics,
-    list_unavailable,
-    list_unavailable_losses,
-    list_unavailable_metrics,
-)
-from grouping.strategies import list_strategies
-from grouping.strategies import list_unavailable as list_unavailable_strategies
-from grouping.trainers import list_trainers
-from grouping.trainers import list_unavailable as list_unavailable_trainers
+from grouping.problems import registry as problems
 from grouping.wire.catalogue import (
     LossList,
     MetricList,
@@ -32,41 +20,43 @@ from grouping.wire.catalogue import (
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 
-@router.get("/problems", operation_id="listProblems", summary="What can be trained")
-def get_problems() -> ProblemList:
+@router.get("/problems", summary="What can be trained")
+def list_problems() -> ProblemList:
     """Problems come from this installation only, never from a request."""
-    return ProblemList.read(items=list_problems(), unavailable=list_unavailable_problems())
+    return ProblemList.read(items=problems.list_problems(), unavailable=problems.list_unavailable())
 
 
-@router.get("/strategies", operation_id="listStrategies", summary="How a search decides what to train")
-def get_strategies() -> StrategyList:
+@router.get("/strategies", summary="How a search decides what to train")
+def list_strategies() -> StrategyList:
     """Strategies, with the JSON Schema of their parameters."""
-    return StrategyList.read(items=list_strategies(), unavailable=list_unavailable_strategies())
+    return StrategyList.read(items=strategies.list_strategies(), unavailable=strategies.list_unavailable())
 
 
-@router.get("/trainers", operation_id="listTrainers", summary="What trains the networks")
-def get_trainers() -> TrainerList:
+@router.get("/trainers", summary="What trains the networks")
+def list_trainers() -> TrainerList:
     """Trainers, with the JSON Schema of their parameters; the built-in one takes a recipe."""
-    return TrainerList.read(items=list_trainers(), unavailable=list_unavailable_trainers())
+    return TrainerList.read(items=trainers.list_trainers(), unavailable=trainers.list_unavailable())
 
 
-@router.get("/recipes", operation_id="listRecipeMethods", summary="How networks may be built and trained")
-def get_recipes() -> RecipeMethods:
+@router.get("/recipes", summary="How networks may be built and trained")
+def list_recipe_methods() -> RecipeMethods:
     """Encoders, ways of sharing, loss weightings, schedules and optimisers, with JSON Schemas."""
     parts = [
-        RecipePart.read(part=part, items=list_methods(part), unavailable=list_unavailable(part))
+        RecipePart.read(
+            part=part, items=recipes.list_methods(part), unavailable=recipes.list_unavailable(part)
+        )
         for part in Part
     ]
     return RecipeMethods(items=parts)
 
 
-@router.get("/losses", operation_id="listLosses", summary="What a task may be trained on")
-def get_losses() -> LossList:
+@router.get("/losses", summary="What a task may be trained on")
+def list_losses() -> LossList:
     """Losses that the tasks of a problem may name, with JSON Schemas of their parameters."""
-    return LossList.read(items=list_losses(), unavailable=list_unavailable_losses())
+    return LossList.read(items=recipes.list_losses(), unavailable=recipes.list_unavailable_losses())
 
 
-@router.get("/metrics", operation_id="listMetrics", summary="What a task may be reported by")
-def get_metrics() -> MetricList:
+@router.get("/metrics", summary="What a task may be reported by")
+def list_metrics() -> MetricList:
     """Metrics that the tasks of a problem may name, with their units and directions."""
-    return MetricList.read(items=list_metrics(), unavailable=list_unavailable_metrics())
+    return MetricList.read(items=recipes.list_metrics(), unavailable=recipes.list_unavailable_metrics())

@@ -27,7 +27,6 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 @router.get(
     "/{job_id}/events",
-    operation_id="listEvents",
     summary="What happened to a job",
     response_model=EventPage,
     responses={**_STREAM, **problem_responses(404, 422)},

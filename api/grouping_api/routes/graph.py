@@ -20,7 +20,6 @@ router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
 
 @router.get(
     "/{table_id}/graph",
-    operation_id="getAffinityGraph",
     summary="The affinity graph, and what clustering it would cost",
     responses=problem_responses(304, 404, 409, 422),
 )

@@ -11,7 +11,7 @@ from grouping.plots import grouping_svg
 from grouping.store import Page, StoredGrouping
 from grouping.use_cases.compare_groupings import compare
 from grouping.use_cases.solve_table import confidence_of, grouping_csv, grouping_of, solve_and_keep
-from grouping.wire.solving import GROUPING_EXAMPLE, MAX_NOISE, ConfidenceIn, GroupingRequest
+from grouping.wire.solving import GROUPING_EXAMPLE, ConfidenceIn, GroupingRequest
 from grouping.wire.stored import (
     ConfidenceOut,
     ExplanationOut,
@@ -35,6 +35,12 @@ from grouping_api.uploads import attachment
 router = APIRouter(prefix="/v1", tags=["groupings"], route_class=StrictJsonRoute)
 
 _Id = Annotated[str, Query(max_length=50)]
+
+
+class ConfidenceQuery(ConfidenceIn, strict=False, extra="ignore"):
+    """The same as the query of an address."""
+
+
 _EXAMPLES: dict[str, Any] = {
     "constraints": {"summary": "Solve under constraints", "value": GROUPING_EXAMPLE},
     "budget": {"summary": "A budget only", "value": {"budget_snt": 2.5}},
@@ -44,7 +50,6 @@ _EXAMPLES: dict[str, Any] = {
 @router.post(
     "/score-tables/{table_id}/groupings",
     status_code=201,
-    operation_id="createGrouping",
     summary="Solve a score table and keep the answer",
     response_model=StoredGroupingOut,
     responses={**location_of(201, "grouping"), **problem_responses(404, 413, 415, 422, 503)},
@@ -66,7 +71,6 @@ def create_grouping(
 
 @router.get(
     "/score-tables/{table_id}/groupings",
-    operation_id="listGroupings",
     summary="Stored groupings of a score table, newest first",
     response_model=GroupingPage,
     responses=problem_responses(404, 422),
@@ -80,7 +84,6 @@ def list_groupings(
 
 @router.get(
     "/groupings/compare",
-    operation_id="compareGroupings",
     summary="What one grouping changes against another",
     responses=problem_responses(404, 422),
 )
@@ -91,7 +94,6 @@ def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
 
 @router.get(
     "/groupings/{grouping_id}",
-    operation_id="getStoredGrouping",
     summary="Read a stored grouping",
     response_model=StoredGroupingOut,
     responses=problem_responses(404),
@@ -103,7 +105,6 @@ def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGrouping:
 
 @router.get(
     "/groupings/{grouping_id}/explanation",
-    operation_id="getExplanation",
     summary="Why these networks",
     responses=problem_responses(404),
 )
@@ -115,7 +116,6 @@ def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
 
 @router.get(
     "/groupings/{grouping_id}/confidence",
-    operation_id="getConfidence",
     summary="How often a grouping stays the best under the noise of the scores",
     responses=problem_responses(404, 409, 422),
 )
@@ -123,24 +123,14 @@ def get_confidence(
     grouping_id: str,
     store: StoreDep,
     readings: ReadingsDep,
-    n_resamples: Annotated[int, Query(ge=10, le=2000, description="How often scores are drawn again.")] = 200,
-    tolerance: Annotated[
-        float, Query(ge=0, le=1, allow_inf_nan=False, description="What still counts as good, relative.")
-    ] = 0.01,
-    noise: Annotated[
-        float | None,
-        Query(gt=0, le=MAX_NOISE, allow_inf_nan=False, description="Relative, where seeds do not tell it."),
-    ] = None,
-    seed: Annotated[int, Query(ge=0, le=2**53 - 1, description="Of the resampling.")] = 0,
+    options: Annotated[ConfidenceQuery, Query()],
 ) -> ConfidenceOut:
     """Computed from the scores as long as the table is the one that was solved; nothing is trained."""
-    options = ConfidenceIn(n_resamples=n_resamples, tolerance=tolerance, noise=noise, seed=seed)
     return confidence_of(readings, store.get_grouping(grouping_id), options)
 
 
 @router.get(
     "/groupings/{grouping_id}/export",
-    operation_id="exportGrouping",
     summary="A grouping as a file",
     response_class=Response,
     responses={

@@ -9,7 +9,6 @@ from starlette.concurrency import run_in_threadpool
 
 from grouping.formats import write_table
 from grouping.store import TableInfo
-from grouping.wire.common import PlainText
 from grouping.wire.imports import INLINE_EXAMPLE
 from grouping.wire.scores import ScoreTableOut
 from grouping_api.dependencies import (
@@ -24,10 +23,9 @@ from grouping_api.dependencies import (
 from grouping_api.errors import problem_responses
 from grouping_api.uploads import (
     FORM_TYPE,
-    MAX_TABLE_NAME,
-    MAX_TASK_LIST,
     RAW_TYPES,
     FileFormat,
+    UploadOptions,
     attachment,
     receive_upload,
     safe_file_name,
@@ -50,10 +48,7 @@ _FORM_SCHEMA = {
             "description": "Test losses of the same networks.",
         },
         "text": {"type": "string", "description": "The table itself, where no file is sent."},
-        "name": {"type": "string", "maxLength": MAX_TABLE_NAME},
-        "values": {"enum": ["losses", "gains"]},
-        "format": {"enum": [item.value for item in FileFormat]},
-        "tasks": {"type": "string", "description": "Names for a file that does not name its tasks."},
+        **UploadOptions.model_json_schema(ref_template="#/components/schemas/{model}")["properties"],
     },
 }
 
@@ -79,7 +74,6 @@ def _request_body() -> dict[str, Any]:
 @router.post(
     "",
     status_code=201,
-    operation_id="createScoreTable",
     summary="Import a score table",
     response_model=ScoreTableOut,
     openapi_extra=_request_body(),
@@ -89,26 +83,10 @@ async def create_score_table(
     request: Request,
     response: Response,
     importer: ImporterDep,
-    name: Annotated[PlainText, Query(max_length=MAX_TABLE_NAME, description="A label for people.")] = "",
-    values: Annotated[
-        Literal["losses", "gains"],
-        Query(description="What the cells are; gains become losses as 1 - gain."),
-    ] = "losses",
-    format: Annotated[  # noqa: A002  the name of the parameter in the address
-        FileFormat | None, Query(description="What the file is; found out from type and content if left out.")
-    ] = None,
-    tasks: Annotated[
-        PlainText | None,
-        Query(
-            max_length=MAX_TASK_LIST,
-            examples=["depth,edges"],
-            description="Names of the tasks, separated by commas, for a file that does not name them.",
-        ),
-    ] = None,
+    options: Annotated[UploadOptions, Query()],
     idempotency_key: IdempotencyKey = None,
 ) -> TableInfo:
     """Store losses that were measured elsewhere. The answer says what was understood and what is missing."""
-    options = {"name": name, "values": values, "format": format, "tasks": tasks}
     upload = await receive_upload(request, options)
     info, is_new = await run_in_threadpool(importer.add, upload, idempotency_key=idempotency_key)
     tell_location(response, f"/v1/score-tables/{info.id}", is_new=is_new)
@@ -118,7 +96,6 @@ async def create_score_table(
 @router.delete(
     "/{table_id}",
     status_code=204,
-    operation_id="deleteScoreTable",
     summary="Delete an imported score table, with its groupings",
     responses=problem_responses(404, 409),
 )
@@ -129,7 +106,6 @@ def delete_score_table(table_id: str, store: StoreDep) -> None:
 
 @router.get(
     "/{table_id}/export",
-    operation_id="exportScoreTable",
     summary="A score table as a file",
     response_class=Response,
     responses={

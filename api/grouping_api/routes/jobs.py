@@ -33,7 +33,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute
 @router.post(
     "",
     status_code=202,
-    operation_id="createJob",
     summary="Submit a grouping search",
     response_model=JobOut,
     responses={**location_of(202, "job"), **problem_responses(413, 415, 422, 503)},
@@ -55,7 +54,6 @@ def create_job(
 
 @router.get(
     "",
-    operation_id="listJobs",
     summary="List jobs, newest first",
     response_model=JobPage,
     responses=problem_responses(422),
@@ -67,7 +65,6 @@ def list_jobs(store: StoreDep, page_size: PageSize, page_token: PageToken = None
 
 @router.get(
     "/{job_id}",
-    operation_id="getJob",
     summary="Read a job",
     response_model=JobOut,
     responses=problem_responses(404),
@@ -80,7 +77,6 @@ def get_job(job_id: str, store: StoreDep) -> Job:
 @router.delete(
     "/{job_id}",
     status_code=204,
-    operation_id="deleteJob",
     summary="Delete a job that is over, with its scores",
     responses=problem_responses(404, 409),
 )
@@ -92,7 +88,6 @@ def delete_job(job_id: str, store: StoreDep) -> None:
 @router.post(
     "/{job_id}/cancel",
     status_code=202,
-    operation_id="cancelJob",
     summary="End a job now",
     response_model=JobOut,
     responses=problem_responses(404, 409),
@@ -106,7 +101,6 @@ def cancel_job(job_id: str, store: StoreDep) -> Job:
 @router.post(
     "/{job_id}/resume",
     status_code=202,
-    operation_id="resumeJob",
     summary="Continue a failed or cancelled job",
     response_model=JobOut,
     responses=problem_responses(404, 409),
@@ -119,11 +113,10 @@ def resume_job(job_id: str, store: StoreDep) -> Job:
 
 @router.get(
     "/{job_id}/progress",
-    operation_id="getJobProgress",
     summary="How far a job is",
     responses=problem_responses(404),
 )
-def get_progress(job_id: str, store: StoreDep) -> ProgressOut:
+def get_job_progress(job_id: str, store: StoreDep) -> ProgressOut:
     """Trials by purpose, group size and state, and what has been spent."""
     job = store.get_job(job_id)
     return ProgressOut.read(job, spent=store.ledger(job_id), rows=store.progress(job_id))
@@ -131,7 +124,6 @@ def get_progress(job_id: str, store: StoreDep) -> ProgressOut:
 
 @router.get(
     "/{job_id}/trials",
-    operation_id="listTrials",
     summary="The trainings of a job",
     responses=problem_responses(404),
 )
@@ -143,7 +135,6 @@ def list_trials(job_id: str, store: StoreDep) -> TrialList:
 
 @router.get(
     "/{job_id}/recommendations",
-    operation_id="listRecommendations",
     summary="What is recommended for each inference budget",
     responses=problem_responses(404),
 )

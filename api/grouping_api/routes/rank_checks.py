@@ -13,7 +13,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 @router.get(
     "/{job_id}/rank-check",
-    operation_id="getRankCheck",
     summary="Whether early losses rank the networks of each task",
     responses=problem_responses(404),
 )

@@ -34,7 +34,6 @@ _READ = problem_responses(304, 404, 422)
 
 @router.get(
     "",
-    operation_id="listScoreTables",
     summary="List score tables, newest first",
     response_model=ScoreTablePage,
     responses=problem_responses(422),
@@ -46,7 +45,6 @@ def list_score_tables(store: StoreDep, page_size: PageSize, page_token: PageToke
 
 @router.get(
     "/{table_id}",
-    operation_id="getScoreTable",
     summary="What a score table is",
     response_model=ScoreTableOut,
     responses=_READ,
@@ -58,7 +56,6 @@ def get_score_table(table: AskedTableDep) -> TableInfo:
 
 @router.get(
     "/{table_id}/scores",
-    operation_id="getScores",
     summary="Every cell of a score table",
     responses=_READ,
 )
@@ -80,7 +77,6 @@ def get_scores(
 
 @router.get(
     "/{table_id}/affinity",
-    operation_id="getAffinity",
     summary="Which task helps which",
     responses=problem_responses(304, 404, 409, 422),
 )
@@ -124,7 +120,6 @@ def get_affinity(
 
 @router.get(
     "/{table_id}/curve",
-    operation_id="getCurve",
     summary="The best grouping for each inference budget",
     responses=_READ,
 )
@@ -149,7 +144,6 @@ def get_curve(
 
 @router.get(
     "/{table_id}/grouping",
-    operation_id="getGrouping",
     summary="The best grouping within one inference budget",
     responses=_READ,
 )

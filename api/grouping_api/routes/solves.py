@@ -28,11 +28,10 @@ _PROBLEMS = problem_responses(404, 413, 415, 422, 503)
 
 @router.post(
     "/{table_id}/curve",
-    operation_id="solveCurve",
     summary="The best grouping for each inference budget, under constraints",
     responses=_PROBLEMS,
 )
-def solve_curve_of(
+def solve_curve(
     table_id: str,
     request: Annotated[CurveRequest, Body(openapi_examples=_CURVE_EXAMPLES)],
     readings: ReadingsDep,
@@ -44,11 +43,10 @@ def solve_curve_of(
 
 @router.post(
     "/{table_id}/pairwise-grouping",
-    operation_id="solvePairwise",
     summary="The best grouping of all groups, estimated from singles and pairs",
     responses=_PROBLEMS,
 )
-def solve_pairwise_of(
+def solve_pairwise(
     table_id: str,
     request: Annotated[PairwiseRequest, Body(openapi_examples=_PAIRWISE_EXAMPLES)],
     readings: ReadingsDep,

@@ -25,7 +25,6 @@ _MARKDOWN: dict[int | str, dict[str, Any]] = {
 
 @router.get(
     "",
-    operation_id="listStudies",
     summary="List studies, newest first",
     response_model=StudyPage,
     responses=problem_responses(422),
@@ -37,7 +36,6 @@ def list_studies(store: StoreDep, page_size: PageSize, page_token: PageToken = N
 
 @router.get(
     "/{study_id}",
-    operation_id="getStudy",
     summary="All that a study found",
     responses=problem_responses(404),
 )
@@ -50,7 +48,6 @@ def get_study(study_id: str, store: StoreDep) -> StudyOut:
 @router.delete(
     "/{study_id}",
     status_code=204,
-    operation_id="deleteStudy",
     summary="Delete a study",
     responses=problem_responses(404),
 )
@@ -61,7 +58,6 @@ def delete_study(study_id: str, store: StoreDep) -> None:
 
 @router.get(
     "/{study_id}/report.md",
-    operation_id="getStudyReport",
     summary="A study as Markdown",
     response_class=Response,
     responses={**_MARKDOWN, **problem_responses(404)},
@@ -74,7 +70,6 @@ def get_study_report(study_id: str, store: StoreDep) -> Response:
 
 @router.get(
     "/{study_id}/{picture}.svg",
-    operation_id="getStudyPicture",
     summary="A picture of a study",
     response_class=Response,
     responses={**_SVG, **problem_responses(404, 422)},

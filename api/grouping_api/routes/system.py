@@ -12,7 +12,7 @@ from grouping_api.version import program_version
 router = APIRouter(tags=["system"])
 
 
-@router.get("/healthz", operation_id="getHealth", summary="Is the process alive")
+@router.get("/healthz", summary="Is the process alive")
 def get_health() -> Health:
     """Answers without the database; needs no token."""
     return Health(status="ok")
@@ -20,7 +20,6 @@ def get_health() -> Health:
 
 @router.get(
     "/readyz",
-    operation_id="getReadiness",
     summary="Can it work",
     responses=problem_responses(503),
 )
@@ -31,7 +30,7 @@ def get_readiness(store: StoreDep) -> Health:
     return Health(status="ok")
 
 
-@router.get("/version", operation_id="getVersion", summary="Which version runs here")
+@router.get("/version", summary="Which version runs here")
 def get_version() -> Version:
     """The version of the program and of its API."""
     return Version(version=program_version(), api="v1")

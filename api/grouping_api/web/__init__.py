@@ -14,12 +14,14 @@ from grouping_api.web import (
     study_pages,
     table_pages,
 )
+from grouping_api.web.job_view import RecentEvents
 from grouping_api.web.rendering import STATIC_FOLDER, Pages
 
 
 def install_web(app: FastAPI) -> None:
     """Add the pages and their static files to the application."""
     app.state.pages = Pages()
+    app.state.recent_events = RecentEvents()
     for module in (job_form_pages, pages, table_pages, solve_pages, graph_pages, study_pages, pair_pages):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

@@ -6,7 +6,6 @@ estimated value is told apart by a ``≈``, italics and a dashed frame, an unkno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
 from grouping.domain.affinity_status import CellStatus
 from grouping.store import TableInfo
-from grouping.use_cases.affinity import methods_of, order_of
+from grouping.use_cases.affinity import MethodOfTable, methods_of, order_of
 from grouping.use_cases.read_table import Readings
 from grouping_api.web.rendering import MANY_TASKS, MINUS
 from grouping_api.web.wording import listed, plural
@@ -159,46 +158,18 @@ def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
     return Cell("self", f"{kept:.{matrix.decimals}f}", "kept", f"{task} keeps {kept:.0%} of the weights")
 
 
-@dataclass(frozen=True, slots=True)
-class MethodChoice:
-    """A method in the switch.
-
-    Attributes:
-        name: its name in the address.
-        title: its name for people.
-        is_shown: whether the page shows it.
-        reason: why there is nothing to show of it; empty where there is.
-    """
-
-    name: str
-    title: str
-    is_shown: bool
-    reason: str
-
-
-def method_choices(readings: Readings, info: TableInfo, shown: str) -> tuple[MethodChoice, ...]:
+def offered_methods(readings: Readings, info: TableInfo) -> list[MethodOfTable]:
     """The methods that are offered for this table, with those of them that were not measured."""
-    return tuple(
-        MethodChoice(
-            name,
-            found.method.title,
-            name == shown,
-            f"{_not_measured([name])} {found.missing}" if found.missing else "",
-        )
-        for name, found in methods_of(readings, info).items()
-        if found.is_offered
-    )
+    return [found for found in methods_of(readings, info).values() if found.is_offered]
 
 
 def missing_methods(readings: Readings, info: TableInfo) -> str:
     """Which of the methods offered there is nothing of and why, in words; empty where there is of each."""
     by_way: dict[str, list[str]] = {}
-    for name, found in methods_of(readings, info).items():
-        if found.is_offered and found.missing:
-            by_way.setdefault(found.missing, []).append(name)
-    return " ".join(f"{_not_measured(names)} {how}" for how, names in by_way.items())
-
-
-def _not_measured(names: Sequence[str]) -> str:
-    verb = "was" if len(names) == 1 else "were"
-    return f"{listed(names)} {verb} not measured for this score table."
+    for found in offered_methods(readings, info):
+        if found.missing:
+            by_way.setdefault(found.missing, []).append(found.method.name)
+    return " ".join(
+        f"{listed(names)} {'was' if len(names) == 1 else 'were'} not measured for this score table. {how}"
+        for how, names in by_way.items()
+    )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
@@ -19,9 +19,9 @@ from grouping.strategies.affinity.graph import communities
 from grouping.use_cases.affinity import pair_plan, read_affinity, usual_method
 from grouping_api.dependencies import ReadingsDep, StoreDep, budget_of
 from grouping_api.errors import InvalidParameterError
-from grouping_api.web.affinity_view import method_choices
-from grouping_api.web.rendering import MINUS
-from grouping_api.web.subjects import pages_of, subject_of
+from grouping_api.web.affinity_view import offered_methods
+from grouping_api.web.rendering import MINUS, Render
+from grouping_api.web.subjects import subject_of
 from grouping_api.web.wording import listed, plural
 
 EFFECTS = (10, 20, DEFAULT_EFFECTS, 60, 120)
@@ -34,7 +34,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/score-tables/{table_id}/graph")
 def graph_page(
-    request: Request,
+    render: Render,
     table_id: str,
     store: StoreDep,
     readings: ReadingsDep,
@@ -57,8 +57,7 @@ def graph_page(
         comparison = readings.comparison(subject.info, matrix, budget)
     except InvalidParameterError as error:
         fault = str(error)
-    return pages_of(request).render(
-        request,
+    return render(
         "graph.html",
         status=422 if fault else 200,
         subject=subject,
@@ -68,7 +67,7 @@ def graph_page(
         shown=shown,
         communities=_communities(matrix),
         statuses=[status for status, number in matrix.counts().items() if number],
-        methods=method_choices(readings, subject.info, chosen),
+        methods=offered_methods(readings, subject.info),
         n_effects=effects,
         choices=EFFECTS,
         budget=budget_snt or f"{budget:g}",

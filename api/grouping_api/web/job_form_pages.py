@@ -19,7 +19,7 @@ from grouping.wire.estimates import EstimateOut
 from grouping_api.dependencies import StoreDep
 from grouping_api.errors import status_of
 from grouping_api.web.job_form import JobForm
-from grouping_api.web.subjects import pages_of
+from grouping_api.web.rendering import Render
 
 MAX_FIELDS = 2000
 MAX_FIELD_BYTES = 1 << 16
@@ -29,15 +29,15 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/jobs/new")
 def new_job_page(
-    request: Request, problem: Annotated[str | None, Query(max_length=200)] = None
+    render: Render, problem: Annotated[str | None, Query(max_length=200)] = None
 ) -> HTMLResponse:
     """The form, for the tasks of one problem."""
     name = problem or list_problems()[0].name
-    return _page(request, JobForm(get_problem(name)))
+    return _page(render, JobForm(get_problem(name)))
 
 
 @router.post("/jobs", response_model=None)
-async def submit_job(request: Request, store: StoreDep) -> HTMLResponse | RedirectResponse:
+async def submit_job(request: Request, render: Render, store: StoreDep) -> HTMLResponse | RedirectResponse:
     """Submit what the form holds and go to the job's page, or tell its cost; or say what is wrong."""
     async with request.form(max_fields=MAX_FIELDS, max_files=0, max_part_size=MAX_FIELD_BYTES) as data:
         values: dict[str, list[str]] = {}
@@ -46,26 +46,25 @@ async def submit_job(request: Request, store: StoreDep) -> HTMLResponse | Redire
                 values.setdefault(name, []).append(value)
     form = JobForm(get_problem(next(iter(values.get("problem", [""])))), values)
     try:
-        return await run_in_threadpool(_carry_out, request, store, form)
+        return await run_in_threadpool(_carry_out, render, store, form)
     except (InvalidInputError, ValidationError) as error:
         status = status_of(error)[0] if isinstance(error, InvalidInputError) else 422
-        return _page(request, form.with_fault(error), status=status)
+        return _page(render, form.with_fault(error), status=status)
 
 
-def _carry_out(request: Request, store: Store, form: JobForm) -> HTMLResponse | RedirectResponse:
+def _carry_out(render: Render, store: Store, form: JobForm) -> HTMLResponse | RedirectResponse:
     asked = form.request()
     if form.value("action") == "estimate":
-        return _page(request, form, told=estimate(asked, store))
+        return _page(render, form, told=estimate(asked, store))
     key = f"form-{form.value('key')}-{request_digest(asked)}"[:200]  # the same form sent twice makes one job
     job, _ = submit(store, asked, key)
     return RedirectResponse(f"/jobs/{job.id}", 303)
 
 
 def _page(
-    request: Request, form: JobForm, *, told: EstimateOut | None = None, status: int = 200
+    render: Render, form: JobForm, *, told: EstimateOut | None = None, status: int = 200
 ) -> HTMLResponse:
-    return pages_of(request).render(
-        request,
+    return render(
         "job_new.html",
         status=status,
         form=form,

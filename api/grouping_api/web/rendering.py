@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
@@ -60,6 +62,14 @@ class Pages:
         """A page from a template and its data."""
         content = self._environment.get_template(template).render(request=request, **context)
         return HTMLResponse(content, status)
+
+
+def _renderer(request: Request) -> Callable[..., HTMLResponse]:
+    return functools.partial(request.app.state.pages.render, request)
+
+
+Render = Annotated[Callable[..., HTMLResponse], Depends(_renderer)]
+"""Makes the page of a request: from the name of a template, its status, and what it shows."""
 
 
 def _static_address(name: str) -> str:

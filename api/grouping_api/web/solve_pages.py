@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
@@ -18,7 +18,8 @@ from grouping.wire.solving import Demands
 from grouping.wire.stored import TaskLossOut
 from grouping_api.dependencies import ReadingsDep, StoreDep
 from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
-from grouping_api.web.subjects import Subject, pages_of, subject_of
+from grouping_api.web.rendering import Render
+from grouping_api.web.subjects import Subject, subject_of
 from grouping_api.web.wording import listed
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -26,7 +27,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/score-tables/{table_id}/curve")
 def curve_page(
-    request: Request, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
+    render: Render, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
 ) -> HTMLResponse:
     """The best grouping for each budget under the demands, and for any budget asked for."""
     subject = subject_of(table_id, readings)
@@ -39,8 +40,7 @@ def curve_page(
                 solution = readings.solution(subject.info, form.budget, form.demands)
         except InvalidInputError as error:
             form = form.with_fault(error)
-    return pages_of(request).render(
-        request,
+    return render(
         "curve.html",
         status=422 if form.faults else 200,
         subject=subject,
@@ -73,7 +73,7 @@ class _Answer:
 
 @router.get("/score-tables/{table_id}/networks")
 def networks_page(
-    request: Request, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
+    render: Render, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
 ) -> HTMLResponse:
     """The networks to train for one budget under the demands, and which task each of them serves."""
     subject = subject_of(table_id, readings)
@@ -93,8 +93,7 @@ def networks_page(
         except InvalidInputError as error:
             form = form.with_note("noise", str(error))
     grouping = None if answer is None else answer.solution.grouping
-    return pages_of(request).render(
-        request,
+    return render(
         "networks.html",
         status=status,
         subject=subject,

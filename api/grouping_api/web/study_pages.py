@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from grouping.study.records import report_from_json
 from grouping_api.dependencies import PageToken, StoreDep
+from grouping_api.web.rendering import Render
 from grouping_api.web.study_view import view_study
-from grouping_api.web.subjects import pages_of
 
 STUDIES_PER_PAGE = 25
 
@@ -16,11 +16,10 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/studies")
-def studies_page(request: Request, store: StoreDep, page_token: PageToken = None) -> HTMLResponse:
+def studies_page(render: Render, store: StoreDep, page_token: PageToken = None) -> HTMLResponse:
     """Studies, newest first."""
     page = store.list_studies(limit=STUDIES_PER_PAGE, after=page_token)
-    return pages_of(request).render(
-        request,
+    return render(
         "studies.html",
         studies=page.items,
         next_token=page.next_token,
@@ -29,11 +28,11 @@ def studies_page(request: Request, store: StoreDep, page_token: PageToken = None
 
 
 @router.get("/studies/{study_id}")
-def study_page(request: Request, study_id: str, store: StoreDep) -> HTMLResponse:
+def study_page(render: Render, study_id: str, store: StoreDep) -> HTMLResponse:
     """One study: an answer to each question, with its matrices and pictures."""
     stored = store.get_study(study_id)
     view = view_study(report_from_json(stored.report))
-    return pages_of(request).render(request, "study.html", info=stored.info, view=view)
+    return render("study.html", info=stored.info, view=view)
 
 
 @router.post("/studies/{study_id}/delete", response_model=None)

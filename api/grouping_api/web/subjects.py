@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastapi import Request
-
 from grouping.domain.jobs import Job
 from grouping.domain.standing import Standing
 from grouping.store import TableInfo
 from grouping.use_cases.read_table import Readings
 from grouping_api.web.job_view import job_title
-from grouping_api.web.rendering import Pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +34,6 @@ class Subject:
     def task_names(self) -> tuple[str, ...]:
         """Its tasks, in display order."""
         return tuple(task.name for task in self.info.tasks)
-
-
-def pages_of(request: Request) -> Pages:
-    """What renders the templates of this application."""
-    pages: Pages = request.app.state.pages
-    return pages
 
 
 def subject_of(table_id: str, readings: Readings) -> Subject:

@@ -15,7 +15,8 @@ from grouping.wire.stored import GroupingSummary
 from grouping_api.dependencies import ImporterDep, PageToken, ReadingsDep, StoreDep
 from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
-from grouping_api.web.subjects import pages_of, subject_of
+from grouping_api.web.rendering import Render
+from grouping_api.web.subjects import subject_of
 
 TABLES_PER_PAGE = 25
 MAX_ROWS = 60
@@ -36,11 +37,10 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/score-tables")
-def tables_page(request: Request, store: StoreDep, page_token: PageToken = None) -> HTMLResponse:
+def tables_page(render: Render, store: StoreDep, page_token: PageToken = None) -> HTMLResponse:
     """Imported score tables, newest first."""
     page = store.list_tables(limit=TABLES_PER_PAGE, after=page_token, imported_only=True)
-    return pages_of(request).render(
-        request,
+    return render(
         "tables.html",
         tables=page.items,
         next_token=page.next_token,
@@ -49,42 +49,40 @@ def tables_page(request: Request, store: StoreDep, page_token: PageToken = None)
 
 
 @router.get("/score-tables/new")
-def new_table_page(request: Request) -> HTMLResponse:
+def new_table_page(render: Render) -> HTMLResponse:
     """The form that imports a score table."""
-    return _form(request, {})
+    return _form(render, {})
 
 
 @router.post("/score-tables", response_model=None)
-async def import_table(request: Request, importer: ImporterDep) -> HTMLResponse | RedirectResponse:
+async def import_table(
+    request: Request, render: Render, importer: ImporterDep
+) -> HTMLResponse | RedirectResponse:
     """Import what the form holds, and go to the table's page; or show the form again with what is wrong."""
     async with request.form(**FORM_LIMITS) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         try:
-            upload = await form_upload(form, {})
+            upload = await form_upload(form)
             info, _ = await run_in_threadpool(importer.add, upload)
         except InvalidInputError as error:
-            return _form(request, fields, fault=str(error), status=status_of(error)[0])
+            return _form(render, fields, fault=str(error), status=status_of(error)[0])
         except RequestValidationError as error:
             first = error.errors()[0]
-            return _form(
-                request, fields, fault=f"{first['loc'][-1]}: {sentence_of(first['msg'])}", status=422
-            )
+            return _form(render, fields, fault=f"{first['loc'][-1]}: {sentence_of(first['msg'])}", status=422)
     return RedirectResponse(f"/score-tables/{info.id}", 303)
 
 
 def _form(
-    request: Request, fields: dict[str, str], *, fault: str | None = None, status: int = 200
+    render: Render, fields: dict[str, str], *, fault: str | None = None, status: int = 200
 ) -> HTMLResponse:
     shown = {name: fields.get(name, "") for name in ("name", "text", "values", "format", "tasks")}
     if len(shown["text"]) > MAX_SHOWN_TEXT:
         shown["text"] = ""
-    return pages_of(request).render(
-        request, "table_new.html", status=status, fields=shown, fault=fault, formats=FORMAT_WORDS
-    )
+    return render("table_new.html", status=status, fields=shown, fault=fault, formats=FORMAT_WORDS)
 
 
 @router.get("/score-tables/{table_id}")
-def table_page(request: Request, table_id: str, store: StoreDep, readings: ReadingsDep) -> HTMLResponse:
+def table_page(render: Render, table_id: str, store: StoreDep, readings: ReadingsDep) -> HTMLResponse:
     """What a table holds, what was understood when it was imported, and the groupings that were kept."""
     subject = subject_of(table_id, readings)
     table = readings.table(subject.info)
@@ -99,8 +97,7 @@ def table_page(request: Request, table_id: str, store: StoreDep, readings: Readi
         for n, network in enumerate(table.networks[:MAX_ROWS])
     ]
     groupings = store.list_groupings(table_id, limit=MAX_GROUPINGS)
-    return pages_of(request).render(
-        request,
+    return render(
         "table.html",
         subject=subject,
         table=table,

@@ -8,7 +8,6 @@ from typing import Any
 from grouping.domain.jobs import Event
 
 _KINDS = {
-    "job_submitted": "Job submitted",
     "job_claimed": "Taken by a dispatcher",
     "job_released": "Given back by the dispatcher",
     "job_prepared": "Data loaded",
@@ -16,26 +15,14 @@ _KINDS = {
     "job_running": "Search started",
     "job_confirming": "Confirmation started",
     "job_cancelling": "Cancellation asked for",
-    "job_cancelled": "Job cancelled",
-    "job_succeeded": "Job succeeded",
-    "job_failed": "Job failed",
-    "job_resumed": "Job resumed",
     "networks_added": "Candidates listed",
-    "trials_planned": "Trainings planned",
-    "trials_skipped": "Trainings skipped",
-    "trial_started": "Training started",
-    "trial_succeeded": "Training succeeded",
-    "trial_diverged": "Training diverged",
-    "trial_failed": "Training failed",
-    "trial_lost": "Training lost",
     "trial_reused": "Outcome copied",
     "reuse_found": "Outcomes of other jobs looked up",
-    "recipe_tuned": "Recipe tuned",
-    "engine_chosen": "Engine chosen",
     "company_limited": "Trained in less company",
     "environment_differs": "Trained with something else than before",
     "strategy_note": "Strategy",
 }
+"""Kinds of events that their names do not tell people."""
 _SHOWN = (
     "network",
     "engine",
@@ -60,7 +47,7 @@ _LONGEST_NOTE = 1000
 
 def event_title(event: Event) -> str:
     """What happened."""
-    return _KINDS.get(event.kind, event.kind.replace("_", " ").capitalize())
+    return _KINDS.get(event.kind, event.kind.replace("trial", "training").replace("_", " ").capitalize())
 
 
 def is_bad_news(event: Event) -> bool:
