@@ -60,6 +60,16 @@ class ClusteringOutcome:
     difference: float | None = None
     relative_difference: float | None = None
 
+    @property
+    def groups(self) -> tuple[frozenset[str], ...]:
+        """Its groups, largest first: a partition of the tasks; empty if none fits the budget."""
+        return tuple(network.group for network in self.networks)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there are groups, and all of them are measured."""
+        return self.loss is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ClusteringComparison:

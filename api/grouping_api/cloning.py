@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from grouping.domain.jobs import Job
 from grouping.errors import InvalidInputError
-from grouping_api.schemas.requests import CloneRequest, JobRequest, RecipeIn, StrategyIn, TrainingBudgetIn
+from grouping.wire.jobs import RecipeOut, SpecOut
+from grouping.wire.requests import CloneRequest, JobRequest
 
 
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
@@ -19,28 +18,18 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
     """
     spec = source.spec
     tasks = _tasks(spec.tasks, wanted)
-    took_all = spec.max_group_size >= len(spec.tasks)
-    weights = {task: weight for task, weight in spec.weights.items() if task in tasks}
-    recipe = asdict(source.recipe) | {"hidden": list(source.recipe.hidden)}
-    budget = wanted.training_budget or TrainingBudgetIn(**asdict(spec.training_budget))
-    return JobRequest(
-        problem=spec.problem,
-        tasks=list(tasks),
-        name=spec.name if wanted.name is None else wanted.name,
-        strategy=wanted.strategy or StrategyIn(name=spec.strategy, parameters=dict(spec.strategy_parameters)),
-        max_group_size=wanted.max_group_size or (None if took_all else spec.max_group_size),
-        single_sizes=list(spec.single_sizes) if wanted.single_sizes is None else wanted.single_sizes,
-        budgets_snt=list(spec.budgets_snt) if wanted.budgets_snt is None else wanted.budgets_snt,
-        n_seeds=spec.n_seeds if wanted.n_seeds is None else wanted.n_seeds,
-        n_confirmation_seeds=spec.n_confirmation_seeds
-        if wanted.n_confirmation_seeds is None
-        else wanted.n_confirmation_seeds,
-        training_budget=budget,
-        recipe=RecipeIn(**(recipe | wanted.recipe.model_dump(exclude_none=True))),
-        weights=weights if wanted.weights is None else wanted.weights,
-        seed=spec.seed if wanted.seed is None else wanted.seed,
-        reuse_jobs=[source.id],
-    )
+    asked = SpecOut.read(spec).model_dump() | {
+        "name": spec.name,
+        "tasks": list(tasks),
+        "weights": {task: weight for task, weight in spec.weights.items() if task in tasks},
+        "tuning_samples": 0,
+        "reuse_jobs": [source.id],
+    }
+    if spec.max_group_size >= len(spec.tasks):
+        asked["max_group_size"] = None  # all tasks there, and here
+    changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks"}, exclude_none=True)
+    recipe = RecipeOut.read(source.recipe).model_dump() | changes.pop("recipe")
+    return JobRequest.model_validate(asked | changes | {"recipe": recipe})
 
 
 def _tasks(tasks: tuple[str, ...], wanted: CloneRequest) -> tuple[str, ...]:

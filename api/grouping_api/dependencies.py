@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 
-from grouping.domain.jobs import MAX_BUDGETS
+from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_BUDGETS
 from grouping.store import Store
 from grouping_api.errors import InvalidParameterError
 from grouping_api.readings import Readings
@@ -15,7 +15,6 @@ from grouping_api.settings import Settings
 from grouping_api.uploads import Importer
 
 MAX_PAGE_SIZE = 100
-MAX_BUDGET_SNT = 10_000.0
 
 
 def get_store(request: Request) -> Store:

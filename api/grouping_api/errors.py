@@ -214,3 +214,19 @@ def _presented(request: Request, answer: JSONResponse) -> Response:
     if "retry-after" in answer.headers:
         page.headers["Retry-After"] = answer.headers["retry-after"]
     return page
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error answers of a route, for its description."""
+    meanings = {
+        404: "There is no such object.",
+        409: "Not possible in the present state.",
+        413: "The body is too large.",
+        415: "The Content-Type is not one that is taken here.",
+        422: "The request breaks a rule; `errors` says which field.",
+        503: "The database is not there; try again after `Retry-After` seconds.",
+    }
+    content: Mapping[str, Any] = {
+        "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}
+    }
+    return {status: {"description": meanings[status], "content": content} for status in statuses}

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
-from grouping.domain.allowance import Prices
+from grouping.domain.allowance import Fit, Prices
 from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.ledgers import Amount, Rates, cost_of
 from grouping.domain.search_state import SearchState, SearchTerms
@@ -22,111 +21,22 @@ from grouping.errors import GroupingError
 from grouping.recipes import epochs_of
 from grouping.search import evidence_of
 from grouping.solver import solve_budgets
-from grouping.store import ReuseSource, Store, count_reusable
+from grouping.store import Store, count_reusable
 from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
 from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
+from grouping_api.job_estimates import Bounds, JobEstimate, Option, reuse_of
 
 
-class Fit(StrEnum):
-    """Whether what is wanted fits into the training budget."""
-
-    YES = "yes"
-    NO = "no"
-    PERHAPS = "perhaps"
-    """The least fits and the most does not."""
-    UNKNOWN = "unknown"
-    """The budget is in seconds, and there is no basis for a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Trainings of one purpose and what they cost.
-
-    Attributes:
-        forecast: trainings by kind.
-        lower: the least they cost.
-        upper: the most they cost.
-    """
-
-    forecast: Forecast
-    lower: Amount
-    upper: Amount
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One strategy for the same job, with its confirmation.
-
-    Attributes:
-        name: of the strategy.
-        lower: the least it costs.
-        upper: the most it costs.
-        fit: whether that is within the training budget.
-    """
-
-    name: str
-    lower: Amount
-    upper: Amount
-    fit: Fit
-
-
-@dataclass(frozen=True, slots=True)
-class JobEstimate:
-    """What a job would cost.
-
-    Attributes:
-        spec: the job.
-        search: trainings on which choices are made.
-        confirmation: trainings with fresh seeds.
-        exhaustive: the search by training every candidate in full.
-        rates: basis of the times.
-        n_jobs: jobs that they were measured on.
-        kept_back: trainings of the budget that the search leaves to the confirmation; 0 where it is too small
-            for that, None without a budget in trainings or epochs.
-        option: the strategy that was asked for, confirmation included.
-        options: every strategy that can do it, the fewest trainings first.
-        reusable: full trainings of candidates that other jobs know.
-        sources: the jobs named to be reused.
-    """
-
-    spec: JobSpec
-    search: Bounds
-    confirmation: Bounds
-    exhaustive: Amount
-    rates: Rates
-    n_jobs: int
-    kept_back: int | None
-    option: Option
-    options: tuple[Option, ...]
-    reusable: int
-    sources: tuple[ReuseSource, ...]
-
-    @property
-    def largest_that_fits(self) -> Option | None:
-        """Of the strategies that surely fit, the one with the most trainings."""
-        fitting = [option for option in self.options if option.fit is Fit.YES]
-        return fitting[-1] if fitting else None
-
-    @property
-    def share_of_exhaustive(self) -> tuple[float, float]:
-        """The search's epochs as a share of those of the exhaustive search, at least and at most."""
-        whole = self.exhaustive.epochs or 1
-        return self.search.lower.epochs / whole, self.search.upper.epochs / whole
-
-    @property
-    def unmeasured(self) -> tuple[Kind, ...]:
-        """Kinds of trainings that might be needed and whose time is not known."""
-        wanted = {**self.search.forecast.costliest(), **self.confirmation.forecast.costliest()}
-        return tuple(sorted(kind for kind in wanted if self.rates.find(kind[0], kind[1]) is None))
-
-
-def estimate(store: Store, spec: JobSpec, tasks: Sequence[Task]) -> JobEstimate:
+def estimate(
+    store: Store, spec: JobSpec, tasks: Sequence[Task], *, n_workers: int | None = None
+) -> JobEstimate:
     """Count and time what a job would train.
 
     Args:
         store: finished jobs are the basis of the times, and may be reused.
         spec: the job, checked.
         tasks: its tasks.
+        n_workers: trainings at the same time, for the wall time.
 
     Raises:
         GroupingError: if the strategy refuses the candidates.
@@ -167,8 +77,8 @@ def estimate(store: Store, spec: JobSpec, tasks: Sequence[Task]) -> JobEstimate:
         options=tuple(
             sorted([option, *others], key=lambda o: (o.upper.trainings, o.lower.trainings, o.name))
         ),
-        reusable=count_reusable(spec, known)[0],
-        sources=sources,
+        reuse=reuse_of(*count_reusable(spec, known), sources),
+        n_workers=n_workers,
     )
 
 

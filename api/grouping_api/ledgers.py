@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from grouping.domain.jobs import Job, Ledger
-from grouping.domain.ledgers import Rate, Rates, Savings, Shape, Spending, savings
+from grouping.domain.ledgers import Amount, Rate, Rates, Savings, Shape, Spending, savings
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates
+from grouping.domain.standing import Standing
+from grouping.domain.trials import Purpose
 from grouping.recipes import epochs_of
 from grouping.store import Store
 from grouping.strategies.forecast import count_candidate_shapes
+from grouping.wire.ledgers import SavingsOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +21,72 @@ class JobLedger:
     """The ledger of one job.
 
     Attributes:
-        charged: everything that was started, lost attempts included.
+        job: whose it is.
+        spent: everything that was started, lost attempts included.
         rows: by kind of trials.
         rates: basis of the seconds that an exhaustive search would take.
         savings: the search against the exhaustive one.
     """
 
-    charged: Ledger
+    job: Job
+    spent: Ledger
     rows: tuple[Spending, ...]
     rates: Rates
     savings: Savings
+
+    @property
+    def charged(self) -> Amount:
+        """Everything that was started, lost attempts included."""
+        attempted = sum(row.attempted_equivalents for row in self.rows)
+        return Amount(self.spent.trainings, self.spent.epochs, attempted, self.spent.seconds)
+
+    @property
+    def search(self) -> Amount:
+        """What was started to choose on."""
+        return self._of(Purpose.SEARCH)
+
+    @property
+    def confirmation(self) -> Amount:
+        """What was started to confirm on."""
+        return self._of(Purpose.CONFIRMATION)
+
+    @property
+    def reused(self) -> Amount:
+        """What copied trials took where they were trained."""
+        return Amount(
+            sum(row.reused for row in self.rows),
+            sum(row.reused_epochs for row in self.rows),
+            sum(row.reused * row.size * row.fidelity for row in self.rows),
+            sum(row.reused_seconds for row in self.rows),
+        )
+
+    @property
+    def left(self) -> Mapping[str, float | None]:
+        """What may still be planned, by the limits of the training budget; None where there is none."""
+        started = Amount.spent(self.rows).trainings + sum(row.planned for row in self.rows)
+        epochs = sum(row.reserved_epochs for row in self.rows)
+        used = {"trainings": started, "epochs": epochs, "seconds": self.spent.seconds}
+        limits = asdict(self.job.spec.training_budget)
+        return {name: None if limit is None else max(0, limit - used[name]) for name, limit in limits.items()}
+
+    @property
+    def told_savings(self) -> SavingsOut:
+        """The savings with what they rest on; nothing is saved until the search has come to its own end."""
+        n, has_saved = self.rates.trainings, Standing.of(self.job).has_searched
+        return SavingsOut.read(
+            self.savings,
+            saved=self.savings.saved if has_saved else None,
+            share=self.savings.share if has_saved else None,
+            basis=f"measured on {n:,} trainings of these networks" if n else "nothing measured yet",
+        )
+
+    @property
+    def sentence(self) -> str:
+        """What the search has trained and saved, in words."""
+        return Standing.of(self.job).search(self.savings)
+
+    def _of(self, purpose: Purpose) -> Amount:
+        return Amount.spent(row for row in self.rows if row.purpose is purpose)
 
 
 def read_ledger(store: Store, job: Job) -> JobLedger:
@@ -39,7 +98,7 @@ def read_ledger(store: Store, job: Job) -> JobLedger:
     rows = store.spending(job.id)
     rates = Rates(_measured(rows))
     made = savings(rows, _candidates(store, job), job.spec.n_seeds, epochs_of(job.recipe), rates)
-    return JobLedger(store.ledger(job.id), rows, rates, made)
+    return JobLedger(job, store.ledger(job.id), rows, rates, made)
 
 
 def _measured(rows: Sequence[Spending]) -> Mapping[Shape, Rate]:

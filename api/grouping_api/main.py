@@ -11,6 +11,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from grouping.store import Store, open_store
+from grouping.wire.common import ProblemOut
+from grouping.wire.imports import InlineTable
 from grouping_api.errors import install_error_handlers
 from grouping_api.guards import install_guards
 from grouping_api.readings import Readings
@@ -28,8 +30,6 @@ from grouping_api.routes import (
     studies,
     system,
 )
-from grouping_api.schemas.common import ProblemOut
-from grouping_api.schemas.imports import InlineTable
 from grouping_api.settings import Settings
 from grouping_api.stopping import stop_signals
 from grouping_api.uploads import Importer

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from grouping.domain.jobs import Job
 from grouping.domain.pair_gaps import PairGaps, list_some
 from grouping.domain.scores import ScoreTable
 from grouping.errors import GroupingError
 from grouping.store import Store, count_reusable
-from grouping_api.schemas.requests import JobRequest, RecipeIn, StrategyIn
+from grouping.wire.jobs import RecipeOut, SpecOut
+from grouping.wire.requests import JobRequest
 from grouping_api.submission import build_spec
 
 NAME_SUFFIX = ": all pairs"
@@ -76,18 +77,16 @@ def _counted(n_trainings: int) -> str:
 def _request(job: Job) -> JobRequest:
     """Every single task and pair at full size, with the seeds and the recipe of a job; no confirmation."""
     spec = job.spec
-    recipe = asdict(job.recipe) | {"hidden": list(job.recipe.hidden)}
-    return JobRequest(
-        problem=spec.problem,
-        tasks=list(spec.tasks),
-        name=(spec.name or spec.problem)[: 200 - len(NAME_SUFFIX)] + NAME_SUFFIX,
-        strategy=StrategyIn(name="exhaustive"),
-        max_group_size=2,
-        single_sizes=[],
-        n_seeds=spec.n_seeds,
-        n_confirmation_seeds=0,
-        recipe=RecipeIn(**recipe),
-        weights=dict(spec.weights),
-        seed=spec.seed,
-        reuse_jobs=[job.id],
+    asked = SpecOut.read(spec).model_dump(exclude={"training_budget", "tuning_samples", "budgets_snt"})
+    return JobRequest.model_validate(
+        asked
+        | {
+            "name": (spec.name or spec.problem)[: 200 - len(NAME_SUFFIX)] + NAME_SUFFIX,
+            "strategy": {"name": "exhaustive"},
+            "max_group_size": 2,
+            "single_sizes": [],
+            "n_confirmation_seeds": 0,
+            "recipe": RecipeOut.read(job.recipe).model_dump(),
+            "reuse_jobs": [job.id],
+        }
     )

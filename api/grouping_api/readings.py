@@ -41,9 +41,9 @@ from grouping.solver import (
 )
 from grouping.store import Store, TableInfo
 from grouping.strategies.affinity.from_table import table_affinity
+from grouping.wire.solving import ConfidenceIn, Demands, PairwiseRequest
 from grouping_api.affinity_reasons import how_to_measure
 from grouping_api.pair_plans import PairPlan, plan_pairs
-from grouping_api.schemas.solving import ConfidenceIn, Demands, PairwiseRequest
 from grouping_api.settings import Settings
 
 CACHE_SIZE = 64

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
-from grouping.domain.groupings import Solution
+from grouping.domain.groupings import Grouping, Solution
+from grouping.domain.networks import Network
 from grouping.formats.cells import format_number, format_text
-from grouping.solver import is_same_cost, relative_change
+from grouping.solver import Explanation, Ranked, is_same_cost, relative_change
 from grouping.store import Store, StoredGrouping, TableInfo
-from grouping_api.readings import Readings
-from grouping_api.schemas.common import finite
-from grouping_api.schemas.explanations import ExplanationData
-from grouping_api.schemas.groupings import GroupingOut, SolutionOut
-from grouping_api.schemas.solving import GroupingRequest, pointing_below
-from grouping_api.schemas.stored import (
-    AlternativeOut,
+from grouping.wire.explanations import ExplanationData
+from grouping.wire.solving import GroupingRequest, pointing_below
+from grouping.wire.stored import (
     ChangeOut,
     ConfidenceOut,
     GroupingAnswerBody,
     StoredGroupingOut,
-    TaskLossOut,
 )
+from grouping_api.cells import served_tasks
+from grouping_api.readings import Readings
 
 
 def solve_and_keep(
@@ -62,51 +61,65 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
     confidence = None
     if request.confidence is not None and grouping is not None:
         with pointing_below("/confidence"):
-            confidence = ConfidenceOut.of(readings.confidence(info, budget, request.confidence, request))
-    return GroupingAnswerBody(
-        **SolutionOut.of(solution).model_dump(),
-        task_losses=[] if grouping is None else TaskLossOut.list_of(grouping, table),
+            found = readings.confidence(info, budget, request.confidence, request)
+            confidence = ConfidenceOut.read(found, tasks=table.task_names)
+    return GroupingAnswerBody.read(
+        solution,
+        task_losses=[] if grouping is None else served_tasks(grouping, table),
         baselines=changes(readings, info, request, solution),
-        alternatives=[]
-        if ranked is None
-        else [
-            AlternativeOut(
-                rank=rank,
-                loss=finite(loss),
-                excess=finite(relative_change(loss, ranked.losses[0])) if ranked.losses[0] else None,
-                grouping=GroupingOut.of(alternative),
-            )
-            for rank, (alternative, loss) in enumerate(
-                zip(ranked.groupings, ranked.losses, strict=True), start=1
-            )
-        ],
+        alternatives=[] if ranked is None else alternatives(ranked),
         has_proven_alternatives=ranked is not None and ranked.is_proven,
         explanation=list(explanation.sentences()),
-        explanation_data=ExplanationData.of(explanation),
+        explanation_data=explanation_data(explanation),
         confidence=confidence,
     )
+
+
+def explanation_data(explanation: Explanation) -> ExplanationData:
+    """Why these networks, as data."""
+    grouping = explanation.solution.grouping
+    other_budgets = [other for other in (explanation.half_less, explanation.half_more) if other is not None]
+    tasks = () if grouping is None else grouping.tasks
+    return ExplanationData.read(explanation, tasks=tasks, other_budgets=other_budgets)
+
+
+def alternatives(ranked: Ranked) -> list[dict[str, Any]]:
+    """The best groupings, with how much higher their losses are than the least."""
+    best = ranked.losses[0]
+    return [
+        {
+            "rank": rank,
+            "loss": loss,
+            "excess": relative_change(loss, best) if best else None,
+            "grouping": grouping,
+        }
+        for rank, (grouping, loss) in enumerate(zip(ranked.groupings, ranked.losses, strict=True), start=1)
+    ]
 
 
 def changes(
     readings: Readings, info: TableInfo, request: GroupingRequest, solution: Solution
 ) -> list[ChangeOut]:
     """The grouping against choices that need no search."""
-    found = readings.curve(info, (request.budget_snt,), request).baselines
+    loss, cost = solution.loss, solution.cost_snt
     return [
-        ChangeOut(
-            name=baseline.name,
-            cost_snt=baseline.cost_snt,
-            loss=finite(baseline.loss),
-            test_loss=finite(baseline.test_loss),
-            change=None
-            if solution.loss is None or not baseline.loss
-            else finite(relative_change(solution.loss, baseline.loss)),
-            is_equal_cost=None
-            if solution.cost_snt is None
-            else is_same_cost(solution.cost_snt, baseline.cost_snt),
+        ChangeOut.read(
+            baseline,
+            change=None if loss is None or not baseline.loss else relative_change(loss, baseline.loss),
+            is_equal_cost=None if cost is None else is_same_cost(cost, baseline.cost_snt),
         )
-        for baseline in found
+        for baseline in readings.curve(info, (request.budget_snt,), request).baselines
     ]
+
+
+def grouping_of(stored: StoredGroupingOut) -> Grouping | None:
+    """The grouping of the domain; None where it is infeasible."""
+    if stored.grouping is None:
+        return None
+    networks = tuple(Network(frozenset(n.group), n.size, n.cost_snt) for n in stored.grouping.networks)
+    position = {item.name: n for n, item in enumerate(stored.grouping.networks)}
+    serving = stored.grouping.serving
+    return Grouping(tuple(serving), networks, tuple(position[name] for name in serving.values()))
 
 
 def grouping_csv(grouping: StoredGroupingOut) -> str:

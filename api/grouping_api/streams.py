@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from grouping.domain.jobs import Event, JobState
 from grouping.errors import NotFoundError, StoreUnavailableError
 from grouping.store import Store
-from grouping_api.schemas.jobs import EventOut
+from grouping.wire.jobs import EventOut
 from grouping_api.settings import Settings
 
 BATCH = 200
@@ -70,7 +70,7 @@ def _look(store: Store, job_id: str, after: int) -> tuple[JobState, tuple[Event,
 
 
 def _message(event: Event) -> bytes:
-    return f"id: {event.number}\ndata: {EventOut.of(event).model_dump_json()}\n\n".encode()
+    return f"id: {event.number}\ndata: {EventOut.read(event).model_dump_json()}\n\n".encode()
 
 
 def _end(state: str) -> bytes:

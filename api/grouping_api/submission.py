@@ -7,13 +7,14 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
+from grouping.domain.fields import from_plain
 from grouping.domain.groupings import fits
-from grouping.domain.jobs import MAX_BUDGETS, JobSpec, TrainingBudget
+from grouping.domain.jobs import MAX_BUDGETS, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
-from grouping.domain.recipes import Method, Part, Recipe
+from grouping.domain.recipes import Part, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundError, TooManyCandidatesError
 from grouping.problems.problem import Problem
@@ -21,7 +22,7 @@ from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete
 from grouping.store import Store
 from grouping.strategies import get_strategy, list_strategies
-from grouping_api.schemas.requests import JobRequest, RecipeIn
+from grouping.wire.requests import JobRequest, RecipeIn
 
 
 def request_digest(request: JobRequest) -> str:
@@ -95,24 +96,16 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         if not fits(cover, budget):
             pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
             raise BudgetTooSmallError(budget, cover, pointer=pointer)
-    spec = JobSpec(
-        problem=problem.name,
-        tasks=names,
-        name=request.name.strip(),
-        strategy=request.strategy.name,
-        strategy_parameters=request.strategy.parameters,
-        max_group_size=max_group_size,
-        single_sizes=tuple(request.single_sizes),
-        budgets_snt=tuple(budgets),
-        n_seeds=request.n_seeds,
-        n_confirmation_seeds=request.n_confirmation_seeds,
-        training_budget=TrainingBudget(**request.training_budget.model_dump()),
-        recipe=recipe,
-        tuning_samples=request.tuning_samples,
-        weights=request.weights,
-        seed=request.seed,
-        reuse_jobs=tuple(request.reuse_jobs),
-    )
+    completed = {
+        "tasks": names,
+        "name": request.name.strip(),
+        "strategy": request.strategy.name,
+        "strategy_parameters": request.strategy.parameters,
+        "max_group_size": max_group_size,
+        "budgets_snt": budgets,
+        "recipe": recipe,
+    }
+    spec = from_plain(JobSpec, request.model_dump() | completed)
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted
 
@@ -177,13 +170,7 @@ def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Se
 
 
 def _merged_recipe(base: Recipe, wanted: RecipeIn) -> Recipe:
-    given = wanted.model_dump(exclude_none=True)
-    if "hidden" in given:
-        given["hidden"] = tuple(given["hidden"])
-    for part in Part:
-        if part.value in given:
-            given[part.value] = Method(**given[part.value])
-    return complete(replace(base, **given))
+    return complete(Recipe.from_mapping(asdict(base) | wanted.model_dump(exclude_none=True)))
 
 
 @contextmanager

@@ -19,16 +19,17 @@ from pydantic import Field, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
-from grouping.domain.tasks import MAX_NAME_LENGTH
+from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, read_table_guarded
 from grouping.store import Store, TableInfo
+from grouping.wire.common import Input, PlainText
+from grouping.wire.imports import InlineTable
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
-from grouping_api.schemas.common import Input, PlainText
-from grouping_api.schemas.imports import InlineTable
-from grouping_api.schemas.requests import MAX_TASKS
+from grouping_api.inline_tables import import_inline
 
 MAX_TABLE_NAME = 200
+MAX_TASK_LIST = MAX_TASKS * (MAX_NAME_LENGTH + 1)
 N_READERS = 2
 """How many uploads are read at once; each reader is a process with a memory limit of its own."""
 
@@ -96,7 +97,7 @@ class UploadOptions(Input):
     name: Annotated[PlainText, Field(max_length=MAX_TABLE_NAME)] = ""
     values: Literal["losses", "gains"] = "losses"
     format: Annotated[FileFormat, Field(strict=False)] | None = None
-    tasks: Annotated[PlainText, Field(max_length=MAX_TASKS * (MAX_NAME_LENGTH + 1))] | None = None
+    tasks: Annotated[PlainText, Field(max_length=MAX_TASK_LIST)] | None = None
 
     @property
     def task_names(self) -> tuple[str, ...] | None:
@@ -227,7 +228,7 @@ class Importer:
         if upload.may_be_inline:
             inline = _find_inline(upload.data)
             if inline is not None:
-                return inline.to_domain(upload.options.values)
+                return import_inline(inline, upload.options.values)
         named = upload.options.format
         with self._readers:
             return read_table_guarded(
@@ -250,7 +251,7 @@ def _find_inline(data: bytes) -> InlineTable | None:
         document = from_json(data, allow_inf_nan=False)
     except ValueError as error:
         raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
-    if not InlineTable.is_meant(document):
+    if not isinstance(document, dict) or "format" in document:  # the own file format names itself
         return None
     try:
         return InlineTable.model_validate(document)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token, report_submitted
-from grouping.cli.terminal import new_console
+from grouping.cli.terminal import new_console, print_json
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.affinity_status import CellStatus
 from grouping.errors import InvalidInputError
@@ -20,6 +18,7 @@ from grouping.errors import InvalidInputError
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
     from grouping.domain.affinity import AffinityMatrix
+    from grouping.wire.scores import AffinityOut, MissingPairsOut
 
 _METHOD = typer.Option(help=f"How it is known: {', '.join(METHODS)}.", show_default=DEFAULT_METHOD)
 _MARKS = {CellStatus.ESTIMATED: "~", CellStatus.UNKNOWN: "-"}
@@ -58,39 +57,38 @@ def affinity(
                 told = f"The matrix with every pair measured: grouping affinity {measuring.id}"
                 new_console().print(told, soft_wrap=True)
             raise typer.Exit(status)
-        path = f"/v1/score-tables/{job.table_id}/affinity"
-        answer = client.request("GET", path, params={"method": method or DEFAULT_METHOD})
+        answer = job.affinity_answer(method or DEFAULT_METHOD)
     if as_json:
-        typer.echo(json.dumps(answer, indent=2))
+        print_json(answer)
         return
     console = new_console()
     show_affinity(console, answer)
-    show_missing(console, job, answer["missing"])
+    show_missing(console, job, answer.missing)
 
 
-def show_missing(console: Console, job: RemoteJob, missing: Mapping[str, Any] | None) -> None:
+def show_missing(console: Console, job: RemoteJob, missing: MissingPairsOut | None) -> None:
     """Say what would measure the rest of a matrix, with the command; nothing where nothing is missing."""
     if missing is None:
         return
-    console.print(missing["sentence"], soft_wrap=True)
-    if missing["job"] is not None:
+    console.print(missing.sentence, soft_wrap=True)
+    if missing.job is not None:
         console.print(f"Do it: grouping affinity {job.id} --measure-missing", soft_wrap=True)
 
 
-def show_affinity(console: Console, answer: Mapping[str, Any]) -> None:
+def show_affinity(console: Console, answer: AffinityOut) -> None:
     """Print a matrix: a row for each source, a column for each target, with the noise of each value."""
     matrix = _matrix(answer)
-    console.print(answer["summary"], soft_wrap=True)
+    console.print(answer.summary, soft_wrap=True)
     rows = Table("source", *matrix.tasks, box=None, pad_edge=False)
     for i, source in enumerate(matrix.tasks):
         rows.add_row(source, *(_cell(matrix, i, j) for j in range(len(matrix.tasks))))
     console.print(rows)
-    occurring = {*itertools.chain.from_iterable(answer["statuses"])}
+    occurring = {*itertools.chain.from_iterable(answer.statuses)}
     if marks := [f"{mark} {status.meaning}" for status, mark in _MARKS.items() if status in occurring]:
         console.print("; ".join(marks), soft_wrap=True)
     for warning in matrix.warnings:
         console.print(f"Beware: {warning}", soft_wrap=True)
-    console.print(f"{answer['title']}: {matrix.formula}. {answer['meaning']}", soft_wrap=True)
+    console.print(f"{answer.title}: {matrix.formula}. {answer.meaning}", soft_wrap=True)
 
 
 def _cell(matrix: AffinityMatrix, i: int, j: int) -> str:
@@ -104,18 +102,18 @@ def _cell(matrix: AffinityMatrix, i: int, j: int) -> str:
     return f"{mark}{matrix.shown(matrix.values[i, j])}{f' ± {noise}' if noise else ''}"
 
 
-def _matrix(answer: Mapping[str, Any]) -> AffinityMatrix:
+def _matrix(answer: AffinityOut) -> AffinityMatrix:
     import numpy as np
 
     from grouping.domain.affinity import AffinityMatrix
 
     return AffinityMatrix(
-        tuple(answer["tasks"]),
-        answer["method"],
-        answer["formula"],
-        np.array(answer["values"], dtype=np.float64),
-        np.array(answer["standard_errors"], dtype=np.float64),
-        np.array(answer["n_networks"], dtype=np.int64),
-        tuple(answer["warnings"]),
-        is_estimated=np.array(answer["statuses"]) == CellStatus.ESTIMATED,
+        tuple(answer.tasks),
+        answer.method,
+        answer.formula,
+        np.array(answer.values, dtype=np.float64),
+        np.array(answer.standard_errors, dtype=np.float64),
+        np.array(answer.n_networks, dtype=np.int64),
+        tuple(answer.warnings),
+        is_estimated=np.array(answer.statuses) == CellStatus.ESTIMATED,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from rich.table import Table
 
 from grouping.cli.demands import Demanded
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.groupings import Grouping, Solution, SolutionStatus
+from grouping.domain.groupings import Solution, SolutionStatus
 from grouping.domain.scores import ScoreTable
 from grouping.solver import (
     Confidence,
@@ -23,6 +24,7 @@ from grouping.solver import (
     explain,
     solve_pairwise,
 )
+from grouping.wire.local import LocalSolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +106,29 @@ class Answer:
     confidence: Confidence | None = None
     is_estimated: bool = False
 
-    def as_json(self) -> dict[str, Any]:
+    def on_the_wire(self) -> LocalSolution:
         """As the API answers it, with the test loss and what else was asked for."""
-        from grouping_api.schemas.groupings import GroupingOut, SolutionOut
-        from grouping_api.schemas.stored import ConfidenceOut
-
-        grouping = self.solution.grouping
-        data: dict[str, Any] = {
-            **SolutionOut.of(self.solution).model_dump(mode="json"),
-            "test_loss": None if grouping is None or self.is_estimated else _test_loss(grouping, self.table),
-        }
+        beside: dict[str, Any] = {"test_loss": self.test_loss}
         if self.is_estimated:
-            data["is_estimated"] = True
+            beside["is_estimated"] = True
         if self.ranked is not None:
-            data["alternatives"] = [
-                {"loss": loss, "grouping": GroupingOut.of(one).model_dump(mode="json")}
-                for one, loss in zip(self.ranked.groupings, self.ranked.losses, strict=True)
-            ]
-            data["has_proven_alternatives"] = self.ranked.is_proven
+            pairs = zip(self.ranked.losses, self.ranked.groupings, strict=True)
+            beside["alternatives"] = [{"loss": loss, "grouping": grouping} for loss, grouping in pairs]
+            beside["has_proven_alternatives"] = self.ranked.is_proven
         if self.explanation is not None:
-            data["explanation"] = list(self.explanation.sentences())
+            beside["explanation"] = list(self.explanation.sentences())
         if self.confidence is not None:
-            data["confidence"] = ConfidenceOut.of(self.confidence).model_dump(mode="json")
-        return data
+            beside["confidence"] = self.confidence
+        return LocalSolution.read(self.solution, tasks=self.table.task_names, **beside)
+
+    @property
+    def test_loss(self) -> float | None:
+        """Weighted total test loss; None where it is unknown or only estimates are."""
+        grouping = self.solution.grouping
+        if grouping is None or self.is_estimated:
+            return None
+        loss = grouping.total_loss(self.table, self.table.test)
+        return None if math.isnan(loss) else loss
 
     def show(self, console: Console, unit: str) -> None:
         """Print for people."""
@@ -137,11 +139,6 @@ class Answer:
             for sentence in () if part is None else part.sentences():
                 console.print(f"- {sentence}", soft_wrap=True)
         console.print()
-
-
-def _test_loss(grouping: Grouping, table: ScoreTable) -> float | None:
-    loss = grouping.total_loss(table, table.test)
-    return None if loss != loss else loss
 
 
 def _show_solution(console: Console, answer: Answer, unit: str) -> None:
@@ -155,7 +152,7 @@ def _show_solution(console: Console, answer: Answer, unit: str) -> None:
         proof += (
             ", gap unknown" if solution.gap is None else f", at most {solution.gap:.2%} above the optimum"
         )
-    test = None if answer.is_estimated else _test_loss(solution.grouping, table)
+    test = answer.test_loss
     shown_test = "" if test is None else f", test loss {test:.6g}"
     kind = "estimated loss" if answer.is_estimated else "loss"
     console.print(

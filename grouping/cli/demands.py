@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from grouping.cli.options import evaluated, replacing
 from grouping.domain.objectives import Objective
 from grouping.domain.table_formats import TableFormat
 from grouping.errors import InvalidInputError
@@ -71,10 +74,11 @@ TimeLimitOption = Annotated[float | None, typer.Option("--time-limit", min=0.01,
 
 @dataclass(frozen=True, slots=True)
 class Demanded:
-    """A table as the options want it, and the constraints."""
+    """A table as the options want it, the constraints, and what costs and budgets count in."""
 
     table: ScoreTable
     constraints: Constraints
+    unit: str
 
 
 def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat | None) -> ImportedTable:
@@ -91,20 +95,20 @@ def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat |
 def demand(
     table: ScoreTable,
     *,
-    weight: list[str] | None,
-    cost: str | None,
-    together: list[str] | None,
-    apart: list[str] | None,
-    max_networks: int | None,
-    max_group_size: int | None,
-    partition: bool,
-    ceiling: list[str] | None,
-    ceiling_alone: list[str] | None,
-    force: list[str] | None,
-    forbid: list[str] | None,
-    limit: list[str] | None,
+    weight: WeightOption = None,
+    together: TogetherOption = None,
+    apart: ApartOption = None,
+    max_networks: MaxNetworksOption = None,
+    max_group_size: MaxGroupSizeOption = None,
+    partition: PartitionOption = False,
+    ceiling: CeilingOption = None,
+    ceiling_alone: CeilingAloneOption = None,
+    force: ForceOption = None,
+    forbid: ForbidOption = None,
+    limit: LimitOption = None,
+    cost: CostOption = None,
 ) -> Demanded:
-    """Put the options together.
+    """Put the options together; each is described where `with_demands` offers it.
 
     Raises:
         InvalidInputError: if one is not understood or names what the table does not have.
@@ -112,7 +116,8 @@ def demand(
     from grouping.domain.constraints import Constraints
     from grouping.domain.networks import Network
 
-    table = table.with_weights(_numbers("weight", weight))
+    unit = "SNT" if cost is None else cost
+    table = table.with_weights(numbers_by_name("weight", weight))
     if cost is not None:
         table = table.priced_by(cost)
     constraints = Constraints(
@@ -121,21 +126,32 @@ def demand(
         max_networks=max_networks,
         max_group_size=max_group_size,
         is_partition=partition,
-        ceilings=_numbers("ceiling", ceiling),
-        ceilings_alone=_numbers("ceiling-alone", ceiling_alone),
+        ceilings=numbers_by_name("ceiling", ceiling),
+        ceilings_alone=numbers_by_name("ceiling-alone", ceiling_alone),
         forced=tuple(map(Network.parse, force or ())),
         forbidden=tuple(map(Network.parse, forbid or ())),
-        limits=_numbers("limit", limit),
+        limits=numbers_by_name("limit", limit),
     )
     constraints.check(table)
-    return Demanded(table, constraints)
+    return Demanded(table, constraints, unit)
+
+
+def with_demands(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with the options of `demand` in the place of its parameter ``demanded``, made of a table."""
+    options = evaluated(demand, without={"table"})
+    return replacing(command, "demanded", options, lambda **given: functools.partial(demand, **given))
 
 
 def _sets(items: list[str] | None) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(name.strip() for name in item.split(",")) for item in items or ())
 
 
-def _numbers(option: str, items: list[str] | None) -> dict[str, float]:
+def numbers_by_name(option: str, items: list[str] | None) -> dict[str, float]:
+    """Numbers written as ``NAME=NUMBER``.
+
+    Raises:
+        InvalidInputError: if one is not.
+    """
     numbers = {}
     for item in items or ():
         name, separator, number = item.rpartition("=")

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
+    from grouping.wire.estimates import EstimateOut
 
 
-def show_estimate(console: Console, told: Mapping[str, Any]) -> None:
+def show_estimate(console: Console, told: EstimateOut) -> None:
     """Print trainings by kind, the strategies that could do it, and the estimate in a sentence."""
     kinds = Table("purpose", "tasks", "size", "epochs", "trainings", "s per epoch", box=None, pad_edge=False)
-    for kind in told["kinds"]:
-        rate = kind["epoch_s"]
+    for kind in told.kinds:
+        rate = kind.epoch_s
         kinds.add_row(
-            kind["purpose"],
-            str(kind["group_size"]),
-            f"{kind['size']:.3g}",
-            f"{kind['fidelity']:.0%}",
-            _range(kind["lower"], kind["upper"]),
+            kind.purpose,
+            str(kind.group_size),
+            f"{kind.size:.3g}",
+            f"{kind.fidelity:.0%}",
+            _range(kind.lower, kind.upper),
             "-" if rate is None else f"{rate:.2g}",
         )
     console.print(kinds)
@@ -30,52 +30,50 @@ def show_estimate(console: Console, told: Mapping[str, Any]) -> None:
     options = Table(
         "strategy", "trainings", "epochs", "full networks", "seconds", "fits", box=None, pad_edge=False
     )
-    for option in told["strategies"]:
-        lower, upper = option["lower"], option["upper"]
+    for option in told.strategies:
+        lower, upper = option.lower, option.upper
         options.add_row(
-            option["name"] + (" *" if option["name"] == told["strategy"] else ""),
-            _range(lower["trainings"], upper["trainings"]),
-            _range(lower["epochs"], upper["epochs"]),
-            _range(lower["full_network_equivalents"], upper["full_network_equivalents"]),
-            _range(lower["seconds"], upper["seconds"]),
-            option["fits"],
+            option.name + (" *" if option.name == told.strategy else ""),
+            _range(lower.trainings, upper.trainings),
+            _range(lower.epochs, upper.epochs),
+            _range(lower.full_network_equivalents, upper.full_network_equivalents),
+            _range(lower.seconds, upper.seconds),
+            option.fits,
         )
     console.print(options)
     console.print()
-    console.print(told["sentence"], soft_wrap=True)
-    console.print(told["basis"]["sentence"], soft_wrap=True)
-    if told["reuse"] is not None:
-        reuse = told["reuse"]
-        console.print(
-            f"Reused: {reuse['reusable']} of {reuse['of']} trainings of candidates.", soft_wrap=True
-        )
-        for source in reuse["jobs"]:
-            if source["obstacle"]:
-                console.print(f"Nothing of job {source['job_id']}: {source['obstacle']}.", soft_wrap=True)
+    console.print(told.sentence, soft_wrap=True)
+    console.print(told.basis.sentence, soft_wrap=True)
+    if told.reuse is not None:
+        reuse = told.reuse
+        console.print(f"Reused: {reuse.reusable} of {reuse.of} trainings of candidates.", soft_wrap=True)
+        for source in reuse.jobs:
+            if source.obstacle:
+                console.print(f"Nothing of job {source.job_id}: {source.obstacle}.", soft_wrap=True)
 
 
 def show_ledger(console: Console, job: RemoteJob) -> None:
     """Print in a line what a job has spent and saved."""
     told = job.ledger()
-    spent = told["charged"]
-    limits = told["training_budget"]
+    spent = told.charged
+    limits = told.training_budget
     parts = []
     for unit in ("trainings", "epochs", "seconds"):
-        amount = f"{spent[unit]:,.0f}"
-        limit = limits[unit]
+        amount = f"{getattr(spent, unit) or 0:,.0f}"
+        limit = getattr(limits, unit)
         name = "s" if unit == "seconds" else unit.removesuffix("s") if amount == "1" else unit
         parts.append(f"{amount} {name}" if limit is None else f"{amount} of {limit:,.0f} {name}")
-    searching, confirming = told["search"]["trainings"], told["confirmation"]["trainings"]
-    again = spent["trainings"] - searching - confirming
+    searching, confirming = told.search.trainings, told.confirmation.trainings
+    again = spent.trainings - searching - confirming
     split = [f"{searching:,} to search", f"{confirming:,} to confirm"]
     split += [f"{again:,} cut off or repeated"] if again else []
     parts[0] += f" ({', '.join(split)})" if confirming or again else ""
-    console.print(f"{told['sentence']} Spent in all: {', '.join(parts)}.", soft_wrap=True)
-    if told["reuse"] is not None:
-        reuse = told["reuse"]
-        obstacles = [source for source in reuse["jobs"] if source["obstacle"]]
+    console.print(f"{told.sentence} Spent in all: {', '.join(parts)}.", soft_wrap=True)
+    if told.reuse is not None:
+        reuse = told.reuse
+        obstacles = [source for source in reuse.jobs if source.obstacle]
         for source in obstacles:
-            console.print(f"Nothing reused of job {source['job_id']}: {source['obstacle']}.", soft_wrap=True)
+            console.print(f"Nothing reused of job {source.job_id}: {source.obstacle}.", soft_wrap=True)
 
 
 def _range(lower: float | None, upper: float | None) -> str:

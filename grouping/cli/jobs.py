@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from grouping.cli.estimates import show_estimate, show_ledger
-from grouping.cli.recipes import with_recipe_options
+from grouping.cli.job_options import with_job_options
 from grouping.cli.serving import (
     DEFAULT_HOME,
     DEFAULT_PORT,
@@ -26,11 +26,13 @@ from grouping.cli.serving import (
     running_service,
     wait_for_signal,
 )
-from grouping.cli.terminal import new_console
-from grouping.domain.jobs import DEFAULT_STRATEGY, JobState
+from grouping.cli.terminal import new_console, print_json
+from grouping.domain.jobs import JobState
 
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
+    from grouping.wire.groupings import RecommendationOut
+    from grouping.wire.jobs import ProgressOut
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 3
@@ -48,12 +50,12 @@ DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
 @contextmanager
-def _progress_shown(console: Console) -> Iterator[Any]:
+def _progress_shown(console: Console) -> Iterator[Callable[[ProgressOut], None]]:
     """A callback for `RemoteJob.wait`: bars on a terminal, a line per tenth elsewhere."""
     if not console.is_terminal:
         shown: dict[str, tuple[int, int]] = {}
 
-        def print_line(progress: Mapping[str, Any]) -> None:
+        def print_line(progress: ProgressOut) -> None:
             for purpose, done, total in _counts(progress):
                 # A search that plans step by step is complete several times, each time with a larger total.
                 mark = (10 * done // total, total if done == total else 0)
@@ -65,9 +67,9 @@ def _progress_shown(console: Console) -> Iterator[Any]:
         return
     columns = (TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bars:
-        known: dict[str, Any] = {}
+        known: dict[str, TaskID] = {}
 
-        def move_bars(progress: Mapping[str, Any]) -> None:
+        def move_bars(progress: ProgressOut) -> None:
             for purpose, done, total in _counts(progress):
                 if purpose not in known:
                     known[purpose] = bars.add_task(purpose, total=total)
@@ -76,13 +78,13 @@ def _progress_shown(console: Console) -> Iterator[Any]:
         yield move_bars
 
 
-def _counts(progress: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+def _counts(progress: ProgressOut) -> list[tuple[str, int, int]]:
     counts: dict[str, list[int]] = {}
-    for row in progress["rows"]:
-        purpose = counts.setdefault(row["purpose"], [0, 0])
-        done = sum(row[state] for state in ("succeeded", "diverged", "failed"))
+    for row in progress.rows:
+        purpose = counts.setdefault(row.purpose.value, [0, 0])
+        done = row.succeeded + row.diverged + row.failed
         purpose[0] += done
-        purpose[1] += done + row["planned"] + row["running"]
+        purpose[1] += done + row.planned + row.running
     return [(purpose, done, total) for purpose, (done, total) in counts.items() if total]
 
 
@@ -102,51 +104,36 @@ def watch(console: Console, job: RemoteJob) -> int:
         recommendations = job.recommendations()
         show_recommendations(console, recommendations)
         show_ledger(console, job)
-        return 0 if any(item["solution"]["grouping"] for item in recommendations) else EXIT_FAILED
-    console.print(f"Job {job.id} {job.state.value}: {job.data['error'] or ''}".rstrip(": "), soft_wrap=True)
+        return 0 if any(item.solution.grouping for item in recommendations) else EXIT_FAILED
+    console.print(f"Job {job.id} {job.state.value}: {job.data.error or ''}".rstrip(": "), soft_wrap=True)
     show_ledger(console, job)
     console.print(f"Continue it: grouping resume {job.id}", soft_wrap=True)
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
 
 
-def show_recommendations(console: Console, recommendations: list[dict[str, Any]]) -> None:
+def show_recommendations(console: Console, recommendations: Sequence[RecommendationOut]) -> None:
     """Print the grouping for each budget, and the verdict of the fresh seeds."""
     rows = Table("budget", "loss", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False)
     for item in recommendations:
-        solution = item["solution"]
-        head = [f"{item['budget_snt']:g}", "-" if solution["loss"] is None else f"{solution['loss']:.4f}"]
-        for network in (solution["grouping"] or {"networks": []})["networks"]:
-            served, helpers = ", ".join(network["serves"]), ", ".join(network["helpers"]) or "-"
-            rows.add_row(*head, f"{network['cost_snt']:.3g}", served, helpers)
+        solution = item.solution
+        head = [f"{item.budget_snt:g}", "-" if solution.loss is None else f"{solution.loss:.4f}"]
+        for network in () if solution.grouping is None else solution.grouping.networks:
+            served, helpers = ", ".join(network.serves), ", ".join(network.helpers) or "-"
+            rows.add_row(*head, f"{network.cost_snt:.3g}", served, helpers)
             head = ["", ""]
         if head[0]:
             rows.add_row(*head, "-", "no grouping", "-")
     console.print(rows)
     console.print()
     for item in recommendations:
-        console.print(f"Budget {item['budget_snt']:g}: {item['sentence']}", soft_wrap=True)
+        console.print(f"Budget {item.budget_snt:g}: {item.sentence}", soft_wrap=True)
 
 
-@with_recipe_options
+@with_job_options
 def run(
     problem: Annotated[str, typer.Argument(help="Name of a problem; see: grouping problems")],
     *,
-    task: Annotated[list[str] | None, typer.Option(help="Task to group; repeat. All unless given.")] = None,
-    strategy: Annotated[str, typer.Option(help="See: grouping strategies")] = DEFAULT_STRATEGY,
-    budget: Annotated[list[float] | None, typer.Option(help="Inference budget in SNT; repeat.")] = None,
-    max_group_size: Annotated[int | None, typer.Option(help="Largest group that is a candidate.")] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings of each network to choose on.")] = 3,
-    confirm: Annotated[int, typer.Option(help="Fresh trainings to confirm on; 0 for none.")] = 5,
-    recipe: dict[str, Any],
-    tune: Annotated[int, typer.Option(help="Recipes to try before the search.")] = 0,
-    max_trainings: Annotated[int | None, typer.Option(help="Training budget in trainings.")] = None,
-    max_epochs: Annotated[int | None, typer.Option(help="Training budget in epochs.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Training budget in seconds.")] = None,
-    seed: Annotated[int, typer.Option(help="Everything random follows from it.")] = 0,
-    name: Annotated[str, typer.Option(help="A label for people.")] = "",
-    reuse: Annotated[
-        list[str] | None, typer.Option(help="Job whose outcomes are copied where they are the same; repeat.")
-    ] = None,
+    asked: dict[str, Any],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what it would cost, and submit nothing.")
     ] = False,
@@ -161,36 +148,26 @@ def run(
     """
     from grouping.client import Client
 
-    request: dict[str, Any] = {
-        "problem": problem,
-        "tasks": task or None,
-        "name": name,
-        "strategy": {"name": strategy},
-        "budgets_snt": budget or None,
-        "max_group_size": max_group_size,
-        "n_seeds": seeds,
-        "n_confirmation_seeds": confirm,
-        "tuning_samples": tune,
-        "recipe": recipe,
-        "training_budget": {"trainings": max_trainings, "epochs": max_epochs, "seconds": max_seconds},
-        "seed": seed,
-        "reuse_jobs": reuse or [],
-    }
     with Client(server, token=token) as client:
         if dry_run:
-            told = client.estimate(**request)
+            told = client.estimate(problem=problem, **asked)
             if as_json:
-                typer.echo(json.dumps(told, indent=2))
+                print_json(told)
             else:
                 show_estimate(new_console(), told)
             return
-        raise typer.Exit(report_submitted(client.submit(**request), detach=detach, as_json=as_json))
+        raise typer.Exit(
+            report_submitted(client.submit(problem=problem, **asked), detach=detach, as_json=as_json)
+        )
 
 
 def report_submitted(job: RemoteJob, *, detach: bool, as_json: bool) -> int:
     """Watch a job that was just submitted, or only name it; return the exit status."""
     if detach:
-        typer.echo(json.dumps(dict(job.data), indent=2) if as_json else job.id)
+        if as_json:
+            print_json(job.data)
+        else:
+            typer.echo(job.id)
         return 0
     return _watch_and_report(job, as_json=as_json)
 
@@ -200,12 +177,8 @@ def _watch_and_report(job: RemoteJob, *, as_json: bool) -> int:
     console.print(f"Job {job.id}: {job.url}", soft_wrap=True)
     status = watch(console, job)
     if as_json:
-        answer = {
-            "job": dict(job.data),
-            "recommendations": job.recommendations(),
-            "ledger": job.ledger(),
-        }
-        typer.echo(json.dumps(answer, indent=2))
+        answer = {"job": job.data, "recommendations": job.recommendations(), "ledger": job.ledger()}
+        print_json(answer)
     return status
 
 

@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 from collections.abc import Callable
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
-from grouping.domain.recipes import Precision
+from grouping.cli.options import option, option_name, replacing
+from grouping.domain.fields import Declared, declared
+from grouping.domain.recipes import Method, Recipe
 from grouping.errors import InvalidInputError
 
-Method = str | None
-"""A method as written, ``NAME:PARAMETER=VALUE,...``; None where nothing was given."""
-
-
-def recipe_request(
-    recipe: Annotated[
+_OPTIONS = {option_name(field): field for field in declared(Recipe).values()}
+_JSON = inspect.Parameter(
+    "recipe",
+    inspect.Parameter.KEYWORD_ONLY,
+    default="{}",
+    annotation=Annotated[
         str, typer.Option(help='Fields of the recipe as JSON: {"weighting": {"name": "equal"}}.')
-    ] = "{}",
-    epochs: Annotated[
-        int | None, typer.Option(help="Of a full training; those of the problem unless given.")
-    ] = None,
-    hidden: Annotated[
-        list[int] | None, typer.Option(help="Width of a stage at full size; repeat, in order.")
-    ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Of the optimiser, at the start.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows per gradient step.")] = None,
-    encoder: Annotated[Method, typer.Option(help="NAME[:KEY=VALUE,...]; see: grouping recipes")] = None,
-    sharing: Annotated[Method, typer.Option(help="Likewise: which layers the tasks share.")] = None,
-    weighting: Annotated[Method, typer.Option(help="Likewise: how the losses are combined.")] = None,
-    schedule: Annotated[Method, typer.Option(help="Likewise: which tasks are trained when.")] = None,
-    optimiser: Annotated[Method, typer.Option(help="Likewise: what takes the steps.")] = None,
-    precision: Annotated[
-        Precision | None, typer.Option(help="In what numbers layers compute while they are trained.")
-    ] = None,
-) -> dict[str, Any]:
+    ],
+)
+
+
+def recipe_options() -> list[inspect.Parameter]:
+    """An option for each field of a recipe, and ``--recipe`` for any of them as JSON."""
+    return [_JSON, *(_option(field) for field in _OPTIONS.values())]
+
+
+def _option(field: Declared) -> inspect.Parameter:
+    if field.kind is not Method:
+        return option(field, has_default=False)
+    written = f"{field.doc} NAME[:KEY=VALUE,...]; see: grouping recipes"
+    info = typer.Option(f"--{field.name}", help=written)
+    return inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, info]
+    )
+
+
+def recipe_request(recipe: str = "{}", **options: Any) -> dict[str, Any]:
     """The fields of a recipe that were given on the command line, as the API takes them.
 
     An option counts more than the same field in `recipe`.
@@ -45,47 +49,19 @@ def recipe_request(
     Raises:
         InvalidInputError: if `recipe` is no JSON object, or a method cannot be understood.
     """
-    methods = {
-        "encoder": encoder,
-        "sharing": sharing,
-        "weighting": weighting,
-        "schedule": schedule,
-        "optimiser": optimiser,
-    }
-    plain = {
-        "epochs": epochs,
-        "hidden": hidden,
-        "learning_rate": learning_rate,
-        "batch_size": batch_size,
-        "precision": None if precision is None else precision.value,
-    }
-    chosen = {part: parse_method(text, part) for part, text in methods.items() if text is not None}
-    return (
-        _json_object(recipe)
-        | chosen
-        | {name: value for name, value in plain.items() if value not in (None, [])}
-    )
+    given = {_OPTIONS[name]: value for name, value in options.items() if value not in (None, [])}
+    return _json_object(recipe) | {field.name: _value_of(field, value) for field, value in given.items()}
 
 
-def with_recipe_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with the options of `recipe_request` in the place of its parameter ``recipe``."""
-    options = inspect.signature(recipe_request, eval_str=True).parameters
+def _value_of(field: Declared, value: Any) -> Any:
+    if field.kind is Method:
+        return parse_method(value, field.name)
+    return value.value if isinstance(value, Enum) else value
 
-    @functools.wraps(command)
-    def with_options(**given: Any) -> None:
-        recipe = recipe_request(**{name: given.pop(name) for name in options})
-        command(**given, recipe=recipe)
 
-    signature = inspect.signature(command, eval_str=True)
-    parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for own in signature.parameters.values()
-        for parameter in (options.values() if own.name == "recipe" else [own])
-    ]
-    # What Typer reads the options from.
-    vars(with_options)["__signature__"] = signature.replace(parameters=parameters)
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return with_options
+def with_recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with the options of a recipe in the place of its parameter ``recipe``."""
+    return replacing(command, "recipe", recipe_options(), recipe_request)
 
 
 def parse_method(text: str, part: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from grouping.cli.terminal import new_console
+from grouping.cli.terminal import new_console, print_json
 
 if TYPE_CHECKING:
     from grouping.plug_ins import Unavailable
@@ -25,16 +24,9 @@ def problems(as_json: AsJson = False) -> None:
 
     found = list_problems()
     if as_json:
-        data = [
-            {
-                "name": problem.name,
-                "title": problem.title,
-                "description": problem.description,
-                "tasks": [{"name": task.name, "kind": task.kind.value} for task in problem.tasks],
-            }
-            for problem in found
-        ]
-        typer.echo(json.dumps(data, indent=2))
+        from grouping.wire.catalogue import ProblemItem
+
+        print_json([ProblemItem.read(problem) for problem in found])
         return
     rows = Table("name", "tasks", "description", box=None, pad_edge=False)
     for problem in found:
@@ -50,16 +42,9 @@ def strategies(as_json: AsJson = False) -> None:
 
     found = list_strategies()
     if as_json:
-        data = [
-            {
-                "name": info.name,
-                "title": info.title,
-                "description": info.description,
-                "parameters": dict(info.parameters),
-            }
-            for info in found
-        ]
-        typer.echo(json.dumps(data, indent=2))
+        from grouping.wire.catalogue import StrategyItem
+
+        print_json([StrategyItem.read(info) for info in found])
         return
     rows = Table("name", "description", box=None, pad_edge=False)
     for info in found:
@@ -86,9 +71,14 @@ def recipes(as_json: AsJson = False) -> None:
         "metric": list_metrics(),
     }
     if as_json:
-        typer.echo(
-            json.dumps({part: [_method(info) for info in infos] for part, infos in found.items()}, indent=2)
-        )
+        from grouping.wire.catalogue import LossItem, MethodItem, MetricItem
+
+        listed: dict[str, Sequence[object]] = {
+            **{part.value: [MethodItem.read(info) for info in list_methods(part)] for part in Part},
+            "loss": [LossItem.read(info) for info in list_losses()],
+            "metric": [MetricItem.read(info) for info in list_metrics()],
+        }
+        print_json(listed)
         return
     rows = Table("part", "name", "parameters", "description", box=None, pad_edge=False)
     for part, infos in found.items():
@@ -99,12 +89,6 @@ def recipes(as_json: AsJson = False) -> None:
         _tell_unavailable(list_unavailable(part))
     _tell_unavailable(list_unavailable_losses())
     _tell_unavailable(list_unavailable_metrics())
-
-
-def _method(info: MethodInfo | LossInfo | MetricInfo) -> dict[str, object]:
-    """All fields but the part, under which it is listed."""
-    fields = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
-    return {name: value for name, value in fields.items() if name != "part"}
 
 
 def _tell_unavailable(plug_ins: Sequence[Unavailable]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from grouping.cli import demands
-from grouping.cli.terminal import new_console
+from grouping.cli.terminal import new_console, print_json
 from grouping.domain.objectives import Objective
 from grouping.domain.table_formats import TableFormat
 from grouping.errors import InvalidInputError
@@ -20,6 +20,7 @@ EXIT_INFEASIBLE = 1
 EXIT_DIFFERENT = 1
 
 
+@demands.with_demands
 def solve(
     table: demands.TableArgument,
     budget: Annotated[
@@ -28,19 +29,9 @@ def solve(
     test: demands.TestOption = None,
     gains: demands.GainsOption = False,
     table_format: demands.FormatOption = None,
-    weight: demands.WeightOption = None,
     objective: demands.ObjectiveOption = Objective.SUM,
-    together: demands.TogetherOption = None,
-    apart: demands.ApartOption = None,
-    max_networks: demands.MaxNetworksOption = None,
-    max_group_size: demands.MaxGroupSizeOption = None,
-    partition: demands.PartitionOption = False,
-    ceiling: demands.CeilingOption = None,
-    ceiling_alone: demands.CeilingAloneOption = None,
-    force: demands.ForceOption = None,
-    forbid: demands.ForbidOption = None,
-    limit: demands.LimitOption = None,
-    cost: demands.CostOption = None,
+    *,
+    demanded: Callable[..., demands.Demanded],
     best: Annotated[int, typer.Option(min=1, max=1000, help="List the best groupings, not one.")] = 1,
     explain: Annotated[bool, typer.Option("--explain", help="Say why, task by task.")] = False,
     confidence: Annotated[
@@ -67,33 +58,18 @@ def solve(
     from grouping.domain.groupings import SolutionStatus
     from grouping.solver import default_budgets
 
-    scores = demands.load(table, test, gains, table_format).table
-    wanted = demands.demand(
-        scores,
-        weight=weight,
-        cost=cost,
-        together=together,
-        apart=apart,
-        max_networks=max_networks,
-        max_group_size=max_group_size,
-        partition=partition,
-        ceiling=ceiling,
-        ceiling_alone=ceiling_alone,
-        force=force,
-        forbid=forbid,
-        limit=limit,
-    )
+    wanted = demanded(demands.load(table, test, gains, table_format).table)
     if pairwise and (best > 1 or explain or confidence or objective is not Objective.SUM or test):
         raise InvalidInputError("--pairwise goes with budgets, weights, --apart and --max-… only.")
     question = Question(objective, best, explain, confidence, noise, pairwise, solver, time_limit_s)
     answers = list(question.answers(wanted, tuple(budget or default_budgets(wanted.table))))
     if as_json:
-        shown = [answer.as_json() for answer in answers]
-        typer.echo(json.dumps(shown[0] if budget and len(budget) == 1 else shown, indent=2))
+        shown = [answer.on_the_wire().model_dump(mode="json", exclude_unset=True) for answer in answers]
+        print_json(shown[0] if budget and len(budget) == 1 else shown)
     else:
         console = new_console()
         for answer in answers:
-            answer.show(console, "SNT" if cost is None else cost)
+            answer.show(console, wanted.unit)
     if any(answer.solution.status is SolutionStatus.INFEASIBLE for answer in answers):
         raise typer.Exit(EXIT_INFEASIBLE)
 
@@ -119,10 +95,9 @@ def curve(
     if svg is not None:
         svg.write_text(curve_svg(found), encoding="utf-8")
     if as_json:
-        from grouping_api.schemas.groupings import CurveOut
+        from grouping.wire.local import LocalCurve
 
-        shown = CurveOut.of("", 0, found).model_dump(mode="json")
-        typer.echo(json.dumps({key: shown[key] for key in ("points", "baselines")}, indent=2))
+        print_json(LocalCurve.read(found))
         return
     console = new_console()
     rows = Table("budget", "loss", "test loss", "cost", "proof", "random mean", "random worst", box=None)

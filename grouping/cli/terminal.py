@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
+import typer
+from pydantic_core import to_json
 from rich.console import Console
 
 PLAIN_WIDTH = 120
@@ -16,3 +19,8 @@ def new_console(*, stderr: bool = False) -> Console:
     return Console(
         stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else PLAIN_WIDTH
     )
+
+
+def print_json(answer: Any) -> None:
+    """Print an answer, or answers in lists and dicts, as JSON; ASCII, for terminals of any encoding."""
+    typer.echo(to_json(answer, indent=2, ensure_ascii=True, inf_nan_mode="null"))

@@ -11,6 +11,9 @@ from grouping.client.remote_table import RemoteTable
 from grouping.domain.scores import ScoreTable
 from grouping.errors import TableFormatError
 from grouping.formats import TableFormat, write_table
+from grouping.wire.estimates import EstimateOut
+from grouping.wire.jobs import JobOut, JobPage
+from grouping.wire.scores import ScoreTableOut
 
 
 class Client(Connection):
@@ -26,9 +29,9 @@ class Client(Connection):
         Raises:
             ServiceError: if the request is not acceptable; nothing is stored then.
         """
-        return RemoteJob(self, self.create("/v1/jobs", idempotency_key, json=request))
+        return RemoteJob(self, self.create(JobOut, "/v1/jobs", idempotency_key, json=request))
 
-    def estimate(self, *, workers: int | None = None, **request: Any) -> dict[str, Any]:
+    def estimate(self, *, workers: int | None = None, **request: Any) -> EstimateOut:
         """What a grouping search would cost; nothing is submitted.
 
         Args:
@@ -39,7 +42,12 @@ class Client(Connection):
             ServiceError: if the request is not acceptable.
         """
         query = {} if workers is None else {"workers": workers}
-        return dict(self.request("POST", "/v1/jobs/estimate", json=request, params=query))
+        return self.read(EstimateOut, "POST", "/v1/jobs/estimate", json=request, params=query)
+
+    def jobs(self) -> list[RemoteJob]:
+        """The jobs of the service, newest first; at most 100."""
+        page = self.read(JobPage, "GET", "/v1/jobs", params={"page_size": 100})
+        return [RemoteJob(self, data) for data in page.items]
 
     def job(self, job_id: str) -> RemoteJob:
         """A job by its identifier.
@@ -47,7 +55,7 @@ class Client(Connection):
         Raises:
             ServiceError: if there is none.
         """
-        return RemoteJob(self, self.request("GET", f"/v1/jobs/{job_id}"))
+        return RemoteJob(self, self.read(JobOut, "GET", f"/v1/jobs/{job_id}"))
 
     def import_table(
         self,
@@ -76,7 +84,8 @@ class Client(Connection):
         if test is not None:
             files["test_file"] = ("test", _content(test))
         said = {"name": name or Path(file_name).stem, "values": values}
-        return RemoteTable(self, self.create("/v1/score-tables", idempotency_key, files=files, params=said))
+        path = "/v1/score-tables"
+        return RemoteTable(self, self.create(ScoreTableOut, path, idempotency_key, files=files, params=said))
 
     def table(self, table_id: str) -> RemoteTable:
         """A score table by its identifier, imported or of a job.
@@ -84,7 +93,7 @@ class Client(Connection):
         Raises:
             ServiceError: if there is none.
         """
-        return RemoteTable(self, self.request("GET", f"/v1/score-tables/{table_id}"))
+        return RemoteTable(self, self.read(ScoreTableOut, "GET", f"/v1/score-tables/{table_id}"))
 
 
 def _content(source: ScoreTable | Path | bytes | str) -> bytes:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 import uuid
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from grouping.errors import GroupingError, InvalidInputError, StoreUnavailableError
 
 POLL_S = 0.5
+
+Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class ServiceError(GroupingError):
@@ -68,6 +71,15 @@ class Connection:
         response = self._send(method, path, **options)
         return response.json() if response.content else None
 
+    def read(self, kind: type[Answer], method: str, path: str, **options: Any) -> Answer:
+        """Send a request and return its answer as a wire type; what a newer service adds is passed over.
+
+        Raises:
+            ServiceError: if the service refuses, or answers something else.
+            StoreUnavailableError: if the service or its database does not answer.
+        """
+        return _understood(kind, self._send(method, path, **options))
+
     def download(self, path: str, **parameters: Any) -> bytes:
         """The content of a file that the service makes.
 
@@ -94,7 +106,9 @@ class Connection:
             return response
         raise _error_of(response)
 
-    def create(self, path: str, idempotency_key: str | None = None, **options: Any) -> Any:
+    def create(
+        self, kind: type[Answer], path: str, idempotency_key: str | None = None, **options: Any
+    ) -> Answer:
         """Send a request that makes something, once more if its answer is lost; the key makes it one thing.
 
         Raises:
@@ -103,10 +117,23 @@ class Connection:
         """
         options["headers"] = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         try:
-            return self.request("POST", path, **options)
+            return self.read(kind, "POST", path, **options)
         except StoreUnavailableError:
             time.sleep(POLL_S)
-            return self.request("POST", path, **options)
+            return self.read(kind, "POST", path, **options)
+
+
+def _understood(kind: type[Answer], response: httpx.Response) -> Answer:
+    try:
+        return kind.model_validate_json(response.content, extra="ignore")
+    except ValidationError as error:
+        raise ServiceError(
+            response.status_code,
+            "unknown_answer",
+            f"The answer of {response.url} is not the one that this version of the client knows: "
+            f"{error.error_count()} differences. Use the version of the service.",
+            [],
+        ) from error
 
 
 def _error_of(response: httpx.Response) -> GroupingError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -11,6 +11,9 @@ from grouping.client.connection import POLL_S, Connection
 from grouping.client.remote_table import TableViews
 from grouping.domain.jobs import JobState
 from grouping.errors import InvalidInputError, StoreUnavailableError
+from grouping.wire.groupings import RecommendationList, RecommendationOut
+from grouping.wire.jobs import JobOut, ProgressOut
+from grouping.wire.ledgers import JobLedgerOut
 
 PATIENCE_S = 60.0
 """How long `RemoteJob.wait` puts up with a service that does not answer, such as one that starts anew."""
@@ -23,7 +26,7 @@ class RemoteJob(TableViews):
         data: the job as the service describes it; `refresh` reads it anew.
     """
 
-    def __init__(self, client: Connection, data: Mapping[str, Any]) -> None:
+    def __init__(self, client: Connection, data: JobOut) -> None:
         self._client = client
         self.data = data
 
@@ -33,12 +36,12 @@ class RemoteJob(TableViews):
     @property
     def id(self) -> str:
         """Its identifier."""
-        return str(self.data["id"])
+        return self.data.id
 
     @property
     def state(self) -> JobState:
         """Its state when last read."""
-        return JobState(self.data["state"])
+        return self.data.state
 
     @property
     def url(self) -> str:
@@ -47,19 +50,19 @@ class RemoteJob(TableViews):
 
     def _repr_html_(self) -> str:
         """Notebook display."""
-        label = escape(str(self.data.get("name") or self.id))
-        problem = escape(str(self.data["spec"]["problem"]))
+        label = escape(self.data.name or self.id)
+        problem = escape(self.data.spec.problem)
         return f"<p>Job <a href='{escape(self.url)}'>{label}</a> on {problem}: {self.state.value}</p>"
 
     def refresh(self) -> RemoteJob:
         """Read it anew."""
-        self.data = self._client.request("GET", f"/v1/jobs/{self.id}")
+        self.data = self._client.read(JobOut, "GET", f"/v1/jobs/{self.id}")
         return self
 
     def wait(
         self,
         *,
-        on_progress: Callable[[Mapping[str, Any]], None] | None = None,
+        on_progress: Callable[[ProgressOut], None] | None = None,
         timeout_s: float | None = None,
     ) -> RemoteJob:
         """Wait for a final state.
@@ -90,20 +93,20 @@ class RemoteJob(TableViews):
                 raise TimeoutError(f"Job {self.id} is still {self.state.value} after {timeout_s:g} s.")
             time.sleep(POLL_S)
 
-    def progress(self) -> dict[str, Any]:
+    def progress(self) -> ProgressOut:
         """Trials by purpose, group size and state, and what has been spent."""
-        return dict(self._client.request("GET", f"/v1/jobs/{self.id}/progress"))
+        return self._client.read(ProgressOut, "GET", f"/v1/jobs/{self.id}/progress")
 
-    def ledger(self) -> dict[str, Any]:
+    def ledger(self) -> JobLedgerOut:
         """What it has spent and saved, and the rows of its networks on all pages together."""
         address = f"/v1/jobs/{self.id}/ledger"
-        told = page = dict(self._client.request("GET", address, params={"page_size": 100}))
-        while page["next_page_token"] is not None:
-            query = {"page_size": 100, "page_token": page["next_page_token"]}
-            page = self._client.request("GET", address, params=query)
-            told["items"] += page["items"]
-        told["next_page_token"] = None
-        return told
+        page = self._client.read(JobLedgerOut, "GET", address, params={"page_size": 100})
+        items = page.items
+        while page.next_page_token is not None:
+            query = {"page_size": 100, "page_token": page.next_page_token}
+            page = self._client.read(JobLedgerOut, "GET", address, params=query)
+            items = items + page.items
+        return page.model_copy(update={"items": items})
 
     def clone(self, *, idempotency_key: str | None = None, **changes: Any) -> RemoteJob:
         """Submit a job like this one, and train only what differs; see ``POST /v1/jobs/{id}/clone``.
@@ -116,7 +119,7 @@ class RemoteJob(TableViews):
             ServiceError: if the changes are not acceptable; nothing is stored then.
         """
         path = f"/v1/jobs/{self.id}/clone"
-        return RemoteJob(self._client, self._client.create(path, idempotency_key, json=changes))
+        return RemoteJob(self._client, self._client.create(JobOut, path, idempotency_key, json=changes))
 
     def measure_pairs(self, *, idempotency_key: str | None = None) -> RemoteJob:
         """Submit a job that trains every single task and pair at full size, and copies what this one knows.
@@ -129,28 +132,30 @@ class RemoteJob(TableViews):
         Raises:
             InvalidInputError: if nothing is missing, this job is not over, or none can train it; says why.
         """
-        missing = self._table("affinity")["missing"]
+        missing = self.affinity_answer().missing
         if missing is None:
             raise InvalidInputError("Every single task and every pair is measured at full size already.")
-        if missing["job"] is None:
-            raise InvalidInputError(missing["sentence"])
-        return RemoteJob(self._client, self._client.create("/v1/jobs", idempotency_key, json=missing["job"]))
+        if missing.job is None:
+            raise InvalidInputError(missing.sentence)
+        request = missing.job.model_dump(mode="json")
+        return RemoteJob(self._client, self._client.create(JobOut, "/v1/jobs", idempotency_key, json=request))
 
     def cancel(self) -> RemoteJob:
         """Ask for its end."""
-        self.data = self._client.request("POST", f"/v1/jobs/{self.id}/cancel")
+        self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/cancel")
         return self
 
     def resume(self) -> RemoteJob:
         """Continue it from its stored scores."""
-        self.data = self._client.request("POST", f"/v1/jobs/{self.id}/resume")
+        self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/resume")
         return self
 
-    def recommendations(self) -> list[dict[str, Any]]:
+    def recommendations(self) -> list[RecommendationOut]:
         """What is recommended for each of its inference budgets, with the verdict of fresh seeds."""
-        return list(self._client.request("GET", f"/v1/jobs/{self.id}/recommendations")["items"])
+        path = f"/v1/jobs/{self.id}/recommendations"
+        return self._client.read(RecommendationList, "GET", path).items
 
     @property
     def table_id(self) -> str:
         """Identifier of its score table."""
-        return str(self.data["score_table_id"])
+        return self.data.score_table_id

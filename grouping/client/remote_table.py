@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 import pandas as pd
 
-from grouping.client.connection import Connection
+from grouping.client.connection import Answer, Connection
 from grouping.domain.affinity_methods import DEFAULT_METHOD
+from grouping.wire.groupings import CurveOut, GroupingAnswer
+from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut
+from grouping.wire.stored import ExplanationOut, GroupingPage, GroupingSummary, StoredGroupingOut
 
-_TOLD_OF_AFFINITY = (
+_TOLD_OF_AFFINITY = {
     "method",
     "formula",
     "meaning",
@@ -22,7 +24,7 @@ _TOLD_OF_AFFINITY = (
     "n_networks",
     "at_random",
     "missing",
-)
+}
 
 
 class TableViews:
@@ -35,19 +37,20 @@ class TableViews:
         """Identifier of the score table."""
         raise NotImplementedError
 
-    def grouping(self, budget_snt: float) -> dict[str, Any]:
+    def grouping(self, budget_snt: float) -> GroupingAnswer:
         """The best grouping for any inference budget."""
-        return dict(self._table("grouping", budget_snt=budget_snt))
+        return self._view(GroupingAnswer, "grouping", budget_snt=budget_snt)
 
-    def curve(self, budgets_snt: list[float] | None = None, **request: Any) -> dict[str, Any]:
+    def curve(self, budgets_snt: list[float] | None = None, **request: Any) -> CurveOut:
         """The best groupings over inference budgets, under constraints; see ``POST .../curve``."""
         body = {"budgets_snt": budgets_snt, **request}
-        return dict(self._client.request("POST", self._address("curve"), json=body))
+        return self._client.read(CurveOut, "POST", self._address("curve"), json=body)
 
-    def pairwise_grouping(self, budget_snt: float, **request: Any) -> dict[str, Any]:
+    def pairwise_grouping(self, budget_snt: float, **request: Any) -> GroupingAnswer:
         """The best of all groups, estimated from singles and pairs; see ``POST .../pairwise-grouping``."""
         body = {"budget_snt": budget_snt, **request}
-        return dict(self._client.request("POST", self._address("pairwise-grouping"), json=body))
+        address = self._address("pairwise-grouping")
+        return self._client.read(GroupingAnswer, "POST", address, json=body)
 
     def affinity(self, method: str = DEFAULT_METHOD) -> pd.DataFrame:
         """Affinity matrix: the row is the source task, the column the target; positive helps.
@@ -68,10 +71,14 @@ class TableViews:
         Raises:
             ServiceError: if the method does not exist, or was not measured for this table.
         """
-        answer = self._table("affinity", method=method)
-        frame = pd.DataFrame(answer["values"], index=answer["tasks"], columns=answer["tasks"], dtype=float)
-        frame.attrs = {name: answer[name] for name in _TOLD_OF_AFFINITY}
+        answer = self.affinity_answer(method)
+        frame = pd.DataFrame(answer.values, index=answer.tasks, columns=answer.tasks, dtype=float)
+        frame.attrs.update(iter(answer.model_dump(mode="json", include=_TOLD_OF_AFFINITY).items()))
         return frame
+
+    def affinity_answer(self, method: str = DEFAULT_METHOD) -> AffinityOut:
+        """All that the service says of an affinity matrix; see `affinity`."""
+        return self._view(AffinityOut, "affinity", method=method)
 
     def scores(self) -> pd.DataFrame:
         """Every cell of the score table, a row per network and task.
@@ -79,11 +86,11 @@ class TableViews:
         Columns are ``network``, ``group``, ``size``, ``cost_snt``, ``task``, and for ``validation`` and
         ``test`` each ``.mean``, ``.standard_error``, ``.n`` and ``.by_seed.N``.
         """
-        return pd.json_normalize(self._table("scores")["cells"])
+        return pd.json_normalize([cell.model_dump() for cell in self._view(ScoresOut, "scores").cells])
 
     def solve(
         self, budget_snt: float, *, idempotency_key: str | None = None, **request: Any
-    ) -> dict[str, Any]:
+    ) -> StoredGroupingOut:
         """Solve under constraints and keep the answer; the fields are those of ``POST .../groupings``.
 
         Args:
@@ -95,22 +102,24 @@ class TableViews:
             ServiceError: if the table does not have what is asked for. Infeasible is an answer.
         """
         body = {"budget_snt": budget_snt, **request}
-        return dict(self._client.create(self._address("groupings"), idempotency_key, json=body))
+        address = self._address("groupings")
+        return self._client.create(StoredGroupingOut, address, idempotency_key, json=body)
 
-    def groupings(self) -> list[dict[str, Any]]:
+    def groupings(self) -> list[GroupingSummary]:
         """The groupings that were kept, newest first, in short; at most 100."""
-        return list(self._table("groupings", page_size=100)["items"])
+        return self._view(GroupingPage, "groupings", page_size=100).items
 
     def explanation(self, grouping_id: str) -> list[str]:
         """Why the networks of a kept grouping were chosen, in sentences."""
-        return list(self._client.request("GET", f"/v1/groupings/{grouping_id}/explanation")["sentences"])
+        path = f"/v1/groupings/{grouping_id}/explanation"
+        return self._client.read(ExplanationOut, "GET", path).sentences
 
     def export(self, format: str = "csv") -> bytes:  # noqa: A002
         """The score table as a file: ``csv``, ``tsv``, ``long-csv``, ``long-tsv``, ``parquet``, ``json``."""
         return self._client.download(self._address("export"), format=format)
 
-    def _table(self, view: str, **parameters: Any) -> Any:
-        return self._client.request("GET", self._address(view), params=parameters)
+    def _view(self, kind: type[Answer], view: str, **parameters: Any) -> Answer:
+        return self._client.read(kind, "GET", self._address(view), params=parameters)
 
     def _address(self, view: str) -> str:
         return f"/v1/score-tables/{self.table_id}/{view}"
@@ -123,17 +132,17 @@ class RemoteTable(TableViews):
         data: the table as the service describes it.
     """
 
-    def __init__(self, client: Connection, data: Mapping[str, Any]) -> None:
+    def __init__(self, client: Connection, data: ScoreTableOut) -> None:
         self._client = client
         self.data = data
 
     def __repr__(self) -> str:
-        return f"RemoteTable({self.table_id}, {self.data['name']!r})"
+        return f"RemoteTable({self.table_id}, {self.data.name!r})"
 
     @property
     def table_id(self) -> str:
         """Its identifier."""
-        return str(self.data["id"])
+        return self.data.id
 
     @property
     def url(self) -> str:
@@ -143,7 +152,7 @@ class RemoteTable(TableViews):
     @property
     def report(self) -> list[str]:
         """What was understood when it was imported, in sentences."""
-        return list((self.data["report"] or {}).get("sentences", []))
+        return [] if self.data.report is None else self.data.report.sentences
 
     def delete(self) -> None:
         """Delete it with its groupings; only imported tables can be deleted."""
@@ -151,6 +160,6 @@ class RemoteTable(TableViews):
 
     def _repr_html_(self) -> str:
         """Notebook display."""
-        label = escape(str(self.data["name"] or self.table_id))
+        label = escape(self.data.name or self.table_id)
         lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.report)
         return f"<p>Score table <a href='{escape(self.url)}'>{label}</a></p><ul>{lines}</ul>"

@@ -91,6 +91,12 @@ class AffinityMatrix:
         is_estimated = self.is_estimated is not None and self.is_estimated[source, target]
         return CellStatus.ESTIMATED if is_estimated else CellStatus.MEASURED
 
+    @property
+    def statuses(self) -> list[list[CellStatus | None]]:
+        """``[T][T]``: how each cell is known; None on the diagonal."""
+        places = range(len(self.tasks))
+        return [[None if i == j else self.status(i, j) for j in places] for i in places]
+
     def counts(self) -> Mapping[CellStatus, int]:
         """Number of cells off the diagonal of each status, in the order of `CellStatus`."""
         places = range(len(self.tasks))

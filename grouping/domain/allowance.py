@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from grouping.domain.jobs import TrainingBudget
 from grouping.domain.recipes import EpochsOf
@@ -12,6 +13,17 @@ from grouping.domain.trials import Trial, TrialRequest
 
 TOLERANCE = 1e-9
 """Sums of sizes and fidelities are off by rounding."""
+
+
+class Fit(StrEnum):
+    """Whether what is wanted fits into the training budget."""
+
+    YES = "yes"
+    NO = "no"
+    PERHAPS = "perhaps"
+    """The least fits and the most does not."""
+    UNKNOWN = "unknown"
+    """The budget is in seconds, and there is no basis for a time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,27 @@ def fits(cost_snt: float, budget_snt: float) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class ChosenNetwork:
+    """A network of a grouping as it is shown.
+
+    Attributes:
+        name: its name, the tasks in display order.
+        group: the tasks it is trained on, in that order.
+        size: of the network.
+        cost_snt: its inference cost.
+        serves: tasks whose predictions come from it.
+        helpers: tasks it is trained on only to help; served elsewhere.
+    """
+
+    name: str
+    group: tuple[str, ...]
+    size: float
+    cost_snt: float
+    serves: tuple[str, ...]
+    helpers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Grouping:
     """Networks that together serve every task once.
 
@@ -106,6 +127,26 @@ class Grouping:
         """Tasks that network `n` is trained on only to help the others; served elsewhere."""
         served = self.served_tasks(n)
         return tuple(task for task in self.tasks if task in self.networks[n].group and task not in served)
+
+    @property
+    def chosen(self) -> tuple[ChosenNetwork, ...]:
+        """Its networks as they are shown, in canonical order."""
+        return tuple(
+            ChosenNetwork(
+                network.name(self.tasks),
+                tuple(task for task in self.tasks if task in network.group),
+                network.size,
+                network.cost_snt,
+                self.served_tasks(n),
+                self.helper_tasks(n),
+            )
+            for n, network in enumerate(self.networks)
+        )
+
+    @property
+    def serving_names(self) -> dict[str, str]:
+        """For each task, in display order, the name of the network that serves it."""
+        return {task: self.network_for(task).name(self.tasks) for task in self.tasks}
 
     def task_losses(self, table: ScoreTable, losses: FloatArray) -> FloatArray:
         """Loss of each task in the network that serves it, ``[T]``; NaN where the table has none.

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Interval, Len, MaxLen
 
 from grouping.domain.engines import Engine
+from grouping.domain.fields import Pattern, Shown, check
 from grouping.domain.networks import Candidates
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
+from grouping.domain.tasks import MAX_TASKS, Name
 from grouping.errors import InvalidInputError
 
 MAX_SEEDS = 50
 MAX_BUDGETS = 50
 MAX_REUSE_JOBS = 10
+MAX_BUDGET_SNT = 10_000.0
+MAX_SEED = (2**53 - 1) // 10_000
+"""So that every seed that follows from it is an exact number in JSON."""
 DEFAULT_STRATEGY = "adaptive"
+
+Count = Annotated[int, Interval(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Interval(gt=0, le=1e9)]
+Budget = Annotated[float, Interval(gt=0, le=MAX_BUDGET_SNT)]
+SingleSize = Annotated[float, Interval(gt=0, le=8)]
+Weight = Annotated[float, Interval(gt=0, le=1e6)]
+JobId = Annotated[str, Pattern(r"^[0-9a-f]{32}$")]
+
+
+NOT_CLONED = frozenset({"problem", "tasks", "tuning_samples", "reuse_jobs"})
+"""Fields of a job that a clone takes from the other job as they are; tasks are added and dropped."""
 
 
 class JobState(StrEnum):
@@ -67,98 +84,93 @@ class TrainingBudget:
     `grouping.domain.allowance`.
 
     Attributes:
-        trainings: number of trials, of any size and length.
-        epochs: sum of the epochs of all trials.
-        seconds: sum of the training seconds of all trials, over all workers. Unlike the other two it
-            depends on the machine, so that two runs of the same job may stop at different trials.
+        trainings: number of trainings, of any size and length.
+        epochs: sum of the epochs of all trainings.
+        seconds: sum of the training seconds over all workers. Unlike the other two it depends on the machine,
+            so that two runs of the same job may stop at different trials.
     """
 
-    trainings: int | None = None
-    epochs: int | None = None
-    seconds: float | None = None
+    trainings: Annotated[Count | None, Shown("Trainings at most", "--max-trainings", "no limit")] = None
+    epochs: Annotated[Count | None, Shown("Epochs at most", "--max-epochs", "no limit")] = None
+    seconds: Annotated[Seconds | None, Shown("Training seconds at most", "--max-seconds", "no limit")] = None
 
     def __post_init__(self) -> None:
-        for name in ("trainings", "epochs", "seconds"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InvalidInputError(
-                    f"The training budget in {name} must be positive; leave it out for no limit.",
-                    pointer=f"/training_budget/{name}",
-                )
+        check(self, "/training_budget")
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """What a user asks for.
 
+    A field is declared here and nowhere else: requests over HTTP, the form of the web view and the options of
+    ``grouping run`` and ``grouping clone`` are made from these annotations and from what stands below.
+    Tasks are in the problem's order, inference budgets ascending, reused jobs once each.
+
     Attributes:
-        problem: name of a registered problem.
-        tasks: names of the tasks to group, in the problem's order.
-        name: a label for people; may be empty.
-        strategy: name of a registered strategy.
-        strategy_parameters: its parameters.
+        problem: one of GET /v1/problems.
+        tasks: tasks to group.
+        name: a label for people.
+        strategy: which networks are trained; one of GET /v1/strategies.
+        strategy_parameters: by the strategy's JSON Schema.
         max_group_size: the largest group that is a candidate.
         single_sizes: further sizes of the single-task candidates, besides 1.
-        budgets_snt: the inference budgets for which a grouping is recommended and confirmed, ascending.
+        budgets_snt: inference budgets to recommend a grouping for, in standard network times (the full-size
+            network costs 1).
         n_seeds: trainings of each network on which choices are made.
         n_confirmation_seeds: fresh trainings of the chosen networks and of the baselines; 0 for none.
         training_budget: the most the job may spend.
         recipe: how networks are built and trained.
-        tuning_samples: learning rates and weight decays tried on the all-together network before the search;
-            0 keeps the recipe as it is.
-        weights: weights of tasks in the total loss; 1 where not given.
+        tuning_samples: learning rates and weight decays tried before the search; 0 keeps the recipe.
+        weights: weights of tasks in the total loss; 1 if left out.
         seed: everything random in the job follows from it.
-        reuse_jobs: identifiers of jobs whose outcomes are copied where training would give the same.
+        reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
+            the same: data, recipe, group, size and seed agree. Seeds follow from the job's seed: use theirs.
     """
 
-    problem: str
-    tasks: tuple[str, ...]
-    name: str = ""
-    strategy: str = DEFAULT_STRATEGY
+    problem: Annotated[Name, Shown("Problem", "")]
+    tasks: Annotated[tuple[Name, ...], Len(1, MAX_TASKS), Shown("Tasks", "--task", "all of the problem's")]
+    name: Annotated[str, MaxLen(200), Shown("Name", "--name")] = ""
+    strategy: Annotated[Name, Shown("Strategy", "--strategy")] = DEFAULT_STRATEGY
     strategy_parameters: Mapping[str, Any] = field(default_factory=dict)
-    max_group_size: int = 5
-    single_sizes: tuple[float, ...] = (0.5,)
-    budgets_snt: tuple[float, ...] = (1.0, 2.0, 3.0)
-    n_seeds: int = 3
-    n_confirmation_seeds: int = 5
+    max_group_size: Annotated[
+        int, Interval(ge=1, le=MAX_TASKS), Shown("Largest group", "--max-group-size", "the number of tasks")
+    ] = 5
+    single_sizes: Annotated[
+        tuple[SingleSize, ...], MaxLen(16), Shown("Further sizes of single-task networks", "--single-size")
+    ] = (0.5,)
+    budgets_snt: Annotated[
+        tuple[Budget, ...],
+        Len(1, MAX_BUDGETS),
+        Shown("Inference budgets (SNT)", "--budget", "1, 2, ... up to the number of tasks"),
+    ] = (1.0, 2.0, 3.0)
+    n_seeds: Annotated[int, Interval(ge=1, le=MAX_SEEDS), Shown("Seeds to choose on", "--seeds")] = 3
+    n_confirmation_seeds: Annotated[
+        int, Interval(ge=0, le=MAX_SEEDS), Shown("Fresh seeds to confirm on", "--confirm")
+    ] = 5
     training_budget: TrainingBudget = TrainingBudget()
     recipe: Recipe = field(default_factory=Recipe)
-    tuning_samples: int = 0
-    weights: Mapping[str, float] = field(default_factory=dict)
-    seed: int = 0
-    reuse_jobs: tuple[str, ...] = ()
+    tuning_samples: Annotated[int, Interval(ge=0, le=100), Shown("Recipes to try before", "--tune")] = 0
+    weights: Annotated[Mapping[Name, Weight], MaxLen(MAX_TASKS), Shown("Weights of tasks", "--weight")] = (
+        field(default_factory=dict)
+    )
+    seed: Annotated[int, Interval(ge=0, le=MAX_SEED), Shown("Seed of the job", "--seed")] = 0
+    reuse_jobs: Annotated[tuple[JobId, ...], MaxLen(MAX_REUSE_JOBS), Shown("Jobs to reuse", "--reuse")] = ()
 
     def __post_init__(self) -> None:
-        if not self.tasks or len(set(self.tasks)) != len(self.tasks):
-            raise InvalidInputError("Name each task once, and at least one.", pointer="/tasks")
-        if not self.budgets_snt or len(self.budgets_snt) > MAX_BUDGETS:
-            raise InvalidInputError(f"Give 1 to {MAX_BUDGETS} inference budgets.", pointer="/budgets_snt")
-        if any(not (math.isfinite(budget) and budget > 0) for budget in self.budgets_snt):
-            raise InvalidInputError(
-                "An inference budget must be a positive number of SNT.", pointer="/budgets_snt"
-            )
-        if any(not (math.isfinite(size) and 0 < size <= 8) for size in self.single_sizes):
-            raise InvalidInputError("Sizes must be above 0 and at most 8.", pointer="/single_sizes")
-        if not 1 <= self.n_seeds <= MAX_SEEDS:
-            raise InvalidInputError(f"Use 1 to {MAX_SEEDS} seeds.", pointer="/n_seeds")
-        if not 0 <= self.n_confirmation_seeds <= MAX_SEEDS:
-            raise InvalidInputError(
-                f"Use 0 to {MAX_SEEDS} confirmation seeds.", pointer="/n_confirmation_seeds"
-            )
-        if self.max_group_size < 1:
-            raise InvalidInputError("Groups have at least one task.", pointer="/max_group_size")
-        if not 0 <= self.tuning_samples <= 100:
-            raise InvalidInputError("Use 0 to 100 tuning samples.", pointer="/tuning_samples")
+        check(self)
+        if len(set(self.tasks)) != len(self.tasks):
+            raise InvalidInputError("Name each task once.", pointer="/tasks")
         if unknown := set(self.weights) - set(self.tasks):
             raise InvalidInputError(
                 f"Weights for tasks that are not grouped: {', '.join(sorted(unknown))}.", pointer="/weights"
             )
-        if any(not (math.isfinite(weight) and weight > 0) for weight in self.weights.values()):
-            raise InvalidInputError("Weights must be positive numbers.", pointer="/weights")
-        if len(self.reuse_jobs) > MAX_REUSE_JOBS:
-            raise InvalidInputError(f"Reuse at most {MAX_REUSE_JOBS} jobs.", pointer="/reuse_jobs")
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
+
+    @property
+    def chosen_strategy(self) -> Method:
+        """The strategy by its name, with its parameters."""
+        return Method(self.strategy, self.strategy_parameters)
 
     @property
     def candidates(self) -> Candidates:

@@ -6,12 +6,14 @@ known to `grouping.recipes`; what they do, to `grouping.training`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Interval, Len
+
+from grouping.domain.fields import Shown, check, from_plain
 from grouping.errors import InvalidInputError
 
 EARLY_FIDELITY = 0.2
@@ -21,6 +23,7 @@ EpochsOf = Callable[[int, float], int]
 come before it, which follow from the methods of a recipe (`grouping.recipes.work`)."""
 MAX_EPOCHS = 10_000
 MAX_WIDTH = 4_096
+Width = Annotated[int, Interval(ge=1, le=MAX_WIDTH)]
 
 
 class Part(StrEnum):
@@ -68,44 +71,34 @@ class Method:
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Architecture, loss weighting, schedule and optimisation of every network of a job.
-
     Attributes:
         hidden: widths of the full-size encoder's stages, in order.
-        epochs: passes over the training rows at full fidelity; the number is fixed, nothing stops early.
+        epochs: passes over the training rows in a full training; the number is fixed, nothing stops early.
         batch_size: rows per gradient step.
         learning_rate: of the optimiser, decayed to zero along a cosine over the epochs of a full training.
         weight_decay: decoupled (AdamW).
         encoder: what the stages are.
-        sharing: which of them the tasks share.
+        sharing: which of them the tasks share, and how.
         weighting: how the losses are combined.
         schedule: which tasks are trained when.
         optimiser: what takes the steps.
         precision: in what numbers the layers compute while they are trained.
     """
 
-    hidden: tuple[int, ...] = (32, 32)
-    epochs: int = 25
-    batch_size: int = 64
-    learning_rate: float = 0.003
-    weight_decay: float = 0.0
-    encoder: Method = Method("mlp")
-    sharing: Method = Method("hard")
-    weighting: Method = Method("equal")
-    schedule: Method = Method("joint")
-    optimiser: Method = Method("adamw")
-    precision: Precision = Precision.FLOAT32
+    hidden: Annotated[tuple[Width, ...], Len(1, 16), Shown("Widths of the stages", "--hidden")] = (32, 32)
+    epochs: Annotated[int, Interval(ge=1, le=MAX_EPOCHS), Shown("Epochs", "--epochs")] = 25
+    batch_size: Annotated[int, Interval(ge=1, le=1_000_000), Shown("Rows per step", "--batch-size")] = 64
+    learning_rate: Annotated[float, Interval(gt=0, le=100), Shown("Learning rate", "--learning-rate")] = 0.003
+    weight_decay: Annotated[float, Interval(ge=0, le=100), Shown("Weight decay", "--weight-decay")] = 0.0
+    encoder: Annotated[Method, Shown("Encoder", "--encoder")] = Method("mlp")
+    sharing: Annotated[Method, Shown("Sharing", "--sharing")] = Method("hard")
+    weighting: Annotated[Method, Shown("Loss weighting", "--weighting")] = Method("equal")
+    schedule: Annotated[Method, Shown("Schedule", "--schedule")] = Method("joint")
+    optimiser: Annotated[Method, Shown("Optimiser", "--optimiser")] = Method("adamw")
+    precision: Annotated[Precision, Shown("Precision", "--precision")] = Precision.FLOAT32
 
     def __post_init__(self) -> None:
-        if not self.hidden or any(not 1 <= width <= MAX_WIDTH for width in self.hidden):
-            raise InvalidInputError(f"Hidden widths must be 1 to {MAX_WIDTH}.", pointer="/hidden")
-        if not 1 <= self.epochs <= MAX_EPOCHS:
-            raise InvalidInputError(f"Epochs must be 1 to {MAX_EPOCHS}.", pointer="/epochs")
-        if self.batch_size < 1:
-            raise InvalidInputError("The batch size must be at least 1.", pointer="/batch_size")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise InvalidInputError("The learning rate must be positive.", pointer="/learning_rate")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise InvalidInputError("The weight decay must not be negative.", pointer="/weight_decay")
+        check(self)
         if self.precision not in list(Precision):
             raise InvalidInputError(f"The precision is one of {', '.join(Precision)}.", pointer="/precision")
         object.__setattr__(self, "precision", Precision(self.precision))
@@ -113,13 +106,7 @@ class Recipe:
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Recipe:
         """Inverse of ``dataclasses.asdict``; what an older recipe did not name has its default."""
-        known = dict(data)
-        if "hidden" in known:
-            known["hidden"] = tuple(known["hidden"])
-        for part in Part:
-            if part.value in known:
-                known[part.value] = Method(**known[part.value])
-        return cls(**{f.name: known[f.name] for f in fields(cls) if f.name in known})
+        return from_plain(cls, data)
 
     def method(self, part: Part) -> Method:
         """The method chosen for a part."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.ledgers import Savings
 from grouping.domain.percentages import percent
+from grouping.domain.verdicts import Verdict
 
 _HINTS: Mapping[JobState, str] = {
     JobState.QUEUED: "waits for a dispatcher",
@@ -98,6 +100,18 @@ class Standing:
     def more(self) -> str:
         """Whether more networks are to be expected."""
         return _MORE[self.state]
+
+    def recommendation(self, solution: Solution, verdict: Verdict | None) -> str:
+        """What is recommended for an inference budget in words, as far as the job is."""
+        if solution.infeasibility is not None:
+            is_over = self.state.is_final and not self.state.is_resumable
+            waits = f"No trained networks cover every task within this budget. {self.more}"
+            return solution.infeasibility.reason if is_over else waits
+        if verdict is not None and verdict.is_confirmed:
+            return verdict.sentence() if self.state.is_final else f"So far: {verdict.sentence()}"
+        if verdict is not None and self.state is JobState.SUCCEEDED:
+            return verdict.sentence()
+        return self.unconfirmed
 
     @property
     def unplanned(self) -> str:

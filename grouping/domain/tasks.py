@@ -7,11 +7,16 @@ import unicodedata
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Len
 
 from grouping.errors import InvalidInputError
 
 MAX_NAME_LENGTH = 100
+MAX_TASKS = 200
+Name = Annotated[str, Len(1, MAX_NAME_LENGTH)]
+"""A name of a task, a problem or a method."""
 
 Parameters = tuple[tuple[str, str | int | float | bool], ...]
 """Names and plain values: a task must be hashable."""

@@ -134,6 +134,13 @@ class TrialOutcome:
                 raise InvalidInputError("Affinities must be those of the tasks that were scored.")
 
 
+class TrialOrigin(NamedTuple):
+    """The training whose outcome was copied; its job may have been deleted since."""
+
+    job_id: str
+    trial_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One training, planned or further. Times are seconds since 1970 in UTC.
@@ -175,7 +182,7 @@ class Trial:
     finished_s: float | None = None
     scores: tuple[TaskScore, ...] = ()
     measures_affinity: bool = False
-    reused_from: tuple[str, str] | None = None
+    reused_from: TrialOrigin | None = None
 
     @property
     def is_charged(self) -> bool:

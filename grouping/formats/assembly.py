@@ -9,10 +9,10 @@ import numpy as np
 
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
-from grouping.domain.tasks import Task
+from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError
 from grouping.formats.findings import Findings
-from grouping.formats.limits import MAX_CELLS, MAX_NETWORKS, MAX_OTHER_COSTS, MAX_SEEDS, MAX_TASKS
+from grouping.formats.limits import MAX_CELLS, MAX_NETWORKS, MAX_OTHER_COSTS, MAX_SEEDS
 from grouping.formats.report import ImportReport, Values, make_report
 
 COST_PREFIX = "cost:"

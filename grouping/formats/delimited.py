@@ -7,9 +7,10 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from grouping.domain.tasks import MAX_TASKS
 from grouping.formats.cells import unguard_text
 from grouping.formats.findings import Findings
-from grouping.formats.limits import MAX_LINE_CHARACTERS, MAX_LINES, MAX_TASKS
+from grouping.formats.limits import MAX_LINE_CHARACTERS, MAX_LINES
 
 Record = tuple[int, list[str]]
 """A line's number, counted from 1, and its cells."""

@@ -7,12 +7,11 @@ MAX_BYTES = 32 * 2**20
 MAX_LINES = 2_000_000
 """Lines of a text file, or rows of a Parquet file."""
 MAX_LINE_CHARACTERS = 100_000
-"""Characters of one line: twice what the longest names of `MAX_TASKS` tasks take."""
+"""Characters of one line: twice what the longest names of `grouping.domain.tasks.MAX_TASKS` tasks take."""
 MAX_NUMBER_CHARACTERS = 1_000
 """Characters of one number; the longest exact decimal of a double has 770."""
 MAX_UNPACKED_BYTES = 256 * 2**20
 """Bytes of a Parquet file's columns as they are before compression."""
-MAX_TASKS = 200
 MAX_OTHER_COSTS = 20
 MAX_NETWORKS = 200_000
 MAX_SEEDS = 64

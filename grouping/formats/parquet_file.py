@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from grouping.domain.scores import ScoreTable
-from grouping.domain.tasks import Task
+from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError
 from grouping.formats.assembly import RawTable
 from grouping.formats.cells import Cell
 from grouping.formats.findings import Findings
 from grouping.formats.layouts import read_layout
-from grouping.formats.limits import MAX_LINES, MAX_OTHER_COSTS, MAX_TASKS, MAX_UNPACKED_BYTES
+from grouping.formats.limits import MAX_LINES, MAX_OTHER_COSTS, MAX_UNPACKED_BYTES
 from grouping.formats.long_layout import is_known, is_long, long_columns
 from grouping.formats.long_reading import warn_of_ignored
 from grouping.formats.report import Values

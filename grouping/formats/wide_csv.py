@@ -22,7 +22,7 @@ import numpy as np
 
 from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import FloatArray, ScoreTable
-from grouping.domain.tasks import Task, check_name
+from grouping.domain.tasks import MAX_TASKS, Task, check_name
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.formats.assembly import COST_PREFIX, RawTable, check_counts, gains_to_losses
 from grouping.formats.cells import (
@@ -36,7 +36,6 @@ from grouping.formats.cells import (
 )
 from grouping.formats.delimited import write_lines
 from grouping.formats.findings import Findings
-from grouping.formats.limits import MAX_TASKS
 from grouping.formats.report import Values
 
 LEADING_COLUMNS = ("network", "size", "cost")

@@ -32,7 +32,16 @@ from grouping.domain.networks import Candidates
 from grouping.domain.scores import ScoreTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, Trial, TrialKey, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import (
+    Purpose,
+    TaskScore,
+    Trial,
+    TrialKey,
+    TrialOrigin,
+    TrialOutcome,
+    TrialRequest,
+    TrialState,
+)
 from grouping.errors import InvalidInputError
 from grouping.search.in_process import TrainingsHere
 from grouping.search.loop import advance
@@ -200,7 +209,7 @@ class Search:
             fidelity=request.fidelity,
             state=TrialState.DIVERGED,
             measures_affinity=request.measures_affinity,
-            reused_from=("", "") if is_free else None,
+            reused_from=TrialOrigin("", "") if is_free else None,
         )
         if validation is not None:
             if set(validation) != network.group:

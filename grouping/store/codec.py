@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.fields import from_plain
+from grouping.domain.jobs import Event, Job, JobSpec, JobState, StopReason
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
@@ -113,15 +114,7 @@ def spec_to_json(spec: JobSpec) -> dict[str, Any]:
 
 def spec_from_json(data: Mapping[str, Any]) -> JobSpec:
     """Inverse of `spec_to_json`; fields that an older program did not know take their defaults."""
-    known = dict(data)
-    for name in ("tasks", "single_sizes", "budgets_snt"):
-        if name in known:
-            known[name] = tuple(known[name])
-    if "training_budget" in known:
-        known["training_budget"] = TrainingBudget(**known["training_budget"])
-    if "recipe" in known:
-        known["recipe"] = Recipe.from_mapping(known["recipe"])
-    return JobSpec(**known)
+    return from_plain(JobSpec, data)
 
 
 def recipe_in_use(spec: Mapping[str, Any], settled: Mapping[str, Any]) -> Recipe:

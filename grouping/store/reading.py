@@ -12,7 +12,7 @@ from grouping.domain.jobs import Event, Ledger
 from grouping.domain.joint_affinity import joint_affinities
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.search_state import SearchState
-from grouping.domain.trials import Purpose, TaskScore, Trial, TrialState
+from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOrigin, TrialState
 from grouping.store.codec import (
     event_from_row,
     joint_run_from_row,
@@ -332,7 +332,7 @@ def _trial(row: TrialRow, network: NetworkRow, scores: list[TaskScore]) -> Trial
     )
 
 
-def _origin(row: TrialRow) -> tuple[str, str] | None:
+def _origin(row: TrialRow) -> TrialOrigin | None:
     if row.reused_from_job is None or row.reused_from_trial is None:
         return None
-    return row.reused_from_job, row.reused_from_trial
+    return TrialOrigin(row.reused_from_job, row.reused_from_trial)

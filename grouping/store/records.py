@@ -130,6 +130,12 @@ class StoredGrouping:
     request: Mapping[str, Any]
     answer: Mapping[str, Any]
 
+    @property
+    def network_names(self) -> list[str]:
+        """Names of the chosen networks; none where it is infeasible."""
+        grouping = self.answer["grouping"]
+        return [] if grouping is None else [network["name"] for network in grouping["networks"]]
+
 
 @dataclass(frozen=True, slots=True)
 class StudyInfo:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
+from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_SEED, Job, JobSpec, JobState, TrainingBudget
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import SQUARED_ERROR, Direction, Metric, Task, TaskKind
 from grouping.domain.trials import TrialState
@@ -55,31 +55,33 @@ _recipes = st.builds(
     hidden=st.lists(st.integers(1, 4096), min_size=1, max_size=4).map(tuple),
     epochs=st.integers(1, 10_000),
     batch_size=st.integers(1, 10**6),
-    learning_rate=st.floats(min_value=5e-324, max_value=1e300),
-    weight_decay=st.floats(min_value=0, max_value=1e300),
+    learning_rate=st.floats(min_value=5e-324, max_value=100),
+    weight_decay=st.floats(min_value=0, max_value=100),
 )
 _specs = st.builds(
     JobSpec,
-    problem=st.text(),
+    problem=st.text(min_size=1, max_size=100),
     tasks=st.just(NAMES),
-    name=st.text(),
-    strategy=st.text(),
+    name=st.text(max_size=200),
+    strategy=st.text(min_size=1, max_size=100),
     strategy_parameters=st.dictionaries(st.text(), _json, max_size=3),
     max_group_size=st.integers(1, 60),
-    single_sizes=st.lists(_positive, max_size=3).map(tuple),
-    budgets_snt=st.lists(_positive, min_size=1, max_size=5).map(tuple),
+    single_sizes=st.lists(st.floats(min_value=5e-324, max_value=8), max_size=3).map(tuple),
+    budgets_snt=st.lists(st.floats(min_value=5e-324, max_value=MAX_BUDGET_SNT), min_size=1, max_size=5).map(
+        tuple
+    ),
     n_seeds=st.integers(1, 50),
     n_confirmation_seeds=st.integers(0, 50),
     training_budget=st.builds(
         TrainingBudget,
         trainings=st.none() | st.integers(1, 10**9),
         epochs=st.none() | st.integers(1, 10**9),
-        seconds=st.none() | st.floats(min_value=5e-324, max_value=1e300),
+        seconds=st.none() | st.floats(min_value=5e-324, max_value=1e9),
     ),
     recipe=_recipes,
     tuning_samples=st.integers(0, 100),
-    weights=st.dictionaries(st.sampled_from(NAMES), st.floats(min_value=5e-324, max_value=1e300)),
-    seed=st.integers(0, 10**12),
+    weights=st.dictionaries(st.sampled_from(NAMES), st.floats(min_value=5e-324, max_value=1e6)),
+    seed=st.integers(0, MAX_SEED),
 )
 
 

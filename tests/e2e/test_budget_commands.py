@@ -70,12 +70,13 @@ def test_the_client_estimates_clones_and_reads_the_ledger(running: Service) -> N
         }
         job = client.submit(**request, recipe={"epochs": 2}).wait()
         told = client.estimate(workers=2, **request, recipe={"epochs": 4})
-        assert told["basis"]["trainings"] >= 2
-        assert told["wall_seconds_upper"] == pytest.approx(told["total"]["upper"]["seconds"] / 2)
+        assert told.basis.trainings >= 2
+        assert told.total.upper.seconds is not None
+        assert told.wall_seconds_upper == pytest.approx(told.total.upper.seconds / 2)
         ledger = job.ledger()
-        assert [row["trainings"] for row in ledger["items"]] == [1, 1]
+        assert [row.trainings for row in ledger.items] == [1, 1]
         clone = job.clone(add_tasks=["loop"], budgets_snt=[1.0]).wait()
         assert clone.state is JobState.SUCCEEDED
-        assert clone.ledger()["reused"]["trainings"] == 2
+        assert clone.ledger().reused.trainings == 2
         with pytest.raises(GroupingError, match="no task"):
             job.clone(add_tasks=["nothing"])

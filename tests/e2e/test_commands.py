@@ -180,7 +180,7 @@ def test_a_job_survives_the_death_of_api_dispatcher_and_ray_worker(running: Serv
         job = client.submit(**request)
 
         def wait_for_scores(n: int) -> None:
-            wait_for(lambda: sum(row["succeeded"] for row in job.progress()["rows"]) >= n, f"{n} scores")
+            wait_for(lambda: sum(row.succeeded for row in job.progress().rows) >= n, f"{n} scores")
 
         server = running.process.pid
         wait_for_scores(2)

@@ -59,15 +59,15 @@ def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path:
         with Client(running.url) as client:
             job = client.job(job_id)
             assert job.state is JobState.SUCCEEDED
-            assert job.grouping(1.5)["status"] == "optimal"
-            assert json.dumps(job.recommendations()[0]["sentence"])[1:-1] in done.stdout
+            assert job.grouping(1.5).status == "optimal"
+            assert json.dumps(job.recommendations()[0].sentence)[1:-1] in done.stdout
             table = client.table(json.loads((tmp_path / "table.json").read_text())["id"])
             (kept,) = table.groupings()
-            assert (table.data["name"], kept["status"]) == ("two tasks", "optimal")
-            assert kept["networks"] == ["depth@0.5", "depth+edges"]
+            assert (table.data.name, kept.status) == ("two tasks", "optimal")
+            assert kept.networks == ["depth@0.5", "depth+edges"]
             assert all(sentence in done.stdout for sentence in table.report)
-            assert table.pairwise_grouping(1.0)["status"] == "optimal"
-            assert [point["status"] for point in table.curve([0.5, 1.0])["points"]] == [
+            assert table.pairwise_grouping(1.0).status == "optimal"
+            assert [point.status for point in table.curve([0.5, 1.0]).points] == [
                 "infeasible",
                 "optimal",
             ]

@@ -17,9 +17,9 @@ from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import assess_confidence, solve
 from grouping.store import Store
+from grouping.wire.solving import GROUPING_EXAMPLE, GroupingRequest
 from grouping_api import readings
 from grouping_api.main import create_app
-from grouping_api.schemas.solving import GROUPING_EXAMPLE, GroupingRequest
 from grouping_api.settings import Settings
 from tests.integration.conftest import NAMES, Api, Scenes, formula_table
 from tests.integration.test_api_hostile import DEPTH, JSON, check_problem

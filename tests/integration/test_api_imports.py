@@ -14,7 +14,7 @@ import pytest
 
 from grouping.formats import TableFormat, read_table, write_table
 from grouping.store import Store
-from grouping_api.schemas.imports import INLINE_EXAMPLE
+from grouping.wire.imports import INLINE_EXAMPLE
 from grouping_api.uploads import safe_file_name
 from tests.integration.conftest import Api, Scenes
 from tests.integration.test_api_hostile import check_problem

@@ -18,7 +18,7 @@ from grouping.problems.registry import discover_problems
 from grouping.store import Store
 from grouping.strategies import discover_strategies
 from grouping.strategies import registry as strategy_registry
-from grouping_api.schemas.requests import JobRequest
+from grouping.wire.requests import JobRequest
 from grouping_api.submission import digest_of, request_digest
 from tests.integration.conftest import Api, Scenes
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from grouping.wire.requests import EXAMPLE, JobRequest
 from grouping_api.main import openapi_document
-from grouping_api.schemas.requests import EXAMPLE, JobRequest
 
 COMMITTED = Path(__file__).parents[2] / "api" / "openapi.json"
 

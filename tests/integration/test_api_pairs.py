@@ -10,7 +10,7 @@ import pytest
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import Network
 from grouping.domain.trials import Purpose
-from grouping_api.schemas.requests import JobRequest
+from grouping.wire.requests import JobRequest
 from grouping_api.submission import build_spec
 from tests.integration.conftest import Api, Scenes, formula_table
 from tests.integration.test_api_web import page
@@ -31,7 +31,7 @@ def part_trained(
 ) -> Job:
     """A job on real tasks that trained what a search might have."""
     fields = {"n_seeds": 2, "n_confirmation_seeds": 0, "tasks": list(TASKS), **fields}
-    spec, tasks = build_spec(JobRequest(problem="digits", **fields))
+    spec, tasks = build_spec(JobRequest.model_validate({"problem": "digits", **fields}))
     job, _ = scenes.store.create_job(spec, tasks)
     claim = scenes.store.claim_job("scenes", lease_s=3600)
     assert claim is not None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from grouping.client import Client, RemoteJob, RemoteTable, ServiceError
 from grouping.domain.jobs import JobState
 from grouping.errors import InvalidInputError, StoreUnavailableError, TableFormatError
+from grouping.wire.jobs import ProgressOut
 from tests.integration.conftest import server
 from tests.tables import random_table
 
@@ -37,23 +37,23 @@ def test_a_job_is_submitted_found_again_and_cancelled(client: Client) -> None:
     with pytest.raises(TimeoutError, match="still queued"):
         job.wait(timeout_s=0)
     assert job.cancel().state is JobState.CANCELLED
-    told: list[Mapping[str, Any]] = []
+    told: list[ProgressOut] = []
     assert job.wait(on_progress=told.append) is job
-    assert told[-1]["rows"] == []
+    assert told[-1].rows == []
 
 
 def test_a_table_is_imported_solved_explained_and_exported(client: Client) -> None:
     truth = random_table(2, n_tasks=3)
     table = client.import_table(truth, name="three tasks")
     assert isinstance(table, RemoteTable)
-    assert client.table(table.table_id).data["name"] == "three tasks"
+    assert client.table(table.table_id).data.name == "three tasks"
     assert any("3 tasks" in sentence for sentence in table.report)
     kept = table.solve(2.0)
-    assert table.explanation(kept["id"])
-    assert [item["id"] for item in table.groupings()] == [kept["id"]]
+    assert table.explanation(kept.id)
+    assert [item.id for item in table.groupings()] == [kept.id]
     assert set(table.affinity().columns) == set(truth.task_names)
     assert len(table.scores()) == truth.membership.sum()
-    assert client.import_table(table.export("json"), name="again").data["name"] == "again"
+    assert client.import_table(table.export("json"), name="again").data.name == "again"
     table.delete()
     with pytest.raises(ServiceError) as caught:
         client.table(table.table_id)

@@ -148,10 +148,11 @@ def test_a_job_runs_on_postgresql_and_a_cluster_of_two_nodes(empty_postgres_url:
                     90.0,
                 )
             job.wait()
-            assert job.state is JobState.SUCCEEDED, job.data["error"]
+            assert job.state is JobState.SUCCEEDED, job.data.error
             (recommendation,) = job.recommendations()
-            assert recommendation["solution"]["status"] == "optimal"
-            assert recommendation["verdict"]["is_confirmed"]
+            assert recommendation.solution.status == "optimal"
+            assert recommendation.verdict is not None
+            assert recommendation.verdict.is_confirmed
             assert len(job.scores()) == 36
             for node in nodes:
                 wait_for(

@@ -300,7 +300,7 @@ def test_the_command_line_ends_with_what_the_page_says(
             shown = io.StringIO()
             status = watch(Console(file=shown, width=200), client.job(job.id))
             said = shown.getvalue()
-            assert client.job(job.id).ledger()["sentence"] in said, name
+            assert client.job(job.id).ledger().sentence in said, name
             assert untrue(said, job.state, job.stop_reason) == [], said
             parts = re.findall(
                 r"Spent in all: ([\d,]+)(?: of [\d,]+)? trainings(?: \(([^)]*)\))?,", said.replace("\n", " ")

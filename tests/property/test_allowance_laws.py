@@ -20,7 +20,7 @@ from grouping.domain.training_budgets import (
     allowance_of_search,
     rounds_kept_back,
 )
-from grouping.domain.trials import Purpose, Trial, TrialRequest, TrialState
+from grouping.domain.trials import Purpose, Trial, TrialOrigin, TrialRequest, TrialState
 from grouping.recipes import epochs_of
 
 NAMES = ("a", "b", "c")
@@ -78,7 +78,7 @@ def trials(draw: st.DrawFn, recipe: Recipe) -> list[Trial]:
                 started_s=None,
                 finished_s=None,
                 scores=(),
-                reused_from=("job", "trial") if is_copy else None,
+                reused_from=TrialOrigin("job", "trial") if is_copy else None,
             )
         )
     return made

@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.jobs import MAX_SEEDS, JobSpec
+from grouping.domain.jobs import MAX_SEED, MAX_SEEDS, JobSpec
 
 SPECS = st.builds(
     JobSpec,
     st.just("p"),
     st.just(("a",)),
-    seed=st.integers(-(2**40), 2**40),
+    seed=st.integers(0, MAX_SEED),
     n_seeds=st.integers(1, MAX_SEEDS),
     n_confirmation_seeds=st.integers(0, MAX_SEEDS),
 )

@@ -9,17 +9,18 @@ from fastapi import APIRouter, Body, Query, Response
 from grouping.domain.jobs import Job
 from grouping.errors import InvalidInputError
 from grouping.store import Store, count_reusable
+from grouping.wire.amounts import ReuseOut
+from grouping.wire.estimates import EstimateOut
+from grouping.wire.jobs import JobOut
+from grouping.wire.ledgers import JobLedgerOut
+from grouping.wire.requests import EXAMPLE, CloneRequest, JobRequest
 from grouping_api.cloning import request_of_clone
 from grouping_api.dependencies import IdempotencyKey, PageSize, StoreDep
+from grouping_api.errors import problem_responses
 from grouping_api.estimating import estimate
+from grouping_api.job_estimates import JobEstimate, reuse_of
 from grouping_api.json_body import StrictJsonRoute
 from grouping_api.ledgers import read_ledger
-from grouping_api.schemas.amounts import ReuseOut
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.estimates import EstimateOut
-from grouping_api.schemas.jobs import JobOut
-from grouping_api.schemas.ledgers import JobLedgerOut
-from grouping_api.schemas.requests import EXAMPLE, CloneRequest, JobRequest
 from grouping_api.submission import build_spec, check_reused, digest_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
@@ -36,6 +37,7 @@ NumberOfWorkers = Annotated[
     "/estimate",
     operation_id="estimateJob",
     summary="What a job would cost",
+    response_model=EstimateOut,
     responses=problem_responses(413, 415, 422, 503),
 )
 def estimate_job(
@@ -45,7 +47,7 @@ def estimate_job(
     ],
     store: StoreDep,
     workers: NumberOfWorkers = None,
-) -> EstimateOut:
+) -> JobEstimate:
     """Trainings, epochs and time of a search before it is submitted; nothing is stored.
 
     Where the number of trainings depends on scores, there is a least and a most. Times rest on finished
@@ -53,7 +55,7 @@ def estimate_job(
     """
     spec, tasks = build_spec(request)
     check_reused(store, spec)
-    return EstimateOut.of(estimate(store, spec, tasks), workers)
+    return estimate(store, spec, tasks, n_workers=workers)
 
 
 @router.get(
@@ -67,10 +69,14 @@ def get_ledger(
 ) -> JobLedgerOut:
     """Trainings by network and purpose, totals, what was reused, and what was saved against exhaustive."""
     job = store.get_job(job_id)
-    read = read_ledger(store, job)
     after = None if page_token is None else int(page_token)
-    page = store.network_spending(job_id, limit=page_size, after=after)
-    return JobLedgerOut.of(job, read, _reusable(store, job), page)
+    items, following = store.network_spending(job_id, limit=page_size, after=after)
+    return JobLedgerOut.read(
+        read_ledger(store, job),
+        reuse=_reusable(store, job),
+        items=items,
+        next_page_token=None if following is None else str(following),
+    )
 
 
 @router.post(
@@ -78,6 +84,7 @@ def get_ledger(
     status_code=202,
     operation_id="cloneJob",
     summary="Submit a job like another, and train only what differs",
+    response_model=JobOut,
     responses={
         202: {"headers": {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}}},
         **problem_responses(404, 413, 415, 422, 503),
@@ -94,7 +101,7 @@ def clone_job(
     response: Response,
     store: StoreDep,
     idempotency_key: IdempotencyKey = None,
-) -> JobOut:
+) -> Job:
     """Add or drop tasks, or change budgets, strategy or seeds; outcomes that stay the same are copied."""
     source = store.get_job(job_id)
     spec, tasks = build_spec(_pointed(source, request))
@@ -102,7 +109,7 @@ def clone_job(
     job, is_new = store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
-    return JobOut.of(job)
+    return job
 
 
 def _pointed(source: Job, request: CloneRequest) -> JobRequest:
@@ -122,5 +129,5 @@ def _pointed(source: Job, request: CloneRequest) -> JobRequest:
 def _reusable(store: Store, job: Job) -> ReuseOut | None:
     if not job.spec.reuse_jobs:
         return None
-    known, of = count_reusable(job.spec, store.reusable_trials(job.id))
-    return ReuseOut.made(known, of, store.reuse_sources(job.id))
+    counted = count_reusable(job.spec, store.reusable_trials(job.id))
+    return reuse_of(*counted, store.reuse_sources(job.id))

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
+from grouping.wire.jobs import EventPage
 from grouping_api.dependencies import SettingsDep, StoreDep
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.jobs import EventOut, EventPage
+from grouping_api.errors import problem_responses
 from grouping_api.streams import event_stream
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -51,8 +51,5 @@ async def list_events(
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
     events = await run_in_threadpool(lambda: store.events(job_id, after=after, limit=limit))
-    return EventPage(
-        items=[EventOut.of(event) for event in events],
-        next_after=events[-1].number if events else after,
-        state=job.state,
-    )
+    next_after = events[-1].number if events else after
+    return EventPage.read(job, items=events, next_after=next_after)

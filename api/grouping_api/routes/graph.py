@@ -11,11 +11,13 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.domain.jobs import Job
 from grouping.store import TableInfo
+from grouping.strategies.affinity.graph import communities
+from grouping.wire.common import Joined
+from grouping.wire.graph import AffinityGraphOut
 from grouping_api.dependencies import IfNoneMatch, ReadingsDep, StoreDep, budget_of
+from grouping_api.errors import problem_responses
 from grouping_api.readings import Readings
 from grouping_api.routes.score_tables import NOT_MODIFIED, is_known, not_modified
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.graph import AffinityGraphOut
 
 USUAL_BUDGET_SNT = 2.0
 """The least budget at which there is anything to cluster."""
@@ -76,4 +78,12 @@ def get_affinity_graph(
         return not_modified(response)
     if budget is None:
         budget = usual_budget(store.find_job_of_table(info.id))
-    return AffinityGraphOut.of(info, matrix, comparison_of(readings, info, matrix, budget))
+    number = {task: n for n, group in enumerate(communities(matrix)) for task in group}
+    comparison = comparison_of(readings, info, matrix, budget)
+    return AffinityGraphOut.read(
+        Joined(comparison, matrix),
+        budget_snt=comparison.exact.budget_snt,
+        tasks=matrix.tasks,
+        table=info,
+        nodes=[{"task": task, "community": number[task]} for task in matrix.tasks],
+    )

@@ -8,19 +8,20 @@ from fastapi import APIRouter, Body, Query, Response
 
 from grouping.errors import StateConflictError
 from grouping.plots import grouping_svg
-from grouping_api.dependencies import IdempotencyKey, PageSize, PageToken, ReadingsDep, StoreDep
-from grouping_api.json_body import StrictJsonRoute
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.solving import GROUPING_EXAMPLE, MAX_NOISE, ConfidenceIn, GroupingRequest
-from grouping_api.schemas.stored import (
+from grouping.store import Page, StoredGrouping
+from grouping.wire.solving import GROUPING_EXAMPLE, MAX_NOISE, ConfidenceIn, GroupingRequest
+from grouping.wire.stored import (
     ConfidenceOut,
     ExplanationOut,
     GroupingComparison,
     GroupingPage,
-    GroupingSummary,
     StoredGroupingOut,
 )
-from grouping_api.solving import grouping_csv, solve_and_keep
+from grouping_api.comparing import compare
+from grouping_api.dependencies import IdempotencyKey, PageSize, PageToken, ReadingsDep, StoreDep
+from grouping_api.errors import problem_responses
+from grouping_api.json_body import StrictJsonRoute
+from grouping_api.solving import grouping_csv, grouping_of, solve_and_keep
 from grouping_api.uploads import attachment
 
 router = APIRouter(prefix="/v1", tags=["groupings"], route_class=StrictJsonRoute)
@@ -40,6 +41,7 @@ _EXAMPLES: dict[str, Any] = {
     status_code=201,
     operation_id="createGrouping",
     summary="Solve a score table and keep the answer",
+    response_model=StoredGroupingOut,
     responses={**_CREATED, **problem_responses(404, 413, 415, 422, 503)},
 )
 def create_grouping(
@@ -49,29 +51,27 @@ def create_grouping(
     store: StoreDep,
     readings: ReadingsDep,
     idempotency_key: IdempotencyKey = None,
-) -> StoredGroupingOut:
+) -> StoredGrouping:
     """Trains nothing. Infeasible is an answer too, with its reason and the conflicting demands."""
     info = readings.info(table_id)
     stored, is_new = solve_and_keep(store, readings, info, request, idempotency_key)
     response.headers["Location"] = f"/v1/groupings/{stored.id}"
     response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
-    return StoredGroupingOut.of_stored(stored)
+    return stored
 
 
 @router.get(
     "/score-tables/{table_id}/groupings",
     operation_id="listGroupings",
     summary="Stored groupings of a score table, newest first",
+    response_model=GroupingPage,
     responses=problem_responses(404, 422),
 )
 def list_groupings(
     table_id: str, store: StoreDep, page_size: PageSize, page_token: PageToken = None
-) -> GroupingPage:
+) -> Page[StoredGrouping]:
     """One page of groupings."""
-    page = store.list_groupings(table_id, limit=page_size, after=page_token)
-    return GroupingPage(
-        items=[GroupingSummary.of(stored) for stored in page.items], next_page_token=page.next_token
-    )
+    return store.list_groupings(table_id, limit=page_size, after=page_token)
 
 
 @router.get(
@@ -82,18 +82,19 @@ def list_groupings(
 )
 def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
     """Networks in both and in one only, and the change of every loss: the second minus the first."""
-    return GroupingComparison.of(store.get_grouping(a), store.get_grouping(b))
+    return compare(store.get_grouping(a), store.get_grouping(b))
 
 
 @router.get(
     "/groupings/{grouping_id}",
     operation_id="getStoredGrouping",
     summary="Read a stored grouping",
+    response_model=StoredGroupingOut,
     responses=problem_responses(404),
 )
-def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGroupingOut:
+def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGrouping:
     """As it was answered, whatever happened to its table since."""
-    return StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
+    return store.get_grouping(grouping_id)
 
 
 @router.get(
@@ -104,7 +105,7 @@ def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGroupingOut:
 )
 def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
     """In sentences and as data, as they were when it was solved."""
-    stored = StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
+    stored = StoredGroupingOut.read(store.get_grouping(grouping_id))
     return ExplanationOut(grouping_id=stored.id, sentences=stored.explanation, data=stored.explanation_data)
 
 
@@ -129,14 +130,15 @@ def get_confidence(
     seed: Annotated[int, Query(ge=0, le=2**53 - 1, description="Of the resampling.")] = 0,
 ) -> ConfidenceOut:
     """Computed from the scores as long as the table is the one that was solved; nothing is trained."""
-    stored = StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
+    stored = StoredGroupingOut.read(store.get_grouping(grouping_id))
     info = readings.info(stored.score_table_id)
     if stored.grouping is None:
         raise StateConflictError("The grouping is infeasible: there is no choice to try.")
     if info.revision != stored.revision:
         raise StateConflictError("The score table has changed since the grouping was solved. Solve it again.")
     options = ConfidenceIn(n_resamples=n_resamples, tolerance=tolerance, noise=noise, seed=seed)
-    return ConfidenceOut.of(readings.confidence(info, stored.budget_snt, options, stored.request))
+    found = readings.confidence(info, stored.budget_snt, options, stored.request)
+    return ConfidenceOut.read(found, tasks=list(stored.grouping.serving))
 
 
 @router.get(
@@ -163,13 +165,13 @@ def export_grouping(
     ] = "json",
 ) -> Response:
     """Text that a spreadsheet would compute begins with an apostrophe; numbers are exact."""
-    stored = StoredGroupingOut.of_stored(store.get_grouping(grouping_id))
+    stored = StoredGroupingOut.read(store.get_grouping(grouping_id))
     if format == "json":
         data, media_type = stored.model_dump_json(indent=2), "application/json"
     elif format == "csv":
         data, media_type = grouping_csv(stored), "text/csv; charset=utf-8"
     else:
-        grouping = stored.to_grouping()
+        grouping = grouping_of(stored)
         if grouping is None:
             raise StateConflictError("The grouping is infeasible: there is nothing to draw.")
         data, media_type = grouping_svg(grouping), "image/svg+xml"

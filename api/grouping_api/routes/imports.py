@@ -8,14 +8,17 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from grouping.formats import write_table
+from grouping.store import TableInfo
+from grouping.wire.common import PlainText
+from grouping.wire.imports import INLINE_EXAMPLE
+from grouping.wire.scores import ScoreTableOut
 from grouping_api.dependencies import IdempotencyKey, IfNoneMatch, ImporterDep, ReadingsDep, StoreDep
+from grouping_api.errors import problem_responses
 from grouping_api.routes.score_tables import NOT_MODIFIED, is_known, not_modified
-from grouping_api.schemas.common import PlainText, problem_responses
-from grouping_api.schemas.imports import INLINE_EXAMPLE
-from grouping_api.schemas.scores import ScoreTableOut
 from grouping_api.uploads import (
     FORM_TYPE,
     MAX_TABLE_NAME,
+    MAX_TASK_LIST,
     RAW_TYPES,
     FileFormat,
     attachment,
@@ -71,6 +74,7 @@ def _request_body() -> dict[str, Any]:
     status_code=201,
     operation_id="createScoreTable",
     summary="Import a score table",
+    response_model=ScoreTableOut,
     openapi_extra=_request_body(),
     responses={
         201: {"headers": {"Location": {"description": "Where the table is.", "schema": {"type": "string"}}}},
@@ -92,20 +96,20 @@ async def create_score_table(
     tasks: Annotated[
         PlainText | None,
         Query(
-            max_length=20_200,
+            max_length=MAX_TASK_LIST,
             examples=["depth,edges"],
             description="Names of the tasks, separated by commas, for a file that does not name them.",
         ),
     ] = None,
     idempotency_key: IdempotencyKey = None,
-) -> ScoreTableOut:
+) -> TableInfo:
     """Store losses that were measured elsewhere. The answer says what was understood and what is missing."""
     options = {"name": name, "values": values, "format": format, "tasks": tasks}
     upload = await receive_upload(request, options)
     info, is_new = await run_in_threadpool(importer.add, upload, idempotency_key=idempotency_key)
     response.headers["Location"] = f"/v1/score-tables/{info.id}"
     response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
-    return ScoreTableOut.of(info)
+    return info
 
 
 @router.delete(

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
+from grouping.domain.jobs import Job
+from grouping.domain.standing import Standing
+from grouping.store import Page
+from grouping.wire.common import Joined
+from grouping.wire.groupings import RecommendationList
+from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
+from grouping.wire.requests import EXAMPLE, JobRequest
 from grouping_api.dependencies import IdempotencyKey, PageSize, PageToken, ReadingsDep, StoreDep
+from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.groupings import RecommendationList
-from grouping_api.schemas.jobs import (
-    JobOut,
-    JobPage,
-    LedgerOut,
-    ProgressOut,
-    ProgressRowOut,
-    TrainingBudgetOut,
-    TrialList,
-    TrialOut,
-)
-from grouping_api.schemas.requests import EXAMPLE, JobRequest
 from grouping_api.submission import build_spec, check_reused, request_digest
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
@@ -31,6 +27,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute
     status_code=202,
     operation_id="createJob",
     summary="Submit a grouping search",
+    response_model=JobOut,
     responses={
         202: {"headers": {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}}},
         **problem_responses(413, 415, 422, 503),
@@ -44,7 +41,7 @@ def create_job(
     response: Response,
     store: StoreDep,
     idempotency_key: IdempotencyKey = None,
-) -> JobOut:
+) -> Job:
     """Accept a job. It is stored before the answer is sent, and trained by the next free dispatcher."""
     spec, tasks = build_spec(request)
     check_reused(store, spec)
@@ -53,20 +50,31 @@ def create_job(
     )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     response.headers["Idempotency-Replayed"] = "false" if is_new else "true"
-    return JobOut.of(job)
+    return job
 
 
-@router.get("", operation_id="listJobs", summary="List jobs, newest first", responses=problem_responses(422))
-def list_jobs(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> JobPage:
+@router.get(
+    "",
+    operation_id="listJobs",
+    summary="List jobs, newest first",
+    response_model=JobPage,
+    responses=problem_responses(422),
+)
+def list_jobs(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[Job]:
     """One page of jobs."""
-    page = store.list_jobs(limit=page_size, after=page_token)
-    return JobPage(items=[JobOut.of(job) for job in page.items], next_page_token=page.next_token)
+    return store.list_jobs(limit=page_size, after=page_token)
 
 
-@router.get("/{job_id}", operation_id="getJob", summary="Read a job", responses=problem_responses(404))
-def get_job(job_id: str, store: StoreDep) -> JobOut:
+@router.get(
+    "/{job_id}",
+    operation_id="getJob",
+    summary="Read a job",
+    response_model=JobOut,
+    responses=problem_responses(404),
+)
+def get_job(job_id: str, store: StoreDep) -> Job:
     """A job as it stands."""
-    return JobOut.of(store.get_job(job_id))
+    return store.get_job(job_id)
 
 
 @router.delete(
@@ -86,12 +94,13 @@ def delete_job(job_id: str, store: StoreDep) -> None:
     status_code=202,
     operation_id="cancelJob",
     summary="End a job now",
+    response_model=JobOut,
     responses=problem_responses(404, 409),
 )
-def cancel_job(job_id: str, store: StoreDep) -> JobOut:
+def cancel_job(job_id: str, store: StoreDep) -> Job:
     """Ask for the end of a job. Scores so far are kept, and `resume` continues from them."""
     store.request_cancel(job_id)
-    return JobOut.of(store.get_job(job_id))
+    return store.get_job(job_id)
 
 
 @router.post(
@@ -99,12 +108,13 @@ def cancel_job(job_id: str, store: StoreDep) -> JobOut:
     status_code=202,
     operation_id="resumeJob",
     summary="Continue a failed or cancelled job",
+    response_model=JobOut,
     responses=problem_responses(404, 409),
 )
-def resume_job(job_id: str, store: StoreDep) -> JobOut:
+def resume_job(job_id: str, store: StoreDep) -> Job:
     """Queue a failed or cancelled job again; what has been trained is not trained again."""
     store.resume(job_id)
-    return JobOut.of(store.get_job(job_id))
+    return store.get_job(job_id)
 
 
 @router.get(
@@ -116,15 +126,7 @@ def resume_job(job_id: str, store: StoreDep) -> JobOut:
 def get_progress(job_id: str, store: StoreDep) -> ProgressOut:
     """Trials by purpose, group size and state, and what has been spent."""
     job = store.get_job(job_id)
-    limits = job.spec.training_budget
-    return ProgressOut(
-        state=job.state,
-        spent=LedgerOut.of(store.ledger(job_id)),
-        training_budget=TrainingBudgetOut(
-            trainings=limits.trainings, epochs=limits.epochs, seconds=limits.seconds
-        ),
-        rows=[ProgressRowOut.of(row) for row in store.progress(job_id)],
-    )
+    return ProgressOut.read(job, spent=store.ledger(job_id), rows=store.progress(job_id))
 
 
 @router.get(
@@ -135,8 +137,8 @@ def get_progress(job_id: str, store: StoreDep) -> ProgressOut:
 )
 def list_trials(job_id: str, store: StoreDep) -> TrialList:
     """Every training, in the order of the plan, with its scores."""
-    order = store.get_job(job_id).spec.tasks
-    return TrialList(items=[TrialOut.of(trial, order) for trial in store.trials(job_id)])
+    job = store.get_job(job_id)
+    return TrialList.read(job, tasks=job.spec.tasks, items=store.trials(job_id))
 
 
 @router.get(
@@ -149,4 +151,9 @@ def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) ->
     """Groupings chosen on validation losses, judged on test losses of fresh seeds."""
     job = store.get_job(job_id)
     info = readings.info(job.score_table_id)
-    return RecommendationList.of(readings.recommendations(job, info), job=job, revision=info.revision)
+    standing = Standing.of(job)
+    items = [
+        Joined(item, SimpleNamespace(sentence=standing.recommendation(item.solution, item.verdict)))
+        for item in readings.recommendations(job, info)
+    ]
+    return RecommendationList.read(job, table=info, items=items)

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.store import TableInfo
 from grouping.strategies.prediction.rank_check import RankCheck, check_ranks
+from grouping.wire.rank_checks import RankCheckOut
 from grouping_api.dependencies import ReadingsDep, StoreDep
+from grouping_api.errors import problem_responses
 from grouping_api.readings import Readings
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.rank_checks import RankCheckOut
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -32,4 +32,4 @@ def get_rank_check(job_id: str, store: StoreDep, readings: ReadingsDep) -> RankC
     For strategies with short passes, such as `esa` and `continuation`; others have no such networks.
     """
     job = store.get_job(job_id)
-    return RankCheckOut.of(job.id, rank_check_of(readings, readings.info(job.score_table_id)))
+    return RankCheckOut.read(rank_check_of(readings, readings.info(job.score_table_id)), job_id=job.id)

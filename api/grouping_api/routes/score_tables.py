@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from grouping.domain.affinity_methods import DEFAULT_METHOD
+from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.trials import Purpose
-from grouping.store import TableInfo
+from grouping.store import Page, TableInfo
 from grouping.strategies.affinity.graph import cluster_order
+from grouping.wire.common import Joined
+from grouping.wire.groupings import CurveOut, GroupingAnswer
+from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
 from grouping_api.affinity_order import order_of
+from grouping_api.cells import cells_of
 from grouping_api.dependencies import (
     IfNoneMatch,
     PageSize,
@@ -20,9 +25,7 @@ from grouping_api.dependencies import (
     budget_of,
     budgets_of,
 )
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.groupings import CurveOut, GroupingAnswer, SolutionOut
-from grouping_api.schemas.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
+from grouping_api.errors import problem_responses
 from grouping_api.version import program_version
 
 router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
@@ -53,14 +56,12 @@ def not_modified(response: Response) -> Response:
     "",
     operation_id="listScoreTables",
     summary="List score tables, newest first",
+    response_model=ScoreTablePage,
     responses=problem_responses(422),
 )
-def list_score_tables(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> ScoreTablePage:
+def list_score_tables(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[TableInfo]:
     """One page of score tables."""
-    page = store.list_tables(limit=page_size, after=page_token)
-    return ScoreTablePage(
-        items=[ScoreTableOut.of(info) for info in page.items], next_page_token=page.next_token
-    )
+    return store.list_tables(limit=page_size, after=page_token)
 
 
 @router.get(
@@ -72,12 +73,12 @@ def list_score_tables(store: StoreDep, page_size: PageSize, page_token: PageToke
 )
 def get_score_table(
     table_id: str, response: Response, readings: ReadingsDep, if_none_match: IfNoneMatch = None
-) -> ScoreTableOut | Response:
+) -> TableInfo | Response:
     """Its tasks and its revision."""
     info = readings.info(table_id)
     if is_known(info, response, if_none_match):
         return not_modified(response)
-    return ScoreTableOut.of(info)
+    return info
 
 
 @router.get(
@@ -103,7 +104,8 @@ def get_scores(
     info = readings.info(table_id)
     if is_known(info, response, if_none_match):
         return not_modified(response)
-    return ScoresOut.of(info, readings.table(info, purpose, fidelity), purpose, fidelity)
+    table = readings.table(info, purpose, fidelity)
+    return ScoresOut.read(table, info=info, purpose=purpose, fidelity=fidelity, cells=cells_of(table))
 
 
 @router.get(
@@ -144,7 +146,15 @@ def get_affinity(
     matrix = matrix.reordered(order_of(matrix, order))
     if is_known(info, response, if_none_match):
         return not_modified(response)
-    return AffinityOut.of(info, matrix, cluster_order(matrix), readings.pair_plan(info, method))
+    plan = readings.pair_plan(info, method)
+    said = None if plan is None else plan.sentence(matrix.summary())
+    return AffinityOut.read(
+        matrix,
+        table=info,
+        described=METHODS[matrix.method],
+        cluster_order=cluster_order(matrix),
+        missing=None if plan is None else Joined(SimpleNamespace(sentence=said), plan),
+    )
 
 
 @router.get(
@@ -174,7 +184,7 @@ def get_curve(
     wanted = budgets_of("budgets", budgets)
     if is_known(info, response, if_none_match):
         return not_modified(response)
-    return CurveOut.of(info.id, info.revision, readings.curve(info, wanted))
+    return CurveOut.read(readings.curve(info, wanted), table=info)
 
 
 @router.get(
@@ -198,5 +208,4 @@ def get_grouping(
     budget = budget_of("budget_snt", budget_snt)
     if is_known(info, response, if_none_match):
         return not_modified(response)
-    solution = SolutionOut.of(readings.solution(info, budget))
-    return GroupingAnswer(**solution.model_dump(), score_table_id=info.id, revision=info.revision)
+    return GroupingAnswer.read(readings.solution(info, budget), table=info)

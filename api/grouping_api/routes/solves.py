@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body
 
+from grouping.wire.groupings import CurveOut, GroupingAnswer
+from grouping.wire.solving import CurveRequest, PairwiseRequest
 from grouping_api.dependencies import ReadingsDep
+from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.groupings import CurveOut, GroupingAnswer, SolutionOut
-from grouping_api.schemas.solving import CurveRequest, PairwiseRequest
 
 router = APIRouter(prefix="/v1/score-tables", tags=["score tables"], route_class=StrictJsonRoute)
 
@@ -39,7 +39,7 @@ def solve_curve_of(
 ) -> CurveOut:
     """Trains nothing and keeps nothing. Baselines and random groupings do not heed the constraints."""
     info = readings.info(table_id)
-    return CurveOut.of(info.id, info.revision, readings.curve(info, request.budgets_snt, request))
+    return CurveOut.read(readings.curve(info, request.budgets_snt, request), table=info)
 
 
 @router.post(
@@ -59,5 +59,4 @@ def solve_pairwise_of(
     train the networks before relying on them. Past the time limit the answer is the best found, with its gap.
     """
     info = readings.info(table_id)
-    solution = SolutionOut.of(readings.pairwise_solution(info, request))
-    return GroupingAnswer(**solution.model_dump(), score_table_id=info.id, revision=info.revision)
+    return GroupingAnswer.read(readings.pairwise_solution(info, request), table=info)

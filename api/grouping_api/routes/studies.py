@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Response
 
+from grouping.store import Page, StudyInfo
 from grouping.study.records import report_from_json
 from grouping.study.showing import as_markdown, picture_svg
+from grouping.wire.studies import StudyOut, StudyPage
 from grouping_api.dependencies import PageSize, PageToken, StoreDep
-from grouping_api.schemas.common import problem_responses
-from grouping_api.schemas.studies import StudyItem, StudyOut, StudyPage
+from grouping_api.errors import problem_responses
 
 router = APIRouter(prefix="/v1/studies", tags=["studies"])
 
@@ -26,12 +27,12 @@ _MARKDOWN: dict[int | str, dict[str, Any]] = {
     "",
     operation_id="listStudies",
     summary="List studies, newest first",
+    response_model=StudyPage,
     responses=problem_responses(422),
 )
-def list_studies(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> StudyPage:
+def list_studies(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[StudyInfo]:
     """One page of studies, without their reports."""
-    page = store.list_studies(limit=page_size, after=page_token)
-    return StudyPage(items=[StudyItem.of(info) for info in page.items], next_page_token=page.next_token)
+    return store.list_studies(limit=page_size, after=page_token)
 
 
 @router.get(
@@ -43,7 +44,7 @@ def list_studies(store: StoreDep, page_size: PageSize, page_token: PageToken = N
 def get_study(study_id: str, store: StoreDep) -> StudyOut:
     """Effects of pairs in every setup, together against alone, transfer, and a sentence to each question."""
     stored = store.get_study(study_id)
-    return StudyOut.with_report(stored.info, report_from_json(stored.report))
+    return StudyOut.read(stored.info, report=report_from_json(stored.report))
 
 
 @router.delete(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from grouping.wire.catalogue import Health, Version
 from grouping_api.dependencies import StoreDep
-from grouping_api.schemas.catalogue import Health, Version
-from grouping_api.schemas.common import problem_responses
+from grouping_api.errors import problem_responses
 from grouping_api.version import program_version
 
 router = APIRouter(tags=["system"])

@@ -12,16 +12,16 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grouping.domain.constraints import Objective
+from grouping.domain.jobs import MAX_BUDGET_SNT
 from grouping.errors import InvalidInputError
-from grouping_api.errors import sentence_of
-from grouping_api.schemas.solving import (
+from grouping.wire.solving import (
     MAX_ALTERNATIVES,
     MAX_BUDGET,
-    MAX_BUDGET_SNT,
     MAX_NOISE,
     ConfidenceIn,
     Demands,
 )
+from grouping_api.errors import sentence_of
 
 _Line = Annotated[str, Field(max_length=200)]
 _Text = Annotated[str, Field(max_length=4000)]

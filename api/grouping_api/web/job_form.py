@@ -7,33 +7,22 @@ A field that is left empty asks for the default, so the form needs no more than 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
+from grouping.domain.fields import declared
 from grouping.domain.jobs import DEFAULT_STRATEGY
-from grouping.domain.recipes import Part
+from grouping.domain.recipes import Part, Recipe
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
 from grouping.recipes import list_methods
 from grouping.strategies import list_strategies
+from grouping.wire.requests import JobRequest
 from grouping_api.errors import sentence_of
-from grouping_api.schemas.requests import JobRequest
-
-PLAIN = ("max_group_size", "n_seeds", "n_confirmation_seeds", "tuning_samples", "seed")
-LISTS = ("budgets_snt", "single_sizes")
-BUDGET = ("trainings", "epochs", "seconds")
-RECIPE = ("epochs", "batch_size", "learning_rate", "weight_decay", "precision")
-PART_LABELS = {
-    Part.ENCODER: "Encoder",
-    Part.SHARING: "Sharing",
-    Part.WEIGHTING: "Loss weighting",
-    Part.SCHEDULE: "Schedule",
-    Part.OPTIMISER: "Optimiser",
-}
+from grouping_api.web.job_entries import ENTRIES, Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +112,7 @@ class JobForm:
         return tuple(
             MethodQuestion(
                 part.value,
-                PART_LABELS[part],
+                _label(part),
                 self.problem.recipe.method(part).name,
                 tuple(
                     _method(part.value, info.name, info.title, info.description, info.parameters)
@@ -142,17 +131,17 @@ class JobForm:
         return JobRequest.model_validate(self._asked())
 
     def _asked(self) -> dict[str, Any]:
-        asked: dict[str, Any] = {"problem": self.problem.name, "name": self.value("name")}
-        asked["tasks"] = list(self.values.get("task", ()))
-        asked |= {name: _number(self.value(name)) for name in PLAIN if self.value(name).strip()}
-        asked |= {name: _numbers(self.value(name)) for name in LISTS if self.value(name).strip()}
-        asked["strategy"] = self._chosen("strategy", DEFAULT_STRATEGY)
-        budget = {name: self.value(f"budget.{name}") for name in BUDGET}
-        asked["training_budget"] = {name: _number(text) for name, text in budget.items() if text.strip()}
-        recipe = {name: self.value(f"recipe.{name}") for name in RECIPE}
-        asked["recipe"] = {name: _number(text) for name, text in recipe.items() if text.strip()}
-        if self.value("recipe.hidden").strip():
-            asked["recipe"]["hidden"] = _numbers(self.value("recipe.hidden"))
+        asked: dict[str, Any] = {
+            "problem": self.problem.name,
+            "tasks": list(self.values.get("task", ())),
+            "strategy": self._chosen("strategy", DEFAULT_STRATEGY),
+            "training_budget": {},
+            "recipe": {},
+        }
+        for name, entry in ENTRIES.items():
+            if text := self.value(name).strip():
+                within = asked if len(entry.path) == 1 else asked[entry.path[0]]
+                within[entry.path[-1]] = entry.meaning(text)
         for part in Part:
             own = self.problem.recipe.method(part)
             chosen = self._chosen(part.value, own.name)
@@ -160,6 +149,10 @@ class JobForm:
                 chosen["parameters"] = {**own.parameters, **chosen["parameters"]}
             asked["recipe"][part.value] = chosen
         return asked
+
+    def entries(self, place: str) -> list[Entry]:
+        """The entries of one part of the form."""
+        return [entry for entry in ENTRIES.values() if entry.place == place]
 
     def _chosen(self, choice: str, default: str) -> dict[str, Any]:
         name = self.value(choice) or default
@@ -178,16 +171,13 @@ class JobForm:
                 return f"strategy.{self.value('strategy') or DEFAULT_STRATEGY}.{parameter}"
             case ["strategy", *_]:
                 return "strategy"
-            case ["training_budget", name, *_]:
-                return f"budget.{name}"
             case ["recipe", part, "parameters", parameter, *_]:
                 own = self.problem.recipe.method(Part(part)).name
                 return f"{part}.{self.value(part) or own}.{parameter}"
             case ["recipe", name, *_] if name in list(Part):
                 return name
-            case ["recipe", name, *_]:
-                return f"recipe.{name}"
-            case [name, *_] if name in (*PLAIN, *LISTS, "name"):
+        for name, entry in ENTRIES.items():
+            if tuple(parts[: len(entry.path)]) == entry.path:
                 return name
         return ""
 
@@ -238,15 +228,6 @@ def _json(text: str) -> Any:
         return text.strip()
 
 
-def _number(text: str) -> int | float | str:
-    """The number a text stands for; the text itself, to be refused as such, where it is none."""
-    for kind in (int, float):
-        try:
-            return kind(text.strip().replace(",", "."))
-        except ValueError:
-            continue
-    return text.strip()
-
-
-def _numbers(text: str) -> list[int | float | str]:
-    return [_number(piece) for piece in re.split(r"[,;\s]+", text.strip()) if piece]
+def _label(part: Part) -> str:
+    shown = declared(Recipe)[part.value].shown
+    return part.value if shown is None else shown.label

@@ -16,7 +16,7 @@ from grouping.store import Store
 from grouping_api.dependencies import StoreDep
 from grouping_api.errors import STATUS
 from grouping_api.estimating import estimate
-from grouping_api.schemas.estimates import EstimateOut
+from grouping_api.job_estimates import JobEstimate
 from grouping_api.submission import build_spec, check_reused, request_digest
 from grouping_api.web.job_form import JobForm
 from grouping_api.web.subjects import pages_of
@@ -58,7 +58,7 @@ def _carry_out(request: Request, store: Store, form: JobForm) -> HTMLResponse | 
     spec, tasks = build_spec(asked)
     check_reused(store, spec)
     if form.value("action") == "estimate":
-        return _page(request, form, told=EstimateOut.of(estimate(store, spec, tasks)))
+        return _page(request, form, told=estimate(store, spec, tasks))
     digest = request_digest(asked)
     key = f"form-{form.value('key')}-{digest}"[:200]  # the same form sent twice makes one job
     job, _ = store.create_job(spec, tasks, idempotency_key=key, request_digest=digest)
@@ -66,7 +66,7 @@ def _carry_out(request: Request, store: Store, form: JobForm) -> HTMLResponse | 
 
 
 def _page(
-    request: Request, form: JobForm, *, told: EstimateOut | None = None, status: int = 200
+    request: Request, form: JobForm, *, told: JobEstimate | None = None, status: int = 200
 ) -> HTMLResponse:
     return pages_of(request).render(
         request,

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Event, Job, JobState, Ledger
+from grouping.domain.jobs import Event, Job, JobState
+from grouping.domain.ledgers import Amount
 from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.solver import Recommendation
@@ -16,7 +17,6 @@ from grouping.store import ProgressRow, Store
 from grouping_api.ledgers import read_ledger
 from grouping_api.readings import Readings
 from grouping_api.routes.rank_checks import rank_check_of
-from grouping_api.schemas.groupings import recommendation_sentence
 from grouping_api.web.wording import event_details, event_title, plural
 
 N_EVENTS = 12
@@ -238,7 +238,7 @@ def _choice(item: Recommendation, standing: Standing) -> RecommendationRow:
         mark = "good"
     else:
         mark = "same" if any(c.is_same for c in verdict.comparisons) else "poor"
-    return RecommendationRow(item, names, recommendation_sentence(item, standing), mark)
+    return RecommendationRow(item, names, standing.recommendation(item.solution, item.verdict), mark)
 
 
 def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:
@@ -250,12 +250,12 @@ def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:
     return tuple(Failures(cause, n, state) for (cause, state), n in counted.most_common(10))
 
 
-def _spent(job: Job, ledger: Ledger) -> tuple[Spent, ...]:
+def _spent(job: Job, ledger: Amount) -> tuple[Spent, ...]:
     limits = job.spec.training_budget
     return (
         Spent("trainings started", ledger.trainings, limits.trainings),
         Spent("epochs", ledger.epochs, limits.epochs),
-        Spent("seconds", ledger.seconds, limits.seconds),
+        Spent("seconds", ledger.seconds or 0.0, limits.seconds),
     )
 
 

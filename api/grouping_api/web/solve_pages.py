@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from grouping.domain.groupings import Grouping, Solution
-from grouping.domain.scores import ScoreTable
+from grouping.domain.groupings import Solution
 from grouping.errors import InvalidInputError
 from grouping.plots import curve_svg, grouping_svg
-from grouping.solver import Confidence, Explanation, Ranked, Recommendation, comparison_sentences
+from grouping.solver import Confidence, Explanation, Ranked, comparison_sentences
+from grouping.wire.solving import Demands
+from grouping.wire.stored import TaskLossOut
+from grouping_api.cells import served_tasks
 from grouping_api.dependencies import ReadingsDep, StoreDep
 from grouping_api.readings import Readings
-from grouping_api.schemas.groupings import recommendation_sentence
-from grouping_api.schemas.solving import Demands
 from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
 from grouping_api.web.subjects import Subject, pages_of, subject_of
 from grouping_api.web.wording import listed
@@ -65,7 +64,7 @@ class _Answer:
     budgets: tuple[float, ...]
     verdict: str | None
     comparisons: list[str]
-    task_losses: list[dict[str, Any]]
+    task_losses: list[TaskLossOut]
     ranked: Ranked | None
     reasons: list[str]
     reasons_by_task: dict[str, list[str]]
@@ -128,7 +127,7 @@ def _answer(readings: Readings, subject: Subject, form: FormReading) -> _Answer:
         budgets,
         _verdict(readings, subject, solution, demands),
         list(comparison_sentences(solution, readings.curve(info, (budget,), demands), form.unit)),
-        [] if grouping is None else _task_losses(grouping, readings.demanded(info, demands)),
+        [] if grouping is None else served_tasks(grouping, readings.demanded(info, demands)),
         ranked,
         *_reasons(readings.explanation(info, budget, demands)),
     )
@@ -154,24 +153,4 @@ def _verdict(readings: Readings, subject: Subject, solution: Solution, demands: 
     if solution.budget_snt not in job.spec.budgets_snt:
         return None
     verdict = readings.verdict(job, subject.info, solution)
-    return recommendation_sentence(Recommendation(solution.budget_snt, solution, verdict), standing)
-
-
-def _task_losses(grouping: Grouping, table: ScoreTable) -> list[dict[str, Any]]:
-    """Each task with the network that serves it and its losses there; None where unknown."""
-    validation = grouping.task_losses(table, table.validation)
-    test = grouping.task_losses(table, table.test)
-    rows = []
-    for t, task in enumerate(grouping.tasks):
-        row = table.position(grouping.network_for(task))
-        error = float(table.validation_standard_error[row, table.task_names.index(task)])
-        rows.append(
-            {
-                "task": task,
-                "network": grouping.network_for(task).name(grouping.tasks),
-                "validation": float(validation[t]),
-                "noise": None if error != error else error,
-                "test": None if test[t] != test[t] else float(test[t]),
-            }
-        )
-    return rows
+    return standing.recommendation(solution, verdict)

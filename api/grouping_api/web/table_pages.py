@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from grouping.errors import InvalidInputError
+from grouping.wire.stored import GroupingSummary
 from grouping_api.dependencies import ImporterDep, PageToken, ReadingsDep, StoreDep
 from grouping_api.errors import STATUS, sentence_of
-from grouping_api.schemas.stored import GroupingSummary
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
 from grouping_api.web.subjects import pages_of, subject_of
 
@@ -105,7 +105,7 @@ def table_page(request: Request, table_id: str, store: StoreDep, readings: Readi
         subject=subject,
         table=table,
         rows=rows,
-        groupings=[GroupingSummary.of(stored) for stored in groupings.items],
+        groupings=[GroupingSummary.read(stored) for stored in groupings.items],
         here="table",
     )
 

@@ -11,18 +11,18 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from grouping.domain.constraints import Constraints, Objective
+from grouping.domain.jobs import MAX_BUDGET_SNT
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
-from grouping.domain.tasks import MAX_NAME_LENGTH
+from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import InvalidInputError
-from grouping_api.schemas.common import MAX_SAFE_INTEGER, Input, PlainText
-from grouping_api.schemas.requests import MAX_TASKS, Name
+from grouping.wire.common import MAX_SAFE_INTEGER, Input, PlainText
+from grouping.wire.requests import Name
 
 MAX_ALTERNATIVES = 20
 MAX_RESAMPLES = 2000
 MAX_NOISE = 1.0
 MAX_DEMANDS = 200
-MAX_BUDGET_SNT = 10_000.0
 MAX_BUDGET = 1e15
 """Of a budget in the unit of another cost, such as bytes."""
 
@@ -32,6 +32,7 @@ TaskSets = Annotated[
 ]
 Numbers = Annotated[dict[Name, Annotated[float, Field(ge=0, le=1e300)]], Field(max_length=MAX_TASKS)]
 AnyNumbers = Annotated[dict[Name, Annotated[float, Field(ge=-1e300, le=1e300)]], Field(max_length=MAX_TASKS)]
+Weights = Annotated[dict[Name, Annotated[float, Field(gt=0, le=1e6)]], Field(max_length=MAX_TASKS)]
 Networks = Annotated[list[NetworkName], Field(max_length=MAX_DEMANDS)]
 AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -128,11 +129,8 @@ class Demands(Input):
         "standard network times if left out.",
     )
     constraints: ConstraintsIn = Field(default_factory=lambda: ConstraintsIn())
-    weights: Annotated[dict[Name, Annotated[float, Field(gt=0, le=1e6)]], Field(max_length=MAX_TASKS)] = (
-        Field(
-            default_factory=dict,
-            description="Weights of tasks in the total loss; the table's own if left out.",
-        )
+    weights: Weights = Field(
+        default_factory=dict, description="Weights of tasks in the total loss; the table's own if left out."
     )
     objective: Annotated[Objective, Field(strict=False)] = Field(
         default=Objective.SUM,
@@ -199,11 +197,8 @@ class PairwiseRequest(Input):
     )
     max_networks: AtLeastOne | None = Field(default=None, description="The most networks chosen.")
     max_group_size: AtLeastOne | None = Field(default=None, description="The most tasks in a network.")
-    weights: Annotated[dict[Name, Annotated[float, Field(gt=0, le=1e6)]], Field(max_length=MAX_TASKS)] = (
-        Field(
-            default_factory=dict,
-            description="Weights of tasks in the total loss; the table's own if left out.",
-        )
+    weights: Weights = Field(
+        default_factory=dict, description="Weights of tasks in the total loss; the table's own if left out."
     )
 
     @property

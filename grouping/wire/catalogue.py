@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from pydantic import Field
 
 from grouping.domain.recipes import Part
 from grouping.domain.tasks import Direction, TaskKind
-from grouping.plug_ins import Unavailable
-from grouping.problems.problem import Problem
-from grouping.recipes import LossInfo, MethodInfo, MetricInfo, list_methods, list_unavailable
-from grouping.strategies import StrategyInfo
-from grouping_api.schemas.common import Output
-from grouping_api.schemas.jobs import RecipeOut
-from grouping_api.schemas.scores import TaskOut
+from grouping.wire.common import Output
+from grouping.wire.jobs import RecipeOut
+from grouping.wire.scores import TaskOut
 
 
 class ProblemItem(Output):
@@ -27,28 +23,12 @@ class ProblemItem(Output):
     tasks: list[TaskOut]
     recipe: RecipeOut
 
-    @classmethod
-    def of(cls, problem: Problem) -> Self:
-        """From the registry."""
-        return cls(
-            name=problem.name,
-            title=problem.title,
-            description=problem.description,
-            tasks=[TaskOut.of(task) for task in problem.tasks],
-            recipe=RecipeOut.of(problem.recipe),
-        )
-
 
 class UnavailableItem(Output):
     """An installed plug-in that cannot be used; the log of the service tells why."""
 
     name: str
     distribution: str | None
-
-    @classmethod
-    def of(cls, broken: Unavailable) -> Self:
-        """From a registry, without the reason, which may tell of the machine."""
-        return cls(name=broken.name, distribution=broken.distribution)
 
 
 class ProblemList(Output):
@@ -65,13 +45,6 @@ class StrategyItem(Output):
     title: str
     description: str
     parameters: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, info: StrategyInfo) -> Self:
-        """From the registry."""
-        return cls(
-            name=info.name, title=info.title, description=info.description, parameters=dict(info.parameters)
-        )
 
 
 class StrategyList(Output):
@@ -90,17 +63,6 @@ class MethodItem(Output):
     source: str = Field(description="The paper it comes from; empty for what needs none.")
     parameters: Mapping[str, Any]
 
-    @classmethod
-    def of(cls, info: MethodInfo) -> Self:
-        """From the registry."""
-        return cls(
-            name=info.name,
-            title=info.title,
-            description=info.description,
-            source=info.source,
-            parameters=dict(info.parameters),
-        )
-
 
 class RecipePart(Output):
     """The methods that may be chosen for one part of a recipe, built-in ones first."""
@@ -108,15 +70,6 @@ class RecipePart(Output):
     part: Part
     items: list[MethodItem]
     unavailable: list[UnavailableItem]
-
-    @classmethod
-    def of(cls, part: Part) -> Self:
-        """What this installation has."""
-        return cls(
-            part=part,
-            items=[MethodItem.of(info) for info in list_methods(part)],
-            unavailable=[UnavailableItem.of(broken) for broken in list_unavailable(part)],
-        )
 
 
 class RecipeMethods(Output):
@@ -134,18 +87,6 @@ class LossItem(Output):
     source: str = Field(description="The paper it comes from; empty for what needs none.")
     kinds: list[TaskKind] = Field(description="The kinds of tasks that it fits.")
     parameters: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, info: LossInfo) -> Self:
-        """From the registry."""
-        return cls(
-            name=info.name,
-            title=info.title,
-            description=info.description,
-            source=info.source,
-            kinds=list(info.kinds),
-            parameters=dict(info.parameters),
-        )
 
 
 class LossList(Output):
@@ -166,20 +107,6 @@ class MetricItem(Output):
     unit: str
     direction: Direction
     parameters: Mapping[str, Any]
-
-    @classmethod
-    def of(cls, info: MetricInfo) -> Self:
-        """From the registry."""
-        return cls(
-            name=info.name,
-            title=info.title,
-            description=info.description,
-            source=info.source,
-            kinds=list(info.kinds),
-            unit=info.unit,
-            direction=info.direction,
-            parameters=dict(info.parameters),
-        )
 
 
 class MetricList(Output):

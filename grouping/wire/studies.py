@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Self
 
 from pydantic import Field
 
-from grouping.store import StudyInfo
 from grouping.study.records import StudyReport
-from grouping_api.schemas.common import Output, moment_of
+from grouping.wire.common import NextPage, Output
 
 
 class StudyItem(Output):
@@ -20,19 +18,7 @@ class StudyItem(Output):
     problem: str
     tasks: list[str]
     n_seeds: int = Field(description="Seeds of every training.")
-    created_at: datetime
-
-    @classmethod
-    def of(cls, info: StudyInfo) -> Self:
-        """From the store."""
-        return cls(
-            id=info.id,
-            name=info.name,
-            problem=info.problem,
-            tasks=list(info.tasks),
-            n_seeds=info.n_seeds,
-            created_at=moment_of(info.created_s),
-        )
+    created_at: datetime = Field(validation_alias="created_s")
 
 
 class StudyOut(StudyItem):
@@ -43,14 +29,9 @@ class StudyOut(StudyItem):
         "sources and columns targets; positive helps; null on the diagonal and where nothing was measured."
     )
 
-    @classmethod
-    def with_report(cls, info: StudyInfo, report: StudyReport) -> Self:
-        """From the store."""
-        return cls(**dict(StudyItem.of(info)), report=report)
-
 
 class StudyPage(Output):
     """One page of studies, newest first."""
 
     items: list[StudyItem]
-    next_page_token: str | None
+    next_page_token: NextPage

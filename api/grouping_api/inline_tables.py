@@ -1,0 +1,95 @@
+"""Score tables in the simple JSON form: from a checked request to a table."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError
+from grouping.formats import ImportedTable
+from grouping.formats.findings import Findings
+from grouping.formats.report import make_report
+from grouping.wire.imports import InlineTable, Losses
+
+
+def import_inline(inline: InlineTable, values: Literal["losses", "gains"]) -> ImportedTable:
+    """The table, and what was understood.
+
+    Args:
+        inline: the simple form, checked field by field.
+        values: whether the numbers are losses, or gains that become losses as ``1 - gain``.
+
+    Raises:
+        InvalidInputError: if a network or a cell makes no sense; points at it.
+    """
+    networks = tuple(_network(inline, position) for position in range(len(inline.networks)))
+    names = inline.tasks or list(dict.fromkeys(t for n in inline.networks for t in _named(n.network)))
+    column = {name: t for t, name in enumerate(names)}
+    for position, network in enumerate(networks):
+        if network.group - set(column):
+            raise InvalidInputError(
+                f"Network {network} has a task that is not among the tasks of the table.",
+                pointer=f"/networks/{position}/network",
+            )
+    n_seeds = max(
+        len(cell) if isinstance(cell, list) else 1
+        for item in inline.networks
+        for cell in (*item.losses.values(), *item.test_losses.values(), None)
+    )
+    validation = np.full((len(networks), len(names), n_seeds), np.nan)
+    test = validation.copy()
+    for n, item in enumerate(inline.networks):
+        _fill(inline, validation[n], item.losses, column, n, "losses")
+        _fill(inline, test[n], item.test_losses, column, n, "test_losses")
+    if values == "gains":
+        validation, test = 1.0 - validation, 1.0 - test
+    tasks = tuple(Task(name, weight=inline.weights.get(name, 1.0)) for name in names)
+    if unknown := set(inline.weights) - set(names):
+        raise InvalidInputError(
+            f"Weights for unknown tasks: {', '.join(sorted(unknown))}.", pointer="/weights"
+        )
+    table = ScoreTable(tasks, networks, tuple(range(n_seeds)), validation, test, _other_costs(inline))
+    return ImportedTable(table, make_report(table, "json", values, Findings()))
+
+
+def _network(inline: InlineTable, position: int) -> Network:
+    item = inline.networks[position]
+    try:
+        network = Network.parse(item.network)
+        return network if item.cost_snt is None else Network(network.group, network.size, item.cost_snt)
+    except InvalidInputError as error:
+        error.pointer = f"/networks/{position}/network"
+        raise
+
+
+def _fill(
+    inline: InlineTable, row: FloatArray, losses: Losses, column: dict[str, int], n: int, field: str
+) -> None:
+    group = set(_named(inline.networks[n].network))
+    for task, cell in losses.items():
+        if task not in group:
+            raise InvalidInputError(
+                f"Network {inline.networks[n].network[:80]} is not trained on {task!r}.",
+                pointer=f"/networks/{n}/{field}",
+            )
+        found = cell if isinstance(cell, list) else [cell]
+        row[column[task], : len(found)] = [math.nan if value is None else value for value in found]
+
+
+def _other_costs(inline: InlineTable) -> dict[str, FloatArray]:
+    names = list(inline.networks[0].costs)
+    for position, item in enumerate(inline.networks):
+        if set(item.costs) != set(names):
+            raise InvalidInputError(
+                "Every network needs the same further costs.", pointer=f"/networks/{position}/costs"
+            )
+    return {name: np.array([item.costs[name] for item in inline.networks]) for name in names}
+
+
+def _named(network: str) -> list[str]:
+    return network.partition("@")[0].split("+")

@@ -1,0 +1,101 @@
+"""Entries of the form for a new job: one for each field that the domain declares, and what a text means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from grouping.domain.fields import Declared, declared
+from grouping.domain.jobs import JobSpec, TrainingBudget
+from grouping.domain.recipes import Method, Recipe
+from grouping.problems.problem import Problem
+
+ASKED_OTHERWISE = frozenset({"problem", "tasks", "strategy"})
+"""Fields of a job that the form asks for by ticks and questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the form.
+
+    Attributes:
+        name: of the entry, such as ``recipe.epochs``.
+        path: where it stands in the request.
+        field: as it is declared.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    field: Declared
+
+    @property
+    def place(self) -> str:
+        """The part of the form where it stands: ``training_budget``, ``recipe``, or none of them."""
+        return self.path[0] if len(self.path) > 1 else ""
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return self.field.name if self.field.shown is None else self.field.shown.label
+
+    @property
+    def hint(self) -> str:
+        """What it is, and how several values are written."""
+        if self.field.is_mapping:
+            return f"{self.field.doc} Written as name: number; name: number."
+        return f"{self.field.doc} Separated by commas." if self.field.is_many else self.field.doc
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The values there are; empty where any text may be tried."""
+        kind = self.field.kind
+        return tuple(str(item.value) for item in kind) if _is_choice(kind) else ()
+
+    def default(self, problem: Problem) -> str:
+        """What it is where nothing is entered."""
+        if self.path[0] == "recipe":
+            return self.field.text(getattr(problem.recipe, self.field.name))
+        return self.field.default_text
+
+    def meaning(self, text: str) -> Any:
+        """What a text asks for; the text itself where it cannot be understood, to be refused as such."""
+        if self.field.is_mapping:
+            pairs = (piece.rpartition(":") for piece in text.split(";") if piece.strip())
+            return {name.strip(): _number(value) for name, _, value in pairs}
+        if self.field.is_many:
+            pieces = [piece for piece in re.split(r"[,;\s]+", text.strip()) if piece]
+            return pieces if self.field.item is str else [_number(piece) for piece in pieces]
+        is_text = self.field.kind is str or _is_choice(self.field.kind)
+        return text.strip() if is_text else _number(text)
+
+
+def _is_choice(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def _entries() -> Iterator[Entry]:
+    for name, field in declared(JobSpec).items():
+        if field.shown is not None and name not in ASKED_OTHERWISE:
+            yield Entry(name, (name,), field)
+    for name, field in declared(TrainingBudget).items():
+        yield Entry(f"budget.{name}", ("training_budget", name), field)
+    for name, field in declared(Recipe).items():
+        if field.kind is not Method:
+            yield Entry(f"recipe.{name}", ("recipe", name), field)
+
+
+ENTRIES: Mapping[str, Entry] = {entry.name: entry for entry in _entries()}
+"""By name, in the order of the form."""
+
+
+def _number(text: str) -> int | float | str:
+    """The number a text stands for; the text itself, to be refused as such, where it is none."""
+    for kind in (int, float):
+        try:
+            return kind(text.strip().replace(",", "."))
+        except ValueError:
+            continue
+    return text.strip()

@@ -1,0 +1,65 @@
+"""The options of ``grouping run`` and ``grouping clone``: one for each field that a job declares."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
+
+import typer
+
+from grouping.cli.demands import numbers_by_name
+from grouping.cli.options import option, option_name, replacing
+from grouping.cli.recipes import parse_method, recipe_options, recipe_request
+from grouping.domain.fields import Declared, declared
+from grouping.domain.jobs import DEFAULT_STRATEGY, NOT_CLONED, JobSpec, TrainingBudget
+
+_RECIPE = frozenset(parameter.name for parameter in recipe_options())
+_LIMITS = {option_name(field): field for field in declared(TrainingBudget).values()}
+
+
+def with_job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command with an option for each field of a job in the place of its parameter ``asked``."""
+    return _with(command, {"problem"}, has_default=True)
+
+
+def with_clone_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Likewise for what a clone may change; what is not given is as in the other job."""
+    return _with(command, NOT_CLONED, has_default=False)
+
+
+def _with(command: Callable[..., Any], without: Collection[str], *, has_default: bool) -> Callable[..., Any]:
+    fields = {
+        option_name(field): field
+        for name, field in declared(JobSpec).items()
+        if field.shown is not None and name not in without
+    }
+
+    def gathered(**given: Any) -> dict[str, Any]:
+        recipe = recipe_request(**{name: given.pop(name) for name in _RECIPE})
+        limits = {_LIMITS[name].name: given.pop(name) for name in _LIMITS}
+        chosen = {fields[name]: value for name, value in given.items() if value not in (None, [])}
+        asked = {field.name: _value(field, value) for field, value in chosen.items()}
+        if any(limit is not None for limit in limits.values()):
+            asked["training_budget"] = limits
+        return asked | ({"recipe": recipe} if recipe else {})
+
+    options = [_option(field, has_default=has_default) for field in fields.values()]
+    options += [option(field, has_default=has_default) for field in _LIMITS.values()]
+    return replacing(command, "asked", [*options, *recipe_options()], gathered)
+
+
+def _option(field: Declared, *, has_default: bool) -> inspect.Parameter:
+    if field.name != "strategy":
+        return option(field, has_default=has_default)
+    info = typer.Option(
+        help="NAME[:KEY=VALUE,...]; see: grouping strategies",
+        show_default=DEFAULT_STRATEGY if has_default else False,
+    )
+    return option(field, has_default=False).replace(annotation=Annotated[str | None, info])
+
+
+def _value(field: Declared, value: Any) -> Any:
+    if field.name == "strategy":
+        return parse_method(value, field.name)
+    return numbers_by_name(field.name, value) if field.is_mapping else value

@@ -1,0 +1,235 @@
+"""What a field of a dataclass says of itself, once: its type, its bounds, its words and its names.
+
+A field is annotated, as in ``n_seeds: Annotated[int, Ge(1), Shown("Seeds", "--seeds")]``; what it is stands
+in the docstring of its class, under ``Attributes``.
+`check` holds an object to its bounds; requests over HTTP, the form of the web view and the options of the
+commands are made from `declared`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, GroupedMetadata, Gt, Le, MaxLen, MinLen
+
+from grouping.errors import InvalidInputError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How people meet a field.
+
+    Attributes:
+        label: its name in a form.
+        option: its name on the command line, such as ``--seeds``; empty where it has none.
+        left_out: what it is where it is left out, if that follows from the problem and not from the default.
+    """
+
+    label: str
+    option: str
+    left_out: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A text matches this regular expression."""
+
+    regex: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Declared:
+    """A field as it is declared.
+
+    Attributes:
+        name: of the field.
+        kind: its type, without what is said of it here; parts of it may be annotated themselves.
+        metadata: what its annotation says.
+        doc: what it is, from the attributes in the docstring of the class.
+        default: what it is unless given; `MISSING` where it has to be given.
+        is_optional: whether None may stand for it.
+    """
+
+    name: str
+    kind: Any
+    metadata: tuple[object, ...]
+    doc: str
+    default: Any
+    is_optional: bool
+
+    @property
+    def description(self) -> str:
+        """What it is and what it is where it is left out, in words."""
+        left_out = self.shown.left_out if self.shown is not None else ""
+        return f"{self.doc.rstrip('.')}; {left_out} if left out." if left_out else self.doc
+
+    @property
+    def shown(self) -> Shown | None:
+        """How people meet it; None where they do not by itself."""
+        return find(self.metadata, Shown)
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it holds several values in order."""
+        return get_origin(self.kind) is tuple
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it holds values by name."""
+        return get_origin(self.kind) is Mapping
+
+    @property
+    def item(self) -> Any:
+        """The type of its values, where it holds several or a mapping; else its own."""
+        arguments = get_args(self.kind)
+        if not (self.is_many or self.is_mapping):
+            return self.kind
+        return plain(arguments[1] if self.is_mapping else arguments[0])[0]
+
+    def text(self, value: Any) -> str:
+        """A value of it as people write it, such as its default; empty for none."""
+        if isinstance(value, tuple):
+            return ", ".join(map(self.text, value))
+        if isinstance(value, float):
+            return f"{value:g}"
+        return "" if value in (MISSING, None) or isinstance(value, Mapping) else str(value)
+
+    @property
+    def default_text(self) -> str:
+        """What it is unless given, in words."""
+        left_out = "" if self.shown is None else self.shown.left_out
+        return left_out or self.text(self.default)
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The least and the most of it, or of each of its values; None where there is none, or it is open."""
+        arguments = get_args(self.kind)
+        inner = plain(arguments[0])[1] if self.is_many else ()
+        least, most = find((*self.metadata, *inner), Ge), find((*self.metadata, *inner), Le)
+        return (None if least is None else least.ge, None if most is None else most.le)  # type: ignore[return-value]
+
+
+def find(metadata: Iterable[object], kind: type[T]) -> T | None:
+    """The first of one kind, or None."""
+    return next((item for item in metadata if isinstance(item, kind)), None)
+
+
+def plain(annotation: Any) -> tuple[Any, tuple[object, ...], bool]:
+    """A type without its metadata, the metadata, and whether None may stand for it."""
+    metadata: tuple[object, ...] = ()
+    is_optional = False
+    while True:
+        if get_origin(annotation) is Annotated:
+            for item in annotation.__metadata__:
+                metadata += tuple(item) if isinstance(item, GroupedMetadata) else (item,)
+            annotation = annotation.__origin__
+        elif get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation):
+            is_optional = True
+            (annotation,) = (part for part in get_args(annotation) if part is not NoneType)
+        else:
+            return annotation, metadata, is_optional
+
+
+@cache
+def declared(source: type) -> Mapping[str, Declared]:
+    """The fields of a dataclass, by name and in order."""
+    hints, docs = get_type_hints(source, include_extras=True), _attributes(inspect.getdoc(source) or "")
+    found = {}
+    for field in fields(source):
+        kind, metadata, is_optional = plain(hints[field.name])
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        doc = docs.get(field.name, "")
+        found[field.name] = Declared(field.name, kind, metadata, doc, default, is_optional)
+    return found
+
+
+def from_plain(source: type[T], data: Mapping[str, Any]) -> T:
+    """A dataclass from JSON data, lists for tuples and objects for dataclasses; passes over other fields.
+
+    Raises:
+        TypeError: if an object within has another form than its dataclass.
+    """
+    known: Mapping[str, Declared] = declared(source)  # type: ignore[arg-type]  # mypy takes no type for hashable
+    return source(**{name: _built(known[name].kind, value) for name, value in data.items() if name in known})
+
+
+def _built(kind: Any, value: Any) -> Any:
+    if get_origin(kind) is tuple:
+        return tuple(value)
+    if not is_dataclass(kind) or value is None or type(value) is kind:
+        return value
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{value!r} is no object")
+    made: Any = kind
+    known = declared(made)
+    return made(**{name: _built(known[name].kind, v) if name in known else v for name, v in value.items()})
+
+
+def _attributes(docstring: str) -> Mapping[str, str]:
+    """What a docstring says of each attribute, as a sentence."""
+    said: dict[str, str] = {}
+    name = ""
+    for line in docstring.partition("Attributes:\n")[2].splitlines():
+        if match := re.match(r" {4}(\w+): (.+)", line):
+            name, said[match[1]] = match[1], match[2][0].upper() + match[2][1:]
+        elif line.startswith(" " * 8) and name:
+            said[name] += f" {line.strip()}"
+    return said
+
+
+def check(value: Any, prefix: str = "") -> None:
+    """Hold a dataclass to the bounds that its fields declare.
+
+    Args:
+        value: the object.
+        prefix: JSON pointer of it within the whole request.
+
+    Raises:
+        InvalidInputError: on the first value out of its bounds; points at its field.
+    """
+    for name, field in declared(value.__class__).items():
+        label = field.shown.label if field.shown is not None else name
+        for fault in _faults(getattr(value, name), field.kind, field.metadata):
+            raise InvalidInputError(f"{label}: {fault}.", pointer=f"{prefix}/{name}")
+
+
+def _faults(value: Any, kind: Any, metadata: tuple[object, ...]) -> Iterator[str]:
+    if value is None or kind is Any:
+        return
+    if isinstance(value, float) and not math.isfinite(value):
+        yield "numbers must be finite"
+    for rule in metadata:
+        yield from _broken(value, rule)
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple:
+        for item in value:
+            yield from _faults(item, *plain(arguments[0])[:2])
+    elif get_origin(kind) is Mapping:
+        for key, item in value.items():
+            yield from _faults(key, *plain(arguments[0])[:2])
+            yield from _faults(item, *plain(arguments[1])[:2])
+
+
+def _broken(value: Any, rule: object) -> Iterator[str]:
+    match rule:
+        case Ge(ge=limit) if not value >= limit:
+            yield f"at least {limit}"
+        case Gt(gt=limit) if not value > limit:
+            yield f"more than {limit}"
+        case Le(le=limit) if not value <= limit:
+            yield f"at most {limit}"
+        case MinLen(min_length=limit) if len(value) < limit:
+            yield f"at least {limit} of them"
+        case MaxLen(max_length=limit) if len(value) > limit:
+            yield f"at most {limit} of them" if not isinstance(value, str) else f"at most {limit} characters"
+        case Pattern(regex=regex) if not re.fullmatch(regex, value):
+            yield f"{value[:50]!r} is none"

@@ -1,0 +1,123 @@
+"""Wire types that are made from a dataclass of the domain: its fields, their bounds and their words.
+
+`requested` makes a request, strict and within bounds; `answered` an answer, whose bounds nobody checks, since
+what was stored under older ones is still read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, MaxLen, MinLen
+from pydantic import BaseModel, Field, create_model
+
+from grouping.domain.fields import Declared, Pattern, declared, find, plain
+from grouping.wire.common import JsonObject, PlainText
+
+M = TypeVar("M", bound=BaseModel)
+Nested = Mapping[type, type[BaseModel]]
+"""The wire type of each dataclass that a field may hold."""
+
+
+class Derived:
+    """What is declared in the domain; a type checker cannot see the fields, which are made by code."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def requested(
+    source: type, *, nested: Nested, without: frozenset[str] = frozenset(), is_partial: bool = False
+) -> Callable[[type[M]], type[M]]:
+    """A decorator that adds the fields of a dataclass to a request; those of the class itself come before.
+
+    Args:
+        source: the dataclass.
+        nested: wire types of the dataclasses in it.
+        without: fields that a request does not have.
+        is_partial: whether every field may be left out, and then is None.
+    """
+
+    def made(field: Declared) -> tuple[Any, Any]:
+        kind = _request_type(field.kind, field.metadata, nested)
+        may_miss = is_partial or field.is_optional or (field.shown is not None and field.shown.left_out)
+        said: dict[str, Any] = {}
+        if field.doc:
+            said["description"] = field.doc if is_partial else field.description
+        if may_miss:
+            return kind | None, Field(default=None, **said)
+        if field.default is MISSING:
+            return kind, Field(**said)
+        if type(field.default) in nested:
+            return kind, Field(default_factory=nested[type(field.default)], **said)
+        if isinstance(field.default, (tuple, Mapping)):
+            plain_kind = list if isinstance(field.default, tuple) else dict
+            return kind, Field(default_factory=lambda: plain_kind(field.default), **said)
+        return kind, Field(default=field.default, **said)
+
+    return _adding(source, made, without)
+
+
+def answered(
+    source: type, *, nested: Nested, without: frozenset[str] = frozenset()
+) -> Callable[[type[M]], type[M]]:
+    """A decorator that adds the fields of a dataclass to an answer; see `requested`."""
+
+    def made(field: Declared) -> tuple[Any, Any]:
+        kind = _answer_type(field.kind, nested)
+        said: dict[str, Any] = {"description": field.doc} if field.doc else {}
+        return (kind | None if field.is_optional else kind), Field(**said)
+
+    return _adding(source, made, without)
+
+
+def _adding(
+    source: type, made: Callable[[Declared], tuple[Any, Any]], without: frozenset[str]
+) -> Callable[[type[M]], type[M]]:
+    def add(model: type[M]) -> type[M]:
+        own = {*model.model_fields, *without}
+        fields: Any = {name: made(field) for name, field in declared(source).items() if name not in own}
+        return create_model(
+            model.__name__, __base__=model, __module__=model.__module__, __doc__=model.__doc__, **fields
+        )
+
+    return add
+
+
+def _request_type(kind: Any, metadata: tuple[object, ...], nested: Nested) -> Any:
+    """The type of a request for one of the domain, with what is said of it as Pydantic takes it."""
+    rules: list[Any] = [rule for rule in metadata if isinstance(rule, (Ge, Gt, Le, MinLen, MaxLen))]
+    if pattern := find(metadata, Pattern):
+        return Annotated[kind, *rules, Field(pattern=pattern.regex)]  # says which characters there may be
+    base = _plain_type(kind, lambda part: _request_type(*_described(part), nested), nested)
+    return Annotated[base, *rules] if rules else base
+
+
+def _described(annotation: Any) -> tuple[Any, tuple[object, ...]]:
+    kind, metadata, _ = plain(annotation)
+    return kind, metadata
+
+
+def _answer_type(kind: Any, nested: Nested) -> Any:
+    return _plain_type(kind, lambda part: _answer_type(plain(part)[0], nested), nested, is_request=False)
+
+
+def _plain_type(kind: Any, inner: Callable[[Any], Any], nested: Nested, *, is_request: bool = True) -> Any:
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple:
+        return list[inner(arguments[0])]  # type: ignore[misc]
+    if get_origin(kind) is Mapping:
+        if arguments[1] is Any:
+            return JsonObject if is_request else dict[str, Any]
+        return dict[inner(arguments[0]), inner(arguments[1])]  # type: ignore[misc]
+    if kind in nested:
+        return nested[kind]
+    if not is_request:
+        return kind
+    if kind is str:
+        return PlainText
+    return Annotated[kind, Field(strict=False)] if issubclass(kind, Enum) else kind

@@ -1,0 +1,88 @@
+"""What a job would cost, as it is answered."""
+
+from __future__ import annotations
+
+from pydantic import AliasPath, Field
+
+from grouping.domain.allowance import Fit
+from grouping.domain.trials import Purpose
+from grouping.wire.amounts import AmountOut, ReuseOut
+from grouping.wire.common import Finite, Output
+from grouping.wire.jobs import TrainingBudgetOut
+
+
+class KindOut(Output):
+    """Trainings of one kind that a job would need, beside what is reused."""
+
+    purpose: Purpose
+    group_size: int
+    size: float
+    fidelity: float = Field(description="Share of the full number of epochs.")
+    lower: int = Field(description="At least so many trainings.")
+    upper: int = Field(description="At most so many, in the costliest case.")
+    epoch_s: Finite = Field(description="Measured seconds of an epoch of one; null without a basis.")
+
+
+class BoundsOut(Output):
+    """The least and the most; equal where the count is known beforehand."""
+
+    is_exact: bool = Field(validation_alias=AliasPath("forecast", "is_exact"))
+    lower: AmountOut
+    upper: AmountOut
+
+
+class OptionOut(Output):
+    """A strategy for the same job, confirmation included."""
+
+    name: str
+    lower: AmountOut
+    upper: AmountOut
+    fits: Fit = Field(
+        validation_alias="fit", description="Whether it fits into the training budget; `yes` without one."
+    )
+
+
+class BasisOut(Output):
+    """What the times rest on."""
+
+    jobs: int = Field(description="Jobs on the problem with the same layers and batch size.")
+    trainings: int = Field(description="Their finished trainings.")
+    missing: list[str] = Field(description="Kinds of networks whose time is not known.")
+    sentence: str
+
+
+class ExhaustiveOut(AmountOut):
+    """Training every candidate in full with every search seed."""
+
+    networks: int
+    share_lower: float = Field(description="Of its epochs, what the search takes at least.")
+    share_upper: float = Field(description="Likewise, at most.")
+
+
+class EstimateOut(Output):
+    """What a job would cost; nothing is stored."""
+
+    strategy: str = Field(validation_alias=AliasPath("spec", "strategy"))
+    search: BoundsOut
+    confirmation: BoundsOut
+    total: OptionOut = Field(validation_alias="option")
+    kinds: list[KindOut]
+    wall_seconds_lower: Finite = Field(description="`seconds` over the workers named, start-up apart.")
+    wall_seconds_upper: Finite
+    basis: BasisOut
+    exhaustive: ExhaustiveOut = Field(validation_alias="exhaustive_search")
+    training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("spec", "training_budget"))
+    kept_back: int | None = Field(
+        description="Trainings that the search leaves to the confirmation; 0 if the budget is too small to "
+        "confirm anything, null without a budget in trainings or epochs."
+    )
+    largest_that_fits: str | None = Field(
+        default=None,
+        validation_alias=AliasPath("largest_that_fits", "name"),
+        description="Of the strategies that surely fit, the one with the most trainings; null if none does.",
+    )
+    strategies: list[OptionOut] = Field(
+        validation_alias="options", description="All that can do it, the fewest trainings first."
+    )
+    reuse: ReuseOut | None
+    sentence: str

@@ -1,0 +1,154 @@
+"""Groupings, solutions, verdicts and curves as they are answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AliasPath, Field, model_validator
+
+from grouping.domain.groupings import SolutionStatus
+from grouping.wire.common import Finite, Joined, Output, Sentence
+
+
+class ChosenNetworkOut(Output):
+    """A network of a grouping."""
+
+    name: str
+    group: list[str]
+    size: float
+    cost_snt: float
+    serves: list[str] = Field(description="Tasks whose predictions come from this network.")
+    helpers: list[str] = Field(description="Tasks it is trained on only to help; served elsewhere.")
+
+
+class GroupingOut(Output):
+    """The chosen networks, and which of them serves each task."""
+
+    networks: list[ChosenNetworkOut] = Field(validation_alias="chosen")
+    serving: dict[str, str] = Field(
+        validation_alias="serving_names", description="For each task, the name of the network that serves it."
+    )
+    cost_snt: float
+    is_partition: bool = Field(description="Whether no task is trained in two networks.")
+    description: Sentence = Field(
+        validation_alias="describe", description="One line per network, for people."
+    )
+
+
+class InfeasibilityOut(Output):
+    """Why no grouping exists."""
+
+    reason: str
+    uncovered_tasks: list[str]
+    cheapest_cover_snt: Finite = Field(
+        description="The least budget that would do under the constraints; null if none does."
+    )
+    conflicts: list[str] = Field(
+        description="Demands that cannot be met together; giving up any one of them would do."
+    )
+
+
+class SolutionOut(Output):
+    """The solver's answer for one inference budget."""
+
+    budget_snt: float
+    status: SolutionStatus
+    loss: Finite = Field(description="Weighted total validation loss; lower is better.")
+    bound: Finite = Field(description="No grouping within the budget has a lower loss than this.")
+    gap: Finite = Field(description="(loss - bound) / loss; 0 when proven.")
+    cost_snt: Finite
+    grouping: GroupingOut | None
+    ties: list[GroupingOut] = Field(description="Other groupings with the same loss.")
+    has_more_ties: bool
+    infeasibility: InfeasibilityOut | None
+    solver: str
+
+
+class RandomLossesOut(Output):
+    """Weighted total validation losses of random groupings within a budget."""
+
+    n_draws: int
+    mean: Finite
+    worst: Finite
+
+
+class CurvePointOut(SolutionOut):
+    """The answer for one budget of a curve."""
+
+    test_loss: Finite = Field(description="Weighted total test loss; reported, never decided on.")
+    is_dominated: bool = Field(description="Whether a smaller budget reaches the same loss.")
+    random: RandomLossesOut | None = Field(description="Of random groupings; null if none fits the budget.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, point: Any) -> Any:
+        """A point of the domain holds its solution; that of an answer is one."""
+        return Joined(point, point.solution) if hasattr(point, "solution") else point
+
+
+class BaselineOut(Output):
+    """A choice of networks that needs no search."""
+
+    name: str
+    cost_snt: float
+    loss: Finite
+    test_loss: Finite
+
+
+class CurveOut(Output):
+    """Groupings over inference budgets; the loss never rises with the budget."""
+
+    score_table_id: str = Field(validation_alias=AliasPath("table", "id"))
+    revision: int = Field(validation_alias=AliasPath("table", "revision"))
+    points: list[CurvePointOut]
+    baselines: list[BaselineOut]
+
+
+class GroupingAnswer(SolutionOut):
+    """A solve of one score table, pinned to the revision it was solved on."""
+
+    score_table_id: str = Field(validation_alias=AliasPath("table", "id"))
+    revision: int = Field(validation_alias=AliasPath("table", "revision"))
+
+
+class ComparisonOut(Output):
+    """The recommended grouping against a baseline of equal cost, on test losses of fresh seeds."""
+
+    baseline: str
+    grouping_loss: Finite
+    baseline_loss: Finite
+    gain: Finite = Field(description="Mean over seeds of (baseline - grouping) / abs(baseline).")
+    standard_error: Finite
+    t: Finite = Field(description="Paired t statistic; null where there is no spread to measure.")
+    n_seeds: int
+    is_same: bool = Field(description="Whether the baseline is the grouping itself.")
+    is_beaten: bool
+
+
+class VerdictOut(Output):
+    """Whether the recommended grouping is worth it, judged on fresh seeds."""
+
+    sentence: Sentence
+    is_confirmed: bool
+    is_worth_it: bool
+    comparisons: list[ComparisonOut]
+    missing: list[str]
+
+
+class RecommendationOut(Output):
+    """What is recommended for one inference budget."""
+
+    budget_snt: float
+    solution: SolutionOut
+    verdict: VerdictOut | None
+    sentence: str
+
+
+class RecommendationList(Output):
+    """What is recommended for each budget of a job; preliminary until the job is finished."""
+
+    job_id: str = Field(validation_alias="id")
+    score_table_id: str
+    revision: int = Field(validation_alias=AliasPath("table", "revision"))
+    is_final: bool = Field(validation_alias=AliasPath("state", "is_final"))
+    items: list[RecommendationOut]

@@ -1,0 +1,83 @@
+"""Imported score tables: the simple form in JSON, and what was understood of a file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field
+
+from grouping.domain.tasks import MAX_TASKS
+from grouping.formats.limits import MAX_OTHER_COSTS, MAX_SEEDS
+from grouping.wire.common import Input, Output
+from grouping.wire.requests import Name
+from grouping.wire.solving import NetworkName, Weights
+
+MAX_INLINE_NETWORKS = 20_000
+
+Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+BySeed = Annotated[list[Number | None], Field(min_length=1, max_length=MAX_SEEDS)]
+Losses = Annotated[dict[Name, Number | BySeed | None], Field(max_length=MAX_TASKS)]
+Size = Annotated[float, Field(gt=0, le=1e6)]
+
+INLINE_EXAMPLE: dict[str, Any] = {
+    "networks": [
+        {"network": "depth@0.5", "losses": {"depth": 0.174}},
+        {"network": "edges@0.5", "losses": {"edges": 0.0151}},
+        {"network": "depth+edges", "losses": {"depth": [0.175, 0.177], "edges": [0.0136, 0.0138]}},
+    ],
+}
+
+
+class InlineNetwork(Input):
+    """A network and what it scored."""
+
+    network: NetworkName = Field(description="Such as `depth+edges@0.5`: its tasks, and its size unless 1.")
+    losses: Losses = Field(
+        description="For each task a number, or one for each seed; null where there is none. Lower is better."
+    )
+    test_losses: Losses = Field(default_factory=dict, description="The same on test data; only reported.")
+    cost_snt: Size | None = Field(
+        default=None, description="In standard network times; its size if left out."
+    )
+    costs: Annotated[
+        dict[Name, Annotated[float, Field(ge=0, le=1e300)]], Field(max_length=MAX_OTHER_COSTS)
+    ] = Field(default_factory=dict, description="Further inference costs, such as `latency_ms`.")
+
+
+class InlineTable(Input):
+    """A score table in simple JSON, of at most 1 MiB."""
+
+    networks: list[InlineNetwork] = Field(min_length=1, max_length=MAX_INLINE_NETWORKS)
+    tasks: list[Name] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_TASKS,
+        description="The tasks in display order; in the order in which networks name them if left out.",
+    )
+    weights: Weights = Field(
+        default_factory=dict, description="Weights of tasks in the total loss; 1 if left out."
+    )
+
+
+class ImportReportOut(Output):
+    """What was understood of an imported score table, and what is missing. Counts are complete."""
+
+    model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": False})
+
+    sentences: list[str] = Field(description="The report in words, the most important first.")
+    format: str
+    values: str = Field(description="`losses`, or `gains`, which became losses as 1 - gain.")
+    n_networks: int
+    n_seeds: int
+    n_missing_groups: int
+    missing_groups: list[str] = Field(description="The first of them, smaller ones first.")
+    n_incomplete_networks: int = Field(
+        description="Networks without a loss for some task; no solve uses them."
+    )
+    incomplete_networks: list[str]
+    n_non_finite_cells: int
+    non_finite_cells: list[str]
+    n_duplicates: int
+    duplicates: list[str]
+    uncovered_tasks: list[str] = Field(description="Tasks that no complete network has.")
+    warnings: list[str]

@@ -1,0 +1,180 @@
+"""Jobs, their progress, trials and events as they are answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AliasPath, Field
+
+from grouping.domain.engines import Engine
+from grouping.domain.jobs import JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.recipes import Method, Recipe
+from grouping.domain.trials import Purpose, TrialState
+from grouping.wire.common import Finite, Group, NetworkLabel, NextPage, Output
+from grouping.wire.derived import Derived, answered
+
+
+class MethodOut(Output):
+    """A method, with all its parameters."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
+@answered(Recipe, nested={Method: MethodOut})
+class RecipeOut(Output, Derived):
+    """How networks are built and trained."""
+
+
+@answered(TrainingBudget, nested={})
+class TrainingBudgetOut(Output, Derived):
+    """The most a job may spend; null means no limit."""
+
+
+class StrategyChoiceOut(Output):
+    """The strategy of a job."""
+
+    name: str
+    parameters: dict[str, Any]
+
+
+@answered(
+    JobSpec,
+    nested={Method: MethodOut, TrainingBudget: TrainingBudgetOut, Recipe: RecipeOut},
+    without=frozenset({"name", "strategy_parameters"}),
+)
+class SpecOut(Output, Derived):
+    """What was asked for, with all defaults filled in."""
+
+    strategy: StrategyChoiceOut = Field(validation_alias="chosen_strategy")
+
+
+class JobOut(Output):
+    """A job as it stands."""
+
+    id: str
+    name: str = Field(validation_alias=AliasPath("spec", "name"))
+    state: JobState
+    stop_reason: StopReason | None = Field(description="Why it ended, once succeeded.")
+    error: str | None = Field(description="What went wrong, once failed.")
+    score_table_id: str = Field(description="The score table that its trials fill.")
+    created_at: datetime = Field(validation_alias="created_s")
+    started_at: datetime | None = Field(validation_alias="started_s")
+    finished_at: datetime | None = Field(validation_alias="finished_s")
+    spec: SpecOut
+    recipe: RecipeOut = Field(description="The recipe in use: that of the spec, or the tuned one.")
+    data_digest: str | None = Field(description="SHA-256 of the data it was trained on.")
+    versions: dict[str, str] = Field(
+        description="Versions of the libraries that it began to be trained with, and what does their "
+        "arithmetic: `processor`, `instructions`, `blas`, `device`."
+    )
+    engine: Engine | None = Field(
+        description="How its networks are trained together, chosen once when it is prepared; null before "
+        "that, and where a rule decides."
+    )
+
+
+class JobPage(Output):
+    """Jobs, newest first."""
+
+    items: list[JobOut]
+    next_page_token: NextPage
+
+
+class LedgerOut(Output):
+    """What a job has spent so far, every attempt counted."""
+
+    trainings: int
+    epochs: int
+    seconds: float
+
+
+class ProgressRowOut(Output):
+    """How many trials of one kind stand in which state."""
+
+    purpose: Purpose
+    group_size: int
+    size: float
+    fidelity: float
+    planned: int
+    running: int
+    succeeded: int
+    diverged: int
+    failed: int
+    skipped: int
+
+
+class ProgressOut(Output):
+    """How far a job is."""
+
+    state: JobState
+    spent: LedgerOut
+    training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("spec", "training_budget"))
+    rows: list[ProgressRowOut]
+
+
+class TaskScoreOut(Output):
+    """What a trial scored on one of its tasks; losses are normalised, lower is better."""
+
+    task: str
+    validation_loss: float
+    test_loss: float
+    validation_metric: float
+    test_metric: float
+
+
+class ReusedFromOut(Output):
+    """The training whose outcome was copied; its job may have been deleted since."""
+
+    job_id: str
+    trial_id: str
+
+
+class TrialOut(Output):
+    """One training of one network."""
+
+    id: str
+    position: int
+    network: NetworkLabel
+    group: Group = Field(validation_alias=AliasPath("network", "group"))
+    size: float = Field(validation_alias=AliasPath("network", "size"))
+    cost_snt: float = Field(validation_alias=AliasPath("network", "cost_snt"))
+    purpose: Purpose
+    seed: int
+    fidelity: float
+    state: TrialState
+    attempts: int
+    planned_epochs: int
+    epochs: int
+    seconds: Finite
+    error: str | None
+    started_at: datetime | None = Field(validation_alias="started_s")
+    finished_at: datetime | None = Field(validation_alias="finished_s")
+    reused_from: ReusedFromOut | None = Field(
+        description="Where it was trained, if its outcome was copied; epochs and seconds are those there."
+    )
+    scores: list[TaskScoreOut]
+
+
+class TrialList(Output):
+    """The trials of a job, in the order of its plan."""
+
+    items: list[TrialOut]
+
+
+class EventOut(Output):
+    """Something that happened to a job."""
+
+    number: int = Field(description="Counted from 1 within the job, without gaps.")
+    at: datetime = Field(validation_alias="at_s")
+    kind: str
+    data: dict[str, Any]
+
+
+class EventPage(Output):
+    """Events of a job, oldest first."""
+
+    items: list[EventOut]
+    next_after: int = Field(description="Give it back as `after` for what happens next.")
+    state: JobState = Field(description="State of the job when the events were read.")

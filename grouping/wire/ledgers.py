@@ -1,0 +1,66 @@
+"""What a job has cost, as it is answered."""
+
+from __future__ import annotations
+
+from pydantic import AliasPath, Field
+
+from grouping.domain.trials import Purpose
+from grouping.wire.amounts import AmountOut, ReuseOut
+from grouping.wire.common import Finite, Output, Sentence
+from grouping.wire.jobs import TrainingBudgetOut
+
+
+class LedgerRowOut(Output):
+    """What was spent on one network for one purpose."""
+
+    network: str
+    purpose: Purpose
+    group_size: int
+    size: float
+    fidelity: float
+    planned: int = Field(description="Trials that wait for their turn.")
+    trainings: int = Field(description="Trials that were started, those under way included.")
+    attempts: int = Field(description="Starts, those included that were lost and repeated.")
+    epochs: int
+    seconds: float
+    full_network_equivalents: float = Field(validation_alias="equivalents")
+    reused: int = Field(description="Trials copied from other jobs; they cost nothing here.")
+    reused_epochs: int = Field(description="Their epochs where they were trained.")
+    reused_seconds: float
+
+
+class SavingsOut(Output):
+    """The search against training every candidate with every search seed.
+
+    `saved` and `share` are null until the search has come to its own end: one that was cancelled, failed, or
+    was cut off by the training budget has saved nothing.
+    """
+
+    candidates: int
+    networks: int = Field(description="Candidates with a full training that has an outcome, own or copied.")
+    exhaustive: AmountOut
+    trained: AmountOut = Field(description="What has ended; trainings under way are not counted.")
+    saved: AmountOut | None
+    share: Finite = Field(description="Share of the epochs that was saved; negative if it took more.")
+    reused: int = Field(description="Trials of the search that were copied from other jobs.")
+    basis: str = Field(description="What the seconds of the exhaustive search rest on.")
+
+
+class JobLedgerOut(Output):
+    """What a job has spent and what it has saved."""
+
+    job_id: str = Field(validation_alias=AliasPath("job", "id"))
+    is_final: bool = Field(validation_alias=AliasPath("job", "state", "is_final"))
+    charged: AmountOut = Field(
+        description="Everything that was started, repeated attempts included; tuning the recipe is not."
+    )
+    search: AmountOut = Field(description="Trainings started, with epochs and seconds of those that ended.")
+    confirmation: AmountOut = Field(description="Likewise.")
+    reused: AmountOut = Field(description="What copied trials took where they were trained.")
+    training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("job", "spec", "training_budget"))
+    left: TrainingBudgetOut = Field(description="What may still be planned; null where there is no limit.")
+    savings: SavingsOut = Field(validation_alias="told_savings")
+    reuse: ReuseOut | None
+    sentence: Sentence
+    items: list[LedgerRowOut] = Field(description="By network and purpose, one page of networks.")
+    next_page_token: str | None

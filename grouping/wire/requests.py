@@ -1,0 +1,79 @@
+"""What a user sends to submit a job: the fields of the domain's own declaration, and nothing beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from grouping.domain.jobs import DEFAULT_STRATEGY, NOT_CLONED, JobSpec, TrainingBudget
+from grouping.domain.recipes import Method, Recipe
+from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
+from grouping.wire.common import Input, JsonObject, PlainText
+from grouping.wire.derived import Derived, Nested, requested
+
+Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+
+EXAMPLE: dict[str, Any] = {
+    "problem": "digits",
+    "name": "digits, budgets 1 to 3",
+    "strategy": {"name": DEFAULT_STRATEGY, "parameters": {}},
+    "budgets_snt": [1, 2, 3],
+    "n_seeds": 3,
+    "n_confirmation_seeds": 5,
+    "training_budget": {"trainings": 400},
+    "recipe": {"epochs": 25},
+    "seed": 0,
+}
+
+
+class StrategyIn(Input):
+    """Which strategy decides what to train."""
+
+    name: Name = Field(default=DEFAULT_STRATEGY, description="One of GET /v1/strategies.")
+    parameters: JsonObject = Field(default_factory=dict, description="By the strategy's JSON Schema.")
+
+
+class MethodIn(Input):
+    """A method by its name, with its parameters."""
+
+    name: Name = Field(description="One of GET /v1/recipes.")
+    parameters: JsonObject = Field(default_factory=dict, description="By the method's JSON Schema.")
+
+
+@requested(TrainingBudget, nested={})
+class TrainingBudgetIn(Input, Derived):
+    """The most the job may spend, confirmation included; what is left out has no limit."""
+
+
+@requested(Recipe, nested={Method: MethodIn}, is_partial=True)
+class RecipeIn(Input, Derived):
+    """How networks are built and trained; what is left out is taken from the problem's own recipe."""
+
+
+NESTED: Nested = {Method: MethodIn, TrainingBudget: TrainingBudgetIn, Recipe: RecipeIn}
+
+
+@requested(JobSpec, nested=NESTED, without=frozenset({"strategy_parameters"}))
+class JobRequest(Input, Derived):
+    """A grouping search: which tasks should share a network, within an inference budget."""
+
+    strategy: StrategyIn = Field(default_factory=StrategyIn)
+
+
+@requested(JobSpec, nested=NESTED, without=frozenset({"strategy_parameters", *NOT_CLONED}), is_partial=True)
+class CloneRequest(Input, Derived):
+    """A job like another, with changes; what is left out is as there, the recipe as it was tuned there.
+
+    A training budget replaces that of the other job as a whole; what is copied costs nothing. Changing recipe
+    or seed leaves nothing to be reused.
+    """
+
+    add_tasks: list[Name] = Field(
+        default_factory=list, max_length=MAX_TASKS, description="Tasks of the problem to group as well."
+    )
+    drop_tasks: list[Name] = Field(
+        default_factory=list, max_length=MAX_TASKS, description="Tasks to leave out."
+    )
+    strategy: StrategyIn | None = None
+    recipe: RecipeIn = Field(default_factory=RecipeIn)

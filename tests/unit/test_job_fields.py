@@ -1,0 +1,203 @@
+"""A field of a job is declared in one place: request, clone, form, options and checks all follow from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any
+
+import pytest
+import typer.main
+from annotated_types import Interval
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from grouping.cli import app
+from grouping.cli.job_options import with_job_options
+from grouping.cli.options import option, option_name
+from grouping.domain.fields import Declared, Shown, declared
+from grouping.domain.jobs import NOT_CLONED, JobSpec, TrainingBudget
+from grouping.domain.recipes import Method, Recipe
+from grouping.errors import InvalidInputError
+from grouping.wire.common import Input
+from grouping.wire.derived import requested
+from grouping.wire.jobs import SpecOut
+from grouping.wire.requests import NESTED, CloneRequest, JobRequest
+from grouping_api.web.job_entries import ASKED_OTHERWISE, ENTRIES
+
+SPEC = JobSpec("digits", ("digit", "loop"))
+OF_JOB = tuple(field for field in declared(JobSpec).values() if field.name != "strategy_parameters")
+NESTED_FIELDS = (*declared(TrainingBudget).values(), *declared(Recipe).values())
+EVERY = (*OF_JOB, *NESTED_FIELDS)
+BOUNDED = tuple(field for field in EVERY if field.bounds != (None, None) and field.item in (int, float))
+
+
+def name_of(field: Declared) -> str:
+    return field.name
+
+
+def owner_of(field: Declared) -> tuple[Any, str]:
+    """A valid object that has the field, and where it stands in a request."""
+    if any(field is other for other in declared(TrainingBudget).values()):
+        return TrainingBudget(), "/training_budget"
+    if any(field is other for other in declared(Recipe).values()):
+        return Recipe(), "/recipe"
+    return SPEC, ""
+
+
+def command(name: str) -> dict[str, Any]:
+    """The options of a command, by their names on the command line."""
+    found: Any = typer.main.get_group(app).commands[name]
+    return {opt: parameter for parameter in found.params for opt in parameter.opts}
+
+
+def beyond(field: Declared) -> list[float]:
+    """Values just beyond the bounds of a field."""
+    return [limit + step for limit, step in zip(field.bounds, (-1, 1), strict=True) if limit is not None]
+
+
+def schema_bounds(schema: dict[str, Any]) -> tuple[float | None, float | None]:
+    """The bounds in a JSON Schema, of the value or of each of its items."""
+    for part in schema.get("anyOf", [schema]):
+        inner = part.get("items", part)
+        if "minimum" in inner or "maximum" in inner:
+            return inner.get("minimum"), inner.get("maximum")
+    return None, None
+
+
+def test_every_field_says_what_it_is() -> None:
+    assert [field.name for field in EVERY if not field.doc] == []
+    asked_as_one = {"training_budget", "recipe"}
+    assert [field.name for field in EVERY if field.shown is None] == sorted(asked_as_one, reverse=True)
+
+
+@pytest.mark.parametrize("field", OF_JOB, ids=name_of)
+def test_every_field_of_a_job_can_be_asked_for_and_is_answered(field: Declared) -> None:
+    assert field.name in JobRequest.model_fields
+    assert field.name == "name" or field.name in SpecOut.model_fields
+    assert (field.name in CloneRequest.model_fields) is (field.name not in NOT_CLONED)
+
+
+@pytest.mark.parametrize("field", EVERY, ids=name_of)
+def test_every_field_has_an_entry_in_the_form(field: Declared) -> None:
+    if field.name in ASKED_OTHERWISE or field.shown is None or field.kind is Method:
+        return  # ticks, questions, and what is asked part by part
+    (entry,) = (entry for entry in ENTRIES.values() if entry.field is field)
+    assert entry.label == field.shown.label
+    assert entry.hint.startswith(field.doc)
+
+
+@pytest.mark.parametrize("field", EVERY, ids=name_of)
+def test_every_field_has_an_option_that_keeps_its_bounds_and_has_its_words(field: Declared) -> None:
+    if field.shown is None or not field.shown.option:
+        return
+    names = ["run"] if field.name in NOT_CLONED else ["run", "clone"]
+    for name in names:
+        found = command(name)[field.shown.option]
+        assert field.name == "strategy" or found.help.startswith(field.doc)
+        for value in beyond(field) if field in BOUNDED and not field.is_mapping else ():
+            done = CliRunner().invoke(app, [name, "digits", field.shown.option, str(value)])
+            assert done.exit_code == 2, "refused before anything is sent"
+            assert field.shown.option in done.output
+
+
+@pytest.mark.parametrize("field", BOUNDED, ids=name_of)
+def test_the_bounds_of_a_request_are_those_that_the_domain_holds_to(field: Declared) -> None:
+    owner, _ = owner_of(field)
+    model = NESTED.get(type(owner), JobRequest)
+    assert schema_bounds(model.model_json_schema()["properties"][field.name]) == field.bounds
+
+
+@pytest.mark.parametrize("field", BOUNDED, ids=name_of)
+def test_a_value_beyond_a_bound_is_refused_and_pointed_at(field: Declared) -> None:
+    owner, prefix = owner_of(field)
+    for value in [*beyond(field), *([math.nan] if field.item is float else [])]:
+        with pytest.raises(InvalidInputError) as caught:
+            replace(owner, **{field.name: (value,) if field.is_many else value})
+        assert caught.value.pointer == (f"{prefix}/{field.name}" if prefix != "/recipe" else f"/{field.name}")
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=lambda entry: entry.name)
+def test_what_a_form_shows_as_the_default_means_the_default(entry: Any) -> None:
+    field = entry.field
+    if not field.default_text or (field.shown is not None and field.shown.left_out):
+        return
+    meant = entry.meaning(field.default_text)
+    assert (tuple(meant) if field.is_many else meant) == field.default
+
+
+@dataclass(frozen=True, slots=True)
+class _Wider(JobSpec):
+    """A job with one more field.
+
+    Attributes:
+        patience: rounds without an improvement before the search ends.
+    """
+
+    patience: Annotated[int, Interval(ge=1, le=9), Shown("Patience", "--patience")] = 2
+
+
+def test_a_new_field_is_there_by_its_declaration_alone() -> None:
+    @requested(_Wider, nested=NESTED, without=frozenset({"strategy", "strategy_parameters"}))
+    class Request(Input):
+        """With one more field."""
+
+    added = next(field for field in declared(_Wider).values() if field.name not in SPEC.__slots__)
+    assert Request.model_validate({"problem": "digits"}).model_dump()["patience"] == 2
+    with pytest.raises(ValidationError, match="less than or equal to 9"):
+        Request.model_validate({"problem": "digits", "patience": 10})
+    with pytest.raises(InvalidInputError, match="Patience: at most 9"):
+        _Wider("digits", ("digit",), patience=10)
+    parameter = option(added, has_default=True)
+    assert (parameter.name, option_name(added)) == ("patience", "patience")
+    assert {f.name for f in fields(_Wider)} - set(JobRequest.model_fields) >= {"patience"}
+
+
+def test_the_command_line_sends_what_was_given_and_nothing_else() -> None:
+    got: list[Any] = []
+    own = typer.Typer()
+
+    @own.command()
+    @with_job_options
+    def ask(problem: str, *, asked: dict[str, Any]) -> None:
+        got.append(asked)
+
+    arguments = [
+        "digits",
+        "--seeds",
+        "2",
+        "--confirm",
+        "0",
+        "--weight",
+        "loop=2",
+        "--budget",
+        "1.5",
+        "--name",
+        "",
+    ]
+    arguments += [
+        "--strategy",
+        "adaptive:tolerance=0.1",
+        "--max-epochs",
+        "9",
+        "--epochs",
+        "3",
+        "--reuse",
+        "a" * 32,
+    ]
+    done = CliRunner().invoke(own, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert got == [
+        {
+            "n_seeds": 2,
+            "n_confirmation_seeds": 0,
+            "weights": {"loop": 2.0},
+            "budgets_snt": [1.5],
+            "name": "",
+            "strategy": {"name": "adaptive", "parameters": {"tolerance": 0.1}},
+            "training_budget": {"trainings": None, "epochs": 9, "seconds": None},
+            "recipe": {"epochs": 3},
+            "reuse_jobs": ["a" * 32],
+        }
+    ]
+    JobRequest.model_validate({"problem": "digits", **got[0]})
