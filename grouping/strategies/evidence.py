@@ -74,7 +74,7 @@ class Evidence:
 
     @property
     def hopeless(self) -> frozenset[NetworkKey]:
-        """Return groups and sizes that were trained in full and have no scores, because they diverged."""
+        """Groups and sizes that were trained in full and have no scores, because they diverged."""
         tried = {key.network for key in self.attempted if key.fidelity == 1}
         return frozenset(
             key

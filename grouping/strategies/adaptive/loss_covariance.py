@@ -79,7 +79,7 @@ class Pool:
 
     @property
     def partners(self) -> NDArray[np.int64]:
-        """Return ``[N]``: number of tasks in the group beside any one of them."""
+        """``[N]``: number of tasks in the group beside any one of them."""
         count: NDArray[np.int64] = self.member.sum(axis=1).astype(np.int64) - 1
         return count
 
