@@ -1,4 +1,4 @@
-"""What a recipe or a task may name: a declaration per method, loss and metric, and what finds them."""
+"""Declarations of the methods, losses and metrics that a recipe or a task may name, and their registries."""
 
 from grouping.recipes.checks import check_trainable
 from grouping.recipes.criteria import (
