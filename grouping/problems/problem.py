@@ -45,7 +45,7 @@ class Problem:
         object.__setattr__(self, "tasks", tuple(complete_task(task) for task in self.tasks))
 
     def load(self, seed: int = 0) -> Dataset:
-        """The data set and its split, both fixed by the seed.
+        """Load the data set and its split, both fixed by the seed.
 
         Raises:
             InvalidInputError: if the data does not fit the tasks.
