@@ -1,4 +1,4 @@
-"""Rows with headings, from anything but text: long or wide by what the headings say."""
+"""Rows with headings, not from text: long or wide layout, as the headings tell."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def read_layout(
     *,
     tasks: Sequence[Task] = (),
 ) -> RawTable:
-    """Read rows in the layout of their headings.
+    """Read rows in the layout that their headings tell.
 
     Args:
         header: the headings.
         rows: place and cells of each row.
-        values: what the cells are.
-        findings: takes what is met on the way.
+        values: whether the cells are losses or gains.
+        findings: collects what is found.
         tasks: attributes of tasks, where known.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The program that `read_table_guarded` starts: reads one table from its input under limits, and answers."""
+"""Program that `read_table_guarded` starts: reads one table under limits, and answers."""
 
 from __future__ import annotations
 
