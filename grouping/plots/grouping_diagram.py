@@ -1,4 +1,4 @@
-"""A grouping as a picture: tasks on the left, networks on the right, lines for who serves whom."""
+"""A grouping as a picture: tasks on the left, networks on the right, lines from network to task."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def grouping_svg(grouping: Grouping, *, unit: str = "SNT", name: str = "grouping
     a thin dashed one that the task is only trained there, to help the others, and served elsewhere.
 
     Args:
-        grouping: what to draw.
-        unit: what costs are counted in.
+        grouping: the grouping to draw.
+        unit: unit of the costs.
         name: prefix of the identifiers inside; unique within a page.
     """
     height_of_tasks = TASK_ROW * len(grouping.tasks)
@@ -57,7 +57,7 @@ def grouping_svg(grouping: Grouping, *, unit: str = "SNT", name: str = "grouping
 
 
 def _places(grouping: Grouping) -> list[int]:
-    """Slot of each network, from the top: near the tasks it serves, so that few lines cross."""
+    """Return the slot of each network, from the top: near the tasks it serves, so that few lines cross."""
 
     def height(n: int) -> float:
         served = [t for t, m in enumerate(grouping.serving) if m == n]
