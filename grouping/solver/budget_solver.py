@@ -1,4 +1,4 @@
-"""The solver as strategies are given it: what to choose under an estimate, and under draws of it."""
+"""`BudgetSolver`: the solver that a strategy is given, for estimated losses and for draws of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from grouping.solver.exact.table_solver import TableSolver
 
 
 class BudgetSolver:
-    """Chooses networks for several inference budgets at once; holds nothing."""
+    """Chooses networks for several inference budgets at once; keeps no state."""
 
     def __call__(self, table: LossTable, budgets_snt: Sequence[float]) -> tuple[Solution, ...]:
-        """One best grouping for each inference budget, without looking for ties.
+        """Find one best grouping for each inference budget, without looking for ties.
 
         Raises:
             InvalidInputError, SolverError: as `grouping.solver.solve`.
@@ -29,9 +29,9 @@ class BudgetSolver:
     def in_draws(
         self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float]
     ) -> tuple[tuple[tuple[int, ...], ...], ...]:
-        """Rows of the table to choose for each draw at each inference budget, ``[D][B]``.
+        """Choose rows of the table for each draw at each inference budget, ``[D][B]``.
 
-        Optimal for up to ten tasks, and for more where a short search proves it.
+        The choice is optimal for up to ten tasks, and for more where a short search proves it.
 
         Args:
             table: completely measured or predicted networks; its losses are replaced by those of each draw.

@@ -24,12 +24,12 @@ Predict = Callable[[ScoreTable], LossTable]
 def next_round(
     evidence: Evidence, first: Iterable[Network], predict: Predict, choose: Choose, rounds: int
 ) -> tuple[tuple[TrialRequest, ...], int]:
-    """What the round that is not finished trains.
+    """Find the trainings of the first unfinished round.
 
     Args:
-        evidence: with everything of `first` attempted in full.
+        evidence: scores so far; all of `first` was attempted in full.
         first: what was trained in full before the first round.
-        predict: from what was measured so far to the table that is solved.
+        predict: makes the table to solve from what was measured so far.
         choose: the solver.
         rounds: the most rounds.
 
@@ -56,7 +56,7 @@ def next_round(
 def forecast_of_rounds(
     evidence: Evidence, first: Sequence[TrialRequest], selectable: Iterable[Network], rounds: int
 ) -> Forecast:
-    """The first step for certain, and at most what groupings for all inference budgets have in every round.
+    """Forecast a search in rounds: the first step, and at most a grouping for each budget per round.
 
     Args:
         evidence: without scores.
@@ -76,7 +76,7 @@ def _measured_among(table: ScoreTable, known: Set[NetworkKey]) -> ScoreTable:
 
 
 def _chosen(table: LossTable, budgets_snt: Sequence[float], choose: Choose) -> tuple[Network, ...]:
-    """Every network of the solutions, once; none where nothing can be chosen from."""
+    """Return every network of the solutions, once; none where nothing can be chosen from."""
     if not table.networks:
         return ()
     found: dict[NetworkKey, Network] = {}

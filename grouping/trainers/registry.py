@@ -1,4 +1,4 @@
-"""The trainers a job may name: the built-in one, and those of installed plug-ins."""
+"""Registry of trainers: the built-in one, and those of installed plug-ins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUILT_IN: tuple[type[Trainer], ...] = (BuiltIn,)
 
 @dataclass(frozen=True, slots=True)
 class TrainerInfo:
-    """A trainer as it is listed.
+    """Name and description of a trainer, for lists.
 
     Attributes:
         name: its name in jobs.
@@ -42,17 +42,17 @@ def discover_trainers() -> Catalogue[type[Trainer]]:
 
 
 def list_trainers() -> tuple[TrainerInfo, ...]:
-    """Every trainer that can be used, the built-in one first."""
+    """List every usable trainer, the built-in one first."""
     return tuple(TrainerInfo(t.name, t.title, t.description) for t in discover_trainers().found)
 
 
 def list_unavailable() -> tuple[Unavailable, ...]:
-    """Installed plug-ins that cannot be used, with the reason."""
+    """List installed plug-ins that cannot be used, with the reason."""
     return discover_trainers().unavailable
 
 
 def get_trainer(name: str) -> type[Trainer]:
-    """The trainer of that name.
+    """Return the trainer of that name.
 
     Raises:
         UnknownNameError: if there is none.
@@ -62,11 +62,11 @@ def get_trainer(name: str) -> type[Trainer]:
 
 
 def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
-    """The trainer of a job, told what the job is.
+    """Build the trainer of a job.
 
     Args:
-        job: as it stands, so that what was settled before stays.
-        operator: what whoever runs the service says of trainers.
+        job: the job in its present state, so that what was settled before stays.
+        operator: settings of trainers by whoever runs the service.
 
     Raises:
         UnknownNameError, InvalidInputError: as `get_trainer`.

@@ -1,4 +1,4 @@
-"""The exact search: bound, fix, and decide the small core that remains.
+"""Exact search in three steps: bound the loss, fix candidates, and decide the small core that remains.
 
 1. `grouping.solver.exact.column_generation` gives a lower bound with duals, and often a grouping that attains
    it: then nothing is left to prove.
@@ -39,7 +39,7 @@ _MOST_COMPARED = 4_000
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """What the search found under one set of limits.
+    """The best choice found under one set of limits, with its lower bound.
 
     Attributes:
         limits: ``[R]``.
@@ -134,7 +134,7 @@ class ExactSearch:
         max_nodes: int = MAX_NODES,
         deadline: float | None = None,
     ) -> Enumerated:
-        """Groupings of value up to `at_most` under the limits of an optimum; see `enumerate_groupings`.
+        """Find the groupings of value up to `at_most` under the limits of an optimum.
 
         Args:
             optimum: what `solve` gave.
@@ -172,7 +172,7 @@ class ExactSearch:
         deadline: float | None,
         max_nodes: int | None,
     ) -> tuple[tuple[int, ...] | None, float, bool]:
-        """The best choice of the core within `tau`, a bound on the core, whether it is closed."""
+        """Search the core within `tau`; return its best choice, a bound, and whether the core is closed."""
         if self._solver == DEFAULT_SOLVER:
             kept = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
             found = enumerate_groupings(
@@ -227,7 +227,7 @@ class ExactSearch:
         return max(float(np.partition(relaxed.reduced_costs, wanted)[wanted]), PRECISION)
 
     def _rounded(self, relaxed: Relaxed, limits: FloatArray) -> tuple[int, ...]:
-        """Candidates the relaxation uses most, as far as the limits allow."""
+        """Return the candidates that the relaxation uses most, as far as the limits allow."""
         left = limits.copy()
         chosen: list[int] = []
         open_blocks = np.ones(self.instance.n_blocks, dtype=np.bool_)

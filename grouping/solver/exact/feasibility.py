@@ -1,4 +1,4 @@
-"""When no grouping exists: what the cheapest one would cost, and which demands conflict.
+"""Reasons why no grouping exists: what the cheapest one would cost, and which demands conflict.
 
 What can be met is told by the cheapest cover under the same demands (`grouping.solver.exact.cover`). A
 minimal set of conflicting demands is found by dropping one after another and keeping those without which the
@@ -28,9 +28,10 @@ CONFLICT_TIME_S = 10.0
 def cheapest_cover(
     table: LossTable, constraints: Constraints | None = None, *, solver: str = DEFAULT_SOLVER
 ) -> float | None:
-    """Cost in SNT of the cheapest networks that serve every task under the constraints; None if none do.
+    """Return the cost in SNT of the cheapest networks that serve every task; None if none do.
 
-    On tables of very many networks the search ends after `COVER_TIME_S` with the cheapest cover found.
+    They meet the constraints. On tables of very many networks the search ends after `COVER_TIME_S` with the
+    cheapest cover found.
 
     Raises:
         InvalidInputError, UnknownNameError: as `build_instance`.
@@ -49,7 +50,7 @@ def cheapest_cover(
 def explain_infeasibility(
     table: LossTable, budget_snt: float, constraints: Constraints, *, solver: str = DEFAULT_SOLVER
 ) -> Infeasibility:
-    """Say why a table has no grouping within a budget under constraints."""
+    """Explain why a table has no grouping within a budget under constraints."""
     unit = table.cost_unit
     n_measured = table.membership[table.is_complete].sum(axis=0)
     uncovered = tuple(name for name, n in zip(table.task_names, n_measured, strict=True) if not n)
@@ -84,7 +85,7 @@ def explain_infeasibility(
 def _conflict(
     table: LossTable, budget_snt: float, demands: tuple[Constraints, ...], solver: str
 ) -> tuple[list[Constraints], bool]:
-    """A minimal set of demands that cannot be met within the budget, and whether it is minimal.
+    """Find a minimal set of demands that cannot be met within the budget, and whether it is minimal.
 
     If the demands conflict at any budget, the budget is not part of it.
     """

@@ -40,7 +40,7 @@ _PROOF_TOLERANCE = {
 
 
 def solver_names() -> tuple[str, ...]:
-    """Names of the PuLP solvers that work on this machine, the default first."""
+    """Return the names of the PuLP solvers that work on this machine, the default first."""
     found = set(pulp.listSolvers(onlyAvailable=True)) - {"PULP_CBC_CMD"}  # PuLP deprecates its own CBC
     if importlib.util.find_spec("cbcbox") is not None:
         found.add(CBC)
@@ -79,7 +79,7 @@ def check_solver(name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ProgrammeResult:
-    """What the solver said.
+    """What a PuLP solver answered.
 
     Attributes:
         chosen: chosen candidates; None when it found none.

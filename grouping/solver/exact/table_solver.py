@@ -1,4 +1,4 @@
-"""Solve a score table for one inference budget, with proof, ties and the reason when there is no answer.
+"""The solver of a score table for one inference budget: optimum, proof, ties, or why there is none.
 
 `grouping.solver.exact.bound_and_fix` finds the optimum with its proof. Ties are then enumerated: every
 minimal set of networks (none can be left out at the same loss) whose loss equals the optimum. Of the tied
@@ -33,7 +33,7 @@ MAX_RANKED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The best groupings of a budget.
+    """The best groupings within an inference budget.
 
     Attributes:
         groupings: best first, distinct in their networks; each needs all of its networks.
@@ -49,7 +49,7 @@ class Ranked:
 
 
 class TableSolver(Generic[TableT]):
-    """Solves one table under one set of constraints for several budgets.
+    """Solves one table under one set of constraints, for several budgets.
 
     Args:
         table: the score table. Networks with a missing validation loss take no part; where networks have
@@ -80,7 +80,7 @@ class TableSolver(Generic[TableT]):
     def solve(
         self, budget_snt: float, *, time_limit_s: float | None = None, max_ties: int = MAX_TIES
     ) -> Solution:
-        """The grouping of least loss within an inference budget; see `solve`."""
+        """Find the grouping of least loss within an inference budget; see `solve`."""
         deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
         return self._answer(budget_snt, self._optimum(budget_snt, deadline), deadline, max_ties, time_limit_s)
 
@@ -122,7 +122,7 @@ class TableSolver(Generic[TableT]):
         )
 
     def rank(self, budget_snt: float, k: int, *, time_limit_s: float | None = None) -> Ranked:
-        """The best `k` groupings within an inference budget; see `best_groupings`."""
+        """Find the best `k` groupings within an inference budget; see `best_groupings`."""
         if not 1 <= k <= MAX_RANKED:
             raise InvalidInputError(
                 f"Between 1 and {MAX_RANKED} groupings can be ranked; got {k}.", pointer="/k"
@@ -179,7 +179,7 @@ class TableSolver(Generic[TableT]):
         return Solution(budget_snt, SolutionStatus.INFEASIBLE, infeasibility=why, solver=self.solver)
 
     def _grouping(self, chosen: Sequence[int]) -> Grouping:
-        """The grouping of these candidates, less every network that can be left out at the same loss."""
+        """Build the grouping of these candidates, without networks that can be left out at the same loss."""
         instance, table = self._engine.instance, self.table
         kept = sorted(chosen, key=self._order)
         value = instance.value(kept)
@@ -202,7 +202,7 @@ class TableSolver(Generic[TableT]):
         return Grouping(table.task_names, networks, tuple(serving))
 
     def _order(self, n: int) -> tuple[object, ...]:
-        """Canonical order of the candidates."""
+        """Return the key of the canonical order of the candidates."""
         return self.table.networks[int(self._engine.instance.rows[n])].sort_key
 
     def _loss(self, grouping: Grouping) -> float:
@@ -256,7 +256,7 @@ def best_groupings(
     solver: str = DEFAULT_SOLVER,
     time_limit_s: float | None = None,
 ) -> Ranked:
-    """The `k` best groupings within an inference budget, distinct in their networks.
+    """Find the `k` best groupings within an inference budget, distinct in their networks.
 
     A grouping counts only if it needs all of its networks: none can be left out at the same loss.
 

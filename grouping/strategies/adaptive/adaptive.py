@@ -53,7 +53,7 @@ N_ESTIMATE_DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Adaptive:
-    """Trains what the solver would choose under a model of the losses that are not known."""
+    """Trains what the solver would choose under a model of the losses not yet measured."""
 
     name: ClassVar[str] = "adaptive"
     title: ClassVar[str] = "Adaptive"
@@ -78,7 +78,7 @@ class Adaptive:
     ] = None
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """The most valuable networks that are not measured, or why there are none."""
+        """Request the most valuable networks that are not measured, or say why there are none."""
         first = evidence.request(first_networks(evidence))
         if first:
             return Proposal.of(first, "First a network of all tasks, and cheap ones of single tasks.")
@@ -102,7 +102,7 @@ class Adaptive:
         return Proposal(requests, None if requests else StopReason.CONVERGED, note)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """Posterior means and standard deviations; of measured losses the means and standard errors."""
+        """Return posterior means and standard deviations; of measured losses, means and standard errors."""
         state = _State.of(evidence)
         if state is None:
             return LossEstimate.of_measured(evidence.full)
@@ -114,7 +114,7 @@ class Adaptive:
 
 
 def first_networks(evidence: Evidence) -> tuple[Network, ...]:
-    """All tasks in as few networks as there may be, cheaper single tasks, and what replaces diverged ones."""
+    """Return all tasks in as few networks as allowed, cheap single tasks, and what replaces diverged ones."""
     candidates, hopeless = evidence.candidates, evidence.hopeless
     cheap = [n for n in candidates.singles if n.cost_snt < 1]
     first = [*cover(candidates), *cheap]
@@ -128,7 +128,7 @@ def first_networks(evidence: Evidence) -> tuple[Network, ...]:
 
 
 def promising(losses: FloatArray) -> list[int]:
-    """Rows that an optimum is likely to use: the best of each task, and those that are good for many at once.
+    """Return rows that an optimum is likely to use: the best per task, and those good for many tasks.
 
     Args:
         losses: ``[N, T]`` weighted losses, NaN outside the groups.
@@ -149,16 +149,16 @@ def promising(losses: FloatArray) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """One step of the search.
+    """The model and the candidates in one step of the search.
 
     Attributes:
         evidence: what is known.
         pool: the candidates that are considered, the measured ones among them.
         losses: ``[N, T]`` measured losses.
         errors: ``[N, T]`` their standard errors.
-        is_measured: ``[N]``.
+        is_measured: ``[N]``, whether a network was measured.
         model: the posterior.
-        generator: of this step.
+        generator: source of randomness of this step.
     """
 
     evidence: Evidence
@@ -188,7 +188,7 @@ class _State:
         return cls(evidence, pool, losses, errors, np.isfinite(losses).any(axis=1), model, generator)
 
     def values(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
-        """``[N]`` value of training each network, and the improvement of the total loss expected of it."""
+        """Return ``[N]`` values of training each network, and the expected improvement of the total loss."""
         tasks, networks = self.evidence.full.tasks, self.pool.networks
         budgets, importance = self._budgets()
         draws = self.model.draw(N_DRAWS if self._is_small else N_DRAWS_OF_MANY, self.generator)
@@ -217,7 +217,7 @@ class _State:
     def _optima(
         self, choose: Choose, table: LossTable, draws: FloatArray, budgets: Sequence[float]
     ) -> list[tuple[int, int, tuple[int, ...]]]:
-        """Draw, number of the budget, and chosen rows of the table: all of them, or two budgets per draw."""
+        """Return draw, index of the budget and chosen rows: for all budgets, or for two budgets per draw."""
         if self._is_small:
             chosen = choose.in_draws(table, draws, budgets)
             return [(d, b, one) for d, each in enumerate(chosen) for b, one in enumerate(each)]
@@ -234,7 +234,7 @@ class _State:
         return len(self.evidence.candidates.tasks) <= FEW_TASKS
 
     def _budgets(self) -> tuple[tuple[float, ...], FloatArray]:
-        """Inference budgets of this step with their weights: those asked for, and lower ones."""
+        """Return inference budgets of this step with their weights: those asked for, and lower ones."""
         asked = self.evidence.budgets_snt
         step = 0.5 if any(network.cost_snt < 1 for network in self.pool.networks) else 1.0
         lower = [b for b in np.arange(1.0, max(asked), step).tolist() if b not in asked]

@@ -1,4 +1,4 @@
-"""Linear surrogate of Li et al. (TMLR 2023): a task's loss in a group as a sum of effects of the other tasks.
+"""Linear surrogate (Li et al., TMLR 2023): a task's loss as a sum of effects of the other tasks.
 
 Train random groups, and fit for each task i the relative loss beside the others in group G,
 
@@ -37,7 +37,7 @@ from grouping.strategies.sampling import cover, random_networks
 def predict_linearly(
     table: ScoreTable, candidates: Sequence[Network], *, pairwise: bool = False
 ) -> tuple[PredictedLosses, FloatArray]:
-    """Complete a table by a line per task.
+    """Complete a table by a linear prediction per task.
 
     Args:
         table: measured networks; full-size ones are fitted.
@@ -70,7 +70,7 @@ def predict_linearly(
 
 
 def _rows_of(table: ScoreTable, candidates: Sequence[Network]) -> tuple[list[Network], np.ndarray]:
-    """Candidates that are measured or can be predicted, and their rows in the table; -1 for the latter."""
+    """Return candidates that are measured or predictable, and their rows in the table; -1 for the latter."""
     wanted, rows = [], []
     for network in candidates:
         row = table.find_position(*network.key)
@@ -82,7 +82,7 @@ def _rows_of(table: ScoreTable, candidates: Sequence[Network]) -> tuple[list[Net
 
 
 def _fit(table: ScoreTable, t: int, pairwise: bool) -> tuple[Ridge, float] | None:
-    """The line of a task and the loss that it is relative to: alone, or the mean if that is not known."""
+    """Fit the line of a task; also return the loss it is relative to: alone, else the mean."""
     is_full = np.array([network.size == 1 for network in table.networks], dtype=np.bool_)
     rows = np.flatnonzero(is_full & table.is_complete & table.membership[:, t])
     if not len(rows):
@@ -98,7 +98,7 @@ def _fit(table: ScoreTable, t: int, pairwise: bool) -> tuple[Ridge, float] | Non
 
 
 def _features(member: np.ndarray, t: int, pairwise: bool) -> FloatArray:
-    """Membership of the other tasks ``[N, T - 1]``, and its products of two."""
+    """Return membership of the other tasks ``[N, T - 1]``, and its products of two."""
     others = np.delete(member, t, axis=1).astype(np.float64)
     if not pairwise:
         return others
@@ -108,7 +108,7 @@ def _features(member: np.ndarray, t: int, pairwise: bool) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """Random groups, a line per task, and what the lines recommend.
+    """Trains random groups, fits a line per task, and trains what the lines recommend.
 
     Attributes:
         trainings: random groups that are trained first; None for two per task.
@@ -142,7 +142,7 @@ class Surrogate:
     lists_candidates: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Singles, together and random groups; then round by round what is chosen and not measured."""
+        """Request singles, all together and random groups; then, by rounds, chosen unmeasured networks."""
         first = self._first(evidence)
         requests = evidence.request(first)
         if requests:
@@ -158,13 +158,13 @@ class Surrogate:
         return Proposal.of(requests, note if requests else "The surrogate recommends nothing new.")
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """The first networks, and at most what groupings for all inference budgets have in every round."""
+        """Forecast the first networks, and at most a grouping for each budget in every round."""
         requests = evidence.request(self._first(evidence))
         full_size = (n for n in evidence.candidates.require_listed() if n.size == 1)
         return forecast_of_rounds(evidence, requests, full_size, self.rounds)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """Measured losses, and predictions with their standard deviations for the other full-size groups."""
+        """Return measured losses, and predictions with standard deviations for other full-size groups."""
         table, deviations = predict_linearly(
             evidence.full, evidence.candidates.require_listed(), pairwise=self.pairwise
         )
@@ -175,7 +175,7 @@ class Surrogate:
         return LossEstimate(table, deviations, np.array(is_measured, dtype=np.bool_))
 
     def _first(self, evidence: Evidence) -> tuple[Network, ...]:
-        """What is trained before the first fit."""
+        """Return the networks trained before the first fit."""
         candidates = evidence.candidates
         candidates.require_listed()
         most = 2 * len(candidates.tasks) if self.trainings is None else self.trainings

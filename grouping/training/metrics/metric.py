@@ -1,4 +1,4 @@
-"""A metric, ready to be computed."""
+"""Metric function: a metric with its parameters, ready to be computed."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class MetricFunction:
     """A metric with its parameters.
 
     Attributes:
-        compute: what its declaration names.
-        declaration: with all parameters.
+        compute: the implementation that its declaration names.
+        declaration: declaration with all parameters.
     """
 
     compute: Callable[[Predictions, MetricDeclaration], float]
@@ -26,15 +26,15 @@ class MetricFunction:
 
     @classmethod
     def of(cls, metric: Metric) -> MetricFunction:
-        """The metric of a task.
+        """Build the metric of a task.
 
         Raises:
             UnknownNameError, InvalidInputError: if it is not known.
-            TrainingError: if its implementation is not there.
+            TrainingError: if there is no such implementation.
         """
         declaration = get_metric(metric)
         return cls(implementation_of(declaration, "metric"), declaration)
 
     def __call__(self, predictions: Predictions) -> float:
-        """Its value."""
+        """Compute the metric."""
         return self.compute(predictions, self.declaration)

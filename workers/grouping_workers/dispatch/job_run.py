@@ -1,4 +1,4 @@
-"""One claimed job, from preparation to its final state."""
+"""Execution of one claimed job, from preparation to its final state."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class JobRun:
         self._store.release(self._claim)
 
     def _drop_in_flight(self) -> None:
-        """End the driver if it is still busy with this job: nothing of that may be written any more."""
+        """End the driver if it is still busy with this job: its results must not be written any more."""
         if self._queue.has_orders or self._dialogue.is_open:
             self._driver.stop()
             self._queue.clear()
@@ -105,7 +105,7 @@ class JobRun:
         return self._store.get_job(self._job.id).state is JobState.CANCELLING
 
     def _recover(self, error: WorkerLostError) -> None:
-        """After the driver's death: put its trainings back and start another one."""
+        """Recover from the driver's death: put its trainings back and start another one."""
         self._deaths += 1
         logger.warning("Job %s: %s", self._job.id, error)
         self._queue.requeue_all(str(error))
@@ -140,7 +140,7 @@ class JobRun:
         return True
 
     def _tell_what_is_reusable(self) -> None:
-        """Say once how much of the search other jobs know."""
+        """Record once how much of the search can be reused from other jobs."""
         if self._job.spec.reuse_jobs and not self._store.trials(self._job.id, limit=1):
             self._store.append_event(self._claim, "reuse_found", what_is_reusable(self._store, self._job))
 
@@ -160,7 +160,7 @@ class JobRun:
     # --- training
 
     def _advance(self) -> bool:
-        """Plan, submit, and take what is finished; return True when the job has ended."""
+        """Plan, submit, and collect what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
         if not advance(self, self._queue):
             self._finish()
@@ -214,7 +214,7 @@ class JobRun:
         return [counting(len(request.network.group), request.fidelity) for request in requests]
 
     def _measure(self, networks: Sequence[Network]) -> bool:
-        """Measure the inference cost of those that are not known yet; return False when interrupted."""
+        """Measure inference costs that are not known yet; return False when interrupted."""
         known = {s.network.key for s in self._store.networks(self._job.score_table_id)}
         new = {n.key: n for n in networks if n.key not in known}
         if not new:
