@@ -89,7 +89,7 @@ def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings
     if values == "gains":
         validation, test = gains_to_losses(validation), gains_to_losses(test)
     try:
-        table = ScoreTable(raw.tasks, raw.networks, raw.seeds, validation, test, raw.other_costs)
+        table = ScoreTable(raw.tasks, raw.networks, raw.seeds, validation, test, other_costs=raw.other_costs)
     except InvalidInputError as error:
         raise findings.error(str(error)) from error
     return ImportedTable(table, make_report(table, format_name, values, findings))

@@ -105,6 +105,6 @@ def decode_answer(message: bytes) -> ImportedTable:
         tuple(head["seeds"]),
         numbers[:n_cells].reshape(shape),
         numbers[n_cells : 2 * n_cells].reshape(shape),
-        dict(zip(report.other_costs, costs, strict=True)),
+        other_costs=dict(zip(report.other_costs, costs, strict=True)),
     )
     return ImportedTable(table, report)

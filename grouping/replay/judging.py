@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from grouping.domain.groupings import Grouping
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable, PredictedLosses, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.replay.oracle import Answers, Oracle
 from grouping.solver import solve_budgets
@@ -93,11 +93,10 @@ class Judge:
                 test[i] = _test_loss(solution.grouping, part)
         return validation, test
 
-    def _revealed(self, part: ScoreTable, rows: Sequence[int], answers: Answers, seed: int) -> ScoreTable:
+    def _revealed(self, part: ScoreTable, rows: Sequence[int], answers: Answers, seed: int) -> LossTable:
         if answers is Answers.MEAN or len(part.seeds) < 2:
             return part
-        losses = self.oracle.losses(answers, seed)[list(rows)][:, :, None]
-        return ScoreTable(part.tasks, part.networks, (seed,), losses, np.full_like(losses, np.nan))
+        return PredictedLosses(part.tasks, part.networks, self.oracle.losses(answers, seed)[list(rows)])
 
 
 def _test_loss(grouping: Grouping, table: ScoreTable) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import LossTable, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.formats import read_wide_csv
 from grouping.solver import DEFAULT_SOLVER, solve
@@ -121,7 +121,7 @@ def reproduce(folder: Path, *, solver: str = DEFAULT_SOLVER) -> tuple[Reproduced
     return tuple(points)
 
 
-def _singles_and_pairs_only(table: ScoreTable) -> ScoreTable:
+def _singles_and_pairs_only(table: ScoreTable) -> LossTable:
     rows = [n for n, network in enumerate(table.networks) if len(network.group) <= 2]
     candidates = list_candidates(table.task_names, max_group_size=len(table.tasks), single_sizes=(0.5,))
     return predict_higher_orders(table.select(rows), candidates)

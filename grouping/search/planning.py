@@ -15,7 +15,7 @@ from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import (
     ConfirmationNeed,
@@ -249,15 +249,15 @@ class _SolvedOnce:
     """The solver as given to a strategy; it solves no table twice in one step."""
 
     def __init__(self) -> None:
-        self._solved: dict[tuple[int, tuple[float, ...]], tuple[ScoreTable, tuple[Solution, ...]]] = {}
+        self._solved: dict[tuple[int, tuple[float, ...]], tuple[LossTable, tuple[Solution, ...]]] = {}
 
-    def __call__(self, table: ScoreTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
+    def __call__(self, table: LossTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
         key = (id(table), tuple(budgets_snt))
         if key not in self._solved:  # the table is kept, so that no other gets its identity
             self._solved[key] = (table, solve_budgets(table, budgets_snt))
         return self._solved[key][1]
 
     def in_draws(
-        self, table: ScoreTable, draws: FloatArray, budgets_snt: Sequence[float], /
+        self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float], /
     ) -> tuple[tuple[tuple[int, ...], ...], ...]:
         return solve_budgets.in_draws(table, draws, budgets_snt)

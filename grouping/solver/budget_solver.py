@@ -8,7 +8,7 @@ import numpy as np
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable
 from grouping.solver.confidence.solved_draws import choose_in_draws
 from grouping.solver.exact.instance import build_instance
 from grouping.solver.exact.table_solver import TableSolver
@@ -17,7 +17,7 @@ from grouping.solver.exact.table_solver import TableSolver
 class BudgetSolver:
     """Chooses networks for several inference budgets at once; keeps no state."""
 
-    def __call__(self, table: ScoreTable, budgets_snt: Sequence[float]) -> tuple[Solution, ...]:
+    def __call__(self, table: LossTable, budgets_snt: Sequence[float]) -> tuple[Solution, ...]:
         """Find one best grouping for each inference budget, without looking for ties.
 
         Raises:
@@ -27,7 +27,7 @@ class BudgetSolver:
         return tuple(made.solve(budget, max_ties=1) for budget in budgets_snt)
 
     def in_draws(
-        self, table: ScoreTable, draws: FloatArray, budgets_snt: Sequence[float]
+        self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float]
     ) -> tuple[tuple[tuple[int, ...], ...], ...]:
         """Choose rows of the table for each draw at each inference budget, ``[D][B]``.
 

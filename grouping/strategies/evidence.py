@@ -18,18 +18,18 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Candidates, Network, NetworkKey
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable, ScoreTable
 from grouping.domain.trials import TrialKey, TrialRequest
 
 
 class Choose(Protocol):
     """The solver, as strategies see it."""
 
-    def __call__(self, table: ScoreTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
+    def __call__(self, table: LossTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
         """Find one best grouping for each inference budget."""
 
     def in_draws(
-        self, table: ScoreTable, draws: FloatArray, budgets_snt: Sequence[float], /
+        self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float], /
     ) -> tuple[tuple[tuple[int, ...], ...], ...]:
         """Choose rows of the table for each draw ``[D, N, T]`` at each budget, ``[D][B]``."""
 
@@ -82,7 +82,7 @@ class Evidence:
             if (row := self.full.find_position(*key)) is None or not self.full.is_complete[row]
         )
 
-    def request_chosen(self, estimate: ScoreTable, choose: Choose) -> tuple[TrialRequest, ...]:
+    def request_chosen(self, estimate: LossTable, choose: Choose) -> tuple[TrialRequest, ...]:
         """Request full trainings of the networks that an estimate recommends for any of the budgets.
 
         Networks that were trained in full and diverged are not chosen again.
@@ -121,13 +121,13 @@ class LossEstimate:
     """Losses of candidates, measured or predicted, with their uncertainty.
 
     Attributes:
-        table: the mean losses of `N` networks, one layer (seed 0); validation only.
+        table: the mean losses of `N` networks.
         standard_deviations: ``[N, T]``, of the error of each mean; NaN where it is not known, such as for a
             single measurement without a model of the noise, and outside the groups.
         is_measured: ``[N]``, whether the losses of the network were measured in full.
     """
 
-    table: ScoreTable
+    table: LossTable
     standard_deviations: FloatArray = field(repr=False)
     is_measured: NDArray[np.bool_] = field(repr=False)
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence, Set
 
 from grouping.domain.networks import Network, NetworkKey
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import LossTable, ScoreTable
 from grouping.domain.training_budgets import most_chosen
 from grouping.domain.trials import TrialRequest
 from grouping.strategies.evidence import Choose, Evidence
 from grouping.strategies.forecast import Forecast, count_kinds
 
-Predict = Callable[[ScoreTable], ScoreTable]
-"""Completes a table of measured networks by predictions: a table of one layer."""
+Predict = Callable[[ScoreTable], LossTable]
+"""Completes a table of measured networks by predictions."""
 
 
 def next_round(
@@ -75,7 +75,7 @@ def _measured_among(table: ScoreTable, known: Set[NetworkKey]) -> ScoreTable:
     return table.select(rows)
 
 
-def _chosen(table: ScoreTable, budgets_snt: Sequence[float], choose: Choose) -> tuple[Network, ...]:
+def _chosen(table: LossTable, budgets_snt: Sequence[float], choose: Choose) -> tuple[Network, ...]:
     """Return every network of the solutions, once; none where nothing can be chosen from."""
     if not table.networks:
         return ()

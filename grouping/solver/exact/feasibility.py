@@ -14,7 +14,7 @@ import numpy as np
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Infeasibility, fits
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import LossTable
 from grouping.errors import SolverError
 from grouping.solver.exact.cover import find_cover
 from grouping.solver.exact.instance import build_instance
@@ -26,7 +26,7 @@ CONFLICT_TIME_S = 10.0
 
 
 def cheapest_cover(
-    table: ScoreTable, constraints: Constraints | None = None, *, solver: str = DEFAULT_SOLVER
+    table: LossTable, constraints: Constraints | None = None, *, solver: str = DEFAULT_SOLVER
 ) -> float | None:
     """Return the cost in SNT of the cheapest networks that serve every task; None if none do.
 
@@ -48,7 +48,7 @@ def cheapest_cover(
 
 
 def explain_infeasibility(
-    table: ScoreTable, budget_snt: float, constraints: Constraints, *, solver: str = DEFAULT_SOLVER
+    table: LossTable, budget_snt: float, constraints: Constraints, *, solver: str = DEFAULT_SOLVER
 ) -> Infeasibility:
     """Explain why a table has no grouping within a budget under constraints."""
     unit = table.cost_unit
@@ -83,7 +83,7 @@ def explain_infeasibility(
 
 
 def _conflict(
-    table: ScoreTable, budget_snt: float, demands: tuple[Constraints, ...], solver: str
+    table: LossTable, budget_snt: float, demands: tuple[Constraints, ...], solver: str
 ) -> tuple[list[Constraints], bool]:
     """Find a minimal set of demands that cannot be met within the budget, and whether it is minimal.
 
@@ -101,7 +101,7 @@ def _conflict(
     return kept, True
 
 
-def _can_be_met(table: ScoreTable, budget_snt: float, demands: list[Constraints], solver: str) -> bool:
+def _can_be_met(table: LossTable, budget_snt: float, demands: list[Constraints], solver: str) -> bool:
     merged = Constraints()
     for demand in demands:
         merged = merged.merge(demand)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import BUDGET_TOLERANCE
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError
 
 IntArray = NDArray[np.int64]
@@ -96,7 +96,7 @@ class Instance:
 
 
 def build_instance(
-    table: ScoreTable,
+    table: LossTable,
     constraints: Constraints,
     *,
     losses: FloatArray | None = None,
@@ -153,7 +153,7 @@ def build_instance(
     )
 
 
-def _candidates(table: ScoreTable, constraints: Constraints) -> BoolArray:
+def _candidates(table: LossTable, constraints: Constraints) -> BoolArray:
     """Return ``[N]``: whether a network is completely measured and no constraint rules it out."""
     keep = table.is_complete.copy()
     member = table.membership
@@ -167,12 +167,12 @@ def _candidates(table: ScoreTable, constraints: Constraints) -> BoolArray:
     return keep
 
 
-def _columns(table: ScoreTable, networks: Sequence[Network]) -> list[int]:
+def _columns(table: LossTable, networks: Sequence[Network]) -> list[int]:
     trained = frozenset[str]().union(*(network.group for network in networks))
     return [t for t, name in enumerate(table.task_names) if name in trained]
 
 
-def _overlap(table: ScoreTable, constraints: Constraints) -> bool:
+def _overlap(table: LossTable, constraints: Constraints) -> bool:
     """Return whether forced networks share a task although the groups must be disjoint."""
     trained = sum(len(network.group) for network in set(constraints.forced))
     return constraints.is_partition and trained > len(_columns(table, constraints.forced))

@@ -12,12 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 
-from grouping.domain.constraints import Constraints, Objective, under_objective
+from grouping.domain.constraints import Constraints, Objective, TableT, under_objective
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import LossTable
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver.exact.bound_and_fix import ExactSearch, Optimum
 from grouping.solver.exact.feasibility import explain_infeasibility
@@ -47,7 +48,7 @@ class Ranked:
     solution: Solution
 
 
-class TableSolver:
+class TableSolver(Generic[TableT]):
     """Solves one table under one set of constraints, for several budgets.
 
     Args:
@@ -64,13 +65,13 @@ class TableSolver:
 
     def __init__(
         self,
-        table: ScoreTable,
+        table: TableT,
         *,
         constraints: Constraints | None = None,
         objective: Objective = Objective.SUM,
         solver: str = DEFAULT_SOLVER,
     ) -> None:
-        self.table = under_objective(table.on_common_seeds(), objective)
+        self.table: TableT = under_objective(table.on_common_seeds(), objective)
         self.constraints = constraints or Constraints()
         self.solver = solver
         self._engine = ExactSearch(build_instance(self.table, self.constraints), solver=solver)
@@ -212,7 +213,7 @@ class TableSolver:
 
 
 def solve(
-    table: ScoreTable,
+    table: LossTable,
     budget_snt: float,
     *,
     constraints: Constraints | None = None,
@@ -246,7 +247,7 @@ def solve(
 
 
 def best_groupings(
-    table: ScoreTable,
+    table: LossTable,
     budget_snt: float,
     k: int,
     *,

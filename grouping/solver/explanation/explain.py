@@ -87,7 +87,7 @@ class _Questions:
 
     def __init__(
         self,
-        solver: TableSolver,
+        solver: TableSolver[ScoreTable],
         constraints: Constraints,
         solution: Solution,
         grouping: Grouping,

@@ -29,7 +29,7 @@ from pydantic import Field
 
 from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable, PredictedLosses
 from grouping.strategies.adaptive.candidate_pool import pool_networks
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
 from grouping.strategies.adaptive.loss_covariance import Pool
@@ -109,8 +109,7 @@ class Adaptive:
         draws = state.model.draw(N_ESTIMATE_DRAWS, np.random.default_rng(evidence.seed))
         means = np.where(state.is_measured[:, None], state.losses, state.model.mean())
         deviations = np.where(state.is_measured[:, None], state.errors, draws.std(axis=0))
-        unknown = np.full((*means.shape, 1), np.nan)
-        table = ScoreTable(evidence.full.tasks, state.pool.networks, (0,), means[:, :, None], unknown)
+        table = PredictedLosses(evidence.full.tasks, state.pool.networks, means)
         return LossEstimate(table, deviations, state.is_measured)
 
 
@@ -194,8 +193,7 @@ class _State:
         budgets, importance = self._budgets()
         draws = self.model.draw(N_DRAWS if self._is_small else N_DRAWS_OF_MANY, self.generator)
         draws[:, self.is_measured] = self.losses[self.is_measured]
-        unknown = np.full((*self.losses.shape, 1), np.nan)
-        table = ScoreTable(tasks, networks, (0,), draws[0][:, :, None], unknown)
+        table = PredictedLosses(tasks, networks, draws[0])
         weighted = np.where(self.pool.member > 0, draws * table.weights, np.inf)
         costs, measured = table.costs_snt, np.flatnonzero(self.is_measured)
         hopeless = self.evidence.hopeless
@@ -217,7 +215,7 @@ class _State:
         return expected / np.sqrt([network.size for network in networks]), expected
 
     def _optima(
-        self, choose: Choose, table: ScoreTable, draws: FloatArray, budgets: Sequence[float]
+        self, choose: Choose, table: LossTable, draws: FloatArray, budgets: Sequence[float]
     ) -> list[tuple[int, int, tuple[int, ...]]]:
         """Return draw, index of the budget and chosen rows: for all budgets, or for two budgets per draw."""
         if self._is_small:

@@ -16,12 +16,12 @@ from typing import ClassVar
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import PredictedLosses, ScoreTable
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 
 
-def predict_higher_orders(table: ScoreTable, candidates: tuple[Network, ...]) -> ScoreTable:
+def predict_higher_orders(table: ScoreTable, candidates: tuple[Network, ...]) -> PredictedLosses:
     """Predict the losses of larger groups by the means over their pairs.
 
     Args:
@@ -49,7 +49,7 @@ def predict_higher_orders(table: ScoreTable, candidates: tuple[Network, ...]) ->
                 networks.append(network)
                 layers.append((validation, test if test is not None else [np.nan] * len(names)))
     losses = np.array(layers, dtype=np.float64).reshape(len(networks), 2, len(names))
-    return ScoreTable(table.tasks, tuple(networks), (0,), losses[:, 0, :, None], losses[:, 1, :, None])
+    return PredictedLosses(table.tasks, tuple(networks), losses[:, 0], losses[:, 1])
 
 
 def _pair_means(
@@ -106,7 +106,7 @@ class HigherOrder:
         return LossEstimate(table, deviations, is_measured)
 
 
-def _from_pairs(evidence: Evidence) -> ScoreTable:
+def _from_pairs(evidence: Evidence) -> PredictedLosses:
     """Predict from singles and pairs only, as in the paper: the choice stays once it is trained."""
     pairs = [n for n, network in enumerate(evidence.full.networks) if len(network.group) <= 2]
     return predict_higher_orders(evidence.full.select(pairs), evidence.candidates.require_listed())

@@ -32,7 +32,7 @@ import numpy as np
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import METHODS
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, PredictedLosses
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 
@@ -108,8 +108,8 @@ class _JointRun:
         """Return measured losses only: an affinity orders groups and predicts no loss."""
         return LossEstimate.of_measured(evidence.full)
 
-    def _estimated(self, evidence: Evidence) -> ScoreTable:
-        """Return pseudo-losses of full-size candidates whose pairs were all measured; one layer, seed 0."""
+    def _estimated(self, evidence: Evidence) -> PredictedLosses:
+        """Return pseudo-losses of full-size candidates whose pairs were all measured."""
         candidates = tuple(n for n in evidence.candidates.require_listed() if n.size == 1)
         names = evidence.full.task_names
         matrix = evidence.affinities.get(self.name) or _without_pairs(names, self.name)
@@ -118,9 +118,8 @@ class _JointRun:
         losses[:, order] = 1.0 - group_affinities(matrix, candidates, self.reference)
         sizes = np.array([len(network.group) for network in candidates])
         known = np.flatnonzero((~np.isnan(losses)).sum(axis=1) == sizes)
-        cube = losses[known][:, :, None]
         networks = tuple(candidates[n] for n in known)
-        return ScoreTable(evidence.full.tasks, networks, (0,), cube, np.full_like(cube, np.nan))
+        return PredictedLosses(evidence.full.tasks, networks, losses[known])
 
 
 def _joint_network(evidence: Evidence) -> Network:

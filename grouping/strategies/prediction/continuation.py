@@ -27,7 +27,7 @@ from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates, Network
 from grouping.domain.recipes import EARLY_FIDELITY
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, PredictedLosses, ScoreTable
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast
 from grouping.strategies.prediction.early_line import fit_early_line
@@ -38,7 +38,7 @@ from grouping.strategies.sampling import cover, random_networks
 
 def predict_from_early(
     early: ScoreTable, full: ScoreTable, networks: Sequence[Network]
-) -> tuple[ScoreTable, FloatArray, NDArray[np.bool_]]:
+) -> tuple[PredictedLosses, FloatArray, NDArray[np.bool_]]:
     """Return full losses of networks: measured, or predicted from their early losses.
 
     Args:
@@ -71,8 +71,7 @@ def predict_from_early(
             losses[rows, t], deviations[rows, t] = line.predict(early.validation[starts[rows], t])
     is_known = member.any(axis=1) & (~np.isnan(losses) | ~member).all(axis=1)
     kept = np.flatnonzero(is_known).tolist()
-    cube = losses[kept][:, :, None]
-    table = ScoreTable(full.tasks, tuple(networks[n] for n in kept), (0,), cube, np.full_like(cube, np.nan))
+    table = PredictedLosses(full.tasks, tuple(networks[n] for n in kept), losses[kept])
     return table, deviations[kept], is_measured[kept]
 
 
@@ -126,7 +125,7 @@ class Continuation:
         if requests:
             return Proposal.of(requests, f"Training {len(first)} networks in full to calibrate early losses.")
 
-        def predict(full: ScoreTable) -> ScoreTable:
+        def predict(full: ScoreTable) -> PredictedLosses:
             return self._optimistic(*predict_from_early(evidence.early, full, pool))
 
         requests, number = next_round(evidence, first, predict, choose, self.rounds)
@@ -170,10 +169,12 @@ class Continuation:
                 counts.update(network.group)
         return tuple(found.values())
 
-    def _optimistic(self, table: ScoreTable, deviations: FloatArray, is_measured: np.ndarray) -> ScoreTable:
+    def _optimistic(
+        self, table: PredictedLosses, deviations: FloatArray, is_measured: np.ndarray
+    ) -> PredictedLosses:
         """Lower predicted losses by their deviations, for the table that is chosen from."""
         bonus = np.where(is_measured[:, None], 0.0, self.optimism * deviations)
-        return replace(table, validation_losses=(table.validation - bonus)[:, :, None])
+        return replace(table, losses=table.losses - bonus)
 
 
 def _pairs_and_groups(candidates: Candidates, seed: int) -> Iterator[Network]:

@@ -26,7 +26,7 @@ import numpy as np
 from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT, Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, PredictedLosses, ScoreTable
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast
 from grouping.strategies.prediction.ridge import Ridge, fit_ridge
@@ -36,7 +36,7 @@ from grouping.strategies.sampling import cover, random_networks
 
 def predict_linearly(
     table: ScoreTable, candidates: Sequence[Network], *, pairwise: bool = False
-) -> tuple[ScoreTable, FloatArray]:
+) -> tuple[PredictedLosses, FloatArray]:
     """Complete a table by a linear prediction per task.
 
     Args:
@@ -65,9 +65,8 @@ def predict_linearly(
             means, spread = line.predict(_features(member[asked], t, pairwise))
             losses[asked, t], deviations[asked, t] = scale * (1 + means), scale * spread
     known = np.flatnonzero((~np.isnan(losses) | ~member).all(axis=1))
-    cube = losses[known][:, :, None]
     networks = tuple(wanted[n] for n in known)
-    return ScoreTable(table.tasks, networks, (0,), cube, np.full_like(cube, np.nan)), deviations[known]
+    return PredictedLosses(table.tasks, networks, losses[known]), deviations[known]
 
 
 def _rows_of(table: ScoreTable, candidates: Sequence[Network]) -> tuple[list[Network], np.ndarray]:
@@ -151,7 +150,7 @@ class Surrogate:
             return Proposal.of(requests, note)
         candidates = evidence.candidates.require_listed()
 
-        def predict(table: ScoreTable) -> ScoreTable:
+        def predict(table: ScoreTable) -> PredictedLosses:
             return predict_linearly(table, candidates, pairwise=self.pairwise)[0]
 
         requests, number = next_round(evidence, first, predict, choose, self.rounds)

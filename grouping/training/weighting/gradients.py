@@ -82,7 +82,7 @@ class GramianWeighting(GradientWeighting):
 
 
 def square_root(gramian: Tensor) -> NDArray[np.float64]:
-    """Return a matrix ``A``, ``[T, T]``, with ``A.T @ A`` the Gramian: its columns replace the gradients."""
+    """Return ``A``, ``[T, T]``, with ``A.T @ A`` the Gramian: its columns represent the gradients."""
     values, vectors = np.linalg.eigh(gramian.numpy())
     root: NDArray[np.float64] = np.sqrt(values.clip(min=0.0))[:, None] * vectors.T
     return root
