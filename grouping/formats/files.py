@@ -13,7 +13,7 @@ from grouping.formats.assembly import ImportedTable, RawTable, assemble
 from grouping.formats.delimited import records
 from grouping.formats.json_document import read_json, write_json
 from grouping.formats.long_layout import write_long
-from grouping.formats.long_reading import read_long
+from grouping.formats.long_layout_reader import read_long
 from grouping.formats.parquet_file import read_parquet, write_parquet
 from grouping.formats.report import LABELS, TableFormat, Values
 from grouping.formats.results_txt import read_results, write_results

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 
 from grouping.errors import TableFormatError
 from grouping.formats.assembly import ImportedTable
+from grouping.formats.reader_messages import Question, decode_answer
 from grouping.formats.report import TableFormat, Values
 from grouping.formats.source import Source
-from grouping.formats.transfer import Question, decode_answer
 
 TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_BYTES = 2 * 2**30

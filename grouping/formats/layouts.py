@@ -9,7 +9,7 @@ from grouping.formats.assembly import RawTable
 from grouping.formats.cells import Cell
 from grouping.formats.findings import Findings
 from grouping.formats.long_layout import is_long
-from grouping.formats.long_reading import read_long
+from grouping.formats.long_layout_reader import read_long
 from grouping.formats.report import Values
 from grouping.formats.wide_csv import read_wide
 

@@ -23,7 +23,7 @@ from grouping.formats.findings import Findings
 from grouping.formats.layouts import read_layout
 from grouping.formats.limits import MAX_LINES, MAX_OTHER_COSTS, MAX_UNPACKED_BYTES
 from grouping.formats.long_layout import is_known, is_long, long_columns
-from grouping.formats.long_reading import warn_of_ignored
+from grouping.formats.long_layout_reader import warn_of_ignored
 from grouping.formats.report import Values
 from grouping.formats.strict_json import parse_json
 from grouping.formats.task_attributes import tasks_from_json, tasks_to_json

@@ -19,7 +19,7 @@ from grouping.plots.svg import (
     SHORT_MINUS,
     document,
     element,
-    plain,
+    escaped,
     shortened,
     text,
 )
@@ -158,7 +158,7 @@ def _edge(ring: Ring, places: dict[str, Point], matrix: AffinityMatrix, effect: 
     width = THINNEST + (THICKEST - THINNEST) * abs(effect.value) / scale
     ends = places[effect.source], places[effect.target]
     drawn = arrow(ring, *ends, node=NODE, width=width, has_head=matrix.is_effect)
-    sentence = element("title", plain(effect_sentence(matrix, effect)))
+    sentence = element("title", escaped(effect_sentence(matrix, effect)))
     is_open = effect.status is CellStatus.ESTIMATED
     shaft, head = _strokes(drawn.path, drawn.head, width, helps=effect.value > 0, is_open=is_open)
     return element("g", sentence, shaft, head if matrix.is_effect else "")
@@ -216,7 +216,7 @@ def _node(task: str, at: Point, label: Label) -> str:
         )
     return element(
         "g",
-        element("title", plain(task)),
+        element("title", escaped(task)),
         leader,
         element("circle", cx=at[0], cy=at[1], r=NODE, class_="plot-node"),
         text(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grouping.domain.groupings import Grouping
-from grouping.plots.svg import BLUE, MUTED, document, element, plain, shortened, text
+from grouping.plots.svg import BLUE, MUTED, document, element, escaped, shortened, text
 
 WIDTH = 760.0
 ROW, TOP = 62.0, 44.0
@@ -89,7 +89,7 @@ def _line(from_y: float, to_y: float, is_served: bool) -> str:
 
 def _task(task: str, y: float) -> str:
     label = shortened(task, MOST_TASK_CHARACTERS)
-    full = element("title", plain(task)) if label != task else ""
+    full = element("title", escaped(task)) if label != task else ""
     return element(
         "g",
         full,
@@ -105,7 +105,7 @@ def _network(grouping: Grouping, n: int, y: float, scale: float, unit: str) -> s
     width = max(4.0, network.cost_snt * scale)
     return element(
         "g",
-        element("title", plain(full_name)) if label != full_name else "",
+        element("title", escaped(full_name)) if label != full_name else "",
         text(label, BARS_X, y - 13, class_="plot-name"),
         element("rect", x=BARS_X, y=y - 7, width=width, height=14, rx=3, fill=BLUE, class_="plot-bar"),
         text(

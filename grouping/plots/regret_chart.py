@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from grouping.domain.scores import FloatArray
 from grouping.plots.scales import Scale, labels, nice_ticks
-from grouping.plots.svg import MUTED, RULE, document, element, plain, shortened, text
+from grouping.plots.svg import MUTED, RULE, document, element, escaped, shortened, text
 
 WIDTH, HEIGHT = 820.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 178.0, 20.0, 54.0
@@ -114,7 +114,7 @@ class _Drawn:
         tip = f"{self.name}: {_percent(self.last)} after {end:g}"
         dot = element(
             "circle",
-            element("title", plain(tip)),
+            element("title", escaped(tip)),
             cx=x(end),
             cy=y(self.points[-1][1]),
             r=4,

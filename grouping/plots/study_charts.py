@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grouping.plots.scales import Scale, labels, nice_ticks
-from grouping.plots.svg import BLUE, GROUND, MUTED, RULE, document, element, plain, shortened, text
+from grouping.plots.svg import BLUE, GROUND, MUTED, RULE, document, element, escaped, shortened, text
 
 WIDTH, HEIGHT = 680.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 72.0, 24.0, 22.0, 58.0
@@ -180,7 +180,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 def _dot(at_x: float, at_y: float, tip: str, radius: float = 3.5) -> str:
     return element(
         "circle",
-        element("title", plain(tip)),
+        element("title", escaped(tip)),
         cx=at_x,
         cy=at_y,
         r=radius,
@@ -211,7 +211,7 @@ def _mean(at: float, y: Scale, column: SetupColumn) -> str:
     parts.append(
         element(
             "path",
-            element("title", plain(tip)),
+            element("title", escaped(tip)),
             d=f"M{at + 20:.2f} {y(column.mean) - 6:.2f}l6 6l-6 6l-6 -6z",
             fill=GROUND,
             stroke="currentColor",

@@ -43,10 +43,10 @@ def _value(value: str | float) -> str:
 
 def text(content: str, x: float, y: float, **attributes: str | float | None) -> str:
     """Return a line of text, escaped."""
-    return element("text", plain(content), x=x, y=y, **attributes)
+    return element("text", escaped(content), x=x, y=y, **attributes)
 
 
-def plain(content: str) -> str:
+def escaped(content: str) -> str:
     """Return text content: escaped, and without the characters that XML forbids."""
     return escape("".join(c for c in content if c.isprintable() or c in "\t\n"))
 
@@ -70,8 +70,8 @@ def document(*children: str, width: float, height: float, title: str, descriptio
     ground = element("rect", width=width, height=height, fill=GROUND, class_="plot-ground")
     return element(
         "svg",
-        element("title", plain(title), id=f"{name}-title"),
-        element("desc", plain(description), id=f"{name}-desc"),
+        element("title", escaped(title), id=f"{name}-title"),
+        element("desc", escaped(description), id=f"{name}-desc"),
         ground,
         *children,
         xmlns="http://www.w3.org/2000/svg",

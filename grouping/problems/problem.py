@@ -9,7 +9,7 @@ from grouping.domain.datasets import Dataset
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task, check_name
 from grouping.errors import InvalidInputError
-from grouping.recipes.criteria import complete_task
+from grouping.recipes.losses_and_metrics import complete_task
 
 DATA_SEED = 0
 """The split is the same wherever a problem is trained on, so that scores of two jobs may be compared."""

@@ -29,7 +29,7 @@ class Declaration(Protocol):
       needs as many epochs;
     - ``stages_below(task, n_stages)``, of a way of sharing: stages of the encoder below the head of a task;
     - ``preparation_epochs(n_tasks, recipe)``: the epochs that a network is prepared for before it is trained;
-      see `grouping.recipes.work`.
+      see `grouping.recipes.epochs`.
     """
 
     name: ClassVar[str]

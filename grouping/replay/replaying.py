@@ -25,8 +25,8 @@ from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.replay.judging import Judge, Reference, find_reference
 from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, free_networks
+from grouping.replay.parallel import SearchWork, Workers, judge_traces
 from grouping.replay.searching import Trace
-from grouping.replay.working import SearchWork, Workers, judge_traces
 from grouping.solver import default_budgets
 from grouping.strategies import Strategy
 

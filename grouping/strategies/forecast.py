@@ -26,7 +26,7 @@ Kind = tuple[int, float, float]
 """Number of tasks of the group, size of the network, fidelity."""
 
 
-class Asked(Protocol):
+class SupportsAsk(Protocol):
     """A strategy, as far as a forecast needs it."""
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
@@ -76,7 +76,7 @@ class Forecast:
 
 
 def forecast(
-    strategy: Asked,
+    strategy: SupportsAsk,
     evidence: Evidence,
     choose: Choose,
     *,

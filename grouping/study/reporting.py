@@ -19,7 +19,7 @@ from grouping.study.analysis import (
 )
 from grouping.study.plan import StudyOptions
 from grouping.study.records import StudyReport
-from grouping.study.wording import findings_of
+from grouping.study.sentences import findings_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from torch.func import vmap
 from torch.nn.functional import pad
 
 from grouping.domain.tasks import Loss, Task, TaskKind
-from grouping.recipes.criteria import get_loss
+from grouping.recipes.losses_and_metrics import get_loss
 from grouping.training.losses import Normalisation, StackableLoss
 
 ROWS = 48

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from grouping.domain.tasks import Direction, Metric, Task, TaskKind
-from grouping.recipes.criteria import get_metric, named_loss
+from grouping.recipes.losses_and_metrics import get_metric, named_loss
 from grouping.testing.losses import N_CASES, ROWS, WIDTHS, targets_of
 from grouping.training.losses import Normalisation
 

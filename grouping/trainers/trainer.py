@@ -168,7 +168,7 @@ class WorkerPool(Protocol):
     def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
         """Call a method of an idle worker and return its answer; None if no worker was free in time."""
 
-    def halve(
+    def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
         """Train samples side by side, and end unpromising ones early.

@@ -193,7 +193,7 @@ class CheckpointKeeper:
         self._folder.remove(request)
         return True
 
-    def told(self, request: TrialRequest, outcome: TrialOutcome) -> TrialOutcome:
+    def with_own_epochs(self, request: TrialRequest, outcome: TrialOutcome) -> TrialOutcome:
         """Return the outcome with the epochs of this training alone, killed attempts included."""
         return replace(outcome, epochs=max(0, outcome.epochs - self._first.get(request, 0)))
 

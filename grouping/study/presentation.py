@@ -7,7 +7,7 @@ from typing import Any
 
 from grouping.plots import EffectPoint, PairEffect, SetupColumn, scatter_svg, setups_svg
 from grouping.study.records import Cells, Correlation, Effects, MeanOverSeeds, StudyReport
-from grouping.study.wording import interval, percent
+from grouping.study.sentences import interval, percent
 
 PICTURES: Mapping[str, str] = {
     "size": "Effects of pairs by the size of the network",
