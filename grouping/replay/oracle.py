@@ -23,7 +23,7 @@ class Unanswerable(Exception):  # noqa: N818 - a finding about the table, told t
 
 
 class Answers(StrEnum):
-    """Which losses a training reveals where the table has several seeds."""
+    """Kind of losses that a training reveals where the table has several seeds."""
 
     MEAN = "mean"
     """The mean over the seeds."""

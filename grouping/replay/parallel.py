@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class SearchWork:
-    """One search to run.
+    """A search to run.
 
     Attributes:
         strategy: the strategy of the search.
@@ -64,7 +64,7 @@ class SearchWork:
 
 @dataclass(frozen=True, slots=True)
 class JudgeWork:
-    """One set of trained networks to judge at some of the inference budgets; see `Judge.losses`."""
+    """A set of trained networks to judge at some inference budgets; see `Judge.losses`."""
 
     rows: tuple[int, ...]
     budgets: tuple[int, ...]

@@ -61,7 +61,7 @@ class ReproducedPoint:
     """One published figure beside the computed one.
 
     Attributes:
-        setting: such as ``setting1``.
+        setting: name of the setting, such as ``setting1``.
         method: ``optimal``, ``hoa`` or ``esa``.
         budget_snt: the inference budget.
         published: total test loss in the paper.

@@ -116,12 +116,12 @@ class Search:
 
     @property
     def note(self) -> str:
-        """What the strategy said about its last step."""
+        """Note of the strategy about its last step."""
         return self._note
 
     @property
     def terms(self) -> SearchTerms:
-        """What the search is for."""
+        """Terms of the search: candidates, budgets, seeds."""
         return self._terms
 
     @property

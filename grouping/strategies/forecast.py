@@ -86,11 +86,11 @@ def forecast(
     """Forecast the trainings of a strategy.
 
     Args:
-        strategy: of any kind; its own ``forecast`` is preferred.
+        strategy: any strategy; its own ``forecast`` is preferred.
         evidence: without scores; `remaining` as it will be at the start.
         choose: the solver.
         is_free: whether the outcome of a trial is known already, so that it is not trained.
-        n_free: how many full trainings of candidates are free, by kind.
+        n_free: number of full trainings of candidates that are free, by kind.
 
     Raises:
         GroupingError: if the strategy refuses the candidates.

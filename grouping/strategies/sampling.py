@@ -72,7 +72,7 @@ def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
 
     Args:
         candidates: listed or described.
-        seed: of the order.
+        seed: seed of the order.
     """
     draw = random.Random(f"random networks {seed}")
     if candidates.networks is not None:

@@ -48,7 +48,7 @@ class Stack:
     """Trials that are handed to a worker together.
 
     Attributes:
-        trials: at least one.
+        trials: the trials, at least one.
         is_whole: whether they must not be handed over in parts, because their scores depend on which trials
             are trained together.
     """
@@ -59,7 +59,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What preparing a job found out.
+    """Result of preparing a job.
 
     Attributes:
         fingerprint: digest of what is trained on; scores under two fingerprints are never compared.
@@ -224,7 +224,7 @@ class Trainer(ABC):
 
         Args:
             planned: trials in the order of the plan.
-            n_workers: how many stacks are trained at the same time.
+            n_workers: number of stacks that are trained at the same time.
         """
         return [Stack((trial,)) for trial in planned]
 

@@ -29,8 +29,8 @@ class JobCheckpoints:
 
     Attributes:
         job_id: the job, whether or not there still is one.
-        trainings: how many trainings have a checkpoint.
-        size_bytes: of all files.
+        trainings: number of trainings with a checkpoint.
+        size_bytes: size of all files.
         changed_s: seconds since 1970 at which the last one was written.
     """
 
