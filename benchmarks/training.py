@@ -9,6 +9,7 @@ start then counts for more. The networks are all groups of tasks and the single 
 - stacked: all networks in one process, by `train_networks`.
 - loop: `train_network` for a sample of the networks, evenly spread over the list, in one process; scaled up
   to all of them.
+- plain: as stacked, without reproducible arithmetic: MKL is asked for nothing (see benchmarks/arithmetic.py).
 - processes: one process for each network of a smaller sample, with its start, its imports and the loading of
   the data; scaled up likewise.
 
@@ -27,9 +28,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from _machine import describe_machine, spread
+
+from grouping.training.arithmetic import MKL_VARIABLE
 
 LOOP_SAMPLE = 12
 PROCESS_SAMPLE = 3
@@ -95,9 +98,13 @@ def main() -> None:
 def measure(case: Case) -> tuple[float, float, float]:
     """One case, all sides in every round: networks, seconds stacked, seconds of processes, medians."""
     n = count_networks(case.problem)
-    stacked, loops, processes = [], [], []
+    stacked: list[Cost] = []
+    plain: list[Cost] = []
+    loops: list[float] = []
+    processes: list[float] = []
     for _ in range(case.rounds):
         stacked.append(run(case, "stacked", range(n)))
+        plain.append(run(case, "stacked", range(n), {MKL_VARIABLE: ""}))
         few = evenly(n, LOOP_SAMPLE)
         loops.append(run(case, "loop", few).training * n / len(few))
         fewer = evenly(n, PROCESS_SAMPLE)
@@ -108,8 +115,10 @@ def measure(case: Case) -> tuple[float, float, float]:
         f"stacked {spread([cost.training for cost in stacked])}, with the start of the process "
         f"{spread([cost.total for cost in stacked])}\n"
         f"loop {spread(loops)}, from {min(n, LOOP_SAMPLE)} networks\n"
+        f"plain {spread([cost.training for cost in plain])}\n"
         f"processes {spread(processes)}, from {min(n, PROCESS_SAMPLE)} processes\n"
         f"loop/stacked {spread([a / b.training for a, b in zip(loops, stacked, strict=True)])}\n"
+        f"stacked/plain {spread([a.training / b.training for a, b in zip(stacked, plain, strict=True)])}\n"
         f"processes/stacked {spread([a / b.training for a, b in zip(processes, stacked, strict=True)])}, "
         f"with its start {spread([a / b.total for a, b in zip(processes, stacked, strict=True)])}",
         flush=True,
@@ -123,7 +132,7 @@ def evenly(n: int, wanted: int) -> list[int]:
     return [(2 * number + 1) * n // (2 * count) for number in range(count)]
 
 
-def run(case: Case, how: str, numbers: Sequence[int]) -> Cost:
+def run(case: Case, how: str, numbers: Sequence[int], environment: Mapping[str, str] | None = None) -> Cost:
     """A child that trains these networks."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     arguments = [case.problem, str(case.width), how, ",".join(map(str, numbers))]
@@ -132,7 +141,7 @@ def run(case: Case, how: str, numbers: Sequence[int]) -> Cost:
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     total = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from grouping.domain.gains import mean_losses_alone
 from grouping.domain.networks import Network
 from grouping.domain.objectives import Objective as Objective
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError, UnknownNameError
 
+TableT = TypeVar("TableT", bound=LossTable)
 
-def under_objective(table: ScoreTable, objective: Objective) -> ScoreTable:
+
+def under_objective(table: TableT, objective: Objective) -> TableT:
     """The table whose weights make the weighted sum of losses the objective.
 
     Raises:
@@ -85,7 +87,7 @@ class Constraints:
                     )
             object.__setattr__(self, name, values)
 
-    def check(self, table: ScoreTable) -> None:
+    def check(self, table: LossTable) -> None:
         """Refuse demands that name what the table does not have.
 
         Raises:
@@ -117,7 +119,7 @@ class Constraints:
                     pointer="/ceilings_alone",
                 )
 
-    def task_ceilings(self, table: ScoreTable) -> FloatArray:
+    def task_ceilings(self, table: LossTable) -> FloatArray:
         """The most validation loss of each task, ``[T]``; infinite where nothing is demanded."""
         ceilings = np.full(len(table.tasks), np.inf)
         alone = mean_losses_alone(table)

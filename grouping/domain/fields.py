@@ -46,6 +46,13 @@ class Pattern:
     regex: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskedAtMost:
+    """The most that may be asked for over HTTP or on the command line; the domain itself takes more."""
+
+    le: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Declared:
     """A field as it is declared.
@@ -114,7 +121,8 @@ class Declared:
         """The least and the most of it, or of each of its values; None where there is none, or it is open."""
         arguments = get_args(self.kind)
         inner = plain(arguments[0])[1] if self.is_many else ()
-        least, most = find((*self.metadata, *inner), Ge), find((*self.metadata, *inner), Le)
+        said = (*self.metadata, *inner)
+        least, most = find(said, Ge), find(said, Le) or find(said, AskedAtMost)
         return (None if least is None else least.ge, None if most is None else most.le)  # type: ignore[return-value]
 
 

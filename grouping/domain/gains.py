@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from grouping.domain.gain_formula import GainFormula as GainFormula
-from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
+from grouping.domain.scores import FloatArray, LossTable, ScoreTable, mean_and_standard_error
 
 
 def losses_alone(table: ScoreTable) -> FloatArray:
@@ -34,9 +34,11 @@ def find_own_network(table: ScoreTable, task: str) -> int | None:
     return min(own)[-1] if own else None
 
 
-def mean_losses_alone(table: ScoreTable) -> FloatArray:
-    """Validation loss of each task in its own full-size network, mean over seeds, ``[T]``; NaN if unknown."""
-    return mean_and_standard_error(losses_alone(table))[0]
+def mean_losses_alone(table: LossTable) -> FloatArray:
+    """Validation loss of each task in its own full-size network, ``[T]``; NaN if unknown."""
+    rows = [table.find_position(frozenset({name})) for name in table.task_names]
+    losses = [np.nan if row is None else table.validation[row, t] for t, row in enumerate(rows)]
+    return np.array(losses, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError
 
 BUDGET_TOLERANCE = 1e-9
@@ -72,7 +72,7 @@ class Grouping:
 
     @classmethod
     def from_rows(
-        cls, table: ScoreTable, rows: Sequence[int], *, serve_by: FloatArray | None = None
+        cls, table: LossTable, rows: Sequence[int], *, serve_by: FloatArray | None = None
     ) -> Grouping:
         """Serve each task from its best network among `rows`, and drop the networks that serve none.
 
@@ -148,7 +148,7 @@ class Grouping:
         """For each task, in display order, the name of the network that serves it."""
         return {task: self.network_for(task).name(self.tasks) for task in self.tasks}
 
-    def task_losses(self, table: ScoreTable, losses: FloatArray) -> FloatArray:
+    def task_losses(self, table: LossTable, losses: FloatArray) -> FloatArray:
         """Loss of each task in the network that serves it, ``[T]``; NaN where the table has none.
 
         Args:
@@ -160,7 +160,7 @@ class Grouping:
         chosen: FloatArray = losses[rows, columns]
         return chosen
 
-    def total_loss(self, table: ScoreTable, losses: FloatArray) -> float:
+    def total_loss(self, table: LossTable, losses: FloatArray) -> float:
         """Weighted sum of `task_losses`; lower is better; NaN if one is unknown."""
         columns = [table.task_names.index(task) for task in self.tasks]
         return float(np.dot(self.task_losses(table, losses), table.weights[columns]))

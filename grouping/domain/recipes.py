@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
-from annotated_types import Interval, Len
+from annotated_types import Gt, Interval, Len
 
-from grouping.domain.fields import Shown, check, from_plain
+from grouping.domain.fields import AskedAtMost, Shown, check, from_plain
 from grouping.errors import InvalidInputError
 
 EARLY_FIDELITY = 0.2
 """Share of the epochs in a short pass, as in the early stopping approximation of Standley et al. (2020)."""
 EpochsOf = Callable[[int, float], int]
 """All epochs that a training takes, from the number of tasks of its network and its fidelity: with those that
-come before it, which follow from the methods of a recipe (`grouping.recipes.work`)."""
+come before it, which follow from the methods of a recipe (`grouping.recipes.epochs`)."""
 MAX_EPOCHS = 10_000
 MAX_WIDTH = 4_096
 Width = Annotated[int, Interval(ge=1, le=MAX_WIDTH)]
@@ -88,7 +88,9 @@ class Recipe:
     hidden: Annotated[tuple[Width, ...], Len(1, 16), Shown("Widths of the stages", "--hidden")] = (32, 32)
     epochs: Annotated[int, Interval(ge=1, le=MAX_EPOCHS), Shown("Epochs", "--epochs")] = 25
     batch_size: Annotated[int, Interval(ge=1, le=1_000_000), Shown("Rows per step", "--batch-size")] = 64
-    learning_rate: Annotated[float, Interval(gt=0, le=100), Shown("Learning rate", "--learning-rate")] = 0.003
+    learning_rate: Annotated[float, Gt(0), AskedAtMost(100), Shown("Learning rate", "--learning-rate")] = (
+        0.003
+    )
     weight_decay: Annotated[float, Interval(ge=0, le=100), Shown("Weight decay", "--weight-decay")] = 0.0
     encoder: Annotated[Method, Shown("Encoder", "--encoder")] = Method("mlp")
     sharing: Annotated[Method, Shown("Sharing", "--sharing")] = Method("hard")

@@ -7,11 +7,12 @@ a cell without a measurement is absent too. Absence is NaN inside the arrays and
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,15 +54,14 @@ def mean_and_standard_error(values: FloatArray) -> tuple[FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreTable:
-    """Losses of `T` tasks in `N` networks over `S` seeds; immutable.
+class LossTable(ABC):
+    """Networks with a loss for each of their tasks, measured or predicted: what a grouping is chosen from.
+
+    A `ScoreTable` has what was measured, seed by seed; `PredictedLosses` what is expected.
 
     Attributes:
         tasks: the `T` tasks, in display order.
         networks: the `N` networks, without duplicates.
-        seeds: the `S` seeds.
-        validation_losses: ``[N, T, S]``, NaN where absent; lower is better. Decisions read only these.
-        test_losses: ``[N, T, S]``, NaN where absent or unknown. Never read to decide anything.
         other_costs: further inference costs of the networks by name, such as ``latency_ms``; ``[N]`` each,
             finite and not negative.
         cost_unit: what the networks' ``cost_snt`` and inference budgets count in; see `priced_by`.
@@ -69,13 +69,108 @@ class ScoreTable:
 
     tasks: tuple[Task, ...]
     networks: tuple[Network, ...]
-    seeds: tuple[int, ...]
-    validation_losses: FloatArray = field(repr=False)
-    test_losses: FloatArray = field(repr=False)
-    other_costs: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
-    cost_unit: str = "SNT"
+    other_costs: Mapping[str, FloatArray] = field(default_factory=dict, repr=False, kw_only=True)
+    cost_unit: str = field(default="SNT", kw_only=True)
 
-    def __post_init__(self) -> None:
+    @property
+    @abstractmethod
+    def validation(self) -> FloatArray:
+        """``[N, T]``: the loss that choices are made on, lower is better; NaN where absent."""
+
+    @property
+    @abstractmethod
+    def test(self) -> FloatArray:
+        """``[N, T]``: the loss that is only reported; NaN where absent or unknown."""
+
+    @abstractmethod
+    def on_common_seeds(self) -> Self:
+        """The table on which all networks may be compared."""
+
+    @abstractmethod
+    def select(self, rows: Sequence[int] | NDArray[np.int64]) -> Self:
+        """The table of these networks only, in this order."""
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """Names of the tasks, in display order."""
+        return tuple(task.name for task in self.tasks)
+
+    @property
+    def weights(self) -> FloatArray:
+        """Weights of the tasks, ``[T]``."""
+        return np.array([task.weight for task in self.tasks])
+
+    @property
+    def costs_snt(self) -> FloatArray:
+        """Inference costs of the networks, ``[N]``, in SNT."""
+        return np.array([network.cost_snt for network in self.networks], dtype=np.float64)
+
+    @cached_property
+    def membership(self) -> NDArray[np.bool_]:
+        """``[N, T]``: whether the task is in the network's group."""
+        column = {name: t for t, name in enumerate(self.task_names)}
+        member = np.zeros((len(self.networks), len(column)), dtype=np.bool_)
+        for n, network in enumerate(self.networks):
+            try:
+                member[n, [column[name] for name in network.group]] = True
+            except KeyError:
+                unknown = sorted(network.group - set(column))
+                raise InvalidInputError(
+                    f"Network {network} has unknown tasks: {', '.join(unknown)}."
+                ) from None
+        return member
+
+    @cached_property
+    def is_complete(self) -> NDArray[np.bool_]:
+        """``[N]``: whether every task of the group has a validation loss."""
+        return np.asarray((~np.isnan(self.validation) | ~self.membership).all(axis=1))
+
+    def position(self, network: Network) -> int:
+        """Row of the network with that group and size.
+
+        Raises:
+            InvalidInputError: if the table has none.
+        """
+        found = self.find_position(*network.key)
+        if found is None:
+            raise InvalidInputError(f"Network {network} is not in the score table.")
+        return found
+
+    def find_position(self, group: frozenset[str], size: float = 1.0) -> int | None:
+        """Row of the network with that group and size, or None."""
+        return self._positions.get(NetworkKey(group, size))
+
+    @cached_property
+    def _positions(self) -> Mapping[NetworkKey, int]:
+        return {network.key: n for n, network in enumerate(self.networks)}
+
+    def with_weights(self, weights: Mapping[str, float]) -> Self:
+        """The same losses with other weights; tasks not named keep theirs.
+
+        Raises:
+            InvalidInputError: if a name is not a task of the table, or a weight is not positive.
+        """
+        if unknown := set(weights) - set(self.task_names):
+            raise InvalidInputError(f"Weights for unknown tasks: {', '.join(sorted(unknown))}.")
+        tasks = tuple(task.with_weight(weights.get(task.name, task.weight)) for task in self.tasks)
+        return replace(self, tasks=tasks)
+
+    def priced_by(self, name: str) -> Self:
+        """The table whose ``cost_snt`` is another cost; budgets and costs then count in its unit.
+
+        Raises:
+            UnknownNameError: if the table has no such cost.
+            InvalidInputError: if a network costs nothing by it.
+        """
+        if name not in self.other_costs:
+            raise UnknownNameError("cost", name, tuple(self.other_costs), pointer="/cost")
+        costs = self.other_costs[name]
+        networks = tuple(
+            replace(network, cost_snt=float(cost)) for network, cost in zip(self.networks, costs, strict=True)
+        )
+        return replace(self, networks=networks, cost_unit=name)
+
+    def _check(self) -> None:
         names = [task.name for task in self.tasks]
         if not names:
             raise InvalidInputError("A score table needs at least one task.")
@@ -86,18 +181,6 @@ class ScoreTable:
             if network.key in seen:
                 raise InvalidInputError(f"Network {network} stands in the table more than once.")
             seen.add(network.key)
-        shape = (len(self.networks), len(names), len(self.seeds))
-        member = self.membership
-        for label in ("validation_losses", "test_losses"):
-            losses = np.array(getattr(self, label), dtype=np.float64)
-            if losses.shape != shape:
-                raise InvalidInputError(f"{label} has shape {losses.shape}; expected {shape}.")
-            if np.isinf(losses).any():
-                raise InvalidInputError(f"{label} holds an infinite value; leave diverged cells absent.")
-            if (~np.isnan(losses) & ~member[:, :, None]).any():
-                raise InvalidInputError(f"{label} has a value for a task outside the network's group.")
-            losses.flags.writeable = False
-            object.__setattr__(self, label, losses)
         object.__setattr__(self, "other_costs", self._checked_costs())
 
     def _checked_costs(self) -> Mapping[str, FloatArray]:
@@ -113,6 +196,44 @@ class ScoreTable:
             costs.flags.writeable = False
             checked[name] = costs
         return checked
+
+    def _frozen(self, label: str, shape: tuple[int, ...]) -> None:
+        """Check an array of losses, and keep it so that nobody changes it."""
+        losses = np.array(getattr(self, label), dtype=np.float64)
+        if losses.shape != shape:
+            raise InvalidInputError(f"{label} has shape {losses.shape}; expected {shape}.")
+        if np.isinf(losses).any():
+            raise InvalidInputError(f"{label} holds an infinite value; leave diverged cells absent.")
+        member = self.membership.reshape(self.membership.shape + (1,) * (len(shape) - 2))
+        if (~np.isnan(losses) & ~member).any():
+            raise InvalidInputError(f"{label} has a value for a task outside the network's group.")
+        losses.flags.writeable = False
+        object.__setattr__(self, label, losses)
+
+    def _costs_of(self, rows: NDArray[np.int64]) -> dict[str, FloatArray]:
+        return {name: costs[rows] for name, costs in self.other_costs.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable(LossTable):
+    """Measured losses of `T` tasks in `N` networks over `S` seeds; immutable.
+
+    Attributes:
+        tasks, networks, other_costs, cost_unit: see `LossTable`.
+        seeds: the `S` seeds.
+        validation_losses: ``[N, T, S]``, NaN where absent; lower is better. Decisions read only these.
+        test_losses: ``[N, T, S]``, NaN where absent or unknown. Never read to decide anything.
+    """
+
+    seeds: tuple[int, ...]
+    validation_losses: FloatArray = field(repr=False)
+    test_losses: FloatArray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self._check()
+        shape = (len(self.networks), len(self.tasks), len(self.seeds))
+        for label in ("validation_losses", "test_losses"):
+            self._frozen(label, shape)
 
     @classmethod
     def from_scores(
@@ -157,37 +278,7 @@ class ScoreTable:
             validation[cell] = score.validation_loss
             if score.test_loss is not None:
                 test[cell] = score.test_loss
-        return cls(tasks, networks, seeds, validation, test, other_costs or {})
-
-    @property
-    def task_names(self) -> tuple[str, ...]:
-        """Names of the tasks, in display order."""
-        return tuple(task.name for task in self.tasks)
-
-    @property
-    def weights(self) -> FloatArray:
-        """Weights of the tasks, ``[T]``."""
-        return np.array([task.weight for task in self.tasks])
-
-    @property
-    def costs_snt(self) -> FloatArray:
-        """Inference costs of the networks, ``[N]``, in SNT."""
-        return np.array([network.cost_snt for network in self.networks], dtype=np.float64)
-
-    @cached_property
-    def membership(self) -> NDArray[np.bool_]:
-        """``[N, T]``: whether the task is in the network's group."""
-        column = {name: t for t, name in enumerate(self.task_names)}
-        member = np.zeros((len(self.networks), len(column)), dtype=np.bool_)
-        for n, network in enumerate(self.networks):
-            try:
-                member[n, [column[name] for name in network.group]] = True
-            except KeyError:
-                unknown = sorted(network.group - set(column))
-                raise InvalidInputError(
-                    f"Network {network} has unknown tasks: {', '.join(unknown)}."
-                ) from None
-        return member
+        return cls(tasks, networks, seeds, validation, test, other_costs=other_costs or {})
 
     @cached_property
     def n_measurements(self) -> NDArray[np.int64]:
@@ -215,30 +306,6 @@ class ScoreTable:
         """``[N, T]``: standard error of the mean test loss; NaN with fewer than two seeds."""
         return mean_and_standard_error(self.test_losses)[1]
 
-    @cached_property
-    def is_complete(self) -> NDArray[np.bool_]:
-        """``[N]``: whether every task of the group has a validation loss."""
-        return np.asarray((~np.isnan(self.validation) | ~self.membership).all(axis=1))
-
-    def position(self, network: Network) -> int:
-        """Row of the network with that group and size.
-
-        Raises:
-            InvalidInputError: if the table has none.
-        """
-        found = self.find_position(*network.key)
-        if found is None:
-            raise InvalidInputError(f"Network {network} is not in the score table.")
-        return found
-
-    def find_position(self, group: frozenset[str], size: float = 1.0) -> int | None:
-        """Row of the network with that group and size, or None."""
-        return self._positions.get(NetworkKey(group, size))
-
-    @cached_property
-    def _positions(self) -> Mapping[NetworkKey, int]:
-        return {network.key: n for n, network in enumerate(self.networks)}
-
     def select(self, rows: Sequence[int] | NDArray[np.int64]) -> ScoreTable:
         """The table of these networks only, in this order."""
         index = np.asarray(rows, dtype=np.int64)
@@ -248,8 +315,8 @@ class ScoreTable:
             self.seeds,
             self.validation_losses[index],
             self.test_losses[index],
-            {name: costs[index] for name, costs in self.other_costs.items()},
-            self.cost_unit,
+            other_costs=self._costs_of(index),
+            cost_unit=self.cost_unit,
         )
 
     def on_common_seeds(self) -> ScoreTable:
@@ -269,35 +336,9 @@ class ScoreTable:
             tuple(seed for seed, keep in zip(self.seeds, common, strict=True) if keep),
             self.validation_losses[:, :, common],
             self.test_losses[:, :, common],
-            self.other_costs,
-            self.cost_unit,
+            other_costs=self.other_costs,
+            cost_unit=self.cost_unit,
         )
-
-    def with_weights(self, weights: Mapping[str, float]) -> ScoreTable:
-        """The same losses with other weights; tasks not named keep theirs.
-
-        Raises:
-            InvalidInputError: if a name is not a task of the table, or a weight is not positive.
-        """
-        if unknown := set(weights) - set(self.task_names):
-            raise InvalidInputError(f"Weights for unknown tasks: {', '.join(sorted(unknown))}.")
-        tasks = tuple(task.with_weight(weights.get(task.name, task.weight)) for task in self.tasks)
-        return replace(self, tasks=tasks)
-
-    def priced_by(self, name: str) -> ScoreTable:
-        """The table whose ``cost_snt`` is another cost; budgets and costs then count in its unit.
-
-        Raises:
-            UnknownNameError: if the table has no such cost.
-            InvalidInputError: if a network costs nothing by it.
-        """
-        if name not in self.other_costs:
-            raise UnknownNameError("cost", name, tuple(self.other_costs), pointer="/cost")
-        costs = self.other_costs[name]
-        networks = tuple(
-            replace(network, cost_snt=float(cost)) for network, cost in zip(self.networks, costs, strict=True)
-        )
-        return replace(self, networks=networks, cost_unit=name)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScoreTable):
@@ -335,3 +376,49 @@ class ScoreTable:
         body = "".join(f"<td>{cell}</td>" for cell in cells)
         name = escape(network.name(self.task_names))
         return f"<tr><th scope='row'>{name}</th><td>{network.cost_snt:g}</td>{body}</tr>"
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedLosses(LossTable):
+    """Expected losses of networks, some of which may have been measured; immutable.
+
+    Attributes:
+        losses: ``[N, T]``, NaN where absent; lower is better.
+        test_losses: ``[N, T]``, expected where test rows are concerned; unknown unless given.
+    """
+
+    losses: FloatArray = field(repr=False)
+    test_losses: FloatArray | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        self._check()
+        shape = (len(self.networks), len(self.tasks))
+        self._frozen("losses", shape)
+        if self.test_losses is not None:
+            self._frozen("test_losses", shape)
+
+    @property
+    def validation(self) -> FloatArray:
+        """``[N, T]``: the expected losses."""
+        return self.losses
+
+    @property
+    def test(self) -> FloatArray:
+        """``[N, T]``: the expected test losses; NaN where unknown."""
+        return np.full_like(self.losses, np.nan) if self.test_losses is None else self.test_losses
+
+    def on_common_seeds(self) -> PredictedLosses:
+        """The table itself: an expected loss is of no seed."""
+        return self
+
+    def select(self, rows: Sequence[int] | NDArray[np.int64]) -> PredictedLosses:
+        """The table of these networks only, in this order."""
+        index = np.asarray(rows, dtype=np.int64)
+        return PredictedLosses(
+            self.tasks,
+            tuple(self.networks[n] for n in index),
+            self.losses[index],
+            None if self.test_losses is None else self.test_losses[index],
+            other_costs=self._costs_of(index),
+            cost_unit=self.cost_unit,
+        )

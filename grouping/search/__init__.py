@@ -1,4 +1,4 @@
-"""The search: what is trained next follows from what is known, in a service or in your own process."""
+"""Grouping search: plans the next trainings from what is known, in a service or in your own process."""
 
 from grouping.search.loop import Plans, Trainings, advance
 from grouping.search.planning import Plan, Planner, evidence_of, networks_to_measure

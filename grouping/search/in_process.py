@@ -1,4 +1,4 @@
-"""The trainings of a search in its own process, one stack after another."""
+"""Trainings of a search in its own process, one stack after another."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from grouping.trainers import LocalPool, Trainer
 
 
 class AskTell(Protocol):
-    """A search that is asked and told."""
+    """A search with the methods `ask` and `tell_outcome`."""
 
     def ask(self) -> tuple[TrialRequest, ...]:
-        """Trials to train next; those not told yet, if there are any."""
+        """Return trials to train next; those not told yet, if there are any."""
 
     def tell_outcome(self, request: TrialRequest, outcome: TrialOutcome) -> None:
-        """Say what a training came to."""
+        """Record the outcome of a training."""
 
 
-class TrainingsHere:
-    """Trains what a search asks for; see `grouping.search.Trainings`.
+class InProcessTrainings:
+    """Trains what a search asks for, in this process; see `grouping.search.Trainings`.
 
     Args:
-        search: asked and told.
-        trainer: trains. It is prepared here.
+        search: the search to train for.
+        trainer: trains the networks; it is prepared here.
         checkpoints: a folder in which it may keep unfinished trainings.
 
     Raises:
@@ -43,11 +43,11 @@ class TrainingsHere:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits; nothing is ever in training between two calls."""
+        """Whether no stack waits; none is ever in training between two calls."""
         return not self._waiting
 
     def refill(self) -> None:
-        """Nothing is planned before the search is asked."""
+        """Do nothing: trials are planned when the search is asked."""
 
     def start(self) -> None:
         """Cut what the search asks for into stacks, once the last ones are trained."""
@@ -58,7 +58,7 @@ class TrainingsHere:
             self._waiting.extend(tuple(requests[trial.key] for trial in stack.trials) for stack in stacks)
 
     def collect(self) -> None:
-        """Train the next stack and tell what came of it."""
+        """Train the next stack and record its outcomes."""
         stack = self._waiting.popleft()
         for request, outcome in zip(stack, self._worker.train(stack, self._checkpoints), strict=True):
             self._search.tell_outcome(request, outcome)

@@ -1,6 +1,6 @@
-"""The loop of every search: plan, start, take what is finished.
+"""The loop of every search: plan, start, collect what is finished.
 
-The service, a `Search` in one's own process and replay go through it, each with its own plans and trainings.
+The service, `Search` and replay all use it, each with its own plans and trainings.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from typing import Protocol
 
 
 class Plans(Protocol):
-    """Says what is trained next."""
+    """Decides what is trained next."""
 
     def plan(self) -> bool:
-        """Plan further trials, all earlier ones being finished; False when there are none."""
+        """Plan further trials, all earlier ones being finished; return False when there are none."""
 
 
 class Trainings(Protocol):
-    """Carries planned trials out."""
+    """Carries out planned trials."""
 
     @property
     def is_idle(self) -> bool:
@@ -29,11 +29,11 @@ class Trainings(Protocol):
         """Start what is planned, as far as there is room."""
 
     def collect(self) -> None:
-        """Take what ended, waiting a little for the first, and tell it."""
+        """Collect what ended, waiting a little for the first, and record it."""
 
 
 def advance(plans: Plans, trainings: Trainings) -> bool:
-    """Go through the loop once; returns whether the search goes on."""
+    """Go through the loop once; return whether the search goes on."""
     trainings.refill()
     if trainings.is_idle and not plans.plan():
         return False

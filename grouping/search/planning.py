@@ -1,4 +1,4 @@
-"""What a search trains next: the strategy's wishes, then the confirmation, within the training budget.
+"""Planner: the next trials of a search, from strategy and confirmation, within the training budget.
 
 A plan is a pure function of `SearchTerms` and `SearchState`: it reads nothing else, and the same state gives
 the same plan. Whoever takes over a search after a crash therefore goes on exactly where the last one stopped.
@@ -15,7 +15,7 @@ from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import (
     ConfirmationNeed,
@@ -50,9 +50,10 @@ class Plan:
 
 
 def networks_to_measure(terms: SearchTerms) -> tuple[Network, ...]:
-    """Networks whose inference cost is measured before the search: candidates, and the baselines.
+    """Return networks whose inference cost is measured first: candidates and baselines.
 
-    Candidates that are not listed are measured when they are first wanted; of them only the single tasks.
+    Where candidates are not listed, only single tasks are measured first; the others when they are first
+    wanted.
     """
     candidates = terms.candidates
     first = candidates.singles if candidates.networks is None else candidates.networks
@@ -66,7 +67,7 @@ def networks_to_measure(terms: SearchTerms) -> tuple[Network, ...]:
 
 
 class Planner:
-    """Plans one step of a search, for one state of it. Everything is worked out once at most.
+    """Plans one step of a search, for one state of it; computes each part at most once.
 
     Args:
         terms: what the search is for.
@@ -82,7 +83,7 @@ class Planner:
         self._prices = prices
 
     def next_plan(self) -> Plan:
-        """Trials to add, given that all planned ones are finished."""
+        """Return the trials to add, given that all planned ones are finished."""
         proposal, fitting = self._search_step()
         if fitting:
             return self._split(JobState.RUNNING, fitting, proposal, None)
@@ -93,7 +94,7 @@ class Planner:
         return self._split(JobState.CONFIRMING, fitting, proposal, reason or StopReason.SEARCH_COMPLETE)
 
     def evidence(self, remaining: int | None) -> Evidence:
-        """What the strategy is given.
+        """Build the evidence that the strategy is given.
 
         Args:
             remaining: trainings that it may still ask for; None where nothing limits their number.
@@ -102,7 +103,7 @@ class Planner:
 
     @property
     def remaining(self) -> int | None:
-        """Trainings that the search may still use, as the strategy is told; None without a limit."""
+        """Trainings that the search may still use; None without a limit."""
         if self._is_unlimited or self._has_search_ended:
             return self._left.whole_trainings
         remaining = self._beside.whole_trainings
@@ -111,9 +112,9 @@ class Planner:
 
     @cached_property
     def one_round(self) -> Round:
-        """What the confirmation trains with each fresh seed, as far as it is still to be trained.
+        """Trainings that the confirmation still needs with each fresh seed.
 
-        The networks of the present recommendations and their baselines; the most that it can come to, until
+        These are the networks of the present recommendations and their baselines; an upper bound, until
         there is a recommendation for every inference budget.
         """
         n_seeds = len(self._terms.confirmation_seeds)
@@ -127,7 +128,7 @@ class Planner:
     # --- the search
 
     def _search_step(self) -> tuple[Proposal, tuple[TrialRequest, ...]]:
-        """What the strategy wants, and the part of it that the budget holds beside the confirmation."""
+        """Return what the strategy wants, and the part of it that fits the budget beside confirmation."""
         proposal = self._strategy.ask(self.evidence(self.remaining), _SolvedOnce())
         if self._is_unlimited:
             return proposal, proposal.requests
@@ -151,13 +152,13 @@ class Planner:
 
     @cached_property
     def _beside(self) -> Allowance:
-        """What the search may use."""
+        """Budget that the search may use, beside the confirmation."""
         epoch_s = epoch_seconds(self._state.spent)
         return allowance_of_search(self._terms, self._left, self.one_round, epoch_s)
 
     @cached_property
     def _has_search_ended(self) -> bool:
-        """Under a budget the search ends for good: a later choice could no longer be confirmed."""
+        """Whether the search has ended; under a budget it ends for good."""
         return any(
             trial.purpose is Purpose.CONFIRMATION or trial.state is TrialState.SKIPPED
             for trial in self._state.trials
@@ -175,7 +176,7 @@ class Planner:
         return all(found.solution.grouping is not None for found in self._recommendations)
 
     def _confirmation(self) -> tuple[TrialRequest, ...]:
-        """What is still to be trained with fresh seeds."""
+        """Return what is still to be trained with fresh seeds."""
         if not self._terms.confirmation_seeds:
             return ()
         known = {trial.key for trial in self._state.trials}
@@ -189,7 +190,7 @@ class Planner:
         return tuple(request for request in wanted if request.key not in known)
 
     def _buildable(self, networks: Iterable[Network]) -> list[Network]:
-        """The networks at their measured costs, without those that cannot be built."""
+        """Return networks at their measured costs, without those that cannot be built."""
         measured = self._state.measured
         if measured is None:
             return list(networks)
@@ -209,7 +210,7 @@ class Planner:
 
 
 def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None) -> Evidence:
-    """What a strategy is given: the one place where evidence is put together.
+    """Build the evidence that a strategy is given, from terms and state.
 
     Args:
         terms: what the search is for.
@@ -231,7 +232,7 @@ def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None) -
 
 
 def _priced(candidates: Candidates, state: SearchState) -> Candidates:
-    """The candidates at their measured costs, without those that cannot be built."""
+    """Return the candidates at their measured costs, without those that cannot be built."""
     measured = state.measured
     if measured is None:
         return candidates
@@ -245,18 +246,18 @@ def _priced(candidates: Candidates, state: SearchState) -> Candidates:
 
 
 class _SolvedOnce:
-    """The solver as a strategy is given it, which solves no table twice in one step."""
+    """The solver as given to a strategy; it solves no table twice in one step."""
 
     def __init__(self) -> None:
-        self._solved: dict[tuple[int, tuple[float, ...]], tuple[ScoreTable, tuple[Solution, ...]]] = {}
+        self._solved: dict[tuple[int, tuple[float, ...]], tuple[LossTable, tuple[Solution, ...]]] = {}
 
-    def __call__(self, table: ScoreTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
+    def __call__(self, table: LossTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
         key = (id(table), tuple(budgets_snt))
         if key not in self._solved:  # the table is kept, so that no other gets its identity
             self._solved[key] = (table, solve_budgets(table, budgets_snt))
         return self._solved[key][1]
 
     def in_draws(
-        self, table: ScoreTable, draws: FloatArray, budgets_snt: Sequence[float], /
+        self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float], /
     ) -> tuple[tuple[tuple[int, ...], ...], ...]:
         return solve_budgets.in_draws(table, draws, budgets_snt)

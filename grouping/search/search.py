@@ -43,7 +43,7 @@ from grouping.domain.trials import (
     TrialState,
 )
 from grouping.errors import InvalidInputError
-from grouping.search.in_process import TrainingsHere
+from grouping.search.in_process import InProcessTrainings
 from grouping.search.loop import advance
 from grouping.search.planning import Planner
 from grouping.solver import Recommendation, recommend, solve
@@ -64,9 +64,9 @@ class Search:
             trained in the end; none of `seeds`. Without any there is no verdict.
         max_trainings: the training budget in trainings of any size; None for no limit. A part of it is kept
             back for the confirmation; what does not fit is not asked for, and the search ends.
-        max_equivalents: likewise in full-network equivalents: a training counts as its size times its
-        fidelity.
-        share_of: share of a full training that a training of that fidelity is charged in equivalents.
+        max_equivalents: the training budget in full-network equivalents: a training counts as its size times
+            its fidelity; None for no limit.
+        share_of: from a fidelity to the share of a full training that is charged in equivalents.
         seed: everything random follows from it.
 
     Raises:
@@ -116,12 +116,12 @@ class Search:
 
     @property
     def note(self) -> str:
-        """What the strategy said about its last step."""
+        """Note of the strategy about its last step."""
         return self._note
 
     @property
     def terms(self) -> SearchTerms:
-        """What the search is for."""
+        """Terms of the search: candidates, budgets, seeds."""
         return self._terms
 
     @property
@@ -138,7 +138,7 @@ class Search:
         return planner.evidence(planner.remaining)
 
     def ask(self) -> tuple[TrialRequest, ...]:
-        """Trials to train next; those not told yet, if there are any. Empty when the search is over."""
+        """Return trials to train next; those not told yet, if any. Empty when the search is over."""
         left = tuple(request for request in self._pending if request.key not in self._trials)
         if left:
             return left
@@ -149,7 +149,7 @@ class Search:
         return self._pending
 
     def plan(self) -> bool:
-        """Whether there are trials to train next: `ask` gives them."""
+        """Plan the next trials, which `ask` gives; return whether there are any."""
         return bool(self.ask())
 
     def run(self, trainer: Trainer, *, checkpoints: Path | None = None) -> None:
@@ -162,12 +162,12 @@ class Search:
         Raises:
             GroupingError: if the trainer cannot prepare the job.
         """
-        trainings = TrainingsHere(self, trainer, checkpoints)
+        trainings = InProcessTrainings(self, trainer, checkpoints)
         while advance(self, trainings):
             pass
 
     def tell_outcome(self, request: TrialRequest, outcome: TrialOutcome) -> None:
-        """Say what a training of a trainer came to, with the affinities that it measured; see `tell`."""
+        """Record the outcome of a trainer, with the affinities that it measured; see `tell`."""
         if outcome.state is not TrialState.SUCCEEDED:
             self.tell(request, None)
             return
@@ -185,7 +185,7 @@ class Search:
         *,
         is_free: bool = False,
     ) -> None:
-        """Say what a training came to.
+        """Record the losses of a training.
 
         Args:
             request: what was trained; need not have been asked for, such as networks trained before.
@@ -222,23 +222,23 @@ class Search:
         self._trials[request.key] = trial
 
     def tell_affinities(self, affinities: Mapping[str, AffinityMatrix]) -> None:
-        """Say what joint runs measured, by the name of the method."""
+        """Record affinities measured in joint trainings, by the name of the method."""
         self._affinities |= affinities
 
     def scores(self, fidelity: float = 1.0, purpose: Purpose = Purpose.SEARCH) -> ScoreTable:
-        """What was told at one fidelity; a network of which a training diverged keeps an empty row."""
+        """Return the scores told at one fidelity; a network of which a training diverged has an empty row."""
         return self.state.scores(purpose=purpose, fidelity=fidelity)
 
     def estimate(self) -> LossEstimate:
-        """Losses of the candidates as far as they are measured or predicted, with their uncertainty."""
+        """Return losses of the candidates, measured or predicted, with their uncertainty."""
         return self._strategy.estimate(self.evidence)
 
     def recommend(self, budget_snt: float) -> Solution:
-        """The best grouping of networks that were measured in full."""
+        """Find the best grouping of networks that were measured in full."""
         return solve(self.scores(), budget_snt)
 
     def recommendations(self) -> tuple[Recommendation, ...]:
-        """The best grouping for each inference budget, with the verdict of the fresh seeds if any."""
+        """Find the best grouping for each inference budget, with its verdict on fresh seeds if any."""
         confirmation = self.scores(purpose=Purpose.CONFIRMATION) if self._terms.confirmation_seeds else None
         return recommend(self.scores(), confirmation, self._terms.budgets_snt)
 
@@ -247,5 +247,5 @@ class Search:
 
 
 def _no_epochs(_n_tasks: int, _fidelity: float) -> int:
-    """How long a training is, is not asked of the caller: the budget is in trainings."""
+    """Return no epochs: the budget of `Search` is in trainings, so lengths are not asked for."""
     return 0

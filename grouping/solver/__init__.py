@@ -1,4 +1,4 @@
-"""Choosing networks from a score table. Reads tables only: nothing here ever trains."""
+"""Solver: chooses networks from a score table within an inference budget; it never trains."""
 
 from grouping.solver.budget_solver import BudgetSolver, solve_budgets
 from grouping.solver.confidence.assessment import assess_confidence

@@ -1,4 +1,4 @@
-"""The solver as strategies are given it: what to choose under an estimate, and under draws of it."""
+"""`BudgetSolver`: the solver that a strategy is given, for estimated losses and for draws of them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable
 from grouping.solver.confidence.solved_draws import choose_in_draws
 from grouping.solver.exact.instance import build_instance
 from grouping.solver.exact.table_solver import TableSolver
 
 
 class BudgetSolver:
-    """Chooses networks for several inference budgets at once; holds nothing."""
+    """Chooses networks for several inference budgets at once; keeps no state."""
 
-    def __call__(self, table: ScoreTable, budgets_snt: Sequence[float]) -> tuple[Solution, ...]:
-        """One best grouping for each inference budget, without looking for ties.
+    def __call__(self, table: LossTable, budgets_snt: Sequence[float]) -> tuple[Solution, ...]:
+        """Find one best grouping for each inference budget, without looking for ties.
 
         Raises:
             InvalidInputError, SolverError: as `grouping.solver.solve`.
@@ -27,11 +27,11 @@ class BudgetSolver:
         return tuple(made.solve(budget, max_ties=1) for budget in budgets_snt)
 
     def in_draws(
-        self, table: ScoreTable, draws: FloatArray, budgets_snt: Sequence[float]
+        self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float]
     ) -> tuple[tuple[tuple[int, ...], ...], ...]:
-        """Rows of the table to choose for each draw at each inference budget, ``[D][B]``.
+        """Choose rows of the table for each draw at each inference budget, ``[D][B]``.
 
-        Optimal for up to ten tasks, and for more where a short search proves it.
+        The choice is optimal for up to ten tasks, and for more where a short search proves it.
 
         Args:
             table: completely measured or predicted networks; its losses are replaced by those of each draw.

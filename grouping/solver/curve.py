@@ -1,4 +1,4 @@
-"""The whole curve: the best grouping for each inference budget, beside baselines that need no search."""
+"""Loss over inference budget: the best grouping for each budget, beside baselines that need no search."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class RandomLosses:
     """Weighted total validation losses of random groupings within a budget; see `draw_random`.
 
     Attributes:
-        n_draws: how many were drawn.
-        mean: their mean.
-        worst: the largest.
+        n_draws: number of groupings drawn.
+        mean: mean of their losses.
+        worst: largest of their losses.
     """
 
     n_draws: int
@@ -36,7 +36,7 @@ class RandomLosses:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """The answer for one budget.
+    """The best grouping for one inference budget.
 
     Attributes:
         solution: the solver's answer, chosen on validation losses.
@@ -53,11 +53,11 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class BaselinePoint:
-    """A choice of networks that needs no search.
+    """A choice of networks that needs no search, with its cost and losses.
 
     Attributes:
-        name: such as ``all together``.
-        cost_snt: what it costs.
+        name: name of the baseline, such as ``all together``.
+        cost_snt: inference cost.
         loss: weighted total validation loss.
         test_loss: weighted total test loss; None where unknown.
     """
@@ -70,7 +70,7 @@ class BaselinePoint:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Groupings over inference budgets; the loss never rises with the budget.
+    """Best groupings over ascending inference budgets; the loss never rises with the budget.
 
     Attributes:
         points: one per budget, ascending.
@@ -82,7 +82,7 @@ class Curve:
 
 
 def default_budgets(table: ScoreTable) -> tuple[float, ...]:
-    """From the cheapest cover, rounded up to a half, to one full-size network per task, by halves."""
+    """Return budgets from the cheapest cover, rounded up to a half, to one SNT per task, by halves."""
     cheapest = cheapest_cover(table)
     last = float(len(table.tasks))
     first = last if cheapest is None else math.ceil(cheapest / BUDGET_STEP_SNT - 1e-9) * BUDGET_STEP_SNT
@@ -101,7 +101,7 @@ def solve_curve(
     n_random: int = 100,
     seed: int = 0,
 ) -> Curve:
-    """Solve for several budgets. Each search starts from what the smaller budgets have found.
+    """Solve for several budgets; each search starts from what the smaller budgets have found.
 
     Args:
         table: the score table.
@@ -112,7 +112,7 @@ def solve_curve(
         time_limit_s: wall time of each solve. Where it leaves a worse answer than a smaller budget has,
             the answer of the smaller budget is kept.
         n_random: how many random groupings are drawn for each budget.
-        seed: of the random groupings; those of a budget do not depend on the other budgets.
+        seed: seed of the random groupings; those of a budget do not depend on the other budgets.
 
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.
@@ -142,7 +142,7 @@ def solve_curve(
 def draw_random(
     table: ScoreTable, budget_snt: float, n_draws: int, generator: np.random.Generator
 ) -> RandomLosses | None:
-    """Losses of random groupings within a budget: the baseline of choosing without looking.
+    """Draw random groupings within a budget and return their losses; None if none was found.
 
     A draw takes, while a task is not covered, a network uniformly from those that hold a random uncovered
     task and still fit, then any that fit; it is discarded if it gets stuck.

@@ -14,7 +14,7 @@ from grouping.solver.exact.table_solver import TableSolver
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """What a user is told for one inference budget.
+    """The grouping recommended for one inference budget, with its verdict.
 
     Attributes:
         budget_snt: the budget.
@@ -34,7 +34,7 @@ def recommend(
     *,
     time_limit_s: float | None = None,
 ) -> tuple[Recommendation, ...]:
-    """Choose on one table and judge on the other, for each budget.
+    """Choose a grouping on one table for each budget, and judge it on the other table.
 
     Args:
         search: measured candidates; choices read its validation losses.
@@ -57,7 +57,7 @@ def recommend(
 def networks_to_confirm(
     recommendations: Iterable[Recommendation], tasks: tuple[str, ...]
 ) -> tuple[Network, ...]:
-    """The networks that verdicts need: the chosen ones, then the baselines of equal cost."""
+    """Return the networks that verdicts need: the chosen ones, then the baselines of equal cost."""
     wanted: dict[NetworkKey, Network] = {}
     for recommendation in recommendations:
         if recommendation.solution.grouping is None:

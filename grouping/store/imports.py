@@ -168,7 +168,7 @@ def imported_table(row: ScoreTableRow, tasks: tuple[Task, ...], networks: Sequen
         tuple(imported["seeds"]),
         losses["validation"],
         losses["test"],
-        costs,
+        other_costs=costs,
     )
 
 

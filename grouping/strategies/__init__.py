@@ -1,4 +1,4 @@
-"""Strategies: which networks to train next, and what the untrained ones would probably score."""
+"""Strategies: they decide which networks to train next and estimate the losses of untrained ones."""
 
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.registry import (

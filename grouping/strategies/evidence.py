@@ -1,8 +1,8 @@
-"""What a strategy is given and what it gives back.
+"""Input and output of a strategy: `Evidence` in; `Proposal` and `LossEstimate` out.
 
 A strategy is a pure function of the evidence: the candidates and every score so far. To *tell* it something
-is to ask it again with more evidence. A search can therefore be continued from the database by anybody at any
-time, and the same evidence always leads to the same next trials.
+is to ask it again with more evidence. A search can therefore be continued from the database by any process at
+any time, and the same evidence always leads to the same next trials.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Candidates, Network, NetworkKey
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable, ScoreTable
 from grouping.domain.trials import TrialKey, TrialRequest
 
 
 class Choose(Protocol):
     """The solver, as strategies see it."""
 
-    def __call__(self, table: ScoreTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
-        """One best grouping for each inference budget."""
+    def __call__(self, table: LossTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
+        """Find one best grouping for each inference budget."""
 
     def in_draws(
-        self, table: ScoreTable, draws: FloatArray, budgets_snt: Sequence[float], /
+        self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float], /
     ) -> tuple[tuple[tuple[int, ...], ...], ...]:
-        """Rows of the table to choose for each draw ``[D, N, T]`` at each budget, ``[D][B]``."""
+        """Choose rows of the table for each draw ``[D, N, T]`` at each budget, ``[D][B]``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """State of a search.
+    """State of a search: candidates, scores so far, budgets and seeds.
 
     Attributes:
         candidates: the networks that may be chosen.
         full: full-fidelity scores so far, of trained networks only.
         early: scores of short passes so far.
-        budgets_snt: inference budgets the user cares for, ascending.
+        budgets_snt: inference budgets the user asked for, ascending.
         seeds: seeds with which a network is trained.
         attempted: trials that are finished, whatever came out.
         affinities: affinity matrices that joint runs measured, by the name of the method.
@@ -63,7 +63,7 @@ class Evidence:
     def request(
         self, networks: Iterable[Network], fidelity: float = 1.0, *, measures_affinity: bool = False
     ) -> tuple[TrialRequest, ...]:
-        """A trial per seed for each of the networks, less those that are finished; the first seeds first."""
+        """Build a trial per seed for each network, without those that are finished; the first seeds first."""
         wanted = tuple(networks)
         requests = (
             TrialRequest(network, seed, fidelity, measures_affinity=measures_affinity)
@@ -73,7 +73,7 @@ class Evidence:
         return tuple(request for request in requests if request.key not in self.attempted)
 
     @property
-    def hopeless(self) -> frozenset[NetworkKey]:
+    def diverged(self) -> frozenset[NetworkKey]:
         """Groups and sizes that were trained in full and have no scores, because they diverged."""
         tried = {key.network for key in self.attempted if key.fidelity == 1}
         return frozenset(
@@ -82,13 +82,13 @@ class Evidence:
             if (row := self.full.find_position(*key)) is None or not self.full.is_complete[row]
         )
 
-    def request_chosen(self, estimate: ScoreTable, choose: Choose) -> tuple[TrialRequest, ...]:
-        """Full trainings of the networks that an estimate recommends for any of the budgets.
+    def request_chosen(self, estimate: LossTable, choose: Choose) -> tuple[TrialRequest, ...]:
+        """Request full trainings of the networks that an estimate recommends for any of the budgets.
 
         Networks that were trained in full and diverged are not chosen again.
         """
-        hopeless = self.hopeless
-        hopeful = [n for n, x in enumerate(estimate.networks) if x.key not in hopeless]
+        diverged = self.diverged
+        hopeful = [n for n, x in enumerate(estimate.networks) if x.key not in diverged]
         chosen: dict[NetworkKey, Network] = {}
         for solution in choose(estimate.select(hopeful), self.budgets_snt):
             if solution.grouping is not None:
@@ -98,12 +98,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a strategy wants next.
+    """The trials a strategy wants next, or the reason why the search is over.
 
     Attributes:
         requests: trials to train, all of them before it is asked again; empty when the search is over.
         reason: why it is over; None while it goes on.
-        note: what it would tell a person about this step, such as the improvement it still expects.
+        note: a sentence for the user about this step, such as the improvement still expected.
     """
 
     requests: tuple[TrialRequest, ...]
@@ -112,7 +112,7 @@ class Proposal:
 
     @classmethod
     def of(cls, requests: tuple[TrialRequest, ...], note: str = "") -> Proposal:
-        """These trials; without any, the search is complete."""
+        """Propose these trials; without any, the search is complete."""
         return cls(requests, None if requests else StopReason.SEARCH_COMPLETE, note)
 
 
@@ -121,17 +121,17 @@ class LossEstimate:
     """Losses of candidates, measured or predicted, with their uncertainty.
 
     Attributes:
-        table: the mean losses of `N` networks, one layer (seed 0); validation only.
+        table: the mean losses of `N` networks.
         standard_deviations: ``[N, T]``, of the error of each mean; NaN where it is not known, such as for a
             single measurement without a model of the noise, and outside the groups.
         is_measured: ``[N]``, whether the losses of the network were measured in full.
     """
 
-    table: ScoreTable
+    table: LossTable
     standard_deviations: FloatArray = field(repr=False)
     is_measured: NDArray[np.bool_] = field(repr=False)
 
     @classmethod
     def of_measured(cls, table: ScoreTable) -> LossEstimate:
-        """Only what was measured; the uncertainty is the standard error over seeds."""
+        """Build an estimate of measured losses only; the uncertainty is the standard error over seeds."""
         return cls(table, table.validation_standard_error, np.asarray(table.is_complete))

@@ -1,8 +1,8 @@
-"""How many networks a strategy will train, told before anything is trained.
+"""Forecast of how many networks a strategy will train, before anything is trained.
 
 What a strategy trains first follows from no evidence at all, so asking it once on empty evidence gives a
-lower bound that is exact as far as it goes. What it trains afterwards depends on scores that nobody has yet.
-A strategy that knows more says so by a method
+lower bound that is exact as far as it goes. What it trains afterwards depends on scores that are not known
+yet. A strategy that knows more says so by a method
 
     def forecast(self, evidence: Evidence) -> Forecast
 
@@ -26,16 +26,16 @@ Kind = tuple[int, float, float]
 """Number of tasks of the group, size of the network, fidelity."""
 
 
-class Asked(Protocol):
-    """The part of a strategy that a forecast needs."""
+class SupportsAsk(Protocol):
+    """A strategy, as far as a forecast needs it."""
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Trials wanted next."""
+        """Return the trials wanted next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Trainings of a search, as bounds; equal bounds are exact.
+    """Number of trainings of a search, as bounds; equal bounds are exact.
 
     Attributes:
         lower: trainings by kind that happen in any case.
@@ -49,12 +49,12 @@ class Forecast:
 
     @property
     def n_lower(self) -> int:
-        """The fewest trainings."""
+        """Fewest trainings."""
         return sum(self.lower.values())
 
     @property
     def n_upper(self) -> int:
-        """The most trainings."""
+        """Most trainings."""
         total = sum(self.upper.values())
         return total if self.most is None else max(self.n_lower, min(total, self.most))
 
@@ -64,7 +64,7 @@ class Forecast:
         return self.n_lower == self.n_upper
 
     def costliest(self) -> Mapping[Kind, int]:
-        """Trainings by kind in the costliest case: of what is open, large networks and groups come first."""
+        """Return trainings by kind in the costliest case: large networks and groups come first."""
         counts = Counter(dict(self.lower))
         room = self.n_upper - self.n_lower
         for kind in sorted(self.upper, key=lambda kind: (kind[1] * kind[2], kind[0]), reverse=True):
@@ -76,21 +76,21 @@ class Forecast:
 
 
 def forecast(
-    strategy: Asked,
+    strategy: SupportsAsk,
     evidence: Evidence,
     choose: Choose,
     *,
     is_free: Callable[[TrialRequest], bool] = lambda _: False,
     n_free: Mapping[Kind, int] | None = None,
 ) -> Forecast:
-    """What a strategy will train.
+    """Forecast the trainings of a strategy.
 
     Args:
-        strategy: of any kind; its own ``forecast`` is preferred.
+        strategy: any strategy; its own ``forecast`` is preferred.
         evidence: without scores; `remaining` as it will be at the start.
         choose: the solver.
         is_free: whether the outcome of a trial is known already, so that it is not trained.
-        n_free: how many full trainings of candidates are free, by kind.
+        n_free: number of full trainings of candidates that are free, by kind.
 
     Raises:
         GroupingError: if the strategy refuses the candidates.
@@ -107,7 +107,7 @@ def forecast(
 
 
 def first_then_chosen(evidence: Evidence, first: Iterable[TrialRequest]) -> Forecast:
-    """For strategies that train something first and then what it recommends for each inference budget.
+    """Forecast strategies that train something first, then what it recommends for each budget.
 
     Args:
         evidence: without scores.
@@ -119,13 +119,13 @@ def first_then_chosen(evidence: Evidence, first: Iterable[TrialRequest]) -> Fore
 
 
 def exhaustive(evidence: Evidence) -> Mapping[Kind, int]:
-    """Trainings of every candidate in full with every seed, by kind, without listing what is not listed."""
+    """Count trainings of every candidate in full with every seed, by kind, without listing candidates."""
     counts = count_candidate_shapes(evidence.candidates)
     return {(*shape, 1.0): count * len(evidence.seeds) for shape, count in counts.items()}
 
 
 def count_candidate_shapes(candidates: Candidates) -> Mapping[tuple[int, float], int]:
-    """Number of candidates by group size and size."""
+    """Count candidates by group size and size."""
     if candidates.networks is not None:
         return Counter((len(network.group), network.size) for network in candidates.networks)
     n_tasks = len(candidates.tasks)
@@ -134,7 +134,7 @@ def count_candidate_shapes(candidates: Candidates) -> Mapping[tuple[int, float],
 
 
 def count_kinds(requests: Iterable[TrialRequest]) -> Mapping[Kind, int]:
-    """Requests by kind."""
+    """Count requests by kind."""
     return Counter((len(r.network.group), r.network.size, r.fidelity) for r in requests)
 
 

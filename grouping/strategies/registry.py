@@ -1,4 +1,4 @@
-"""The strategies a job may name: the built-in ones, and those of installed plug-ins.
+"""Registry of strategies: the built-in ones, and those of installed plug-ins.
 
 A strategy is a frozen dataclass; its fields, annotated for Pydantic, are its parameters, and their JSON
 Schema is derived from them. A plug-in is a distribution with entry points in the group
@@ -37,7 +37,7 @@ ENTRY_POINT_GROUP = "mtl_grouping.strategies"
 
 
 class Strategy(Protocol):
-    """Decides what to train. A pure function of the evidence, so that a search goes on after a crash.
+    """Decides what to train next: a pure function of the evidence, so that a search survives a crash.
 
     Attributes:
         name: its name in jobs.
@@ -52,18 +52,18 @@ class Strategy(Protocol):
     lists_candidates: ClassVar[bool]
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Trials wanted next, or why there are none.
+        """Return the trials wanted next, or why there are none.
 
         Called when every trial asked for so far is finished. The same evidence must give the same answer.
         """
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """Losses of the candidates as far as they are measured or predicted, with their uncertainty."""
+        """Return losses of the candidates, measured or predicted, with their uncertainty."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyInfo:
-    """A strategy as it is listed.
+    """Name, description and parameters of a strategy, for lists.
 
     Attributes:
         name: its name in jobs.
@@ -106,7 +106,7 @@ def discover_strategies() -> Catalogue[type[Strategy]]:
 
 
 def list_strategies() -> tuple[StrategyInfo, ...]:
-    """Every strategy that can be used, in the order in which it is shown."""
+    """List every usable strategy, in the order in which it is shown."""
     return tuple(
         StrategyInfo(s.name, s.title, s.description, s.lists_candidates, schema_of(s))
         for s in discover_strategies().found
@@ -114,12 +114,12 @@ def list_strategies() -> tuple[StrategyInfo, ...]:
 
 
 def list_unavailable() -> tuple[Unavailable, ...]:
-    """Installed plug-ins that cannot be used, with the reason."""
+    """List installed plug-ins that cannot be used, with the reason."""
     return discover_strategies().unavailable
 
 
 def get_strategy(name: str, parameters: Mapping[str, Any] | None = None) -> Strategy:
-    """The strategy of that name, with its parameters.
+    """Return the strategy of that name, with its parameters.
 
     Args:
         name: one of `list_strategies`.

@@ -11,25 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence, Set
 
 from grouping.domain.networks import Network, NetworkKey
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import LossTable, ScoreTable
 from grouping.domain.training_budgets import most_chosen
 from grouping.domain.trials import TrialRequest
 from grouping.strategies.evidence import Choose, Evidence
 from grouping.strategies.forecast import Forecast, count_kinds
 
-Predict = Callable[[ScoreTable], ScoreTable]
-"""Completes a table of measured networks by predictions: a table of one layer."""
+Predict = Callable[[ScoreTable], LossTable]
+"""Completes a table of measured networks by predictions."""
 
 
 def next_round(
     evidence: Evidence, first: Iterable[Network], predict: Predict, choose: Choose, rounds: int
 ) -> tuple[tuple[TrialRequest, ...], int]:
-    """What the round that is not finished trains.
+    """Find the trainings of the first unfinished round.
 
     Args:
-        evidence: with everything of `first` attempted in full.
+        evidence: scores so far; all of `first` was attempted in full.
         first: what was trained in full before the first round.
-        predict: from what was measured so far to the table that is solved.
+        predict: makes the table to solve from what was measured so far.
         choose: the solver.
         rounds: the most rounds.
 
@@ -40,7 +40,7 @@ def next_round(
     known = {network.key for network in first}
     number = 0
     for number in range(1, rounds + 1):
-        lost = evidence.hopeless & known
+        lost = evidence.diverged & known
         table = predict(_measured_among(evidence.full, known))
         usable = [n for n, network in enumerate(table.networks) if network.key not in lost]
         chosen = _chosen(table.select(usable), evidence.budgets_snt, choose)
@@ -56,7 +56,7 @@ def next_round(
 def forecast_of_rounds(
     evidence: Evidence, first: Sequence[TrialRequest], selectable: Iterable[Network], rounds: int
 ) -> Forecast:
-    """The first step for certain, and at most what groupings for all inference budgets have in every round.
+    """Forecast a search in rounds: the first step, and at most a grouping for each budget per round.
 
     Args:
         evidence: without scores.
@@ -75,8 +75,8 @@ def _measured_among(table: ScoreTable, known: Set[NetworkKey]) -> ScoreTable:
     return table.select(rows)
 
 
-def _chosen(table: ScoreTable, budgets_snt: Sequence[float], choose: Choose) -> tuple[Network, ...]:
-    """Every network of the solutions, once; none where nothing can be chosen from."""
+def _chosen(table: LossTable, budgets_snt: Sequence[float], choose: Choose) -> tuple[Network, ...]:
+    """Return every network of the solutions, once; none where nothing can be chosen from."""
     if not table.networks:
         return ()
     found: dict[NetworkKey, Network] = {}

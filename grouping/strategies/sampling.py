@@ -1,7 +1,7 @@
-"""Random candidates from a seed, and the few networks that cover every task: what blind searches start from.
+"""Random candidates from a seed, and few networks that cover every task.
 
-Every draw is one long sequence that depends on the candidates and the seed alone. Who wants more networks
-reads further in it, so that a longer search trains a superset of a shorter one.
+Every draw is one long sequence that depends on the candidates and the seed alone. A longer search reads
+further in it, so it trains a superset of what a shorter one trains.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.strategies.forecast import count_candidate_shapes
 
 
-def cover(candidates: Candidates, hopeless: Collection[NetworkKey] = frozenset()) -> tuple[Network, ...]:
-    """Few candidates that together serve every task: the network of all tasks, where it is one.
+def cover(candidates: Candidates, diverged: Collection[NetworkKey] = frozenset()) -> tuple[Network, ...]:
+    """Choose few candidates that together serve every task; the network of all tasks, if it is one.
 
-    Otherwise the largest groups there are, in the order of the tasks. Of groups that serve equally many new
-    tasks the one with the fewest others is taken, then the first in the order of the tasks.
+    Otherwise they are the largest groups there are, in the order of the tasks. Of groups that serve equally
+    many new tasks the one with the fewest others is taken, then the first in the order of the tasks.
 
     Args:
         candidates: listed or described.
-        hopeless: networks that are not to be used, because they diverged.
+        diverged: networks that are not to be used, because they diverged.
 
     Returns:
         Full-size networks first choice, others where a task has no other; a task without any is left out.
     """
     if candidates.networks is not None:
-        return _cover_listed(candidates, hopeless)
+        return _cover_listed(candidates, diverged)
     left = list(candidates.tasks)
     found = []
     while left:
         n_tasks = min(candidates.max_group_size, len(left))
-        while n_tasks > 1 and (frozenset(left[:n_tasks]), 1.0) in hopeless:
+        while n_tasks > 1 and (frozenset(left[:n_tasks]), 1.0) in diverged:
             n_tasks -= 1
         network = candidates.find(left[:n_tasks])
-        if network is not None and network.key not in hopeless:
+        if network is not None and network.key not in diverged:
             found.append(network)
         left = left[n_tasks:]
     return tuple(found)
 
 
-def _cover_listed(candidates: Candidates, hopeless: Collection[NetworkKey]) -> tuple[Network, ...]:
+def _cover_listed(candidates: Candidates, diverged: Collection[NetworkKey]) -> tuple[Network, ...]:
     column = {task: t for t, task in enumerate(candidates.tasks)}
-    usable = [n for n in candidates.require_listed() if n.key not in hopeless]
+    usable = [n for n in candidates.require_listed() if n.key not in diverged]
     usable.sort(key=lambda n: (n.size != 1, len(n.group), sorted(column[task] for task in n.group)))
     member = np.array([[task in n.group for task in column] for n in usable], dtype=np.bool_)
     member = member.reshape(len(usable), len(column))
@@ -65,14 +65,14 @@ def _cover_listed(candidates: Candidates, hopeless: Collection[NetworkKey]) -> t
 
 
 def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
-    """Every candidate once, in random order; each is equally likely to be the next.
+    """Yield every candidate once, in random order; each is equally likely to be the next.
 
-    Candidates that are not listed are drawn one by one, so that nobody needs to hold all of them. A reader of
-    a large share of those waits ever longer for one that it has not seen.
+    Candidates that are not listed are drawn one by one and never held all at once. Reading a large share of
+    them takes ever longer per candidate, since repeated draws are skipped.
 
     Args:
         candidates: listed or described.
-        seed: of the order.
+        seed: seed of the order.
     """
     draw = random.Random(f"random networks {seed}")
     if candidates.networks is not None:
@@ -91,7 +91,7 @@ def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
 
 
 def _draw_shape(shapes: Mapping[tuple[int, float], int], draw: random.Random) -> tuple[int, float]:
-    """A number of tasks and a size, by how many candidates have them; in whole numbers, however many."""
+    """Draw a number of tasks and a size, by how many candidates have them, in whole numbers."""
     at = draw.randrange(sum(shapes.values()))
     for shape, count in shapes.items():
         if at < count:

@@ -1,4 +1,4 @@
-"""Trainers: what turns "train this network with this seed to this fidelity" into losses."""
+"""Trainers: they train a network with a seed to a fidelity, and return its losses."""
 
 from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.trainers.local import LocalPool

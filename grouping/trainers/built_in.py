@@ -1,7 +1,7 @@
 """The built-in trainer: PyTorch networks under a recipe, on the data of a problem.
 
-Asked where a job is planned, it imports no PyTorch. What carries it out is in `grouping.training.trainer`,
-which is imported by name when a job is prepared.
+Where a job is planned, it imports no PyTorch. The implementation is `grouping.training.trainer`, which is
+imported by name when a job is prepared.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ class NoParameters:
 
 
 class BuiltIn(Trainer):
-    """Trains with PyTorch, many small networks at once.
+    """Trainer that trains with PyTorch, many small networks at once.
 
     Its parameters are ``recipe``, ``tuning_samples`` and ``tuning_seed``; it settles ``recipe`` (as tuned)
-    and ``engine``. Of the operator it takes ``engine``, to be used in place of the fastest.
+    and ``engine``. The operator may set ``engine``, to be used in place of the fastest.
     """
 
     name: ClassVar[str] = DEFAULT_TRAINER
@@ -58,21 +58,21 @@ class BuiltIn(Trainer):
 
     @cached_property
     def recipe(self) -> Recipe:
-        """The recipe in use: as tuned, once it is."""
+        """The recipe in use: the tuned one, once there is one."""
         settled = self.job.settled or {}
         return Recipe.from_mapping(settled.get("recipe") or self.job.parameters["recipe"])
 
     @property
     def engine(self) -> Engine:
-        """What trains the networks of the job together."""
+        """The engine that trains the networks of the job."""
         return Engine((self.job.settled or {}).get("engine") or Engine.AUTO)
 
     def epochs_of(self, n_tasks: int, fidelity: float) -> int:
-        """Epochs of a training, those included that prepare its network."""
+        """Return the epochs of a training, including those that prepare its network."""
         return self._epochs_of(n_tasks, fidelity)
 
     def stacks(self, planned: Sequence[Trial], n_workers: int) -> list[Stack]:
-        """Networks of one kind together."""
+        """Cut planned trials into stacks of networks of one kind."""
         is_timed = self.job.terms.training_budget.seconds is not None
         return make_stacks(planned, n_workers, self.engine, is_timed=is_timed)
 
@@ -82,17 +82,17 @@ class BuiltIn(Trainer):
         return prepared
 
     def measure(self, networks: Sequence[Network], pool: WorkerPool) -> tuple[MeasuredNetwork | None, ...]:
-        """Multiply-adds counted here, latencies measured where the networks are trained."""
+        """Count multiply-adds here; measure latencies where the networks are trained."""
         measured: tuple[MeasuredNetwork | None, ...] = self._session.measure(networks, pool)
         return measured
 
     def environment(self) -> Mapping[str, str]:
-        """Versions of the libraries that train."""
+        """Return versions of the libraries that train."""
         versions: Mapping[str, str] = self._session.environment()
         return versions
 
     def setup(self) -> WorkerSetup:
-        """The data set, and what is trained on it."""
+        """Return the data set and how to build a worker on it."""
         setup: WorkerSetup = self._session.setup()
         return setup
 
@@ -111,7 +111,7 @@ class BuiltIn(Trainer):
 
 
 def _load(problem: Problem) -> Dataset:
-    """The problem's data; whatever its own code raises fails the job, not this process."""
+    """Load the problem's data; an exception of its code fails the job, not this process."""
     try:
         return problem.load(DATA_SEED)
     except Exception as error:

@@ -23,20 +23,20 @@ class LocalPool:
         self._worker: TrainingWorker | None = None
 
     def worker(self, setup: WorkerSetup) -> TrainingWorker:
-        """The worker of a setup, built when it is first asked for."""
+        """Return the worker of a setup, built when it is first asked for."""
         if self._worker is None or self._key != setup.key:
             self._worker = setup.build(setup.data, self._context)
             self._key = setup.key
         return self._worker
 
     def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
-        """What a method of the worker answers."""
+        """Call a method of the worker and return its answer."""
         return getattr(self.worker(setup), method)(*arguments)
 
-    def halve(
+    def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
-        """One sample after another, each to its end: with one worker, none need wait for others."""
+        """Train one sample after another to its end: with one worker, none need wait for others."""
         worker: Any = setup.build(setup.data, self._context)
         found = {}
         for sample in range(n_samples):

@@ -1,4 +1,4 @@
-"""The trainers a job may name: the built-in one, and those of installed plug-ins."""
+"""Registry of trainers: the built-in one, and those of installed plug-ins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUILT_IN: tuple[type[Trainer], ...] = (BuiltIn,)
 
 @dataclass(frozen=True, slots=True)
 class TrainerInfo:
-    """A trainer as it is listed.
+    """Name and description of a trainer, for lists.
 
     Attributes:
         name: its name in jobs.
@@ -46,7 +46,7 @@ def discover_trainers() -> Catalogue[type[Trainer]]:
 
 
 def list_trainers() -> tuple[TrainerInfo, ...]:
-    """Every trainer that can be used, the built-in one first."""
+    """List every usable trainer, the built-in one first."""
     return tuple(
         TrainerInfo(t.name, t.title, t.description, t.measures_affinities, _schema_of(t))
         for t in discover_trainers().found
@@ -54,12 +54,12 @@ def list_trainers() -> tuple[TrainerInfo, ...]:
 
 
 def list_unavailable() -> tuple[Unavailable, ...]:
-    """Installed plug-ins that cannot be used, with the reason."""
+    """List installed plug-ins that cannot be used, with the reason."""
     return discover_trainers().unavailable
 
 
 def get_trainer(name: str, parameters: Mapping[str, Any] | None = None) -> type[Trainer]:
-    """The trainer of that name, which takes these parameters.
+    """Return the trainer of that name, after checking that it takes these parameters.
 
     Raises:
         UnknownNameError: if there is none.
@@ -73,11 +73,11 @@ def get_trainer(name: str, parameters: Mapping[str, Any] | None = None) -> type[
 
 
 def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
-    """The trainer of a job, told what the job is and what was settled before.
+    """Build the trainer of a job.
 
     Args:
-        job: as it stands.
-        operator: what whoever runs the service says of trainers.
+        job: the job in its present state, so that what was settled before stays.
+        operator: settings of trainers by whoever runs the service.
 
     Raises:
         UnknownNameError, InvalidInputError: as `get_trainer`.
@@ -88,12 +88,12 @@ def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
 def trainer_for(
     spec: JobSpec, operator: Mapping[str, Any] | None = None, settled: Mapping[str, Any] | None = None
 ) -> Trainer:
-    """Likewise for what may be no job yet.
+    """Build the trainer of what may be no job yet; see `trainer_of`.
 
     Args:
         spec: what is asked for.
-        operator: what whoever runs the service says of trainers.
-        settled: what was found out before; None if the job was never prepared.
+        operator: settings of trainers by whoever runs the service.
+        settled: what an earlier preparation settled; None if there was none.
     """
     parameters = spec.trainer_parameters
     if spec.trainer == DEFAULT_TRAINER:

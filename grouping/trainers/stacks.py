@@ -1,12 +1,12 @@
-"""Which planned trials the built-in trainer trains together: stacks of networks of one kind.
+"""Stacks of the built-in trainer: planned trials of networks of one kind, trained together.
 
 Networks in a stack are trained in one go, much faster than one after another, and each to the same floats
 as alone; so it matters for no score how stacks are cut, and they may follow the number of workers and the
 time that trainings take. A trial that was lost before is trained alone: if it is what kills the worker, it
 takes no other trial along to its last attempt.
 
-Seeds that are trained as one get other floats in other company, by rounding. So the seeds of a network stay
-together whatever the number of workers, and also when they were lost once.
+Where seeds of a network are trained as one, their floats depend by rounding on which seeds are in the stack.
+So they stay together whatever the number of workers, and also when they were lost once.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def make_stacks(
 ) -> list[Stack]:
     """Cut the plan into stacks of equal purpose, seed, size and fidelity, in the order of the plan.
 
-    Where seeds are trained as one, into those of equal purpose, network and fidelity.
+    Where seeds are trained as one, a stack has equal purpose, network and fidelity instead.
 
     Args:
         planned: trials in the order of the plan.
-        n_workers: how many stacks are trained at the same time; each gets about as many trials.
-        engine: that of the job.
+        n_workers: number of stacks that are trained at the same time; each gets about as many trials.
+        engine: the engine of the job.
         is_timed: whether the training budget is in seconds: then any stack may be handed over in parts.
     """
     if not planned:

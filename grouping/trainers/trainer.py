@@ -1,4 +1,4 @@
-"""The port of trainers: what a search asks of whoever trains, and nothing of how it is done.
+"""Interface of trainers: what a search asks of a trainer, whatever it trains with.
 
 A `Trainer` is made three times for a job. Where the job is planned it only answers how long trainings are and
 which belong together, so making one imports nothing large. Where the job is prepared it loads what is shared
@@ -24,14 +24,14 @@ from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
 
 @dataclass(frozen=True, slots=True)
 class TrainerJob:
-    """What a trainer is told of a job.
+    """The description of a job that a trainer is given.
 
     Attributes:
-        problem: name of what is trained on.
+        problem: name of the problem that is trained on.
         tasks: names of the tasks, in display order.
-        terms: what the search is for.
-        parameters: the trainer's own, as the user gave them.
-        operator: the trainer's own, as whoever runs the service gave them.
+        terms: terms of the search: candidates, budgets, seeds.
+        parameters: parameters of the trainer, as the user gave them.
+        operator: settings of the trainer by whoever runs the service.
         settled: what `Trainer.prepare` has found out for this job before; None before the first time.
     """
 
@@ -45,12 +45,12 @@ class TrainerJob:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Trials that a worker is handed together.
+    """Trials that are handed to a worker together.
 
     Attributes:
-        trials: at least one.
-        is_whole: whether they must not be handed over in parts, because they score otherwise in other
-        company.
+        trials: the trials, at least one.
+        is_whole: whether they must not be handed over in parts, because their scores depend on which trials
+            are trained together.
     """
 
     trials: tuple[Trial, ...]
@@ -59,13 +59,13 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A job is ready to be trained.
+    """Result of preparing a job.
 
     Attributes:
-        fingerprint: of what is trained on; scores under two fingerprints are never compared.
+        fingerprint: digest of what is trained on; scores under two fingerprints are never compared.
         settled: what was found out and must not change during the job, ready for JSON; comes back as
             `TrainerJob.settled` when the job is prepared again, as after a crash.
-        events: what the user is told about it: kind and data, ready for JSON.
+        events: events for the user about the preparation: kind and data, ready for JSON.
     """
 
     fingerprint: str
@@ -75,7 +75,7 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """What a worker may use.
+    """Settings that a worker is given.
 
     Attributes:
         checkpoint_interval_s: about how many seconds there should be between two checkpoints of a training.
@@ -107,17 +107,17 @@ class TrainingWorker(ABC):
         """
 
     def environment(self) -> Mapping[str, str]:
-        """What scores depend on here beside the job: versions of libraries, kind of processor."""
+        """Return what scores depend on beside the job: versions of libraries, kind of processor."""
         return {}
 
     def remarks(self, requests: Sequence[TrialRequest]) -> Mapping[str, str]:
-        """What the user should know about how these were trained, by kind of event; told once per job."""
+        """Return remarks for the user on how these were trained, by kind of event; told once per job."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSetup:
-    """What a worker is built from, in another process: picklable.
+    """Builder of a worker with its data, for another process; picklable.
 
     Attributes:
         key: two setups with one key build the same worker.
@@ -132,11 +132,11 @@ class WorkerSetup:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Where a stepped training stands.
+    """The state of a stepped training after a step.
 
     Attributes:
         loss: lower is better; finite.
-        epochs: carried out so far.
+        epochs: epochs carried out so far.
         n_steps: steps carried out so far.
     """
 
@@ -163,12 +163,12 @@ class WorkerPool(Protocol):
 
     @property
     def size(self) -> int:
-        """How many stacks are trained at the same time."""
+        """Number of stacks that are trained at the same time."""
 
     def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
-        """What a method of an idle worker answers; None where no worker could be asked in time."""
+        """Call a method of an idle worker and return its answer; None if no worker was free in time."""
 
-    def halve(
+    def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
         """Train samples side by side, and end unpromising ones early.
@@ -177,10 +177,10 @@ class WorkerPool(Protocol):
         must train one and the same network: losses of different groups say nothing about each other.
 
         Args:
-            setup: of the worker.
-            n_samples: numbered from 0.
+            setup: setup of the worker.
+            n_samples: number of samples, which are numbered from 0.
             max_steps: steps of a sample that goes to the end.
-            reduction: one in so many goes on, each time.
+            reduction: one in so many samples goes on after each comparison.
 
         Returns:
             Where each sample ended; those that failed are left out.
@@ -219,15 +219,15 @@ class Trainer(ABC):
     # --- where the job is planned: nothing large is imported
 
     def epochs_of(self, n_tasks: int, fidelity: float) -> int:
-        """Epochs that a training of so many tasks counts in a training budget; one, where there are none."""
+        """Return the epochs that a training counts in a training budget; one, if it has no epochs."""
         return 1
 
     def stacks(self, planned: Sequence[Trial], n_workers: int) -> list[Stack]:
-        """Which planned trials are trained together, in the order in which they are to start.
+        """Cut planned trials into stacks that are trained together, in the order in which to start them.
 
         Args:
-            planned: in the order of the plan.
-            n_workers: how many stacks are trained at the same time.
+            planned: trials in the order of the plan.
+            n_workers: number of stacks that are trained at the same time.
         """
         return [Stack((trial,)) for trial in planned]
 
@@ -242,7 +242,7 @@ class Trainer(ABC):
         return Prepared(f"{self.name} {self.job.problem}")
 
     def measure(self, networks: Sequence[Network], pool: WorkerPool) -> tuple[MeasuredNetwork | None, ...]:
-        """Inference costs of networks, after `prepare`; as they are stated, unless they can be measured.
+        """Return inference costs of networks, after `prepare`; the stated ones, unless measurable.
 
         Returns:
             One per network, in order; None for one that cannot be built.
@@ -250,9 +250,9 @@ class Trainer(ABC):
         return tuple(MeasuredNetwork(network) for network in networks)
 
     def environment(self) -> Mapping[str, str]:
-        """What scores depend on beside the job, as far as it is known without asking a worker."""
+        """Return what scores depend on beside the job, as far as known without asking a worker."""
         return {}
 
     @abstractmethod
     def setup(self) -> WorkerSetup:
-        """What the workers of the job are built from, after `prepare`."""
+        """Return the setup from which the workers of the job are built, after `prepare`."""

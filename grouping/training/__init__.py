@@ -1,4 +1,4 @@
-"""Training of networks: encoders and heads, normalised losses, measured cost, the loop.
+"""Training of networks: encoders and heads, normalised losses, measured cost, the training loop.
 
 Importing it asks for reproducible arithmetic, which has to be done before PyTorch computes anything.
 """

@@ -1,7 +1,8 @@
-"""Affinities of the tasks of one network, measured while it is trained and without changing its training.
+"""Affinities of the tasks of one network, measured during its training and without changing it.
 
-What gradients say is measured where that is asked for; what a network says of itself, such as the overlap of
-the masks of sparse sharing, costs nothing and is measured in every training of several tasks.
+Affinities from gradients are measured where a request asks for them. Affinities from the network's structure,
+such as the overlap of the masks of sparse sharing, cost nothing: every training of several tasks measures
+them.
 
 Three methods from the gradients ``g_i`` of the tasks' losses ``L_i`` on the shared weights ``theta``, at the
 batch of a measured step, before the step is taken; all are averaged over the measured steps:
@@ -46,7 +47,7 @@ LEAST_MEASURED = 20
 
 
 def measuring_interval(n_steps: int) -> int:
-    """Gradient steps from one measured step to the next, in a training of `n_steps`."""
+    """Return the gradient steps between measured steps in a training of `n_steps`."""
     return max(1, min(MEASURE_EVERY, n_steps // LEAST_MEASURED))
 
 
@@ -63,9 +64,9 @@ class AffinityMeter:
         """Start with nothing measured.
 
         Args:
-            network: what is trained.
+            network: the network in training.
             normalisations: constants of the losses, in the order of the network's `T` tasks.
-            optimiser: what trains it.
+            optimiser: the optimiser of the network.
             n_steps: gradient steps of the whole training.
         """
         self._network = network
@@ -81,7 +82,7 @@ class AffinityMeter:
         self._n_measured = 0
 
     def observe(self, step: int, rows: Tensor, targets: Sequence[Tensor], losses: Sequence[Tensor]) -> None:
-        """Measure at this gradient step if it is its turn, before anything is stepped.
+        """Measure if this gradient step is a measured one; call it before the optimiser steps.
 
         Args:
             step: gradient steps taken before, over all epochs.
@@ -110,12 +111,12 @@ class AffinityMeter:
         self._n_measured += 1
 
     def shared_gradients(self, losses: Sequence[Tensor]) -> Tensor:
-        """Gradient of each loss on the shared weights, flattened, ``[T, P]``; the ``grad`` fields stay."""
+        """Compute the gradient of each loss on the shared weights, flattened, ``[T, P]``."""
         return gradients_of(losses, list(self._shared.values()))
 
     @torch.no_grad()
     def look_ahead(self, rows: Tensor, targets: Sequence[Tensor], updates: Tensor) -> Tensor:
-        """Losses after each of ``[K, P]`` updates is subtracted from the shared weights: ``[K, T]``.
+        """Compute losses after each of ``[K, P]`` updates is subtracted from shared weights: ``[K, T]``.
 
         Row i is after update i, column j the loss of task j. The weights themselves stay as they are, and so
         does the global generator; layers that draw draw the same for every update.
@@ -140,7 +141,7 @@ class AffinityMeter:
 
     @torch.no_grad()
     def updates(self, gradients: Tensor, step: int) -> Tensor:
-        """What each task adds to the update of the shared weights, to be subtracted, ``[T, P]``.
+        """Compute each task's part in the update of the shared weights, to be subtracted, ``[T, P]``.
 
         The joint gradient is the sum of the tasks' because the losses are added with equal weights.
         """
@@ -166,11 +167,11 @@ class AffinityMeter:
 
     @property
     def n_measured(self) -> int:
-        """Gradient steps measured so far."""
+        """Number of gradient steps measured so far."""
         return self._n_measured
 
     def means(self) -> Mapping[str, FloatArray]:
-        """The means over what was measured, ``[T, T]`` by method; empty where no step was."""
+        """Return the means over the measured steps, ``[T, T]`` by method; empty without any."""
         if not self._n_measured:
             return {}
         counts = self._counts.cpu().numpy()
@@ -179,7 +180,7 @@ class AffinityMeter:
         return dict(zip(GRADIENT_METHODS, means, strict=True))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """A copy of the sums, tensors only."""
+        """Return a copy of the sums, tensors only."""
         return {
             "affinity.sums": self._sums.clone(),
             "affinity.counts": self._counts.clone(),
@@ -197,11 +198,11 @@ class AffinityMeter:
 def measured_affinities(
     network: MultiTaskNetwork, meter: AffinityMeter | None, rows: Rows
 ) -> JointAffinities | None:
-    """What was measured of one training, with the overlap of the labels of the training rows.
+    """Return the affinities of one training, with the overlap of the labels of the training rows.
 
     Args:
-        network: what is trained.
-        meter: of its gradients, where those are measured.
+        network: the network in training.
+        meter: meter of its gradients; None where those are not measured.
         rows: the training rows.
 
     Returns:
@@ -226,12 +227,12 @@ def _cosines(gradients: Tensor) -> Tensor:
 
 
 def first_order(gradients: Tensor, updates: Tensor, losses: Tensor) -> Tensor:
-    """``g_j . u_i / L_j`` as ``[T, T]``, from ``[T, P]`` gradients and updates and ``[T]`` losses."""
+    """Compute ``g_j . u_i / L_j`` as ``[T, T]``, from ``[T, P]`` gradients, updates and ``[T]`` losses."""
     return (updates.double() @ gradients.double().T) / losses
 
 
 def sample_overlap(targets: Sequence[Tensor]) -> Tensor:
-    """Of the rows with a label of either task, the share with a label of both: ``[T, T]``, float64.
+    """Compute the share of rows with both labels among those with either: ``[T, T]``, float64.
 
     A label is missing where a floating-point target is not a number. Two tasks without any label share none.
 

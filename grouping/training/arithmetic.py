@@ -1,9 +1,9 @@
-"""Reproducible arithmetic: what is asked of the library that multiplies matrices, and what it says to do.
+"""Reproducible arithmetic: the request to the library that multiplies matrices, and its answer.
 
 The bits of a product depend on the order of its additions, and libraries choose that order by processor,
 shape and alignment of the memory. Intel MKL, which PyTorch for x86-64 is built with, can be held to one
 order: its "conditional numerical reproducibility". It is asked for by the environment, which MKL reads at its
-first product, so this package asks when it is imported. Whoever sets the variable decides otherwise.
+first product, so this package asks when it is imported. A variable that is set already stays.
 
 Other libraries (OpenBLAS and others on Arm, cuBLAS) have no such mode for products on one thread. What
 products do on the machine at hand is therefore tried, see `grouping.training.engines.products`.
@@ -47,14 +47,14 @@ _STRICT = 0x10000
 
 
 def ask_for_reproducibility() -> None:
-    """Ask for it by the environment; to be called before the first product. What is set already stays."""
+    """Set the environment to reproducible arithmetic, before the first product; keep what is set."""
     os.environ.setdefault(MKL_VARIABLE, MKL_MODE)
     os.environ.setdefault(CUBLAS_VARIABLE, CUBLAS_MODE)
 
 
 @cache
 def current_arithmetic() -> Arithmetic:
-    """What this process computes with: not what was asked for, but what is in effect."""
+    """Return the arithmetic in effect in this process, which may differ from the one asked for."""
     import torch
 
     from grouping.training.data import best_device
@@ -65,7 +65,7 @@ def current_arithmetic() -> Arithmetic:
 
 
 def _processor() -> str:
-    """The model of the processor; its architecture where the system does not tell the model."""
+    """Return the model of the processor; its architecture where the system does not tell the model."""
     info = Path("/proc/cpuinfo")
     found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
     return found[1].strip() if found else platform.processor() or platform.machine()
@@ -83,7 +83,7 @@ def _blas() -> str:
 
 
 def _mkl_mode() -> str:
-    """The mode in effect, as MKL itself says, where the build lets it be asked."""
+    """Return the mode in effect, as MKL itself reports it, where the build lets it be asked."""
     import torch
 
     folder = Path(torch.__file__).parent / "lib"

@@ -1,4 +1,4 @@
-"""What a network of one group is built from: an encoder, widths, tasks and a seed."""
+"""Blueprint: builds the layers of the network of a group from an encoder, widths, tasks and a seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grouping.training.initialisation import seeded
 
 @dataclass(frozen=True)
 class Encoder(ABC):
-    """An architecture, as a sequence of stages: what the methods of sharing put together in their own ways.
+    """An architecture as a sequence of stages, which methods of sharing combine in their own ways.
 
     A stage is a module from a tensor to a tensor. The first one takes the inputs, ``[rows, n_features]``;
     each gives features with as many channels as its width, which are the last dimension, or the second one
@@ -35,24 +35,24 @@ class Encoder(ABC):
 
     @abstractmethod
     def stage(self, index: int, n_in: int, width: int) -> nn.Module:
-        """The stage at `index`, from `n_in` channels (the inputs, for the first) to `width` channels."""
+        """Build the stage at `index`, from `n_in` channels (inputs, for the first) to `width` channels."""
 
     @abstractmethod
     def head(self, task: Task, width: int) -> nn.Module:
-        """From the features of the last stage, of `width` channels, to ``[rows, task.n_outputs]``."""
+        """Build a head, from features of the last stage (`width` channels) to ``[rows, task.n_outputs]``."""
 
     @abstractmethod
     def pointwise(self, n_in: int, n_out: int) -> nn.Module:
-        """A linear map of the channels, the same at every position of the features."""
+        """Build a linear map of the channels, the same at every position of the features."""
 
     def summary(self, features: Tensor) -> Tensor:
-        """One vector per row, ``[rows, channels]``: the mean of the features of a stage over positions."""
+        """Return one vector per row, ``[rows, channels]``: the mean of a stage's features over positions."""
         if features.ndim == 4:
             return features.mean(dim=(2, 3))
         return features if features.ndim == 2 else features.mean(dim=1)
 
     def gate_inputs(self, inputs: Tensor) -> Tensor:
-        """What decides how a row is routed, ``[rows, n_gate_inputs]``: the inputs themselves."""
+        """Return what gates read to route a row, ``[rows, n_gate_inputs]``: the inputs themselves."""
         return inputs
 
     @property
@@ -68,7 +68,7 @@ class Encoder(ABC):
         """
 
     def scaled(self, hidden: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
-        """Widths of a smaller or larger encoder; at least 1, not decreasing in the factor."""
+        """Return widths of a smaller or larger encoder; at least 1, not decreasing in the factor."""
         return tuple(max(1, int(width * factor)) for width in hidden)
 
 
@@ -78,9 +78,9 @@ class Blueprint:
 
     Attributes:
         encoder: the architecture.
-        widths: of the stages, at the size of the network.
+        widths: widths of the stages, at the size of the network.
         tasks: tasks of the network's group, in canonical order.
-        seed: of the initial weights.
+        seed: seed of the initial weights.
         device: where modules are built; ``meta`` allocates nothing, to measure costs.
     """
 
@@ -91,12 +91,12 @@ class Blueprint:
     device: str = "cpu"
 
     def stages(self, *owner: str | int, widths: Sequence[int] | None = None) -> nn.ModuleList:
-        """All stages of an encoder.
+        """Build all stages of an encoder.
 
         Args:
-            owner: whose stages they are, such as the name of a task; those of no owner are the shared ones,
+            owner: owner of the stages, such as the name of a task; those without owner are the shared ones,
                 and start from the same weights in every network of one seed and size.
-            widths: of the stages, where not those of the network.
+            widths: widths of the stages; those of the network unless given.
         """
         wanted = tuple(widths or self.widths)
         n_ins = (self.encoder.n_features, *wanted[:-1])
@@ -109,34 +109,34 @@ class Blueprint:
     def stage(
         self, index: int, *owner: str | int, n_in: int | None = None, width: int | None = None
     ) -> nn.Module:
-        """One stage of its own, from and to other widths if they are given."""
+        """Build one stage of an owner, from and to other widths if they are given."""
         before = self.widths[index - 1] if index else self.encoder.n_features
         sizes = (n_in or before, width or self.widths[index])
         with torch.device(self.device), seeded("stage", self.seed, index, *sizes, *owner):
             return self.encoder.stage(index, *sizes)
 
     def head(self, task: Task, width: int | None = None) -> nn.Module:
-        """The head of a task; its initial weights depend on the task, not on the others of the group."""
+        """Build the head of a task; its initial weights depend on the task, not on others of the group."""
         n_in = width or self.widths[-1]
         with torch.device(self.device), seeded("head", self.seed, n_in, task.n_outputs, task.name):
             return self.encoder.head(task, n_in)
 
     def heads(self, width: int | None = None) -> nn.ModuleList:
-        """A head for each task. A list and not a dictionary: task names may hold dots, module names not."""
+        """Build a head for each task, as a list: task names may hold dots, module names not."""
         return nn.ModuleList(self.head(task, width) for task in self.tasks)
 
     def pointwise(self, n_in: int, n_out: int, *owner: str | int) -> nn.Module:
-        """A linear map of channels."""
+        """Build a linear map of channels for an owner."""
         with torch.device(self.device), seeded("pointwise", self.seed, n_in, n_out, *owner):
             return self.encoder.pointwise(n_in, n_out)
 
     def gate(self, n_out: int, *owner: str | int, n_in: int | None = None) -> nn.Linear:
-        """A linear map to `n_out` logits, that starts at zero: all alike.
+        """Build a linear map to `n_out` logits that starts at zero, so that all choices are equal.
 
         Args:
-            n_out: what it chooses from.
-            owner: whose gate it is.
-            n_in: width of what it reads, where that is not `Encoder.gate_inputs`.
+            n_out: number of choices.
+            owner: owner of the gate, such as the name of a task.
+            n_in: width of its input; that of `Encoder.gate_inputs` unless given.
         """
         with torch.device(self.device), seeded("gate", self.seed, n_out, *owner):
             gate = nn.Linear(n_in or self.encoder.n_gate_inputs, n_out)
@@ -146,5 +146,5 @@ class Blueprint:
         return gate
 
     def parameter(self, values: Tensor) -> nn.Parameter:
-        """A parameter that starts at these values."""
+        """Return a parameter that starts at these values."""
         return nn.Parameter(values.to(self.device))

@@ -1,10 +1,10 @@
-"""States of unfinished trainings on disk, so that a killed training goes on instead of starting again.
+"""Checkpoints on disk: states of unfinished trainings, so that a killed training goes on.
 
 One safetensors file per network, named by a digest of all that decides its floats: data, tasks, recipe,
-group, size and seed, and the program that trains. It carries a SHA-256 of its content and is verified when
-it is read: what is damaged, or belongs to something else, is told in the log and left alone, and the training
-starts anew. The folder is no truth, only a saving: it may be emptied at any time. Safetensors and not pickle,
-so that whoever can write to a shared folder cannot have code run.
+group, size and seed, and the program that trains. It carries a SHA-256 of its content and is verified when it
+is read: a file that is damaged, or belongs to something else, is logged and left alone, and the training
+starts anew. The folder only saves time: it may be emptied at any time. The format is safetensors and not
+pickle, so that write access to a shared folder is no way to run code.
 
 A training at a higher fidelity goes on from where one at a lower fidelity ended, since a short pass follows
 the start of the same schedule. Trainings that measure affinities count their steps and go on only from
@@ -43,10 +43,10 @@ _FORMAT = "mtl-grouping checkpoint 1"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A training that can be continued.
+    """The state of a training that can be continued.
 
     Attributes:
-        state: as `grouping.training.loop.Training.state_dict` gives it.
+        state: state from `grouping.training.loop.Training.state_dict`.
         epoch: epochs carried out, those that prepared the network included.
         n_epochs: epochs after which the training that wrote it ends, without those that prepare it.
         first_epoch: epochs that an earlier training of another fidelity carried out and accounts for.
@@ -59,7 +59,7 @@ class Checkpoint:
 
     @property
     def trained(self) -> int:
-        """Epochs carried out without those that prepared the network."""
+        """Epochs carried out, without those that prepared the network."""
         return int(self.state["epoch"])
 
 
@@ -69,10 +69,10 @@ class CheckpointFolder:
     Several processes may use one folder; each file is replaced as a whole.
 
     Args:
-        folder: where they are; made when the first one is written.
+        folder: path of the folder; made when the first checkpoint is written.
         data_digest: identifies the data set.
         tasks: the tasks of the data, in order.
-        recipe: how networks are trained.
+        recipe: recipe of the trainings.
     """
 
     def __init__(self, folder: Path, data_digest: str, tasks: Sequence[Task], recipe: Recipe) -> None:
@@ -87,11 +87,11 @@ class CheckpointFolder:
         }
 
     def path(self, request: TrialRequest) -> Path:
-        """Where the checkpoint of a training is, whether or not it is there."""
+        """Return the path of a training's checkpoint, whether or not it exists."""
         return self._folder / f"{self._key(request)}{SUFFIX}"
 
     def read(self, request: TrialRequest) -> Checkpoint | None:
-        """The checkpoint that a training can go on from; None if there is none, or none to be trusted."""
+        """Read the checkpoint that a training can go on from; None if there is none to be trusted."""
         path = self.path(request)
         try:
             checkpoint = _read(path, self._key(request))
@@ -103,9 +103,9 @@ class CheckpointFolder:
         return checkpoint if checkpoint.trained <= self._recipe.epochs_at(request.fidelity) else None
 
     def write(self, request: TrialRequest, checkpoint: Checkpoint) -> None:
-        """Replace the checkpoint of a training; where the disk refuses, the one before stays.
+        """Replace the checkpoint of a training; if writing fails, the one before stays.
 
-        The log tells of it: a training that cannot be saved is a training all the same.
+        A failure is logged and the training goes on.
         """
         try:
             _write(self.path(request), self._key(request), checkpoint)
@@ -129,14 +129,14 @@ class CheckpointFolder:
 
 
 class CheckpointKeeper:
-    """Saves the trainings of one call of an engine every so often, and hands out what was saved before.
+    """Saves the trainings of one engine call at intervals, and returns states saved before.
 
     Fidelity is the same for all of them, or else some are saved more often than need be.
 
     Args:
-        folder: where to.
+        folder: folder to save to.
         requests: the trainings.
-        recipe: says how many epochs each takes.
+        recipe: recipe that decides how many epochs each takes.
         interval_s: seconds between two savings.
         clock: seconds that only grow.
     """
@@ -160,7 +160,7 @@ class CheckpointKeeper:
         self._discarded: set[TrialRequest] = set()
 
     def load(self, request: TrialRequest) -> Mapping[str, Tensor] | None:
-        """The state to go on from; None to start anew."""
+        """Return the state to go on from; None to start anew."""
         self._first.pop(request, None)
         checkpoint = None if request in self._discarded else self._folder.read(request)
         if checkpoint is None:
@@ -172,7 +172,7 @@ class CheckpointKeeper:
         return checkpoint.state
 
     def is_due(self, epoch: int) -> bool:
-        """Whether to save now: at the end of a short pass, and when the interval is over."""
+        """Return whether to save now: at the end of a short pass, and when the interval is over."""
         now = self._clock()
         if epoch not in self._ends and now - self._saved_at < self._interval_s:
             return False
@@ -186,15 +186,15 @@ class CheckpointKeeper:
         self._folder.write(request, Checkpoint(state, epoch, n_epochs, first))
 
     def discard(self, request: TrialRequest) -> bool:
-        """Remove the checkpoint that was handed out for a training; returns whether there was one."""
+        """Remove the checkpoint that a training was continued from; return whether there was one."""
         if self._first.pop(request, None) is None:
             return False
         self._discarded.add(request)
         self._folder.remove(request)
         return True
 
-    def told(self, request: TrialRequest, outcome: TrialOutcome) -> TrialOutcome:
-        """The outcome with the epochs of this training alone, those of its killed attempts included."""
+    def with_own_epochs(self, request: TrialRequest, outcome: TrialOutcome) -> TrialOutcome:
+        """Return the outcome with the epochs of this training alone, killed attempts included."""
         return replace(outcome, epochs=max(0, outcome.epochs - self._first.get(request, 0)))
 
 
@@ -218,7 +218,7 @@ def _write(path: Path, key: str, checkpoint: Checkpoint) -> None:
 
 
 def _read(path: Path, key: str) -> Checkpoint:
-    """Read and verify.
+    """Read a checkpoint and verify it.
 
     Raises:
         FileNotFoundError: if there is none.
@@ -240,7 +240,7 @@ def _read(path: Path, key: str) -> Checkpoint:
 
 
 def _digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, shapes and bytes."""
+    """Compute the SHA-256 of names, shapes and bytes."""
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name in sorted(tensors):
         value = tensors[name]

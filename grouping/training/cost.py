@@ -1,4 +1,4 @@
-"""Inference cost, measured: multiply-adds of a forward pass of one row, and widths for a given size.
+"""Inference cost: counted multiply-adds of a forward pass of one row, and widths for a given size.
 
 Every grouping runs each task's head exactly once, so heads cost the same in all of them; the standard
 network time (SNT) counts all of a network but its heads, in units of one full-size encoder. A network costs
@@ -29,13 +29,13 @@ from grouping.training.networks import MultiTaskNetwork
 
 @dataclass(frozen=True, slots=True)
 class NetworkCost:
-    """What one row costs in a network.
+    """Inference cost of a network for one row.
 
     Attributes:
-        encoder_multiply_adds: of all but the heads.
-        head_multiply_adds: of the head of each task of the group, by name.
-        widths: of the stages of its encoders.
-        cost_snt: the former divided by those of one full-size encoder; at most the size.
+        encoder_multiply_adds: multiply-adds of all but the heads.
+        head_multiply_adds: multiply-adds of the head of each task of the group, by name.
+        widths: widths of the stages of its encoders.
+        cost_snt: `encoder_multiply_adds` divided by those of one full-size encoder; at most the size.
     """
 
     encoder_multiply_adds: int
@@ -47,7 +47,7 @@ class NetworkCost:
 def measure_costs(
     n_features: int, tasks: Sequence[Task], networks: Sequence[Network], recipe: Recipe
 ) -> tuple[NetworkCost, ...]:
-    """Cost of each network, in the order given.
+    """Count the cost of each network, in the order given.
 
     Args:
         n_features: width of the inputs.
@@ -84,10 +84,10 @@ def measure_costs(
 
 
 def network_widths(recipe: Recipe, encoder: Encoder, tasks: tuple[Task, ...], size: float) -> tuple[int, ...]:
-    """Widths of the stages of a network of these tasks: the widest whose cost is at most its size.
+    """Return the widths of the stages of a network: the widest whose cost is at most its size.
 
-    Those of one encoder of that size (`scaled_widths`), where all tasks share it; less, by one factor, where
-    a method of sharing runs more than one encoder. So a size is a cost under every recipe.
+    They are those of one encoder of that size (`scaled_widths`), where all tasks share it, and less by one
+    factor where a method of sharing runs more than one encoder. So a size is a cost under every recipe.
 
     Raises:
         InvalidInputError: if the narrowest network costs more than the size.
@@ -123,7 +123,7 @@ def _fitting_widths(
 
 @lru_cache(maxsize=1024)
 def scaled_widths(encoder: Encoder, hidden: tuple[int, ...], size: float) -> tuple[int, ...]:
-    """The widest uniform scaling of `hidden` whose encoder costs at most `size` times the full one.
+    """Scale `hidden` uniformly to the widest encoder that costs at most `size` times the full one.
 
     Widths are `Encoder.scaled` by the largest factor ``a`` that fits; size 1 gives `hidden` itself. The cost
     grows with ``a``, and changes only where some product is whole, so a bisection over those factors is
@@ -156,7 +156,7 @@ def scaled_widths(encoder: Encoder, hidden: tuple[int, ...], size: float) -> tup
 def _last_fitting(
     ascending: Sequence[tuple[int, ...]], fits: Callable[[tuple[int, ...]], bool]
 ) -> tuple[int, ...] | None:
-    """The widest of ever wider widths that fit, by bisection; None if none does."""
+    """Find the widest of ascending widths that fit, by bisection; None if none does."""
     low, high = -1, len(ascending)  # low fits (once it is not -1), high does not
     while high - low > 1:
         middle = (low + high) // 2
@@ -174,7 +174,7 @@ def _encoder_multiply_adds(encoder: Encoder, widths: tuple[int, ...]) -> int:
 
 
 def _count(network: MultiTaskNetwork, n_features: int) -> tuple[int, dict[str, int]]:
-    """Multiply-adds of all but the heads, and of the head of each task."""
+    """Count multiply-adds of all but the heads, and of the head of each task."""
     with torch.no_grad():
         features = network.features(torch.zeros(1, n_features, device="meta"))
     of_heads = {

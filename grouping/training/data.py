@@ -1,4 +1,4 @@
-"""A data set as tensors in memory, converted once and used by every training of a process."""
+"""Training data: a data set as tensors in memory, converted once per process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from grouping.training.losses import Normalisation
 
 
 def best_device() -> torch.device:
-    """The first CUDA device where there is one, else the CPU."""
+    """Return the first CUDA device where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One part of the split.
+    """Inputs and targets of one part of the split.
 
     Attributes:
         inputs: ``[rows, features]`` float32.
@@ -40,7 +40,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """What a training needs of a data set, on one device.
+    """A data set on one device, as trainings need it.
 
     Attributes:
         tasks: the tasks of the problem, in canonical order.
@@ -48,7 +48,7 @@ class TrainingData:
         train: rows of the gradient steps.
         validation: rows that choices are made on.
         test: rows that are only reported.
-        device: where the tensors are.
+        device: device of the tensors.
     """
 
     tasks: tuple[Task, ...]
@@ -102,17 +102,17 @@ class TrainingData:
 
     @property
     def dtype(self) -> torch.dtype:
-        """In what precision networks are trained on it: that of the inputs, float32 unless converted."""
+        """Precision in which networks are trained: that of the inputs, float32 unless converted."""
         own = self.train.inputs.dtype
         return own if own.is_floating_point else torch.float32
 
     def order_of_rows(self, seed: int, epoch: int) -> Tensor:
-        """In what order the training rows are seen, ``[rows]``; it depends on seed and epoch alone."""
+        """Return the order of the training rows, ``[rows]``; it depends on seed and epoch alone."""
         order = torch.randperm(len(self.train), generator=generator_for("rows", seed, epoch))
         return order.to(self.device)
 
     def converted(self, dtype: torch.dtype) -> TrainingData:
-        """A copy in another precision, in which networks are then trained; class numbers stay whole."""
+        """Return a copy in another precision, for trainings in it; class numbers stay whole."""
 
         def rows(part: Rows) -> Rows:
             targets = {
@@ -124,12 +124,12 @@ class TrainingData:
         return replace(self, train=rows(self.train), validation=rows(self.validation), test=rows(self.test))
 
     def with_first_rows(self, most: int) -> TrainingData:
-        """The data with at most so many training rows, the first ones."""
+        """Return the data with at most so many training rows, the first ones."""
         targets = {name: target[:most] for name, target in self.train.targets.items()}
         return replace(self, train=Rows(self.train.inputs[:most], targets))
 
     def tasks_of(self, group: frozenset[str]) -> tuple[Task, ...]:
-        """The tasks of a group, in canonical order.
+        """Return the tasks of a group, in canonical order.
 
         Raises:
             TrainingError: if the group names a task that the data does not have.

@@ -1,4 +1,4 @@
-"""What a trained network scores on the rows that it was not trained on."""
+"""Evaluation of a trained network on the validation and test rows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from grouping.training.losses import Normalisation
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Losses and metrics of each task of the network, in its order of tasks; not necessarily finite.
+    """Losses and metrics of each task of the network, in its order; not necessarily finite.
 
     Attributes:
         tasks: names of the tasks.
-        validation_losses: normalised, lower is better.
-        test_losses: likewise.
-        validation_metrics: in the direction of each task's metric.
-        test_metrics: likewise.
+        validation_losses: normalised losses, lower is better.
+        test_losses: normalised losses, lower is better.
+        validation_metrics: metrics, each in the direction of its task's metric.
+        test_metrics: metrics, each in the direction of its task's metric.
     """
 
     tasks: tuple[str, ...]
@@ -34,12 +34,12 @@ class Evaluation:
 
     @property
     def is_finite(self) -> bool:
-        """Whether every number is; if not, the training has diverged."""
+        """Whether every number is finite; if not, the training has diverged."""
         numbers = self.validation_losses + self.test_losses + self.validation_metrics + self.test_metrics
         return all(math.isfinite(number) for number in numbers)
 
     def scores(self) -> tuple[TaskScore, ...]:
-        """One score per task.
+        """Return one score per task.
 
         Raises:
             InvalidInputError: if a number is not finite.
@@ -54,12 +54,12 @@ def evaluate(
     normalisations: Sequence[Normalisation],
     forward: Callable[[Tensor], Sequence[Tensor]],
 ) -> Evaluation:
-    """Losses and metrics on the validation and test rows.
+    """Compute losses and metrics on the validation and test rows.
 
     Args:
         data: the data set.
-        normalisations: of the tasks of the network, in order.
-        forward: from inputs to the raw outputs of each task.
+        normalisations: normalisations of the tasks of the network, in order.
+        forward: function from inputs to the raw outputs of each task.
     """
 
     def on(rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def divergence(rows: str, epoch: int) -> str:
-    """What is said of a training that diverged, seen on these rows."""
+    """Return the message for a training that diverged, as seen on these rows."""
     return (
         f"The loss on the {rows} rows became infinite or not a number by epoch {epoch}: "
         "lower the learning rate, or look for extreme values in the inputs."

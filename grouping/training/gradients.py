@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def gradients_of(losses: Iterable[Tensor], parameters: Sequence[Tensor]) -> Tensor:
-    """Gradient of each of `T` scalar losses on the parameters, flattened to ``[T, P]``.
+    """Compute the gradient of each of `T` scalar losses on the parameters, flattened to ``[T, P]``.
 
     The graph is kept, and the ``grad`` fields stay as they are. A loss that does not reach a parameter has a
     gradient of zero there.

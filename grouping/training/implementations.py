@@ -1,4 +1,4 @@
-"""From a declaration to what carries it out, as ``module:attribute``."""
+"""Import of the implementation that a declaration names, as ``module:attribute``."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from grouping.recipes import Declaration
 
 
 def implementation_of(declaration: Declaration, what: str) -> Any:
-    """What the declaration names.
+    """Import the implementation that a declaration names.
 
     Args:
-        declaration: of a method, a loss or a metric.
-        what: which of these, for people.
+        declaration: declaration of a method, a loss or a metric.
+        what: kind of the declaration, for error messages.
 
     Raises:
-        TrainingError: if it is not there.
+        TrainingError: if there is no such implementation.
     """
     module, _, attribute = declaration.implementation.partition(":")
     try:

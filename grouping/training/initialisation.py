@@ -14,13 +14,13 @@ import torch
 
 
 def seed_of(*parts: str | int) -> int:
-    """A seed that depends on these parts only, the same on every machine and in every process."""
+    """Return a seed that depends on these parts only, the same on every machine and in every process."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode("utf-8", "backslashreplace"))
     return int.from_bytes(digest.digest()[:8], "little") >> 1
 
 
 def generator_for(*parts: str | int) -> torch.Generator:
-    """A CPU generator that depends on these parts only."""
+    """Return a CPU generator that depends on these parts only."""
     generator = torch.Generator()
     generator.manual_seed(seed_of(*parts))
     return generator
@@ -28,9 +28,9 @@ def generator_for(*parts: str | int) -> torch.Generator:
 
 @contextmanager
 def seeded(*parts: str | int, device: torch.device | None = None) -> Iterator[None]:
-    """Within, whatever draws from the global CPU generator draws what these parts decide.
+    """Seed the global CPU generator from these parts only, within the context.
 
-    So does what draws on the device, if it is a GPU. The states of the generators are restored at the end.
+    The generator of the device is seeded too, if it is a GPU. The states are restored at the end.
     """
     is_gpu = device is not None and device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if is_gpu else []):

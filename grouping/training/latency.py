@@ -1,4 +1,4 @@
-"""Latency of a network, measured: the time of a forward pass of one row on this machine.
+"""Latency of a network: the measured time of a forward pass of one row on this machine.
 
 It stands beside the multiply-adds, which it follows loosely: in small networks most of it is the dispatch of
 operations, of which methods of sharing need different numbers. It is a figure of one machine under its load.
@@ -30,7 +30,7 @@ def measure_latency(
     recipe: Recipe,
     device: torch.device | None = None,
 ) -> float:
-    """Median seconds of a forward pass of one row through a network, heads included, lower is better.
+    """Measure the median seconds of a forward pass of one row, heads included; lower is better.
 
     The weights are the initial ones: they do not change the time. Where a method fits its structure to the
     data, that before the fitting is measured.
@@ -38,9 +38,9 @@ def measure_latency(
     Args:
         n_features: width of the inputs.
         tasks: tasks of the problem.
-        network: its group and size.
-        recipe: how it is built.
-        device: where it is run; the CPU unless given.
+        network: group and size of the network.
+        recipe: recipe that it is built by.
+        device: device to run it on; the CPU unless given.
 
     Raises:
         InvalidInputError: if the size is too small or too large to build.

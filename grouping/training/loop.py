@@ -35,7 +35,7 @@ from grouping.training.weighting.weighting import Step, Weighting, WeightingCont
 
 
 def decayed(learning_rate: float, epoch: float, n_epochs: int) -> float:
-    """The learning rate after some of the epochs of a full training: along a cosine to zero."""
+    """Return the learning rate after some epochs of a full training: a cosine decay to zero."""
     return learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / n_epochs))
 
 
@@ -44,13 +44,13 @@ class Training:
 
     The order of the rows depends on the seed and the epoch only, so a state is the weights, what optimiser
     and weighting remember, and the number of epochs; continuing from it gives the same floats as never
-    stopping. Not thread-safe. The number of threads torch uses is the caller's business.
+    stopping. Not thread-safe. The caller sets the number of threads of PyTorch.
 
     Attributes:
-        network: what is trained.
+        network: the network in training.
         n_epochs: epochs at the requested fidelity.
         epoch: epochs carried out.
-        prepared: epochs carried out before them, to prepare the network: see `MultiTaskNetwork.preparation`.
+        prepared: epochs carried out before those, to prepare the network: see `MultiTaskNetwork.preparation`.
     """
 
     def __init__(self, data: TrainingData, request: TrialRequest, recipe: Recipe) -> None:
@@ -88,21 +88,21 @@ class Training:
 
     @property
     def phases(self) -> Sequence[Phase]:
-        """What the schedule decided."""
+        """Phases of the training, as the schedule decides."""
         return self._phases
 
     @property
     def weighting(self) -> Weighting:
-        """Combines the losses in the phase that has begun."""
+        """Weighting of the losses in the current phase."""
         return self._weighting
 
     @property
     def optimiser(self) -> torch.optim.Optimizer:
-        """Takes the steps of the phase that has begun."""
+        """Optimiser of the current phase."""
         return self._optimiser
 
     def _begin_phase(self, number: int) -> None:
-        """A fresh weighting and a fresh optimiser for the tasks of a phase."""
+        """Make a fresh weighting and a fresh optimiser for the tasks of a phase."""
         self._phase_number = number
         self._phase = phase = self._phases[number]
         self._phase_start = sum(earlier.epochs for earlier in self._phases[:number])
@@ -125,11 +125,11 @@ class Training:
 
     @property
     def spent(self) -> int:
-        """All epochs carried out, those that prepared the network among them."""
+        """All epochs carried out, including those that prepared the network."""
         return self.prepared + self.epoch
 
     def prepare_epoch(self) -> bool:
-        """Carry out an epoch of what prepares the network; False once it is prepared."""
+        """Carry out an epoch of the preparation; return False once the network is prepared."""
         if self._preparation is None:
             return False
         prepared = next(self._preparation, None)
@@ -195,16 +195,16 @@ class Training:
         return Step(torch.stack(losses), self._shared, self.network.penalty(), outputs, wanted, epoch)
 
     def evaluate(self) -> Evaluation:
-        """Losses and metrics on the validation and test rows."""
+        """Compute losses and metrics on the validation and test rows."""
         self.network.eval()
         return evaluate(self._data, self.normalisations, self.network)
 
     def affinities(self) -> JointAffinities | None:
-        """What was measured so far: gradients where that is asked for, masks where the network has them."""
+        """Return affinities so far: from gradients if requested, from masks if the network has them."""
         return measured_affinities(self.network, self._meter, self._data.train)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """A flat copy of the state, tensors only: it can be stored without pickle."""
+        """Return a flat copy of the state, tensors only: it can be stored without pickle."""
         state = {"epoch": torch.tensor(self.epoch)}
         if self.prepared:
             state["prepared"] = torch.tensor(self.prepared)
@@ -263,12 +263,12 @@ def train_network(
         data: the data set as tensors.
         request: network, seed and fidelity. On a CPU, equal requests give equal floats.
         recipe: architecture and optimisation.
-        should_stop: asked before every epoch, also of a preparation, such as for a deadline.
-        on_epoch: told after every epoch the number of epochs carried out and the mean training loss.
+        should_stop: called before every epoch, including those of a preparation; True ends the training.
+        on_epoch: called after every epoch with the number of epochs carried out and the mean training loss.
 
     Returns:
         Succeeded with scores; diverged, if a loss became infinite or not a number; failed, if `should_stop`
-        answered yes.
+        returned True.
 
     Raises:
         TrainingError: if the group names a task that the data does not have.

@@ -1,4 +1,4 @@
-"""From a recipe to what carries it out: the implementations that the declarations of its methods name."""
+"""Construction of the parts of a training from the methods that a recipe names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grouping.training.weighting.weighting import Weighting, WeightingContext
 
 
 def build_encoder(recipe: Recipe, n_features: int) -> Encoder:
-    """The encoder of a recipe, for inputs of that width. Its implementation: a subclass of `Encoder`.
+    """Build the encoder of a recipe, for inputs of that width. Its implementation: an `Encoder`.
 
     Raises:
         UnknownNameError, InvalidInputError: if the recipe names what does not exist, or widths that the
@@ -33,7 +33,7 @@ def build_encoder(recipe: Recipe, n_features: int) -> Encoder:
 
 
 def build_network(recipe: Recipe, blueprint: Blueprint) -> MultiTaskNetwork:
-    """The network of a blueprint under a recipe. Its implementation: a subclass of `MultiTaskNetwork`."""
+    """Build the network of a blueprint under a recipe. Its implementation: a `MultiTaskNetwork`."""
     implementation, declaration = _find(recipe, Part.SHARING)
     network = implementation(blueprint, declaration)
     if not isinstance(network, MultiTaskNetwork):
@@ -42,13 +42,13 @@ def build_network(recipe: Recipe, blueprint: Blueprint) -> MultiTaskNetwork:
 
 
 def cost_key(recipe: Recipe, tasks: tuple[Task, ...]) -> object:
-    """Equal for groups whose networks cost the same under a recipe."""
+    """Return a key that is equal for groups whose networks cost the same under a recipe."""
     implementation, declaration = _find(recipe, Part.SHARING)
     return implementation.cost_key(tasks, declaration)
 
 
 def build_weighting(recipe: Recipe, context: WeightingContext) -> Weighting:
-    """The weighting of a recipe, on the device of the training. Its implementation: a `Weighting`."""
+    """Build the weighting of a recipe, on the device of the training. Its implementation: a `Weighting`."""
     implementation, declaration = _find(recipe, Part.WEIGHTING)
     weighting = implementation(context, declaration)
     if not isinstance(weighting, Weighting):
@@ -57,7 +57,7 @@ def build_weighting(recipe: Recipe, context: WeightingContext) -> Weighting:
 
 
 def build_schedule(recipe: Recipe) -> Schedule:
-    """The schedule of a recipe. Its implementation: a `Schedule`."""
+    """Build the schedule of a recipe. Its implementation: a `Schedule`."""
     implementation, declaration = _find(recipe, Part.SCHEDULE)
     schedule = implementation(declaration)
     if not isinstance(schedule, Schedule):
@@ -66,7 +66,7 @@ def build_schedule(recipe: Recipe) -> Schedule:
 
 
 def build_optimiser(recipe: Recipe, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """The optimiser of a recipe. Its implementation: a function of groups, recipe and declaration."""
+    """Build the optimiser of a recipe. Its implementation: a function of groups, recipe, declaration."""
     implementation, declaration = _find(recipe, Part.OPTIMISER)
     optimiser: torch.optim.Optimizer = implementation(groups, recipe, declaration)
     return optimiser

@@ -1,4 +1,4 @@
-"""The network: features for every task, and a head per task. How features are shared is a method."""
+"""Base class of networks: features for every task, and a head per task."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 class MultiTaskNetwork(nn.Module, ABC):
     """A network for the tasks of one group. Methods of sharing are its subclasses.
 
-    A subclass takes a `Blueprint` and its declaration, calls ``super().__init__(blueprint)``, makes its
+    A subclass takes a `Blueprint` and its declaration, calls ``super().__init__(blueprint)``, builds its
     layers with the blueprint, sets `heads`, and implements `features`.
 
     Attributes:
         task_names: names of the tasks, in the order of the heads.
         heads: one per task, from its features to ``[rows, n_outputs]``.
-        precision: in what numbers the features are computed in training mode.
+        precision: precision in which features are computed in training mode.
     """
 
     heads: nn.ModuleList
@@ -38,14 +38,14 @@ class MultiTaskNetwork(nn.Module, ABC):
 
     @abstractmethod
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """What the head of each task sees, in the order of the tasks.
+        """Compute the features that the head of each task reads, in the order of the tasks.
 
-        All of the network but the heads: its multiply-adds are the inference cost. Layers that serve
+        This is all of the network but the heads: its multiply-adds are the inference cost. Layers that serve
         several tasks are to be run once.
         """
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
-        """Raw outputs of every head, in the order of the tasks."""
+        """Compute the raw outputs of every head, in the order of the tasks."""
         features = self._features_in_precision(inputs)
         return [head(own) for head, own in zip(self.heads, features, strict=True)]
 
@@ -57,16 +57,16 @@ class MultiTaskNetwork(nn.Module, ABC):
         return [own.to(inputs.dtype) for own in features]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Parameters that the losses of several tasks may meet in, by name; none where nothing is shared.
+        """Return parameters that losses of several tasks may train, by name; none if none are shared.
 
-        By default all but those of the heads.
+        By default they are all but those of the heads.
         """
         return {name: p for name, p in self.named_parameters() if not name.startswith("heads.")}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """The parameters from the inputs to the heads, for schedules that freeze the lower ones.
+        """Return the parameters from the inputs to the heads, for schedules that freeze the lower ones.
 
-        By default those of ``stages``, a list of modules, one by one, and then all others.
+        By default they are those of ``stages``, a list of modules, one by one, and then all others.
         """
         stages = getattr(self, "stages", None)
         lower = [list(stage.parameters()) for stage in stages] if isinstance(stages, nn.ModuleList) else []
@@ -74,20 +74,20 @@ class MultiTaskNetwork(nn.Module, ABC):
         return [*lower, [p for p in self.parameters() if id(p) not in known]]
 
     def penalty(self) -> Tensor | None:
-        """What is added to the weighted losses in every step, a scalar; None for nothing."""
+        """Return what is added to the weighted losses in every step, a scalar; None for nothing."""
         return None
 
     def preparation(self, data: TrainingData, recipe: Recipe, seed: int, done: int = 0) -> Iterator[int]:
         """Fit the network's structure to the data before it is trained, an epoch at a time.
 
-        The same data gives the same. What is found must be in parameters and buffers, since a training that
-        goes on from a checkpoint is not prepared again. How many epochs it takes at most is for the
-        declaration to tell: see `grouping.recipes.work`.
+        The same data gives the same structure. It must be in parameters and buffers, since a training that
+        goes on from a checkpoint is not prepared again. The declaration says how many epochs it takes at
+        most: see `grouping.recipes.epochs`.
 
         Args:
-            data: on the device of the training.
-            recipe: of the training that follows.
-            seed: of the training that follows.
+            data: data on the device of the training.
+            recipe: recipe of the training that follows.
+            seed: seed of the training that follows.
             done: epochs that were carried out before an interruption; parameters and buffers are those of
                 that moment. How much of them is repeated is the method's choice.
 
@@ -102,21 +102,21 @@ class MultiTaskNetwork(nn.Module, ABC):
             pass
 
     def affinities(self) -> Mapping[str, Tensor]:
-        """What the network itself says of how its tasks relate, without a gradient; nothing unless told.
+        """Return affinities that follow from the network itself, without gradients; by default none.
 
-        By method, as in `JointAffinities`: ``[T, T]``, float64, on the CPU.
+        They are by method, as in `JointAffinities`: ``[T, T]``, float64, on the CPU.
         """
         return {}
 
     def end_epoch(self) -> None:
-        """Called after every epoch."""
+        """Update the network at the end of an epoch; called after every epoch."""
 
     @classmethod
     def cost_key(cls, tasks: Sequence[Task], parameters: Any) -> Hashable:
-        """Equal for groups whose networks of equal widths cost the same; the number of tasks unless told.
+        """Return a key equal for groups whose networks of equal widths cost the same; by default their size.
 
         Args:
-            tasks: of the group.
+            tasks: tasks of the group.
             parameters: the declaration that networks are built with.
         """
         return len(tasks)

@@ -1,4 +1,4 @@
-"""Optimisers, in their fused forms: dispatch is most of the cost of a step of a small network."""
+"""Optimisers in their fused forms: dispatch is most of the cost of a step of a small network."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def parameter_groups(
     rates: Sequence[float],
     of_the_weighting: Sequence[nn.Parameter],
 ) -> list[dict[str, Any]]:
-    """Parameters with the factor on their learning rate: one group, unless depths differ.
+    """Group parameters by the factor on their learning rate: one group, unless depths differ.
 
     Args:
-        network: what is trained.
+        network: the network in training.
         depths: its parameters from the inputs to the heads.
         rates: factor by depth, the last one for all above; empty for 1 everywhere.
-        of_the_weighting: what the weighting learns is no weight of the network, and does not decay.
+        of_the_weighting: parameters that the weighting learns; they do not decay.
     """
     own = {"params": list(of_the_weighting), "factor": 1.0, "weight_decay": 0.0}
     groups: list[dict[str, Any]] = [{"params": list(network.parameters()), "factor": 1.0}]
@@ -37,12 +37,12 @@ def parameter_groups(
 
 
 def build_adamw(groups: list[dict[str, Any]], recipe: Recipe, parameters: AdamW) -> torch.optim.Optimizer:
-    """AdamW at the recipe's learning rate and weight decay."""
+    """Build AdamW at the recipe's learning rate and weight decay."""
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
 
 
 def build_sgd(groups: list[dict[str, Any]], recipe: Recipe, parameters: Sgd) -> torch.optim.Optimizer:
-    """Gradient descent with momentum. Its weight decay is the classical one: part of the gradient."""
+    """Build gradient descent with momentum; weight decay is the classical one, part of the gradient."""
     return torch.optim.SGD(
         groups,
         lr=recipe.learning_rate,

@@ -1,4 +1,4 @@
-"""Layers that compute in bfloat16 while they are trained.
+"""Reduced precision: layers that compute in bfloat16 while they are trained.
 
 By automatic mixed precision: products and convolutions take bfloat16, what PyTorch knows to lose too much by
 that (softmax, norms, sums) takes float32. It covers what lies below the heads. Weights, and so what the
@@ -17,10 +17,10 @@ from grouping.errors import TrainingError
 
 
 def check_precision(precision: Precision, device: torch.device) -> Precision:
-    """The precision itself, if networks can be trained in it there.
+    """Return the precision, if networks can be trained in it on the device.
 
     Raises:
-        TrainingError: if the device does not know it. Another one would not give what the recipe says.
+        TrainingError: if the device does not support it.
     """
     if precision is Precision.BFLOAT16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         name = torch.cuda.get_device_name(device)
@@ -29,6 +29,6 @@ def check_precision(precision: Precision, device: torch.device) -> Precision:
 
 
 def reduced(device: torch.device) -> AbstractContextManager[object]:
-    """Within, products and convolutions are computed in bfloat16."""
+    """Compute products and convolutions in bfloat16 within the context."""
     # Cast anew in every use: what is kept from one to the next would outlive a transform of `torch.func`.
     return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)

@@ -1,4 +1,4 @@
-"""What a training remembers, as a flat mapping of tensors: it can be stored without pickle."""
+"""States of modules and optimisers as flat mappings of tensors, which can be stored without pickle."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ NamedParameters = Sequence[tuple[str, nn.Parameter]]
 
 
 def module_state(owner: str, module: nn.Module) -> dict[str, Tensor]:
-    """Copies of the parameters and buffers of a module, each named after its owner."""
+    """Copy the parameters and buffers of a module, each named after its owner."""
     return {f"{owner}.{name}": value.detach().clone() for name, value in module.state_dict().items()}
 
 
 def load_module(owner: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copy what `module_state` gave into a module that is built alike.
+    """Copy the result of `module_state` into a module that is built alike.
 
     Raises:
-        TrainingError: if it was another module's.
+        TrainingError: if it is the state of another module.
     """
     own = {
         name.removeprefix(f"{owner}."): value for name, value in state.items() if name.startswith(f"{owner}.")
@@ -36,7 +36,7 @@ def load_module(owner: str, module: nn.Module, state: Mapping[str, Tensor]) -> N
 
 
 def optimiser_state(parameters: NamedParameters, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Copies of what an optimiser remembers of each parameter."""
+    """Copy the state that an optimiser keeps for each parameter."""
     return {
         f"{_OPTIMISER}{key}.{name}": value.clone()
         for name, parameter in parameters
@@ -48,7 +48,7 @@ def optimiser_state(parameters: NamedParameters, optimiser: torch.optim.Optimize
 def load_optimiser(
     parameters: NamedParameters, optimiser: torch.optim.Optimizer, state: Mapping[str, Tensor]
 ) -> None:
-    """Copy what `optimiser_state` gave into an optimiser of the same parameters."""
+    """Copy the result of `optimiser_state` into an optimiser of the same parameters."""
     for name, parameter in parameters:
         ending = f".{name}"
         for key, value in state.items():

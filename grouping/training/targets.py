@@ -1,4 +1,4 @@
-"""Targets as losses want them, by the kind of the task: numbers, classes, or yes and no."""
+"""Encoding of targets for losses, by the kind of the task: numbers, classes, or yes and no."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from grouping.recipes.losses import Constants
 
 
 class TargetForm(ABC):
-    """How targets of a kind are encoded, and predictions told in the target's own units."""
+    """Encoding of targets of one kind, and decoding of predictions to the target's own units."""
 
     @abstractmethod
     def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
-        """Targets for the loss, rows first; a copy."""
+        """Encode targets for the loss, rows first; the result is a copy."""
 
     @abstractmethod
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
-        """Predictions as people read them, ``[rows, n_outputs]``."""
+        """Decode predictions to the target's own units, ``[rows, n_outputs]``."""
 
 
 class Numbers(TargetForm):
-    """Centred and scaled, ``[rows, n_outputs]`` float32; decoded, the numbers themselves."""
+    """Numbers, centred and scaled, ``[rows, n_outputs]`` float32; decoded to the numbers themselves."""
 
     def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
-        """See `TargetForm`."""
+        """See `TargetForm.encode`."""
         scaled = (np.asarray(target, dtype=np.float64) - constants.center) / constants.scale
         return torch.from_numpy(scaled.astype(np.float32))
 
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
-        """See `TargetForm`."""
+        """See `TargetForm.decode`."""
         return predictions * constants.scale + torch.from_numpy(constants.center).to(predictions)
 
 
 class Classes(TargetForm):
-    """Class numbers, ``[rows]`` int64; decoded, probabilities of the classes."""
+    """Class numbers, ``[rows]`` int64; decoded to probabilities of the classes."""
 
     def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
-        """See `TargetForm`."""
+        """See `TargetForm.encode`."""
         return torch.from_numpy(np.array(target, dtype=np.int64))
 
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
-        """See `TargetForm`."""
+        """See `TargetForm.decode`."""
         return predictions.softmax(dim=1)
 
 
 class YesOrNo(TargetForm):
-    """A column of 0 and 1, ``[rows, 1]`` float32; decoded, the probability of 1."""
+    """A column of 0 and 1, ``[rows, 1]`` float32; decoded to the probability of 1."""
 
     def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
-        """See `TargetForm`."""
+        """See `TargetForm.encode`."""
         return torch.from_numpy(np.array(target, dtype=np.float32)).unsqueeze(1)
 
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
-        """See `TargetForm`."""
+        """See `TargetForm.decode`."""
         return predictions.sigmoid()
 
 

@@ -37,8 +37,8 @@ class TrainingSession:
     Args:
         job: what to train.
         tasks: the tasks of the job.
-        dataset: what to train on; fits the tasks.
-        recipe: how, before tuning.
+        dataset: data set to train on; fits the tasks.
+        recipe: recipe of the trainings, before tuning.
 
     Raises:
         InvalidInputError: if the encoder cannot read the data.
@@ -86,7 +86,7 @@ class TrainingSession:
         return Prepared(self._digest, settled, tuple(events))
 
     def measure(self, networks: Sequence[Network], pool: WorkerPool) -> tuple[MeasuredNetwork | None, ...]:
-        """Multiply-adds counted here, latencies measured where the networks are trained."""
+        """Count multiply-adds here; measure latencies where the networks are trained."""
         counted = _count(networks, self._n_features, self._tasks, self._recipe)
         latencies = pool.ask(self.setup(), "measure_latencies", networks) if networks else ()
         if latencies is None:
@@ -97,18 +97,18 @@ class TrainingSession:
         )
 
     def environment(self) -> dict[str, str]:
-        """Versions of the libraries that train."""
+        """Return the versions of the libraries that train."""
         return library_versions()
 
     def setup(self) -> WorkerSetup:
-        """What workers are built from."""
+        """Return the setup from which workers are built."""
         names = ",".join(task.name for task in self._tasks)
         key = f"{self._digest} {names} {self._recipe} {self._engine}"
         maker = WorkerMaker(f"{self._digest} {names}", self._tasks, self._recipe, self._engine)
         return WorkerSetup(key, maker, self._dataset)
 
     def _choose_engine(self, pool: WorkerPool) -> EngineChoice | None:
-        """The engine that the operator names, or the fastest; None where no worker could compare them."""
+        """Return the engine named by the operator, else the fastest; None if no worker could compare."""
         named = Engine(self._job.operator.get("engine", Engine.AUTO))
         if named is not Engine.AUTO:
             return EngineChoice(named, "named by the service")
@@ -119,7 +119,7 @@ class TrainingSession:
 
 
 def work_of(job: TrainerJob, recipe: Recipe) -> Work:
-    """The work of a job as far as it is known before its search: that of training every candidate."""
+    """Return the work of a job as far as known before its search: training every candidate."""
     terms = job.terms
     budget, n_seeds = terms.training_budget, len(terms.search_seeds)
     tasks = job.tasks[: (min(terms.candidates.max_group_size, len(job.tasks)) + 1) // 2]
@@ -149,9 +149,9 @@ def _told(tuned: Tuned) -> dict[str, Any]:
 def _count(
     networks: Sequence[Network], n_features: int, tasks: tuple[Task, ...], recipe: Recipe
 ) -> list[MeasuredNetwork | None]:
-    """Multiply-adds and widths, in order; None for what is too small or too large to build.
+    """Count multiply-adds and widths, in order; None for networks too small or too large to build.
 
-    Asked for together as far as possible: what is alike is then counted once.
+    Networks are counted together as far as possible, so that those that are alike are counted once.
     """
     by_size: dict[float, list[int]] = {}
     for number, network in enumerate(networks):

@@ -1,4 +1,4 @@
-"""Tuning the recipe before a search.
+"""Tuning of the recipe before a search.
 
 Learning rate and weight decay are sampled and the network of all tasks is trained under each. Unpromising
 samples stop early by HyperBand (Li et al., JMLR 2018) in its synchronous form: a paused training is
@@ -38,12 +38,12 @@ REDUCTION = 3
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """The best recipe found.
+    """The best recipe found by tuning.
 
     Attributes:
         recipe: the recipe.
         loss: mean validation loss of all tasks together under it; lower is better.
-        first_loss: the last one known under the recipe it started from, which may have been stopped early.
+        first_loss: the last loss under the recipe it started from, which may have been stopped early.
         epochs: epochs spent over all samples.
     """
 
@@ -54,7 +54,7 @@ class Tuned:
 
 
 def sample_recipes(recipe: Recipe, n_samples: int, seed: int) -> list[Recipe]:
-    """The given recipe first, then variations of it drawn from the seed."""
+    """Return the given recipe first, then variations of it drawn from the seed."""
     generator = np.random.default_rng(seed)
     recipes = [recipe]
     for _ in range(n_samples - 1):
@@ -68,14 +68,14 @@ def sample_recipes(recipe: Recipe, n_samples: int, seed: int) -> list[Recipe]:
 
 @dataclass(frozen=True, slots=True)
 class SampleMaker:
-    """Builds what trains the samples from the data set; see `grouping.trainers.WorkerSetup`."""
+    """Builds the worker that trains samples from the data set; see `grouping.trainers.WorkerSetup`."""
 
     tasks: tuple[Task, ...]
     recipes: tuple[Recipe, ...]
     seed: int
 
     def __call__(self, dataset: Dataset, context: WorkerContext) -> SampleWorker:
-        """On the device of this process."""
+        """Build the worker on the device of this process."""
         return SampleWorker(TrainingData.from_dataset(dataset, self.tasks, take_device()), self)
 
 
@@ -93,7 +93,7 @@ class SampleWorker(TrainingWorker):
         return SampleTraining(Training(self._data, request, self._maker.recipes[sample]))
 
     def train(self, requests: Any, checkpoints: Path | None = None) -> tuple[TrialOutcome, ...]:
-        """Never asked: samples are trained step by step."""
+        """Raise NotImplementedError: samples are trained step by step."""
         raise NotImplementedError
 
 
@@ -125,11 +125,11 @@ def tune_recipe(
     """Search for a better recipe; the given one is the first sample.
 
     Args:
-        dataset: what is trained on.
+        dataset: data set to train on.
         tasks: the tasks of the job.
-        recipe: where to start.
-        n_samples: recipes tried, the first included.
-        seed: of the samples and of their trainings.
+        recipe: recipe to start from.
+        n_samples: number of recipes tried, the first included.
+        seed: seed of the samples and of their trainings.
         pool: trains them.
 
     Raises:
@@ -137,7 +137,7 @@ def tune_recipe(
     """
     recipes = sample_recipes(recipe, n_samples, seed)
     setup = WorkerSetup(f"tuning {seed} {recipes}", SampleMaker(tasks, tuple(recipes), seed), dataset)
-    found = pool.halve(setup, n_samples, recipe.epochs, REDUCTION)
+    found = pool.successive_halving(setup, n_samples, recipe.epochs, REDUCTION)
     spent = sum(result.epochs for result in found.values())
     # Only samples that ran to the end are comparable, and the least of equal losses is the first sample.
     complete = {sample: result.loss for sample, result in found.items() if result.n_steps >= recipe.epochs}

@@ -1,4 +1,4 @@
-"""The built-in trainer in a process that trains: its data converted once, one call of an engine at a time."""
+"""Worker of the built-in trainer: converts the data once and trains a stack at a time."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class WorkerMaker:
     Attributes:
         digest: identifies data set and tasks.
         tasks: the tasks of the job.
-        recipe: how to train.
-        engine: that of the job; what it cannot carry out is trained one by one.
+        recipe: recipe of the trainings.
+        engine: the engine of the job; networks that it cannot train are trained one by one.
     """
 
     digest: str
@@ -41,7 +41,7 @@ class WorkerMaker:
     engine: Engine = Engine.AUTO
 
     def __call__(self, dataset: Dataset, context: WorkerContext) -> BuiltInWorker:
-        """The worker, on the device of this process."""
+        """Build the worker, on the device of this process."""
         data = TrainingData.from_dataset(dataset, self.tasks, take_device())
         return BuiltInWorker(data, self, context)
 
@@ -51,8 +51,8 @@ class BuiltInWorker(TrainingWorker):
 
     Args:
         data: the data set, on the device of the training.
-        maker: what it was built from.
-        context: what it may use.
+        maker: maker that it was built by.
+        context: settings of the worker.
     """
 
     def __init__(self, data: TrainingData, maker: WorkerMaker, context: WorkerContext) -> None:
@@ -79,14 +79,14 @@ class BuiltInWorker(TrainingWorker):
                 (outcomes[number],) = train_networks(
                     self._data, [request], maker.recipe, keeper=keeper, engine=own
                 )
-        return tuple(keeper.told(*pair) for pair in zip(requests, outcomes, strict=True))
+        return tuple(keeper.with_own_epochs(*pair) for pair in zip(requests, outcomes, strict=True))
 
     def environment(self) -> Mapping[str, str]:
-        """Versions of libraries, and what does the arithmetic."""
+        """Return versions of libraries, and the arithmetic in effect."""
         return versions_here()
 
     def remarks(self, requests: Sequence[TrialRequest]) -> Mapping[str, str]:
-        """Whether networks are trained in less company here than usual."""
+        """Say whether fewer networks than usual can be trained together here."""
         is_stacked = self._maker.engine in (Engine.AUTO, Engine.STACKED) and len(requests) > 1
         company = company_of(self._data, self._maker.recipe, requests) if is_stacked else Company.ANY
         return {"company_limited": company.reason} if company.reason else {}
@@ -94,7 +94,7 @@ class BuiltInWorker(TrainingWorker):
     # --- while the job is prepared
 
     def measure_latencies(self, networks: Sequence[Network]) -> tuple[float | None, ...]:
-        """Milliseconds of a forward pass of one row through each network, here.
+        """Measure milliseconds of a forward pass of one row through each network, here.
 
         Networks of one size that are built alike are measured once; None for a size that cannot be built.
         """
@@ -116,5 +116,5 @@ class BuiltInWorker(TrainingWorker):
         return tuple(found)
 
     def compare_engines(self, work: Work) -> EngineChoice:
-        """The engine to train the networks of a job with, by a few gradient steps here."""
+        """Choose the engine for the networks of a job, by a few gradient steps here."""
         return compare_engines(self._data, work, self._maker.recipe)

@@ -53,7 +53,9 @@ def import_inline(inline: InlineTable, values: Literal["losses", "gains"]) -> Im
         raise InvalidInputError(
             f"Weights for unknown tasks: {', '.join(sorted(unknown))}.", pointer="/weights"
         )
-    table = ScoreTable(tasks, networks, tuple(range(n_seeds)), validation, test, _other_costs(inline))
+    table = ScoreTable(
+        tasks, networks, tuple(range(n_seeds)), validation, test, other_costs=_other_costs(inline)
+    )
     return ImportedTable(table, make_report(table, "json", values, Findings()))
 
 

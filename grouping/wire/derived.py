@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel, Field, create_model
 
-from grouping.domain.fields import Declared, Pattern, declared, find, plain
+from grouping.domain.fields import AskedAtMost, Declared, Pattern, declared, find, plain
 from grouping.wire.common import JsonObject, PlainText
 
 M = TypeVar("M", bound=BaseModel)
@@ -91,6 +91,8 @@ def _adding(
 def _request_type(kind: Any, metadata: tuple[object, ...], nested: Nested) -> Any:
     """The type of a request for one of the domain, with what is said of it as Pydantic takes it."""
     rules: list[Any] = [rule for rule in metadata if isinstance(rule, (Ge, Gt, Le, MinLen, MaxLen))]
+    if asked := find(metadata, AskedAtMost):
+        rules.append(Le(asked.le))
     if pattern := find(metadata, Pattern):
         return Annotated[kind, *rules, Field(pattern=pattern.regex)]  # says which characters there may be
     base = _plain_type(kind, lambda part: _request_type(*_described(part), nested), nested)

@@ -49,7 +49,7 @@ def _tables(draw: st.DrawFn) -> ScoreTable:
         for name in draw(st.lists(st.sampled_from(("latency_ms", "memory")), unique=True))
     }
     tasks = tuple(Task(name, weight=draw(weights)) for name in names)
-    return ScoreTable(tasks, networks, seeds, cubes[0], cubes[1], costs)
+    return ScoreTable(tasks, networks, seeds, cubes[0], cubes[1], other_costs=costs)
 
 
 class ImportContract:

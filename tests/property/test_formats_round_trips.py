@@ -100,7 +100,7 @@ def tables(draw: st.DrawFn, tasks: st.SearchStrategy[Task] = TASKS) -> ScoreTabl
         name: np.array(draw(st.lists(st.floats(0, 1e9), min_size=len(networks), max_size=len(networks))))
         for name in draw(st.lists(st.sampled_from(["latency_ms", "=memory", "a,b"]), unique=True))
     }
-    return ScoreTable(chosen, networks, seeds, losses[0], losses[1], costs)
+    return ScoreTable(chosen, networks, seeds, losses[0], losses[1], other_costs=costs)
 
 
 def without_attributes(table: ScoreTable) -> ScoreTable:
@@ -115,7 +115,7 @@ def means(table: ScoreTable, losses: np.ndarray) -> ScoreTable:
         (0,),
         losses[:, :, None],
         np.full((*losses.shape, 1), np.nan),
-        table.other_costs,
+        other_costs=table.other_costs,
     )
 
 

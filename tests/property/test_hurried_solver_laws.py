@@ -25,7 +25,7 @@ def table_of(seed: int) -> ScoreTable:
     return make_table(NETWORKS, tuple(map(Task, NAMES)), losses)
 
 
-def hurried(table: ScoreTable, budget: float) -> tuple[TableSolver, Solution]:
+def hurried(table: ScoreTable, budget: float) -> tuple[TableSolver[ScoreTable], Solution]:
     """An answer in no time, from what was found for a smaller budget."""
     solver = TableSolver(table)
     solver.solve(1.0)

@@ -11,7 +11,7 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import SolutionStatus, fits
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import LossTable, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver import PairwiseEstimate, solve, solve_pairwise
@@ -34,7 +34,7 @@ def estimates(draw: st.DrawFn, most: int = 7) -> tuple[ScoreTable, PairwiseEstim
     return table, PairwiseEstimate.from_table(table)
 
 
-def _listed(table: ScoreTable) -> ScoreTable:
+def _listed(table: ScoreTable) -> LossTable:
     names = table.task_names
     return predict_higher_orders(
         table, list_candidates(names, max_group_size=len(names), single_sizes=(0.5,))

@@ -20,7 +20,7 @@ def with_latency(latency: list[float]) -> ScoreTable:
         table.seeds,
         table.validation_losses,
         table.test_losses,
-        {"latency_ms": np.array(latency)},
+        other_costs={"latency_ms": np.array(latency)},
     )
 
 

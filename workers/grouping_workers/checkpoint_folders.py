@@ -1,4 +1,4 @@
-"""The folder of all checkpoints, with a folder per job: removed with the job's end, and by age.
+"""The folder of all checkpoints: one folder per job, removed at the job's end or when it is old.
 
 A job that failed or was cancelled may be resumed, so its folder stays until it is old.
 """
@@ -24,13 +24,13 @@ KEEP_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class JobCheckpoints:
     """The checkpoints of one job.
 
     Attributes:
         job_id: the job, whether or not there still is one.
-        trainings: how many trainings have a checkpoint.
-        size_bytes: of all files.
+        trainings: number of trainings with a checkpoint.
+        size_bytes: size of all files.
         changed_s: seconds since 1970 at which the last one was written.
     """
 
@@ -40,11 +40,10 @@ class Holding:
     changed_s: float
 
 
-def list_holdings(root: Path) -> Sequence[Holding]:
-    """What a folder of checkpoints holds, the latest first.
+def list_job_checkpoints(root: Path) -> Sequence[JobCheckpoints]:
+    """List the checkpoints of each job in a folder, the latest first.
 
-    Only folders that are named like a job and have nothing but checkpoints in them: whatever else lies there
-    is none of ours.
+    Only folders that are named like a job and hold nothing but checkpoints are listed; others are ignored.
     """
     if not root.is_dir():
         return ()
@@ -52,7 +51,7 @@ def list_holdings(root: Path) -> Sequence[Holding]:
     return sorted((one for one in found if one is not None), key=lambda one: (-one.changed_s, one.job_id))
 
 
-def _holding(folder: Path) -> Holding | None:
+def _holding(folder: Path) -> JobCheckpoints | None:
     if folder.is_symlink() or not folder.is_dir():
         return None
     trainings, size = 0, 0
@@ -71,11 +70,11 @@ def _holding(folder: Path) -> Holding | None:
             return None
         trainings += not is_unfinished
         size += status.st_size
-    return Holding(folder.name, trainings, size, changed_s)
+    return JobCheckpoints(folder.name, trainings, size, changed_s)
 
 
 def remove_folder(root: Path | None, job_id: str) -> bool:
-    """Remove the checkpoints of a job that needs them no more; what the disk refuses is only told.
+    """Remove the checkpoints of a job that needs them no more; log what the disk refuses.
 
     Returns:
         Whether there were any, and they are gone.
@@ -84,15 +83,15 @@ def remove_folder(root: Path | None, job_id: str) -> bool:
 
 
 def prune(root: Path | None, *, keep_s: float = KEEP_S, now_s: float | None = None) -> int:
-    """Remove the folders in which nothing was written for so long.
+    """Remove the folders in which nothing was written for a while.
 
     Args:
-        root: the folder of all checkpoints; None or one that is not there is empty.
+        root: the folder of all checkpoints; None or a missing one counts as empty.
         keep_s: seconds that a folder is kept after the last change in it.
         now_s: seconds since 1970 by the clock of the disk; this machine's unless given.
 
     Returns:
-        How many were removed.
+        Number of folders removed.
     """
     if root is None or not root.is_dir():
         return 0

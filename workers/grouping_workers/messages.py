@@ -1,4 +1,4 @@
-"""What the dispatcher and its driver process say to each other, over one pipe.
+"""Messages between the dispatcher and its driver process, over one pipe.
 
 The dispatcher sends `Prepare`, `Measure`, `Train` and `ReleaseWorkers`; the driver answers each with the one
 answer named in its docstring, in any order for trainings, and tells by `Resized` how many fit. The pipe's end
@@ -21,7 +21,7 @@ class Prepare:
 
     Attributes:
         trainer: name of the trainer.
-        job: what it is told.
+        job: description of the job for the trainer.
         networks: networks whose inference cost is wanted.
     """
 
@@ -32,13 +32,13 @@ class Prepare:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Workers can train the job.
+    """Workers are ready to train the job.
 
     Attributes:
-        prepared: what the trainer found.
+        prepared: what the trainer found out while it prepared the job.
         measured: one per network asked for, in order; None for one that cannot be built.
-        n_workers: how many stacks are trained at the same time; `Resized` tells of changes.
-        environment: what a worker trains with.
+        n_workers: number of stacks that are trained at the same time; `Resized` tells of changes.
+        environment: libraries and processor that a worker trains with.
     """
 
     prepared: Prepared
@@ -56,7 +56,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Inference costs; one per network asked for, in order, None for one that cannot be built."""
+    """Inference costs of networks."""
 
     measured: tuple[MeasuredNetwork | None, ...]
 
@@ -66,8 +66,8 @@ class Train:
     """Train a stack of networks of the prepared job on one worker. Answered by `Trained` or `Lost`.
 
     Attributes:
-        number: comes back with the answer; never used twice by one job.
-        job_id: whose trainings they are; names the folder of their checkpoints.
+        number: identifies the order in its answer; never used twice by one job.
+        job_id: job of the trainings; names the folder of their checkpoints.
         requests: what to train, by trial.
     """
 
@@ -78,7 +78,7 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseWorkers:
-    """No more trainings for now: free what other users of the cluster could use. Not answered."""
+    """Free what other users of the cluster could use: no trainings follow for now. Not answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Trained:
     """The trainings of an order ended.
 
     Attributes:
-        number: of the order.
-        outcomes: how, by trial: one for each.
+        number: number of the order.
+        outcomes: one for each trial, by trial.
         environment: what the worker trained them with; empty where its code raised.
         remarks: what the user should know about it, by kind of event.
     """
@@ -100,7 +100,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The trainings of an order were lost with their worker; whose fault it was is not known."""
+    """The trainings of an order were lost with their worker; which training caused it is not known."""
 
     number: int
     reason: str
@@ -108,14 +108,14 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Resized:
-    """Nodes joined or left the cluster: `n_workers` trainings run at the same time from now on."""
+    """The cluster was resized: `n_workers` trainings run at the same time from now on."""
 
     n_workers: int
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A request cannot be carried out, and would not be the next time either; `reason` is for the user."""
+    """A request cannot be carried out, nor would it be when repeated; `reason` is for the user."""
 
     reason: str
 

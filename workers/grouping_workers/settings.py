@@ -1,4 +1,4 @@
-"""What the Ray driver is told when it is started."""
+"""Settings of the Ray driver."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHECKPOINT_INTERVAL_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class DriverSettings:
-    """How to reach workers and what they may use.
+    """The cluster a driver uses, and what its workers may use.
 
     Attributes:
         address: Ray cluster to join; None starts a local one inside the driver.
@@ -35,8 +35,8 @@ class DriverSettings:
     engine: Engine = Engine.AUTO
 
     @property
-    def of_trainers(self) -> Mapping[str, Any]:
-        """What whoever runs the service says of trainers."""
+    def trainer_settings(self) -> Mapping[str, Any]:
+        """Settings of trainers by whoever runs the service, by name."""
         return {"engine": self.engine.value}
 
     @property

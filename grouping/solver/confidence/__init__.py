@@ -1,1 +1,1 @@
-"""How far a recommendation can be trusted, given that its scores are noisy."""
+"""Confidence: how far a recommendation can be trusted, given that its scores are noisy."""

@@ -1,4 +1,4 @@
-"""How far a recommendation can be trusted, given that its scores are noisy.
+"""Assessment of a recommendation under the noise of its scores: regret, frequencies, optimism, doubt.
 
 The losses are drawn again and again from what they may truly be (`grouping.solver.confidence.noise`), and
 every draw is solved exactly (`grouping.solver.confidence.solved_draws`).
@@ -57,7 +57,7 @@ def assess_confidence(
     seed: int = 0,
     time_limit_s: float | None = None,
 ) -> Confidence:
-    """Tell how far the grouping of least loss can be trusted under the noise of the scores.
+    """Assess how far the grouping of least loss can be trusted under the noise of the scores.
 
     Args:
         table: the score table.
@@ -66,10 +66,10 @@ def assess_confidence(
         objective: as `grouping.solver.solve`.
         noise: standard deviation of a mean loss relative to its value, such as 0.01; measured on the seeds
             unless given.
-        n_resamples: how many draws.
+        n_resamples: number of draws.
         tolerance: relative difference to the least loss that does not matter.
-        seed: of the draws; the same seed gives the same answer, unless time runs out.
-        time_limit_s: wall time; past it the draws solved so far are told of.
+        seed: seed of the draws; the same seed gives the same answer, unless time runs out.
+        time_limit_s: wall time; past it the answer rests on the draws solved so far.
 
     Raises:
         InvalidInputError: if no grouping exists, if the noise is neither given nor measurable, if time runs
@@ -131,14 +131,14 @@ def assess_confidence(
 
 
 def _percentile_95(values: FloatArray) -> float:
-    """The least of the values that 95 % of them do not pass."""
+    """Return the 95th percentile: the least value that 95 % of them do not exceed."""
     return float(np.percentile(values, 95, method="inverted_cdf"))
 
 
 def _ceilings_broken(
     table: ScoreTable, constraints: Constraints, losses: FloatArray, errors: FloatArray
 ) -> float | None:
-    """Part of the draws in which a loss ``[D, T]`` of the recommendation is above a ceiling."""
+    """Compute the part of the draws in which a loss ``[D, T]`` of the recommendation breaks a ceiling."""
     if not constraints.ceilings and not constraints.ceilings_alone:
         return None
     broken = np.zeros(len(losses), dtype=np.bool_)

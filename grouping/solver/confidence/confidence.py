@@ -1,4 +1,4 @@
-"""How far a recommendation can be trusted, as data and in words; found by `assess_confidence`."""
+"""Confidence in a recommendation, as data and in sentences; computed by `assess_confidence`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class TrialValue:
-    """What one more trial of a network is worth.
+    """The value of one more trial of a network.
 
     Attributes:
         network: the network.
         value: how much lower the expected loss of the choice becomes, in units of the loss.
-        part: the same as a part of the mean regret.
+        part: that value as a part of the mean regret.
     """
 
     network: Network
@@ -44,7 +44,7 @@ class TrialValue:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How often and by how much the recommendation holds under the noise of the scores.
+    """Confidence in a recommendation: how often and by how much it holds under the noise of the scores.
 
     The recommendation as it stands is its networks together with which of them serves which task. Each draw
     is one of three kinds: it stays the best as it stands; its networks do, with another of them for some
@@ -53,20 +53,20 @@ class Confidence:
 
     Attributes:
         solution: the recommendation, chosen on the observed means.
-        n_resamples: how many draws were solved.
-        n_requested: how many were asked for.
+        n_resamples: number of draws that were solved.
+        n_requested: number of draws that were asked for.
         noise: how the noise was obtained.
         tolerance: relative to the draw's least loss.
         frequency_unchanged: part of the draws of the first kind.
         frequency_optimal: part of the draws of the first and second kind.
         frequency_within_tolerance: part of the draws in which the regret is within the tolerance.
         mean_regret: mean of the recommendation's loss less the draw's least, in units of the loss.
-        regret_95: the least regret that 95 % of the draws do not pass, in units of the loss.
+        regret_95: 95th percentile of the regret over the draws, in units of the loss.
         mean_regret_part: mean regret as a part of the draw's least loss; None if that is 0 in a draw.
-        regret_95_part: likewise the least part that 95 % of the draws do not pass.
+        regret_95_part: 95th percentile of that part; None in the same case.
         loss_interval: 2.5th and 97.5th percentile of the recommendation's loss, raised by the optimism.
         optimism: how far its observed loss is expected to lie below that on fresh seeds.
-        alternatives: what wins otherwise, most frequent first.
+        alternatives: networks that win in the draws of the third kind, most frequent first.
         server_changes: for each task, part of the draws in which another network than recommended serves it;
             none of the first kind.
         ceilings_broken: part of the draws in which the recommendation breaks a demanded ceiling; None
@@ -96,11 +96,11 @@ class Confidence:
 
     @property
     def expected_loss(self) -> float:
-        """Loss of the recommendation that fresh seeds are expected to give."""
+        """Loss that the recommendation is expected to have on fresh seeds."""
         return (self.solution.loss or 0.0) + self.optimism
 
     def sentences(self) -> Iterator[str]:
-        """All of it in words."""
+        """Yield the whole assessment in sentences."""
         loss = self.solution.loss or 0.0
         tasks = self.solution.require_grouping().tasks
         yield self.noise
@@ -148,7 +148,7 @@ class Confidence:
             yield "No single further trial is expected to change the choice."
 
     def _kinds(self) -> str:
-        """The three kinds of draws, as parts of all draws."""
+        """Return the sentence on the three kinds of draws, as parts of all draws."""
         same, best = self.frequency_unchanged, self.frequency_optimal
         text = (
             f"In {_share(same)} of {self.n_resamples} draws of the losses the recommendation stays the best "

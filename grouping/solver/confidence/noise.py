@@ -1,4 +1,4 @@
-"""How noisy the losses of a table are, and draws of what they may truly be.
+"""Noise of the losses of a table, and draws of what the losses may truly be.
 
 **What is drawn.** The observed mean of a cell is ``x[n, t] = theta[n, t] + error``; ``theta`` is the mean
 loss over all seeds that could be trained. Draws are those of the posterior of ``theta`` under a flat prior:
@@ -43,13 +43,13 @@ _LEAST_SCALE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """Errors of the mean losses of a table.
+    """Errors of the mean losses of a table, as a distribution to draw from.
 
     Attributes:
         scale: ``[N, T]`` loss that the noise of a cell is relative to; 0 where the cell is absent.
         factor: ``[T, T]``; relative errors of a network's means are ``factor @ z`` for standard normal z.
         shared: ``[T]`` relative standard deviation of what all networks share in these seeds.
-        n_trials: how many trials (seeds) are behind each mean; a stated level counts as that of this mean.
+        n_trials: number of trials (seeds) behind each mean; a stated level counts as that of this mean.
         sentence: how the noise was obtained.
     """
 
@@ -60,19 +60,19 @@ class Noise:
     sentence: str
 
     def draw(self, n_draws: int, generator: np.random.Generator) -> FloatArray:
-        """Errors of the means that differ between networks, ``[D, N, T]``; 0 for absent cells."""
+        """Draw errors of the means that differ between networks, ``[D, N, T]``; 0 for absent cells."""
         normal = generator.standard_normal((n_draws, *self.scale.shape))
         drawn: FloatArray = (normal @ self.factor.T) * self.scale
         return drawn
 
     def draw_shared(self, n_draws: int, generator: np.random.Generator) -> FloatArray:
-        """Relative errors of the means that all networks share, ``[D, T]``."""
+        """Draw relative errors of the means that all networks share, ``[D, T]``."""
         drawn: FloatArray = generator.standard_normal((n_draws, self.shared.size)) * self.shared
         return drawn
 
 
 def stated_noise(table: ScoreTable, level: float) -> Noise:
-    """Independent normal errors of a stated size.
+    """Return independent normal errors of a stated size.
 
     Args:
         table: the score table.
@@ -98,10 +98,10 @@ def stated_noise(table: ScoreTable, level: float) -> Noise:
 
 
 def measured_noise(table: ScoreTable) -> Noise:
-    """Noise estimated from the differences between seeds; see the module.
+    """Estimate the noise from the differences between seeds; see the module.
 
     Args:
-        table: on common seeds (`ScoreTable.on_common_seeds`); completely measured networks are read.
+        table: a table on common seeds (`ScoreTable.on_common_seeds`); completely measured networks are read.
 
     Raises:
         InvalidInputError: with fewer than two seeds, or if no task is in two measured networks.
@@ -158,7 +158,7 @@ def measured_noise(table: ScoreTable) -> Noise:
 
 
 def _scale(means: FloatArray, known: BoolArray) -> FloatArray:
-    """``[N, T]``: absolute mean losses, those near zero replaced by a part of the task's median."""
+    """Return absolute mean losses ``[N, T]``, those near zero replaced by a part of the task's median."""
     sizes = np.where(known, np.abs(means), np.nan)
     medians = np.array(
         [
@@ -170,7 +170,7 @@ def _scale(means: FloatArray, known: BoolArray) -> FloatArray:
 
 
 def _square_root(covariance: FloatArray) -> FloatArray:
-    """A factor F with ``F F^T`` the covariance, its negative eigenvalues cut off and its diagonal kept."""
+    """Return a factor F: ``F F^T`` is the covariance, negative eigenvalues cut off, its diagonal kept."""
     values, vectors = np.linalg.eigh(covariance)
     factor = vectors * np.sqrt(np.maximum(values, 0.0))
     made = np.sqrt((factor**2).sum(axis=1))

@@ -1,4 +1,4 @@
-"""What solved draws of the losses say: what wins otherwise, and which further trial is worth most.
+"""Solved draws of the losses: which other networks win, and which further trial is worth most.
 
 **Which trial reduces the doubt most.** With S trials behind a mean of error variance V, one more trial moves
 the mean by a normal of variance ``V / (S + 1)``: that of the draws, scaled. The loss of a grouping is linear
@@ -33,7 +33,7 @@ N_LISTED = 5
 
 @dataclass(frozen=True, eq=False)
 class SolvedDraws:
-    """Solved draws; `D` draws, `N` candidates and `B` blocks as in the instance.
+    """Optima of drawn losses; `D` draws, `N` candidates and `B` blocks as in the instance.
 
     Attributes:
         table: weighted by the objective, on common seeds.
@@ -44,7 +44,7 @@ class SolvedDraws:
         least: ``[D]`` least loss of each draw.
         winners: for each draw the candidate that serves each block at it.
         networks: the recommended candidates.
-        servers: those that serve each block as recommended.
+        servers: the candidate that serves each block as recommended.
     """
 
     table: ScoreTable
@@ -111,14 +111,14 @@ class SolvedDraws:
         return len(self.winners)
 
     def excess(self, networks: tuple[int, ...]) -> FloatArray:
-        """``[D]``: least loss these networks serve the tasks at, above the least of the draw."""
+        """Return ``[D]``: least loss that these networks reach, above the least loss of the draw."""
         index = list(networks)
         total = (self.observed[index] + self.errors[:, index]).min(axis=1).sum(axis=1)
         above: FloatArray = np.maximum(total - self.least, 0.0)
         return above
 
     def optimism(self) -> float:
-        """How far below its true loss a choice by noisy losses appears to be."""
+        """Return how far below its true loss a choice by noisy losses appears to be, on average."""
         flattering = [
             -sum(self.errors[d, n, b] for b, n in enumerate(servers))
             for d, servers in enumerate(self.winners)
@@ -126,10 +126,10 @@ class SolvedDraws:
         return max(0.0, float(np.mean(flattering)))
 
     def server_changes(self, is_changed: BoolArray) -> dict[str, float]:
-        """For each task, part of the draws in which another candidate serves it than is recommended.
+        """Return for each task the part of the draws in which another candidate than recommended serves it.
 
         Args:
-            is_changed: ``[D]``, in which draws the recommendation is not the best as it stands.
+            is_changed: ``[D]``, whether the recommendation as it stands is not the best in the draw.
         """
         differs = np.array(self.winners) != np.array(self.servers)
         changed = (differs & is_changed[:, None]).mean(axis=0)
@@ -138,7 +138,7 @@ class SolvedDraws:
         }
 
     def alternatives(self) -> tuple[Alternative, ...]:
-        """The networks that win most of the draws that the recommended ones do not."""
+        """Return the other networks that win, most frequent first."""
         recommended = self.excess(self.networks)
         forced = np.flatnonzero(self.instance.is_forced).tolist()
         lost = recommended > TIE_TOLERANCE * np.abs(self.least)
@@ -159,7 +159,7 @@ class SolvedDraws:
         )
 
     def trial_values(self, n_trials: int, mean_regret: float) -> tuple[TrialValue, ...]:
-        """What one more trial of each network is worth beside `n_trials`; see the module."""
+        """Compute the value of one more trial of each network beside `n_trials`; see the module."""
         actions = np.array(sorted({self.servers, *self.winners}))  # [A, B]
         means = self.observed[actions, np.arange(len(self.blocks))].sum(axis=1)
         recommended = int(np.flatnonzero((actions == self.servers).all(axis=1))[0])
@@ -192,6 +192,6 @@ class SolvedDraws:
 
 
 def _servers(losses: FloatArray, networks: Sequence[int]) -> tuple[int, ...]:
-    """Of these candidates the best for each block; losses ``[N, B]``, infinite where one cannot serve."""
+    """Return the best of these candidates for each block; losses ``[N, B]``, infinite if it cannot serve."""
     index = list(networks)
     return tuple(index[i] for i in losses[index].argmin(axis=0))

@@ -1,4 +1,4 @@
-"""The best grouping of each of many draws of the losses: same networks, demands and budget, other losses.
+"""Exact optima of many draws of the losses, under the same networks, demands and budget.
 
 For the few blocks and resource costs of most tables one dynamic programme serves all draws at once. Let
 ``g[P, k]`` be the least loss at which one network of cost class k (networks that use every limited resource
@@ -36,7 +36,7 @@ _CHUNK_NUMBERS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class DrawnOptima:
-    """Optima of the first draws, as many as there was time for.
+    """Optima of the draws that were solved in time, the first of those given.
 
     Attributes:
         values: ``[D]`` least loss of each draw, in the unit of the losses given; infinite if nothing fits.
@@ -64,7 +64,7 @@ def solve_draws(
         draws: ``[D, N, B]`` losses of the blocks in the candidates, in any unit; read where the instance's
             are finite.
         starts: known choices of candidates.
-        deadline: on the clock of `time.monotonic`; draws it leaves no time for are left out at the end.
+        deadline: a time of `time.monotonic`; draws it leaves no time for are left out at the end.
         max_nodes: where draws are solved one by one, settle for the best found by so many nodes.
     """
     if instance.is_contradictory or (limits < 0).any():
@@ -86,10 +86,10 @@ def solve_draws(
 def choose_in_draws(
     instance: Instance, budgets_snt: Sequence[float], draws: FloatArray
 ) -> tuple[tuple[tuple[int, ...], ...], ...]:
-    """Candidates for every draw at every inference budget, ``[D][B]``, optimal where the programme serves.
+    """Choose candidates for every draw at every inference budget, ``[D][B]``.
 
-    Beyond what the dynamic programme is worth, each choice is the best that a search over `ROUGH_NODES` nodes
-    finds, which is optimal or nearly so, and the same every time.
+    A choice is optimal where the dynamic programme is used. Beyond that it is the best that a search over
+    `ROUGH_NODES` nodes finds, which is optimal or nearly so, and the same every time.
 
     Args:
         instance: as in `solve_draws`.
@@ -109,13 +109,13 @@ def choose_in_draws(
 
 
 def _cells(instance: Instance, draws: FloatArray) -> FloatArray:
-    """``[N, B, D]``, infinite where a cell cannot serve."""
+    """Return losses as ``[N, B, D]``, infinite where a cell cannot serve."""
     cells = np.where(np.isfinite(instance.losses), draws, np.inf)
     return np.ascontiguousarray(np.moveaxis(cells, 0, 2))
 
 
 def losses_of(instance: Instance, losses: FloatArray, chosen: Sequence[int]) -> float:
-    """Total of the least losses, ``[N, B]``, that these candidates serve the blocks at; infinite for none."""
+    """Return the total least loss at which these candidates serve all blocks; infinite if they cannot."""
     if not chosen:
         return np.inf
     index = list(chosen)
@@ -159,7 +159,7 @@ def _rough_choices(
 
 
 def _engine_of(instance: Instance, draw: FloatArray) -> ExactSearch:
-    """For the instance with the losses of a draw, ``[N, B]``, scaled as those of an instance are."""
+    """Return a search of the instance with the losses of a draw, ``[N, B]``, scaled like an instance."""
     usable = np.isfinite(instance.losses)
     cells = np.where(usable, draw, np.inf)
     floors = cells.min(axis=0, initial=np.inf)
@@ -170,7 +170,7 @@ def _engine_of(instance: Instance, draw: FloatArray) -> ExactSearch:
 
 @dataclass(frozen=True, eq=False)
 class _Programme:
-    """What the dynamic programme needs beside the losses.
+    """The dynamic programme for one instance, without the losses.
 
     Attributes:
         instance: the candidates.
@@ -195,7 +195,7 @@ class _Programme:
 
     @classmethod
     def build(cls, instance: Instance, limits: FloatArray) -> _Programme | None:
-        """The programme of an instance, or None where it would be too large."""
+        """Build the programme of an instance, or return None where it would be too large."""
         if instance.n_blocks > MAX_BLOCKS:
             return None
         served = np.isfinite(instance.losses).sum(axis=1)
@@ -228,12 +228,12 @@ class _Programme:
 
     @property
     def numbers_per_draw(self) -> int:
-        """How many numbers one draw takes in memory, about."""
+        """Number of floats that one draw takes in memory, about."""
         served = np.isfinite(self.instance.losses).sum(axis=1)
         return int((2.0**served).sum() + 2**self.instance.n_blocks * (self.n_levels + 2 * len(self.classes)))
 
     def solve(self, losses: FloatArray, limits: Sequence[FloatArray]) -> list[list[tuple[int, ...]]]:
-        """The best candidates under each of the limits, of each draw.
+        """Find the best candidates of each draw under each of the limits.
 
         Losses are ``[N, B, D]``, infinite where a cell cannot serve; no limit is above the one of `build`.
         """
@@ -253,11 +253,11 @@ class _Programme:
         return [self._trace(table, least, server, by_forced, self._within(each)) for each in limits]
 
     def _within(self, limits: FloatArray) -> NDArray[np.bool_]:
-        """``[U]``: which uses of the resources a limit allows."""
+        """Return ``[U]``: whether a limit allows each use of the resources."""
         return np.asarray((self.uses <= limits[self.limited]).all(axis=1))
 
     def _least(self, losses: FloatArray) -> tuple[FloatArray, IntArray]:
-        """``[2^B, K, D]``: least loss of serving a set of blocks by a class, and the candidate that does."""
+        """Return ``[2^B, K, D]``: least loss of serving a set of blocks by a class, and who serves it."""
         n_blocks, n_draws = losses.shape[1:]
         least = np.full((2**n_blocks, len(self.classes), n_draws), np.inf)
         server = np.full(least.shape, -1, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The exact search: bound, fix, and decide the small core that remains.
+"""Exact search in three steps: bound the loss, fix candidates, and decide the small core that remains.
 
 1. `grouping.solver.exact.column_generation` gives a lower bound with duals, and often a grouping that attains
    it: then nothing is left to prove.
@@ -39,7 +39,7 @@ _MOST_COMPARED = 4_000
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """What the search found under one set of limits.
+    """The best choice found under one set of limits, with its lower bound.
 
     Attributes:
         limits: ``[R]``.
@@ -82,7 +82,7 @@ class ExactSearch:
         Args:
             limits: ``[R]``, from `Instance.limits_for`.
             starts: known choices, such as those of smaller budgets.
-            deadline: on the clock of `time.monotonic`.
+            deadline: a time of `time.monotonic`.
             max_nodes: settle for the best found by one search over so many nodes; None goes on to the proof.
         """
         instance = self.instance
@@ -134,7 +134,7 @@ class ExactSearch:
         max_nodes: int = MAX_NODES,
         deadline: float | None = None,
     ) -> Enumerated:
-        """Groupings of value up to `at_most` under the limits of an optimum; see `enumerate_groupings`.
+        """Find the groupings of value up to `at_most` under the limits of an optimum.
 
         Args:
             optimum: what `solve` gave.
@@ -144,7 +144,7 @@ class ExactSearch:
             n_best: only the best few.
             n_stop: stop after this many.
             max_nodes: give up after this many nodes.
-            deadline: on the clock of `time.monotonic`.
+            deadline: a time of `time.monotonic`.
         """
         if optimum.relaxed is None:
             return Enumerated((), is_complete=True)
@@ -172,7 +172,7 @@ class ExactSearch:
         deadline: float | None,
         max_nodes: int | None,
     ) -> tuple[tuple[int, ...] | None, float, bool]:
-        """The best choice of the core within `tau`, a bound on the core, whether it is closed."""
+        """Search the core within `tau`; return its best choice, a bound, and whether the core is closed."""
         if self._solver == DEFAULT_SOLVER:
             kept = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
             found = enumerate_groupings(
@@ -220,14 +220,14 @@ class ExactSearch:
         return chosen, relaxed.bound if bound is None else bound, result.is_proven
 
     def _first_slack(self, relaxed: Relaxed) -> float:
-        """A slack that some dozens of candidates are within."""
+        """Return a slack that some dozens of candidates are within."""
         wanted = 30 + 3 * self.instance.n_blocks
         if self.instance.n_candidates <= wanted:
             return np.inf
         return max(float(np.partition(relaxed.reduced_costs, wanted)[wanted]), PRECISION)
 
     def _rounded(self, relaxed: Relaxed, limits: FloatArray) -> tuple[int, ...]:
-        """Candidates the relaxation uses most, as far as the limits allow."""
+        """Return the candidates that the relaxation uses most, as far as the limits allow."""
         left = limits.copy()
         chosen: list[int] = []
         open_blocks = np.ones(self.instance.n_blocks, dtype=np.bool_)
@@ -256,7 +256,7 @@ class ExactSearch:
 
 
 def _is_undominated(core: Instance) -> BoolArray:
-    """``[N]``: whether no other candidate is as good everywhere; of equal ones the first stays."""
+    """Return ``[N]``: whether no other candidate is as good everywhere; of equal ones the first stays."""
     n = core.n_candidates
     undominated = core.is_forced.copy()
     if n > _MOST_COMPARED:

@@ -1,4 +1,4 @@
-"""Lower bounds by column generation.
+"""Column generation: a lower bound for the grouping problem, with duals.
 
 A chosen network serves some set P of its blocks. With a variable z for each pair (n, P), the relaxation of
 the grouping problem has one row per block and resource only:
@@ -41,7 +41,7 @@ _INTEGRAL = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class Relaxed:
-    """Duals with what follows from them.
+    """A solution of the relaxation: duals, the bound and the reduced costs that they give.
 
     Attributes:
         bound: scaled lower bound on every grouping within the limits.
@@ -58,11 +58,11 @@ class Relaxed:
     use: FloatArray
 
     def select(self, keep: IntArray) -> Relaxed:
-        """The same duals for these candidates only."""
+        """Return the same duals with these candidates only."""
         return replace(self, reduced_costs=self.reduced_costs[keep], use=self.use[keep])
 
     def integral_choice(self) -> tuple[int, ...] | None:
-        """The candidates in use if the relaxation uses whole ones only, else None."""
+        """Return the candidates in use if the relaxation uses whole ones only, else None."""
         used = np.flatnonzero(self.use > _INTEGRAL)
         if not used.size or (np.abs(self.use[used] - 1.0) > _INTEGRAL).any():
             return None
@@ -93,8 +93,8 @@ class Relaxation:
         """Solve under these limits, ``[R]``.
 
         Args:
-            limits: as `Instance.limits`.
-            deadline: on the clock of `time.monotonic`; past it the best bound so far is given.
+            limits: limits of the resources, ``[R]``, as `Instance.limits`.
+            deadline: a time of `time.monotonic`; past it the best bound so far is given.
         """
         instance = self._instance
         usable: BoolArray = np.asarray((instance.costs <= limits).all(axis=1))
@@ -119,11 +119,11 @@ class Relaxation:
         return replace(best, use=self._use())
 
     def extend(self, instance: Instance) -> None:
-        """Go on with more candidates, added behind those known, of no higher cost; columns and basis stay."""
+        """Replace the instance by one with more candidates appended; columns and basis stay."""
         self._instance = instance
 
     def between(self, one: Relaxed, other: Relaxed, limits: FloatArray) -> Relaxed:
-        """The mean of two duals with the bound and reduced costs it gives; `use` is that of the other."""
+        """Return the mean of two duals with the bound and reduced costs it gives; `use` is the other's."""
         usable: BoolArray = np.asarray((self._instance.costs <= limits).all(axis=1))
         values, prices = (one.values + other.values) / 2.0, (one.prices + other.prices) / 2.0
         return replace(self._price(values, prices, limits, usable), use=other.use)
@@ -139,7 +139,7 @@ class Relaxation:
     def _price(
         self, values: FloatArray, prices: FloatArray, limits: FloatArray, usable: BoolArray
     ) -> Relaxed:
-        """Reduced costs of all candidates, in passes that fit a cache, and the bound they give."""
+        """Compute reduced costs of all candidates, in passes that fit a cache, and the bound they give."""
         instance = self._instance
         reduced = instance.costs @ prices
         for start in range(0, instance.n_candidates, _CHUNK):
@@ -163,7 +163,7 @@ class Relaxation:
         return Relaxed(bound + float(negative.sum()), values, prices, reduced, reduced)
 
     def _add_columns(self, reduced: FloatArray, values: FloatArray) -> bool:
-        """Let the most negative columns in; False if there is none that is new."""
+        """Add the most negative columns; return False if none of them is new."""
         instance = self._instance
         wanted: IntArray = np.flatnonzero(reduced < -1e-11)
         n_most = 10 * instance.n_blocks + 20
@@ -203,7 +203,7 @@ class Relaxation:
 
 
 def _most_chosen(instance: Instance, limits: FloatArray, usable: BoolArray) -> int:
-    """The most candidates the limits allow, those without any cost apart."""
+    """Return the most candidates that the limits allow, not counting those without any cost."""
     most = instance.n_candidates
     paying = usable & ~instance.is_forced
     if not paying.any():

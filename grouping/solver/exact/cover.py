@@ -1,4 +1,4 @@
-"""The cheapest candidates that serve every block: a weighted set cover programme in PuLP.
+"""The cheapest candidates that serve every block, as a weighted set cover programme in PuLP.
 
     minimise    sum c[n] x[n]
     subject to  sum over n that can serve b of x[n] >= 1   for every block b   (= 1 in a partition)
@@ -28,7 +28,7 @@ def find_cover(
     solver: str = DEFAULT_SOLVER,
     time_limit_s: float | None = None,
 ) -> tuple[tuple[int, ...] | None, bool]:
-    """The cheapest cover by the first resource, forced candidates included.
+    """Find the cheapest cover by the first resource, forced candidates included.
 
     Args:
         instance: candidates.
@@ -79,7 +79,7 @@ def find_cover(
 
 
 def _undominated(serves: BoolArray, costs: FloatArray, is_forced: BoolArray, rows: IntArray) -> IntArray:
-    """Rows less those of which another serves every block at no more cost; of equal ones the first stays."""
+    """Drop rows of which another serves every block at no more cost; of equal ones the first stays."""
     order = np.lexsort((rows, costs[rows].sum(axis=1), -serves[rows].sum(axis=1)))
     packed = np.packbits(serves, axis=1)
     kept = np.zeros(0, dtype=np.int64)

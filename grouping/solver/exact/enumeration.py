@@ -1,4 +1,4 @@
-"""All groupings up to a given loss, by a search over who serves which block.
+"""Enumeration of all groupings up to a given loss, by branching on who serves which block.
 
 At a node some networks C are chosen; ``m[b]`` is the least loss of block b in them. For the duals v, price of
 `grouping.solver.exact.column_generation` every grouping S that contains C costs at least
@@ -32,7 +32,7 @@ MAX_NODES = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Enumerated:
-    """Groupings found.
+    """The groupings that an enumeration found.
 
     Attributes:
         choices: sets of candidates (forced ones included) with their scaled values, best first.
@@ -76,9 +76,9 @@ def enumerate_groupings(
         at_most: scaled value.
         tolerance: scaled difference that does not count.
         n_best: keep only this many, the best.
-        n_stop: stop after this many.
+        n_stop: stop after this many groupings.
         max_nodes: give up after this many nodes.
-        deadline: on the clock of `time.monotonic`.
+        deadline: a time of `time.monotonic`.
     """
     search = _Search(instance, relaxed, at_most, tolerance, n_best)
     stack = [search.root()]
@@ -133,7 +133,7 @@ class _Search:
         )
 
     def children(self, node: _Node) -> list[_Node]:
-        """Continuations of a node, most promising first; a complete choice is recorded instead."""
+        """Return continuations of a node, most promising first; record a complete choice instead."""
         instance = self.instance
         if not node.is_open.any():
             self._record(node)

@@ -1,4 +1,4 @@
-"""When no grouping exists: what the cheapest one would cost, and which demands conflict.
+"""Reasons why no grouping exists: what the cheapest one would cost, and which demands conflict.
 
 What can be met is told by the cheapest cover under the same demands (`grouping.solver.exact.cover`). A
 minimal set of conflicting demands is found by dropping one after another and keeping those without which the
@@ -14,7 +14,7 @@ import numpy as np
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Infeasibility, fits
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import LossTable
 from grouping.errors import SolverError
 from grouping.solver.exact.cover import find_cover
 from grouping.solver.exact.instance import build_instance
@@ -26,11 +26,12 @@ CONFLICT_TIME_S = 10.0
 
 
 def cheapest_cover(
-    table: ScoreTable, constraints: Constraints | None = None, *, solver: str = DEFAULT_SOLVER
+    table: LossTable, constraints: Constraints | None = None, *, solver: str = DEFAULT_SOLVER
 ) -> float | None:
-    """Cost in SNT of the cheapest networks that serve every task under the constraints; None if none do.
+    """Return the cost in SNT of the cheapest networks that serve every task; None if none do.
 
-    On tables of very many networks the search ends after `COVER_TIME_S` with the cheapest cover found.
+    They meet the constraints. On tables of very many networks the search ends after `COVER_TIME_S` with the
+    cheapest cover found.
 
     Raises:
         InvalidInputError, UnknownNameError: as `build_instance`.
@@ -47,9 +48,9 @@ def cheapest_cover(
 
 
 def explain_infeasibility(
-    table: ScoreTable, budget_snt: float, constraints: Constraints, *, solver: str = DEFAULT_SOLVER
+    table: LossTable, budget_snt: float, constraints: Constraints, *, solver: str = DEFAULT_SOLVER
 ) -> Infeasibility:
-    """Say why a table has no grouping within a budget under constraints."""
+    """Explain why a table has no grouping within a budget under constraints."""
     unit = table.cost_unit
     n_measured = table.membership[table.is_complete].sum(axis=0)
     uncovered = tuple(name for name, n in zip(table.task_names, n_measured, strict=True) if not n)
@@ -82,9 +83,9 @@ def explain_infeasibility(
 
 
 def _conflict(
-    table: ScoreTable, budget_snt: float, demands: tuple[Constraints, ...], solver: str
+    table: LossTable, budget_snt: float, demands: tuple[Constraints, ...], solver: str
 ) -> tuple[list[Constraints], bool]:
-    """A minimal set of demands that cannot be met within the budget, and whether it is minimal.
+    """Find a minimal set of demands that cannot be met within the budget, and whether it is minimal.
 
     If the demands conflict at any budget, the budget is not part of it.
     """
@@ -100,7 +101,7 @@ def _conflict(
     return kept, True
 
 
-def _can_be_met(table: ScoreTable, budget_snt: float, demands: list[Constraints], solver: str) -> bool:
+def _can_be_met(table: LossTable, budget_snt: float, demands: list[Constraints], solver: str) -> bool:
     merged = Constraints()
     for demand in demands:
         merged = merged.merge(demand)

@@ -1,4 +1,4 @@
-"""A grouping problem as arrays: what the exact search works on.
+"""The grouping problem as arrays, on which the exact search works.
 
 A score table, an objective and constraints become an `Instance` of one form. Tasks that must be served
 together become one *block* whose loss is their sum; what a constraint rules out is left out here; a network
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import BUDGET_TOLERANCE
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError
 
 IntArray = NDArray[np.int64]
@@ -63,16 +63,16 @@ class Instance:
 
     @property
     def n_candidates(self) -> int:
-        """`N`."""
+        """Number of candidates, `N`."""
         return len(self.rows)
 
     @property
     def n_blocks(self) -> int:
-        """`B`."""
+        """Number of blocks, `B`."""
         return int(self.losses.shape[1])
 
     def select(self, keep: IntArray | BoolArray) -> Instance:
-        """The instance of these candidates only."""
+        """Return the instance with these candidates only."""
         return replace(
             self,
             rows=self.rows[keep],
@@ -82,13 +82,13 @@ class Instance:
         )
 
     def limits_for(self, budget_snt: float) -> FloatArray:
-        """``[R]``: what may still be used under this inference budget; infinite for none."""
+        """Return ``[R]``: what may still be used under this inference budget; infinite for no limit."""
         limits = self.limits.copy()
         limits[0] = budget_snt + BUDGET_TOLERANCE * max(1.0, abs(budget_snt)) - self.paid_snt
         return limits
 
     def value(self, chosen: Sequence[int]) -> float:
-        """Scaled objective of a set of candidates with the forced ones; infinite where a block has none."""
+        """Return the scaled objective of candidates and forced ones; infinite if a block is not served."""
         index = np.union1d(np.asarray(chosen, dtype=np.int64), np.flatnonzero(self.is_forced))
         if not index.size:
             return np.inf if self.n_blocks else 0.0
@@ -96,15 +96,15 @@ class Instance:
 
 
 def build_instance(
-    table: ScoreTable,
+    table: LossTable,
     constraints: Constraints,
     *,
     losses: FloatArray | None = None,
 ) -> Instance:
-    """Arrays of a table under constraints, without an inference budget (see `Instance.limits_for`).
+    """Build the arrays of a table under constraints, without an inference budget.
 
     Args:
-        table: completely measured networks take part; its weights are those of the objective.
+        table: only completely measured networks take part; its weights are those of the objective.
         constraints: checked against the table.
         losses: ``[N, T]`` losses to use instead of the table's mean validation losses.
 
@@ -153,8 +153,8 @@ def build_instance(
     )
 
 
-def _candidates(table: ScoreTable, constraints: Constraints) -> BoolArray:
-    """``[N]``: networks that are completely measured and that no constraint rules out."""
+def _candidates(table: LossTable, constraints: Constraints) -> BoolArray:
+    """Return ``[N]``: whether a network is completely measured and no constraint rules it out."""
     keep = table.is_complete.copy()
     member = table.membership
     for tasks in constraints.apart:
@@ -167,19 +167,19 @@ def _candidates(table: ScoreTable, constraints: Constraints) -> BoolArray:
     return keep
 
 
-def _columns(table: ScoreTable, networks: Sequence[Network]) -> list[int]:
+def _columns(table: LossTable, networks: Sequence[Network]) -> list[int]:
     trained = frozenset[str]().union(*(network.group for network in networks))
     return [t for t, name in enumerate(table.task_names) if name in trained]
 
 
-def _overlap(table: ScoreTable, constraints: Constraints) -> bool:
-    """Whether forced networks share a task although the groups must be disjoint."""
+def _overlap(table: LossTable, constraints: Constraints) -> bool:
+    """Return whether forced networks share a task although the groups must be disjoint."""
     trained = sum(len(network.group) for network in set(constraints.forced))
     return constraints.is_partition and trained > len(_columns(table, constraints.forced))
 
 
 def _scaled(losses: FloatArray) -> tuple[FloatArray, float, float]:
-    """Losses counted from the least of their column, in units of the largest difference; unit; floors."""
+    """Scale losses to start at 0 in each column, in units of the largest difference; also unit, floors."""
     if not losses.size:
         return losses, 1.0, 0.0
     floors = losses.min(axis=0)

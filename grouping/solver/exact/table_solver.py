@@ -1,4 +1,4 @@
-"""Solve a score table for one inference budget, with proof, ties and the reason when there is no answer.
+"""The solver of a score table for one inference budget: optimum, proof, ties, or why there is none.
 
 `grouping.solver.exact.bound_and_fix` finds the optimum with its proof. Ties are then enumerated: every
 minimal set of networks (none can be left out at the same loss) whose loss equals the optimum. Of the tied
@@ -12,12 +12,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 
-from grouping.domain.constraints import Constraints, Objective, under_objective
+from grouping.domain.constraints import Constraints, Objective, TableT, under_objective
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import LossTable
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver.exact.bound_and_fix import ExactSearch, Optimum
 from grouping.solver.exact.feasibility import explain_infeasibility
@@ -32,7 +33,7 @@ MAX_RANKED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The best groupings of a budget.
+    """The best groupings within an inference budget.
 
     Attributes:
         groupings: best first, distinct in their networks; each needs all of its networks.
@@ -47,8 +48,8 @@ class Ranked:
     solution: Solution
 
 
-class TableSolver:
-    """Solves one table under one set of constraints for several budgets.
+class TableSolver(Generic[TableT]):
+    """Solves one table under one set of constraints, for several budgets.
 
     Args:
         table: the score table. Networks with a missing validation loss take no part; where networks have
@@ -64,13 +65,13 @@ class TableSolver:
 
     def __init__(
         self,
-        table: ScoreTable,
+        table: TableT,
         *,
         constraints: Constraints | None = None,
         objective: Objective = Objective.SUM,
         solver: str = DEFAULT_SOLVER,
     ) -> None:
-        self.table = under_objective(table.on_common_seeds(), objective)
+        self.table: TableT = under_objective(table.on_common_seeds(), objective)
         self.constraints = constraints or Constraints()
         self.solver = solver
         self._engine = ExactSearch(build_instance(self.table, self.constraints), solver=solver)
@@ -79,7 +80,7 @@ class TableSolver:
     def solve(
         self, budget_snt: float, *, time_limit_s: float | None = None, max_ties: int = MAX_TIES
     ) -> Solution:
-        """The grouping of least loss within an inference budget; see `solve`."""
+        """Find the grouping of least loss within an inference budget; see `solve`."""
         deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
         return self._answer(budget_snt, self._optimum(budget_snt, deadline), deadline, max_ties, time_limit_s)
 
@@ -121,7 +122,7 @@ class TableSolver:
         )
 
     def rank(self, budget_snt: float, k: int, *, time_limit_s: float | None = None) -> Ranked:
-        """The best `k` groupings within an inference budget; see `best_groupings`."""
+        """Find the best `k` groupings within an inference budget; see `best_groupings`."""
         if not 1 <= k <= MAX_RANKED:
             raise InvalidInputError(
                 f"Between 1 and {MAX_RANKED} groupings can be ranked; got {k}.", pointer="/k"
@@ -178,7 +179,7 @@ class TableSolver:
         return Solution(budget_snt, SolutionStatus.INFEASIBLE, infeasibility=why, solver=self.solver)
 
     def _grouping(self, chosen: Sequence[int]) -> Grouping:
-        """The grouping of these candidates, less every network that can be left out at the same loss."""
+        """Build the grouping of these candidates, without networks that can be left out at the same loss."""
         instance, table = self._engine.instance, self.table
         kept = sorted(chosen, key=self._order)
         value = instance.value(kept)
@@ -201,7 +202,7 @@ class TableSolver:
         return Grouping(table.task_names, networks, tuple(serving))
 
     def _order(self, n: int) -> tuple[object, ...]:
-        """Canonical order of the candidates."""
+        """Return the key of the canonical order of the candidates."""
         return self.table.networks[int(self._engine.instance.rows[n])].sort_key
 
     def _loss(self, grouping: Grouping) -> float:
@@ -212,7 +213,7 @@ class TableSolver:
 
 
 def solve(
-    table: ScoreTable,
+    table: LossTable,
     budget_snt: float,
     *,
     constraints: Constraints | None = None,
@@ -231,7 +232,7 @@ def solve(
         objective: raw weighted sum of losses, or relative to the losses alone.
         solver: PuLP's name of the solver; HiGHS runs in this process.
         time_limit_s: wall time; past it the answer is the best found, with bound and gap.
-        max_ties: how many tied groupings are looked for, the recommended one included.
+        max_ties: the most tied groupings to look for, the recommended one included.
 
     Returns:
         The solution. Infeasible is an answer and says why.
@@ -246,7 +247,7 @@ def solve(
 
 
 def best_groupings(
-    table: ScoreTable,
+    table: LossTable,
     budget_snt: float,
     k: int,
     *,
@@ -255,13 +256,13 @@ def best_groupings(
     solver: str = DEFAULT_SOLVER,
     time_limit_s: float | None = None,
 ) -> Ranked:
-    """The `k` best groupings within an inference budget, distinct in their networks.
+    """Find the `k` best groupings within an inference budget, distinct in their networks.
 
     A grouping counts only if it needs all of its networks: none can be left out at the same loss.
 
     Args:
         table, budget_snt, constraints, objective, solver, time_limit_s: as `solve`.
-        k: how many; fewer are given if there are no more.
+        k: number of groupings; fewer are returned if there are no more.
 
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.

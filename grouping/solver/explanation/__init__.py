@@ -1,1 +1,1 @@
-"""Why a grouping is as it is, what would change it, and how it compares with baselines."""
+"""Explanations: why a grouping is as it is, what would change it, how it compares with baselines."""

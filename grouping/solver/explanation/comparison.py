@@ -1,4 +1,4 @@
-"""A grouping against choices that need no search, in words that name the costs."""
+"""Comparison of a grouping with choices that need no search, in sentences that name the costs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SAME_COST = 1e-3
 
 
 def comparison_sentences(solution: Solution, curve: Curve, unit: str = "SNT") -> Iterator[str]:
-    """Total validation loss of a solution against the baselines of a curve and its random groupings.
+    """Compare the total validation loss of a solution with baselines and random groupings.
 
     Args:
         solution: the answer for a budget; nothing is said without a grouping.
         curve: of the same table, objective and weights, for that budget alone.
-        unit: of the costs.
+        unit: unit of the costs.
     """
     loss, cost = solution.loss, solution.cost_snt
     if loss is None or cost is None:
@@ -45,22 +45,22 @@ def comparison_sentences(solution: Solution, curve: Curve, unit: str = "SNT") ->
 
 
 def is_same_cost(a: float, b: float) -> bool:
-    """Whether two costs in the same unit may be called equal."""
+    """Return whether two costs in the same unit may be called equal."""
     return math.isclose(a, b, rel_tol=SAME_COST)
 
 
 def relative_change(loss: float, reference: float) -> float:
-    """``(loss - reference) / abs(reference)``: below 0 the loss is lower, which is better, whatever its sign.
+    """Compute ``(loss - reference) / abs(reference)``; below 0 is better, whatever the signs.
 
     Args:
-        loss: the new one.
-        reference: what it is compared with; not 0.
+        loss: the new loss.
+        reference: the loss it is compared with; not 0.
     """
     return (loss - reference) / abs(reference)
 
 
 def plain_number(value: float) -> str:
-    """A cost or a loss with five significant digits, such as ``1,234,500`` or ``0.00003``.
+    """Format a cost or a loss with five significant digits, such as ``1,234,500`` or ``0.00003``.
 
     Two costs that are not the same by `is_same_cost` are written differently. Only below 1e-9 and from 1e15
     on there is an exponent.

@@ -1,4 +1,4 @@
-"""Explain a solution: who serves each task and why, and what would change the total.
+"""Explanation of a solution: who serves each task and why, and what would change the total.
 
 What would change is found by solving again, exactly: with half an SNT more or less, with a task served by a
 network of its own, and without each demand in turn. These solves stop at a time limit and are then named as
@@ -49,8 +49,8 @@ def explain(
     Args:
         table: the table that was solved.
         solution: the answer.
-        constraints: those it was solved under.
-        objective: that it was solved for.
+        constraints: the constraints it was solved under.
+        objective: the objective it was solved for.
         time_limit_s: wall time for all questions that need solving again, a quarter of it at most for one.
 
     Raises:
@@ -87,7 +87,7 @@ class _Questions:
 
     def __init__(
         self,
-        solver: TableSolver,
+        solver: TableSolver[ScoreTable],
         constraints: Constraints,
         solution: Solution,
         grouping: Grouping,
@@ -102,7 +102,7 @@ class _Questions:
         self.skipped: list[str] = []
 
     def other_budget(self, budget_snt: float) -> OtherBudget | None:
-        """The answer for another budget; None if there is no time."""
+        """Solve for another budget; return None if there is no time."""
         if budget_snt <= 0:
             return OtherBudget(budget_snt, None)
         left = self._left_s()
@@ -130,7 +130,7 @@ class _Questions:
         )
 
     def own_network(self, task: str) -> OwnNetwork | None:
-        """The best total with a single-task network serving the task; None if there is no time."""
+        """Find the best total with a single-task network serving the task; None if there is no time."""
         server = self._grouping.network_for(task)
         if server.group == frozenset({task}):
             return OwnNetwork(0.0, server)
@@ -162,7 +162,7 @@ class _Questions:
         return OwnNetwork(loss - self._loss, networks[int(limited.rows[own])])
 
     def binding(self) -> tuple[BindingDemand, ...]:
-        """Demands, the budget among them, whose removal alone lowers the loss; the dearest first."""
+        """Find the demands whose removal alone lowers the loss, the budget included; the dearest first."""
         found = []
         demands = self._constraints.split()
         for left_out in (None, *demands):
@@ -187,7 +187,7 @@ class _Questions:
         budget_snt: float | None = None,
         constraints: Constraints | None = None,
     ) -> tuple[float, tuple[int, ...]] | None:
-        """The least total of an instance with its candidates, none if nothing fits; None without time."""
+        """Return the least total and its candidates, none if nothing fits; None without time."""
         left = self._left_s()
         if left <= 0:
             return None
@@ -207,7 +207,7 @@ class _Questions:
         return float(optima.values[0]), optima.chosen[0]
 
     def _left_s(self) -> float:
-        """Time for one question: no single one takes more than a quarter of all."""
+        """Return the time for one question: at most a quarter of all."""
         return min(self._most_s, self._deadline - time.monotonic())
 
     def _skip(self, what: str) -> None:
@@ -244,7 +244,7 @@ def _explain_task(
 
 
 def _gain(table: ScoreTable, row: int, alone: int, t: int) -> float | None:
-    """Gain of a task in one network over another, mean over the seeds of both; None where there is none."""
+    """Compute the gain of a task in one network over another, mean over common seeds; None if none."""
     losses = table.validation_losses[:, t]
     gain = float(mean_and_standard_error(FORMULA.apply(losses[alone], losses[row]))[0])
     return None if np.isnan(gain) else gain
@@ -259,7 +259,7 @@ def _best_of(table: ScoreTable, t: int, rows: list[int], loss: float) -> OtherSe
 
 
 def _partner_effect(table: ScoreTable, server: int, t: int, partner: int) -> PartnerEffect:
-    """Effect of a partner on a task over measured networks that differ by it."""
+    """Compute the effect of a partner on a task over measured networks that differ by it."""
     name, task = table.task_names[partner], table.task_names[t]
     gains: dict[int, float] = {}
     for n, network in enumerate(table.networks):

@@ -1,4 +1,4 @@
-"""Why a grouping is as it is and what would change it, as data and in words; made by `explain`."""
+"""Data and sentences of an explanation: why a grouping is as it is; made by `explain`."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class OtherServer:
 
 @dataclass(frozen=True, slots=True)
 class PartnerEffect:
-    """What training with a partner does to a task.
+    """The effect of training with a partner on the loss of a task.
 
     Attributes:
         partner: another task of the serving network's group.
         gain: ``(without - with) / abs(without)`` of the task's loss, mean over pairs of measured networks
             of equal size whose groups differ by the partner only; positive helps, negative harms; None if
             there is no such pair.
-        n_pairs: how many pairs.
+        n_pairs: number of pairs.
         gain_here: the same for the serving network and the one without the partner; None if not measured.
     """
 
@@ -49,14 +49,14 @@ class PartnerEffect:
 
 @dataclass(frozen=True, slots=True)
 class OwnNetwork:
-    """What it would cost to serve a task from a network of its own.
+    """The cost of serving a task from a network of its own.
 
     Some single-task network of the task, of any size, must then serve it, within the same budget and under
     the same demands; the other tasks are grouped anew.
 
     Attributes:
-        difference: change of the total loss; 0 if it is so already; None if no grouping does it.
-        network: the single-task network that would serve it; None as above.
+        difference: change of the total loss; 0 if the task is served so already; None if no grouping does it.
+        network: the single-task network that would serve it; None if no grouping does it.
     """
 
     difference: float | None
@@ -65,7 +65,7 @@ class OwnNetwork:
 
 @dataclass(frozen=True, slots=True)
 class TaskExplanation:
-    """Why a task is served as it is.
+    """The reasons why a task is served as it is.
 
     Attributes:
         task: its name.
@@ -73,8 +73,8 @@ class TaskExplanation:
         loss: its mean validation loss there; lower is better.
         alone: the network of its own that it is compared with, of full size or else of the nearest size
             measured; None if it was never measured alone.
-        loss_alone: its mean validation loss there; None likewise.
-        gain: of the server over that by `FORMULA`, mean over seeds; higher is better; None if unknown.
+        loss_alone: its mean validation loss in `alone`; None if `alone` is.
+        gain: gain of `server` over `alone` by `FORMULA`, mean over seeds; higher is better; None if unknown.
         runner_up: the best other measured network for it; None if there is none.
         runner_up_chosen: the best other chosen network for it; None if no other chosen one is trained on it.
         partners: the other tasks of the server's group, the most helpful first.
@@ -98,7 +98,7 @@ class OtherBudget:
     """The answer for another inference budget.
 
     Attributes:
-        budget_snt: that budget.
+        budget_snt: the other budget.
         difference: its total loss less the present one; negative is better; None if no grouping fits.
         added: networks that come in.
         removed: networks that go.
@@ -127,17 +127,17 @@ class BindingDemand:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a solution is as it is. Losses are in the unit of the solution's objective, lower is better.
+    """The reasons for a solution. Losses are in the unit of the solution's objective, lower is better.
 
     Attributes:
         solution: what is explained.
         tasks: one per task, in display order; empty without a grouping.
-        half_more: half an SNT more (a tenth more of a budget in another cost); None if not found out.
-        half_less: the same less; None if not found out.
+        half_more: the answer for half an SNT more (in another cost, a tenth more); None if not found out.
+        half_less: the answer for as much less; None if not found out.
         binding: the demands that cost something, the dearest first; the inference budget among them.
         idle: chosen networks that serve no task; they are forced.
         skipped: what there was no time for, in words.
-        unit: what costs and budgets count in.
+        unit: unit of costs and budgets.
     """
 
     solution: Solution
@@ -150,7 +150,7 @@ class Explanation:
     unit: str = "SNT"
 
     def sentences(self) -> Iterator[str]:
-        """All of it in words: the whole first, then task by task."""
+        """Yield the whole explanation in sentences: the total first, then task by task."""
         solution = self.solution
         if solution.grouping is None or solution.loss is None:
             yield f"No grouping exists within {solution.budget_snt:g} {self.unit}."
@@ -178,7 +178,7 @@ class Explanation:
             yield f"There was no time to find out: {'; '.join(self.skipped)}."
 
     def task_sentences(self, task: str) -> Iterator[str]:
-        """What is said of one task; nothing for a name that is not explained."""
+        """Yield the sentences on one task; none for a name that is not explained."""
         for one in self.tasks:
             if one.task == task:
                 yield from self._of_task(one)
@@ -211,7 +211,7 @@ class Explanation:
             yield f"Serving {one.task} from a network of its own, {self._name(own.network)}, {changed}."
 
     def _against_alone(self, one: TaskExplanation) -> str:
-        """The server against the task's own network, which may be the server itself."""
+        """Compare the server with the task's own network, which may be the server itself."""
         is_own = one.server.group == frozenset({one.task})
         itself = f"a network of its own, of size {one.server.size:g}"
         if one.alone is None:

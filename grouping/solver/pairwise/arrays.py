@@ -32,7 +32,7 @@ class PairArrays:
 
 
 def scaled_arrays(estimate: PairwiseEstimate, constraints: Constraints) -> PairArrays:
-    """The arrays of an estimate, with tasks held apart as pairs that must not be.
+    """Build the scaled arrays of an estimate; tasks held apart become forbidden pairs.
 
     Raises:
         InvalidInputError: if a constraint needs a score table or names a task that is not there.

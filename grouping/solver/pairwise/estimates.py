@@ -1,4 +1,4 @@
-"""Losses of any group from those of single tasks and pairs: higher order approximation and mean affinity."""
+"""Losses of any group, estimated from singles and pairs: higher order approximation, mean affinity."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TASKS = 64
 
 @dataclass(frozen=True, eq=False)
 class PairwiseEstimate:
-    """Losses of any group from those of singles and pairs.
+    """Losses of any group, estimated from those of singles and pairs.
 
     Attributes:
         tasks: names of the `T` tasks.
@@ -50,7 +50,7 @@ class PairwiseEstimate:
 
     @classmethod
     def from_table(cls, table: ScoreTable) -> PairwiseEstimate:
-        """The higher order approximation (HOA) of Standley et al. (2020): singles and full-size pairs.
+        """Build the higher order approximation (HOA) of Standley et al. (2020): singles, full-size pairs.
 
         Larger groups of the table are not read, as in the paper.
         """
@@ -72,7 +72,7 @@ class PairwiseEstimate:
     def from_affinity(
         cls, matrix: AffinityMatrix, losses_alone: FloatArray, weights: FloatArray | None = None
     ) -> PairwiseEstimate:
-        """Mean affinity, as TAG (Fifty et al., 2021) scores a group: loss = alone * (1 - mean affinity).
+        """Build the TAG score (Fifty et al., 2021): loss = alone * (1 - mean affinity).
 
         Args:
             matrix: ``values[source, target]``, relative improvement of the target.
@@ -87,7 +87,7 @@ class PairwiseEstimate:
         return cls(matrix.tasks, singles, pairs, np.ones(len(alone)) if weights is None else weights)
 
     def losses_of(self, group: Sequence[str] | frozenset[str]) -> FloatArray:
-        """Estimated loss of each task of a group of two or more, ``[T]``; NaN for the others."""
+        """Estimate the loss of each task of a group of two or more, ``[T]``; NaN for the others."""
         members = [t for t, task in enumerate(self.tasks) if task in group]
         losses = np.full(len(self.tasks), np.nan)
         for t in members:
@@ -95,17 +95,17 @@ class PairwiseEstimate:
         return losses
 
     def losses_of_single(self, row: int) -> FloatArray:
-        """Loss of the task of a row of `singles`, ``[T]``; NaN for the others."""
+        """Return the loss of the task of a row of `singles`, ``[T]``; NaN for the others."""
         losses = np.full(len(self.tasks), np.nan)
         network, loss = self.singles[row]
         losses[self.tasks.index(next(iter(network.group)))] = loss
         return losses
 
     def grouping_of(self, networks: Sequence[Network], losses: FloatArray) -> Grouping:
-        """Each task served where its loss is least; networks that serve nobody are left out.
+        """Serve each task where its loss is least; leave out networks that serve no task.
 
         Args:
-            networks: `K` of them, which hold every task.
+            networks: `K` networks, which together hold every task.
             losses: ``[K, T]``, NaN outside a network.
         """
         kept = sorted(range(len(networks)), key=lambda n: networks[n].sort_key)

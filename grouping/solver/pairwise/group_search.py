@@ -33,13 +33,13 @@ _BATCH = 1 << 15
 
 @dataclass(frozen=True, eq=False)
 class FoundGroups:
-    """Groups whose saving is above a threshold.
+    """The groups found whose saving is above a threshold.
 
     Attributes:
         members: ``[K, N]``, best first.
         values: ``[K]`` savings.
-        bound: no group saves more than this.
-        is_complete: whether these are all of them.
+        bound: upper bound on the saving of any group.
+        is_complete: whether no group above the threshold is missing.
     """
 
     members: BoolArray
@@ -70,13 +70,13 @@ class GroupSearch:
         self.finite_pairs = np.where(self.is_apart, 1e6 * (finite + 1.0), self.pairs)
 
     def losses(self, members: BoolArray) -> FloatArray:
-        """Estimated losses of the tasks of each group, ``[K, N]``; infinite outside."""
+        """Estimate the losses of the tasks of each group, ``[K, N]``; infinite outside the group."""
         sizes = members.sum(axis=1, keepdims=True)
         sums = members.astype(np.float64) @ self.finite_pairs.T
         return np.where(members, sums / np.maximum(1, sizes - 1), np.inf)
 
     def is_allowed(self, members: BoolArray) -> BoolArray:
-        """``[K]``: whether a group is small enough and holds no forbidden pair."""
+        """Return ``[K]``: whether a group is small enough and holds no forbidden pair."""
         sizes = members.sum(axis=1)
         allowed: BoolArray = (sizes >= 2) & (sizes <= self.max_size)
         if self.is_apart.any():
@@ -85,11 +85,11 @@ class GroupSearch:
         return allowed
 
     def values(self, members: BoolArray, duals: FloatArray) -> FloatArray:
-        """What each group saves, ``[K]``."""
+        """Compute what each group saves, ``[K]``."""
         return _saved(members, duals, self.finite_pairs)
 
     def favourites(self) -> FloatArray:
-        """Least loss a task may have in a group of s tasks, ``[N, max_size - 1]`` for s = 2, 3, ...
+        """Return the least loss of a task in a group of s tasks, ``[N, max_size - 1]``, s = 2, 3, ...
 
         The mean of its s - 1 least losses in pairs; infinite where its forbidden pairs leave too few.
         """
@@ -98,7 +98,7 @@ class GroupSearch:
         return least
 
     def typical_losses(self, share: float) -> FloatArray:
-        """``[N]``: loss that a share of each task's pairs stays below; 0 where no pair is allowed."""
+        """Return ``[N]``: loss that a share of each task's pairs stays below; 0 if no pair is allowed."""
         losses = np.zeros(self.n_tasks)
         for i in range(self.n_tasks):
             allowed = ~self.is_apart[i]
@@ -108,12 +108,12 @@ class GroupSearch:
         return losses
 
     def near(self, members: BoolArray) -> BoolArray:
-        """All groups that a change of one or two tasks reaches."""
+        """Return all groups that a change of one or two tasks reaches."""
         reached = np.unique((members[:, None, :] ^ self._changes).reshape(-1, self.n_tasks), axis=0)
         return reached[self.is_allowed(reached)]
 
     def improve(self, members: BoolArray, duals: FloatArray, rounds: int = 4) -> BoolArray:
-        """Groups reached by the best change of one or two tasks again and again, with all on the way."""
+        """Change one or two tasks for the best, again and again; return every group on the way."""
         reached = [members]
         current = members
         for _ in range(rounds):
@@ -137,15 +137,15 @@ class GroupSearch:
         gives_up: bool = False,
         deadline: float | None = None,
     ) -> FoundGroups:
-        """Groups that save more than a threshold.
+        """Find the groups that save more than a threshold.
 
         Args:
-            threshold: of `values`.
-            duals: ``[N]``.
+            threshold: threshold for `values`.
+            duals: duals of the tasks, ``[N]``.
             max_found: give up the rest after this many; the best are kept.
             max_states: the most partial groups at a time; what is let go counts in the bound.
             gives_up: return at once, with nothing, where there are more.
-            deadline: on the clock of `time.monotonic`.
+            deadline: a time of `time.monotonic`.
         """
         n = self.n_tasks
         order = np.argsort(-duals, kind="stable")
@@ -224,7 +224,7 @@ class GroupSearch:
 
 
 def _saved(members: BoolArray, v: FloatArray, priced: FloatArray) -> FloatArray:
-    """What each group saves, ``[K]``."""
+    """Compute what each group saves, ``[K]``."""
     partners = np.maximum(1, members.sum(axis=1, keepdims=True) - 1)
     losses = (members.astype(np.float64) @ priced.T) / partners
     saved: FloatArray = np.where(members, np.maximum(0.0, v - losses), 0.0).sum(axis=1)
@@ -242,7 +242,7 @@ def _sorted_groups(
 
 
 def _sums_of_smallest(pairs: FloatArray, first: int) -> FloatArray:
-    """``[N, |U| + 1]``: sum of the q smallest ``pairs[i, j]`` over the undecided j >= first, j != i."""
+    """Sum the q smallest ``pairs[i, j]`` over undecided j >= first, j != i: ``[N, |U| + 1]``."""
     n = len(pairs)
     rest = np.where(np.eye(n, dtype=np.bool_), np.inf, pairs)[:, first:]
     sums = np.cumsum(np.sort(rest, axis=1), axis=1)

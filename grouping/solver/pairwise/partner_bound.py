@@ -1,4 +1,4 @@
-"""A bound on every grouping that needs no groups."""
+"""A lower bound on every grouping from each task's best partners; it generates no groups."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from grouping.solver.pairwise.arrays import PairArrays
 def bound_by_favourites(
     best: FloatArray, arrays: PairArrays, group_cost_snt: float, budget_snt: float
 ) -> float:
-    """In a group of s tasks, no task does better than with its s - 1 favourites.
+    """Bound the loss of any grouping: in a group of s, no task does better than with its s - 1 favourites.
 
     The relaxation chooses how many groups of each size there are and which tasks each size serves.
 
     Args:
         best: ``[N, sizes]``: least loss of a task in a group of 2, 3, ... tasks; infinite where none.
-        arrays: of the estimate.
-        group_cost_snt: of any group.
+        arrays: the scaled estimate.
+        group_cost_snt: inference cost of any group.
         budget_snt: the most the grouping may cost.
 
     Returns:

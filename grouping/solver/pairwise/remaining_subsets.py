@@ -1,4 +1,4 @@
-"""The last tasks of the search among groups, decided by looking at all of their subsets at once."""
+"""Last step of the search among groups: decide the last tasks by looking at all of their subsets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SingleArray = NDArray[np.float32]
 
 
 class LastTasks:
-    """What every subset of the last tasks saves together with given first ones.
+    """Savings of every subset of the last tasks together with given first ones.
 
     In single precision, with a margin: `above` gives a few subsets too many, never one too few.
     """
@@ -27,7 +27,7 @@ class LastTasks:
         self._by_size: dict[int, SingleArray] = {}
 
     def above(self, first: IntArray, threshold: float, max_size: int) -> IntArray:
-        """Subsets that may save more than the threshold together with these tasks."""
+        """Return the subsets that may save more than the threshold together with these tasks."""
         n_partners = np.maximum(1, self._sizes + first.size - 1)
         if first.size not in self._by_size:
             table = n_partners * self._v[:, None] - self._sums

@@ -57,7 +57,7 @@ class Certificate:
 
     @property
     def bound(self) -> float:
-        """No group of this size saves more."""
+        """Upper bound on the saving of any group of this size."""
         best = np.sort(self.unary.reshape(-1, 2).max(axis=1))[::-1]
         return self.constant + float(best[: self.size].sum())
 
@@ -106,7 +106,7 @@ class SizeBound:
         self.bound = self.certificate().bound
 
     def tighten(self, rounds: int) -> float:
-        """Go on for so many rounds; the best bound so far."""
+        """Go on for so many rounds; return the best bound so far."""
         basis = self._basis
         weight = max(float(np.linalg.norm(self._gain)), 1e-6) / (1.0 + self.size)
         for _ in range(rounds):
@@ -125,7 +125,7 @@ class SizeBound:
         return self.bound
 
     def _projected(self, entries: FloatArray) -> FloatArray:
-        """The nearest matrix that meets the conditions on entries."""
+        """Return the nearest matrix that meets the conditions on entries."""
         inner = np.arange(1, len(entries))
         shared = np.clip((entries[inner, inner] + entries[0, inner] + entries[inner, 0]) / 3.0, 0.0, 1.0)
         projected: FloatArray = np.maximum(entries, 0.0)
@@ -135,7 +135,7 @@ class SizeBound:
         return projected
 
     def certificate(self) -> Certificate:
-        """What the best multipliers prove.
+        """Return what the best multipliers prove.
 
         Off the diagonal they are raised to the gain, so that what remains of it is a penalty. Their greatest
         eigenvalue within the basis, times ``|z|^2 = 1 + s``, joins the constant; a semidefinite form is left.

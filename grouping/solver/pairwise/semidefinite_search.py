@@ -46,13 +46,13 @@ class SizedSearch:
     def above(
         self, threshold: float, duals: FloatArray, *, max_found: int, deadline: float, is_ladder: bool
     ) -> FoundGroups:
-        """Groups that save more than a threshold.
+        """Find the groups that save more than a threshold.
 
         Args:
-            threshold: of `GroupSearch.values`.
-            duals: ``[N]``.
+            threshold: threshold for `GroupSearch.values`.
+            duals: duals of the tasks, ``[N]``.
             max_found: give up the rest after this many.
-            deadline: on the clock of `time.monotonic`.
+            deadline: a time of `time.monotonic`.
             is_ladder: go down to the threshold in steps and stop at the first groups found: the bound is
                 sharp where time runs out, and new duals come soon where groups were overlooked.
         """
@@ -77,7 +77,7 @@ class SizedSearch:
         return self._answer(found, duals, threshold, float(proven.max(initial=threshold)), True)
 
     def _relax(self, threshold: float, duals: FloatArray, deadline: float) -> FloatArray:
-        """What the groups of each size can save, ``[sizes]``; refined where it is above the threshold."""
+        """Bound what the groups of each size can save, ``[sizes]``; refine bounds above the threshold."""
         least = self._groups.favourites()
         arcs = duals[:, None] - self._groups.finite_pairs
         proven = np.full(len(self._bounds), -np.inf)
@@ -129,7 +129,7 @@ class _Partial:
 def _search(
     certificate: Certificate, threshold: float, max_found: int, deadline: float
 ) -> tuple[BoolArray, bool]:
-    """Groups of the size that may save more than the threshold, and whether these are all of them."""
+    """Find groups of the size that may save more than the threshold, and whether these are all."""
     n = len(certificate.unary) // 2
     order = np.argsort(-np.minimum(certificate.penalties, 1.0).sum(axis=1).reshape(-1, 2).sum(axis=1))
     both = (2 * order[:, None] + np.arange(2)).ravel()
@@ -160,7 +160,7 @@ def _search(
 def _decided(
     part: _Partial, size: int, penalties: FloatArray, forms: list[FloatArray], threshold: float
 ) -> _Partial:
-    """The same partial groups with one task more decided in each of three ways, less those below."""
+    """Decide one task more in each of three ways; drop partial groups below the threshold."""
     t, n = part.level, part.roles.shape[1] // 2
     roles = np.tile(part.roles, (3, 1))
     k = len(part.roles)
@@ -198,7 +198,7 @@ def _pieces(part: _Partial) -> list[_Partial]:
 
 
 def _eliminated(form: FloatArray) -> list[FloatArray]:
-    """For each t, the least of the form over real values of the tasks from t on, as a form of those before.
+    """For each t, minimise the form over real values of the tasks from t on, as a form of those before.
 
     A ridge keeps it well conditioned; the undecided of a group have as many ones as are missing, by which the
     bound is raised in return.

@@ -1,4 +1,4 @@
-"""Solve over all groups of 20 to 40 tasks without listing them, when losses are estimated from pairs.
+"""Solver over all groups of 20 to 40 tasks without listing them, for losses estimated from pairs.
 
 Under a pairwise estimate (see `grouping.solver.pairwise.group_search`) a table of all groups has ``2^N``
 rows. Only a few of them matter: those whose reduced cost is small under the duals of the relaxation. So
@@ -81,7 +81,7 @@ def solve_pairwise(
 
 
 class _Generation:
-    """One run: the pool of groups, and what bounds those outside it."""
+    """One run of column generation: the pool of groups, and what bounds those outside it."""
 
     def __init__(
         self, estimate: PairwiseEstimate, budget_snt: float, constraints: Constraints, solver: str
@@ -124,7 +124,7 @@ class _Generation:
         return self._answer(optimum, is_proven or (self.is_converged and self.base >= most))
 
     def _start(self) -> None:
-        """All pairs, all tasks together, and what changes of good pairs reach under typical losses."""
+        """Start with all pairs, all tasks together, and changes of good pairs under typical losses."""
         n = self.search.n_tasks
         eye = np.eye(n, dtype=np.bool_)
         self._add(np.array([eye[i] | eye[j] for i in range(n) for j in range(i)]))
@@ -157,7 +157,7 @@ class _Generation:
         )
 
     def _converge(self, deadline: float) -> Relaxed:
-        """Generate groups until none of negative reduced cost is left or time is up; the last duals.
+        """Generate groups until none of negative reduced cost is left or time is up; return the duals.
 
         Where many optimal duals exist, each finds other groups and the value no longer moves. After some
         rounds groups are priced by the mean of past duals too, which end it once they bound almost as well.
@@ -188,7 +188,7 @@ class _Generation:
                 return relaxed
 
     def _prove(self, relaxed: Relaxed, limits: FloatArray, known: float, deadline: float) -> bool:
-        """Search all groups for what the duals overlooked beyond what is known; whether one was new."""
+        """Search all groups for what the duals overlooked beyond what is known; return whether any is new."""
         price = self._group_price(relaxed)
         threshold = price + known + PRECISION
         found = self._above(threshold, relaxed.values, 2_000, deadline, is_ladder=True)
@@ -202,7 +202,7 @@ class _Generation:
     def _above(
         self, threshold: float, duals: FloatArray, max_found: int, deadline: float, *, is_ladder: bool
     ) -> FoundGroups:
-        """Groups that save more: by the plain search as long as that is short."""
+        """Find groups that save more, by the plain search as long as that is short."""
         if self._sized is None:
             few = {"max_found": max_found, "max_states": _FEW_STATES}
             found = self.search.above(threshold, duals, **few, gives_up=True, deadline=deadline)
@@ -235,7 +235,7 @@ class _Generation:
         return self._add(near[wanted]) > 0, overlooked
 
     def _widened(self, relaxed: Relaxed, optimum: Optimum, deadline: float) -> Optimum:
-        """The best grouping with changes of promising groups in the pool too, where no proof will come."""
+        """Find the best grouping with changes of promising groups in the pool, where no proof will come."""
         price, n_singles = self._group_price(relaxed), len(self.single_costs)
         while not self.is_converged and optimum.chosen is not None and time.monotonic() < deadline:
             values = self.search.values(self.groups, relaxed.values)
@@ -251,7 +251,7 @@ class _Generation:
         return optimum
 
     def _collect(self, relaxed: Relaxed, tau: float, deadline: float) -> bool:
-        """Add every group of reduced cost up to `tau`; False if they are too many or time is up."""
+        """Add every group of reduced cost up to `tau`; return False if too many, or if time is up."""
         threshold = self._group_price(relaxed) - tau - PRECISION
         found = self._above(threshold, relaxed.values, _POOL, deadline, is_ladder=False)
         self._add(found.members)

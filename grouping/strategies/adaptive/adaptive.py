@@ -29,7 +29,7 @@ from pydantic import Field
 
 from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, LossTable, PredictedLosses
 from grouping.strategies.adaptive.candidate_pool import pool_networks
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
 from grouping.strategies.adaptive.loss_covariance import Pool
@@ -53,7 +53,7 @@ N_ESTIMATE_DRAWS = 200
 
 @dataclass(frozen=True, slots=True)
 class Adaptive:
-    """Trains what the solver would choose under a model of the losses that are not known."""
+    """Trains what the solver would choose under a model of the losses not yet measured."""
 
     name: ClassVar[str] = "adaptive"
     title: ClassVar[str] = "Adaptive"
@@ -78,7 +78,7 @@ class Adaptive:
     ] = None
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """The most valuable networks that are not measured, or why there are none."""
+        """Request the most valuable networks that are not measured, or say why there are none."""
         first = evidence.request(first_networks(evidence))
         if first:
             return Proposal.of(first, "First a network of all tasks, and cheap ones of single tasks.")
@@ -102,34 +102,33 @@ class Adaptive:
         return Proposal(requests, None if requests else StopReason.CONVERGED, note)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """Posterior means and standard deviations; of measured losses the means and standard errors."""
+        """Return posterior means and standard deviations; of measured losses, means and standard errors."""
         state = _State.of(evidence)
         if state is None:
             return LossEstimate.of_measured(evidence.full)
         draws = state.model.draw(N_ESTIMATE_DRAWS, np.random.default_rng(evidence.seed))
         means = np.where(state.is_measured[:, None], state.losses, state.model.mean())
         deviations = np.where(state.is_measured[:, None], state.errors, draws.std(axis=0))
-        unknown = np.full((*means.shape, 1), np.nan)
-        table = ScoreTable(evidence.full.tasks, state.pool.networks, (0,), means[:, :, None], unknown)
+        table = PredictedLosses(evidence.full.tasks, state.pool.networks, means)
         return LossEstimate(table, deviations, state.is_measured)
 
 
 def first_networks(evidence: Evidence) -> tuple[Network, ...]:
-    """All tasks in as few networks as there may be, cheaper single tasks, and what replaces diverged ones."""
-    candidates, hopeless = evidence.candidates, evidence.hopeless
+    """Return all tasks in as few networks as allowed, cheap single tasks, and what replaces diverged ones."""
+    candidates, diverged = evidence.candidates, evidence.diverged
     cheap = [n for n in candidates.singles if n.cost_snt < 1]
     first = [*cover(candidates), *cheap]
-    served = {task for n in first if n.key not in hopeless for task in n.group}
+    served = {task for n in first if n.key not in diverged for task in n.group}
     for network in candidates.singles:
         if not network.group <= served:
             first.append(network)
-            if network.key not in hopeless:
+            if network.key not in diverged:
                 served |= network.group
     return tuple(dict.fromkeys(first))
 
 
 def promising(losses: FloatArray) -> list[int]:
-    """Rows that an optimum is likely to use: the best of each task, and those that are good for many at once.
+    """Return rows that an optimum is likely to use: the best per task, and those good for many tasks.
 
     Args:
         losses: ``[N, T]`` weighted losses, NaN outside the groups.
@@ -150,16 +149,16 @@ def promising(losses: FloatArray) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """One step of the search.
+    """The model and the candidates in one step of the search.
 
     Attributes:
         evidence: what is known.
         pool: the candidates that are considered, the measured ones among them.
         losses: ``[N, T]`` measured losses.
         errors: ``[N, T]`` their standard errors.
-        is_measured: ``[N]``.
+        is_measured: ``[N]``, whether a network was measured.
         model: the posterior.
-        generator: of this step.
+        generator: source of randomness of this step.
     """
 
     evidence: Evidence
@@ -189,17 +188,16 @@ class _State:
         return cls(evidence, pool, losses, errors, np.isfinite(losses).any(axis=1), model, generator)
 
     def values(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
-        """``[N]`` value of training each network, and the improvement of the total loss expected of it."""
+        """Return ``[N]`` values of training each network, and the expected improvement of the total loss."""
         tasks, networks = self.evidence.full.tasks, self.pool.networks
         budgets, importance = self._budgets()
         draws = self.model.draw(N_DRAWS if self._is_small else N_DRAWS_OF_MANY, self.generator)
         draws[:, self.is_measured] = self.losses[self.is_measured]
-        unknown = np.full((*self.losses.shape, 1), np.nan)
-        table = ScoreTable(tasks, networks, (0,), draws[0][:, :, None], unknown)
+        table = PredictedLosses(tasks, networks, draws[0])
         weighted = np.where(self.pool.member > 0, draws * table.weights, np.inf)
         costs, measured = table.costs_snt, np.flatnonzero(self.is_measured)
-        hopeless = self.evidence.hopeless
-        hopeful = np.array([n.key not in hopeless for n in networks])
+        diverged = self.evidence.diverged
+        hopeful = np.array([n.key not in diverged for n in networks])
         optima = self._optima(
             choose, table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], budgets
         )
@@ -217,9 +215,9 @@ class _State:
         return expected / np.sqrt([network.size for network in networks]), expected
 
     def _optima(
-        self, choose: Choose, table: ScoreTable, draws: FloatArray, budgets: Sequence[float]
+        self, choose: Choose, table: LossTable, draws: FloatArray, budgets: Sequence[float]
     ) -> list[tuple[int, int, tuple[int, ...]]]:
-        """Draw, number of the budget, and chosen rows of the table: all of them, or two budgets per draw."""
+        """Return draw, index of the budget and chosen rows: for all budgets, or for two budgets per draw."""
         if self._is_small:
             chosen = choose.in_draws(table, draws, budgets)
             return [(d, b, one) for d, each in enumerate(chosen) for b, one in enumerate(each)]
@@ -236,7 +234,7 @@ class _State:
         return len(self.evidence.candidates.tasks) <= FEW_TASKS
 
     def _budgets(self) -> tuple[tuple[float, ...], FloatArray]:
-        """Inference budgets of this step with their weights: those asked for, and lower ones."""
+        """Return inference budgets of this step with their weights: those asked for, and lower ones."""
         asked = self.evidence.budgets_snt
         step = 0.5 if any(network.cost_snt < 1 for network in self.pool.networks) else 1.0
         lower = [b for b in np.arange(1.0, max(asked), step).tolist() if b not in asked]

@@ -1,4 +1,4 @@
-"""The candidates that an adaptive search considers in one step: all of them, or a generated part of many.
+"""Candidates that the adaptive search considers in one step: all of them, or a generated part of many.
 
 Where there are too many to list, the part holds what was measured, every group that differs by one task from
 a good measured one, unions and intersections of good ones, and random groups of every size. Good groups are
@@ -23,13 +23,13 @@ N_GOOD = 3
 def pool_networks(
     candidates: Candidates, measured: ScoreTable, generator: np.random.Generator, *, size: int = POOL_SIZE
 ) -> tuple[Network, ...]:
-    """Candidates to consider, the measured ones among them, in an order that depends on nothing but these.
+    """Return the candidates to consider, the measured ones included, in a reproducible order.
 
     Args:
         candidates: what may be chosen.
         measured: completely measured networks.
-        generator: of the random groups.
-        size: how many are generated where candidates are not listed.
+        generator: source of the random groups.
+        size: number of candidates generated where they are not listed.
     """
     if candidates.networks is not None:
         listed = {network.key for network in candidates.networks}

@@ -1,4 +1,4 @@
-"""How much the training of a network is expected to improve the best grouping of measured networks.
+"""Expected improvement: how much training a network may improve the best grouping of measured networks.
 
 Improvements are shares of the loss of that grouping; where there is none yet, covering every task counts 1.
 """
@@ -17,7 +17,7 @@ from grouping.domain.scores import FloatArray
 def improvement_alone(
     draws: FloatArray, costs: FloatArray, chosen: Sequence[int], best: float, budget_snt: float
 ) -> FloatArray:
-    """``[N]``: expected improvement by one network, added to the chosen ones or in the place of one of them.
+    """Compute ``[N]`` expected improvement by one network, added or exchanged for a chosen one.
 
     Args:
         draws: ``[D, N, T]`` weighted losses, infinite outside the groups; those of the chosen are known.
@@ -45,13 +45,13 @@ def improvement_together(
     best: float,
     is_measured: NDArray[np.bool_],
 ) -> FloatArray:
-    """``[N]``: expected improvement by the optima of draws, shared equally by the networks they still need.
+    """Compute ``[N]`` improvement by the optima of draws, shared by the unmeasured networks in each.
 
     Args:
         draws: as in `improvement_alone`.
         choices: some draws, each with the rows of its optimum, none where nothing covers every task.
         best: as in `improvement_alone`.
-        is_measured: ``[N]``.
+        is_measured: ``[N]``, whether a network was measured.
     """
     shares = np.zeros(draws.shape[1])
     for d, rows in choices:
@@ -63,7 +63,7 @@ def improvement_together(
 
 
 def improvement(best: float, loss: FloatArray) -> FloatArray:
-    """Share by which a loss is below the best one; 0 where it is not, 1 where there is no best one yet."""
+    """Return the share by which a loss is below the best; 0 if it is not, 1 if there is no best yet."""
     if not np.isfinite(best):
         return np.where(np.isfinite(loss), 1.0, 0.0)
     gained: FloatArray = np.maximum(best - np.where(np.isfinite(loss), loss, np.inf), 0.0)

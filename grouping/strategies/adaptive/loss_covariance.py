@@ -1,6 +1,7 @@
-"""The model of `grouping.strategies.adaptive.loss_model` as covariances of the cells of a score table.
+"""Covariances of the cells of a score table, under the model of the losses.
 
-A cell is a task t in a network with group G and size s. Its loss relative to the task's usual loss is
+The model is fitted in `grouping.strategies.adaptive.loss_model`. A cell is a task t in a network with group G
+and size s. Its loss relative to the task's usual loss is
 
     y[G, s, t] = beta z + own0[t] + z (osz[t] + csz)                               size, z = log2 s
                + sum over u in G, u != t, of  lin[t, u] / sqrt 2  +  mean[t, u] / (|G| - 1)  partners of t
@@ -62,7 +63,7 @@ class Pool:
 
     @classmethod
     def of(cls, networks: Sequence[Network], tasks: Sequence[str]) -> Pool:
-        """Arrays of these networks; tasks give the columns."""
+        """Build the arrays of these networks; tasks give the columns."""
         column = {task: t for t, task in enumerate(tasks)}
         member = np.zeros((len(networks), len(tasks)))
         numbers: dict[frozenset[str], int] = {}
@@ -78,14 +79,14 @@ class Pool:
 
     @property
     def partners(self) -> NDArray[np.int64]:
-        """``[N]``: tasks of the group beside one of them."""
+        """``[N]``: number of tasks in the group beside any one of them."""
         count: NDArray[np.int64] = self.member.sum(axis=1).astype(np.int64) - 1
         return count
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Some cells of a pool.
+    """A selection of the cells of a pool.
 
     Attributes:
         n: ``[C]``, network of each cell.
@@ -96,7 +97,7 @@ class Cells:
     t: NDArray[np.int64]
 
     def terms(self, pool: Pool, correlation: FloatArray) -> Iterator[FloatArray]:
-        """``[C, C]`` covariance of each term of the model at amplitude 1, in the order of `PRIOR`."""
+        """Yield the covariance ``[C, C]`` of each term of the model at amplitude 1, in `PRIOR`'s order."""
         n, t = self.n, self.t
         others = pool.member[n].copy()
         others[np.arange(len(n)), t] = 0.0
@@ -119,7 +120,7 @@ class Cells:
     def covariance_with(
         self, other: Cells, pool: Pool, correlation: FloatArray, amplitudes: FloatArray
     ) -> FloatArray:
-        """``[C, D]`` covariance of these cells with the `D` others."""
+        """Compute the covariance ``[C, D]`` of these cells with the `D` others."""
         a = dict(zip(PRIOR, amplitudes**2, strict=True))
         ours, theirs = self._partners(pool), other._partners(pool)
         count, their_count = pool.partners[self.n], pool.partners[other.n]
@@ -148,13 +149,13 @@ class Cells:
         return total
 
     def _partners(self, pool: Pool) -> FloatArray:
-        """``[C, T]``: the tasks beside that of each cell."""
+        """Return ``[C, T]``: whether a task is in the group beside the task of the cell."""
         others = pool.member[self.n].copy()
         others[np.arange(len(self.n)), self.t] = 0.0
         return others
 
     def covariance(self, pool: Pool, correlation: FloatArray, amplitudes: FloatArray) -> FloatArray:
-        """``[C, C]`` covariance of the cells: `terms` added up, task by task where only those are related."""
+        """Compute the covariance ``[C, C]`` of the cells: the sum of `terms`, by task where possible."""
         a = dict(zip(PRIOR, amplitudes**2, strict=True))
         n, t = self.n, self.t
         others = pool.member[n].copy()
@@ -181,13 +182,13 @@ class Cells:
 
 
 def _alike(labels: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Positions of each label."""
+    """Yield the positions of each label."""
     order = np.argsort(labels, kind="stable")
     yield from np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
 
 
 def size_covariance(n_tasks: int) -> FloatArray:
-    """``[T, T]``: covariance of the effect of the number of partners, 0 to T - 1."""
+    """Compute the covariance ``[T, T]`` of the effects of 0 to T - 1 partners."""
     k = np.arange(n_tasks)
     covariance: FloatArray = np.exp(-np.abs(k[:, None] - k[None]) / 2.0)
     return covariance

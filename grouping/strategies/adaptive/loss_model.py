@@ -1,4 +1,4 @@
-"""A Gaussian process over the cells of a score table: what an untrained network would lose on each task.
+"""Gaussian process over the cells of a score table: it predicts the losses of untrained networks.
 
 The terms of the model and their covariances are in `grouping.strategies.adaptive.loss_covariance`. Their
 amplitudes are the most probable ones (marginal likelihood times a broad prior around effects of a few per
@@ -33,7 +33,7 @@ MAX_LIFTS = 8
 
 @dataclass(frozen=True, eq=False)
 class LossModel:
-    """The posterior, given the measured losses of some networks of a pool.
+    """The posterior of the losses of a pool, given the measured losses of some of its networks.
 
     Attributes:
         pool: the networks.
@@ -60,7 +60,7 @@ class LossModel:
     noise: FloatArray = field(repr=False)
 
     def mean(self) -> FloatArray:
-        """``[N, T]`` expected losses; NaN outside the groups."""
+        """Compute the expected losses ``[N, T]``; NaN outside the groups."""
         from scipy.linalg import cho_solve
 
         weights = cho_solve((self.factor, True), self.residuals)
@@ -68,7 +68,7 @@ class LossModel:
         return expected
 
     def posterior(self, wanted: Cells) -> tuple[FloatArray, FloatArray]:
-        """Expected losses of some cells, ``[C]``, and the covariance of their errors, ``[C, C]``."""
+        """Compute expected losses of some cells, ``[C]``, and the covariance of their errors, ``[C, C]``."""
         from scipy.linalg import solve_triangular
 
         unit, scale = self.unit[wanted.t], self.scale[wanted.t]
@@ -81,7 +81,7 @@ class LossModel:
         return mean, (prior - half.T @ half) * unit[:, None] * unit
 
     def draw(self, n_draws: int, generator: np.random.Generator) -> FloatArray:
-        """``[D, N, T]`` draws from the posterior of the losses; NaN outside the groups."""
+        """Draw losses from the posterior, ``[D, N, T]``; NaN outside the groups."""
         from scipy.linalg import cho_solve
 
         prior = self._draw_prior(n_draws, generator)
@@ -91,7 +91,7 @@ class LossModel:
         return self._losses(prior + self._spread(weights))
 
     def _losses(self, relative: FloatArray) -> FloatArray:
-        """Losses from relative ones without the expected effect of the size, ``[D, N, T]``."""
+        """Convert relative losses without the expected effect of the size to losses, ``[D, N, T]``."""
         whole = relative + BETA * self.pool.log_size[:, None]
         losses: FloatArray = np.where(self.pool.member > 0, self.reference + self.unit * whole, np.nan)
         return losses
@@ -122,7 +122,7 @@ class LossModel:
         return drawn
 
     def _partners(self, lin: FloatArray, mean: FloatArray) -> FloatArray:
-        """Effects of the partners, ``[D, N, T]``, from weights ``[D, target, source]``."""
+        """Compute effects of the partners, ``[D, N, T]``, from weights ``[D, target, source]``."""
         diagonal = np.arange(lin.shape[1])
         lin[:, diagonal, diagonal] = mean[:, diagonal, diagonal] = 0.0
         member = self.pool.member
@@ -132,7 +132,7 @@ class LossModel:
         return effects
 
     def _spread(self, weights: FloatArray) -> FloatArray:
-        """Covariance of every cell with the measured ones times weights ``[D, C]``: ``[D, N, T]``."""
+        """Multiply the covariance of every cell with the measured ones by weights ``[D, C]``."""
         pool, (n_networks, n_tasks) = self.pool, self.pool.member.shape
         a = dict(zip(PRIOR, self.amplitudes**2, strict=True))
         w = np.zeros((len(weights), n_networks, n_tasks))
@@ -201,7 +201,7 @@ def fit_model(
 def _at_most(
     rows: NDArray[np.int64], losses: FloatArray, n_cells: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """As many of the networks as have no more cells altogether; the largest one is kept."""
+    """Return as many of the networks as have at most `n_cells` cells; the largest one is kept."""
     counts = np.isfinite(losses[rows]).sum(axis=1)
     if counts.sum() <= n_cells:
         return rows
@@ -217,7 +217,7 @@ def _cells_of(rows: NDArray[np.int64], losses: FloatArray) -> tuple[NDArray[np.i
 
 
 def _scales(relative: FloatArray) -> FloatArray:
-    """Spread of each task's relative losses, drawn towards the pooled one as four further cells would."""
+    """Return the spread of each task's relative losses, shrunk to the pooled one as by four more cells."""
     count = np.maximum(np.isfinite(relative).sum(axis=0) - 1, 0)
     centred = relative - np.nanmean(relative, axis=0)
     variance = np.where(count > 0, np.nan_to_num(np.nanmean(centred**2, axis=0)), 0.0)
@@ -227,7 +227,7 @@ def _scales(relative: FloatArray) -> FloatArray:
 
 
 def _correlation(standardised: FloatArray) -> FloatArray:
-    """Correlation of tasks over the networks that hold both, drawn towards the mean one; not negative."""
+    """Estimate the correlation of tasks over shared networks, shrunk to the mean one; at least 0."""
     centred = np.nan_to_num(standardised - np.nanmean(standardised, axis=0))
     both = np.isfinite(standardised).astype(float)
     count = both.T @ both
@@ -246,7 +246,7 @@ def _correlation(standardised: FloatArray) -> FloatArray:
 
 
 def _most_probable(terms: FloatArray, residuals: FloatArray, noise: FloatArray) -> FloatArray:
-    """Amplitudes of greatest posterior density, by L-BFGS on their logarithms with exact gradients."""
+    """Find the amplitudes of greatest posterior density, by L-BFGS on their logarithms."""
     from scipy.linalg import cho_solve
     from scipy.optimize import minimize
 
@@ -269,7 +269,7 @@ def _most_probable(terms: FloatArray, residuals: FloatArray, noise: FloatArray) 
 
 
 def _factor(covariance: FloatArray, noise: FloatArray) -> FloatArray:
-    """Lower Cholesky factor with the noise on the diagonal, and as much more as rounding needs.
+    """Compute the lower Cholesky factor with the noise on the diagonal, and as much as rounding needs.
 
     Raises:
         SolverError: if there is none, as of numbers that are not finite.

@@ -1,1 +1,1 @@
-"""Affinity matrices computed from a score table, and the graph that they make."""
+"""Affinity matrices computed from a score table, and their graph."""

@@ -1,4 +1,4 @@
-"""Affinity estimated from whatever was trained: pairs, larger groups and single tasks of any size.
+"""Affinity estimated from any trained networks: pairs, larger groups, single tasks of any size.
 
 The pairwise effect of a source on a target needs two full-size networks that a search may never train. Here
 the losses of both are the posterior of `grouping.strategies.adaptive.loss_model`, the Gaussian process of the
@@ -38,7 +38,7 @@ FROM_ZERO = 2.0
 
 
 def estimate_affinity(table: ScoreTable) -> AffinityMatrix:
-    """Effect of every task on every other: measured where its pair was trained, else estimated.
+    """Estimate the effect of every task on every other; take it as measured if its pair was trained.
 
     A measured cell, its standard error included, is that of `pairwise_affinity`. Another is estimated where
     the trained networks of the target allow a contrast: one at least holds the source, and one does not. What
@@ -73,7 +73,7 @@ def estimate_affinity(table: ScoreTable) -> AffinityMatrix:
 
 
 def _with_losses_near_one(table: ScoreTable) -> ScoreTable:
-    """The table with each task's largest absolute validation loss between 0.5 and 1.
+    """Rescale the table so that each task's largest absolute validation loss is between 0.5 and 1.
 
     Gains are free of the unit, and squares of the losses do not overflow. Powers of two change no digit.
     """
@@ -92,7 +92,7 @@ def _why_empty(values: FloatArray, together: NDArray[np.int64]) -> str:
 
 
 def _trained(table: ScoreTable) -> ScoreTable:
-    """Completely measured networks, on the seeds that all of them have; on all seeds if there is none."""
+    """Select completely measured networks on their common seeds; on all seeds if there is none."""
     rows = np.flatnonzero(table.is_complete & table.membership.any(axis=1))
     trained = table.select(rows)
     common = trained.on_common_seeds()
@@ -100,14 +100,14 @@ def _trained(table: ScoreTable) -> ScoreTable:
 
 
 def _together(table: ScoreTable) -> NDArray[np.int64]:
-    """``[T, T]``: networks that hold both tasks; on the diagonal those that hold the one."""
+    """Count networks that hold both tasks, ``[T, T]``; on the diagonal those that hold the one."""
     member = table.membership.astype(np.int64)
     found: NDArray[np.int64] = member.T @ member
     return found
 
 
 def _seen_by_model(table: ScoreTable) -> NDArray[np.int64]:
-    """Rows that the model is fitted to, smallest groups first, in an order that depends on no name.
+    """Return rows that the model is fitted to, smallest groups first, whatever the names.
 
     Within a size of group the order is random, from a fixed seed: small losses must not be preferred.
     """
@@ -129,12 +129,12 @@ def _seen_by_model(table: ScoreTable) -> NDArray[np.int64]:
 
 
 def _known(table: ScoreTable) -> NDArray[np.int64]:
-    """Tasks that some network holds."""
+    """Return the tasks that some network holds."""
     return np.flatnonzero(table.membership.any(axis=0))
 
 
 def _estimated(table: ScoreTable, wanted: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
-    """Effects ``[T, T]`` and their standard errors; NaN where not wanted or where they mean nothing."""
+    """Estimate effects ``[T, T]`` and standard errors; NaN where not wanted or without meaning."""
     known = _known(table)
     model, alone, pairs = _fitted(table, known)
     doublings = _doublings(table)
@@ -152,7 +152,7 @@ def _estimated(table: ScoreTable, wanted: NDArray[np.bool_]) -> tuple[FloatArray
 
 
 def _doublings(table: ScoreTable) -> FloatArray:
-    """``[T]``: doublings between full size and the nearest size at which a task was trained alone.
+    """Return ``[T]``: doublings between full size and the nearest size of a task trained alone.
 
     1 for a task that never was: from groups to the task alone is a step as well.
     """
@@ -164,7 +164,7 @@ def _doublings(table: ScoreTable) -> FloatArray:
 
 
 def gains_over_first(mean: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Gains of other losses over the first one, and their standard errors, to first order.
+    """Compute gains of other losses over the first one, and their standard errors, to first order.
 
     Args:
         mean: ``[C]`` expected losses.
@@ -185,7 +185,7 @@ def gains_over_first(mean: FloatArray, covariance: FloatArray) -> tuple[FloatArr
 def _fitted(
     table: ScoreTable, known: NDArray[np.int64]
 ) -> tuple[LossModel, NDArray[np.int64], NDArray[np.int64]]:
-    """The model, and the rows of its pool with the full-size singles ``[T]`` and pairs ``[T, T]``."""
+    """Fit the model; also return its rows of the full-size singles ``[T]`` and pairs ``[T, T]``."""
     names = [table.task_names[t] for t in known]
     place = {network.key: n for n, network in enumerate(table.networks)}
     networks = list(table.networks)

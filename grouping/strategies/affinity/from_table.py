@@ -1,4 +1,4 @@
-"""Affinities that are computed from a score table, by the name of the method."""
+"""Affinities computed from a score table, by the name of the method."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FROM_TABLE: Mapping[str, Callable[[ScoreTable], AffinityMatrix]] = {
 
 
 def table_affinity(table: ScoreTable, method: str = DEFAULT_METHOD) -> AffinityMatrix:
-    """Affinity by a method that is computed from a score table.
+    """Compute the affinity by a method that needs a score table only.
 
     Raises:
-        UnknownNameError: if it is none of them.
+        UnknownNameError: if there is no such method.
     """
     if method not in FROM_TABLE:
         raise UnknownNameError("affinity method of a score table", method, tuple(FROM_TABLE))

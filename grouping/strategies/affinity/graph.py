@@ -14,7 +14,7 @@ from grouping.strategies.clustering.partitions import mutual_affinity
 
 
 def affinity_graph(matrix: AffinityMatrix) -> nx.DiGraph:
-    """Directed graph of an affinity matrix: an edge from source to target per measured cell.
+    """Build the directed graph of an affinity matrix: an edge from source to target per known cell.
 
     Edges carry ``weight`` (the effect, negative where it harms) and ``standard_error``.
     """
@@ -28,7 +28,7 @@ def affinity_graph(matrix: AffinityMatrix) -> nx.DiGraph:
 
 
 def communities(matrix: AffinityMatrix) -> tuple[tuple[str, ...], ...]:
-    """Tasks that help one another, largest community first; tasks in the order of the matrix.
+    """Find communities of tasks that help one another, largest first; tasks in matrix order.
 
     A pair is joined when its two effects are positive on average, with that mean as the weight. Where a
     matrix says how alike tasks are, those that are more alike than others belong together.
@@ -38,6 +38,6 @@ def communities(matrix: AffinityMatrix) -> tuple[tuple[str, ...], ...]:
 
 
 def cluster_order(matrix: AffinityMatrix) -> tuple[int, ...]:
-    """Positions of the tasks such that communities stand together."""
+    """Return an order of the tasks in which communities stand together, as positions."""
     position = {task: i for i, task in enumerate(matrix.tasks)}
     return tuple(position[task] for group in communities(matrix) for task in group)

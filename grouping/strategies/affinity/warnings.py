@@ -1,4 +1,4 @@
-"""What to beware of in an affinity matrix that is estimated from whatever was trained."""
+"""Warnings on an estimated affinity matrix: noise, estimated cells, unknown cells."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def warnings_of_estimate(
     errors: FloatArray,
     is_estimated: NDArray[np.bool_],
 ) -> tuple[str, ...]:
-    """Sentences on the noise of measured cells, on estimated ones and on unknown ones.
+    """Write sentences on the noise of measured cells, on estimated ones and on unknown ones.
 
     Args:
         trained: the networks behind the matrix.
-        n_seen: how many of them the model of the estimated effects saw.
+        n_seen: number of those networks that the model of the estimated effects was fitted to.
         values: ``[T, T]``, NaN where unknown.
         errors: ``[T, T]``, their standard errors, NaN where unknown.
         is_estimated: ``[T, T]``; the other values are measured.
@@ -47,7 +47,7 @@ def warnings_of_estimate(
 
 
 def _on_losses_alone(trained: ScoreTable, targets: list[str]) -> list[str]:
-    """Which targets were not trained alone at full size, or at no size, so that their level is a guess."""
+    """Name targets whose loss alone is a guess, as they were not trained alone at full size or at all."""
     singles = [network for network in trained.networks if len(network.group) == 1]
     at_full_size = {task for network in singles if network.size == 1 for task in network.group}
     at_any_size = {task for network in singles for task in network.group}

@@ -1,1 +1,1 @@
-"""Searches that need no model: everything, nothing but singles or all together, and random networks."""
+"""Baseline strategies without a model: everything, only singles, all together, random networks."""

@@ -1,4 +1,4 @@
-"""Train every task by itself: the second baseline of Standley et al. (2020), section 5.
+"""Baseline that trains every task by itself: the second one of Standley et al. (2020), section 5.
 
 Every task in a full-size network, and in smaller ones where the candidates have them: with half-size
 networks the baseline exists for half of the inference budget too.
@@ -15,7 +15,7 @@ from grouping.strategies.forecast import Forecast, count_kinds
 
 @dataclass(frozen=True, slots=True)
 class AllAlone:
-    """The single-task networks and nothing else."""
+    """Trains the single-task networks and nothing else."""
 
     name: ClassVar[str] = "all-alone"
     title: ClassVar[str] = "All alone"
@@ -27,14 +27,14 @@ class AllAlone:
     lists_candidates: ClassVar[bool] = False
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """The single-task networks of every size."""
+        """Request the single-task networks of every size."""
         return Proposal.of(evidence.request(evidence.candidates.singles))
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """Exactly these."""
+        """Forecast exactly the requested trainings."""
         counts = count_kinds(evidence.request(evidence.candidates.singles))
         return Forecast(counts, counts)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """The measured losses; nothing is predicted."""
+        """Return the measured losses; nothing is predicted."""
         return LossEstimate.of_measured(evidence.full)

@@ -1,4 +1,4 @@
-"""Train all tasks in one network: the first baseline of Standley et al. (2020), section 5.
+"""Baseline that trains all tasks in one network: the first one of Standley et al. (2020), section 5.
 
 It costs one training and an inference budget of 1. Where groups may not be that large, the fewest groups
 that the limit allows take its place, in the order of the tasks.
@@ -16,7 +16,7 @@ from grouping.strategies.sampling import cover
 
 @dataclass(frozen=True, slots=True)
 class AllTogether:
-    """The network of all tasks and nothing else."""
+    """Trains the network of all tasks and nothing else."""
 
     name: ClassVar[str] = "all-together"
     title: ClassVar[str] = "All together"
@@ -28,11 +28,11 @@ class AllTogether:
     lists_candidates: ClassVar[bool] = False
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """The network of all tasks, or the groups in its place."""
+        """Request the network of all tasks, or the groups that take its place."""
         networks = cover(evidence.candidates)
         tasks = evidence.candidates.tasks
         note = ""
-        if lost := [network for network in networks if network.key in evidence.hopeless]:
+        if lost := [network for network in networks if network.key in evidence.diverged]:
             note = (
                 f"{', '.join(n.name(tasks) for n in lost)} diverged; this baseline has nothing else to train."
             )
@@ -42,10 +42,10 @@ class AllTogether:
         return Proposal.of(evidence.request(networks), note)
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """Exactly these."""
+        """Forecast exactly the requested trainings."""
         counts = count_kinds(evidence.request(cover(evidence.candidates)))
         return Forecast(counts, counts)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """The measured losses; nothing is predicted."""
+        """Return the measured losses; nothing is predicted."""
         return LossEstimate.of_measured(evidence.full)

@@ -1,4 +1,4 @@
-"""Train every candidate: the "Optimal" of Standley et al. (2020), and the reference for all others."""
+"""Exhaustive search: the "Optimal" of Standley et al. (2020), and the reference for all others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposa
 
 @dataclass(frozen=True, slots=True)
 class Exhaustive:
-    """Every candidate at full fidelity; nothing is estimated."""
+    """Trains every candidate at full fidelity; nothing is estimated."""
 
     name: ClassVar[str] = "exhaustive"
     title: ClassVar[str] = "Exhaustive"
@@ -19,9 +19,9 @@ class Exhaustive:
     lists_candidates: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """All candidates not yet tried."""
+        """Request every candidate not yet attempted."""
         return Proposal.of(evidence.request(evidence.candidates.require_listed()))
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """The measured losses."""
+        """Return the measured losses; nothing is predicted."""
         return LossEstimate.of_measured(evidence.full)

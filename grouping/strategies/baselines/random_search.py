@@ -1,4 +1,4 @@
-"""Random search (Bergstra and Bengio, JMLR 2012) over networks: what any cleverer strategy has to beat.
+"""Random search (Bergstra and Bengio, JMLR 2012) over networks: the baseline for other strategies.
 
 Their argument for hyperparameters holds here too: a random choice of candidates is a strong, unbiased
 baseline at equal cost. One thing is not left to chance: the network of all tasks is trained first, so that
@@ -20,14 +20,14 @@ from grouping.strategies.sampling import cover, random_networks
 
 
 def default_trainings(candidates: Candidates) -> int:
-    """As many networks as there are single tasks and pairs, which is what HOA trains before it predicts."""
+    """Return the number of single tasks and pairs, which HOA trains before it predicts."""
     shapes = count_candidate_shapes(candidates)
     return max(1, sum(count for (n_tasks, _), count in shapes.items() if n_tasks <= 2))
 
 
 @dataclass(frozen=True, slots=True)
 class RandomSearch:
-    """The network of all tasks, then random candidates.
+    """Trains the network of all tasks, then random candidates.
 
     Attributes:
         trainings: networks to train, each with every seed; None for as many as HOA trains before it predicts.
@@ -52,28 +52,28 @@ class RandomSearch:
     lists_candidates: ClassVar[bool] = False
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """All of its networks at once; more only to cover tasks whose network diverged."""
+        """Request all networks at once; more only to cover tasks whose network diverged."""
         wanted = self._networks(evidence)
         requests = evidence.request(wanted)
         if requests:
             note = f"Training {len(wanted):,} of {evidence.candidates.count:,} candidates, drawn at random."
             return Proposal.of(requests, note)
-        if evidence.hopeless.isdisjoint({network.key for network in cover(evidence.candidates)}):
+        if evidence.diverged.isdisjoint({network.key for network in cover(evidence.candidates)}):
             return Proposal.of(())
-        spare = evidence.request(cover(evidence.candidates, evidence.hopeless))
+        spare = evidence.request(cover(evidence.candidates, evidence.diverged))
         return Proposal.of(spare, "What was to cover all tasks diverged; smaller groups take its place.")
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """Exactly these, unless the network of all tasks diverges."""
+        """Forecast exactly the requested trainings, unless the network of all tasks diverges."""
         counts = count_kinds(evidence.request(self._networks(evidence)))
         return Forecast(counts, counts)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """The measured losses; nothing is predicted."""
+        """Return the measured losses; nothing is predicted."""
         return LossEstimate.of_measured(evidence.full)
 
     def _networks(self, evidence: Evidence) -> tuple[Network, ...]:
-        """What covers the tasks, then the first of the random sequence; never less than the cover."""
+        """Return a cover of the tasks, then random candidates; never less than the cover."""
         candidates = evidence.candidates
         first = cover(candidates)
         most = self.trainings or default_trainings(candidates)

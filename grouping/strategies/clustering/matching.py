@@ -1,4 +1,4 @@
-"""Pairs by maximum-weight matching (Edmonds 1965), as a baseline.
+"""Baseline: pairs of tasks by maximum-weight matching (Edmonds 1965).
 
 Each task gets at most one partner, such that the mutual affinities of all pairs add up to the most; a task
 that no partner is left for, or that nobody helps, stays alone. If these are more groups than the budget has
@@ -20,7 +20,7 @@ from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposa
 
 
 def matching_groups(mutual: FloatArray, n_groups: int) -> Groups:
-    """Pairs and single tasks of the most mutual affinity, merged to at most `n_groups`.
+    """Match tasks to pairs of the most mutual affinity, merged to at most `n_groups`.
 
     Args:
         mutual: ``[T, T]`` symmetric mutual affinities; positive helps.
@@ -39,7 +39,7 @@ def matching_groups(mutual: FloatArray, n_groups: int) -> Groups:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """A network for each pair of the best matching."""
+    """Trains a network for each pair of the best matching."""
 
     name: ClassVar[str] = "matching"
     title: ClassVar[str] = "Maximum-weight matching"
@@ -51,9 +51,9 @@ class Matching:
     lists_candidates: ClassVar[bool] = False
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Singles and pairs, then the pairs of the matching, or what they are merged to."""
+        """Request singles and pairs, then the pairs of the matching, or what they are merged to."""
         return ask_for_partitions(evidence, matching_groups)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """The measured losses; nothing is predicted."""
+        """Return the measured losses; nothing is predicted."""
         return LossEstimate.of_measured(evidence.full)

@@ -1,4 +1,4 @@
-"""Communities by greedy modularity (Clauset, Newman, Moore 2004), as a baseline.
+"""Baseline: communities of tasks by greedy modularity (Clauset, Newman, Moore 2004).
 
 The graph joins two tasks that help each other on average, with that mean as the weight; harm is no edge.
 Communities are merged for as long as that raises the modularity, so their number is found, not given. Where
@@ -20,7 +20,7 @@ from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposa
 
 
 def modularity_groups(mutual: FloatArray, n_groups: int) -> Groups:
-    """Communities of the graph of mutual help, at most `n_groups`; fewer where there are fewer.
+    """Find communities in the graph of mutual help: as many as there are, at most `n_groups`.
 
     Args:
         mutual: ``[T, T]`` symmetric mutual affinities; positive helps.
@@ -39,7 +39,7 @@ def modularity_groups(mutual: FloatArray, n_groups: int) -> Groups:
 
 @dataclass(frozen=True, slots=True)
 class Modularity:
-    """One network for each community of tasks that help one another."""
+    """Trains one network for each community of tasks that help one another."""
 
     name: ClassVar[str] = "modularity"
     title: ClassVar[str] = "Modularity communities"
@@ -51,9 +51,9 @@ class Modularity:
     lists_candidates: ClassVar[bool] = False
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Singles and pairs, then the communities."""
+        """Request singles and pairs, then the communities."""
         return ask_for_partitions(evidence, modularity_groups)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """The measured losses; nothing is predicted."""
+        """Return the measured losses; nothing is predicted."""
         return LossEstimate.of_measured(evidence.full)

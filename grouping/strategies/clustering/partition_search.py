@@ -1,4 +1,4 @@
-"""What the clustering baselines have in common: measure all pairs, cluster, train the clusters.
+"""Common part of the clustering baselines: measure all pairs, cluster the tasks, train the clusters.
 
 These strategies answer what is gained by solving the choice of networks as a programme: they look at pairs
 alone, never reconsider, and give every task to one network. The recommendation of a job is still the best
@@ -16,7 +16,7 @@ from grouping.strategies.evidence import Evidence, Proposal
 
 
 def ask_for_partitions(evidence: Evidence, cluster: Clustering) -> Proposal:
-    """Singles and pairs first; once they are there, the partition for each inference budget.
+    """Request singles and pairs; once they are measured, the partition for each inference budget.
 
     A pair that diverged counts as indifferent. A group that diverged is not chosen again: its tasks move.
     """
@@ -41,7 +41,7 @@ def ask_for_partitions(evidence: Evidence, cluster: Clustering) -> Proposal:
 
 
 def _pairs(candidates: Candidates) -> tuple[Network, ...]:
-    """Full-size pairs, in the order of the tasks."""
+    """Return full-size pairs, in the order of the tasks."""
     if candidates.networks is not None:
         return tuple(n for n in candidates.networks if len(n.group) == 2 and n.size == 1)
     found = (candidates.find(pair) for pair in combinations(candidates.tasks, 2))
@@ -49,14 +49,14 @@ def _pairs(candidates: Candidates) -> tuple[Network, ...]:
 
 
 def _cost_of(evidence: Evidence) -> CostOf:
-    """Cost of a group that is a candidate and has not diverged."""
-    candidates, hopeless = evidence.candidates, evidence.hopeless
+    """Return a function that gives the cost of a group; None if it is no candidate or diverged."""
+    candidates, diverged = evidence.candidates, evidence.diverged
     listed = None
     if candidates.networks is not None:
         listed = {network.group: network.cost_snt for network in candidates.networks if network.size == 1}
 
     def cost_of(group: frozenset[str]) -> float | None:
-        if (group, 1.0) in hopeless:
+        if (group, 1.0) in diverged:
             return None
         if listed is not None:
             return listed.get(group)

@@ -30,9 +30,9 @@ MOVES_PER_TASK = 4
 
 
 def mutual_affinity(matrix: AffinityMatrix) -> FloatArray:
-    """What two tasks do to each other: the mean of their two effects, ``[T, T]``, symmetric.
+    """Compute the mean of the two effects between two tasks, ``[T, T]``, symmetric.
 
-    Where only one effect is measured it stands for both; where none is, the tasks count as indifferent: 0.
+    Where only one effect is measured it stands for both; where none is, the mutual affinity is 0.
     The diagonal is 0. Positive helps.
     """
     effects = np.stack([matrix.values, matrix.values.T])
@@ -43,7 +43,7 @@ def mutual_affinity(matrix: AffinityMatrix) -> FloatArray:
 
 
 def ordered(groups: Iterable[Iterable[int]]) -> Groups:
-    """The same partition in the order of `Groups`, without empty groups."""
+    """Return the same partition in the order of `Groups`, without empty groups."""
     found = [tuple(sorted(group)) for group in groups]
     return tuple(sorted((group for group in found if group), key=lambda group: (-len(group), group)))
 
@@ -109,7 +109,7 @@ def repaired(
 def _moves(
     groups: Groups, sources: list[int], mutual: FloatArray, n_groups: int
 ) -> Iterator[tuple[float, Groups]]:
-    """Partitions that one task of the `sources` leaves for another group, or for one of its own.
+    """Yield partitions in which one task of the `sources` moves to another group or to one of its own.
 
     With each comes the change of the sum of mutual affinities within groups.
     """

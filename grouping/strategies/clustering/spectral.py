@@ -22,7 +22,7 @@ from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposa
 
 
 def similarity(mutual: FloatArray) -> FloatArray:
-    """Mutual affinities raised so that the least of them is 0, if it is negative; diagonal 0."""
+    """Raise mutual affinities so that the least of them is 0, if it is negative; diagonal 0."""
     n_tasks = len(mutual)
     others = ~np.eye(n_tasks, dtype=bool)
     least = min(0.0, float(mutual[others].min())) if n_tasks > 1 else 0.0
@@ -30,11 +30,11 @@ def similarity(mutual: FloatArray) -> FloatArray:
 
 
 def spectral_groups(mutual: FloatArray, n_groups: int) -> Groups:
-    """Normalised spectral clustering into `n_groups` groups, or one per task if there are fewer tasks.
+    """Cluster into `n_groups` groups by normalised spectral clustering, at most one per task.
 
     Args:
         mutual: ``[T, T]`` symmetric mutual affinities; positive helps.
-        n_groups: how many groups.
+        n_groups: number of groups; one per task if there are fewer tasks.
     """
     n_tasks = len(mutual)
     if n_groups >= n_tasks:
@@ -52,7 +52,7 @@ def spectral_groups(mutual: FloatArray, n_groups: int) -> Groups:
 
 
 def _assign(rows: FloatArray) -> FloatArray:
-    """Group of each row of an embedding ``[T, k]``, the same for every rotation of it."""
+    """Assign each row of an embedding ``[T, k]`` to a group, the same for every rotation of it."""
     pivots = _pivots(rows)
     left, _, right = np.linalg.svd(rows[pivots].T)
     labels: FloatArray = np.abs(rows @ (left @ right)).argmax(axis=1)
@@ -60,7 +60,7 @@ def _assign(rows: FloatArray) -> FloatArray:
 
 
 def _pivots(rows: FloatArray) -> list[int]:
-    """The first `k` pivots of a QR decomposition of the transposed rows, by Gram-Schmidt."""
+    """Return the first `k` pivots of a QR decomposition of the transposed rows, by Gram-Schmidt."""
     left = rows.copy()
     chosen: list[int] = []
     for _ in range(rows.shape[1]):
@@ -76,7 +76,7 @@ def _pivots(rows: FloatArray) -> list[int]:
 
 @dataclass(frozen=True, slots=True)
 class Spectral:
-    """As many networks as the budget holds, one for each spectral cluster."""
+    """Trains as many networks as the budget holds, one for each spectral cluster."""
 
     name: ClassVar[str] = "spectral"
     title: ClassVar[str] = "Spectral clustering"
@@ -88,9 +88,9 @@ class Spectral:
     lists_candidates: ClassVar[bool] = False
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Singles and pairs, then the clusters."""
+        """Request singles and pairs, then the clusters."""
         return ask_for_partitions(evidence, spectral_groups)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """The measured losses; nothing is predicted."""
+        """Return the measured losses; nothing is predicted."""
         return LossEstimate.of_measured(evidence.full)

@@ -1,1 +1,1 @@
-"""Strategies of the papers: HOA and ESA (Standley et al., 2020), TAG and its relatives."""
+"""Strategies from papers: HOA and ESA (Standley et al., 2020), TAG and its relatives."""

@@ -30,7 +30,7 @@ SELECTED = "They were chosen by their early losses: with check_networks, random 
 
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
-    """A short pass over all candidates, then what it recommends in full.
+    """Trains all candidates for a short pass, then what the short losses recommend in full.
 
     Attributes:
         check_networks: random networks trained in full besides, so that the rank check at the end does not
@@ -56,7 +56,7 @@ class EarlyStopping:
     lists_candidates: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """The short passes; once they are there, the chosen networks in full."""
+        """Request the short passes; once they are measured, the chosen networks in full."""
         first = evidence.request(evidence.candidates.require_listed(), EARLY_FIDELITY)
         if first:
             return Proposal.of(first)
@@ -68,17 +68,17 @@ class EarlyStopping:
         return Proposal.of((), summary if self.check_networks else f"{summary} {SELECTED}")
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """The short passes, and at most what groupings for all inference budgets can have."""
+        """Forecast the short passes, and at most a grouping for each inference budget in full."""
         early = evidence.request(evidence.candidates.require_listed(), EARLY_FIDELITY)
         return first_then_chosen(evidence, (*early, *self._check_requests(evidence)))
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """The early losses, which are no prediction of the final ones: their error is not known."""
+        """Return the early losses, which do not predict the final ones: their error is not known."""
         early = evidence.early
         unknown = np.full(early.validation.shape, np.nan)
         return LossEstimate(early, unknown, np.zeros(len(early.networks), dtype=np.bool_))
 
     def _check_requests(self, evidence: Evidence) -> tuple[TrialRequest, ...]:
-        """Drawn without a look at any loss: a fair sample, also where it holds a chosen network."""
+        """Draw networks for the rank check at random, whatever their losses: a fair sample."""
         drawn = islice(random_networks(evidence.candidates, evidence.seed), self.check_networks)
         return evidence.request(drawn)

@@ -16,13 +16,13 @@ from typing import ClassVar
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.scores import PredictedLosses, ScoreTable
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 
 
-def predict_higher_orders(table: ScoreTable, candidates: tuple[Network, ...]) -> ScoreTable:
-    """Complete a table of singles and pairs by the pair means.
+def predict_higher_orders(table: ScoreTable, candidates: tuple[Network, ...]) -> PredictedLosses:
+    """Predict the losses of larger groups by the means over their pairs.
 
     Args:
         table: measured losses; those of groups above two tasks are kept as they are.
@@ -49,7 +49,7 @@ def predict_higher_orders(table: ScoreTable, candidates: tuple[Network, ...]) ->
                 networks.append(network)
                 layers.append((validation, test if test is not None else [np.nan] * len(names)))
     losses = np.array(layers, dtype=np.float64).reshape(len(networks), 2, len(names))
-    return ScoreTable(table.tasks, tuple(networks), (0,), losses[:, 0, :, None], losses[:, 1, :, None])
+    return PredictedLosses(table.tasks, tuple(networks), losses[:, 0], losses[:, 1])
 
 
 def _pair_means(
@@ -69,7 +69,7 @@ def _pair_means(
 
 @dataclass(frozen=True, slots=True)
 class HigherOrder:
-    """Singles and pairs first, then what the prediction recommends."""
+    """Trains singles and pairs first, then what the prediction recommends."""
 
     name: ClassVar[str] = "hoa"
     title: ClassVar[str] = "Higher order approximation"
@@ -81,7 +81,7 @@ class HigherOrder:
     lists_candidates: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Singles and pairs; once they are there, the chosen networks that are not measured."""
+        """Request singles and pairs; once they are measured, the chosen networks not yet measured."""
         candidates = evidence.candidates.require_listed()
         first = evidence.request(n for n in candidates if len(n.group) <= 2)
         if first:
@@ -89,12 +89,12 @@ class HigherOrder:
         return Proposal.of(evidence.request_chosen(_from_pairs(evidence), choose))
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """Singles and pairs, and at most what groupings for all inference budgets can have beside them."""
+        """Forecast singles and pairs, and at most a grouping for each inference budget beside them."""
         candidates = evidence.candidates.require_listed()
         return first_then_chosen(evidence, evidence.request(n for n in candidates if len(n.group) <= 2))
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """Measured losses, and pair means for the groups that are not measured; their error is not known."""
+        """Return measured losses, and pair means for the other groups; the error of those is not known."""
         table = predict_higher_orders(evidence.full, evidence.candidates.require_listed())
         deviations = np.full(table.validation.shape, np.nan)
         is_measured = np.zeros(len(table.networks), dtype=np.bool_)
@@ -106,7 +106,7 @@ class HigherOrder:
         return LossEstimate(table, deviations, is_measured)
 
 
-def _from_pairs(evidence: Evidence) -> ScoreTable:
-    """Only singles and pairs predict, as in the paper: the choice stays the same once it is trained."""
+def _from_pairs(evidence: Evidence) -> PredictedLosses:
+    """Predict from singles and pairs only, as in the paper: the choice stays once it is trained."""
     pairs = [n for n, network in enumerate(evidence.full.networks) if len(network.group) <= 2]
     return predict_higher_orders(evidence.full.select(pairs), evidence.candidates.require_listed())

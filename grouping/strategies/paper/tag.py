@@ -32,7 +32,7 @@ import numpy as np
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import METHODS
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, PredictedLosses
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 
@@ -42,7 +42,7 @@ Reference = Literal["zero", "self"]
 def group_affinities(
     matrix: AffinityMatrix, networks: tuple[Network, ...], reference: Reference = "zero"
 ) -> FloatArray:
-    """Mean affinity of each group for each of its tasks.
+    """Compute the mean affinity of each group for each of its tasks.
 
     Args:
         matrix: affinities of `T` tasks, from joint runs.
@@ -68,7 +68,7 @@ def group_affinities(
 
 @dataclass(frozen=True, slots=True)
 class _JointRun:
-    """What the three strategies share; `name` is the name of the method of affinity as well."""
+    """Base of the three strategies; `name` is also the name of the affinity method."""
 
     reference: Reference = "zero"
 
@@ -79,7 +79,7 @@ class _JointRun:
     needs_affinities: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """The all-together network; once it has been measured, the networks its affinities choose."""
+        """Request the all-together network; once measured, the networks its affinities choose."""
         evidence.candidates.require_listed()  # before anything is trained for nothing
         joint = _joint_network(evidence)
         first = evidence.request([joint], measures_affinity=True)
@@ -100,17 +100,17 @@ class _JointRun:
         )
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """All tasks together, and at most what groupings for all inference budgets can have beside it."""
+        """Forecast all tasks together, and at most a grouping for each inference budget beside it."""
         evidence.candidates.require_listed()
         first = evidence.request([_joint_network(evidence)], measures_affinity=True)
         return first_then_chosen(evidence, first)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """Measured losses only: an affinity orders groups and predicts no loss."""
+        """Return measured losses only: an affinity orders groups and predicts no loss."""
         return LossEstimate.of_measured(evidence.full)
 
-    def _estimated(self, evidence: Evidence) -> ScoreTable:
-        """Pseudo-losses of the full-size candidates whose pairs were all measured; one layer, seed 0."""
+    def _estimated(self, evidence: Evidence) -> PredictedLosses:
+        """Return pseudo-losses of full-size candidates whose pairs were all measured."""
         candidates = tuple(n for n in evidence.candidates.require_listed() if n.size == 1)
         names = evidence.full.task_names
         matrix = evidence.affinities.get(self.name) or _without_pairs(names, self.name)
@@ -119,19 +119,18 @@ class _JointRun:
         losses[:, order] = 1.0 - group_affinities(matrix, candidates, self.reference)
         sizes = np.array([len(network.group) for network in candidates])
         known = np.flatnonzero((~np.isnan(losses)).sum(axis=1) == sizes)
-        cube = losses[known][:, :, None]
         networks = tuple(candidates[n] for n in known)
-        return ScoreTable(evidence.full.tasks, networks, (0,), cube, np.full_like(cube, np.nan))
+        return PredictedLosses(evidence.full.tasks, networks, losses[known])
 
 
 def _joint_network(evidence: Evidence) -> Network:
-    """All tasks in one full-size network, which may be larger than the candidates are allowed to be."""
+    """Return all tasks in one full-size network, even if candidates may not be that large."""
     tasks = evidence.candidates.tasks
     return evidence.candidates.find(tasks) or Network(frozenset(tasks))
 
 
 def _without_pairs(tasks: tuple[str, ...], method: str) -> AffinityMatrix:
-    """The matrix of a single task, which has no other."""
+    """Return the matrix of a single task, which has no pair."""
     shape = (len(tasks), len(tasks))
     nothing, counts = np.full(shape, np.nan), np.zeros(shape, dtype=np.int64)
     return AffinityMatrix(
@@ -141,7 +140,7 @@ def _without_pairs(tasks: tuple[str, ...], method: str) -> AffinityMatrix:
 
 @dataclass(frozen=True, slots=True)
 class TaskAffinity(_JointRun):
-    """Look-ahead affinities (TAG)."""
+    """Chooses groups by look-ahead affinities (TAG)."""
 
     name: ClassVar[str] = "tag"
     title: ClassVar[str] = "Task affinity grouping (TAG)"
@@ -153,7 +152,7 @@ class TaskAffinity(_JointRun):
 
 @dataclass(frozen=True, slots=True)
 class GradientCosine(_JointRun):
-    """Cosines of gradients."""
+    """Chooses groups by cosines of gradients."""
 
     name: ClassVar[str] = "cosine"
     title: ClassVar[str] = "Gradient cosine"
@@ -165,7 +164,7 @@ class GradientCosine(_JointRun):
 
 @dataclass(frozen=True, slots=True)
 class FirstOrderAffinity(_JointRun):
-    """First-order look-ahead affinities."""
+    """Chooses groups by first-order look-ahead affinities."""
 
     name: ClassVar[str] = "first-order"
     title: ClassVar[str] = "First-order task affinity"

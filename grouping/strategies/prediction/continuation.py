@@ -1,14 +1,13 @@
-"""Short trainings first, and full ones for networks that may be the best: optimism over calibrated early
-losses.
+"""Continuation of short trainings: full ones only for networks that may be the best.
 
-Successive halving and Hyperband (Li et al., JMLR 2018) train many configurations briefly, rank them by
-their early losses and go on with the best. Here that ranking would compare groups whose early losses are
-not comparable; what is kept of the idea is to begin with cheap trainings. Which network is trained in full
-is decided on *predicted full* losses, from a line per task that is calibrated on networks trained at both
-lengths (see `grouping.strategies.prediction.early_line`), less their standard deviation: a network that
-nobody knows is given the benefit of the doubt, as in upper confidence bounds (Auer 2002). Where early losses
-tell nothing, the lines are flat and say so. Rounds end when everything that the solver chooses is measured in
-full.
+It is optimistic about calibrated early losses. Successive halving and Hyperband (Li et al., JMLR 2018) train
+many configurations briefly, rank them by their early losses and go on with the best. Here that ranking would
+compare groups whose early losses are not comparable; what is kept of the idea is to begin with cheap
+trainings. Which network is trained in full is decided on *predicted full* losses, from a line per task that
+is calibrated on networks trained at both lengths (see `grouping.strategies.prediction.early_line`), less
+their standard deviation: uncertainty counts in favour of a network, as in upper confidence bounds (Auer
+2002). Where early losses tell nothing, the lines are flat and say so. Rounds end when everything that the
+solver chooses is measured in full.
 
 The recommendation is made of fully measured networks only.
 """
@@ -28,7 +27,7 @@ from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates, Network
 from grouping.domain.recipes import EARLY_FIDELITY
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, PredictedLosses, ScoreTable
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast
 from grouping.strategies.prediction.early_line import fit_early_line
@@ -39,8 +38,8 @@ from grouping.strategies.sampling import cover, random_networks
 
 def predict_from_early(
     early: ScoreTable, full: ScoreTable, networks: Sequence[Network]
-) -> tuple[ScoreTable, FloatArray, NDArray[np.bool_]]:
-    """Full losses of networks: measured, or predicted from their early losses.
+) -> tuple[PredictedLosses, FloatArray, NDArray[np.bool_]]:
+    """Return full losses of networks: measured, or predicted from their early losses.
 
     Args:
         early: losses of short trainings.
@@ -72,20 +71,19 @@ def predict_from_early(
             losses[rows, t], deviations[rows, t] = line.predict(early.validation[starts[rows], t])
     is_known = member.any(axis=1) & (~np.isnan(losses) | ~member).all(axis=1)
     kept = np.flatnonzero(is_known).tolist()
-    cube = losses[kept][:, :, None]
-    table = ScoreTable(full.tasks, tuple(networks[n] for n in kept), (0,), cube, np.full_like(cube, np.nan))
+    table = PredictedLosses(full.tasks, tuple(networks[n] for n in kept), losses[kept])
     return table, deviations[kept], is_measured[kept]
 
 
 def _rows(table: ScoreTable, networks: Sequence[Network]) -> np.ndarray:
-    """Row of each network, -1 where the table does not have it completely."""
+    """Return the row of each network, -1 where the table does not have it completely."""
     found = (table.find_position(*network.key) for network in networks)
     return np.array([-1 if n is None or not table.is_complete[n] else n for n in found], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """Short passes, a few networks in full to calibrate, and then rounds of what may be the best.
+    """Trains short passes, a few networks in full to calibrate, then rounds of what may be the best.
 
     Attributes:
         short_passes: the most networks that get a short pass: all candidates, or else single tasks, all tasks
@@ -117,7 +115,7 @@ class Continuation:
     lists_candidates: ClassVar[bool] = False
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Short passes, then the calibrating networks in full, then round by round what may be the best."""
+        """Request short passes, then calibrating networks in full, then rounds of what may be the best."""
         pool = self._pool(evidence)
         requests = evidence.request(pool, EARLY_FIDELITY)
         if requests:
@@ -127,7 +125,7 @@ class Continuation:
         if requests:
             return Proposal.of(requests, f"Training {len(first)} networks in full to calibrate early losses.")
 
-        def predict(full: ScoreTable) -> ScoreTable:
+        def predict(full: ScoreTable) -> PredictedLosses:
             return self._optimistic(*predict_from_early(evidence.early, full, pool))
 
         requests, number = next_round(evidence, first, predict, choose, self.rounds)
@@ -136,18 +134,18 @@ class Continuation:
         return Proposal.of((), check_ranks(evidence.early, evidence.full).summary())
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """Short passes and calibration, and at most what all groupings have in every round."""
+        """Forecast short passes and calibration, and at most all groupings in every round."""
         pool = self._pool(evidence)
         first = evidence.request(pool, EARLY_FIDELITY) + evidence.request(self._calibrating(evidence, pool))
         return forecast_of_rounds(evidence, first, pool, self.rounds)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """Measured losses, and predictions from early losses with their standard deviations."""
+        """Return measured losses, and predictions from early losses with their standard deviations."""
         networks = {n.key: n for n in (*self._pool(evidence), *evidence.full.networks)}
         return LossEstimate(*predict_from_early(evidence.early, evidence.full, tuple(networks.values())))
 
     def _pool(self, evidence: Evidence) -> tuple[Network, ...]:
-        """Networks that get a short pass, which are the ones that may be chosen."""
+        """Return the networks that get a short pass, which are the ones that may be chosen."""
         candidates = evidence.candidates
         if candidates.networks is not None and candidates.count <= self.short_passes:
             return candidates.networks
@@ -158,7 +156,7 @@ class Continuation:
         return tuple(found.values())
 
     def _calibrating(self, evidence: Evidence, pool: Sequence[Network]) -> tuple[Network, ...]:
-        """What covers the tasks, then random full-size networks of the pool until each task has enough."""
+        """Return a cover of the tasks, then random full-size networks until each task has enough."""
         first = cover(evidence.candidates)
         order = sorted((n for n in pool if n.size == 1), key=lambda network: network.sort_key)
         random.Random(f"calibration {evidence.seed}").shuffle(order)
@@ -171,14 +169,16 @@ class Continuation:
                 counts.update(network.group)
         return tuple(found.values())
 
-    def _optimistic(self, table: ScoreTable, deviations: FloatArray, is_measured: np.ndarray) -> ScoreTable:
-        """The table that is chosen from: what is not measured gets the benefit of the doubt."""
+    def _optimistic(
+        self, table: PredictedLosses, deviations: FloatArray, is_measured: np.ndarray
+    ) -> PredictedLosses:
+        """Lower predicted losses by their deviations, for the table that is chosen from."""
         bonus = np.where(is_measured[:, None], 0.0, self.optimism * deviations)
-        return replace(table, validation_losses=(table.validation - bonus)[:, :, None])
+        return replace(table, losses=table.losses - bonus)
 
 
 def _pairs_and_groups(candidates: Candidates, seed: int) -> Iterator[Network]:
-    """A random pair and a random candidate in turn, until both are used up."""
+    """Yield a random pair and a random candidate in turn, until both are used up."""
     pairs = [pair for pair in combinations(candidates.tasks, 2) if candidates.max_group_size > 1]
     random.Random(f"pairs {seed}").shuffle(pairs)
     others = random_networks(candidates, seed)

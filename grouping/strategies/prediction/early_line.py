@@ -1,4 +1,4 @@
-"""From early to full losses: a line per task, fitted to the networks that were trained at both lengths.
+"""Prediction of full from early losses: a line per task, fitted to networks with both.
 
 Early losses of different groups are not comparable as they are: a large group may start slowly and end
 well. What they tell is learned per task from networks of which both are known,
@@ -22,7 +22,7 @@ from grouping.domain.scores import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class EarlyLine:
-    """What the early losses of a task tell about its full losses.
+    """The line of a task, from early losses to full losses.
 
     Attributes:
         early_mean: mean early loss of the calibrating networks.
@@ -30,7 +30,7 @@ class EarlyLine:
         slope: the shrunk slope, at least 0.
         slope_error: its standard error.
         noise: standard deviation of full losses about the line.
-        n_networks: how many calibrate it, at least 2.
+        n_networks: number of calibrating networks, at least 2.
     """
 
     early_mean: float
@@ -41,21 +41,21 @@ class EarlyLine:
     n_networks: int
 
     def predict(self, early: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Mean full losses and their standard deviations, ``[M]`` each, from early losses ``[M]``."""
+        """Predict mean full losses and standard deviations, ``[M]`` each, from early losses ``[M]``."""
         distance = early - self.early_mean
         variance = self.noise**2 * (1 + 1 / self.n_networks) + (self.slope_error * distance) ** 2
         return self.full_mean + self.slope * distance, np.sqrt(variance)
 
 
 def fit_early_line(early: FloatArray, full: FloatArray) -> EarlyLine | None:
-    """Calibrate one task.
+    """Fit the line of one task.
 
     Args:
         early: ``[N]`` early losses.
         full: ``[N]`` full losses of the same networks.
 
     Returns:
-        The line; None with fewer than two networks, of which no deviation is known.
+        The line; None with fewer than two networks, where the deviation is not known.
     """
     n = len(full)
     if n < 2:

@@ -1,4 +1,4 @@
-"""Do early losses rank the networks of a task? A check before anybody trusts them.
+"""Rank check: do early losses rank the networks of a task?
 
 Early and final losses may correlate over all cells of a table because tasks differ in their losses, and
 still say nothing about which network is the better one for a task. Standley et al. (2020) report r = 0.49
@@ -29,7 +29,7 @@ DEVIATIONS = 1.96
 
 
 class RankFinding(StrEnum):
-    """What the early losses of a task are worth."""
+    """The verdict on the early losses of a task."""
 
     INFORMATIVE = "informative"
     """They rank the networks of the task better than chance: the whole interval is above 0."""
@@ -41,15 +41,15 @@ class RankFinding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaskRanks:
-    """The check of one task.
+    """The rank check of one task.
 
     Attributes:
         task: its name.
         n_networks: networks with this task that were trained at both lengths.
         correlation: Spearman's, in [-1, 1], higher is better; None where too few networks tell.
-        low: lower end of its 95 % interval; None as above.
-        high: upper end.
-        verdict: what follows.
+        low: lower end of its 95 % interval; None where `correlation` is.
+        high: upper end of it; None where `correlation` is.
+        verdict: whether early losses rank the networks.
     """
 
     task: str
@@ -60,7 +60,7 @@ class TaskRanks:
     verdict: RankFinding
 
     def sentence(self) -> str:
-        """The check of this task in words."""
+        """Describe the check of this task in a sentence."""
         over = f"over {self.n_networks} network{'' if self.n_networks == 1 else 's'}"
         if self.correlation is None or self.low is None or self.high is None:
             return f"{self.task}: too few networks to tell ({over}, at least {LEAST_NETWORKS} are needed)."
@@ -72,7 +72,7 @@ class TaskRanks:
 
 @dataclass(frozen=True, slots=True)
 class RankCheck:
-    """The check of all tasks.
+    """The rank check of all tasks.
 
     Attributes:
         tasks: in display order.
@@ -86,11 +86,11 @@ class RankCheck:
     within_tasks: float | None
 
     def with_verdict(self, verdict: RankFinding) -> tuple[str, ...]:
-        """Names of the tasks with that verdict."""
+        """Return the names of the tasks with that verdict."""
         return tuple(task.task for task in self.tasks if task.verdict is verdict)
 
     def summary(self) -> str:
-        """All tasks in one sentence."""
+        """Describe all tasks in one sentence."""
         good, poor = (
             self.with_verdict(RankFinding.INFORMATIVE),
             self.with_verdict(RankFinding.NOT_INFORMATIVE),
@@ -109,7 +109,7 @@ class RankCheck:
         return f"{'; '.join(parts)} ({over})."
 
     def sentences(self) -> tuple[str, ...]:
-        """The summary, then each task."""
+        """Return the summary, then a sentence per task."""
         return (self.summary(), *(task.sentence() for task in self.tasks))
 
 
@@ -145,7 +145,7 @@ def check_ranks(early: ScoreTable, full: ScoreTable) -> RankCheck:
 
 
 def spearman(x: FloatArray, y: FloatArray) -> float | None:
-    """Rank correlation, ties at their mean rank; None where one of the two does not vary."""
+    """Compute the rank correlation, ties at their mean rank; None where one of the two does not vary."""
     first, second = _standardised(_ranks(x)), _standardised(_ranks(y))
     if first is None or second is None:
         return None

@@ -23,12 +23,12 @@ class Ridge:
     """A fitted line with its uncertainty.
 
     Attributes:
-        mean: of the observations; the intercept, which is not shrunk.
+        mean: mean of the observations; the intercept, which is not shrunk.
         centre: ``[P]``, means of the features.
-        slopes: ``[P]``.
-        strength: that of the chosen fit; infinite if all slopes are 0.
+        slopes: ``[P]``, slopes of the features.
+        strength: strength of the chosen fit; infinite if all slopes are 0.
         noise: standard deviation of an observation about the line; NaN with fewer than two.
-        n_observations: how many were fitted.
+        n_observations: number of fitted observations.
         directions: ``[K, P]`` principal directions of the centred features.
         squares: ``[K]`` squared singular values.
     """
@@ -43,7 +43,7 @@ class Ridge:
     squares: FloatArray = field(repr=False)
 
     def predict(self, features: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Means and standard deviations of new observations, ``[M]`` each, from features ``[M, P]``.
+        """Predict means and standard deviations of observations, ``[M]`` each, from features ``[M, P]``.
 
         The deviation is that of the Gaussian posterior whose mode the fit is: noise, uncertainty of the mean,
         and uncertainty of the slopes, the larger the less a direction was observed.
@@ -59,7 +59,7 @@ class Ridge:
 
 
 def fit_ridge(features: FloatArray, observed: FloatArray) -> Ridge:
-    """Fit a line with the strength of the least squared error on observations left out.
+    """Fit a line with the strength of the least squared error on left-out observations.
 
     Args:
         features: ``[N, P]``.

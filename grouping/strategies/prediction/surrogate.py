@@ -1,4 +1,4 @@
-"""Linear surrogate of Li et al. (TMLR 2023): a task's loss in a group as a sum of effects of the other tasks.
+"""Linear surrogate (Li et al., TMLR 2023): a task's loss as a sum of effects of the other tasks.
 
 Train random groups, and fit for each task i the relative loss beside the others in group G,
 
@@ -26,7 +26,7 @@ import numpy as np
 from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT, Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.scores import FloatArray, PredictedLosses, ScoreTable
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast
 from grouping.strategies.prediction.ridge import Ridge, fit_ridge
@@ -36,8 +36,8 @@ from grouping.strategies.sampling import cover, random_networks
 
 def predict_linearly(
     table: ScoreTable, candidates: Sequence[Network], *, pairwise: bool = False
-) -> tuple[ScoreTable, FloatArray]:
-    """Complete a table by a line per task.
+) -> tuple[PredictedLosses, FloatArray]:
+    """Complete a table by a linear prediction per task.
 
     Args:
         table: measured networks; full-size ones are fitted.
@@ -65,13 +65,12 @@ def predict_linearly(
             means, spread = line.predict(_features(member[asked], t, pairwise))
             losses[asked, t], deviations[asked, t] = scale * (1 + means), scale * spread
     known = np.flatnonzero((~np.isnan(losses) | ~member).all(axis=1))
-    cube = losses[known][:, :, None]
     networks = tuple(wanted[n] for n in known)
-    return ScoreTable(table.tasks, networks, (0,), cube, np.full_like(cube, np.nan)), deviations[known]
+    return PredictedLosses(table.tasks, networks, losses[known]), deviations[known]
 
 
 def _rows_of(table: ScoreTable, candidates: Sequence[Network]) -> tuple[list[Network], np.ndarray]:
-    """Candidates that are measured or can be predicted, and their rows in the table; -1 for the latter."""
+    """Return candidates that are measured or predictable, and their rows in the table; -1 for the latter."""
     wanted, rows = [], []
     for network in candidates:
         row = table.find_position(*network.key)
@@ -83,7 +82,7 @@ def _rows_of(table: ScoreTable, candidates: Sequence[Network]) -> tuple[list[Net
 
 
 def _fit(table: ScoreTable, t: int, pairwise: bool) -> tuple[Ridge, float] | None:
-    """The line of a task and the loss that it is relative to: alone, or the mean if that is not known."""
+    """Fit the line of a task; also return the loss it is relative to: alone, else the mean."""
     is_full = np.array([network.size == 1 for network in table.networks], dtype=np.bool_)
     rows = np.flatnonzero(is_full & table.is_complete & table.membership[:, t])
     if not len(rows):
@@ -99,7 +98,7 @@ def _fit(table: ScoreTable, t: int, pairwise: bool) -> tuple[Ridge, float] | Non
 
 
 def _features(member: np.ndarray, t: int, pairwise: bool) -> FloatArray:
-    """Membership of the other tasks ``[N, T - 1]``, and its products of two."""
+    """Return membership of the other tasks ``[N, T - 1]``, and its products of two."""
     others = np.delete(member, t, axis=1).astype(np.float64)
     if not pairwise:
         return others
@@ -109,7 +108,7 @@ def _features(member: np.ndarray, t: int, pairwise: bool) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """Random groups, a line per task, and what the lines recommend.
+    """Trains random groups, fits a line per task, and trains what the lines recommend.
 
     Attributes:
         trainings: random groups that are trained first; None for two per task.
@@ -143,7 +142,7 @@ class Surrogate:
     lists_candidates: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
-        """Singles, together and random groups; then round by round what is chosen and not measured."""
+        """Request singles, all together and random groups; then, by rounds, chosen unmeasured networks."""
         first = self._first(evidence)
         requests = evidence.request(first)
         if requests:
@@ -151,7 +150,7 @@ class Surrogate:
             return Proposal.of(requests, note)
         candidates = evidence.candidates.require_listed()
 
-        def predict(table: ScoreTable) -> ScoreTable:
+        def predict(table: ScoreTable) -> PredictedLosses:
             return predict_linearly(table, candidates, pairwise=self.pairwise)[0]
 
         requests, number = next_round(evidence, first, predict, choose, self.rounds)
@@ -159,13 +158,13 @@ class Surrogate:
         return Proposal.of(requests, note if requests else "The surrogate recommends nothing new.")
 
     def forecast(self, evidence: Evidence) -> Forecast:
-        """The first networks, and at most what groupings for all inference budgets have in every round."""
+        """Forecast the first networks, and at most a grouping for each budget in every round."""
         requests = evidence.request(self._first(evidence))
         full_size = (n for n in evidence.candidates.require_listed() if n.size == 1)
         return forecast_of_rounds(evidence, requests, full_size, self.rounds)
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
-        """Measured losses, and predictions with their standard deviations for the other full-size groups."""
+        """Return measured losses, and predictions with standard deviations for other full-size groups."""
         table, deviations = predict_linearly(
             evidence.full, evidence.candidates.require_listed(), pairwise=self.pairwise
         )
@@ -176,7 +175,7 @@ class Surrogate:
         return LossEstimate(table, deviations, np.array(is_measured, dtype=np.bool_))
 
     def _first(self, evidence: Evidence) -> tuple[Network, ...]:
-        """What is trained before the first fit."""
+        """Return the networks trained before the first fit."""
         candidates = evidence.candidates
         candidates.require_listed()
         most = 2 * len(candidates.tasks) if self.trainings is None else self.trainings

@@ -1,4 +1,4 @@
-"""Convolutions of 3 x 3 pixels, each followed by a ReLU, with pooling or strides between them.
+"""Convolutional encoder: 3 x 3 pixels and a ReLU per stage, with pooling or strides between.
 
 Source: LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition,
 Proceedings of the IEEE 86, 1998. What differs: ReLU, and initial weights after He et al. (2015); no batch
@@ -21,21 +21,21 @@ from grouping.training.encoders.images import ImageEncoder, ImageParameters, con
 
 @dataclass(frozen=True)
 class ConvolutionalEncoder(ImageEncoder):
-    """See the module.
+    """Encoder of images by convolutions; see the module.
 
     Attributes:
-        parameters: shape of the images, and how resolutions fall.
+        parameters: shape of the images, and how the resolution falls from stage to stage.
     """
 
     parameters: Convolutional
 
     @property
     def image(self) -> ImageParameters:
-        """The parameters themselves."""
+        """Shape of the images, and what the heads need."""
         return self.parameters
 
     def stage(self, index: int, n_in: int, width: int) -> nn.Module:
-        """Pooling, a convolution and a ReLU."""
+        """Build pooling, a convolution and a ReLU."""
         if index == 0:
             return nn.Sequential(self.unflatten(), convolution(self.parameters.channels, width, 3), nn.ReLU())
         stride, pooling = self.parameters.stride, self.parameters.pooling
@@ -45,5 +45,5 @@ class ConvolutionalEncoder(ImageEncoder):
         return nn.Sequential(pool(stride, ceil_mode=True), convolution(n_in, width, 3), nn.ReLU())
 
     def decoder_layer(self, n_in: int, n_out: int) -> nn.Module:
-        """A convolution and a ReLU."""
+        """Build a convolution and a ReLU."""
         return nn.Sequential(convolution(n_in, n_out, 3), nn.ReLU())

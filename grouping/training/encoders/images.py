@@ -1,4 +1,4 @@
-"""What encoders of images have in common: flat rows become maps, and maps become the outputs of a task.
+"""Base of the encoders of images: flat rows become maps, and maps become the outputs of a task.
 
 Features are maps, ``[rows, channels, height, width]``. A head that predicts numbers or classes averages them
 over the cells of a coarse grid, so that it can still tell where in the image something is. A head that
@@ -26,11 +26,11 @@ class ImageParameters(Protocol):
 
     @property
     def height(self) -> int:
-        """Rows of pixels; 0 to find it."""
+        """Rows of pixels; 0 to derive it from the data."""
 
     @property
     def width(self) -> int:
-        """Pixels of a row; 0 to find it."""
+        """Pixels per row; 0 to derive it from the data."""
 
     @property
     def channels(self) -> int:
@@ -51,7 +51,7 @@ class ImageParameters(Protocol):
 
 @dataclass(frozen=True)
 class ImageEncoder(Encoder):
-    """Base of encoders whose rows are images: channel by channel, each row of pixels by row of pixels."""
+    """Base of encoders of images. A row holds channel by channel, each row of pixels by row of pixels."""
 
     def __post_init__(self) -> None:
         (height, width), channels = self.size, self.image.channels
@@ -70,7 +70,7 @@ class ImageEncoder(Encoder):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width; what is not given follows from the length of a row, a square from nothing."""
+        """Height and width; missing ones follow from the length of a row, as a square if both are missing."""
         height, width, channels = self.image.height, self.image.width, self.image.channels
         n_pixels = self.n_features // channels
         if not height and not width:
@@ -79,18 +79,18 @@ class ImageEncoder(Encoder):
 
     @abstractmethod
     def decoder_layer(self, n_in: int, n_out: int) -> nn.Module:
-        """A layer of the decoder of a map, with its non-linearity."""
+        """Build a layer of the decoder of a map, with its non-linearity."""
 
     def unflatten(self) -> nn.Unflatten:
-        """From ``[rows, n_features]`` to ``[rows, channels, height, width]``."""
+        """Build the layer from ``[rows, n_features]`` to ``[rows, channels, height, width]``."""
         return nn.Unflatten(1, (self.image.channels, *self.size))
 
     def pointwise(self, n_in: int, n_out: int) -> nn.Module:
-        """A convolution of one pixel."""
+        """Build a convolution of one pixel."""
         return convolution(n_in, n_out, 1)
 
     def head(self, task: Task, width: int) -> nn.Module:
-        """A decoder for a map with a whole number of values per pixel of the image, else a linear layer."""
+        """Build a decoder for a map with a whole number of values per pixel, else a linear layer."""
         n_pixels = math.prod(self.size)
         if task.kind is TaskKind.DENSE_MAP and task.n_outputs % n_pixels == 0:
             return MapDecoder(self, width, task.n_outputs // n_pixels)
@@ -101,7 +101,7 @@ class ImageEncoder(Encoder):
 
 
 class MapDecoder(nn.Module):
-    """Back to the resolution of the image in equal ratios; each step: nearest neighbour, then a layer.
+    """Decoder to the resolution of the image in equal ratios; each step: nearest neighbour, then a layer.
 
     Nearest neighbour, since its gradient is the same in every run on every device. Half as many channels are
     kept after each step, and never fewer than the map has.
@@ -117,7 +117,7 @@ class MapDecoder(nn.Module):
         self.last = convolution(widths[-1], n_channels, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """From ``[rows, width, height', width']`` to ``[rows, channels * height * width]``."""
+        """Decode ``[rows, width, height', width']`` to ``[rows, channels * height * width]``."""
         start = features.shape[2:]
         for step, layer in enumerate(self.layers, start=1):
             share = step / len(self.layers)
@@ -128,7 +128,7 @@ class MapDecoder(nn.Module):
 
 
 def convolution(n_in: int, n_out: int, side: int, *, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the resolution, but for its stride; He et al. (2015): keeps the variance."""
+    """Build a convolution that keeps the resolution, but for its stride; weights after He et al. (2015)."""
     layer = nn.Conv2d(n_in, n_out, side, stride=stride, padding=side // 2, groups=groups)
     nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu" if side > 1 else "linear")
     if layer.bias is not None:

@@ -1,4 +1,4 @@
-"""Fully connected layers, each followed by a ReLU, and linear heads."""
+"""Fully connected encoder (MLP): linear layers, each followed by a ReLU, and linear heads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grouping.training.blueprint import Encoder
 
 @dataclass(frozen=True)
 class MlpEncoder(Encoder):
-    """See the module.
+    """Encoder of fully connected layers; see the module.
 
     Attributes:
         parameters: none.
@@ -24,15 +24,15 @@ class MlpEncoder(Encoder):
     parameters: Mlp
 
     def stage(self, index: int, n_in: int, width: int) -> nn.Module:
-        """A linear layer and a ReLU; He et al. (2015): keeps the variance of the activations."""
+        """Build a linear layer and a ReLU; He et al. (2015): keeps the variance of the activations."""
         return nn.Sequential(_linear(n_in, width, math.sqrt(6.0 / n_in)), nn.ReLU())
 
     def head(self, task: Task, width: int) -> nn.Module:
-        """A linear layer."""
+        """Build a linear layer."""
         return _linear(width, task.n_outputs, 1.0 / math.sqrt(width))
 
     def pointwise(self, n_in: int, n_out: int) -> nn.Module:
-        """A linear layer."""
+        """Build a linear layer."""
         return _linear(n_in, n_out, 1.0 / math.sqrt(n_in))
 
 

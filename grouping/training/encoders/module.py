@@ -1,4 +1,4 @@
-"""An encoder from any PyTorch module, for plug-ins.
+"""Encoder from any PyTorch module, for plug-ins.
 
 A plug-in is a distribution with an entry point in the group ``mtl_grouping.encoders`` (a recipe that comes
 over HTTP cannot name code: only what is installed can be chosen). Its value is a declaration, in a module
@@ -61,23 +61,23 @@ class ModuleEncoder(Encoder):
 
     @abstractmethod
     def module(self, index: int, n_in: int, width: int) -> nn.Module:
-        """The stage at `index`: from ``[rows, n_in]`` (the inputs, for the first) to `width` channels.
+        """Build the stage at `index`: from ``[rows, n_in]`` (the inputs, for the first) to `width` channels.
 
-        Channels are the last dimension of what it gives, or the second one where there are four.
+        Channels are the last dimension of its output, or the second one where there are four dimensions.
         """
 
     def stage(self, index: int, n_in: int, width: int) -> nn.Module:
-        """The module of the plug-in."""
+        """Return the module of the plug-in."""
         return self.module(index, n_in, width)
 
     def head(self, task: Task, width: int) -> nn.Module:
-        """A linear layer on the mean of the features over positions; may be overridden."""
+        """Build a linear layer on the mean of the features over positions; may be overridden."""
         linear = nn.Linear(width, task.n_outputs)
         nn.init.zeros_(linear.bias)
         return nn.Sequential(_Summary(self), linear)
 
     def pointwise(self, n_in: int, n_out: int) -> nn.Module:
-        """A linear layer over the channels."""
+        """Build a linear layer over the channels."""
         return _Pointwise(n_in, n_out)
 
     def check_widths(self, hidden: tuple[int, ...]) -> None:

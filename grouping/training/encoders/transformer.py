@@ -1,4 +1,4 @@
-"""Self-attention over the tokens of each text of a row; heads that read, compare or rank texts.
+"""Transformer encoder: self-attention within each text of a row; heads read, compare or rank texts.
 
 Source of the blocks: Vaswani et al., Attention is all you need, NeurIPS 2017, with learned positions, a
 LayerNorm after the embedding and GELU as in BERT (Devlin et al., NAACL 2019). Source of the heads: Liu, He,
@@ -37,7 +37,7 @@ N_BUCKETS = 32
 
 @dataclass(frozen=True)
 class TransformerEncoder(Encoder):
-    """See the module.
+    """Encoder of texts by self-attention; see the module.
 
     Attributes:
         parameters: layout of the rows, and size of the blocks.
@@ -59,12 +59,12 @@ class TransformerEncoder(Encoder):
             )
 
     def stage(self, index: int, n_in: int, width: int) -> nn.Module:
-        """A block; the first one after the embedding of the tokens."""
+        """Build a block; the first one comes after the embedding of the tokens."""
         block = Block(width, self.parameters)
         return block if index else nn.Sequential(Embedding(width, self.parameters), block)
 
     def head(self, task: Task, width: int) -> nn.Module:
-        """By what the task reads: one text, a pair, a question with candidates, or all texts of the row."""
+        """Build the head for what the task reads: one text, a pair, a question with candidates, or all."""
         n_segments = self.parameters.n_segments
         reads = self.parameters.segments_of(task)
         if task.kind is not TaskKind.RANKING:
@@ -72,36 +72,36 @@ class TransformerEncoder(Encoder):
         return RankingHead(reads, n_segments, width)
 
     def pointwise(self, n_in: int, n_out: int) -> nn.Module:
-        """A linear layer, without a bias so that padding stays 0."""
+        """Build a linear layer, without a bias so that padding stays 0."""
         return nn.Linear(n_in, n_out, bias=False)
 
     def summary(self, features: Tensor) -> Tensor:
-        """The mean over all tokens of the row; padding does not count."""
+        """Compute the mean over all tokens of the row; padding does not count."""
         return mean_over_tokens(features)
 
     def gate_inputs(self, inputs: Tensor) -> Tensor:
-        """How often tokens of each of `N_BUCKETS` classes are in the row, as ``log(1 + count)``."""
+        """Count the row's tokens of each of `N_BUCKETS` classes, as ``log(1 + count)``."""
         tokens = inputs.long()
         classes = functional.one_hot(tokens % N_BUCKETS, N_BUCKETS) * (tokens > 0).unsqueeze(-1)
         return classes.sum(dim=1).to(inputs.dtype).log1p()
 
     @property
     def n_gate_inputs(self) -> int:
-        """One per class of tokens."""
+        """Number of classes of tokens."""
         return N_BUCKETS
 
     def check_widths(self, hidden: tuple[int, ...]) -> None:
-        """All equal, and a multiple of the number of heads."""
+        """Refuse widths that are not all equal and a multiple of the number of heads."""
         self.parameters.check_widths(hidden)
 
     def scaled(self, hidden: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
-        """A whole number of units per head, at least 1."""
+        """Scale the widths to a whole number of units per head, at least 1."""
         n_heads = self.parameters.n_heads
         return tuple(n_heads * max(1, int(width * factor / n_heads)) for width in hidden)
 
 
 class Embedding(nn.Module):
-    """A vector per token plus one per position in its text, normalised."""
+    """Embedding of tokens: a vector per token plus one per position in its text, normalised."""
 
     def __init__(self, width: int, parameters: Transformer) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Embedding(nn.Module):
         nn.init.normal_(self.positions.weight, std=0.1 * width**-0.5)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """From token numbers, ``[rows, n_features]``, to features."""
+        """Embed token numbers, ``[rows, n_features]``, as features."""
         tokens = inputs.long()
         self._check(inputs, tokens)
         length = tokens.shape[1] // self._n_segments
@@ -135,7 +135,7 @@ class Embedding(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then a feed-forward layer, each added to what it is given and normalised.
+    """Transformer block: attention, then a feed-forward layer, each with a residual and a normalisation.
 
     The last linear map of each starts at zero, so that a text is at first the mean of its words: with little
     data and nothing pre-trained, that is a better start than words mixed at random.
@@ -154,7 +154,7 @@ class Block(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor) -> Tensor:
-        """From features to features of the same shape."""
+        """Transform features to features of the same shape."""
         rows, positions, width = features.shape
         texts = features.reshape(rows * self._n_segments, -1, width)
         is_token = is_present(texts)
@@ -180,7 +180,7 @@ class Block(nn.Module):
 
 
 class ReadingHead(nn.Module):
-    """A linear map of a text, of the comparison of two, or of several side by side."""
+    """Head that reads one text, compares two, or reads several side by side, by a linear map."""
 
     def __init__(self, reads: tuple[int, ...], n_segments: int, width: int, n_outputs: int) -> None:
         super().__init__()
@@ -189,7 +189,7 @@ class ReadingHead(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        """From the features of all texts to ``[rows, n_outputs]``."""
+        """Map the features of all texts to ``[rows, n_outputs]``."""
         texts = mean_of_texts(features, self._n_segments)[:, self._reads]
         together = compare(texts[:, :1], texts[:, 1:]) if len(self._reads) == 2 else texts
         outputs: Tensor = self.linear(together.flatten(1))
@@ -197,7 +197,7 @@ class ReadingHead(nn.Module):
 
 
 class RankingHead(nn.Module):
-    """One score for the comparison of the question with each candidate; all of the same weights."""
+    """Head that scores the comparison of the question with each candidate by the same weights."""
 
     def __init__(self, reads: tuple[int, ...], n_segments: int, width: int) -> None:
         super().__init__()
@@ -206,29 +206,29 @@ class RankingHead(nn.Module):
         self.linear = nn.Linear(4 * width, 1, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """From the features of all texts to ``[rows, candidates]``."""
+        """Map the features of all texts to ``[rows, candidates]``."""
         texts = mean_of_texts(features, self._n_segments)[:, self._reads]
         scores: Tensor = self.linear(compare(texts[:, :1].expand_as(texts[:, 1:]), texts[:, 1:]))
         return scores.squeeze(-1)
 
 
 def is_present(features: Tensor) -> Tensor:
-    """Which positions hold a token and not padding, ``[..., positions, 1]``."""
+    """Return whether positions hold a token and not padding, ``[..., positions, 1]``."""
     return (features != 0).any(dim=-1, keepdim=True)
 
 
 def mean_over_tokens(features: Tensor) -> Tensor:
-    """From ``[..., positions, channels]`` to ``[..., channels]``; 0 for a text of padding alone."""
+    """Average ``[..., positions, channels]`` to ``[..., channels]``; 0 for a text of padding alone."""
     n_tokens = is_present(features).sum(dim=-2).clamp(min=1)
     return features.sum(dim=-2) / n_tokens
 
 
 def mean_of_texts(features: Tensor, n_segments: int) -> Tensor:
-    """From the features of a stage to a vector per text, ``[rows, n_segments, channels]``."""
+    """Average the features of a stage to a vector per text, ``[rows, n_segments, channels]``."""
     rows, _, width = features.shape
     return mean_over_tokens(features.reshape(rows, n_segments, -1, width))
 
 
 def compare(one: Tensor, other: Tensor) -> Tensor:
-    """Both texts, how far apart they are and how alike, side by side: four times as many channels."""
+    """Concatenate two texts, their distance and their product: four times as many channels."""
     return torch.cat([one, other, (one - other).abs(), one * other], dim=-1)

@@ -1,4 +1,4 @@
-"""Depthwise separable convolutions with residual connections, and a decoder for every task of maps.
+"""Xception encoder: depthwise separable convolutions with residual connections; decoders for maps.
 
 Source: Chollet, Xception: deep learning with depthwise separable convolutions, CVPR 2017. Standley et al.
 (ICML 2020) use an encoder of this kind for their groupings, with a decoder of separable convolutions per
@@ -25,7 +25,7 @@ from grouping.training.encoders.images import ImageEncoder, ImageParameters, con
 
 @dataclass(frozen=True)
 class XceptionEncoder(ImageEncoder):
-    """See the module.
+    """Encoder of images by separable convolutions; see the module.
 
     Attributes:
         parameters: shape of the images, and size of the blocks.
@@ -35,23 +35,23 @@ class XceptionEncoder(ImageEncoder):
 
     @property
     def image(self) -> ImageParameters:
-        """The parameters themselves."""
+        """Shape of the images, and what the heads need."""
         return self.parameters
 
     def stage(self, index: int, n_in: int, width: int) -> nn.Module:
-        """The plain convolution first, then a block."""
+        """Build the plain convolution for the first stage, else a block."""
         if index == 0:
             entry = convolution(self.parameters.channels, width, 3)
             return nn.Sequential(self.unflatten(), entry, nn.GroupNorm(1, width))
         return Block(n_in, width, self.parameters.convolutions, self.parameters.stride)
 
     def decoder_layer(self, n_in: int, n_out: int) -> nn.Module:
-        """As in a block."""
+        """Build a ReLU and a separable convolution, as in a block."""
         return separable(n_in, n_out)
 
 
 class Block(nn.Module):
-    """Separable convolutions beside a shortcut."""
+    """Xception block: separable convolutions beside a shortcut."""
 
     def __init__(self, n_in: int, width: int, convolutions: int, stride: int) -> None:
         super().__init__()
@@ -61,13 +61,13 @@ class Block(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """From ``[rows, n_in, height, width]`` to ``[rows, channels, height / stride, width / stride]``."""
+        """Map ``[rows, n_in, height, width]`` to ``[rows, channels, height / stride, width / stride]``."""
         total: Tensor = self.shortcut(features) + self.branch(features)
         return total
 
 
 def separable(n_in: int, n_out: int, stride: int = 1) -> nn.Module:
-    """A ReLU, each channel by itself over 3 x 3 pixels, all channels at each pixel, and a GroupNorm."""
+    """Build ReLU, depthwise 3 x 3 convolution, pointwise convolution and GroupNorm."""
     return nn.Sequential(
         nn.ReLU(),
         convolution(n_in, n_in, 3, stride=stride, groups=n_in),

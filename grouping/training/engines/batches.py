@@ -1,4 +1,4 @@
-"""The batches of an epoch as a stack wants them: rows last, and filled up to a length that vectors divide."""
+"""Batches of a stack: rows last, and filled up to a length that vectors divide."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Batch:
 
     Attributes:
         inputs: ``[features, rows]``, zero in rows that do not count.
-        targets: of each kind of heads, see `HeadKind.targets`; likewise.
-        n_rows: how many of the rows count, the first ones.
+        targets: targets of each kind of heads, see `HeadKind.targets`; zero in rows that do not count.
+        n_rows: number of rows that count, the first ones.
     """
 
     inputs: Tensor = field(repr=False)
@@ -32,7 +32,7 @@ class Batch:
 
 
 def batches(data: TrainingData, order: Tensor, kinds: Sequence[HeadKind], size: int) -> Iterator[Batch]:
-    """The training rows in that order, `size` at a time; the last batch may have fewer."""
+    """Yield the training rows in that order, `size` at a time; the last batch may have fewer."""
     inputs = data.train.inputs[order]
     targets = [kind.targets(data.train, order) for kind in kinds]
     for start in range(0, len(order), size):

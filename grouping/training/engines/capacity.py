@@ -1,4 +1,4 @@
-"""How many networks are trained together at most: more would gain nothing, or take too much memory."""
+"""Limit on how many networks are trained together: more would gain nothing, or take too much memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_NUMBERS = 32_000_000
 
 
 def most_members(data: TrainingData, request: TrialRequest, recipe: Recipe) -> int:
-    """How many networks like that one are trained together at most."""
+    """Return how many networks like that one are trained together at most."""
     widths = scaled_widths(build_encoder(recipe, data.n_features), recipe.hidden, request.network.size)
     n_ins = (data.n_features, *widths[:-1])
     outputs = sum(task.n_outputs for task in data.tasks)

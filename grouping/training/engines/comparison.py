@@ -1,7 +1,7 @@
-"""The engine of a job by measured speed: a few gradient steps of each that can carry it out, once.
+"""Choice of a job's engine by measured speed: a few gradient steps of each possible engine, once.
 
-Engines differ by rounding, and so a choice by the clock must not be made twice for one job. Whoever asks for
-it keeps the answer; a call of `train_networks` by itself goes by the rule (`planning`).
+Engines differ by rounding, and so a choice by the clock must not be made twice for one job. The caller keeps
+the answer; a call of `train_networks` by itself goes by the rule (`planning`).
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ LONGEST_S = 0.5
 
 
 def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineChoice:
-    """The engine to carry out a job with: that of the rule, unless another is clearly faster.
+    """Choose the engine of a job: that of the rule, unless another is clearly faster.
 
     Nothing is measured where only one engine is possible, or the job is short.
 
     Args:
         data: the data set, on the device of the training.
-        work: what is to be trained.
-        recipe: how.
+        work: the networks to be trained.
+        recipe: recipe of the trainings.
     """
     request = TrialRequest(work.network, 0)
     rule = Engine.STACKED if can_stack(data, request, recipe) else Engine.SEQUENTIAL
@@ -70,7 +70,7 @@ def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineCho
 
 
 def estimate_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
-    """About how long all trainings take one after another, in seconds of an ordinary processor."""
+    """Estimate the time of all trainings one after another, in seconds of an ordinary processor."""
     n_steps = work.n_epochs * math.ceil(len(data.train) / recipe.batch_size)
     return n_steps * _step_s(data, work, recipe)
 
@@ -83,7 +83,7 @@ def _step_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
 
 
 def choose(rule: Engine, step_ms: Mapping[Engine, float]) -> EngineChoice:
-    """The fastest engine, or that of the rule where none is `MARGIN` times as fast.
+    """Choose the fastest engine, or that of the rule where none is `MARGIN` times as fast.
 
     Args:
         rule: the engine that the rule chooses.
@@ -103,7 +103,7 @@ def choose(rule: Engine, step_ms: Mapping[Engine, float]) -> EngineChoice:
 
 
 def _begin(data: TrainingData, work: Work, recipe: Recipe, most: int) -> dict[Engine, Stack]:
-    """A stack of each engine that can carry the work out, with about so many members at most."""
+    """Build a stack for each possible engine, with about `most` members at most."""
     first = TrialRequest(work.network, 0)
     stacks: dict[Engine, Stack] = {}
     if can_stack(data, first, recipe):
@@ -120,7 +120,7 @@ def _begin(data: TrainingData, work: Work, recipe: Recipe, most: int) -> dict[En
 
 
 def _measure(stacks: Mapping[Engine, Stack], n_steps: int, device: torch.device) -> dict[Engine, float]:
-    """Milliseconds per training and gradient step, the least of several alternating rounds."""
+    """Measure milliseconds per training and gradient step, the least of several alternating rounds."""
     for stack in stacks.values():
         stack.run_epoch()
     least = dict.fromkeys(stacks, math.inf)
@@ -137,7 +137,7 @@ def _measure(stacks: Mapping[Engine, Stack], n_steps: int, device: torch.device)
 
 
 def _now_s(device: torch.device) -> float:
-    """Processor time, which other programs disturb little; on a GPU, the clock once all is done."""
+    """Return processor time, which other programs disturb little; on a GPU, the clock once all is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         return time.perf_counter()

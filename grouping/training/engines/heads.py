@@ -1,4 +1,4 @@
-"""The heads of all members of a stack: those of one loss and one width are one batch of products.
+"""Heads of all members of a stack: those of one loss and one width are one batch of products.
 
 Members have different tasks, so a stack has a list of heads, each with its member and its task. They are
 sorted into kinds by loss and number of outputs. Within a member, the order of its heads is the same in any
@@ -24,13 +24,13 @@ class HeadKind:
     """Heads of one loss and one number of outputs, ``heads`` of them, with ``tasks`` different tasks.
 
     Attributes:
-        loss: of all of them, before it is divided.
-        n_outputs: of all of them.
-        owners: member of each head, and which of the member's heads it is; sorted.
+        loss: loss of all of them, before it is normalised.
+        n_outputs: number of outputs of each head.
+        owners: member of each head, and its position among the member's heads; sorted.
         task_names: the different tasks, in the order of the problem.
-        members: ``[heads]``, the member of each.
+        members: ``[heads]``, the member of each head.
         tasks: ``[heads]``, indices into `task_names`.
-        factors: ``[heads, 1, 1]``, one over what the loss is divided by.
+        factors: ``[heads, 1, 1]``, factors that normalise the losses.
     """
 
     loss: StackableLoss
@@ -42,22 +42,22 @@ class HeadKind:
     factors: Tensor = field(repr=False)
 
     def targets(self, rows: Rows, order: Tensor) -> Tensor:
-        """Targets of the tasks, rows last and in this order: ``[tasks, n_outputs, rows]``.
+        """Return targets of the tasks, rows last and in this order: ``[tasks, n_outputs, rows]``.
 
-        Class numbers of classes and candidates, ``[tasks, 1, rows]``.
+        For classes and candidates they are class numbers, ``[tasks, 1, rows]``.
         """
         return torch.stack([rows.targets[name][order].view(len(order), -1).T for name in self.task_names])
 
     def losses_and_gradients(self, outputs: Tensor, targets: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
-        """The normalised loss of each head on the first rows, and its gradient on the outputs.
+        """Compute the normalised loss of each head on the first rows, and its gradient on the outputs.
 
         Args:
             outputs: ``[heads, n_outputs, rows]``; may be overwritten.
             targets: ``[tasks, n_outputs, rows]``, or class numbers ``[tasks, 1, rows]``.
-            n_rows: how many rows count; the gradient on the others is zero.
+            n_rows: number of rows that count; the gradient on the others is zero.
 
         Returns:
-            ``[heads]`` and ``[heads, n_outputs, rows]``.
+            Losses ``[heads]`` and gradients ``[heads, n_outputs, rows]``.
         """
         wanted = targets if len(self.task_names) == 1 else targets.index_select(0, self.tasks)
         wanted = wanted.expand(outputs.shape[0], -1, -1)
@@ -65,7 +65,7 @@ class HeadKind:
 
 
 def sort_heads(data: TrainingData, groups: Sequence[Sequence[Task]]) -> tuple[HeadKind, ...]:
-    """The kinds of heads of a stack whose members have these tasks."""
+    """Sort the heads of a stack whose members have these tasks into kinds."""
     found: dict[tuple[Loss, int], list[tuple[int, int]]] = {}
     for member, group in enumerate(groups):
         for place, task in enumerate(group):

@@ -1,8 +1,8 @@
-"""Whether networks get the same bits in company as alone on this machine, tried with the networks at hand.
+"""Test whether networks trained together get the same bits as alone, on this machine and these networks.
 
-Single products are tried where they are computed (`products`). This tries whole gradient steps, with all
-that is done between products too, so that what is promised of stacks is known and not hoped for. The answer
-depends on the machine and on shapes, never on the clock: every machine of one kind gives the same.
+Single products are tested where they are computed (`products`). This tests whole gradient steps, including
+all that is done between products, so that the promise of stacks is checked. The answer depends on the machine
+and on shapes, never on the clock: every machine of one kind gives the same.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _KNOWN: dict[object, Company] = {}
 
 
 def company_at(data: TrainingData, recipe: Recipe, size: float) -> Company:
-    """In what company this process trains networks of a size; tried once for each kind of networks.
+    """Return which networks may be trained together at a size; tested once per kind of networks.
 
-    The trial trains for two steps at most, stacks that are no larger than those of a training.
+    The test trains for two steps at most, stacks that are no larger than those of a training.
 
     Args:
         data: the data set.
         recipe: how networks are built and trained.
-        size: of the networks.
+        size: size of the networks.
     """
     key = (data.tasks, data.n_features, len(data.train), data.dtype, data.device, repr(astuple(recipe)), size)
     if key not in _KNOWN:
@@ -47,7 +47,7 @@ def company_at(data: TrainingData, recipe: Recipe, size: float) -> Company:
 
 
 def company_of(data: TrainingData, recipe: Recipe, requests: Sequence[TrialRequest]) -> Company:
-    """The least company in which one of these is trained by this process, where the recipe can be stacked."""
+    """Return the least company in which this process trains one of these, if the recipe can be stacked."""
     sizes = sorted({request.network.size for request in requests})
     found = {company_at(data, recipe, size) for size in sizes}
     return next((least for least in (Company.NONE, Company.SPLIT) if least in found), Company.ANY)
@@ -75,7 +75,7 @@ def _try(data: TrainingData, recipe: Recipe, size: float) -> bool:
 
 
 def _requests(data: TrainingData, size: float) -> list[TrialRequest]:
-    """A task of each loss and number of outputs alone, two tasks together, and all of them."""
+    """Return requests for a task of each loss and width alone, two tasks together, and all of them."""
     kinds = {(task.loss, task.n_outputs): (task.name,) for task in reversed(data.tasks)}
     names = tuple(task.name for task in data.tasks)
     groups = dict.fromkeys((*reversed(kinds.values()), names[:2], names))
@@ -83,18 +83,18 @@ def _requests(data: TrainingData, size: float) -> list[TrialRequest]:
 
 
 def _first_batches(data: TrainingData, batch_size: int) -> TrainingData:
-    """A full batch, and one as long as the last of an epoch."""
+    """Return the data cut to a full batch, and one as long as the last of an epoch."""
     rest = len(data.train) % batch_size if len(data.train) > batch_size else 0
     return data.with_first_rows(min(len(data.train), batch_size) + rest)
 
 
 def _is_same(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Bit for bit; numbers of a training that diverged are the same in being none."""
+    """Return whether two tensors are equal bit for bit; NaN equals NaN."""
     return torch.equal(one.nan_to_num(), other.nan_to_num()) and torch.equal(one.isnan(), other.isnan())
 
 
 def _trained(data: TrainingData, recipe: Recipe, requests: list[TrialRequest]) -> list[torch.Tensor]:
-    """All numbers of each member after an epoch."""
+    """Return all numbers of each member's state after an epoch."""
     stack = StackedTraining(data, requests, recipe)
     stack.run_epoch()
     states = (stack.state_dict(member) for member in range(len(requests)))

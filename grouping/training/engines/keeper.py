@@ -1,4 +1,4 @@
-"""What keeps the states of trainings, so that they can go on elsewhere or after an interruption."""
+"""Interface that saves the states of trainings, to go on elsewhere or after an interruption."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Keeper(Protocol):
     """
 
     def load(self, request: TrialRequest) -> Mapping[str, Tensor] | None:
-        """The state to go on from; None to start anew. Asked once, before anything is trained."""
+        """Return the state to go on from; None to start anew. Called once, before anything is trained."""
 
     def is_due(self, epoch: int) -> bool:
-        """Whether states are to be saved after this many epochs. Asked after every epoch.
+        """Return whether states are to be saved after this many epochs. Called after every epoch.
 
-        Those of a preparation do not count, but it is asked after each of them too.
+        Epochs of a preparation do not count, but it is called after each of them too.
         """
 
     def save(self, request: TrialRequest, state: Mapping[str, Tensor], epoch: int) -> None:
-        """Keep the state of a training: copies, on the device of the data.
+        """Save the state of a training: copies, on the device of the data.
 
         `epoch` is the number of all epochs carried out, those of its preparation included.
         """

@@ -1,4 +1,4 @@
-"""Where the weights of every member of a stack lie: in one vector, so that an optimiser takes one step."""
+"""Layout of the weights of all members of a stack in one vector, so that an optimiser takes one step."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ other instructions than the rest, with another rounding, and must not be weights
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One parameter of several members, below each other.
+    """One parameter of several members, stacked.
 
     Attributes:
-        shape: of the parameter of one member.
+        shape: shape of the parameter of one member.
         owners: member and name of the parameter, ``network.stages.0.0.weight`` for one, in order.
     """
 
@@ -27,28 +27,28 @@ class Segment:
 
     @property
     def stacked_shape(self) -> tuple[int, ...]:
-        """``[owners, *shape]``."""
+        """Shape of the segment, ``[owners, *shape]``."""
         return (len(self.owners), *self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A sequence of segments in one vector.
+    """Consecutive segments of one vector.
 
     Attributes:
-        segments: in order.
+        segments: the segments, in order.
     """
 
     segments: tuple[Segment, ...]
 
     @property
     def n_numbers(self) -> int:
-        """Length of the vector, with what fills it up."""
+        """Length of the vector, padding included."""
         used = sum(math.prod(segment.stacked_shape) for segment in self.segments)
         return -(-used // ALIGNMENT) * ALIGNMENT
 
     def views(self, vector: Tensor) -> list[Tensor]:
-        """The segments of a vector, ``[owners, *shape]`` each; writing to them writes to it."""
+        """Return the segments of a vector, ``[owners, *shape]`` each; writing to them writes to it."""
         views, start = [], 0
         for segment in self.segments:
             length = math.prod(segment.stacked_shape)
@@ -57,7 +57,7 @@ class Layout:
         return views
 
     def of_member(self, vector: Tensor, member: int) -> dict[str, Tensor]:
-        """Views of one member's parameters by name."""
+        """Return views of one member's parameters by name."""
         return {
             name: view[row]
             for view, segment in zip(self.views(vector), self.segments, strict=True)

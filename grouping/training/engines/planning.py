@@ -1,4 +1,4 @@
-"""Which engine carries out which requests, and which of them together.
+"""Choice of the engine for each request, and of the requests that are trained together.
 
 The choice is a rule and not a measurement: it looks at the recipe and at the request itself, never at the
 others or at the clock. An engine's floats differ from another's by rounding, so a choice by speed would make
@@ -26,11 +26,11 @@ from grouping.training.engines.stacked import can_stack, unstackable_tasks
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Requests that are carried out together.
+    """Requests that one engine trains together.
 
     Attributes:
-        engine: by which engine; never `AUTO`.
-        members: places of the requests among all of them, in order.
+        engine: the engine that trains them; never `AUTO`.
+        members: positions of the requests among all of them, in order.
     """
 
     engine: Engine
@@ -48,10 +48,10 @@ def divide(
 
     Args:
         data: the data set.
-        requests: what is to be trained; all of them possible.
-        recipe: how.
+        requests: the requests; each can be trained.
+        recipe: recipe of the trainings.
         engine: the engine wanted.
-        states: to go on from, one per request.
+        states: states to go on from, one per request.
 
     Raises:
         InvalidInputError: if the engine that is named cannot carry out one of them.
@@ -80,7 +80,7 @@ def divide(
 
 
 def _most_together(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: Engine) -> int:
-    """How many networks like that one this process trains together."""
+    """Return how many networks like that one this process trains together."""
     if engine is Engine.STACKED and company_at(data, recipe, request.network.size) is Company.NONE:
         return 1
     return most_members(data, request, recipe)

@@ -1,11 +1,11 @@
-"""Matrix products of every member of a stack at once, each with the same bits as in any other stack.
+"""Matrix products of every member of a stack at once, with the same bits in any stack.
 
 In single precision a product depends on the order in which a library adds, and libraries choose it by the
 shape, some also by where in memory the numbers lie. A batch of products is a loop over products of one shape,
 so that a member's result should not depend on how many others there are. On most machines and for most shapes
 it does not; nothing promises it. A lone product of a matrix and a vector takes another routine everywhere. On
-AMD processors MKL, asked for nothing, adds up a product of one row in another order where its result is not
-aligned to 16 bytes: there each member has the bits of its place.
+AMD processors MKL by default adds up a product of one row in another order where its result is not aligned to
+16 bytes: there the bits of a member depend on its place.
 
 So a member's product is, by definition, the first of two that begin with a line of the cache. All members are
 computed at once where that gives each of them these bits, which is tried once for each shape and place in
@@ -35,7 +35,7 @@ n_split = 0
 
 
 def products(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
-    """``left[i] @ right[i]`` for every member.
+    """Compute ``left[i] @ right[i]`` for every member.
 
     Args:
         left: ``[members, n, k]``.
@@ -46,7 +46,7 @@ def products(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
 
 
 def affine(weight: Tensor, inputs: Tensor, bias: Tensor, out: Tensor) -> Tensor:
-    """``weight[i] @ inputs[i] + bias[i]`` for every member, the same bias for every column.
+    """Compute ``weight[i] @ inputs[i] + bias[i]`` for every member, the same bias for every column.
 
     Args:
         weight: ``[members, n_out, n_in]``.
@@ -86,7 +86,7 @@ def _split(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> Tensor:
 
 
 def _place_of_two(like: Tensor) -> Tensor:
-    """Memory for two members, laid out as each of these is, that begin with a line."""
+    """Allocate memory for two members, laid out as each of these is, that begins with a cache line."""
     length = _span(like.shape[1:], like.stride()[1:])
     line = LINE_BYTES // like.element_size()
     step = -(-length // line) * line
@@ -96,12 +96,12 @@ def _place_of_two(like: Tensor) -> Tensor:
 
 
 def _span(shape: Sequence[int], strides: Sequence[int]) -> int:
-    """Numbers from the first to the last of a tensor."""
+    """Count numbers from the first to the last of a tensor."""
     return 1 + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
 
 
 def _try(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> bool:
-    """Whether all at once and split are the same bits, on random numbers that lie as the operands do."""
+    """Return whether all at once and split give the same bits, on random numbers placed as the operands."""
     generator = torch.Generator().manual_seed(0)
     drawn = [_drawn(operand, generator) for operand in operands]
     split = _split(kernel, drawn, _drawn(out, generator))
@@ -109,7 +109,7 @@ def _try(kernel: Kernel, operands: Sequence[Tensor], out: Tensor) -> bool:
 
 
 def _drawn(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Random numbers with the shape, the strides and the place within a line of a tensor."""
+    """Draw random numbers with the shape, the strides and the place within a line of a tensor."""
     offset = like.data_ptr() % LINE_BYTES // like.element_size()
     length = offset + _span(like.shape, like.stride())
     memory = torch.randn(length, generator=generator, dtype=like.dtype).to(like.device)

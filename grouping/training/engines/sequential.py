@@ -1,4 +1,4 @@
-"""One training by itself, for every recipe: the reference that the other engines must agree with."""
+"""Training of one network by itself, for every recipe: the reference for the other engines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grouping.training.loop import Training
 
 
 class SingleTraining(Stack):
-    """A stack of one member, trained by `Training`."""
+    """Stack of one member, trained by `Training`."""
 
     def __init__(
         self,
@@ -38,25 +38,25 @@ class SingleTraining(Stack):
         self.prepared = self._training.prepared
 
     def prepare_epoch(self) -> bool:
-        """An epoch of the preparation of the network."""
+        """Carry out an epoch of the preparation of the network."""
         is_preparing = self._training.prepare_epoch()
         self.prepared = self._training.prepared
         return is_preparing
 
     def run_epoch(self) -> list[float]:
-        """One epoch of the training."""
+        """Carry out one epoch of the training."""
         loss = self._training.run_epoch()
         self.epoch, self.prepared = self._training.epoch, self._training.prepared
         return [loss]
 
     def evaluate(self, member: int) -> Evaluation:
-        """Of the one member."""
+        """Evaluate the one member."""
         return self._training.evaluate()
 
     def state_dict(self, member: int) -> dict[str, Tensor]:
-        """Of the one member."""
+        """Return the state of the one member."""
         return self._training.state_dict()
 
     def affinities(self, member: int) -> JointAffinities | None:
-        """Gradients where the request asks for it, masks where the network has them."""
+        """Return affinities: from gradients if requested, from masks if the network has them."""
         return self._training.affinities()

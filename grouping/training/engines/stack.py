@@ -1,4 +1,4 @@
-"""Trainings that are carried out together, an epoch at a time."""
+"""Stack of trainings that are carried out together, an epoch at a time."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Stack(ABC):
     Engines are subclasses.
 
     Attributes:
-        requests: what is trained, one request per member.
+        requests: the requests, one per member.
         n_epochs: epochs at the requested fidelity.
         epoch: epochs carried out.
-        prepared: epochs carried out before them, to prepare the networks.
+        prepared: epochs carried out before those, to prepare the networks.
     """
 
     requests: Sequence[TrialRequest]
@@ -42,7 +42,7 @@ class Stack(ABC):
         return self.prepared + self.epoch
 
     def prepare_epoch(self) -> bool:
-        """Carry out an epoch of what prepares the networks; False, and nothing is done, once they are."""
+        """Carry out an epoch of the preparation; return False, and do nothing, once it is complete."""
         return False
 
     @abstractmethod
@@ -50,20 +50,20 @@ class Stack(ABC):
         """Pass once over the training rows.
 
         Returns:
-            Of each member, the mean over the steps of the sum of the normalised losses, lower is better;
+            For each member, the mean over the steps of the sum of the normalised losses, lower is better;
             not finite if its training diverged.
         """
 
     @abstractmethod
     def evaluate(self, member: int) -> Evaluation:
-        """Losses and metrics of one member on the validation and test rows."""
+        """Compute losses and metrics of one member on the validation and test rows."""
 
     @abstractmethod
     def state_dict(self, member: int) -> dict[str, Tensor]:
-        """A copy of the state of one member, in the format of `Training.state_dict`."""
+        """Return a copy of the state of one member, in the format of `Training.state_dict`."""
 
     def affinities(self, member: int) -> JointAffinities | None:
-        """What was measured on the way; None where nothing was."""
+        """Return the affinities measured during the training; None without any."""
         return None
 
 
@@ -75,7 +75,7 @@ def carry_out(
 ) -> tuple[TrialOutcome, ...]:
     """Train the members of a stack to the end and score them; see `train_networks`.
 
-    The wall time is shared out equally: a member's seconds are what it cost, not how long it was under way.
+    The wall time is divided equally among the members.
     """
     started = time.perf_counter()
     ended: dict[int, TrialOutcome] = {}

@@ -1,4 +1,4 @@
-"""Training of many networks of equal widths as one, with the weights of all in one vector.
+"""Stacked engine: trains many networks of equal widths as one, with the weights of all in one vector.
 
 The members share the seed, so they see the same rows in the same order; they differ in their tasks. A step
 is a batched product per layer and per kind of heads, forwards and backwards, and one step of the optimiser.
@@ -45,7 +45,7 @@ _METHODS = {
 
 
 def can_stack(data: TrainingData, request: TrialRequest, recipe: Recipe) -> bool:
-    """Whether this engine trains what is asked for: plain networks, without measuring affinities."""
+    """Return whether this engine can train the request: plain networks, without measuring affinities."""
     return (
         not request.measures_affinity
         and recipe.precision is Precision.FLOAT32
@@ -55,14 +55,14 @@ def can_stack(data: TrainingData, request: TrialRequest, recipe: Recipe) -> bool
 
 
 def unstackable_tasks(data: TrainingData, request: TrialRequest) -> list[str]:
-    """Tasks of the network whose loss has no gradient that is written out."""
+    """Return the tasks of the network whose loss has no `StackableLoss`."""
     norms = data.normalisations
     tasks = data.tasks_of(request.network.group)
     return [task.name for task in tasks if not isinstance(norms[task.name].function, StackableLoss)]
 
 
 class StackedTraining(Stack):
-    """See the module."""
+    """Stack of networks of equal widths, trained as one; see the module."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class StackedTraining(Stack):
             data: the data set.
             requests: one per member; all of the same size, seed and number of epochs.
             recipe: one that can be stacked.
-            states: of each member, all with the same number of epochs.
+            states: state of each member, all with the same number of epochs.
 
         Raises:
             TrainingError: if the members cannot be trained together, or a state is of another architecture.
@@ -101,7 +101,7 @@ class StackedTraining(Stack):
             self._load(states)
 
     def run_epoch(self) -> list[float]:
-        """One epoch of every member, also of those that have diverged."""
+        """Carry out one epoch of every member, even of those that have diverged."""
         kinds, n_steps = self._kinds, math.ceil(len(self._data.train) / self._recipe.batch_size)
         order = self._data.order_of_rows(self._seed, self.epoch)
         totals = [torch.zeros_like(kind.factors).flatten() for kind in kinds]
@@ -122,7 +122,7 @@ class StackedTraining(Stack):
         return [loss / n_steps for loss in sums]
 
     def evaluate(self, member: int) -> Evaluation:
-        """One member by itself: the same operations as in `Training`."""
+        """Evaluate one member by itself, by the same operations as in `Training`."""
         norms = [self._data.normalisations[task.name] for task in self._groups[member]]
         # Copies begin with a line of the cache: where a member lies among the others must not matter.
         own = {name: value.clone() for name, value in self._own(self._weights.detach(), member).items()}
@@ -141,7 +141,7 @@ class StackedTraining(Stack):
         return self._network.layout.of_member(vector, member)
 
     def state_dict(self, member: int) -> dict[str, Tensor]:
-        """Of one member, as if it had been trained by itself."""
+        """Return the state of one member, as if it had been trained by itself."""
         own = state_of_member(self._network.layout, self._weights, self._optimiser, member)
         return {"epoch": torch.tensor(self.epoch), **own}
 

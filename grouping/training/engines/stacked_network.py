@@ -50,7 +50,7 @@ class StackedNetwork:
         self._gradients = self.layout.views(self.weights.grad)
 
     def _fill(self, vector: Tensor, blueprint: Blueprint, groups: Sequence[Sequence[Task]]) -> None:
-        """Members of one seed share their first weights, so each layer is drawn once."""
+        """Fill the vector with initial weights; members of one seed share them: each layer is drawn once."""
         drawn = {f"network.stages.{name}": p for name, p in blueprint.stages().named_parameters()}
         heads = {task: blueprint.head(task) for task in {task for group in groups for task in group}}
         with torch.no_grad():
@@ -63,12 +63,12 @@ class StackedNetwork:
                         view[row] = heads[groups[member][int(place)]].get_parameter(kind)
 
     def differentiate(self, inputs: Tensor, targets: Sequence[Tensor], n_rows: int) -> list[Tensor]:
-        """Fill the gradient at a batch.
+        """Compute the gradient at a batch, into ``weights.grad``.
 
         Args:
             inputs: ``[features, rows]``.
-            targets: of each kind of heads, see `HeadKind.targets`.
-            n_rows: how many of the rows count.
+            targets: targets of each kind of heads, see `HeadKind.targets`.
+            n_rows: number of rows that count.
 
         Returns:
             Normalised losses of the heads of each kind, ``[heads]``.
@@ -93,7 +93,7 @@ class StackedNetwork:
     def _differentiate_heads(
         self, last: Tensor, gradient: Tensor, targets: Sequence[Tensor], n_rows: int
     ) -> list[Tensor]:
-        """Losses of the heads of each kind; `gradient` becomes theirs on the last features."""
+        """Compute losses of the heads of each kind; `gradient` becomes theirs on the last features."""
         shape = (len(self._members), *last.shape[1:])
         seen_by_all = torch.index_select(last, 0, self._members, out=self._room("seen", *shape))
         losses, start = [], 0
@@ -113,7 +113,7 @@ class StackedNetwork:
         return losses
 
     def _room(self, name: str, *shape: int) -> Tensor:
-        """Memory for an intermediate result, kept from step to step: fresh memory costs a page fault."""
+        """Return memory for an intermediate result, reused in each step: fresh memory costs a page fault."""
         key = (name, shape)
         if key not in self._rooms:
             self._rooms[key] = torch.empty(shape, dtype=self.weights.dtype, device=self.weights.device)

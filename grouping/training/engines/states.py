@@ -1,4 +1,4 @@
-"""States of single members in and out of what a stack holds for all of them: weights and optimiser."""
+"""States of single members, read from and written to the common weights and optimiser of a stack."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPTIMISER = "optimiser"
 def state_of_member(
     layout: Layout, weights: Tensor, optimiser: torch.optim.Optimizer, member: int
 ) -> dict[str, Tensor]:
-    """Copies of a member's weights and of what the optimiser remembers of them, as `Training` names them.
+    """Copy a member's weights and optimiser state, as `Training` names them.
 
     What the optimiser counts once for all weights, such as its steps, is given for each parameter.
     """

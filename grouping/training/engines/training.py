@@ -1,4 +1,4 @@
-"""Many networks, each trained and scored, by whichever engine does it best."""
+"""Training of many networks, each by the engine that suits it."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def train_networks(
     keeper: Keeper | None = None,
     engine: Engine = Engine.AUTO,
 ) -> tuple[TrialOutcome, ...]:
-    """Train many networks and score the tasks of each; what `train_network` does for one.
+    """Train many networks and score the tasks of each, as `train_network` does for one.
 
     Args:
         data: the data set as tensors.
         requests: networks, seeds and fidelities, in any order.
         recipe: architecture and optimisation of all of them.
-        should_stop: asked before every epoch of every share of the requests. After a yes nothing more is
-            trained: what is not finished has failed.
-        on_epoch: told after every epoch of a training its request, the number of epochs carried out and the
-            mean training loss.
-        keeper: gives states to go on from, and keeps those of trainings under way. A training whose state
+        should_stop: called before every epoch of every share of the requests. Once it returns True nothing
+            more is trained: unfinished requests have failed.
+        on_epoch: called after every epoch of a training with its request, the number of epochs carried out
+            and the mean training loss.
+        keeper: gives states to go on from, and saves those of unfinished trainings. A training whose state
             does not fit, such as that of an older version of a method, starts anew.
-        engine: how to train; unless named, by a rule that makes the floats of a request independent of the
-            other requests (on a CPU, with one thread).
+        engine: engine to train with; unless named, a rule chooses one so that the floats of a request are
+            independent of the other requests (on a CPU, with one thread).
 
     Returns:
         An outcome per request, in their order. A request that can never work has failed, with the reason;
@@ -93,7 +93,7 @@ def _train(
     on_epoch: OnEpoch | None,
     keeper: Keeper | None,
 ) -> tuple[TrialOutcome, ...]:
-    """One share. If it cannot be begun, its members are tried one by one: perhaps only one is at fault."""
+    """Train one share; if it cannot be begun, its members one by one: perhaps only one is at fault."""
 
     def again(members: Sequence[int], chosen: Engine, own: Sequence[State]) -> tuple[TrialOutcome, ...]:
         wanted = [requests[member] for member in members]

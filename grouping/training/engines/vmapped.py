@@ -1,4 +1,4 @@
-"""Several seeds of one network as one, for recipes that the stacked engine does not know.
+"""Vmapped engine: several seeds of one network as one, for recipes that the stacked engine cannot train.
 
 The forward pass of one network is vectorised over the weights of all members by `torch.func.vmap`, so it
 works for any encoder and any method of sharing whose layers allow it. Members are the same network of the
@@ -36,7 +36,7 @@ N_TRIAL_ROWS = 4
 
 
 class SeedLosses(nn.Module):
-    """What is minimised, as a function of one batch: network, losses and weighting in one module."""
+    """The minimised function of one batch: network, losses and weighting in one module."""
 
     def __init__(self, training: Training) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class SeedLosses(nn.Module):
         self._normalisations = training.normalisations
 
     def forward(self, epoch: int, rows: Tensor, *targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The objective, a scalar, and the losses of the tasks, ``[T]``."""
+        """Compute the objective, a scalar, and the losses of the tasks, ``[T]``."""
         outputs = self.network(rows)
         losses = torch.stack(
             [
@@ -60,7 +60,7 @@ class SeedLosses(nn.Module):
 
 
 class VmappedTraining(Stack):
-    """See the module. The single trainings keep the states, and are filled from the stacked weights."""
+    """Stack of several seeds of one network. Single trainings keep the states; see the module."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class VmappedTraining(Stack):
         return nn.Parameter(torch.stack(values))
 
     def _remember(self) -> None:
-        """Put together what the optimisers of the members remember."""
+        """Stack the optimiser states of the members."""
         for name, weight in self._weights.items():
             own = [self._parameter(member, name) for member in range(len(self.requests))]
             slots = [t.optimiser.state[p] for t, p in zip(self._trainings, own, strict=True)]
@@ -117,7 +117,7 @@ class VmappedTraining(Stack):
                 )
 
     def run_epoch(self) -> list[float]:
-        """One epoch of every member, also of those that have diverged."""
+        """Carry out one epoch of every member, even of those that have diverged."""
         rows, size = self._data.train, self._recipe.batch_size
         orders = torch.stack([self._data.order_of_rows(r.seed, self.epoch) for r in self.requests])
         n_steps = math.ceil(len(rows) / size)
@@ -137,7 +137,7 @@ class VmappedTraining(Stack):
         return [total / n_steps for total in totals.tolist()]
 
     def _differentiate(self, rows: Rows, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """Gradients of the stacked weights, and losses ``[members, T]``, at a batch of each member."""
+        """Compute gradients of the stacked weights, and losses ``[members, T]``, at a batch per member."""
         epoch = self.epoch
 
         def objective(weights: dict[str, Tensor], *batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,7 +156,7 @@ class VmappedTraining(Stack):
     def _try(self) -> None:
         """Compare a batch with plain differentiation of each member, in full precision.
 
-        Reduced, the two differ by more than a mistake might; that it works at all is tried for itself.
+        In reduced precision rounding hides mistakes; there it is only tested that a step works at all.
         """
         rows = self._data.train
         few = torch.arange(min(N_TRIAL_ROWS, len(rows)), device=self._data.device)
@@ -185,7 +185,7 @@ class VmappedTraining(Stack):
                 raise TrainingError("Vectorised, the losses are not the same.")
 
     def _give_back(self, member: int) -> Training:
-        """The member's own training, brought up to date."""
+        """Return the member's own training, brought up to date."""
         training = self._trainings[member]
         training.epoch = self.epoch
         with torch.no_grad():
@@ -199,16 +199,16 @@ class VmappedTraining(Stack):
         return training
 
     def evaluate(self, member: int) -> Evaluation:
-        """By the member's own training."""
+        """Evaluate the member's own training."""
         return self._give_back(member).evaluate()
 
     def state_dict(self, member: int) -> dict[str, Tensor]:
-        """By the member's own training."""
+        """Return the state of the member's own training."""
         return self._give_back(member).state_dict()
 
 
 def _check(training: Training, recipe: Recipe) -> None:
-    """Refuse what remembers something from step to step, or follows more than one gradient.
+    """Refuse methods that remember something from step to step, or follow more than one gradient.
 
     Raises:
         TrainingError: saying what is in the way.
@@ -240,7 +240,7 @@ def _is_plain(weighting: Weighting) -> bool:
 
 
 def _is_close(found: Tensor, wanted: Tensor) -> bool:
-    """Up to rounding, relative to the largest number; what is not finite is not compared."""
+    """Return whether two tensors are equal up to rounding; entries that are not finite are ignored."""
     is_known = wanted.isfinite()
     found, wanted = found[is_known], wanted[is_known]
     scale = float(wanted.abs().max()) if wanted.numel() else 0.0

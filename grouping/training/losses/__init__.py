@@ -1,4 +1,4 @@
-"""Losses of tasks: one file each, and `Normalisation`, which divides them by that of the best constant."""
+"""Losses of tasks: one file each, and `Normalisation`, which divides a loss by that of the best constant."""
 
 from grouping.training.losses.loss import LossFunction, StackableLoss, averaged
 from grouping.training.losses.normalisation import Normalisation

@@ -9,15 +9,15 @@ from grouping.training.losses.loss import StackableLoss, averaged
 
 
 class AbsoluteErrorLoss(StackableLoss):
-    """See the module."""
+    """Absolute error, carried out; see the module."""
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """See `LossFunction`."""
+        """See `LossFunction.rows`."""
         return functional.l1_loss(outputs, targets, reduction="none").mean(dim=1)
 
     def stacked(
         self, outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
     ) -> tuple[Tensor, Tensor]:
-        """See `StackableLoss`."""
+        """See `StackableLoss.stacked`."""
         difference = outputs.sub_(targets)
         return averaged(difference.abs(), difference.sign_(), factors, n_rows)

@@ -12,17 +12,17 @@ from grouping.training.losses.loss import StackableLoss, averaged
 
 
 class HuberLoss(StackableLoss):
-    """See the module."""
+    """Huber's loss; see the module."""
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """See `LossFunction`."""
+        """See `LossFunction.rows`."""
         delta = self.declaration.delta
         return functional.huber_loss(outputs, targets, reduction="none", delta=delta).mean(dim=1)
 
     def stacked(
         self, outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
     ) -> tuple[Tensor, Tensor]:
-        """See `StackableLoss`."""
+        """See `StackableLoss.stacked`."""
         delta = self.declaration.delta
         difference = outputs.sub_(targets)
         size = difference.abs()

@@ -1,4 +1,4 @@
-"""What carries out a loss: its value by row, and for stacks of networks its gradient, written out."""
+"""Base classes of losses: the value by row and, for stacks of networks, the gradient written out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from torch import Tensor
 
 
 class LossFunction(ABC):
-    """A loss of encoded targets, before it is divided by that of the best constant.
+    """A loss of encoded targets, before it is divided by that of the best constant prediction.
 
-    A subclass takes its declaration. Its operations must be differentiable, and work under `torch.func.vmap`.
+    A subclass is built from its declaration. Its operations must be differentiable, and work under
+    `torch.func.vmap`.
 
     Targets are encoded by the kind of the task: numbers ``[rows, n_outputs]``, centred and scaled by the
     `grouping.recipes.losses.Constants` of the declaration; class numbers ``[rows]``; 0 and 1 ``[rows, 1]``.
@@ -22,7 +23,7 @@ class LossFunction(ABC):
 
     @abstractmethod
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of each row, ``[rows]``: at least 0.
+        """Compute the loss of each row, ``[rows]``: at least 0.
 
         Args:
             outputs: raw outputs of the head, ``[rows, n_outputs]``.
@@ -30,47 +31,48 @@ class LossFunction(ABC):
         """
 
     def mean(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The mean of `rows`, a scalar; to be overridden where PyTorch has it in one operation."""
+        """Compute the mean of `rows`, a scalar; to be overridden where PyTorch has it in one operation."""
         return self.rows(outputs, targets).mean()
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """Raw outputs as numbers in the units of encoded targets, or as logits; unless told, as they are."""
+        """Return predictions in the units of encoded targets, or logits; the raw outputs by default."""
         return outputs
 
 
 class StackableLoss(LossFunction):
     """A loss whose gradient is written out, so that the stacked engine can train with it.
 
-    The other losses are differentiated by autograd, and their tasks trained one network after another.
+    Other losses are differentiated by autograd, and their tasks trained one network after another.
     """
 
     @abstractmethod
     def stacked(
         self, outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
     ) -> tuple[Tensor, Tensor]:
-        """The mean loss of each head on the first rows times its factor, and its gradient on the outputs.
+        """Compute each head's mean loss on the first rows times its factor, and its gradient on the outputs.
 
-        What a head gets must not depend on the others: elementwise operations, and `averaged` at the end.
+        The result of a head must not depend on other heads: use elementwise operations, and `averaged` at the
+        end.
 
         Args:
             outputs: ``[heads, n_outputs, rows]``; may be overwritten.
             targets: of each head, ``[heads, n_outputs, rows]``, or class numbers ``[heads, 1, rows]``.
-            factors: ``[heads, 1, 1]``.
-            n_rows: how many rows count; the gradient on the others is zero.
+            factors: factor of each head, ``[heads, 1, 1]``.
+            n_rows: number of rows that count; the gradient on the others is zero.
 
         Returns:
-            ``[heads]`` and ``[heads, n_outputs, rows]``.
+            Losses ``[heads]`` and gradients ``[heads, n_outputs, rows]``.
         """
 
 
 def averaged(values: Tensor, gradients: Tensor, factors: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
-    """What `StackableLoss.stacked` gives, from numbers that stand for themselves.
+    """Average elementwise losses and gradients to the result of `StackableLoss.stacked`.
 
     Args:
         values: losses, ``[heads, k, rows]``, with a mean over `k` and the rows.
-        gradients: of the sum of `values` on the outputs, ``[heads, n_outputs, rows]``; overwritten.
-        factors: ``[heads, 1, 1]``.
-        n_rows: how many rows count.
+        gradients: gradients of the sum of `values` on the outputs, ``[heads, n_outputs, rows]``; overwritten.
+        factors: factor of each head, ``[heads, 1, 1]``.
+        n_rows: number of rows that count.
     """
     factors = factors / (n_rows * values.shape[1])
     losses = values[:, :, :n_rows].sum(dim=2, keepdim=True).sum(dim=1, keepdim=True).mul_(factors)
@@ -78,7 +80,7 @@ def averaged(values: Tensor, gradients: Tensor, factors: Tensor, n_rows: int) ->
 
 
 def only_first(gradients: Tensor, n_rows: int) -> Tensor:
-    """Zero in rows that do not count; in place."""
+    """Set gradients to zero in rows that do not count, in place."""
     if n_rows < gradients.shape[2]:
         gradients[:, :, n_rows:] = 0.0
     return gradients

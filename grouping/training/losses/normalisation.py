@@ -1,4 +1,4 @@
-"""How a task is scored: its loss, divided by what the best constant prediction scores, and its metric.
+"""Normalisation of a task: its loss, divided by that of the best constant prediction, and its metric.
 
 Raw outputs of a head are logits for classes, and for numbers the target in centred and scaled units, as the
 loss declares them (`grouping.recipes.losses`). Under squared error the mean of each output is subtracted and
@@ -16,8 +16,8 @@ from torch import Tensor
 
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, TrainingError
-from grouping.recipes.criteria import complete_task, default_metric, get_loss, metric_of
 from grouping.recipes.losses import Constants
+from grouping.recipes.losses_and_metrics import complete_task, default_metric, get_loss, metric_of
 from grouping.training.implementations import implementation_of
 from grouping.training.losses.loss import LossFunction
 from grouping.training.metrics import MetricFunction, Predictions
@@ -29,13 +29,13 @@ SMALLEST_RELATIVE_VARIANCE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Normalisation:
-    """How one task is scored, with constants from the training rows.
+    """Normalised loss and metric of one task, with constants from the training rows.
 
     Attributes:
         task: the task.
-        constants: of its loss.
+        constants: constants of its loss.
         function: its loss, before it is divided.
-        metric_function: what it is reported by.
+        metric_function: the metric it is reported by.
         share_function: accuracy or R², by its kind.
     """
 
@@ -47,7 +47,7 @@ class Normalisation:
 
     @classmethod
     def from_targets(cls, task: Task, train: NDArray[np.generic]) -> Normalisation:
-        """Constants from the targets of the training rows, in the shape `Dataset` documents.
+        """Compute the constants from targets of training rows, in the shape `Dataset` documents.
 
         Raises:
             InvalidInputError: if the task names a loss or a metric that is not known, or does not fit it, or
@@ -70,7 +70,7 @@ class Normalisation:
 
     @classmethod
     def of(cls, task: Task, constants: Constants) -> Normalisation:
-        """With constants that are known."""
+        """Build a normalisation with known constants."""
         declaration = get_loss(task.loss)
         function = implementation_of(declaration, "loss")(declaration)
         if not isinstance(function, LossFunction):
@@ -80,24 +80,24 @@ class Normalisation:
 
     @property
     def constant_loss(self) -> float:
-        """What the best constant prediction scores, in the target's own units or in nats."""
+        """Loss of the best constant prediction, in the target's own units or in nats."""
         return self.constants.constant_loss
 
     @property
     def best_constant(self) -> NDArray[np.float64]:
-        """Raw outputs of that prediction, ``[n_outputs]``."""
+        """Raw outputs of the best constant prediction, ``[n_outputs]``."""
         return self.constants.best_constant
 
     def encode(self, target: NDArray[np.generic]) -> Tensor:
-        """Targets as the loss wants them: centred and scaled, class numbers, or a column of 0 and 1."""
+        """Encode targets for the loss: centred and scaled, class numbers, or a column of 0 and 1."""
         return FORMS[self.task.kind].encode(target, self.constants)
 
     def decode(self, outputs: Tensor) -> Tensor:
-        """Predictions in the target's own units: numbers, or probabilities ``[rows, n_outputs]``."""
+        """Return predictions in the target's own units: numbers, or probabilities ``[rows, n_outputs]``."""
         return FORMS[self.task.kind].decode(self.function.predict(outputs), self.constants)
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Normalised loss, a scalar; lower is better, 1 is the best constant on the training rows.
+        """Compute the normalised loss, a scalar; lower is better, 1 is the best constant.
 
         Args:
             outputs: ``[rows, n_outputs]``, raw outputs of the head.
@@ -106,11 +106,11 @@ class Normalisation:
         return self.function.mean(outputs, target) / self.constants.divisor
 
     def metric(self, outputs: Tensor, target: Tensor) -> float:
-        """The task's own metric; where it names none, R² for numbers and accuracy else."""
+        """Compute the task's own metric; where it names none, R² for numbers and accuracy else."""
         return self.metric_function(self._predictions(outputs, target))
 
     def share_learned(self, outputs: Tensor, target: Tensor) -> float:
-        """How much of the target is predicted, whatever the task's own metric: accuracy, or R²; at most 1."""
+        """Compute accuracy or R², at most 1: how much is predicted, whatever the task's own metric."""
         return self.share_function(self._predictions(outputs, target))
 
     def _predictions(self, outputs: Tensor, target: Tensor) -> Predictions:

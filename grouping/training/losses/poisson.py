@@ -12,20 +12,20 @@ from grouping.training.losses.loss import StackableLoss, averaged
 
 
 class PoissonLoss(StackableLoss):
-    """See the module."""
+    """Half the Poisson deviance; see the module."""
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """See `LossFunction`."""
+        """See `LossFunction.rows`."""
         return _deviance(outputs, outputs.exp(), targets).mean(dim=1)
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """The expected numbers."""
+        """Return the expected numbers."""
         return outputs.exp()
 
     def stacked(
         self, outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
     ) -> tuple[Tensor, Tensor]:
-        """See `StackableLoss`."""
+        """See `StackableLoss.stacked`."""
         expected = outputs.exp()
         return averaged(_deviance(outputs, expected, targets), expected.sub_(targets), factors, n_rows)
 

@@ -12,16 +12,16 @@ from grouping.training.losses.loss import StackableLoss, averaged
 
 
 class QuantileLoss(StackableLoss):
-    """See the module."""
+    """The quantile loss; see the module."""
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """See `LossFunction`."""
+        """See `LossFunction.rows`."""
         return self._values(targets - outputs).mean(dim=1)
 
     def stacked(
         self, outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
     ) -> tuple[Tensor, Tensor]:
-        """See `StackableLoss`."""
+        """See `StackableLoss.stacked`."""
         share = self.declaration.quantile
         error = targets - outputs
         gradients = (error <= 0).to(error.dtype).sub_(share)

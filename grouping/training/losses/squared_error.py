@@ -10,20 +10,20 @@ from grouping.training.losses.loss import StackableLoss, only_first
 
 
 class SquaredErrorLoss(StackableLoss):
-    """See the module."""
+    """Squared error; see the module."""
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """See `LossFunction`."""
+        """See `LossFunction.rows`."""
         return (outputs - targets).square().mean(dim=1)
 
     def mean(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """See `LossFunction`."""
+        """See `LossFunction.mean`."""
         return functional.mse_loss(outputs, targets)
 
     def stacked(
         self, outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
     ) -> tuple[Tensor, Tensor]:
-        """See `StackableLoss`. A product adds up the squares without writing them; factors are 1."""
+        """See `StackableLoss.stacked`. A dot product sums the squares without storing them; factors are 1."""
         n = outputs.shape[1] * n_rows
         difference = only_first(outputs.sub_(targets), n_rows)
         flat = difference.view(len(outputs), 1, -1)

@@ -6,6 +6,6 @@ from grouping.training.metrics.predictions import Predictions
 
 
 def accuracy(predictions: Predictions, declaration: object) -> float:
-    """See the module."""
+    """Compute the accuracy; see the module."""
     predicted, wanted = predictions.classes()
     return float((predicted == wanted).double().mean())

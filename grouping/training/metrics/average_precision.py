@@ -1,4 +1,4 @@
-"""Average precision: 0 where no row is positive, and not a number where an output is none."""
+"""Average precision: 0 where no row is positive, NaN where an output is not finite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.training.metrics.predictions import Predictions
 
 
 def average_precision(predictions: Predictions, declaration: object) -> float:
-    """See the module."""
+    """Compute the average precision; see the module."""
     scores = predictions.predicted.flatten().double().cpu().numpy()
     wanted = predictions.classes()[1].cpu().numpy()
     if not np.isfinite(scores).all():

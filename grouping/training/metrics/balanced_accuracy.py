@@ -9,6 +9,6 @@ from grouping.training.metrics.predictions import Predictions
 
 
 def balanced_accuracy(predictions: Predictions, declaration: object) -> float:
-    """See the module."""
+    """Compute the balanced accuracy; see the module."""
     predicted, wanted = (classes.cpu().numpy() for classes in predictions.classes())
     return float(recall_score(wanted, predicted, labels=np.unique(wanted), average="macro", zero_division=0))

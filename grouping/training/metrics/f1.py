@@ -1,4 +1,4 @@
-"""F1 of the positive rows; of several classes, the mean over those that are true or predicted somewhere."""
+"""F1 of the positive rows; with several classes, the mean over those that are true or predicted somewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from grouping.training.metrics.predictions import Predictions
 
 
 def f1(predictions: Predictions, declaration: object) -> float:
-    """See the module."""
+    """Compute F1; see the module."""
     predicted, wanted = (classes.cpu().numpy() for classes in predictions.classes())
     average = "binary" if predictions.predicted.shape[1] == 1 else "macro"
     return float(f1_score(wanted, predicted, average=average, zero_division=0))

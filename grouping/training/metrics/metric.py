@@ -1,4 +1,4 @@
-"""A metric, ready to be computed."""
+"""Metric function: a metric with its parameters, ready to be computed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from grouping.domain.tasks import Metric
-from grouping.recipes.criteria import get_metric
+from grouping.recipes.losses_and_metrics import get_metric
 from grouping.recipes.metrics import MetricDeclaration
 from grouping.training.implementations import implementation_of
 from grouping.training.metrics.predictions import Predictions
@@ -17,8 +17,8 @@ class MetricFunction:
     """A metric with its parameters.
 
     Attributes:
-        compute: what its declaration names.
-        declaration: with all parameters.
+        compute: the implementation that its declaration names.
+        declaration: declaration with all parameters.
     """
 
     compute: Callable[[Predictions, MetricDeclaration], float]
@@ -26,15 +26,15 @@ class MetricFunction:
 
     @classmethod
     def of(cls, metric: Metric) -> MetricFunction:
-        """The metric of a task.
+        """Build the metric of a task.
 
         Raises:
             UnknownNameError, InvalidInputError: if it is not known.
-            TrainingError: if its implementation is not there.
+            TrainingError: if there is no such implementation.
         """
         declaration = get_metric(metric)
         return cls(implementation_of(declaration, "metric"), declaration)
 
     def __call__(self, predictions: Predictions) -> float:
-        """Its value."""
+        """Compute the metric."""
         return self.compute(predictions, self.declaration)

@@ -1,4 +1,4 @@
-"""What a metric is computed from."""
+"""Predictions and targets, from which a metric is computed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from grouping.recipes.losses import Constants
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """What a network says of some rows, and what is true.
+    """Predictions of a network for some rows, with their targets.
 
     Attributes:
         predicted: ``[rows, n_outputs]``: numbers in the units of `wanted`, or logits.
         wanted: encoded targets: numbers ``[rows, n_outputs]``, centred and scaled; class numbers ``[rows]``;
             0 and 1 ``[rows, 1]``.
-        constants: how numbers were centred and scaled.
+        constants: constants by which numbers were centred and scaled.
     """
 
     predicted: Tensor = field(repr=False)
@@ -26,14 +26,14 @@ class Predictions:
     constants: Constants
 
     def in_own_units(self) -> tuple[Tensor, Tensor]:
-        """Predicted and true numbers as the data has them, ``[rows, n_outputs]`` float64."""
+        """Return predicted and true numbers in the units of the data, ``[rows, n_outputs]`` float64."""
         center = torch.from_numpy(self.constants.center).to(self.predicted.device)
         scaled = (self.predicted.double(), self.wanted.double())
         predicted, wanted = (numbers * self.constants.scale + center for numbers in scaled)
         return predicted, wanted
 
     def classes(self) -> tuple[Tensor, Tensor]:
-        """Predicted and true class of each row, ``[rows]`` int64; 0 and 1 for no and yes."""
+        """Return the predicted and the true class of each row, ``[rows]`` int64; 0 and 1 for no and yes."""
         if self.wanted.is_floating_point():
             return (self.predicted > 0).flatten().long(), (self.wanted > 0.5).flatten().long()
         return self.predicted.argmax(dim=1), self.wanted

@@ -6,7 +6,7 @@ from grouping.training.metrics.predictions import Predictions
 
 
 def r2(predictions: Predictions, declaration: object) -> float:
-    """See the module."""
+    """Compute R²; see the module."""
     wanted = predictions.wanted.double()
     residual = float((predictions.predicted.double() - wanted).square().sum())
     spread = float((wanted - wanted.mean(dim=0)).square().sum())

@@ -1,4 +1,4 @@
-"""The root of the mean squared error over all rows and outputs, in the units of the target."""
+"""Root mean squared error over all rows and outputs, in the units of the target."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from grouping.training.metrics.predictions import Predictions
 
 
 def rmse(predictions: Predictions, declaration: object) -> float:
-    """See the module."""
+    """Compute the root mean squared error; see the module."""
     predicted, wanted = predictions.in_own_units()
     return float((predicted - wanted).square().mean().sqrt())

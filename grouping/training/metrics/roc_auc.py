@@ -1,4 +1,4 @@
-"""The area under the ROC curve: 0.5 where all rows are alike, and not a number where an output is none."""
+"""Area under the ROC curve: 0.5 where all rows are in one class, NaN where an output is not finite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.training.metrics.predictions import Predictions
 
 
 def roc_auc(predictions: Predictions, declaration: object) -> float:
-    """See the module."""
+    """Compute the area under the ROC curve; see the module."""
     scores = predictions.predicted.flatten().double().cpu().numpy()
     wanted = predictions.classes()[1].cpu().numpy()
     if not np.isfinite(scores).all():

@@ -1,1 +1,1 @@
-"""Schedules: one method per file."""
+"""Schedules: one per file."""

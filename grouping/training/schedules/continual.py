@@ -1,4 +1,4 @@
-"""One task after another: `T` phases, each with one task alone.
+"""Continual schedule: one task after another, in `T` phases with one task each.
 
 Source: the setting in which McCloskey and Cohen (Psychology of Learning and Motivation 24, 1989) found that a
 network forgets what it learned first. A task's head is not touched before or after its phase; the shared
@@ -16,13 +16,13 @@ from grouping.training.schedules.schedule import Phase, Schedule
 
 
 class ContinualSchedule(Schedule):
-    """See the module."""
+    """Schedule of one task after another; see the module."""
 
     def __init__(self, parameters: Continual) -> None:
         self._parameters = parameters
 
     def phases(self, tasks: Sequence[str], n_epochs: int, n_depths: int) -> tuple[Phase, ...]:
-        """One per task, in the order of the parameters; one task is trained as jointly."""
+        """Return one phase per task, in the order of the parameters; a single task is trained as jointly."""
         order = ordered(tasks, self._parameters.order)
         weights = [self._parameters.epoch_weights.get(task, 1.0) for task in order]
         epochs = divide_epochs(n_epochs, weights, Continual.name)

@@ -1,4 +1,4 @@
-"""How a number of epochs is divided among phases, and in which order tasks come."""
+"""Division of a number of epochs among phases, and order of tasks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from grouping.recipes.schedules import require_epochs
 
 
 def divide_epochs(n_epochs: int, weights: Sequence[float], schedule: str) -> tuple[int, ...]:
-    """Whole numbers of epochs in proportion to positive weights; at least 1 each, `n_epochs` together.
+    """Divide epochs in proportion to positive weights: whole, at least 1 each, `n_epochs` together.
 
     Where proportions are not whole, the phases that are furthest below theirs get one more, earlier ones
     first.
 
     Args:
-        n_epochs: of a training at full fidelity.
+        n_epochs: epochs of a training at full fidelity.
         weights: one per phase.
         schedule: names the schedule in errors.
 
@@ -36,6 +36,6 @@ def divide_epochs(n_epochs: int, weights: Sequence[float], schedule: str) -> tup
 
 
 def ordered(tasks: Sequence[str], order: Sequence[str]) -> tuple[str, ...]:
-    """The tasks, those named in `order` first and in that order, the others as they come."""
+    """Return the tasks: those named in `order` first and in that order, then the others as given."""
     first = [name for name in dict.fromkeys(order) if name in tasks]
     return (*first, *(task for task in tasks if task not in first))

@@ -1,4 +1,4 @@
-"""Fine-tuning: the source task first, then the others from its layers.
+"""Fine-tuning schedule: the source task first, then the others from its layers.
 
 Source: Howard and Ruder, Universal language model fine-tuning for text classification (ACL 2018). With depths
 ``0 .. D`` from the inputs to the heads, of which the first ``k`` are frozen, the others are trained at
@@ -25,13 +25,13 @@ from grouping.training.schedules.schedule import Phase, Schedule
 
 
 class FineTuningSchedule(Schedule):
-    """See the module."""
+    """Schedule of a source task, then the others; see the module."""
 
     def __init__(self, parameters: FineTuning) -> None:
         self._parameters = parameters
 
     def phases(self, tasks: Sequence[str], n_epochs: int, n_depths: int) -> tuple[Phase, ...]:
-        """The source alone, then the others; one joint phase where there is no source or no other task.
+        """Return the source alone, then the others; one joint phase without a source or another task.
 
         Raises:
             InvalidInputError: if there are too few epochs, or no depth would be left to train.
@@ -48,7 +48,7 @@ class FineTuningSchedule(Schedule):
         return (Phase(first, (source,)), *tuned)
 
     def _rates(self, n_depths: int) -> list[tuple[float, ...]]:
-        """Factors on the rate by depth, for each phase after the source's."""
+        """Return factors on the rate by depth, for each phase after the source's."""
         self._parameters.check_depths(n_depths)
         frozen, top = self._parameters.frozen, n_depths - 1
         full = [self._parameters.rate_factor ** (top - depth) for depth in range(n_depths)]

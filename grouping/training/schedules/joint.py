@@ -1,4 +1,4 @@
-"""All tasks in every step, in one phase."""
+"""Joint schedule: all tasks in every step, in one phase."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from grouping.training.schedules.schedule import Phase, Schedule
 
 
 class JointSchedule(Schedule):
-    """See the module."""
+    """Schedule of one phase with all tasks."""
 
     def __init__(self, parameters: Joint) -> None:
         pass
 
     def phases(self, tasks: Sequence[str], n_epochs: int, n_depths: int) -> tuple[Phase, ...]:
-        """One."""
+        """Return one phase with all tasks."""
         return (Phase(n_epochs, tuple(tasks)),)

@@ -1,4 +1,4 @@
-"""What a schedule decides: a sequence of phases, each a training that goes on from the last one."""
+"""Interface of schedules: a training as a sequence of phases, each going on from the last one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Phase:
     """A number of epochs on some of the tasks, with a fresh optimiser and a full decay of the learning rate.
 
     Attributes:
-        epochs: how long; at least 1.
+        epochs: number of epochs; at least 1.
         tasks: names of the tasks that are trained, in the order of the network; the others keep their heads.
         rates: factor on the learning rate by depth, from the inputs up (see `MultiTaskNetwork.depths`; the
             last one is for all above, heads included); 0 freezes. Empty for 1 everywhere.
@@ -30,15 +30,15 @@ class Phase:
 
 
 class Schedule(ABC):
-    """Divides a training into phases. A subclass takes its declaration."""
+    """Divides a training into phases. A subclass is built from its declaration."""
 
     @abstractmethod
     def phases(self, tasks: Sequence[str], n_epochs: int, n_depths: int) -> tuple[Phase, ...]:
-        """The phases of a training of the tasks, `n_epochs` together; the last one may come to be cut.
+        """Return the phases of a training, `n_epochs` together; a shorter training is cut at its end.
 
         Args:
             tasks: names of the tasks of the network, in order.
-            n_epochs: of a training at full fidelity.
+            n_epochs: epochs of a training at full fidelity.
             n_depths: depths of the network, heads included.
 
         Raises:

@@ -1,1 +1,1 @@
-"""Sharing: one method per file."""
+"""Methods of sharing: one per file."""

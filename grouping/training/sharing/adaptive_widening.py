@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class AdaptiveWidening(MultiTaskNetwork):
-    """See the module.
+    """Network that branches by the similarity of its tasks; see the module.
 
     Attributes:
         stages: the branches of each stage.
@@ -67,7 +67,7 @@ class AdaptiveWidening(MultiTaskNetwork):
         self.register_buffer("branches", torch.tensor(self._branching))
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """What the last branch of each task gives; each branch runs once."""
+        """Return the output of the last branch of each task; each branch runs once."""
         features, below = [inputs], (0,) * len(self.task_names)
         for branches, serves in zip(self.stages, self._branching, strict=True):
             fed_by = dict(zip(serves, below, strict=True))
@@ -78,7 +78,7 @@ class AdaptiveWidening(MultiTaskNetwork):
         return [features[number] for number in below]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the branches that serve several tasks; of all stages for a task alone."""
+        """Return the parameters of the branches that serve several tasks; of all stages for a single task."""
         if len(self.task_names) == 1:
             return super().shared_parameters()
         prefixes = tuple(
@@ -92,7 +92,7 @@ class AdaptiveWidening(MultiTaskNetwork):
     def preparation(self, data: TrainingData, recipe: Recipe, seed: int, done: int = 0) -> Iterator[int]:
         """Train the thin network, divide its stages, and start from copies of them.
 
-        An interruption has it all repeated.
+        After an interruption all of it is repeated.
         """
         if len(self.task_names) == 1:
             return
@@ -114,7 +114,7 @@ class AdaptiveWidening(MultiTaskNetwork):
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
-        """As for every module; the branches are then those of the state."""
+        """Load a state, as in every module; the branches are then those of the state."""
         keys = super().load_state_dict(state_dict, strict, assign)
         self._branching = tuple(tuple(serves) for serves in self.branches.tolist())
         return keys
@@ -126,13 +126,13 @@ class AdaptiveWidening(MultiTaskNetwork):
 
 @torch.no_grad()
 def hardness_affinity(network: MultiTaskNetwork, data: TrainingData) -> Tensor:
-    """Share of the training rows that are hard for both of two tasks or for neither: ``[T, T]``, float64.
+    """Return the share of training rows that are hard for both tasks or neither: ``[T, T]``, float64.
 
     A row is hard for a task if its loss is above the mean over the training rows.
 
     Args:
-        network: trained on the `T` tasks.
-        data: gives the rows.
+        network: network trained on the `T` tasks.
+        data: data set with the rows.
     """
     network.eval()
     rows = data.train

@@ -25,11 +25,11 @@ from grouping.training.sharing.columns import concatenate, depths_of, members, o
 
 
 class AsymmetricSharing(MultiTaskNetwork):
-    """See the module.
+    """Network in which one task's layers also serve the others; see the module.
 
     Attributes:
         source: position of the source among the tasks.
-        bottoms: stages of each task's own.
+        bottoms: own stages of each task.
         merges: for each task, the linear map of its own and the source's features; nothing for the source.
     """
 
@@ -50,7 +50,7 @@ class AsymmetricSharing(MultiTaskNetwork):
         self.heads = blueprint.heads()
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """Those of the source, and beside them their own for the others."""
+        """Return the source's own features, and for the others a map of theirs and the source's."""
         own = [run(bottom, inputs) for bottom in members(self.bottoms, nn.ModuleList)]
         source = own[self.source]
         return [
@@ -59,10 +59,10 @@ class AsymmetricSharing(MultiTaskNetwork):
         ]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the source's layers."""
+        """Return the parameters of the source's layers."""
         prefix = f"bottoms.{self.source}."
         return {name: p for name, p in self.named_parameters() if name.startswith(prefix)}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Stage by stage over all tasks."""
+        """Return the parameters stage by stage over all tasks."""
         return depths_of(self, members(self.bottoms, nn.ModuleList))

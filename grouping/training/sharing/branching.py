@@ -1,4 +1,4 @@
-"""Which tasks share a branch of each stage, from the affinities of the tasks: see `adaptive_widening`."""
+"""Division of the tasks among the branches of each stage, by their affinities: see `adaptive_widening`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_LISTED = 10_000
 
 
 def branch_counts(last: int, n_stages: int, n_tasks: int) -> tuple[int, ...]:
-    """Branches of each stage: `last` at the last one, at most one per task; at each below half."""
+    """Return the branches of each stage: `last` at the last, at most one per task; half at each below."""
     counts = [min(last, n_tasks)]
     for _ in range(n_stages - 1):
         counts.append((counts[-1] + 1) // 2)
@@ -24,10 +24,10 @@ def branch_counts(last: int, n_stages: int, n_tasks: int) -> tuple[int, ...]:
 
 
 def divide(affinity: Matrix, counts: Sequence[int]) -> Branching:
-    """Divide the tasks at the last stage, what shares a branch of it at the stage below, and so on.
+    """Divide the tasks at the last stage, then its branches at the stage below, and so on.
 
     Args:
-        affinity: of the `T` tasks.
+        affinity: affinities of the `T` tasks, ``[T, T]``.
         counts: branches of each stage, from the inputs up: at most `T`, and no stage more than that above.
     """
     groups: Blocks = tuple((task,) for task in range(len(affinity)))
@@ -43,20 +43,20 @@ def divide(affinity: Matrix, counts: Sequence[int]) -> Branching:
 
 
 def group_affinity(affinity: Matrix, one: Sequence[int], other: Sequence[int]) -> float:
-    """Of two groups of tasks: what a task has in common with the least alike of the others, on average."""
+    """Compute the mean over two groups of a task's affinity with the least alike task of the other."""
     there = sum(min(affinity[i][j] for j in other) for i in one) / len(one)
     back = sum(min(affinity[i][j] for i in one) for j in other) / len(other)
     return (there + back) / 2
 
 
 def separation(affinity: Matrix, blocks: Blocks) -> float:
-    """How unlike those are that share a block, 0 for alike: the mean over blocks of 1 - the mean affinity."""
+    """Compute how unlike tasks of a block are, 0 for alike: the mean of 1 - the mean affinity."""
     within = [sum(affinity[i][j] for i in block for j in block) / len(block) ** 2 for block in blocks]
     return 1.0 - sum(within) / len(blocks)
 
 
 def least_separated(affinity: Matrix, n_blocks: int) -> Blocks:
-    """The division into that many blocks with the least separation; the first one listed of equals."""
+    """Find the division into that many blocks with the least separation; the first of equals."""
     n = len(affinity)
     if count_partitions(n, n_blocks) <= MAX_LISTED:
         return min(list_partitions(n, n_blocks), key=lambda blocks: separation(affinity, blocks))
@@ -68,7 +68,7 @@ def least_separated(affinity: Matrix, n_blocks: int) -> Blocks:
 
 
 def list_partitions(n: int, n_blocks: int) -> Iterator[Blocks]:
-    """Every division of 0 .. n - 1 into that many blocks, none empty, each once."""
+    """Yield every division of 0 .. n - 1 into that many non-empty blocks, each once."""
     if n_blocks == 0 or n < n_blocks:
         if n == n_blocks:
             yield ()
@@ -81,7 +81,7 @@ def list_partitions(n: int, n_blocks: int) -> Iterator[Blocks]:
 
 
 def count_partitions(n: int, n_blocks: int) -> int:
-    """How many divisions there are: a Stirling number of the second kind."""
+    """Count the divisions into blocks: a Stirling number of the second kind."""
     row = [1] + [0] * n_blocks
     for _ in range(n):
         row = [0] + [k * row[k] + row[k - 1] for k in range(1, n_blocks + 1)]

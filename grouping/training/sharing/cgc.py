@@ -13,7 +13,7 @@ from grouping.training.sharing.ple import PleSharing
 
 
 class CgcSharing(PleSharing):
-    """See the module."""
+    """Network with own and shared experts and a gate per task; see the module."""
 
     def __init__(self, blueprint: Blueprint, parameters: Cgc) -> None:
         super().__init__(blueprint, Ple(n_own=parameters.n_own, n_shared=parameters.n_shared, n_levels=1))

@@ -1,4 +1,4 @@
-"""Columns: all stages of one encoder, of which some methods of sharing have several beside each other."""
+"""Columns: a column is all stages of one encoder; some methods of sharing have several in parallel."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def members(modules: nn.Module, kind: type[M]) -> list[M]:
-    """The modules of a list that holds those of one kind only, which its type does not say."""
+    """Return the modules of a list as one type, which the list does not declare."""
     return cast("list[M]", list(cast("Iterable[nn.Module]", modules)))
 
 
 def column(blueprint: Blueprint, index: int) -> nn.ModuleList:
-    """A column that all tasks share; the first one starts as the encoder of hard sharing does."""
+    """Build a column that all tasks share; the first one starts as the encoder of hard sharing does."""
     return blueprint.stages("shared", index) if index else blueprint.stages()
 
 
 def own_column(blueprint: Blueprint, task: str, index: int = 0) -> nn.ModuleList:
-    """A column of one task."""
+    """Build a column of one task."""
     return blueprint.stages("task", task, index)
 
 
 def matrices(module: nn.Module) -> dict[str, nn.Parameter]:
-    """The weights that features are multiplied by, with a row per output: of linear maps and convolutions.
+    """Return weight matrices, a row per output: of linear maps and convolutions.
 
-    Neither offsets and scales of normalisation, nor embeddings, which have a row per token.
+    Offsets, scales of normalisation and embeddings (which have a row per token) are left out.
     """
     embedded = {
         id(weight)
@@ -43,7 +43,7 @@ def matrices(module: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def run(stages: Iterable[nn.Module], inputs: Tensor) -> Tensor:
-    """What the last of these stages gives, one after another."""
+    """Run the stages one after another and return the last output."""
     features = inputs
     for stage in stages:
         features = stage(features)
@@ -51,16 +51,16 @@ def run(stages: Iterable[nn.Module], inputs: Tensor) -> Tensor:
 
 
 def concatenate(features: Sequence[Tensor]) -> Tensor:
-    """Features of one stage of several columns beside each other, along the channels."""
+    """Concatenate features of one stage of several columns along the channels."""
     return torch.cat(list(features), dim=1 if features[0].ndim == 4 else -1)
 
 
 def depths_of(network: nn.Module, columns: Sequence[nn.ModuleList]) -> list[list[nn.Parameter]]:
-    """The parameters of the columns stage by stage, then all others of the network.
+    """Return the parameters of the columns stage by stage, then all others of the network.
 
     Args:
-        network: what the columns are part of.
-        columns: with equally many stages.
+        network: network that the columns are part of.
+        columns: columns with equally many stages.
     """
     lower = [
         [parameter for stage in stages for parameter in stage.parameters()]

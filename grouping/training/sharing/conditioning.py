@@ -1,7 +1,9 @@
-"""One network that is told its task by a vector (Dumoulin et al., Feature-wise transformations, 2018).
+"""Conditioning: one network that is told its task by a vector (Dumoulin et al., 2018).
+
+Source: Dumoulin et al., Feature-wise transformations, Distill 2018.
 
 The features ``x`` of the stage `at` meet the learned vector ``v_t`` of every task t, the same at every
-position, and what is above sees
+position, and the layers above see
 
     concat: M [x ; v_t]        add: x + v_t        multiply: x * v_t
 
@@ -37,7 +39,7 @@ from grouping.training.sharing.shapes import is_present, per_channel
 
 
 class Conditioning(MultiTaskNetwork, ABC):
-    """What the three ways have in common.
+    """Base of the three ways of conditioning.
 
     Attributes:
         stages: the encoder.
@@ -48,9 +50,9 @@ class Conditioning(MultiTaskNetwork, ABC):
         """Build the encoder.
 
         Args:
-            blueprint: of the network.
+            blueprint: blueprint of the network.
             at: stage whose features meet the vector, from 0.
-            start: what a vector starts from, given the channels of the stage and the name of its task.
+            start: function from the channels of the stage and the name of a task to its initial vector.
 
         Raises:
             InvalidInputError: if there is no such stage.
@@ -67,10 +69,10 @@ class Conditioning(MultiTaskNetwork, ABC):
 
     @abstractmethod
     def tell(self, features: Tensor) -> list[Tensor]:
-        """What the features of the stage become for every task."""
+        """Combine the features of the stage with the vector of every task."""
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """Those of the last stage, for every task."""
+        """Return the features of the last stage, for every task."""
         common = inputs
         for stage in self.stages[: self._at + 1]:
             common = stage(common)
@@ -80,12 +82,12 @@ class Conditioning(MultiTaskNetwork, ABC):
         return told
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """All but those of heads and vectors."""
+        """Return all parameters but those of heads and vectors."""
         own = ("heads.", "vectors.")
         return {name: p for name, p in self.named_parameters() if not name.startswith(own)}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Each stage, the one that meets the vectors with all that it takes, and the heads."""
+        """Return the parameters by stage, those of the vectors with their stage, then the heads."""
         lower = [list(stage.parameters()) for stage in self.stages]
         heads = list(self.heads.parameters())
         known = {id(parameter) for depth in [*lower, heads] for parameter in depth}
@@ -94,7 +96,7 @@ class Conditioning(MultiTaskNetwork, ABC):
 
 
 class ConcatConditioning(Conditioning):
-    """The vector is appended to the channels.
+    """Conditioning that appends the vector to the channels.
 
     Attributes:
         from_features: the columns of M for the features.
@@ -114,7 +116,7 @@ class ConcatConditioning(Conditioning):
             self.from_vector = blueprint.pointwise(parameters.size, width, "task vector")
 
     def tell(self, features: Tensor) -> list[Tensor]:
-        """A linear map of features and vector side by side."""
+        """Apply a linear map to features and vector side by side."""
         vectors = torch.stack(list(self.vectors))  # as rows of features with one position each
         shape = (-1, self._size, 1, 1) if features.ndim == 4 else (-1, *[1] * (features.ndim - 2), self._size)
         shifts = self.from_vector(vectors.reshape(shape)).unbind()
@@ -123,25 +125,25 @@ class ConcatConditioning(Conditioning):
 
 
 class AddConditioning(Conditioning):
-    """The vector is added to the channels."""
+    """Conditioning that adds the vector to the channels."""
 
     def __init__(self, blueprint: Blueprint, parameters: ConditioningAdd) -> None:
         super().__init__(blueprint, parameters.at, lambda width, task: torch.zeros(width))
 
     def tell(self, features: Tensor) -> list[Tensor]:
-        """Shifted channels."""
+        """Add the vector of every task."""
         shifts = [per_channel(vector, features) for vector in self.vectors]
         return [features + _where_present(shift, features) for shift in shifts]
 
 
 class MultiplyConditioning(Conditioning):
-    """The channels are multiplied by the vector."""
+    """Conditioning that multiplies the channels by the vector."""
 
     def __init__(self, blueprint: Blueprint, parameters: ConditioningMultiply) -> None:
         super().__init__(blueprint, parameters.at, lambda width, task: torch.ones(width))
 
     def tell(self, features: Tensor) -> list[Tensor]:
-        """Scaled channels."""
+        """Multiply by the vector of every task."""
         return [features * per_channel(vector, features) for vector in self.vectors]
 
 

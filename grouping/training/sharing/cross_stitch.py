@@ -28,7 +28,7 @@ from grouping.training.sharing.parallel import parallel_stages, run_stage
 
 
 class CrossStitchSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of an encoder per task, mixed after every stage; see the module.
 
     Attributes:
         stages: for each stage, the copies of the tasks.
@@ -46,7 +46,7 @@ class CrossStitchSharing(MultiTaskNetwork):
         self.heads = blueprint.heads()
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """The mixed features of the last stage."""
+        """Return the mixed features of the last stage."""
         own = [inputs] * len(self.task_names)
         for number, copies in enumerate(self.stages):
             own = run_stage(copies, own)
@@ -55,14 +55,14 @@ class CrossStitchSharing(MultiTaskNetwork):
         return own
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Each stage of all tasks with the unit above it, and the heads."""
+        """Return the parameters of each stage with the unit above it, then the heads."""
         units = [[unit] for unit in self.units] or [[] for _ in self.stages]
         lower = [[*copies.parameters(), *unit] for copies, unit in zip(self.stages, units, strict=True)]
         return [*lower, list(self.heads.parameters())]
 
 
 def shares(n: int, own: float) -> Tensor:
-    """A matrix ``[n, n]`` whose rows sum to 1, with `own` on the diagonal (1 where there is nothing else)."""
+    """Return a matrix ``[n, n]`` whose rows sum to 1, with `own` on the diagonal (1 if n is 1)."""
     if n == 1:
         return torch.ones(1, 1)
     matrix = torch.full((n, n), (1.0 - own) / (n - 1))
@@ -70,6 +70,6 @@ def shares(n: int, own: float) -> Tensor:
 
 
 def mix(features: Sequence[Tensor], matrix: Tensor) -> list[Tensor]:
-    """Linear combinations of features of one shape, by the rows of a matrix ``[n_out, n_in]``."""
+    """Combine features of one shape linearly, by the rows of a matrix ``[n_out, n_in]``."""
     # As a product of matrices: mixing then counts towards the inference cost.
     return list(torch.einsum("ij,j...->i...", matrix, torch.stack(list(features))).unbind())

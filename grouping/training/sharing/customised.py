@@ -24,11 +24,11 @@ from grouping.training.sharing.columns import concatenate, depths_of, members, o
 
 
 class CustomisedSharing(MultiTaskNetwork):
-    """See the module.
+    """Network with a shared bottom beside own bottoms; see the module.
 
     Attributes:
         stages: the shared bottom.
-        bottoms: stages of each task's own; none for a task alone.
+        bottoms: own stages of each task; none for a task alone.
         merges: for each task, the linear map of the shared and its own features; none for a task alone.
     """
 
@@ -42,7 +42,7 @@ class CustomisedSharing(MultiTaskNetwork):
         self.heads = blueprint.heads()
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """The shared ones beside those of each task."""
+        """Return a linear map of shared and own features for each task."""
         shared = run(self.stages, inputs)
         if not self.bottoms:
             return [shared]
@@ -52,9 +52,9 @@ class CustomisedSharing(MultiTaskNetwork):
         ]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the shared bottom."""
+        """Return the parameters of the shared bottom."""
         return {name: p for name, p in self.named_parameters() if name.startswith("stages.")}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Stage by stage over all bottoms."""
+        """Return the parameters stage by stage over all bottoms."""
         return depths_of(self, [self.stages, *members(self.bottoms, nn.ModuleList)])

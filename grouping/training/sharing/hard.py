@@ -13,7 +13,7 @@ from grouping.training.networks import MultiTaskNetwork
 
 
 class HardSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of one encoder shared by all tasks; see the module.
 
     Attributes:
         stages: the shared encoder.
@@ -25,7 +25,7 @@ class HardSharing(MultiTaskNetwork):
         self.heads = blueprint.heads()
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """The same for every task."""
+        """Return the same features for every task."""
         shared = inputs
         for stage in self.stages:
             shared = stage(shared)
@@ -33,5 +33,5 @@ class HardSharing(MultiTaskNetwork):
 
     @classmethod
     def cost_key(cls, tasks: Sequence[Task], parameters: Hard) -> Hashable:
-        """The encoder costs the same for any tasks."""
+        """Return a constant: the encoder costs the same for any tasks."""
         return ()

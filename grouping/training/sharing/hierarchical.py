@@ -1,4 +1,6 @@
-"""Tasks at different depths of one encoder (Søgaard and Goldberg, ACL 2016; Hashimoto et al., EMNLP 2017).
+"""Hierarchical sharing: tasks at different depths of one encoder.
+
+Sources: Søgaard and Goldberg, ACL 2016; Hashimoto et al., EMNLP 2017.
 
 A task of depth d is read off the features of stage d, counted from 1, and neither its loss nor its
 prediction needs the stages above. The network has only the stages that one of its tasks needs.
@@ -26,10 +28,10 @@ from grouping.training.networks import MultiTaskNetwork
 
 
 class HierarchicalSharing(MultiTaskNetwork):
-    """See the module.
+    """Network whose tasks are read off different stages; see the module.
 
     Attributes:
-        stages: of the shared encoder, up to the depth of the deepest task.
+        stages: stages of the shared encoder, up to the depth of the deepest task.
         task_depths: depth of each task, in order, from 1.
     """
 
@@ -49,14 +51,14 @@ class HierarchicalSharing(MultiTaskNetwork):
         )
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """Those of each task's stage."""
+        """Return the features of each task's stage."""
         at_depth = [inputs]
         for stage in self.stages:
             at_depth.append(stage(at_depth[-1]))
         return [at_depth[depth] for depth in self.task_depths]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the stages below the heads of two tasks or more."""
+        """Return the parameters of the stages below the heads of two tasks or more."""
         if len(self.task_names) == 1:
             return super().shared_parameters()
         n_shared = sorted(self.task_depths)[-2]
@@ -64,7 +66,7 @@ class HierarchicalSharing(MultiTaskNetwork):
 
     @classmethod
     def cost_key(cls, tasks: Sequence[Task], parameters: Hierarchical) -> Hashable:
-        """What decides the depth of the deepest task, for any number of stages."""
+        """Return what decides the depth of the deepest task, for any number of stages."""
         named = [parameters.depths[task.name] for task in tasks if task.name in parameters.depths]
         others = {task.n_outputs == 1 for task in tasks if task.name not in parameters.depths}
         return max(named, default=0), frozenset(others)

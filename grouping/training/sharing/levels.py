@@ -9,7 +9,7 @@ from grouping.training.blueprint import Blueprint
 
 
 def split_stages(n_stages: int, n_levels: int) -> tuple[range, ...]:
-    """Positions of the stages of each level, as evenly as can be; lower levels have the odd ones.
+    """Return positions of the stages of each level, evenly divided; lower levels have the odd ones.
 
     Raises:
         InvalidInputError: if there are fewer stages than levels, pointing into the recipe.
@@ -21,5 +21,5 @@ def split_stages(n_stages: int, n_levels: int) -> tuple[range, ...]:
 
 
 def gate_widths(blueprint: Blueprint, levels: tuple[range, ...]) -> tuple[int, ...]:
-    """Width of what the gates of each level read: for the first, `Encoder.gate_inputs`; else features."""
+    """Return input widths of the gates of each level: `Encoder.gate_inputs` first, then features."""
     return (blueprint.encoder.n_gate_inputs, *(blueprint.widths[level[-1]] for level in levels[:-1]))

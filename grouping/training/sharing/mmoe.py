@@ -16,7 +16,7 @@ from grouping.training.sharing.multi_level_mmoe import MultiLevelMmoeSharing
 
 
 class MmoeSharing(MultiLevelMmoeSharing):
-    """See the module."""
+    """Network of shared experts with a gate per task; see the module."""
 
     def __init__(self, blueprint: Blueprint, parameters: Mmoe) -> None:
         super().__init__(blueprint, MultiLevelMmoe(n_experts=parameters.n_experts, n_levels=1))

@@ -1,6 +1,6 @@
-"""Attention per task, MTAN (Liu, Johns and Davison, CVPR 2019): one encoder, soft masks for every task.
+"""Multi-task attention network, MTAN (Liu, Johns and Davison, CVPR 2019): soft masks per task.
 
-With the features ``p_l`` of stage l of the shared encoder, task t has
+All tasks share one encoder. With the features ``p_l`` of its stage l, task t has
 
     a_l = mask_l * p_l        mask_l = sigmoid(h_l(relu(g_l([p_l ; a_(l-1)]))))
 
@@ -30,11 +30,11 @@ from grouping.training.sharing.shapes import at_positions_of, channel_dim
 
 
 class MtanSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of one encoder with attention per task; see the module.
 
     Attributes:
         stages: the shared encoder.
-        attention: for each stage, what gives each task the logits of its mask; none in a network of one task.
+        attention: for each stage and task, the layers that give the logits of its mask; none for one task.
     """
 
     def __init__(self, blueprint: Blueprint, parameters: Mtan) -> None:
@@ -50,7 +50,7 @@ class MtanSharing(MultiTaskNetwork):
         self.heads = blueprint.heads()
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """The masked features of the last stage."""
+        """Return the masked features of the last stage."""
         shared = inputs
         chosen: list[Tensor | None] = [None] * len(self.task_names)
         for number, stage in enumerate(self.stages):
@@ -62,11 +62,11 @@ class MtanSharing(MultiTaskNetwork):
         return [shared if own is None else own for own in chosen]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the encoder."""
+        """Return the parameters of the encoder."""
         return {f"stages.{name}": p for name, p in self.stages.named_parameters()}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Each stage with the attention of all tasks to it, and the heads."""
+        """Return the parameters of each stage with the attention to it, then the heads."""
         lower = [list(stage.parameters()) for stage in self.stages]
         for depth, modules in zip(lower, self.attention, strict=False):  # a single task has no attention
             depth += modules.parameters()

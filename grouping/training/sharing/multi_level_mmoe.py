@@ -1,4 +1,4 @@
-"""Mixtures of shared experts at several levels, with a gate for each task at each of them.
+"""Multi-level mixture of experts: shared experts at several levels, with a gate per task at each.
 
 Source: the multi-level baseline (ML-MMoE) of Tang et al., Progressive Layered Extraction, RecSys 2020, after
 Ma et al., KDD 2018.
@@ -31,12 +31,12 @@ from grouping.training.sharing.levels import gate_widths, split_stages
 
 
 class MultiLevelMmoeSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of shared experts in levels; see the module.
 
     Attributes:
         experts: stages of each expert.
         gates: by level, a gate for each task.
-        levels: which stages each level has.
+        levels: stages of each level.
     """
 
     def __init__(self, blueprint: Blueprint, parameters: MultiLevelMmoe) -> None:
@@ -52,7 +52,7 @@ class MultiLevelMmoeSharing(MultiTaskNetwork):
         self.heads = blueprint.heads()
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """The last mixture of each task."""
+        """Return the last mixture of each task."""
         reads = self._encoder.gate_inputs(inputs)
         first = self._run_experts(0, inputs)
         mixed = [gate(reads, first) for gate in members(self.gates[0], Gate)]
@@ -64,11 +64,11 @@ class MultiLevelMmoeSharing(MultiTaskNetwork):
         return mixed
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the experts."""
+        """Return the parameters of the experts."""
         return {name: p for name, p in self.named_parameters() if name.startswith("experts.")}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Stage by stage over all experts; gates belong to the last depth."""
+        """Return the parameters stage by stage over all experts; gates belong to the last depth."""
         return depths_of(self, self._columns())
 
     def _run_experts(self, level: int, inputs: Tensor) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Multilinear relationship prior (Long et al., NeurIPS 2017): a tensor normal prior on the tasks' own layers.
+"""Multilinear sharing (Long et al., NeurIPS 2017): a tensor normal prior on the tasks' own layers.
 
 All stages but the last are shared; each task has a last stage of its own, all of one shape. Stacked over the
 tasks, a weight matrix of that stage is a tensor ``W`` (tasks, outputs, inputs) with the prior
@@ -33,7 +33,7 @@ from grouping.training.sharing.columns import matrices, run
 
 
 class TensorNormalPrior(nn.Module):
-    """The prior of one weight tensor ``[T, outputs, inputs]``, with identities at first.
+    """Tensor normal prior of a weight tensor ``[T, outputs, inputs]``, with identities at first.
 
     Attributes:
         task_covariance: ``[T, T]``; this and the others are symmetric positive definite with mean variance 1.
@@ -56,7 +56,7 @@ class TensorNormalPrior(nn.Module):
             self.register_buffer(f"{mode}_precision", torch.eye(size, device=device))
 
     def forward(self, weights: Tensor) -> Tensor:
-        """``vec(W)' (S_task x S_out x S_in)^-1 vec(W)``, a scalar, for ``[T, outputs, inputs]``."""
+        """Compute ``vec(W)' (S_task x S_out x S_in)^-1 vec(W)``, a scalar, for ``[T, outputs, inputs]``."""
         precisions = [self.get_buffer(f"{mode}_precision") for mode in self._MODES]
         return (weights * _multiply(weights, precisions)).sum()
 
@@ -87,18 +87,18 @@ class TensorNormalPrior(nn.Module):
 
 
 def _multiply(weights: Tensor, matrices: Sequence[Tensor]) -> Tensor:
-    """The tensor multiplied along each of its axes by a symmetric matrix."""
+    """Multiply the tensor along each of its axes by a symmetric matrix."""
     task, out, inputs = matrices
     return torch.einsum("st,toi->soi", task, out @ weights @ inputs)
 
 
 class MultilinearSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of shared stages and a last stage per task under a prior; see the module.
 
     Attributes:
-        stages: shared, all but the last one.
+        stages: shared stages, all but the last one.
         last: the last stage of each task.
-        priors: of each weight matrix of the last stage, in the order of its parameters.
+        priors: prior of each weight matrix of the last stage, in the order of its parameters.
     """
 
     def __init__(self, blueprint: Blueprint, parameters: Multilinear) -> None:
@@ -114,23 +114,23 @@ class MultilinearSharing(MultiTaskNetwork):
         )
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """What the last stage of each task makes of the shared features."""
+        """Apply the last stage of each task to the shared features."""
         shared = run(self.stages, inputs)
         return [stage(shared) for stage in self.last]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the shared stages; of all stages for a task alone."""
+        """Return the parameters of the shared stages; of all stages for a task alone."""
         if len(self.task_names) == 1:
             return super().shared_parameters()
         return {name: p for name, p in self.named_parameters() if name.startswith("stages.")}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """The shared stages, the last stages of all tasks, the heads."""
+        """Return the parameters of shared stages, last stages of all tasks, and heads."""
         lower = [list(stage.parameters()) for stage in self.stages]
         return [*lower, list(self.last.parameters()), list(self.heads.parameters())]
 
     def penalty(self) -> Tensor | None:
-        """The sum over the weight matrices of the last stage."""
+        """Sum the penalties of the weight matrices of the last stage."""
         if not self.strength or not self.priors:
             return None
         penalties = [prior(weights) for prior, weights in zip(self.priors, self._weights(), strict=True)]
@@ -143,10 +143,10 @@ class MultilinearSharing(MultiTaskNetwork):
                 prior.fit(weights.detach())
 
     def task_covariances(self) -> list[Tensor]:
-        """``[T, T]`` for each weight matrix of the last stage; positive for tasks with like weights."""
+        """Return ``[T, T]`` per weight matrix of the last stage; positive for tasks with like weights."""
         return [prior.get_buffer("task_covariance") for prior in self.priors]
 
     def _weights(self) -> list[Tensor]:
-        """``[T, outputs, inputs]`` for each weight matrix of the last stage."""
+        """Return ``[T, outputs, inputs]`` for each weight matrix of the last stage."""
         each = zip(*(matrices(stage).values() for stage in self.last), strict=True)
         return [torch.stack([weight.flatten(1) for weight in weights]) for weights in each]

@@ -1,4 +1,4 @@
-"""An encoder for every task of a network, side by side."""
+"""Parallel encoders: one for every task of a network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.training.blueprint import Blueprint
 
 
 def parallel_stages(blueprint: Blueprint) -> nn.ModuleList:
-    """For each stage, a list with a copy of it for every task.
+    """Build for each stage a list with a copy of it for every task.
 
     All encoders start from the weights of the shared encoder of the seed. A network of one task therefore
     starts as it does under hard sharing, and the features of two tasks mean the same at the start, so that
@@ -22,6 +22,6 @@ def parallel_stages(blueprint: Blueprint) -> nn.ModuleList:
 
 
 def run_stage(copies: nn.Module, features: Sequence[Tensor]) -> list[Tensor]:
-    """Each task's features through its own copy of a stage."""
+    """Run each task's features through its own copy of a stage."""
     stages = cast(nn.ModuleList, copies)
     return [stage(own) for stage, own in zip(stages, features, strict=True)]

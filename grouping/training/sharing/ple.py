@@ -31,14 +31,14 @@ from grouping.training.sharing.levels import gate_widths, split_stages
 
 
 class PleSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of own and shared experts in levels; see the module.
 
     Attributes:
         common: stages of each shared expert.
         own: stages of each task's own experts, those of one task after those of another.
         gates: by level, a gate for each task.
-        common_gates: for each level but the last, the gate of what the shared experts read next.
-        levels: which stages each level has.
+        common_gates: for each level but the last, the gate that mixes the next input of the shared experts.
+        levels: stages of each level.
     """
 
     def __init__(self, blueprint: Blueprint, parameters: Ple) -> None:
@@ -69,7 +69,7 @@ class PleSharing(MultiTaskNetwork):
         self.heads = blueprint.heads()
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """The last mixture of each task."""
+        """Return the last mixture of each task."""
         reads = self._encoder.gate_inputs(inputs)
         mixed, mixed_reads = [inputs] * len(self.task_names), [reads] * len(self.task_names)
         common, common_reads = inputs, reads
@@ -88,7 +88,7 @@ class PleSharing(MultiTaskNetwork):
         return mixed
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the shared experts, and what they see of below the last level.
+        """Return the parameters of the shared experts, and of what they see from below the last level.
 
         That is everything of a level from which ``h_s`` comes: the experts of the tasks and the shared gate,
         and the gates of the tasks where the experts that read them are seen in turn.
@@ -107,7 +107,7 @@ class PleSharing(MultiTaskNetwork):
         return {name: p for name, p in self.named_parameters() if id(p) in met}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Stage by stage over all experts; gates belong to the last depth."""
+        """Return the parameters stage by stage over all experts; gates belong to the last depth."""
         return depths_of(self, members(self.common, nn.ModuleList) + members(self.own, nn.ModuleList))
 
     def _run(self, columns: nn.ModuleList, level: int, inputs: Sequence[Tensor]) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Trainings that come before a network's own: what a method of sharing learns its structure from."""
+"""Trainings before a network's own, from which a method of sharing learns its structure."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def first_training(
     widths: tuple[int, ...],
     share: float,
 ) -> Training:
-    """A training with hard sharing, not begun: the sum of the losses, all tasks in every step.
+    """Build a training with hard sharing, not begun: all tasks in every step, losses summed.
 
-    Declarations count its epochs for the training budget: see `grouping.recipes.work`.
+    Declarations count its epochs for the training budget: see `grouping.recipes.epochs`.
 
     Args:
         data: the data set.
         tasks: names of the tasks.
         recipe: encoder, optimiser and learning rate are taken from it.
-        seed: of the initial weights, which are those of every network with this seed and widths.
-        widths: of the stages.
-        share: of the recipe's epochs, at least one; the learning rate falls to zero within them.
+        seed: seed of the initial weights, which are those of every network with this seed and widths.
+        widths: widths of the stages.
+        share: share of the recipe's epochs, at least one epoch; the learning rate falls to zero within them.
     """
     plain = replace(
         recipe,

@@ -30,12 +30,12 @@ def prune_in_rounds(
     """Train, prune, rewind and train again; one step of the generator is an epoch.
 
     Args:
-        start: gives a training of one task that is not begun, each time from the same initial weights.
-        rounds: how many times to prune.
+        start: builds a training of one task that is not begun, each time from the same initial weights.
+        rounds: number of times to prune.
         rate: share of the weights left that is pruned each time.
 
     Returns:
-        ``rounds + 1`` of them, first the one with full masks; fewer if a training does not stay finite.
+        ``rounds + 1`` rounds, first the one with full masks; fewer if a training does not stay finite.
     """
     found: list[Round] = []
     masks: Masks | None = None
@@ -56,13 +56,13 @@ def prune_in_rounds(
 
 
 def full_masks(stages: nn.Module) -> Masks:
-    """Masks that leave every weight."""
+    """Return masks that leave every weight."""
     return {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in matrices(stages).items()}
 
 
 @torch.no_grad()
 def keep_masked(stages: nn.Module, masks: Mapping[str, Tensor]) -> None:
-    """Set what the masks leave out to zero, and its gradient in every step, so that it stays there.
+    """Set masked weights to zero, and their gradients in every step, so that they stay there.
 
     No step of an optimiser moves a weight of zero whose gradients are all zero, with or without decay.
     """
@@ -73,7 +73,7 @@ def keep_masked(stages: nn.Module, masks: Mapping[str, Tensor]) -> None:
 
 @torch.no_grad()
 def prune(stages: nn.Module, masks: Mapping[str, Tensor], rate: float) -> Masks:
-    """Masks without the share `rate` of the entries left that are smallest in magnitude over all weights."""
+    """Return masks without the share `rate` of the remaining weights of smallest magnitude over all."""
     weights = matrices(stages)
     left = torch.cat([masks[name].flatten() for name in weights])
     sizes = torch.cat([weight.abs().flatten() for weight in weights.values()])

@@ -1,4 +1,4 @@
-"""Shapes of features: where the channels are, and how vectors and features of other positions meet them.
+"""Shapes of features: where the channels are, and how to combine features of other shapes.
 
 Features are ``[rows, channels]``, ``[rows, positions, channels]`` or ``[rows, channels, height, width]``:
 see `grouping.training.blueprint.Encoder`.
@@ -11,17 +11,17 @@ from torch.nn import functional
 
 
 def channel_dim(features: Tensor) -> int:
-    """The dimension of the channels."""
+    """Return the dimension of the channels."""
     return 1 if features.ndim == 4 else features.ndim - 1
 
 
 def per_channel(vector: Tensor, features: Tensor) -> Tensor:
-    """A vector ``[channels]``, shaped to be added to the features or multiplied with them."""
+    """Reshape a vector ``[channels]`` to be added to the features or multiplied with them."""
     return vector.reshape(-1, 1, 1) if features.ndim == 4 else vector
 
 
 def is_present(features: Tensor) -> Tensor | None:
-    """Which positions of sequences hold something, ``[rows, positions, 1]``; None for other features.
+    """Return whether positions of sequences hold something, ``[rows, positions, 1]``; None if no sequence.
 
     A position of zeros is padding, and whatever is added to features must leave it so.
     """
@@ -29,7 +29,7 @@ def is_present(features: Tensor) -> Tensor | None:
 
 
 def at_positions_of(features: Tensor, wanted: Tensor) -> Tensor:
-    """Features of another stage at as many positions as `wanted` has; the channels stay as they are.
+    """Resample features of another stage to the positions of `wanted`; channels stay as they are.
 
     Maps are averaged over the cells of the coarser map (or repeated over those of the finer one). In a
     sequence of another length each position gets the mean over the sequence.

@@ -37,14 +37,14 @@ from grouping.training.sharing.shapes import at_positions_of, channel_dim
 
 
 class SluiceSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of encoders mixed by subspaces, with heads that see all stages; see the module.
 
     Attributes:
         stages: for each stage, the copies of the tasks.
         alphas: for each stage, the matrix ``[T S, T S]`` between subspaces, tasks first.
         betas: for each task, the weights ``[n_stages]`` of its stages.
-        projections: for each task and each stage below the last one, what takes its channels to those of
-            the last one.
+        projections: for each task and each stage below the last one, the map of its channels to those of the
+            last one.
     """
 
     def __init__(self, blueprint: Blueprint, parameters: Sluice) -> None:
@@ -65,7 +65,7 @@ class SluiceSharing(MultiTaskNetwork):
         )
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """Each task's mixture of the mixed features of its stages."""
+        """Return each task's mixture of the mixed features of its stages."""
         own = [inputs] * len(self.task_names)
         by_stage = []
         for number, copies in enumerate(self.stages):
@@ -78,7 +78,7 @@ class SluiceSharing(MultiTaskNetwork):
         return [self._skip(task, [stage[task] for stage in by_stage]) for task in range(len(own))]
 
     def _skip(self, task: int, stages: Sequence[Tensor]) -> Tensor:
-        """A task's mixture of the features of its stages, in the shape of the last one."""
+        """Return a task's mixture of the features of its stages, in the shape of the last one."""
         *lower, last = stages
         projections = cast(nn.ModuleList, self.projections[task])
         fitted = [
@@ -88,19 +88,19 @@ class SluiceSharing(MultiTaskNetwork):
         return mix([*fitted, last], self.betas[task][None])[0]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Those of the stages and of the mixing between them."""
+        """Return the parameters of the stages and of the mixing between them."""
         own = ("heads.", "betas.", "projections.")
         return {name: p for name, p in self.named_parameters() if not name.startswith(own)}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:
-        """Each stage of all tasks with the mixing above it, and then skip connections and heads."""
+        """Return the parameters of each stage with the mixing above it, then skips and heads."""
         alphas = [[alpha] for alpha in self.alphas] or [[] for _ in self.stages]
         lower = [[*copies.parameters(), *alpha] for copies, alpha in zip(self.stages, alphas, strict=True)]
         upper = [*self.betas, *self.projections.parameters(), *self.heads.parameters()]
         return [*lower, upper]
 
     def overlap(self) -> Tensor:
-        """How far the subspaces are from orthogonal: the penalty without its factor."""
+        """Compute how far the subspaces are from orthogonal: the penalty without its factor."""
         total = torch.zeros((), device=next(self.parameters()).device)
         for width, copies in zip(self._widths, self.stages, strict=True):
             for stage in cast(nn.ModuleList, copies):
@@ -111,14 +111,14 @@ class SluiceSharing(MultiTaskNetwork):
         return total
 
     def penalty(self) -> Tensor | None:
-        """The factor times the overlap of the subspaces; None for one task, or without a factor."""
+        """Return the factor times the overlap of the subspaces; None for one task, or without a factor."""
         if self._strength == 0 or len(self.task_names) == 1:
             return None
         return self._strength * self.overlap()
 
 
 def mix_subspaces(features: Sequence[Tensor], alpha: Tensor, n_subspaces: int) -> list[Tensor]:
-    """Linear combinations of the subspaces of features of one shape, by the rows of ``[T S, T S]``."""
+    """Combine the subspaces of features of one shape linearly, by the rows of ``[T S, T S]``."""
     channels = channel_dim(features[0])
     width = features[0].shape[channels]
     part = _part(width, n_subspaces)
@@ -134,12 +134,12 @@ def mix_subspaces(features: Sequence[Tensor], alpha: Tensor, n_subspaces: int) -
 
 
 def _part(width: int, n_subspaces: int) -> int:
-    """Channels of a subspace."""
+    """Return the channels of a subspace."""
     return -(-width // n_subspaces)
 
 
 def _writing(stage: nn.Module, width: int) -> Iterator[Tensor]:
-    """Weights of the layers of a stage that have as many rows as it has channels: each row makes one."""
+    """Yield weights of a stage's layers that have a row per channel of the stage."""
     for layer in stage.modules():
         if isinstance(layer, nn.Embedding):  # its rows are tokens or positions
             continue

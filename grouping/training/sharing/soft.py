@@ -28,7 +28,7 @@ from grouping.training.sharing.parallel import parallel_stages, run_stage
 
 
 class SoftSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of an encoder per task with a penalty on their distances; see the module.
 
     Attributes:
         stages: for each stage, the copies of the tasks.
@@ -41,18 +41,18 @@ class SoftSharing(MultiTaskNetwork):
         self._strength = parameters.strength
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """Those of each task's own encoder."""
+        """Return the features of each task's own encoder."""
         own = [inputs] * len(self.task_names)
         for copies in self.stages:
             own = run_stage(copies, own)
         return own
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """None for several tasks: only the penalty ties their encoders."""
+        """Return no parameters for several tasks: only the penalty ties their encoders."""
         return {} if len(self.task_names) > 1 else super().shared_parameters()
 
     def squared_distance(self) -> Tensor:
-        """Sum of the squared distances between the weights of the encoders, over all pairs of tasks."""
+        """Sum the squared distances between the weights of the encoders, over all pairs of tasks."""
         total = torch.zeros((), device=next(self.parameters()).device)
         for copies in self.stages:
             each = [list(stage.parameters()) for stage in cast(nn.ModuleList, copies)]
@@ -63,7 +63,7 @@ class SoftSharing(MultiTaskNetwork):
         return total
 
     def penalty(self) -> Tensor | None:
-        """The strength times the squared distance; None for one task, or at strength 0."""
+        """Return the strength times the squared distance; None for one task, or at strength 0."""
         if self._strength == 0 or len(self.task_names) == 1:
             return None
         return self._strength * self.squared_distance()

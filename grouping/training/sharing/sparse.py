@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 
 
 class SparseSharing(MultiTaskNetwork):
-    """See the module.
+    """Network of one encoder with a mask of weights per task; see the module.
 
     Attributes:
         stages: the base encoder.
-        masks: for each stage, by the name of a weight in it, the name of the buffer ``[T, *shape]`` that says
-            which entries a task uses; none for a task alone.
+        masks: for each stage, by the name of a weight in it, the name of the buffer ``[T, *shape]`` with the
+            entries that a task uses; none for a task alone.
     """
 
     def __init__(self, blueprint: Blueprint, parameters: Sparse) -> None:
@@ -68,7 +68,7 @@ class SparseSharing(MultiTaskNetwork):
                 self.register_buffer(self.masks[i][name], full)
 
     def features(self, inputs: Tensor) -> list[Tensor]:
-        """What the masked encoder of each task gives."""
+        """Return the output of the masked encoder of each task."""
         return [self._run(inputs, task) for task in range(len(self.task_names))]
 
     def _run(self, inputs: Tensor, task: int) -> Tensor:
@@ -80,9 +80,9 @@ class SparseSharing(MultiTaskNetwork):
         return features
 
     def preparation(self, data: TrainingData, recipe: Recipe, seed: int, done: int = 0) -> Iterator[int]:
-        """Find the mask of each task. Only of the task that was interrupted is anything repeated.
+        """Find the mask of each task. After an interruption only the interrupted task is repeated.
 
-        Where a training does not stay finite, the epochs that its task is spared count all the same.
+        Where a training does not stay finite, the epochs that its task skips count all the same.
         """
         if len(self.task_names) == 1:
             return
@@ -107,13 +107,13 @@ class SparseSharing(MultiTaskNetwork):
                     self.get_buffer(mask)[number] = best.masks[f"{i}.{name}"]
 
     def affinities(self) -> Mapping[str, Tensor]:
-        """The overlap of the masks, with the share of the weights that each task keeps on the diagonal."""
+        """Return the overlap of the masks; on the diagonal the share of the weights each task keeps."""
         if len(self.task_names) == 1:
             return {}
         return {MASK_OVERLAP: torch.diagonal_scatter(self.overlap(), self.densities())}
 
     def overlap(self) -> Tensor:
-        """Of the weights that either of two tasks uses, the share that both use: ``[T, T]``, float64."""
+        """Compute the share of weights both tasks use among those either uses: ``[T, T]``, float64."""
         used = self._used()
         both = used @ used.T
         each = used.sum(dim=1)
@@ -121,11 +121,11 @@ class SparseSharing(MultiTaskNetwork):
         return share.cpu()
 
     def densities(self) -> Tensor:
-        """Share of the weights that may be pruned that each task uses, ``[T]``, float64."""
+        """Compute the share of prunable weights that each task uses, ``[T]``, float64."""
         return self._used().mean(dim=1).cpu()
 
     def _used(self) -> Tensor:
-        """Which weights each task uses, ``[T, weights]``, 0 or 1; for a task alone, one stands for all."""
+        """Return the weights that each task uses, ``[T, weights]``, 0 or 1; a single task has one entry."""
         names = [name for masks in self.masks for name in masks.values()]
         if not names:
             return torch.ones(len(self.task_names), 1, dtype=torch.float64)
@@ -133,7 +133,7 @@ class SparseSharing(MultiTaskNetwork):
 
 
 def _counted(pruning: Generator[None, None, list[Round]], before: int) -> Generator[int, None, list[Round]]:
-    """The rounds of a task, telling the epochs so far; `before` it there were so many."""
+    """Run the rounds of a task and yield the epochs so far, of which `before` came earlier."""
     while True:
         try:
             next(pruning)
@@ -147,19 +147,19 @@ def _counted(pruning: Generator[None, None, list[Round]], before: int) -> Genera
 def overlap_affinity(
     data: TrainingData, tasks: Sequence[str], recipe: Recipe, seed: int, parameters: Sparse | None = None
 ) -> NDArray[np.float64]:
-    """How alike tasks are by the weights that pruning leaves to each: ``[T, T]``, symmetric, 0 to 1.
+    """Measure how alike tasks are by the weights pruning leaves them: ``[T, T]``, symmetric, 0 to 1.
 
-    Of the weights that either of two tasks uses, the share that both use (intersection over union); higher
-    is more alike, the diagonal is 1. No joint training is needed: a task's mask does not depend on others.
-    Two masks that keep the shares p and q of the weights at random overlap by ``pq / (p + q - pq)``: compare
-    with that where tasks keep different shares.
+    It is the share of weights that both tasks use among those that either uses (intersection over union);
+    higher is more alike, the diagonal is 1. No joint training is needed: a task's mask does not depend on
+    others. Two masks that keep the shares p and q of the weights at random overlap by ``pq / (p + q - pq)``:
+    compare with that where tasks keep different shares.
 
     Args:
         data: the data set.
         tasks: names of the tasks, in the order of the answer.
         recipe: encoder, widths and optimiser; the other parts are not read.
-        seed: of the initial weights.
-        parameters: of the pruning; the defaults unless given.
+        seed: seed of the initial weights.
+        parameters: parameters of the pruning; the defaults unless given.
 
     Raises:
         TrainingError: if the data does not have one of the tasks.

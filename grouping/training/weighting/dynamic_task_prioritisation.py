@@ -1,6 +1,6 @@
 """Dynamic task prioritisation (Guo, Haque, Huang, Yeung and Fei-Fei, ECCV 2018): difficult tasks first.
 
-The difficulty of a task is told by a key performance indicator ``k_i`` in [0, 1], higher for what is
+The difficulty of a task follows from a key performance indicator ``k_i`` in [0, 1], higher for what is
 learned better, and its weight is a focal one, ``w_i = -(1 - k_i)^gamma log k_i``.
 
 The indicator is a metric on the batches the task is trained on, as in the paper: the accuracy for classes,
@@ -27,10 +27,10 @@ MARGIN = 1e-3
 
 
 class DynamicTaskPrioritisationWeighting(Weighting):
-    """See the module.
+    """Weighting that prefers difficult tasks; see the module.
 
     Attributes:
-        indicators: smoothed, ``[T]``; not a number before the first step.
+        indicators: smoothed indicators, ``[T]``; NaN before the first step.
     """
 
     indicators: Tensor
@@ -44,7 +44,7 @@ class DynamicTaskPrioritisationWeighting(Weighting):
 
     @torch.no_grad()
     def weights(self, step: Step) -> Tensor:
-        """After the indicators have taken in this step's batch."""
+        """Update the indicators with this step's batch, and compute weights from them."""
         metrics = [
             norm.share_learned(outputs, targets)
             for norm, outputs, targets in zip(self._normalisations, step.outputs, step.targets, strict=True)

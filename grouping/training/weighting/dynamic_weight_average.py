@@ -1,4 +1,4 @@
-"""Dynamic weight average (Liu, Johns and Davison, CVPR 2019): more weight to what falls more slowly.
+"""Dynamic weight average (Liu, Johns and Davison, CVPR 2019): more weight to losses that fall slowly.
 
 Over the last two epochs, ``r_i = L_i(t-1) / L_i(t-2)``, and ``w = T softmax(r / temperature)``; 1 in the
 first two epochs. The weights depend on how fast each loss falls, not on its units, and are equal when all
@@ -20,10 +20,10 @@ from grouping.training.weighting.weighting import Step, Weighting, WeightingCont
 
 
 class DynamicWeightAverageWeighting(Weighting):
-    """See the module.
+    """Weighting by how slowly each loss fell in the last epochs; see the module.
 
     Attributes:
-        past: mean losses of the last epoch and of the one before, ``[2, T]``; not a number until known.
+        past: mean losses of the last epoch and of the one before, ``[2, T]``; NaN until known.
     """
 
     past: Tensor
@@ -34,7 +34,7 @@ class DynamicWeightAverageWeighting(Weighting):
         self.register_buffer("past", torch.full((2, self.n_tasks), torch.nan))
 
     def weights(self, step: Step) -> Tensor:
-        """The same throughout an epoch."""
+        """Return weights that are constant throughout an epoch."""
         last, before = self.past
         # A loss that was nothing cannot have fallen.
         rates = torch.where(before > 0, last / before, 1.0)

@@ -1,4 +1,4 @@
-"""The sum of the losses, each divided by what the best constant scores."""
+"""Equal weighting: the sum of the losses, each divided by that of the best constant prediction."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from grouping.training.weighting.weighting import Step, Weighting, WeightingCont
 
 
 class EqualWeighting(Weighting):
-    """See the module."""
+    """Weighting of all losses by 1; see the module."""
 
     def __init__(self, context: WeightingContext, parameters: Equal) -> None:
         super().__init__(context)
 
     def has_effect(self, step: Step) -> bool:
-        """Never: this is what the others are where there is nothing to balance."""
+        """Return False: other weightings reduce to this one where there is nothing to balance."""
         return False
 
     def weights(self, step: Step) -> Tensor:
-        """All 1."""
+        """Return 1 for each loss."""
         return torch.ones_like(step.losses)

@@ -1,4 +1,4 @@
-"""Methods that combine the gradients of the tasks on the parameters they share, instead of their losses.
+"""Gradient weighting: methods that combine the tasks' gradients on the parameters they share.
 
 Parameters that a single task uses, its head above all, follow the gradient of their own loss with weight 1,
 as in the algorithms of Sener and Koltun (2018) and Yu et al. (2020). The penalty of the network is added as
@@ -19,7 +19,7 @@ from grouping.training.weighting.weighting import Step, Weighting, descend, plai
 
 
 class GradientWeighting(Weighting):
-    """Puts one gradient in the place of the sum of the tasks' gradients on the shared parameters.
+    """Replaces the sum of the tasks' gradients on the shared parameters by one gradient.
 
     Cost: a backward pass per task through the shared parameters, and one through everything.
     """
@@ -27,20 +27,20 @@ class GradientWeighting(Weighting):
     needs_shared = True
 
     def weights(self, step: Step) -> Tensor:
-        """All 1: of the losses, in what only one task uses."""
+        """Return 1 for each loss, as weights for parameters of a single task."""
         return torch.ones_like(step.losses)
 
     @abstractmethod
     def combine(self, gradients: Tensor, losses: Tensor) -> Tensor:
-        """What the shared parameters follow, ``[P]``, from ``[T, P]`` finite gradients and ``[T]`` losses.
+        """Combine ``[T, P]`` finite gradients and ``[T]`` losses to the gradient ``[P]`` to follow.
 
-        None of it has a graph.
+        None of them has a graph.
         """
 
     def balance(self, step: Step) -> None:
-        """Plain gradients first; then those of the shared parameters are replaced.
+        """Compute plain gradients, then replace those of the shared parameters.
 
-        Where a gradient is not finite, the plain ones stay: the training has diverged, and is to show it.
+        Where a gradient is not finite, the plain ones stay, so that the training shows as diverged.
         """
         shared = list(step.shared.values())
         gradients = step.shared_gradients()
@@ -58,20 +58,20 @@ class GradientWeighting(Weighting):
 
 
 class GramianWeighting(GradientWeighting):
-    """Weights the gradients, by what their inner products say."""
+    """Weights the gradients by their inner products."""
 
     @abstractmethod
     def coefficients(self, gramian: Tensor, losses: Tensor) -> Tensor:
-        """How much each gradient counts, ``[T]``; with mean 1 where all gradients are the same.
+        """Compute the weight of each gradient, ``[T]``; with mean 1 where all gradients are the same.
 
         Args:
             gramian: inner products of the gradients, ``[T, T]`` in float64 on the CPU, divided by their mean
                 square norm: the weights do not depend on the unit of all losses together.
-            losses: ``[T]``, likewise.
+            losses: ``[T]``, in float64 on the CPU.
         """
 
     def combine(self, gradients: Tensor, losses: Tensor) -> Tensor:
-        """The weighted sum of the gradients."""
+        """Compute the weighted sum of the gradients."""
         wide = gradients.double()
         gramian = (wide @ wide.T).cpu()
         scale = gramian.diagonal().mean()
@@ -82,7 +82,7 @@ class GramianWeighting(GradientWeighting):
 
 
 def square_root(gramian: Tensor) -> NDArray[np.float64]:
-    """A matrix ``A``, ``[T, T]``, with ``A.T @ A`` the Gramian: its columns stand for the gradients."""
+    """Return ``A``, ``[T, T]``, with ``A.T @ A`` the Gramian: its columns represent the gradients."""
     values, vectors = np.linalg.eigh(gramian.numpy())
     root: NDArray[np.float64] = np.sqrt(values.clip(min=0.0))[:, None] * vectors.T
     return root

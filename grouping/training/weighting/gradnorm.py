@@ -1,4 +1,4 @@
-"""GradNorm (Chen, Badrinarayanan, Lee and Rabinovich, ICML 2018): gradients of a like size.
+"""GradNorm (Chen, Badrinarayanan, Lee and Rabinovich, ICML 2018): gradients of similar norm.
 
 With ``G_i = w_i |grad L_i|`` on the shared parameters, their mean ``G``, and the relative inverse training
 rate ``r_i = (L_i / L_i(0)) / mean_j (L_j / L_j(0))``, the weights follow the gradient of ``sum_i |G_i - G
@@ -33,11 +33,11 @@ LARGEST_STEP = 1.0
 
 
 class GradNormWeighting(Weighting):
-    """See the module.
+    """Weighting that balances the norms of the gradients; see the module.
 
     Attributes:
         current: the weights, ``[T]``.
-        initial: loss of each task on the first batch, ``[T]``; not a number before it.
+        initial: loss of each task on the first batch, ``[T]``; NaN before it.
     """
 
     needs_shared = True
@@ -52,7 +52,7 @@ class GradNormWeighting(Weighting):
         self.register_buffer("initial", torch.full((self.n_tasks,), torch.nan))
 
     def weights(self, step: Step) -> Tensor:
-        """Those that stood before this step, as in the paper; then they are stepped themselves."""
+        """Return the weights from before this step, as in the paper, and update them."""
         used = self.current.clone()
         remember_first(self.initial, step.losses)
         norms = used * step.shared_gradients().norm(dim=1)

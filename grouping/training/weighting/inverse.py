@@ -40,17 +40,17 @@ SMALLEST_SHARE = 1e-3
 
 
 def inverse(sizes: Tensor) -> Tensor:
-    """Weights of mean 1 in inverse proportion to ``[T]`` sizes of at least 0; equal if all are zero."""
+    """Compute weights of mean 1 inversely proportional to ``[T]`` sizes of at least 0; equal if all are 0."""
     mean = sizes.mean()
     floored = sizes.clamp(min=SMALLEST_SHARE * mean)
     return with_mean_one(1.0 / torch.where(mean == 0, 1.0, floored))
 
 
 class InverseInitialLoss(Weighting):
-    """See the module.
+    """Weighting by the inverse initial losses; see the module.
 
     Attributes:
-        initial: loss of each task on the first batch, ``[T]``; not a number before it.
+        initial: loss of each task on the first batch, ``[T]``; NaN before it.
     """
 
     initial: Tensor
@@ -60,13 +60,13 @@ class InverseInitialLoss(Weighting):
         self.register_buffer("initial", torch.full((self.n_tasks,), torch.nan))
 
     def weights(self, step: Step) -> Tensor:
-        """The same in every step."""
+        """Return the same weights in every step."""
         remember_first(self.initial, step.losses)
         return inverse(self.initial)
 
 
 class InverseLabelPrior(Weighting):
-    """See the module.
+    """Weighting by the inverse losses of the best constants; see the module.
 
     Attributes:
         constant: the weights, ``[T]``; they follow from the data, so they are not saved.
@@ -82,23 +82,23 @@ class InverseLabelPrior(Weighting):
         self.register_buffer("constant", weights.float(), persistent=False)
 
     def weights(self, step: Step) -> Tensor:
-        """The same in every step."""
+        """Return the same weights in every step."""
         return self.constant
 
 
 class InverseCurrentLoss(Weighting):
-    """See the module."""
+    """Weighting by the inverse current losses; see the module."""
 
     def __init__(self, context: WeightingContext, parameters: declared.InverseCurrentLoss) -> None:
         super().__init__(context)
 
     def weights(self, step: Step) -> Tensor:
-        """From the losses of this very step."""
+        """Compute the weights from the losses of this step."""
         return inverse(step.losses.detach())
 
 
 class InverseGradientNorm(Weighting):
-    """See the module."""
+    """Weighting by the inverse norms of the gradients; see the module."""
 
     needs_shared = True
 
@@ -106,10 +106,10 @@ class InverseGradientNorm(Weighting):
         super().__init__(context)
 
     def weights(self, step: Step) -> Tensor:
-        """From the gradients of this very step."""
+        """Compute the weights from the gradients of this step."""
         return inverse(step.shared_gradients().norm(dim=1))
 
 
 def remember_first(kept: Tensor, losses: Tensor) -> None:
-    """Overwrite what is not a number in `kept` with the losses: what was seen before stays."""
+    """Overwrite NaN in `kept` with the losses; earlier losses stay."""
     kept.copy_(torch.where(kept.isnan(), losses.detach(), kept))

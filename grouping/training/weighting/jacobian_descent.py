@@ -1,7 +1,6 @@
 """Methods of the package TorchJD (Quinton and Rey, Jacobian descent, arXiv 2406.16232, 2024).
 
-The package keeps them well, so none is written again here. What it takes or gives is brought to this
-project's terms:
+None is implemented again here. Inputs and outputs of the package are adapted to this project:
 
 - Methods that only look at inner products get the Gramian divided by its mean diagonal. Their weights then
   do not depend on how large all gradients are; some of the package's solvers take small ones for zero.
@@ -10,7 +9,7 @@ project's terms:
   equal weights where the tasks agree.
 - ``upgrad`` and ``dualproj`` project onto the dual cone with SciPy's non-negative least squares, which is
   there anyway, instead of quadprog, which is under the GPL.
-- What they remember (``gradvac``) is a buffer. ``nash-mtl`` starts every step from equal weights, so that
+- State (``gradvac``) is a buffer. ``nash-mtl`` starts every step from equal weights, so that
   it need not remember anything; its solver then takes a few more iterations.
 - Everything is drawn on the CPU, from the generator that the training seeds.
 
@@ -53,7 +52,7 @@ class LeastSquaresProjector(DualConeProjector):
     """
 
     def __call__(self, U: Tensor, G: Tensor) -> Tensor:  # noqa: N803 - names of the base class
-        """Weights ``v``, of the shape of the ``[..., T]`` given ones."""
+        """Compute weights ``v``, of the shape of the ``[..., T]`` given ones."""
         root = square_root(G)
         wanted = U.numpy().reshape(-1, len(root))
         found = [u + nnls(root, -root @ u, maxiter=100 * len(root))[0] for u in wanted]
@@ -90,16 +89,16 @@ class GramianDescent(GramianWeighting):
         self._weighting = (_made(parameters, lambda: makers[parameters.name](parameters)),)
 
     def coefficients(self, gramian: Tensor, losses: Tensor) -> Tensor:
-        """As the package says, scaled to a sum of gradients."""
+        """Compute the package's weights, scaled to a sum of gradients."""
         weights: Tensor = self._weighting[0](gramian)
         return self._factor * weights
 
 
 class GradVacDescent(GramianDescent):
-    """Gradient vaccine.
+    """Gradient vaccine: raises cosines of gradients to their moving averages.
 
     Attributes:
-        similarity: the wanted cosine of each pair of gradients, a moving average, ``[T, T]``.
+        similarity: target cosine of each pair of gradients, a moving average, ``[T, T]``.
     """
 
     similarity: Tensor
@@ -111,7 +110,7 @@ class GradVacDescent(GramianDescent):
         self.register_buffer("similarity", torch.zeros(self.n_tasks, self.n_tasks, dtype=torch.float64))
 
     def coefficients(self, gramian: Tensor, losses: Tensor) -> Tensor:
-        """As the package says, from and to the buffer."""
+        """Compute the package's weights, with the buffer as its state."""
         (weighting,) = self._weighting
         (name,) = weighting.state_dict()
         weighting.load_state_dict({name: self.similarity.cpu()})
@@ -121,7 +120,7 @@ class GradVacDescent(GramianDescent):
 
 
 class NashMtlDescent(GramianWeighting):
-    """The bargaining solution: ``G a = 1 / a``."""
+    """Nash bargaining of the tasks' gradients (Nash-MTL): ``G a = 1 / a``."""
 
     def __init__(self, context: WeightingContext, parameters: declared.NashMtl) -> None:
         super().__init__(context)
@@ -131,7 +130,7 @@ class NashMtlDescent(GramianWeighting):
         )
 
     def coefficients(self, gramian: Tensor, losses: Tensor) -> Tensor:
-        """With mean 1; equal ones where the solver finds none."""
+        """Compute weights with mean 1; equal ones where the solver finds none."""
         weighting = self._nash[0].weighting
         weighting.prvs_alpha = np.ones(self.n_tasks, dtype=np.float32)
         # cvxpy warns of what is known: of its speed, of digits where gradients are of very unlike lengths,
@@ -144,14 +143,14 @@ class NashMtlDescent(GramianWeighting):
 
 
 class FairGradDescent(GramianWeighting):
-    """Alpha-fair weights: ``G w = w ** (-1 / alpha)``."""
+    """Alpha-fair weights (FairGrad): ``G w = w ** (-1 / alpha)``."""
 
     def __init__(self, context: WeightingContext, parameters: declared.FairGrad) -> None:
         super().__init__(context)
         self._weighting = (aggregation.FairGradWeighting(alpha=parameters.alpha),)
 
     def coefficients(self, gramian: Tensor, losses: Tensor) -> Tensor:
-        """With mean 1."""
+        """Compute weights with mean 1."""
         weights: Tensor = self._weighting[0](gramian)
         return with_mean_one(weights)
 
@@ -164,20 +163,20 @@ class RowDescent(GradientWeighting):
         self._aggregator = (_ROWS[parameters.name](parameters),)
 
     def combine(self, gradients: Tensor, losses: Tensor) -> Tensor:
-        """As the package says, in float64 on the CPU."""
+        """Compute the package's gradient, in float64 on the CPU."""
         combined: Tensor = self._aggregator[0](gradients.double().cpu())
         return combined.to(gradients)
 
 
 class RandomWeighting(Weighting):
-    """Random loss weighting: drawn anew in every step."""
+    """Random loss weighting: weights drawn anew in every step."""
 
     def __init__(self, context: WeightingContext, parameters: declared.Random) -> None:
         super().__init__(context)
         self._weighting = (aggregation.RandomWeighting(),)
 
     def weights(self, step: Step) -> Tensor:
-        """The softmax of normal numbers, times the number of tasks."""
+        """Compute the softmax of normal numbers, times the number of tasks."""
         drawn: Tensor = self._weighting[0](torch.zeros(self.n_tasks, 1))
         return self.n_tasks * drawn.to(step.losses.device)
 

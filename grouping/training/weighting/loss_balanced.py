@@ -1,4 +1,4 @@
-"""Loss-balanced task weighting (Liu, Liang and Gitter, AAAI 2019): less weight to what falls fast.
+"""Loss-balanced task weighting (Liu, Liang and Gitter, AAAI 2019): less weight to losses that fall fast.
 
 Within each epoch, ``w_i = (L_i / L_i(0)) ** alpha``, with ``L_i(0)`` the loss on the first batch of that
 epoch: a task whose loss has fallen further gets less of the step, so that it does not drown the others.
@@ -23,10 +23,10 @@ SMALLEST_RATIO = 1e-6
 
 
 class LossBalancedWeighting(Weighting):
-    """See the module.
+    """Weighting by each loss relative to the start of its epoch; see the module.
 
     Attributes:
-        first: loss of each task on the first batch of the epoch, ``[T]``; not a number before it.
+        first: loss of each task on the first batch of the epoch, ``[T]``; NaN before it.
     """
 
     first: Tensor
@@ -37,12 +37,12 @@ class LossBalancedWeighting(Weighting):
         self.register_buffer("first", torch.full((self.n_tasks,), torch.nan))
 
     def weights(self, step: Step) -> Tensor:
-        """From the losses of this step and of the first one of its epoch."""
+        """Compute the weights from the losses of this step and of the first of its epoch."""
         losses = step.losses.detach()
         remember_first(self.first, losses)
         ratios = torch.where(self.first > 0, losses / self.first, 1.0)
         return with_mean_one(ratios.clamp(min=SMALLEST_RATIO) ** self._alpha)
 
     def end_epoch(self, losses: Tensor) -> None:
-        """The next epoch has a first batch of its own."""
+        """Forget the first losses: the next epoch has a first batch of its own."""
         self.first.fill_(torch.nan)

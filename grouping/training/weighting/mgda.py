@@ -1,12 +1,12 @@
-"""Multiple-gradient descent (Désidéri, 2012; Sener and Koltun, NeurIPS 2018): down for every task.
+"""Multiple-gradient descent, MGDA (Désidéri, 2012; Sener and Koltun, NeurIPS 2018).
 
-The shared parameters follow the point of least norm in the convex hull of the gradients, ``min |sum_i a_i
-g_i|`` over ``a >= 0, sum a = 1``. A small step against it lowers every loss; it is zero only where no
-direction does (a Pareto-stationary point). Parameters of one task follow their own loss, as in Algorithm 1
-of the second paper. Short gradients take most of the weight: ``normalisation`` divides each first by a
-number ``n_i``, its norm, its loss, or both, and its weight is ``a_i / n_i``, so that the descent holds for
-any of them. (The papers' code finds ``a`` on the normalised gradients, and applies it to the others.) With
-``norm`` the direction does not depend on the units of any loss.
+The shared parameters follow the point of least norm in the convex hull of the
+gradients, ``min |sum_i a_i g_i|`` over ``a >= 0, sum a = 1``. A small step against it lowers every loss; it
+is zero only where no direction does (a Pareto-stationary point). Parameters of one task follow their own
+loss, as in Algorithm 1 of the second paper. Short gradients take most of the weight: ``normalisation``
+divides each first by a number ``n_i``, its norm, its loss, or both, and its weight is ``a_i / n_i``, so that
+the descent holds for any of them. (The papers' code finds ``a`` on the normalised gradients, and applies it
+to the others.) With ``norm`` the direction does not depend on the units of any loss.
 
 Weights are scaled to mean 1; one of them may be zero. A task whose gradient is zero stops the others.
 
@@ -35,14 +35,14 @@ TINY = 1e-30
 
 
 class MgdaWeighting(GramianWeighting):
-    """See the module."""
+    """Weighting by the point of least norm in the hull of the gradients; see the module."""
 
     def __init__(self, context: WeightingContext, parameters: Mgda) -> None:
         super().__init__(context)
         self._normalisation = parameters.normalisation
 
     def coefficients(self, gramian: Tensor, losses: Tensor) -> Tensor:
-        """Those of the point of least norm, on normalised gradients."""
+        """Compute the weights of the point of least norm, on normalised gradients."""
         divisors = torch.ones_like(losses)
         if "norm" in self._normalisation:
             divisors = divisors * gramian.diagonal().sqrt()
@@ -54,10 +54,10 @@ class MgdaWeighting(GramianWeighting):
 
 
 def least_norm(gramian: Tensor) -> Tensor:
-    """The convex combination of least norm, ``[T]``, of vectors with this Gramian, ``[T, T]`` in float64.
+    """Find the convex combination of least norm, ``[T]``, of vectors with this Gramian, ``[T, T]``.
 
     Args:
-        gramian: with a mean of about 1 on its diagonal.
+        gramian: Gramian in float64, with a mean of about 1 on its diagonal.
     """
     size = len(gramian)
     rows = np.vstack((square_root(gramian), np.ones(size)))

@@ -1,4 +1,4 @@
-"""Uncertainty weighting (Kendall, Gal and Cipolla, CVPR 2018): tasks learn the variance of their noise.
+"""Uncertainty weighting (Kendall, Gal and Cipolla, CVPR 2018): each task learns the variance of its noise.
 
 With ``s_i = log sigma_i^2`` learned along, the paper minimises ``sum_i exp(-s_i) L_i / 2 + s_i / 2``. For
 given losses the optimum is ``sigma_i^2 = L_i``: in the end the weights are those of `InverseCurrentLoss`,
@@ -23,7 +23,7 @@ from grouping.training.weighting.weighting import Step, Weighting, WeightingCont
 
 
 class UncertaintyWeighting(Weighting):
-    """See the module.
+    """Weighting by learned variances; see the module.
 
     Attributes:
         uncertainty: holds the logarithms of the variances, ``[T]``.
@@ -34,10 +34,10 @@ class UncertaintyWeighting(Weighting):
         self.uncertainty = UW(self.n_tasks)
 
     def weights(self, step: Step) -> Tensor:
-        """In inverse proportion to the variances."""
+        """Return weights inversely proportional to the variances."""
         return with_mean_one((-self.uncertainty.log_var.detach()).exp())
 
     def objective(self, step: Step) -> Tensor:
-        """The weighted sum, and the objective of the variances, in which the losses are constants."""
+        """Return the weighted sum plus the objective of the variances, where losses are constants."""
         learned: Tensor = self.uncertainty(step.losses.detach())
         return super().objective(step) + learned

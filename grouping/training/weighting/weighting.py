@@ -1,4 +1,4 @@
-"""What a method of weighting is given, and what it has to do.
+"""Interface of weightings: losses of a step in, gradients out.
 
 Most methods only say how much each loss counts: they are subclasses of `Weighting` that follow the gradient
 of the weighted sum. Others combine the tasks' gradients on the parameters that they share: subclasses of
@@ -26,9 +26,9 @@ class WeightingContext:
     """The tasks that are trained together in a phase of a training.
 
     Attributes:
-        normalisations: of the `T` tasks, in order, with the constants of their losses.
-        n_epochs: of the phase.
-        device: of the training.
+        normalisations: normalisations of the `T` tasks, in order, with the constants of their losses.
+        n_epochs: epochs of the phase.
+        device: device of the training.
     """
 
     normalisations: Sequence[Normalisation]
@@ -37,7 +37,7 @@ class WeightingContext:
 
     @property
     def n_tasks(self) -> int:
-        """How many tasks there are."""
+        """Number of tasks, `T`."""
         return len(self.normalisations)
 
 
@@ -47,8 +47,8 @@ class Step:
 
     Attributes:
         losses: ``[T]``, with their graph; normalised, lower is better.
-        shared: parameters that several losses meet in, by name.
-        penalty: of the network, to be added as it is; None for none.
+        shared: parameters that several losses depend on, by name.
+        penalty: penalty of the network, to be added as it is; None for none.
         outputs: raw outputs of each task.
         targets: encoded targets of each task.
         epoch: epochs of the phase carried out before.
@@ -62,9 +62,9 @@ class Step:
     epoch: int = 0
 
     def shared_gradients(self) -> Tensor:
-        """Gradient of each loss on the shared parameters, flattened, ``[T, P]``; the graph is kept.
+        """Compute the gradient of each loss on the shared parameters, flattened, ``[T, P]``.
 
-        A loss that does not reach a parameter has a gradient of zero there.
+        The graph is kept. A loss that does not reach a parameter has a gradient of zero there.
         """
         return gradients_of(self.losses, list(self.shared.values()))
 
@@ -72,7 +72,7 @@ class Step:
 class Weighting(nn.Module, ABC):
     """Turns the losses of a step into gradients. Its parameters are trained along, its buffers are saved.
 
-    A subclass takes a `WeightingContext` and its declaration. All that it remembers from step to step is a
+    A subclass is built from a `WeightingContext` and its declaration. All state from step to step is a
     buffer or a parameter, of a shape that does not change: a training that is continued from a saved state
     then gives the same floats as one that never stopped. What it draws, it draws from PyTorch's global CPU
     generator. Losses and gradients that are not finite must come through as such, so that the training
@@ -91,17 +91,17 @@ class Weighting(nn.Module, ABC):
 
     @abstractmethod
     def weights(self, step: Step) -> Tensor:
-        """How much each loss counts, ``[T]``, positive, with mean 1; without a graph to the network.
+        """Return the weight of each loss, ``[T]``, positive, with mean 1; without a graph to the network.
 
         Called once in every step that the weighting has an effect on, so it may remember what it saw.
         """
 
     def objective(self, step: Step) -> Tensor:
-        """The scalar whose gradient is followed, without the penalty: the weighted sum of the losses."""
+        """Return the scalar whose gradient is followed, without the penalty: the weighted losses."""
         return (self.weights(step) * step.losses).sum()
 
     def has_effect(self, step: Step) -> bool:
-        """Whether there is anything to balance: several tasks whose losses meet somewhere."""
+        """Return whether there is anything to balance: several tasks whose losses meet somewhere."""
         meet_in_penalty = step.penalty is not None and not self.needs_shared
         return self.n_tasks > 1 and (bool(step.shared) or meet_in_penalty)
 
@@ -113,15 +113,15 @@ class Weighting(nn.Module, ABC):
             descend(plain_sum(step.losses), step.penalty)
 
     def balance(self, step: Step) -> None:
-        """`backward` where the weighting has an effect: follow the objective and the penalty."""
+        """Follow the objective and the penalty: `backward` where the weighting has an effect."""
         descend(self.objective(step), step.penalty)
 
     def end_epoch(self, losses: Tensor) -> None:
-        """Called after every epoch with the mean of each task's training loss over it, ``[T]``."""
+        """Update state after an epoch, given the mean of each task's training loss over it, ``[T]``."""
 
 
 def plain_sum(losses: Tensor) -> Tensor:
-    """The sum of ``[T]`` losses, in the order of the tasks."""
+    """Sum ``[T]`` losses, in the order of the tasks."""
     total, *others = losses.unbind()
     for loss in others:
         total = total + loss
@@ -135,5 +135,5 @@ def descend(objective: Tensor, penalty: Tensor | None) -> None:
 
 
 def with_mean_one(values: Tensor) -> Tensor:
-    """Positive ``[T]`` values, divided by their mean."""
+    """Divide positive ``[T]`` values by their mean."""
     return values / values.mean()

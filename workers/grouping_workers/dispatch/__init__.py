@@ -1,1 +1,1 @@
-"""The dispatcher: claims jobs, plans and records their trainings, and never imports what trains."""
+"""Dispatcher: claims jobs, plans and records their trainings; never imports what trains."""

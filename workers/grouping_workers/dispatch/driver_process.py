@@ -21,7 +21,7 @@ class DriverProcess:
     """A driver process, started at the first order and again after its death. Not thread-safe.
 
     Args:
-        settings: where it trains, and with what; a local cluster unless given.
+        settings: settings of the driver; a local cluster unless given.
     """
 
     def __init__(self, settings: DriverSettings | None = None) -> None:
@@ -31,7 +31,7 @@ class DriverProcess:
 
     @property
     def process_id(self) -> int | None:
-        """The driver's process, None while it is not started."""
+        """Process id of the driver, None while it is not started."""
         return None if self._process is None else self._process.pid
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class DriverProcess:
             raise self._lost() from error
 
     def receive(self, timeout_s: float) -> Answer | None:
-        """The next answer, or None if none came in time.
+        """Return the next answer, or None if none came in time.
 
         Raises:
             WorkerLostError: if the driver died; everything it was asked for is lost.

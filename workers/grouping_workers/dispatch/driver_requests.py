@@ -1,4 +1,4 @@
-"""Orders to the driver that train nothing, each of which has one answer."""
+"""Requests to the driver other than trainings, each of which has one answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Wanted = TypeVar("Wanted", Measured, Ready)
 
 
 class DriverRequests:
-    """Asks the driver and waits, unless the job ends meanwhile.
+    """Sends an order to the driver and waits for the answer, unless the job ends meanwhile.
 
     Args:
         driver: the Ray driver.
@@ -37,7 +37,7 @@ class DriverRequests:
         self.is_open = False
 
     def ask(self, order: Order, wanted: type[Wanted]) -> Wanted | None:
-        """The driver's answer; None when cancelled or told to stop.
+        """Send an order and return the answer; None when cancelled or told to stop.
 
         Raises:
             TrainingError: if the driver refuses the order.
@@ -60,7 +60,7 @@ class DriverRequests:
 
 
 def unexpected(answer: Answer) -> TrainingError:
-    """What an answer that is not the one wanted means: the driver's reason, if it refused."""
+    """Return the error for an answer of the wrong kind: the driver's reason, if it refused."""
     if isinstance(answer, Refused):
         return TrainingError(answer.reason)
     return TrainingError(f"Unexpected answer {type(answer).__name__}.")

@@ -1,4 +1,4 @@
-"""One claimed job, from preparation to its final state."""
+"""Execution of one claimed job, from preparation to its final state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from grouping_workers.dispatch.driver_process import DriverProcess
 from grouping_workers.dispatch.driver_requests import DriverRequests
 from grouping_workers.dispatch.lease import LeaseKeeper
 from grouping_workers.dispatch.planner import planner_of
-from grouping_workers.dispatch.reuse_report import what_is_reusable
+from grouping_workers.dispatch.reuse_report import report_reuse
 from grouping_workers.dispatch.strategy_notes import StrategyNotes
 from grouping_workers.dispatch.training_queue import TrainingQueue
 from grouping_workers.messages import Measure, Measured, Prepare, Ready, ReleaseWorkers
@@ -49,7 +49,7 @@ class JobRun:
         self._stop = stop
         self._job: Job = claim.job
         self._terms = SearchTerms.of_job(claim.job.spec)
-        self._trainer = trainer_of(claim.job, driver.settings.of_trainers)
+        self._trainer = trainer_of(claim.job, driver.settings.trainer_settings)
         self._queue = TrainingQueue(store, claim, driver, self._trainer)
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
@@ -94,7 +94,7 @@ class JobRun:
         self._store.release(self._claim)
 
     def _drop_in_flight(self) -> None:
-        """End the driver if it is still busy with this job: nothing of that may be written any more."""
+        """End the driver if it is still busy with this job: its results must not be written any more."""
         if self._queue.has_orders or self._dialogue.is_open:
             self._driver.stop()
             self._queue.clear()
@@ -105,7 +105,7 @@ class JobRun:
         return self._store.get_job(self._job.id).state is JobState.CANCELLING
 
     def _recover(self, error: WorkerLostError) -> None:
-        """After the driver's death: put its trainings back and start another one."""
+        """Recover from the driver's death: put its trainings back and start another one."""
         self._deaths += 1
         logger.warning("Job %s: %s", self._job.id, error)
         self._queue.requeue_all(str(error))
@@ -135,14 +135,14 @@ class JobRun:
         )
         self._reload()
         self._queue.versions = self._job.versions
-        self._tell_what_is_reusable()
+        self._tell_reusable()
         self._enter(self._phase())
         return True
 
-    def _tell_what_is_reusable(self) -> None:
-        """Say once how much of the search other jobs know."""
+    def _tell_reusable(self) -> None:
+        """Record once how much of the search can be reused from other jobs."""
         if self._job.spec.reuse_jobs and not self._store.trials(self._job.id, limit=1):
-            self._store.append_event(self._claim, "reuse_found", what_is_reusable(self._store, self._job))
+            self._store.append_event(self._claim, "reuse_found", report_reuse(self._store, self._job))
 
     def _add_networks(self, networks: Sequence[Network], measured: Sequence[MeasuredNetwork | None]) -> None:
         self._store.add_networks(self._claim, [network for network in measured if network is not None])
@@ -160,7 +160,7 @@ class JobRun:
     # --- training
 
     def _advance(self) -> bool:
-        """Plan, submit, and take what is finished; return True when the job has ended."""
+        """Plan, submit, and collect what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
         if not advance(self, self._queue):
             self._finish()
@@ -214,7 +214,7 @@ class JobRun:
         return [counting(len(request.network.group), request.fidelity) for request in requests]
 
     def _measure(self, networks: Sequence[Network]) -> bool:
-        """Measure the inference cost of those that are not known yet; return False when interrupted."""
+        """Measure inference costs that are not known yet; return False when interrupted."""
         known = {s.network.key for s in self._store.networks(self._job.score_table_id)}
         new = {n.key: n for n in networks if n.key not in known}
         if not new:
@@ -246,4 +246,4 @@ class JobRun:
 
     def _reload(self) -> None:
         self._job = self._store.get_job(self._job.id)
-        self._trainer = self._queue.trainer = trainer_of(self._job, self._driver.settings.of_trainers)
+        self._trainer = self._queue.trainer = trainer_of(self._job, self._driver.settings.trainer_settings)

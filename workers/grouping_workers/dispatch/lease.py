@@ -1,4 +1,4 @@
-"""Keeping the lease of a job while it is worked on."""
+"""Renewal of the lease of a job while it is worked on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job trains next: the state of its search, read once, and the `Planner` that decides on it."""
+"""`Planner` of a job, built from what the database holds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from grouping.trainers import trainer_of
 
 
 def planner_of(store: Store, job: Job, *, with_reuse: bool = True) -> Planner:
-    """The planner of a prepared job, on what the database holds now.
+    """Build the planner of a prepared job from what the database holds now.
 
     Args:
         store: the database.
         job: the job.
-        with_reuse: whether outcomes of the other jobs that it names are looked for.
+        with_reuse: whether to look for outcomes in the other jobs that it names.
     """
     strategy = get_strategy(job.spec.strategy, job.spec.strategy_parameters)
     state = store.search_state(job.id, with_reuse=with_reuse)

@@ -1,4 +1,4 @@
-"""What a job is told about the outcomes that other jobs know."""
+"""Report to a job on the outcomes that it can reuse from other jobs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from grouping.domain.reuse import count_reusable
 from grouping.store import Store
 
 
-def what_is_reusable(store: Store, job: Job) -> dict[str, Any]:
-    """How many trainings of the search are known, of how many, and why others know nothing; for an event."""
+def report_reuse(store: Store, job: Job) -> dict[str, Any]:
+    """Count trainings known from other jobs, and say why others do not apply; for an event."""
     known, of = count_reusable(job.spec, store.reusable_trials(job.id))
     obstacles = {source.job_id: source.obstacle for source in store.reuse_sources(job.id) if source.obstacle}
     reason = "; ".join(f"nothing of job {job_id}: {text}" for job_id, text in obstacles.items())

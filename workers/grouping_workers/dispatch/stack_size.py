@@ -1,4 +1,4 @@
-"""How many networks a worker is handed at once, from how long trainings take."""
+"""Size of the next stack: how many networks a worker is handed at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SHARE_OF_REST = 0.1
 
 
 def largest_stack(spent: Ledger, epochs: float, *, n_in_flight: int, budget_s: float | None = None) -> int:
-    """How many networks the next stack may have, from how long trainings of the job took.
+    """Return how many networks the next stack may have, from how long trainings of the job took.
 
     Args:
-        spent: what the job was charged so far.
-        epochs: that a training of the stack takes, on average.
+        spent: charges of the job so far.
+        epochs: mean epochs of a training of the stack.
         n_in_flight: stacks that run or wait at the same time.
         budget_s: the training budget in seconds, where there is one: then stacks begin with one network.
     """

@@ -1,4 +1,4 @@
-"""What a strategy says about its steps, kept among the events of a job."""
+"""Notes of a strategy about its steps, kept among the events of a job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PAGE = 5000
 
 
 class StrategyNotes:
-    """Records a note as an event when it differs from the last one, also one of an earlier dispatcher.
+    """Records a note as an event when it differs from the last one, even of an earlier dispatcher.
 
     Args:
         store: the database.
@@ -25,7 +25,7 @@ class StrategyNotes:
         self._last: str | None = None
 
     def tell(self, note: str) -> None:
-        """Keep a note; an empty one says nothing and is left out."""
+        """Record a note; an empty one is left out."""
         note = note.strip()[:LONGEST_NOTE]
         if not note:
             return

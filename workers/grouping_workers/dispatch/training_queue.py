@@ -1,4 +1,4 @@
-"""The trainings of a job on their way: planned ones cut into stacks, those at the driver, what comes back."""
+"""Queue of a job's trainings: planned ones cut into stacks, those at the driver, their answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PREFETCH = 1
 
 
 class TrainingQueue:
-    """Sends planned trials to the driver and records what comes back. Every write is fenced by the claim.
+    """Sends planned trials to the driver and records their outcomes. Every write is fenced by the claim.
 
     What waits here is a copy of what the database has planned; `refill` asks for it anew once it is used up.
 
@@ -31,8 +31,8 @@ class TrainingQueue:
 
     Attributes:
         n_workers: stacks that are trained at the same time.
-        trainer: that of the job, as far as it is settled.
-        versions: what the job began to be trained with.
+        trainer: the trainer of the job, as far as it is settled.
+        versions: versions with which the first training of the job ran.
         has_outcomes: whether any training ended in the last `collect`.
     """
 
@@ -61,14 +61,14 @@ class TrainingQueue:
         return bool(self._in_flight)
 
     def refill(self) -> None:
-        """Take what the database has planned, if nothing waits here and there may be something."""
+        """Read what the database has planned, if nothing waits here and there may be something."""
         if not self._waiting and (self._is_outdated or not self._in_flight):
             self._is_outdated = False
             planned = self._store.trials(self._claim.job.id, states={TrialState.PLANNED})
             self._waiting.extend(self.trainer.stacks(planned, self.n_workers) if planned else ())
 
     def forget_waiting(self) -> None:
-        """The plan in the database has changed: `refill` is to read it again."""
+        """Forget what waits, as the plan in the database has changed: `refill` reads it again."""
         self._waiting.clear()
         self._is_outdated = True
 
@@ -106,7 +106,7 @@ class TrainingQueue:
             self._driver.send(order)
 
     def _next_stack(self) -> tuple[Trial, ...]:
-        """The first one that waits, or as much of it as may be trained in one go now."""
+        """Take the first waiting stack, or as much of it as may be trained in one go now."""
         stack = self._waiting.popleft()
         trials = stack.trials
         if len(trials) == 1 or stack.is_whole:
@@ -163,7 +163,7 @@ class TrainingQueue:
         return bool(outcomes)
 
     def _tell_how(self, answer: Trained) -> None:
-        """Say once what a worker remarks, and that it trains with something else than before."""
+        """Record, once each, remarks of a worker and a change of the versions it trains with."""
         reasons = dict(answer.remarks)
         if different := differences(self.versions, answer.environment):
             reasons["environment_differs"] = f"scores may differ by rounding: the job began with {different}"

@@ -1,1 +1,1 @@
-"""The Ray driver and its actors: what the dispatcher's orders are carried out by."""
+"""The Ray driver and its actors, which carry out the dispatcher's orders."""

@@ -26,21 +26,21 @@ MEASURING_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class StoredSetup:
-    """A setup in Ray's object store: where workers fetch it from, and its key."""
+    """A setup in Ray's object store, for workers to fetch, with its key."""
 
     reference: Any
     key: str
 
 
 class ActorPool:
-    """Training actors, each with at most one order; orders wait here while all are busy.
+    """Pool of training actors, each with at most one order; orders wait here while all are busy.
 
     A lost actor is replaced, and its trainings reported as `Lost`. Not thread-safe. To trainers it is their
     `grouping.trainers.WorkerPool`.
 
     Args:
         size: the most actors.
-        settings: what the actors may use.
+        settings: settings of the driver.
     """
 
     def __init__(self, size: int, settings: DriverSettings | None = None) -> None:
@@ -65,11 +65,11 @@ class ActorPool:
 
     @property
     def size(self) -> int:
-        """Orders that run at the same time."""
+        """Number of orders that run at the same time."""
         return self._size
 
     def resize(self, size: int) -> None:
-        """Use more actors, or no new ones until fewer are left."""
+        """Change the most actors; surplus ones go on, and no new ones start until fewer are left."""
         self._size = size
         self._start_waiting()
 
@@ -91,7 +91,7 @@ class ActorPool:
         self._start_waiting()
 
     def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
-        """What a method of an idle worker answers; None where no worker could be asked in time."""
+        """Call a method of an idle worker and return its answer; None if no worker was free in time."""
         if not (self._idle or self._n_started < self._size):
             return None
         actor = self._idle.pop() if self._idle else self._new_actor()
@@ -110,18 +110,20 @@ class ActorPool:
         self._idle.append(actor)
         return found
 
-    def halve(
+    def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
-        """Train samples side by side and end unpromising ones early; ends all actors before."""
-        from grouping_workers.on_ray.halving import halve  # Ray Tune is large, and most jobs tune nothing
+        """Train samples side by side and end unpromising ones early; end all actors first."""
+        from grouping_workers.on_ray.halving import (
+            run_halving,
+        )  # Ray Tune is large, and most jobs tune nothing
 
         self.clear()  # Ray Tune needs the processors that the actors hold
         share = gpu_share(self._settings)
-        return halve(setup, n_samples, max_steps, reduction, context=self._context, gpu_share=share)
+        return run_halving(setup, n_samples, max_steps, reduction, context=self._context, gpu_share=share)
 
     def collect(self, timeout_s: float) -> list[Answer]:
-        """Answers to the orders that ended, waiting at most `timeout_s` for the first."""
+        """Return answers to orders that ended, waiting at most `timeout_s` for the first."""
         if not self._running:
             return []
         running = list(self._running)
@@ -133,7 +135,7 @@ class ActorPool:
         return answers
 
     def clear(self) -> None:
-        """End all actors, and with them whatever they train. The next order starts new ones."""
+        """End all actors and their trainings. The next order starts new ones."""
         for actor in [*self._idle, *(actor for _, actor in self._running.values())]:
             ray.kill(actor)
         self._idle.clear()

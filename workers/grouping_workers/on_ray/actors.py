@@ -28,7 +28,7 @@ class TrainingActor:
     """Trains one stack at a time. Wrapped by `ray.remote` in the driver.
 
     Args:
-        context: what workers may use.
+        context: settings of workers.
     """
 
     def __init__(self, context: WorkerContext) -> None:
@@ -38,11 +38,11 @@ class TrainingActor:
         get_trainer(DEFAULT_TRAINER).warm_up()
 
     def process_id(self) -> int:
-        """The actor's process, for people and for tests that kill it."""
+        """Return the actor's process id, for people and for tests that kill it."""
         return os.getpid()
 
     def ask(self, holder: Holder, key: str, method: str, arguments: Sequence[Any]) -> Any:
-        """What a method of the worker answers."""
+        """Call a method of the worker and return its answer."""
         return getattr(self._require_worker(holder, key), method)(*arguments)
 
     def train(
@@ -51,13 +51,13 @@ class TrainingActor:
         """Train and score networks.
 
         Args:
-            holder: of the setup, fetched only when its worker is not here yet.
-            key: of the setup.
+            holder: holder of the setup, which is fetched only when its worker is not here yet.
+            key: key of the setup.
             requests: what to train.
             checkpoints: folder of the job's checkpoints; None for none.
 
         Returns:
-            An outcome for each, in order; what this worker trains with; and its remarks. What can never work
+            An outcome for each, in order; the worker's environment; and its remarks. What can never work
             is a failed outcome, not an exception.
         """
         try:
@@ -79,7 +79,7 @@ class TrainingActor:
 def _train_all(
     worker: TrainingWorker, requests: Sequence[TrialRequest], checkpoints: Path | None
 ) -> tuple[TrialOutcome, ...]:
-    """All at once; where that raises, one by one, so that one network fails no other."""
+    """Train all at once; where that raises, one by one, so that one network fails no other."""
     try:
         return _checked(worker.train(requests, checkpoints), requests)
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Connecting to Ray, and what there is of it."""
+"""Connection to a Ray cluster, and its size."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def connect(address: str | None, n_workers: int | None, empty_folder: str) -> No
 
 
 def is_alive() -> bool:
-    """Whether any node of the cluster is left; without one, nothing that is submitted will ever run."""
+    """Return whether any node of the cluster is left; without one, nothing submitted will ever run."""
     return any(node["Alive"] for node in ray.nodes())
 
 
 def count_workers(settings: DriverSettings) -> int:
-    """Workers at the same time: one per processor of the cluster, as many as may share its GPUs."""
+    """Count workers at the same time: one per processor, at most as many as may share the GPUs."""
     resources = ray.cluster_resources()
     n_workers = max(1, int(resources.get("CPU", 1)))
     if gpus := int(resources.get("GPU", 0)):
@@ -57,5 +57,5 @@ def count_workers(settings: DriverSettings) -> int:
 
 
 def gpu_share(settings: DriverSettings) -> float:
-    """Fraction of a GPU reserved for each worker; 0 where the cluster has none."""
+    """Return the fraction of a GPU reserved per worker; 0 without GPUs."""
     return 1 / settings.trials_per_gpu if ray.cluster_resources().get("GPU", 0.0) else 0.0

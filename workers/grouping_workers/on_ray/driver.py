@@ -51,7 +51,7 @@ def run_driver(pipe: Connection, settings: DriverSettings) -> None:
 
     Args:
         pipe: one end of the pipe to the dispatcher.
-        settings: where to train, and with what.
+        settings: settings of the driver.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s driver: %(message)s")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the dispatcher's to handle
@@ -111,7 +111,7 @@ class Driver:
         self._checked_at = time.monotonic()
 
     def run(self) -> None:
-        """Loop until the dispatcher is gone."""
+        """Answer orders until the dispatcher is gone."""
         with contextlib.suppress(BrokenPipeError):
             while True:
                 try:

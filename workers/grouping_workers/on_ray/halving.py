@@ -1,4 +1,4 @@
-"""Trainings side by side of which the unpromising ones end early, by Ray Tune."""
+"""Successive halving by Ray Tune: trains samples side by side and ends unpromising ones early."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from grouping_workers.on_ray.actors import Holder
 
 
 class SteppedTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in parts
-    """One sample: trains it step by step and reports the loss."""
+    """Ray Tune's trial of one sample: trains it step by step and reports the loss."""
 
     def setup(self, config: dict[str, Any], holder: Holder, context: WorkerContext) -> None:
         """Build the worker of this process; Ray Tune calls it."""
@@ -32,12 +32,12 @@ class SteppedTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in p
         return True
 
     def step(self) -> dict[str, float]:
-        """Take a step."""
+        """Carry out one step and report its loss."""
         result = self._training.step()
         return {"loss": result.loss, "epochs": result.epochs}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Put the sample aside."""
+        """Save the sample, to go on later."""
         self._training.save(Path(checkpoint_dir))
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | str | None) -> None:
@@ -45,7 +45,7 @@ class SteppedTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in p
         self._training.load(Path(str(checkpoint)))
 
 
-def halve(
+def run_halving(
     setup: WorkerSetup,
     n_samples: int,
     max_steps: int,
@@ -54,12 +54,12 @@ def halve(
     context: WorkerContext,
     gpu_share: float,
 ) -> Mapping[int, StepResult]:
-    """See `grouping.trainers.WorkerPool.halve`; HyperBand in its synchronous form.
+    """Train samples with synchronous HyperBand; see `grouping.trainers.WorkerPool.successive_halving`.
 
     Args:
-        setup, n_samples, max_steps, reduction: as there.
-        context: what workers may use.
-        gpu_share: of a GPU, for each sample in training.
+        setup, n_samples, max_steps, reduction: as in `grouping.trainers.WorkerPool.successive_halving`.
+        context: settings of workers.
+        gpu_share: fraction of a GPU reserved per sample; 0 without GPUs.
     """
     # Ray Tune prints its configuration whatever the verbosity.
     with tempfile.TemporaryDirectory(prefix="grouping-tuning-") as folder, redirect_stdout(io.StringIO()):
