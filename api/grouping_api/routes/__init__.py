@@ -8,13 +8,11 @@ from grouping_api.routes import (
     groupings,
     imports,
     jobs,
-    rank_checks,
     score_tables,
-    solves,
     studies,
     system,
 )
 
-OF_JOBS = (jobs, budgets, rank_checks, events)
-OF_TABLES = (score_tables, graph, imports, solves, groupings)
+OF_JOBS = (jobs, budgets, events)
+OF_TABLES = (score_tables, graph, imports, groupings)
 ROUTES = (*OF_JOBS, *OF_TABLES, studies, catalogue, system)

@@ -14,6 +14,7 @@ from grouping.use_cases.submit import submit
 from grouping.wire.common import Joined
 from grouping.wire.groupings import RecommendationList
 from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
+from grouping.wire.rank_checks import RankCheckOut
 from grouping.wire.requests import EXAMPLE, JobRequest
 from grouping_api.dependencies import (
     IdempotencyKey,
@@ -148,3 +149,17 @@ def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) ->
         for item in readings.recommendations(info)
     ]
     return RecommendationList.read(job, table=info, items=items)
+
+
+@router.get(
+    "/{job_id}/rank-check",
+    summary="Whether early losses rank the networks of each task",
+    responses=problem_responses(404),
+)
+def get_rank_check(job_id: str, store: StoreDep, readings: ReadingsDep) -> RankCheckOut:
+    """Compare early and full losses task by task, over the networks trained at both lengths so far.
+
+    For strategies with short passes, such as `esa` and `continuation`; others have no such networks.
+    """
+    job = store.get_job(job_id)
+    return RankCheckOut.read(readings.rank_check(readings.info(job.score_table_id)), job_id=job.id)

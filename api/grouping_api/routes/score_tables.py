@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.trials import Purpose
@@ -16,6 +16,7 @@ from grouping.use_cases.cells import cells_of
 from grouping.wire.common import Joined
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
+from grouping.wire.solving import CurveRequest, PairwiseRequest
 from grouping_api.dependencies import (
     AskedTableDep,
     PageSize,
@@ -26,10 +27,21 @@ from grouping_api.dependencies import (
     budgets_of,
 )
 from grouping_api.errors import problem_responses
+from grouping_api.json_body import StrictJsonRoute
 
-router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
+router = APIRouter(prefix="/v1/score-tables", tags=["score tables"], route_class=StrictJsonRoute)
 
 _READ = problem_responses(304, 404, 422)
+_CURVE_EXAMPLES: dict[str, Any] = {
+    "constraints": {
+        "summary": "Three budgets under constraints",
+        "value": {"budgets_snt": [1, 2, 3], "constraints": {"is_partition": True}, "objective": "relative"},
+    }
+}
+_PAIRWISE_EXAMPLES: dict[str, Any] = {
+    "budget": {"summary": "All groups of up to six tasks", "value": {"budget_snt": 3, "max_group_size": 6}}
+}
+_SOLVED = problem_responses(404, 413, 415, 422, 503)
 
 
 @router.get(
@@ -158,3 +170,37 @@ def get_grouping(
     budget = budget_of("budget_snt", budget_snt)
     info = asked.unless_known()
     return GroupingAnswer.read(readings.solution(info, budget), table=info)
+
+
+@router.post(
+    "/{table_id}/curve",
+    summary="The best grouping for each inference budget, under constraints",
+    responses=_SOLVED,
+)
+def solve_curve(
+    table_id: str,
+    request: Annotated[CurveRequest, Body(openapi_examples=_CURVE_EXAMPLES)],
+    readings: ReadingsDep,
+) -> CurveOut:
+    """Trains nothing and keeps nothing. Baselines and random groupings do not heed the constraints."""
+    info = readings.info(table_id)
+    return CurveOut.read(readings.curve(info, request.budgets_snt, request), table=info)
+
+
+@router.post(
+    "/{table_id}/pairwise-grouping",
+    summary="The best grouping of all groups, estimated from singles and pairs",
+    responses=_SOLVED,
+)
+def solve_pairwise(
+    table_id: str,
+    request: Annotated[PairwiseRequest, Body(openapi_examples=_PAIRWISE_EXAMPLES)],
+    readings: ReadingsDep,
+) -> GroupingAnswer:
+    """The higher order approximation (HOA): a group's losses are the means of its pairs'.
+
+    The groups are generated, not listed, so that twenty and more tasks can be solved. Losses are estimates:
+    train the networks before relying on them. Past the time limit the answer is the best found, with its gap.
+    """
+    info = readings.info(table_id)
+    return GroupingAnswer.read(readings.pairwise_solution(info, request), table=info)

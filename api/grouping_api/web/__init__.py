@@ -9,7 +9,6 @@ from grouping_api.web import (
     graph_pages,
     job_form_pages,
     pages,
-    pair_pages,
     solve_pages,
     study_pages,
     table_pages,
@@ -22,6 +21,6 @@ def install_web(app: FastAPI) -> None:
     """Add the pages and their static files to the application."""
     app.state.pages = Pages()
     app.state.recent_events = RecentEvents()
-    for module in (job_form_pages, pages, table_pages, solve_pages, graph_pages, study_pages, pair_pages):
+    for module in (job_form_pages, pages, table_pages, solve_pages, graph_pages, study_pages):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

@@ -1,17 +1,18 @@
-"""The pages of jobs and of the affinity matrix. They read what the API reads, and change nothing."""
+"""The pages of jobs and of the affinity matrix. They read what the API reads."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from grouping.domain.standing import Standing
 from grouping.problems.registry import list_problems
 from grouping.store import Store
 from grouping.use_cases.affinity import ORDERS, pair_plan, read_affinity, usual_method
 from grouping.use_cases.read_table import Readings
+from grouping.use_cases.submit import request_digest, submit
 from grouping_api.dependencies import PageToken, ReadingsDep, SettingsDep, StoreDep, of_app
 from grouping_api.web.affinity_view import missing_methods, offered_methods, view_affinity
 from grouping_api.web.job_view import RecentEvents, job_title, view_job
@@ -87,3 +88,17 @@ def affinity_page(
         orders=ORDERS,
         here="affinity",
     )
+
+
+@router.post("/score-tables/{table_id}/pairs", response_model=None)
+def measure_pairs(table_id: str, store: StoreDep, readings: ReadingsDep) -> RedirectResponse:
+    """Submit the job and go to its page; back to the matrix, which says why, where there is none to submit.
+
+    The same table sent twice makes one job.
+    """
+    info = readings.info(table_id)
+    plan = readings.pair_plan(info)
+    if plan is None or plan.request is None:
+        return RedirectResponse(f"/score-tables/{info.id}/affinity?method=pairwise", 303)
+    job, _ = submit(store, plan.request, f"pairs-{info.id}-{request_digest(plan.request)}")
+    return RedirectResponse(f"/jobs/{job.id}", 303)
