@@ -1,4 +1,4 @@
-"""What a process that trains computes with, as far as the last digits of a score depend on it."""
+"""Arithmetic of a training process: processor, libraries and device, on which last digits depend."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Company(StrEnum):
 
     @property
     def reason(self) -> str:
-        """What is otherwise than usual, and why; empty where nothing is."""
+        """How training differs from the usual way, and why; empty for `ANY`."""
         return _REASONS.get(self, "")
 
 
@@ -36,13 +36,13 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """See the module.
+    """Processor, instructions, libraries and device of a training process; last digits depend on them.
 
     Attributes:
-        processor: its model.
+        processor: model of the processor.
         instructions: the instruction set that PyTorch uses, such as ``AVX2``.
-        blas: what multiplies matrices, and how reproducibly.
-        device: what trainings run on.
+        blas: library that multiplies matrices, and its reproducibility mode.
+        device: device that trainings run on.
     """
 
     processor: str
@@ -51,16 +51,16 @@ class Arithmetic:
     device: str
 
     def as_versions(self) -> dict[str, str]:
-        """As it stands among the versions of a job."""
+        """Return the entries that are recorded among the versions of a job."""
         return asdict(self)
 
 
 def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
-    """What two processes compute with differently, of what is known of both; empty where nothing is.
+    """Describe how the arithmetic of two processes differs, in what is known of both; empty if it does not.
 
     Args:
-        expected: versions, and what `Arithmetic.as_versions` gives, of the first one.
-        found: of the second.
+        expected: versions and `Arithmetic.as_versions` of the first process.
+        found: versions and `Arithmetic.as_versions` of the second process.
 
     Returns:
         Such as "torch 2.13.0, here 2.14.1; blas MKL, here OpenBLAS".
