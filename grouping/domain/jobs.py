@@ -122,8 +122,8 @@ class JobSpec:
             trained again for the verdict; 0 for no verdict.
         training_budget: the most training that the job may spend.
         recipe: how networks are built and trained.
-        tuning_samples: number of pairs of learning rate and weight decay tried before the search, of which
-            the best is used; 0 keeps those of the recipe.
+        tuning_samples: number of pairs of learning rate and weight decay, the recipe's own among them, that
+            are tried before the search to use the best; 0 keeps the recipe's own.
         weights: weights of tasks in the total loss; a task that is left out keeps its weight in the problem,
             usually 1.
         seed: seed from which everything random in the job follows.

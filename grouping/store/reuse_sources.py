@@ -1,4 +1,4 @@
-"""Which outcomes of other jobs may stand for those of a job, and why others may not.
+"""Sources of reuse: which outcomes of other jobs may be copied into a job, and why others may not.
 
 A training depends on the data, on the definitions of its tasks, on the recipe, and on its own group, size,
 seed and fidelity; on nothing else of its job. Where all of these agree, so do the outcomes.
@@ -32,8 +32,8 @@ class ReuseSource:
     """A job whose outcomes another may copy.
 
     Attributes:
-        job_id: its identifier.
-        obstacle: why none of its outcomes can be copied, in words; None if some may be.
+        job_id: identifier of the job.
+        obstacle: reason why none of its outcomes can be copied, in words; None if some may be.
         tasks: tasks of both jobs that are defined alike.
     """
 
@@ -43,7 +43,7 @@ class ReuseSource:
 
 
 def count_reusable(spec: JobSpec, known: Iterable[TrialKey]) -> tuple[int, int]:
-    """How many full trainings of candidates with the search seeds are known, and how many there are."""
+    """Count full trainings of candidates with the search seeds: those known from others, and all."""
     candidates, seeds = spec.candidates, frozenset(spec.search_seeds)
     listed = {network.key for network in candidates.networks or ()}
 
@@ -62,7 +62,7 @@ def count_reusable(spec: JobSpec, known: Iterable[TrialKey]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an outcome has to agree with."""
+    """Properties of a job with which a reusable outcome must agree."""
 
     job_id: str | None
     problem: str
@@ -74,7 +74,7 @@ class Wanted:
 
     @classmethod
     def of_row(cls, session: Session, row: JobRow) -> Wanted:
-        """What the outcomes of a stored job agree with."""
+        """Take the properties of a stored job."""
         return cls(
             row.id,
             row.spec["problem"],
@@ -87,7 +87,7 @@ class Wanted:
 
 
 def find_sources(session: Session, wanted: Wanted) -> Iterator[tuple[ReuseSource, JobRow | None]]:
-    """The jobs that are named, in order, with their rows where they are still there."""
+    """Yield the jobs named to be reused, in order, with their rows unless they were deleted."""
     for job_id in wanted.reuse_jobs:
         row = session.get(JobRow, job_id) if is_id(job_id) else None
         if row is None or row.id == wanted.job_id:
@@ -99,7 +99,7 @@ def find_sources(session: Session, wanted: Wanted) -> Iterator[tuple[ReuseSource
 
 
 def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | None:
-    """Why no outcome of theirs can stand for one of ours; None where some may."""
+    """Say why no outcome of theirs can be copied into ours; None if some may."""
     if theirs.problem != ours.problem:
         return f"it is on another problem, {theirs.problem}"
     if theirs.data_digest is None:
@@ -134,12 +134,12 @@ def _definitions(session: Session, job: JobRow) -> dict[str, dict[str, Any]]:
 
 
 def definition_of(task: dict[str, Any]) -> dict[str, Any]:
-    """What is trained for a task: all but its weight, which only choices depend on."""
+    """Return what trainings of a task depend on: all fields but its weight."""
     return {key: value for key, value in task.items() if key != "weight"}
 
 
 def find_reusable(session: Session, wanted: Wanted) -> Reusable:
-    """Every outcome that may be copied, and whether affinities were measured with it."""
+    """Find every outcome that may be copied, and whether affinities were measured with it."""
     found: dict[TrialKey, bool] = {}
     for source, row in find_sources(session, wanted):
         if row is None or source.obstacle is not None:
@@ -158,7 +158,7 @@ def find_reusable(session: Session, wanted: Wanted) -> Reusable:
 def known_trials(
     session: Session, source: JobRow, tasks: Collection[str]
 ) -> Iterator[tuple[TrialRow, NetworkRow]]:
-    """Trials of a job that have an outcome, of networks of these tasks only, in the order of the plan."""
+    """Yield trials of a job with an outcome, of networks of these tasks only, in the order of the plan."""
     found = session.execute(
         select(TrialRow, NetworkRow)
         .join(NetworkRow, NetworkRow.id == TrialRow.network_id)

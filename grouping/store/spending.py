@@ -1,4 +1,4 @@
-"""What jobs have spent, summed by the database; each call sees one consistent snapshot."""
+"""Spending of jobs, summed by the database; each call sees one consistent snapshot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialState
 from grouping.store.codec import recipe_in_use
 from grouping.store.database import Database
-from grouping.store.history import find_job, network_name
+from grouping.store.locked_jobs import find_job, network_name
 from grouping.store.rows import JobRow, NetworkRow, TrialRow
 
 N_JOBS_OF_BASIS = 20
@@ -28,12 +28,12 @@ _OWN = TrialRow.reused_from_trial.is_(None)
 
 
 class SpendingMethods:
-    """The part of the store that tells what was spent."""
+    """Methods of the store that sum up spending."""
 
     _database: Database
 
     def spending(self, job_id: str) -> tuple[Spending, ...]:
-        """What a job has spent, by purpose, fidelity, group size and size; search first.
+        """Sum up what a job has spent, by purpose, fidelity, group size and size; search first.
 
         Raises:
             NotFoundError: if there is no such job.
@@ -54,7 +54,7 @@ class SpendingMethods:
     def network_spending(
         self, job_id: str, *, limit: int = 50, after: int | None = None
     ) -> tuple[tuple[Spending, ...], int | None]:
-        """What a job has spent on each network, by purpose and fidelity.
+        """Sum up what a job has spent on each network, by purpose and fidelity.
 
         Args:
             job_id: the job.
@@ -88,7 +88,7 @@ class SpendingMethods:
         return tuple(rows), page[-1].position if len(networks) > limit else None
 
     def count_networks(self, table_id: str) -> Mapping[Shape, int]:
-        """Measured networks of a score table by group size and size; baselines among them."""
+        """Count the measured networks of a score table by group size and size, baselines included."""
         shape = (NetworkRow.group_size, NetworkRow.size)
         with self._database.reading() as session:
             found = session.execute(
@@ -97,11 +97,11 @@ class SpendingMethods:
             return {(group_size, size): count for group_size, size, count in found}
 
     def training_rates(self, problem: str, recipe: Recipe) -> tuple[Mapping[Shape, Rate], int]:
-        """Measured training times on a problem with networks built alike and batches as large.
+        """Measure training times on a problem from jobs with the same layers, methods and batch size.
 
         Args:
-            problem: its name.
-            recipe: its layers, batch size and methods count; learning rate, decay and epochs do not.
+            problem: name of the problem.
+            recipe: recipe to compare with; its learning rate, weight decay and epochs do not matter.
 
         Returns:
             Rates by shape, of the trials that succeeded in the newest `N_JOBS_OF_BASIS` such jobs; and the
@@ -138,7 +138,7 @@ def _jobs_alike(session: Session, problem: str, recipe: Recipe) -> list[str]:
 
 
 def _shape_of(recipe: Recipe) -> Recipe:
-    """The recipe without what has no part in the time of an epoch."""
+    """Return the recipe without the fields on which the time of an epoch does not depend."""
     return replace(recipe, epochs=1, learning_rate=1.0, weight_decay=0.0)
 
 
@@ -154,7 +154,7 @@ def _page_of_networks(session: Session, job_id: str, limit: int, after: int) -> 
 
 
 def _sums() -> tuple[Any, ...]:
-    """Columns in the order of `_spending`."""
+    """Return the summed columns in the order of `_spending`."""
 
     def total(condition: Any, value: Any) -> Any:
         return func.coalesce(func.sum(case((condition, value), else_=0)), 0)
