@@ -76,8 +76,8 @@ class ScoreTableMethods:
         """Return the scores of one kind of trials; an imported table is returned as it was given.
 
         Networks with at least one such trial in a final state are in the table, in the order in which they
-        were added. A network of which any such trial diverged or failed keeps its row without a cell: the mean
-        of its succeeded trials would flatter it. Latencies are a cost if every network has one.
+        were added. A network of which any such trial diverged or failed keeps its row without a cell: the
+        mean of its succeeded trials would flatter it. Latencies are a cost if every network has one.
 
         Args:
             table_id: the table.
