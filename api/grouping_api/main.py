@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from grouping.store import Store, open_store
-from grouping.wire.common import ProblemOut
+from grouping.wire.base_types import ProblemOut
 from grouping.wire.imports import InlineTable
 from grouping_api.errors import install_error_handlers
 from grouping_api.guards import install_guards

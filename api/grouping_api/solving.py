@@ -13,7 +13,7 @@ from grouping.solver import Explanation, Ranked, is_same_cost, relative_change
 from grouping.store import Store, StoredGrouping, TableInfo
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.solving import GroupingRequest, pointing_below
-from grouping.wire.stored import (
+from grouping.wire.stored_groupings import (
     ChangeOut,
     ConfidenceOut,
     GroupingAnswerBody,

@@ -23,7 +23,7 @@ from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, read_table_guarded
 from grouping.store import Store, TableInfo
-from grouping.wire.common import Input, PlainText
+from grouping.wire.base_types import Input, PlainText
 from grouping.wire.imports import InlineTable
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 from grouping_api.inline_tables import import_inline

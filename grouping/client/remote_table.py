@@ -11,7 +11,7 @@ from grouping.client.connection import Answer, Connection
 from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut
-from grouping.wire.stored import ExplanationOut, GroupingPage, GroupingSummary, StoredGroupingOut
+from grouping.wire.stored_groupings import ExplanationOut, GroupingPage, GroupingSummary, StoredGroupingOut
 
 _TOLD_OF_AFFINITY = {
     "method",

@@ -12,7 +12,7 @@ from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.domain.jobs import Job
 from grouping.store import TableInfo
 from grouping.strategies.affinity.graph import communities
-from grouping.wire.common import Joined
+from grouping.wire.base_types import Joined
 from grouping.wire.graph import AffinityGraphOut
 from grouping_api.dependencies import IfNoneMatch, ReadingsDep, StoreDep, budget_of
 from grouping_api.errors import problem_responses

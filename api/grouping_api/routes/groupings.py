@@ -10,7 +10,7 @@ from grouping.errors import StateConflictError
 from grouping.plots import grouping_svg
 from grouping.store import Page, StoredGrouping
 from grouping.wire.solving import GROUPING_EXAMPLE, MAX_NOISE, ConfidenceIn, GroupingRequest
-from grouping.wire.stored import (
+from grouping.wire.stored_groupings import (
     ConfidenceOut,
     ExplanationOut,
     GroupingComparison,

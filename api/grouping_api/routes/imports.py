@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from grouping.formats import write_table
 from grouping.store import TableInfo
-from grouping.wire.common import PlainText
+from grouping.wire.base_types import PlainText
 from grouping.wire.imports import INLINE_EXAMPLE
 from grouping.wire.scores import ScoreTableOut
 from grouping_api.dependencies import IdempotencyKey, IfNoneMatch, ImporterDep, ReadingsDep, StoreDep

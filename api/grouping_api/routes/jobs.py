@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Response
 from grouping.domain.jobs import Job
 from grouping.domain.standing import Standing
 from grouping.store import Page
-from grouping.wire.common import Joined
+from grouping.wire.base_types import Joined
 from grouping.wire.groupings import RecommendationList
 from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.requests import EXAMPLE, JobRequest

@@ -11,7 +11,7 @@ from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.trials import Purpose
 from grouping.store import Page, TableInfo
 from grouping.strategies.affinity.graph import cluster_order
-from grouping.wire.common import Joined
+from grouping.wire.base_types import Joined
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
 from grouping_api.affinity_order import order_of

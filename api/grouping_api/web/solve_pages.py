@@ -13,7 +13,7 @@ from grouping.errors import InvalidInputError
 from grouping.plots import curve_svg, grouping_svg
 from grouping.solver import Confidence, Explanation, Ranked, comparison_sentences
 from grouping.wire.solving import Demands
-from grouping.wire.stored import TaskLossOut
+from grouping.wire.stored_groupings import TaskLossOut
 from grouping_api.cells import served_tasks
 from grouping_api.dependencies import ReadingsDep, StoreDep
 from grouping_api.readings import Readings
