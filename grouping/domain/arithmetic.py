@@ -7,29 +7,29 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
-class Company(StrEnum):
-    """In what company networks are trained, so that each gets the same bits whatever the company.
+class Stacking(StrEnum):
+    """How far networks may be stacked so that each gets the same bits in any stack.
 
     A process finds it out for its own machine.
     """
 
-    ANY = "any"
-    """In any stack; all products of a stack are computed in one go."""
+    FULL = "full"
+    """Networks are stacked, and all products of a stack are computed at once."""
     SPLIT = "split"
-    """In any stack, because some products are computed a member at a time, which takes longer."""
+    """Networks are stacked, but some products are computed a network at a time, which takes longer."""
     NONE = "none"
-    """In none: every network is trained by itself."""
+    """Networks are not stacked: each is trained by itself."""
 
     @property
     def reason(self) -> str:
-        """How training differs from the usual way, and why; empty for `ANY`."""
+        """How training differs from the usual way, and why; empty for `FULL`."""
         return _REASONS.get(self, "")
 
 
 _REASONS = {
-    Company.SPLIT: "some products are computed a network at a time, since on a worker's machine their bits "
+    Stacking.SPLIT: "some products are computed a network at a time, since on a worker's machine their bits "
     "would depend on what else is trained with it; it takes longer",
-    Company.NONE: "every network is trained by itself, since on a worker's machine its bits would depend on "
+    Stacking.NONE: "every network is trained by itself, since on a worker's machine its bits would depend on "
     "what is trained with it; it takes longer",
 }
 
