@@ -36,7 +36,7 @@ class Client(Connection):
 
         Args:
             workers: number of trainings at the same time, for the wall time.
-                **request: fields of the request, as for `submit`.
+            **request: fields of the request, as for `submit`.
 
         Raises:
             ServiceError: if the request is not acceptable.

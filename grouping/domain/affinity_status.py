@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class CellStatus(StrEnum):
-    """How the value of a cell is known."""
+    """Status of a cell: how its value is known."""
 
     MEASURED = "measured"
     """From the networks that the method compares, or a joint run."""

@@ -16,7 +16,7 @@ See ``docs/explanation/training.md``.
 
 
 class Engine(StrEnum):
-    """How trainings are carried out."""
+    """A way to carry out the trainings of many networks."""
 
     AUTO = "auto"
     """By a rule: stacked where the recipe allows it, else sequential. In a job: the fastest, as measured."""

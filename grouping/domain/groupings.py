@@ -192,7 +192,7 @@ class Grouping:
 
 
 class SolutionStatus(StrEnum):
-    """How far the answer of a solver can be trusted."""
+    """Status of a solver's answer: how far it can be trusted."""
 
     OPTIMAL = "optimal"
     """Proven: no grouping of these networks within the budget has a lower loss."""

@@ -65,7 +65,7 @@ class JobState(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why a job that succeeded ended."""
+    """Reason why a job that succeeded ended."""
 
     SEARCH_COMPLETE = "search_complete"
     """The strategy has trained all it wanted."""

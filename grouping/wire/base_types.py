@@ -58,7 +58,7 @@ class Output(BaseModel):
         Args:
             source: the domain object; None if all attributes are given in `beside`.
             tasks: all tasks in display order, where the answer names networks.
-                **beside: further attributes, which come before those of `source`.
+            **beside: further attributes, which come before those of `source`.
 
         Raises:
             ValidationError: if an attribute is missing, which is a defect of this program.
