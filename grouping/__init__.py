@@ -40,11 +40,16 @@ if TYPE_CHECKING:
     from grouping.domain.objectives import Objective as Objective
     from grouping.domain.recipes import Method as Method
     from grouping.domain.recipes import Recipe as Recipe
+    from grouping.domain.scores import LossTable as LossTable
+    from grouping.domain.scores import PredictedLosses as PredictedLosses
     from grouping.domain.scores import Score as Score
     from grouping.domain.scores import ScoreTable as ScoreTable
     from grouping.domain.table_formats import TableFormat as TableFormat
     from grouping.domain.tasks import Task as Task
+    from grouping.domain.trials import TaskScore as TaskScore
+    from grouping.domain.trials import TrialOutcome as TrialOutcome
     from grouping.domain.trials import TrialRequest as TrialRequest
+    from grouping.domain.trials import TrialState as TrialState
     from grouping.errors import GroupingError as GroupingError
     from grouping.errors import InvalidInputError as InvalidInputError
     from grouping.errors import MissingExtraError as MissingExtraError
@@ -69,6 +74,10 @@ if TYPE_CHECKING:
     from grouping.solver import solve_curve
     from grouping.strategies import get_strategy as get_strategy
     from grouping.strategies import list_strategies as list_strategies
+    from grouping.trainers import Trainer as Trainer
+    from grouping.trainers import TrainerJob as TrainerJob
+    from grouping.trainers import TrainingWorker as TrainingWorker
+    from grouping.trainers import WorkerSetup as WorkerSetup
     from grouping.training.data import TrainingData as TrainingData
     from grouping.training.engines import train_networks as train_networks
     from grouping.training.loop import train_network as train_network
@@ -84,10 +93,10 @@ _HOMES = {
     "grouping.domain.networks": "Candidates Network",
     "grouping.domain.objectives": "Objective",
     "grouping.domain.recipes": "Method Recipe",
-    "grouping.domain.scores": "Score ScoreTable",
+    "grouping.domain.scores": "LossTable PredictedLosses Score ScoreTable",
     "grouping.domain.table_formats": "TableFormat",
     "grouping.domain.tasks": "Task",
-    "grouping.domain.trials": "TrialRequest",
+    "grouping.domain.trials": "TaskScore TrialOutcome TrialRequest TrialState",
     "grouping.errors": "GroupingError InvalidInputError MissingExtraError",
     "grouping.formats": "from_frame read_table to_frame write_table",
     "grouping.plots": "affinity_graph_svg curve_svg grouping_svg",
@@ -96,6 +105,7 @@ _HOMES = {
     "grouping.search": "Search",
     "grouping.solver": "Confidence Curve Explanation assess_confidence best_groupings curve explain solve",
     "grouping.strategies": "get_strategy list_strategies",
+    "grouping.trainers": "Trainer TrainerJob TrainingWorker WorkerSetup",
     "grouping.training.data": "TrainingData",
     "grouping.training.engines": "train_networks",
     "grouping.training.loop": "train_network",

@@ -16,7 +16,7 @@ class NoWorkers:
     def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
         return None
 
-    def halve(
+    def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
         return {}

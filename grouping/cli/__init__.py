@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -18,6 +19,7 @@ from grouping.cli import affinities, bench, checkpoints, clones, jobs, serving, 
 from grouping.errors import GroupingError, StoreUnavailableError
 from grouping.extras import error_for, require
 
+SAFE_PATH = "PYTHONSAFEPATH"
 EXIT_BAD_INPUT = 2
 EXIT_UNAVAILABLE = 4
 
@@ -85,9 +87,9 @@ app.add_typer(bench.app, name="bench")
 
 def main() -> None:
     """Run the command line; errors made by the user end in one line and an exit status."""
-    os.environ.setdefault("PYTHONSAFEPATH", "1")  # children import nothing from the present folder
     try:
-        app()
+        with _children_import_what_is_installed():
+            app()
     except StoreUnavailableError as error:
         _end(error, EXIT_UNAVAILABLE)
     except GroupingError as error:
@@ -97,6 +99,18 @@ def main() -> None:
         if missing is None:
             raise
         _end(missing, EXIT_BAD_INPUT)
+
+
+@contextmanager
+def _children_import_what_is_installed() -> Iterator[None]:
+    """Keep every process that is started from importing modules of the folder that it is started in."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = before or "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
 
 
 def _end(error: GroupingError, status: int) -> NoReturn:

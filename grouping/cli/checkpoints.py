@@ -26,7 +26,7 @@ from grouping.errors import NotFoundError
 
 if TYPE_CHECKING:
     from grouping.store import Store
-    from grouping_workers.checkpoint_folders import Holding
+    from grouping_workers.checkpoint_folders import JobCheckpoints
 
 IN_USE_S = 3600.0
 """Seconds for which the checkpoints of an unknown job are kept: it may be one of another database."""
@@ -37,7 +37,7 @@ UNKNOWN = "unknown"
 class _Kept:
     """Checkpoints of one job, with its entry in the database."""
 
-    holding: Holding
+    holding: JobCheckpoints
     state: str
     age_s: float
     may_go: bool
@@ -59,7 +59,7 @@ def checkpoints(
     hour, since the job may be one of another database.
     """
     from grouping.store import open_store
-    from grouping_workers.checkpoint_folders import list_holdings, remove_folder
+    from grouping_workers.checkpoint_folders import list_job_checkpoints, remove_folder
 
     database = database_url(url, home)
     root = checkpoint_folder(checkpoints, database, home)
@@ -67,7 +67,7 @@ def checkpoints(
     try:
         store.check_schema()
         now_s = time.time()
-        found = [_look_up(store, holding, now_s) for holding in list_holdings(root)]
+        found = [_look_up(store, holding, now_s) for holding in list_job_checkpoints(root)]
     finally:
         store.close()
     going = {kept.holding.job_id for kept in found if kept.may_go}
@@ -78,7 +78,7 @@ def checkpoints(
     _print(root, found, removed, is_removing=remove)
 
 
-def _look_up(store: Store, holding: Holding, now_s: float) -> _Kept:
+def _look_up(store: Store, holding: JobCheckpoints, now_s: float) -> _Kept:
     age_s = max(0.0, now_s - holding.changed_s)
     try:
         state = store.get_job(holding.job_id).state

@@ -159,8 +159,8 @@ def _progress(console: Console) -> Callable[[int, int], None]:
 
 
 def _write(folder: Path, report: StudyReport) -> None:
+    from grouping.study.presentation import PICTURES, as_markdown, picture_svg
     from grouping.study.records import report_to_json
-    from grouping.study.showing import PICTURES, as_markdown, picture_svg
 
     (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
     text = json.dumps(report_to_json(report), indent=2) + "\n"
@@ -170,7 +170,7 @@ def _write(folder: Path, report: StudyReport) -> None:
 
 
 def _show(console: Console, report: StudyReport) -> None:
-    from grouping.study.showing import QUESTIONS
+    from grouping.study.presentation import QUESTIONS
 
     console.print(f"{report.n_trainings} trainings, {report.n_epochs} epochs, {report.seconds:.0f} s")
     for finding in report.findings:

@@ -20,7 +20,7 @@ EARLY_FIDELITY = 0.2
 """Share of the epochs in a short pass, as in the early stopping approximation of Standley et al. (2020)."""
 EpochsOf = Callable[[int, float], int]
 """All epochs that a training takes, from the number of tasks of its network and its fidelity: with those that
-come before it, which follow from the methods of a recipe (`grouping.recipes.work`)."""
+come before it, which follow from the methods of a recipe (`grouping.recipes.epochs`)."""
 MAX_EPOCHS = 10_000
 MAX_WIDTH = 4_096
 Width = Annotated[int, Interval(ge=1, le=MAX_WIDTH)]

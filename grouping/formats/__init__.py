@@ -1,7 +1,7 @@
-"""Score tables in files. Imported tables and trained ones are the same thing from here on.
+"""Score tables in files: readers and writers of every format.
 
 `read_table` reads any format that `TableFormat` lists, and `write_table` writes it; `to_frame` and
-`from_frame` do the same for pandas. What strangers send is read by `read_table_guarded`, in a process of its
+`from_frame` do the same for pandas. Untrusted uploads are read by `read_table_guarded`, in a process of its
 own.
 """
 

@@ -1,4 +1,4 @@
-"""From what a file says to a checked score table and its report; the same for every format."""
+"""Assembly of the score table and its report from the raw content of a file; the same for every format."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ COST_PREFIX = "cost:"
 
 @dataclass(frozen=True, slots=True)
 class ImportedTable:
-    """A score table that was read.
+    """A score table that was read, with its import report.
 
     Attributes:
         table: the table, of losses.
-        report: what was understood.
+        report: report on what was read.
     """
 
     table: ScoreTable
@@ -34,15 +34,15 @@ class ImportedTable:
 
 @dataclass(frozen=True, slots=True)
 class RawTable:
-    """What a file says, before direction and absence are settled.
+    """Raw content of a file, before direction and absence are settled.
 
     Attributes:
         tasks: the `T` tasks.
         networks: the `N` networks, without duplicates.
         seeds: the `S` seeds.
         validation: ``[N, T, S]`` as written; NaN where blank, infinite where no finite number was written.
-        test: the same of the test values.
-        other_costs: ``[N]`` each.
+        test: test values, ``[N, T, S]``, in the same form.
+        other_costs: further inference costs by name, ``[N]`` each.
     """
 
     tasks: tuple[Task, ...]
@@ -71,13 +71,13 @@ def check_counts(*, tasks: int = 1, networks: int = 1, seeds: int = 1, other_cos
 
 
 def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings) -> ImportedTable:
-    """Make the score table and its report.
+    """Build the score table and its report.
 
     A task that diverged with one seed counts as not measured with any, in that network: the mean over the
     seeds that went well would flatter it.
 
     Raises:
-        TableFormatError: if what the file says is no score table.
+        TableFormatError: if the content is no score table.
     """
     validation, n_lost = _without_diverged(raw.validation)
     test, n_test_lost = _without_diverged(raw.test)
@@ -96,12 +96,12 @@ def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings
 
 
 def gains_to_losses(gains: FloatArray) -> FloatArray:
-    """By ``loss = 1 - gain``, which is its own inverse up to rounding; absent stays absent."""
+    """Convert gains by ``loss = 1 - gain``, its own inverse up to rounding; absent stays absent."""
     return 1.0 - gains
 
 
 def _without_diverged(values: FloatArray) -> tuple[FloatArray, int]:
-    """``[N, T, S]`` values without cells that diverged with any seed, and how many finite ones went along."""
+    """Drop cells ``[N, T, S]`` that diverged with any seed; also count the finite ones dropped."""
     is_diverged = np.isinf(values)
     if not is_diverged.any():
         return values, 0

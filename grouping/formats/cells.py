@@ -1,4 +1,4 @@
-"""Single cells: numbers as read and written, and text that no spreadsheet takes for a formula."""
+"""Single cells: numbers read and written, and text that no spreadsheet takes for a formula."""
 
 from __future__ import annotations
 
@@ -104,5 +104,5 @@ def format_text(text: str) -> str:
 
 
 def unguard_text(text: str) -> str:
-    """The exact inverse of `format_text`, for every cell of a text file."""
+    """Undo `format_text` exactly, for every cell of a text file."""
     return text[1:] if _GUARDED_FORMULA.match(text) else text

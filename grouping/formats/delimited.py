@@ -1,4 +1,4 @@
-"""Text files of lines and cells. Lines are counted and measured before any is taken apart."""
+"""Delimited text files: lines and cells. Lines are counted and measured before any is split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Record = tuple[int, list[str]]
 
 
 def split_lines(text: str, findings: Findings) -> list[str]:
-    """Lines without their ends, which may be those of any system.
+    """Split text into lines without their ends, which may be those of any system.
 
     Raises:
         TableFormatError: if there are too many, or one is too long.
@@ -34,7 +34,7 @@ def split_lines(text: str, findings: Findings) -> list[str]:
 
 
 def first_line(text: str, findings: Findings) -> str:
-    """The first line that is not empty, without splitting the others.
+    """Return the first line that is not empty, without splitting the others.
 
     Raises:
         TableFormatError: if it is too long.
@@ -60,10 +60,10 @@ def check_length(line: str, number: int, findings: Findings) -> None:
 
 
 def split_cells(line: str, delimiter: str, number: int, findings: Findings) -> list[str]:
-    """Cells of one line; quotes as in CSV, and closed on the same line; the guard of formulas is undone.
+    """Split a line into cells: quotes as in CSV, closed on the same line; the formula guard is undone.
 
     Raises:
-        TableFormatError: if quotes are not closed or stand where they may not.
+        TableFormatError: if quotes are not closed or misplaced.
     """
     try:
         quoted = '"' in line
@@ -76,14 +76,14 @@ def split_cells(line: str, delimiter: str, number: int, findings: Findings) -> l
 
 
 def records(lines: Sequence[str], delimiter: str, findings: Findings) -> Iterator[Record]:
-    """Numbers and cells of the lines that are not empty."""
+    """Yield numbers and cells of the lines that are not empty."""
     for number, line in enumerate(lines, start=1):
         if line:
             yield number, split_cells(line, delimiter, number, findings)
 
 
 def write_lines(rows: Iterable[Sequence[str]], delimiter: str) -> str:
-    """Text of rows of cells, quoted where necessary."""
+    """Return rows of cells as text, quoted where necessary."""
     text = io.StringIO()
     csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -13,7 +13,7 @@ from grouping.formats.assembly import ImportedTable, RawTable, assemble
 from grouping.formats.delimited import records
 from grouping.formats.json_document import read_json, write_json
 from grouping.formats.long_layout import write_long
-from grouping.formats.long_reading import read_long
+from grouping.formats.long_layout_reader import read_long
 from grouping.formats.parquet_file import read_parquet, write_parquet
 from grouping.formats.report import LABELS, TableFormat, Values
 from grouping.formats.results_txt import read_results, write_results
@@ -38,13 +38,13 @@ def read_table(
     test: bytes | Path | None = None,
     task_names: Sequence[str] | None = None,
 ) -> ImportedTable:
-    """Read a score table, and report what was understood.
+    """Read a score table, with a report on what was read.
 
-    What strangers send belongs to `read_table_guarded`: this function parses in the calling process.
+    Use `read_table_guarded` for untrusted files: this function parses in the calling process.
 
     Args:
         source: the content of a file, or its path.
-        format: what it is written in; found out from the content unless given.
+        format: format of the source; detected from the content unless given.
         values: ``losses`` (lower is better) are taken as they are; ``gains`` (higher is better) become
             losses as ``1 - gain``.
         test: test losses (or gains) of the same networks and tasks, in the same format; for the wide layout
@@ -147,5 +147,5 @@ def read_wide_csv(
 
 
 def write_wide_csv(table: ScoreTable, *, split: Split = "validation") -> str:
-    """Text of the wide CSV of a table: `write_table` as text."""
+    """Return the wide CSV of a table: `write_table` as text."""
     return write_table(table, TableFormat.WIDE_CSV, split=split).decode()

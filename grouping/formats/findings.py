@@ -1,4 +1,4 @@
-"""What is met while a file is read: where an error stands, and what the import report will say."""
+"""Findings while a file is read: places of errors, and what the import report will say."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MAX_SHOWN = 200
 
 @dataclass
 class Listing:
-    """Counts everything and names the first few.
+    """Counts items and names the first few.
 
     Attributes:
-        count: how many were added.
+        count: number of items added.
         named: the first `MAX_LISTED` of them.
     """
 
@@ -26,24 +26,24 @@ class Listing:
     named: list[str] = field(default_factory=list)
 
     def add(self, name: str) -> None:
-        """Count one more."""
+        """Count one more item."""
         self.count += 1
         if len(self.named) < MAX_LISTED:
             self.named.append(name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 3]}...")
 
     def extend(self, names: Iterable[str]) -> None:
-        """Count each of them."""
+        """Count each of these items."""
         for name in names:
             self.add(name)
 
 
 @dataclass
 class Findings:
-    """One source being read.
+    """Findings in one source while it is read.
 
     Attributes:
-        name: of the file, empty where it has none.
-        unit: what its places are counted in, from 1; headings are a line, but no row.
+        name: name of the file, empty where it has none.
+        unit: unit of places, lines or rows, counted from 1; headings are a line, but no row.
         non_finite: cells with ``nan``, ``inf`` and the like.
         duplicates: rows and cells that repeat an earlier one.
         warnings: sentences about anything else a user should look at.
@@ -56,7 +56,7 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
 
     def error(self, message: str, at: int | None = None) -> TableFormatError:
-        """The error to raise for this source.
+        """Return the error to raise for this source.
 
         Args:
             message: what is wrong and what to do.
@@ -73,15 +73,15 @@ class Findings:
 
     @property
     def header_place(self) -> int | None:
-        """Where the headings stand; rows are counted without them."""
+        """Line of the headings; None for rows, which are counted without them."""
         return 1 if self.unit == "line" else None
 
     def place(self, at: int, what: str) -> str:
-        """A place for the report, such as ``line 3, column depth``."""
+        """Return a place for the report, such as ``line 3, column depth``."""
         return f"{self.unit} {at}, {what}"
 
     def include(self, other: Findings) -> None:
-        """Take over what was found in the file of test losses."""
+        """Add the findings in the file of test losses."""
         for mine, theirs in ((self.non_finite, other.non_finite), (self.duplicates, other.duplicates)):
             mine.extend(f"test losses, {name}" for name in theirs.named)
             mine.count += theirs.count - len(theirs.named)

@@ -23,14 +23,14 @@ ATTRIBUTE = "mtl_grouping_tasks"
 
 
 def to_frame(table: ScoreTable, *, values: Values = "losses") -> pd.DataFrame:
-    """The table as a long DataFrame, with a row for each task of each network and each seed.
+    """Convert a table to a long DataFrame, with a row for each task of each network and each seed.
 
     A cell that was not measured is NaN. The attributes of the tasks stand in ``frame.attrs``, so that
     `from_frame` gives the same table back as long as they are kept.
 
     Args:
         table: the table.
-        values: ``gains`` gives ``1 - loss``, which is rounded, in ``validation_gain`` and ``test_gain``.
+        values: ``gains`` writes ``1 - loss``, which is rounded, in ``validation_gain`` and ``test_gain``.
     """
     import pandas as pd
 
@@ -42,7 +42,7 @@ def to_frame(table: ScoreTable, *, values: Values = "losses") -> pd.DataFrame:
 
 
 def from_frame(frame: pd.DataFrame, *, values: Values = "losses") -> ImportedTable:
-    """Read a DataFrame in the long or in the wide layout; which one, its columns tell.
+    """Read a DataFrame in the long or in the wide layout, as its columns tell.
 
     Args:
         frame: NaN, None and NA are blank; an infinite number is a result that is not finite.

@@ -1,8 +1,8 @@
-"""Score tables that strangers send, read in a process of its own.
+"""Guarded reading of untrusted score tables, in a process of its own.
 
 A file can be made so that a reader takes all memory or all time, or crashes, however carefully it counts
-first: Parquet says of itself how large it is, and may lie. The process has an address space, a time and an
-environment of its own, without the settings and secrets of this one; whatever becomes of it, this one gets a
+first: the size that a Parquet file declares may be false. The process has limits on address space and time,
+and an environment of its own, without the settings and secrets of this one; however it ends, this one gets a
 table or an error. It starts in about a tenth of a second, so every format takes this way.
 """
 
@@ -18,9 +18,9 @@ from collections.abc import Sequence
 
 from grouping.errors import TableFormatError
 from grouping.formats.assembly import ImportedTable
+from grouping.formats.reader_messages import Question, decode_answer
 from grouping.formats.report import TableFormat, Values
 from grouping.formats.source import Source
-from grouping.formats.transfer import Question, decode_answer
 
 TIME_LIMIT_S = 30.0
 MEMORY_LIMIT_BYTES = 2 * 2**30
@@ -47,7 +47,7 @@ def read_table_guarded(
     time_limit_s: float = TIME_LIMIT_S,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
 ) -> ImportedTable:
-    """`read_table` of untrusted bytes, in a process with limits; the same answers and the same errors.
+    """Read untrusted bytes like `read_table`, in a process with limits; same answers, same errors.
 
     Args:
         data: the content of a file, or pasted text.

@@ -42,7 +42,7 @@ VERSION = 1
 
 
 def write_json(table: ScoreTable) -> str:
-    """Text of the JSON format, a line per network; exact to the last digit."""
+    """Return the table in the JSON format, a line per network; exact to the last digit."""
     head = {
         "format": FORMAT_NAME,
         "version": VERSION,
@@ -131,7 +131,7 @@ def _table_from_json(document: object) -> RawTable:
 def _read_losses(
     document: object, pointer: str, column: dict[str, int], target: FloatArray
 ) -> frozenset[str]:
-    """Fill ``[T, S]`` losses of a network; the tasks that are named."""
+    """Fill ``[T, S]`` losses of a network; return the tasks that are named."""
     losses = read_mapping(document, pointer)
     for name, listed in losses.items():
         if name not in column:

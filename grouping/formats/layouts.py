@@ -1,4 +1,4 @@
-"""Rows with headings, from anything but text: long or wide by what the headings say."""
+"""Rows with headings, not from text: long or wide layout, as the headings tell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from grouping.formats.assembly import RawTable
 from grouping.formats.cells import Cell
 from grouping.formats.findings import Findings
 from grouping.formats.long_layout import is_long
-from grouping.formats.long_reading import read_long
+from grouping.formats.long_layout_reader import read_long
 from grouping.formats.report import Values
 from grouping.formats.wide_csv import read_wide
 
@@ -22,13 +22,13 @@ def read_layout(
     *,
     tasks: Sequence[Task] = (),
 ) -> RawTable:
-    """Read rows in the layout of their headings.
+    """Read rows in the layout that their headings tell.
 
     Args:
         header: the headings.
         rows: place and cells of each row.
-        values: what the cells are.
-        findings: takes what is met on the way.
+        values: whether the cells are losses or gains.
+        findings: collects what is found.
         tasks: attributes of tasks, where known.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How large a score table in a file may be. What is larger is refused by counting, before it is parsed."""
+"""Size limits of a score table in a file. Larger ones are refused by counting, before parsing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The long layout: a row per network, task and seed. Long CSV, Parquet and long DataFrames share it.
+"""Long layout: a row per network, task and seed. Long CSV, Parquet and long DataFrames share it.
 
     network,size,cost,cost:latency_ms,task,seed,validation_loss,test_loss
     depth+edges,1.0,1.0,7.5,depth,0,0.1748,0.1753
@@ -10,7 +10,7 @@
 ``test_gain``.
 
 A blank loss is not measured. Two kinds of row say only that something exists: one without a seed names a
-network, and one without a network names a task. They are written where the other rows would not tell.
+network, and one without a network names a task. They are written where no other row says so.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ _KNOWN |= {"validation_gain", "test_gain"}
 
 
 def value_columns(values: Values) -> tuple[str, str]:
-    """Headings of the validation and the test values."""
+    """Return the headings of the validation and the test values."""
     noun = "gain" if values == "gains" else "loss"
     return f"validation_{noun}", f"test_{noun}"
 
 
 def is_long(header: Sequence[str]) -> bool:
-    """Whether these are headings of the long layout, of losses or of gains."""
+    """Return whether these are headings of the long layout, of losses or of gains."""
     return {"network", "task"} <= set(header) and not {"validation_loss", "validation_gain"}.isdisjoint(
         header
     )
 
 
 def is_known(heading: str) -> bool:
-    """Whether a column of this heading is one of the layout."""
+    """Return whether a column of this heading belongs to the layout."""
     return heading in _KNOWN or heading.startswith(COST_PREFIX)
 
 
 def long_columns(table: ScoreTable, values: Values = "losses") -> dict[str, list[Cell]]:
-    """The columns of the long layout by heading; None where a cell is blank.
+    """Return the columns of the long layout by heading; None where a cell is blank.
 
-    A row for each task of each network and each seed, measured or not; without any seeds, a row for each
-    task of each network.
+    There is a row for each task of each network and each seed, measured or not; without any seeds, a row for
+    each task of each network.
     """
     n, t = np.nonzero(table.membership)
     n_rows = max(len(table.seeds), 1)
@@ -81,7 +81,7 @@ def _cells(values: FloatArray) -> list[Cell]:
 
 
 def write_long(table: ScoreTable, *, values: Values, delimiter: str) -> str:
-    """Text of the long layout: everything but the attributes of the tasks."""
+    """Return the long layout as text: everything but the attributes of the tasks."""
     columns = long_columns(table, values)
     return write_lines(_long_rows(table, columns), delimiter)
 

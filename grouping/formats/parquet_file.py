@@ -1,9 +1,8 @@
-"""Parquet: the long layout in typed columns, with the attributes of the tasks in the file's metadata.
+"""Parquet format: the long layout in typed columns, with the attributes of tasks in the metadata.
 
-Any Parquet file with the columns of the long or of the wide layout is read, whoever wrote it; what the
-metadata of another program say is ignored. Sizes are checked as the file declares them before anything is
-unpacked, and then it is unpacked in small batches; since a file may lie about itself, strangers' files belong
-to `read_table_guarded`.
+Any Parquet file with the columns of the long or of the wide layout is read, whichever program wrote it;
+metadata of other programs are ignored. Declared sizes are checked before anything is unpacked, and then it is
+unpacked in small batches; since declared sizes may be false, untrusted files belong to `read_table_guarded`.
 """
 
 # mypy: disable-error-code="attr-defined,no-untyped-call"
@@ -24,7 +23,7 @@ from grouping.formats.findings import Findings
 from grouping.formats.layouts import read_layout
 from grouping.formats.limits import MAX_LINES, MAX_OTHER_COSTS, MAX_UNPACKED_BYTES
 from grouping.formats.long_layout import is_known, is_long, long_columns
-from grouping.formats.long_reading import warn_of_ignored
+from grouping.formats.long_layout_reader import warn_of_ignored
 from grouping.formats.report import Values
 from grouping.formats.strict_json import parse_json
 from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
@@ -41,7 +40,7 @@ BATCH_ROWS = 10_000
 
 
 def write_parquet(table: ScoreTable, values: Values) -> bytes:
-    """A Parquet file of everything the table holds; exact to the last digit."""
+    """Return a Parquet file of everything the table holds; exact to the last digit."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -84,7 +83,7 @@ def read_parquet(data: bytes, values: Values, findings: Findings) -> RawTable:
 
 
 def _check_size(file: ParquetFile, findings: Findings) -> None:
-    """Refuse a file that is too large by its own figures."""
+    """Refuse a file whose declared size is too large."""
     metadata = file.metadata
     unpacked = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     for number, limit, what in (
@@ -104,7 +103,7 @@ def _read_tasks(metadata: dict[bytes, bytes], findings: Findings) -> tuple[Task,
 
 
 def _choose_columns(schema: Schema, findings: Findings) -> list[str]:
-    """Headings of the columns to read; they hold text or numbers."""
+    """Return the headings of the columns to read; they hold text or numbers."""
     from pyarrow import types
 
     names = list(schema.names)
@@ -131,7 +130,7 @@ def _choose_columns(schema: Schema, findings: Findings) -> list[str]:
 
 
 def _rows(file: ParquetFile, names: list[str]) -> Iterator[tuple[int, Sequence[Cell]]]:
-    """Rows, counted from 1."""
+    """Yield rows, counted from 1."""
     place = 0
     for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
         for cells in zip(*(batch.column(name).to_pylist() for name in names), strict=True):

@@ -1,4 +1,4 @@
-"""The program that `read_table_guarded` starts: reads one table from its input under limits, and answers."""
+"""Program that `read_table_guarded` starts: reads one table under limits, and answers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from grouping.errors import GroupingError, TableFormatError
 from grouping.formats.files import read_table
 from grouping.formats.guarded import TOO_MUCH_MEMORY
-from grouping.formats.transfer import Question, encode_error, encode_table
+from grouping.formats.reader_messages import Question, encode_error, encode_table
 
 
 def main() -> None:

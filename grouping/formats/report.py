@@ -1,4 +1,4 @@
-"""What was understood when a score table was imported, in fields and in words."""
+"""Import report of a score table, as data and in sentences."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What was understood, and what is missing.
+    """Report on what was read of a score table, and what is missing.
 
     Names are in the order of the table. Of each kind at most `MAX_LISTED` are named; the counts are complete.
 
     Attributes:
         format: the `TableFormat`, or ``wide_frame`` or ``long_frame`` for a DataFrame.
-        values: what the cells were said to be; gains became losses by `GAIN_FORMULA`.
+        values: whether the cells were losses or gains; gains became losses by `GAIN_FORMULA`.
         tasks: names of all `T` tasks.
         n_networks: number of networks.
         n_seeds: number of seeds.
         n_sizes: number of different sizes.
-        sizes: such sizes, ascending.
+        sizes: the different sizes, ascending.
         other_costs: names of the further inference costs.
         largest_group_size: tasks in the largest group at full size (size 1); 0 where there is none.
         n_expected_groups: number of groups of up to that many of the tasks.
-        n_missing_groups: how many of them the table does not have at full size.
-        missing_groups: such groups, smaller ones first.
+        n_missing_groups: number of those groups that the table does not have at full size.
+        missing_groups: the missing groups, smaller ones first.
         n_duplicates: rows or cells that repeated an earlier one with the same numbers; they were merged.
-        duplicates: where they stand.
+        duplicates: places of the duplicates.
         n_non_finite_cells: cells with ``nan``, ``inf`` and the like; they count as not measured.
-        non_finite_cells: where they stand.
+        non_finite_cells: places of those cells.
         n_incomplete_networks: networks with a task without any validation loss; no solve uses them.
-        incomplete_networks: such networks.
+        incomplete_networks: the incomplete networks.
         uncovered_tasks: tasks that no complete network has; while there are any, no grouping exists.
         warnings: sentences about anything else to look at.
     """
@@ -86,7 +86,7 @@ class ImportReport:
     warnings: tuple[str, ...]
 
     def sentences(self) -> tuple[str, ...]:
-        """The report in words, the most important first."""
+        """Return the report in sentences, the most important first."""
         gains = f"gains (higher is better), turned into losses as {GAIN_FORMULA}"
         direction = gains if self.values == "gains" else "losses (lower is better)"
         sizes = _enumerate([f"{size:g}" for size in self.sizes], self.n_sizes)
@@ -136,7 +136,7 @@ class ImportReport:
 
 
 def make_report(table: ScoreTable, format_name: str, values: Values, findings: Findings) -> ImportReport:
-    """The report on a table that has been read."""
+    """Build the report on a table that has been read."""
     order = table.task_names
     present = {network.group for network in table.networks if network.size == 1}
     largest = max((len(group) for group in present), default=0)
@@ -194,7 +194,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _enumerate(names: Sequence[str], count: int) -> str:
-    """The names, cut to `MAX_LISTED` of `count`."""
+    """Join the names, cut to `MAX_LISTED` of `count`."""
     listed = ", ".join(names[:MAX_LISTED])
     more = count - len(names[:MAX_LISTED])
     return f"{listed} and {_number(more)} more" if more else listed

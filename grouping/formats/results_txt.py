@@ -1,4 +1,4 @@
-"""The headerless file of the paper's published code, called ``results.txt`` there.
+"""Format ``results.txt``: the headerless file of the paper's published code.
 
 Standley et al. (ICML 2020) keep their score tables in files that the function `get_model_performances` of
 ``network_selection/main.cpp`` reads (github.com/tstandley/taskgrouping, commit 077e842):
@@ -29,7 +29,7 @@ ABSENT_LOSS = 99.0
 
 
 def looks_like_results(line: str) -> bool:
-    """Whether a first line is one of this format: tabs, and nothing but numbers between them."""
+    """Return whether a first line has this format: tabs, and nothing but numbers between them."""
     cells = line.split("\t")
     try:
         return len(cells) > 1 and all(parse_number(cell, "") is not None for cell in cells)
@@ -38,12 +38,12 @@ def looks_like_results(line: str) -> bool:
 
 
 def read_results(lines: Sequence[str], task_names: Sequence[str] | None, findings: Findings) -> RawTable:
-    """Read such a file.
+    """Read a ``results.txt``.
 
     Args:
         lines: the lines.
         task_names: names of the tasks, in the order of the columns; ``task 1``, ``task 2``, ... unless given.
-        findings: takes what is met on the way.
+        findings: collects what is found.
 
     Raises:
         TableFormatError: if it is not such a file.
@@ -89,12 +89,12 @@ def _absent_or_as_written(cell: str) -> str:
 
 
 def write_results(table: ScoreTable, *, split: Split, values: Values) -> str:
-    """Text of this format: means over the seeds, exact to the last digit.
+    """Return the table in this format: means over the seeds, exact to the last digit.
 
     The half-size networks come first, in the order of the tasks, whatever their place in the table.
 
     Raises:
-        InvalidInputError: if the table has networks, costs or losses that the format cannot say.
+        InvalidInputError: if the table has networks, costs or losses that the format cannot hold.
     """
     losses = table.validation if split == "validation" else table.test
     numbers = gains_to_losses(losses) if values == "gains" else losses

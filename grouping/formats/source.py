@@ -1,4 +1,4 @@
-"""Where a table comes from: bytes or a file, opened with care, and taken for a format by its content."""
+"""Source of a table: bytes or a file, opened with care; its format is detected from the content."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Source:
 
     Attributes:
         data: its bytes.
-        findings: takes what is met while it is read, and names the file.
+        findings: collects what is found while it is read, and names the file.
     """
 
     data: bytes
@@ -66,7 +66,7 @@ class Source:
         return cls(data, findings)
 
     def text(self) -> str:
-        """The content as text, without a byte order mark.
+        """Return the content as text, without a byte order mark.
 
         Raises:
             TableFormatError: if it is not UTF-8, or holds NUL.
@@ -83,7 +83,7 @@ class Source:
         return text
 
     def lines(self) -> list[str]:
-        """The content as lines without their ends.
+        """Return the content as lines without their ends.
 
         Raises:
             TableFormatError: as `text`; or if there are too many lines, or one is too long.
@@ -91,10 +91,10 @@ class Source:
         return split_lines(self.text(), self.findings)
 
     def detect_format(self) -> TableFormat:
-        """The format that the content is written in.
+        """Detect the format that the content is written in.
 
         Raises:
-            TableFormatError: if it is none of them.
+            TableFormatError: if it is in no known format.
         """
         if self.data.startswith(PARQUET_MAGIC):
             return TableFormat.PARQUET

@@ -1,4 +1,4 @@
-"""JSON in the strict sense: finite numbers only, no key twice, valid text, bounded depth; then its shapes."""
+"""Strict JSON: finite numbers only, no key twice, valid text, bounded depth; readers of its types."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def read_object(
     document: object, pointer: str, required: Sequence[str], optional: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """An object with these keys and no others.
+    """Read an object with these keys and no others.
 
     Raises:
         InvalidInputError: if it is not.
@@ -64,7 +64,7 @@ def read_object(
 
 
 def read_mapping(document: object, pointer: str) -> dict[str, Any]:
-    """An object with any keys.
+    """Read an object with any keys.
 
     Raises:
         InvalidInputError: if it is none.
@@ -75,7 +75,7 @@ def read_mapping(document: object, pointer: str) -> dict[str, Any]:
 
 
 def read_list(document: object, pointer: str) -> list[Any]:
-    """An array.
+    """Read an array.
 
     Raises:
         InvalidInputError: if it is none.
@@ -86,7 +86,7 @@ def read_list(document: object, pointer: str) -> list[Any]:
 
 
 def read_number(document: object, pointer: str) -> float:
-    """A finite number.
+    """Read a finite number.
 
     Raises:
         InvalidInputError: if it is none.
@@ -102,7 +102,7 @@ def read_number(document: object, pointer: str) -> float:
 
 
 def read_integer(document: object, pointer: str) -> int:
-    """A whole number of at most 64 bits.
+    """Read a whole number of at most 64 bits.
 
     Raises:
         InvalidInputError: if it is none.
@@ -113,7 +113,7 @@ def read_integer(document: object, pointer: str) -> int:
 
 
 def read_string(document: object, pointer: str) -> str:
-    """A short text without control characters or lone surrogates.
+    """Read a short text without control characters or lone surrogates.
 
     Raises:
         InvalidInputError: if it is none.

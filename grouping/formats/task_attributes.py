@@ -1,4 +1,4 @@
-"""Tasks with all their attributes as JSON; the JSON format, Parquet and DataFrames share it."""
+"""Task attributes as JSON, for the JSON format, Parquet and DataFrames."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MAX_OUTPUTS = 2**31 - 1
 
 
 def tasks_to_json(tasks: tuple[Task, ...]) -> list[dict[str, Any]]:
-    """All fields of the tasks, in display order."""
+    """Convert all fields of the tasks to JSON, in display order."""
     return [task.as_mapping() for task in tasks]
 
 
 def tasks_from_json(document: object, pointer: str) -> tuple[Task, ...]:
-    """Inverse of `tasks_to_json`; only the name of a task must be there.
+    """Read the result of `tasks_to_json`; only the name of a task is required.
 
     Raises:
         InvalidInputError: if it is not such a list; names the place by its JSON pointer.

@@ -1,4 +1,4 @@
-"""The wide layout: a row per network, a column per task, blank where a task is not in the network.
+"""Wide layout: a row per network, a column per task, blank where a task is not in the network.
 
     network,size,cost,depth,edges
     depth,1.0,1.0,0.1695,
@@ -50,7 +50,7 @@ def read_wide(
     Args:
         header: the headings.
         rows: place and cells of each row.
-        findings: takes what is met on the way.
+        findings: collects what is found.
 
     Returns:
         The table with one seed, 0, and no test values.
@@ -72,7 +72,7 @@ def read_wide(
 
 
 def _check_header(header: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of the further costs and of the tasks."""
+    """Return the names of the further costs and of the tasks."""
     if tuple(header[:3]) != LEADING_COLUMNS:
         start = ", ".join(header[:4])[:80] or "an empty file"
         raise InvalidInputError(
@@ -192,10 +192,9 @@ def _check_label(label: str, network: Network, tasks: tuple[str, ...]) -> None:
 
 
 def write_wide(table: ScoreTable, *, split: Split, values: Values, delimiter: str) -> str:
-    """Text of the wide layout: means over the seeds, exact to the last digit.
+    """Return the wide layout as text: means over the seeds, exact to the last digit.
 
-    A validation loss that a network lacks is written ``nan``, so that its group stays what it is; a test
-    loss too.
+    A loss that a network lacks, validation or test, is written ``nan``, so that its group stays the same.
 
     Raises:
         InvalidInputError: if a task's name begins like the heading of a further cost.

@@ -1,4 +1,4 @@
-"""The affinity graph as a picture: tasks on a ring, arrows for who helps or harms whom, or lines."""
+"""The affinity graph as a picture: tasks on a ring, arrows or lines for effects between them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from grouping.plots.svg import (
     SHORT_MINUS,
     document,
     element,
-    plain,
+    escaped,
     shortened,
     text,
 )
@@ -39,13 +39,14 @@ LEAST_WIDTH = 430.0
 
 
 def strongest_effects(matrix: AffinityMatrix, most: int = DEFAULT_EFFECTS) -> tuple[Effect, ...]:
-    """The effects a picture shows: strongest first, help and harm alike.
+    """Select the effects a picture shows: strongest first, help and harm alike.
 
-    None of strength 0, and no effect within the noise. How alike two tasks are is no effect: each pair once.
+    Effects of strength 0 and within the noise are left out. Where values say how alike tasks are, each pair
+    counts once.
 
     Args:
         matrix: the affinities.
-        most: how many there are at most; fewer where they would connect more than `MOST_TASKS` tasks.
+        most: the most effects; fewer where they would connect more than `MOST_TASKS` tasks.
     """
     effects = _drawable(matrix)
     effects.sort(key=lambda effect: (-abs(effect.value), effect.source, effect.target))
@@ -83,7 +84,7 @@ def affinity_graph_svg(
 
     Args:
         matrix: the affinities.
-        most: how many effects to draw at most; see `strongest_effects`.
+        most: the most effects to draw; see `strongest_effects`.
         name: prefix of the identifiers inside; unique within a page.
     """
     effects = strongest_effects(matrix, most)
@@ -115,14 +116,14 @@ def affinity_graph_svg(
 
 
 def _label(task: str) -> str:
-    """The name as it is drawn: on one line, and shortened."""
+    """Return the name as it is drawn: on one line, and shortened."""
     return shortened(" ".join(task.split()) or task, MOST_CHARACTERS)
 
 
 def _drawn(
     groups: Sequence[tuple[str, ...]], effects: Sequence[Effect], n_tasks: int
 ) -> list[tuple[str, ...]]:
-    """The communities, without tasks that no shown effect touches where there are too many of them."""
+    """Return the communities, without tasks that no shown effect touches if they are too many."""
     if n_tasks <= MOST_TASKS:
         return list(groups)
     touched = {task for effect in effects for task in (effect.source, effect.target)}
@@ -131,7 +132,7 @@ def _drawn(
 
 
 def _arcs(ring: Ring) -> list[str]:
-    """A band under the tasks of each community."""
+    """Draw a band under the tasks of each community."""
     angles = ring.angles()
     parts = []
     first = 0
@@ -157,7 +158,7 @@ def _edge(ring: Ring, places: dict[str, Point], matrix: AffinityMatrix, effect: 
     width = THINNEST + (THICKEST - THINNEST) * abs(effect.value) / scale
     ends = places[effect.source], places[effect.target]
     drawn = arrow(ring, *ends, node=NODE, width=width, has_head=matrix.is_effect)
-    sentence = element("title", plain(effect_sentence(matrix, effect)))
+    sentence = element("title", escaped(effect_sentence(matrix, effect)))
     is_open = effect.status is CellStatus.ESTIMATED
     shaft, head = _strokes(drawn.path, drawn.head, width, helps=effect.value > 0, is_open=is_open)
     return element("g", sentence, shaft, head if matrix.is_effect else "")
@@ -187,7 +188,7 @@ def _strokes(path: str, head: str, width: float, *, helps: bool, is_open: bool =
 
 
 def effect_sentence(matrix: AffinityMatrix, effect: Effect) -> str:
-    """An effect in words, such as ``depth helps normals: +8.1%`` or, estimated, ``about +8.1%``."""
+    """Describe an effect, such as ``depth helps normals: +8.1%`` or, estimated, ``about +8.1%``."""
     about = "about " if effect.status is CellStatus.ESTIMATED else ""
     return (
         f"{effect.source} {matrix.verb(effect.value)} {effect.target}: {about}{shown(matrix, effect.value)}"
@@ -195,7 +196,7 @@ def effect_sentence(matrix: AffinityMatrix, effect: Effect) -> str:
 
 
 def shown(matrix: AffinityMatrix, value: float) -> str:
-    """A value with a sign of its own width."""
+    """Format a value with a typographic minus sign."""
     return matrix.shown(value).replace(SHORT_MINUS, MINUS)
 
 
@@ -215,7 +216,7 @@ def _node(task: str, at: Point, label: Label) -> str:
         )
     return element(
         "g",
-        element("title", plain(task)),
+        element("title", escaped(task)),
         leader,
         element("circle", cx=at[0], cy=at[1], r=NODE, class_="plot-node"),
         text(
@@ -245,7 +246,7 @@ def _legend(ring: Ring, matrix: AffinityMatrix, notes: Sequence[str], y: float) 
 
 
 def _notes(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], n_drawn: int) -> list[str]:
-    """Lines below the legend: how to read the picture, and what is not drawn."""
+    """Write lines below the legend: how to read the picture, and what is not drawn."""
     how = ["the wider, the stronger"]
     if any(size > 1 for size in ring.sizes):
         how.append("tasks on one arc are a community")
@@ -259,14 +260,14 @@ def _notes(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], n_draw
 
 
 def _within_noise(matrix: AffinityMatrix) -> str:
-    """How many effects are too small for their noise to be drawn; empty for none."""
+    """Say how many effects are too small for their noise to be drawn; empty for none."""
     number = sum(effect.is_within_noise for effect in matrix.effects()) if matrix.is_effect else 0
     said = "effect within the noise is" if number == 1 else "effects within the noise are"
     return f"{number:,} {said} not drawn" if number else ""
 
 
 def _left_out(matrix: AffinityMatrix, effects: Sequence[Effect], n_drawn: int) -> str:
-    """What is not drawn, in words; empty if all is."""
+    """Say what is not drawn; empty if all is."""
     n_known = len(_drawable(matrix))
     said = []
     if len(effects) < n_known:

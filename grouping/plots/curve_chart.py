@@ -35,7 +35,7 @@ def curve_svg(
     Args:
         curve: budgets, groupings and baselines.
         highlight_snt: a budget to mark.
-        unit: what budgets are counted in.
+        unit: unit of the budgets.
         name: prefix of the identifiers inside; unique within a page.
     """
     solved = [point for point in curve.points if point.solution.loss is not None]

@@ -1,9 +1,9 @@
-"""A grouping as a picture: tasks on the left, networks on the right, lines for who serves whom."""
+"""A grouping as a picture: tasks on the left, networks on the right, lines from network to task."""
 
 from __future__ import annotations
 
 from grouping.domain.groupings import Grouping
-from grouping.plots.svg import BLUE, MUTED, document, element, plain, shortened, text
+from grouping.plots.svg import BLUE, MUTED, document, element, escaped, shortened, text
 
 WIDTH = 760.0
 ROW, TOP = 62.0, 44.0
@@ -20,8 +20,8 @@ def grouping_svg(grouping: Grouping, *, unit: str = "SNT", name: str = "grouping
     a thin dashed one that the task is only trained there, to help the others, and served elsewhere.
 
     Args:
-        grouping: what to draw.
-        unit: what costs are counted in.
+        grouping: the grouping to draw.
+        unit: unit of the costs.
         name: prefix of the identifiers inside; unique within a page.
     """
     height_of_tasks = TASK_ROW * len(grouping.tasks)
@@ -57,7 +57,7 @@ def grouping_svg(grouping: Grouping, *, unit: str = "SNT", name: str = "grouping
 
 
 def _places(grouping: Grouping) -> list[int]:
-    """Slot of each network, from the top: near the tasks it serves, so that few lines cross."""
+    """Return the slot of each network, from the top: near the tasks it serves, so that few lines cross."""
 
     def height(n: int) -> float:
         served = [t for t, m in enumerate(grouping.serving) if m == n]
@@ -89,7 +89,7 @@ def _line(from_y: float, to_y: float, is_served: bool) -> str:
 
 def _task(task: str, y: float) -> str:
     label = shortened(task, MOST_TASK_CHARACTERS)
-    full = element("title", plain(task)) if label != task else ""
+    full = element("title", escaped(task)) if label != task else ""
     return element(
         "g",
         full,
@@ -105,7 +105,7 @@ def _network(grouping: Grouping, n: int, y: float, scale: float, unit: str) -> s
     width = max(4.0, network.cost_snt * scale)
     return element(
         "g",
-        element("title", plain(full_name)) if label != full_name else "",
+        element("title", escaped(full_name)) if label != full_name else "",
         text(label, BARS_X, y - 13, class_="plot-name"),
         element("rect", x=BARS_X, y=y - 7, width=width, height=14, rx=3, fill=BLUE, class_="plot-bar"),
         text(

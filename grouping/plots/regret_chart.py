@@ -1,4 +1,4 @@
-"""Regret against what a search has spent, a line for each strategy."""
+"""Regret chart: regret against what a search has spent, a line for each strategy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from grouping.domain.scores import FloatArray
 from grouping.plots.scales import Scale, labels, nice_ticks
-from grouping.plots.svg import MUTED, RULE, document, element, plain, shortened, text
+from grouping.plots.svg import MUTED, RULE, document, element, escaped, shortened, text
 
 WIDTH, HEIGHT = 820.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 178.0, 20.0, 54.0
@@ -23,14 +23,14 @@ DASHES = (None, "7 3", "2 3", "9 3 2 3")
 
 @dataclass(frozen=True, eq=False)
 class RegretLine:
-    """One strategy.
+    """Line of one strategy in a regret chart.
 
     Attributes:
-        name: of the strategy.
+        name: name of the strategy.
         charges: ``[C]``, ascending.
         mean: ``[C]``, relative regret; NaN while there is no recommendation, which is not drawn.
-        low: ``[C]``, of the best seed.
-        high: ``[C]``, of the worst seed.
+        low: ``[C]``, relative regret of the best seed.
+        high: ``[C]``, relative regret of the worst seed.
         end: charge at which the search ended; the line ends there.
     """
 
@@ -57,7 +57,7 @@ def regret_svg(
     Args:
         lines: at least one; those without any number are named as never reaching a recommendation.
         is_log: logarithmic axis of the regret, whose foot stands for 0.01 % and less.
-        title: what it is.
+        title: title of the picture.
         name: prefix of the identifiers inside; unique within a page.
     """
     drawn = [_Drawn.of(i, line, is_log) for i, line in enumerate(lines)]
@@ -114,7 +114,7 @@ class _Drawn:
         tip = f"{self.name}: {_percent(self.last)} after {end:g}"
         dot = element(
             "circle",
-            element("title", plain(tip)),
+            element("title", escaped(tip)),
             cx=x(end),
             cy=y(self.points[-1][1]),
             r=4,
@@ -188,7 +188,7 @@ def _axes(x: Scale, y: Scale, y_labels: Sequence[str]) -> str:
 
 
 def _legend(drawn: Sequence[_Drawn]) -> str:
-    """Names beside the picture, the best at the end first."""
+    """Draw names beside the picture, the best at the end first."""
     order = sorted(drawn, key=lambda one: (one.last is None, one.last or 0.0, one.index))
     parts = []
     for i, one in enumerate(order):

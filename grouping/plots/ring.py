@@ -1,4 +1,4 @@
-"""Nodes on a ring: where they and their labels stand, and curved arrows between them."""
+"""Ring of nodes: places of nodes and labels on a circle, and curved arrows between them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _STEPS = 120
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Place of the label of a node.
+    """Position of the label of a node.
 
     Attributes:
-        x: where the text begins, on the right, or ends, on the left.
-        y: its middle.
-        is_right: on which side of the ring it stands.
+        x: start of the text on the right, end of it on the left.
+        y: middle of the text.
+        is_right: whether it is on the right side of the ring.
         is_moved: whether it had to leave the node's height, to make room for another.
     """
 
@@ -40,8 +40,8 @@ class Ring:
 
     Attributes:
         sizes: number of nodes of each community, in the order in which they stand, clockwise from the top.
-        radius: of the circle.
-        centre: of the circle.
+        radius: radius of the circle.
+        centre: centre of the circle.
     """
 
     sizes: tuple[int, ...]
@@ -50,7 +50,7 @@ class Ring:
 
     @classmethod
     def of(cls, sizes: Sequence[int], *, label_width: float, top: float, least_width: float) -> Ring:
-        """A ring with room for its labels on both sides, below `top`, and in a picture of some width."""
+        """Build a ring with room for labels on both sides, below `top`, in a picture of some width."""
         n_nodes = sum(sizes)
         radius = max(170.0, 140.0 + 4.0 * n_nodes, LABEL_ROW * (n_nodes / 2 + 1) / 2)
         half = max(radius + LABEL_DISTANCE + label_width, least_width / 2)
@@ -71,12 +71,12 @@ class Ring:
         return tuple(found)
 
     def at(self, angle: float, radius: float | None = None) -> Point:
-        """Point at an angle, on the circle unless a radius is given."""
+        """Return the point at an angle, on the circle unless a radius is given."""
         length = self.radius if radius is None else radius
         return (self.centre[0] + length * math.cos(angle), self.centre[1] + length * math.sin(angle))
 
     def labels(self) -> tuple[Label, ...]:
-        """Places of the labels, beside the ring, none over another."""
+        """Place the labels beside the ring, none over another."""
         angles = self.angles()
         found: dict[int, Label] = {}
         reach = self.radius + LABEL_DISTANCE
@@ -92,7 +92,7 @@ class Ring:
 
 
 def _apart(wanted: Sequence[float], middle: float, reach: float) -> list[float]:
-    """Heights in the same order, close to those wanted, at least `LABEL_ROW` apart."""
+    """Return heights in the same order, close to those wanted, at least `LABEL_ROW` apart."""
     found = list(wanted)
     for n in range(1, len(found)):
         found[n] = max(found[n], found[n - 1] + LABEL_ROW)
@@ -108,8 +108,8 @@ class Arrow:
     """A curved arrow from one node to another.
 
     Attributes:
-        path: of its shaft, as SVG path data.
-        head: of its head, likewise; empty where it has none.
+        path: SVG path data of its shaft.
+        head: SVG path data of its head; empty where it has none.
     """
 
     path: str
@@ -124,7 +124,7 @@ def arrow(ring: Ring, start: Point, end: Point, *, node: float, width: float, ha
         start: centre of the source.
         end: centre of the target.
         node: radius of a node, which the arrow keeps off.
-        width: of the shaft.
+        width: width of the shaft.
         has_head: whether the shaft leaves room for the head; else it goes on to the target.
     """
     across, down = end[0] - start[0], end[1] - start[1]
@@ -168,7 +168,7 @@ def arrow(ring: Ring, start: Point, end: Point, *, node: float, width: float, ha
 
 
 def _part(start: Point, control: Point, end: Point, first: float, last: float) -> str:
-    """The part of a quadratic Bezier curve between two parameters, by its polar form."""
+    """Return the part of a quadratic Bezier curve between two parameters, by its polar form."""
 
     def blend(s: float, t: float) -> Point:
         a, b, c = (1 - s) * (1 - t), s * (1 - t) + t * (1 - s), s * t

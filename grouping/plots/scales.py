@@ -1,4 +1,4 @@
-"""Axes: from values to positions, and ticks at numbers that people like."""
+"""Axes: positions of values, and ticks at round numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grouping.plots.svg import MINUS, SHORT_MINUS
 
 
 def nice_ticks(low: float, high: float, n_wanted: int = 6) -> tuple[float, ...]:
-    """Multiples of 1, 2 or 5 times a power of ten that reach from below `low` to above `high`."""
+    """Return multiples of 1, 2 or 5 times a power of ten that reach from below `low` to above `high`."""
     span = high - low if high > low else max(abs(high), 1.0) * 0.1
     rough = span / max(1, n_wanted - 1)
     power = 10.0 ** math.floor(math.log10(rough))
@@ -22,7 +22,7 @@ def nice_ticks(low: float, high: float, n_wanted: int = 6) -> tuple[float, ...]:
 
 
 def labels(ticks: Sequence[float]) -> tuple[str, ...]:
-    """The ticks as text, all with the decimals their distance needs."""
+    """Format the ticks, all with the decimals their distance needs."""
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
     decimals = max(0, -math.floor(math.log10(step) + 1e-9)) if step < 1 else 0
     if step >= 1 and step != int(step):
@@ -35,7 +35,7 @@ class Scale:
     """A linear axis.
 
     Attributes:
-        ticks: where it is labelled; the first and the last are its ends.
+        ticks: labelled values; the first and the last are its ends.
         start: position of the first tick.
         end: position of the last tick.
     """
@@ -45,6 +45,6 @@ class Scale:
     end: float
 
     def __call__(self, value: float) -> float:
-        """Position of a value."""
+        """Return the position of a value."""
         low, high = self.ticks[0], self.ticks[-1]
         return self.start + (value - low) / (high - low) * (self.end - self.start)

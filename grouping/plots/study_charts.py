@@ -1,4 +1,4 @@
-"""Pictures of a study: effects of pairs from setup to setup, and one kind of effect against another."""
+"""Charts of a study: effects of pairs by setup, and one kind of effect against another."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grouping.plots.scales import Scale, labels, nice_ticks
-from grouping.plots.svg import BLUE, GROUND, MUTED, RULE, document, element, plain, shortened, text
+from grouping.plots.svg import BLUE, GROUND, MUTED, RULE, document, element, escaped, shortened, text
 
 WIDTH, HEIGHT = 680.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 72.0, 24.0, 22.0, 58.0
@@ -14,7 +14,7 @@ LEFT, RIGHT, TOP, BOTTOM = 72.0, 24.0, 22.0, 58.0
 
 @dataclass(frozen=True, slots=True)
 class PairEffect:
-    """An effect in percent, with its standard error if there is one."""
+    """Effect of a pair in percent, with its standard error if there is one."""
 
     name: str
     value: float
@@ -23,12 +23,12 @@ class PairEffect:
 
 @dataclass(frozen=True, slots=True)
 class SetupColumn:
-    """Effects in one setup.
+    """Column of the effects in one setup.
 
     Attributes:
-        name: of the setup.
-        effects: by pair; those of one name are joined from column to column.
-        mean: of them.
+        name: name of the setup.
+        effects: effects by pair; those of one name are joined from column to column.
+        mean: mean of the effects.
         low: lower end of the interval of the mean; None for no interval.
         high: upper end.
     """
@@ -42,7 +42,7 @@ class SetupColumn:
 
 @dataclass(frozen=True, slots=True)
 class EffectPoint:
-    """One pair: two effects in percent."""
+    """One pair as a point: two effects in percent."""
 
     name: str
     x: float
@@ -55,8 +55,8 @@ def setups_svg(columns: Sequence[SetupColumn], *, title: str, axis: str, name: s
     """Draw a column of dots for every setup, thin lines between those of one pair, and the means.
 
     Args:
-        columns: in the order in which they stand.
-        title: what it is.
+        columns: columns from left to right.
+        title: title of the picture.
         axis: what the columns differ in.
         name: prefix of the identifiers inside; unique within a page.
     """
@@ -98,9 +98,9 @@ def scatter_svg(points: Sequence[EffectPoint], *, title: str, x_axis: str, y_axi
 
     Args:
         points: the pairs.
-        title: what it is.
-        x_axis: what is drawn to the right, in percent.
-        y_axis: what is drawn upwards, in percent.
+        title: title of the picture.
+        x_axis: name of the effect to the right, in percent.
+        y_axis: name of the effect upwards, in percent.
         name: prefix of the identifiers inside; unique within a page.
     """
     if not points:
@@ -180,7 +180,7 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 def _dot(at_x: float, at_y: float, tip: str, radius: float = 3.5) -> str:
     return element(
         "circle",
-        element("title", plain(tip)),
+        element("title", escaped(tip)),
         cx=at_x,
         cy=at_y,
         r=radius,
@@ -211,7 +211,7 @@ def _mean(at: float, y: Scale, column: SetupColumn) -> str:
     parts.append(
         element(
             "path",
-            element("title", plain(tip)),
+            element("title", escaped(tip)),
             d=f"M{at + 20:.2f} {y(column.mean) - 6:.2f}l6 6l-6 6l-6 -6z",
             fill=GROUND,
             stroke="currentColor",

@@ -1,4 +1,4 @@
-"""Writing SVG: elements as text, everything that comes from outside escaped.
+"""SVG elements as text, with everything that comes from outside escaped.
 
 Colours are presentation attributes, which any style sheet overrides by class: a file looks right by itself,
 and a page that shows it inline gives it its own light and dark colours. There are no ``style`` attributes
@@ -21,12 +21,12 @@ SHORT_MINUS, MINUS = "-", "\u2212"
 
 
 def element(name: str, *children: str, **attributes: str | float | None) -> str:
-    """An element. An underscore in an attribute's name stands for a hyphen; ``class_`` is ``class``.
+    """Return an element. An underscore in an attribute's name becomes a hyphen; ``class_`` is ``class``.
 
     Args:
         name: the element's name.
         children: markup, already escaped.
-        attributes: their values; None leaves one out.
+        attributes: attributes by name; None leaves one out.
     """
     written = "".join(
         f" {key.rstrip('_').replace('_', '-')}={quoteattr(_value(value))}"
@@ -42,36 +42,36 @@ def _value(value: str | float) -> str:
 
 
 def text(content: str, x: float, y: float, **attributes: str | float | None) -> str:
-    """A line of text, escaped."""
-    return element("text", plain(content), x=x, y=y, **attributes)
+    """Return a line of text, escaped."""
+    return element("text", escaped(content), x=x, y=y, **attributes)
 
 
-def plain(content: str) -> str:
-    """Text content: escaped, and without the characters that XML forbids."""
+def escaped(content: str) -> str:
+    """Return text content: escaped, and without the characters that XML forbids."""
     return escape("".join(c for c in content if c.isprintable() or c in "\t\n"))
 
 
 def shortened(content: str, most: int) -> str:
-    """The text, cut to `most` characters with an ellipsis."""
+    """Cut the text to `most` characters with an ellipsis."""
     return content if len(content) <= most else content[: most - 1].rstrip() + "…"
 
 
 def document(*children: str, width: float, height: float, title: str, description: str, name: str) -> str:
-    """A whole picture.
+    """Return a whole picture.
 
     Args:
         children: markup, already escaped.
-        width: of the drawing, in its own units; it scales to the place it is given.
-        height: likewise.
-        title: what it is; read out by screen readers.
-        description: what it shows, in a sentence or two; read out after the title.
+        width: width of the drawing, in its own units; it scales to the place it is given.
+        height: height of the drawing, in the same units.
+        title: title of the picture; read out by screen readers.
+        description: what the picture shows, in a sentence or two; read out after the title.
         name: prefix of the identifiers inside; unique within a page.
     """
     ground = element("rect", width=width, height=height, fill=GROUND, class_="plot-ground")
     return element(
         "svg",
-        element("title", plain(title), id=f"{name}-title"),
-        element("desc", plain(description), id=f"{name}-desc"),
+        element("title", escaped(title), id=f"{name}-title"),
+        element("desc", escaped(description), id=f"{name}-desc"),
         ground,
         *children,
         xmlns="http://www.w3.org/2000/svg",

@@ -1,1 +1,1 @@
-"""What can be trained: built-in problems and those of installed plug-ins."""
+"""Problems: data sets with tasks that can be trained, built in and from installed plug-ins."""

@@ -1,4 +1,4 @@
-"""Breast cancer: what ten averages over a sample's cell nuclei tell about five other things.
+"""Breast cancer: five tasks from ten averages over the cell nuclei of a sample.
 
 Source: UCI "Breast Cancer Wisconsin (Diagnostic)" (Street, Wolberg and Mangasarian, 1993), as it comes with
 scikit-learn: 569 samples, thirty numbers each (mean, standard error and worst value of ten features).

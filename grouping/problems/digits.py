@@ -51,12 +51,12 @@ _DESCRIPTION = (
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One image per row, before and after what was done to it.
+    """Images before and after they are rotated, covered and disturbed.
 
     Attributes:
         upright: the clean originals.
         rotated: the clean rotated images.
-        seen: the rotated images, covered and noisy: what a network gets.
+        seen: the rotated images, covered and noisy: the inputs of a network.
         angle_degrees: ``[rows]``, positive turns from the x axis to the y axis (down).
         occluder: ``[rows, 2]``, x and y of the centre of the square, in pixels from the centre of the image.
     """
@@ -115,7 +115,7 @@ def edge_map(images: Images) -> Images:
 
 
 def _load(seed: int) -> Dataset:
-    """Five and eight tasks share inputs and split: the targets of all eight are in the data set."""
+    """Load the data with the targets of all eight tasks; both problems share inputs and split."""
     from sklearn.datasets import load_digits  # scikit-learn is slow to import and only needed here
 
     originals = load_digits()

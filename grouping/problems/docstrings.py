@@ -1,6 +1,6 @@
-"""Sentences from the documentation strings of installed libraries, read as text: nothing is imported.
+"""Sentences from the docstrings of installed libraries, read as text: nothing is imported.
 
-What there is depends on the installed versions; one installation gives the same sentences every time.
+The sentences depend on the installed versions; one installation gives the same sentences every time.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Passage:
 
     Attributes:
         topic: number of the topic it was found under.
-        module: file it stands in, as path within its library.
-        sentences: each as its words, in lower case; none stands in another passage too.
+        module: file that it is from, as a path within its library.
+        sentences: words of each sentence, in lower case; none is in another passage too.
     """
 
     topic: int
@@ -47,12 +47,12 @@ class Passage:
 
 @cache
 def read_passages(topics: tuple[tuple[str, ...], ...], most_sentences: int) -> tuple[Passage, ...]:
-    """Passages of at least two sentences, by topic and then in a fixed order that mixes the modules.
+    """Read passages of at least two sentences, by topic and then in a fixed order that mixes modules.
 
     It takes a second or two, once per process.
 
     Args:
-        topics: for each topic the packages it is made of, with dots, such as ``("scipy.stats",)``.
+        topics: for each topic the dotted names of its packages, such as ``("scipy.stats",)``.
         most_sentences: reading of a topic ends when it has so many.
 
     Raises:
@@ -74,7 +74,7 @@ def read_passages(topics: tuple[tuple[str, ...], ...], most_sentences: int) -> t
 
 
 def sentences_of(docstring: str) -> Iterator[list[tuple[str, ...] | None]]:
-    """Sentences of each paragraph of prose, as words; None where one is not plain text of a fair length."""
+    """Yield the sentences of each paragraph as words; None where one is not plain text of a fair length."""
     for paragraph in _prose(docstring):
         text = _MARKUP.sub(lambda found: next((part for part in found.groups() if part), " "), paragraph)
         yield [_words(sentence) for sentence in _SENTENCE_END.split(" ".join(text.split()))]
@@ -118,7 +118,7 @@ def _paragraphs(path: Path) -> Iterator[list[tuple[str, ...] | None]]:
 
 
 def _prose(docstring: str) -> Iterator[str]:
-    """Paragraphs of text, and of the descriptions of parameters; no examples and no references."""
+    """Yield paragraphs of text, and descriptions of parameters; no examples and no references."""
     lines = docstring.split("\n")
     is_wanted, paragraph = True, list[str]()
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
@@ -146,7 +146,7 @@ def _words(sentence: str) -> tuple[str, ...] | None:
 def _fresh_runs(
     sentences: list[tuple[str, ...] | None], seen: set[tuple[str, ...]]
 ) -> Iterator[tuple[tuple[str, ...], ...]]:
-    """Stretches of at least two sentences that were in none before; all others end a stretch."""
+    """Yield stretches of at least two sentences that are in no earlier one."""
     run: list[tuple[str, ...]] = []
     for sentence in [*sentences, None]:
         if sentence is not None and sentence not in seen:

@@ -9,7 +9,7 @@ from grouping.domain.datasets import Dataset
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task, check_name
 from grouping.errors import InvalidInputError
-from grouping.recipes.criteria import complete_task
+from grouping.recipes.losses_and_metrics import complete_task
 
 DATA_SEED = 0
 """The split is the same wherever a problem is trained on, so that scores of two jobs may be compared."""
@@ -45,7 +45,7 @@ class Problem:
         object.__setattr__(self, "tasks", tuple(complete_task(task) for task in self.tasks))
 
     def load(self, seed: int = 0) -> Dataset:
-        """The data set and its split, both fixed by the seed.
+        """Load the data set and its split, both fixed by the seed.
 
         Raises:
             InvalidInputError: if the data does not fit the tasks.

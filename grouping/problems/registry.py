@@ -1,4 +1,4 @@
-"""Problems by name: the built-in ones, and those of installed plug-ins.
+"""Registry of problems: the built-in ones, and those of installed plug-ins.
 
 A plug-in is a distribution with entry points in the group ``mtl_grouping.problems``; the value of each is a
 `Problem` or a callable without arguments that gives one. What becomes of a plug-in that cannot be used is
@@ -27,17 +27,17 @@ def discover_problems() -> Catalogue[Problem]:
 
 
 def list_problems() -> tuple[Problem, ...]:
-    """All problems that can be trained, built-in ones first."""
+    """List every problem that can be trained, built-in ones first."""
     return discover_problems().found
 
 
 def list_unavailable() -> tuple[Unavailable, ...]:
-    """Installed plug-ins that cannot be used, with the reason."""
+    """List installed plug-ins that cannot be used, with the reason."""
     return discover_problems().unavailable
 
 
 def get_problem(name: str) -> Problem:
-    """The problem of that name.
+    """Return the problem of that name.
 
     Raises:
         UnknownNameError: if there is none.

@@ -1,4 +1,4 @@
-"""Sentences of documentation: a topic, a pair, a similarity and a ranking, read by a small Transformer.
+"""Sentences of documentation: tasks of topic, pair, similarity and ranking, for a small Transformer.
 
 The four kinds of tasks are those of Liu, He, Chen and Gao, Multi-task deep neural networks for natural
 language understanding (MT-DNN), ACL 2019: classifying a sentence, classifying a pair, similarity of a pair,
@@ -61,10 +61,10 @@ _TASKS = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a row is made from, before sentences are cut and words are numbered.
+    """A row before its sentences are cut and its words are numbered.
 
     Attributes:
-        topic: of the first sentence.
+        topic: topic of the first sentence.
         segments: the first sentence, one to compare it with, and the candidates.
         follows: whether the second one follows the first.
         answer: which candidate follows the first.
@@ -101,7 +101,7 @@ def _load(seed: int) -> Dataset:
 
 
 def split_by_module(passages: Iterable[Passage], generator: np.random.Generator) -> list[list[Passage]]:
-    """Training, validation and test passages; all of a module are in one part, the topics in like shares."""
+    """Split passages into training, validation and test parts by module, topics in like shares."""
     parts: list[list[Passage]] = [[], [], []]
     by_topic: dict[int, dict[str, list[Passage]]] = {}
     for passage in passages:
@@ -119,7 +119,7 @@ def split_by_module(passages: Iterable[Passage], generator: np.random.Generator)
 
 
 def make_rows(passages: Sequence[Passage], generator: np.random.Generator) -> list[Row]:
-    """A row for every two neighbouring sentences; what does not follow is drawn from the other topics."""
+    """Make a row for every two neighbouring sentences; others are drawn from the other topics."""
     elsewhere = {
         topic: [sentence for p in passages if p.topic != topic for sentence in p.sentences]
         for topic in {passage.topic for passage in passages}
@@ -137,7 +137,7 @@ def make_rows(passages: Sequence[Passage], generator: np.random.Generator) -> li
 
 
 def number_words(rows: Sequence[Row], numbers: dict[str, int]) -> NDArray[np.float32]:
-    """Numbers of the words of all segments side by side, ``[rows, N_SEGMENTS * LENGTH]``."""
+    """Convert words of all segments to numbers, side by side, ``[rows, N_SEGMENTS * LENGTH]``."""
     inputs = np.zeros((len(rows), N_SEGMENTS, LENGTH), dtype=np.float32)
     for r, row in enumerate(rows):
         for s, sentence in enumerate(row.segments):
@@ -147,14 +147,14 @@ def number_words(rows: Sequence[Row], numbers: dict[str, int]) -> NDArray[np.flo
 
 
 def inverse_frequencies(sentences: Iterable[Sentence]) -> dict[str, float]:
-    """Weight of each word: ``1 + log((1 + n) / (1 + n with the word))`` over the different sentences."""
+    """Weight each word: ``1 + log((1 + n) / (1 + n with the word))`` over different sentences."""
     different = set(sentences)
     found = Counter(word for sentence in different for word in set(sentence))
     return {word: 1.0 + math.log((1 + len(different)) / (1 + count)) for word, count in found.items()}
 
 
 def similarity(one: Sentence, other: Sentence, weights: dict[str, float]) -> float:
-    """Cosine of the weighted word counts, from 0 to 1; a word without a weight has the largest there is."""
+    """Compute the cosine of weighted word counts, 0 to 1; unknown words have the largest weight."""
     unseen = max(weights.values())
     vectors = [
         {word: count * weights.get(word, unseen) for word, count in Counter(sentence).items()}

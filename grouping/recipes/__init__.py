@@ -1,7 +1,9 @@
-"""What a recipe or a task may name: a declaration per method, loss and metric, and what finds them."""
+"""Declarations of the methods, losses and metrics that a recipe or a task may name, and their registries."""
 
 from grouping.recipes.checks import check_trainable
-from grouping.recipes.criteria import (
+from grouping.recipes.declarations import Declaration
+from grouping.recipes.epochs import epochs_of
+from grouping.recipes.losses_and_metrics import (
     LossInfo,
     MetricInfo,
     complete_task,
@@ -12,7 +14,6 @@ from grouping.recipes.criteria import (
     named_loss,
     named_metric,
 )
-from grouping.recipes.declarations import Declaration
 from grouping.recipes.registry import (
     MethodInfo,
     check_named_tasks,
@@ -21,7 +22,6 @@ from grouping.recipes.registry import (
     list_methods,
     list_unavailable,
 )
-from grouping.recipes.work import epochs_of
 
 __all__ = [
     "Declaration",

@@ -1,7 +1,7 @@
-"""Refusing a recipe that could not be trained, before anything is: whatever does not depend on the data.
+"""Checks of a recipe before anything is trained: all rules that do not depend on the data.
 
-The rules are those that training follows. They stand in the declarations, and the implementations ask them
-too; here they are asked for all networks that a job may train.
+The rules are those of training. They stand in the declarations, and the implementations check them too; here
+they are checked for all networks that a job may train.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ def check_trainable(recipe: Recipe, tasks: Sequence[Task], largest: int) -> None
     """Refuse a recipe under which some network of the tasks could not be trained.
 
     Args:
-        recipe: complete.
-        tasks: that networks are made of.
-        largest: tasks of the largest network.
+        recipe: a complete recipe.
+        tasks: tasks that networks are made of.
+        largest: number of tasks of the largest network.
 
     Raises:
         InvalidInputError: saying what would do, pointing into the recipe.
@@ -34,7 +34,7 @@ def check_trainable(recipe: Recipe, tasks: Sequence[Task], largest: int) -> None
 
 
 def stages_below(recipe: Recipe, tasks: Sequence[Task]) -> Mapping[str, int] | None:
-    """For each task, how many stages are below its head; None under a method that does not tell.
+    """Return for each task how many stages are below its head; None if the method does not tell.
 
     A network has one depth more than the deepest of its tasks: see `MultiTaskNetwork.depths`.
     """

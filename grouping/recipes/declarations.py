@@ -1,4 +1,4 @@
-"""What a method, a loss or a metric declares: name, source and parameters, without what carries it out.
+"""Declaration of a method, a loss or a metric: name, source and parameters, without implementation.
 
 The service that takes jobs checks and lists methods but never trains, so it must not import PyTorch. A
 declaration therefore names its implementation as ``module:attribute``, and only training imports it.
@@ -17,9 +17,9 @@ class Declaration(Protocol):
         title: its name for people.
         description: what it does, in a sentence or two.
         source: the paper it comes from; empty for what needs none.
-        implementation: ``module:attribute`` of what carries it out; see `grouping.training.methods`.
+        implementation: ``module:attribute`` of the implementation; see `grouping.training.methods`.
 
-    What else one may have:
+    Optional attributes and methods:
 
     - ``requires``, of a built-in method: names of modules that come with an extra;
     - ``named_tasks()``: the tasks that its parameters name; see `check_named_tasks`;
@@ -29,7 +29,7 @@ class Declaration(Protocol):
       needs as many epochs;
     - ``stages_below(task, n_stages)``, of a way of sharing: stages of the encoder below the head of a task;
     - ``preparation_epochs(n_tasks, recipe)``: the epochs that a network is prepared for before it is trained;
-      see `grouping.recipes.work`.
+      see `grouping.recipes.epochs`.
     """
 
     name: ClassVar[str]

@@ -1,4 +1,4 @@
-"""Encoders: what the stages between the inputs and the heads are."""
+"""Encoders: declarations of the layers between the inputs and the heads."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ DecoderSteps = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Mlp:
-    """Fully connected layers."""
+    """Encoder of fully connected layers."""
 
     name: ClassVar[str] = "mlp"
     title: ClassVar[str] = "Fully connected layers"
@@ -64,7 +64,7 @@ class Mlp:
 
 @dataclass(frozen=True, slots=True)
 class Convolutional:
-    """Convolutions with pooling."""
+    """Encoder of images by convolutions with pooling."""
 
     name: ClassVar[str] = "convolutional"
     title: ClassVar[str] = "Convolutions"
@@ -92,7 +92,7 @@ class Convolutional:
 
 @dataclass(frozen=True, slots=True)
 class Xception:
-    """Separable convolutions with residual connections."""
+    """Encoder of images by separable convolutions with residual connections."""
 
     name: ClassVar[str] = "xception"
     title: ClassVar[str] = "Xception"
@@ -116,7 +116,7 @@ class Xception:
 
 @dataclass(frozen=True, slots=True)
 class Transformer:
-    """Attention between the tokens of each text of a row."""
+    """Encoder of texts by attention between the tokens of each text of a row."""
 
     name: ClassVar[str] = "transformer"
     title: ClassVar[str] = "Transformer"
@@ -165,7 +165,7 @@ class Transformer:
             )
 
     def segments_of(self, task: Task) -> tuple[int, ...]:
-        """The texts of a row that a task reads, counted from 0; a ranking reads the question first.
+        """Return the texts of a row that a task reads, counted from 0; a ranking reads the question first.
 
         Raises:
             InvalidInputError: if a row does not have them, pointing into the recipe.

@@ -1,7 +1,8 @@
-"""Weighting, continued: methods that combine the tasks' gradients on the parameters that they share.
+"""Weightings of gradients: declarations of methods that combine gradients on shared parameters.
 
-All but the first are carried out by the package TorchJD. ``requires`` names modules that not every
-installation has; without them, a method is listed as unavailable. The extra that brings them has its name.
+All but the first are implemented by the package TorchJD. ``requires`` names modules that not every
+installation has; without them, a method is listed as unavailable. The extra that brings them has the name of
+the method.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _TORCHJD = "grouping.training.weighting.jacobian_descent"
 
 @dataclass(frozen=True, slots=True)
 class Mgda:
-    """Down for every task."""
+    """Multiple-gradient descent: a direction that lowers every loss."""
 
     name: ClassVar[str] = "mgda"
     title: ClassVar[str] = "Multiple-gradient descent (MGDA)"
@@ -36,7 +37,7 @@ class Mgda:
 
 @dataclass(frozen=True, slots=True)
 class PcGrad:
-    """Without the parts in conflict."""
+    """Gradients without the parts in conflict with others (PCGrad)."""
 
     name: ClassVar[str] = "pcgrad"
     title: ClassVar[str] = "Projecting conflicting gradients (PCGrad)"
@@ -47,7 +48,7 @@ class PcGrad:
 
 @dataclass(frozen=True, slots=True)
 class GradVac:
-    """Towards the usual angle."""
+    """Gradients turned towards their usual angle (gradient vaccine)."""
 
     name: ClassVar[str] = "gradvac"
     title: ClassVar[str] = "Gradient vaccine (GradVac)"
@@ -64,7 +65,7 @@ class GradVac:
 
 @dataclass(frozen=True, slots=True)
 class CaGrad:
-    """The best worst case near the average."""
+    """The direction with the best worst case near the average gradient (CAGrad)."""
 
     name: ClassVar[str] = "cagrad"
     title: ClassVar[str] = "Conflict-averse gradient descent (CAGrad)"
@@ -82,7 +83,7 @@ class CaGrad:
 
 @dataclass(frozen=True, slots=True)
 class NashMtl:
-    """A bargain between the tasks."""
+    """The direction of a Nash bargain between the tasks (Nash-MTL)."""
 
     name: ClassVar[str] = "nash-mtl"
     title: ClassVar[str] = "Bargaining (Nash-MTL)"
@@ -96,7 +97,7 @@ class NashMtl:
 
 @dataclass(frozen=True, slots=True)
 class FairGrad:
-    """Alpha-fair shares of the step."""
+    """The direction with alpha-fair shares of the step (FairGrad)."""
 
     name: ClassVar[str] = "fairgrad"
     title: ClassVar[str] = "Fair resource allocation (FairGrad)"
@@ -113,7 +114,7 @@ class FairGrad:
 
 @dataclass(frozen=True, slots=True)
 class UpGrad:
-    """Each gradient without conflict, then added."""
+    """The sum of gradients, each projected to conflict with none (UPGrad)."""
 
     name: ClassVar[str] = "upgrad"
     title: ClassVar[str] = "Unconflicting projection of gradients (UPGrad)"
@@ -128,7 +129,7 @@ class UpGrad:
 
 @dataclass(frozen=True, slots=True)
 class DualProj:
-    """The sum without conflict."""
+    """The sum of gradients, projected to conflict with none (dual cone projection)."""
 
     name: ClassVar[str] = "dualproj"
     title: ClassVar[str] = "Projection onto the dual cone (DualProj)"
@@ -141,7 +142,7 @@ class DualProj:
 
 @dataclass(frozen=True, slots=True)
 class AlignedMtl:
-    """Well-conditioned gradients."""
+    """Gradients made well conditioned (Aligned-MTL)."""
 
     name: ClassVar[str] = "aligned-mtl"
     title: ClassVar[str] = "Independent component alignment (Aligned-MTL)"
@@ -160,7 +161,7 @@ class AlignedMtl:
 
 @dataclass(frozen=True, slots=True)
 class ImtlG:
-    """The same share for every task."""
+    """The direction with the same projection on every task's gradient (IMTL-G)."""
 
     name: ClassVar[str] = "imtl-g"
     title: ClassVar[str] = "Impartial gradients (IMTL-G)"
@@ -171,7 +172,7 @@ class ImtlG:
 
 @dataclass(frozen=True, slots=True)
 class ConFig:
-    """The same angle to every task."""
+    """The direction with the same angle to every task's gradient (ConFIG)."""
 
     name: ClassVar[str] = "config"
     title: ClassVar[str] = "Conflict-free inverse gradients (ConFIG)"
@@ -185,7 +186,7 @@ class ConFig:
 
 @dataclass(frozen=True, slots=True)
 class GradDrop:
-    """One sign for each parameter."""
+    """Gradients with one sign for each parameter (gradient sign dropout)."""
 
     name: ClassVar[str] = "graddrop"
     title: ClassVar[str] = "Gradient sign dropout (GradDrop)"
@@ -198,7 +199,7 @@ class GradDrop:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """Random weights of the losses."""
+    """Random weights of the losses, drawn anew in every step."""
 
     name: ClassVar[str] = "random"
     title: ClassVar[str] = "Random weights"

@@ -1,4 +1,7 @@
-"""Optimisers: what turns a gradient into a step. Rate and weight decay are fields of the recipe itself."""
+"""Optimisers: declarations of methods that turn a gradient into a step.
+
+Learning rate and weight decay are fields of the recipe itself.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods a recipe may name: the built-in ones, and those of installed plug-ins.
+"""Registry of the methods a recipe may name: the built-in ones, and those of installed plug-ins.
 
 A plug-in is a distribution with entry points in one of the groups ``mtl_grouping.encoders``,
 ``.sharing``, ``.weighting``, ``.schedules`` and ``.optimisers``; the value of each is a `Declaration`. It
@@ -45,7 +45,7 @@ ENTRY_POINT_GROUPS: Mapping[Part, str] = {
 
 @dataclass(frozen=True, slots=True)
 class MethodInfo:
-    """A method as it is listed.
+    """Name, description and parameters of a method, for lists.
 
     Attributes:
         part: the part of a recipe that it is chosen for.
@@ -66,7 +66,7 @@ class MethodInfo:
 
 @cache
 def discover_methods(part: Part) -> Catalogue[type[Declaration]]:
-    """The methods of this installation, found once per process; ``cache_clear()`` makes it look again."""
+    """Find the methods of this installation, once per process; ``cache_clear()`` makes it look again."""
     missing = {method: _missing_modules(method) for method in BUILT_IN[part]}
     usable = [method for method in BUILT_IN[part] if not missing[method]]
     unavailable = [
@@ -84,7 +84,7 @@ def discover_methods(part: Part) -> Catalogue[type[Declaration]]:
 
 
 def list_methods(part: Part) -> tuple[MethodInfo, ...]:
-    """Every method that may be chosen for a part, built-in ones first; the first one is the default."""
+    """List every method for a part of a recipe, built-in ones first; the first one is the default."""
     return tuple(
         MethodInfo(part, m.name, m.title, m.description, m.source, schema_of(m))
         for m in discover_methods(part).found
@@ -92,12 +92,12 @@ def list_methods(part: Part) -> tuple[MethodInfo, ...]:
 
 
 def list_unavailable(part: Part) -> tuple[Unavailable, ...]:
-    """Plug-ins and built-in methods for a part that cannot be used here, with the reason."""
+    """List plug-ins and built-in methods for a part that cannot be used here, with the reason."""
     return discover_methods(part).unavailable
 
 
 def get_declaration(part: Part, method: Method) -> Declaration:
-    """The declaration of a method, with its parameters checked and completed.
+    """Return the declaration of a method, with its parameters checked and completed.
 
     Raises:
         UnknownNameError: if there is no such method, pointing into the recipe.
@@ -110,7 +110,7 @@ def get_declaration(part: Part, method: Method) -> Declaration:
 
 
 def complete(recipe: Recipe) -> Recipe:
-    """The recipe with every parameter of its methods filled in, so that equal recipes compare equal.
+    """Fill in every parameter of a recipe's methods, so that equal recipes compare equal.
 
     Raises:
         UnknownNameError: if it names a method that does not exist.
@@ -155,11 +155,11 @@ def _load_plug_in(point: EntryPoint) -> type[Declaration]:
 
 
 def load_declaration(point: EntryPoint, *more: str) -> Any:
-    """The declaration of an entry point: a dataclass with what all declarations have.
+    """Load the declaration of an entry point: a dataclass with the attributes of all declarations.
 
     Args:
-        point: of a plug-in.
-        more: what it must have besides.
+        point: entry point of a plug-in.
+        more: names of further attributes that it must have.
 
     Raises:
         TypeError: if it is no such declaration.

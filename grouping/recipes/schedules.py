@@ -1,4 +1,4 @@
-"""Schedules: which tasks of a network are trained when."""
+"""Schedules: declarations of which tasks of a network are trained when."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def require_epochs(schedule: str, n_epochs: int, n_phases: int, network: str = "
     """Refuse a recipe with fewer epochs than a schedule has phases.
 
     Args:
-        schedule: its name.
-        n_epochs: of the recipe.
-        n_phases: of at least one epoch each.
-        network: what is trained, in words.
+        schedule: name of the schedule.
+        n_epochs: epochs of the recipe.
+        n_phases: number of phases, of at least one epoch each.
+        network: the network in words, for the error message.
 
     Raises:
         InvalidInputError: pointing into the recipe.
@@ -44,7 +44,7 @@ def require_epochs(schedule: str, n_epochs: int, n_phases: int, network: str = "
 
 @dataclass(frozen=True, slots=True)
 class Joint:
-    """All tasks, all the time."""
+    """Schedule that trains all tasks in every step."""
 
     name: ClassVar[str] = "joint"
     title: ClassVar[str] = "Joint training"
@@ -55,7 +55,7 @@ class Joint:
 
 @dataclass(frozen=True, slots=True)
 class Continual:
-    """One task after another, each by itself."""
+    """Schedule that trains one task after another, each by itself."""
 
     name: ClassVar[str] = "continual"
     title: ClassVar[str] = "One task after another"
@@ -79,18 +79,18 @@ class Continual:
     ] = field(default_factory=dict)
 
     def named_tasks(self) -> tuple[tuple[str, str], ...]:
-        """Tasks that the parameters name, each after its place."""
+        """Return the tasks that the parameters name, each after its place."""
         weights = tuple((f"/epoch_weights/{_escaped(task)}", task) for task in self.epoch_weights)
         return (*_places(self.order), *weights)
 
     def n_phases(self, tasks: Sequence[str], n_depths: int) -> int:
-        """One for each task of a network."""
+        """Return one phase for each task of a network."""
         return len(tasks)
 
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
-    """Tasks are added one by one and never left out again."""
+    """Schedule that adds tasks one by one and never leaves one out again."""
 
     name: ClassVar[str] = "sequential"
     title: ClassVar[str] = "Tasks added one by one"
@@ -113,17 +113,17 @@ class Sequential:
     ] = 0.5
 
     def named_tasks(self) -> tuple[tuple[str, str], ...]:
-        """Tasks that the parameters name, each after its place."""
+        """Return the tasks that the parameters name, each after its place."""
         return _places(self.order)
 
     def n_phases(self, tasks: Sequence[str], n_depths: int) -> int:
-        """One for each task of a network."""
+        """Return one phase for each task of a network."""
         return len(tasks)
 
 
 @dataclass(frozen=True, slots=True)
 class FineTuning:
-    """One task first, then the others from its weights."""
+    """Schedule that trains one task first, then the others from its weights."""
 
     name: ClassVar[str] = "fine-tuning"
     title: ClassVar[str] = "Fine-tuning from a source task"
@@ -169,25 +169,25 @@ class FineTuning:
     ] = 1.0
 
     def named_tasks(self) -> tuple[tuple[str, str], ...]:
-        """Tasks that the parameters name, each after its place."""
+        """Return the tasks that the parameters name, each after its place."""
         return () if self.source_task is None else (("/source_task", self.source_task),)
 
     def source_of(self, tasks: Sequence[str]) -> str | None:
-        """The task of a network that is trained first; None if all are trained jointly."""
+        """Return the task of a network that is trained first; None if all are trained jointly."""
         source = self.source_task or tasks[0]
         return source if source in tasks and len(tasks) > 1 else None
 
     def n_phases(self, tasks: Sequence[str], n_depths: int) -> int:
-        """That of the source, and then one, or one for each depth that is released."""
+        """Return the source's phase plus one, or one for each depth that is released."""
         if self.source_of(tasks) is None:
             return 1
         return 1 + (max(1, n_depths - self.frozen) if self.gradual else 1)
 
     def fewest_depths(self, stages: Mapping[str, int]) -> int | None:
-        """The fewest depths of a network of a source and other tasks; None if there is no such network.
+        """Return the fewest depths of a network of a source and other tasks; None if there is none.
 
         Args:
-            stages: for each task that there is, how many stages are below its head.
+            stages: for each task, how many stages are below its head.
         """
         first = self.source_task
         if len(stages) < 2 or (first is not None and first not in stages):
@@ -199,7 +199,7 @@ class FineTuning:
         """Refuse to freeze so much of a network that nothing would be left to train.
 
         Args:
-            n_depths: of the network, heads included.
+            n_depths: depths of the network, heads included.
 
         Raises:
             InvalidInputError: pointing into the recipe.
@@ -218,7 +218,7 @@ def _places(order: list[TaskName]) -> tuple[tuple[str, str], ...]:
 
 
 def _escaped(name: str) -> str:
-    """A name as a part of a JSON pointer (RFC 6901)."""
+    """Escape a name as a part of a JSON pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 

@@ -1,4 +1,4 @@
-"""Sharing: which layers the tasks of a network share, and how."""
+"""Sharing: declarations of which layers the tasks of a network share, and how."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ConditionAt = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Hard:
-    """One encoder, a head per task."""
+    """Hard sharing: one encoder, a head per task."""
 
     name: ClassVar[str] = "hard"
     title: ClassVar[str] = "Hard sharing"
@@ -40,7 +40,7 @@ class Hard:
 
 @dataclass(frozen=True, slots=True)
 class Soft:
-    """An encoder per task, held near those of the others."""
+    """Soft sharing: an encoder per task, held near those of the others."""
 
     name: ClassVar[str] = "soft"
     title: ClassVar[str] = "Soft sharing"
@@ -61,7 +61,7 @@ class Soft:
 
 @dataclass(frozen=True, slots=True)
 class Hierarchical:
-    """Tasks at different depths of one encoder."""
+    """Hierarchical sharing: tasks at different depths of one encoder."""
 
     name: ClassVar[str] = "hierarchical"
     title: ClassVar[str] = "Hierarchical sharing"
@@ -84,16 +84,16 @@ class Hierarchical:
     ] = field(default_factory=dict)
 
     def named_tasks(self) -> tuple[tuple[str, str], ...]:
-        """Tasks that the parameters name, each after its place."""
+        """Return the tasks that the parameters name, each after its place."""
         return tuple((self.place_of(task), task) for task in self.depths)
 
     @staticmethod
     def place_of(task: str) -> str:
-        """JSON pointer of the depth of a task, below the parameters."""
+        """Return the JSON pointer of the depth of a task, below the parameters."""
         return f"/depths/{task.replace('~', '~0').replace('/', '~1')}"
 
     def stages_below(self, task: Task, n_stages: int) -> int:
-        """How many of the stages are below the head of a task, from 1.
+        """Return how many of the stages are below the head of a task, from 1.
 
         Raises:
             InvalidInputError: if it is to have more stages than there are, pointing at it.
@@ -110,14 +110,14 @@ class Hierarchical:
         return depth
 
     def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
-        """Refuse depths that there are not."""
+        """Refuse depths that the encoder does not have."""
         for task in tasks:
             self.stages_below(task, len(recipe.hidden))
 
 
 @dataclass(frozen=True, slots=True)
 class CrossStitch:
-    """An encoder per task, mixed after every stage."""
+    """Cross-stitch networks: an encoder per task, mixed after every stage."""
 
     name: ClassVar[str] = "cross-stitch"
     title: ClassVar[str] = "Cross-stitch units"
@@ -132,7 +132,7 @@ class CrossStitch:
 
 @dataclass(frozen=True, slots=True)
 class Sluice:
-    """Encoders mixed by subspaces, with skip connections."""
+    """Sluice networks: encoders mixed by subspaces, with skip connections."""
 
     name: ClassVar[str] = "sluice"
     title: ClassVar[str] = "Sluice network"
@@ -158,7 +158,7 @@ class Sluice:
 
 @dataclass(frozen=True, slots=True)
 class Mtan:
-    """One encoder, and an attention mask per task and stage."""
+    """Multi-task attention network: one encoder, and an attention mask per task and stage."""
 
     name: ClassVar[str] = "mtan"
     title: ClassVar[str] = "Attention per task (MTAN)"
@@ -174,7 +174,7 @@ class Mtan:
 
 
 def check_stage(at: int, n_stages: int) -> None:
-    """Refuse to let task vectors meet a stage that there is not.
+    """Refuse a stage for task vectors that the encoder does not have.
 
     Raises:
         InvalidInputError: pointing into the recipe.
@@ -189,7 +189,7 @@ def check_stage(at: int, n_stages: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ConditioningConcat:
-    """One network, told its task by channels of its own."""
+    """Conditioning: one network, told its task by additional channels."""
 
     name: ClassVar[str] = "conditioning-concat"
     title: ClassVar[str] = "Conditioning by concatenation"
@@ -201,13 +201,13 @@ class ConditioningConcat:
     size: Annotated[int, Field(ge=1, le=256, description="Length of the task vector.")] = 8
 
     def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
-        """Refuse a stage that there is not."""
+        """Refuse a stage that the encoder does not have."""
         check_stage(self.at, len(recipe.hidden))
 
 
 @dataclass(frozen=True, slots=True)
 class ConditioningAdd:
-    """One network, told its task by a shift of its features."""
+    """Conditioning: one network, told its task by a shift of its features."""
 
     name: ClassVar[str] = "conditioning-add"
     title: ClassVar[str] = "Conditioning by addition"
@@ -218,13 +218,13 @@ class ConditioningAdd:
     at: ConditionAt = 0
 
     def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
-        """Refuse a stage that there is not."""
+        """Refuse a stage that the encoder does not have."""
         check_stage(self.at, len(recipe.hidden))
 
 
 @dataclass(frozen=True, slots=True)
 class ConditioningMultiply:
-    """One network, told its task by a scaling of its features."""
+    """Conditioning: one network, told its task by a scaling of its features."""
 
     name: ClassVar[str] = "conditioning-multiply"
     title: ClassVar[str] = "Conditioning by multiplication"
@@ -237,7 +237,7 @@ class ConditioningMultiply:
     at: ConditionAt = 0
 
     def check_recipe(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
-        """Refuse a stage that there is not."""
+        """Refuse a stage that the encoder does not have."""
         check_stage(self.at, len(recipe.hidden))
 
 

@@ -1,4 +1,4 @@
-"""Sharing between several encoders beside each other: whose features a task's head sees, and how mixed."""
+"""Sharing among parallel encoders: declarations of methods that mix the features of several encoders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LevelCount = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Asymmetric:
-    """One task feeds the others."""
+    """Asymmetric sharing: the layers of one task also serve the others."""
 
     name: ClassVar[str] = "asymmetric"
     title: ClassVar[str] = "Asymmetric sharing"
@@ -52,13 +52,13 @@ class Asymmetric:
     ] = ""
 
     def named_tasks(self) -> tuple[tuple[str, str], ...]:
-        """Tasks that the parameters name, each after its place."""
+        """Return the tasks that the parameters name, each after its place."""
         return (("/source_task", self.source_task),) if self.source_task else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Customised:
-    """A shared encoder beside each task's own."""
+    """Customised sharing: a shared encoder beside each task's own."""
 
     name: ClassVar[str] = "customised"
     title: ClassVar[str] = "Customised sharing"
@@ -69,7 +69,7 @@ class Customised:
 
 @dataclass(frozen=True, slots=True)
 class Mmoe:
-    """Shared experts and a gate per task."""
+    """Multi-gate mixture of experts: shared experts and a gate per task."""
 
     name: ClassVar[str] = "mmoe"
     title: ClassVar[str] = "Multi-gate mixture of experts (MMoE)"
@@ -99,7 +99,7 @@ def check_levels(n_levels: int, n_stages: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class MultiLevelMmoe:
-    """Shared experts and a gate per task at several levels."""
+    """Multi-level mixture of experts: shared experts and a gate per task at several levels."""
 
     name: ClassVar[str] = "multi-level-mmoe"
     title: ClassVar[str] = "Multi-level mixture of experts"
@@ -120,7 +120,7 @@ class MultiLevelMmoe:
 
 @dataclass(frozen=True, slots=True)
 class Cgc:
-    """Experts of each task beside shared ones."""
+    """Customised gate control: experts of each task beside shared ones."""
 
     name: ClassVar[str] = "cgc"
     title: ClassVar[str] = "Customised gate control (CGC)"
@@ -136,7 +136,7 @@ class Cgc:
 
 @dataclass(frozen=True, slots=True)
 class Ple:
-    """Experts of each task beside shared ones at several levels."""
+    """Progressive layered extraction: experts of each task beside shared ones at several levels."""
 
     name: ClassVar[str] = "ple"
     title: ClassVar[str] = "Progressive layered extraction (PLE)"

@@ -1,4 +1,4 @@
-"""Sharing that is itself learned from the data: relations of the tasks, branches, or masks."""
+"""Sharing learned from the data: declarations of methods that learn relations, branches or masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MODULE = "grouping.training.sharing"
 
 @dataclass(frozen=True, slots=True)
 class Multilinear:
-    """A last stage per task, with a prior on how they are related."""
+    """Multilinear sharing: a last stage per task, with a prior on how they are related."""
 
     name: ClassVar[str] = "multilinear"
     title: ClassVar[str] = "Multilinear relationship prior"
@@ -39,7 +39,7 @@ class Multilinear:
 
 @dataclass(frozen=True, slots=True)
 class AdaptiveWidening:
-    """Stages that branch by the similarity of the tasks."""
+    """Adaptive widening: stages that branch by the similarity of the tasks."""
 
     name: ClassVar[str] = "adaptive-widening"
     title: ClassVar[str] = "Adaptive widening"
@@ -65,13 +65,13 @@ class AdaptiveWidening:
     ] = 0.2
 
     def preparation_epochs(self, n_tasks: int, recipe: Recipe) -> int:
-        """Those of the thin network; none for a task alone."""
+        """Return the epochs of the thin network; none for a task alone."""
         return recipe.epochs_at(self.thin_epochs) if n_tasks > 1 else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
-    """A subnetwork per task of one encoder."""
+    """Sparse sharing: a subnetwork of one encoder per task."""
 
     name: ClassVar[str] = "sparse"
     title: ClassVar[str] = "Sparse sharing"
@@ -93,11 +93,11 @@ class Sparse:
     ] = 0.2
 
     def epochs_of_a_task(self, recipe: Recipe) -> int:
-        """Those of finding the mask of one task: a training, and another one after each pruning."""
+        """Return the epochs of finding the mask of one task: a training, and one after each pruning."""
         return (self.rounds + 1) * recipe.epochs_at(self.round_epochs)
 
     def preparation_epochs(self, n_tasks: int, recipe: Recipe) -> int:
-        """Those of all masks; none for a task alone, which has none."""
+        """Return the epochs of finding all masks; none for a task alone, which has none."""
         return n_tasks * self.epochs_of_a_task(recipe) if n_tasks > 1 else 0
 
 

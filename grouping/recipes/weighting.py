@@ -1,6 +1,6 @@
-"""Weighting: how the losses, or the gradients, of the tasks of a network are combined.
+"""Weightings of losses: declarations of how the losses of a network's tasks are combined.
 
-Here are the methods that weight losses; those that combine gradients follow in `gradient_weighting`. With a
+Methods that combine gradients are in `gradient_weighting`. With a
 single task, or where tasks share nothing, each of them is plain training.
 """
 
@@ -19,7 +19,7 @@ _PACKAGE = "grouping.training.weighting"
 
 @dataclass(frozen=True, slots=True)
 class Equal:
-    """The sum of the losses."""
+    """Sum of the losses."""
 
     name: ClassVar[str] = "equal"
     title: ClassVar[str] = "Equal weights"
@@ -30,7 +30,7 @@ class Equal:
 
 @dataclass(frozen=True, slots=True)
 class InverseInitialLoss:
-    """Divided by the loss before training."""
+    """Losses divided by their values before training."""
 
     name: ClassVar[str] = "inverse-initial-loss"
     title: ClassVar[str] = "Inverse initial loss"
@@ -59,7 +59,7 @@ class InverseLabelPrior:
 
 @dataclass(frozen=True, slots=True)
 class InverseCurrentLoss:
-    """Divided by the loss of the moment."""
+    """Losses divided by their current values."""
 
     name: ClassVar[str] = "inverse-current-loss"
     title: ClassVar[str] = "Inverse current loss"
@@ -72,7 +72,7 @@ class InverseCurrentLoss:
 
 @dataclass(frozen=True, slots=True)
 class InverseGradientNorm:
-    """Divided by the norm of the gradient."""
+    """Losses divided by the norms of their gradients."""
 
     name: ClassVar[str] = "inverse-gradient-norm"
     title: ClassVar[str] = "Inverse gradient norm"
@@ -83,7 +83,7 @@ class InverseGradientNorm:
 
 @dataclass(frozen=True, slots=True)
 class Uncertainty:
-    """Learned variances."""
+    """Losses weighted by learned variances."""
 
     name: ClassVar[str] = "uncertainty"
     title: ClassVar[str] = "Uncertainty"
@@ -98,7 +98,7 @@ class Uncertainty:
 
 @dataclass(frozen=True, slots=True)
 class GradNorm:
-    """Gradients of a like size, by training rate."""
+    """Gradients of similar norm, adjusted by the rate of training (GradNorm)."""
 
     name: ClassVar[str] = "gradnorm"
     title: ClassVar[str] = "GradNorm"
@@ -116,7 +116,7 @@ class GradNorm:
 
 @dataclass(frozen=True, slots=True)
 class DynamicWeightAverage:
-    """By how fast each loss falls."""
+    """Losses weighted by how slowly they fall."""
 
     name: ClassVar[str] = "dynamic-weight-average"
     title: ClassVar[str] = "Dynamic weight average"
@@ -131,7 +131,7 @@ class DynamicWeightAverage:
 
 @dataclass(frozen=True, slots=True)
 class DynamicTaskPrioritisation:
-    """Difficult tasks first."""
+    """Losses weighted so that difficult tasks come first."""
 
     name: ClassVar[str] = "dynamic-task-prioritisation"
     title: ClassVar[str] = "Dynamic task prioritisation"
@@ -153,7 +153,7 @@ class DynamicTaskPrioritisation:
 
 @dataclass(frozen=True, slots=True)
 class LossBalanced:
-    """By how far each loss has fallen within the epoch."""
+    """Losses weighted by how far each has fallen within the epoch."""
 
     name: ClassVar[str] = "loss-balanced"
     title: ClassVar[str] = "Loss-balanced weights"

@@ -1,1 +1,1 @@
-"""Replaying published score tables: a table stands in for training."""
+"""Replay of searches on published score tables: a table stands in for training."""

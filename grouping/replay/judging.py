@@ -1,4 +1,4 @@
-"""How good the grouping is that a search would recommend, measured on the whole table."""
+"""Judgement of recommendations: the loss of a recommended grouping, on the whole table."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from grouping.solver import solve_budgets
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """The best that the table allows at `B` inference budgets.
+    """Best groupings of the whole table at `B` inference budgets.
 
     Attributes:
         budgets_snt: the budgets, ascending.
         validation: ``[B]``, least total validation loss L*.
-        test: ``[B]``, total test loss of the grouping that has it; NaN where the table has no test losses.
+        test: ``[B]``, total test loss of that grouping; NaN where the table has no test losses.
     """
 
     budgets_snt: tuple[float, ...]
@@ -30,7 +30,7 @@ class Reference:
 
 
 def find_reference(table: ScoreTable, budgets_snt: Sequence[float]) -> Reference:
-    """Solve the whole table.
+    """Solve the whole table for each budget.
 
     Raises:
         InvalidInputError: if a budget is too small for any grouping, or the least loss is not positive, so
@@ -68,13 +68,13 @@ class Judge:
     def losses(
         self, rows: Sequence[int], budgets: Sequence[int], answers: Answers, seed: int
     ) -> tuple[FloatArray, FloatArray]:
-        """True losses of the groupings that are best by the revealed validation losses.
+        """Compute true losses of the groupings that are best by the revealed validation losses.
 
         Args:
             rows: networks that are measured.
             budgets: positions of inference budgets in the reference.
-            answers: what their trainings revealed; also decides which network serves a task.
-            seed: likewise.
+            answers: which losses trainings revealed; also decides which network serves a task.
+            seed: seed of the search, which decides the same.
 
         Returns:
             Total validation and test losses, one for each of the budgets; NaN where no grouping of these

@@ -1,12 +1,12 @@
-"""Train every candidate network of a built-in problem with several seeds, and keep all the scores.
+"""Making of score tables: trains every candidate network of a problem with several seeds.
 
     python -m grouping.replay.making FOLDER digits:10 breast-cancer:10 digits-8:3
 
 A problem is followed by its number of seeds. The trainings are those of a job (`grouping.training.loop`),
-with the problem's own recipe, in processes of one torch thread each; Ray takes no part. A training is scored
+with the problem's own recipe, in processes of one torch thread each, without Ray. A training is scored
 twice: after the short pass, which is the beginning of the same training, and at its end. Three files are
-written for each problem: the scores, those of the short pass (both in the long layout), and how they were
-made.
+written for each problem: the scores, those of the short pass (both in the long layout), and a description of
+how they were made.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ _problem_name = ""
 
 @dataclass(frozen=True, slots=True)
 class TrainedTable:
-    """Every candidate of a problem, trained.
+    """Scores of every candidate of a problem.
 
     Attributes:
         full: scores of the whole trainings.
         early: scores after the share `EARLY_FIDELITY` of the epochs.
         n_diverged: trainings without scores; their networks keep an incomplete row.
         seconds: wall time of all trainings.
-        training_seconds: their sum over the processes.
+        training_seconds: sum of the times of all trainings.
     """
 
     full: ScoreTable
@@ -112,7 +112,7 @@ def train_table(problem_name: str, seeds: Sequence[int], *, processes: int = 2) 
 
 
 def _prepare(problem_name: str) -> None:
-    """Once in each process: one torch thread, and the data as tensors."""
+    """Set up a process once: one torch thread, and the data as tensors."""
     global _data, _problem_name
     torch.set_num_threads(1)
     problem = get_problem(problem_name)
@@ -174,7 +174,7 @@ def write_trained(folder: Path, problem_name: str, trained: TrainedTable, comman
 
 
 def _processor() -> str:
-    """Model of the processor, where the system tells it."""
+    """Return the model of the processor, where the system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="ascii", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""A score table that stands in for training: whoever trains a network of it is told its row."""
+"""Oracle: a score table in place of training; it answers a request with the network's row."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ EARLY_CHARGE = 0.05
 
 
 class Unanswerable(Exception):  # noqa: N818 - a finding about the table, told to nobody as an error
-    """The table cannot answer what a strategy asked; the message says what it would take."""
+    """Error: the table cannot answer what a strategy asked; the message says what it would take."""
 
 
 class Answers(StrEnum):
-    """What a training reveals where the table has several seeds."""
+    """Kind of losses that a training reveals where the table has several seeds."""
 
     MEAN = "mean"
     """The mean over the seeds."""
@@ -33,10 +33,10 @@ class Answers(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Oracle:
-    """The answers of a table.
+    """Answers requests for trainings from a table.
 
     Attributes:
-        truth: complete networks of the table, losses of all seeds: what recommendations are judged by.
+        truth: complete networks of the table, losses of all seeds, which judge recommendations.
         early: scores of short passes, where there are any.
     """
 
@@ -46,7 +46,7 @@ class Oracle:
 
     @classmethod
     def of(cls, table: ScoreTable, early: ScoreTable | None = None) -> Oracle:
-        """Answers from the networks that are measured completely; the others are no candidates.
+        """Build an oracle of the completely measured networks; the others are no candidates.
 
         Raises:
             InvalidInputError: if no network is measured, or the early table has other tasks.
@@ -73,11 +73,11 @@ class Oracle:
         return Candidates.listed(self.truth.task_names, self.truth.networks)
 
     def losses(self, answers: Answers, seed: int) -> FloatArray:
-        """``[N, T]`` validation losses that the trainings of a search of this seed reveal."""
+        """Return ``[N, T]`` validation losses that the trainings of a search of this seed reveal."""
         return _revealed(self.truth, answers, seed)
 
     def early_losses(self, answers: Answers, seed: int) -> FloatArray:
-        """``[N, T]``, likewise of the short passes; NaN where there is none."""
+        """Return ``[N, T]`` validation losses that short passes reveal; NaN where there is none."""
         found = np.full((len(self.truth.networks), len(self.truth.tasks)), np.nan)
         if self.early is not None and self._early_rows:
             ours, theirs = list(self._early_rows), list(self._early_rows.values())
@@ -85,10 +85,10 @@ class Oracle:
         return found
 
     def row(self, request: TrialRequest) -> int:
-        """Row of the network that a strategy wants trained.
+        """Return the row of the network that a strategy wants trained.
 
         Raises:
-            Unanswerable: if the table does not know what would come of it.
+            Unanswerable: if the table does not have the outcome.
         """
         if request.measures_affinity:
             raise Unanswerable("it measures affinities in a joint run, which needs gradients and not scores")
@@ -107,16 +107,16 @@ class Oracle:
 
 
 def share_charged(fidelity: float, early_charge: float = EARLY_CHARGE) -> float:
-    """Share of a full training of the same size that is charged: `early_charge` for a short pass."""
+    """Return the charged share of a full training of the same size: `early_charge` for a short pass."""
     return 1.0 if fidelity == 1 else early_charge
 
 
 def free_networks(names: Sequence[str], table: ScoreTable) -> tuple[Network, ...]:
-    """Networks that are given for nothing before a search starts.
+    """Return networks that are known at no charge before a search starts.
 
     Args:
         names: ``singles`` (full size), ``pairs``, ``together`` (all tasks in one), or names of networks.
-        table: where they stand.
+        table: the table that has them.
 
     Raises:
         InvalidInputError: if the table has none of that name.

@@ -1,8 +1,8 @@
-"""Reproduce the curves that Standley et al. (2020) published, from their score tables.
+"""Reproduction of the curves that Standley et al. (2020) published, from their score tables.
 
 For each budget the grouping is chosen on validation losses (Optimal), on pair means (HOA) or on the losses
 of a short pass (ESA), and evaluated on test losses. The authors' evaluator also picks the serving network
-of each task by its test loss; that is repeated here and nowhere else, since a service must not read test
+of each task by its test loss; that is repeated only here, since a service must not read test
 losses to decide anything.
 """
 
@@ -61,7 +61,7 @@ class ReproducedPoint:
     """One published figure beside the computed one.
 
     Attributes:
-        setting: such as ``setting1``.
+        setting: name of the setting, such as ``setting1``.
         method: ``optimal``, ``hoa`` or ``esa``.
         budget_snt: the inference budget.
         published: total test loss in the paper.
@@ -78,7 +78,7 @@ class ReproducedPoint:
 
     @property
     def difference(self) -> float:
-        """The smallest difference between the published figure and that of any tied grouping."""
+        """Smallest difference between the published figure and that of any tied grouping."""
         return min(abs(round(x, DECIMALS) - self.published) for x in (self.computed, *self.tied))
 
     @property
@@ -128,7 +128,7 @@ def _singles_and_pairs_only(table: ScoreTable) -> LossTable:
 
 
 def _evaluate(solution: Solution, table: ScoreTable) -> list[float]:
-    """Total test losses of the recommended grouping and of its ties, each task served by test loss."""
+    """Return total test losses of the recommended grouping and of its ties, each task served by test loss."""
     losses = []
     for grouping in (solution.require_grouping(), *solution.ties):
         rows = [table.position(network) for network in grouping.networks]

@@ -1,4 +1,4 @@
-"""Replay strategies on a score table: the regret of what they would recommend, against what they have spent.
+"""Replay of strategies on a score table: regret of their recommendations against what they spent.
 
 A training reveals the row of the network. It is charged 1 for a network of full size, its size for a smaller
 one, and a twentieth of that for a short pass. The recommendation is made of fully trained networks only, so
@@ -25,14 +25,14 @@ from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.replay.judging import Judge, Reference, find_reference
 from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, free_networks
+from grouping.replay.parallel import SearchWork, Workers, judge_traces
 from grouping.replay.searching import Trace
-from grouping.replay.working import SearchWork, Workers, judge_traces
 from grouping.solver import default_budgets
 from grouping.strategies import Strategy
 
 
 class Mode(StrEnum):
-    """How many inference budgets a search is for."""
+    """Whether a search is for one inference budget or for all."""
 
     EACH = "each"
     """A search of its own for every budget; regret and charge are means over the budgets."""
@@ -42,19 +42,19 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What is asked of a replay.
+    """Settings of a replay.
 
     Attributes:
         budgets_snt: inference budgets; those of the budget curve (`default_budgets`) unless given.
         mode: a search for each budget, or one for all.
         n_seeds: searches with seeds 0, 1, ...; a strategy that trains the same with the first two is not
             random, and is not run again.
-        answers: what a training reveals where the table has several seeds.
-        free: networks given for nothing, see `free_networks`.
+        answers: which losses a training reveals where the table has several seeds.
+        free: networks known at no charge, see `free_networks`.
         max_charge: the most a search may spend; None for no limit.
-        early_charge: what a short pass is charged, in full trainings of the same size.
+        early_charge: charge of a short pass, in full trainings of the same size.
         checkpoints: charges at which the regret is measured; `default_checkpoints` unless given.
-        extra_checkpoints: measured as well.
+        extra_checkpoints: further charges at which the regret is measured.
     """
 
     budgets_snt: tuple[float, ...] | None = None
@@ -82,7 +82,7 @@ class Setup:
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """What a strategy reached on a table: `S` seeds, `B` inference budgets, `C` checkpoints.
+    """Result of a strategy on a table: `S` seeds, `B` inference budgets, `C` checkpoints.
 
     Attributes:
         strategy: its name.
@@ -90,9 +90,9 @@ class Replay:
         charges: ``[C]``, where the regret was measured, ascending.
         validation_losses: ``[S, B, C]``, total validation loss of the recommended grouping; NaN while no
             grouping of the trained networks covers every task within the budget.
-        test_losses: likewise on test losses; NaN also where the table has none.
-        total_charges: ``[S, B]``, what the searches spent in the end; equal over B where one served all.
-        n_trainings: ``[S, B]``, trainings paid for, of any length.
+        test_losses: ``[S, B, C]``, total test loss of it; NaN also where the table has none.
+        total_charges: ``[S, B]``, total charges of the searches; equal over B where one served all.
+        n_trainings: ``[S, B]``, trainings that were charged, of any length.
         reasons: why the searches ended, without repetition.
         is_random: whether the trainings depend on the seed.
         seconds: wall time of the searches and their judgement.
@@ -113,21 +113,21 @@ class Replay:
 
     @property
     def validation_regret(self) -> FloatArray:
-        """``[S, B, C]``, relative, at least 0; NaN while there is no recommendation."""
+        """Relative regret ``[S, B, C]``, at least 0; NaN while there is no recommendation."""
         best = self.reference.validation[None, :, None]
         regret: FloatArray = (self.validation_losses - best) / best
         return regret
 
     @property
     def test_regret(self) -> FloatArray:
-        """``[S, B, C]``, against the grouping that is best by validation; may be negative."""
+        """Relative regret ``[S, B, C]`` against the grouping best by validation; may be negative."""
         best = self.reference.test[None, :, None]
         regret: FloatArray = (self.test_losses - best) / best
         return regret
 
 
 def default_checkpoints(most: float) -> tuple[float, ...]:
-    """Charges from 0 to `most`: by halves up to 20, by ones up to 40, then about 10 % apart."""
+    """Return charges from 0 to `most`: by halves up to 20, by ones up to 40, then about 10 % apart."""
     charges = [0.0]
     while charges[-1] < most - 1e-9:
         at = charges[-1]
@@ -147,7 +147,7 @@ def replay(
     """Replay strategies on a table. The same seeds give the same figures, with any number of processes.
 
     Args:
-        table: validation losses answer, test losses judge.
+        table: its validation losses answer requests, its test losses judge.
         strategies: one after another.
         setup: budgets, seeds, charges.
         early: scores of the short passes, for strategies that ask for them.

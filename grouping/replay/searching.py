@@ -1,4 +1,4 @@
-"""One search on a table: which networks it trained, in which order, at what charge."""
+"""One search on a table: the networks it trained, in order, and the charges."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ CHARGE_TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a search did.
+    """Record of a search on a table.
 
     Attributes:
-        rows: rows of the table in the order of their full trainings; those given for nothing come first.
+        rows: rows of the table in the order of their full trainings; those known at no charge come first.
         charges: charge spent by the end of each, ascending.
         total_charge: charge of everything, short passes included.
-        n_trainings: trainings paid for, of any length.
+        n_trainings: trainings that were charged, of any length.
         reason: why it ended, such as ``search_complete`` or ``charge_spent``.
     """
 
@@ -39,7 +39,7 @@ class Trace:
     reason: str
 
     def rows_at(self, charge: float) -> tuple[int, ...]:
-        """Networks measured in full by the time that charge is spent."""
+        """Return the networks measured in full by the time that charge is spent."""
         n = int(np.searchsorted(self.charges, charge + CHARGE_TOLERANCE, side="right"))
         return self.rows[:n]
 
@@ -61,10 +61,10 @@ def run_search(
         oracle: the table.
         strategy: decides what to train.
         budgets_snt: inference budgets that the strategy is told.
-        seed: of the strategy, and of the answers where they are of one seed.
-        answers: what a training reveals.
-        free: networks that are measured before it starts, for nothing.
-        max_charge: the most it may spend. Its whole number is what the strategy is told to have left; the
+        seed: seed of the strategy, and of the answers where they are of one seed.
+        answers: which losses a training reveals.
+        free: networks that are known at no charge before it starts.
+        max_charge: the most it may spend. The strategy is told its whole number as remaining trainings; the
             first training that does not fit ends the search.
         early_charge: charge of a short pass, in full trainings of the same size.
 
@@ -98,7 +98,7 @@ def run_search(
 
 
 class _TableTrainings:
-    """A table in place of trainings, and what each of them is charged; see `grouping.search.Trainings`."""
+    """Trainings by looking up a table, with their charges; see `grouping.search.Trainings`."""
 
     is_idle = True  # whatever is started is told at once
 
@@ -115,13 +115,13 @@ class _TableTrainings:
         self._charges: list[float] = []
 
     def refill(self) -> None:
-        """Nothing is planned before the search is asked."""
+        """Do nothing: trials are planned when the search is asked."""
 
     def start(self) -> None:
-        """Whatever the search asks for is known."""
+        """Do nothing: every outcome is known."""
 
     def collect(self) -> None:
-        """Tell the search what it asks for."""
+        """Tell the search every outcome it asks for."""
         for request in self._search.ask():
             self.reveal(request)
 
@@ -138,12 +138,12 @@ class _TableTrainings:
             self._charges.append(self._total)
 
     def trace(self, reason: str) -> Trace:
-        """What the search did."""
+        """Return the record of the search."""
         return Trace(tuple(self._rows), tuple(self._charges), self._total, self._n_trainings, reason)
 
 
 def _check_first_wishes(oracle: Oracle, strategy: Strategy, search: Search) -> None:
-    """Whether the table knows what it would ask first: a network for nothing brings no affinities."""
+    """Raise if the table cannot answer the first requests: free networks bring no affinities."""
     try:
         wishes = strategy.ask(search.evidence, solve_budgets).requests
     except GroupingError as error:

@@ -1,4 +1,4 @@
-"""What a replay comes to in a few numbers: mean curves, their spread, the charge that a regret takes."""
+"""Summary of a replay: mean regret curves, their spread, and the charge that a regret takes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class RegretCurve:
     over the others would flatter a strategy that covers the cheap budgets last.
 
     Attributes:
-        charges: ``[C]``.
-        mean: ``[C]``.
-        low: ``[C]``, of the seed with the least mean over the budgets.
-        high: ``[C]``, of the seed with the largest.
+        charges: ``[C]``, charges of the checkpoints.
+        mean: ``[C]``, mean regret.
+        low: ``[C]``, least mean over the budgets of any seed.
+        high: ``[C]``, largest mean over the budgets of any seed.
         share: ``[C]``, share of searches with a recommendation, from 0 to 1.
     """
 
@@ -36,7 +36,7 @@ class RegretCurve:
 
 
 def regret_curve(replay: Replay, *, is_test: bool = False) -> RegretCurve:
-    """The mean curve of a replay; empty of numbers where it could not be replayed."""
+    """Compute the mean curve of a replay; all NaN where it could not be replayed."""
     regret = replay.test_regret if is_test else replay.validation_regret  # [S, B, C]
     empty = np.full(len(replay.charges), np.nan)
     if not len(regret):
@@ -48,7 +48,7 @@ def regret_curve(replay: Replay, *, is_test: bool = False) -> RegretCurve:
 
 
 def charge_within(replay: Replay, threshold: float) -> float | None:
-    """The first checkpoint from which on the mean validation regret is within a threshold; None if never."""
+    """Return the first checkpoint from which the mean validation regret stays within a threshold."""
     mean = regret_curve(replay).mean
     within = np.asarray(mean <= threshold)  # NaN is not
     beyond = np.flatnonzero(~within)
@@ -57,7 +57,7 @@ def charge_within(replay: Replay, threshold: float) -> float | None:
 
 
 def mean_gain(replay: Replay, total_weight: float, *, is_test: bool = True) -> FloatArray:
-    """``[B]``, gain per task of the final recommendations, where losses are 1 - gain; mean over seeds."""
+    """Compute the mean over seeds of the gain per task, ``[B]``, where losses are 1 - gain."""
     losses = replay.test_losses if is_test else replay.validation_losses
     n_budgets = len(replay.reference.budgets_snt)
     if not len(losses):

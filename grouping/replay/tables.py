@@ -1,6 +1,7 @@
-"""The score tables that the project made itself: every candidate of a built-in problem, with several seeds.
+"""Shipped score tables: every candidate of a built-in problem, with several seeds.
 
-They are made by ``python -m grouping.replay.making`` (``make tables``); beside each lies how.
+They are made by ``python -m grouping.replay.making`` (``make tables``); beside each lies a description of
+how.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class ShippedTable:
     """A complete score table.
 
     Attributes:
-        name: that of the problem.
+        name: name of the problem.
         full: losses of every candidate, validation and test, by seed.
-        early: the same after the short pass.
+        early: losses after the short pass, in the same form.
         about: command, machine, seconds, versions, recipe, seeds and digest of the data.
     """
 
@@ -36,14 +37,14 @@ class ShippedTable:
 
 
 def list_tables() -> tuple[str, ...]:
-    """Names of the tables, in order."""
+    """Return the names of the tables, in order."""
     names = (entry.name for entry in _folder().iterdir())
     return tuple(sorted(name.removesuffix(".json") for name in names if name.endswith(".json")))
 
 
 @cache
 def open_table(name: str) -> ShippedTable:
-    """The table of that name.
+    """Open the table of that name.
 
     Raises:
         UnknownNameError: if there is none.

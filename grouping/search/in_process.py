@@ -20,7 +20,7 @@ class AskTell(Protocol):
         """Record the outcome of a training."""
 
 
-class TrainingsHere:
+class InProcessTrainings:
     """Trains what a search asks for, in this process; see `grouping.search.Trainings`.
 
     Args:

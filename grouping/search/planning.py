@@ -112,7 +112,7 @@ class Planner:
 
     @cached_property
     def one_round(self) -> Round:
-        """What the confirmation still has to train with each fresh seed.
+        """Trainings that the confirmation still needs with each fresh seed.
 
         These are the networks of the present recommendations and their baselines; an upper bound, until
         there is a recommendation for every inference budget.
@@ -152,7 +152,7 @@ class Planner:
 
     @cached_property
     def _beside(self) -> Allowance:
-        """What the search may use of the budget, beside the confirmation."""
+        """Budget that the search may use, beside the confirmation."""
         epoch_s = epoch_seconds(self._state.spent)
         return allowance_of_search(self._terms, self._left, self.one_round, epoch_s)
 

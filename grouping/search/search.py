@@ -43,7 +43,7 @@ from grouping.domain.trials import (
     TrialState,
 )
 from grouping.errors import InvalidInputError
-from grouping.search.in_process import TrainingsHere
+from grouping.search.in_process import InProcessTrainings
 from grouping.search.loop import advance
 from grouping.search.planning import Planner
 from grouping.solver import Recommendation, recommend, solve
@@ -116,12 +116,12 @@ class Search:
 
     @property
     def note(self) -> str:
-        """What the strategy said about its last step."""
+        """Note of the strategy about its last step."""
         return self._note
 
     @property
     def terms(self) -> SearchTerms:
-        """What the search is for."""
+        """Terms of the search: candidates, budgets, seeds."""
         return self._terms
 
     @property
@@ -162,7 +162,7 @@ class Search:
         Raises:
             GroupingError: if the trainer cannot prepare the job.
         """
-        trainings = TrainingsHere(self, trainer, checkpoints)
+        trainings = InProcessTrainings(self, trainer, checkpoints)
         while advance(self, trainings):
             pass
 

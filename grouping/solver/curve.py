@@ -56,8 +56,8 @@ class BaselinePoint:
     """A choice of networks that needs no search, with its cost and losses.
 
     Attributes:
-        name: such as ``all together``.
-        cost_snt: what it costs.
+        name: name of the baseline, such as ``all together``.
+        cost_snt: inference cost.
         loss: weighted total validation loss.
         test_loss: weighted total test loss; None where unknown.
     """

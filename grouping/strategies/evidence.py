@@ -73,7 +73,7 @@ class Evidence:
         return tuple(request for request in requests if request.key not in self.attempted)
 
     @property
-    def hopeless(self) -> frozenset[NetworkKey]:
+    def diverged(self) -> frozenset[NetworkKey]:
         """Groups and sizes that were trained in full and have no scores, because they diverged."""
         tried = {key.network for key in self.attempted if key.fidelity == 1}
         return frozenset(
@@ -87,8 +87,8 @@ class Evidence:
 
         Networks that were trained in full and diverged are not chosen again.
         """
-        hopeless = self.hopeless
-        hopeful = [n for n, x in enumerate(estimate.networks) if x.key not in hopeless]
+        diverged = self.diverged
+        hopeful = [n for n, x in enumerate(estimate.networks) if x.key not in diverged]
         chosen: dict[NetworkKey, Network] = {}
         for solution in choose(estimate.select(hopeful), self.budgets_snt):
             if solution.grouping is not None:

@@ -26,7 +26,7 @@ Kind = tuple[int, float, float]
 """Number of tasks of the group, size of the network, fidelity."""
 
 
-class Asked(Protocol):
+class SupportsAsk(Protocol):
     """A strategy, as far as a forecast needs it."""
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
@@ -76,7 +76,7 @@ class Forecast:
 
 
 def forecast(
-    strategy: Asked,
+    strategy: SupportsAsk,
     evidence: Evidence,
     choose: Choose,
     *,
@@ -86,11 +86,11 @@ def forecast(
     """Forecast the trainings of a strategy.
 
     Args:
-        strategy: of any kind; its own ``forecast`` is preferred.
+        strategy: any strategy; its own ``forecast`` is preferred.
         evidence: without scores; `remaining` as it will be at the start.
         choose: the solver.
         is_free: whether the outcome of a trial is known already, so that it is not trained.
-        n_free: how many full trainings of candidates are free, by kind.
+        n_free: number of full trainings of candidates that are free, by kind.
 
     Raises:
         GroupingError: if the strategy refuses the candidates.

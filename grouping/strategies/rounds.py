@@ -40,7 +40,7 @@ def next_round(
     known = {network.key for network in first}
     number = 0
     for number in range(1, rounds + 1):
-        lost = evidence.hopeless & known
+        lost = evidence.diverged & known
         table = predict(_measured_among(evidence.full, known))
         usable = [n for n, network in enumerate(table.networks) if network.key not in lost]
         chosen = _chosen(table.select(usable), evidence.budgets_snt, choose)

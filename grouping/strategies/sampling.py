@@ -15,7 +15,7 @@ from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.strategies.forecast import count_candidate_shapes
 
 
-def cover(candidates: Candidates, hopeless: Collection[NetworkKey] = frozenset()) -> tuple[Network, ...]:
+def cover(candidates: Candidates, diverged: Collection[NetworkKey] = frozenset()) -> tuple[Network, ...]:
     """Choose few candidates that together serve every task; the network of all tasks, if it is one.
 
     Otherwise they are the largest groups there are, in the order of the tasks. Of groups that serve equally
@@ -23,29 +23,29 @@ def cover(candidates: Candidates, hopeless: Collection[NetworkKey] = frozenset()
 
     Args:
         candidates: listed or described.
-        hopeless: networks that are not to be used, because they diverged.
+        diverged: networks that are not to be used, because they diverged.
 
     Returns:
         Full-size networks first choice, others where a task has no other; a task without any is left out.
     """
     if candidates.networks is not None:
-        return _cover_listed(candidates, hopeless)
+        return _cover_listed(candidates, diverged)
     left = list(candidates.tasks)
     found = []
     while left:
         n_tasks = min(candidates.max_group_size, len(left))
-        while n_tasks > 1 and (frozenset(left[:n_tasks]), 1.0) in hopeless:
+        while n_tasks > 1 and (frozenset(left[:n_tasks]), 1.0) in diverged:
             n_tasks -= 1
         network = candidates.find(left[:n_tasks])
-        if network is not None and network.key not in hopeless:
+        if network is not None and network.key not in diverged:
             found.append(network)
         left = left[n_tasks:]
     return tuple(found)
 
 
-def _cover_listed(candidates: Candidates, hopeless: Collection[NetworkKey]) -> tuple[Network, ...]:
+def _cover_listed(candidates: Candidates, diverged: Collection[NetworkKey]) -> tuple[Network, ...]:
     column = {task: t for t, task in enumerate(candidates.tasks)}
-    usable = [n for n in candidates.require_listed() if n.key not in hopeless]
+    usable = [n for n in candidates.require_listed() if n.key not in diverged]
     usable.sort(key=lambda n: (n.size != 1, len(n.group), sorted(column[task] for task in n.group)))
     member = np.array([[task in n.group for task in column] for n in usable], dtype=np.bool_)
     member = member.reshape(len(usable), len(column))
@@ -72,7 +72,7 @@ def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
 
     Args:
         candidates: listed or described.
-        seed: of the order.
+        seed: seed of the order.
     """
     draw = random.Random(f"random networks {seed}")
     if candidates.networks is not None:

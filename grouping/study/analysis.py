@@ -1,4 +1,4 @@
-"""From the scores of a study to its report. Pure: the same scores give the same report.
+"""Analysis of a study: from its scores to its report. The same scores give the same report.
 
 An effect of a source on a target is ``(alone - other) / abs(alone)`` of the target's test losses, within a
 seed, both networks at one size and on the same rows; the report has its mean over seeds. Nothing is chosen by
@@ -47,7 +47,7 @@ class StudyScore:
 
 
 class StudyScores:
-    """Losses by what was trained: arrays over seeds, NaN where a training has no score."""
+    """Losses of a study by what was trained: arrays over seeds, NaN where a training has no score."""
 
     def __init__(self, tasks: Sequence[str], options: StudyOptions, scores: Sequence[StudyScore]) -> None:
         self.tasks = tuple(tasks)
@@ -59,13 +59,13 @@ class StudyScores:
     def losses(
         self, task: str, *others: str, size: float = 1.0, share: float = 1.0, source: str | None = None
     ) -> FloatArray:
-        """Loss of a task beside others, ``[S]``."""
+        """Return the losses of a task trained beside others, ``[S]``."""
         network = Network.of(task, *others, size=size)
         planned = [PlannedTraining(network, s, share, source) for s in range(self.options.n_seeds)]
         return np.array([self._losses.get((training, task), math.nan) for training in planned])
 
     def pair_gains(self, size: float, share: float) -> FloatArray:
-        """Gain of the target beside the source, ``[T, T, S]`` by source and target; NaN on the diagonal."""
+        """Compute gains of the target beside the source, ``[T, T, S]``; NaN on the diagonal."""
         return self._gains(
             lambda source, target: (
                 self.losses(target, size=size, share=share),
@@ -74,7 +74,7 @@ class StudyScores:
         )
 
     def transfer_gains(self) -> FloatArray:
-        """Gain of the target when it starts from the source's weights, ``[T, T, S]``."""
+        """Compute gains of the target when it starts from the source's weights, ``[T, T, S]``."""
         return self._gains(
             lambda source, target: (self.losses(target), self.losses(target, source, source=source))
         )
@@ -91,12 +91,12 @@ class StudyScores:
 def effects_of(
     gains: FloatArray, size: float, share: float, base: tuple[FloatArray, Effects] | None = None
 ) -> Effects:
-    """Effects from gains by seed, ``[T, T, S]``.
+    """Compute effects from gains by seed, ``[T, T, S]``.
 
     Args:
-        gains: NaN on the diagonal and where something is missing.
-        size: of the networks.
-        share: of the training rows.
+        gains: gains; NaN on the diagonal and where something is missing.
+        size: size of the networks.
+        share: share of the training rows.
         base: gains and effects that they are compared with; None for no comparison.
     """
     values, errors = mean_and_standard_error(gains)
@@ -122,7 +122,7 @@ def effects_of(
 
 
 def reliability(values: FloatArray, errors: FloatArray) -> float | None:
-    """Share of the variance between cells that is not noise: ``1 - mean(se^2) / var``, at least 0."""
+    """Compute the share of variance between cells that is not noise: ``1 - mean(se^2) / var``, at least 0."""
     known = ~np.isnan(values) & ~np.isnan(errors)
     if known.sum() < 2:
         return None
@@ -133,7 +133,7 @@ def reliability(values: FloatArray, errors: FloatArray) -> float | None:
 def compare_together(
     scores: StudyScores, cost_alone_snt: float, cost_together_snt: float
 ) -> TogetherAgainstAlone:
-    """All tasks in one network against each in its own, small one."""
+    """Compare all tasks in one network with each in its own, small one."""
     size = size_alone(len(scores.tasks))
     alone = np.stack([scores.losses(task, size=size) for task in scores.tasks])
     together = np.stack([scores.losses(*_first(task, scores.tasks)) for task in scores.tasks])
@@ -153,7 +153,7 @@ def compare_together(
 
 
 def correlate(first: FloatArray, second: FloatArray) -> Correlation:
-    """Correlation of two matrices ``[T, T]`` over the cells that both have, the diagonal aside."""
+    """Correlate two matrices ``[T, T]`` over the cells that both have, without the diagonal."""
     from scipy import stats  # slow to import, and not needed to show a report
 
     off = ~np.eye(len(first), dtype=bool)
@@ -180,21 +180,21 @@ def correlate(first: FloatArray, second: FloatArray) -> Correlation:
 
 
 def _without_targets(values: FloatArray, known: NDArray[np.bool_]) -> FloatArray:
-    """The cells without the mean of their column."""
+    """Subtract from the cells the mean of their column."""
     kept = np.where(known, values, 0.0)
     means = kept.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     return np.where(known, values - means, np.nan)
 
 
 def with_ceiling(found: Correlation, first: float | None, second: float | None) -> Correlation:
-    """With the largest correlation that noise leaves: the root of the product of both reliabilities."""
+    """Add the largest correlation that noise leaves: the root of the product of both reliabilities."""
     if first is None or second is None:
         return found
     return replace(found, ceiling=math.sqrt(first * second))
 
 
 def _permutation_p(first: FloatArray, second: FloatArray) -> float:
-    """Share of relabellings of the tasks, the true one among them, that correlate at least as much."""
+    """Return the share of relabellings of the tasks, the true one included, that correlate as much."""
     n_tasks = len(first)
     off = ~np.eye(n_tasks, dtype=bool)
     if math.factorial(n_tasks) <= MOST_RELABELLINGS:
@@ -211,13 +211,13 @@ def _permutation_p(first: FloatArray, second: FloatArray) -> float:
 
 
 def estimate(by_seed: FloatArray) -> MeanOverSeeds:
-    """Mean and standard error over seeds, ``[S]``; NaN is left out."""
+    """Compute mean and standard error over seeds, ``[S]``; NaN is left out."""
     value, error = mean_and_standard_error(by_seed)
     return MeanOverSeeds(_known(float(value)), _known(float(error)), int((~np.isnan(by_seed)).sum()))
 
 
 def quantile(n_seeds: int) -> float:
-    """What a standard error over seeds is multiplied with for a 95 % interval (Student's t)."""
+    """Return the factor from a standard error over seeds to a 95 % interval (Student's t)."""
     return float(stdtrit(n_seeds - 1, 0.5 + LEVEL / 2)) if n_seeds > 1 else math.inf
 
 

@@ -1,4 +1,4 @@
-"""What a study trains: a list of trainings, each a network, a seed, a share of the rows, perhaps a source."""
+"""Plan of a study: a list of trainings, each a network, a seed, a share of the rows, perhaps a source."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ FINE_TUNING = "fine-tuning"
 
 @dataclass(frozen=True, slots=True)
 class StudyOptions:
-    """How much a study trains.
+    """Extent of a study: seeds, sizes and shares of the rows.
 
     Attributes:
         n_seeds: seeds 0, 1, ... of every training; noise is judged from two on.
-        sizes: of networks at which pairs are compared; 1 is always among them.
-        shares: of the training rows likewise; 1 is always among them.
+        sizes: sizes of networks at which pairs are compared; 1 is always among them.
+        shares: shares of the training rows at which pairs are compared; 1 is always among them.
     """
 
     n_seeds: int = 3
@@ -38,7 +38,7 @@ class StudyOptions:
 
     @property
     def setups(self) -> tuple[tuple[float, float], ...]:
-        """Size and share at which pairs are compared: full size and all rows first."""
+        """Size and share of each comparison of pairs: full size and all rows first."""
         sizes = [(size, 1.0) for size in sorted(set(self.sizes)) if size != 1]
         shares = [(1.0, share) for share in sorted(set(self.shares), reverse=True) if share != 1]
         return ((1.0, 1.0), *sizes, *shares)
@@ -49,10 +49,10 @@ class PlannedTraining:
     """One training of a study.
 
     Attributes:
-        network: what is trained.
-        seed: of the weights and the order of the rows.
-        share: of the training rows.
-        source: trained first, then the other task of the network from its weights; None for no transfer.
+        network: the network to train.
+        seed: seed of the weights and the order of the rows.
+        share: share of the training rows.
+        source: task trained first, then the other task of the network from its weights; None for no transfer.
     """
 
     network: Network
@@ -62,7 +62,7 @@ class PlannedTraining:
 
 
 def plan_study(tasks: Sequence[str], options: StudyOptions) -> tuple[PlannedTraining, ...]:
-    """Every training, without repetition, seed by seed.
+    """Return every training, without repetition, seed by seed.
 
     Raises:
         InvalidInputError: if there are fewer than two tasks.
@@ -87,12 +87,12 @@ def _plan_seed(tasks: tuple[str, ...], options: StudyOptions, seed: int) -> Iter
 
 
 def size_alone(n_tasks: int) -> float:
-    """Size at which as many networks as there are tasks cost as much as one of full size."""
+    """Return the size at which a network per task costs as much in all as one of full size."""
     return 1.0 / n_tasks
 
 
 def recipe_for(recipe: Recipe, share: float, source: str | None) -> Recipe:
-    """How a training of a study is carried out.
+    """Return the recipe of a training of a study.
 
     On a share of the rows there are more epochs, so that the number of gradient steps stays about the same.
     With a source, each of the two tasks has the epochs that it would have alone.

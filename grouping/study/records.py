@@ -1,4 +1,4 @@
-"""What a study found, as plain frozen data that has a JSON form."""
+"""Results of a study, as plain frozen data that has a JSON form."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class MeanOverSeeds:
 
     Attributes:
         value: the mean; None where nothing was measured.
-        standard_error: of it; None with fewer than two seeds.
-        n_seeds: seeds behind it.
+        standard_error: standard error of the mean; None with fewer than two seeds.
+        n_seeds: number of seeds.
     """
 
     value: float | None
@@ -31,20 +31,20 @@ class MeanOverSeeds:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """How two sets of effects of the same ordered pairs go together.
+    """Correlation of two sets of effects of the same ordered pairs.
 
     Attributes:
-        n: ordered pairs.
+        n: number of ordered pairs.
         pearson: correlation; None where one side does not vary or there are fewer than three pairs.
-        pearson_p: two-sided, as if the pairs were independent, which they are not: they share tasks.
+        pearson_p: p-value, two-sided, as if the pairs were independent, which they are not: they share tasks.
         spearman: correlation of the ranks.
-        spearman_p: likewise.
+        spearman_p: p-value of it, two-sided, as if the pairs were independent.
         permutation_p: share of relabellings of the tasks on one side that correlate (Pearson, either
             direction) at least as much; does not take the pairs for independent.
         ceiling: about the largest correlation that the noise of the seeds leaves; None where it is unknown.
         within: correlation after the mean of each target is subtracted on both sides: among the sources of
             one target, since some targets are harmed or helped by whatever is beside them.
-        within_p: of it, by relabelling.
+        within_p: p-value of it, by relabelling.
     """
 
     n: int
@@ -60,19 +60,19 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Effect of a source on a target for every ordered pair, in one setup. Positive helps.
+    """Effects of a source on a target for every ordered pair, in one setup. Positive helps.
 
     Attributes:
-        size: of the networks, pair and alone.
-        share: of the training rows.
+        size: size of the networks, pair and alone.
+        share: share of the training rows.
         values: mean over seeds of the relative gain of the column's task.
-        standard_errors: over seeds.
-        mean: of all ordered pairs; its standard error is that of the mean of a seed.
+        standard_errors: standard errors over seeds.
+        mean: mean of all ordered pairs; its standard error is that of the mean of a seed.
         n_helped: effects above zero by more than the noise of the seeds (95 %).
-        n_harmed: effects below zero likewise.
+        n_harmed: effects below zero by more than that noise.
         reliability: share of the variance between pairs that is not noise of the seeds, 0 to 1; None with
             fewer than two seeds.
-        agreement: with the effects at full size and on all rows; None for those themselves.
+        agreement: correlation with the effects at full size and on all rows; None for those themselves.
     """
 
     size: float
@@ -88,7 +88,7 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class TaskComparison:
-    """A task in one network with all others, against in a network of its own at equal total cost."""
+    """Comparison of a task in one network with all others and in its own, at equal total cost."""
 
     task: str
     loss_alone: MeanOverSeeds
@@ -98,15 +98,15 @@ class TaskComparison:
 
 @dataclass(frozen=True, slots=True)
 class TogetherAgainstAlone:
-    """All tasks in one network against each in its own small one.
+    """Comparison of all tasks in one network with each in its own small one.
 
     Attributes:
-        size_alone: of each network of one task.
+        size_alone: size of each network of one task.
         cost_alone_snt: measured inference cost of all of them.
-        cost_together_snt: of the one network.
-        tasks: task by task.
-        total_alone: sum of the losses.
-        total_together: likewise.
+        cost_together_snt: measured inference cost of the one network.
+        tasks: comparison of each task.
+        total_alone: sum of the losses in own networks.
+        total_together: sum of the losses in the one network.
         gain: (total alone - total together) / total alone; positive where together is better.
     """
 
@@ -121,7 +121,7 @@ class TogetherAgainstAlone:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The answer to one question, in words.
+    """The answer to one question, in a sentence.
 
     Attributes:
         question: ``pairs``, ``together``, ``size``, ``data`` or ``transfer``.
@@ -134,25 +134,25 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StudyReport:
-    """Everything a study found. Effects are relative gains of test losses, from 0; 0.01 is one percent.
+    """The report of a study. Effects are relative gains of test losses, from 0; 0.01 is one percent.
 
     Attributes:
         problem: its name.
         tasks: names of the `T` tasks, in order.
-        recipe: how networks were trained, as JSON.
-        seeds: of the trainings.
-        formula: of an effect.
-        effects: of pairs, one for every setup: full size and all rows first, other sizes, other shares.
+        recipe: recipe of the networks, as JSON.
+        seeds: seeds of the trainings.
+        formula: formula of an effect.
+        effects: effects of pairs in every setup: full size and all rows first, other sizes, other shares.
         together: all together against all alone.
-        transfer: fine-tuning the target from the source, against training it alone.
-        transfer_against_pairs: whether the one predicts the other.
+        transfer: effects of fine-tuning the target from the source, against training it alone.
+        transfer_against_pairs: correlation of effects of transfer and of pairs.
         findings: an answer to each question.
-        n_trainings: how many there were.
-        n_diverged: how many of them have no scores.
-        n_epochs: of all of them together.
-        seconds: wall time of them all.
-        data_digest: of the data set.
-        versions: of what took part, by name.
+        n_trainings: number of trainings.
+        n_diverged: number of trainings without scores.
+        n_epochs: epochs of all trainings.
+        seconds: wall time of all trainings.
+        data_digest: digest of the data set.
+        versions: versions of libraries, by name.
     """
 
     problem: str
@@ -174,17 +174,17 @@ class StudyReport:
 
     @property
     def pairs(self) -> Effects:
-        """Those at full size and on all rows."""
+        """Effects of pairs at full size and on all rows."""
         return self.effects[0]
 
     @property
     def by_size(self) -> tuple[Effects, ...]:
-        """On all rows, from the smallest network to the largest."""
+        """Effects of pairs on all rows, from the smallest network to the largest."""
         return tuple(sorted((e for e in self.effects if e.share == 1), key=lambda e: e.size))
 
     @property
     def by_share(self) -> tuple[Effects, ...]:
-        """At full size, from the fewest rows to all of them."""
+        """Effects of pairs at full size, from the fewest rows to all of them."""
         return tuple(sorted((e for e in self.effects if e.size == 1), key=lambda e: e.share))
 
 
@@ -192,16 +192,16 @@ _ADAPTER = TypeAdapter(StudyReport)
 
 
 def report_to_json(report: StudyReport) -> dict[str, Any]:
-    """All of it as plain lists and objects."""
+    """Convert a report to plain lists and objects."""
     plain: dict[str, Any] = _ADAPTER.dump_python(report, mode="json")
     return plain
 
 
 def report_from_json(data: Mapping[str, Any]) -> StudyReport:
-    """Inverse of `report_to_json`.
+    """Read the result of `report_to_json`.
 
     Raises:
-        InvalidInputError: if it is none.
+        InvalidInputError: if it is no report.
     """
     try:
         return _ADAPTER.validate_python(dict(data))

@@ -1,4 +1,4 @@
-"""From scores to the whole report, sentences included."""
+"""Making of the whole report of a study, sentences included."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from grouping.study.analysis import (
 )
 from grouping.study.plan import StudyOptions
 from grouping.study.records import StudyReport
-from grouping.study.wording import findings_of
+from grouping.study.sentences import findings_of
 
 
 @dataclass(frozen=True, slots=True)
 class StudyRun:
-    """What was trained, and what came out.
+    """Trainings of a study, with their scores.
 
     Attributes:
         problem: its name.
         tasks: names of the tasks, in order.
-        recipe: complete.
-        options: how much was trained.
-        scores: of every task in every training that has scores.
+        recipe: the complete recipe.
+        options: extent of the study.
+        scores: scores of every task in every training that has scores.
         cost_alone_snt: measured inference cost of a small network for each task, all together.
-        cost_together_snt: of one network of full size for all tasks.
-        n_trainings: how many there were.
-        n_diverged: how many have no scores.
-        n_epochs: of all trainings.
-        seconds: wall time.
-        data_digest: of the data set.
-        versions: of what took part, by name.
+        cost_together_snt: measured inference cost of one network of full size for all tasks.
+        n_trainings: number of trainings.
+        n_diverged: number of trainings without scores.
+        n_epochs: epochs of all trainings.
+        seconds: wall time of all trainings.
+        data_digest: digest of the data set.
+        versions: versions of libraries, by name.
     """
 
     problem: str
@@ -58,7 +58,7 @@ class StudyRun:
 
 
 def make_report(run: StudyRun) -> StudyReport:
-    """Everything that follows from the scores of a study."""
+    """Build the report from the scores of a study."""
     scores = StudyScores(run.tasks, run.options, run.scores)
     gains = {setup: scores.pair_gains(*setup) for setup in run.options.setups}
     base = (gains[1.0, 1.0], effects_of(gains[1.0, 1.0], 1.0, 1.0))
@@ -88,7 +88,7 @@ def make_report(run: StudyRun) -> StudyReport:
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, so that a report equals itself after a round trip through JSON."""
+    """Convert tuples to lists, so that a report equals itself after a round trip through JSON."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

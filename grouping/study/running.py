@@ -1,4 +1,4 @@
-"""Carrying out a study: every training of its plan, in processes of one torch thread each."""
+"""Execution of a study: every training of its plan, in processes of one torch thread each."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ def run_study(
 
     Args:
         problem_name: a registered problem.
-        recipe: how its networks are trained.
-        options: how much.
+        recipe: recipe of the networks.
+        options: extent of the study.
         processes: trainings at a time.
-        on_progress: told how many of how many trainings are finished.
+        on_progress: called with the number of finished trainings and of all trainings.
 
     Raises:
         UnknownNameError: if there is no such problem, or the recipe names what does not exist.
@@ -108,7 +108,7 @@ def run_study(
 
 
 def subset(dataset: Dataset, share: float) -> Dataset:
-    """The same data with a share of its training rows; a smaller share is a part of a larger one.
+    """Keep a share of the training rows; a smaller share is a part of a larger one.
 
     Validation and test rows stay. The rows are drawn once, the same for every seed of the trainings.
     """
@@ -119,7 +119,7 @@ def subset(dataset: Dataset, share: float) -> Dataset:
 
 
 def _carry_out(works: Sequence[_Work], processes: int) -> Iterator[_Done]:
-    """One after another in this process, or in as many others; each with one torch thread."""
+    """Carry out works one after another here, or in other processes, each with one torch thread."""
     if processes == 1:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
@@ -135,7 +135,7 @@ def _carry_out(works: Sequence[_Work], processes: int) -> Iterator[_Done]:
 
 
 def _divide(problem: str, recipe: Recipe, plan: Sequence[PlannedTraining]) -> list[_Work]:
-    """Trainings that may be carried out as one, long ones first: no process has one left at the end."""
+    """Divide the plan into trainings that may be carried out as one, long ones first."""
     kinds: dict[tuple[float, str | None, int, float], list[PlannedTraining]] = {}
     for one in plan:
         kinds.setdefault((one.share, one.source, one.seed, one.network.size), []).append(one)
@@ -150,7 +150,7 @@ _workers: dict[tuple[str, float, str], TrainingWorker] = {}
 
 
 def _worker_of(work: _Work) -> TrainingWorker:
-    """The trainer's worker for a recipe and a share of the rows, kept for the next work of its kind."""
+    """Return the trainer's worker for a recipe and a share of the rows, kept for the next such work."""
     key = (work.problem, work.share, str(work.recipe))
     if key not in _workers:
         problem = get_problem(work.problem)
@@ -179,7 +179,7 @@ def _train(work: _Work) -> _Done:
 def _costs(
     problem: Problem, recipe: Recipe, dataset: Dataset, plan: Sequence[PlannedTraining]
 ) -> tuple[float, float]:
-    """Of all small networks of one task, and of the one of all tasks; refuses sizes that cannot be built."""
+    """Measure the cost of all small networks of one task, and of the one of all; refuse impossible sizes."""
     names = [task.name for task in problem.tasks]
     small = [Network.of(name, size=size_alone(len(names))) for name in names]
     every = list(dict.fromkeys([*small, Network.of(*names), *(training.network for training in plan)]))

@@ -1,4 +1,4 @@
-"""What every loss keeps to, as tests: inherit `LossContract`, and say which tasks name the loss.
+"""Test contract of losses: inherit `LossContract`, and give the tasks that name the loss.
 
 @pytest.mark.parametrize("task", tasks_of(Loss("brier")))
 class TestMyLoss(LossContract):
@@ -20,7 +20,7 @@ from torch.func import vmap
 from torch.nn.functional import pad
 
 from grouping.domain.tasks import Loss, Task, TaskKind
-from grouping.recipes.criteria import get_loss
+from grouping.recipes.losses_and_metrics import get_loss
 from grouping.training.losses import Normalisation, StackableLoss
 
 ROWS = 48
@@ -29,12 +29,12 @@ N_CASES = 6
 
 
 def tasks_of(loss: Loss) -> list[Task]:
-    """A task of each kind that the loss fits."""
+    """Return a task of each kind that the loss fits."""
     return [Task("t", kind, loss, n_outputs=WIDTHS.get(kind, 3)) for kind in get_loss(loss).kinds]
 
 
 def targets_of(task: Task, generator: np.random.Generator) -> NDArray[Any]:
-    """Random targets, shaped as in a `Dataset`; numbers are skewed and not negative, and some are alike."""
+    """Draw targets, shaped as in a `Dataset`; numbers are skewed and not negative, and some are alike."""
     if task.kind in (TaskKind.MULTICLASS, TaskKind.RANKING):
         return np.append(generator.integers(task.n_outputs, size=ROWS - 2), [0, 1]).astype(np.int64)
     if task.kind is TaskKind.BINARY:
@@ -45,7 +45,7 @@ def targets_of(task: Task, generator: np.random.Generator) -> NDArray[Any]:
 
 
 def cases(task: Task) -> Iterator[tuple[Normalisation, Tensor, Tensor]]:
-    """Normalisations, outputs ``[ROWS, n_outputs]``, and the encoded targets that they are from; float64."""
+    """Yield normalisations, outputs ``[ROWS, n_outputs]``, and the encoded targets they are for; float64."""
     for seed in range(N_CASES):
         generator = np.random.default_rng(seed)
         target = targets_of(task, generator)
@@ -56,19 +56,19 @@ def cases(task: Task) -> Iterator[tuple[Normalisation, Tensor, Tensor]]:
 
 
 def as_heads(tensor: Tensor) -> Tensor:
-    """``[rows]`` or ``[rows, k]`` as a stack of one head has it, ``[1, k, rows]``."""
+    """Reshape ``[rows]`` or ``[rows, k]`` to a stack of one head, ``[1, k, rows]``."""
     return tensor.view(len(tensor), -1).T.unsqueeze(0).contiguous()
 
 
 def stacked(norm: Normalisation, outputs: Tensor, targets: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
-    """What a stack computes of each head; the arguments stay as they are."""
+    """Compute what a stack computes of each head; the arguments stay as they are."""
     assert isinstance(norm.function, StackableLoss)
     factors = torch.full((len(outputs), 1, 1), 1.0 / norm.constants.divisor, dtype=outputs.dtype)
     return norm.function.stacked(outputs.clone(), targets.clone(), factors, n_rows)
 
 
 def assert_close(found: Tensor, wanted: Tensor, relative: float = 1e-9) -> None:
-    """Equal but for rounding."""
+    """Assert that tensors are equal but for rounding."""
     torch.testing.assert_close(found, wanted, rtol=relative, atol=1e-12)
 
 

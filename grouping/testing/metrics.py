@@ -1,4 +1,4 @@
-"""What every metric keeps to, as tests: inherit `MetricContract`, and say which tasks name the metric.
+"""Test contract of metrics: inherit `MetricContract`, and give the tasks that name the metric.
 
 @pytest.mark.parametrize("task", tasks_of(named_metric("within", tolerance=1e-6)))
 class TestMyMetric(MetricContract):
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from grouping.domain.tasks import Direction, Metric, Task, TaskKind
-from grouping.recipes.criteria import get_metric, named_loss
+from grouping.recipes.losses_and_metrics import get_metric, named_loss
 from grouping.testing.losses import N_CASES, ROWS, WIDTHS, targets_of
 from grouping.training.losses import Normalisation
 
@@ -30,13 +30,13 @@ LOSSES = {
 
 
 def tasks_of(metric: Metric) -> list[Task]:
-    """A task of each kind that the metric fits."""
+    """Return a task of each kind that the metric fits."""
     kinds = get_metric(metric).kinds
     return [Task("t", k, named_loss(LOSSES[k]), metric, n_outputs=WIDTHS.get(k, 3)) for k in kinds]
 
 
 def predicted(task: Task, seed: int) -> tuple[Normalisation, Tensor, Tensor, Tensor]:
-    """A normalisation, encoded targets, and raw outputs: the best that there are, and any."""
+    """Return a normalisation, encoded targets, and raw outputs: the best possible, and random ones."""
     generator = np.random.default_rng(seed)
     target = targets_of(task, generator)
     norm = Normalisation.from_targets(task, target)
@@ -51,7 +51,7 @@ def predicted(task: Task, seed: int) -> tuple[Normalisation, Tensor, Tensor, Ten
 
 
 def cases(task: Task) -> Iterator[tuple[Normalisation, Tensor, Tensor, Tensor]]:
-    """Several of `predicted`."""
+    """Yield several results of `predicted`."""
     return (predicted(task, seed) for seed in range(N_CASES))
 
 

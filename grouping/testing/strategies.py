@@ -1,4 +1,4 @@
-"""What every strategy keeps to, as tests: inherit `StrategyContract`, and name the strategy."""
+"""Test contract of strategies: inherit `StrategyContract`, and name the strategy."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class StrategyContract:
     """Tests of one strategy, on random score tables.
 
     Attributes:
-        strategy: the dataclass.
-        parameters: of the strategy.
+        strategy: the dataclass of the strategy.
+        parameters: parameters of the strategy.
         budgets_snt: inference budgets of the search.
         measures_affinity: whether it needs affinities that a joint run measures, which a table does not have.
     """
@@ -35,11 +35,11 @@ class StrategyContract:
     measures_affinity: ClassVar[bool] = False
 
     def new_strategy(self) -> Strategy:
-        """The strategy under test."""
+        """Build the strategy under test."""
         return self.strategy(**self.parameters)
 
     def table(self, seed: int) -> ScoreTable:
-        """Random losses of every candidate of four tasks over two seeds."""
+        """Return random losses of every candidate of four tasks over two seeds."""
         generator = np.random.default_rng(seed)
         tasks = [Task.regression(name) for name in ("a", "b", "c", "d")]
         networks = list_candidates([task.name for task in tasks], max_group_size=4, single_sizes=(0.5,))
@@ -93,14 +93,14 @@ class StrategyContract:
     # --- what the tests have in common
 
     def search(self, table: ScoreTable) -> Search:
-        """A search on a table, of which nothing is told yet."""
+        """Return a search on a table, which has been told nothing yet."""
         space = Candidates.listed(table.task_names, table.networks)
         return Search(
             self.new_strategy(), table.tasks, space, budgets_snt=self.budgets_snt, seeds=table.seeds
         )
 
     def run(self, table: ScoreTable, *, stops_inside: bool = False) -> list[TrialRequest]:
-        """All that a search asks for; where it stops inside each batch, another one goes on."""
+        """Carry out a search, replacing it within each batch if asked; return all it asked for."""
         return self.carry_out(self.search(table), table, stops_inside=stops_inside)
 
     def carry_out(
@@ -121,7 +121,7 @@ class StrategyContract:
         raise AssertionError(f"The search does not end within {MOST_BATCHES} steps.")
 
     def evidences(self) -> list[Evidence]:
-        """States of a search: nothing told, a part, and everything it asks for."""
+        """Return states of a search: nothing told, a part told, everything told."""
         table = self.table(4)
         search = self.search(table)
         found = [search.evidence]
@@ -137,7 +137,7 @@ class StrategyContract:
 
 
 def _begun_again(new: Search, told: list[TrialRequest], table: ScoreTable) -> Search:
-    """A new search that is told what an earlier one was."""
+    """Return a new search that is told what an earlier one was told."""
     for request in told:
         new.tell(request, _losses(request, table))
     return new

@@ -1,4 +1,4 @@
-"""What every trainer keeps to, as tests: inherit `TrainerContract`, and name the trainer."""
+"""Test contract of trainers: inherit `TrainerContract`, and name the trainer."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class TrainerContract:
     """Tests of one trainer, on a small job that takes seconds.
 
     Attributes:
-        trainer: the class.
+        trainer: the class of the trainer.
         problem: name of a problem that it can train.
         tasks: at least two tasks of the problem.
-        parameters: of the trainer, chosen so that a training is short.
+        parameters: parameters of the trainer, such that a training is short.
         is_repeatable: whether it promises the same scores for the same request.
         fidelities: fidelities that it can be asked for.
     """
@@ -35,12 +35,12 @@ class TrainerContract:
     fidelities: ClassVar[tuple[float, ...]] = (1.0,)
 
     def new_trainer(self, settled: Mapping[str, Any] | None = None) -> Trainer:
-        """The trainer of the job, as it is made before the job is prepared, or after."""
+        """Build the trainer as it is before the job is prepared, or after."""
         terms = SearchTerms(Candidates.of(self.tasks), (1.0, 2.0), (0, 1))
         return self.trainer(TrainerJob(self.problem, self.tasks, terms, self.parameters, settled=settled))
 
     def requests(self) -> list[TrialRequest]:
-        """A network of each task, and one of all tasks, at each fidelity."""
+        """Request a network of each task, and one of all tasks, at each fidelity."""
         networks = [*(Network.of(task) for task in self.tasks), Network.of(*self.tasks)]
         return [TrialRequest(n, 0, fidelity) for fidelity in self.fidelities for n in networks]
 
@@ -137,14 +137,14 @@ class TrainerContract:
     # --- what the tests have in common
 
     def prepared(self) -> Trainer:
-        """The trainer of the job, prepared."""
+        """Return the trainer of the job, prepared."""
         settled = self.new_trainer().prepare(LocalPool()).settled
         trainer = self.new_trainer(settled)
         trainer.prepare(LocalPool())
         return trainer
 
     def check(self, outcomes: Sequence[TrialOutcome], requests: Sequence[TrialRequest]) -> None:
-        """Every request has a successful outcome with a finite loss for each task of its group."""
+        """Assert that every request succeeded, with a finite loss for each task of its group."""
         assert len(outcomes) == len(requests)
         for outcome, request in zip(outcomes, requests, strict=True):
             assert outcome.state is TrialState.SUCCEEDED, outcome.error

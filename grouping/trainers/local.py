@@ -33,7 +33,7 @@ class LocalPool:
         """Call a method of the worker and return its answer."""
         return getattr(self.worker(setup), method)(*arguments)
 
-    def halve(
+    def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
         """Train one sample after another to its end: with one worker, none need wait for others."""

@@ -32,7 +32,7 @@ def make_stacks(
 
     Args:
         planned: trials in the order of the plan.
-        n_workers: how many stacks are trained at the same time; each gets about as many trials.
+        n_workers: number of stacks that are trained at the same time; each gets about as many trials.
         engine: the engine of the job.
         is_timed: whether the training budget is in seconds: then any stack may be handed over in parts.
     """

@@ -48,7 +48,7 @@ class Stack:
     """Trials that are handed to a worker together.
 
     Attributes:
-        trials: at least one.
+        trials: the trials, at least one.
         is_whole: whether they must not be handed over in parts, because their scores depend on which trials
             are trained together.
     """
@@ -59,7 +59,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What preparing a job found out.
+    """Result of preparing a job.
 
     Attributes:
         fingerprint: digest of what is trained on; scores under two fingerprints are never compared.
@@ -168,7 +168,7 @@ class WorkerPool(Protocol):
     def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
         """Call a method of an idle worker and return its answer; None if no worker was free in time."""
 
-    def halve(
+    def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
         """Train samples side by side, and end unpromising ones early.
@@ -224,7 +224,7 @@ class Trainer(ABC):
 
         Args:
             planned: trials in the order of the plan.
-            n_workers: how many stacks are trained at the same time.
+            n_workers: number of stacks that are trained at the same time.
         """
         return [Stack((trial,)) for trial in planned]
 

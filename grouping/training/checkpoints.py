@@ -46,7 +46,7 @@ class Checkpoint:
     """The state of a training that can be continued.
 
     Attributes:
-        state: as `grouping.training.loop.Training.state_dict` gives it.
+        state: state from `grouping.training.loop.Training.state_dict`.
         epoch: epochs carried out, those that prepared the network included.
         n_epochs: epochs after which the training that wrote it ends, without those that prepare it.
         first_epoch: epochs that an earlier training of another fidelity carried out and accounts for.
@@ -193,7 +193,7 @@ class CheckpointKeeper:
         self._folder.remove(request)
         return True
 
-    def told(self, request: TrialRequest, outcome: TrialOutcome) -> TrialOutcome:
+    def with_own_epochs(self, request: TrialRequest, outcome: TrialOutcome) -> TrialOutcome:
         """Return the outcome with the epochs of this training alone, killed attempts included."""
         return replace(outcome, epochs=max(0, outcome.epochs - self._first.get(request, 0)))
 

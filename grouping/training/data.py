@@ -48,7 +48,7 @@ class TrainingData:
         train: rows of the gradient steps.
         validation: rows that choices are made on.
         test: rows that are only reported.
-        device: where the tensors are.
+        device: device of the tensors.
     """
 
     tasks: tuple[Task, ...]

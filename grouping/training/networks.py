@@ -82,7 +82,7 @@ class MultiTaskNetwork(nn.Module, ABC):
 
         The same data gives the same structure. It must be in parameters and buffers, since a training that
         goes on from a checkpoint is not prepared again. The declaration says how many epochs it takes at
-        most: see `grouping.recipes.work`.
+        most: see `grouping.recipes.epochs`.
 
         Args:
             data: data on the device of the training.

@@ -137,7 +137,7 @@ def tune_recipe(
     """
     recipes = sample_recipes(recipe, n_samples, seed)
     setup = WorkerSetup(f"tuning {seed} {recipes}", SampleMaker(tasks, tuple(recipes), seed), dataset)
-    found = pool.halve(setup, n_samples, recipe.epochs, REDUCTION)
+    found = pool.successive_halving(setup, n_samples, recipe.epochs, REDUCTION)
     spent = sum(result.epochs for result in found.values())
     # Only samples that ran to the end are comparable, and the least of equal losses is the first sample.
     complete = {sample: result.loss for sample, result in found.items() if result.n_steps >= recipe.epochs}

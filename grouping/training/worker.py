@@ -79,7 +79,7 @@ class BuiltInWorker(TrainingWorker):
                 (outcomes[number],) = train_networks(
                     self._data, [request], maker.recipe, keeper=keeper, engine=own
                 )
-        return tuple(keeper.told(*pair) for pair in zip(requests, outcomes, strict=True))
+        return tuple(keeper.with_own_epochs(*pair) for pair in zip(requests, outcomes, strict=True))
 
     def environment(self) -> Mapping[str, str]:
         """Return versions of libraries, and the arithmetic in effect."""

@@ -76,7 +76,9 @@ def test_a_training_that_was_stopped_ends_with_the_floats_of_one_that_was_not(
     for request in requests:
         outcome = train_networks(data, [request], RECIPE, keeper=second)[0]
         assert outcome.scores == undisturbed(data, request)
-        assert second.told(request, outcome).epochs == RECIPE.epochs, "no other trial accounts for an epoch"
+        assert second.with_own_epochs(request, outcome).epochs == RECIPE.epochs, (
+            "no other trial accounts for an epoch"
+        )
 
 
 def test_a_full_training_goes_on_from_a_short_one_and_tells_its_own_epochs_only(
@@ -85,12 +87,12 @@ def test_a_full_training_goes_on_from_a_short_one_and_tells_its_own_epochs_only(
     shorts = [TrialRequest(network, seed=0, fidelity=0.2) for network in NETWORKS]
     early = keeper(folder, *shorts, interval_s=1e9)
     for request, outcome in zip(shorts, train_networks(data, shorts, RECIPE, keeper=early), strict=True):
-        assert early.told(request, outcome).epochs == 2
+        assert early.with_own_epochs(request, outcome).epochs == 2
     wholes = [dataclasses.replace(request, fidelity=1.0) for request in shorts]
     late = keeper(folder, *wholes, interval_s=1e9)
     for request, outcome in zip(wholes, train_networks(data, wholes, RECIPE, keeper=late), strict=True):
         assert outcome.scores == undisturbed(data, request)
-        assert late.told(request, outcome).epochs == 8
+        assert late.with_own_epochs(request, outcome).epochs == 8
 
 
 def test_a_full_training_that_went_on_from_a_short_one_and_was_killed_still_tells_its_own_epochs(
@@ -103,7 +105,7 @@ def test_a_full_training_that_went_on_from_a_short_one_and_was_killed_still_tell
     late = keeper(folder, whole)
     (outcome,) = train_networks(data, [whole], RECIPE, keeper=late)
     assert outcome.scores == undisturbed(data, whole)
-    assert late.told(whole, outcome).epochs == 8
+    assert late.with_own_epochs(whole, outcome).epochs == 8
 
 
 def test_a_short_training_repeated_after_its_end_was_not_recorded_tells_its_epochs(
@@ -113,7 +115,7 @@ def test_a_short_training_repeated_after_its_end_was_not_recorded_tells_its_epoc
     train_networks(data, [short], RECIPE, keeper=keeper(folder, short))
     again = keeper(folder, short)
     (outcome,) = train_networks(data, [short], RECIPE, keeper=again)
-    assert again.told(short, outcome).epochs == 2
+    assert again.with_own_epochs(short, outcome).epochs == 2
     assert outcome.scores == undisturbed(data, short)
 
 

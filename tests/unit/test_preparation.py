@@ -165,7 +165,7 @@ def test_what_was_killed_goes_on_with_the_same_floats_and_repeats_one_task_at_mo
     late, count = keeper(), StopAfter(10**9)
     (outcome,) = train_networks(data, [request], recipe, keeper=late, should_stop=count)
     assert outcome.scores == train_network(data, request, recipe).scores
-    assert late.told(request, outcome).epochs == epochs_of(recipe)(2, 1.0)
+    assert late.with_own_epochs(request, outcome).epochs == epochs_of(recipe)(2, 1.0)
     assert count.asked == epochs_of(recipe)(2, 1.0) - stopped_after + repeated
 
 
@@ -177,10 +177,10 @@ def test_a_full_training_pays_no_preparation_where_a_short_one_did(
     folder = CheckpointFolder(tmp_path, "0f", TASKS, recipe)
     early = CheckpointKeeper(folder, [short], recipe)
     (outcome,) = train_networks(data, [short], recipe, keeper=early)
-    assert early.told(short, outcome).epochs == epochs_of(recipe)(2, 0.5)
+    assert early.with_own_epochs(short, outcome).epochs == epochs_of(recipe)(2, 0.5)
     late = CheckpointKeeper(folder, [whole], recipe)
     (outcome,) = train_networks(data, [whole], recipe, keeper=late)
-    assert late.told(whole, outcome).epochs == 2
+    assert late.with_own_epochs(whole, outcome).epochs == 2
     assert outcome.scores == train_network(data, whole, recipe).scores
 
 

@@ -16,7 +16,7 @@ from grouping.study.analysis import correlate, effects_of, quantile, reliability
 from grouping.study.plan import PlannedTraining, StudyOptions
 from grouping.study.records import Effects, StudyReport, report_from_json, report_to_json
 from grouping.study.reporting import make_report
-from grouping.study.wording import NO_NOISE
+from grouping.study.sentences import NO_NOISE
 from tests.studies import OPTIONS, TASKS, effect_by_name, example_report, noisy_loss, run_of, scores_by
 
 

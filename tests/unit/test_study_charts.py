@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from grouping.plots import EffectPoint, PairEffect, SetupColumn, scatter_svg, setups_svg
-from grouping.study.showing import PICTURES, as_markdown, picture_svg
+from grouping.study.presentation import PICTURES, as_markdown, picture_svg
 from tests.studies import TASKS, example_report
 
 SVG = "{http://www.w3.org/2000/svg}"

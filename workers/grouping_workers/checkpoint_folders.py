@@ -24,13 +24,13 @@ KEEP_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class JobCheckpoints:
     """The checkpoints of one job.
 
     Attributes:
         job_id: the job, whether or not there still is one.
-        trainings: how many trainings have a checkpoint.
-        size_bytes: of all files.
+        trainings: number of trainings with a checkpoint.
+        size_bytes: size of all files.
         changed_s: seconds since 1970 at which the last one was written.
     """
 
@@ -40,7 +40,7 @@ class Holding:
     changed_s: float
 
 
-def list_holdings(root: Path) -> Sequence[Holding]:
+def list_job_checkpoints(root: Path) -> Sequence[JobCheckpoints]:
     """List the checkpoints of each job in a folder, the latest first.
 
     Only folders that are named like a job and hold nothing but checkpoints are listed; others are ignored.
@@ -51,7 +51,7 @@ def list_holdings(root: Path) -> Sequence[Holding]:
     return sorted((one for one in found if one is not None), key=lambda one: (-one.changed_s, one.job_id))
 
 
-def _holding(folder: Path) -> Holding | None:
+def _holding(folder: Path) -> JobCheckpoints | None:
     if folder.is_symlink() or not folder.is_dir():
         return None
     trainings, size = 0, 0
@@ -70,7 +70,7 @@ def _holding(folder: Path) -> Holding | None:
             return None
         trainings += not is_unfinished
         size += status.st_size
-    return Holding(folder.name, trainings, size, changed_s)
+    return JobCheckpoints(folder.name, trainings, size, changed_s)
 
 
 def remove_folder(root: Path | None, job_id: str) -> bool:

@@ -37,7 +37,7 @@ class Ready:
     Attributes:
         prepared: what the trainer found out while it prepared the job.
         measured: one per network asked for, in order; None for one that cannot be built.
-        n_workers: how many stacks are trained at the same time; `Resized` tells of changes.
+        n_workers: number of stacks that are trained at the same time; `Resized` tells of changes.
         environment: libraries and processor that a worker trains with.
     """
 

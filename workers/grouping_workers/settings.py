@@ -35,7 +35,7 @@ class DriverSettings:
     engine: Engine = Engine.AUTO
 
     @property
-    def of_trainers(self) -> Mapping[str, Any]:
+    def trainer_settings(self) -> Mapping[str, Any]:
         """Settings of trainers by whoever runs the service, by name."""
         return {"engine": self.engine.value}
 

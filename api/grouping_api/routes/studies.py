@@ -7,8 +7,8 @@ from typing import Any, Literal
 from fastapi import APIRouter, Response
 
 from grouping.store import Page, StudyInfo
+from grouping.study.presentation import as_markdown, picture_svg
 from grouping.study.records import report_from_json
-from grouping.study.showing import as_markdown, picture_svg
 from grouping.wire.studies import StudyOut, StudyPage
 from grouping_api.dependencies import PageSize, PageToken, StoreDep
 from grouping_api.errors import problem_responses

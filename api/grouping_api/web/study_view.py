@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from grouping.study.presentation import PICTURES, QUESTIONS, picture_svg, recipe_words
 from grouping.study.records import Effects, MeanOverSeeds, StudyReport
-from grouping.study.showing import PICTURES, QUESTIONS, picture_svg, recipe_words
-from grouping.study.wording import percent
+from grouping.study.sentences import percent
 from grouping_api.web.affinity_view import LEAST_SCALE, Cell, shade
 from grouping_api.web.rendering import MINUS
 

@@ -1,4 +1,4 @@
-"""Losses that a task may name, one file each; `grouping.training.losses` computes them, by the same names."""
+"""Declarations of losses that a task may name, one file each; `grouping.training.losses` computes them."""
 
 from grouping.recipes.losses.absolute_error import AbsoluteError
 from grouping.recipes.losses.binary_cross_entropy import BinaryCrossEntropy

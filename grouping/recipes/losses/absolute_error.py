@@ -13,7 +13,10 @@ from grouping.recipes.losses.declaration import NUMBERS, Constants, FloatArray
 
 @dataclass(frozen=True, slots=True)
 class AbsoluteError:
-    """The best constant is the median; several outputs have one scale, their mean absolute deviation."""
+    """Absolute error, whose best constant is the median.
+
+    Several outputs have one scale, their mean absolute deviation.
+    """
 
     name: ClassVar[str] = "absolute_error"
     title: ClassVar[str] = "Absolute error"
@@ -26,7 +29,7 @@ class AbsoluteError:
     kinds: ClassVar[tuple[TaskKind, ...]] = NUMBERS
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
-        """See `LossDeclaration`. Encoded, the deviation is 1: nothing has to be divided."""
+        """See `LossDeclaration.constants`. Encoded, the deviation is 1, so the divisor is 1."""
         center = np.median(targets, axis=0)
         deviation = float(np.abs(targets - center).mean())
         return Constants(np.zeros(n_outputs), 1.0, deviation, center, deviation)

@@ -14,7 +14,7 @@ from grouping.recipes.losses.declaration import Constants, FloatArray
 
 @dataclass(frozen=True, slots=True)
 class BinaryCrossEntropy:
-    """The best constant predicts the positive rate."""
+    """Binary cross entropy, whose best constant predicts the positive rate."""
 
     name: ClassVar[str] = "binary_cross_entropy"
     title: ClassVar[str] = "Binary cross entropy"
@@ -24,7 +24,7 @@ class BinaryCrossEntropy:
     kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.BINARY,)
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
-        """See `LossDeclaration`; the targets are 0 and 1."""
+        """See `LossDeclaration.constants`; the targets are 0 and 1."""
         rate = float(targets.mean())
         entropy = -rate * math.log(rate) - (1 - rate) * math.log1p(-rate)
         return Constants(np.array([math.log(rate) - math.log1p(-rate)]), entropy, entropy)

@@ -16,7 +16,7 @@ SMALLEST_SHARE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class CrossEntropy:
-    """The best constant predicts the frequencies."""
+    """Cross entropy of classes, whose best constant predicts their frequencies."""
 
     name: ClassVar[str] = "cross_entropy"
     title: ClassVar[str] = "Cross entropy"
@@ -26,7 +26,7 @@ class CrossEntropy:
     kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.MULTICLASS, TaskKind.RANKING)
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
-        """See `LossDeclaration`; the targets are class numbers."""
+        """See `LossDeclaration.constants`; the targets are class numbers."""
         shares = np.bincount(targets.astype(np.int64), minlength=n_outputs) / len(targets)
         present = shares > 0
         entropy = -float(np.sum(shares[present] * np.log(shares[present])))

@@ -1,4 +1,4 @@
-"""What a loss declares: which tasks it fits, and the best constant prediction, without PyTorch."""
+"""Declaration of a loss: the tasks it fits, and the best constant prediction, without PyTorch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NUMBERS = (TaskKind.REGRESSION, TaskKind.DENSE_MAP)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Constants:
-    """What the training rows decide about the loss of a task.
+    """Constants of a task's loss, computed from the training rows.
 
     Numbers are encoded for training as ``(target - center) / scale``, which conditions the optimisation.
     Classes and truth values stay as they are: their `center` is 0 and their `scale` 1.
@@ -26,9 +26,9 @@ class Constants:
     Attributes:
         best_constant: the best constant prediction, as raw outputs of a head, ``[n_outputs]``.
         divisor: mean loss of that prediction on the encoded targets; every loss is divided by it.
-        constant_loss: the same in the target's own units, or in nats; 0 where nothing can be learned.
-        center: what is subtracted from each output, ``[n_outputs]``, or ``[1]`` for all.
-        scale: the unit of all outputs, positive.
+        constant_loss: that loss in the target's own units, or in nats; 0 where nothing can be learned.
+        center: offset subtracted from each output, ``[n_outputs]``, or ``[1]`` for all.
+        scale: divisor of all outputs, positive.
     """
 
     best_constant: FloatArray = field(repr=False)
@@ -51,12 +51,12 @@ class LossDeclaration(Declaration, Protocol):
     kinds: ClassVar[tuple[TaskKind, ...]]
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
-        """What the training rows decide.
+        """Compute the constants of a task from its training rows.
 
         Args:
-            targets: of the training rows, not all alike, in the shape that `grouping.domain.datasets.Dataset`
-                documents for the kind of the task.
-            n_outputs: of the task.
+            targets: targets of the training rows, not all alike, in the shape that
+                `grouping.domain.datasets.Dataset` documents for the kind of the task.
+            n_outputs: number of outputs of the task.
 
         Raises:
             InvalidInputError: if it cannot be computed for such targets.

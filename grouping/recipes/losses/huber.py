@@ -15,7 +15,7 @@ from grouping.recipes.losses.declaration import NUMBERS, Constants, FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Huber:
-    """The best constant is where the clipped errors sum to 0; the scale is that of squared error."""
+    """Huber's loss, whose best constant is where the clipped errors sum to 0; scaled as squared error."""
 
     name: ClassVar[str] = "huber"
     title: ClassVar[str] = "Huber loss"
@@ -40,7 +40,7 @@ class Huber:
     ] = 1.0
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
-        """See `LossDeclaration`."""
+        """See `LossDeclaration.constants`."""
         mean = targets.mean(axis=0)
         scale = math.sqrt(float(np.square(targets - mean).mean()))
         scaled = (targets - mean) / scale

@@ -17,7 +17,7 @@ SMALLEST_SHARE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Poisson:
-    """The best constant is the mean; several outputs have one scale, the mean of all."""
+    """Poisson loss, whose best constant is the mean; several outputs have one scale, the mean of all."""
 
     name: ClassVar[str] = "poisson"
     title: ClassVar[str] = "Poisson loss"
@@ -30,7 +30,7 @@ class Poisson:
     kinds: ClassVar[tuple[TaskKind, ...]] = NUMBERS
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
-        """See `LossDeclaration`.
+        """See `LossDeclaration.constants`.
 
         Raises:
             InvalidInputError: if a target is negative.

@@ -1,4 +1,4 @@
-"""The quantile loss, also called pinball loss: what predicts a quantile instead of the mean."""
+"""Quantile loss, also called pinball loss: predicts a quantile instead of the mean."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from grouping.recipes.losses.declaration import NUMBERS, Constants, FloatArray
 
 @dataclass(frozen=True, slots=True)
 class Quantile:
-    """The best constant is the quantile; several outputs have one scale, their mean distance from it."""
+    """Quantile loss, whose best constant is the quantile.
+
+    Several outputs have one scale, their mean distance from it.
+    """
 
     name: ClassVar[str] = "quantile"
     title: ClassVar[str] = "Quantile loss"
@@ -31,7 +34,7 @@ class Quantile:
     ] = 0.5
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
-        """See `LossDeclaration`."""
+        """See `LossDeclaration.constants`."""
         center = np.quantile(targets, self.quantile, axis=0, method="inverted_cdf")
         above = targets - center
         scale = float(np.abs(above).mean())

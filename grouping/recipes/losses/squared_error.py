@@ -14,7 +14,10 @@ from grouping.recipes.losses.declaration import NUMBERS, Constants, FloatArray
 
 @dataclass(frozen=True, slots=True)
 class SquaredError:
-    """The best constant is the mean; several outputs have one scale, the root of their mean variance."""
+    """Squared error, whose best constant is the mean.
+
+    Several outputs have one scale, the root of their mean variance.
+    """
 
     name: ClassVar[str] = "squared_error"
     title: ClassVar[str] = "Squared error"
@@ -24,7 +27,7 @@ class SquaredError:
     kinds: ClassVar[tuple[TaskKind, ...]] = NUMBERS
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
-        """See `LossDeclaration`. Encoded, the variance is 1: nothing has to be divided."""
+        """See `LossDeclaration.constants`. Encoded, the variance is 1, so the divisor is 1."""
         center = targets.mean(axis=0)
         variance = float(np.square(targets - center).mean())
         return Constants(np.zeros(n_outputs), 1.0, variance, center, math.sqrt(variance))

@@ -1,4 +1,4 @@
-"""Metrics that a task may name, one file each; `grouping.training.metrics` has their code."""
+"""Declarations of metrics that a task may name, one file each; `grouping.training.metrics` computes them."""
 
 from grouping.recipes.metrics.accuracy import Accuracy
 from grouping.recipes.metrics.average_precision import AveragePrecision

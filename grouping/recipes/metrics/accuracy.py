@@ -1,4 +1,4 @@
-"""Accuracy."""
+"""Accuracy: the share of rows with the right class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.recipes.metrics.declaration import CLASSES
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """See the module."""
+    """Share of rows with the right class; higher is better."""
 
     name: ClassVar[str] = "accuracy"
     title: ClassVar[str] = "Accuracy"

@@ -1,4 +1,4 @@
-"""The area under the curve of precision against recall."""
+"""Average precision: the area under the curve of precision against recall."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grouping.domain.tasks import Direction, TaskKind
 
 @dataclass(frozen=True, slots=True)
 class AveragePrecision:
-    """See the module."""
+    """Area under the curve of precision against recall; higher is better."""
 
     name: ClassVar[str] = "average_precision"
     title: ClassVar[str] = "Average precision"

@@ -1,4 +1,4 @@
-"""Accuracy with every class counted alike."""
+"""Balanced accuracy: every class counts alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.recipes.metrics.declaration import CLASSES
 
 @dataclass(frozen=True, slots=True)
 class BalancedAccuracy:
-    """See the module."""
+    """Accuracy with every class counted alike; higher is better."""
 
     name: ClassVar[str] = "balanced_accuracy"
     title: ClassVar[str] = "Balanced accuracy"

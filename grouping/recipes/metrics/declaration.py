@@ -1,4 +1,4 @@
-"""What a metric declares: its unit, its direction and which tasks it fits, without PyTorch."""
+"""Declaration of a metric: its unit, its direction and the tasks it fits, without PyTorch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CLASSES = (TaskKind.BINARY, TaskKind.MULTICLASS)
 class MetricDeclaration(Declaration, Protocol):
     """A `Declaration` of a metric. Its fields are plain values: numbers, texts or truth values.
 
-    `implementation` names a function of `grouping.training.metrics.Predictions` and the declaration. It gives
-    a number, which is finite wherever the predictions are.
+    `implementation` names a function of `grouping.training.metrics.Predictions` and the declaration. It
+    returns a number, which is finite wherever the predictions are.
 
     Attributes:
-        unit: what the number counts, for people.
-        direction: which way it improves.
+        unit: unit of the number, for people.
+        direction: whether lower or higher is better.
         kinds: the kinds of tasks that it fits.
     """
 

@@ -1,4 +1,4 @@
-"""The F1 score."""
+"""F1 score: the harmonic mean of precision and recall."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.recipes.metrics.declaration import CLASSES
 
 @dataclass(frozen=True, slots=True)
 class F1:
-    """See the module."""
+    """Harmonic mean of precision and recall; higher is better."""
 
     name: ClassVar[str] = "f1"
     title: ClassVar[str] = "F1"

@@ -1,4 +1,4 @@
-"""The mean absolute error."""
+"""Mean absolute error, in the units of the target."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.recipes.metrics.declaration import NUMBERS
 
 @dataclass(frozen=True, slots=True)
 class MeanAbsoluteError:
-    """See the module."""
+    """Mean absolute error, in the units of the target; lower is better."""
 
     name: ClassVar[str] = "mae"
     title: ClassVar[str] = "Mean absolute error"

@@ -1,4 +1,4 @@
-"""The share of variance explained."""
+"""R²: the share of variance explained."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.recipes.metrics.declaration import NUMBERS
 
 @dataclass(frozen=True, slots=True)
 class R2:
-    """See the module."""
+    """Share of variance explained; higher is better."""
 
     name: ClassVar[str] = "r2"
     title: ClassVar[str] = "R²"

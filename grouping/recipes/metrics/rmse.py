@@ -1,4 +1,4 @@
-"""The root of the mean squared error."""
+"""Root mean squared error, in the units of the target."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.recipes.metrics.declaration import NUMBERS
 
 @dataclass(frozen=True, slots=True)
 class RootMeanSquaredError:
-    """See the module."""
+    """Root mean squared error, in the units of the target; lower is better."""
 
     name: ClassVar[str] = "rmse"
     title: ClassVar[str] = "Root mean squared error"

@@ -1,4 +1,4 @@
-"""The area under the curve of true against false positives."""
+"""ROC AUC: the area under the curve of true against false positives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grouping.domain.tasks import Direction, TaskKind
 
 @dataclass(frozen=True, slots=True)
 class RocAuc:
-    """See the module."""
+    """Area under the curve of true against false positives; higher is better."""
 
     name: ClassVar[str] = "roc_auc"
     title: ClassVar[str] = "Area under the ROC curve"

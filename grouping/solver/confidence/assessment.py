@@ -66,7 +66,7 @@ def assess_confidence(
         objective: as `grouping.solver.solve`.
         noise: standard deviation of a mean loss relative to its value, such as 0.01; measured on the seeds
             unless given.
-        n_resamples: how many draws.
+        n_resamples: number of draws.
         tolerance: relative difference to the least loss that does not matter.
         seed: seed of the draws; the same seed gives the same answer, unless time runs out.
         time_limit_s: wall time; past it the answer rests on the draws solved so far.

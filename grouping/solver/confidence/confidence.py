@@ -34,7 +34,7 @@ class TrialValue:
     Attributes:
         network: the network.
         value: how much lower the expected loss of the choice becomes, in units of the loss.
-        part: the same as a part of the mean regret.
+        part: that value as a part of the mean regret.
     """
 
     network: Network
@@ -44,7 +44,7 @@ class TrialValue:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How often and by how much the recommendation holds under the noise of the scores.
+    """Confidence in a recommendation: how often and by how much it holds under the noise of the scores.
 
     The recommendation as it stands is its networks together with which of them serves which task. Each draw
     is one of three kinds: it stays the best as it stands; its networks do, with another of them for some
@@ -53,8 +53,8 @@ class Confidence:
 
     Attributes:
         solution: the recommendation, chosen on the observed means.
-        n_resamples: how many draws were solved.
-        n_requested: how many draws were asked for.
+        n_resamples: number of draws that were solved.
+        n_requested: number of draws that were asked for.
         noise: how the noise was obtained.
         tolerance: relative to the draw's least loss.
         frequency_unchanged: part of the draws of the first kind.

@@ -49,7 +49,7 @@ class Noise:
         scale: ``[N, T]`` loss that the noise of a cell is relative to; 0 where the cell is absent.
         factor: ``[T, T]``; relative errors of a network's means are ``factor @ z`` for standard normal z.
         shared: ``[T]`` relative standard deviation of what all networks share in these seeds.
-        n_trials: how many trials (seeds) are behind each mean; a stated level counts as that of this mean.
+        n_trials: number of trials (seeds) behind each mean; a stated level counts as that of this mean.
         sentence: how the noise was obtained.
     """
 
@@ -101,7 +101,7 @@ def measured_noise(table: ScoreTable) -> Noise:
     """Estimate the noise from the differences between seeds; see the module.
 
     Args:
-        table: on common seeds (`ScoreTable.on_common_seeds`); completely measured networks are read.
+        table: a table on common seeds (`ScoreTable.on_common_seeds`); completely measured networks are read.
 
     Raises:
         InvalidInputError: with fewer than two seeds, or if no task is in two measured networks.

@@ -44,7 +44,7 @@ class SolvedDraws:
         least: ``[D]`` least loss of each draw.
         winners: for each draw the candidate that serves each block at it.
         networks: the recommended candidates.
-        servers: those that serve each block as recommended.
+        servers: the candidate that serves each block as recommended.
     """
 
     table: ScoreTable

@@ -64,7 +64,7 @@ def solve_draws(
         draws: ``[D, N, B]`` losses of the blocks in the candidates, in any unit; read where the instance's
             are finite.
         starts: known choices of candidates.
-        deadline: on the clock of `time.monotonic`; draws it leaves no time for are left out at the end.
+        deadline: a time of `time.monotonic`; draws it leaves no time for are left out at the end.
         max_nodes: where draws are solved one by one, settle for the best found by so many nodes.
     """
     if instance.is_contradictory or (limits < 0).any():
@@ -195,7 +195,7 @@ class _Programme:
 
     @classmethod
     def build(cls, instance: Instance, limits: FloatArray) -> _Programme | None:
-        """The programme of an instance, or None where it would be too large."""
+        """Build the programme of an instance, or return None where it would be too large."""
         if instance.n_blocks > MAX_BLOCKS:
             return None
         served = np.isfinite(instance.losses).sum(axis=1)
@@ -257,7 +257,7 @@ class _Programme:
         return np.asarray((self.uses <= limits[self.limited]).all(axis=1))
 
     def _least(self, losses: FloatArray) -> tuple[FloatArray, IntArray]:
-        """``[2^B, K, D]``: least loss of serving a set of blocks by a class, and the candidate that does."""
+        """Return ``[2^B, K, D]``: least loss of serving a set of blocks by a class, and who serves it."""
         n_blocks, n_draws = losses.shape[1:]
         least = np.full((2**n_blocks, len(self.classes), n_draws), np.inf)
         server = np.full(least.shape, -1, dtype=np.int64)

@@ -82,7 +82,7 @@ class ExactSearch:
         Args:
             limits: ``[R]``, from `Instance.limits_for`.
             starts: known choices, such as those of smaller budgets.
-            deadline: on the clock of `time.monotonic`.
+            deadline: a time of `time.monotonic`.
             max_nodes: settle for the best found by one search over so many nodes; None goes on to the proof.
         """
         instance = self.instance
@@ -144,7 +144,7 @@ class ExactSearch:
             n_best: only the best few.
             n_stop: stop after this many.
             max_nodes: give up after this many nodes.
-            deadline: on the clock of `time.monotonic`.
+            deadline: a time of `time.monotonic`.
         """
         if optimum.relaxed is None:
             return Enumerated((), is_complete=True)
@@ -220,7 +220,7 @@ class ExactSearch:
         return chosen, relaxed.bound if bound is None else bound, result.is_proven
 
     def _first_slack(self, relaxed: Relaxed) -> float:
-        """A slack that some dozens of candidates are within."""
+        """Return a slack that some dozens of candidates are within."""
         wanted = 30 + 3 * self.instance.n_blocks
         if self.instance.n_candidates <= wanted:
             return np.inf
@@ -256,7 +256,7 @@ class ExactSearch:
 
 
 def _is_undominated(core: Instance) -> BoolArray:
-    """``[N]``: whether no other candidate is as good everywhere; of equal ones the first stays."""
+    """Return ``[N]``: whether no other candidate is as good everywhere; of equal ones the first stays."""
     n = core.n_candidates
     undominated = core.is_forced.copy()
     if n > _MOST_COMPARED:

@@ -93,8 +93,8 @@ class Relaxation:
         """Solve under these limits, ``[R]``.
 
         Args:
-            limits: as `Instance.limits`.
-            deadline: on the clock of `time.monotonic`; past it the best bound so far is given.
+            limits: limits of the resources, ``[R]``, as `Instance.limits`.
+            deadline: a time of `time.monotonic`; past it the best bound so far is given.
         """
         instance = self._instance
         usable: BoolArray = np.asarray((instance.costs <= limits).all(axis=1))

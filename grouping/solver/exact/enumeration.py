@@ -78,7 +78,7 @@ def enumerate_groupings(
         n_best: keep only this many, the best.
         n_stop: stop after this many groupings.
         max_nodes: give up after this many nodes.
-        deadline: on the clock of `time.monotonic`.
+        deadline: a time of `time.monotonic`.
     """
     search = _Search(instance, relaxed, at_most, tolerance, n_best)
     stack = [search.root()]

@@ -79,7 +79,7 @@ def check_solver(name: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ProgrammeResult:
-    """What a PuLP solver answered.
+    """Answer of a PuLP solver.
 
     Attributes:
         chosen: chosen candidates; None when it found none.
@@ -156,7 +156,7 @@ def solve_programme(
 
 
 def _tree_bound(problem: pulp.LpProblem, solver: pulp.LpSolver) -> float | None:
-    """The lower bound of a search that was stopped early, where HiGHS tells it."""
+    """Return the lower bound of a search that was stopped early, where HiGHS tells it."""
     if not isinstance(solver, pulp.HiGHS):
         return None
     bound = float(problem.solverModel.getInfo().mip_dual_bound)

@@ -232,7 +232,7 @@ def solve(
         objective: raw weighted sum of losses, or relative to the losses alone.
         solver: PuLP's name of the solver; HiGHS runs in this process.
         time_limit_s: wall time; past it the answer is the best found, with bound and gap.
-        max_ties: how many tied groupings are looked for, the recommended one included.
+        max_ties: the most tied groupings to look for, the recommended one included.
 
     Returns:
         The solution. Infeasible is an answer and says why.
@@ -262,7 +262,7 @@ def best_groupings(
 
     Args:
         table, budget_snt, constraints, objective, solver, time_limit_s: as `solve`.
-        k: how many; fewer are given if there are no more.
+        k: number of groupings; fewer are returned if there are no more.
 
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.

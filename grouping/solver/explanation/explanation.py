@@ -37,7 +37,7 @@ class PartnerEffect:
         gain: ``(without - with) / abs(without)`` of the task's loss, mean over pairs of measured networks
             of equal size whose groups differ by the partner only; positive helps, negative harms; None if
             there is no such pair.
-        n_pairs: how many pairs.
+        n_pairs: number of pairs.
         gain_here: the same for the serving network and the one without the partner; None if not measured.
     """
 
@@ -98,7 +98,7 @@ class OtherBudget:
     """The answer for another inference budget.
 
     Attributes:
-        budget_snt: that budget.
+        budget_snt: the other budget.
         difference: its total loss less the present one; negative is better; None if no grouping fits.
         added: networks that come in.
         removed: networks that go.

@@ -145,7 +145,7 @@ class GroupSearch:
             max_found: give up the rest after this many; the best are kept.
             max_states: the most partial groups at a time; what is let go counts in the bound.
             gives_up: return at once, with nothing, where there are more.
-            deadline: on the clock of `time.monotonic`.
+            deadline: a time of `time.monotonic`.
         """
         n = self.n_tasks
         order = np.argsort(-duals, kind="stable")

@@ -52,7 +52,7 @@ class SizedSearch:
             threshold: threshold for `GroupSearch.values`.
             duals: duals of the tasks, ``[N]``.
             max_found: give up the rest after this many.
-            deadline: on the clock of `time.monotonic`.
+            deadline: a time of `time.monotonic`.
             is_ladder: go down to the threshold in steps and stop at the first groups found: the bound is
                 sharp where time runs out, and new duals come soon where groups were overlooked.
         """

@@ -115,14 +115,14 @@ class Adaptive:
 
 def first_networks(evidence: Evidence) -> tuple[Network, ...]:
     """Return all tasks in as few networks as allowed, cheap single tasks, and what replaces diverged ones."""
-    candidates, hopeless = evidence.candidates, evidence.hopeless
+    candidates, diverged = evidence.candidates, evidence.diverged
     cheap = [n for n in candidates.singles if n.cost_snt < 1]
     first = [*cover(candidates), *cheap]
-    served = {task for n in first if n.key not in hopeless for task in n.group}
+    served = {task for n in first if n.key not in diverged for task in n.group}
     for network in candidates.singles:
         if not network.group <= served:
             first.append(network)
-            if network.key not in hopeless:
+            if network.key not in diverged:
                 served |= network.group
     return tuple(dict.fromkeys(first))
 
@@ -196,8 +196,8 @@ class _State:
         table = PredictedLosses(tasks, networks, draws[0])
         weighted = np.where(self.pool.member > 0, draws * table.weights, np.inf)
         costs, measured = table.costs_snt, np.flatnonzero(self.is_measured)
-        hopeless = self.evidence.hopeless
-        hopeful = np.array([n.key not in hopeless for n in networks])
+        diverged = self.evidence.diverged
+        hopeful = np.array([n.key not in diverged for n in networks])
         optima = self._optima(
             choose, table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], budgets
         )

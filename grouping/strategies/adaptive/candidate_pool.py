@@ -29,7 +29,7 @@ def pool_networks(
         candidates: what may be chosen.
         measured: completely measured networks.
         generator: source of the random groups.
-        size: how many are generated where candidates are not listed.
+        size: number of candidates generated where they are not listed.
     """
     if candidates.networks is not None:
         listed = {network.key for network in candidates.networks}

@@ -149,7 +149,7 @@ class Cells:
         return total
 
     def _partners(self, pool: Pool) -> FloatArray:
-        """``[C, T]``: the tasks beside that of each cell."""
+        """Return ``[C, T]``: whether a task is in the group beside the task of the cell."""
         others = pool.member[self.n].copy()
         others[np.arange(len(self.n)), self.t] = 0.0
         return others

@@ -20,7 +20,7 @@ def warnings_of_estimate(
 
     Args:
         trained: the networks behind the matrix.
-        n_seen: how many of them the model of the estimated effects saw.
+        n_seen: number of those networks that the model of the estimated effects was fitted to.
         values: ``[T, T]``, NaN where unknown.
         errors: ``[T, T]``, their standard errors, NaN where unknown.
         is_estimated: ``[T, T]``; the other values are measured.

@@ -32,7 +32,7 @@ class AllTogether:
         networks = cover(evidence.candidates)
         tasks = evidence.candidates.tasks
         note = ""
-        if lost := [network for network in networks if network.key in evidence.hopeless]:
+        if lost := [network for network in networks if network.key in evidence.diverged]:
             note = (
                 f"{', '.join(n.name(tasks) for n in lost)} diverged; this baseline has nothing else to train."
             )

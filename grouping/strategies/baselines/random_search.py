@@ -58,9 +58,9 @@ class RandomSearch:
         if requests:
             note = f"Training {len(wanted):,} of {evidence.candidates.count:,} candidates, drawn at random."
             return Proposal.of(requests, note)
-        if evidence.hopeless.isdisjoint({network.key for network in cover(evidence.candidates)}):
+        if evidence.diverged.isdisjoint({network.key for network in cover(evidence.candidates)}):
             return Proposal.of(())
-        spare = evidence.request(cover(evidence.candidates, evidence.hopeless))
+        spare = evidence.request(cover(evidence.candidates, evidence.diverged))
         return Proposal.of(spare, "What was to cover all tasks diverged; smaller groups take its place.")
 
     def forecast(self, evidence: Evidence) -> Forecast:

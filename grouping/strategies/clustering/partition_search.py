@@ -50,13 +50,13 @@ def _pairs(candidates: Candidates) -> tuple[Network, ...]:
 
 def _cost_of(evidence: Evidence) -> CostOf:
     """Return a function that gives the cost of a group; None if it is no candidate or diverged."""
-    candidates, hopeless = evidence.candidates, evidence.hopeless
+    candidates, diverged = evidence.candidates, evidence.diverged
     listed = None
     if candidates.networks is not None:
         listed = {network.group: network.cost_snt for network in candidates.networks if network.size == 1}
 
     def cost_of(group: frozenset[str]) -> float | None:
-        if (group, 1.0) in hopeless:
+        if (group, 1.0) in diverged:
             return None
         if listed is not None:
             return listed.get(group)

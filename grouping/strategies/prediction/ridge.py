@@ -23,12 +23,12 @@ class Ridge:
     """A fitted line with its uncertainty.
 
     Attributes:
-        mean: of the observations; the intercept, which is not shrunk.
+        mean: mean of the observations; the intercept, which is not shrunk.
         centre: ``[P]``, means of the features.
-        slopes: ``[P]``.
-        strength: that of the chosen fit; infinite if all slopes are 0.
+        slopes: ``[P]``, slopes of the features.
+        strength: strength of the chosen fit; infinite if all slopes are 0.
         noise: standard deviation of an observation about the line; NaN with fewer than two.
-        n_observations: how many were fitted.
+        n_observations: number of fitted observations.
         directions: ``[K, P]`` principal directions of the centred features.
         squares: ``[K]`` squared singular values.
     """

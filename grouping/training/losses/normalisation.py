@@ -16,8 +16,8 @@ from torch import Tensor
 
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, TrainingError
-from grouping.recipes.criteria import complete_task, default_metric, get_loss, metric_of
 from grouping.recipes.losses import Constants
+from grouping.recipes.losses_and_metrics import complete_task, default_metric, get_loss, metric_of
 from grouping.training.implementations import implementation_of
 from grouping.training.losses.loss import LossFunction
 from grouping.training.metrics import MetricFunction, Predictions

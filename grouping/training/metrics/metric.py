@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from grouping.domain.tasks import Metric
-from grouping.recipes.criteria import get_metric
+from grouping.recipes.losses_and_metrics import get_metric
 from grouping.recipes.metrics import MetricDeclaration
 from grouping.training.implementations import implementation_of
 from grouping.training.metrics.predictions import Predictions

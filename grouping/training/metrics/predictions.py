@@ -18,7 +18,7 @@ class Predictions:
         predicted: ``[rows, n_outputs]``: numbers in the units of `wanted`, or logits.
         wanted: encoded targets: numbers ``[rows, n_outputs]``, centred and scaled; class numbers ``[rows]``;
             0 and 1 ``[rows, 1]``.
-        constants: how numbers were centred and scaled.
+        constants: constants by which numbers were centred and scaled.
     """
 
     predicted: Tensor = field(repr=False)

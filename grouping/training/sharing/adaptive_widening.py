@@ -78,7 +78,7 @@ class AdaptiveWidening(MultiTaskNetwork):
         return [features[number] for number in below]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the branches that serve several tasks; of all stages for a single task."""
+        """Return the parameters of the branches that serve several tasks; of all stages for a single task."""
         if len(self.task_names) == 1:
             return super().shared_parameters()
         prefixes = tuple(

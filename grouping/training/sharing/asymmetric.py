@@ -59,7 +59,7 @@ class AsymmetricSharing(MultiTaskNetwork):
         ]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the source's layers."""
+        """Return the parameters of the source's layers."""
         prefix = f"bottoms.{self.source}."
         return {name: p for name, p in self.named_parameters() if name.startswith(prefix)}
 

@@ -82,7 +82,7 @@ class Conditioning(MultiTaskNetwork, ABC):
         return told
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return all but those of heads and vectors."""
+        """Return all parameters but those of heads and vectors."""
         own = ("heads.", "vectors.")
         return {name: p for name, p in self.named_parameters() if not name.startswith(own)}
 

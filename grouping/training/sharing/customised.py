@@ -52,7 +52,7 @@ class CustomisedSharing(MultiTaskNetwork):
         ]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the shared bottom."""
+        """Return the parameters of the shared bottom."""
         return {name: p for name, p in self.named_parameters() if name.startswith("stages.")}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:

@@ -58,7 +58,7 @@ class HierarchicalSharing(MultiTaskNetwork):
         return [at_depth[depth] for depth in self.task_depths]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the stages below the heads of two tasks or more."""
+        """Return the parameters of the stages below the heads of two tasks or more."""
         if len(self.task_names) == 1:
             return super().shared_parameters()
         n_shared = sorted(self.task_depths)[-2]

@@ -62,7 +62,7 @@ class MtanSharing(MultiTaskNetwork):
         return [shared if own is None else own for own in chosen]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the encoder."""
+        """Return the parameters of the encoder."""
         return {f"stages.{name}": p for name, p in self.stages.named_parameters()}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:

@@ -64,7 +64,7 @@ class MultiLevelMmoeSharing(MultiTaskNetwork):
         return mixed
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the experts."""
+        """Return the parameters of the experts."""
         return {name: p for name, p in self.named_parameters() if name.startswith("experts.")}
 
     def depths(self) -> Sequence[Sequence[nn.Parameter]]:

@@ -119,7 +119,7 @@ class MultilinearSharing(MultiTaskNetwork):
         return [stage(shared) for stage in self.last]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the shared stages; of all stages for a task alone."""
+        """Return the parameters of the shared stages; of all stages for a task alone."""
         if len(self.task_names) == 1:
             return super().shared_parameters()
         return {name: p for name, p in self.named_parameters() if name.startswith("stages.")}

@@ -88,7 +88,7 @@ class PleSharing(MultiTaskNetwork):
         return mixed
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the shared experts, and of what they see from below the last level.
+        """Return the parameters of the shared experts, and of what they see from below the last level.
 
         That is everything of a level from which ``h_s`` comes: the experts of the tasks and the shared gate,
         and the gates of the tasks where the experts that read them are seen in turn.

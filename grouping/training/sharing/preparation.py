@@ -23,7 +23,7 @@ def first_training(
 ) -> Training:
     """Build a training with hard sharing, not begun: all tasks in every step, losses summed.
 
-    Declarations count its epochs for the training budget: see `grouping.recipes.work`.
+    Declarations count its epochs for the training budget: see `grouping.recipes.epochs`.
 
     Args:
         data: the data set.

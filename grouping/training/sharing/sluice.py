@@ -88,7 +88,7 @@ class SluiceSharing(MultiTaskNetwork):
         return mix([*fitted, last], self.betas[task][None])[0]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return those of the stages and of the mixing between them."""
+        """Return the parameters of the stages and of the mixing between them."""
         own = ("heads.", "betas.", "projections.")
         return {name: p for name, p in self.named_parameters() if not name.startswith(own)}
 

@@ -48,7 +48,7 @@ class SoftSharing(MultiTaskNetwork):
         return own
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return none for several tasks: only the penalty ties their encoders."""
+        """Return no parameters for several tasks: only the penalty ties their encoders."""
         return {} if len(self.task_names) > 1 else super().shared_parameters()
 
     def squared_distance(self) -> Tensor:

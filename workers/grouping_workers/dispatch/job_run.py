@@ -21,7 +21,7 @@ from grouping_workers.dispatch.driver_process import DriverProcess
 from grouping_workers.dispatch.driver_requests import DriverRequests
 from grouping_workers.dispatch.lease import LeaseKeeper
 from grouping_workers.dispatch.planner import planner_of
-from grouping_workers.dispatch.reuse_report import what_is_reusable
+from grouping_workers.dispatch.reuse_report import report_reuse
 from grouping_workers.dispatch.strategy_notes import StrategyNotes
 from grouping_workers.dispatch.training_queue import TrainingQueue
 from grouping_workers.messages import Measure, Measured, Prepare, Ready, ReleaseWorkers
@@ -49,7 +49,7 @@ class JobRun:
         self._stop = stop
         self._job: Job = claim.job
         self._terms = SearchTerms.of_job(claim.job.spec)
-        self._trainer = trainer_of(claim.job, driver.settings.of_trainers)
+        self._trainer = trainer_of(claim.job, driver.settings.trainer_settings)
         self._queue = TrainingQueue(store, claim, driver, self._trainer)
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
@@ -135,14 +135,14 @@ class JobRun:
         )
         self._reload()
         self._queue.versions = self._job.versions
-        self._tell_what_is_reusable()
+        self._tell_reusable()
         self._enter(self._phase())
         return True
 
-    def _tell_what_is_reusable(self) -> None:
+    def _tell_reusable(self) -> None:
         """Record once how much of the search can be reused from other jobs."""
         if self._job.spec.reuse_jobs and not self._store.trials(self._job.id, limit=1):
-            self._store.append_event(self._claim, "reuse_found", what_is_reusable(self._store, self._job))
+            self._store.append_event(self._claim, "reuse_found", report_reuse(self._store, self._job))
 
     def _add_networks(self, networks: Sequence[Network], measured: Sequence[MeasuredNetwork | None]) -> None:
         self._store.add_networks(self._claim, [network for network in measured if network is not None])
@@ -246,4 +246,4 @@ class JobRun:
 
     def _reload(self) -> None:
         self._job = self._store.get_job(self._job.id)
-        self._trainer = self._queue.trainer = trainer_of(self._job, self._driver.settings.of_trainers)
+        self._trainer = self._queue.trainer = trainer_of(self._job, self._driver.settings.trainer_settings)

@@ -8,7 +8,7 @@ from grouping.domain.jobs import Job
 from grouping.store import Store, count_reusable
 
 
-def what_is_reusable(store: Store, job: Job) -> dict[str, Any]:
+def report_reuse(store: Store, job: Job) -> dict[str, Any]:
     """Count trainings known from other jobs, and say why others do not apply; for an event."""
     known, of = count_reusable(job.spec, store.reusable_trials(job.id))
     obstacles = {source.job_id: source.obstacle for source in store.reuse_sources(job.id) if source.obstacle}

@@ -110,15 +110,17 @@ class ActorPool:
         self._idle.append(actor)
         return found
 
-    def halve(
+    def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
         """Train samples side by side and end unpromising ones early; end all actors first."""
-        from grouping_workers.on_ray.halving import halve  # Ray Tune is large, and most jobs tune nothing
+        from grouping_workers.on_ray.halving import (
+            run_halving,
+        )  # Ray Tune is large, and most jobs tune nothing
 
         self.clear()  # Ray Tune needs the processors that the actors hold
         share = gpu_share(self._settings)
-        return halve(setup, n_samples, max_steps, reduction, context=self._context, gpu_share=share)
+        return run_halving(setup, n_samples, max_steps, reduction, context=self._context, gpu_share=share)
 
     def collect(self, timeout_s: float) -> list[Answer]:
         """Return answers to orders that ended, waiting at most `timeout_s` for the first."""

@@ -45,7 +45,7 @@ class SteppedTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in p
         self._training.load(Path(str(checkpoint)))
 
 
-def halve(
+def run_halving(
     setup: WorkerSetup,
     n_samples: int,
     max_steps: int,
@@ -54,10 +54,10 @@ def halve(
     context: WorkerContext,
     gpu_share: float,
 ) -> Mapping[int, StepResult]:
-    """Train samples with synchronous HyperBand; see `grouping.trainers.WorkerPool.halve`.
+    """Train samples with synchronous HyperBand; see `grouping.trainers.WorkerPool.successive_halving`.
 
     Args:
-        setup, n_samples, max_steps, reduction: as in `grouping.trainers.WorkerPool.halve`.
+        setup, n_samples, max_steps, reduction: as in `grouping.trainers.WorkerPool.successive_halving`.
         context: settings of workers.
         gpu_share: fraction of a GPU reserved per sample; 0 without GPUs.
     """

@@ -1,4 +1,4 @@
-"""What the reading process and its parent say to each other: a line of JSON, then plain bytes. No pickle."""
+"""Messages between the reading process and its parent: a line of JSON, then plain bytes. No pickle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The arguments of `read_table`."""
+    """The arguments of `read_table`, as a message."""
 
     data: bytes
     format: TableFormat | None
@@ -28,7 +28,7 @@ class Question:
     task_names: Sequence[str] | None
 
     def encode(self) -> bytes:
-        """As bytes."""
+        """Encode the question as bytes."""
         head = {
             "size": len(self.data),
             "format": self.format,
@@ -40,7 +40,7 @@ class Question:
 
     @classmethod
     def decode(cls, message: bytes) -> Question:
-        """Inverse of `encode`."""
+        """Decode the result of `encode`."""
         line, _, content = message.partition(b"\n")
         head = json.loads(line)
         return cls(
@@ -53,12 +53,12 @@ class Question:
 
 
 def encode_error(error: TableFormatError) -> bytes:
-    """An error as the answer."""
+    """Encode an error as the answer."""
     return json.dumps({"error": str(error), "line": error.line}).encode() + b"\n"
 
 
 def encode_table(imported: ImportedTable) -> bytes:
-    """A table and its report as the answer: names and sizes in JSON, then the arrays."""
+    """Encode a table and its report as the answer: names and sizes in JSON, then the arrays."""
     table = imported.table
     column = {name: t for t, name in enumerate(table.task_names)}
     head = {
@@ -76,10 +76,10 @@ def encode_table(imported: ImportedTable) -> bytes:
 
 
 def decode_answer(message: bytes) -> ImportedTable:
-    """The table and its report.
+    """Decode the table and its report.
 
     Raises:
-        TableFormatError: if that was the answer.
+        TableFormatError: if the answer is an error.
     """
     line, _, content = message.partition(b"\n")
     head: dict[str, Any] = json.loads(line)

@@ -1,4 +1,4 @@
-"""A plain sentence or two for each question of a study, honest about what the noise leaves open."""
+"""Sentences of a study: an answer to each question, honest about what the noise leaves open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_NOISE = "With one seed the noise is unknown: repeat it with more before you t
 
 
 def findings_of(report: StudyReport) -> tuple[Finding, ...]:
-    """An answer to each question."""
+    """Write an answer to each question."""
     return (
         Finding("pairs", _pairs(report.pairs, report.tasks)),
         Finding("together", _together(report.together)),
@@ -32,12 +32,12 @@ def findings_of(report: StudyReport) -> tuple[Finding, ...]:
 
 
 def percent(value: float | None, decimals: int = 1) -> str:
-    """A gain with its sign, such as ``+2.1 %``."""
+    """Format a gain with its sign, such as ``+2.1 %``."""
     return "unknown" if value is None else f"{100 * value:+.{decimals}f} %"
 
 
 def interval(found: MeanOverSeeds) -> tuple[float, float]:
-    """Ends of the 95 % interval by Student's t; needs a value and two seeds."""
+    """Return the ends of the 95 % interval by Student's t; needs a value and two seeds."""
     assert found.value is not None
     assert found.standard_error is not None
     reach = quantile(found.n_seeds) * found.standard_error
@@ -45,7 +45,7 @@ def interval(found: MeanOverSeeds) -> tuple[float, float]:
 
 
 def is_clear(found: MeanOverSeeds) -> bool:
-    """Whether the interval leaves zero out."""
+    """Return whether the interval leaves zero out."""
     if found.value is None or found.standard_error is None:
         return False
     low, high = interval(found)
@@ -76,7 +76,7 @@ def _pairs(effects: Effects, tasks: Sequence[str]) -> str:
 
 
 def _on_average(found: MeanOverSeeds) -> str:
-    """Such as ``2.1 % better than alone on average (...)``; says where the noise is as large."""
+    """Write such as ``2.1 % better than alone on average (...)``; say where the noise is as large."""
     assert found.value is not None
     way = "better" if found.value > 0 else "worse"
     said = f"{100 * abs(found.value):.1f} % {way} than alone on average"
@@ -88,7 +88,7 @@ def _on_average(found: MeanOverSeeds) -> str:
 
 
 def _lower(found: MeanOverSeeds) -> str:
-    """Such as ``2.1 % lower (...)``, with the interval of the gain."""
+    """Write such as ``2.1 % lower (...)``, with the interval of the gain."""
     assert found.value is not None
     said = f"{100 * abs(found.value):.1f} % {'lower' if found.value > 0 else 'higher'}"
     if found.standard_error is None:
@@ -157,7 +157,7 @@ def _setups(setups: Sequence[Effects], what: str, names: Sequence[str]) -> str:
 
 
 def _short(found: MeanOverSeeds) -> str:
-    """A gain with its interval in brackets, where there is one."""
+    """Format a gain with its interval in brackets, where there is one."""
     if found.value is None or found.standard_error is None:
         return percent(found.value)
     low, high = interval(found)
@@ -174,7 +174,7 @@ def _agreement(found: Correlation) -> str:
 
 
 def _limit(ceiling: float | None) -> str:
-    """What the noise of the seeds leaves of a correlation."""
+    """Describe how much of a correlation the noise of the seeds leaves."""
     if ceiling is None:
         return ""
     if ceiling < RELATED:
@@ -207,7 +207,7 @@ def _transfer(effects: Effects, found: Correlation) -> str:
 
 
 def _verdict(found: Correlation) -> str:
-    """What a correlation of transfer with pairs shows, in words."""
+    """Describe what a correlation of transfer with pairs shows."""
     p = found.permutation_p if found.permutation_p is not None else found.pearson_p
     if p is None or p >= SMALL_P:
         return (

@@ -1,4 +1,4 @@
-"""Losses and metrics by name: the built-in ones, and those of installed plug-ins.
+"""Registry of losses and metrics: the built-in ones, and those of installed plug-ins.
 
 A task names both; a recipe names neither. A plug-in is a distribution with entry points in the groups
 ``mtl_grouping.losses`` and ``mtl_grouping.metrics``; the value of each is a `LossDeclaration` or a
@@ -41,7 +41,7 @@ METRIC_GROUP = "mtl_grouping.metrics"
 
 @dataclass(frozen=True, slots=True)
 class LossInfo:
-    """A loss as it is listed.
+    """Name, description and parameters of a loss, for lists.
 
     Attributes:
         name: its name in tasks.
@@ -62,7 +62,7 @@ class LossInfo:
 
 @dataclass(frozen=True, slots=True)
 class MetricInfo:
-    """A metric as it is listed.
+    """Name, description and parameters of a metric, for lists.
 
     Attributes:
         name: its name in tasks.
@@ -70,8 +70,8 @@ class MetricInfo:
         description: what it is.
         source: the paper it comes from; empty for what needs none.
         kinds: the kinds of tasks that it fits.
-        unit: what the number counts.
-        direction: which way it improves.
+        unit: unit of the number.
+        direction: whether lower or higher is better.
         parameters: JSON Schema of its parameters.
     """
 
@@ -87,18 +87,18 @@ class MetricInfo:
 
 @cache
 def discover_losses() -> Catalogue[type[LossDeclaration]]:
-    """The losses of this installation, found once per process; ``cache_clear()`` makes it look again."""
+    """Find the losses of this installation, once per process; ``cache_clear()`` makes it look again."""
     return discover(LOSS_GROUP, LOSSES, _load_loss)
 
 
 @cache
 def discover_metrics() -> Catalogue[type[MetricDeclaration]]:
-    """The metrics of this installation, found once per process; ``cache_clear()`` makes it look again."""
+    """Find the metrics of this installation, once per process; ``cache_clear()`` makes it look again."""
     return discover(METRIC_GROUP, METRICS, _load_metric)
 
 
 def list_losses() -> tuple[LossInfo, ...]:
-    """Every loss that a task may name, built-in ones first."""
+    """List every loss that a task may name, built-in ones first."""
     return tuple(
         LossInfo(d.name, d.title, d.description, d.source, d.kinds, schema_of(d))
         for d in discover_losses().found
@@ -106,7 +106,7 @@ def list_losses() -> tuple[LossInfo, ...]:
 
 
 def list_metrics() -> tuple[MetricInfo, ...]:
-    """Every metric that a task may name, built-in ones first."""
+    """List every metric that a task may name, built-in ones first."""
     return tuple(
         MetricInfo(d.name, d.title, d.description, d.source, d.kinds, d.unit, d.direction, schema_of(d))
         for d in discover_metrics().found
@@ -114,17 +114,17 @@ def list_metrics() -> tuple[MetricInfo, ...]:
 
 
 def list_unavailable_losses() -> tuple[Unavailable, ...]:
-    """Installed plug-ins whose loss cannot be used, with the reason."""
+    """List installed plug-ins whose loss cannot be used, with the reason."""
     return discover_losses().unavailable
 
 
 def list_unavailable_metrics() -> tuple[Unavailable, ...]:
-    """Installed plug-ins whose metric cannot be used, with the reason."""
+    """List installed plug-ins whose metric cannot be used, with the reason."""
     return discover_metrics().unavailable
 
 
 def get_loss(loss: Loss) -> LossDeclaration:
-    """The declaration of a loss, with its parameters checked and completed.
+    """Return the declaration of a loss, with its parameters checked and completed.
 
     Raises:
         UnknownNameError: if there is no such loss, with those there are.
@@ -136,7 +136,7 @@ def get_loss(loss: Loss) -> LossDeclaration:
 
 
 def get_metric(metric: Metric) -> MetricDeclaration:
-    """The declaration of a metric, with its parameters checked and completed.
+    """Return the declaration of a metric, with its parameters checked and completed.
 
     Raises:
         UnknownNameError: if there is no such metric, with those there are.
@@ -153,7 +153,7 @@ def get_metric(metric: Metric) -> MetricDeclaration:
 
 
 def named_loss(name: str, **parameters: Any) -> Loss:
-    """The loss of that name, ready for a task.
+    """Return the loss of that name, ready for a task.
 
     Raises:
         UnknownNameError, InvalidInputError: as `get_loss`.
@@ -163,7 +163,7 @@ def named_loss(name: str, **parameters: Any) -> Loss:
 
 
 def named_metric(name: str, **parameters: Any) -> Metric:
-    """The metric of that name with its declared direction, ready for a task.
+    """Return the metric of that name with its declared direction, ready for a task.
 
     Raises:
         UnknownNameError, InvalidInputError: as `get_metric`.
@@ -173,17 +173,17 @@ def named_metric(name: str, **parameters: Any) -> Metric:
 
 
 def metric_of(task: Task) -> Metric:
-    """What is reported of a task: its metric or, where it names none, R² for numbers and accuracy else."""
+    """Return the metric a task is reported by: its own, else R² for numbers and accuracy for classes."""
     return task.metric or default_metric(task.kind)
 
 
 def default_metric(kind: TaskKind) -> Metric:
-    """R² for numbers and accuracy for classes."""
+    """Return R² for numbers and accuracy for classes."""
     return R2 if kind in NUMBERS else ACCURACY
 
 
 def complete_task(task: Task) -> Task:
-    """The task with every parameter of its loss and metric filled in, once both are known to fit it.
+    """Fill in every parameter of a task's loss and metric, once both are known to fit it.
 
     Raises:
         InvalidInputError: naming the task, with the losses or metrics that would do.

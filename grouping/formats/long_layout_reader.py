@@ -1,4 +1,4 @@
-"""Reading the long layout, which `grouping.formats.long_layout` describes."""
+"""Reader of the long layout, which `grouping.formats.long_layout` describes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class LongColumns:
-    """Where the columns stand; None where one is left out."""
+    """Positions of the columns; None where one is left out."""
 
     network: int
     size: int | None
@@ -41,7 +41,7 @@ class LongColumns:
 
     @classmethod
     def of(cls, header: Sequence[str], values: Values) -> LongColumns:
-        """Find the columns.
+        """Find the columns from the headings.
 
         Raises:
             InvalidInputError: if one is missing, or the headings say another direction than `values`.
@@ -92,8 +92,8 @@ def read_long(
     Args:
         header: the headings.
         rows: place and cells of each row.
-        values: what the cells are; must agree with the headings.
-        findings: takes what is met on the way.
+        values: whether the cells are losses or gains; must agree with the headings.
+        findings: collects what is found.
         tasks: tasks that are known beforehand, in display order; others follow in the order they appear in.
 
     Raises:
@@ -114,14 +114,14 @@ def read_long(
 
 
 def warn_of_ignored(headings: Sequence[str], findings: Findings) -> None:
-    """Report the columns that are none of the layout."""
+    """Report the columns that do not belong to the layout."""
     if headings:
         listed = ", ".join(repr(name[:40]) for name in headings[:MAX_LISTED])
         findings.warnings.append(f"Columns that were not read: {listed}.")
 
 
 class _LongRows:
-    """Collects rows, as numbers that point into lists; `finish` makes the arrays."""
+    """Collects rows as indices into lists; `finish` makes the arrays."""
 
     def __init__(
         self, columns: LongColumns, n_columns: int, findings: Findings, tasks: Sequence[Task]
@@ -183,7 +183,7 @@ class _LongRows:
         return self._task_index[task]
 
     def _network_of(self, cells: Sequence[Cell]) -> int:
-        """Row of the network of these cells, which is new or as it was."""
+        """Return the row of the network of these cells, which is new or the same as before."""
         columns = self._columns
         places = (columns.network, columns.size, columns.cost, *(i for _, i in columns.costs))
         known = tuple(None if i is None else cells[i] for i in places)
@@ -240,7 +240,7 @@ class _LongRows:
         )
 
     def _merge_duplicates(self, index: IntArray, values: FloatArray, shape: tuple[int, int, int]) -> None:
-        """Report the results that stand there twice; refuse those that differ."""
+        """Report results that occur twice; refuse those that differ."""
         if not len(index):
             return
         cell = np.ravel_multi_index((index[:, 0], index[:, 1], index[:, 2]), shape)

@@ -1,4 +1,4 @@
-"""Searches and judgements as work that several processes can share."""
+"""Parallel work of a replay: searches and judgements, shared by several processes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class SearchWork:
-    """One search.
+    """A search to run.
 
     Attributes:
-        strategy: what decides.
+        strategy: the strategy of the search.
         budgets: positions of its inference budgets in the reference.
-        seed: of the search.
-        answers: what a training reveals.
-        free: networks given for nothing.
+        seed: seed of the search.
+        answers: which losses a training reveals.
+        free: networks known at no charge.
         max_charge: the most it may spend.
         early_charge: charge of a short pass.
     """
@@ -46,7 +46,7 @@ class SearchWork:
     early_charge: float
 
     def run(self, judge: Judge) -> Trace | str:
-        """What it did, or why it cannot be replayed."""
+        """Run the search; return its trace, or why it cannot be replayed."""
         try:
             return run_search(
                 judge.oracle,
@@ -64,7 +64,7 @@ class SearchWork:
 
 @dataclass(frozen=True, slots=True)
 class JudgeWork:
-    """One set of trained networks to judge at some of the inference budgets; see `Judge.losses`."""
+    """A set of trained networks to judge at some inference budgets; see `Judge.losses`."""
 
     rows: tuple[int, ...]
     budgets: tuple[int, ...]
@@ -72,12 +72,12 @@ class JudgeWork:
     seed: int
 
     def run(self, judge: Judge) -> tuple[FloatArray, FloatArray]:
-        """Validation and test losses of what would be recommended."""
+        """Return validation and test losses of what would be recommended."""
         return judge.losses(self.rows, self.budgets, self.answers, self.seed)
 
 
 class Workers:
-    """Runs work here, or in processes that hold the table; a context manager.
+    """Runs work in this process, or in processes that hold the table; a context manager.
 
     Args:
         judge: the table with its best groupings.
@@ -110,7 +110,7 @@ class Workers:
         return self._map(SearchWork.run, works)
 
     def judge(self, works: Sequence[JudgeWork]) -> list[tuple[FloatArray, FloatArray]]:
-        """Judge; likewise."""
+        """Judge sets of networks; the results are in the order of the works."""
         return self._map(JudgeWork.run, works)
 
     def _map(self, run: Callable[[W, Judge], R], works: Sequence[W]) -> list[R]:
@@ -123,7 +123,7 @@ _held: Judge | None = None
 
 
 def _hold(judge: Judge) -> None:
-    """Once in each process: the table, so that it is sent once and not with every piece of work."""
+    """Store the table once in each process, so that it is not sent with every piece of work."""
     global _held
     _held = judge
 
@@ -150,8 +150,8 @@ def judge_traces(
         traces: ``[S][P]``, searches by seed and by part of the budgets.
         parts: the `P` parts of the `B` inference budgets.
         checkpoints: the `C` charges.
-        answers: what trainings revealed.
-        workers: who does it.
+        answers: which losses trainings revealed.
+        workers: workers to run the judgements.
 
     Returns:
         Validation and test losses, ``[S, B, C]`` each.

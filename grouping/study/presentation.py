@@ -1,4 +1,4 @@
-"""A report for people: pictures as SVG, and all of it as Markdown."""
+"""Presentation of a report: pictures as SVG, and all of it as Markdown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from grouping.plots import EffectPoint, PairEffect, SetupColumn, scatter_svg, setups_svg
 from grouping.study.records import Cells, Correlation, Effects, MeanOverSeeds, StudyReport
-from grouping.study.wording import interval, percent
+from grouping.study.sentences import interval, percent
 
 PICTURES: Mapping[str, str] = {
     "size": "Effects of pairs by the size of the network",
@@ -26,7 +26,7 @@ QUESTIONS: Mapping[str, str] = {
 
 
 def picture_svg(report: StudyReport, picture: str) -> str:
-    """One of `PICTURES`; its identifiers begin with ``study-`` and its name."""
+    """Draw one of `PICTURES`; its identifiers begin with ``study-`` and its name."""
     title, name = PICTURES[picture], f"study-{picture}"
     if picture == "transfer":
         return scatter_svg(
@@ -53,7 +53,7 @@ def _points(report: StudyReport) -> list[EffectPoint]:
 
 
 def _listed(tasks: Sequence[str], effects: Effects) -> list[PairEffect]:
-    """Every ordered pair in percent; not a number where nothing was measured."""
+    """List every ordered pair in percent; NaN where nothing was measured."""
     return [
         PairEffect(
             f"{source} → {target}", _percents(effects.values[i][j], float("nan")), _error(effects, i, j)
@@ -83,7 +83,7 @@ def _column(tasks: Sequence[str], effects: Effects, name: str) -> SetupColumn:
 
 
 def as_markdown(report: StudyReport) -> str:
-    """The whole report, with the pictures named beside it as ``size.svg`` and so on."""
+    """Return the whole report as Markdown, with the pictures linked as ``size.svg`` and so on."""
     found = {finding.question: finding.sentence for finding in report.findings}
     parts = [f"# Study of {report.problem}", _about(report)]
     for question, title in QUESTIONS.items():
@@ -103,7 +103,7 @@ def _about(report: StudyReport) -> str:
 
 
 def recipe_words(recipe: Mapping[str, Any]) -> str:
-    """The methods and widths of a recipe in a line."""
+    """Describe the methods and widths of a recipe in a line."""
     methods = [
         f"{part} {recipe[part]['name']}"
         for part in ("encoder", "sharing", "weighting", "schedule", "optimiser")

@@ -1,4 +1,4 @@
-"""How much work a training is: its own epochs, and those that its methods need before it.
+"""Work of a training: its own epochs, and those that its methods need before it.
 
 A method that fits a network to the data before it is trained declares how many epochs that takes at most, by
 ``preparation_epochs(n_tasks, recipe) -> int``. The training budget counts them with the others. They do not
@@ -15,11 +15,12 @@ from grouping.recipes.registry import get_declaration
 
 
 def epochs_of(recipe: Recipe) -> EpochsOf:
-    """Counts all epochs of a training under a recipe, from the number of its tasks and its fidelity.
+    """Return a function that counts all epochs of a training from its number of tasks and its fidelity.
 
     Raises:
-        UnknownNameError, InvalidInputError: if the recipe names what does not exist; when asked, if a method
-            counts nonsense.
+        UnknownNameError, InvalidInputError: if the recipe names what does not exist; when the function is
+        called,
+            if a method returns an impossible number.
     """
     counting = [
         declaration

@@ -29,7 +29,7 @@ from grouping.recipes import (
     named_loss,
     named_metric,
 )
-from grouping.recipes.criteria import discover_losses, discover_metrics
+from grouping.recipes.losses_and_metrics import discover_losses, discover_metrics
 from grouping.testing.losses import LossContract
 from grouping.testing.metrics import MetricContract
 from grouping.training.data import TrainingData
