@@ -22,7 +22,7 @@ class Purpose(StrEnum):
 
 
 class TrialState(StrEnum):
-    """State of a trial. Succeeded, diverged and failed are final."""
+    """State of a trial; all states but planned and running are final."""
 
     PLANNED = "planned"
     RUNNING = "running"
