@@ -122,9 +122,10 @@ class JobSpec:
             trained again for the verdict; 0 for no verdict.
         training_budget: the most training that the job may spend.
         recipe: how networks are built and trained.
-        tuning_samples: number of pairs of learning rate and weight decay to try before the search, the recipe's
-            own pair first; the best pair is used. 0 keeps the recipe's own.
-        weights: weights of tasks in the total loss; tasks that are left out keep the problem's weight, usually 1.
+        tuning_samples: number of pairs of learning rate and weight decay to try before the search, the
+            recipe's own pair first; the best pair is used. 0 keeps the recipe's own.
+        weights: weights of tasks in the total loss; tasks that are left out keep the problem's weight,
+            usually 1.
         seed: seed from which everything random in the job follows.
         reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
             the same: data, recipe, group, size and seed agree. Training seeds follow from the job's seed, so
