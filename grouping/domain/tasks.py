@@ -172,6 +172,11 @@ class Task:
                 f"segments: what is asked, and the candidates. It names {len(self.reads)}."
             )
 
+    @property
+    def loss_parameters(self) -> Parameters:
+        """Names and values of the parameters of the loss."""
+        return self.loss.parameters
+
     def with_weight(self, weight: float) -> Task:
         """Return the task with another weight in the total loss."""
         return replace(self, weight=weight)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasPath, Field
+from pydantic import AliasPath, BeforeValidator, Field
 
 from grouping.domain.affinity_status import CellStatus
 from grouping.domain.tasks import Direction, Loss, TaskKind
@@ -15,11 +16,27 @@ from grouping.wire.imports import ImportReportOut
 from grouping.wire.requests import JobRequest
 
 
+def _name(loss: Any) -> Any:
+    return loss.name if isinstance(loss, Loss) else loss
+
+
+def _by_name(parameters: Any) -> Any:
+    return dict(parameters) if isinstance(parameters, tuple) else parameters
+
+
+Parameters = Annotated[
+    Mapping[str, str | int | float | bool],
+    BeforeValidator(_by_name),
+    Field(description="Parameters by name; empty where the defaults are taken."),
+]
+
+
 class MetricOut(Output):
     """A measure of quality that is reported beside the loss."""
 
     name: str
     direction: Direction
+    parameters: Parameters
 
 
 class TaskOut(Output):
@@ -27,7 +44,8 @@ class TaskOut(Output):
 
     name: str
     kind: TaskKind
-    loss: Loss
+    loss: Annotated[str, BeforeValidator(_name)]
+    loss_parameters: Parameters
     metric: MetricOut | None
     weight: float
     n_outputs: int
