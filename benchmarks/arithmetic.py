@@ -9,7 +9,7 @@ round.
 - plain: MKL is asked for nothing.
 - each mode of MKL by its name, first the one that the service asks for.
 - split: the mode of the service, with every product computed a member at a time, as on a machine where all
-  products depend on company.
+  products depend on the stack.
 - none: the mode of the service, with every network by itself, as where nothing else helps.
 """
 

@@ -1,4 +1,4 @@
-"""Which tasks should share a network in multi-task learning, within an inference budget.
+"""Search which tasks should share a network in multi-task learning, within an inference budget.
 
 The public names stand here; each is imported from its module when it is first used, so ``import
 grouping`` itself imports nothing large. Where an extra is needed that is not installed, a name raises
@@ -119,11 +119,11 @@ __all__ = sorted(_HOME_OF)
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported now.
+    """Import a public name and return it.
 
     Raises:
         AttributeError: if there is no such name.
-        MissingExtraError: if what it needs is not installed.
+        MissingExtraError: if a package that it needs is not installed.
     """
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,9 @@
-"""What clustering alone would have recommended, and what that costs against the exact grouping.
+"""Groupings by clustering of affinities alone, compared with the exact grouping.
 
 Clustering tasks by their affinities is the obvious alternative to choosing networks from a score table. It
 sees pairs only, gives every task to one network, and knows neither the losses of larger groups nor what a
 task gains from a network it is not served by. Where a table holds the networks that a clustering proposes,
-the price of that can be read off: nothing is trained.
+the difference in loss can be computed without training.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ SAME = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class ClusteringOutcome:
-    """What one method recommends within an inference budget.
+    """Grouping that one clustering method recommends within an inference budget.
 
     Attributes:
-        method: its name.
-        title: its name for people.
+        method: name of the method.
+        title: name of the method for people.
         networks: a full-size network for each of its groups, largest first; empty if no partition fits the
             budget. Those that the table lacks have the nominal cost of 1 SNT.
-        missing: those of them that are not measured completely.
-        cost_snt: what they cost together; None without networks.
+        missing: networks of these that are not measured completely.
+        cost_snt: inference cost of all networks; None without networks.
         loss: weighted total validation loss, lower is better; None unless all networks are measured.
         difference: `loss` less the loss of the exact grouping; positive when clustering is worse. None where
             one of the two is unknown.
-        relative_difference: the same as a share of the exact loss; None also where that loss is 0.
+        relative_difference: `difference` as a share of the exact loss; None also where that loss is 0.
     """
 
     method: str
@@ -79,7 +79,7 @@ class ClusteringComparison:
         exact: the solver's answer.
         outcomes: one for each of `CLUSTERINGS`; empty where no effect is known, and for a table of more than
             `MAX_TASKS` tasks.
-        why_none: why there are no outcomes, in a sentence; empty where there are.
+        why_none: reason why there are no outcomes, in a sentence; empty if there are.
     """
 
     exact: Solution
@@ -93,7 +93,7 @@ class ClusteringComparison:
         return min(measured, key=lambda outcome: outcome.loss or 0.0, default=None)
 
     def sentence(self) -> str:
-        """What clustering alone would cost."""
+        """Say how the loss by clustering compares with the exact grouping."""
         if not self.outcomes:
             return self.why_none
         if self.exact.loss is None:
@@ -122,13 +122,13 @@ class ClusteringComparison:
 
 
 def percent(share: float) -> str:
-    """A share in per cent, with a decimal, or two digits where it is small."""
+    """Format a share in per cent, with one decimal, or with two digits if it is small."""
     value = share * 100
     return f"{value:.1f} %" if abs(value) >= 0.1 or value == 0 else f"{value:.2g} %"
 
 
 def compare_clusterings(table: ScoreTable, matrix: AffinityMatrix, exact: Solution) -> ClusteringComparison:
-    """Cluster the tasks by every method and look the proposed networks up.
+    """Cluster the tasks by every method, and look up the proposed networks in the table.
 
     The losses are compared as the solver does: where networks have been trained with different seeds, on
     the seeds that all of them have.

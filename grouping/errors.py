@@ -1,4 +1,4 @@
-"""Every error the project raises on purpose.
+"""Errors that the project raises on purpose.
 
 Each class carries a stable ``code`` for programs, the data of the failure as attributes, and a message
 that says what to do. The HTTP status of each code is decided in one table, in ``api/grouping_api/errors.py``.
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 
 class GroupingError(Exception):
-    """Base class: something the caller can understand and act on."""
+    """Base class of all errors that the caller can understand and act on."""
 
     code = "grouping_error"
 
@@ -19,7 +19,7 @@ class InvalidInputError(GroupingError):
     """A value given by the user breaks a rule.
 
     Attributes:
-        pointer: JSON pointer to the offending field, such as ``/strategy/name``; empty for the whole input.
+        pointer: JSON pointer to the faulty field, such as ``/strategy/name``; empty for the whole input.
     """
 
     code = "invalid_input"
@@ -30,11 +30,11 @@ class InvalidInputError(GroupingError):
 
 
 class UnknownNameError(InvalidInputError):
-    """A registry has nothing of that name.
+    """A registry has no object of that name.
 
     Attributes:
-        kind: what was looked up, such as ``problem``.
-        name: the name that was asked for.
+        kind: kind of the object that was looked up, such as ``problem``.
+        name: the requested name.
         known: the names that exist.
     """
 
@@ -66,8 +66,8 @@ class TooManyCandidatesError(InvalidInputError):
     """The search would train more networks than is allowed.
 
     Attributes:
-        n_networks: how many candidate networks were asked for.
-        limit: how many are accepted.
+        n_networks: number of candidate networks of the search.
+        limit: the most candidate networks.
     """
 
     code = "too_many_candidates"
@@ -82,7 +82,7 @@ class BudgetTooSmallError(InvalidInputError):
     """No set of candidate networks covers every task within the inference budget.
 
     Attributes:
-        budget_snt: the budget asked for.
+        budget_snt: the requested budget.
         cheapest_cover_snt: cost of the cheapest networks that cover every task.
     """
 
@@ -102,7 +102,7 @@ class MissingExtraError(GroupingError, ImportError):
     """A part of the program is not installed; the message has the line that installs it.
 
     Attributes:
-        extra: the extra of the distribution that brings it, such as ``training``.
+        extra: extra of the distribution that installs it, such as ``training``.
         modules: the modules that are missing.
     """
 
@@ -124,8 +124,8 @@ class NotFoundError(GroupingError):
     """No stored object has that identifier.
 
     Attributes:
-        kind: what was looked up, such as ``job``.
-        identifier: the identifier that was asked for.
+        kind: kind of the object that was looked up, such as ``job``.
+        identifier: the requested identifier.
     """
 
     code = "not_found"
@@ -137,13 +137,13 @@ class NotFoundError(GroupingError):
 
 
 class StateConflictError(GroupingError):
-    """The job is in a state in which the verb makes no sense."""
+    """The state of the job does not allow the action."""
 
     code = "state_conflict"
 
 
 class NotMeasuredError(GroupingError):
-    """What is asked for was not measured for this score table; says what would measure it."""
+    """The requested affinities were not measured for this score table; says what would measure them."""
 
     code = "not_measured"
 
@@ -173,7 +173,7 @@ class SchemaOutdatedError(GroupingError):
 
 
 class TrainingError(GroupingError):
-    """A training could not be carried out as asked (as opposed to one that diverged, which is a result)."""
+    """A training could not be carried out; one that diverged is a result, not an error."""
 
     code = "training_failed"
 

@@ -1,8 +1,8 @@
-"""Which extra of the distribution brings what is not installed.
+"""Extras of the distribution: which one installs a missing module.
 
-The base of ``mtl-grouping`` reads and solves score tables and talks to a service. Extras bring what
-serves and what trains. Which module belongs to which extra is read from the metadata of the
-distribution, so that ``pyproject.toml`` alone says it.
+The base of ``mtl-grouping`` reads and solves score tables and talks to a service. Extras install what
+serving and training need. The modules of each extra are read from the metadata of the distribution, so that
+``pyproject.toml`` alone declares them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _RENAMED = {"scikit_learn": "sklearn"}
 
 @cache
 def modules_of(extra: str) -> tuple[str, ...]:
-    """Modules that an extra brings, those of the extras that it consists of included; sorted."""
+    """Return the sorted modules that an extra installs, with those of the extras it consists of."""
     found: set[str] = set()
     for name, parts in _requirements(extra):
         if name == DISTRIBUTION:
@@ -38,10 +38,10 @@ def modules_of(extra: str) -> tuple[str, ...]:
 
 
 def require(extra: str) -> None:
-    """Check that what an extra brings is installed; imports nothing.
+    """Check that the modules of an extra are installed, without importing them.
 
     Raises:
-        MissingExtraError: if it is not, with the line that installs it.
+        MissingExtraError: if one is missing, with the line that installs the extra.
     """
     missing = [module for module in modules_of(extra) if not _is_installed(module)]
     if missing:
@@ -49,7 +49,7 @@ def require(extra: str) -> None:
 
 
 def error_for(error: ModuleNotFoundError) -> MissingExtraError | None:
-    """What to say of a module that could not be imported; None if no extra brings it."""
+    """Return the error for a module that could not be imported; None if no extra installs it."""
     module = (error.name or "").partition(".")[0]
     for extra in ("api", "training", "postgres"):
         if module in modules_of(extra):
@@ -73,7 +73,7 @@ def _error(extra: str, missing: list[str]) -> MissingExtraError:
 
 
 def _requirements(extra: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Name of each distribution that an extra asks for, and the extras that it is asked with."""
+    """Yield the distributions that an extra requires, each with its own required extras."""
     try:
         lines = requires(DISTRIBUTION) or ()
     except PackageNotFoundError:  # a source tree that is not installed

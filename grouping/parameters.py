@@ -1,4 +1,4 @@
-"""Parameters of what users choose by name: frozen dataclasses whose annotated fields Pydantic can check."""
+"""Parameters of methods, strategies and trainers: dataclasses whose annotated fields Pydantic checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def schema_of(cls: type[Any]) -> dict[str, Any]:
-    """JSON Schema of the parameters of a dataclass; others than its fields are not allowed."""
+    """Return the JSON Schema of a dataclass of parameters; it allows no fields but those declared."""
     schema = TypeAdapter(cls).json_schema()
     allowed: dict[str, Any] = {
         "type": "object",
@@ -25,13 +25,13 @@ def schema_of(cls: type[Any]) -> dict[str, Any]:
 
 
 def build(cls: type[T], given: Mapping[str, Any], *, what: str, pointer: str = "") -> T:
-    """An object of a dataclass from the values of its fields; what is left out has its default.
+    """Build an object of a dataclass from values of its fields; those left out have their defaults.
 
     Args:
         cls: a dataclass whose fields are annotated for Pydantic.
         given: values by the name of the field.
-        what: names the object for people, such as ``strategy adaptive``.
-        pointer: JSON pointer to the parameters in what the user sent.
+        what: name of the object for people, such as ``strategy adaptive``.
+        pointer: JSON pointer to the parameters within the user's request.
 
     Raises:
         InvalidInputError: if there is no such field, or a value is not allowed, pointing at it.

@@ -1,4 +1,4 @@
-"""Finding what other distributions add: objects by name, the built-in ones first.
+"""Plug-ins: objects by name that other distributions add to the built-in ones.
 
 A plug-in is an entry point of an installed distribution; each kind of object has its own entry point group.
 A plug-in that cannot be used is reported in the log and listed with the reason: it never takes the service
@@ -19,11 +19,11 @@ _logger = logging.getLogger(__name__)
 
 
 class Named(Protocol):
-    """What can be found by name: an object with a name, or a class that has one."""
+    """An object that can be found by name, or a class that has a name."""
 
     @property
     def name(self) -> str:
-        """Unique among the objects of its kind."""
+        """Name of the object, unique within its kind."""
 
 
 T = TypeVar("T", bound=Named)
@@ -35,8 +35,8 @@ class Unavailable:
 
     Attributes:
         name: name of its entry point.
-        distribution: what installed it, with its version; None where unknown.
-        reason: what is wrong, in words for the person who installed it.
+        distribution: distribution that installed it, with its version; None where unknown.
+        reason: reason why it cannot be used, in words for the person who installed it.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Catalogue(Generic[T]):
     """All objects of one kind in this installation.
 
     Attributes:
-        found: built-in ones first, then plug-ins by the name of their entry point; each name once.
+        found: built-in objects first, then plug-ins by the name of their entry point; each name once.
         unavailable: plug-ins that cannot be used.
     """
 
@@ -57,11 +57,11 @@ class Catalogue(Generic[T]):
     unavailable: tuple[Unavailable, ...] = ()
 
     def get(self, name: str, *, kind: str, pointer: str = "") -> T:
-        """The object of that name.
+        """Return the object of that name.
 
         Args:
-            name: what is looked up.
-            kind: what it is for people, such as ``problem``.
+            name: name to look up.
+            kind: kind of the object for people, such as ``problem``.
             pointer: JSON pointer to the field that holds the name.
 
         Raises:
@@ -80,12 +80,12 @@ class Catalogue(Generic[T]):
 
 
 def discover(entry_point_group: str, built_in: Sequence[T], load: Callable[[EntryPoint], T]) -> Catalogue[T]:
-    """Look for the objects of one kind. Imports every plug-in: callers keep the answer.
+    """Find the objects of one kind. Every plug-in is imported, so callers keep the answer.
 
     Args:
-        entry_point_group: where plug-ins of this kind are entered, such as ``mtl_grouping.problems``.
-        built_in: what needs no plug-in.
-        load: gives the object of an entry point, or raises whatever tells that it is not usable.
+        entry_point_group: entry point group of these plug-ins, such as ``mtl_grouping.problems``.
+        built_in: built-in objects.
+        load: returns the object of an entry point, or raises an error if it cannot be used.
     """
     found = {item.name: item for item in built_in}
     unavailable = []

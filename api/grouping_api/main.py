@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 
 from grouping.store import Store, open_store
 from grouping.use_cases.read_table import Readings
-from grouping.wire.common import ProblemOut
+from grouping.wire.base_types import ProblemOut
 from grouping.wire.imports import InlineTable
 from grouping_api.errors import install_error_handlers
 from grouping_api.guards import install_guards

@@ -24,7 +24,7 @@ from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, read_table_guarded
 from grouping.store import Store, TableInfo
 from grouping.use_cases.inline_table import import_inline
-from grouping.wire.common import PlainText
+from grouping.wire.base_types import PlainText
 from grouping.wire.imports import InlineTable
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 

@@ -1,4 +1,4 @@
-"""The command `grouping`.
+"""Command line: the command `grouping`.
 
 Exit status: 0 success; 1 a job failed, or no grouping exists; 2 bad input; 3 the job was cancelled;
 4 the service or its database does not answer.
@@ -48,7 +48,7 @@ def options(
 
 
 def _needing(extra: str, command: Callable[..., None]) -> Callable[..., None]:
-    """The command, which first checks that what an extra brings is installed."""
+    """Wrap a command in a check that an extra is installed."""
 
     @functools.wraps(command)
     def checked(*arguments: Any, **options: Any) -> None:

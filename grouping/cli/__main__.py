@@ -1,4 +1,4 @@
-"""``python -m grouping.cli``: how the service starts its own processes."""
+"""Entry point of ``python -m grouping.cli``, by which the service starts its own processes."""
 
 from grouping.cli import main
 

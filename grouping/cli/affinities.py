@@ -1,4 +1,4 @@
-"""The command that shows an affinity matrix of a job."""
+"""Command that shows an affinity matrix of a job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from grouping.domain.affinity import AffinityMatrix
     from grouping.wire.scores import AffinityOut, MissingPairsOut
 
-_METHOD = typer.Option(help=f"How it is known: {', '.join(METHODS)}.", show_default=DEFAULT_METHOD)
+_METHOD = typer.Option(help=f"Method of the matrix: {', '.join(METHODS)}.", show_default=DEFAULT_METHOD)
 _MARKS = {CellStatus.ESTIMATED: "~", CellStatus.UNKNOWN: "-"}
 _MEASURE = typer.Option(
     "--measure-missing",
@@ -39,7 +39,7 @@ def affinity(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Which task helps which in the networks of a job, or how far their masks overlap."""
+    """Show which task helps which in the networks of a job, or how far their masks overlap."""
     from grouping.client import Client
 
     if detach and not measure_missing:
@@ -67,7 +67,7 @@ def affinity(
 
 
 def show_missing(console: Console, job: RemoteJob, missing: MissingPairsOut | None) -> None:
-    """Say what would measure the rest of a matrix, with the command; nothing where nothing is missing."""
+    """Print what would measure the rest of a matrix, with the command; print nothing if it is complete."""
     if missing is None:
         return
     console.print(missing.sentence, soft_wrap=True)

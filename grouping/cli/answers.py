@@ -1,4 +1,4 @@
-"""The answer of one solve on the command line: found, shown to people, written as JSON."""
+"""Answers of solves on the command line: computed, printed for people, written as JSON."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from grouping.wire.local import LocalSolution
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked for each budget.
+    """Options of a solve, the same for each budget.
 
     Attributes:
-        objective: raw sum or relative.
-        best: how many of the best groupings.
-        is_explained: whether to say why.
-        is_assessed: whether to try it against the noise of the scores.
-        noise: relative; from the seeds unless given.
-        is_pairwise: whether all groups count, estimated from singles and pairs.
-        solver: PuLP's name.
-        time_limit_s: per budget.
+        objective: raw sum of the losses, or each relative to the loss alone.
+        best: number of best groupings to list.
+        is_explained: whether to explain the grouping.
+        is_assessed: whether to test the grouping against the noise of the scores.
+        noise: noise of a loss relative to its value; measured on the seeds unless given.
+        is_pairwise: whether to choose among all groups, with losses estimated from singles and pairs.
+        solver: PuLP's name of the solver.
+        time_limit_s: seconds per budget.
     """
 
     objective: Objective
@@ -52,7 +52,7 @@ class Question:
     time_limit_s: float | None
 
     def answers(self, demanded: Demanded, budgets: tuple[float, ...]) -> Iterator[Answer]:
-        """One answer per budget, the smallest first."""
+        """Yield one answer per budget, the smallest budget first."""
         table, constraints = demanded.table, demanded.constraints
         if self.is_pairwise:
             estimate = PairwiseEstimate.from_table(table)
@@ -97,7 +97,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came out for one budget."""
+    """Answer for one inference budget."""
 
     solution: Solution
     table: ScoreTable
@@ -107,7 +107,7 @@ class Answer:
     is_estimated: bool = False
 
     def on_the_wire(self) -> LocalSolution:
-        """As the API answers it, with the test loss and what else was asked for."""
+        """Convert to the answer of the API, with the test loss and the requested additions."""
         beside: dict[str, Any] = {"test_loss": self.test_loss}
         if self.is_estimated:
             beside["is_estimated"] = True
@@ -131,7 +131,7 @@ class Answer:
         return None if math.isnan(loss) else loss
 
     def show(self, console: Console, unit: str) -> None:
-        """Print for people."""
+        """Print the answer for people."""
         _show_solution(console, self, unit)
         if self.ranked is not None:
             _show_ranked(console, self.ranked, unit)

@@ -1,4 +1,4 @@
-"""Commands that measure strategies on score tables: nothing is trained."""
+"""Commands that measure strategies on score tables, without training."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ app = typer.Typer(help="Measure strategies on score tables, without training any
 
 
 class ModeName(StrEnum):
-    """As `grouping.replay.Mode`, which is imported when it is needed."""
+    """Names of `grouping.replay.Mode`, which is imported only when it is needed."""
 
     EACH = "each"
     ALL = "all"
 
 
 class AnswersName(StrEnum):
-    """As `grouping.replay.Answers`."""
+    """Names of `grouping.replay.Answers`, which is imported only when it is needed."""
 
     MEAN = "mean"
     ONE_SEED = "one_seed"
@@ -66,7 +66,9 @@ def replay(
     parameters: Annotated[
         str, typer.Option(help='Parameters as JSON, by strategy: {"NAME": {…}}; {…} for a single one.')
     ] = "{}",
-    seeds: Annotated[int, typer.Option(min=1, help="Searches of each strategy that is random.")] = 5,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Number of searches of each strategy that is random.")
+    ] = 5,
     budgets: Annotated[
         str, typer.Option(help="Inference budgets in SNT, as 1,1.5,2; those of the curve unless given.")
     ] = "",
@@ -83,19 +85,19 @@ def replay(
         float, typer.Option(help="Charge of a short pass, in full trainings of the same size.")
     ] = 0.05,
     free: Annotated[
-        str, typer.Option(help="Networks given for nothing: singles, pairs, together or names, as A,B.")
+        str, typer.Option(help="Networks that are not charged: singles, pairs, together or names, as A,B.")
     ] = "",
     at: Annotated[str, typer.Option(help="Charges to show, as 10,20,30; spread evenly unless given.")] = "",
-    processes: Annotated[int, typer.Option(min=1, help="Searches at a time.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Number of searches at the same time.")] = 1,
     log: Annotated[bool, typer.Option("--log", help="Logarithmic axis in the picture.")] = False,
     svg: Annotated[Path | None, typer.Option(help="Write the picture to this file; for one table.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every measurement to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Replay strategies on score tables: regret of what they recommend against trainings charged.
+    """Replay strategies on score tables: regret of their recommendations against trainings charged.
 
-    A table stands in for training: whoever trains a network is told its row. A full training is charged the
-    size of the network (1 or 0.5), a short pass a twentieth of it. Exit status 2 on bad input.
+    A table replaces training: a strategy that trains a network is given its row. A full training is charged
+    the size of the network (1 or 0.5), a short pass a twentieth of it. Exit status 2 on bad input.
     """
     from grouping.cli import bench_output
     from grouping.replay.oracle import Answers
@@ -147,7 +149,7 @@ class _Source:
 
 
 def _sources(names: Sequence[str], test: Sequence[Path], early: Sequence[Path], gains: bool) -> list[_Source]:
-    """Tables by name, or from files with the files that belong to them."""
+    """Find tables by name, or read them from files with the files that belong to them."""
     from grouping.formats import read_table
     from grouping.replay.tables import list_tables, open_table
 

@@ -1,4 +1,4 @@
-"""What a replay is shown as: tables for people, JSON, CSV, a picture."""
+"""Output of replays: tables for people, JSON, CSV, a picture."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Result:
     """The replays on one table.
 
     Attributes:
-        name: of the table.
-        values: ``losses`` or ``gains``: what its file held.
+        name: name of the table.
+        values: ``losses`` or ``gains``: the cells of its file.
         table: the table.
         replays: one for each strategy.
     """
@@ -48,12 +48,12 @@ class Result:
 
     @property
     def replayed(self) -> list[Replay]:
-        """Those that the table could answer."""
+        """Replays of which the table could answer every training."""
         return [one for one in self.replays if one.unanswerable is None]
 
 
 def show(console: Console, result: Result, setup: Setup, charges: Sequence[float]) -> None:
-    """Print regret at some charges, a summary, and what could not be replayed."""
+    """Print regret at some charges, a summary, and the strategies that could not be replayed."""
     budgets = result.replays[0].reference.budgets_snt if result.replays else ()
     kind = "a search for each of" if setup.mode == "each" else "one search for all of"
     console.print(
@@ -75,7 +75,7 @@ def show(console: Console, result: Result, setup: Setup, charges: Sequence[float
 
 
 def _shown_charges(replays: Sequence[Replay]) -> list[float]:
-    """About eight charges, up to where the last search ended."""
+    """Return about eight charges, up to where the last search ended."""
     most = max(float(one.total_charges.max()) for one in replays)
     return [tick for tick in nice_ticks(0.0, max(most, 1.0), 8) if 0 < tick <= most] or [most]
 
@@ -90,7 +90,7 @@ def _by_charge(replays: Sequence[Replay], charges: Sequence[float]) -> Table:
 
 
 def _position(charges: FloatArray, charge: float) -> int:
-    """The last checkpoint that is not above a charge."""
+    """Return the position of the last checkpoint that is not above a charge."""
     return max(0, int(np.searchsorted(charges, charge + 1e-9, side="right")) - 1)
 
 
@@ -135,7 +135,7 @@ def _percent(value: float) -> str:
 
 
 def as_svg(result: Result, *, is_log: bool = False) -> str:
-    """The picture of one table."""
+    """Draw the picture of one table."""
     lines = []
     for one in result.replayed:
         curve = regret_curve(one)
@@ -146,7 +146,7 @@ def as_svg(result: Result, *, is_log: bool = False) -> str:
 
 
 def as_csv(results: Sequence[Result]) -> str:
-    """A row for each table, strategy, seed, inference budget and charge; blank while there is nothing."""
+    """Write a row for each table, strategy, seed, inference budget and charge; blank before a result."""
     import csv
     import io
 
@@ -164,7 +164,7 @@ def as_csv(results: Sequence[Result]) -> str:
 
 
 def as_json(results: Sequence[Result], setup: Setup) -> dict[str, Any]:
-    """Everything but the single seeds and budgets, which `as_csv` has; null while there is nothing."""
+    """Return all results but single seeds and budgets, which `as_csv` has; null before a result."""
     return {"setup": asdict(setup), "tables": [_table_json(result) for result in results]}
 
 

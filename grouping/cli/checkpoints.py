@@ -1,4 +1,4 @@
-"""The command that tells what unfinished trainings take on the disk, and frees it."""
+"""Command that lists the checkpoints of unfinished trainings, and removes them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Checkpoints of one job, with what the database says of it."""
+    """Checkpoints of one job, with its entry in the database."""
 
     holding: JobCheckpoints
     state: str
@@ -48,15 +48,15 @@ def checkpoints(
     url: DatabaseUrl = None,
     checkpoints: Checkpoints = None,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove those of jobs that have ended or are unknown.")
+        bool, typer.Option("--remove", help="Remove checkpoints of jobs that have ended or are unknown.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the checkpoints of unfinished trainings, by job; with --remove, free what no job needs.
+    """List the checkpoints of unfinished trainings, by job; with --remove, remove those no job needs.
 
-    Checkpoints only save time. A failed or cancelled job whose checkpoints are gone may still be resumed: the
-    trainings that it had under way start anew. Those of an unknown job are removed once nothing has been
-    written to them for an hour, since it may be one of another database.
+    Checkpoints only save time. A failed or cancelled job without them may still be resumed: its unfinished
+    trainings start anew. Checkpoints of an unknown job are removed only if nothing was written to them for an
+    hour, since the job may be one of another database.
     """
     from grouping.store import open_store
     from grouping_workers.checkpoint_folders import list_job_checkpoints, remove_folder

@@ -1,4 +1,4 @@
-"""The command that submits a job like another one."""
+"""Command that submits a copy of a job with changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def clone(
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a job like another, with a task more or less, and train only what differs.
+    """Submit a copy of a job with changes, such as a task more or less, and train only what differs.
 
     The exit status is that of `run`.
     """

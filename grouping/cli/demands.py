@@ -1,4 +1,4 @@
-"""What the commands that solve have in common: reading a table, and demands given as options."""
+"""Options of the commands that solve: the score table, and the demands on a grouping."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ CeilingOption = Annotated[
 ]
 CeilingAloneOption = Annotated[
     list[str] | None,
-    typer.Option("--ceiling-alone", help="The same times the task's loss alone, as NAME=NUMBER; repeat."),
+    typer.Option(
+        "--ceiling-alone",
+        help="The most loss of a task as a multiple of its loss alone, as NAME=NUMBER; repeat.",
+    ),
 ]
 ForceOption = Annotated[
     list[str] | None, typer.Option("--force", help="A network that must be chosen, as A+B or A@0.5; repeat.")
@@ -74,7 +77,7 @@ TimeLimitOption = Annotated[float | None, typer.Option("--time-limit", min=0.01,
 
 @dataclass(frozen=True, slots=True)
 class Demanded:
-    """A table as the options want it, the constraints, and what costs and budgets count in."""
+    """A table with the weights and cost of the options, the constraints, and the unit of costs."""
 
     table: ScoreTable
     constraints: Constraints
@@ -85,7 +88,7 @@ def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat |
     """Read a table from a file.
 
     Raises:
-        TableFormatError: if it is not one.
+        TableFormatError: if the file holds no score table.
     """
     from grouping.formats import read_table
 
@@ -108,7 +111,7 @@ def demand(
     limit: LimitOption = None,
     cost: CostOption = None,
 ) -> Demanded:
-    """Put the options together; each is described where `with_demands` offers it.
+    """Build table and constraints from the options, which `with_demands` adds to a command.
 
     Raises:
         InvalidInputError: if one is not understood or names what the table does not have.
@@ -137,7 +140,7 @@ def demand(
 
 
 def with_demands(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command with the options of `demand` in the place of its parameter ``demanded``, made of a table."""
+    """Replace the parameter ``demanded`` of a command by the options of `demand`; it takes a table."""
     options = evaluated(demand, without={"table"})
     return replacing(command, "demanded", options, lambda **given: functools.partial(demand, **given))
 
@@ -147,10 +150,10 @@ def _sets(items: list[str] | None) -> tuple[frozenset[str], ...]:
 
 
 def numbers_by_name(option: str, items: list[str] | None) -> dict[str, float]:
-    """Numbers written as ``NAME=NUMBER``.
+    """Parse numbers written as ``NAME=NUMBER``.
 
     Raises:
-        InvalidInputError: if one is not.
+        InvalidInputError: if one is written otherwise.
     """
     numbers = {}
     for item in items or ():

@@ -1,4 +1,4 @@
-"""What a job would cost and what it has cost, in words and tables for the terminal."""
+"""Output of the estimated and the actual cost of a job, for the terminal."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def estimate_here(asked: Mapping[str, Any], url: str | None, home: Path) -> Esti
 
 
 def show_estimate(console: Console, told: EstimateOut) -> None:
-    """Print trainings by kind, the strategies that could do it, and the estimate in a sentence."""
+    """Print trainings by kind, the strategies that could run the job, and the estimate in a sentence."""
     kinds = Table("purpose", "tasks", "size", "epochs", "trainings", "s per epoch", box=None, pad_edge=False)
     for kind in told.kinds:
         rate = kind.epoch_s

@@ -1,4 +1,4 @@
-"""The options of ``grouping run`` and ``grouping clone``: one for each field that a job declares."""
+"""Options of ``grouping run`` and ``grouping clone``: one for each declared field of a job."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _LIMITS = {option_name(field): field for field in declared(TrainingBudget).value
 
 
 def with_job_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command with an option for each field of a job in the place of its parameter ``asked``."""
+    """Replace the parameter ``asked`` of a command by an option for each field of a job."""
     return _with(command, {"problem"}, has_default=True)
 
 
 def with_clone_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Likewise for what a clone may change; what is not given is as in the other job."""
+    """Replace the parameter ``asked`` by options for what a clone may change; the rest is copied."""
     return _with(command, NOT_CLONED, has_default=False)
 
 

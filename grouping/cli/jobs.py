@@ -1,4 +1,4 @@
-"""Commands that submit, watch and steer jobs."""
+"""Commands that submit, watch, cancel and resume jobs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @contextmanager
 def _progress_shown(console: Console) -> Iterator[Callable[[ProgressOut], None]]:
-    """A callback for `RemoteJob.wait`: bars on a terminal, a line per tenth elsewhere."""
+    """Yield a callback for `RemoteJob.wait`: bars on a terminal, a line per tenth elsewhere."""
     if not console.is_terminal:
         shown: dict[str, tuple[int, int]] = {}
 

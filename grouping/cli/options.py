@@ -1,4 +1,4 @@
-"""Options of a command that are made from what the domain declares: name, type, bounds, default and help."""
+"""Options of commands, made from fields of the domain: name, type, bounds, default and help."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from grouping.domain.fields import Declared
 
 
 def option_name(field: Declared) -> str:
-    """The name of a field's parameter, such as ``seeds`` for ``--seeds``; empty where it has no option."""
+    """Return the parameter name of a field, such as ``seeds`` for ``--seeds``; empty without an option."""
     return "" if field.shown is None else field.shown.option.removeprefix("--").replace("-", "_")
 
 
 def option(field: Declared, *, has_default: bool) -> inspect.Parameter:
-    """The parameter of a command for a field; None where it is not given.
+    """Build the parameter of a command for a field; its value is None if not given.
 
     Args:
-        field: with an option.
-        has_default: whether the help tells what it is unless given.
+        field: a field that has an option.
+        has_default: whether the help states the default.
     """
     assert field.shown is not None
     is_repeated = field.is_many or field.is_mapping
@@ -48,7 +48,7 @@ def option(field: Declared, *, has_default: bool) -> inspect.Parameter:
 
 
 def evaluated(function: Callable[..., Any], *, without: Collection[str]) -> list[inspect.Parameter]:
-    """The parameters of a function with their annotations, but for some whose types are not imported."""
+    """Return a function's parameters with evaluated annotations, without those named in `without`."""
     names = vars(sys.modules[function.__module__])
     return [
         own.replace(annotation=eval(own.annotation, names))
@@ -63,13 +63,13 @@ def replacing(
     options: Sequence[inspect.Parameter],
     gathered: Callable[..., Any],
 ) -> Callable[..., Any]:
-    """A command with several options in the place of one parameter.
+    """Replace one parameter of a command by several options.
 
     Args:
         command: the command.
         parameter: name of the parameter.
-        options: what the command line takes instead.
-        gathered: makes the value of the parameter from their values, given by name.
+        options: options that the command line accepts instead.
+        gathered: function from the values of the options, by name, to the value of the parameter.
     """
 
     @functools.wraps(command)

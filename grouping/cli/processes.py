@@ -1,4 +1,4 @@
-"""The processes of a server on one machine: started, watched, started again when they die, ended together.
+"""Child processes of the service on one machine: started, restarted when they die, ended together.
 
 A child's standard input is a pipe from this process. When this process ends in any way, the pipe closes
 and the child ends too, so that no orphan keeps a port or a job.
@@ -23,7 +23,7 @@ LIFELINE = "GROUPING_LIFELINE"
 
 
 def end_with_parent(stop: Callable[[], None]) -> None:
-    """In a child: call `stop` when the parent is gone. Does nothing in a process started by hand."""
+    """Call `stop` in a child when its parent is gone; do nothing in a process started by hand."""
     if os.environ.get(LIFELINE) != "1":
         return
 
@@ -36,12 +36,12 @@ def end_with_parent(stop: Callable[[], None]) -> None:
 
 
 class Child:
-    """One supervised process of the command line.
+    """A child process that runs a command of the command line.
 
     Args:
-        name: what it is called in messages.
-        arguments: of the command `grouping`. It imports nothing from the present folder.
-        environment: its environment.
+        name: name of the process in messages.
+        arguments: arguments of the command `grouping`, which imports nothing from the present folder.
+        environment: environment variables of the process.
         log: file that its output is appended to.
     """
 
@@ -57,15 +57,15 @@ class Child:
 
     @property
     def process_id(self) -> int | None:
-        """Its process, None before the start."""
+        """Process id, None before the start."""
         return None if self._process is None else self._process.pid
 
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Return whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it."""
+        """Start the process."""
         self._started = time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
@@ -79,7 +79,7 @@ class Child:
             )
 
     def revive(self) -> None:
-        """Start it again if it died, at most once in `RESTART_DELAY_S`."""
+        """Start the process again if it died, at most once in `RESTART_DELAY_S`."""
         if self._process is None or self._process.poll() is None:
             return
         if time.monotonic() - self._started < RESTART_DELAY_S:
@@ -93,7 +93,7 @@ class Child:
         self.start()
 
     def stop(self) -> None:
-        """Ask it to end, and insist after a while."""
+        """Ask the process to end, and kill it after a while."""
         if self._process is None:
             return
         self._process.terminate()

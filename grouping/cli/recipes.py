@@ -1,4 +1,4 @@
-"""A recipe on the command line: its parts are written ``NAME`` or ``NAME:PARAMETER=VALUE,...``."""
+"""Options of a recipe; its parts are written ``NAME`` or ``NAME:PARAMETER=VALUE,...``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _JSON = inspect.Parameter(
 
 
 def recipe_options() -> list[inspect.Parameter]:
-    """An option for each field of a recipe, and ``--recipe`` for any of them as JSON."""
+    """Build an option for each field of a recipe, and ``--recipe`` for any of them as JSON."""
     return [_JSON, *(_option(field) for field in _OPTIONS.values())]
 
 
@@ -54,9 +54,9 @@ def method_option(field: Declared, listed_by: str, *, has_default: bool = False)
 
 
 def recipe_request(recipe: str = "{}", **options: Any) -> dict[str, Any]:
-    """The fields of a recipe that were given on the command line, as the API takes them.
+    """Return the fields of a recipe that were given on the command line, as the API accepts them.
 
-    An option counts more than the same field in `recipe`.
+    An option overrides the same field in `recipe`.
 
     Raises:
         InvalidInputError: if `recipe` is no JSON object, or a method cannot be understood.
@@ -72,12 +72,12 @@ def _value_of(field: Declared, value: Any) -> Any:
 
 
 def with_recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command with the options of a recipe in the place of its parameter ``recipe``."""
+    """Replace the parameter ``recipe`` of a command by the options of a recipe."""
     return replacing(command, "recipe", recipe_options(), recipe_request)
 
 
 def parse_method(text: str, part: str) -> dict[str, Any]:
-    """``soft:strength=0.1`` as a name and parameters. Values are read as JSON, and as text if they are none.
+    """Parse a method such as ``soft:strength=0.1``; values that are not JSON are texts.
 
     Raises:
         InvalidInputError: if there is no name, or a parameter without a value.

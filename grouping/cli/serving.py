@@ -1,4 +1,4 @@
-"""Commands that run parts of the service: all of it, the API alone, a dispatcher alone."""
+"""Commands that run the service: all of it, the API alone, a dispatcher alone."""
 
 from __future__ import annotations
 
@@ -69,24 +69,24 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         envvar="GROUPING_ENGINE",
-        help="How networks are trained together; the fastest, measured once per job, unless named.",
+        help="Engine that trains the networks; the fastest, measured once per job, unless named.",
     ),
 ]
 DEFAULT_HOME = Path("~/.mtl-grouping")
 
 
 def database_url(url: str | None, home: Path) -> str:
-    """The database that is meant: the URL, or a SQLite file in the home folder."""
+    """Return the URL of the database: the one given, or that of a SQLite file in the home folder."""
     return url or f"sqlite:///{database_file(home)}"
 
 
 def database_file(home: Path) -> Path:
-    """The SQLite file in a home folder, whether or not it is there."""
+    """Return the SQLite file of a home folder, whether or not it is there."""
     return home.expanduser().resolve() / "grouping.db"
 
 
 def checkpoint_folder(given: Path | None, database: str, home: Path) -> Path:
-    """Where checkpoints go: the folder given, or one beside a SQLite file, or one in the home folder."""
+    """Return the folder of checkpoints: the one given, one beside a SQLite file, or in the home folder."""
     if given is not None:
         return given.expanduser().resolve()
     path = database.partition("sqlite:///")[2].partition("?")[0]
@@ -101,7 +101,7 @@ class Service:
 
     Attributes:
         url: address of the API and web view.
-        children: its processes.
+        children: processes of the service.
     """
 
     url: str
@@ -288,7 +288,7 @@ def dispatcher(
 
 
 def migrate(home: Home = DEFAULT_HOME, url: DatabaseUrl = None) -> None:
-    """Bring the database to the newest schema; creates it if need be."""
+    """Bring the database to the newest schema; create it if there is none."""
     from grouping.store import migrate as run_migrations
     from grouping.store import open_store
 

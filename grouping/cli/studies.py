@@ -1,4 +1,4 @@
-"""The command that carries out a study."""
+"""Command that carries out a study."""
 
 from __future__ import annotations
 
@@ -27,27 +27,32 @@ QUICK_SEEDS, QUICK_EPOCHS = 2, 3
 
 @with_recipe_options
 def study(
-    problem: Annotated[str, typer.Argument(help="What to train; see: grouping problems")],
+    problem: Annotated[str, typer.Argument(help="Name of a problem; see: grouping problems")],
     *,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Of every training; 3 unless given.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Seeds of every network; 3 unless given.")] = None,
     sizes: Annotated[
         str | None,
         typer.Option(help="Sizes of networks at which pairs are compared.", show_default="0.5,1,2"),
     ] = None,
     shares: Annotated[
-        str | None, typer.Option(help="Shares of the training rows likewise.", show_default="0.25,0.5,1")
+        str | None,
+        typer.Option(
+            help="Shares of the training rows at which pairs are compared.", show_default="0.25,0.5,1"
+        ),
     ] = None,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="A look: 2 seeds, a third of the epochs, sizes 0.5,1, shares 0.5,1."),
+        typer.Option(
+            "--quick", help="Short study: 2 seeds, a third of the epochs, sizes 0.5,1, shares 0.5,1."
+        ),
     ] = False,
     recipe: dict[str, Any],
-    processes: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Number of trainings at the same time.")] = 1,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Folder for report.md, report.json and the pictures."),
     ] = None,
-    name: Annotated[str, typer.Option(help="A label, shown in the list of studies.")] = "",
+    name: Annotated[str, typer.Option(help="Label, shown in the list of studies.")] = "",
     keep: Annotated[
         bool, typer.Option("--keep/--no-keep", help="Keep the report in the database, for the web view.")
     ] = True,
@@ -57,7 +62,7 @@ def study(
 ) -> None:
     """Ask the questions of Standley et al. (2020) about a problem: pairs, sizes, data, transfer.
 
-    Trains here, without the service. Exit status 2 on bad input.
+    Networks are trained in this process, without the service. Exit status 2 on bad input.
     """
     from grouping.study.records import report_to_json
     from grouping.study.reporting import make_report
@@ -102,7 +107,7 @@ def _options(seeds: int | None, sizes: str | None, shares: str | None, is_quick:
 
 
 def _recipe(problem: str, given: dict[str, Any], *, is_quick: bool) -> Recipe:
-    """The problem's recipe with what was given, complete."""
+    """Return the problem's recipe with the given fields replaced."""
     from grouping.domain.recipes import Recipe
     from grouping.problems.registry import get_problem
     from grouping.recipes import complete
@@ -132,7 +137,7 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
 
 
 def _open(url: str) -> Any:
-    """The store, before anything is trained: better to fail at once than after all trainings."""
+    """Open the store before anything is trained, to fail at once rather than after all trainings."""
     from grouping.store import migrate, open_store
 
     migrate(url)
@@ -140,7 +145,7 @@ def _open(url: str) -> Any:
 
 
 def _progress(console: Console) -> Callable[[int, int], None]:
-    """Prints a line for every tenth."""
+    """Return a callback that prints a line for every tenth of the trainings."""
     shown = -1
 
     def tell(done: int, total: int) -> None:

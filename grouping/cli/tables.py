@@ -1,4 +1,4 @@
-"""Commands that read score tables: no server, no training."""
+"""Commands that read score tables, without a service and without training."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ def solve(
     *,
     demanded: Callable[..., demands.Demanded],
     best: Annotated[int, typer.Option(min=1, max=1000, help="List the best groupings, not one.")] = 1,
-    explain: Annotated[bool, typer.Option("--explain", help="Say why, task by task.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Explain the grouping, task by task.")] = False,
     confidence: Annotated[
-        bool, typer.Option("--confidence", help="Say how far the noise of the scores lets it be trusted.")
+        bool,
+        typer.Option(
+            "--confidence", help="Say how far the grouping can be trusted, given the noise of the scores."
+        ),
     ] = False,
     noise: Annotated[
         float | None,
@@ -83,10 +86,10 @@ def curve(
     gains: demands.GainsOption = False,
     table_format: demands.FormatOption = None,
     objective: demands.ObjectiveOption = Objective.SUM,
-    svg: Annotated[Path | None, typer.Option(help="Also write the picture of it to this file.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Also write a picture of the curve to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """The least loss over the inference budget, beside choices that need no search."""
+    """Show the least loss over the inference budget, beside choices that need no search."""
     from grouping.plots import curve_svg
     from grouping.solver import solve_curve
 
@@ -126,9 +129,11 @@ def table(
     gains: demands.GainsOption = False,
     table_format: demands.FormatOption = None,
     to: Annotated[TableFormat | None, typer.Option(help="Write the table in this format.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to; else the screen.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write to; the screen unless given.")
+    ] = None,
 ) -> None:
-    """Say what a score table holds and what is missing; convert it to another format."""
+    """Describe a score table and what is missing in it; convert it to another format."""
     from grouping.formats import write_table
 
     imported = demands.load(table, test, gains, table_format)

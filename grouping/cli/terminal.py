@@ -1,4 +1,4 @@
-"""How the commands print."""
+"""Output of commands to the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAIN_WIDTH = 120
 
 
 def new_console(*, stderr: bool = False) -> Console:
-    """A console that colours nothing by itself and takes markup for plain text."""
+    """Build a console that colours nothing by itself and prints markup as plain text."""
     stream = sys.stderr if stderr else sys.stdout
     return Console(
         stderr=stderr, highlight=False, markup=False, width=None if stream.isatty() else PLAIN_WIDTH

@@ -1,4 +1,4 @@
-"""A client of the HTTP API, for scripts and notebooks.
+"""Client of the HTTP API, for scripts and notebooks.
 
 client = Client("http://127.0.0.1:8000")
 job = client.submit(problem="digits", budgets_snt=[2, 3])

@@ -1,4 +1,4 @@
-"""What is asked of a service as a whole: to submit, to price, to import, to find again."""
+"""Client of a service: submits and estimates jobs, imports score tables, finds both again."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from grouping.wire.scores import ScoreTableOut
 
 
 class Client(Connection):
-    """Talks to one service; see `Connection` for its arguments."""
+    """Client of one service; see `Connection` for its arguments."""
 
     def submit(self, *, idempotency_key: str | None = None, **request: Any) -> RemoteJob:
         """Submit a grouping search; the fields are those of ``POST /v1/jobs``.
 
         Args:
             idempotency_key: submitting twice with the same key gives the same job; a new one unless given.
-            **request: ``problem`` and whatever else is wanted.
+            **request: ``problem`` and other fields of the request.
 
         Raises:
             ServiceError: if the request is not acceptable; nothing is stored then.
@@ -32,11 +32,11 @@ class Client(Connection):
         return RemoteJob(self, self.create(JobOut, "/v1/jobs", idempotency_key, json=request))
 
     def estimate(self, *, workers: int | None = None, **request: Any) -> EstimateOut:
-        """What a grouping search would cost; nothing is submitted.
+        """Estimate the cost of a grouping search; nothing is submitted.
 
         Args:
-            workers: trainings at the same time, for the wall time.
-            **request: as for `submit`.
+            workers: number of trainings at the same time, for the wall time.
+            **request: fields of the request, as for `submit`.
 
         Raises:
             ServiceError: if the request is not acceptable.
@@ -45,12 +45,12 @@ class Client(Connection):
         return self.read(EstimateOut, "POST", "/v1/jobs/estimate", json=request, params=query)
 
     def jobs(self) -> list[RemoteJob]:
-        """The jobs of the service, newest first; at most 100."""
+        """List the jobs of the service, newest first; at most 100."""
         page = self.read(JobPage, "GET", "/v1/jobs", params={"page_size": 100})
         return [RemoteJob(self, data) for data in page.items]
 
     def job(self, job_id: str) -> RemoteJob:
-        """A job by its identifier.
+        """Return a job by its identifier.
 
         Raises:
             ServiceError: if there is none.
@@ -66,13 +66,13 @@ class Client(Connection):
         values: Literal["losses", "gains"] = "losses",
         idempotency_key: str | None = None,
     ) -> RemoteTable:
-        """Store a score table that was measured elsewhere; ``RemoteTable.report`` says what was understood.
+        """Store a score table that was measured elsewhere; `RemoteTable.report` says how it was understood.
 
         Args:
             source: a table, a file, its content, or text such as that of a CSV file.
             test: test losses of the same networks, where they are in a file of their own.
-            name: a label for people; that of the file unless given.
-            values: what the cells are; gains become losses as ``1 - gain``.
+            name: label for people; the name of the file unless given.
+            values: whether the cells are losses or gains; gains become losses as ``1 - gain``.
             idempotency_key: importing twice with the same key gives the same table; a new one unless given.
 
         Raises:
@@ -88,7 +88,7 @@ class Client(Connection):
         return RemoteTable(self, self.create(ScoreTableOut, path, idempotency_key, files=files, params=said))
 
     def table(self, table_id: str) -> RemoteTable:
-        """A score table by its identifier, imported or of a job.
+        """Return a score table by its identifier, imported or of a job.
 
         Raises:
             ServiceError: if there is none.

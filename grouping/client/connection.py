@@ -1,4 +1,4 @@
-"""The connection to a service: requests, files, and refusals as errors."""
+"""Connection to a service: requests, answers, files and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ServiceError(GroupingError):
     Attributes:
         status: HTTP status.
         code: the service's stable error code.
-        errors: one entry per offending field, with ``pointer`` and ``message``.
+        errors: one entry per faulty field, with ``pointer`` and ``message``.
     """
 
     def __init__(self, status: int, code: str, message: str, errors: list[dict[str, Any]]) -> None:
@@ -34,12 +34,12 @@ class ServiceError(GroupingError):
 
 
 class Connection:
-    """Talks to one service.
+    """HTTP connection to one service.
 
     Args:
-        url: its address.
-        token: the API token, where the service asks for one.
-        timeout_s: for each request.
+        url: address of the service.
+        token: API token, where the service asks for one.
+        timeout_s: seconds to wait for each answer.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Connection:
         return response.json() if response.content else None
 
     def read(self, kind: type[Answer], method: str, path: str, **options: Any) -> Answer:
-        """Send a request and return its answer as a wire type; what a newer service adds is passed over.
+        """Send a request and return its answer as a wire type; fields that a newer service adds are ignored.
 
         Raises:
             ServiceError: if the service refuses, or answers something else.
@@ -81,7 +81,7 @@ class Connection:
         return _understood(kind, self._send(method, path, **options))
 
     def download(self, path: str, **parameters: Any) -> bytes:
-        """The content of a file that the service makes.
+        """Return the content of a file that the service makes.
 
         Raises:
             ServiceError: if the service refuses.
@@ -109,7 +109,7 @@ class Connection:
     def create(
         self, kind: type[Answer], path: str, idempotency_key: str | None = None, **options: Any
     ) -> Answer:
-        """Send a request that makes something, once more if its answer is lost; the key makes it one thing.
+        """Send a request that creates an object, again if its answer is lost; the key prevents duplicates.
 
         Raises:
             ServiceError: if the service refuses.

@@ -1,4 +1,4 @@
-"""A job of a service: its state, its verbs, and waiting for its end."""
+"""Job of a service: state, results, actions, and waiting for its end."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ class RemoteJob(TableViews):
 
     @property
     def id(self) -> str:
-        """Its identifier."""
+        """Identifier of the job."""
         return self.data.id
 
     @property
     def state(self) -> JobState:
-        """Its state when last read."""
+        """State of the job when last read."""
         return self.data.state
 
     @property
     def url(self) -> str:
-        """Its page in the web view."""
+        """Address of its page in the web view."""
         return f"{self._client.url}/jobs/{self.id}"
 
     def _repr_html_(self) -> str:
-        """Notebook display."""
+        """Return the HTML that notebooks display."""
         label = escape(self.data.name or self.id)
         problem = escape(self.data.spec.problem)
         return f"<p>Job <a href='{escape(self.url)}'>{label}</a> on {problem}: {self.state.value}</p>"
 
     def refresh(self) -> RemoteJob:
-        """Read it anew."""
+        """Read the job anew."""
         self.data = self._client.read(JobOut, "GET", f"/v1/jobs/{self.id}")
         return self
 
@@ -68,8 +68,8 @@ class RemoteJob(TableViews):
         """Wait for a final state.
 
         Args:
-            on_progress: told the answer of ``GET /v1/jobs/{id}/progress`` as it changes.
-            timeout_s: give up after this time.
+            on_progress: callback for the answer of ``GET /v1/jobs/{id}/progress`` whenever it changes.
+            timeout_s: seconds after which to give up; None for no limit.
 
         Raises:
             TimeoutError: if it takes longer.
@@ -94,11 +94,11 @@ class RemoteJob(TableViews):
             time.sleep(POLL_S)
 
     def progress(self) -> ProgressOut:
-        """Trials by purpose, group size and state, and what has been spent."""
+        """Return the numbers of trials by purpose, group size and state, and the spending."""
         return self._client.read(ProgressOut, "GET", f"/v1/jobs/{self.id}/progress")
 
     def ledger(self) -> JobLedgerOut:
-        """What it has spent and saved, and the rows of its networks on all pages together."""
+        """Return what the job has spent and saved, with the rows of all its networks."""
         address = f"/v1/jobs/{self.id}/ledger"
         page = self._client.read(JobLedgerOut, "GET", address, params={"page_size": 100})
         items = page.items
@@ -109,11 +109,11 @@ class RemoteJob(TableViews):
         return page.model_copy(update={"items": items})
 
     def clone(self, *, idempotency_key: str | None = None, **changes: Any) -> RemoteJob:
-        """Submit a job like this one, and train only what differs; see ``POST /v1/jobs/{id}/clone``.
+        """Submit a copy of this job with changes, and train only what differs; ``POST /v1/jobs/{id}/clone``.
 
         Args:
             idempotency_key: cloning twice with the same key gives the same job; a new one unless given.
-            **changes: such as ``add_tasks`` and ``drop_tasks``.
+            **changes: fields of the request, such as ``add_tasks`` and ``drop_tasks``.
 
         Raises:
             ServiceError: if the changes are not acceptable; nothing is stored then.
@@ -122,9 +122,9 @@ class RemoteJob(TableViews):
         return RemoteJob(self._client, self._client.create(JobOut, path, idempotency_key, json=changes))
 
     def measure_pairs(self, *, idempotency_key: str | None = None) -> RemoteJob:
-        """Submit a job that trains every single task and pair at full size, and copies what this one knows.
+        """Submit a job that trains every single task and pair at full size, and copies outcomes of this one.
 
-        Its pairwise matrix is complete; how many trainings it takes is in ``affinity().attrs["missing"]``.
+        Its pairwise matrix will be complete; ``affinity().attrs["missing"]`` has the number of trainings.
 
         Args:
             idempotency_key: the same key gives the same job; a new one unless given.
@@ -141,21 +141,21 @@ class RemoteJob(TableViews):
         return RemoteJob(self._client, self._client.create(JobOut, "/v1/jobs", idempotency_key, json=request))
 
     def cancel(self) -> RemoteJob:
-        """Ask for its end."""
+        """Ask the service to cancel the job."""
         self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/cancel")
         return self
 
     def resume(self) -> RemoteJob:
-        """Continue it from its stored scores."""
+        """Continue the job from its stored scores."""
         self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/resume")
         return self
 
     def recommendations(self) -> list[RecommendationOut]:
-        """What is recommended for each of its inference budgets, with the verdict of fresh seeds."""
+        """Return the recommendation for each of its inference budgets, with the verdict on fresh seeds."""
         path = f"/v1/jobs/{self.id}/recommendations"
         return self._client.read(RecommendationList, "GET", path).items
 
     @property
     def table_id(self) -> str:
-        """Identifier of its score table."""
+        """Identifier of the job's score table."""
         return self.data.score_table_id

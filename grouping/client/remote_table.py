@@ -1,4 +1,4 @@
-"""Score tables of a service: what can be read and solved of one, whoever filled it."""
+"""Score tables of a service: reading and solving, for tables of jobs and imported ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.client.connection import Answer, Connection
 from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut
-from grouping.wire.stored import ExplanationOut, GroupingPage, GroupingSummary, StoredGroupingOut
+from grouping.wire.stored_groupings import ExplanationOut, GroupingPage, GroupingSummary, StoredGroupingOut
 
 _TOLD_OF_AFFINITY = {
     "method",
@@ -28,7 +28,7 @@ _TOLD_OF_AFFINITY = {
 
 
 class TableViews:
-    """What can be read of a score table, whoever filled it. Nothing here trains."""
+    """Methods to read and solve a score table, of a job or imported. They train nothing."""
 
     _client: Connection
 
@@ -38,22 +38,22 @@ class TableViews:
         raise NotImplementedError
 
     def grouping(self, budget_snt: float) -> GroupingAnswer:
-        """The best grouping for any inference budget."""
+        """Find the best grouping for any inference budget."""
         return self._view(GroupingAnswer, "grouping", budget_snt=budget_snt)
 
     def curve(self, budgets_snt: list[float] | None = None, **request: Any) -> CurveOut:
-        """The best groupings over inference budgets, under constraints; see ``POST .../curve``."""
+        """Find the best groupings over inference budgets, under constraints; see ``POST .../curve``."""
         body = {"budgets_snt": budgets_snt, **request}
         return self._client.read(CurveOut, "POST", self._address("curve"), json=body)
 
     def pairwise_grouping(self, budget_snt: float, **request: Any) -> GroupingAnswer:
-        """The best of all groups, estimated from singles and pairs; see ``POST .../pairwise-grouping``."""
+        """Choose among all groups, estimated from singles and pairs; see ``POST .../pairwise-grouping``."""
         body = {"budget_snt": budget_snt, **request}
         address = self._address("pairwise-grouping")
         return self._client.read(GroupingAnswer, "POST", address, json=body)
 
     def affinity(self, method: str = DEFAULT_METHOD) -> pd.DataFrame:
-        """Affinity matrix: the row is the source task, the column the target; positive helps.
+        """Return an affinity matrix: the row is the source task, the column the target; positive helps.
 
         Args:
             method: ``estimate``, from whatever was trained; ``pairwise`` or ``higher-order``, from full-size
@@ -77,11 +77,11 @@ class TableViews:
         return frame
 
     def affinity_answer(self, method: str = DEFAULT_METHOD) -> AffinityOut:
-        """All that the service says of an affinity matrix; see `affinity`."""
+        """Return the whole answer of the service on an affinity matrix; see `affinity`."""
         return self._view(AffinityOut, "affinity", method=method)
 
     def scores(self) -> pd.DataFrame:
-        """Every cell of the score table, a row per network and task.
+        """Return every cell of the score table, a row per network and task.
 
         Columns are ``network``, ``group``, ``size``, ``cost_snt``, ``task``, and for ``validation`` and
         ``test`` each ``.mean``, ``.standard_error``, ``.n`` and ``.by_seed.N``.
@@ -91,7 +91,7 @@ class TableViews:
     def solve(
         self, budget_snt: float, *, idempotency_key: str | None = None, **request: Any
     ) -> StoredGroupingOut:
-        """Solve under constraints and keep the answer; the fields are those of ``POST .../groupings``.
+        """Solve under constraints and store the answer; the fields are those of ``POST .../groupings``.
 
         Args:
             budget_snt: the inference budget.
@@ -99,23 +99,23 @@ class TableViews:
             **request: ``constraints``, ``weights``, ``objective``, ``cost``, ``k``, ``confidence``.
 
         Raises:
-            ServiceError: if the table does not have what is asked for. Infeasible is an answer.
+            ServiceError: if the table lacks a task, network or cost of the request. Infeasible is an answer.
         """
         body = {"budget_snt": budget_snt, **request}
         address = self._address("groupings")
         return self._client.create(StoredGroupingOut, address, idempotency_key, json=body)
 
     def groupings(self) -> list[GroupingSummary]:
-        """The groupings that were kept, newest first, in short; at most 100."""
+        """List the stored groupings in short, newest first; at most 100."""
         return self._view(GroupingPage, "groupings", page_size=100).items
 
     def explanation(self, grouping_id: str) -> list[str]:
-        """Why the networks of a kept grouping were chosen, in sentences."""
+        """Explain in sentences why the networks of a stored grouping were chosen."""
         path = f"/v1/groupings/{grouping_id}/explanation"
         return self._client.read(ExplanationOut, "GET", path).sentences
 
     def export(self, format: str = "csv") -> bytes:  # noqa: A002
-        """The score table as a file: ``csv``, ``tsv``, ``long-csv``, ``long-tsv``, ``parquet``, ``json``."""
+        """Return the table as a file: ``csv``, ``tsv``, ``long-csv``, ``long-tsv``, ``parquet``, ``json``."""
         return self._client.download(self._address("export"), format=format)
 
     def _view(self, kind: type[Answer], view: str, **parameters: Any) -> Answer:
@@ -141,25 +141,25 @@ class RemoteTable(TableViews):
 
     @property
     def table_id(self) -> str:
-        """Its identifier."""
+        """Identifier of the table."""
         return self.data.id
 
     @property
     def url(self) -> str:
-        """Its page in the web view."""
+        """Address of its page in the web view."""
         return f"{self._client.url}/score-tables/{self.table_id}"
 
     @property
     def report(self) -> list[str]:
-        """What was understood when it was imported, in sentences."""
+        """Report on how the table was understood when it was imported, in sentences."""
         return [] if self.data.report is None else self.data.report.sentences
 
     def delete(self) -> None:
-        """Delete it with its groupings; only imported tables can be deleted."""
+        """Delete the table with its groupings; only imported tables can be deleted."""
         self._client.request("DELETE", f"/v1/score-tables/{self.table_id}")
 
     def _repr_html_(self) -> str:
-        """Notebook display."""
+        """Return the HTML that notebooks display."""
         label = escape(self.data.name or self.table_id)
         lines = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.report)
         return f"<p>Score table <a href='{escape(self.url)}'>{label}</a></p><ul>{lines}</ul>"

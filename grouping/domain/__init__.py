@@ -1,1 +1,1 @@
-"""The vocabulary of the project: plain immutable types on NumPy, without any framework."""
+"""Domain types: tasks, networks, score tables, groupings, jobs; immutable, on NumPy only."""

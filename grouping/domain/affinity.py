@@ -1,9 +1,9 @@
 """Affinity: the directed effect of a source task on a target task, or how alike two tasks are.
 
 Some methods compare trained networks and are computed from a score table: `pairwise` and `higher-order` here,
-`estimate` in `grouping.strategies.affinity.estimate`. The others are measured when one network is trained on
-several tasks, a joint run. What each measures, and when not to trust it, is in
-``docs/explanation/affinity.md``.
+`estimate` in `grouping.strategies.affinity.estimate`. The others are measured in a joint run: the training of
+one network on several tasks. ``docs/explanation/affinity.md`` says what each measures, and when not to trust
+it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STANDS_OUT = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One cell of an affinity matrix, with its tasks named."""
+    """One cell of an affinity matrix, with the names of its tasks."""
 
     source: str
     target: str
@@ -42,30 +42,30 @@ class Effect:
 
     @property
     def is_within_noise(self) -> bool:
-        """Whether it is known to be at most `STANDS_OUT` standard errors from 0; False without an error."""
+        """Whether the value is at most `STANDS_OUT` standard errors from 0; False if the error is unknown."""
         return abs(self.value) <= STANDS_OUT * self.standard_error
 
 
 @dataclass(frozen=True, eq=False)
 class AffinityMatrix:
-    """Effect of every task on every other.
+    """Effects of every task on every other, or how alike they are, by one method.
 
     Attributes:
         tasks: names of the `T` tasks.
         method: name of the method that measured it.
         formula: the formula of a cell, in words.
-        values: ``[T, T]``; ``values[source, target]`` is what training together with `source` does to
-            `target`. Positive helps, negative harms; where `is_effect` is False, how alike the two are, from
-            0 to 1. NaN on the diagonal and where nothing was measured.
-        standard_errors: ``[T, T]``; of measured values over seeds, NaN with fewer than two; of estimated ones
-            by the model.
-        n_networks: ``[T, T]``, number of networks behind each cell; of the method `estimate`, whether a cell
-            is measured or not, of the trained networks of any size that hold both tasks.
-        warnings: what a reader should know before trusting it.
-        self_values: ``[T]``, effect of a task's own gradient step on itself; of an overlap of masks, the
-            share of the weights in the task's mask. None where the method has none.
-        is_estimated: ``[T, T]``, which values are estimated; None for none. The others are measured.
-        why_empty: why there is no value at all, in sentences; empty where there is one.
+        values: ``[T, T]``; ``values[source, target]`` is the effect on `target` of training it together
+            with `source`. Positive helps, negative harms; where `is_effect` is False, how alike the two are,
+            from 0 to 1. NaN on the diagonal and where nothing was measured.
+        standard_errors: ``[T, T]``; for measured values over seeds, NaN with fewer than two; for estimated
+            values by the model.
+        n_networks: ``[T, T]``, number of networks behind each cell; for the method `estimate`, number of
+            trained networks of any size that hold both tasks, whether the cell is measured or estimated.
+        warnings: reasons not to trust the matrix blindly, in sentences.
+        self_values: ``[T]``, effect of a task's own gradient step on itself; for the overlap of masks, the
+            share of the weights in the task's mask. None where the method has no such values.
+        is_estimated: ``[T, T]``, whether a value is estimated rather than measured; None if none is.
+        why_empty: why the matrix has no value at all, in sentences; empty if it has one.
     """
 
     tasks: tuple[str, ...]
@@ -85,7 +85,7 @@ class AffinityMatrix:
         return bool((~np.isnan(self.values)).any())
 
     def status(self, source: int, target: int) -> CellStatus:
-        """How a cell off the diagonal is known, by the positions of its tasks."""
+        """Return how a cell off the diagonal is known, by the positions of its tasks."""
         if np.isnan(self.values[source, target]):
             return CellStatus.UNKNOWN
         is_estimated = self.is_estimated is not None and self.is_estimated[source, target]
@@ -98,7 +98,7 @@ class AffinityMatrix:
         return [[None if i == j else self.status(i, j) for j in places] for i in places]
 
     def counts(self) -> Mapping[CellStatus, int]:
-        """Number of cells off the diagonal of each status, in the order of `CellStatus`."""
+        """Count the cells off the diagonal by status, in the order of `CellStatus`."""
         places = range(len(self.tasks))
         found = Counter(self.status(i, j) for i in places for j in places if i != j)
         return {status: found[status] for status in CellStatus}
@@ -110,12 +110,12 @@ class AffinityMatrix:
 
     @property
     def is_effect(self) -> bool:
-        """Whether a value is signed, and positive helps; else it says how alike two tasks are, 0 to 1."""
+        """Whether a value is a signed effect, positive helps; else it is how alike two tasks are, 0 to 1."""
         return self.method not in METHODS or METHODS[self.method].is_effect
 
     @property
     def at_random(self) -> FloatArray | None:
-        """What two masks drawn at random would overlap by, ``[T, T]``; None of a matrix of effects.
+        """Expected overlap of two random masks, ``[T, T]``; None for a matrix of effects.
 
         ``pq / (p + q - pq)``, with `self_values` as the shares p and q of the weights that they keep.
         """
@@ -130,29 +130,29 @@ class AffinityMatrix:
 
     @property
     def decimals(self) -> int:
-        """Decimals that show two digits of the largest value, in the unit in which values are shown."""
+        """Number of decimals that shows two digits of the largest value, in the unit that is displayed."""
         known = np.abs(self.values[~np.isnan(self.values)])
         largest = float(known.max(initial=0.0)) * (100 if self.is_share else 1)
         least = 1 if self.is_share else 2
         return min(9, max(least, 1 - math.floor(math.log10(largest)))) if largest > 0 else least
 
     def shown(self, value: float) -> str:
-        """A value with its sign and unit, such as ``+3.4%``, ``-0.12`` or, of no effect, ``0.12``."""
+        """Format a value with sign and unit: ``+3.4%``, ``-0.12``; ``0.12`` where it is not an effect."""
         sign = "+" if self.is_effect else ""
         return f"{value:{sign}.{self.decimals}{'%' if self.is_share else 'f'}}"
 
     def shown_noise(self, standard_error: float) -> str:
-        """A standard error with its unit, such as ``1.2%``; empty where it is not known."""
+        """Format a standard error with its unit, such as ``1.2%``; empty where it is unknown."""
         return "" if np.isnan(standard_error) else self.shown(standard_error).removeprefix("+")
 
     def verb(self, value: float) -> str:
-        """What a source of this value does to its target, between their names."""
+        """Return the verb for a value, to stand between the names of source and target."""
         if not self.is_effect:
             return "overlaps with"
         return "helps" if value > 0 else "harms" if value < 0 else "does not change"
 
     def reordered(self, positions: Sequence[int]) -> AffinityMatrix:
-        """The same matrix with its tasks in another order, on both axes."""
+        """Return the matrix with its tasks in another order, on both axes."""
         square = np.ix_(positions, positions)
         own = None if self.self_values is None else self.self_values[list(positions)]
         return replace(
@@ -166,7 +166,7 @@ class AffinityMatrix:
         )
 
     def effects(self) -> tuple[Effect, ...]:
-        """All cells with a value, the highest first: the strongest help, or the most alike."""
+        """List all cells with a value, the highest first: the strongest help, or the most alike."""
         cells = [
             Effect(
                 source,
@@ -182,11 +182,11 @@ class AffinityMatrix:
         return tuple(sorted(cells, key=lambda effect: (-effect.value, effect.source, effect.target)))
 
     def summary(self) -> str:
-        """The strongest help and harm beyond the noise, or the tasks most and least alike; what is known."""
+        """Summarise the matrix in sentences; see `grouping.domain.affinity_summary.summarise`."""
         return summarise(self)
 
     def _repr_html_(self) -> str:
-        """Notebook display."""
+        """Return the HTML that notebooks display."""
         head = "".join(f"<th scope='col'>{escape(task)}</th>" for task in self.tasks)
         body = ""
         for i, source in enumerate(self.tasks):
@@ -210,7 +210,7 @@ class AffinityMatrix:
 def pairwise_affinity(
     table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE
 ) -> AffinityMatrix:
-    """Gain of a task in the full-size network it shares with one other task, paired by seed."""
+    """Compute the gain of a task in its full-size network with one other task, paired by seed."""
     empty = f"No pair is measured beside its single tasks. {PairGaps.of(table).sentence()}".rstrip()
     return _affinity(table, "pairwise", "seeds", formula, lambda group: len(group) == 2, empty)
 
@@ -218,7 +218,7 @@ def pairwise_affinity(
 def higher_order_affinity(
     table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE
 ) -> AffinityMatrix:
-    """Mean gain of a task over all measured full-size groups that hold it and the source."""
+    """Compute the mean gain of a task over all measured full-size groups that hold it and the source."""
     empty = "No full-size network of two or more tasks was trained beside one of a single task of them."
     return _affinity(table, "higher-order", "groups and seeds", formula, lambda group: len(group) > 1, empty)
 
@@ -226,7 +226,7 @@ def higher_order_affinity(
 def mean_over_seeds(
     sums: FloatArray, counted: FloatArray
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-    """Means and standard errors over seeds from sums over networks, both ``[T, T, S]``."""
+    """Compute means, standard errors and counts over seeds from sums over networks, both ``[T, T, S]``."""
     with np.errstate(invalid="ignore", divide="ignore"):
         by_seed = np.where(counted > 0, sums / counted, np.nan)
     values, errors = mean_and_standard_error(by_seed)
@@ -234,7 +234,7 @@ def mean_over_seeds(
 
 
 def missing_pairs(tasks: tuple[str, ...], values: FloatArray) -> str:
-    """The warning of a matrix with cells that were not measured; names some of the pairs."""
+    """Return the warning for a matrix with unmeasured cells; it names some of the pairs."""
     absent = np.isnan(values)
     if absent.all():
         return "No pair has been measured."

@@ -1,4 +1,4 @@
-"""The ways to measure affinity: what a cell of each is, what it says, and which recipes can measure it."""
+"""Affinity methods: the formula and meaning of a cell, and which recipes can measure it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ class AffinityMethod:
     """A way to measure affinity.
 
     Attributes:
-        name: its name in requests.
-        title: its name for people.
+        name: name of the method in requests.
+        title: name of the method as people read it.
         formula: the formula of a cell, in words; a noun.
-        meaning: what a value says, in sentences.
-        is_from_table: whether it is computed from a score table; else trainings of several tasks measure it.
+        meaning: meaning of a value, in sentences.
+        is_from_table: whether it is computed from a score table; else joint runs measure it.
         is_share: whether a value is a share of a loss, shown in percent; else a plain number.
-        is_effect: whether a value is signed, and positive helps; else it says how alike two tasks are, from 0
-            to 1, the same in both directions.
+        is_effect: whether a value is a signed effect, positive helps; else it says how alike two tasks are,
+            from 0 to 1, the same in both directions.
         is_of_pairs: whether a cell is the effect in the network of its two tasks, so that training every
             single task and pair measures all of them.
         needs_sharing: name of the only way of sharing whose networks measure it; None for any.

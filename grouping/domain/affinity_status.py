@@ -1,4 +1,4 @@
-"""How the cell of an affinity matrix is known."""
+"""Status of a cell of an affinity matrix: measured, estimated or unknown."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class CellStatus(StrEnum):
-    """How a cell is known."""
+    """Status of a cell: how its value is known."""
 
     MEASURED = "measured"
     """From the networks that the method compares, or a joint run."""
@@ -17,7 +17,7 @@ class CellStatus(StrEnum):
 
     @property
     def meaning(self) -> str:
-        """What it says, for people; a noun."""
+        """Meaning of the status for people; a noun."""
         return _MEANINGS[self]
 
 

@@ -1,4 +1,4 @@
-"""An affinity matrix in a sentence or two: what stands out from the noise, and how much is known."""
+"""Summary of an affinity matrix in a sentence or two: the strongest effects, and how much is known."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOTHING_STANDS_OUT = "No effect stands out from the noise."
 
 
 def summarise(matrix: AffinityMatrix) -> str:
-    """The strongest help and harm beyond the noise, or the tasks most and least alike; then what is known."""
+    """Name the strongest help and harm beyond the noise, or the tasks most and least alike; count cells."""
     effects = matrix.effects()
     if not effects:
         return matrix.why_empty or "Nothing has been measured yet."
@@ -49,7 +49,7 @@ def _amount(matrix: AffinityMatrix, effect: Effect) -> str:
 
 
 def _known(matrix: AffinityMatrix) -> str:
-    """How many effects are measured, estimated and unknown; empty where all are measured."""
+    """Say how many effects are measured, estimated and unknown; empty if all are measured."""
     found = [(status, number) for status, number in matrix.counts().items() if number]
     total = sum(number for _, number in found)
     if len(found) == 1:

@@ -1,4 +1,4 @@
-"""What of a training budget is left, and what still fits into it."""
+"""Allowance: the part of a training budget that is left, and which trainings still fit into it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOLERANCE = 1e-9
 
 
 class Fit(StrEnum):
-    """Whether what is wanted fits into the training budget."""
+    """Whether the wanted trainings fit into the training budget."""
 
     YES = "yes"
     NO = "no"
@@ -28,34 +28,34 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What trainings cost in a training budget.
+    """Costs of trainings, as a training budget counts them.
 
     Attributes:
-        epochs_of: epochs of a training by the size of its group and its fidelity.
-        share_of: share of a full training that a fidelity is charged, in equivalents.
+        epochs_of: function from the size of a group and a fidelity to the epochs of a training.
+        share_of: function from a fidelity to the share of a full training that is charged in equivalents.
     """
 
     epochs_of: EpochsOf
     share_of: Callable[[float], float] = float
 
     def epochs(self, wanted: TrialRequest | Trial) -> int:
-        """Epochs of a training."""
+        """Return the epochs of a training."""
         return self.epochs_of(len(wanted.network.group), wanted.fidelity)
 
     def equivalents(self, wanted: TrialRequest | Trial) -> float:
-        """A training in full-network equivalents."""
+        """Return the full-network equivalents of a training."""
         return wanted.network.size * self.share_of(wanted.fidelity)
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What of a training budget is left; None where it sets no limit.
+    """The part of a training budget that is left; None where it sets no limit.
 
     Attributes:
-        trainings: of any size and length.
-        epochs: over all trainings.
+        trainings: number of trainings, whatever their size and length.
+        epochs: sum of epochs over all trainings.
         equivalents: sum of size times fidelity over all trainings.
-        seconds: over all trainings and workers.
+        seconds: sum of training seconds over all workers.
     """
 
     trainings: float | None = None
@@ -65,13 +65,13 @@ class Allowance:
 
     @classmethod
     def of(cls, budget: TrainingBudget) -> Allowance:
-        """A whole budget."""
+        """Return the allowance of an unspent budget."""
         return cls(budget.trainings, budget.epochs, None, budget.seconds)
 
     def less(
         self, *, trainings: float = 0, epochs: float = 0, equivalents: float = 0, seconds: float = 0
     ) -> Allowance:
-        """This less what is spent, or kept back for something else; never below zero."""
+        """Subtract what is spent or kept back for something else; never below zero."""
         return Allowance(
             _less(self.trainings, trainings),
             _less(self.epochs, epochs),
@@ -81,7 +81,7 @@ class Allowance:
 
     @property
     def whole_trainings(self) -> int | None:
-        """Trainings that are left, as a strategy is told; None where nothing limits their number."""
+        """Number of trainings that are left, for the strategy; None where nothing limits it."""
         limits = [limit for limit in (self.trainings, self.equivalents) if limit is not None]
         return math.floor(min(limits) + TOLERANCE) if limits else None
 
@@ -97,12 +97,12 @@ class Allowance:
         *,
         is_free: Callable[[TrialRequest], bool] = lambda _: False,
     ) -> tuple[TrialRequest, ...]:
-        """The requests up to the first that does not fit any more; those that are free always fit.
+        """Return the requests before the first that does not fit any more; free ones always fit.
 
         Args:
-            requests: in the order in which they are wanted.
-            prices: says what each costs.
-            is_free: whether a request costs nothing, since its outcome is known.
+            requests: requests in the order in which they are wanted.
+            prices: costs of the trainings.
+            is_free: whether a request costs nothing because its outcome is already known.
         """
         trainings = epochs = 0
         equivalents = 0.0

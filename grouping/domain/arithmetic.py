@@ -1,4 +1,4 @@
-"""What a process that trains computes with, as far as the last digits of a score depend on it."""
+"""Arithmetic of a training process: processor, libraries and device, on which last digits depend."""
 
 from __future__ import annotations
 
@@ -7,42 +7,42 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 
-class Company(StrEnum):
-    """In what company networks are trained, so that each gets the same bits whatever the company.
+class Stacking(StrEnum):
+    """How far networks may be stacked so that each gets the same bits in any stack.
 
     A process finds it out for its own machine.
     """
 
-    ANY = "any"
-    """In any stack; all products of a stack are computed in one go."""
+    FULL = "full"
+    """Networks are stacked, and all products of a stack are computed at once."""
     SPLIT = "split"
-    """In any stack, because some products are computed a member at a time, which takes longer."""
+    """Networks are stacked, but some products are computed a network at a time, which takes longer."""
     NONE = "none"
-    """In none: every network is trained by itself."""
+    """Networks are not stacked: each is trained by itself."""
 
     @property
     def reason(self) -> str:
-        """What is otherwise than usual, and why; empty where nothing is."""
+        """How training differs from the usual way, and why; empty for `FULL`."""
         return _REASONS.get(self, "")
 
 
 _REASONS = {
-    Company.SPLIT: "some products are computed a network at a time, since on a worker's machine their bits "
+    Stacking.SPLIT: "some products are computed a network at a time, since on a worker's machine their bits "
     "would depend on what else is trained with it; it takes longer",
-    Company.NONE: "every network is trained by itself, since on a worker's machine its bits would depend on "
+    Stacking.NONE: "every network is trained by itself, since on a worker's machine its bits would depend on "
     "what is trained with it; it takes longer",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """See the module.
+    """Processor, instructions, libraries and device of a training process; last digits depend on them.
 
     Attributes:
-        processor: its model.
+        processor: model of the processor.
         instructions: the instruction set that PyTorch uses, such as ``AVX2``.
-        blas: what multiplies matrices, and how reproducibly.
-        device: what trainings run on.
+        blas: library that multiplies matrices, and its reproducibility mode.
+        device: device that trainings run on.
     """
 
     processor: str
@@ -51,16 +51,16 @@ class Arithmetic:
     device: str
 
     def as_versions(self) -> dict[str, str]:
-        """As it stands among the versions of a job."""
+        """Return the entries that are recorded among the versions of a job."""
         return asdict(self)
 
 
 def differences(expected: Mapping[str, str], found: Mapping[str, str]) -> str:
-    """What two processes compute with differently, of what is known of both; empty where nothing is.
+    """Describe how the arithmetic of two processes differs, in what is known of both; empty if it does not.
 
     Args:
-        expected: versions, and what `Arithmetic.as_versions` gives, of the first one.
-        found: of the second.
+        expected: versions and `Arithmetic.as_versions` of the first process.
+        found: versions and `Arithmetic.as_versions` of the second process.
 
     Returns:
         Such as "torch 2.13.0, here 2.14.1; blas MKL, here OpenBLAS".

@@ -1,4 +1,4 @@
-"""What a user may demand of a grouping beside the inference budget."""
+"""Constraints: what a user may demand of a grouping beside the inference budget."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TableT = TypeVar("TableT", bound=LossTable)
 
 
 def under_objective(table: TableT, objective: Objective) -> TableT:
-    """The table whose weights make the weighted sum of losses the objective.
+    """Return the table with weights that make the weighted sum of losses the objective.
 
     Raises:
         InvalidInputError: if the objective is relative and a task has no positive loss alone.
@@ -47,8 +47,8 @@ class Constraints:
         max_networks: the most networks chosen.
         max_group_size: the most tasks a chosen network is trained on.
         is_partition: whether the groups must be disjoint, so that every task is trained once.
-        ceilings: the most validation loss of a task.
-        ceilings_alone: the same as a multiple of the task's loss alone: 1 is "no worse than alone".
+        ceilings: upper bound on the validation loss of a task, by name.
+        ceilings_alone: upper bound as a multiple of the task's loss alone: 1 is "no worse than alone".
         forced: networks that must be chosen; they are paid for even where they serve no task.
         forbidden: networks that must not be chosen.
         limits: the most that the chosen networks may cost together by the table's further costs.
@@ -120,7 +120,7 @@ class Constraints:
                 )
 
     def task_ceilings(self, table: LossTable) -> FloatArray:
-        """The most validation loss of each task, ``[T]``; infinite where nothing is demanded."""
+        """Return the upper bound on each task's validation loss, ``[T]``; infinite where none is set."""
         ceilings = np.full(len(table.tasks), np.inf)
         alone = mean_losses_alone(table)
         for t, task in enumerate(table.task_names):
@@ -131,7 +131,7 @@ class Constraints:
         return ceilings
 
     def blocks(self, tasks: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-        """Positions of the tasks that must be served together, in order of their first; singles included."""
+        """Return sets of tasks that must be served together, as positions; single tasks included."""
         leader = list(range(len(tasks)))
         for wanted in self.together:
             members = [t for t, task in enumerate(tasks) if task in wanted]
@@ -142,7 +142,7 @@ class Constraints:
         )
 
     def split(self) -> tuple[Constraints, ...]:
-        """One `Constraints` per single demand."""
+        """Return one `Constraints` per single demand."""
         demands: list[dict[str, Any]] = []
         for item in fields(self):
             value = getattr(self, item.name)
@@ -155,7 +155,7 @@ class Constraints:
         return tuple(Constraints(**demand) for demand in demands)
 
     def merge(self, other: Constraints) -> Constraints:
-        """Both demands; numbers of `other` replace those of this one."""
+        """Combine both sets of demands; numbers of `other` replace those of this one."""
         changes: dict[str, Any] = {}
         for item in fields(self):
             ours, theirs = getattr(self, item.name), getattr(other, item.name)
@@ -168,7 +168,7 @@ class Constraints:
         return replace(self, **changes)
 
     def sentences(self) -> Iterator[str]:
-        """Each demand in words."""
+        """Yield each demand as a sentence."""
         for tasks in self.together:
             yield f"{_listed(tasks)} are served by the same network"
         for tasks in self.apart:

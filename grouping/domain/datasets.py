@@ -1,4 +1,4 @@
-"""The data a problem hands to training: plain NumPy arrays and a fixed split."""
+"""Data sets: NumPy arrays of a problem with a fixed split into training, validation and test rows."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from grouping.errors import InvalidInputError
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Inputs, targets of every task, and which rows train, validate and test.
+    """Inputs, targets of every task, and the split of the rows.
 
     Attributes:
         inputs: ``[rows, features]`` float32; token numbers of texts are exact up to 2^24.
         targets: one array per task name: ``[rows, n_outputs]`` float32 for regression and dense maps,
             ``[rows]`` float32 of 0 and 1 for binary, ``[rows]`` int64 class numbers for multiclass and
             ranking.
-        train: row numbers used for gradient steps (and for every constant of normalisation).
-        validation: row numbers choices are made on.
-        test: row numbers that are only reported.
+        train: numbers of the rows for gradient steps (and for every constant of normalisation).
+        validation: numbers of the rows whose losses decide.
+        test: numbers of the rows whose losses are only reported.
     """
 
     inputs: NDArray[np.float32] = field(repr=False)
@@ -80,7 +80,7 @@ class Dataset:
                 raise InvalidInputError(f"Target {task.name!r} must hold only 0 and 1.")
 
     def digest(self) -> str:
-        """SHA-256 over all arrays: recorded with every job, so that a score can be traced to its data."""
+        """Compute SHA-256 over all arrays; jobs record it, so that scores can be traced to their data."""
         digest = hashlib.sha256()
         arrays: dict[str, NDArray[Any]] = {"inputs": self.inputs, "train": self.train}
         arrays |= {"validation": self.validation, "test": self.test}

@@ -1,4 +1,4 @@
-"""Engines: ways to carry out the trainings of many networks, which differ in speed and by rounding."""
+"""Engines: ways to carry out the trainings of many networks, different in speed and in rounding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ See ``docs/explanation/training.md``.
 
 
 class Engine(StrEnum):
-    """How trainings are carried out."""
+    """A way to carry out the trainings of many networks."""
 
     AUTO = "auto"
     """By a rule: stacked where the recipe allows it, else sequential. In a job: the fastest, as measured."""
@@ -31,13 +31,13 @@ class Engine(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a job trains, as far as the speed of an engine depends on it.
+    """Size of a job's work, as far as the speed of an engine depends on it.
 
     Attributes:
-        network: a typical one.
-        n_networks: that are trained at each seed.
-        n_seeds: of each network that are planned together; 1 where seeds are not to be trained together.
-        n_epochs: of all trainings together, at most.
+        network: a typical network of the job.
+        n_networks: number of networks that are trained with each seed.
+        n_seeds: seeds of a network that are planned together; 1 where seeds must not be trained together.
+        n_epochs: the most epochs of all trainings together.
     """
 
     network: Network
@@ -51,10 +51,10 @@ class EngineChoice:
     """The engine of a job, and why.
 
     Attributes:
-        engine: never `Engine.AUTO`.
-        reason: in words for the user; empty where there was nothing to choose.
-        step_ms: milliseconds that each engine took per training and gradient step, lower is better;
-            processor time, but time of the clock on a GPU. Empty where nothing was measured.
+        engine: the chosen engine, never `Engine.AUTO`.
+        reason: reason of the choice, in words for the user; empty where there was nothing to choose.
+        step_ms: milliseconds per training and gradient step with each engine, lower is better;
+            processor time, but wall time on a GPU. Empty where nothing was measured.
     """
 
     engine: Engine
@@ -63,9 +63,9 @@ class EngineChoice:
 
 
 def engine_of_stack(engine: Engine, n_members: int) -> Engine:
-    """What trains a stack of a job that has this engine.
+    """Return the engine that trains a stack of so many networks in a job with this engine.
 
-    Few seeds of a network are faster one after another; and what cannot be stacked is for the rule to say.
+    Few seeds of a network are faster one after another; `Engine.AUTO` is left to the rule of the trainer.
     """
     if engine is Engine.VMAP and n_members < LEAST_SEEDS:
         return Engine.SEQUENTIAL

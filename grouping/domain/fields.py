@@ -1,4 +1,4 @@
-"""What a field of a dataclass says of itself, once: its type, its bounds, its words and its names.
+"""Declared fields of dataclasses: type, bounds, description and names of a field, stated once.
 
 A field is annotated, as in ``n_seeds: Annotated[int, Ge(1), Shown("Seeds", "--seeds")]``; what it is stands
 in the docstring of its class, under ``Attributes``.
@@ -26,12 +26,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How people meet a field.
+    """Name of a field in the form and on the command line.
 
     Attributes:
-        label: its name in a form.
-        option: its name on the command line, such as ``--seeds``; empty where it has none.
-        left_out: what it is where it is left out, if that follows from the problem and not from the default.
+        label: name in a form.
+        option: name on the command line, such as ``--seeds``; empty where it has none.
+        left_out: value if left out, in words, where that follows from the problem and not from the default.
     """
 
     label: str
@@ -41,29 +41,29 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A text matches this regular expression."""
+    """Bound on a text: it matches this regular expression."""
 
     regex: str
 
 
 @dataclass(frozen=True, slots=True)
 class AskedAtMost:
-    """The most that may be asked for over HTTP or on the command line; the domain itself takes more."""
+    """Upper bound over HTTP and on the command line; the domain itself accepts more."""
 
     le: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declared:
-    """A field as it is declared.
+    """Declaration of one field.
 
     Attributes:
-        name: of the field.
-        kind: its type, without what is said of it here; parts of it may be annotated themselves.
-        metadata: what its annotation says.
-        doc: what it is, from the attributes in the docstring of the class.
-        default: what it is unless given; `MISSING` where it has to be given.
-        is_optional: whether None may stand for it.
+        name: name of the field.
+        kind: type of the field without its metadata; parts of the type may be annotated themselves.
+        metadata: metadata of its annotation.
+        doc: description, from the attributes in the docstring of the class.
+        default: default value; `MISSING` where a value is required.
+        is_optional: whether None is allowed.
     """
 
     name: str
@@ -75,13 +75,13 @@ class Declared:
 
     @property
     def description(self) -> str:
-        """What it is and what it is where it is left out, in words."""
+        """Description of the field and of its value if left out."""
         left_out = self.shown.left_out if self.shown is not None else ""
         return f"{self.doc.rstrip('.')}; {left_out} if left out." if left_out else self.doc
 
     @property
     def shown(self) -> Shown | None:
-        """How people meet it; None where they do not by itself."""
+        """Name in form and command line; None where the field is not shown by itself."""
         return find(self.metadata, Shown)
 
     @property
@@ -96,14 +96,14 @@ class Declared:
 
     @property
     def item(self) -> Any:
-        """The type of its values, where it holds several or a mapping; else its own."""
+        """Type of a single value, where the field holds several or a mapping; else the field's type."""
         arguments = get_args(self.kind)
         if not (self.is_many or self.is_mapping):
             return self.kind
         return plain(arguments[1] if self.is_mapping else arguments[0])[0]
 
     def text(self, value: Any) -> str:
-        """A value of it as people write it, such as its default; empty for none."""
+        """Format a value as people write it, such as the default; empty for none."""
         if isinstance(value, tuple):
             return ", ".join(map(self.text, value))
         if isinstance(value, float):
@@ -112,13 +112,13 @@ class Declared:
 
     @property
     def default_text(self) -> str:
-        """What it is unless given, in words."""
+        """Default value in words."""
         left_out = "" if self.shown is None else self.shown.left_out
         return left_out or self.text(self.default)
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
-        """The least and the most of it, or of each of its values; None where there is none, or it is open."""
+        """Least and largest value, of the field or each of its values; None where unbounded or exclusive."""
         arguments = get_args(self.kind)
         inner = plain(arguments[0])[1] if self.is_many else ()
         said = (*self.metadata, *inner)
@@ -127,12 +127,12 @@ class Declared:
 
 
 def find(metadata: Iterable[object], kind: type[T]) -> T | None:
-    """The first of one kind, or None."""
+    """Return the first piece of metadata of one type, or None."""
     return next((item for item in metadata if isinstance(item, kind)), None)
 
 
 def plain(annotation: Any) -> tuple[Any, tuple[object, ...], bool]:
-    """A type without its metadata, the metadata, and whether None may stand for it."""
+    """Split a type into type without metadata, the metadata, and whether None is allowed."""
     metadata: tuple[object, ...] = ()
     is_optional = False
     while True:
@@ -149,7 +149,7 @@ def plain(annotation: Any) -> tuple[Any, tuple[object, ...], bool]:
 
 @cache
 def declared(source: type) -> Mapping[str, Declared]:
-    """The fields of a dataclass, by name and in order."""
+    """Return the declared fields of a dataclass, by name and in order."""
     hints, docs = get_type_hints(source, include_extras=True), _attributes(inspect.getdoc(source) or "")
     found = {}
     for field in fields(source):
@@ -161,7 +161,7 @@ def declared(source: type) -> Mapping[str, Declared]:
 
 
 def from_plain(source: type[T], data: Mapping[str, Any]) -> T:
-    """A dataclass from JSON data, lists for tuples and objects for dataclasses; passes over other fields.
+    """Build a dataclass from JSON data, from lists and objects; ignore unknown fields.
 
     Raises:
         TypeError: if an object within has another form than its dataclass.
@@ -183,7 +183,7 @@ def _built(kind: Any, value: Any) -> Any:
 
 
 def _attributes(docstring: str) -> Mapping[str, str]:
-    """What a docstring says of each attribute, as a sentence."""
+    """Read the description of each attribute from a docstring, as a sentence."""
     said: dict[str, str] = {}
     name = ""
     for line in docstring.partition("Attributes:\n")[2].splitlines():
@@ -199,7 +199,7 @@ def check(value: Any, prefix: str = "") -> None:
 
     Args:
         value: the object.
-        prefix: JSON pointer of it within the whole request.
+        prefix: JSON pointer of the object within the whole request.
 
     Raises:
         InvalidInputError: on the first value out of its bounds; points at its field.

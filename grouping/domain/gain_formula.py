@@ -1,4 +1,4 @@
-"""The formulas of gain; NumPy is imported when one is computed, so that their names are known without it."""
+"""Formulas of gain; NumPy is imported only when a gain is computed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class GainFormula(StrEnum):
-    """The two formulas in use. Standley et al. (2020) mix them, so each number names its own.
+    """Formula of gain. Standley et al. (2020) mix the two, so each number names its own.
 
     The divisor is without its sign, so that positive helps where losses are negative too, such as a negative
     log-likelihood. For positive losses the formulas are those of the paper.
@@ -20,7 +20,7 @@ class GainFormula(StrEnum):
     RELATIVE_TO_TOGETHER = "(alone - together) / abs(together)"
 
     def apply(self, alone: FloatArray, together: FloatArray) -> FloatArray:
-        """Gain from losses (lower is better) of any shapes that broadcast; NaN where the divisor is 0."""
+        """Compute the gain from losses of shapes that broadcast, lower is better; NaN if the divisor is 0."""
         import numpy as np
 
         with np.errstate(divide="ignore", invalid="ignore"):

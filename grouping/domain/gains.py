@@ -12,7 +12,7 @@ from grouping.domain.scores import FloatArray, LossTable, ScoreTable, mean_and_s
 
 
 def losses_alone(table: ScoreTable) -> FloatArray:
-    """Validation loss of each task in its own full-size network, by seed, ``[T, S]``; NaN if unknown."""
+    """Return each task's validation loss in its own full-size network, ``[T, S]``; NaN if unknown."""
     alone = np.full((len(table.tasks), len(table.seeds)), np.nan)
     for t, name in enumerate(table.task_names):
         row = table.find_position(frozenset({name}))
@@ -22,7 +22,7 @@ def losses_alone(table: ScoreTable) -> FloatArray:
 
 
 def find_own_network(table: ScoreTable, task: str) -> int | None:
-    """Row of the network that a task is compared with: its own, of full size or else of the nearest size.
+    """Find the row of the task's own network, of full size or else of the size nearest to it.
 
     Of two sizes as near the larger one is taken. None if the task was never measured alone.
     """
@@ -35,7 +35,7 @@ def find_own_network(table: ScoreTable, task: str) -> int | None:
 
 
 def mean_losses_alone(table: LossTable) -> FloatArray:
-    """Validation loss of each task in its own full-size network, ``[T]``; NaN if unknown."""
+    """Return each task's mean validation loss in its own full-size network, ``[T]``; NaN if unknown."""
     rows = [table.find_position(frozenset({name})) for name in table.task_names]
     losses = [np.nan if row is None else table.validation[row, t] for t, row in enumerate(rows)]
     return np.array(losses, dtype=np.float64)
@@ -46,7 +46,7 @@ class GainMatrix:
     """Gain of each task in each network over its own full-size single-task network.
 
     Attributes:
-        table: the score table it comes from.
+        table: the score table of the losses.
         formula: how a gain is computed.
         values: ``[N, T]``, mean over seeds of the gain within a seed; NaN where absent.
         standard_errors: ``[N, T]``, over seeds; NaN with fewer than two.
@@ -58,7 +58,7 @@ class GainMatrix:
     standard_errors: FloatArray = field(repr=False)
 
     def _repr_html_(self) -> str:
-        """Notebook display."""
+        """Return the HTML that notebooks display."""
         names = self.table.task_names
         head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in names)
         body = ""
@@ -72,7 +72,7 @@ class GainMatrix:
 
 
 def gain_matrix(table: ScoreTable, formula: GainFormula = GainFormula.RELATIVE_TO_ALONE) -> GainMatrix:
-    """Gains of all cells of a table, paired by seed, from validation losses."""
+    """Compute the gains of all cells of a table from validation losses, paired by seed."""
     alone = losses_alone(table)
     values, errors = mean_and_standard_error(formula.apply(alone[None, :, :], table.validation_losses))
     return GainMatrix(table, formula, values, errors)

@@ -18,21 +18,21 @@ BUDGET_TOLERANCE = 1e-9
 
 
 def fits(cost_snt: float, budget_snt: float) -> bool:
-    """Whether a cost is within an inference budget, up to rounding."""
+    """Return whether a cost is within an inference budget, up to rounding."""
     return cost_snt <= budget_snt + BUDGET_TOLERANCE * max(1.0, abs(budget_snt))
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenNetwork:
-    """A network of a grouping as it is shown.
+    """A network of a grouping, described for display.
 
     Attributes:
-        name: its name, the tasks in display order.
-        group: the tasks it is trained on, in that order.
-        size: of the network.
-        cost_snt: its inference cost.
+        name: name of the network, its tasks in display order.
+        group: the tasks it is trained on, in display order.
+        size: size of the network; 1 is full size.
+        cost_snt: inference cost in SNT.
         serves: tasks whose predictions come from it.
-        helpers: tasks it is trained on only to help; served elsewhere.
+        helpers: tasks it is trained on only to help the others; another network serves them.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Grouping:
         return sum(len(network.group) for network in self.networks) == len(self.tasks)
 
     def network_for(self, task: str) -> Network:
-        """The network that serves a task.
+        """Return the network that serves a task.
 
         Raises:
             InvalidInputError: if there is no such task.
@@ -120,17 +120,17 @@ class Grouping:
         return self.networks[self.serving[self.tasks.index(task)]]
 
     def served_tasks(self, n: int) -> tuple[str, ...]:
-        """Tasks that network `n` of this grouping serves."""
+        """Return the tasks that network `n` of this grouping serves."""
         return tuple(task for task, m in zip(self.tasks, self.serving, strict=True) if m == n)
 
     def helper_tasks(self, n: int) -> tuple[str, ...]:
-        """Tasks that network `n` is trained on only to help the others; served elsewhere."""
+        """Return the tasks that network `n` is trained on only to help the others; served elsewhere."""
         served = self.served_tasks(n)
         return tuple(task for task in self.tasks if task in self.networks[n].group and task not in served)
 
     @property
     def chosen(self) -> tuple[ChosenNetwork, ...]:
-        """Its networks as they are shown, in canonical order."""
+        """Its networks described for display, in canonical order."""
         return tuple(
             ChosenNetwork(
                 network.name(self.tasks),
@@ -149,7 +149,7 @@ class Grouping:
         return {task: self.network_for(task).name(self.tasks) for task in self.tasks}
 
     def task_losses(self, table: LossTable, losses: FloatArray) -> FloatArray:
-        """Loss of each task in the network that serves it, ``[T]``; NaN where the table has none.
+        """Return the loss of each task in the network that serves it, ``[T]``; NaN where the table has none.
 
         Args:
             table: a table that holds these networks.
@@ -161,12 +161,12 @@ class Grouping:
         return chosen
 
     def total_loss(self, table: LossTable, losses: FloatArray) -> float:
-        """Weighted sum of `task_losses`; lower is better; NaN if one is unknown."""
+        """Compute the weighted sum of `task_losses`; lower is better; NaN if one is unknown."""
         columns = [table.task_names.index(task) for task in self.tasks]
         return float(np.dot(self.task_losses(table, losses), table.weights[columns]))
 
     def describe(self) -> str:
-        """One line per network: its tasks, what it serves and what it only trains with."""
+        """Describe each network in a line: its tasks, which it serves and which only help."""
         lines = []
         for n, network in enumerate(self.networks):
             helpers = self.helper_tasks(n)
@@ -177,7 +177,7 @@ class Grouping:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """Notebook display."""
+        """Return the HTML that notebooks display."""
         rows = "".join(
             f"<tr><th scope='row'>{escape(network.name(self.tasks))}</th><td>{network.cost_snt:g}</td>"
             f"<td>{escape(', '.join(self.served_tasks(n)))}</td>"
@@ -192,7 +192,7 @@ class Grouping:
 
 
 class SolutionStatus(StrEnum):
-    """How far the answer of a solver can be trusted."""
+    """Status of a solver's answer: how far it can be trusted."""
 
     OPTIMAL = "optimal"
     """Proven: no grouping of these networks within the budget has a lower loss."""
@@ -204,10 +204,10 @@ class SolutionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Infeasibility:
-    """Why no grouping exists.
+    """Reasons why no grouping exists.
 
     Attributes:
-        reason: in words.
+        reason: the reason in a sentence.
         uncovered_tasks: tasks that no measured network serves.
         cheapest_cover_snt: cost of the cheapest networks that cover every task under the constraints; None
             if none do.
@@ -222,7 +222,7 @@ class Infeasibility:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Answer of a solver for one inference budget.
+    """Answer of the solver for one inference budget.
 
     Attributes:
         budget_snt: the budget that was asked for.
@@ -233,7 +233,7 @@ class Solution:
         ties: other groupings with the same loss (up to `TIE_TOLERANCE` of the solver), in canonical order.
         has_more_ties: whether there may be further ties than those listed.
         infeasibility: why there is no grouping; None otherwise.
-        solver: name of the solver that did the work.
+        solver: name of the solver that was used.
     """
 
     budget_snt: float
@@ -260,7 +260,7 @@ class Solution:
         return None if self.grouping is None else self.grouping.cost_snt
 
     def require_grouping(self) -> Grouping:
-        """The grouping, for callers that cannot go on without one.
+        """Return the grouping, for callers that cannot go on without one.
 
         Raises:
             InvalidInputError: with the reason, when infeasible.
@@ -271,7 +271,7 @@ class Solution:
         return self.grouping
 
     def _repr_html_(self) -> str:
-        """Notebook display."""
+        """Return the HTML that notebooks display."""
         if self.grouping is None:
             reason = self.infeasibility.reason if self.infeasibility else ""
             return f"<p>No grouping within {self.budget_snt:g} SNT: {escape(reason)}</p>"

@@ -1,4 +1,4 @@
-"""What can be asked of a job in which state, and why not otherwise."""
+"""Actions on an existing job: which are possible in which state, and why not otherwise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from grouping.domain.jobs import JobState
 
 
 class JobVerb(StrEnum):
-    """What a user does to a job that exists. Cloning leaves it as it is, and is possible in every state."""
+    """An action on an existing job; cloning it changes nothing and is always possible."""
 
     CANCEL = "cancel"
     RESUME = "resume"
@@ -16,9 +16,9 @@ class JobVerb(StrEnum):
 
 
 def refusal(verb: JobVerb, state: JobState) -> str | None:
-    """Why a job in a state cannot be cancelled, resumed or deleted, and what to do; None if it can.
+    """Say why a job in a state cannot be cancelled, resumed or deleted, and what to do; None if it can.
 
-    A job that is being cancelled may be asked again to: that changes nothing.
+    Cancelling a job again while it is being cancelled is allowed and changes nothing.
     """
     match verb:
         case JobVerb.CANCEL:

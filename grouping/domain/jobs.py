@@ -1,4 +1,4 @@
-"""Jobs: one grouping search as a user submits it, and the states it goes through."""
+"""Jobs: a grouping search as a user submits it, and the states it goes through."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOT_CLONED = frozenset({"problem", "tasks", "tuning_samples", "reuse_jobs"})
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "queued"
     """Accepted; waits for a dispatcher."""
@@ -70,7 +70,7 @@ class JobState(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why a job that succeeded ended."""
+    """Reason why a job that succeeded ended."""
 
     SEARCH_COMPLETE = "search_complete"
     """The strategy has trained all it wanted."""
@@ -89,10 +89,10 @@ class TrainingBudget:
     `grouping.domain.allowance`.
 
     Attributes:
-        trainings: number of trainings, of any size and length.
+        trainings: number of trainings, whatever the size of the network and the number of epochs.
         epochs: sum of the epochs of all trainings.
-        seconds: sum of the training seconds over all workers. Unlike the other two it depends on the machine,
-            so that two runs of the same job may stop at different trials.
+        seconds: sum of the training seconds of all workers. Unlike trainings and epochs, they depend on the
+            machine: the same job may stop at another trial when it is run again.
     """
 
     trainings: Annotated[Count | None, Shown("Trainings at most", "--max-trainings", "no limit")] = None
@@ -105,34 +105,38 @@ class TrainingBudget:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What a user asks for.
+    """Specification of a job: everything that a user may choose.
 
     A field is declared here and nowhere else: requests over HTTP, the form of the web view and the options of
-    ``grouping run`` and ``grouping clone`` are made from these annotations and from what stands below.
+    ``grouping run`` and ``grouping clone`` are made from these annotations and the descriptions below.
     Tasks are in the problem's order, inference budgets ascending, reused jobs once each.
 
     Attributes:
-        problem: one of GET /v1/problems.
-        tasks: tasks to group.
-        name: a label for people.
-        strategy: which networks are trained.
-        strategy_parameters: by the strategy's JSON Schema.
-        trainer: what trains the networks.
-        trainer_parameters: by the trainer's JSON Schema; those of the built-in one are the recipe.
-        max_group_size: the largest group that is a candidate.
-        single_sizes: further sizes of the single-task candidates, besides 1.
+        problem: name of the problem to train on; GET /v1/problems lists them.
+        tasks: names of the tasks to group.
+        name: label by which people recognise the job.
+        strategy: name of the strategy that decides which networks are trained; GET /v1/strategies lists them.
+        strategy_parameters: parameters of the strategy, by its JSON Schema.
+        trainer: name of the trainer that trains the networks; GET /v1/trainers lists them.
+        trainer_parameters: parameters of the trainer, by its JSON Schema; the built-in one has the recipe.
+        max_group_size: the most tasks that may share a network.
+        single_sizes: sizes, besides 1, in which a network of a single task may be chosen.
         budgets_snt: inference budgets to recommend a grouping for, in standard network times (the full-size
             network costs 1).
-        n_seeds: trainings of each network on which choices are made.
-        n_confirmation_seeds: fresh trainings of the chosen networks and of the baselines; 0 for none.
-        training_budget: the most the job may spend.
+        n_seeds: number of seeds with which each network is trained in the search; the choice is made by the
+            mean loss over them.
+        n_confirmation_seeds: number of fresh seeds with which the chosen networks and the baselines are
+            trained again for the verdict; 0 for no verdict.
+        training_budget: the most training that the job may spend.
         recipe: how networks are built and trained.
-        tuning_samples: learning rates and weight decays tried before the search; 0 keeps the recipe.
-        weights: weights of tasks in the total loss; 1 if left out.
-        seed: everything random in the job follows from it.
+        tuning_samples: number of pairs of learning rate and weight decay to try before the search, the
+            recipe's own pair first; the best pair is used. 0 keeps the recipe's own.
+        weights: weights of tasks in the total loss; tasks that are left out keep the problem's weight,
+            usually 1.
+        seed: seed from which everything random in the job follows.
         reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
-            the same: data, trainer, recipe, group, size and seed agree. Seeds follow from the job's seed: use
-            theirs.
+            the same: data, trainer, recipe, group, size and seed agree. Training seeds follow from the job's
+            seed, so use the same seed.
     """
 
     problem: Annotated[Name, Shown("Problem", "")]
@@ -193,7 +197,7 @@ class JobSpec:
 
     @property
     def candidates(self) -> Candidates:
-        """Networks that may be chosen, at nominal cost."""
+        """Networks that may be chosen, at their nominal costs."""
         return Candidates.of(self.tasks, max_group_size=self.max_group_size, single_sizes=self.single_sizes)
 
     @property
@@ -203,21 +207,21 @@ class JobSpec:
 
     @property
     def confirmation_seeds(self) -> tuple[int, ...]:
-        """Seeds of the trials that confirm; disjoint from the search seeds."""
+        """Seeds of the confirmation's trials; none of them is a search seed."""
         return tuple(self.seed * 1000 + 500 + i for i in range(self.n_confirmation_seeds))
 
     @property
     def tuning_seed(self) -> int:
-        """Seed of the recipe's tuning; none of the others, which it would flatter."""
+        """Seed of the recipe's tuning; none of the others, whose losses it would flatter."""
         return self.seed * 1000 + 900
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """What a job has spent so far, every attempt counted and nothing that was copied.
+    """Spending of a job so far; every attempt counts, copied outcomes do not.
 
     Attributes:
-        trainings: trials started, repeated attempts included.
+        trainings: number of trials started, repeated attempts included.
         epochs: epochs of the finished trials.
         seconds: training seconds of the finished trials, summed over workers.
     """
@@ -229,22 +233,22 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as it stands in the database. Times are seconds since 1970 in UTC.
+    """A job and its present state. Times are seconds since 1970 in UTC.
 
     Attributes:
-        id: its identifier.
-        spec: what was asked for.
-        state: where it stands.
-        score_table_id: the table that its trials fill.
-        stop_reason: why it ended, once succeeded.
+        id: identifier of the job.
+        spec: specification of the job.
+        state: its present state.
+        score_table_id: identifier of the score table that its trials fill.
+        stop_reason: reason why it ended, once succeeded.
         error: what went wrong, in words for the user, once failed.
-        created_s: when it was accepted.
-        started_s: when a dispatcher first took it.
-        finished_s: when it reached a final state.
+        created_s: time at which it was accepted.
+        started_s: time at which a dispatcher first took it.
+        finished_s: time at which it reached a final state.
         data_digest: SHA-256 of the data it was trained on.
-        versions: versions of the libraries that it began to be trained with, and what does their
-            arithmetic; see `grouping.domain.arithmetic`.
-        settled: what its trainer found out before the first training and must not change; see
+        versions: versions of the libraries, and the arithmetic, of its first preparation; see
+            `grouping.domain.arithmetic`.
+        settled: facts that its trainer settled before the first training, and that must not change; see
             `grouping.trainers.Prepared`.
     """
 
@@ -269,7 +273,7 @@ class Job:
 
     @property
     def engine(self) -> Engine | None:
-        """How its networks are trained together, chosen once; None where a rule says it."""
+        """Engine that trains its networks, chosen once; None where the trainer decides by a rule."""
         chosen = self._of_built_in("engine")
         return None if chosen is None else Engine(chosen)
 
@@ -280,12 +284,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to a job; numbered from 1 without gaps within the job.
+    """An event in the history of a job; events are numbered from 1 without gaps within the job.
 
     Attributes:
         number: position in the job's history.
-        at_s: when, in seconds since 1970, UTC.
-        kind: such as ``job_submitted`` or ``trial_succeeded``.
+        at_s: time in seconds since 1970, UTC.
+        kind: kind of event, such as ``job_submitted`` or ``trial_succeeded``.
         data: details, ready for JSON.
     """
 

@@ -1,4 +1,4 @@
-"""Affinity matrices of joint runs: averages over networks and seeds, and when not to trust them."""
+"""Affinity matrices of joint runs: averages over networks and seeds, with warnings."""
 
 from __future__ import annotations
 

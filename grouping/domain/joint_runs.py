@@ -1,4 +1,4 @@
-"""Affinities measured when one network is trained on several tasks at once: a joint run."""
+"""Joint runs: affinities measured while one network is trained on several tasks at once."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ JOINT_METHODS = (*GRADIENT_METHODS, MASK_OVERLAP)
 
 @dataclass(frozen=True, eq=False)
 class JointAffinities:
-    """What one joint run measured: by gradients, as means over its measured steps, and by masks.
+    """Affinities of one joint run: from gradients, as means over measured steps, and from masks.
 
     Attributes:
         tasks: names of the `T` tasks of the network.
-        values: ``[T, T]`` by method of `JOINT_METHODS`, as far as they were measured;
+        values: ``[T, T]`` for each measured method of `JOINT_METHODS`;
             ``values[method][source, target]``, positive helps. The diagonal is the effect of a task's own
             gradient on itself. An overlap is symmetric, 0 to 1, and has on its diagonal the share of the
             weights in the mask of the task. NaN where nothing was measured.
-        n_steps: gradient steps at which the gradients were measured; 0 where they were not.
-        sample_overlap: ``[T, T]``, symmetric; of the training rows with a label of either task, the share
-            with a label of both.
+        n_steps: number of gradient steps at which gradients were measured; 0 if at none.
+        sample_overlap: ``[T, T]``, symmetric; share of the training rows with a label of either task that
+            have a label of both.
     """
 
     tasks: tuple[str, ...]
@@ -65,14 +65,14 @@ class JointAffinities:
         object.__setattr__(self, "sample_overlap", overlap)
 
     def without_gradients(self) -> JointAffinities | None:
-        """What is measured also where nobody asks for affinities; None where that is nothing."""
+        """Return only what is measured without being asked for, the overlap of masks; None if nothing is."""
         kept = {method: cells for method, cells in self.values.items() if method not in GRADIENT_METHODS}
         return JointAffinities(self.tasks, kept, 0, self.sample_overlap) if kept else None
 
 
 @dataclass(frozen=True, slots=True)
 class JointRun:
-    """A joint run: which network, which seed, and what was measured."""
+    """A joint run: its network, its seed and its affinities."""
 
     network: Network
     seed: int

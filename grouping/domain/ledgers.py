@@ -1,9 +1,8 @@
-"""What a search has spent and what it has saved, by kind of training.
+"""Ledgers: what a search has spent and saved, by kind of training.
 
-Three units, since none tells it all: trainings (of any size and length), epochs, and full-network
-equivalents, in which a training counts as its size times its fidelity, as Standley et al. (2020) count
-half-size networks. Epochs are all that are carried out, also those that prepare a network; equivalents are
-those of the trainings alone.
+There are three units, since none is enough alone: trainings (whatever their size and length), epochs, and
+full-network equivalents, in which a training counts as its size times its fidelity, as Standley et al. (2020)
+count half-size networks. Epochs include those that prepare a network; equivalents do not.
 """
 
 from __future__ import annotations
@@ -20,26 +19,26 @@ Shape = tuple[int, float]
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """Trials of one kind, as far as they have been started. Those that were copied stand apart.
+    """Spending on trials of one kind; copied trials are counted separately.
 
     Attributes:
         purpose: search or confirmation.
-        group_size: tasks of the group.
-        size: of the network.
+        group_size: number of tasks of the group.
+        size: size of the network; 1 is full size.
         fidelity: share of the full number of epochs.
         network: name of the network, where only its trials are counted; else empty.
-        networks: how many networks have such a trial with an outcome, copied or trained.
-        trainings: trials that were trained or are being trained.
-        finished: those of them that ended, however they did.
-        attempts: starts of the trials.
-        epochs: of those that ended.
-        seconds: of those that ended, summed over workers.
-        reused: trials that were copied.
-        reused_epochs: epochs of the copied trials where they were trained.
-        reused_seconds: seconds of the copied trials where they were trained.
-        planned: trials that wait for their turn.
-        reserved_epochs: what counts in a training budget: the epochs that succeeded trials carried out, and
-            those planned of all others that were not copied or given up.
+        networks: number of networks that have such a trial with an outcome, copied or trained.
+        trainings: number of trials that were trained or are being trained.
+        finished: number of these trials that ended, with success or without.
+        attempts: number of starts of these trials.
+        epochs: epochs of the trials that ended.
+        seconds: seconds of the trials that ended, summed over workers.
+        reused: number of trials that were copied.
+        reused_epochs: epochs that the copied trials took in the job that trained them.
+        reused_seconds: seconds that the copied trials took in the job that trained them.
+        planned: number of trials that wait for their turn.
+        reserved_epochs: epochs that count in a training budget: those carried out by succeeded trials, and
+            those planned for all others that were not copied or given up.
     """
 
     purpose: Purpose
@@ -61,24 +60,24 @@ class Spending:
 
     @property
     def equivalents(self) -> float:
-        """Trainings, those under way included, in full-network equivalents."""
+        """Trainings in full-network equivalents, those under way included."""
         return self.trainings * self.size * self.fidelity
 
     @property
     def attempted_equivalents(self) -> float:
-        """Likewise, but every start counted: what was started once stays counted."""
+        """Starts in full-network equivalents: every attempt counts, lost ones too."""
         return self.attempts * self.size * self.fidelity
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """So much training.
+    """An amount of training in every unit.
 
     Attributes:
-        trainings: of any size and length.
-        epochs: over all of them.
-        equivalents: in full-network equivalents, the sum of size times fidelity.
-        seconds: over all workers; None where there is no basis to tell.
+        trainings: number of trainings, whatever their size and length.
+        epochs: sum of their epochs.
+        equivalents: full-network equivalents: sum of their size times fidelity.
+        seconds: sum of their seconds over all workers; None where nothing was measured to tell from.
     """
 
     trainings: int = 0
@@ -97,7 +96,7 @@ class Amount:
 
     @classmethod
     def spent(cls, rows: Iterable[Spending]) -> Amount:
-        """What was started; the copied trials cost nothing."""
+        """Sum up the trials that were started; copied ones cost nothing."""
         total = cls()
         for row in rows:
             total += cls(row.trainings, row.epochs, row.equivalents, row.seconds)
@@ -105,7 +104,7 @@ class Amount:
 
     @classmethod
     def finished(cls, rows: Iterable[Spending]) -> Amount:
-        """What was trained to its end."""
+        """Sum up the trials that ended."""
         total = cls()
         for row in rows:
             total += cls(row.finished, row.epochs, row.finished * row.size * row.fidelity, row.seconds)
@@ -117,9 +116,9 @@ class Rate:
     """Measured training time of one shape of networks.
 
     Attributes:
-        trainings: finished trainings it was measured on.
-        epochs: their epochs.
-        seconds: their seconds.
+        trainings: number of finished trainings it was measured on.
+        epochs: sum of their epochs.
+        seconds: sum of their seconds.
     """
 
     trainings: int
@@ -133,10 +132,10 @@ class Rate:
 
 
 class Rates:
-    """Seconds of an epoch by shape, measured and never made up.
+    """Measured seconds per epoch by shape of network.
 
     Args:
-        measured: by group size and size; those without an epoch are left out.
+        measured: rates by group size and size; those without an epoch are left out.
     """
 
     def __init__(self, measured: Mapping[Shape, Rate]) -> None:
@@ -150,15 +149,15 @@ class Rates:
 
     @property
     def trainings(self) -> int:
-        """Finished trainings that all of it rests on."""
+        """Number of finished trainings behind all rates."""
         return sum(rate.trainings for rate in self._by_shape.values())
 
     def find(self, group_size: int, size: float) -> Rate | None:
-        """Of that shape; else of that group size at any size; None where neither was ever trained."""
+        """Find the rate of a shape, else of its group size at any size; None if neither was ever trained."""
         return self._by_shape.get((group_size, size)) or self._by_group.get(group_size)
 
     def seconds(self, group_size: int, size: float, epochs: int) -> float | None:
-        """Seconds that so many epochs take; None without a basis."""
+        """Estimate the seconds that epochs of a shape take; None without a measured rate."""
         if not epochs:
             return 0.0
         rate = self.find(group_size, size)
@@ -168,12 +167,12 @@ class Rates:
 def cost_of(
     counts: Mapping[tuple[int, float, float], int], epochs_of: EpochsOf, rates: Rates | None = None
 ) -> Amount:
-    """What trainings cost.
+    """Compute the cost of trainings.
 
     Args:
-        counts: trainings by group size, size and fidelity.
-        epochs_of: says how many epochs each takes.
-        rates: basis of the seconds; without it they stay unknown.
+        counts: number of trainings by group size, size and fidelity.
+        epochs_of: epochs of a training by group size and fidelity.
+        rates: measured seconds per epoch; without them the seconds stay unknown.
     """
     total = Amount(seconds=0.0 if rates is not None or not counts else None)
     for (group_size, size, fidelity), count in counts.items():
@@ -185,14 +184,14 @@ def cost_of(
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """A search against training every candidate with every search seed.
+    """Costs of a search compared with training every candidate with every search seed.
 
     Attributes:
-        exhaustive: what training every candidate in full would have cost.
-        trained: what the search has trained to its end; the confirmation is not part of it.
-        candidates: networks that may be chosen.
-        networks: those of them with a full training that has an outcome, their own or copied.
-        reused: trials of the search that were copied from other jobs.
+        exhaustive: cost of training every candidate in full.
+        trained: cost of the trainings that the search finished, without the confirmation.
+        candidates: number of networks that may be chosen.
+        networks: number of candidates with the outcome of a full training, their own or copied.
+        reused: number of trials of the search that were copied from other jobs.
     """
 
     exhaustive: Amount
@@ -203,7 +202,7 @@ class Savings:
 
     @property
     def saved(self) -> Amount:
-        """The difference, saved once the search is complete; negative where it took more."""
+        """Difference between the two costs, saved once the search is complete; negative if it took more."""
         seconds = None
         if self.exhaustive.seconds is not None and self.trained.seconds is not None:
             seconds = self.exhaustive.seconds - self.trained.seconds
@@ -216,7 +215,7 @@ class Savings:
 
     @property
     def share(self) -> float | None:
-        """Share of the epochs that was saved, which short passes and missing seeds count towards."""
+        """Share of the epochs that was saved, by short passes and missing seeds too."""
         return self.saved.epochs / self.exhaustive.epochs if self.exhaustive.epochs else None
 
 
@@ -230,11 +229,11 @@ def savings(
     """Compare what a search has trained with the exhaustive strategy on the same candidates and seeds.
 
     Args:
-        rows: what was spent, of any purpose.
+        rows: spending of the job, of any purpose.
         candidates: number of candidate networks by shape.
-        n_seeds: search seeds.
-        epochs_of: says how many epochs a training takes.
-        rates: basis of the seconds that exhaustive would have taken beyond what was trained.
+        n_seeds: number of search seeds.
+        epochs_of: epochs of a training by group size and fidelity.
+        rates: measured seconds per epoch, for the trainings that only the exhaustive strategy would need.
     """
     search = [row for row in rows if row.purpose is Purpose.SEARCH]
     full = [row for row in search if row.fidelity == 1 and (row.group_size, row.size) in candidates]

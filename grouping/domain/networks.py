@@ -17,7 +17,7 @@ CANDIDATE_LIMIT = 20_000
 
 
 class NetworkKey(NamedTuple):
-    """What a network is: its group and its size. What it costs is data about it."""
+    """Identity of a network: its group and its size; its cost is not part of it."""
 
     group: frozenset[str]
     size: float
@@ -67,7 +67,7 @@ class Network:
 
     @property
     def key(self) -> NetworkKey:
-        """What identifies it, whatever it costs."""
+        """Identity of the network, whatever it costs."""
         return NetworkKey(self.group, self.size)
 
     @property
@@ -76,7 +76,7 @@ class Network:
         return (self.cost_snt, self.size, len(self.group), tuple(sorted(self.group)))
 
     def name(self, order: Sequence[str] | None = None) -> str:
-        """Readable name, such as ``depth+edges@0.5``; tasks in the given order, else sorted."""
+        """Return the readable name, such as ``depth+edges@0.5``; tasks in the given order, else sorted."""
         ordered = sorted(self.group) if order is None else [task for task in order if task in self.group]
         suffix = "" if self.size == 1 else f"@{self.size:g}"
         return "+".join(ordered) + suffix
@@ -87,13 +87,13 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredNetwork:
-    """A network and what was found out about its cost.
+    """A network with the measurements of its cost.
 
     Attributes:
-        network: with its measured ``cost_snt``.
+        network: the network with its measured ``cost_snt``.
         multiply_adds: multiply-add operations of one forward pass of its encoder on one row; 0 where unknown.
         widths: widths of its encoder's layers; empty where unknown.
-        latency_ms: milliseconds of such a pass on a worker, a median; None where it was not measured.
+        latency_ms: median milliseconds of such a pass on a worker; None where it was not measured.
     """
 
     network: Network
@@ -103,7 +103,7 @@ class MeasuredNetwork:
 
 
 def count_candidates(n_tasks: int, max_group_size: int, n_single_sizes: int = 0) -> int:
-    """Number of networks `list_candidates` would give, without listing them."""
+    """Count the networks that `list_candidates` would give, without listing them."""
     largest = min(max_group_size, n_tasks)
     return n_tasks * n_single_sizes + sum(comb(n_tasks, k) for k in range(1, largest + 1))
 
@@ -115,7 +115,7 @@ def list_candidates(
     single_sizes: Iterable[float] = (),
     limit: int = CANDIDATE_LIMIT,
 ) -> tuple[Network, ...]:
-    """All groups of up to `max_group_size` tasks at full size, and single-task networks at `single_sizes`.
+    """List all full-size groups of up to `max_group_size` tasks, and single-task networks at `single_sizes`.
 
     With five tasks, no bound on the group size and ``single_sizes=(0.5,)`` these are the 36 networks of
     Standley et al. (2020). Costs are the nominal sizes; training replaces them by measured ones.
@@ -151,7 +151,7 @@ def list_candidates(
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The networks that may be chosen: listed where they are few, described where they are many.
+    """The networks that may be chosen: listed if they are few, described by rules if they are many.
 
     Attributes:
         tasks: names of the tasks, in display order.
@@ -159,7 +159,7 @@ class Candidates:
         single_sizes: further sizes, other than 1, of the single-task networks.
         networks: every candidate with its inference cost; None where there are too many to list. Then every
             group of up to `max_group_size` tasks at full size is one, and every single task at each size.
-        costs_snt: inference cost by size, for candidates that are not listed; a size not named costs itself.
+        costs_snt: inference cost by size, for candidates that are not listed; a missing size costs its size.
     """
 
     tasks: tuple[str, ...]
@@ -177,7 +177,7 @@ class Candidates:
         single_sizes: Iterable[float] = (),
         limit: int = CANDIDATE_LIMIT,
     ) -> Candidates:
-        """All groups up to a size and single tasks at further sizes, listed if there are at most `limit`."""
+        """Build candidates from rules; they are listed if there are at most `limit`."""
         largest = min(max_group_size or len(tasks), len(tasks))
         sizes = tuple(size for size in dict.fromkeys(single_sizes) if size != 1)
         listed = None
@@ -187,7 +187,7 @@ class Candidates:
 
     @classmethod
     def listed(cls, tasks: Sequence[str], networks: Iterable[Network]) -> Candidates:
-        """Exactly these networks."""
+        """Build candidates from a list of networks."""
         known = tuple(networks)
         largest = max((len(network.group) for network in known), default=1)
         sizes = {n.size: n.cost_snt for n in known if len(n.group) == 1 and n.size != 1}
@@ -195,13 +195,13 @@ class Candidates:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of candidates."""
         if self.networks is not None:
             return len(self.networks)
         return count_candidates(len(self.tasks), self.max_group_size, len(self.single_sizes))
 
     def require_listed(self) -> tuple[Network, ...]:
-        """Every candidate.
+        """Return the list of all candidates.
 
         Raises:
             TooManyCandidatesError: if there are too many to list.
@@ -217,7 +217,7 @@ class Candidates:
         return self.networks
 
     def find(self, group: Iterable[str], size: float = 1.0) -> Network | None:
-        """The candidate with that group and size, or None if it is none."""
+        """Find the candidate with a group and size, or None."""
         wanted = frozenset(group)
         if self.networks is not None:
             return next((n for n in self.networks if n.group == wanted and n.size == size), None)

@@ -1,4 +1,4 @@
-"""What a grouping of least loss minimises; without NumPy, so that the command line lists it quickly."""
+"""Objectives of the solver; without NumPy, so that the command line lists them quickly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Objective(StrEnum):
-    """What a grouping of least loss minimises."""
+    """The quantity that the solver minimises."""
 
     SUM = "sum"
     """The weighted sum of the tasks' losses as they stand in the table, as Standley et al. (2020) do."""

@@ -1,4 +1,4 @@
-"""Which full-size networks of single tasks and of pairs a score table lacks: what pairwise effects need."""
+"""Full-size networks of single tasks and pairs that a score table lacks for pairwise effects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class PairGaps:
-    """Full-size networks that are not measured.
+    """Full-size networks of single tasks and of pairs that are not measured.
 
     Attributes:
         singles: tasks whose own network is missing.
@@ -26,7 +26,7 @@ class PairGaps:
 
     @classmethod
     def of(cls, table: ScoreTable) -> PairGaps:
-        """The gaps of a table; a network with a missing loss is one."""
+        """Find the gaps of a table; a network with a missing loss counts as one."""
         names = table.task_names
 
         def lacks(*group: str) -> bool:
@@ -44,7 +44,7 @@ class PairGaps:
         return (*(Network.of(name) for name in self.singles), *(Network.of(*pair) for pair in self.pairs))
 
     def sentence(self) -> str:
-        """What is missing; empty if nothing is."""
+        """Say in a sentence what is missing; empty if nothing is."""
         parts = [
             _counted(self.singles, "single task"),
             _counted([f"{a} and {b}" for a, b in self.pairs], "pair"),
@@ -54,7 +54,7 @@ class PairGaps:
 
 
 def list_some(named: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
+    """Join the first few names, and say how many more there are."""
     shown = ", ".join(named[:_NAMED])
     rest = len(named) - _NAMED
     return f"{shown} and {rest} more" if rest > 0 else shown

@@ -1,4 +1,4 @@
-"""Shares in words: a number that is written as all or nothing is all or nothing."""
+"""Percentages as text; only a share of exactly 0 or 1 is written as 0 or 100 %."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 
 
 def percent(share: float, decimals: int = 0, *, unit: str = " %") -> str:
-    """A share as a percentage, such as ``12 %``.
+    """Format a share as a percentage, such as ``12 %``.
 
-    Rounding never makes 0 or 100 of a share between them: 0.999 is ``more than 99 %`` without decimals.
+    A share between 0 and 1 is never rounded to 0 or 100: 0.999 is ``more than 99 %`` without decimals.
 
     Args:
-        share: 1 is the whole.
+        share: the share; 1 is the whole.
         decimals: the most digits after the point; needless zeros are left out.
-        unit: what follows the number.
+        unit: text that follows the number.
     """
     step = 10.0 ** -(2 + decimals)
     if 0 < share < step / 2:

@@ -1,7 +1,7 @@
-"""The recipe: how a network is built and trained. Part of a job, so that results can be made again.
+"""Recipe: how a network is built and trained; part of a job, so that its results can be reproduced.
 
-A recipe names a method for each of its parts. Which methods there are, and what parameters they take, is
-known to `grouping.recipes`; what they do, to `grouping.training`.
+A recipe names a method for each of its parts. `grouping.recipes` declares the methods and their parameters;
+`grouping.training` implements them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Width = Annotated[int, Interval(ge=1, le=MAX_WIDTH)]
 
 
 class Part(StrEnum):
-    """The parts of a recipe for which a method is chosen."""
+    """A part of a recipe for which a method is chosen."""
 
     ENCODER = "encoder"
     """What the layers between inputs and heads are."""
@@ -42,7 +42,7 @@ class Part(StrEnum):
 
 
 class Precision(StrEnum):
-    """In what numbers the layers of a network compute while it is trained."""
+    """Number format in which the layers of a network compute during training."""
 
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
@@ -52,11 +52,11 @@ class Precision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method by its name, with its parameters.
+    """Name and parameters of a method.
 
     Attributes:
-        name: of a registered method of that part.
-        parameters: ready for JSON; what is left out has the method's default.
+        name: name of a registered method.
+        parameters: parameters by name, ready for JSON; one that is left out has the method's default.
     """
 
     name: str
@@ -71,18 +71,20 @@ class Method:
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Architecture, loss weighting, schedule and optimisation of every network of a job.
+
     Attributes:
-        hidden: widths of the full-size encoder's stages, in order.
-        epochs: passes over the training rows in a full training; the number is fixed, nothing stops early.
+        hidden: widths of the stages of the full-size encoder, in order.
+        epochs: passes over the training rows in a full training; always all of them, without early stopping.
         batch_size: rows per gradient step.
-        learning_rate: of the optimiser, decayed to zero along a cosine over the epochs of a full training.
-        weight_decay: decoupled (AdamW).
-        encoder: what the stages are.
-        sharing: which of them the tasks share, and how.
-        weighting: how the losses are combined.
-        schedule: which tasks are trained when.
-        optimiser: what takes the steps.
-        precision: in what numbers the layers compute while they are trained.
+        learning_rate: initial learning rate of the optimiser; it decays to 0 along a cosine over the epochs
+            of a full training.
+        weight_decay: decoupled weight decay, as in AdamW.
+        encoder: architecture of the encoder's stages.
+        sharing: which stages of the encoder the tasks share, and how.
+        weighting: how the losses, or the gradients, of the tasks are combined.
+        schedule: which tasks are trained in which phase of a training.
+        optimiser: algorithm that updates the weights in each gradient step.
+        precision: number format in which the layers compute during training.
     """
 
     hidden: Annotated[tuple[Width, ...], Len(1, 16), Shown("Widths of the stages", "--hidden")] = (32, 32)
@@ -107,14 +109,14 @@ class Recipe:
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> Recipe:
-        """Inverse of ``dataclasses.asdict``; what an older recipe did not name has its default."""
+        """Build a recipe from the result of ``dataclasses.asdict``; missing fields have their defaults."""
         return from_plain(cls, data)
 
     def method(self, part: Part) -> Method:
-        """The method chosen for a part."""
+        """Return the method chosen for a part."""
         chosen: Method = getattr(self, part.value)
         return chosen
 
     def epochs_at(self, fidelity: float) -> int:
-        """Epochs of a training at that share of the full length, without what prepares it; at least one."""
+        """Return the epochs of a training at a fidelity, without those that prepare it; at least one."""
         return max(1, round(self.epochs * fidelity))

@@ -1,6 +1,6 @@
 """The score table: the loss of each task in each network, for each seed.
 
-This is what training produces and all that solving reads. A task outside a network's group has no cell;
+Training produces it, and solving reads nothing else. A task outside a network's group has no cell;
 a cell without a measurement is absent too. Absence is NaN inside the arrays and never a large number.
 """
 
@@ -32,8 +32,8 @@ class Score:
         network: the network that was trained.
         task: name of a task of its group.
         seed: the seed of the trial.
-        validation_loss: what choices are made on; finite.
-        test_loss: what is only reported; None where unknown.
+        validation_loss: loss that decides; finite.
+        test_loss: loss that is only reported; None where unknown.
     """
 
     network: Network
@@ -44,7 +44,7 @@ class Score:
 
 
 def mean_and_standard_error(values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean over the last axis and its standard error, ignoring NaN; NaN where there is too little."""
+    """Compute the mean over the last axis and its standard error, without NaN; NaN if there is too little."""
     n = np.sum(~np.isnan(values), axis=-1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # empty slices stay NaN, which is what they mean
@@ -57,14 +57,14 @@ def mean_and_standard_error(values: FloatArray) -> tuple[FloatArray, FloatArray]
 class LossTable(ABC):
     """Networks with a loss for each of their tasks, measured or predicted: what a grouping is chosen from.
 
-    A `ScoreTable` has what was measured, seed by seed; `PredictedLosses` what is expected.
+    A `ScoreTable` holds measured losses, seed by seed; `PredictedLosses` holds expected ones.
 
     Attributes:
         tasks: the `T` tasks, in display order.
         networks: the `N` networks, without duplicates.
         other_costs: further inference costs of the networks by name, such as ``latency_ms``; ``[N]`` each,
             finite and not negative.
-        cost_unit: what the networks' ``cost_snt`` and inference budgets count in; see `priced_by`.
+        cost_unit: unit of the networks' ``cost_snt`` and of inference budgets; see `priced_by`.
     """
 
     tasks: tuple[Task, ...]
@@ -75,7 +75,7 @@ class LossTable(ABC):
     @property
     @abstractmethod
     def validation(self) -> FloatArray:
-        """``[N, T]``: the loss that choices are made on, lower is better; NaN where absent."""
+        """``[N, T]``: the loss that decides, lower is better; NaN where absent."""
 
     @property
     @abstractmethod
@@ -84,11 +84,11 @@ class LossTable(ABC):
 
     @abstractmethod
     def on_common_seeds(self) -> Self:
-        """The table on which all networks may be compared."""
+        """Return the table on which all networks may be compared."""
 
     @abstractmethod
     def select(self, rows: Sequence[int] | NDArray[np.int64]) -> Self:
-        """The table of these networks only, in this order."""
+        """Return the table of these networks only, in this order."""
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ class LossTable(ABC):
         return np.asarray((~np.isnan(self.validation) | ~self.membership).all(axis=1))
 
     def position(self, network: Network) -> int:
-        """Row of the network with that group and size.
+        """Return the row of the network with a group and size.
 
         Raises:
             InvalidInputError: if the table has none.
@@ -137,7 +137,7 @@ class LossTable(ABC):
         return found
 
     def find_position(self, group: frozenset[str], size: float = 1.0) -> int | None:
-        """Row of the network with that group and size, or None."""
+        """Find the row of the network with a group and size, or None."""
         return self._positions.get(NetworkKey(group, size))
 
     @cached_property
@@ -145,7 +145,7 @@ class LossTable(ABC):
         return {network.key: n for n, network in enumerate(self.networks)}
 
     def with_weights(self, weights: Mapping[str, float]) -> Self:
-        """The same losses with other weights; tasks not named keep theirs.
+        """Return the same losses with other weights; tasks not named keep theirs.
 
         Raises:
             InvalidInputError: if a name is not a task of the table, or a weight is not positive.
@@ -156,11 +156,11 @@ class LossTable(ABC):
         return replace(self, tasks=tasks)
 
     def priced_by(self, name: str) -> Self:
-        """The table whose ``cost_snt`` is another cost; budgets and costs then count in its unit.
+        """Return the table with another cost as ``cost_snt``; budgets and costs then count in its unit.
 
         Raises:
             UnknownNameError: if the table has no such cost.
-            InvalidInputError: if a network costs nothing by it.
+            InvalidInputError: if that cost of a network is 0.
         """
         if name not in self.other_costs:
             raise UnknownNameError("cost", name, tuple(self.other_costs), pointer="/cost")
@@ -198,7 +198,7 @@ class LossTable(ABC):
         return checked
 
     def _frozen(self, label: str, shape: tuple[int, ...]) -> None:
-        """Check an array of losses, and keep it so that nobody changes it."""
+        """Check an array of losses and make it read-only."""
         losses = np.array(getattr(self, label), dtype=np.float64)
         if losses.shape != shape:
             raise InvalidInputError(f"{label} has shape {losses.shape}; expected {shape}.")
@@ -249,7 +249,7 @@ class ScoreTable(LossTable):
             tasks: the tasks, in display order.
             networks: the networks, in display order; one without scores keeps an empty row.
             scores: at most one per network, task and seed.
-            other_costs: as the attribute.
+            other_costs: further inference costs of the networks; see `LossTable`.
 
         Raises:
             InvalidInputError: on a duplicate, a non-finite loss, or a score outside tasks and networks.
@@ -307,7 +307,7 @@ class ScoreTable(LossTable):
         return mean_and_standard_error(self.test_losses)[1]
 
     def select(self, rows: Sequence[int] | NDArray[np.int64]) -> ScoreTable:
-        """The table of these networks only, in this order."""
+        """Return the table of these networks only, in this order."""
         index = np.asarray(rows, dtype=np.int64)
         return ScoreTable(
             self.tasks,
@@ -320,10 +320,10 @@ class ScoreTable(LossTable):
         )
 
     def on_common_seeds(self) -> ScoreTable:
-        """The table with those seeds only that every completely measured network has.
+        """Return the table with only the seeds that every completely measured network has.
 
         Means over different seeds are not comparable: a seed may be easy or hard for all networks alike.
-        The table itself when nothing is missing.
+        It is the table itself when nothing is missing.
         """
         cells = ~np.isnan(self.validation_losses) | ~self.membership[:, :, None]
         trained: NDArray[np.bool_] = np.asarray(cells.all(axis=1))[self.is_complete]  # [complete networks, S]
@@ -358,7 +358,7 @@ class ScoreTable(LossTable):
         return f"ScoreTable({len(self.networks)} networks, {len(self.tasks)} tasks, {len(self.seeds)} seeds)"
 
     def _repr_html_(self) -> str:
-        """Notebook display: mean validation losses, with the standard error where there is one."""
+        """Return the HTML that notebooks display: mean validation losses with their standard errors."""
         head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in self.task_names)
         rows = "".join(self._html_row(n) for n in range(len(self.networks)))
         return (
@@ -380,11 +380,11 @@ class ScoreTable(LossTable):
 
 @dataclass(frozen=True, eq=False)
 class PredictedLosses(LossTable):
-    """Expected losses of networks, some of which may have been measured; immutable.
+    """Expected losses of networks, measured or predicted; immutable.
 
     Attributes:
         losses: ``[N, T]``, NaN where absent; lower is better.
-        test_losses: ``[N, T]``, expected where test rows are concerned; unknown unless given.
+        test_losses: ``[N, T]``, expected losses on the test rows; NaN unless given.
     """
 
     losses: FloatArray = field(repr=False)
@@ -408,11 +408,11 @@ class PredictedLosses(LossTable):
         return np.full_like(self.losses, np.nan) if self.test_losses is None else self.test_losses
 
     def on_common_seeds(self) -> PredictedLosses:
-        """The table itself: an expected loss is of no seed."""
+        """Return the table itself: expected losses belong to no seed."""
         return self
 
     def select(self, rows: Sequence[int] | NDArray[np.int64]) -> PredictedLosses:
-        """The table of these networks only, in this order."""
+        """Return the table of these networks only, in this order."""
         index = np.asarray(rows, dtype=np.int64)
         return PredictedLosses(
             self.tasks,

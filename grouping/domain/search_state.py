@@ -1,7 +1,7 @@
-"""What a search is for, and everything that is known of it at one moment.
+"""Terms of a search, and its state: everything that is known of it at one moment.
 
-Both are values: what is trained next follows from the two and from nothing else, wherever they come from, a
-database or the memory of one process.
+The next trainings follow from the two and from nothing else, whether they were read from a database or are
+kept in one process.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _LOST = (TrialState.DIVERGED, TrialState.FAILED)
 
 @dataclass(frozen=True, slots=True)
 class SearchTerms:
-    """What a search is for: all that decides what is trained, and nothing of how.
+    """Terms of a search: everything that decides which networks are trained, but not how.
 
     Attributes:
-        candidates: networks that may be chosen, at nominal cost.
+        candidates: networks that may be chosen, at their nominal costs.
         budgets_snt: inference budgets that a grouping is wanted for, ascending.
         search_seeds: seeds of the trials on which choices are made.
-        confirmation_seeds: fresh seeds for what is chosen and for its baselines; none of the search seeds.
-        training_budget: the most that may be spent.
-        seed: everything random follows from it.
+        confirmation_seeds: fresh seeds for the chosen networks and the baselines; none of the search seeds.
+        training_budget: the most training that may be spent.
+        seed: seed of everything random.
     """
 
     candidates: Candidates
@@ -44,7 +44,7 @@ class SearchTerms:
 
     @classmethod
     def of_job(cls, spec: JobSpec) -> SearchTerms:
-        """Those of a job."""
+        """Take the terms from the specification of a job."""
         return cls(
             spec.candidates,
             spec.budgets_snt,
@@ -57,16 +57,16 @@ class SearchTerms:
 
 @dataclass(frozen=True, eq=False)
 class SearchState:
-    """What is known of a search, read at once.
+    """Everything that is known of a search at one moment.
 
     Attributes:
         tasks: the tasks, in display order, with their weights.
         trials: all trials, in the order of the plan.
-        networks: networks with their measured cost, in the order in which they were measured; a network that
-            is none of them cannot be built. None where costs are not measured, but as the candidates say.
-        affinities: what joint runs measured, by the name of the method.
+        networks: networks with their measured cost, in the order in which they were measured; a network
+            missing here cannot be built. None where costs are not measured: those of the candidates hold.
+        affinities: matrices measured by joint runs, by the name of the method.
         known_elsewhere: trials whose outcome another search knows, and whether it measured affinities.
-        spent: what was charged so far.
+        spent: charges so far.
     """
 
     tasks: tuple[Task, ...]
@@ -78,16 +78,16 @@ class SearchState:
 
     @cached_property
     def full(self) -> ScoreTable:
-        """Scores of the search at full fidelity, of trained networks only."""
+        """Scores of the search's trials at full fidelity, of trained networks only."""
         return self.scores()
 
     @cached_property
     def early(self) -> ScoreTable:
-        """Scores of short passes of the search."""
+        """Scores of the search's short passes."""
         return self.scores(fidelity=EARLY_FIDELITY)
 
     def scores(self, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0) -> ScoreTable:
-        """The scores of one kind of trials; see `table_of_trials`."""
+        """Return the scores of one kind of trials; see `table_of_trials`."""
         chosen = (t for t in self.trials if t.purpose is purpose and t.fidelity == fidelity)
         return table_of_trials(self.tasks, chosen, self.networks)
 
@@ -97,7 +97,7 @@ class SearchState:
         return None if self.networks is None else {network.key: network for network in self.networks}
 
     def is_free(self, request: TrialRequest) -> bool:
-        """Whether another search knows the outcome of a request, so that it is copied and not trained."""
+        """Return whether another search knows the outcome of a request, so that it is copied, not trained."""
         has_affinities = self.known_elsewhere.get(request.key)
         return has_affinities is not None and has_affinities >= request.measures_affinity
 
@@ -105,15 +105,15 @@ class SearchState:
 def table_of_trials(
     tasks: Sequence[Task], trials: Iterable[Trial], order: Sequence[Network] | None = None
 ) -> ScoreTable:
-    """The score table of trials of one purpose and fidelity.
+    """Build the score table of trials of one purpose and fidelity.
 
-    It has the networks with at least one trial that will not change any more. A network of which any such
-    trial diverged or failed keeps its row without a cell: the mean of those that went well would flatter it.
+    It has the networks with at least one trial in a final state. A network of which any such trial diverged
+    or failed keeps its row without a cell: the mean of its succeeded trials would flatter it.
 
     Args:
-        tasks: in display order.
-        trials: of one purpose and fidelity, at most one per network and seed.
-        order: networks in the order of the rows, among them all that have a trial; that of the trials unless
+        tasks: the tasks, in display order.
+        trials: trials of one purpose and fidelity, at most one per network and seed.
+        order: networks in the order of the rows, with all that have a trial; the order of the trials unless
             given.
     """
     ended = [trial for trial in trials if trial.state.is_final]

@@ -1,4 +1,4 @@
-"""Where a job stands, in words: every sentence about its course follows from the same few facts."""
+"""Sentences about the state and course of a job, all made from the same few facts."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ _UNPLANNED: Mapping[JobState, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The facts that sentences about a job's course are made of.
+    """The facts from which sentences about the state and course of a job are made.
 
     Attributes:
-        state: where it stands.
-        stop_reason: why it ended, once succeeded.
-        is_to_be_confirmed: whether it asks for fresh seeds.
+        state: present state of the job.
+        stop_reason: reason why it ended, once succeeded.
+        is_to_be_confirmed: whether it asks for a confirmation on fresh seeds.
     """
 
     state: JobState
@@ -69,7 +69,7 @@ class Standing:
 
     @classmethod
     def of(cls, job: Job) -> Standing:
-        """Of a job as it was read."""
+        """Take the facts from a job."""
         return cls(job.state, job.stop_reason, job.spec.n_confirmation_seeds > 0)
 
     @property
@@ -79,19 +79,19 @@ class Standing:
 
     @property
     def has_searched(self) -> bool:
-        """Whether the search came to its own end; only then has it saved anything."""
+        """Whether the search came to its own end; only then are its savings final."""
         is_cut_off = self.stop_reason is StopReason.TRAINING_BUDGET_SPENT
         return self.state is JobState.SUCCEEDED and not is_cut_off
 
     @property
     def hint(self) -> str:
-        """What the state means now, to follow its title."""
+        """Explanation of the state, to follow its title."""
         hint = None if self.stop_reason is None else _REASONS.get(self.stop_reason)
         return hint or _HINTS[self.state]
 
     @property
     def unconfirmed(self) -> str:
-        """Why a recommendation has no complete verdict of fresh seeds."""
+        """Reason why a recommendation has no complete verdict on fresh seeds."""
         if not self.is_to_be_confirmed:
             return "Not confirmed: the job asks for no fresh seeds."
         return _UNCONFIRMED[self.state]
@@ -102,7 +102,7 @@ class Standing:
         return _MORE[self.state]
 
     def recommendation(self, solution: Solution, verdict: Verdict | None) -> str:
-        """What is recommended for an inference budget in words, as far as the job is."""
+        """Say what is recommended for an inference budget, and how far that is confirmed."""
         if solution.infeasibility is not None:
             is_over = self.state.is_final and not self.state.is_resumable
             waits = f"No trained networks cover every task within this budget. {self.more}"
@@ -115,12 +115,12 @@ class Standing:
 
     @property
     def unplanned(self) -> str:
-        """What is to be said where there are no trainings."""
+        """Sentence to show where there are no trainings."""
         otherwise = "Nothing was trained." if self.state.is_final else "Nothing is planned."
         return _UNPLANNED.get(self.state, otherwise)
 
     def search(self, made: Savings) -> str:
-        """What the search has trained, and, if it came to its own end, what it has saved.
+        """Say what the search has trained, and, if it came to its own end, what it has saved.
 
         Such as "21 of 36 networks trained in the search: 42 % of the epochs of an exhaustive one saved."
         """

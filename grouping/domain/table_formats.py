@@ -1,4 +1,4 @@
-"""The file formats of score tables; without what reads them, so that the command line lists them quickly."""
+"""File formats of score tables, without their readers, so that the command line lists them quickly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks: what is predicted, by which loss it is trained and by which metric it is judged."""
+"""Tasks: what is predicted, with the loss to train it on and the metric to report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class TaskKind(StrEnum):
 
 
 class Direction(StrEnum):
-    """Which way a metric improves."""
+    """Direction in which a metric improves."""
 
     LOWER_IS_BETTER = "lower_is_better"
     HIGHER_IS_BETTER = "higher_is_better"
@@ -65,17 +65,17 @@ def check_name(name: str, what: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a task is trained on, by name; lower is better.
+    """The loss that a task is trained on, by name; lower is better.
 
     Every loss is divided by what the best constant prediction scores on the training rows. A loss of 1 is
     therefore what a predictor without inputs gets, and losses of different names may be added.
 
-    Which losses there are, and what parameters they take, is known to `grouping.recipes`. In an imported
-    table the name may be any: nothing is trained there.
+    `grouping.recipes` declares the losses and their parameters. In an imported table any name will do, since
+    nothing is trained there.
 
     Attributes:
-        name: such as ``squared_error``.
-        parameters: names and values, sorted by name; what is left out has the default of the loss.
+        name: name of the loss, such as ``squared_error``.
+        parameters: names and values, sorted by name; one that is left out has the default of the loss.
     """
 
     name: str
@@ -88,12 +88,12 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure that people read beside the loss.
+    """A measure of quality that is reported beside the loss.
 
     Attributes:
-        name: such as ``accuracy`` or ``r2``; in an imported table it may be any.
-        direction: which way it improves.
-        parameters: names and values, sorted by name; what is left out has the default of the metric.
+        name: name of the metric, such as ``accuracy`` or ``r2``; in an imported table it may be any.
+        direction: whether higher or lower is better.
+        parameters: names and values, sorted by name; one that is left out has the default of the metric.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Metric:
         object.__setattr__(self, "parameters", _checked(self.parameters, f"metric {self.name!r}"))
 
     def as_mapping(self) -> dict[str, Any]:
-        """All fields, ready for JSON; `parameters` only where there are some."""
+        """Return all fields, ready for JSON; `parameters` only where there are some."""
         fields = {"name": self.name, "direction": self.direction}
         return fields | ({"parameters": dict(self.parameters)} if self.parameters else {})
 
@@ -133,16 +133,16 @@ class Task:
     """One thing to predict.
 
     Attributes:
-        name: unique within a problem.
-        kind: the shape of its target.
-        loss: what it is trained on; lower is better.
-        metric: what it is reported by besides the loss, if anything.
+        name: name of the task, unique within a problem.
+        kind: shape of its target.
+        loss: loss that it is trained on; lower is better.
+        metric: metric that is reported beside the loss; None for none.
         weight: its weight in the total loss of a grouping, positive; 1 in the paper.
         n_outputs: width of its head: classes, candidates, pixels of the map, or numbers predicted; 1 for
             binary.
-        reads: which segments of a row it is about, where a row holds several texts side by side: numbers from
-            0, in order; empty for all of a row. A ranking reads what is asked and then the candidates.
-            Encoders without segments take no notice.
+        reads: segments of a row that it is about, where a row holds several texts side by side: numbers from
+            0, in order; empty for the whole row. A ranking reads the question, then the candidates.
+            Encoders without segments ignore this.
     """
 
     name: str
@@ -172,16 +172,21 @@ class Task:
                 f"segments: what is asked, and the candidates. It names {len(self.reads)}."
             )
 
+    @property
+    def loss_parameters(self) -> Parameters:
+        """Names and values of the parameters of the loss."""
+        return self.loss.parameters
+
     def with_weight(self, weight: float) -> Task:
-        """The same task with another weight in the total loss."""
+        """Return the task with another weight in the total loss."""
         return replace(self, weight=weight)
 
     def reading(self, *segments: int) -> Task:
-        """The same task about these segments of a row."""
+        """Return the task with other segments of a row to read."""
         return replace(self, reads=segments)
 
     def as_mapping(self) -> dict[str, Any]:
-        """All fields, ready for JSON; parameters and `reads` only where there are some, as before."""
+        """Return all fields, ready for JSON; parameters and `reads` only where there are some."""
         fields: dict[str, Any] = {
             "name": self.name,
             "kind": self.kind,
@@ -198,28 +203,28 @@ class Task:
     def regression(
         cls, name: str, n_outputs: int = 1, *, loss: Loss = SQUARED_ERROR, metric: Metric = R2
     ) -> Task:
-        """A task that predicts one or several numbers."""
+        """Build a task that predicts one or several numbers."""
         return cls(name, TaskKind.REGRESSION, loss, metric, n_outputs=n_outputs)
 
     @classmethod
     def binary(cls, name: str, *, loss: Loss = BINARY_CROSS_ENTROPY, metric: Metric = ACCURACY) -> Task:
-        """A task that answers yes or no."""
+        """Build a task that answers yes or no."""
         return cls(name, TaskKind.BINARY, loss, metric)
 
     @classmethod
     def multiclass(
         cls, name: str, n_classes: int, *, loss: Loss = CROSS_ENTROPY, metric: Metric = ACCURACY
     ) -> Task:
-        """A task that picks one of `n_classes`."""
+        """Build a task that picks one of `n_classes`."""
         return cls(name, TaskKind.MULTICLASS, loss, metric, n_outputs=n_classes)
 
     @classmethod
     def dense_map(cls, name: str, n_pixels: int, *, loss: Loss = SQUARED_ERROR, metric: Metric = R2) -> Task:
-        """A task that predicts a real number at each of `n_pixels`."""
+        """Build a task that predicts a real number at each of `n_pixels`."""
         return cls(name, TaskKind.DENSE_MAP, loss, metric, n_outputs=n_pixels)
 
     @classmethod
     def ranking(cls, name: str, question: int, candidates: tuple[int, ...]) -> Task:
-        """A task that picks one of several candidates, each a segment of the row, for another segment."""
+        """Build a task that picks, for one segment of a row, the right one of several other segments."""
         reads = (question, *candidates)
         return cls(name, TaskKind.RANKING, CROSS_ENTROPY, ACCURACY, n_outputs=len(candidates), reads=reads)

@@ -1,10 +1,10 @@
-"""The rule that cuts a training budget, and what of it is kept back for the confirmation.
+"""Rules of the training budget: which trainings it allows, and what it keeps for the confirmation.
 
 A budget may limit trainings, epochs, full-network equivalents (a training counts as its size times its
-fidelity, as Standley et al., 2020, count) and seconds, and one rule cuts them all: of what is wanted, in
-order, everything up to the first that does not fit any more. Trainings, epochs and equivalents are reserved
-when a trial is planned. What a training takes in seconds is known only afterwards, so anything fits while a
-second is left, and planned trials are asked again before they start.
+fidelity, as in Standley et al., 2020) and seconds. One rule holds for all: wanted trainings are planned in
+order, up to the first that does not fit any more. Trainings, epochs and equivalents are reserved when a trial
+is planned. The seconds of a training are known only afterwards, so anything fits while a second is left, and
+planned trials are checked again before they start.
 
 A search that spends everything leaves a recommendation that nobody has confirmed. So the search gets what the
 confirmation does not need. Confirming takes rounds: every chosen network and every baseline of equal cost,
@@ -35,12 +35,12 @@ SHARE_KEPT_BACK = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What is trained with each fresh seed of a confirmation, as far as it costs something.
+    """Trainings with one fresh seed of a confirmation, without those that cost nothing.
 
     Attributes:
-        networks: how many.
-        epochs: of all of them.
-        equivalents: of all of them, in full-network equivalents.
+        networks: number of networks.
+        epochs: sum of their epochs.
+        equivalents: sum of their full-network equivalents.
     """
 
     networks: int
@@ -49,7 +49,7 @@ class Round:
 
     @classmethod
     def of(cls, requests: Sequence[TrialRequest], prices: Prices, n_seeds: int) -> Round:
-        """The share of one seed of what is still to be trained with all of them."""
+        """Compute the mean round of a confirmation from all its trainings that are still to be done."""
         epochs = sum(prices.epochs(request) for request in requests)
         equivalents = sum(prices.equivalents(request) for request in requests)
         return cls(math.ceil(len(requests) / n_seeds), math.ceil(epochs / n_seeds), equivalents / n_seeds)
@@ -60,8 +60,8 @@ class ConfirmationNeed:
     """Networks that a confirmation trains with each fresh seed.
 
     Attributes:
-        baselines: those of the baselines of equal cost, each once, at nominal cost.
-        most_chosen: the most networks that the recommended groupings add to them.
+        baselines: networks of the baselines of equal cost, each once, at their nominal costs.
+        most_chosen: the most networks that the recommended groupings add to the baselines.
     """
 
     baselines: tuple[Network, ...]
@@ -78,7 +78,7 @@ class ConfirmationNeed:
         return len(self.baselines) + self.most_chosen
 
     def most_in_a_round(self, terms: SearchTerms, prices: Prices) -> Round:
-        """The most that is trained with each fresh seed: what is chosen may be the costliest candidates."""
+        """Return the costliest possible round, in which the costliest candidates are chosen."""
         epochs = sum(prices.epochs_of(len(network.group), 1.0) for network in self.baselines)
         if self.most_chosen:
             sizes = range(1, max(1, terms.candidates.max_group_size) + 1)
@@ -88,7 +88,7 @@ class ConfirmationNeed:
 
     @classmethod
     def of(cls, terms: SearchTerms) -> ConfirmationNeed:
-        """Before anything is trained; nothing if nothing is to be confirmed."""
+        """Compute the need before anything is trained; none without a confirmation."""
         if not terms.confirmation_seeds:
             return cls((), 0)
         baselines: dict[NetworkKey, Network] = {}
@@ -99,7 +99,7 @@ class ConfirmationNeed:
 
 
 def most_chosen(candidates: Candidates, budgets_snt: Sequence[float]) -> int:
-    """The most networks that groupings for all inference budgets have together.
+    """Bound the number of networks that groupings for all inference budgets have together.
 
     A grouping never needs more networks than tasks, nor more than its budget buys of the cheapest candidate.
     """
@@ -112,10 +112,10 @@ def most_chosen(candidates: Candidates, budgets_snt: Sequence[float]) -> int:
 
 
 def allowance_left(budget: Allowance, state: SearchState, prices: Prices) -> Allowance:
-    """What may still be planned. Trials count once planned; copied and skipped ones never do.
+    """Compute what may still be planned. Trials count once planned; copied and skipped ones never do.
 
-    A trial that went on from a shorter one carries out fewer epochs than planned. They are given back when it
-    has succeeded and not before: had its checkpoint been gone, it would have needed them all.
+    A trial that continued a shorter one carries out fewer epochs than planned. The rest is given back when it
+    has succeeded and not before: without the checkpoint it would have needed them all.
     """
     counted = [trial for trial in state.trials if trial.is_charged]
     epochs = sum(t.epochs if t.state is TrialState.SUCCEEDED else t.planned_epochs for t in counted)
@@ -126,12 +126,12 @@ def allowance_left(budget: Allowance, state: SearchState, prices: Prices) -> All
 
 
 def allowance_of_search(terms: SearchTerms, left: Allowance, one_round: Round, epoch_s: float) -> Allowance:
-    """What the search may use of what is left: not what is kept back for the confirmation.
+    """Compute what the search may use: what is left, without what is kept for the confirmation.
 
     Args:
-        terms: says what the budget is and how many fresh seeds are wanted.
-        left: of the budget.
-        one_round: what the confirmation trains with each fresh seed.
+        terms: terms of the search, with its budget and its fresh seeds.
+        left: what is left of the budget.
+        one_round: trainings of the confirmation with one fresh seed.
         epoch_s: mean seconds of an epoch so far; 0 while unknown, then no second is kept back.
     """
     rounds = rounds_kept_back(terms, one_round, epoch_s)
@@ -144,7 +144,7 @@ def allowance_of_search(terms: SearchTerms, left: Allowance, one_round: Round, e
 
 
 def rounds_kept_back(terms: SearchTerms, one_round: Round, epoch_s: float = 0.0) -> int:
-    """Rounds of the confirmation that the search has to leave room for, from 0 to the number of fresh seeds.
+    """Return how many rounds of the confirmation the search must leave room for; 0 to all of them.
 
     Args:
         terms, one_round, epoch_s: as `allowance_of_search`.
@@ -164,7 +164,7 @@ def rounds_kept_back(terms: SearchTerms, one_round: Round, epoch_s: float = 0.0)
 
 
 def is_time_short(terms: SearchTerms, spent: Ledger) -> bool:
-    """Whether so much of the seconds is spent that the search may have to end for the confirmation's sake."""
+    """Return whether so many seconds are spent that the search may have to end for the confirmation."""
     limit = terms.training_budget.seconds
     return limit is not None and spent.seconds >= limit * (1 - SHARE_KEPT_BACK)
 
@@ -172,13 +172,13 @@ def is_time_short(terms: SearchTerms, spent: Ledger) -> bool:
 def trials_over_time(
     terms: SearchTerms, planned: Iterable[Trial], spent: Ledger, one_round: Round
 ) -> tuple[Trial, ...]:
-    """Planned trials that must not start any more, because the seconds of the budget are spent.
+    """Return planned trials that must not start any more, because the budget's seconds are spent.
 
     Args:
-        terms: says what the budget is.
+        terms: terms of the search, with its budget.
         planned: trials that have not started.
-        spent: so far.
-        one_round: what the confirmation trains with each fresh seed.
+        spent: spending so far.
+        one_round: trainings of the confirmation with one fresh seed.
     """
     left = terms.training_budget.less(seconds=spent.seconds)
     of_search = allowance_of_search(terms, left, one_round, epoch_seconds(spent))
@@ -187,5 +187,5 @@ def trials_over_time(
 
 
 def epoch_seconds(spent: Ledger) -> float:
-    """Mean seconds of an epoch so far; 0 while unknown."""
+    """Compute the mean seconds of an epoch so far; 0 while unknown."""
     return spent.seconds / spent.epochs if spent.epochs else 0.0

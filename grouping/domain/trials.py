@@ -1,4 +1,4 @@
-"""Trials: single trainings of a network, what is asked of them and what came out."""
+"""Trials: single trainings of a network, with their requests and outcomes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grouping.errors import InvalidInputError
 
 
 class Purpose(StrEnum):
-    """Why a trial is trained: choices are made on one kind of trials and judged on another."""
+    """Purpose of a trial: search, on which choices are made, or confirmation, which judges them."""
 
     SEARCH = "search"
     """Its validation losses take part in choosing the grouping."""
@@ -22,7 +22,7 @@ class Purpose(StrEnum):
 
 
 class TrialState(StrEnum):
-    """Life of a trial. Succeeded, diverged and failed are final."""
+    """State of a trial; all states but planned and running are final."""
 
     PLANNED = "planned"
     RUNNING = "running"
@@ -41,7 +41,7 @@ class TrialState(StrEnum):
 
 
 class TrialKey(NamedTuple):
-    """What identifies a trial within a job."""
+    """Identity of a trial within a job."""
 
     network: NetworkKey
     seed: int
@@ -54,7 +54,7 @@ class TrialRequest:
     """One training that a strategy asks for.
 
     Attributes:
-        network: what to train.
+        network: network to train.
         seed: seed of the initial weights and of the order of the rows.
         fidelity: share of the full number of epochs, in (0, 1].
         purpose: search or confirmation.
@@ -73,20 +73,20 @@ class TrialRequest:
 
     @property
     def key(self) -> TrialKey:
-        """What identifies it within a job."""
+        """Identity of the trial within a job."""
         return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """What one trial scored on one of its tasks.
+    """Losses and metrics of one trial on one of its tasks.
 
     Attributes:
-        task: its name.
-        validation_loss: normalised, lower is better; finite.
-        test_loss: likewise, on the test rows; None where nobody measured it, as below.
-        validation_metric: the task's metric on the validation rows; its direction is the task's.
-        test_metric: likewise, on the test rows.
+        task: name of the task.
+        validation_loss: normalised loss on the validation rows, lower is better; finite.
+        test_loss: normalised loss on the test rows; None if not measured.
+        validation_metric: the task's metric on the validation rows; None if not measured.
+        test_metric: the task's metric on the test rows; None if not measured.
     """
 
     task: str
@@ -103,16 +103,16 @@ class TaskScore:
 
 @dataclass(frozen=True, slots=True)
 class TrialOutcome:
-    """What came out of one training.
+    """Outcome of one training.
 
     Attributes:
         state: succeeded, diverged or failed.
         scores: one per task of the group when succeeded, else empty.
         epochs: epochs carried out.
         seconds: wall time of the training on its worker.
-        error: why it diverged or failed, in words for the user.
-        affinities: what was measured on the way, if the trial succeeded: gradients where that was asked for,
-            the overlap of masks where the network has them.
+        error: reason why it diverged or failed, in words for the user.
+        affinities: affinities measured during a successful training: from gradients if requested, from masks
+            if the network has them.
     """
 
     state: TrialState
@@ -135,7 +135,7 @@ class TrialOutcome:
 
 
 class TrialOrigin(NamedTuple):
-    """The training whose outcome was copied; its job may have been deleted since."""
+    """Origin of a copied outcome: the training it comes from, whose job may have been deleted since."""
 
     job_id: str
     trial_id: str
@@ -143,23 +143,23 @@ class TrialOrigin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One training, planned or further. Times are seconds since 1970 in UTC.
+    """One training of a job, planned, running or ended. Times are seconds since 1970 in UTC.
 
     Attributes:
-        id: its identifier.
-        position: place in the plan of its job, from 0.
-        network: what is trained.
+        id: identifier of the trial.
+        position: position in the plan of its job, from 0.
+        network: network that is trained.
         purpose: search or confirmation.
         seed: seed of the initial weights and of the order of the rows.
         fidelity: share of the full number of epochs.
-        state: where it stands.
-        attempts: starts that count towards the limit of attempts.
+        state: its present state.
+        attempts: number of starts that count towards the limit of attempts.
         planned_epochs: epochs it is to be trained for.
         epochs: epochs carried out, once finished.
         seconds: wall time of the training, once finished.
-        error: why it diverged or failed, in words.
-        started_s: when its last attempt started.
-        finished_s: when it reached a final state.
+        error: reason why it diverged or failed, in words.
+        started_s: time at which its last attempt started.
+        finished_s: time at which it reached a final state.
         scores: one per task of the group once succeeded, in the order of the table's tasks.
         measures_affinity: whether affinities are measured while it trains.
         reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
@@ -186,10 +186,10 @@ class Trial:
 
     @property
     def is_charged(self) -> bool:
-        """Whether it counts in a training budget: once planned, unless it was copied or given up."""
+        """Whether it counts in a training budget: every trial does, unless it was copied or given up."""
         return self.state is not TrialState.SKIPPED and self.reused_from is None
 
     @property
     def key(self) -> TrialKey:
-        """What identifies it within its job."""
+        """Identity of the trial within its job."""
         return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose)

@@ -1,4 +1,4 @@
-"""Verdict: is the recommended grouping worth it, judged on fresh seeds against baselines of equal cost?
+"""Verdict: whether the recommended grouping beats baselines of equal cost on fresh seeds.
 
 Choosing the minimum of noisy scores flatters it, so the chosen networks and the baselines are trained
 again with seeds that took no part in the choice, and compared on test losses, seed by seed. All of them
@@ -38,7 +38,7 @@ class Baseline:
 
 
 def equal_cost_baselines(tasks: tuple[str, ...], budget_snt: float) -> tuple[Baseline, ...]:
-    """One network of all tasks at the size of the budget, and one per task at an equal share of it."""
+    """Build the baselines: all tasks in one network of the budget's size; each in its share of it."""
     share = budget_snt / len(tasks)
     together = Network.of(*tasks, size=budget_snt)
     alone = tuple(Network.of(task, size=share) for task in tasks)
@@ -47,16 +47,16 @@ def equal_cost_baselines(tasks: tuple[str, ...], budget_snt: float) -> tuple[Bas
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A grouping against one baseline on fresh seeds.
+    """Comparison of a grouping with one baseline on fresh seeds.
 
     Attributes:
-        baseline: its name.
+        baseline: name of the baseline.
         grouping_loss: mean total test loss of the grouping; lower is better.
         baseline_loss: mean total test loss of the baseline.
         gain: mean over seeds of ``(baseline - grouping) / abs(baseline)``; positive when the grouping
             is better.
-        standard_error: of the gain over seeds; NaN with fewer than two.
-        n_seeds: number of seeds both were trained with.
+        standard_error: standard error of the gain over seeds; NaN with fewer than two.
+        n_seeds: number of seeds with which both were trained.
         is_same: whether the baseline is the grouping itself.
     """
 
@@ -86,13 +86,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the fresh seeds say about the grouping recommended for one budget.
+    """Verdict on the grouping recommended for one inference budget, from fresh seeds.
 
     Attributes:
         budget_snt: the inference budget.
         grouping: the recommended grouping.
         comparisons: one per baseline that was trained.
-        missing: baselines or networks that could not be compared, in words.
+        missing: sentences that name the baselines or networks that could not be compared.
     """
 
     budget_snt: float
@@ -111,7 +111,7 @@ class Verdict:
         return self.is_confirmed and all(comparison.is_beaten for comparison in self.comparisons)
 
     def sentence(self) -> str:
-        """The verdict in words."""
+        """Return the verdict in words."""
         if not self.is_confirmed:
             return "Not confirmed: " + ("; ".join(self.missing) or "no fresh seeds were trained") + "."
         if self.is_worth_it:
@@ -137,7 +137,7 @@ class Verdict:
 
 
 def _totals(grouping: Grouping, table: ScoreTable) -> FloatArray:
-    """Total test loss of a grouping by seed, ``[S]``; NaN where a network was not trained."""
+    """Compute the total test loss of a grouping by seed, ``[S]``; NaN where a network is untrained."""
     per_seed = [grouping.total_loss(table, table.test_losses[:, :, s]) for s in range(len(table.seeds))]
     return np.array(per_seed, dtype=np.float64)
 

@@ -1,4 +1,4 @@
-"""The database: jobs, score tables, groupings, leases and events. All truth about a job is here.
+"""Store: the database of jobs, score tables, groupings, leases and events; the only truth about a job.
 
     migrate(url)
     store = open_store(url)
@@ -7,7 +7,7 @@ Rows and sessions of SQLAlchemy stay inside this package; what goes in and out i
 the frozen classes of `grouping.store.records`.
 """
 
-from grouping.store.history import MAX_ATTEMPTS
+from grouping.store.locked_jobs import MAX_ATTEMPTS
 from grouping.store.migrations import migrate
 from grouping.store.records import (
     Claim,

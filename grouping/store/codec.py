@@ -1,4 +1,4 @@
-"""Between the domain and what is stored: JSON, text that every database accepts, and rows."""
+"""Conversion between domain types and the database: JSON, rows, and text that every database accepts."""
 
 from __future__ import annotations
 
@@ -47,22 +47,22 @@ _ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 
 def new_id() -> str:
-    """A random identifier that sorts by the time it was made."""
+    """Create a random identifier that sorts by its time of creation."""
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
 def is_id(value: str) -> bool:
-    """Whether `value` can be an identifier at all; anything else is not worth a query, nor always legal."""
+    """Return whether `value` has the form of an identifier; others must not reach a query."""
     return _ID.fullmatch(value) is not None
 
 
 def storable(text: str) -> str:
-    """`text` with NULs and lone surrogates, which a database refuses, shown as replacement characters."""
+    """Replace NULs and lone surrogates in a text, which a database refuses."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def as_json(value: object, *, pointer: str = "") -> Any:
-    """`value` as it will come back from a JSON column: mappings as dicts, tuples as lists.
+    """Convert a value to JSON as a column will return it: mappings as dicts, tuples as lists.
 
     Raises:
         InvalidInputError: if it has no JSON form, such as an infinite number or an object.
@@ -74,7 +74,7 @@ def as_json(value: object, *, pointer: str = "") -> Any:
 
 
 def as_storable_json(value: object, *, pointer: str = "") -> Any:
-    """As `as_json`, with every text made `storable`, for what may hold words of a stranger's file.
+    """Convert a value as `as_json` does, with every text made `storable`, for texts of uploaded files.
 
     Raises:
         InvalidInputError: if it has no JSON form.
@@ -111,7 +111,7 @@ def _plain(value: object) -> object:
 
 
 def spec_to_json(spec: JobSpec) -> dict[str, Any]:
-    """All fields of a job's specification."""
+    """Convert all fields of a job's specification."""
     data = {field.name: getattr(spec, field.name) for field in fields(spec)}
     data["training_budget"] = asdict(spec.training_budget)
     data["recipe"] = asdict(spec.recipe)
@@ -121,29 +121,29 @@ def spec_to_json(spec: JobSpec) -> dict[str, Any]:
 
 
 def spec_from_json(data: Mapping[str, Any]) -> JobSpec:
-    """Inverse of `spec_to_json`; fields that an older program did not know take their defaults."""
+    """Invert `spec_to_json`; fields that an older version did not store have their defaults."""
     return from_plain(JobSpec, data)
 
 
 def recipe_in_use(spec: Mapping[str, Any], settled: Mapping[str, Any]) -> Recipe:
-    """The recipe of a stored job: the tuned one, or that of its specification."""
+    """Return the recipe of a stored job: the tuned one, or that of its specification."""
     tuned = settled.get("recipe") if trainer_of_spec(spec).name == DEFAULT_TRAINER else None
     return Recipe.from_mapping(tuned or spec.get("recipe", {}))
 
 
 def trainer_of_spec(spec: Mapping[str, Any]) -> Method:
-    """The trainer of a stored job; the built-in one, where there was no other yet."""
+    """Return the trainer of a stored job; jobs stored before trainers had names have the built-in one."""
     return Method(spec.get("trainer", DEFAULT_TRAINER), spec.get("trainer_parameters", {}))
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
-    """All fields of a task."""
+    """Convert all fields of a task."""
     data: dict[str, Any] = as_json(task.as_mapping())
     return data
 
 
 def task_from_json(data: Mapping[str, Any]) -> Task:
-    """Inverse of `task_to_json`; what an older program did not know has its default."""
+    """Invert `task_to_json`; fields that an older version did not store have their defaults."""
     metric = data["metric"]
     return Task(
         name=data["name"],
@@ -161,12 +161,12 @@ def _metric_from_json(data: Mapping[str, Any]) -> Metric:
 
 
 def group_key(group: Collection[str]) -> str:
-    """A short name of a set of tasks, whatever their number: names never hold ``+``."""
+    """Return a short key of a set of tasks, whatever their number; names never hold ``+``."""
     return hashlib.sha256("+".join(sorted(group)).encode()).hexdigest()
 
 
 def job_from_row(row: JobRow) -> Job:
-    """The job as it stands."""
+    """Convert a row to the job."""
     return Job(
         id=row.id,
         spec=spec_from_json(row.spec),
@@ -184,17 +184,17 @@ def job_from_row(row: JobRow) -> Job:
 
 
 def network_from_row(row: NetworkRow) -> Network:
-    """The network with its measured cost."""
+    """Convert a row to the network with its measured cost."""
     return Network(frozenset(row.tasks), row.size, row.cost_snt)
 
 
 def stored_network_from_row(row: NetworkRow) -> StoredNetwork:
-    """The network with what was measured of it."""
+    """Convert a row to the network with all its measurements."""
     return StoredNetwork(row.id, network_from_row(row), row.multiply_adds, tuple(row.widths), row.latency_ms)
 
 
 def table_info_from_row(row: ScoreTableRow, job_id: str | None, *, has_latencies: bool = False) -> TableInfo:
-    """What the table is, without its scores."""
+    """Convert a row to the description of a score table, without its scores."""
     tasks = tuple(task_from_json(task) for task in row.tasks)
     imported = row.imported or {}
     return TableInfo(
@@ -210,19 +210,19 @@ def table_info_from_row(row: ScoreTableRow, job_id: str | None, *, has_latencies
 
 
 def grouping_from_row(row: GroupingRow) -> StoredGrouping:
-    """The grouping as it was stored."""
+    """Convert a row to the stored grouping."""
     return StoredGrouping(row.id, row.score_table_id, row.revision, row.created_s, row.request, row.answer)
 
 
 def score_from_row(row: ScoreRow) -> TaskScore:
-    """What a trial scored on one task."""
+    """Convert a row to the losses and metrics of a trial on one task."""
     return TaskScore(row.task, row.validation_loss, row.test_loss, row.validation_metric, row.test_metric)
 
 
 def joint_affinities_to_row(
     trial_id: str, order: Sequence[str], affinities: JointAffinities
 ) -> JointAffinityRow:
-    """What a trial measured; the tasks in the order given."""
+    """Convert the affinities of a trial to a row; the tasks in the order given."""
     places = [affinities.tasks.index(task) for task in order]
     square = np.ix_(places, places)
     return JointAffinityRow(
@@ -237,7 +237,7 @@ def joint_affinities_to_row(
 
 
 def joint_run_from_row(row: JointAffinityRow, network: NetworkRow, seed: int) -> JointRun:
-    """Inverse of `joint_affinities_to_row`."""
+    """Invert `joint_affinities_to_row`."""
     values = {method: np.array(cells, dtype=np.float64) for method, cells in row.affinities.items()}
     overlap = np.array(row.sample_overlap, dtype=np.float64)
     affinities = JointAffinities(tuple(network.tasks), values, row.n_steps, overlap)
@@ -245,5 +245,5 @@ def joint_run_from_row(row: JointAffinityRow, network: NetworkRow, seed: int) ->
 
 
 def event_from_row(row: EventRow) -> Event:
-    """One event of a job's history."""
+    """Convert a row to an event of a job's history."""
     return Event(row.number, row.at_s, row.kind, row.data)

@@ -1,4 +1,4 @@
-"""The engine, its two kinds of transactions, and the one place where driver errors become our own.
+"""Database engine, its reading and writing transactions, and the translation of driver errors.
 
 A reading transaction sees one snapshot; a writing one takes the write lock at its start on SQLite (a
 deferred transaction that reads before it writes fails with BUSY_SNAPSHOT, whatever the timeout), and on
@@ -71,7 +71,7 @@ def parse_url(url: str) -> URL:
 
 
 def shown_url(url: URL) -> str:
-    """The URL with its password hidden, wherever it stands."""
+    """Return the URL with its password hidden, wherever it stands."""
     hidden = {name: "***" for name in url.query if "password" in name.lower()}
     return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
@@ -152,7 +152,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """A transaction that sees one consistent snapshot.
+        """Open a transaction that sees one consistent snapshot.
 
         Raises:
             StoreUnavailableError: if the database cannot be used now.
@@ -163,7 +163,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A transaction that is committed at the end, or leaves nothing behind if anything is raised.
+        """Open a transaction that is committed at the end, or leaves nothing behind if anything is raised.
 
         After `StoreUnavailableError` it is not known whether a commit that was under way took place.
 
@@ -176,7 +176,7 @@ class Database:
             session.commit()
 
     def now_s(self, session: Session) -> float:
-        """Seconds since 1970 by the clock of the database: now, not when the transaction began."""
+        """Return seconds since 1970 by the clock of the database: now, not when the transaction began."""
         return float(session.scalars(select(self._clock())).one())
 
     def _clock(self) -> ColumnElement[Any]:
@@ -191,7 +191,7 @@ class Database:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turn errors of the driver into the project's own; violated constraints pass, they are defects.
+    """Turn errors of the driver into the project's own, but not violated constraints, which are defects.
 
     Raises:
         StoreUnavailableError: locked, full, read-only, not reachable or not a database.

@@ -1,4 +1,4 @@
-"""Groupings that were kept: solves of a score table, with what was asked and what was answered."""
+"""Stored groupings: solves of a score table, with request and answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from grouping.store.rows import GroupingRow
 
 
 class GroupingMethods:
-    """The part of the store for groupings."""
+    """Methods of the store for groupings."""
 
     _database: Database
 
@@ -40,15 +40,15 @@ class GroupingMethods:
         idempotency_key: str | None = None,
         request_digest: str = "",
     ) -> tuple[StoredGrouping, bool]:
-        """Keep a solve.
+        """Store a solve of a score table.
 
         Args:
             table_id: the score table.
             revision: the revision of the table that was solved.
-            request: what was asked, as JSON.
-            answer: what was answered, as JSON.
+            request: the request, as JSON.
+            answer: the answer, as JSON.
             idempotency_key: the same key with the same digest gives the same grouping.
-            request_digest: stands for the content of the request, the table included.
+            request_digest: digest of the request, the table included.
 
         Returns:
             The grouping, and whether this call stored it.
@@ -87,7 +87,7 @@ class GroupingMethods:
             return grouping_from_row(row), True
 
     def find_grouping_of_key(self, idempotency_key: str, request_digest: str) -> StoredGrouping | None:
-        """The grouping that was stored under a key, or None.
+        """Find the grouping that was stored under an idempotency key, or None.
 
         Raises:
             IdempotencyConflictError: if the key came before with another digest.
@@ -96,7 +96,7 @@ class GroupingMethods:
             return _find_by_key(session, storable(idempotency_key), storable(request_digest))
 
     def get_grouping(self, grouping_id: str) -> StoredGrouping:
-        """A stored grouping.
+        """Return a stored grouping.
 
         Raises:
             NotFoundError: if there is none.
@@ -110,7 +110,7 @@ class GroupingMethods:
     def list_groupings(
         self, table_id: str, *, limit: int = 50, after: str | None = None
     ) -> Page[StoredGrouping]:
-        """Stored groupings of a table, newest first; a page holds at most 200.
+        """List stored groupings of a table, newest first; a page holds at most 200.
 
         Raises:
             NotFoundError: if there is no such table.

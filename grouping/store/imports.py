@@ -1,4 +1,4 @@
-"""Imported score tables: written whole, read whole.
+"""Imported score tables, each written and read as a whole.
 
 The losses of a network stand as JSON on its row, ``[task of the group][seed]`` with null where there is no
 cell: they never change, are only read together, and have neither a training nor a metric (decision 6).
@@ -35,7 +35,7 @@ from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow
 
 
 class ImportMethods:
-    """The part of the store for score tables without a job."""
+    """Methods of the store for score tables without a job."""
 
     _database: Database
 
@@ -51,14 +51,14 @@ class ImportMethods:
         """Store a score table that no job of this service trained, in one transaction.
 
         Args:
-            table: what `score_table` will give back, equal to the last digit.
-            name: a label for people; may be empty.
-            report: what was understood of the file, as JSON.
+            table: the table; `score_table` returns it equal to the last digit.
+            name: label for people; may be empty.
+            report: report on how the file was understood, as JSON.
             idempotency_key: the same key with the same digest gives the same table, however often it comes.
-            request_digest: stands for the content of the request.
+            request_digest: digest of the request.
 
         Returns:
-            What the stored table is, and whether this call stored it.
+            Description of the stored table, and whether this call stored it.
 
         Raises:
             IdempotencyConflictError: if the key came before with another digest.
@@ -124,7 +124,7 @@ class ImportMethods:
 
 
 def find_table(session: Session, table_id: str, *, lock: bool = False) -> ScoreTableRow:
-    """The row of a score table, locked against other writers if asked.
+    """Return the row of a score table, locked against other writers if `lock`.
 
     Raises:
         NotFoundError: if there is none.
@@ -139,12 +139,12 @@ def find_table(session: Session, table_id: str, *, lock: bool = False) -> ScoreT
 
 
 def imported_table(row: ScoreTableRow, tasks: tuple[Task, ...], networks: Sequence[NetworkRow]) -> ScoreTable:
-    """The table as it was given to `ImportMethods.import_table`.
+    """Return the table as it was given to `ImportMethods.import_table`.
 
     Args:
-        row: the table; imported.
-        tasks: its tasks.
-        networks: its networks, in their order.
+        row: the row of the imported table.
+        tasks: tasks of the table.
+        networks: rows of its networks, in their order.
     """
     imported = row.imported or {}
     column = {task.name: t for t, task in enumerate(tasks)}
@@ -200,7 +200,7 @@ def _network_values(table_id: str, table: ScoreTable) -> list[dict[str, Any]]:
 
 
 def _cells(losses: FloatArray) -> list[list[float | None]] | None:
-    """Losses by task and seed, None where absent; None for the whole where all are."""
+    """Convert losses to lists by task and seed, None where absent; None in all if every loss is."""
     if np.isnan(losses).all():
         return None
     return [[None if value != value else value for value in row] for row in losses.tolist()]

@@ -1,4 +1,4 @@
-"""Jobs as users see them: submit, read, cancel, resume, delete."""
+"""Jobs in the store: submit, read, cancel, resume, delete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from grouping.store.codec import (
     task_to_json,
 )
 from grouping.store.database import Database
-from grouping.store.history import Entry, enter, find_job
+from grouping.store.locked_jobs import LockedJob, find_job, lock_job
 from grouping.store.paging import newest_first
 from grouping.store.records import Page
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
@@ -32,7 +32,7 @@ MAX_INTEGER = 2**63 - 1
 
 
 class JobMethods:
-    """The part of the store that the HTTP service uses on jobs."""
+    """Methods of the store by which the HTTP service handles jobs."""
 
     _database: Database
 
@@ -44,13 +44,13 @@ class JobMethods:
         idempotency_key: str | None = None,
         request_digest: str = "",
     ) -> tuple[Job, bool]:
-        """Accept a job; once this returns, the job exists whatever dies.
+        """Accept a job; once this returns, the job exists even if every process ends.
 
         Args:
-            spec: what is asked for. Its weights, where given, replace those of the tasks.
+            spec: specification of the job. Its weights, where given, replace those of the tasks.
             tasks: the tasks of the score table, in the order of ``spec.tasks``.
             idempotency_key: the same key with the same digest gives the same job, however often it comes.
-            request_digest: stands for the content of the request.
+            request_digest: digest of the request.
 
         Returns:
             The job, and whether this call made it.
@@ -94,14 +94,14 @@ class JobMethods:
             row = _new_row(spec, table, key, digest)
             session.add(row)
             session.flush()
-            Entry(session, row, now_s).add_event(
+            LockedJob(session, row, now_s).add_event(
                 "job_submitted", {"name": spec.name, "problem": spec.problem}
             )
             session.flush()
             return job_from_row(row), True
 
     def get_job(self, job_id: str) -> Job:
-        """The job as it stands.
+        """Return a job in its present state.
 
         Raises:
             NotFoundError: if there is none.
@@ -110,7 +110,7 @@ class JobMethods:
             return job_from_row(find_job(session, job_id))
 
     def list_jobs(self, *, limit: int = 50, after: str | None = None) -> Page[Job]:
-        """Jobs, newest first; a page holds at most 200.
+        """List jobs, newest first; a page holds at most 200.
 
         Raises:
             InvalidInputError: if `after` is not a token of this list.
@@ -120,7 +120,7 @@ class JobMethods:
             return Page(tuple(job_from_row(row) for (row,) in rows), token)
 
     def find_job_of_table(self, table_id: str) -> Job | None:
-        """The job that fills a score table, or None for a table without one."""
+        """Find the job that fills a score table, or None for a table without one."""
         if not is_id(table_id):
             return None
         with self._database.reading() as session:
@@ -137,37 +137,37 @@ class JobMethods:
             StateConflictError: if the job has ended.
         """
         with self._database.writing() as session:
-            entry = enter(self._database, session, job_id)
-            job = entry.job
+            locked = lock_job(self._database, session, job_id)
+            job = locked.job
             _check(JobVerb.CANCEL, job)
-            if not entry.has_live_lease():
-                _cancel_now(entry)
+            if not locked.has_live_lease():
+                _cancel_now(locked)
             elif not job.cancel_requested:
                 job.cancel_requested = True
                 job.state = JobState.CANCELLING
-                entry.add_event("job_cancelling", {})
+                locked.add_event("job_cancelling", {})
             session.flush()
             return job_from_row(job)
 
     def resume(self, job_id: str) -> Job:
-        """Queue a failed or cancelled job again; what it has scored stays, failed trials get new attempts.
+        """Queue a failed or cancelled job again; its scores stay, failed trials get new attempts.
 
         Raises:
             NotFoundError: if there is none.
             StateConflictError: in any other state.
         """
         with self._database.writing() as session:
-            entry = enter(self._database, session, job_id)
-            job = entry.job
+            locked = lock_job(self._database, session, job_id)
+            job = locked.job
             _check(JobVerb.RESUME, job)
             retried = _retry_failed_trials(session, job_id)
             if retried:
-                entry.revise_table()
+                locked.revise_table()
             before = job.state
             job.state = JobState.QUEUED
             job.stop_reason = job.error = job.finished_s = None
             job.cancel_requested = False
-            entry.add_event("job_resumed", {"from": before, "trials_retried": retried})
+            locked.add_event("job_resumed", {"from": before, "trials_retried": retried})
             session.flush()
             return job_from_row(job)
 
@@ -179,7 +179,7 @@ class JobMethods:
             StateConflictError: if the job has not ended.
         """
         with self._database.writing() as session:
-            job = enter(self._database, session, job_id).job
+            job = lock_job(self._database, session, job_id).job
             _check(JobVerb.DELETE, job)
             table_id = job.score_table_id
             # Trials and events go with their job, scores with their trials: ON DELETE CASCADE.
@@ -225,14 +225,14 @@ def _new_row(spec: JobSpec, table: ScoreTableRow, key: str | None, digest: str) 
     )
 
 
-def _cancel_now(entry: Entry) -> None:
+def _cancel_now(locked: LockedJob) -> None:
     """End a job that nobody holds; a dispatcher that comes back finds its lease gone."""
-    entry.give_back_trials()
-    entry.clear_lease()
-    entry.job.state = JobState.CANCELLED
-    entry.job.cancel_requested = True
-    entry.job.finished_s = entry.now_s
-    entry.add_event("job_cancelled", {})
+    locked.give_back_trials()
+    locked.clear_lease()
+    locked.job.state = JobState.CANCELLED
+    locked.job.cancel_requested = True
+    locked.job.finished_s = locked.now_s
+    locked.add_event("job_cancelled", {})
 
 
 def _retry_failed_trials(session: Session, job_id: str) -> int:

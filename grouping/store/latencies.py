@@ -1,4 +1,4 @@
-"""Measured latencies of the networks of jobs, as a further cost of their score tables."""
+"""Measured latencies of networks, as a further cost of the score tables of jobs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ LATENCY_COST = "latency_ms"
 
 
 def latency_costs(rows: Sequence[NetworkRow]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
-    """The latencies of these networks by name of the cost; empty unless every one has been measured."""
+    """Return the latencies of networks by name of the cost; empty unless all were measured."""
     found = [row.latency_ms for row in rows if row.latency_ms is not None]
     return {LATENCY_COST: np.array(found, dtype=np.float64)} if found and len(found) == len(rows) else {}
 
 
 def tables_with_latencies(session: Session, table_ids: Collection[str]) -> frozenset[str]:
-    """Those of the tables whose networks have all been measured."""
+    """Select the tables of which the latencies of all networks were measured."""
     counts = session.execute(
         select(NetworkRow.score_table_id, func.count(), func.count(NetworkRow.latency_ms))
         .where(NetworkRow.score_table_id.in_(table_ids))

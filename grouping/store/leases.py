@@ -1,8 +1,8 @@
-"""Leases: which dispatcher may write to a job, and the job's own course while it is held.
+"""Leases: the right of one dispatcher to write to a job, and changes of the job's state under it.
 
 A claim counts up the job's lease epoch. Every write of a dispatcher carries its claim, locks the job's
 row, and is refused when the epoch in the database is another or the lease was given up; so a dispatcher
-that stood still and wakes up after somebody else took over cannot write anything.
+that was suspended and wakes up after another took over cannot write anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from grouping.domain.jobs import JobState, StopReason
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import as_json, job_from_row, storable
 from grouping.store.database import Database
-from grouping.store.history import Entry, enter_claimed
+from grouping.store.locked_jobs import LockedJob, lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.rows import JobRow
 
@@ -34,15 +34,15 @@ _UNFINISHED = tuple(state for state in JobState if not state.is_final)
 
 
 class LeaseMethods:
-    """The part of the store through which a dispatcher takes, holds and moves a job."""
+    """Methods of the store by which a dispatcher claims a job, keeps its lease and changes its state."""
 
     _database: Database
 
     def claim_job(self, owner: str, *, lease_s: float = 30.0) -> Claim | None:
-        """Take the oldest job that is queued or whose dispatcher's lease ended; None if there is none.
+        """Claim the oldest job that is queued or whose dispatcher's lease ended; None if there is none.
 
-        Trials that were in flight are planned again, and given up after the last allowed attempt. A job
-        that was being cancelled is given out in that state: its claimer only has to finish cancelling.
+        Running trials are planned again, and given up after the last allowed attempt. A job that is being
+        cancelled stays in that state: its claimer only has to finish cancelling.
         """
         with self._database.writing() as session:
             now_s = self._database.now_s(session)
@@ -60,27 +60,27 @@ class LeaseMethods:
             ).one_or_none()
             if row is None:
                 return None
-            entry = Entry(session, row, self._database.now_s(session))
+            locked = LockedJob(session, row, self._database.now_s(session))
             row.lease_epoch += 1
             row.lease_owner = owner
-            row.lease_expires_s = entry.now_s + lease_s
-            row.started_s = entry.now_s if row.started_s is None else row.started_s
-            entry.add_event("job_claimed", {"owner": owner, "epoch": row.lease_epoch, "state": row.state})
-            for trial, network in entry.running_trials():
-                entry.lose_trial(trial, network, "the dispatcher was lost.")
+            row.lease_expires_s = locked.now_s + lease_s
+            row.started_s = locked.now_s if row.started_s is None else row.started_s
+            locked.add_event("job_claimed", {"owner": owner, "epoch": row.lease_epoch, "state": row.state})
+            for trial, network in locked.running_trials():
+                locked.lose_trial(trial, network, "the dispatcher was lost.")
             session.flush()
             return Claim(job_from_row(row), owner, row.lease_epoch, lease_s)
 
     def renew(self, claim: Claim) -> bool:
-        """Extend the lease by its length from now; returns whether the user asked to cancel.
+        """Extend the lease by its length from now; return whether the user asked to cancel.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
         """
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            entry.job.lease_expires_s = entry.now_s + claim.lease_s
-            return entry.job.cancel_requested
+            locked = lock_claimed_job(self._database, session, claim)
+            locked.job.lease_expires_s = locked.now_s + claim.lease_s
+            return locked.job.cancel_requested
 
     def release(self, claim: Claim) -> None:
         """Give the job back, as on a planned shutdown; its running trials are planned again, uncharged.
@@ -89,11 +89,11 @@ class LeaseMethods:
             StaleLeaseError: if the claim is no longer valid.
         """
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            given_back = entry.give_back_trials()
-            entry.job.charged_trainings -= given_back
-            entry.clear_lease()
-            entry.add_event("job_released", {"owner": claim.owner, "trials_given_back": given_back})
+            locked = lock_claimed_job(self._database, session, claim)
+            given_back = locked.give_back_trials()
+            locked.job.charged_trainings -= given_back
+            locked.clear_lease()
+            locked.add_event("job_released", {"owner": claim.owner, "trials_given_back": given_back})
 
     def enter_state(
         self,
@@ -103,14 +103,14 @@ class LeaseMethods:
         stop_reason: StopReason | None = None,
         error: str | None = None,
     ) -> None:
-        """Move the job on; the same state again changes nothing. A final state ends the lease.
+        """Change the state of the job; the same state again changes nothing. A final state ends the lease.
 
-        Trials still running when the job ends are planned again, for the case that it is resumed.
+        Trials still running when the job ends are planned again, in case it is resumed.
 
         Args:
-            claim: the lease it is done under.
-            state: where the job goes.
-            stop_reason: why it ended, with `JobState.SUCCEEDED` only.
+            claim: the claim of the caller.
+            state: the new state.
+            stop_reason: reason why it ended, with `JobState.SUCCEEDED` only.
             error: what went wrong in words for the user, with `JobState.FAILED` only.
 
         Raises:
@@ -123,8 +123,8 @@ class LeaseMethods:
         ):
             raise InvalidInputError("A stop reason belongs to success and an error to failure.")
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            job = entry.job
+            locked = lock_claimed_job(self._database, session, claim)
+            job = locked.job
             before = JobState(job.state)
             if state is before:
                 return
@@ -134,10 +134,10 @@ class LeaseMethods:
             job.stop_reason = stop_reason
             job.error = None if error is None else storable(error)
             if state.is_final:
-                entry.give_back_trials()
-                entry.clear_lease()
-                job.finished_s = entry.now_s
-            entry.add_event(f"job_{state}", _reasons(stop_reason, job.error))
+                locked.give_back_trials()
+                locked.clear_lease()
+                job.finished_s = locked.now_s
+            locked.add_event(f"job_{state}", _reasons(stop_reason, job.error))
 
     def record_preparation(
         self,
@@ -148,15 +148,15 @@ class LeaseMethods:
         settled: Mapping[str, Any] | None = None,
         events: Sequence[tuple[str, Mapping[str, Any]]] = (),
     ) -> None:
-        """Record what the job is trained on and with.
+        """Record the data that the job is trained on, and the versions that it is trained with.
 
         Args:
-            claim: the lease it is done under.
-            data_digest: identifies the data.
-            versions: of the libraries that train, and what does their arithmetic; those of an earlier
-                preparation stay: they are what the job began with.
-            settled: what its trainer found out; that of an earlier preparation stays.
-            events: kind and data of what the trainer tells about it.
+            claim: the claim of the caller.
+            data_digest: digest of the data.
+            versions: versions of the libraries that train, and their arithmetic; those of an earlier
+                preparation stay.
+            settled: facts that its trainer settled; those of an earlier preparation stay.
+            events: kind and data of the trainer's events about the preparation.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -164,8 +164,8 @@ class LeaseMethods:
                 no JSON form.
         """
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            job = entry.job
+            locked = lock_claimed_job(self._database, session, claim)
+            job = locked.job
             if job.data_digest is None:
                 job.settled = as_json(settled or {})
             elif job.data_digest != data_digest:
@@ -175,19 +175,19 @@ class LeaseMethods:
                 )
             job.data_digest = data_digest
             job.versions = job.versions or as_json(versions)
-            entry.add_event("job_prepared", {"data_digest": data_digest, "versions": versions})
+            locked.add_event("job_prepared", {"data_digest": data_digest, "versions": versions})
             for kind, data in events:
-                entry.add_event(kind, data)
+                locked.add_event(kind, data)
 
     def append_event(self, claim: Claim, kind: str, data: Mapping[str, Any]) -> None:
-        """Append to the job's history.
+        """Append an event to the job's history.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
             InvalidInputError: if `data` has no JSON form.
         """
         with self._database.writing() as session:
-            enter_claimed(self._database, session, claim).add_event(kind, data)
+            lock_claimed_job(self._database, session, claim).add_event(kind, data)
 
 
 def _reasons(stop_reason: StopReason | None, error: str | None) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Trials as a dispatcher starts them and records what came of them: many in one transaction.
+"""Starts and outcomes of trials, recorded by a dispatcher many in one transaction.
 
-Networks are trained in stacks, and a commit costs as much as training a small one.
+Networks are trained in stacks, and a commit takes as long as training a small one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
 from grouping.store.codec import is_id, joint_affinities_to_row, storable
 from grouping.store.database import Database
-from grouping.store.history import Entry, describe_trial, enter_claimed
+from grouping.store.locked_jobs import LockedJob, describe_trial, lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.rows import NetworkRow, ScoreRow, TrialRow
 
@@ -24,12 +24,12 @@ _Found = list[tuple[TrialRow, NetworkRow]]
 
 
 class OutcomeMethods:
-    """The part of the store through which a dispatcher starts trials and records their outcomes."""
+    """Methods of the store by which a dispatcher starts trials and records their outcomes."""
 
     _database: Database
 
     def start_trials(self, claim: Claim, trial_ids: Sequence[str]) -> None:
-        """Count an attempt of each, charge for it, and mark them as running: before anything is started.
+        """Mark trials as running, with an attempt counted and charged for each, before they are started.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -37,27 +37,27 @@ class OutcomeMethods:
             StateConflictError: if one is not planned, or given twice; then none is started.
         """
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            found = _find_trials(entry, trial_ids, TrialState.PLANNED)
+            locked = lock_claimed_job(self._database, session, claim)
+            found = _find_trials(locked, trial_ids, TrialState.PLANNED)
             for trial, network in found:
                 trial.state = TrialState.RUNNING
                 trial.attempts += 1
-                trial.started_s = entry.now_s
-                entry.add_event("trial_started", describe_trial(trial, network))
-            entry.job.charged_trainings += len(found)
+                trial.started_s = locked.now_s
+                locked.add_event("trial_started", describe_trial(trial, network))
+            locked.job.charged_trainings += len(found)
 
     def start_trial(self, claim: Claim, trial_id: str) -> None:
-        """As `start_trials`, for one."""
+        """Start one trial; see `start_trials`."""
         self.start_trials(claim, [trial_id])
 
     def record_outcomes(self, claim: Claim, outcomes: Mapping[str, TrialOutcome]) -> None:
-        """Record what came out of running trials: ends, scores, affinities, what they cost, all or nothing.
+        """Record the outcomes of running trials, with scores, affinities and costs: all or nothing.
 
-        A caller that repeats this after `StoreUnavailableError` may find it recorded: `StateConflictError`.
+        A caller that repeats this after `StoreUnavailableError` gets `StateConflictError` if it was recorded.
 
         Args:
-            claim: the lease it is done under.
-            outcomes: by trial, in the order in which they are told.
+            claim: the claim of the caller.
+            outcomes: outcomes by trial, in the order of their events.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -68,27 +68,27 @@ class OutcomeMethods:
         for outcome in outcomes.values():
             _check_outcome(outcome)
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            found = _find_trials(entry, tuple(outcomes), TrialState.RUNNING)
+            locked = lock_claimed_job(self._database, session, claim)
+            found = _find_trials(locked, tuple(outcomes), TrialState.RUNNING)
             for trial, network in found:
-                _record(entry, trial, network, outcomes[trial.id])
+                _record(locked, trial, network, outcomes[trial.id])
             if found:
-                entry.revise_table()
+                locked.revise_table()
 
     def record_outcome(self, claim: Claim, trial_id: str, outcome: TrialOutcome) -> None:
-        """As `record_outcomes`, for one."""
+        """Record the outcome of one trial; see `record_outcomes`."""
         self.record_outcomes(claim, {trial_id: outcome})
 
     def requeue_trials(self, claim: Claim, trial_ids: Sequence[str], reason: str) -> Mapping[str, TrialState]:
-        """Plan running trials again that were lost by no fault of theirs, unless it was the last attempt.
+        """Plan lost trials again, or mark them as failed after the last allowed attempt.
 
         Args:
-            claim: the lease it is done under.
-            trial_ids: the trials.
-            reason: what happened, in words for the user.
+            claim: the claim of the caller.
+            trial_ids: running trials that were lost.
+            reason: reason of the loss, in words for the user.
 
         Returns:
-            For each `TrialState.PLANNED`, or `TrialState.FAILED` after the last allowed attempt.
+            By trial `TrialState.PLANNED`, or `TrialState.FAILED` after the last allowed attempt.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -96,12 +96,12 @@ class OutcomeMethods:
             StateConflictError: if one is not running, or given twice; then none is planned again.
         """
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            found = _find_trials(entry, trial_ids, TrialState.RUNNING)
-            return {trial.id: entry.lose_trial(trial, network, storable(reason)) for trial, network in found}
+            locked = lock_claimed_job(self._database, session, claim)
+            found = _find_trials(locked, trial_ids, TrialState.RUNNING)
+            return {trial.id: locked.lose_trial(trial, network, storable(reason)) for trial, network in found}
 
     def requeue_trial(self, claim: Claim, trial_id: str, reason: str) -> TrialState:
-        """As `requeue_trials`, for one."""
+        """Plan one lost trial again; see `requeue_trials`."""
         return self.requeue_trials(claim, [trial_id], reason)[trial_id]
 
 
@@ -112,18 +112,18 @@ def _check_outcome(outcome: TrialOutcome) -> None:
         raise InvalidInputError("Seconds and epochs of a trial must be finite and not negative.")
 
 
-def _find_trials(entry: Entry, trial_ids: Sequence[str], state: TrialState) -> _Found:
-    """Trials of the job with their networks, in the order given."""
+def _find_trials(locked: LockedJob, trial_ids: Sequence[str], state: TrialState) -> _Found:
+    """Find trials of the job with their networks, in the order given."""
     there: dict[str, tuple[TrialRow, NetworkRow]] = {}
     for trial_id in trial_ids:
         if not is_id(trial_id):
             raise NotFoundError("trial", trial_id)
     for start in range(0, len(trial_ids), _CHUNK):
         chunk = trial_ids[start : start + _CHUNK]
-        rows = entry.session.execute(
+        rows = locked.session.execute(
             select(TrialRow, NetworkRow)
             .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-            .where(TrialRow.id.in_(chunk), TrialRow.job_id == entry.job.id)
+            .where(TrialRow.id.in_(chunk), TrialRow.job_id == locked.job.id)
         )
         there |= {trial.id: (trial, network) for trial, network in rows}
     found: _Found = []
@@ -139,7 +139,7 @@ def _find_trials(entry: Entry, trial_ids: Sequence[str], state: TrialState) -> _
     return found
 
 
-def _record(entry: Entry, trial: TrialRow, network: NetworkRow, outcome: TrialOutcome) -> None:
+def _record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: TrialOutcome) -> None:
     if outcome.scores and sorted(score.task for score in outcome.scores) != sorted(network.tasks):
         raise InvalidInputError(
             f"A succeeded trial has one score for each task of its network: {', '.join(network.tasks)}."
@@ -148,19 +148,19 @@ def _record(entry: Entry, trial: TrialRow, network: NetworkRow, outcome: TrialOu
     trial.epochs = outcome.epochs
     trial.seconds = outcome.seconds
     trial.error = None if outcome.error is None else storable(outcome.error)
-    trial.finished_s = entry.now_s
-    entry.session.add_all(_score_row(trial.id, score) for score in outcome.scores)
+    trial.finished_s = locked.now_s
+    locked.session.add_all(_score_row(trial.id, score) for score in outcome.scores)
     if outcome.affinities is not None:
-        entry.session.add(joint_affinities_to_row(trial.id, network.tasks, outcome.affinities))
-    entry.job.charged_epochs += outcome.epochs
-    entry.job.charged_seconds += outcome.seconds
+        locked.session.add(joint_affinities_to_row(trial.id, network.tasks, outcome.affinities))
+    locked.job.charged_epochs += outcome.epochs
+    locked.job.charged_seconds += outcome.seconds
     data = describe_trial(trial, network) | {
         "epochs": outcome.epochs,
         "seconds": outcome.seconds,
         "losses": {score.task: score.validation_loss for score in outcome.scores},
         "error": trial.error,
     }
-    entry.add_event(f"trial_{outcome.state}", data)
+    locked.add_event(f"trial_{outcome.state}", data)
 
 
 def _score_row(trial_id: str, score: TaskScore) -> ScoreRow:
@@ -175,5 +175,5 @@ def _score_row(trial_id: str, score: TaskScore) -> ScoreRow:
 
 
 def _positive_zero(value: float | None) -> float | None:
-    """SQLite drops the sign of a negative zero: adding zero does so on every database."""
+    """Turn -0.0 into 0.0, as SQLite does, so that every database returns the same."""
     return None if value is None else value + 0.0

@@ -1,4 +1,4 @@
-"""Pages by key: each item is seen once, whatever is added meanwhile."""
+"""Pages of lists by key: each item is seen once, even if others are added meanwhile."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def newest_first(
     limit: int,
     after: str | None,
 ) -> tuple[Sequence[Row[K, *Ts]], str | None]:
-    """One page of a query on `kind`, and the token of the next page if there is one.
+    """Read one page of a query, and the token of the next page if there is one.
 
     Args:
         session: a reading transaction.
         query: selects a row of `kind` first, in no order.
-        kind: what is listed.
+        kind: class of the rows that are listed.
         limit: size of the page; brought to 1..200.
         after: the token of this page; None for the first.
 
@@ -51,12 +51,12 @@ def newest_first(
 
 
 def token(created_s: float, identifier: str) -> str:
-    """The opaque token of the page that follows this item."""
+    """Return the opaque token of the page that follows an item."""
     return base64.urlsafe_b64encode(f"{created_s.hex()} {identifier}".encode()).decode()
 
 
 def read_token(text: str) -> tuple[float, str]:
-    """Inverse of `token`.
+    """Invert `token`.
 
     Raises:
         InvalidInputError: if the text is not a token.

@@ -1,4 +1,4 @@
-"""What the store takes and gives beside the domain's own types: frozen, and never a row of the database."""
+"""Records: frozen types that the store takes and returns, beside those of the domain."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Page(Generic[T]):
     """One page of a list.
 
     Attributes:
-        items: in the order of the list.
-        next_token: opaque; give it back as ``after`` for the next page. None on the last page.
+        items: items of the page, in the order of the list.
+        next_token: opaque token, to be passed as ``after`` for the next page; None on the last page.
     """
 
     items: tuple[T, ...]
@@ -35,13 +35,13 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right of one dispatcher to write to one job, until its lease ends or somebody else claims.
+    """The right of one dispatcher to write to one job, until its lease ends or another claims the job.
 
     Attributes:
-        job: as it stood when it was claimed.
-        owner: who claimed it.
-        epoch: number of the claim within the job; results are accepted only under the latest.
-        lease_s: seconds a renewal is good for.
+        job: the job in its state when it was claimed.
+        owner: name of the dispatcher that claimed it.
+        epoch: number of the claim within the job; writes are accepted only under the latest.
+        lease_s: seconds for which a renewal is valid.
     """
 
     job: Job
@@ -52,14 +52,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class StoredNetwork:
-    """A measured candidate as it stands in a score table.
+    """A measured candidate of a score table.
 
     Attributes:
-        id: its identifier.
-        network: with its measured ``cost_snt``.
+        id: identifier of the network in the database.
+        network: the network with its measured ``cost_snt``.
         multiply_adds: multiply-add operations of one forward pass on one row; 0 where it was imported.
         widths: widths of its encoder's layers; empty where it was imported.
-        latency_ms: milliseconds of such a pass on a worker, a median; None where it was not measured.
+        latency_ms: median milliseconds of such a pass on a worker; None where it was not measured.
     """
 
     id: str
@@ -71,7 +71,7 @@ class StoredNetwork:
 
 @dataclass(frozen=True, slots=True)
 class ProgressRow:
-    """How many trials of one kind stand in which state."""
+    """Number of trials of one kind in each state."""
 
     purpose: Purpose
     group_size: int
@@ -87,17 +87,17 @@ class ProgressRow:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """What a score table is, without its scores.
+    """Description of a score table, without its scores.
 
     Attributes:
         id: its identifier.
         name: a label for people; may be empty.
         tasks: the tasks with their weights, in display order.
-        revision: grows with every change of what `Store.score_table` gives.
-        created_s: when it was made, in seconds since 1970, UTC.
+        revision: number that grows with every change of the result of `Store.score_table`.
+        created_s: time of its creation, in seconds since 1970, UTC.
         job_id: the job that fills it; None for an imported table.
         cost_names: names of the further costs of its networks.
-        report: what was understood when it was imported; None for a job's table, or where none was given.
+        report: report on how it was understood when it was imported; None for a job's table, or without one.
     """
 
     id: str
@@ -112,15 +112,15 @@ class TableInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoredGrouping:
-    """A solve of a score table that was kept.
+    """A stored solve of a score table.
 
     Attributes:
         id: its identifier.
         table_id: the score table.
-        revision: the revision of the table that it was solved on.
-        created_s: when it was stored, in seconds since 1970, UTC.
-        request: what was asked: budget, cost, constraints, weights, objective.
-        answer: what was answered, as JSON.
+        revision: the revision of the table that was solved.
+        created_s: time of storing, in seconds since 1970, UTC.
+        request: the request: budget, cost, constraints, weights, objective.
+        answer: the answer, as JSON.
     """
 
     id: str
@@ -132,22 +132,22 @@ class StoredGrouping:
 
     @property
     def network_names(self) -> list[str]:
-        """Names of the chosen networks; none where it is infeasible."""
+        """Names of the chosen networks; empty if infeasible."""
         grouping = self.answer["grouping"]
         return [] if grouping is None else [network["name"] for network in grouping["networks"]]
 
 
 @dataclass(frozen=True, slots=True)
 class StudyInfo:
-    """What a study is, without its report.
+    """Description of a study, without its report.
 
     Attributes:
         id: its identifier.
         name: a label for people; may be empty.
         problem: name of the problem.
         tasks: names of its tasks, in order.
-        n_seeds: seeds of every training.
-        created_s: when it was stored, in seconds since 1970, UTC.
+        n_seeds: number of seeds with which every network was trained.
+        created_s: time of storing, in seconds since 1970, UTC.
     """
 
     id: str

@@ -1,7 +1,7 @@
-"""Outcomes of other jobs, copied where training would give the same.
+"""Reuse: outcomes are copied from other jobs where training would give the same.
 
 They are copied, scores and affinities included, not referred to: the other job may be deleted afterwards.
-Trials of the search stay trials of the search, and those of the confirmation likewise.
+Trials of the search are copied as trials of the search, those of the confirmation as such.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from grouping.store.codec import (
     task_to_json,
 )
 from grouping.store.database import Database
-from grouping.store.history import Entry, describe_trial, enter_claimed, find_job
+from grouping.store.locked_jobs import LockedJob, describe_trial, find_job, lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.reuse_sources import (
     Wanted,
@@ -42,12 +42,12 @@ TrialKey = tuple[str, float, str, int, float]
 
 
 class ReuseMethods:
-    """The part of the store that copies outcomes from one job to another."""
+    """Methods of the store that copy outcomes from one job to another."""
 
     _database: Database
 
     def reuse_sources(self, job_id: str) -> tuple[ReuseSource, ...]:
-        """The jobs that a job names to be reused, and whether they can be.
+        """Return the jobs that a job names to be reused, and whether they can be.
 
         Raises:
             NotFoundError: if there is no such job.
@@ -57,9 +57,9 @@ class ReuseMethods:
             return tuple(source for source, _ in find_sources(session, wanted))
 
     def reusable_trials(self, job_id: str) -> Reusable:
-        """Outcomes of other jobs that may be copied into a job, whether or not it wants them.
+        """Return outcomes of other jobs that may be copied into a job, whether or not it wants them.
 
-        Before the job's data is known it is taken to be that of the other jobs.
+        Before the job's data are known they are taken to be those of the other jobs.
 
         Raises:
             NotFoundError: if there is no such job.
@@ -68,7 +68,7 @@ class ReuseMethods:
             return find_reusable(session, Wanted.of_row(session, find_job(session, job_id)))
 
     def reusable_for(self, spec: JobSpec, tasks: Sequence[Task]) -> tuple[tuple[ReuseSource, ...], Reusable]:
-        """The same two for a job that is not submitted yet, under the recipe as it is asked for."""
+        """Return sources and reusable outcomes for a job that is not submitted yet, with its given recipe."""
         definitions = {task.name: definition_of(task_to_json(task)) for task in tasks}
         trainer = spec.chosen_trainer
         wanted = Wanted(
@@ -81,17 +81,17 @@ class ReuseMethods:
     def plan_reused(
         self, claim: Claim, requests: Sequence[TrialRequest], *, planned_epochs: Sequence[int]
     ) -> int:
-        """Add those trials whose outcome another job knows, with that outcome, all or nothing.
+        """Add the trials whose outcome another job knows, with that outcome: all or nothing.
 
-        What is planned already and what nobody knows is left out. Nothing is charged.
+        Trials that are planned already or known to no other job are left out. Nothing is charged.
 
         Args:
-            claim: the lease it is done under.
-            requests: trials that are wanted; the network is found by its group and size.
+            claim: the claim of the caller.
+            requests: wanted trials; the network is found by its group and size.
             planned_epochs: epochs of each request.
 
         Returns:
-            How many were added.
+            Number of trials added.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -99,10 +99,10 @@ class ReuseMethods:
         """
         wanted = with_epochs(requests, planned_epochs)
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            networks = _networks(session, entry.job.score_table_id)
-            there = _planned(session, entry.job.id)
-            known = _originals(session, entry.job, networks)
+            locked = lock_claimed_job(self._database, session, claim)
+            networks = _networks(session, locked.job.score_table_id)
+            there = _planned(session, locked.job.id)
+            known = _originals(session, locked.job, networks)
             first = len(there)
             copies: dict[str, tuple[TrialRow, NetworkRow]] = {}
             for request, epochs in wanted:
@@ -110,7 +110,7 @@ class ReuseMethods:
                 original = known.get(key)
                 if key in there or original is None or original[1] < request.measures_affinity:
                     continue
-                trial = _copy(entry, network, original[0], request, len(there), epochs)
+                trial = _copy(locked, network, original[0], request, len(there), epochs)
                 copies[original[0].id] = (trial, network)
                 there.add(key)
             session.add_all(trial for trial, _ in copies.values())
@@ -119,18 +119,18 @@ class ReuseMethods:
             for trial, network in copies.values():
                 origin = {"from_job": trial.reused_from_job, "from_trial": trial.reused_from_trial}
                 outcome = {"state": trial.state, "error": trial.error}
-                entry.add_event("trial_reused", describe_trial(trial, network) | origin | outcome)
+                locked.add_event("trial_reused", describe_trial(trial, network) | origin | outcome)
             added = len(there) - first
             if added:
-                entry.revise_table()
-                entry.add_event("trials_planned", {"added": added, "trials": len(there), "reused": added})
+                locked.revise_table()
+                locked.add_event("trials_planned", {"added": added, "trials": len(there), "reused": added})
             return added
 
 
 def _originals(
     session: Session, job: JobRow, networks: dict[tuple[str, float], NetworkRow]
 ) -> dict[TrialKey, tuple[TrialRow, bool]]:
-    """Trials of other jobs by what identifies them, and whether their affinities can be copied too."""
+    """Find trials of other jobs by their keys, and whether their affinities can be copied too."""
     found: dict[TrialKey, tuple[TrialRow, bool]] = {}
     for source, row in find_sources(session, Wanted.of_row(session, job)):
         if row is None or source.obstacle is not None:
@@ -165,11 +165,16 @@ def _planned(session: Session, job_id: str) -> set[TrialKey]:
 
 
 def _copy(
-    entry: Entry, network: NetworkRow, original: TrialRow, request: TrialRequest, position: int, epochs: int
+    locked: LockedJob,
+    network: NetworkRow,
+    original: TrialRow,
+    request: TrialRequest,
+    position: int,
+    epochs: int,
 ) -> TrialRow:
     return TrialRow(
         id=new_id(),
-        job_id=entry.job.id,
+        job_id=locked.job.id,
         network_id=network.id,
         position=position,
         purpose=request.purpose,
@@ -182,7 +187,7 @@ def _copy(
         epochs=original.epochs,
         seconds=original.seconds,
         error=original.error,
-        finished_s=entry.now_s,
+        finished_s=locked.now_s,
         # Where it was trained, if it was copied there too.
         reused_from_job=original.reused_from_job or original.job_id,
         reused_from_trial=original.reused_from_trial or original.id,
@@ -190,7 +195,7 @@ def _copy(
 
 
 def _copy_results(session: Session, copies: dict[str, tuple[TrialRow, NetworkRow]]) -> None:
-    """Scores and affinities, those of gradients where they are wanted, from the originals to their copies."""
+    """Copy scores and affinities from originals to copies; those of gradients only where wanted."""
     ids = list(copies)
     for start in range(0, len(ids), _CHUNK):
         chunk = ids[start : start + _CHUNK]

@@ -1,4 +1,4 @@
-"""Which outcomes of other jobs may stand for those of a job, and why others may not.
+"""Sources of reuse: which outcomes of other jobs may be copied into a job, and why others may not.
 
 A training depends on the data, on the definitions of its tasks, on the trainer and its parameters (of the
 built-in one, the recipe), and on its own group, size, seed and fidelity; on nothing else of its job. Where
@@ -27,7 +27,7 @@ _KNOWN = (TrialState.SUCCEEDED, TrialState.DIVERGED)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an outcome has to agree with."""
+    """Properties of a job with which a reusable outcome must agree."""
 
     job_id: str | None
     problem: str
@@ -40,7 +40,7 @@ class Wanted:
 
     @classmethod
     def of_row(cls, session: Session, row: JobRow) -> Wanted:
-        """What the outcomes of a stored job agree with."""
+        """Take the properties of a stored job."""
         return cls(
             row.id,
             row.spec["problem"],
@@ -54,7 +54,7 @@ class Wanted:
 
 
 def find_sources(session: Session, wanted: Wanted) -> Iterator[tuple[ReuseSource, JobRow | None]]:
-    """The jobs that are named, in order, with their rows where they are still there."""
+    """Yield the jobs named to be reused, in order, with their rows unless they were deleted."""
     for job_id in wanted.reuse_jobs:
         row = session.get(JobRow, job_id) if is_id(job_id) else None
         if row is None or row.id == wanted.job_id:
@@ -66,7 +66,7 @@ def find_sources(session: Session, wanted: Wanted) -> Iterator[tuple[ReuseSource
 
 
 def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | None:
-    """Why no outcome of theirs can stand for one of ours; None where some may."""
+    """Say why no outcome of theirs can be copied into ours; None if some may."""
     if theirs.problem != ours.problem:
         return f"it is on another problem, {theirs.problem}"
     if theirs.data_digest is None:
@@ -103,12 +103,12 @@ def _definitions(session: Session, job: JobRow) -> dict[str, dict[str, Any]]:
 
 
 def definition_of(task: dict[str, Any]) -> dict[str, Any]:
-    """What is trained for a task: all but its weight, which only choices depend on."""
+    """Return what trainings of a task depend on: all fields but its weight."""
     return {key: value for key, value in task.items() if key != "weight"}
 
 
 def find_reusable(session: Session, wanted: Wanted) -> Reusable:
-    """Every outcome that may be copied, and whether affinities were measured with it."""
+    """Find every outcome that may be copied, and whether affinities were measured with it."""
     found: dict[TrialKey, bool] = {}
     for source, row in find_sources(session, wanted):
         if row is None or source.obstacle is not None:
@@ -127,7 +127,7 @@ def find_reusable(session: Session, wanted: Wanted) -> Reusable:
 def known_trials(
     session: Session, source: JobRow, tasks: Collection[str]
 ) -> Iterator[tuple[TrialRow, NetworkRow]]:
-    """Trials of a job that have an outcome, of networks of these tasks only, in the order of the plan."""
+    """Yield trials of a job with an outcome, of networks of these tasks only, in the order of the plan."""
     found = session.execute(
         select(TrialRow, NetworkRow)
         .join(NetworkRow, NetworkRow.id == TrialRow.network_id)

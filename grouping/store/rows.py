@@ -1,4 +1,4 @@
-"""Rows of the database. They never leave this package; `grouping.store.codec` turns them into the domain.
+"""Rows of the database; they never leave this package (`grouping.store.codec` converts them).
 
 Times are seconds since 1970 by the clock of the database. Numbers that take part in results are double
 precision on both databases, so that they come back to the last digit.
@@ -93,10 +93,10 @@ class JobRow(Row):
 
 
 class NetworkRow(Row):
-    """A candidate of a score table. `group_key` stands for the set of its tasks in the unique constraint.
+    """A candidate of a score table; `group_key` is the set of its tasks, for the unique constraint.
 
-    `imported` is null in a job's table, whose losses hang on trials; else the losses by task and seed, and
-    the further costs.
+    `imported` is null in a job's table, whose losses are those of trials; else the losses by task and seed,
+    and the further costs.
     """
 
     __tablename__ = "networks"
@@ -154,7 +154,7 @@ class TrialRow(Row):
 
 
 class ScoreRow(Row):
-    """What a succeeded trial scored on one task."""
+    """Losses and metrics of a succeeded trial on one task."""
 
     __tablename__ = "scores"
 
@@ -167,7 +167,7 @@ class ScoreRow(Row):
 
 
 class JointAffinityRow(Row):
-    """What a succeeded trial measured beside its scores; matrices by source, then target, null for absent.
+    """Affinities that a succeeded trial measured; matrices by source, then target, null for absent.
 
     The tasks are in the order of the network's row. All methods are written and read together.
     """
@@ -181,7 +181,7 @@ class JointAffinityRow(Row):
 
 
 class EventRow(Row):
-    """Something that happened to a job; numbers within a job start at 1 and have no gap."""
+    """An event in the history of a job; numbers within a job start at 1 and have no gap."""
 
     __tablename__ = "events"
 
@@ -193,7 +193,7 @@ class EventRow(Row):
 
 
 class GroupingRow(Row):
-    """A solve of a score table that was kept: what was asked, at which revision, and what was answered."""
+    """A stored solve of a score table: request, revision of the table and answer."""
 
     __tablename__ = "groupings"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What jobs have spent, summed by the database; each call sees one consistent snapshot."""
+"""Spending of jobs, summed by the database; each call sees one consistent snapshot."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
 from grouping.store.codec import recipe_in_use, trainer_of_spec
 from grouping.store.database import Database
-from grouping.store.history import find_job, network_name
+from grouping.store.locked_jobs import find_job, network_name
 from grouping.store.rows import JobRow, NetworkRow, TrialRow
 
 N_JOBS_OF_BASIS = 20
@@ -29,12 +29,12 @@ _OWN = TrialRow.reused_from_trial.is_(None)
 
 
 class SpendingMethods:
-    """The part of the store that tells what was spent."""
+    """Methods of the store that sum up spending."""
 
     _database: Database
 
     def spending(self, job_id: str) -> tuple[Spending, ...]:
-        """What a job has spent, by purpose, fidelity, group size and size; search first.
+        """Sum up what a job has spent, by purpose, fidelity, group size and size; search first.
 
         Raises:
             NotFoundError: if there is no such job.
@@ -55,7 +55,7 @@ class SpendingMethods:
     def network_spending(
         self, job_id: str, *, limit: int = 50, after: int | None = None
     ) -> tuple[tuple[Spending, ...], int | None]:
-        """What a job has spent on each network, by purpose and fidelity.
+        """Sum up what a job has spent on each network, by purpose and fidelity.
 
         Args:
             job_id: the job.
@@ -89,7 +89,7 @@ class SpendingMethods:
         return tuple(rows), page[-1].position if len(networks) > limit else None
 
     def count_networks(self, table_id: str) -> Mapping[Shape, int]:
-        """Measured networks of a score table by group size and size; baselines among them."""
+        """Count the measured networks of a score table by group size and size, baselines included."""
         shape = (NetworkRow.group_size, NetworkRow.size)
         with self._database.reading() as session:
             found = session.execute(
@@ -98,10 +98,10 @@ class SpendingMethods:
             return {(group_size, size): count for group_size, size, count in found}
 
     def training_rates(self, spec: JobSpec) -> tuple[Mapping[Shape, Rate], int]:
-        """Measured training times on a problem by the same trainer.
+        """Measure training times on a problem: jobs with the same trainer, layers, methods and batch size.
 
         Args:
-            spec: of its recipe layers, batch size and methods count; learning rate, decay and epochs do not.
+            spec: job to compare with; learning rate, weight decay and epochs of its recipe do not matter.
 
         Returns:
             Rates by shape, of the trials that succeeded in the newest `N_JOBS_OF_BASIS` such jobs; and the
@@ -138,7 +138,7 @@ def _jobs_alike(session: Session, wanted: JobSpec) -> list[str]:
 
 
 def _trained_by(trainer: Method, recipe: Recipe) -> tuple[Method, Recipe | None]:
-    """The trainer, and of a recipe what has a part in the time of an epoch; only the built-in one has any."""
+    """Return the trainer, and of the recipe what the time of an epoch depends on; None for other trainers."""
     if trainer.name != DEFAULT_TRAINER:
         return trainer, None
     return trainer, replace(recipe, epochs=1, learning_rate=1.0, weight_decay=0.0)
@@ -156,7 +156,7 @@ def _page_of_networks(session: Session, job_id: str, limit: int, after: int) -> 
 
 
 def _sums() -> tuple[Any, ...]:
-    """Columns in the order of `_spending`."""
+    """Return the summed columns in the order of `_spending`."""
 
     def total(condition: Any, value: Any) -> Any:
         return func.coalesce(func.sum(case((condition, value), else_=0)), 0)

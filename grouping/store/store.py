@@ -1,4 +1,4 @@
-"""The store: everything the service keeps, behind one object."""
+"""The store: one object for everything that the service keeps in its database."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from sqlalchemy import text
 from grouping.store.database import Database, make_engine, parse_url, shown_url
 from grouping.store.groupings import GroupingMethods
 from grouping.store.imports import ImportMethods
+from grouping.store.job_progress import ProgressMethods
 from grouping.store.jobs import JobMethods
 from grouping.store.leases import LeaseMethods
 from grouping.store.migrations import check_schema
 from grouping.store.outcomes import OutcomeMethods
-from grouping.store.reading import ReadMethods
 from grouping.store.reuse import ReuseMethods
+from grouping.store.score_tables import ScoreTableMethods
 from grouping.store.spending import SpendingMethods
 from grouping.store.studies import StudyMethods
 from grouping.store.trials import TrialMethods
@@ -20,7 +21,8 @@ from grouping.store.trials import TrialMethods
 
 class Store(
     JobMethods,
-    ReadMethods,
+    ProgressMethods,
+    ScoreTableMethods,
     LeaseMethods,
     TrialMethods,
     OutcomeMethods,
@@ -33,9 +35,9 @@ class Store(
     """Jobs, score tables, groupings and their history in SQLite or PostgreSQL.
 
     Safe to share between threads, and several processes may each have their own on one database; it must
-    not be carried across a fork. Every call is one transaction of its own: it has happened in full when
-    the call returns and not at all when it raises, save that `StoreUnavailableError` during a write may
-    leave open which of the two it was. What is returned is immutable and does not follow later changes.
+    not be carried across a fork. Every call is a transaction of its own: it has happened in full when
+    the call returns and not at all when it raises, except that after `StoreUnavailableError` during a write
+    it may be either. Results are immutable and do not follow later changes.
 
     Besides the errors each method names, every call may raise `StoreUnavailableError`, when the database
     is locked, full, read-only or gone, and `SchemaOutdatedError`, when it was not migrated.

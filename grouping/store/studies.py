@@ -1,4 +1,4 @@
-"""Studies: written once when they are finished, and read."""
+"""Studies in the store: written once, when they are finished."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from grouping.store.rows import StudyRow
 
 
 class StudyMethods:
-    """The part of the store for studies."""
+    """Methods of the store for studies."""
 
     _database: Database
 
     def add_study(
         self, problem: str, tasks: Sequence[str], n_seeds: int, report: Mapping[str, Any], *, name: str = ""
     ) -> StudyInfo:
-        """Keep the report of a study.
+        """Store the report of a study.
 
         Args:
             problem: name of the problem.
             tasks: names of its tasks, in order.
-            n_seeds: seeds of every training.
-            report: as JSON; what `get_study` will give back.
+            n_seeds: number of seeds with which every network was trained.
+            report: the report as JSON; `get_study` returns it.
             name: a label for people; may be empty.
 
         Raises:
@@ -50,7 +50,7 @@ class StudyMethods:
             return _info(row)
 
     def get_study(self, study_id: str) -> StoredStudy:
-        """A study with its report.
+        """Return a study with its report.
 
         Raises:
             NotFoundError: if there is none.
@@ -62,7 +62,7 @@ class StudyMethods:
             return StoredStudy(_info(row), row.report)
 
     def list_studies(self, *, limit: int = 50, after: str | None = None) -> Page[StudyInfo]:
-        """Studies without their reports, newest first; a page holds at most 200.
+        """List studies without their reports, newest first; a page holds at most 200.
 
         Raises:
             InvalidInputError: if `after` is not a token of this list.

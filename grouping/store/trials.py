@@ -1,4 +1,4 @@
-"""Networks and the plan of trials as a dispatcher writes them, all under its lease."""
+"""Networks and planned trials of a job, written by the dispatcher that holds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import group_key, new_id
 from grouping.store.database import Database
-from grouping.store.history import enter_claimed
+from grouping.store.locked_jobs import lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.rows import NetworkRow, ScoreTableRow, TrialRow
 
@@ -23,12 +23,12 @@ T = TypeVar("T")
 
 
 class TrialMethods:
-    """The part of the store through which a dispatcher plans trials."""
+    """Methods of the store by which a dispatcher plans trials."""
 
     _database: Database
 
     def add_networks(self, claim: Claim, networks: Sequence[MeasuredNetwork]) -> None:
-        """Add candidates to the job's score table, after those that are there.
+        """Add candidates to the job's score table, after the present ones.
 
         A network whose group and size are there already is left as it is, cost included.
 
@@ -37,8 +37,8 @@ class TrialMethods:
             InvalidInputError: if a network has a task that is not in the table.
         """
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            table_id = entry.job.score_table_id
+            locked = lock_claimed_job(self._database, session, claim)
+            table_id = locked.job.score_table_id
             order = _task_order(session, table_id)
             there = _network_ids(session, table_id)
             added: list[NetworkRow] = []
@@ -56,7 +56,7 @@ class TrialMethods:
                 added.append(row)
             session.add_all(added)
             if added:
-                entry.add_event("networks_added", {"added": len(added), "networks": len(there)})
+                locked.add_event("networks_added", {"added": len(added), "networks": len(there)})
 
     def plan_trials(
         self, claim: Claim, requests: Sequence[TrialRequest], *, planned_epochs: Sequence[int]
@@ -64,12 +64,12 @@ class TrialMethods:
         """Add trials to the plan, in the order given; those that are planned already stay where they are.
 
         Args:
-            claim: the lease it is done under.
-            requests: what to train; the network is found by its group and size.
+            claim: the claim of the caller.
+            requests: trials to plan; the network is found by its group and size.
             planned_epochs: epochs of each request.
 
         Returns:
-            How many were added.
+            Number of trials added.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -77,11 +77,11 @@ class TrialMethods:
         """
         wanted = with_epochs(requests, planned_epochs)
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
-            networks = _network_ids(session, entry.job.score_table_id)
+            locked = lock_claimed_job(self._database, session, claim)
+            networks = _network_ids(session, locked.job.score_table_id)
             planned = session.execute(
                 select(TrialRow.network_id, TrialRow.purpose, TrialRow.seed, TrialRow.fidelity).where(
-                    TrialRow.job_id == entry.job.id
+                    TrialRow.job_id == locked.job.id
                 )
             )
             there = {(row[0], row[1], row[2], row[3]) for row in planned}
@@ -90,15 +90,15 @@ class TrialMethods:
                 network_id = stored_network(request, networks)
                 key = (network_id, str(request.purpose), request.seed, request.fidelity)
                 if key not in there:
-                    session.add(_trial_row(entry.job.id, network_id, len(there), request, epochs))
+                    session.add(_trial_row(locked.job.id, network_id, len(there), request, epochs))
                     there.add(key)
             added = len(there) - first
             if added:
-                entry.add_event("trials_planned", {"added": added, "trials": len(there)})
+                locked.add_event("trials_planned", {"added": added, "trials": len(there)})
             return added
 
     def skip_trials(self, claim: Claim, trial_ids: Sequence[str]) -> None:
-        """Give planned trials up because the training budget is spent; those skipped before stay so.
+        """Skip planned trials because the training budget is spent; those skipped before stay so.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -106,11 +106,11 @@ class TrialMethods:
         """
         ids = list(dict.fromkeys(trial_ids))
         with self._database.writing() as session:
-            entry = enter_claimed(self._database, session, claim)
+            locked = lock_claimed_job(self._database, session, claim)
             skipped = 0
             for start in range(0, len(ids), _CHUNK):
                 chunk = ids[start : start + _CHUNK]
-                ours = (TrialRow.job_id == entry.job.id) & TrialRow.id.in_(chunk)
+                ours = (TrialRow.job_id == locked.job.id) & TrialRow.id.in_(chunk)
                 states = session.scalars(select(TrialRow.state).where(ours)).all()
                 if len(states) < len(chunk) or not set(states) <= {TrialState.PLANNED, TrialState.SKIPPED}:
                     raise StateConflictError("Only planned trials of the job can be skipped.")
@@ -118,17 +118,17 @@ class TrialMethods:
                 session.execute(
                     update(TrialRow)
                     .where(ours, TrialRow.state == TrialState.PLANNED)
-                    .values(state=TrialState.SKIPPED, finished_s=entry.now_s)
+                    .values(state=TrialState.SKIPPED, finished_s=locked.now_s)
                 )
             if skipped:
-                entry.revise_table()
-                entry.add_event("trials_skipped", {"skipped": skipped})
+                locked.revise_table()
+                locked.add_event("trials_skipped", {"skipped": skipped})
 
 
 def with_epochs(
     requests: Sequence[TrialRequest], planned_epochs: Sequence[int]
 ) -> list[tuple[TrialRequest, int]]:
-    """Each trial with its planned epochs.
+    """Pair each trial with its planned epochs.
 
     Raises:
         InvalidInputError: if the two differ in length.
@@ -139,7 +139,7 @@ def with_epochs(
 
 
 def stored_network(request: TrialRequest, networks: Mapping[tuple[str, float], T]) -> T:
-    """What is stored of the network of a trial, from all of the job by group key and size.
+    """Find the stored network of a trial among those of the job, by group key and size.
 
     Raises:
         InvalidInputError: if it was not added.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grouping.domain.arithmetic import Company
+from grouping.domain.arithmetic import Stacking
 from grouping.domain.datasets import Dataset
 from grouping.domain.engines import Engine, EngineChoice, Work, engine_of_stack
 from grouping.domain.networks import Network
@@ -18,7 +18,7 @@ from grouping.trainers.trainer import TrainingWorker, WorkerContext
 from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
 from grouping.training.data import TrainingData
 from grouping.training.devices import take_device
-from grouping.training.engines import company_of, compare_engines, train_networks
+from grouping.training.engines import compare_engines, stacking_of, train_networks
 from grouping.training.environment import versions_here
 from grouping.training.latency import measure_latency
 from grouping.training.methods import cost_key
@@ -88,8 +88,8 @@ class BuiltInWorker(TrainingWorker):
     def remarks(self, requests: Sequence[TrialRequest]) -> Mapping[str, str]:
         """Say whether fewer networks than usual can be trained together here."""
         is_stacked = self._maker.engine in (Engine.AUTO, Engine.STACKED) and len(requests) > 1
-        company = company_of(self._data, self._maker.recipe, requests) if is_stacked else Company.ANY
-        return {"company_limited": company.reason} if company.reason else {}
+        stacking = stacking_of(self._data, self._maker.recipe, requests) if is_stacked else Stacking.FULL
+        return {"company_limited": stacking.reason} if stacking.reason else {}
 
     # --- while the job is prepared
 

@@ -9,7 +9,7 @@ import numpy as np
 from grouping.domain.groupings import Grouping
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.wire.scores import CellOut, LossOut
-from grouping.wire.stored import TaskLossOut
+from grouping.wire.stored_groupings import TaskLossOut
 
 
 def cells_of(table: ScoreTable) -> Iterator[CellOut]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grouping.solver import is_same_cost, plain_number
 from grouping.store import StoredGrouping
-from grouping.wire.stored import (
+from grouping.wire.stored_groupings import (
     GroupingComparison,
     GroupingSummary,
     StoredGroupingOut,

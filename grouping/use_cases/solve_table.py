@@ -15,10 +15,10 @@ from grouping.store import Store, StoredGrouping, TableInfo
 from grouping.use_cases.cells import served_tasks
 from grouping.use_cases.read_table import Readings
 from grouping.use_cases.submit import digest_of
-from grouping.wire.common import pointing_below
+from grouping.wire.base_types import pointing_below
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.solving import ConfidenceIn, GroupingRequest
-from grouping.wire.stored import (
+from grouping.wire.stored_groupings import (
     ChangeOut,
     ConfidenceOut,
     GroupingAnswerBody,

@@ -23,7 +23,7 @@ from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete
 from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import get_trainer, list_trainers
-from grouping.wire.common import pointing_below, sentence_of
+from grouping.wire.base_types import pointing_below, sentence_of
 from grouping.wire.requests import JobRequest, RecipeIn
 
 if TYPE_CHECKING:  # a job may be priced without a database

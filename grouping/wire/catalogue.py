@@ -1,4 +1,4 @@
-"""Problems, strategies and the service itself, as they are answered."""
+"""Answers about problems, strategies, methods, losses, metrics and the service itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pydantic import Field
 
 from grouping.domain.recipes import Part
 from grouping.domain.tasks import Direction, TaskKind
-from grouping.wire.common import Output
+from grouping.wire.base_types import Output
 from grouping.wire.jobs import RecipeOut
 from grouping.wire.scores import TaskOut
 
 
 class ProblemItem(Output):
-    """Something that networks can be trained on."""
+    """A problem that networks can be trained on."""
 
     name: str
     title: str
@@ -112,13 +112,13 @@ class RecipeMethods(Output):
 
 
 class Health(Output):
-    """The process answers."""
+    """Answer of a process that is alive."""
 
     status: str
 
 
 class Version(Output):
-    """What runs here."""
+    """Version of the running program."""
 
     version: str
     api: str

@@ -1,7 +1,7 @@
-"""Wire types that are made from a dataclass of the domain: its fields, their bounds and their words.
+"""Wire types made from a dataclass of the domain: its fields, their bounds and descriptions.
 
-`requested` makes a request, strict and within bounds; `answered` an answer, whose bounds nobody checks, since
-what was stored under older ones is still read.
+`requested` makes a request, strict and within bounds; `answered` an answer without a check of bounds, since
+values stored under older bounds are still read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic import BaseModel, Field, create_model
 
 from grouping.domain.fields import AskedAtMost, Declared, Pattern, declared, find, plain
-from grouping.wire.common import JsonObject, PlainText
+from grouping.wire.base_types import JsonObject, PlainText
 
 M = TypeVar("M", bound=BaseModel)
 Nested = Mapping[type, type[BaseModel]]
@@ -23,7 +23,7 @@ Nested = Mapping[type, type[BaseModel]]
 
 
 class Derived:
-    """What is declared in the domain; a type checker cannot see the fields, which are made by code."""
+    """Base class of wire types whose fields are made by code, so that type checkers accept any."""
 
     if TYPE_CHECKING:
 
@@ -33,13 +33,13 @@ class Derived:
 def requested(
     source: type, *, nested: Nested, without: frozenset[str] = frozenset(), is_partial: bool = False
 ) -> Callable[[type[M]], type[M]]:
-    """A decorator that adds the fields of a dataclass to a request; those of the class itself come before.
+    """Return a decorator that adds the fields of a dataclass to a request, after the class's own.
 
     Args:
         source: the dataclass.
         nested: wire types of the dataclasses in it.
-        without: fields that a request does not have.
-        is_partial: whether every field may be left out, and then is None.
+        without: fields to leave out.
+        is_partial: whether every field is optional; None where left out.
     """
 
     def made(field: Declared) -> tuple[Any, Any]:
@@ -65,7 +65,7 @@ def requested(
 def answered(
     source: type, *, nested: Nested, without: frozenset[str] = frozenset()
 ) -> Callable[[type[M]], type[M]]:
-    """A decorator that adds the fields of a dataclass to an answer; see `requested`."""
+    """Return a decorator that adds the fields of a dataclass to an answer; see `requested`."""
 
     def made(field: Declared) -> tuple[Any, Any]:
         kind = _answer_type(field.kind, nested)
@@ -89,7 +89,7 @@ def _adding(
 
 
 def _request_type(kind: Any, metadata: tuple[object, ...], nested: Nested) -> Any:
-    """The type of a request for one of the domain, with what is said of it as Pydantic takes it."""
+    """Return the type of a request for a type of the domain, with its metadata as Pydantic takes them."""
     rules: list[Any] = [rule for rule in metadata if isinstance(rule, (Ge, Gt, Le, MinLen, MaxLen))]
     if asked := find(metadata, AskedAtMost):
         rules.append(Le(asked.le))

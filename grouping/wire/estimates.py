@@ -1,4 +1,4 @@
-"""What a job would cost, as it is answered."""
+"""Answers on what a job would cost."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from pydantic import AliasPath, Field
 from grouping.domain.allowance import Fit
 from grouping.domain.trials import Purpose
 from grouping.wire.amounts import AmountOut, ReuseOut
-from grouping.wire.common import Finite, Output
+from grouping.wire.base_types import Finite, Output
 from grouping.wire.jobs import TrainingBudgetOut
 
 
 class KindOut(Output):
-    """Trainings of one kind that a job would need, beside what is reused."""
+    """Trainings of one kind that a job would need, beyond reused ones."""
 
     purpose: Purpose
     group_size: int
     size: float
     fidelity: float = Field(description="Share of the full number of epochs.")
-    lower: int = Field(description="At least so many trainings.")
-    upper: int = Field(description="At most so many, in the costliest case.")
-    epoch_s: Finite = Field(description="Measured seconds of an epoch of one; null without a basis.")
+    lower: int = Field(description="The fewest trainings.")
+    upper: int = Field(description="The most trainings, in the costliest case.")
+    epoch_s: Finite = Field(
+        description="Measured seconds of an epoch of one training; null where nothing was measured."
+    )
 
 
 class BoundsOut(Output):
-    """The least and the most; equal where the count is known beforehand."""
+    """Lower and upper bound of a cost; equal where the trainings are known beforehand."""
 
     is_exact: bool = Field(validation_alias=AliasPath("forecast", "is_exact"))
     lower: AmountOut
@@ -32,7 +34,7 @@ class BoundsOut(Output):
 
 
 class OptionOut(Output):
-    """A strategy for the same job, confirmation included."""
+    """Cost of the job with one strategy, confirmation included."""
 
     name: str
     lower: AmountOut
@@ -43,31 +45,33 @@ class OptionOut(Output):
 
 
 class BasisOut(Output):
-    """What the times rest on."""
+    """Measurements on which estimated times are based."""
 
     jobs: int = Field(description="Jobs on the problem with the same layers and batch size.")
-    trainings: int = Field(description="Their finished trainings.")
+    trainings: int = Field(description="Finished trainings of these jobs.")
     missing: list[str] = Field(description="Kinds of networks whose time is not known.")
     sentence: str
 
 
 class ExhaustiveOut(AmountOut):
-    """Training every candidate in full with every search seed."""
+    """Cost of training every candidate in full with every search seed."""
 
     networks: int
-    share_lower: float = Field(description="Of its epochs, what the search takes at least.")
-    share_upper: float = Field(description="Likewise, at most.")
+    share_lower: float = Field(description="The least share of these epochs that the search takes.")
+    share_upper: float = Field(description="The largest share of these epochs that the search takes.")
 
 
 class EstimateOut(Output):
-    """What a job would cost; nothing is stored."""
+    """Estimate of what a job would cost; nothing is stored."""
 
     strategy: str = Field(validation_alias=AliasPath("spec", "strategy"))
     search: BoundsOut
     confirmation: BoundsOut
     total: OptionOut = Field(validation_alias="option")
     kinds: list[KindOut]
-    wall_seconds_lower: Finite = Field(description="`seconds` over the workers named, start-up apart.")
+    wall_seconds_lower: Finite = Field(
+        description="`seconds` divided among the given number of workers, without start-up."
+    )
     wall_seconds_upper: Finite
     basis: BasisOut
     exhaustive: ExhaustiveOut
@@ -80,7 +84,8 @@ class EstimateOut(Output):
         description="Of the strategies that surely fit, the one with the most trainings; null if none does."
     )
     strategies: list[OptionOut] = Field(
-        validation_alias="options", description="All that can do it, the fewest trainings first."
+        validation_alias="options",
+        description="All strategies that can run the job, the fewest trainings first.",
     )
     reuse: ReuseOut | None
     sentence: str

@@ -1,10 +1,10 @@
-"""The explanation of a grouping as data. Losses in the unit of the objective, lower is better."""
+"""Answers that explain a grouping. Losses are in the unit of the objective, lower is better."""
 
 from __future__ import annotations
 
 from pydantic import AliasPath, Field
 
-from grouping.wire.common import Finite, NetworkLabel, Output
+from grouping.wire.base_types import Finite, NetworkLabel, Output
 
 
 class OtherServerOut(Output):
@@ -12,20 +12,22 @@ class OtherServerOut(Output):
 
     network: NetworkLabel
     loss: Finite
-    difference: Finite = Field(description="Its loss less that of the serving network.")
+    difference: Finite = Field(description="Loss in this network minus that in the serving network.")
 
 
 class PartnerEffectOut(Output):
-    """What training with a partner does to a task."""
+    """Effect of training with a partner on a task."""
 
     partner: str
     gain: Finite = Field(description="(without - with) / abs(without); positive helps, negative harms.")
     n_pairs: int = Field(description="Pairs of measured networks that differ by the partner only.")
-    gain_here: Finite = Field(description="The same for the serving network.")
+    gain_here: Finite = Field(
+        description="Gain for the serving network and its counterpart without the partner."
+    )
 
 
 class TaskExplanationOut(Output):
-    """Why a task is served as it is."""
+    """Reasons why a task is served as it is."""
 
     task: str
     server: NetworkLabel
@@ -35,7 +37,7 @@ class TaskExplanationOut(Output):
         description="The network of its own that it is compared with, of full size or else of the nearest "
         "size measured; null if there is none, and in answers that were kept before this was told.",
     )
-    loss_alone: Finite = Field(description="Its loss there.")
+    loss_alone: Finite = Field(description="Its loss in the network `alone`.")
     gain: Finite = Field(description="(alone - together) / abs(alone).")
     runner_up: OtherServerOut | None = Field(description="The best other measured network for it.")
     runner_up_chosen: OtherServerOut | None = Field(description="The best other chosen network for it.")
@@ -48,7 +50,7 @@ class TaskExplanationOut(Output):
     own_network_difference: Finite = Field(
         default=None,
         validation_alias=AliasPath("own_network", "difference"),
-        description="What that would change the total loss by; null if nothing does it, or it is not known.",
+        description="Change of the total loss by that; null if no grouping does it, or it is unknown.",
     )
 
 
@@ -56,7 +58,9 @@ class OtherBudgetOut(Output):
     """The answer for another inference budget."""
 
     budget_snt: float
-    difference: Finite = Field(description="Its loss less the present one; null if nothing fits.")
+    difference: Finite = Field(
+        description="Loss of that answer minus the present loss; null if nothing fits."
+    )
     added: list[NetworkLabel]
     removed: list[NetworkLabel]
     is_proven: bool
@@ -70,10 +74,14 @@ class BindingDemandOut(Output):
 
 
 class ExplanationData(Output):
-    """Why these networks, as data."""
+    """Explanation of a grouping, as data."""
 
     tasks: list[TaskExplanationOut]
-    other_budgets: list[OtherBudgetOut] = Field(description="Half a unit less and half a unit more.")
-    binding: list[BindingDemandOut] = Field(description="Demands that cost something, the dearest first.")
+    other_budgets: list[OtherBudgetOut] = Field(
+        description="Answers for half a unit less and half a unit more."
+    )
+    binding: list[BindingDemandOut] = Field(
+        description="Demands that increase the loss, the one with the largest increase first."
+    )
     idle: list[NetworkLabel] = Field(description="Chosen networks that serve no task; they are forced.")
-    skipped: list[str] = Field(description="What there was no time for.")
+    skipped: list[str] = Field(description="Questions for which there was no time.")

@@ -1,4 +1,4 @@
-"""The affinity graph and what clustering it would cost, as they are answered."""
+"""Answers with the affinity graph and with what clustering it would cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import AliasPath, Field
 
 from grouping.domain.affinity import STANDS_OUT
 from grouping.domain.affinity_status import CellStatus
-from grouping.wire.common import Asked, Finite, Group, NetworkLabel, Output, Sentence
+from grouping.wire.base_types import Asked, Finite, Group, NetworkLabel, Output, Sentence
 from grouping.wire.groupings import SolutionOut
 
 
@@ -25,7 +25,9 @@ class GraphEdgeOut(Output):
     source: str
     target: str
     value: float
-    standard_error: Finite = Field(description="Null where it is not known, as with one seed.")
+    standard_error: Finite = Field(
+        description="Standard error of the value; null where unknown, as with one seed."
+    )
     status: CellStatus = Field(description="Whether it is `measured` or `estimated` from other networks.")
     is_within_noise: bool = Field(
         description=f"Whether it is at most {STANDS_OUT:g} standard errors from 0; false without an error."
@@ -33,15 +35,19 @@ class GraphEdgeOut(Output):
 
 
 class ClusteringOut(Output):
-    """What one way to cluster the tasks recommends within the inference budget."""
+    """Groups that one clustering method recommends within the inference budget."""
 
     method: str
     title: str
     groups: list[Group] = Field(description="A partition of the tasks; empty if none fits the budget.")
     networks: list[NetworkLabel] = Field(description="The full-size network of each group.")
-    missing: list[NetworkLabel] = Field(description="Those of them that are not measured completely.")
+    missing: list[NetworkLabel] = Field(
+        description="Networks of the groups that are not measured completely."
+    )
     is_measured: bool = Field(description="Whether there are groups, and all of them are measured.")
-    cost_snt: Finite = Field(description="Of all networks; 1 SNT for one that is not in the table.")
+    cost_snt: Finite = Field(
+        description="Inference cost of all networks; 1 SNT for a network that is not in the table."
+    )
     loss: Finite = Field(description="Weighted total validation loss; lower is better.")
     difference: Finite = Field(description="loss - loss of the exact grouping; positive is worse.")
     relative_difference: Finite = Field(description="difference / loss of the exact grouping.")
@@ -58,7 +64,7 @@ class AffinityGraphOut(Output):
         description="Whether a value is signed, and positive helps; else it says how alike two tasks are, "
         "from 0 to 1, the same in both directions."
     )
-    nodes: list[GraphNodeOut] = Field(description="In the order of the tasks.")
+    nodes: list[GraphNodeOut] = Field(description="One node per task, in the order of the tasks.")
     edges: Annotated[list[GraphEdgeOut], Asked] = Field(
         validation_alias="effects", description="Every known effect, the highest value first."
     )
@@ -68,6 +74,8 @@ class AffinityGraphOut(Output):
     exact: SolutionOut
     clusterings: list[ClusteringOut] = Field(
         validation_alias="outcomes",
-        description="Empty where no effect is known, and for tables of very many tasks.",
+        description="Result of each clustering method; empty if no effect is known, and for very many tasks.",
     )
-    sentence: Sentence = Field(description="What clustering alone would cost, for people.")
+    sentence: Sentence = Field(
+        description="Loss by clustering compared with the exact grouping, in a sentence."
+    )

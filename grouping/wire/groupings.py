@@ -1,4 +1,4 @@
-"""Groupings, solutions, verdicts and curves as they are answered."""
+"""Answers with groupings, solutions, verdicts and curves."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import AliasPath, Field, model_validator
 
 from grouping.domain.groupings import SolutionStatus
-from grouping.wire.common import Finite, Joined, Output, Sentence
+from grouping.wire.base_types import Finite, Joined, Output, Sentence
 
 
 class ChosenNetworkOut(Output):
@@ -18,7 +18,9 @@ class ChosenNetworkOut(Output):
     size: float
     cost_snt: float
     serves: list[str] = Field(description="Tasks whose predictions come from this network.")
-    helpers: list[str] = Field(description="Tasks it is trained on only to help; served elsewhere.")
+    helpers: list[str] = Field(
+        description="Tasks it is trained on only to help the others; another network serves them."
+    )
 
 
 class GroupingOut(Output):
@@ -36,7 +38,7 @@ class GroupingOut(Output):
 
 
 class InfeasibilityOut(Output):
-    """Why no grouping exists."""
+    """Reasons why no grouping exists."""
 
     reason: str
     uncovered_tasks: list[str]
@@ -77,12 +79,14 @@ class CurvePointOut(SolutionOut):
 
     test_loss: Finite = Field(description="Weighted total test loss; reported, never decided on.")
     is_dominated: bool = Field(description="Whether a smaller budget reaches the same loss.")
-    random: RandomLossesOut | None = Field(description="Of random groupings; null if none fits the budget.")
+    random: RandomLossesOut | None = Field(
+        description="Losses of random groupings; null if none fits the budget."
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _flat(cls, point: Any) -> Any:
-        """A point of the domain holds its solution; that of an answer is one."""
+        """Flatten a point of the domain, which holds its solution, into one object."""
         return Joined(point, point.solution) if hasattr(point, "solution") else point
 
 
@@ -105,14 +109,14 @@ class CurveOut(Output):
 
 
 class GroupingAnswer(SolutionOut):
-    """A solve of one score table, pinned to the revision it was solved on."""
+    """A solve of one revision of a score table."""
 
     score_table_id: str = Field(validation_alias=AliasPath("table", "id"))
     revision: int = Field(validation_alias=AliasPath("table", "revision"))
 
 
 class ComparisonOut(Output):
-    """The recommended grouping against a baseline of equal cost, on test losses of fresh seeds."""
+    """Comparison of the recommended grouping with a baseline of equal cost, on test losses of fresh seeds."""
 
     baseline: str
     grouping_loss: Finite
@@ -136,7 +140,7 @@ class VerdictOut(Output):
 
 
 class RecommendationOut(Output):
-    """What is recommended for one inference budget."""
+    """Recommendation for one inference budget."""
 
     budget_snt: float
     solution: SolutionOut
@@ -145,7 +149,7 @@ class RecommendationOut(Output):
 
 
 class RecommendationList(Output):
-    """What is recommended for each budget of a job; preliminary until the job is finished."""
+    """Recommendations for all budgets of a job; preliminary until the job is finished."""
 
     job_id: str = Field(validation_alias="id")
     score_table_id: str

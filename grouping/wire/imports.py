@@ -1,4 +1,4 @@
-"""Imported score tables: the simple form in JSON, and what was understood of a file."""
+"""Imported score tables: the simple form in JSON, and the report on how a file was understood."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from grouping.domain.tasks import MAX_TASKS
 from grouping.formats.limits import MAX_OTHER_COSTS, MAX_SEEDS
-from grouping.wire.common import Input, Output
+from grouping.wire.base_types import Input, Output
 from grouping.wire.requests import Name
 from grouping.wire.solving import NetworkName, Weights
 
@@ -29,15 +29,19 @@ INLINE_EXAMPLE: dict[str, Any] = {
 
 
 class InlineNetwork(Input):
-    """A network and what it scored."""
+    """A network and its losses."""
 
-    network: NetworkName = Field(description="Such as `depth+edges@0.5`: its tasks, and its size unless 1.")
+    network: NetworkName = Field(
+        description="Name such as `depth+edges@0.5`: its tasks, and its size unless 1."
+    )
     losses: Losses = Field(
         description="For each task a number, or one for each seed; null where there is none. Lower is better."
     )
-    test_losses: Losses = Field(default_factory=dict, description="The same on test data; only reported.")
+    test_losses: Losses = Field(
+        default_factory=dict, description="Losses on test data in the same form; only reported."
+    )
     cost_snt: Size | None = Field(
-        default=None, description="In standard network times; its size if left out."
+        default=None, description="Inference cost in standard network times; its size if left out."
     )
     costs: Annotated[
         dict[Name, Annotated[float, Field(ge=0, le=1e300)]], Field(max_length=MAX_OTHER_COSTS)
@@ -60,7 +64,7 @@ class InlineTable(Input):
 
 
 class ImportReportOut(Output):
-    """What was understood of an imported score table, and what is missing. Counts are complete."""
+    """Report on an imported score table: how it was understood, and what is missing. Counts are complete."""
 
     model_config = ConfigDict(extra="ignore", json_schema_extra={"additionalProperties": False})
 
@@ -70,7 +74,7 @@ class ImportReportOut(Output):
     n_networks: int
     n_seeds: int
     n_missing_groups: int
-    missing_groups: list[str] = Field(description="The first of them, smaller ones first.")
+    missing_groups: list[str] = Field(description="Some of the missing groups, smaller ones first.")
     n_incomplete_networks: int = Field(
         description="Networks without a loss for some task; no solve uses them."
     )

@@ -1,4 +1,4 @@
-"""Jobs, their progress, trials and events as they are answered."""
+"""Answers with jobs, their progress, trials and events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grouping.domain.engines import Engine
 from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
-from grouping.wire.common import Finite, Group, NetworkLabel, NextPage, Output
+from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output
 from grouping.wire.derived import Derived, answered
 
 
@@ -38,19 +38,19 @@ class TrainingBudgetOut(Output, Derived):
     without=PARAMETERS | {"name"},
 )
 class SpecOut(Output, Derived):
-    """What was asked for, with all defaults filled in."""
+    """Specification of a job, with all defaults filled in."""
 
     strategy: MethodOut = Field(validation_alias="chosen_strategy")
     trainer: MethodOut = Field(validation_alias="chosen_trainer")
 
 
 class JobOut(Output):
-    """A job as it stands."""
+    """A job in its present state."""
 
     id: str
     name: str = Field(validation_alias=AliasPath("spec", "name"))
     state: JobState
-    stop_reason: StopReason | None = Field(description="Why it ended, once succeeded.")
+    stop_reason: StopReason | None = Field(description="Reason why it ended, once succeeded.")
     error: str | None = Field(description="What went wrong, once failed.")
     score_table_id: str = Field(description="The score table that its trials fill.")
     created_at: datetime = Field(validation_alias="created_s")
@@ -64,7 +64,7 @@ class JobOut(Output):
         "arithmetic: `processor`, `instructions`, `blas`, `device`."
     )
     engine: Engine | None = Field(
-        description="How its networks are trained together, chosen once when it is prepared; null before "
+        description="Engine that trains its networks, chosen once when the job is prepared; null before "
         "that, and where a rule decides."
     )
 
@@ -77,7 +77,7 @@ class JobPage(Output):
 
 
 class LedgerOut(Output):
-    """What a job has spent so far, every attempt counted."""
+    """Spending of a job so far; every attempt counts."""
 
     trainings: int
     epochs: int
@@ -85,7 +85,7 @@ class LedgerOut(Output):
 
 
 class ProgressRowOut(Output):
-    """How many trials of one kind stand in which state."""
+    """Number of trials of one kind in each state."""
 
     purpose: Purpose
     group_size: int
@@ -100,7 +100,7 @@ class ProgressRowOut(Output):
 
 
 class ProgressOut(Output):
-    """How far a job is."""
+    """Progress of a job."""
 
     state: JobState
     spent: LedgerOut
@@ -109,7 +109,7 @@ class ProgressOut(Output):
 
 
 class TaskScoreOut(Output):
-    """What a trial scored on one of its tasks; losses are normalised, lower is better."""
+    """Losses and metrics of a trial on one of its tasks; losses are normalised, lower is better."""
 
     task: str
     validation_loss: float
@@ -119,7 +119,7 @@ class TaskScoreOut(Output):
 
 
 class ReusedFromOut(Output):
-    """The training whose outcome was copied; its job may have been deleted since."""
+    """Origin of a copied outcome: the training it comes from, whose job may have been deleted since."""
 
     job_id: str
     trial_id: str
@@ -158,7 +158,7 @@ class TrialList(Output):
 
 
 class EventOut(Output):
-    """Something that happened to a job."""
+    """An event in the history of a job."""
 
     number: int = Field(description="Counted from 1 within the job, without gaps.")
     at: datetime = Field(validation_alias="at_s")
@@ -170,5 +170,5 @@ class EventPage(Output):
     """Events of a job, oldest first."""
 
     items: list[EventOut]
-    next_after: int = Field(description="Give it back as `after` for what happens next.")
+    next_after: int = Field(description="Pass it as `after` to get the events that follow.")
     state: JobState = Field(description="State of the job when the events were read.")

@@ -1,4 +1,4 @@
-"""What a job has cost, as it is answered."""
+"""Answers on what a job has spent and saved."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pydantic import AliasPath, Field
 
 from grouping.domain.trials import Purpose
 from grouping.wire.amounts import AmountOut, ReuseOut
-from grouping.wire.common import Finite, Output, Sentence
+from grouping.wire.base_types import Finite, Output, Sentence
 from grouping.wire.jobs import TrainingBudgetOut
 
 
 class LedgerRowOut(Output):
-    """What was spent on one network for one purpose."""
+    """Spending on one network for one purpose."""
 
     network: str
     purpose: Purpose
@@ -25,12 +25,12 @@ class LedgerRowOut(Output):
     seconds: float
     full_network_equivalents: float = Field(validation_alias="equivalents")
     reused: int = Field(description="Trials copied from other jobs; they cost nothing here.")
-    reused_epochs: int = Field(description="Their epochs where they were trained.")
+    reused_epochs: int = Field(description="Epochs that the copied trials took in the job that trained them.")
     reused_seconds: float
 
 
 class SavingsOut(Output):
-    """The search against training every candidate with every search seed.
+    """Costs of the search compared with training every candidate with every search seed.
 
     `saved` and `share` are null until the search has come to its own end: one that was cancelled, failed, or
     was cut off by the training budget has saved nothing.
@@ -39,15 +39,17 @@ class SavingsOut(Output):
     candidates: int
     networks: int = Field(description="Candidates with a full training that has an outcome, own or copied.")
     exhaustive: AmountOut
-    trained: AmountOut = Field(description="What has ended; trainings under way are not counted.")
+    trained: AmountOut = Field(
+        description="Cost of the trainings that ended; those under way are not counted."
+    )
     saved: AmountOut | None
     share: Finite = Field(description="Share of the epochs that was saved; negative if it took more.")
     reused: int = Field(description="Trials of the search that were copied from other jobs.")
-    basis: str = Field(description="What the seconds of the exhaustive search rest on.")
+    basis: str = Field(description="Measurements on which the seconds of the exhaustive search are based.")
 
 
 class JobLedgerOut(Output):
-    """What a job has spent and what it has saved."""
+    """Ledger of a job: what it has spent and saved."""
 
     job_id: str = Field(validation_alias=AliasPath("job", "id"))
     is_final: bool = Field(validation_alias=AliasPath("job", "state", "is_final"))
@@ -55,12 +57,14 @@ class JobLedgerOut(Output):
         description="Everything that was started, repeated attempts included; tuning the recipe is not."
     )
     search: AmountOut = Field(description="Trainings started, with epochs and seconds of those that ended.")
-    confirmation: AmountOut = Field(description="Likewise.")
-    reused: AmountOut = Field(description="What copied trials took where they were trained.")
+    confirmation: AmountOut = Field(description="The same for the confirmation.")
+    reused: AmountOut = Field(description="Amount that the copied trials took in the jobs that trained them.")
     training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("job", "spec", "training_budget"))
     left: TrainingBudgetOut = Field(description="What may still be planned; null where there is no limit.")
     savings: SavingsOut = Field(validation_alias="told_savings")
     reuse: ReuseOut | None
     sentence: Sentence
-    items: list[LedgerRowOut] = Field(description="By network and purpose, one page of networks.")
+    items: list[LedgerRowOut] = Field(
+        description="Spending by network and purpose, for one page of networks."
+    )
     next_page_token: str | None

@@ -1,31 +1,33 @@
-"""Answers of commands that solve a score table on this machine: as the API's, without what only it knows."""
+"""Answers of commands that solve a score table on this machine; like those of the API."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from grouping.wire.common import Finite, Output, Sentences
+from grouping.wire.base_types import Finite, Output, Sentences
 from grouping.wire.groupings import BaselineOut, CurvePointOut, GroupingOut, SolutionOut
-from grouping.wire.stored import ConfidenceOut
+from grouping.wire.stored_groupings import ConfidenceOut
 
 
 class LocalAlternative(Output):
-    """One of the best groupings, the best first."""
+    """One of the best groupings."""
 
     loss: Finite
     grouping: GroupingOut
 
 
 class LocalSolution(SolutionOut):
-    """The answer for one inference budget; what was not asked for is left out."""
+    """Answer for one inference budget; parts that were not requested are left out."""
 
     test_loss: Finite = Field(description="Weighted total test loss; reported, never decided on.")
     is_estimated: bool = Field(default=False, description="Whether losses are estimated from pairs.")
     alternatives: list[LocalAlternative] = Field(default_factory=list)
     has_proven_alternatives: bool = Field(
-        default=False, description="Whether no other grouping is better than the last of them."
+        default=False, description="Whether no other grouping is better than the last alternative."
     )
-    explanation: Sentences = Field(default_factory=list, description="Why these networks.")
+    explanation: Sentences = Field(
+        default_factory=list, description="Reasons for these networks, in sentences."
+    )
     confidence: ConfidenceOut | None = None
 
 

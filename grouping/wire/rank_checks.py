@@ -1,15 +1,15 @@
-"""What early losses are worth, as it is answered."""
+"""Answers on how well early losses rank networks."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from grouping.strategies.prediction.rank_check import LEAST_NETWORKS, RankFinding
-from grouping.wire.common import Finite, Output, Sentence
+from grouping.wire.base_types import Finite, Output, Sentence
 
 
 class TaskRanksOut(Output):
-    """How early losses rank the networks of a task."""
+    """Rank correlation of early and full losses over the networks of a task."""
 
     task: str
     n_networks: int = Field(description="Networks with this task that were trained at both lengths.")
@@ -18,7 +18,7 @@ class TaskRanksOut(Output):
         f"[-1, 1], higher is better; null below {LEAST_NETWORKS} networks or where all losses are equal."
     )
     low: Finite = Field(description="Lower end of its 95 % interval.")
-    high: Finite = Field(description="Upper end.")
+    high: Finite = Field(description="Upper end of its 95 % interval.")
     verdict: RankFinding = Field(
         description="`informative`: the whole interval is above 0; `not informative`: it is not; `too few`: "
         "there is no correlation."

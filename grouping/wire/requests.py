@@ -1,4 +1,4 @@
-"""What a user sends to submit a job: the fields of the domain's own declaration, and nothing beside it."""
+"""Requests that submit or clone a job, with the fields that the domain declares and no others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from grouping.domain.jobs import (
 )
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
-from grouping.wire.common import Input, JsonObject, PlainText
+from grouping.wire.base_types import Input, JsonObject, PlainText
 from grouping.wire.derived import Derived, Nested, requested
 
 Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
@@ -35,10 +35,14 @@ EXAMPLE: dict[str, Any] = {
 
 
 class StrategyIn(Input):
-    """Which strategy decides what to train."""
+    """Strategy that decides which networks are trained."""
 
-    name: Name = Field(default=DEFAULT_STRATEGY, description="One of GET /v1/strategies.")
-    parameters: JsonObject = Field(default_factory=dict, description="By the strategy's JSON Schema.")
+    name: Name = Field(
+        default=DEFAULT_STRATEGY, description="Name of a strategy; GET /v1/strategies lists them."
+    )
+    parameters: JsonObject = Field(
+        default_factory=dict, description="Parameters of the strategy, by its JSON Schema."
+    )
 
 
 class TrainerIn(Input):
@@ -49,10 +53,12 @@ class TrainerIn(Input):
 
 
 class MethodIn(Input):
-    """A method by its name, with its parameters."""
+    """Name and parameters of a method."""
 
-    name: Name = Field(description="One of GET /v1/recipes.")
-    parameters: JsonObject = Field(default_factory=dict, description="By the method's JSON Schema.")
+    name: Name = Field(description="Name of a method; GET /v1/recipes lists them.")
+    parameters: JsonObject = Field(
+        default_factory=dict, description="Parameters of the method, by its JSON Schema."
+    )
 
 
 @requested(TrainingBudget, nested={})
@@ -78,10 +84,10 @@ class JobRequest(Input, Derived):
 
 @requested(JobSpec, nested=NESTED, without=PARAMETERS | NOT_CLONED, is_partial=True)
 class CloneRequest(Input, Derived):
-    """A job like another, with changes; what is left out is as there, the recipe as it was tuned there.
+    """A copy of another job with changes; fields left out are taken from it, the recipe as tuned there.
 
-    A training budget replaces that of the other job as a whole; what is copied costs nothing. Changing recipe
-    or seed leaves nothing to be reused.
+    A training budget replaces that of the other job as a whole; copied outcomes cost nothing. With another
+    recipe or seed no outcome can be reused.
     """
 
     add_tasks: list[Name] = Field(

@@ -1,25 +1,42 @@
-"""Score tables and what is derived from them, as they are answered."""
+"""Answers with score tables and affinities derived from them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AliasPath, Field
+from pydantic import AliasPath, BeforeValidator, Field
 
 from grouping.domain.affinity_status import CellStatus
 from grouping.domain.tasks import Direction, Loss, TaskKind
 from grouping.domain.trials import Purpose
-from grouping.wire.common import Finite, Listed, NextPage, Output, Row, Rows, Sentence
+from grouping.wire.base_types import Finite, Listed, NextPage, Output, Row, Rows, Sentence
 from grouping.wire.imports import ImportReportOut
 from grouping.wire.requests import JobRequest
 
 
+def _name(loss: Any) -> Any:
+    return loss.name if isinstance(loss, Loss) else loss
+
+
+def _by_name(parameters: Any) -> Any:
+    return dict(parameters) if isinstance(parameters, tuple) else parameters
+
+
+Parameters = Annotated[
+    Mapping[str, str | int | float | bool],
+    BeforeValidator(_by_name),
+    Field(description="Parameters by name; empty where the defaults are taken."),
+]
+
+
 class MetricOut(Output):
-    """A figure beside the loss."""
+    """A measure of quality that is reported beside the loss."""
 
     name: str
     direction: Direction
+    parameters: Parameters
 
 
 class TaskOut(Output):
@@ -27,14 +44,15 @@ class TaskOut(Output):
 
     name: str
     kind: TaskKind
-    loss: Loss
+    loss: Annotated[str, BeforeValidator(_name)]
+    loss_parameters: Parameters
     metric: MetricOut | None
     weight: float
     n_outputs: int
 
 
 class ScoreTableOut(Output):
-    """What a score table is."""
+    """Description of a score table."""
 
     id: str
     name: str
@@ -45,7 +63,9 @@ class ScoreTableOut(Output):
     costs: list[str] = Field(
         validation_alias="cost_names", description="Names of the further inference costs of its networks."
     )
-    report: ImportReportOut | None = Field(description="What was understood; null for the table of a job.")
+    report: ImportReportOut | None = Field(
+        description="Report on how it was understood; null for the table of a job."
+    )
 
 
 class ScoreTablePage(Output):
@@ -59,7 +79,9 @@ class LossOut(Output):
     """A loss over seeds; lower is better. Null where it is unknown."""
 
     mean: Finite
-    standard_error: Finite = Field(description="Of the mean, over seeds; null with fewer than two.")
+    standard_error: Finite = Field(
+        description="Standard error of the mean over seeds; null with fewer than two."
+    )
     n: int = Field(description="Number of seeds.")
     by_seed: dict[str, Finite]
 
@@ -119,7 +141,9 @@ class AffinityOut(Output):
     method: str
     title: str = Field(validation_alias=AliasPath("described", "title"))
     formula: str = Field(description="The formula of a cell, in words.")
-    meaning: str = Field(validation_alias=AliasPath("described", "meaning"), description="What a value says.")
+    meaning: str = Field(
+        validation_alias=AliasPath("described", "meaning"), description="Meaning of a value."
+    )
     is_share: bool = Field(description="Whether a value is a share of a loss; else a plain number.")
     is_effect: bool = Field(
         description="Whether a value is signed: positive helps, negative harms. Else it says how alike two "
@@ -127,7 +151,7 @@ class AffinityOut(Output):
     )
     tasks: list[str]
     values: Rows = Field(
-        description="values[source][target]: what the source does to the target; null where unknown."
+        description="values[source][target]: effect of the source on the target; null where unknown."
     )
     standard_errors: Rows = Field(
         description="Of a measured value over seeds, null with fewer than two; of an estimated one "
@@ -150,7 +174,7 @@ class AffinityOut(Output):
     )
     cluster_order: list[int] = Field(description="Positions of the tasks, communities together.")
     summary: Sentence
-    warnings: list[str] = Field(description="What to know before trusting the values.")
+    warnings: list[str] = Field(description="Reasons not to trust the values blindly.")
     missing: MissingPairsOut | None = Field(
         description="Of `estimate` and `pairwise`: what would measure all of it; null if all is measured."
     )

@@ -1,4 +1,4 @@
-"""What a user asks of a solve: budget, constraints, weights, objective, alternatives and confidence."""
+"""Requests for a solve: budget, constraints, weights, objective, alternatives and confidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import InvalidInputError
-from grouping.wire.common import MAX_SAFE_INTEGER, Input, PlainText, pointing_below
+from grouping.wire.base_types import MAX_SAFE_INTEGER, Input, PlainText, pointing_below
 from grouping.wire.requests import Name
 
 MAX_ALTERNATIVES = 20
@@ -58,10 +58,12 @@ class ConstraintsIn(Input):
     is_partition: bool = Field(
         default=False, description="Whether every task is trained in one network only."
     )
-    ceilings: AnyNumbers = Field(default_factory=dict, description="The most validation loss of a task.")
+    ceilings: AnyNumbers = Field(
+        default_factory=dict, description="Upper bound on the validation loss of a task."
+    )
     ceilings_alone: Numbers = Field(
         default_factory=dict,
-        description="The same as a multiple of the task's loss alone: 1 is no worse than alone.",
+        description="Upper bound as a multiple of the task's loss alone: 1 is no worse than alone.",
     )
     forced: Networks = Field(default_factory=list, description="Networks that must be chosen.")
     forbidden: Networks = Field(default_factory=list, description="Networks that must not be chosen.")
@@ -71,7 +73,7 @@ class ConstraintsIn(Input):
     )
 
     def to_domain(self) -> Constraints:
-        """The demands as the solver takes them.
+        """Convert to the constraints of the domain.
 
         Raises:
             InvalidInputError: if one breaks a rule.
@@ -100,13 +102,14 @@ def _networks(field: str, names: list[str]) -> Iterator[Network]:
 
 
 class ConfidenceIn(Input):
-    """How a grouping is tried against the noise of the scores."""
+    """How to test a grouping against the noise of the scores."""
 
     n_resamples: Annotated[int, Field(ge=10, le=MAX_RESAMPLES)] = Field(
-        default=200, description="How often the scores are drawn again."
+        default=200, description="Number of times that the scores are drawn again."
     )
     tolerance: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.01, description="What does not matter, relative to the least loss of a draw."
+        default=0.01,
+        description="Difference in loss that does not matter, relative to the least loss of a draw.",
     )
     noise: Annotated[float, Field(gt=0, le=MAX_NOISE)] | None = Field(
         default=None,
@@ -114,7 +117,7 @@ class ConfidenceIn(Input):
         "seeds if left out, which takes two of them.",
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)] = Field(
-        default=0, description="Of the resampling."
+        default=0, description="Seed of the resampling."
     )
 
     @property
@@ -124,7 +127,7 @@ class ConfidenceIn(Input):
 
 
 class Demands(Input):
-    """What is asked of every solve, whatever the budget."""
+    """Parts of a request for a solve that do not depend on the budget."""
 
     cost: Name | None = Field(
         default=None,
@@ -142,17 +145,17 @@ class Demands(Input):
 
     @property
     def key(self) -> str:
-        """Equal for equal demands."""
+        """Return a text that is equal for equal demands."""
         shared = self.model_dump(mode="json", include=set(Demands.model_fields), exclude_defaults=True)
         return json.dumps(shared, sort_keys=True)
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing is asked for that is not usual."""
+        """Whether all demands are the defaults."""
         return self.key == "{}"
 
     def to_constraints(self) -> Constraints:
-        """The constraints, with pointers into the whole request.
+        """Convert to the constraints of the domain; errors point into the whole request.
 
         Raises:
             InvalidInputError: if one breaks a rule.
@@ -161,7 +164,7 @@ class Demands(Input):
             return self.constraints.to_domain()
 
     def applied_to(self, table: ScoreTable) -> ScoreTable:
-        """The table with the weights and the cost that are asked for; constraints are checked against it.
+        """Return the table with the requested weights and cost, after a check of the constraints.
 
         Raises:
             InvalidInputError: on an unknown task, cost or network.
@@ -177,7 +180,7 @@ class Demands(Input):
 
 
 class CurveRequest(Demands):
-    """The least loss for each of several budgets, under constraints. Trains nothing and keeps nothing."""
+    """Request for the least loss at several budgets, under constraints. Trains and stores nothing."""
 
     budgets_snt: (
         Annotated[list[Annotated[float, Field(gt=0, le=MAX_BUDGET)]], Field(min_length=1, max_length=100)]
@@ -190,7 +193,7 @@ class CurveRequest(Demands):
 
 
 class PairwiseRequest(Input):
-    """A solve over all groups of the tasks, whose losses are estimated from measured singles and pairs."""
+    """Request for a solve over all groups of tasks, with losses estimated from measured singles and pairs."""
 
     budget_snt: Annotated[float, Field(gt=0, le=MAX_BUDGET_SNT)] = Field(
         description="The most the grouping may cost, in standard network times; a group costs 1."
@@ -206,11 +209,11 @@ class PairwiseRequest(Input):
 
     @property
     def key(self) -> str:
-        """Equal for equal requests."""
+        """Return a text that is equal for equal requests."""
         return self.model_dump_json()
 
     def to_constraints(self) -> Constraints:
-        """The demands as the solver takes them."""
+        """Convert to the constraints of the domain."""
         return Constraints(
             apart=tuple(frozenset(tasks) for tasks in self.apart),
             max_networks=self.max_networks,
@@ -219,16 +222,16 @@ class PairwiseRequest(Input):
 
 
 class GroupingRequest(Demands):
-    """A solve of a score table: which networks, within a budget, under constraints. Trains nothing."""
+    """Request for a solve of a score table within a budget, under constraints. Trains nothing."""
 
     budget_snt: Annotated[float, Field(gt=0, le=MAX_BUDGET)] = Field(
         description="The most the grouping may cost, in standard network times, or in the unit of `cost`."
     )
     k: Annotated[int, Field(ge=1, le=MAX_ALTERNATIVES)] = Field(
-        default=1, description="How many of the best groupings are listed."
+        default=1, description="Number of best groupings to list."
     )
     confidence: ConfidenceIn | None = Field(
-        default=None, description="Try the grouping against the noise of the scores at once."
+        default=None, description="Test the grouping against the noise of the scores at once."
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Studies as they are answered."""
+"""Answers with studies."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from datetime import datetime
 from pydantic import Field
 
 from grouping.study.records import StudyReport
-from grouping.wire.common import NextPage, Output
+from grouping.wire.base_types import NextPage, Output
 
 
 class StudyItem(Output):
-    """What a study is."""
+    """Description of a study."""
 
     id: str
-    name: str = Field(description="A label for people; may be empty.")
+    name: str = Field(description="Label for people; may be empty.")
     problem: str
     tasks: list[str]
-    n_seeds: int = Field(description="Seeds of every training.")
+    n_seeds: int = Field(description="Number of seeds with which every network was trained.")
     created_at: datetime = Field(validation_alias="created_s")
 
 
 class StudyOut(StudyItem):
-    """A study with all it found."""
+    """A study with its report."""
 
     report: StudyReport = Field(
         description="Effects are relative gains of test losses, from 0: 0.01 is one percent; rows are "

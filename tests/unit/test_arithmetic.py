@@ -1,4 +1,4 @@
-"""Reproducible arithmetic: asked for, told truly, and the same bits in any company under all of it."""
+"""Reproducible arithmetic: asked for, told truly, and the same bits in any stack under all of it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from grouping.domain.arithmetic import Company, differences
+from grouping.domain.arithmetic import Stacking, differences
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Method
 from grouping.domain.trials import TrialRequest
 from grouping.training import arithmetic
 from grouping.training.arithmetic import MKL_MODE, MKL_VARIABLE, ask_for_reproducibility, current_arithmetic
-from grouping.training.engines import company_of, independence, train_networks
+from grouping.training.engines import independence, stacking_of, train_networks
 from grouping.training.engines import products as products_module
 from grouping.training.engines.capacity import most_members
 from grouping.training.engines.stacked_network import StackedNetwork
@@ -64,17 +64,19 @@ def scores(requests: list[Any]) -> list[Any]:
     ("mode", "instructions"),
     [*itertools.product([None, ""], [None, "avx2", "default"]), ("COMPATIBLE", None)],
 )
-def test_company_changes_no_bit_under_any_arithmetic(mode: str | None, instructions: str | None) -> None:
+def test_a_stack_changes_no_bit_of_a_network_under_any_arithmetic(
+    mode: str | None, instructions: str | None
+) -> None:
     environment = {k: v for k, v in os.environ.items() if k not in (MKL_VARIABLE, "ATEN_CPU_CAPABILITY")}
     environment |= {} if mode is None else {MKL_VARIABLE: mode}
     environment |= {} if instructions is None else {"ATEN_CPU_CAPABILITY": instructions}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.company"], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tests.stacking"], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["broken"] == []
-    assert found["company"] != Company.NONE
+    assert found["stacking"] != Stacking.NONE
     if found["broken_at_once"]:
         assert found["split"], "the trial does not find what this machine breaks"
     if found["blas"].startswith("MKL"):
@@ -97,7 +99,7 @@ def test_products_that_go_by_the_number_of_members_are_split(
         found = states_of(DATA, [REQUESTS[number] for number in chosen], RECIPE)
         for number, state in zip(chosen, found, strict=True):
             assert_equal(state, together[number])
-    assert company_of(DATA, RECIPE, SOME) is Company.SPLIT
+    assert stacking_of(DATA, RECIPE, SOME) is Stacking.SPLIT
 
 
 def test_where_something_else_goes_by_the_number_of_members_each_is_trained_alone(
@@ -113,7 +115,7 @@ def test_where_something_else_goes_by_the_number_of_members_each_is_trained_alon
         return found
 
     untried.setattr(StackedNetwork, "differentiate", disturbed)
-    assert company_of(DATA, RECIPE, SOME) is Company.NONE
+    assert stacking_of(DATA, RECIPE, SOME) is Stacking.NONE
     assert scores(REQUESTS[:4]) == alone
 
 
@@ -139,25 +141,25 @@ def test_once_it_is_tried_all_members_take_one_call_or_one_each(
     assert calls == ([2] * n_members if breaks and n_members != 2 else [n_members])
 
 
-def test_what_is_not_trained_in_company_is_independent(untried: pytest.MonkeyPatch) -> None:
+def test_networks_that_are_not_stacked_are_independent(untried: pytest.MonkeyPatch) -> None:
     untried.setattr(independence, "StackedTraining", None)
-    assert company_of(DATA, replace(RECIPE, weighting=Method("uncertainty")), SOME) is Company.ANY
-    assert company_of(DATA, RECIPE, []) is Company.ANY
+    assert stacking_of(DATA, replace(RECIPE, weighting=Method("uncertainty")), SOME) is Stacking.FULL
+    assert stacking_of(DATA, RECIPE, []) is Stacking.FULL
 
 
 def test_networks_too_large_to_be_trained_together_are_not_tried(untried: pytest.MonkeyPatch) -> None:
     large = replace(RECIPE, hidden=(4096, 4096))
     assert most_members(DATA, REQUESTS[0], large) == 1
     untried.setattr(independence, "StackedTraining", None)
-    assert company_of(DATA, large, SOME) is Company.ANY
+    assert stacking_of(DATA, large, SOME) is Stacking.FULL
 
 
 def test_a_size_that_cannot_be_built_is_told_elsewhere(untried: pytest.MonkeyPatch) -> None:
-    assert company_of(DATA, RECIPE, [TrialRequest(Network.of("sum", size=1e-9), 0)]) is Company.ANY
+    assert stacking_of(DATA, RECIPE, [TrialRequest(Network.of("sum", size=1e-9), 0)]) is Stacking.FULL
 
 
 def test_a_training_that_diverges_is_no_sign_of_dependence(untried: pytest.MonkeyPatch) -> None:
-    assert company_of(DATA, replace(RECIPE, learning_rate=1e30), SOME) is not Company.NONE
+    assert stacking_of(DATA, replace(RECIPE, learning_rate=1e30), SOME) is not Stacking.NONE
 
 
 # --- what is asked for, and what is told

@@ -1,4 +1,4 @@
-"""The stacked engine against one-by-one training, and against itself in other company."""
+"""The stacked engine against one-by-one training, and against itself in other stacks."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_a_task_whose_loss_has_no_written_gradient_is_trained_by_autograd_in_the
     assert refused.value.pointer == "/engine"
 
 
-def test_every_loss_that_is_stacked_gives_the_floats_of_autograd_and_the_same_bits_in_any_company() -> None:
+def test_every_loss_that_is_stacked_gives_the_floats_of_autograd_and_the_same_bits_in_any_stack() -> None:
     numbers = make_dataset(rows=220)
     losses = [Loss(info.name) for info in list_losses() if TaskKind.REGRESSION in info.kinds]
     tasks = tuple(Task.regression(loss.name, loss=loss) for loss in losses)

@@ -19,7 +19,7 @@ from grouping.domain.fields import AskedAtMost, Declared, Shown, declared, find
 from grouping.domain.jobs import CHOICES, NOT_CLONED, PARAMETERS, JobSpec, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.errors import InvalidInputError
-from grouping.wire.common import Input
+from grouping.wire.base_types import Input
 from grouping.wire.derived import requested
 from grouping.wire.jobs import SpecOut
 from grouping.wire.requests import NESTED, CloneRequest, JobRequest

@@ -10,7 +10,7 @@ from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.strategies.affinity.graph import communities
 from grouping.use_cases.affinity import read_affinity
 from grouping.use_cases.read_table import USUAL_BUDGET_SNT
-from grouping.wire.common import Joined
+from grouping.wire.base_types import Joined
 from grouping.wire.graph import AffinityGraphOut
 from grouping_api.dependencies import AskedTableDep, ReadingsDep, budget_of
 from grouping_api.errors import problem_responses

@@ -12,7 +12,7 @@ from grouping.store import Page, StoredGrouping
 from grouping.use_cases.compare_groupings import compare
 from grouping.use_cases.solve_table import confidence_of, grouping_csv, grouping_of, solve_and_keep
 from grouping.wire.solving import GROUPING_EXAMPLE, ConfidenceIn, GroupingRequest
-from grouping.wire.stored import (
+from grouping.wire.stored_groupings import (
     ConfidenceOut,
     ExplanationOut,
     GroupingComparison,

@@ -11,7 +11,7 @@ from grouping.domain.jobs import Job
 from grouping.domain.standing import Standing
 from grouping.store import Page
 from grouping.use_cases.submit import submit
-from grouping.wire.common import Joined
+from grouping.wire.base_types import Joined
 from grouping.wire.groupings import RecommendationList
 from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.rank_checks import RankCheckOut

@@ -13,7 +13,7 @@ from grouping.store import Page, TableInfo
 from grouping.strategies.affinity.graph import cluster_order
 from grouping.use_cases.affinity import order_of, pair_plan, read_affinity
 from grouping.use_cases.cells import cells_of
-from grouping.wire.common import Joined
+from grouping.wire.base_types import Joined
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
 from grouping.wire.solving import CurveRequest, PairwiseRequest

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from grouping.domain.constraints import Objective
 from grouping.domain.jobs import MAX_BUDGET_SNT
 from grouping.errors import InvalidInputError
-from grouping.wire.common import sentence_of
+from grouping.wire.base_types import sentence_of
 from grouping.wire.solving import (
     MAX_ALTERNATIVES,
     MAX_BUDGET,

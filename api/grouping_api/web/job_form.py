@@ -21,7 +21,7 @@ from grouping.problems.problem import Problem
 from grouping.recipes import MethodInfo, list_methods
 from grouping.strategies import StrategyInfo, list_strategies
 from grouping.trainers import TrainerInfo, list_trainers
-from grouping.wire.common import sentence_of
+from grouping.wire.base_types import sentence_of
 from grouping.wire.requests import JobRequest
 from grouping_api.web.job_entries import ENTRIES, Entry
 

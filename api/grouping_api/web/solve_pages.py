@@ -15,7 +15,7 @@ from grouping.solver import Confidence, Explanation, Ranked, comparison_sentence
 from grouping.use_cases.cells import served_tasks
 from grouping.use_cases.read_table import Readings
 from grouping.wire.solving import Demands
-from grouping.wire.stored import TaskLossOut
+from grouping.wire.stored_groupings import TaskLossOut
 from grouping_api.dependencies import ReadingsDep, StoreDep
 from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
 from grouping_api.web.rendering import Render

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from grouping.errors import InvalidInputError
-from grouping.wire.common import sentence_of
-from grouping.wire.stored import GroupingSummary
+from grouping.wire.base_types import sentence_of
+from grouping.wire.stored_groupings import GroupingSummary
 from grouping_api.dependencies import ImporterDep, PageToken, ReadingsDep, StoreDep
 from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload

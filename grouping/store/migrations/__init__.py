@@ -1,4 +1,4 @@
-"""Migrations, run from inside the package: nobody needs an ``alembic.ini``."""
+"""Migrations of the database schema, run from inside the package without an ``alembic.ini``."""
 
 from __future__ import annotations
 

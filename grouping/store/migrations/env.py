@@ -1,4 +1,4 @@
-"""Run by Alembic, inside the transaction that `grouping.store.migrations` opened."""
+"""Environment of Alembic: runs the migrations inside the transaction that the package opened."""
 
 from __future__ import annotations
 

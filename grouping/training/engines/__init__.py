@@ -2,9 +2,9 @@
 
 from grouping.domain.engines import Engine
 from grouping.training.engines.comparison import compare_engines
-from grouping.training.engines.independence import company_of
+from grouping.training.engines.independence import stacking_of
 from grouping.training.engines.keeper import Keeper
 from grouping.training.engines.planning import Share, divide
 from grouping.training.engines.training import train_networks
 
-__all__ = ["Engine", "Keeper", "Share", "company_of", "compare_engines", "divide", "train_networks"]
+__all__ = ["Engine", "Keeper", "Share", "compare_engines", "divide", "stacking_of", "train_networks"]

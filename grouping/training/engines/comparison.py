@@ -14,14 +14,14 @@ from dataclasses import replace
 
 import torch
 
-from grouping.domain.arithmetic import Company
+from grouping.domain.arithmetic import Stacking
 from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice, Work
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
-from grouping.training.engines.independence import company_at
+from grouping.training.engines.independence import stacking_at
 from grouping.training.engines.sequential import SingleTraining
 from grouping.training.engines.stack import Stack
 from grouping.training.engines.stacked import StackedTraining, can_stack
@@ -108,7 +108,7 @@ def _begin(data: TrainingData, work: Work, recipe: Recipe, most: int) -> dict[En
     stacks: dict[Engine, Stack] = {}
     if can_stack(data, first, recipe):
         n_networks = max(1, min(work.n_networks, max(2, most)))
-        if company_at(data, recipe, work.network.size) is Company.NONE:
+        if stacking_at(data, recipe, work.network.size) is Stacking.NONE:
             n_networks = 1
         stacks[Engine.STACKED] = StackedTraining(data, [first] * n_networks, recipe)
     if work.n_seeds >= LEAST_SEEDS:

@@ -12,7 +12,7 @@ from dataclasses import astuple, replace
 
 import torch
 
-from grouping.domain.arithmetic import Company
+from grouping.domain.arithmetic import Stacking
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
@@ -24,11 +24,11 @@ from grouping.training.engines.stacked import StackedTraining, can_stack
 
 N_MANY = 16
 """Members of the largest stack that is tried."""
-_KNOWN: dict[object, Company] = {}
+_KNOWN: dict[object, Stacking] = {}
 
 
-def company_at(data: TrainingData, recipe: Recipe, size: float) -> Company:
-    """Return which networks may be trained together at a size; tested once per kind of networks.
+def stacking_at(data: TrainingData, recipe: Recipe, size: float) -> Stacking:
+    """Return how networks of a size may be stacked in this process; tested once per kind of networks.
 
     The test trains for two steps at most, stacks that are no larger than those of a training.
 
@@ -42,21 +42,21 @@ def company_at(data: TrainingData, recipe: Recipe, size: float) -> Company:
         before = products.n_split
         is_independent = _try(data, recipe, size)
         has_split = products.n_split > before
-        _KNOWN[key] = (Company.SPLIT if has_split else Company.ANY) if is_independent else Company.NONE
+        _KNOWN[key] = (Stacking.SPLIT if has_split else Stacking.FULL) if is_independent else Stacking.NONE
     return _KNOWN[key]
 
 
-def company_of(data: TrainingData, recipe: Recipe, requests: Sequence[TrialRequest]) -> Company:
-    """Return the least company in which this process trains one of these, if the recipe can be stacked."""
+def stacking_of(data: TrainingData, recipe: Recipe, requests: Sequence[TrialRequest]) -> Stacking:
+    """Return the most restricted stacking of these networks in this process, if the recipe can be stacked."""
     sizes = sorted({request.network.size for request in requests})
-    found = {company_at(data, recipe, size) for size in sizes}
-    return next((least for least in (Company.NONE, Company.SPLIT) if least in found), Company.ANY)
+    found = {stacking_at(data, recipe, size) for size in sizes}
+    return next((least for least in (Stacking.NONE, Stacking.SPLIT) if least in found), Stacking.FULL)
 
 
 def _try(data: TrainingData, recipe: Recipe, size: float) -> bool:
     requests = [request for request in _requests(data, size) if can_stack(data, request, recipe)]
     if not requests:
-        return True  # nothing is trained in company
+        return True  # nothing is stacked
     try:
         most = min(N_MANY, *(most_members(data, request, recipe) for request in requests))
     except GroupingError:

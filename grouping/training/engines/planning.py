@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from grouping.domain.arithmetic import Company
+from grouping.domain.arithmetic import Stacking
 from grouping.domain.engines import Engine
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.training.data import TrainingData
 from grouping.training.engines.capacity import most_members
-from grouping.training.engines.independence import company_at
+from grouping.training.engines.independence import stacking_at
 from grouping.training.engines.stacked import can_stack, unstackable_tasks
 
 
@@ -81,7 +81,7 @@ def divide(
 
 def _most_together(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: Engine) -> int:
     """Return how many networks like that one this process trains together."""
-    if engine is Engine.STACKED and company_at(data, recipe, request.network.size) is Company.NONE:
+    if engine is Engine.STACKED and stacking_at(data, recipe, request.network.size) is Stacking.NONE:
         return 1
     return most_members(data, request, recipe)
 

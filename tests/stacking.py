@@ -1,8 +1,8 @@
-"""What a process finds about company under the arithmetic of its environment: `python -m tests.company`.
+"""What a process finds about stacking under the arithmetic of its environment: `python -m tests.stacking`.
 
 Prints JSON: the arithmetic in effect, how many products of several members get other bits at another number
 of members when all are simply computed at once, how many products are split instead,
-and what in the products and the trainings of this project does not get the bits it has in other company.
+and what in the products and the trainings of this project does not get the bits it has in another stack.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from torch import Tensor  # isort: skip
 
 from grouping.domain.recipes import Recipe
 from grouping.training.data import TrainingData
-from grouping.training.engines import company_of
 from grouping.training.engines import products as products_module
+from grouping.training.engines import stacking_of
 from grouping.training.engines.products import affine, products
 from grouping.training.engines.stacked import StackedTraining
 from tests.unit.test_engines_stacked import REQUESTS
@@ -26,7 +26,7 @@ from tests.unit.test_training_loop import TASKS, make_dataset
 
 N_MEMBERS = 64
 SHAPES = [(1, 300, 33), (1, 64, 33), (33, 64, 1), (1, 1, 7), (32, 64, 256), (7, 31, 96), (5, 3, 1)]
-COMPANIES = [[0], [63], [1, 62], [9, 3, 7, 11, 30, 2, 5]]
+STACKS = [[0], [63], [1, 62], [9, 3, 7, 11, 30, 2, 5]]
 RECIPES = [Recipe(hidden=(33, 31), batch_size=7, epochs=1), Recipe(hidden=(128,), batch_size=300, epochs=1)]
 
 
@@ -42,7 +42,7 @@ def find() -> dict[str, object]:
         at_once = torch.bmm(left, right)
         together = products(left, right, torch.empty(N_MEMBERS, n, m))
         moved = affine(left, right, bias, torch.empty(N_MEMBERS, n, m))
-        for chosen in COMPANIES:
+        for chosen in STACKS:
             out = torch.empty(len(chosen), n, m)
             few = torch.bmm(left[chosen], right[chosen])
             broken_at_once += len(chosen) > 1 and not torch.equal(few, at_once[chosen])
@@ -62,7 +62,7 @@ def find() -> dict[str, object]:
             ]
     return {
         **current_arithmetic().as_versions(),
-        "company": company_of(data, replace(RECIPES[0], epochs=2), REQUESTS),
+        "stacking": stacking_of(data, replace(RECIPES[0], epochs=2), REQUESTS),
         "split": products_module.n_split,
         "broken_at_once": broken_at_once,
         "broken": broken,

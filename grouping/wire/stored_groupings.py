@@ -1,4 +1,4 @@
-"""Stored groupings: what was asked, what was answered, and how two of them differ."""
+"""Answers with stored groupings, and with the difference between two of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import AliasPath, Field, model_validator
 
 from grouping.domain.groupings import SolutionStatus
-from grouping.wire.common import Finite, Joined, NetworkLabel, NextPage, Output, Sentences
+from grouping.wire.base_types import Finite, Joined, NetworkLabel, NextPage, Output, Sentences
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.groupings import BaselineOut, GroupingOut, SolutionOut
 from grouping.wire.solving import GroupingRequest
@@ -21,12 +21,14 @@ class TaskLossOut(Output):
     task: str
     network: str
     validation_loss: Finite
-    standard_error: Finite = Field(description="Of the validation loss; null with fewer than two seeds.")
+    standard_error: Finite = Field(
+        description="Standard error of the validation loss; null with fewer than two seeds."
+    )
     test_loss: Finite = Field(description="Reported, never decided on.")
 
 
 class ChangeOut(BaselineOut):
-    """A choice that needs no search, and what the grouping changes against it."""
+    """A baseline that needs no search, and the difference of the grouping from it."""
 
     change: Finite = Field(
         description="(loss - baseline) / abs(baseline); below 0 the grouping is better, at its own cost."
@@ -51,13 +53,13 @@ class RivalOut(Output):
     """Networks that are the best in some draws."""
 
     networks: list[NetworkLabel] = Field(validation_alias=AliasPath("grouping", "networks"))
-    frequency: float = Field(description="Part of the draws.")
+    frequency: float = Field(description="Share of the draws.")
 
 
 class ConfidenceOut(Output):
-    """How often the grouping stays the best when the scores are drawn again with their noise."""
+    """Share of draws in which the grouping stays the best when scores are drawn again with their noise."""
 
-    n_resamples: int = Field(description="How often the scores were drawn and solved.")
+    n_resamples: int = Field(description="Number of times that the scores were drawn and solved.")
     tolerance: float
     noise: str = Field(description="How the noise was obtained.")
     frequency_unchanged: Finite = Field(
@@ -74,50 +76,54 @@ class ConfidenceOut(Output):
         "least loss."
     )
     mean_regret: Finite = Field(
-        description="Loss of the grouping as it stands less the least of the draw, on average."
+        description="Mean of the regret: loss of the grouping as it stands minus the least loss of the draw."
     )
-    regret_95: Finite = Field(description="What that does not pass in 95 % of the draws.")
+    regret_95: Finite = Field(description="95 % quantile of the regret over the draws.")
     mean_regret_part: Finite = Field(
         default=None,
-        description="The same as `mean_regret`, as a part of the least loss of the draw; null if that is 0 "
+        description="Mean of the regret as a part of the least loss of the draw; null if that is 0 "
         "in a draw, and in answers that were kept before this was told.",
     )
     regret_95_part: Finite = Field(
-        default=None, description="What that part does not pass in 95 % of the draws; null likewise."
+        default=None, description="95 % quantile of that part; null where `mean_regret_part` is."
     )
-    loss_interval: tuple[Finite, Finite] = Field(description="Of its loss, 95 % of the draws.")
-    optimism: Finite = Field(description="How far fresh seeds are expected to be above its loss.")
-    alternatives: list[RivalOut] = Field(description="What is the best in other draws, most frequent first.")
+    loss_interval: tuple[Finite, Finite] = Field(
+        description="Interval of its loss that holds 95 % of the draws."
+    )
+    optimism: Finite = Field(description="Expected increase of its loss on fresh seeds.")
+    alternatives: list[RivalOut] = Field(
+        description="Networks that are the best in other draws, most frequent first."
+    )
     sentences: Sentences
 
 
 class GroupingAnswerBody(SolutionOut):
-    """The answer of a stored grouping, as it was when it was solved."""
+    """Answer of a stored grouping, as it was when it was solved."""
 
     task_losses: list[TaskLossOut]
     baselines: list[ChangeOut]
     alternatives: list[AlternativeOut] = Field(description="The k best groupings, this one first.")
     has_proven_alternatives: bool = Field(
-        description="Whether no other grouping is better than the last of them."
+        description="Whether no other grouping is better than the last alternative."
     )
-    explanation: list[str] = Field(description="Why these networks, in sentences.")
-    explanation_data: ExplanationData = Field(description="The same as data.")
-    confidence: ConfidenceOut | None = Field(description="Null where it was not asked for.")
+    explanation: list[str] = Field(description="Reasons for these networks, in sentences.")
+    explanation_data: ExplanationData = Field(description="Reasons for these networks, as data.")
+    confidence: ConfidenceOut | None = Field(description="Null where it was not requested.")
 
 
 class StoredGroupingOut(GroupingAnswerBody):
-    """A solve that was kept."""
+    """A stored solve of a score table."""
 
     id: str
     score_table_id: str = Field(validation_alias="table_id")
-    revision: int = Field(description="Of the score table, when it was solved.")
+    revision: int = Field(description="Revision of the score table that was solved.")
     created_at: datetime = Field(validation_alias="created_s")
     request: GroupingRequest
 
     @model_validator(mode="before")
     @classmethod
     def _flat(cls, stored: Any) -> Any:
-        """The store holds the answer as JSON beside what it knows of it."""
+        """Flatten a record of the store, which holds the answer as JSON, into one object."""
         return Joined(stored, SimpleNamespace(**stored.answer)) if hasattr(stored, "answer") else stored
 
 
@@ -144,7 +150,7 @@ class GroupingPage(Output):
 
 
 class ExplanationOut(Output):
-    """Why these networks."""
+    """Explanation of a grouping."""
 
     grouping_id: str
     sentences: list[str]
@@ -152,7 +158,7 @@ class ExplanationOut(Output):
 
 
 class TaskChangeOut(Output):
-    """A task in both groupings."""
+    """A task in the two groupings that are compared."""
 
     task: str
     a_network: str | None
@@ -163,7 +169,7 @@ class TaskChangeOut(Output):
 
 
 class GroupingComparison(Output):
-    """What the second grouping changes against the first."""
+    """Difference of the second grouping from the first."""
 
     a: GroupingSummary
     b: GroupingSummary

@@ -1,4 +1,4 @@
-"""What all wire types share: answers read from domain objects, strict requests, finite numbers, errors."""
+"""Base types of requests and answers: strict input, output read from the domain, numbers, errors."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u20
 
 
 class Input(BaseModel):
-    """A part of a request: strict types, no unknown fields."""
+    """Base class of requests and their parts: strict types, no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Joined:
-    """Several objects looked at as one: an attribute is that of the first which has it."""
+    """Several objects read as one: an attribute is that of the first object which has it."""
 
     def __init__(self, *parts: object) -> None:
         self._parts = parts
@@ -39,9 +39,9 @@ class Joined:
 
 
 class Output(BaseModel):
-    """A part of an answer, read from the domain object that has its fields as attributes.
+    """Base class of answers and their parts, read from a domain object with these attributes.
 
-    Where a domain object says it under another name, the field's `validation_alias` is that name.
+    Where the attribute of the domain object has another name, the field's `validation_alias` is that name.
     """
 
     model_config = ConfigDict(
@@ -55,15 +55,15 @@ class Output(BaseModel):
 
     @classmethod
     def read(cls, source: object = None, /, *, tasks: Sequence[str] = (), **beside: Any) -> Self:
-        """The answer that says what a domain object knows.
+        """Read the answer from a domain object.
 
         Args:
-            source: the domain object; None where all is said `beside`.
+            source: the domain object; None if all attributes are given in `beside`.
             tasks: all tasks in display order, where the answer names networks.
-            **beside: what else the answer is read from, by the names that its fields look for.
+            **beside: further attributes, which come before those of `source`.
 
         Raises:
-            ValidationError: if an attribute is missing, which is a mistake of this program.
+            ValidationError: if an attribute is missing, which is a defect of this program.
         """
         whole = Joined(SimpleNamespace(**beside), source) if beside else source
         return cls.model_validate(whole, context={"tasks": tuple(tasks)})
@@ -177,7 +177,7 @@ def sentence_of(text: str) -> str:
 
 
 class FaultOut(Output):
-    """One thing that is wrong with a request."""
+    """One fault of a request."""
 
     pointer: str | None = Field(description="JSON pointer into the body; null when it is not in the body.")
     parameter: str | None = Field(description="Name of the query parameter, path part or header.")

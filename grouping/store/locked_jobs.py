@@ -1,4 +1,4 @@
-"""What all writers of a job share: the lock on its row, the lease, its events, its lost trials."""
+"""Locked jobs: what every writer of a job needs, such as its lock, its lease, events, lost trials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_ATTEMPTS = 3
 
 
 def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
-    """The row of a job, locked against other writers if asked.
+    """Return the row of a job, locked against other writers if `lock`.
 
     Raises:
         NotFoundError: if there is none.
@@ -35,13 +35,13 @@ def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
 
 
 @dataclass(slots=True)
-class Entry:
-    """A locked job inside a writing transaction, and the time at which it was locked.
+class LockedJob:
+    """A job that is locked inside a writing transaction, and the time at which it was locked.
 
     Attributes:
         session: the transaction.
-        job: its row.
-        now_s: clock of the database.
+        job: the row of the job.
+        now_s: time of the lock by the clock of the database.
     """
 
     session: Session
@@ -49,7 +49,7 @@ class Entry:
     now_s: float
 
     def add_event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Append to the job's history; the lock on the job keeps the numbers without gaps."""
+        """Append an event to the job's history; the lock keeps the numbers without gaps."""
         self.job.event_count += 1
         number = self.job.event_count
         self.session.add(
@@ -57,7 +57,7 @@ class Entry:
         )
 
     def revise_table(self) -> None:
-        """Say that the job's score table changed."""
+        """Count up the revision of the job's score table, because the table changed."""
         self.session.execute(
             update(ScoreTableRow)
             .where(ScoreTableRow.id == self.job.score_table_id)
@@ -65,17 +65,17 @@ class Entry:
         )
 
     def has_live_lease(self) -> bool:
-        """Whether a dispatcher holds the job now."""
+        """Return whether a dispatcher holds the job now."""
         expires_s = self.job.lease_expires_s
         return self.job.lease_owner is not None and expires_s is not None and expires_s > self.now_s
 
     def clear_lease(self) -> None:
-        """Nobody holds the job any more; the epoch stays, so that no claim of old becomes valid again."""
+        """End the lease of the job; the epoch stays, so that no old claim becomes valid again."""
         self.job.lease_owner = None
         self.job.lease_expires_s = None
 
     def running_trials(self) -> list[tuple[TrialRow, NetworkRow]]:
-        """Trials that were in flight, in the order of the plan."""
+        """Return the running trials with their networks, in the order of the plan."""
         found = self.session.execute(
             select(TrialRow, NetworkRow)
             .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
@@ -85,7 +85,7 @@ class Entry:
         return [(trial, network) for trial, network in found]
 
     def lose_trial(self, trial: TrialRow, network: NetworkRow, reason: str) -> TrialState:
-        """A running trial will give no result: plan it again, or give it up after the last attempt."""
+        """Plan a running trial again that will give no result, or give it up after the last attempt."""
         trial.state = TrialState.PLANNED
         trial.started_s = None
         if trial.attempts >= MAX_ATTEMPTS:
@@ -98,7 +98,7 @@ class Entry:
         return TrialState(trial.state)
 
     def give_back_trials(self) -> int:
-        """Running trials become planned again as if this attempt had not counted; returns how many."""
+        """Plan all running trials again without counting this attempt; return how many."""
         running = self.running_trials()
         for trial, _ in running:
             trial.state = TrialState.PLANNED
@@ -107,43 +107,43 @@ class Entry:
         return len(running)
 
 
-def enter(database: Database, session: Session, job_id: str) -> Entry:
+def lock_job(database: Database, session: Session, job_id: str) -> LockedJob:
     """Lock a job for writing.
 
     Raises:
         NotFoundError: if there is none.
     """
     row = find_job(session, job_id, lock=True)
-    return Entry(session, row, database.now_s(session))
+    return LockedJob(session, row, database.now_s(session))
 
 
-def enter_claimed(database: Database, session: Session, claim: Claim) -> Entry:
+def lock_claimed_job(database: Database, session: Session, claim: Claim) -> LockedJob:
     """Lock a job for writing on behalf of the dispatcher that claimed it.
 
     Raises:
         StaleLeaseError: if another claimed it since, it was given back, it ended, or it was deleted.
     """
     try:
-        entry = enter(database, session, claim.job.id)
+        locked = lock_job(database, session, claim.job.id)
     except NotFoundError as error:
         raise StaleLeaseError(f"Job {claim.job.id} was deleted.") from error
-    if entry.job.lease_epoch != claim.epoch or entry.job.lease_owner != claim.owner:
+    if locked.job.lease_epoch != claim.epoch or locked.job.lease_owner != claim.owner:
         raise StaleLeaseError(
             f"{claim.owner} no longer holds job {claim.job.id}: its claim was number {claim.epoch}, "
-            f"the latest is number {entry.job.lease_epoch}"
-            + ("." if entry.job.lease_owner else ", and that has ended.")
+            f"the latest is number {locked.job.lease_epoch}"
+            + ("." if locked.job.lease_owner else ", and that has ended.")
         )
-    return entry
+    return locked
 
 
 def network_name(row: NetworkRow) -> str:
-    """Readable name of a stored network, with its tasks in the order of the table."""
+    """Return the readable name of a stored network, with its tasks in the order of the table."""
     network: Network = network_from_row(row)
     return network.name(row.tasks)
 
 
 def describe_trial(trial: TrialRow, network: NetworkRow) -> dict[str, Any]:
-    """What every event about a trial says."""
+    """Return the data that every event about a trial holds."""
     return {
         "trial": trial.id,
         "network": network_name(network),

@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from grouping.domain.arithmetic import Company
+from grouping.domain.arithmetic import Stacking
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import JobState
 from grouping.domain.networks import MeasuredNetwork
@@ -26,9 +26,9 @@ SPEC = small_spec(tasks=("digit", "loop"), n_seeds=3, n_confirmation_seeds=0, bu
 class ScriptedDriver(DriverProcess):
     """Answers at once, and trains nothing."""
 
-    def __init__(self, company: Company, versions: list[dict[str, str]]) -> None:
+    def __init__(self, stacking: Stacking, versions: list[dict[str, str]]) -> None:
         super().__init__(DriverSettings(engine=Engine.STACKED))
-        self._company, self._versions = company, versions
+        self._stacking, self._versions = stacking, versions
         self._answers: deque[Answer] = deque()
 
     def send(self, order: Order) -> None:
@@ -38,7 +38,7 @@ class ScriptedDriver(DriverProcess):
         elif isinstance(order, Train):
             outcomes = {trial: outcome_of(request) for trial, request in order.requests.items()}
             trained_with = self._versions[order.number % len(self._versions)]
-            remarks = {"company_limited": self._company.reason}
+            remarks = {"company_limited": self._stacking.reason}
             self._answers.append(Trained(order.number, outcomes, trained_with, remarks))
 
     def receive(self, timeout_s: float) -> Answer | None:
@@ -50,13 +50,13 @@ def outcome_of(request: TrialRequest) -> TrialOutcome:
     return TrialOutcome(TrialState.SUCCEEDED, scores, 3, 0.1)
 
 
-def events_of(url: str, company: Company, versions: list[dict[str, str]]) -> dict[str, list[str]]:
+def events_of(url: str, stacking: Stacking, versions: list[dict[str, str]]) -> dict[str, list[str]]:
     """Reasons of the events of a whole job, by kind."""
     store = open_store(url)
     job = submit(store, SPEC)
     claim = store.claim_job("test", lease_s=60)
     assert claim is not None
-    JobRun(store, claim, ScriptedDriver(company, versions), threading.Event()).run()
+    JobRun(store, claim, ScriptedDriver(stacking, versions), threading.Event()).run()
     assert store.get_job(job.id).state is JobState.SUCCEEDED
     assert store.get_job(job.id).versions == versions[0]
     found: dict[str, list[str]] = {}
@@ -66,17 +66,17 @@ def events_of(url: str, company: Company, versions: list[dict[str, str]]) -> dic
     return found
 
 
-@pytest.mark.parametrize("company", Company)
+@pytest.mark.parametrize("stacking", Stacking)
 def test_a_job_says_once_where_networks_are_not_trained_together_as_usual(
-    sqlite_url: str, company: Company
+    sqlite_url: str, stacking: Stacking
 ) -> None:
-    found = events_of(sqlite_url, company, [{"blas": "a"}])
-    assert found.get("company_limited", []) == ([company.reason] if company.reason else [])
-    assert bool(company.reason) == (company is not Company.ANY)
+    found = events_of(sqlite_url, stacking, [{"blas": "a"}])
+    assert found.get("company_limited", []) == ([stacking.reason] if stacking.reason else [])
+    assert bool(stacking.reason) == (stacking is not Stacking.FULL)
     assert "environment_differs" not in found
 
 
 def test_each_difference_of_a_worker_is_told_once(sqlite_url: str) -> None:
-    found = events_of(sqlite_url, Company.ANY, [{"blas": "a"}, {"blas": "b"}, {"blas": "c"}])
+    found = events_of(sqlite_url, Stacking.FULL, [{"blas": "a"}, {"blas": "b"}, {"blas": "c"}])
     told = [reason.rpartition("blas ")[2] for reason in found["environment_differs"]]
     assert told == ["a, here b", "a, here c"]

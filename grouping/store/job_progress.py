@@ -1,0 +1,171 @@
+"""Progress of a job in the store: its trials, events and charges; each call sees one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from grouping.domain.jobs import Event, Ledger
+from grouping.domain.search_state import SearchState
+from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOrigin, TrialState
+from grouping.store.codec import event_from_row, network_from_row, score_from_row, task_from_json
+from grouping.store.database import Database
+from grouping.store.imports import find_table
+from grouping.store.locked_jobs import find_job
+from grouping.store.records import ProgressRow
+from grouping.store.reuse_sources import Wanted, find_reusable
+from grouping.store.rows import EventRow, NetworkRow, ScoreRow, TrialRow
+from grouping.store.score_tables import network_rows, read_affinities
+
+MAX_EVENTS = 5_000
+
+
+class ProgressMethods:
+    """Methods of the store that read the progress of a job."""
+
+    _database: Database
+
+    def ledger(self, job_id: str) -> Ledger:
+        """Return the charges of a job so far, lost attempts included.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            job = find_job(session, job_id)
+            return Ledger(job.charged_trainings, job.charged_epochs, job.charged_seconds)
+
+    def progress(self, job_id: str) -> tuple[ProgressRow, ...]:
+        """Count trials in each state by purpose, fidelity, group size and size; search first.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            kind = (TrialRow.purpose, TrialRow.fidelity, NetworkRow.group_size, NetworkRow.size)
+            found = session.execute(
+                select(*kind, TrialRow.state, func.count())
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(TrialRow.job_id == job_id)
+                .group_by(*kind, TrialRow.state)
+            )
+            counts: dict[tuple[str, float, int, float], dict[str, int]] = {}
+            for purpose, fidelity, group_size, size, state, count in found:
+                counts.setdefault((purpose, fidelity, group_size, size), {})[state] = count
+        order = list(Purpose)
+        rows = [
+            ProgressRow(Purpose(purpose), group_size, size, fidelity, **states)
+            for (purpose, fidelity, group_size, size), states in counts.items()
+        ]
+        rows.sort(key=lambda row: (order.index(row.purpose), row.fidelity, row.group_size, row.size))
+        return tuple(rows)
+
+    def trials(
+        self, job_id: str, *, states: Collection[TrialState] | None = None, limit: int | None = None
+    ) -> tuple[Trial, ...]:
+        """Return trials of the job with their scores, in the order of the plan.
+
+        Args:
+            job_id: the job.
+            states: states of the trials to return; all when None.
+            limit: the most trials to return, from the first; all when None.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            chosen = TrialRow.job_id == job_id
+            if states is not None:
+                chosen &= TrialRow.state.in_([str(state) for state in states])
+            if limit is not None:
+                first = select(TrialRow.id).where(chosen).order_by(TrialRow.position).limit(limit)
+                chosen = TrialRow.id.in_(session.scalars(first).all())
+            return _read_trials(session, chosen)
+
+    def search_state(self, job_id: str, *, with_reuse: bool = True) -> SearchState:
+        """Return everything that is known of the search of a job, read in one transaction.
+
+        Args:
+            job_id: the job.
+            with_reuse: whether to look for outcomes in the other jobs that it names.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            job = find_job(session, job_id)
+            table = find_table(session, job.score_table_id)
+            known = with_reuse and job.spec.get("reuse_jobs")
+            return SearchState(
+                tasks=tuple(task_from_json(task) for task in table.tasks),
+                trials=_read_trials(session, TrialRow.job_id == job_id),
+                networks=tuple(network_from_row(row) for row in network_rows(session, table.id)),
+                affinities=read_affinities(session, table, Purpose.SEARCH, 1.0),
+                known_elsewhere=find_reusable(session, Wanted.of_row(session, job)) if known else {},
+                spent=Ledger(job.charged_trainings, job.charged_epochs, job.charged_seconds),
+            )
+
+    def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
+        """Return events of the job with numbers above `after`, in order, at most 5,000 at once.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            rows = session.scalars(
+                select(EventRow)
+                .where(EventRow.job_id == job_id, EventRow.number > after)
+                .order_by(EventRow.number)
+                .limit(max(1, min(limit, MAX_EVENTS)))
+            )
+            return tuple(event_from_row(row) for row in rows)
+
+
+def _read_trials(session: Session, chosen: ColumnElement[bool]) -> tuple[Trial, ...]:
+    """Read trials with their scores, in the order of the plan."""
+    scores: dict[str, list[TaskScore]] = {}
+    for score in session.scalars(
+        select(ScoreRow).join(TrialRow, TrialRow.id == ScoreRow.trial_id).where(chosen)
+    ):
+        scores.setdefault(score.trial_id, []).append(score_from_row(score))
+    found = session.execute(
+        select(TrialRow, NetworkRow)
+        .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+        .where(chosen)
+        .order_by(TrialRow.position)
+    )
+    return tuple(_trial(row, network, scores.get(row.id, [])) for row, network in found)
+
+
+def _trial(row: TrialRow, network: NetworkRow, scores: list[TaskScore]) -> Trial:
+    order = {task: t for t, task in enumerate(network.tasks)}
+    return Trial(
+        id=row.id,
+        position=row.position,
+        network=network_from_row(network),
+        purpose=Purpose(row.purpose),
+        seed=row.seed,
+        fidelity=row.fidelity,
+        state=TrialState(row.state),
+        attempts=row.attempts,
+        planned_epochs=row.planned_epochs,
+        epochs=row.epochs,
+        seconds=row.seconds,
+        error=row.error,
+        started_s=row.started_s,
+        finished_s=row.finished_s,
+        scores=tuple(sorted(scores, key=lambda score: order[score.task])),
+        measures_affinity=row.measures_affinity,
+        reused_from=_origin(row),
+    )
+
+
+def _origin(row: TrialRow) -> TrialOrigin | None:
+    if row.reused_from_job is None or row.reused_from_trial is None:
+        return None
+    return TrialOrigin(row.reused_from_job, row.reused_from_trial)
