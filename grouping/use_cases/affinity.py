@@ -33,7 +33,7 @@ class MethodOfTable:
 
 
 def methods_of(readings: Readings, info: TableInfo) -> dict[str, MethodOfTable]:
-    """Every method, by its name."""
+    """Return every method, by its name."""
     job = None if info.job_id is None else readings.job(info)
     sharing = None if job is None else job.recipe.sharing.name
     measured = readings.joint_affinities(info)
@@ -46,7 +46,7 @@ def methods_of(readings: Readings, info: TableInfo) -> dict[str, MethodOfTable]:
 
 
 def read_affinity(readings: Readings, info: TableInfo, method: str) -> AffinityMatrix:
-    """The affinity matrix by one of `METHODS`.
+    """Return the affinity matrix by one of `METHODS`.
 
     Raises:
         UnknownNameError: if there is no such method.
@@ -62,19 +62,19 @@ def read_affinity(readings: Readings, info: TableInfo, method: str) -> AffinityM
 
 
 def usual_method(readings: Readings, info: TableInfo) -> str:
-    """The default; where it knows nothing, the first method that does."""
+    """Return the default method; where it knows nothing, the first that does."""
     measured = [name for name, found in methods_of(readings, info).items() if not found.missing]
     known = (name for name in measured if read_affinity(readings, info, name).is_known)
     return next(known, DEFAULT_METHOD)
 
 
 def pair_plan(readings: Readings, info: TableInfo, method: str) -> PairPlan | None:
-    """How to measure the pairs that a matrix lacks; None if it lacks none, or pairs add nothing to it."""
+    """Say how to measure the pairs that a matrix lacks; None if it lacks none, or pairs add nothing to it."""
     return readings.pair_plan(info) if METHODS[method].is_of_pairs else None
 
 
 def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
-    """Positions of the tasks in an order: as they were given, by name, or communities together.
+    """Return the positions of the tasks in an order: as they were given, by name, or communities together.
 
     Raises:
         UnknownNameError: if there is no such order.
@@ -89,7 +89,7 @@ def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
 
 
 def _how_to_measure(method: AffinityMethod, sharing: str | None) -> str:
-    """What would measure a method of joint runs, or why nothing can, in sentences.
+    """Say what would measure a method of joint runs, or why nothing can, in sentences.
 
     Args:
         method: one that is not computed from the scores.

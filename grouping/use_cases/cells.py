@@ -13,7 +13,7 @@ from grouping.wire.stored_groupings import TaskLossOut
 
 
 def cells_of(table: ScoreTable) -> Iterator[CellOut]:
-    """Every cell: one per network and task of its group, both in the order of the table."""
+    """Yield every cell: one per network and task of its group, both in the order of the table."""
     order = table.task_names
     for n, network in enumerate(table.networks):
         group = [task for task in order if task in network.group]
@@ -46,7 +46,7 @@ def _loss(table: ScoreTable, by_seed: FloatArray, mean: float, error: float) -> 
 
 
 def served_tasks(grouping: Grouping, table: ScoreTable) -> list[TaskLossOut]:
-    """Each task with its losses in the network that serves it, in display order."""
+    """List each task with its losses in the network that serves it, in display order."""
     validation, errors, test = (
         grouping.task_losses(table, losses).tolist()
         for losses in (table.validation, table.validation_standard_error, table.test)

@@ -42,7 +42,7 @@ def clone(
 
 
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
-    """The submission that a clone amounts to; it reuses its source.
+    """Return the submission that a clone amounts to; it reuses its source.
 
     The recipe is the one that the source was trained with, tuned or not, and is not tuned again.
 

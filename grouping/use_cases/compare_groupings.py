@@ -14,7 +14,7 @@ from grouping.wire.stored_groupings import (
 
 
 def compare(first: StoredGrouping, second: StoredGrouping) -> GroupingComparison:
-    """What the second grouping changes against the first; of the same table, or of two."""
+    """Say what the second grouping changes against the first; of the same table, or of two."""
     a, b = StoredGroupingOut.read(first), StoredGroupingOut.read(second)
     short_a, short_b = GroupingSummary.read(first), GroupingSummary.read(second)
     same_loss = (a.request.weights, a.request.objective) == (b.request.weights, b.request.objective)

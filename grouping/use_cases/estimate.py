@@ -123,18 +123,18 @@ class _Pricing:
     epochs_of: EpochsOf
 
     def bounds(self, told: Forecast) -> Bounds:
-        """The cost of what is forecast."""
+        """Return the cost of what is forecast."""
         lower, upper = (cost_of(n, self.epochs_of, self.rates) for n in (told.lower, told.costliest()))
         return Bounds(told, lower, upper)
 
     def option(self, name: str, search: Bounds, confirmation: Bounds) -> OptionOut:
-        """A strategy for the job, its confirmation included."""
+        """Price a strategy for the job, its confirmation included."""
         lower, upper = search.lower + confirmation.lower, search.upper + confirmation.upper
         fit = _fit_of(self.spec.training_budget, lower, upper)
         return OptionOut.read(name=name, lower=lower, upper=upper, fit=fit)
 
     def kinds(self, purpose: Purpose, bounds: Bounds) -> Iterator[KindOut]:
-        """Trainings by kind."""
+        """Yield trainings by kind."""
         lower, upper = bounds.forecast.lower, bounds.kinds
         for group_size, size, fidelity in sorted({*lower, *upper}):
             kind = group_size, size, fidelity
@@ -150,7 +150,7 @@ class _Pricing:
             )
 
     def basis(self, n_jobs: int, chosen: OptionOut, wanted: set[Kind]) -> BasisOut:
-        """What the times rest on, and kinds of networks that might be needed and whose time is not known."""
+        """Say what the times rest on, and which kinds of networks it is not known for."""
         shapes = {(group_size, size) for group_size, size, _ in wanted}
         missing = kind_names(shape for shape in shapes if self.rates.find(*shape) is None)
         n = self.rates.trainings
@@ -181,12 +181,12 @@ class _Free:
         return cls(state, {kind: n for kind, n in kinds.items() if kind[:2] in shapes})
 
     def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:
-        """What a strategy trains beside what is known."""
+        """Forecast what a strategy trains beside what is known."""
         return forecast(strategy, evidence, solve_budgets, is_free=self.state.is_free, n_free=self.candidates)
 
 
 def _other_strategies(spec: JobSpec, trainer: Trainer) -> Iterator[Strategy]:
-    """Those that could be asked for in place of the one that is, with their defaults."""
+    """Yield the strategies that could be asked for in place of the chosen one, with their defaults."""
     for info in list_strategies():
         if info.name != spec.strategy:
             try:
@@ -206,7 +206,7 @@ def _kept_back(spec: JobSpec, terms: SearchTerms, need: ConfirmationNeed, epochs
 
 
 def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecast:
-    """The baselines for certain; the chosen networks at most, and then the largest of the candidates."""
+    """Forecast the confirmation: the baselines for certain, at most as many of the largest candidates."""
     wanted = [
         TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
         for seed in spec.confirmation_seeds
@@ -222,7 +222,7 @@ def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecas
 
 
 def _fit_of(budget: TrainingBudget, lower: Amount, upper: Amount) -> Fit:
-    """Whether an amount between two bounds is within a training budget."""
+    """Say whether an amount between two bounds is within a training budget."""
     found = set()
     for name in ("trainings", "epochs", "seconds"):
         limit, least, most = getattr(budget, name), getattr(lower, name), getattr(upper, name)
@@ -238,5 +238,5 @@ def _fit_of(budget: TrainingBudget, lower: Amount, upper: Amount) -> Fit:
 
 
 def _wall(seconds: float | None, n_workers: int | None) -> float | None:
-    """Seconds of all over the workers; None where either is not known."""
+    """Divide seconds of training by the workers; None where either is not known."""
     return None if seconds is None or n_workers is None else seconds / n_workers

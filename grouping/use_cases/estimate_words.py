@@ -25,7 +25,7 @@ def estimate_sentence(
     kept_back: int | None,
     largest: str | None,
 ) -> str:
-    """The estimate in words.
+    """Say the estimate in words.
 
     Args:
         spec: the job.
@@ -62,7 +62,7 @@ def _fit_sentence(spec: JobSpec, fit: Fit, kept_back: int | None, largest: str |
 
 
 def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing: Sequence[str]) -> str:
-    """How long it takes and how that is known, or that it is not.
+    """Say how long it takes and how that is known, or that it is not.
 
     Args:
         spec: the job.
@@ -89,7 +89,7 @@ def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing
 
 
 def kind_names(shapes: Iterable[Shape]) -> list[str]:
-    """Shapes of networks in words, small ones first."""
+    """Name shapes of networks in words, small ones first."""
     return [f"{n_tasks} task{_s(n_tasks)} at size {size:g}" for n_tasks, size in sorted(shapes)]
 
 

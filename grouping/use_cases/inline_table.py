@@ -18,7 +18,7 @@ from grouping.wire.imports import InlineTable, Losses
 
 
 def import_inline(inline: InlineTable, values: Literal["losses", "gains"]) -> ImportedTable:
-    """The table, and what was understood.
+    """Read the table, and say what was understood.
 
     Args:
         inline: the simple form, checked field by field.

@@ -31,7 +31,7 @@ class Kept:
         self._lock = threading.Lock()
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What `compute` gives: kept, under way for somebody else, or computed now. Errors are not kept."""
+        """Return what `compute` gives: kept, under way for another, or computed now. Errors are not kept."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -64,7 +64,7 @@ class Kept:
 def once_per_revision(
     method: Callable[Concatenate[Any, TableInfo, P], T],
 ) -> Callable[Concatenate[Any, TableInfo, P], T]:
-    """A method of a table that is computed once for its revision and its arguments.
+    """Make a method of a table that is computed once for its revision and its arguments.
 
     Its object has `Kept` answers as ``kept``. An argument is hashable, a list of what is, or has a `key` that
     is the same for the same answer.

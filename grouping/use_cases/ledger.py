@@ -92,7 +92,7 @@ class JobLedger:
 
 
 def tell_ledger(store: Store, job_id: str, *, limit: int, after: int | None) -> JobLedgerOut:
-    """What a job has spent and saved so far, with one page of its networks.
+    """Tell what a job has spent and saved so far, with one page of its networks.
 
     Args:
         store: where the job is.
@@ -114,7 +114,7 @@ def tell_ledger(store: Store, job_id: str, *, limit: int, after: int | None) -> 
 
 
 def _reuse(store: Store, job: Job) -> ReuseOut | None:
-    """How much of the search other jobs know; None where none is named."""
+    """Count how much of the search other jobs know; None where none is named."""
     if not job.spec.reuse_jobs:
         return None
     reusable, of = count_reusable(job.spec, store.reusable_trials(job.id))
@@ -122,7 +122,7 @@ def _reuse(store: Store, job: Job) -> ReuseOut | None:
 
 
 def read_ledger(store: Store, job: Job) -> JobLedger:
-    """What a job has spent and saved so far.
+    """Read what a job has spent and saved so far.
 
     Raises:
         NotFoundError: if it was deleted.
@@ -134,7 +134,7 @@ def read_ledger(store: Store, job: Job) -> JobLedger:
 
 
 def _measured(rows: Sequence[Spending]) -> Mapping[Shape, Rate]:
-    """Times of this job's networks, wherever they were trained."""
+    """Return times of this job's networks, wherever they were trained."""
     measured: dict[Shape, Rate] = {}
     for row in rows:
         before = measured.get((row.group_size, row.size), Rate(0, 0, 0.0))
@@ -147,7 +147,7 @@ def _measured(rows: Sequence[Spending]) -> Mapping[Shape, Rate]:
 
 
 def _candidates(store: Store, job: Job) -> Mapping[Shape, int]:
-    """Candidates by shape: those that could be built, once that is known."""
+    """Count candidates by shape: those that could be built, once that is known."""
     spec = job.spec
     # Described and not listed: pages show this while a job runs.
     described = Candidates.of(

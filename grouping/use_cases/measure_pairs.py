@@ -34,13 +34,13 @@ class PairPlan:
     advice: str
 
     def sentence(self, said: str = "") -> str:
-        """What is missing, unless it was said already, and what to do, or why nothing can be done."""
+        """Say what is missing, unless it was said already, and what to do, or why nothing can be done."""
         missing = self.gaps.sentence()
         return self.advice if missing in said else f"{missing} {self.advice}"
 
 
 def plan_pairs(store: Store, table: ScoreTable, job: Job | None) -> PairPlan | None:
-    """How to measure the full-size single tasks and pairs that a table lacks; None if it lacks none."""
+    """Say how to measure the full-size single tasks and pairs that a table lacks; None if it lacks none."""
     gaps = PairGaps.of(table)
     if not gaps.networks:
         return None
@@ -76,7 +76,7 @@ def _counted(n_trainings: int) -> str:
 
 
 def _request(job: Job) -> JobRequest:
-    """Every single task and pair at full size, with the seeds and the recipe of a job; no confirmation."""
+    """Ask for all single tasks and pairs at full size, with the seeds and recipe of a job, unconfirmed."""
     spec = job.spec
     asked = SpecOut.read(spec).model_dump(exclude={"training_budget", "tuning_samples", "budgets_snt"})
     return JobRequest.model_validate(

@@ -65,7 +65,7 @@ class Readings:
         self._time_limit_s = time_limit_s
 
     def info(self, table_id: str) -> TableInfo:
-        """What a table is.
+        """Return what a table is.
 
         Raises:
             NotFoundError: if there is none.
@@ -73,17 +73,17 @@ class Readings:
         return self._store.get_table_info(table_id)
 
     def job(self, info: TableInfo) -> Job | None:
-        """The job that fills a table, as it stands; None for an imported table."""
+        """Return the job that fills a table, as it stands; None for an imported table."""
         return self._store.find_job_of_table(info.id)
 
     @once_per_revision
     def table(self, info: TableInfo, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0) -> ScoreTable:
-        """The scores of one kind of trials."""
+        """Read the scores of one kind of trials."""
         return self._store.score_table(info.id, purpose=purpose, fidelity=fidelity)
 
     @once_per_revision
     def demanded(self, info: TableInfo, demands: Demands) -> ScoreTable:
-        """The scores with the weights and the cost that are asked for.
+        """Return the scores with the weights and the cost that are asked for.
 
         Raises:
             InvalidInputError: if the table does not have what is asked for.
@@ -92,7 +92,7 @@ class Readings:
 
     @once_per_revision
     def budgets(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[float, ...]:
-        """The usual budgets of a table, in the unit that is asked for."""
+        """Return the usual budgets of a table, in the unit that is asked for."""
         usual = default_budgets if demands.cost is None else _even_budgets
         return usual(self.demanded(info, demands))
 
@@ -100,18 +100,18 @@ class Readings:
     def curve(
         self, info: TableInfo, budgets_snt: Sequence[float] | None = None, demands: Demands = PLAIN
     ) -> Curve:
-        """Groupings over budgets; those of `budgets` unless given."""
+        """Solve for each of several budgets; those of `budgets` unless given."""
         budgets = self.budgets(info, demands) if budgets_snt is None else tuple(budgets_snt)
         return solve_curve(self.demanded(info, demands), budgets, **self._options(demands))
 
     @once_per_revision
     def solution(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Solution:
-        """The grouping for one budget."""
+        """Solve for one budget."""
         return solve(self.demanded(info, demands), budget_snt, **self._options(demands))
 
     @once_per_revision
     def pairwise_solution(self, info: TableInfo, request: PairwiseRequest) -> Solution:
-        """The grouping of all groups, estimated from singles and pairs; see `solve_pairwise`.
+        """Solve over all groups, estimated from singles and pairs; see `solve_pairwise`.
 
         Raises:
             InvalidInputError: if the table has too few or too many tasks, or a demand names none of them.
@@ -126,12 +126,12 @@ class Readings:
 
     @once_per_revision
     def ranked(self, info: TableInfo, budget_snt: float, k: int, demands: Demands = PLAIN) -> Ranked:
-        """The `k` best groupings for one budget."""
+        """Find the `k` best groupings for one budget."""
         return best_groupings(self.demanded(info, demands), budget_snt, k, **self._options(demands))
 
     @once_per_revision
     def explanation(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Explanation:
-        """Why these networks, for one budget."""
+        """Explain the grouping for one budget."""
         options = self._options(demands) | {"time_limit_s": min(EXPLANATION_TIME_S, self._time_limit_s)}
         return explain(self.demanded(info, demands), self.solution(info, budget_snt, demands), **options)
 
@@ -139,7 +139,7 @@ class Readings:
     def confidence(
         self, info: TableInfo, budget_snt: float, options: ConfidenceIn, demands: Demands = PLAIN
     ) -> Confidence:
-        """How often the grouping for one budget stays the best under the noise of the scores.
+        """Estimate how often the grouping for one budget stays the best under the noise of the scores.
 
         Raises:
             InvalidInputError: if no grouping exists, or the noise is not known from seeds and not given.
@@ -156,18 +156,18 @@ class Readings:
 
     @once_per_revision
     def table_affinity(self, info: TableInfo, method: str) -> AffinityMatrix:
-        """The affinity matrix by a method that reads scores only; see `grouping.use_cases.affinity`."""
+        """Compute the affinity matrix by a method that reads scores only; see `read_affinity`."""
         return table_affinity(self.table(info), method)
 
     @once_per_revision
     def joint_affinities(self, info: TableInfo) -> Mapping[str, AffinityMatrix]:
-        """What joint runs measured, by the name of the method."""
+        """Read what joint runs measured, by the name of the method."""
         return self._store.affinities(info.id)
 
     def comparison(
         self, info: TableInfo, matrix: AffinityMatrix, budget_snt: float | None
     ) -> ClusteringComparison:
-        """Clusterings of an affinity matrix beside the exact grouping.
+        """Compare clusterings of an affinity matrix with the exact grouping.
 
         Args:
             info: the table.
@@ -178,16 +178,16 @@ class Readings:
         return compare_clusterings(self.table(info), matrix, self.solution(info, budget))
 
     def usual_budget(self, info: TableInfo) -> float:
-        """The inference budget of a comparison unless one is asked for."""
+        """Return the inference budget of a comparison unless one is asked for."""
         job = self.job(info)
         return USUAL_BUDGET_SNT if job is None else job.spec.budgets_snt[len(job.spec.budgets_snt) // 2]
 
     def rank_check(self, info: TableInfo) -> RankCheck:
-        """The short passes of a table compared with its full trainings."""
+        """Compare the short passes of a table with its full trainings."""
         return check_ranks(self.table(info, fidelity=EARLY_FIDELITY), self.table(info))
 
     def pair_plan(self, info: TableInfo) -> PairPlan | None:
-        """How to measure the full-size single tasks and pairs that a table lacks; None if it lacks none."""
+        """Say how to measure the full-size singles and pairs that a table lacks; None if it lacks none."""
         job = self.job(info)
         return self._pair_plan(info, job is not None and job.state.is_final)
 
@@ -197,26 +197,26 @@ class Readings:
 
     @once_per_revision
     def recommendations(self, info: TableInfo) -> tuple[Recommendation, ...]:
-        """What is recommended for each budget of the table's job, on what has been trained so far."""
+        """Recommend a grouping for each budget of the table's job, on what has been trained so far."""
         job = self._store.get_job(info.job_id or "")
         confirmation, budgets = self._confirmation(job, info), job.spec.budgets_snt
         return recommend(self.table(info), confirmation, budgets, time_limit_s=self._time_limit_s)
 
     def verdict(self, job: Job, info: TableInfo, solution: Solution) -> Verdict | None:
-        """What fresh seeds say of a choice that a job asked for; None where they say nothing."""
+        """Judge by fresh seeds a choice that a job asked for; None where they say nothing."""
         confirmation = self._confirmation(job, info)
         if solution.grouping is None or confirmation is None:
             return None
         return judge(solution.grouping, solution.budget_snt, confirmation)
 
     def _confirmation(self, job: Job, info: TableInfo) -> ScoreTable | None:
-        """Scores of the fresh seeds; None without any."""
+        """Read the scores of the fresh seeds; None without any."""
         table = self.table(info, Purpose.CONFIRMATION) if job.spec.n_confirmation_seeds else None
         return table if table is not None and table.seeds else None
 
 
 def _even_budgets(table: ScoreTable) -> tuple[float, ...]:
-    """Budgets in the unit of a further cost: from a cover to every task alone, in even steps."""
+    """Return budgets in the unit of a further cost: from a cover to every task alone, in even steps."""
     cover = cheapest_cover(table)
     alone = [table.find_position(frozenset({name})) for name in table.task_names]
     last = sum(float(table.costs_snt[n]) if n is not None else float(table.costs_snt.max()) for n in alone)

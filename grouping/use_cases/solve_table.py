@@ -54,7 +54,7 @@ def solve_and_keep(
 
 
 def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> GroupingAnswerBody:
-    """Everything a stored grouping says."""
+    """Work out everything that a stored grouping says."""
     budget = request.budget_snt
     table = readings.demanded(info, request)
     solution = readings.solution(info, budget, request)
@@ -79,7 +79,7 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
 
 
 def confidence_of(readings: Readings, kept: StoredGrouping, options: ConfidenceIn) -> ConfidenceOut:
-    """How often a kept grouping stays the best, as long as its table is the one that was solved.
+    """Estimate how often a kept grouping stays the best, as long as its table is the one that was solved.
 
     Raises:
         StateConflictError: if there is no choice to try, or the table has changed.
@@ -96,7 +96,7 @@ def confidence_of(readings: Readings, kept: StoredGrouping, options: ConfidenceI
 
 
 def explanation_data(explanation: Explanation) -> ExplanationData:
-    """Why these networks, as data."""
+    """Explain the chosen networks as data."""
     grouping = explanation.solution.grouping
     other_budgets = [other for other in (explanation.half_less, explanation.half_more) if other is not None]
     tasks = () if grouping is None else grouping.tasks
@@ -104,7 +104,7 @@ def explanation_data(explanation: Explanation) -> ExplanationData:
 
 
 def alternatives(ranked: Ranked) -> list[dict[str, Any]]:
-    """The best groupings, with how much higher their losses are than the least."""
+    """List the best groupings, with how much higher their losses are than the least."""
     best = ranked.losses[0]
     return [
         {
@@ -120,7 +120,7 @@ def alternatives(ranked: Ranked) -> list[dict[str, Any]]:
 def changes(
     readings: Readings, info: TableInfo, request: GroupingRequest, solution: Solution
 ) -> list[ChangeOut]:
-    """The grouping against choices that need no search."""
+    """Compare the grouping with choices that need no search."""
     loss, cost = solution.loss, solution.cost_snt
     return [
         ChangeOut.read(
@@ -133,7 +133,7 @@ def changes(
 
 
 def grouping_of(stored: StoredGroupingOut) -> Grouping | None:
-    """The grouping of the domain; None where it is infeasible."""
+    """Return the grouping of the domain; None where it is infeasible."""
     if stored.grouping is None:
         return None
     networks = tuple(Network(frozenset(n.group), n.size, n.cost_snt) for n in stored.grouping.networks)
@@ -143,7 +143,7 @@ def grouping_of(stored: StoredGroupingOut) -> Grouping | None:
 
 
 def grouping_csv(grouping: StoredGroupingOut) -> str:
-    """A row per task. Text that a spreadsheet would compute begins with an apostrophe; numbers are exact."""
+    """Write a row per task; text that a spreadsheet would compute begins with an apostrophe."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(["task", "served_by", "size", "cost_snt", "validation_loss", "test_loss", "trained_with"])

@@ -48,7 +48,7 @@ def submit(store: Store, request: JobRequest, idempotency_key: str | None = None
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
-    """The request that is asked for by its fields, as over HTTP.
+    """Return the request that is asked for by its fields, as over HTTP.
 
     Raises:
         InvalidInputError: if it does not fit its schema; points at the first field that does not.
@@ -64,7 +64,7 @@ def request_of(asked: Mapping[str, Any]) -> JobRequest:
 
 
 def request_digest(request: JobRequest) -> str:
-    """SHA-256 of what was asked for, independent of the order of fields and of blanks.
+    """Compute SHA-256 of what was asked for, independent of the order of fields and of blanks.
 
     What was not there in older versions is left out where it is not asked for: their keys stay valid.
     """
@@ -80,7 +80,7 @@ def request_digest(request: JobRequest) -> str:
 
 
 def digest_of(asked: Any) -> str:
-    """SHA-256 of a JSON value, independent of the order of fields and of blanks."""
+    """Compute SHA-256 of a JSON value, independent of the order of fields and of blanks."""
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -185,18 +185,18 @@ def check_trainer(request: JobRequest, strategy: Strategy) -> None:
 
 
 def can_train(measures_affinities: bool, strategy: Strategy) -> bool:
-    """Whether a trainer that measures affinities, or not, gives a strategy what it needs."""
+    """Say whether a trainer that measures affinities, or not, gives a strategy what it needs."""
     return measures_affinities or not getattr(strategy, "needs_affinities", False)
 
 
 def default_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
-    """Whole budgets from the cheapest that covers every task to one full-size network per task."""
+    """Return whole budgets from the cheapest that covers every task to one full-size network per task."""
     first = math.ceil(cover_snt - 1e-9)
     return tuple(float(budget) for budget in range(first, max(first, n_tasks) + 1))[:MAX_BUDGETS]
 
 
 def nominal_cover(n_tasks: int, max_group_size: int, single_sizes: Sequence[float]) -> float:
-    """Cost of the cheapest candidates that cover every task, from nominal costs.
+    """Return the cost of the cheapest candidates that cover every task, from nominal costs.
 
     All groups up to a size are candidates, and all full-size networks cost the same. So the cheapest cover
     is some number of the largest groups, and single tasks at the smallest size for what is left: no
