@@ -121,7 +121,7 @@ def test_every_loss_and_metric_is_listed_with_what_it_fits(api: Api) -> None:
     assert metrics["mae"]["direction"] == "lower_is_better"
     assert metrics["mae"]["unit"] == "that of the target"
     tasks = [task for item in api.get("/v1/problems").json()["items"] for task in item["tasks"]]
-    assert {task["loss"]["name"] for task in tasks} <= set(losses)
+    assert {task["loss"] for task in tasks} <= set(losses)
     assert {task["metric"]["name"] for task in tasks} <= set(metrics)
 
 
