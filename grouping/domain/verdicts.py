@@ -93,12 +93,14 @@ class Verdict:
         grouping: the recommended grouping.
         comparisons: one per baseline that was trained.
         missing: sentences that name the baselines or networks that could not be compared.
+        is_by_validation: whether validation losses were compared, since the fresh seeds have no test losses.
     """
 
     budget_snt: float
     grouping: Grouping
     comparisons: tuple[Comparison, ...]
     missing: tuple[str, ...] = ()
+    is_by_validation: bool = False
 
     @property
     def is_confirmed(self) -> bool:
@@ -112,6 +114,11 @@ class Verdict:
 
     def sentence(self) -> str:
         """Return the verdict in words."""
+        if self.is_by_validation and self.is_confirmed:
+            return f"{self._finding()} Validation losses were compared: there are no test losses."
+        return self._finding()
+
+    def _finding(self) -> str:
         if not self.is_confirmed:
             return "Not confirmed: " + ("; ".join(self.missing) or "no fresh seeds were trained") + "."
         if self.is_worth_it:
@@ -136,19 +143,22 @@ class Verdict:
         )
 
 
-def _totals(grouping: Grouping, table: ScoreTable) -> FloatArray:
-    """Compute the total test loss of a grouping by seed, ``[S]``; NaN where a network is untrained."""
-    per_seed = [grouping.total_loss(table, table.test_losses[:, :, s]) for s in range(len(table.seeds))]
+def _totals(grouping: Grouping, table: ScoreTable, losses: FloatArray) -> FloatArray:
+    """Compute the total of ``[N, T, S]`` losses of a grouping by seed; NaN where a network is untrained."""
+    per_seed = [grouping.total_loss(table, losses[:, :, s]) for s in range(len(table.seeds))]
     return np.array(per_seed, dtype=np.float64)
 
 
 def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Verdict:
-    """Compare a grouping with the baselines of equal cost.
+    """Compare a grouping with the baselines of equal cost, by test losses where there are any.
+
+    Validation losses stand in for them where a trainer gives none: their rows took part in the choice, the
+    seeds did not.
 
     Args:
         grouping: chosen on other seeds.
         budget_snt: the budget it was chosen for.
-        confirmation: test losses of the chosen networks and of the baselines on fresh seeds.
+        confirmation: losses of the chosen networks and of the baselines on fresh seeds.
     """
     missing = [
         f"{network.name(grouping.tasks)} has no fresh seeds"
@@ -156,18 +166,20 @@ def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Ve
         if _is_untrained(network, confirmation)
     ]
     is_trained = not missing
+    is_tested = not np.isnan(confirmation.test_losses).all()
+    losses = confirmation.test_losses if is_tested else confirmation.validation_losses
     comparisons: list[Comparison] = []
     for baseline in equal_cost_baselines(grouping.tasks, budget_snt):
         untrained = [network for network in baseline.networks if _is_untrained(network, confirmation)]
         if untrained:
             missing.append(f"the baseline {baseline.name} has no fresh seeds")
         elif is_trained:
-            comparison = _compare(grouping, baseline, confirmation)
+            comparison = _compare(grouping, baseline, confirmation, losses)
             if comparison.n_seeds < 2:
                 missing.append(f"the noise against {baseline.name} needs two fresh seeds or more")
             else:
                 comparisons.append(comparison)
-    return Verdict(budget_snt, grouping, tuple(comparisons), tuple(missing))
+    return Verdict(budget_snt, grouping, tuple(comparisons), tuple(missing), not is_tested)
 
 
 def _is_untrained(network: Network, table: ScoreTable) -> bool:
@@ -175,10 +187,10 @@ def _is_untrained(network: Network, table: ScoreTable) -> bool:
     return row is None or not table.is_complete[row]
 
 
-def _compare(grouping: Grouping, baseline: Baseline, table: ScoreTable) -> Comparison:
+def _compare(grouping: Grouping, baseline: Baseline, table: ScoreTable, losses: FloatArray) -> Comparison:
     rows = [table.position(network) for network in baseline.networks]
     reference = Grouping.from_rows(table, rows)
-    ours, theirs = _totals(grouping, table), _totals(reference, table)
+    ours, theirs = _totals(grouping, table, losses), _totals(reference, table, losses)
     known = ~np.isnan(ours) & ~np.isnan(theirs)
     ours, theirs = ours[known], theirs[known]
     n = len(ours)

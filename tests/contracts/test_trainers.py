@@ -103,4 +103,7 @@ class TestPlugIn(TrainerContract):
         assert len(search.scores().networks) == 10
         (found,) = search.recommendations()
         assert found.solution.require_grouping().cost_snt <= 2.0
+        assert found.verdict is not None
+        assert found.verdict.is_confirmed
+        assert found.verdict.sentence().endswith("Validation losses were compared: there are no test losses.")
         assert search.state.scores(fidelity=1.0).seeds == (0,)

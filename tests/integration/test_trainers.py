@@ -183,7 +183,8 @@ def test_a_trainer_of_ones_own_trains_a_job_to_its_recommendation_and_verdict(tm
         for found in job.recommendations():
             assert found.solution.grouping is not None
             assert found.verdict is not None
-            assert found.sentence
+            assert found.verdict.is_confirmed
+            assert "Validation losses were compared" in found.sentence
         ledger = job.ledger()
         assert ledger.search.trainings == 10 * 2
         assert ledger.charged.epochs == ledger.charged.trainings, "each counts as one"

@@ -123,6 +123,7 @@ def test_a_search_with_fresh_seeds_confirms_what_it_recommends_and_gives_a_verdi
     assert confirmed == baselines | {n.key for n in found.solution.require_grouping().networks}
     assert found.verdict is not None
     assert found.verdict.is_confirmed
+    assert not found.verdict.is_by_validation
     assert search.scores().seeds == (0,), "fresh seeds take no part in the choice"
 
 
