@@ -74,7 +74,7 @@ def pair_plan(readings: Readings, info: TableInfo, method: str) -> PairPlan | No
 
 
 def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
-    """Return the positions of the tasks in one of `ORDERS`: as given, by name, or by community.
+    """Return the positions of the tasks in one of `ORDERS`: as given, by name, or communities together.
 
     Raises:
         UnknownNameError: if there is no such order.

@@ -73,7 +73,7 @@ class JobLedger:
 
     @property
     def told_savings(self) -> SavingsOut:
-        """Savings with the basis of their times; null until the search has ended by itself."""
+        """Savings with the basis of their times; `saved` is null until the search has ended by itself."""
         n, has_saved = self.rates.trainings, Standing.of(self.job).has_searched
         return SavingsOut.read(
             self.savings,

@@ -52,7 +52,7 @@ PLAIN = Demands()
 
 
 class Readings:
-    """Reads score tables and solves them; safe to use from several threads.
+    """Reader and solver of the score tables of a store; safe to use from several threads.
 
     Args:
         store: store that holds the tables.
@@ -216,7 +216,7 @@ class Readings:
 
 
 def _even_budgets(table: ScoreTable) -> tuple[float, ...]:
-    """Return even budgets in the unit of a further cost, from the cheapest cover to every task alone."""
+    """Return evenly spaced budgets in the unit of a further cost, from a cover to every task alone."""
     cover = cheapest_cover(table)
     alone = [table.find_position(frozenset({name})) for name in table.task_names]
     last = sum(float(table.costs_snt[n]) if n is not None else float(table.costs_snt.max()) for n in alone)

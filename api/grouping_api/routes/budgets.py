@@ -58,7 +58,7 @@ def estimate_job(
 def get_job_ledger(
     job_id: str, store: StoreDep, page_size: PageSize, page_token: LedgerToken = None
 ) -> JobLedgerOut:
-    """Return trainings by network and purpose, totals, reused ones, and savings over an exhaustive search."""
+    """Return trainings by network and purpose, totals, reuse, and savings against an exhaustive search."""
     after = None if page_token is None else int(page_token)
     return tell_ledger(store, job_id, limit=page_size, after=after)
 

@@ -1,4 +1,4 @@
-"""Route for the affinity graph of a score table, and the loss by clustering it."""
+"""Route for the affinity graph of a score table, with clusterings beside the exact grouping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
 
 @router.get(
     "/{table_id}/graph",
-    summary="Read the affinity graph, and the loss by clustering it",
+    summary="Read the affinity graph, and compare clusterings with the exact grouping",
     responses=problem_responses(304, 404, 409, 422),
 )
 def get_affinity_graph(

@@ -89,7 +89,7 @@ def get_scores(
 
 @router.get(
     "/{table_id}/affinity",
-    summary="Read which task helps which",
+    summary="Read the affinities between tasks",
     responses=problem_responses(304, 404, 409, 422),
 )
 def get_affinity(
@@ -200,7 +200,7 @@ def solve_pairwise(
     request: Annotated[PairwiseRequest, Body(openapi_examples=_PAIRWISE_EXAMPLES)],
     readings: ReadingsDep,
 ) -> GroupingAnswer:
-    """Solve by the higher order approximation (HOA): a group's losses are the means of its pairs'.
+    """Solve by the higher order approximation (HOA): a task's loss in a group is the mean over its pairs.
 
     The groups are generated, not listed, so that twenty and more tasks can be solved. Losses are estimates:
     train the networks before relying on them. Past the time limit the answer is the best found, with its gap.

@@ -63,7 +63,7 @@ def delete_study(study_id: str, store: StoreDep) -> None:
     responses={**_MARKDOWN, **problem_responses(404)},
 )
 def get_study_report(study_id: str, store: StoreDep) -> Response:
-    """Return tables and sentences; they refer to the pictures at addresses beside, such as `size.svg`."""
+    """Return tables and sentences, with relative links to the pictures, such as `size.svg`."""
     text = as_markdown(report_from_json(store.get_study(study_id).report))
     return Response(text, media_type="text/markdown; charset=utf-8")
 
