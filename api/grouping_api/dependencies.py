@@ -1,4 +1,4 @@
-"""What routes are given: the store, derived readings, settings, and checked parameters."""
+"""Dependencies of the routes: store, readings of score tables, settings and checked parameters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_PAGE_SIZE = 100
 
 
 def of_app(name: str) -> Any:
-    """What the application keeps in its state under a name."""
+    """Make a dependency on the object that the application keeps in its state under a name."""
 
     def kept(request: Request) -> Any:
         return getattr(request.app.state, name)
@@ -33,15 +33,15 @@ def page_size(
         int, Query(ge=1, le=2**31 - 1, description=f"Coerced down to {MAX_PAGE_SIZE}.")
     ] = 20,
 ) -> int:
-    """How many items a page holds; asking for more than the most is no error."""
+    """Return the number of items per page; a request for more than `MAX_PAGE_SIZE` is reduced to it."""
     return min(page_size, MAX_PAGE_SIZE)
 
 
 def budget_of(parameter: str, text: str) -> float:
-    """An inference budget from a query parameter.
+    """Parse an inference budget from a query parameter.
 
     Raises:
-        InvalidParameterError: if it is no positive number.
+        InvalidParameterError: if it is not a positive number up to `MAX_BUDGET_SNT`.
     """
     try:
         budget = float(text) if len(text) <= 40 else math.nan
@@ -55,10 +55,10 @@ def budget_of(parameter: str, text: str) -> float:
 
 
 def budgets_of(parameter: str, text: str | None) -> tuple[float, ...] | None:
-    """Inference budgets from a query parameter such as ``1,2.5``; None where it is not given.
+    """Parse inference budgets from a query parameter such as ``1,2.5``; None if it is not given.
 
     Raises:
-        InvalidParameterError: if one is no positive number, or there are too many.
+        InvalidParameterError: if one is not a positive number up to `MAX_BUDGET_SNT`, or there are too many.
     """
     if not text:
         return None
@@ -74,7 +74,7 @@ ReadingsDep = Annotated[Readings, of_app("readings")]
 ImporterDep = Annotated[Importer, of_app("importer")]
 PageSize = Annotated[int, Depends(page_size)]
 PageToken = Annotated[
-    str | None, Query(pattern=r"^[!-~]{1,500}$", description="`next_page_token` of the page before.")
+    str | None, Query(pattern=r"^[!-~]{1,500}$", description="`next_page_token` of the previous page.")
 ]
 IdempotencyKey = Annotated[
     str | None,
@@ -88,14 +88,14 @@ IfNoneMatch = Annotated[str | None, Header(description="ETag of an answer seen b
 
 @dataclass(frozen=True, slots=True)
 class AskedTable:
-    """A score table in the address, and what the caller knows of it.
+    """Score table named by the address of a request, with the state of the caller's copy.
 
-    Everything below its address follows from its revision and the version of this program.
+    Every answer below its address depends on its revision and the version of this program only.
 
     Attributes:
-        info: what it is.
-        etag: names the answer.
-        is_known: whether the caller has it already.
+        info: description of the table.
+        etag: ETag of the answer.
+        is_known: whether the caller has this answer already.
     """
 
     info: TableInfo
@@ -103,7 +103,7 @@ class AskedTable:
     is_known: bool
 
     def unless_known(self) -> TableInfo:
-        """The table.
+        """Return the description of the table.
 
         Raises:
             NotModifiedError: if the caller has the answer already.
@@ -126,12 +126,12 @@ AskedTableDep = Annotated[AskedTable, Depends(_asked_table)]
 
 
 def location_of(status: int, what: str) -> dict[int | str, dict[str, Any]]:
-    """What an answer says of a new object, for the description of its route."""
-    place = {"description": f"Where the {what} is.", "schema": {"type": "string"}}
+    """Describe the header `Location` of an answer that creates an object, for OpenAPI."""
+    place = {"description": f"Address of the {what}.", "schema": {"type": "string"}}
     return {status: {"headers": {"Location": place}}}
 
 
 def tell_location(response: Response, path: str, *, is_new: bool) -> None:
-    """Say where an object is, and whether this request made it or an earlier one with the same key."""
+    """Set the headers that give an object's address, and tell whether an earlier request created it."""
     response.headers["Location"] = path
     response.headers["Idempotency-Replayed"] = "false" if is_new else "true"

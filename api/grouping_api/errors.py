@@ -1,4 +1,4 @@
-"""Errors to HTTP: one table from error class to status, and one shape, ``application/problem+json``.
+"""Error answers: the HTTP status of each error class, and documents of ``application/problem+json``.
 
 No answer holds a trace, a path of this machine or the offending input itself.
 """
@@ -49,7 +49,7 @@ _CODES = {
     500: "internal_error",
     503: "unavailable",
 }
-"""Codes that are not called as their HTTP status."""
+"""Error codes that differ from the name of their HTTP status."""
 
 _logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class InvalidParameterError(errors.InvalidInputError):
     """A query parameter breaks a rule.
 
     Attributes:
-        parameter: its name.
+        parameter: name of the query parameter.
     """
 
     def __init__(self, parameter: str, message: str) -> None:
@@ -67,10 +67,10 @@ class InvalidParameterError(errors.InvalidInputError):
 
 
 class NotModifiedError(Exception):
-    """The caller has the answer already.
+    """The caller has the current answer already.
 
     Attributes:
-        etag: names it.
+        etag: ETag of the answer.
     """
 
     def __init__(self, etag: str) -> None:
@@ -79,7 +79,7 @@ class NotModifiedError(Exception):
 
 
 def status_of(error: errors.GroupingError) -> tuple[int, str]:
-    """HTTP status and title of an error raised on purpose."""
+    """Return the HTTP status and the title of an error raised on purpose."""
     return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
 
 
@@ -98,10 +98,10 @@ def problem(
     Args:
         status: HTTP status.
         detail: what is wrong and what to do, for people.
-        code: stable name for programs; that of the status unless given.
-        title: short name for people; that of the status unless given.
+        code: stable name for programs; derived from the status unless given.
+        title: short name for people; the name of the status unless given.
         faults: one per offending field, each with ``pointer`` or ``parameter`` and ``message``.
-        extra: data of the failure.
+        extra: further fields of the document.
         headers: further response headers.
     """
     code = code or _CODES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "_")
@@ -121,7 +121,7 @@ def problem(
 
 
 def problem_of(error: errors.GroupingError) -> JSONResponse:
-    """The problem document of an error raised on purpose."""
+    """Build the problem document of an error raised on purpose."""
     status, title = status_of(error)
     if status >= 500:
         _logger.error("%s: %s", error.code, error, exc_info=error)
@@ -149,7 +149,7 @@ def problem_of(error: errors.GroupingError) -> JSONResponse:
 
 
 def problem_of_http(error: HTTPException) -> JSONResponse:
-    """The problem document of an error raised by the framework or by a guard."""
+    """Build the problem document of an error raised by the framework or by a guard."""
     details = {
         404: "There is nothing at this address.",
         405: "This address does not answer to that method.",
@@ -160,7 +160,7 @@ def problem_of_http(error: HTTPException) -> JSONResponse:
 
 
 def problem_of_validation(error: RequestValidationError) -> JSONResponse:
-    """The problem document of a request that does not fit its schema."""
+    """Build the problem document of a request that does not fit its schema."""
     faults = []
     for fault in error.errors()[:20]:
         place, *path = fault["loc"]
@@ -177,19 +177,19 @@ def problem_of_validation(error: RequestValidationError) -> JSONResponse:
 
 
 def _escape(part: object) -> str:
-    """A JSON pointer's reference token; cut, since a field name may come from the sender."""
+    """Escape a part of a JSON pointer, and cut it, since a field name may come from the sender."""
     text = str(part)[:100].encode("utf-8", "replace").decode()
     return text.replace("~", "~0").replace("/", "~1")
 
 
 def problem_of_bug(error: Exception) -> JSONResponse:
-    """The answer to an error that nobody foresaw; the trace goes to the log only."""
+    """Build the answer to an unexpected error; its trace goes to the log only."""
     _logger.error("Unhandled error", exc_info=error)
     return problem(500, "The service made a mistake; it has been logged.")
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make every error of the application a problem document, or a page for people who look at pages."""
+    """Register the handlers that turn errors into problem documents, or into pages for browsers."""
 
     def presenting(answer: Callable[[Any], JSONResponse]) -> Callable[[Request, Exception], Response]:
         async def handle(request: Request, error: Exception) -> Response:
@@ -208,7 +208,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def _presented(request: Request, answer: JSONResponse) -> Response:
-    """The problem document itself; as a page where a browser asked for a page."""
+    """Return the problem document, or a page that says the same if a browser asked for a page."""
     wants_page = "text/html" in request.headers.get("accept", "")
     if not wants_page or request.url.path.startswith("/v1/"):
         return answer
@@ -222,15 +222,15 @@ def _presented(request: Request, answer: JSONResponse) -> Response:
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route beside the usual one, for its description."""
+    """Describe the answers of a route other than the usual one, for OpenAPI."""
     meanings = {
         304: "Nothing has changed since the answer with that ETag.",
         404: "There is no such object.",
         409: "Not possible in the present state.",
         413: "The body is too large.",
-        415: "The Content-Type is not one that is taken here.",
+        415: "The Content-Type is not accepted here.",
         422: "The request breaks a rule; `errors` says which field.",
-        503: "The database is not there; try again after `Retry-After` seconds.",
+        503: "The database is not available; try again after `Retry-After` seconds.",
     }
     content: Mapping[str, Any] = {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}

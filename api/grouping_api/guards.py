@@ -1,4 +1,4 @@
-"""ASGI guards before every route: headers, host names, origin, token, size of the body, unforeseen errors.
+"""ASGI guards before every route: headers, host names, origin, token, size of the body, unexpected errors.
 
 Plain ASGI classes, so that streams pass through untouched. `install_guards` fixes their order.
 """
@@ -22,10 +22,10 @@ from grouping_api.settings import Settings
 MAX_BODY_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 32 << 20
 UPLOAD_PATHS = frozenset({"/v1/score-tables", "/score-tables"})
-"""Addresses that take whole files: score tables, as a body of their own and from the form of a page."""
+"""Addresses that accept files of score tables, as a raw body or from the form of a page."""
 
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
-"""The only addresses that need no token: probes call them, and they tell nothing."""
+"""The only addresses that need no token: probes call them, and they reveal nothing."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
@@ -43,7 +43,7 @@ Check = Callable[[Scope, Headers], Response | None]
 
 
 class SecurityHeaders:
-    """Adds the security headers to every answer, and forbids caches to reuse it unasked."""
+    """Middleware that adds the security headers to every answer, and makes caches revalidate it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -63,7 +63,7 @@ class SecurityHeaders:
 
 
 class LastResort:
-    """Turns an error that nobody foresaw into a problem document, unless the answer has begun."""
+    """Middleware that turns an unexpected error into a problem document, unless the answer has begun."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -86,7 +86,7 @@ class LastResort:
 
 
 class Gate:
-    """Lets a request pass unless a check answers it."""
+    """Middleware that passes a request on, unless a check answers it."""
 
     def __init__(self, app: ASGIApp, check: Check) -> None:
         self.app = app
@@ -102,7 +102,7 @@ class Gate:
 
 
 class BodyLimit:
-    """Refuses bodies of more than `MAX_BODY_BYTES`, announced or not; uploads may be larger."""
+    """Middleware that refuses bodies above `MAX_BODY_BYTES`, announced or not; uploads may be larger."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -130,7 +130,7 @@ class BodyLimit:
 
 
 def host_check(settings: Settings) -> Check:
-    """Refuses host names that are not this service's; probes are exempt, they call by address."""
+    """Make a check that refuses foreign host names; probes are exempt, since they call by address."""
 
     def check(scope: Scope, headers: Headers) -> Response | None:
         host = _host_name(headers.get("host", ""))
@@ -151,7 +151,7 @@ def _host_name(value: str) -> str:
 
 
 def origin_check(scope: Scope, headers: Headers) -> Response | None:
-    """Refuse changes that a page of another site sends through a user's browser."""
+    """Refuse changing requests that a page of another site sends through a user's browser."""
     if scope["method"] in SAFE_METHODS:
         return None
     site = headers.get("sec-fetch-site", "none")
@@ -164,7 +164,7 @@ def origin_check(scope: Scope, headers: Headers) -> Response | None:
 
 
 def token_check(settings: Settings) -> Check:
-    """Asks for the token: ``Authorization: Bearer TOKEN``, or HTTP Basic with the token as password."""
+    """Make a check of the token: ``Authorization: Bearer TOKEN``, or HTTP Basic with it as password."""
     expected = settings.api_token.get_secret_value().encode() if settings.api_token else None
 
     def check(scope: Scope, headers: Headers) -> Response | None:
@@ -194,7 +194,7 @@ def _presented_token(authorization: str) -> bytes:
 
 
 def install_guards(app: FastAPI, settings: Settings) -> None:
-    """Put the guards around the application; the last one added is met first."""
+    """Add the guards to the application; the last one added handles a request first."""
     app.add_middleware(BodyLimit)
     app.add_middleware(Gate, check=origin_check)
     app.add_middleware(Gate, check=token_check(settings))

@@ -19,7 +19,7 @@ class StrictJsonRequest(Request):
     """A request whose body is parsed strictly."""
 
     async def json(self) -> Any:
-        """The parsed body.
+        """Parse the body.
 
         Raises:
             HTTPException: 400 if it is not JSON in the strict sense.
@@ -35,7 +35,7 @@ class StrictJsonRoute(APIRoute):
     """A route that takes JSON bodies only, and parses them strictly."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with another request class."""
+        """Return a handler that refuses other content types and parses the body strictly."""
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The application: `create_app` puts settings, store, guards, routes and error answers together."""
+"""Application factory: `create_app` combines settings, store, guards, routes and error answers."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ unknown is `null`."""
 
 _TAGS = [
     {"name": "jobs", "description": "Grouping searches, as users submit them."},
-    {"name": "score tables", "description": "What training wrote down, and what follows from it."},
-    {"name": "groupings", "description": "Solves of a score table that were kept."},
-    {"name": "studies", "description": "How the tasks of a problem go together, as studies found it."},
-    {"name": "catalogue", "description": "Problems and strategies of this installation."},
+    {"name": "score tables", "description": "Losses by network and task, and results computed from them."},
+    {"name": "groupings", "description": "Stored solutions of score tables."},
+    {"name": "studies", "description": "Effects of tasks on one another, measured by studies."},
+    {"name": "catalogue", "description": "Problems, strategies and methods of this installation."},
     {"name": "system", "description": "The service itself."},
 ]
 
@@ -59,7 +59,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
 
 
 def openapi_document() -> dict[str, Any]:
-    """The description of the API, made without a database."""
+    """Return the OpenAPI description of the API; needs no database."""
     return _assemble(Settings.model_construct()).openapi()
 
 
@@ -88,13 +88,13 @@ def _assemble(settings: Settings) -> FastAPI:
 
 
 def _operation_id(route: APIRoute) -> str:
-    """The name of a request for programs: that of its function, such as ``getJob`` for ``get_job``."""
+    """Return the operation id of a route: its function in camel case, such as ``getJob`` for ``get_job``."""
     first, *others = route.name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
 def _describe(app: FastAPI) -> None:
-    """Make the description say what the application does: its errors are problem documents."""
+    """Complete the OpenAPI description: errors are problem documents, and a token is accepted."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -14,16 +14,16 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
 class Settings(BaseSettings):
-    """Settings; each may be given as an environment variable with the prefix ``GROUPING_``.
+    """Settings of the API, each read from an environment variable with the prefix ``GROUPING_``.
 
     Attributes:
-        database_url: where jobs and scores are kept.
-        api_token: what callers must present; None leaves the API open, which is only for loopback.
+        database_url: URL of the database that holds jobs and scores.
+        api_token: token that callers must present; None leaves the API open, which is for loopback only.
         allowed_hosts: host names under which the service may be called, without ports. A name that is not
             listed is refused, so that a page of another site cannot reach the service by rebinding its name.
-        solve_time_limit_s: wall time of one solve; past it the answer says how far it may be off.
-        event_poll_s: how often a stream of events looks into the database.
-        heartbeat_s: how often a silent stream sends a comment, so that proxies keep it open.
+        solve_time_limit_s: most wall time of one solve; an answer that it ends gives its optimality gap.
+        event_poll_s: seconds between two reads of the database by a stream of events.
+        heartbeat_s: seconds after which a silent stream sends a comment, so that proxies keep it open.
     """
 
     model_config = SettingsConfigDict(env_prefix="GROUPING_", extra="ignore", frozen=True)
@@ -68,7 +68,7 @@ class Settings(BaseSettings):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
+    """Tell whether an address to listen on can be reached from this machine only."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""Telling open streams that the server is about to stop.
+"""Notification of open streams that the server is about to stop.
 
 A server waits for open answers before it tells the application that it stops, and a stream of events would
 keep it waiting for ever. So the application listens to the signals itself, before the server's own handler.
@@ -18,9 +18,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stop_signals(stopping: asyncio.Event) -> Iterator[None]:
-    """Set `stopping` on SIGINT and SIGTERM, then do what would have been done anyway.
+    """Set `stopping` on SIGINT and SIGTERM, then call the handlers that were there before.
 
-    Outside the main thread signals cannot be listened to; the event is then set by nobody but the caller.
+    Outside the main thread signals cannot be handled; only the caller sets the event then.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""The events of a job as server-sent events."""
+"""Streams of a job's events as server-sent events."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ RETRY_MS = 2000
 async def event_stream(
     store: Store, job_id: str, after: int, *, stopping: asyncio.Event, settings: Settings
 ) -> AsyncIterator[bytes]:
-    """Send what happens to a job until it is over, deleted, or the server stops.
+    """Stream the events of a job until it has ended, is deleted, or the server stops.
 
-    Every look into the database is a transaction of its own: none is open while the stream waits. The last
+    Every read of the database is a transaction of its own: none is open while the stream waits. The last
     message is named ``end``; a client that sees it need not connect again.
 
     Args:
-        store: the store.
-        job_id: the job.
+        store: store that holds the job.
+        job_id: identifier of the job.
         after: number of the last event that the client has.
         stopping: set when the server is about to stop.
-        settings: how often to look, and how often to send a sign of life.
+        settings: intervals between reads of the database and between signs of life.
     """
     yield f"retry: {RETRY_MS}\n\n".encode()
     heard_s = time.monotonic()
@@ -64,7 +64,7 @@ async def event_stream(
 
 
 def _look(store: Store, job_id: str, after: int) -> tuple[JobState, tuple[Event, ...]]:
-    """State first: when it is final, the events read after it are all there will be."""
+    """Read the state, then the events; after a final state no event is added."""
     state = store.get_job(job_id).state
     return state, store.events(job_id, after=after, limit=BATCH)
 

@@ -1,4 +1,4 @@
-"""Score tables as users send them: raw bodies, forms with files, and a simple form in JSON."""
+"""Uploads of score tables: raw bodies, forms with files, and a simple form in JSON."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_TABLE_NAME = 200
 MAX_TASK_LIST = MAX_TASKS * (MAX_NAME_LENGTH + 1)
 N_READERS = 2
-"""How many uploads are read at once; each reader is a process with a memory limit of its own."""
+"""Maximum number of uploads read at once; each reader is a process with its own memory limit."""
 
 
 class FileFormat(StrEnum):
-    """Formats of score tables, as they are named over HTTP."""
+    """File format of a score table, by its name over HTTP."""
 
     CSV = "csv"
     TSV = "tsv"
@@ -48,18 +48,18 @@ class FileFormat(StrEnum):
 
     @property
     def table_format(self) -> TableFormat:
-        """The format as the reader names it."""
+        """Format by the name that the reader of files uses."""
         name = self.value.replace("-", "_")
         return TableFormat(f"wide_{name}" if name in ("csv", "tsv") else name)
 
     @property
     def suffix(self) -> str:
-        """End of the name of a file in it."""
+        """Suffix of the name of a file in this format, without a dot."""
         return self.value.rpartition("-")[2]
 
     @property
     def media_type(self) -> str:
-        """Content type of a file in it."""
+        """Content type of a file in this format."""
         return _MEDIA_TYPES[self.suffix]
 
 
@@ -77,20 +77,21 @@ RAW_TYPES: Mapping[str, FileFormat | None] = {
     "application/vnd.apache.parquet": FileFormat.PARQUET,
     "application/json": FileFormat.JSON,
 }
-"""Content types of raw bodies; None where the content says which format it is."""
+"""Format by content type of a raw body; None where it is recognised from the content."""
 FORM_TYPE = "multipart/form-data"
 FORM_LIMITS = {"max_files": 2, "max_fields": 8, "max_part_size": MAX_UPLOAD_BYTES}
 
 
 class UploadOptions(BaseModel):
-    """What is said about an upload beside the file: in the query of the address, or in fields of a form."""
+    """Options of an upload, given in the query of the address or in fields of a form."""
 
     name: Annotated[PlainText, Field(max_length=MAX_TABLE_NAME, description="A label for people.")] = ""
     values: Literal["losses", "gains"] = Field(
-        default="losses", description="What the cells are; gains become losses as 1 - gain."
+        default="losses", description="Meaning of the cells; gains become losses as 1 - gain."
     )
     format: FileFormat | None = Field(
-        default=None, description="What the file is; found out from type and content if left out."
+        default=None,
+        description="Format of the file; recognised from its content type and content if left out.",
     )
     tasks: Annotated[PlainText, Field(max_length=MAX_TASK_LIST)] | None = Field(
         default=None,
@@ -106,12 +107,12 @@ class UploadOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A score table as it was sent, not yet read.
+    """Uploaded score table, not yet parsed.
 
     Attributes:
-        data: the file.
-        test: a second file with the test losses of the same networks, if there is one.
-        options: what was said about it.
+        data: content of the file.
+        test: content of a second file with the test losses of the same networks; None without one.
+        options: options of the upload.
         may_be_inline: whether it may be the simple JSON form rather than a file.
     """
 
@@ -129,11 +130,11 @@ class Upload:
 
 
 async def receive_upload(request: Request, options: UploadOptions) -> Upload:
-    """Read the body of a request.
+    """Read an upload from the body of a request.
 
     Args:
         request: with a raw body, or a form with the parts `file` or `text`, and perhaps `test_file`.
-        options: the query parameters; fields of a form go before them.
+        options: the query parameters; fields of a form override them.
 
     Raises:
         HTTPException: 415 on a content type that holds no score table, 422 on a form without one.
@@ -153,10 +154,10 @@ async def receive_upload(request: Request, options: UploadOptions) -> Upload:
 
 
 async def form_upload(form: FormData, options: UploadOptions | None = None) -> Upload:
-    """The upload that a form holds in `file` or `text`, and perhaps `test_file`; fields go before options.
+    """Read an upload from the `file` or `text` of a form, and its `test_file`; fields override options.
 
     Raises:
-        TableFormatError: if it holds none.
+        TableFormatError: if the form holds no score table.
         RequestValidationError: if a field breaks a rule.
     """
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
@@ -175,7 +176,7 @@ async def form_upload(form: FormData, options: UploadOptions | None = None) -> U
 
 
 def _checked(kind: type[Model], said: Any) -> Model:
-    """What a body says.
+    """Check the fields of a body.
 
     Raises:
         RequestValidationError: if a field breaks a rule.
@@ -188,13 +189,13 @@ def _checked(kind: type[Model], said: Any) -> Model:
 
 
 def _shown_file_name(name: str) -> str:
-    """The name of an uploaded file as a label: its last part, without its end and what cannot be shown."""
+    """Make a label from the name of an uploaded file, without folders, suffix and unprintable characters."""
     stem = PurePosixPath(name.replace("\\", "/")).stem
     return "".join(character for character in stem if character.isprintable()).strip()[:MAX_TABLE_NAME]
 
 
 class Importer:
-    """Reads uploads in processes of their own and stores them; safe to use from several threads."""
+    """Importer that reads uploads in separate processes and stores them; safe to use from several threads."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -204,11 +205,11 @@ class Importer:
         """Read and store a score table.
 
         Returns:
-            What the table is, with the report, and whether this call stored it.
+            The description of the table, with the report, and whether this call stored it.
 
         Raises:
-            TableFormatError: if it is no score table; nothing is stored then.
-            IdempotencyConflictError: if the key came before with another upload.
+            TableFormatError: if the upload is no score table; nothing is stored then.
+            IdempotencyConflictError: if the key was used before with another upload.
         """
         imported = self.read(upload)
         report = {**asdict(imported.report), "sentences": list(imported.report.sentences())}
@@ -224,8 +225,8 @@ class Importer:
         """Read a score table without storing it.
 
         Raises:
-            TableFormatError: if it is none.
-            RequestValidationError: if it is the simple form with a field that breaks a rule.
+            TableFormatError: if the upload is no score table.
+            RequestValidationError: if a field of the simple form breaks a rule.
         """
         if upload.may_be_inline:
             inline = _find_inline(upload.data)
@@ -243,7 +244,7 @@ class Importer:
 
 
 def _find_inline(data: bytes) -> InlineTable | None:
-    """The simple form, or None where the body is something else.
+    """Parse a body in the simple form; None if it is in another format.
 
     Raises:
         HTTPException: 400 if it is not JSON in the strict sense.
@@ -259,12 +260,12 @@ def _find_inline(data: bytes) -> InlineTable | None:
 
 
 def safe_file_name(label: str, fallback: str, suffix: str) -> str:
-    """A file name from a label: plain letters, digits, hyphens and dots, never a path or a hidden file."""
+    """Make a file name from a label: plain letters, digits, hyphens and dots, no path, no hidden file."""
     plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-._")[:80].rstrip("-._")
     return f"{plain or fallback}.{suffix}"
 
 
 def attachment(file_name: str) -> dict[str, str]:
-    """The header that makes a browser save an answer under a name from `safe_file_name`."""
+    """Return the header that makes a browser save an answer under a name from `safe_file_name`."""
     return {"Content-Disposition": f'attachment; filename="{file_name}"'}

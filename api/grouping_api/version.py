@@ -1,4 +1,4 @@
-"""The version of this program."""
+"""Version of this program."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from importlib.metadata import version
 
 @cache
 def program_version() -> str:
-    """Version of the installed distribution."""
+    """Return the version of the installed distribution."""
     return version("mtl-grouping")

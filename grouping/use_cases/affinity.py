@@ -1,4 +1,4 @@
-"""Read an affinity matrix of a score table: which methods tell something, and what would measure others."""
+"""Affinity matrices of a score table: which methods have values, and what would measure the others."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ORDERS = ("input", "name", "cluster")
 
 @dataclass(frozen=True, slots=True)
 class MethodOfTable:
-    """A method of affinity, asked of one score table.
+    """Availability of an affinity method for one score table.
 
     Attributes:
-        method: the method.
-        missing: why there is nothing of it, and what would measure it, in sentences; empty where there is.
-        is_offered: whether a reader may want to see it: it was measured, or the recipe of the table's job
+        method: the affinity method.
+        missing: why it has no values and what would measure them, in sentences; empty if it has values.
+        is_offered: whether it is shown to users: it was measured, or the recipe of the table's job
             does not rule it out.
     """
 
@@ -33,7 +33,7 @@ class MethodOfTable:
 
 
 def methods_of(readings: Readings, info: TableInfo) -> dict[str, MethodOfTable]:
-    """Return every method, by its name."""
+    """Return the availability of every affinity method for a table, by the method's name."""
     job = None if info.job_id is None else readings.job(info)
     sharing = None if job is None else job.recipe.sharing.name
     measured = readings.joint_affinities(info)
@@ -50,7 +50,7 @@ def read_affinity(readings: Readings, info: TableInfo, method: str) -> AffinityM
 
     Raises:
         UnknownNameError: if there is no such method.
-        NotMeasuredError: if no joint run of the table measured it; says what would.
+        NotMeasuredError: if no joint run of the table measured it; the message says what would.
     """
     if method not in METHODS:
         raise UnknownNameError("affinity method", method, tuple(METHODS))
@@ -62,19 +62,19 @@ def read_affinity(readings: Readings, info: TableInfo, method: str) -> AffinityM
 
 
 def usual_method(readings: Readings, info: TableInfo) -> str:
-    """Return the default method; where it knows nothing, the first that does."""
+    """Return the default method; if it has no values for the table, the first method that has some."""
     measured = [name for name, found in methods_of(readings, info).items() if not found.missing]
     known = (name for name in measured if read_affinity(readings, info, name).is_known)
     return next(known, DEFAULT_METHOD)
 
 
 def pair_plan(readings: Readings, info: TableInfo, method: str) -> PairPlan | None:
-    """Say how to measure the pairs that a matrix lacks; None if it lacks none, or pairs add nothing to it."""
+    """Plan how to measure the pairs that a matrix lacks; None if none is missing or its method needs none."""
     return readings.pair_plan(info) if METHODS[method].is_of_pairs else None
 
 
 def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
-    """Return the positions of the tasks in an order: as they were given, by name, or communities together.
+    """Return the positions of the tasks in one of `ORDERS`: as given, by name, or communities together.
 
     Raises:
         UnknownNameError: if there is no such order.
@@ -89,11 +89,11 @@ def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
 
 
 def _how_to_measure(method: AffinityMethod, sharing: str | None) -> str:
-    """Say what would measure a method of joint runs, or why nothing can, in sentences.
+    """Explain in sentences what would measure a method of joint runs, or why nothing can.
 
     Args:
-        method: one that is not computed from the scores.
-        sharing: the way of sharing in the recipe of the table's job; None for an imported table.
+        method: a method that is not computed from the scores.
+        sharing: name of the sharing method in the recipe of the table's job; None for an imported table.
     """
     if method.needs_sharing is None:
         if sharing is None:

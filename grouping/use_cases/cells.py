@@ -1,4 +1,4 @@
-"""A score table cell by cell, and a grouping task by task."""
+"""Lists of the cells of a score table and of the tasks of a grouping."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clone a job: submit one like it; what is left out of the request is taken from there."""
+"""Clones of jobs: fields left out of the request are taken from the source job."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from grouping.wire.requests import CloneRequest, JobRequest
 def clone(
     store: Store, job_id: str, wanted: CloneRequest, idempotency_key: str | None = None
 ) -> tuple[Job, bool]:
-    """Store a job like another, which copies what stays the same.
+    """Submit a clone of a job; it copies the outcomes that stay the same.
 
     Returns:
         The job, and whether this call stored it.
 
     Raises:
         NotFoundError: if there is no such job.
-        InvalidInputError: if what would be submitted is not acceptable; an unknown task is pointed at where
-            it was named.
-        IdempotencyConflictError: if the key came before with another request.
+        InvalidInputError: if the job would not be accepted; the pointer to an unknown task refers to
+            `wanted`.
+        IdempotencyConflictError: if the key was used before with another request.
     """
     source = store.get_job(job_id)
     request = request_of_clone(source, wanted)
@@ -42,12 +42,12 @@ def clone(
 
 
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
-    """Return the submission that a clone amounts to; it reuses its source.
+    """Build the complete job request of a clone; it reuses the outcomes of its source.
 
-    The recipe is the one that the source was trained with, tuned or not, and is not tuned again.
+    The recipe is the one that the source was trained with, tuned or not; it is not tuned again.
 
     Raises:
-        InvalidInputError: if a task is dropped that is not there, or none is left.
+        InvalidInputError: if a task to drop is unknown, a task to add is there already, or no task is left.
     """
     spec = source.spec
     tasks = _tasks(spec.tasks, wanted)
@@ -59,7 +59,7 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
         "reuse_jobs": [source.id],
     }
     if spec.max_group_size >= len(spec.tasks):
-        asked["max_group_size"] = None  # all tasks there, and here
+        asked["max_group_size"] = None  # the source allowed a group of all tasks, and so does the clone
     changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks"}, exclude_none=True)
     recipe = RecipeOut.read(source.recipe).model_dump() | changes.pop("recipe")
     return JobRequest.model_validate(asked | changes | {"recipe": recipe})

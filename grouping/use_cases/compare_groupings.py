@@ -1,4 +1,4 @@
-"""Compare two stored groupings."""
+"""Comparison of two stored groupings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grouping.wire.stored_groupings import (
 
 
 def compare(first: StoredGrouping, second: StoredGrouping) -> GroupingComparison:
-    """Say what the second grouping changes against the first; of the same table, or of two."""
+    """Compare two groupings of one score table or of two; changes are the second minus the first."""
     a, b = StoredGroupingOut.read(first), StoredGroupingOut.read(second)
     short_a, short_b = GroupingSummary.read(first), GroupingSummary.read(second)
     same_loss = (a.request.weights, a.request.objective) == (b.request.weights, b.request.objective)

@@ -1,7 +1,7 @@
-"""Estimate a job: what it would cost, told before it is submitted.
+"""Estimate of the cost of a job before it is submitted.
 
-Counts come from the strategies, times from the database. Nothing is stored and nothing is made up: a time
-rests on finished trainings of the same problem with networks built alike, or is not given.
+Counts come from the strategies, times from the database. Nothing is stored. A time is based on finished
+trainings of the same problem with networks built alike; without any, no time is given.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:  # a job may be priced without a database
 
 
 def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None = None) -> EstimateOut:
-    """Count and time what a job would train.
+    """Estimate the number, epochs and time of the trainings of a job.
 
     Args:
         request: the job.
-        store: its finished jobs are the basis of the times, and may be reused; None where there is none.
-        n_workers: trainings at the same time, for the wall time.
+        store: database whose finished jobs give the times and may be reused; None without a database.
+        n_workers: number of trainings at the same time, for the wall time; None if unknown.
 
     Raises:
         GroupingError: if the job would be refused, or its strategy refuses the candidates.
@@ -68,7 +68,7 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
         try:
             bounds = pricing.bounds(free.forecast(other, evidence))
         except GroupingError:
-            continue  # it cannot do this job, such as one that would have to list too many candidates
+            continue  # it cannot search this job: for example, it would have to list too many candidates
         options.append(pricing.option(other.name, bounds, confirmation))
     options.sort(key=lambda o: (o.upper.trainings, o.lower.trainings, o.name))
     largest = next((option.name for option in reversed(options) if option.fits is Fit.YES), None)
@@ -97,7 +97,7 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Trainings of one purpose, and the least and the most that they cost."""
+    """Trainings of one purpose, with lower and upper bounds of their cost."""
 
     forecast: Forecast
     lower: Amount
@@ -110,31 +110,31 @@ class Bounds:
 
     @property
     def trainings(self) -> tuple[int, int]:
-        """The fewest and the most."""
+        """Lower and upper bound of the number of trainings."""
         return self.lower.trainings, self.upper.trainings
 
 
 @dataclass(frozen=True, slots=True)
 class _Pricing:
-    """What trainings of a job cost."""
+    """Prices of the trainings of a job."""
 
     spec: JobSpec
     rates: Rates
     epochs_of: EpochsOf
 
     def bounds(self, told: Forecast) -> Bounds:
-        """Return the cost of what is forecast."""
+        """Return lower and upper bounds of the cost of the forecast trainings."""
         lower, upper = (cost_of(n, self.epochs_of, self.rates) for n in (told.lower, told.costliest()))
         return Bounds(told, lower, upper)
 
     def option(self, name: str, search: Bounds, confirmation: Bounds) -> OptionOut:
-        """Price a strategy for the job, its confirmation included."""
+        """Price the job with a strategy, its confirmation included."""
         lower, upper = search.lower + confirmation.lower, search.upper + confirmation.upper
         fit = _fit_of(self.spec.training_budget, lower, upper)
         return OptionOut.read(name=name, lower=lower, upper=upper, fit=fit)
 
     def kinds(self, purpose: Purpose, bounds: Bounds) -> Iterator[KindOut]:
-        """Yield trainings by kind."""
+        """Yield bounds on the number of trainings of each kind."""
         lower, upper = bounds.forecast.lower, bounds.kinds
         for group_size, size, fidelity in sorted({*lower, *upper}):
             kind = group_size, size, fidelity
@@ -150,7 +150,7 @@ class _Pricing:
             )
 
     def basis(self, n_jobs: int, chosen: OptionOut, wanted: set[Kind]) -> BasisOut:
-        """Say what the times rest on, and which kinds of networks it is not known for."""
+        """Describe the measurements behind the times, and the kinds of networks that lack one."""
         shapes = {(group_size, size) for group_size, size, _ in wanted}
         missing = kind_names(shape for shape in shapes if self.rates.find(*shape) is None)
         n = self.rates.trainings
@@ -160,11 +160,11 @@ class _Pricing:
 
 @dataclass(frozen=True, slots=True)
 class _Free:
-    """What other jobs know.
+    """Outcomes known from other jobs, which cost nothing.
 
     Attributes:
-        state: that says of every request whether its outcome is known.
-        candidates: full trainings of candidates by kind.
+        state: search state that tells whether the outcome of a request is known.
+        candidates: number of known full trainings of candidates, by kind.
     """
 
     state: SearchState
@@ -181,12 +181,12 @@ class _Free:
         return cls(state, {kind: n for kind, n in kinds.items() if kind[:2] in shapes})
 
     def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:
-        """Forecast what a strategy trains beside what is known."""
+        """Forecast the trainings of a strategy beyond the known ones."""
         return forecast(strategy, evidence, solve_budgets, is_free=self.state.is_free, n_free=self.candidates)
 
 
 def _other_strategies(spec: JobSpec, trainer: Trainer) -> Iterator[Strategy]:
-    """Yield the strategies that could be asked for in place of the chosen one, with their defaults."""
+    """Yield the other strategies that could search the job, with their default parameters."""
     for info in list_strategies():
         if info.name != spec.strategy:
             try:
@@ -206,7 +206,7 @@ def _kept_back(spec: JobSpec, terms: SearchTerms, need: ConfirmationNeed, epochs
 
 
 def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecast:
-    """Forecast the confirmation: the baselines for certain, at most as many of the largest candidates."""
+    """Forecast the confirmation: at least the baselines, at most also the costliest candidates."""
     wanted = [
         TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
         for seed in spec.confirmation_seeds
@@ -222,7 +222,7 @@ def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecas
 
 
 def _fit_of(budget: TrainingBudget, lower: Amount, upper: Amount) -> Fit:
-    """Say whether an amount between two bounds is within a training budget."""
+    """Tell whether an amount between two bounds fits into a training budget."""
     found = set()
     for name in ("trainings", "epochs", "seconds"):
         limit, least, most = getattr(budget, name), getattr(lower, name), getattr(upper, name)

@@ -1,4 +1,4 @@
-"""What a job would cost, in words."""
+"""Sentences on the estimated cost of a job."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def estimate_sentence(
     kept_back: int | None,
     largest: str | None,
 ) -> str:
-    """Say the estimate in words.
+    """Describe the estimated cost of a job in sentences.
 
     Args:
         spec: the job.
-        chosen: what its strategy costs, confirmation included.
-        confirming: the fewest and the most trainings of the confirmation.
-        shares: of the epochs of an exhaustive search, the least and the most that the search takes.
-        kept_back: trainings of the budget that are left to the confirmation; None without such a budget.
-        largest: the largest strategy that surely fits; None if none does.
+        chosen: cost of the job with its strategy, confirmation included.
+        confirming: lower and upper bound of the number of trainings of the confirmation.
+        shares: epochs of the search as shares of those of an exhaustive search, lower and upper bound.
+        kept_back: trainings reserved for the confirmation; None without a budget of trainings or epochs.
+        largest: name of the largest strategy that surely fits the budget; None if none does.
     """
     n = _range(chosen.lower.trainings, chosen.upper.trainings)
     text = f"{spec.strategy} takes {n} trainings, {_range(*confirming)} of them to confirm"
@@ -62,13 +62,13 @@ def _fit_sentence(spec: JobSpec, fit: Fit, kept_back: int | None, largest: str |
 
 
 def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing: Sequence[str]) -> str:
-    """Say how long it takes and how that is known, or that it is not.
+    """Describe how long a job takes and how that is known, or why it is not known.
 
     Args:
         spec: the job.
-        chosen: what its strategy costs, confirmation included.
-        n: finished trainings that the times rest on.
-        n_jobs: jobs that these are of.
+        chosen: cost of the job with its strategy, confirmation included.
+        n: number of finished trainings on which the times are based.
+        n_jobs: number of jobs that these trainings belong to.
         missing: kinds of networks whose time is not known.
     """
     if not n:

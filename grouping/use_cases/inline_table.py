@@ -1,4 +1,4 @@
-"""Score tables in the simple JSON form: from a checked request to a table."""
+"""Conversion of score tables from the simple JSON form."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from grouping.wire.imports import InlineTable, Losses
 
 
 def import_inline(inline: InlineTable, values: Literal["losses", "gains"]) -> ImportedTable:
-    """Read the table, and say what was understood.
+    """Build a score table from the simple JSON form, with a report of what was read.
 
     Args:
-        inline: the simple form, checked field by field.
+        inline: the simple form, each field of which is valid by itself.
         values: whether the numbers are losses, or gains that become losses as ``1 - gain``.
 
     Raises:
-        InvalidInputError: if a network or a cell makes no sense; points at it.
+        InvalidInputError: if a network, a cell or a weight is invalid; the pointer gives its place.
     """
     networks = tuple(_network(inline, position) for position in range(len(inline.networks)))
     names = inline.tasks or list(dict.fromkeys(t for n in inline.networks for t in _named(n.network)))

@@ -1,4 +1,4 @@
-"""What is computed once per revision of a score table, and kept for a while."""
+"""Cache of results that are computed once per revision of a score table."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from grouping.domain.scores import ScoreTable
 from grouping.store import TableInfo
 
 KEPT = 64
-"""The most answers that are kept."""
+"""Maximum number of results in the cache."""
 KEPT_BYTES = 256 * 2**20
-"""The most that kept score tables take, which may be large; all else is small."""
+"""Maximum bytes of the score tables in the cache; other results are small and not counted."""
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 
 class Kept:
-    """Answers by what was asked, for several threads. Who asks for one that is under way waits for it."""
+    """Thread-safe cache of results; a caller that asks for a result under computation waits for it."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, object] = OrderedDict()
@@ -31,7 +31,7 @@ class Kept:
         self._lock = threading.Lock()
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """Return what `compute` gives: kept, under way for another, or computed now. Errors are not kept."""
+        """Return the result for a key from the cache, or compute and keep it. Errors are not kept."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -64,10 +64,10 @@ class Kept:
 def once_per_revision(
     method: Callable[Concatenate[Any, TableInfo, P], T],
 ) -> Callable[Concatenate[Any, TableInfo, P], T]:
-    """Make a method of a table that is computed once for its revision and its arguments.
+    """Keep the results of a method by the revision of the score table and the other arguments.
 
-    Its object has `Kept` answers as ``kept``. An argument is hashable, a list of what is, or has a `key` that
-    is the same for the same answer.
+    The object of the method has a `Kept` cache as ``kept``. Each argument is hashable, a list of hashable
+    items, or has a `key` that is equal for equal results.
     """
     signature = inspect.signature(method)
 

@@ -1,4 +1,4 @@
-"""Tell what a job has spent and saved."""
+"""Ledger of a job: training that was spent, reused and saved."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class JobLedger:
     """The ledger of one job.
 
     Attributes:
-        job: whose it is.
-        spent: everything that was started, lost attempts included.
-        rows: by kind of trials.
-        rates: basis of the seconds that an exhaustive search would take.
-        savings: the search against the exhaustive one.
+        job: the job.
+        spent: all training that was started, lost attempts included.
+        rows: training spent, by kind of trials.
+        rates: measured times, from which the seconds of an exhaustive search follow.
+        savings: comparison of the search with an exhaustive one.
     """
 
     job: Job
@@ -38,23 +38,23 @@ class JobLedger:
 
     @property
     def charged(self) -> Amount:
-        """Everything that was started, lost attempts included."""
+        """All training that was started, lost attempts included."""
         attempted = sum(row.attempted_equivalents for row in self.rows)
         return Amount(self.spent.trainings, self.spent.epochs, attempted, self.spent.seconds)
 
     @property
     def search(self) -> Amount:
-        """What was started to choose on."""
+        """Training that was started for the search."""
         return self._of(Purpose.SEARCH)
 
     @property
     def confirmation(self) -> Amount:
-        """What was started to confirm on."""
+        """Training that was started for the confirmation."""
         return self._of(Purpose.CONFIRMATION)
 
     @property
     def reused(self) -> Amount:
-        """What copied trials took where they were trained."""
+        """Training that copied trials took in the jobs that trained them."""
         return Amount(
             sum(row.reused for row in self.rows),
             sum(row.reused_epochs for row in self.rows),
@@ -64,7 +64,7 @@ class JobLedger:
 
     @property
     def left(self) -> Mapping[str, float | None]:
-        """What may still be planned, by the limits of the training budget; None where there is none."""
+        """Amount that may still be planned, by limit of the training budget; None without that limit."""
         started = Amount.spent(self.rows).trainings + sum(row.planned for row in self.rows)
         epochs = sum(row.reserved_epochs for row in self.rows)
         used = {"trainings": started, "epochs": epochs, "seconds": self.spent.seconds}
@@ -73,7 +73,7 @@ class JobLedger:
 
     @property
     def told_savings(self) -> SavingsOut:
-        """The savings with what they rest on; nothing is saved until the search has come to its own end."""
+        """Savings with the basis of their times; `saved` is null until the search has ended by itself."""
         n, has_saved = self.rates.trainings, Standing.of(self.job).has_searched
         return SavingsOut.read(
             self.savings,
@@ -84,7 +84,7 @@ class JobLedger:
 
     @property
     def sentence(self) -> str:
-        """What the search has trained and saved, in words."""
+        """Sentence on what the search has trained and saved."""
         return Standing.of(self.job).search(self.savings)
 
     def _of(self, purpose: Purpose) -> Amount:
@@ -92,13 +92,13 @@ class JobLedger:
 
 
 def tell_ledger(store: Store, job_id: str, *, limit: int, after: int | None) -> JobLedgerOut:
-    """Tell what a job has spent and saved so far, with one page of its networks.
+    """Read the ledger of a job as an answer, with one page of its networks.
 
     Args:
-        store: where the job is.
-        job_id: the job.
-        limit: the most networks.
-        after: continue after the network of this position.
+        store: store that holds the job.
+        job_id: identifier of the job.
+        limit: maximum number of networks on the page.
+        after: position of the last network of the previous page; None for the first page.
 
     Raises:
         NotFoundError: if there is no such job.
@@ -114,7 +114,7 @@ def tell_ledger(store: Store, job_id: str, *, limit: int, after: int | None) -> 
 
 
 def _reuse(store: Store, job: Job) -> ReuseOut | None:
-    """Count how much of the search other jobs know; None where none is named."""
+    """Count the trainings of the search that other jobs have finished; None if the job reuses no other."""
     if not job.spec.reuse_jobs:
         return None
     reusable, of = count_reusable(job.spec, store.reusable_trials(job.id))
@@ -122,10 +122,10 @@ def _reuse(store: Store, job: Job) -> ReuseOut | None:
 
 
 def read_ledger(store: Store, job: Job) -> JobLedger:
-    """Read what a job has spent and saved so far.
+    """Read the ledger of a job in its present state.
 
     Raises:
-        NotFoundError: if it was deleted.
+        NotFoundError: if the job was deleted.
     """
     rows = store.spending(job.id)
     rates = Rates(_measured(rows))
@@ -134,7 +134,7 @@ def read_ledger(store: Store, job: Job) -> JobLedger:
 
 
 def _measured(rows: Sequence[Spending]) -> Mapping[Shape, Rate]:
-    """Return times of this job's networks, wherever they were trained."""
+    """Sum the measured times of this job's networks by shape, copied trainings included."""
     measured: dict[Shape, Rate] = {}
     for row in rows:
         before = measured.get((row.group_size, row.size), Rate(0, 0, 0.0))
@@ -147,7 +147,7 @@ def _measured(rows: Sequence[Spending]) -> Mapping[Shape, Rate]:
 
 
 def _candidates(store: Store, job: Job) -> Mapping[Shape, int]:
-    """Count candidates by shape: those that could be built, once that is known."""
+    """Count the candidates by shape; once it is known, only those that could be built."""
     spec = job.spec
     # Described and not listed: pages show this while a job runs.
     described = Candidates.of(

@@ -1,4 +1,4 @@
-"""Measure the pairwise effects that a score table lacks: how many trainings it takes, and by which job."""
+"""Plan of a job that measures the pairwise effects which a score table lacks."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ NAME_SUFFIX = ": all pairs"
 
 @dataclass(frozen=True, slots=True)
 class PairPlan:
-    """How to measure what is missing.
+    """Plan to measure the missing single tasks and pairs.
 
     Attributes:
         gaps: the full-size networks that are not measured.
-        n_trainings: trainings of the job; what other jobs know is copied and not counted. None without a job.
-        request: the job that trains all single tasks and pairs and copies what is known; None where none can.
+        n_trainings: number of trainings of the job, copied ones not counted; None without a job.
+        request: the job that trains all single tasks and pairs and copies known ones; None if none can.
         advice: what to do, or why nothing can be done.
     """
 
@@ -34,13 +34,13 @@ class PairPlan:
     advice: str
 
     def sentence(self, said: str = "") -> str:
-        """Say what is missing, unless it was said already, and what to do, or why nothing can be done."""
+        """Describe what is missing, unless `said` does so, and what to do, or why nothing can be done."""
         missing = self.gaps.sentence()
         return self.advice if missing in said else f"{missing} {self.advice}"
 
 
 def plan_pairs(store: Store, table: ScoreTable, job: Job | None) -> PairPlan | None:
-    """Say how to measure the full-size single tasks and pairs that a table lacks; None if it lacks none."""
+    """Plan how to measure the full-size single tasks and pairs that a table lacks; None if it lacks none."""
     gaps = PairGaps.of(table)
     if not gaps.networks:
         return None
@@ -76,7 +76,7 @@ def _counted(n_trainings: int) -> str:
 
 
 def _request(job: Job) -> JobRequest:
-    """Ask for all single tasks and pairs at full size, with the seeds and recipe of a job, unconfirmed."""
+    """Build the request for all single tasks and pairs at full size, without confirmation."""
     spec = job.spec
     asked = SpecOut.read(spec).model_dump(exclude={"training_budget", "tuning_samples", "budgets_snt"})
     return JobRequest.model_validate(

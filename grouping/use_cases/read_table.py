@@ -1,7 +1,7 @@
-"""Read a score table and what is derived from it, each computed once per revision.
+"""Score tables and results derived from them, each computed once per revision.
 
-A table grows while its job runs, so everything is kept under the revision it was read at. Solving never
-holds a transaction: the scores are read first.
+A table grows while its job runs, so each result is kept for the revision that was read. Solving never
+holds a transaction: the scores are read before.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ from grouping.wire.solving import ConfidenceIn, Demands, PairwiseRequest
 
 N_EVEN_BUDGETS = 8
 USUAL_BUDGET_SNT = 2.0
-"""The least budget at which there is anything to cluster."""
+"""Default budget for comparing clusterings: the least at which there is anything to cluster."""
 EXPLANATION_TIME_S = 2.0
-"""Wall time after which an explanation asks no further question."""
+"""Wall time in seconds after which an explanation examines no further question."""
 PLAIN = Demands()
 
 
 class Readings:
-    """Reads score tables and solves them; safe to use from several threads.
+    """Reader and solver of the score tables of a store; safe to use from several threads.
 
     Args:
-        store: where the tables are.
-        time_limit_s: wall time of one solve; past it the answer says how far it may be off.
+        store: store that holds the tables.
+        time_limit_s: most wall time of one solve; a solve that it ends reports its optimality gap.
     """
 
     def __init__(self, store: Store, *, time_limit_s: float) -> None:
@@ -65,10 +65,10 @@ class Readings:
         self._time_limit_s = time_limit_s
 
     def info(self, table_id: str) -> TableInfo:
-        """Return what a table is.
+        """Return the description of a score table.
 
         Raises:
-            NotFoundError: if there is none.
+            NotFoundError: if there is no such table.
         """
         return self._store.get_table_info(table_id)
 
@@ -78,21 +78,21 @@ class Readings:
 
     @once_per_revision
     def table(self, info: TableInfo, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0) -> ScoreTable:
-        """Read the scores of one kind of trials."""
+        """Read the scores of the trials with one purpose and fidelity."""
         return self._store.score_table(info.id, purpose=purpose, fidelity=fidelity)
 
     @once_per_revision
     def demanded(self, info: TableInfo, demands: Demands) -> ScoreTable:
-        """Return the scores with the weights and the cost that are asked for.
+        """Return the scores with the demanded weights and cost.
 
         Raises:
-            InvalidInputError: if the table does not have what is asked for.
+            InvalidInputError: if the table lacks what the demands name.
         """
         return self.table(info) if demands.is_plain else demands.applied_to(self.table(info))
 
     @once_per_revision
     def budgets(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[float, ...]:
-        """Return the usual budgets of a table, in the unit that is asked for."""
+        """Return the default inference budgets of a table, in the unit of the demanded cost."""
         usual = default_budgets if demands.cost is None else _even_budgets
         return usual(self.demanded(info, demands))
 
@@ -100,21 +100,21 @@ class Readings:
     def curve(
         self, info: TableInfo, budgets_snt: Sequence[float] | None = None, demands: Demands = PLAIN
     ) -> Curve:
-        """Solve for each of several budgets; those of `budgets` unless given."""
+        """Solve for several inference budgets; for those of `budgets` unless given."""
         budgets = self.budgets(info, demands) if budgets_snt is None else tuple(budgets_snt)
         return solve_curve(self.demanded(info, demands), budgets, **self._options(demands))
 
     @once_per_revision
     def solution(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Solution:
-        """Solve for one budget."""
+        """Solve for one inference budget."""
         return solve(self.demanded(info, demands), budget_snt, **self._options(demands))
 
     @once_per_revision
     def pairwise_solution(self, info: TableInfo, request: PairwiseRequest) -> Solution:
-        """Solve over all groups, estimated from singles and pairs; see `solve_pairwise`.
+        """Solve over all groups, with losses estimated from singles and pairs; see `solve_pairwise`.
 
         Raises:
-            InvalidInputError: if the table has too few or too many tasks, or a demand names none of them.
+            InvalidInputError: if the table has too few or too many tasks, or a demand names an unknown task.
         """
         table = self.table(info).on_common_seeds().with_weights(request.weights)
         return solve_pairwise(
@@ -142,7 +142,7 @@ class Readings:
         """Estimate how often the grouping for one budget stays the best under the noise of the scores.
 
         Raises:
-            InvalidInputError: if no grouping exists, or the noise is not known from seeds and not given.
+            InvalidInputError: if no grouping exists, or the noise is neither given nor measured by seeds.
         """
         table = self.demanded(info, demands)
         return assess_confidence(table, budget_snt, **self._options(demands), **options.model_dump())
@@ -161,7 +161,7 @@ class Readings:
 
     @once_per_revision
     def joint_affinities(self, info: TableInfo) -> Mapping[str, AffinityMatrix]:
-        """Read what joint runs measured, by the name of the method."""
+        """Read the affinity matrices that joint runs measured, by method name."""
         return self._store.affinities(info.id)
 
     def comparison(
@@ -178,7 +178,7 @@ class Readings:
         return compare_clusterings(self.table(info), matrix, self.solution(info, budget))
 
     def usual_budget(self, info: TableInfo) -> float:
-        """Return the inference budget of a comparison unless one is asked for."""
+        """Return the default inference budget for comparing clusterings."""
         job = self.job(info)
         return USUAL_BUDGET_SNT if job is None else job.spec.budgets_snt[len(job.spec.budgets_snt) // 2]
 
@@ -187,7 +187,7 @@ class Readings:
         return check_ranks(self.table(info, fidelity=EARLY_FIDELITY), self.table(info))
 
     def pair_plan(self, info: TableInfo) -> PairPlan | None:
-        """Say how to measure the full-size singles and pairs that a table lacks; None if it lacks none."""
+        """Plan how to measure the full-size singles and pairs that a table lacks; None if it lacks none."""
         job = self.job(info)
         return self._pair_plan(info, job is not None and job.state.is_final)
 
@@ -203,7 +203,7 @@ class Readings:
         return recommend(self.table(info), confirmation, budgets, time_limit_s=self._time_limit_s)
 
     def verdict(self, job: Job, info: TableInfo, solution: Solution) -> Verdict | None:
-        """Judge by fresh seeds a choice that a job asked for; None where they say nothing."""
+        """Judge a grouping of a job by fresh seeds; None without a grouping or without their scores."""
         confirmation = self._confirmation(job, info)
         if solution.grouping is None or confirmation is None:
             return None
@@ -216,7 +216,7 @@ class Readings:
 
 
 def _even_budgets(table: ScoreTable) -> tuple[float, ...]:
-    """Return budgets in the unit of a further cost: from a cover to every task alone, in even steps."""
+    """Return evenly spaced budgets in the unit of a further cost, from a cover to every task alone."""
     cover = cheapest_cover(table)
     alone = [table.find_position(frozenset({name})) for name in table.task_names]
     last = sum(float(table.costs_snt[n]) if n is not None else float(table.costs_snt.max()) for n in alone)

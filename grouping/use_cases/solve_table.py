@@ -1,4 +1,4 @@
-"""Solve a score table and keep the answer; files made of what was kept."""
+"""Stored groupings: solve a score table, store the answer, and export it."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def solve_and_keep(
         The grouping, and whether this call stored it.
 
     Raises:
-        InvalidInputError: if the table does not have what is asked for.
-        IdempotencyConflictError: if the key came before with another request.
+        InvalidInputError: if the table lacks what the request names.
+        IdempotencyConflictError: if the key was used before with another request.
     """
     digest = digest_of([info.id, request.model_dump(mode="json")])
     if idempotency_key is not None:
@@ -54,7 +54,7 @@ def solve_and_keep(
 
 
 def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> GroupingAnswerBody:
-    """Work out everything that a stored grouping says."""
+    """Compute the content of a stored grouping: losses, baselines, alternatives and explanation."""
     budget = request.budget_snt
     table = readings.demanded(info, request)
     solution = readings.solution(info, budget, request)
@@ -79,11 +79,11 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
 
 
 def confidence_of(readings: Readings, kept: StoredGrouping, options: ConfidenceIn) -> ConfidenceOut:
-    """Estimate how often a kept grouping stays the best, as long as its table is the one that was solved.
+    """Estimate how often a stored grouping stays the best under noise, if its table has not changed.
 
     Raises:
-        StateConflictError: if there is no choice to try, or the table has changed.
-        InvalidInputError: if the noise is not known from seeds and not given.
+        StateConflictError: if the grouping is infeasible, or the table has changed.
+        InvalidInputError: if the noise is neither given nor measured by seeds.
     """
     stored = StoredGroupingOut.read(kept)
     info = readings.info(stored.score_table_id)
@@ -96,7 +96,7 @@ def confidence_of(readings: Readings, kept: StoredGrouping, options: ConfidenceI
 
 
 def explanation_data(explanation: Explanation) -> ExplanationData:
-    """Explain the chosen networks as data."""
+    """Convert an explanation of the chosen networks to the data of an answer."""
     grouping = explanation.solution.grouping
     other_budgets = [other for other in (explanation.half_less, explanation.half_more) if other is not None]
     tasks = () if grouping is None else grouping.tasks
@@ -104,7 +104,7 @@ def explanation_data(explanation: Explanation) -> ExplanationData:
 
 
 def alternatives(ranked: Ranked) -> list[dict[str, Any]]:
-    """List the best groupings, with how much higher their losses are than the least."""
+    """List the best groupings, each with the relative excess of its loss over the least."""
     best = ranked.losses[0]
     return [
         {
@@ -120,7 +120,7 @@ def alternatives(ranked: Ranked) -> list[dict[str, Any]]:
 def changes(
     readings: Readings, info: TableInfo, request: GroupingRequest, solution: Solution
 ) -> list[ChangeOut]:
-    """Compare the grouping with choices that need no search."""
+    """Compare the grouping with the baselines that need no search."""
     loss, cost = solution.loss, solution.cost_snt
     return [
         ChangeOut.read(
@@ -133,7 +133,7 @@ def changes(
 
 
 def grouping_of(stored: StoredGroupingOut) -> Grouping | None:
-    """Return the grouping of the domain; None where it is infeasible."""
+    """Convert a stored grouping to that of the domain; None if it is infeasible."""
     if stored.grouping is None:
         return None
     networks = tuple(Network(frozenset(n.group), n.size, n.cost_snt) for n in stored.grouping.networks)
@@ -143,7 +143,7 @@ def grouping_of(stored: StoredGroupingOut) -> Grouping | None:
 
 
 def grouping_csv(grouping: StoredGroupingOut) -> str:
-    """Write a row per task; text that a spreadsheet would compute begins with an apostrophe."""
+    """Write a grouping as CSV, a row per task; text that looks like a formula begins with an apostrophe."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
     writer.writerow(["task", "served_by", "size", "cost_snt", "validation_loss", "test_loss", "trained_with"])

@@ -1,4 +1,4 @@
-"""Submit a job: everything is checked before anything is stored."""
+"""Submission of jobs: everything is checked before anything is stored."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def submit(store: Store, request: JobRequest, idempotency_key: str | None = None
         The job, and whether this call stored it.
 
     Raises:
-        InvalidInputError: as `build_spec`, or if a job that is to be reused cannot be.
-        IdempotencyConflictError: if the key came before with another request.
+        InvalidInputError: as for `build_spec`, or if a job to reuse cannot be reused.
+        IdempotencyConflictError: if the key was used before with another request.
     """
     spec, tasks = build_spec(request)
     check_reused(spec, store)
@@ -48,10 +48,10 @@ def submit(store: Store, request: JobRequest, idempotency_key: str | None = None
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
-    """Return the request that is asked for by its fields, as over HTTP.
+    """Build a job request from its fields, with the checks of the HTTP API.
 
     Raises:
-        InvalidInputError: if it does not fit its schema; points at the first field that does not.
+        InvalidInputError: if a field does not fit the schema; the pointer gives the first one.
     """
     try:
         return JobRequest.model_validate(asked)
@@ -64,9 +64,10 @@ def request_of(asked: Mapping[str, Any]) -> JobRequest:
 
 
 def request_digest(request: JobRequest) -> str:
-    """Compute SHA-256 of what was asked for, independent of the order of fields and of blanks.
+    """Compute the SHA-256 of a request, independent of the order of fields and of white space.
 
-    What was not there in older versions is left out where it is not asked for: their keys stay valid.
+    Fields that older versions lacked are left out while they have their default, so that the idempotency
+    keys of older versions stay valid.
     """
     asked = request.model_dump(mode="json")
     if not asked["reuse_jobs"]:
@@ -80,18 +81,18 @@ def request_digest(request: JobRequest) -> str:
 
 
 def digest_of(asked: Any) -> str:
-    """Compute SHA-256 of a JSON value, independent of the order of fields and of blanks."""
+    """Compute the SHA-256 of a JSON value, independent of the order of fields and of white space."""
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def check_reused(spec: JobSpec, store: Store | None) -> None:
-    """Refuse to reuse a job that is not there, or that is on another problem.
+    """Refuse to reuse jobs that do not exist or that are on another problem.
 
-    Whatever else differs, such as the seed, is no error: nothing is copied then, and the job says so.
+    Other differences, such as the seed, are no error: nothing is copied then, and the job says so.
 
     Raises:
-        InvalidInputError: pointing at the job.
+        InvalidInputError: if a job cannot be reused; the pointer gives it.
     """
     for position, job_id in enumerate(spec.reuse_jobs):
         with pointing_below(f"/reuse_jobs/{position}", always=True):
@@ -116,7 +117,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     """Check a request and complete it from the problem.
 
     Returns:
-        What to carry out, and the tasks with their weights, in the problem's order.
+        The specification of the job, and its tasks with their weights, in the problem's order.
 
     Raises:
         UnknownNameError: if problem, strategy or trainer does not exist.
@@ -162,11 +163,11 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
 
 
 def check_trainer(request: JobRequest, strategy: Strategy) -> None:
-    """Refuse a trainer that does not exist, or that cannot do what is asked for.
+    """Refuse a trainer that does not exist or cannot run the requested job.
 
     Raises:
-        UnknownNameError: if there is none of that name.
-        InvalidInputError: if it does not take its parameters, cannot measure what the strategy needs, or has
+        UnknownNameError: if there is no trainer of that name.
+        InvalidInputError: if it refuses its parameters, cannot measure what the strategy needs, or has
             no recipe to tune.
     """
     name = request.trainer.name
@@ -185,7 +186,7 @@ def check_trainer(request: JobRequest, strategy: Strategy) -> None:
 
 
 def can_train(measures_affinities: bool, strategy: Strategy) -> bool:
-    """Say whether a trainer that measures affinities, or not, gives a strategy what it needs."""
+    """Tell whether a trainer gives a strategy the affinities that it needs, if any."""
     return measures_affinities or not getattr(strategy, "needs_affinities", False)
 
 
@@ -196,7 +197,7 @@ def default_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
 
 
 def nominal_cover(n_tasks: int, max_group_size: int, single_sizes: Sequence[float]) -> float:
-    """Return the cost of the cheapest candidates that cover every task, from nominal costs.
+    """Return the nominal cost in SNT of the cheapest candidates that cover every task.
 
     All groups up to a size are candidates, and all full-size networks cost the same. So the cheapest cover
     is some number of the largest groups, and single tasks at the smallest size for what is left: no

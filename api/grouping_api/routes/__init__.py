@@ -1,4 +1,4 @@
-"""The routes of the API, by resource."""
+"""Routes of the API, by resource."""
 
 from grouping_api.routes import (
     budgets,

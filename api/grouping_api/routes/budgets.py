@@ -1,4 +1,4 @@
-"""What a job would cost and what it has cost; jobs like others, which cost only what differs."""
+"""Routes for the cost of jobs: estimates before, ledgers after, and clones that train only what differs."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from grouping_api.json_body import StrictJsonRoute
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
 
 LedgerToken = Annotated[
-    str | None, Query(pattern=r"^[0-9]{1,9}$", description="`next_page_token` of the page before.")
+    str | None, Query(pattern=r"^[0-9]{1,9}$", description="`next_page_token` of the previous page.")
 ]
 NumberOfWorkers = Annotated[
-    int | None, Query(ge=1, le=100_000, description="Trainings at the same time, for the wall time.")
+    int | None,
+    Query(ge=1, le=100_000, description="Number of trainings at the same time, for the wall time."),
 ]
 
 
 @router.post(
     "/estimate",
-    summary="What a job would cost",
+    summary="Estimate what a job would cost",
     responses=problem_responses(413, 415, 422, 503),
 )
 def estimate_job(
@@ -41,23 +42,23 @@ def estimate_job(
     store: StoreDep,
     workers: NumberOfWorkers = None,
 ) -> EstimateOut:
-    """Trainings, epochs and time of a search before it is submitted; nothing is stored.
+    """Estimate trainings, epochs and time of a search before it is submitted; nothing is stored.
 
-    Where the number of trainings depends on scores, there is a least and a most. Times rest on finished
-    trainings in this database, or are null.
+    Where the number of trainings depends on scores, there is a lower and an upper bound. Times are based on
+    finished trainings in this database; without any they are null.
     """
     return estimate(request, store, n_workers=workers)
 
 
 @router.get(
     "/{job_id}/ledger",
-    summary="What a job has spent and saved",
+    summary="Read what a job has spent and saved",
     responses=problem_responses(404, 422),
 )
 def get_job_ledger(
     job_id: str, store: StoreDep, page_size: PageSize, page_token: LedgerToken = None
 ) -> JobLedgerOut:
-    """Trainings by network and purpose, totals, what was reused, and what was saved against exhaustive."""
+    """Return trainings by network and purpose, totals, reuse, and savings against an exhaustive search."""
     after = None if page_token is None else int(page_token)
     return tell_ledger(store, job_id, limit=page_size, after=after)
 
@@ -65,7 +66,7 @@ def get_job_ledger(
 @router.post(
     "/{job_id}/clone",
     status_code=202,
-    summary="Submit a job like another, and train only what differs",
+    summary="Clone a job, and train only what differs",
     response_model=JobOut,
     responses={**location_of(202, "job"), **problem_responses(404, 413, 415, 422, 503)},
 )
@@ -81,7 +82,7 @@ def clone_job(
     store: StoreDep,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
-    """Add or drop tasks, or change budgets, strategy or seeds; outcomes that stay the same are copied."""
+    """Submit a copy of a job with other tasks, budgets, strategy or seeds; unchanged outcomes are copied."""
     job, is_new = clone(store, job_id, request, idempotency_key)
     tell_location(response, f"/v1/jobs/{job.id}", is_new=is_new)
     return job

@@ -1,4 +1,4 @@
-"""What can be asked for: problems, strategies, trainers, the methods of a recipe, losses and metrics."""
+"""Routes for the catalogue: problems, strategies, trainers, methods of a recipe, losses and metrics."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from grouping.wire.catalogue import (
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 
-@router.get("/problems", summary="What can be trained")
+@router.get("/problems", summary="List problems")
 def list_problems() -> ProblemList:
-    """Problems come from this installation only, never from a request."""
+    """Return the problems that can be trained; they come from this installation, never from a request."""
     return ProblemList.read(items=problems.list_problems(), unavailable=problems.list_unavailable())
 
 
-@router.get("/strategies", summary="How a search decides what to train")
+@router.get("/strategies", summary="List strategies")
 def list_strategies() -> StrategyList:
-    """Strategies, with the JSON Schema of their parameters."""
+    """Return the strategies, which decide what a search trains, with JSON Schemas of their parameters."""
     return StrategyList.read(items=strategies.list_strategies(), unavailable=strategies.list_unavailable())
 
 
-@router.get("/trainers", summary="What trains the networks")
+@router.get("/trainers", summary="List trainers")
 def list_trainers() -> TrainerList:
-    """Trainers, with the JSON Schema of their parameters; the built-in one takes a recipe."""
+    """Return the trainers, with JSON Schemas of their parameters; the built-in one takes a recipe."""
     return TrainerList.read(items=trainers.list_trainers(), unavailable=trainers.list_unavailable())
 
 
-@router.get("/recipes", summary="How networks may be built and trained")
+@router.get("/recipes", summary="List the methods of recipes")
 def list_recipe_methods() -> RecipeMethods:
-    """Encoders, ways of sharing, loss weightings, schedules and optimisers, with JSON Schemas."""
+    """Return encoders, ways of sharing, loss weightings, schedules and optimisers, with JSON Schemas."""
     parts = [
         RecipePart.read(
             part=part, items=recipes.list_methods(part), unavailable=recipes.list_unavailable(part)
@@ -50,13 +50,13 @@ def list_recipe_methods() -> RecipeMethods:
     return RecipeMethods(items=parts)
 
 
-@router.get("/losses", summary="What a task may be trained on")
+@router.get("/losses", summary="List losses")
 def list_losses() -> LossList:
-    """Losses that the tasks of a problem may name, with JSON Schemas of their parameters."""
+    """Return the losses on which a task may be trained, with JSON Schemas of their parameters."""
     return LossList.read(items=recipes.list_losses(), unavailable=recipes.list_unavailable_losses())
 
 
-@router.get("/metrics", summary="What a task may be reported by")
+@router.get("/metrics", summary="List metrics")
 def list_metrics() -> MetricList:
-    """Metrics that the tasks of a problem may name, with their units and directions."""
+    """Return the metrics by which a task may be reported, with their units and directions."""
     return MetricList.read(items=recipes.list_metrics(), unavailable=recipes.list_unavailable_metrics())

@@ -1,4 +1,4 @@
-"""What happens to a job: pages for programs that ask, a stream for those that wait."""
+"""Route for the events of a job: pages for programs that poll, a stream for those that wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 
 @router.get(
     "/{job_id}/events",
-    summary="What happened to a job",
+    summary="List the events of a job",
     response_model=EventPage,
     responses={**_STREAM, **problem_responses(404, 422)},
 )
@@ -37,12 +37,12 @@ async def list_events(
     store: StoreDep,
     settings: SettingsDep,
     after: Annotated[int, Query(ge=0, le=MAX_EVENT_NUMBER, description="Number of the last event seen.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Most events of a page.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of events of a page.")] = 100,
     last_event_id: Annotated[
         int | None, Header(ge=0, le=MAX_EVENT_NUMBER, description="For a stream: like `after`.")
     ] = None,
 ) -> EventPage | StreamingResponse:
-    """Events of a job, oldest first."""
+    """Return the events of a job, oldest first, as a page or as a stream."""
     job = await run_in_threadpool(store.get_job, job_id)
     if "text/event-stream" in request.headers.get("accept", ""):
         first = after if last_event_id is None else last_event_id

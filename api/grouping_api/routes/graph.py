@@ -1,4 +1,4 @@
-"""The affinity graph of a score table, and what clustering it would cost."""
+"""Route for the affinity graph of a score table, with clusterings beside the exact grouping."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
 
 @router.get(
     "/{table_id}/graph",
-    summary="The affinity graph, and what clustering it would cost",
+    summary="Read the affinity graph, and compare clusterings with the exact grouping",
     responses=problem_responses(304, 404, 409, 422),
 )
 def get_affinity_graph(
@@ -28,9 +28,7 @@ def get_affinity_graph(
     readings: ReadingsDep,
     method: Annotated[
         str,
-        Query(
-            max_length=50, description="How affinity is known; see `getAffinity`.", examples=[DEFAULT_METHOD]
-        ),
+        Query(max_length=50, description="Affinity method; see `getAffinity`.", examples=[DEFAULT_METHOD]),
     ] = DEFAULT_METHOD,
     budget_snt: Annotated[
         str | None,
@@ -42,7 +40,7 @@ def get_affinity_graph(
         ),
     ] = None,
 ) -> AffinityGraphOut:
-    """Nodes with their communities, the known effects, and clusterings beside the exact grouping."""
+    """Return tasks with their communities, known effects, and clusterings beside the exact grouping."""
     matrix = read_affinity(readings, asked.info, method)
     budget = budget_of("budget_snt", budget_snt) if budget_snt else None
     info = asked.unless_known()

@@ -1,4 +1,4 @@
-"""Groupings that are kept: solve, list, read, explain, compare, export."""
+"""Routes for stored groupings: solve, list, read, explain, compare, export."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _Id = Annotated[str, Query(max_length=50)]
 
 
 class ConfidenceQuery(ConfidenceIn, strict=False, extra="ignore"):
-    """The same as the query of an address."""
+    """Options of `ConfidenceIn` as query parameters of an address."""
 
 
 _EXAMPLES: dict[str, Any] = {
@@ -50,7 +50,7 @@ _EXAMPLES: dict[str, Any] = {
 @router.post(
     "/score-tables/{table_id}/groupings",
     status_code=201,
-    summary="Solve a score table and keep the answer",
+    summary="Solve a score table and store the answer",
     response_model=StoredGroupingOut,
     responses={**location_of(201, "grouping"), **problem_responses(404, 413, 415, 422, 503)},
 )
@@ -62,7 +62,10 @@ def create_grouping(
     readings: ReadingsDep,
     idempotency_key: IdempotencyKey = None,
 ) -> StoredGrouping:
-    """Trains nothing. Infeasible is an answer too, with its reason and the conflicting demands."""
+    """Solve for one inference budget under constraints; nothing is trained.
+
+    Where no grouping exists, the status is `infeasible`, with the reason and the conflicting demands.
+    """
     info = readings.info(table_id)
     stored, is_new = solve_and_keep(store, readings, info, request, idempotency_key)
     tell_location(response, f"/v1/groupings/{stored.id}", is_new=is_new)
@@ -71,24 +74,24 @@ def create_grouping(
 
 @router.get(
     "/score-tables/{table_id}/groupings",
-    summary="Stored groupings of a score table, newest first",
+    summary="List stored groupings of a score table, newest first",
     response_model=GroupingPage,
     responses=problem_responses(404, 422),
 )
 def list_groupings(
     table_id: str, store: StoreDep, page_size: PageSize, page_token: PageToken = None
 ) -> Page[StoredGrouping]:
-    """One page of groupings."""
+    """Return one page of the stored groupings of a score table."""
     return store.list_groupings(table_id, limit=page_size, after=page_token)
 
 
 @router.get(
     "/groupings/compare",
-    summary="What one grouping changes against another",
+    summary="Compare two groupings",
     responses=problem_responses(404, 422),
 )
 def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
-    """Networks in both and in one only, and the change of every loss: the second minus the first."""
+    """Return the networks in both and in one only, and every change of a loss: second minus first."""
     return compare(store.get_grouping(a), store.get_grouping(b))
 
 
@@ -99,24 +102,24 @@ def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
     responses=problem_responses(404),
 )
 def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGrouping:
-    """As it was answered, whatever happened to its table since."""
+    """Return a grouping as it was answered, whatever happened to its table since."""
     return store.get_grouping(grouping_id)
 
 
 @router.get(
     "/groupings/{grouping_id}/explanation",
-    summary="Why these networks",
+    summary="Explain the networks of a grouping",
     responses=problem_responses(404),
 )
 def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
-    """In sentences and as data, as they were when it was solved."""
+    """Return the explanation in sentences and as data, as it was when the grouping was solved."""
     stored = StoredGroupingOut.read(store.get_grouping(grouping_id))
     return ExplanationOut(grouping_id=stored.id, sentences=stored.explanation, data=stored.explanation_data)
 
 
 @router.get(
     "/groupings/{grouping_id}/confidence",
-    summary="How often a grouping stays the best under the noise of the scores",
+    summary="Estimate how often a grouping stays the best under the noise of the scores",
     responses=problem_responses(404, 409, 422),
 )
 def get_confidence(
@@ -125,13 +128,16 @@ def get_confidence(
     readings: ReadingsDep,
     options: Annotated[ConfidenceQuery, Query()],
 ) -> ConfidenceOut:
-    """Computed from the scores as long as the table is the one that was solved; nothing is trained."""
+    """Draw the scores again with their noise and solve them; nothing is trained.
+
+    This is possible only as long as the score table has not changed since it was solved.
+    """
     return confidence_of(readings, store.get_grouping(grouping_id), options)
 
 
 @router.get(
     "/groupings/{grouping_id}/export",
-    summary="A grouping as a file",
+    summary="Export a grouping as a file",
     response_class=Response,
     responses={
         200: {
@@ -148,10 +154,14 @@ def export_grouping(
     grouping_id: str,
     store: StoreDep,
     format: Annotated[  # noqa: A002  the name of the parameter in the address
-        Literal["json", "csv", "svg"], Query(description="Everything; a row per task; the picture.")
+        Literal["json", "csv", "svg"],
+        Query(description="`json`: everything; `csv`: a row per task; `svg`: the picture."),
     ] = "json",
 ) -> Response:
-    """Text that a spreadsheet would compute begins with an apostrophe; numbers are exact."""
+    """Return a grouping as a file; numbers are exact.
+
+    In CSV, text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     stored = StoredGroupingOut.read(store.get_grouping(grouping_id))
     if format == "json":
         data, media_type = stored.model_dump_json(indent=2), "application/json"

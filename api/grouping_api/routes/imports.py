@@ -1,4 +1,4 @@
-"""Score tables into the service and out of it: uploads, downloads, and deleting what was uploaded."""
+"""Routes that import, export and delete score tables."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _FORM_SCHEMA = {
 
 
 def _request_body() -> dict[str, Any]:
-    """The bodies `createScoreTable` takes, for its description."""
+    """Describe the bodies that `createScoreTable` accepts, for OpenAPI."""
     file = {"type": "string", "format": "binary"}
     content: dict[str, Any] = {media_type: {"schema": file} for media_type in RAW_TYPES}
     content["text/csv"]["example"] = _CSV_EXAMPLE
@@ -86,7 +86,7 @@ async def create_score_table(
     options: Annotated[UploadOptions, Query()],
     idempotency_key: IdempotencyKey = None,
 ) -> TableInfo:
-    """Store losses that were measured elsewhere. The answer says what was understood and what is missing."""
+    """Store losses that were measured elsewhere; the answer reports what was read and what is missing."""
     upload = await receive_upload(request, options)
     info, is_new = await run_in_threadpool(importer.add, upload, idempotency_key=idempotency_key)
     tell_location(response, f"/v1/score-tables/{info.id}", is_new=is_new)
@@ -100,13 +100,13 @@ async def create_score_table(
     responses=problem_responses(404, 409),
 )
 def delete_score_table(table_id: str, store: StoreDep) -> None:
-    """Delete an imported table; that of a job goes with its job."""
+    """Delete an imported table with its groupings; the table of a job is deleted with its job."""
     store.delete_table(table_id)
 
 
 @router.get(
     "/{table_id}/export",
-    summary="A score table as a file",
+    summary="Export a score table as a file",
     response_class=Response,
     responses={
         200: {
@@ -127,7 +127,10 @@ def export_score_table(
         Query(description="`csv` and `tsv` hold means over seeds; the others hold everything."),
     ] = "csv",
 ) -> Response:
-    """Text that a spreadsheet would compute begins with an apostrophe; numbers are exact."""
+    """Return a score table as a file; numbers are exact.
+
+    Text that a spreadsheet would take for a formula begins with an apostrophe.
+    """
     info, chosen = asked.unless_known(), FileFormat(format)
     data = write_table(readings.table(info), chosen.table_format)
     name = safe_file_name(info.name, "score-table", chosen.suffix)

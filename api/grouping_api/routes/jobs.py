@@ -1,4 +1,4 @@
-"""Jobs: submit, list, read, cancel, resume, delete."""
+"""Routes for jobs: submit, list, read, cancel, resume, delete."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def create_job(
     responses=problem_responses(422),
 )
 def list_jobs(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[Job]:
-    """One page of jobs."""
+    """Return one page of jobs."""
     return store.list_jobs(limit=page_size, after=page_token)
 
 
@@ -71,30 +71,30 @@ def list_jobs(store: StoreDep, page_size: PageSize, page_token: PageToken = None
     responses=problem_responses(404),
 )
 def get_job(job_id: str, store: StoreDep) -> Job:
-    """A job as it stands."""
+    """Return a job in its present state."""
     return store.get_job(job_id)
 
 
 @router.delete(
     "/{job_id}",
     status_code=204,
-    summary="Delete a job that is over, with its scores",
+    summary="Delete a job that has ended, with its scores",
     responses=problem_responses(404, 409),
 )
 def delete_job(job_id: str, store: StoreDep) -> None:
-    """Delete a job that has ended; one under way is cancelled first, and deleted when it has ended."""
+    """Delete a job that has ended; cancel one under way first, and delete it when it has ended."""
     store.delete_job(job_id)
 
 
 @router.post(
     "/{job_id}/cancel",
     status_code=202,
-    summary="End a job now",
+    summary="Cancel a job",
     response_model=JobOut,
     responses=problem_responses(404, 409),
 )
 def cancel_job(job_id: str, store: StoreDep) -> Job:
-    """Ask for the end of a job. Scores so far are kept, and `resume` continues from them."""
+    """Request the end of a job. Its scores so far are kept, and `resume` continues from them."""
     store.request_cancel(job_id)
     return store.get_job(job_id)
 
@@ -114,33 +114,33 @@ def resume_job(job_id: str, store: StoreDep) -> Job:
 
 @router.get(
     "/{job_id}/progress",
-    summary="How far a job is",
+    summary="Read the progress of a job",
     responses=problem_responses(404),
 )
 def get_job_progress(job_id: str, store: StoreDep) -> ProgressOut:
-    """Trials by purpose, group size and state, and what has been spent."""
+    """Return the number of trials by purpose, group size and state, and what has been spent."""
     job = store.get_job(job_id)
     return ProgressOut.read(job, spent=store.ledger(job_id), rows=store.progress(job_id))
 
 
 @router.get(
     "/{job_id}/trials",
-    summary="The trainings of a job",
+    summary="List the trainings of a job",
     responses=problem_responses(404),
 )
 def list_trials(job_id: str, store: StoreDep) -> TrialList:
-    """Every training, in the order of the plan, with its scores."""
+    """Return every training with its scores, in the order of the plan."""
     job = store.get_job(job_id)
     return TrialList.read(job, tasks=job.spec.tasks, items=store.trials(job_id))
 
 
 @router.get(
     "/{job_id}/recommendations",
-    summary="What is recommended for each inference budget",
+    summary="List the recommended grouping for each inference budget",
     responses=problem_responses(404),
 )
 def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) -> RecommendationList:
-    """Groupings chosen on validation losses, judged on test losses of fresh seeds."""
+    """Return groupings that are chosen on validation losses and judged on test losses of fresh seeds."""
     job = store.get_job(job_id)
     info = readings.info(job.score_table_id)
     standing = Standing.of(job)
@@ -153,13 +153,13 @@ def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) ->
 
 @router.get(
     "/{job_id}/rank-check",
-    summary="Whether early losses rank the networks of each task",
+    summary="Check whether early losses rank the networks of each task",
     responses=problem_responses(404),
 )
 def get_rank_check(job_id: str, store: StoreDep, readings: ReadingsDep) -> RankCheckOut:
     """Compare early and full losses task by task, over the networks trained at both lengths so far.
 
-    For strategies with short passes, such as `esa` and `continuation`; others have no such networks.
+    Only strategies with short passes, such as `esa` and `continuation`, train networks at both lengths.
     """
     job = store.get_job(job_id)
     return RankCheckOut.read(readings.rank_check(readings.info(job.score_table_id)), job_id=job.id)

@@ -1,4 +1,4 @@
-"""Score tables, and what is derived from them without any training."""
+"""Routes for score tables and results derived from them without any training."""
 
 from __future__ import annotations
 
@@ -51,37 +51,37 @@ _SOLVED = problem_responses(404, 413, 415, 422, 503)
     responses=problem_responses(422),
 )
 def list_score_tables(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[TableInfo]:
-    """One page of score tables."""
+    """Return one page of score tables."""
     return store.list_tables(limit=page_size, after=page_token)
 
 
 @router.get(
     "/{table_id}",
-    summary="What a score table is",
+    summary="Read a score table",
     response_model=ScoreTableOut,
     responses=_READ,
 )
 def get_score_table(table: AskedTableDep) -> TableInfo:
-    """Its tasks and its revision."""
+    """Return the description of a score table, such as its tasks and revision, without scores."""
     return table.unless_known()
 
 
 @router.get(
     "/{table_id}/scores",
-    summary="Every cell of a score table",
+    summary="List every cell of a score table",
     responses=_READ,
 )
 def get_scores(
     asked: AskedTableDep,
     readings: ReadingsDep,
     purpose: Annotated[
-        Purpose, Query(description="Trials that choices are made on, or those that confirm.")
+        Purpose, Query(description="Trials of the search, on which choices are made, or of the confirmation.")
     ] = Purpose.SEARCH,
     fidelity: Annotated[
         float, Query(gt=0, le=1, allow_inf_nan=False, description="Share of a full training.")
     ] = 1.0,
 ) -> ScoresOut:
-    """Mean, standard error, number of seeds and the value of each seed, for validation and test."""
+    """Return mean, standard error, number of seeds and value of each seed, for validation and test."""
     info = asked.unless_known()
     table = readings.table(info, purpose, fidelity)
     return ScoresOut.read(table, info=info, purpose=purpose, fidelity=fidelity, cells=cells_of(table))
@@ -89,7 +89,7 @@ def get_scores(
 
 @router.get(
     "/{table_id}/affinity",
-    summary="Which task helps which",
+    summary="Read the affinities between tasks",
     responses=problem_responses(304, 404, 409, 422),
 )
 def get_affinity(
@@ -112,9 +112,9 @@ def get_affinity(
         ),
     ] = "input",
 ) -> AffinityOut:
-    """Directed effect of every task on every other, or the overlap of their masks, with its noise.
+    """Return the directed effect of every task on every other, or the overlap of their masks, with noise.
 
-    It says how each cell is known, what to beware of, and what would measure the rest.
+    The answer says how each cell is known, what to beware of, and what would measure the rest.
     """
     matrix = read_affinity(readings, asked.info, method)
     matrix = matrix.reordered(order_of(matrix, order))
@@ -132,7 +132,7 @@ def get_affinity(
 
 @router.get(
     "/{table_id}/curve",
-    summary="The best grouping for each inference budget",
+    summary="Find the best grouping for each inference budget",
     responses=_READ,
 )
 def get_curve(
@@ -143,12 +143,12 @@ def get_curve(
         Query(
             max_length=2000,
             examples=["1,2.5"],
-            description="Inference budgets in SNT, separated by commas; by halves from the cheapest that "
-            "covers every task up to the number of tasks if left out.",
+            description="Inference budgets in SNT, separated by commas; if left out, in steps of a half from "
+            "the cheapest that covers every task to the number of tasks.",
         ),
     ] = None,
 ) -> CurveOut:
-    """Validation and test loss over the budget, beside baselines that need no search."""
+    """Return validation and test loss over the budget, beside baselines that need no search."""
     wanted = budgets_of("budgets", budgets)
     info = asked.unless_known()
     return CurveOut.read(readings.curve(info, wanted), table=info)
@@ -156,7 +156,7 @@ def get_curve(
 
 @router.get(
     "/{table_id}/grouping",
-    summary="The best grouping within one inference budget",
+    summary="Find the best grouping within one inference budget",
     responses=_READ,
 )
 def get_grouping(
@@ -166,7 +166,7 @@ def get_grouping(
         str, Query(max_length=50, examples=["2.5"], description="Inference budget in standard network times.")
     ],
 ) -> GroupingAnswer:
-    """Solve once. That no grouping exists is an answer too: status `infeasible`, with the reason."""
+    """Solve for one inference budget; without a grouping the status is `infeasible`, with the reason."""
     budget = budget_of("budget_snt", budget_snt)
     info = asked.unless_known()
     return GroupingAnswer.read(readings.solution(info, budget), table=info)
@@ -174,7 +174,7 @@ def get_grouping(
 
 @router.post(
     "/{table_id}/curve",
-    summary="The best grouping for each inference budget, under constraints",
+    summary="Find the best grouping for each inference budget, under constraints",
     responses=_SOLVED,
 )
 def solve_curve(
@@ -182,14 +182,17 @@ def solve_curve(
     request: Annotated[CurveRequest, Body(openapi_examples=_CURVE_EXAMPLES)],
     readings: ReadingsDep,
 ) -> CurveOut:
-    """Trains nothing and keeps nothing. Baselines and random groupings do not heed the constraints."""
+    """Solve for several inference budgets under constraints; nothing is trained or stored.
+
+    Baselines and random groupings do not obey the constraints.
+    """
     info = readings.info(table_id)
     return CurveOut.read(readings.curve(info, request.budgets_snt, request), table=info)
 
 
 @router.post(
     "/{table_id}/pairwise-grouping",
-    summary="The best grouping of all groups, estimated from singles and pairs",
+    summary="Find the best grouping of all groups, estimated from singles and pairs",
     responses=_SOLVED,
 )
 def solve_pairwise(
@@ -197,7 +200,7 @@ def solve_pairwise(
     request: Annotated[PairwiseRequest, Body(openapi_examples=_PAIRWISE_EXAMPLES)],
     readings: ReadingsDep,
 ) -> GroupingAnswer:
-    """The higher order approximation (HOA): a group's losses are the means of its pairs'.
+    """Solve by the higher order approximation (HOA): a task's loss in a group is the mean over its pairs.
 
     The groups are generated, not listed, so that twenty and more tasks can be solved. Losses are estimates:
     train the networks before relying on them. Past the time limit the answer is the best found, with its gap.

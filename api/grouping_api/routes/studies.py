@@ -1,4 +1,4 @@
-"""Studies: how the tasks of a problem go together, as the command `grouping study` found it."""
+"""Routes for studies, which the command `grouping study` makes of the tasks of a problem."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ _MARKDOWN: dict[int | str, dict[str, Any]] = {
     responses=problem_responses(422),
 )
 def list_studies(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[StudyInfo]:
-    """One page of studies, without their reports."""
+    """Return one page of studies, without their reports."""
     return store.list_studies(limit=page_size, after=page_token)
 
 
 @router.get(
     "/{study_id}",
-    summary="All that a study found",
+    summary="Read a study with its report",
     responses=problem_responses(404),
 )
 def get_study(study_id: str, store: StoreDep) -> StudyOut:
-    """Effects of pairs in every setup, together against alone, transfer, and a sentence to each question."""
+    """Return effects of pairs by setup, losses together and alone, transfer, and answers to the questions."""
     stored = store.get_study(study_id)
     return StudyOut.read(stored.info, report=report_from_json(stored.report))
 
@@ -52,31 +52,31 @@ def get_study(study_id: str, store: StoreDep) -> StudyOut:
     responses=problem_responses(404),
 )
 def delete_study(study_id: str, store: StoreDep) -> None:
-    """What it trained is not kept anywhere else."""
+    """Delete a study with its report; its results are not stored anywhere else."""
     store.delete_study(study_id)
 
 
 @router.get(
     "/{study_id}/report.md",
-    summary="A study as Markdown",
+    summary="Export a study as Markdown",
     response_class=Response,
     responses={**_MARKDOWN, **problem_responses(404)},
 )
 def get_study_report(study_id: str, store: StoreDep) -> Response:
-    """Tables and sentences; it names the pictures beside it, such as `size.svg`."""
+    """Return tables and sentences, with relative links to the pictures, such as `size.svg`."""
     text = as_markdown(report_from_json(store.get_study(study_id).report))
     return Response(text, media_type="text/markdown; charset=utf-8")
 
 
 @router.get(
     "/{study_id}/{picture}.svg",
-    summary="A picture of a study",
+    summary="Draw a picture of a study",
     response_class=Response,
     responses={**_SVG, **problem_responses(404, 422)},
 )
 def get_study_picture(
     study_id: str, picture: Literal["size", "data", "transfer"], store: StoreDep
 ) -> Response:
-    """Effects of pairs by size of the network, by share of the rows, or against transfer."""
+    """Return effects of pairs by size of the network, by share of the rows, or against transfer, as SVG."""
     svg = picture_svg(report_from_json(store.get_study(study_id).report), picture)
     return Response(svg, media_type="image/svg+xml")

@@ -1,4 +1,4 @@
-"""The service itself: is it alive, is it ready, which version."""
+"""Routes for the service itself: health, readiness, version."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from grouping_api.version import program_version
 router = APIRouter(tags=["system"])
 
 
-@router.get("/healthz", summary="Is the process alive")
+@router.get("/healthz", summary="Check that the process is alive")
 def get_health() -> Health:
-    """Answers without the database; needs no token."""
+    """Answer without the database; needs no token."""
     return Health(status="ok")
 
 
 @router.get(
     "/readyz",
-    summary="Can it work",
+    summary="Check that the service can work",
     responses=problem_responses(503),
 )
 def get_readiness(store: StoreDep) -> Health:
-    """Whether the database is there, writable and of the right version; needs no token."""
+    """Check that the database is available, writable and of the right version; needs no token."""
     store.check_schema()
     store.check_writable()
     return Health(status="ok")
 
 
-@router.get("/version", summary="Which version runs here")
+@router.get("/version", summary="Read the version")
 def get_version() -> Version:
-    """The version of the program and of its API."""
+    """Return the version of the program and of its API."""
     return Version(version=program_version(), api="v1")

@@ -1,4 +1,4 @@
-"""The web view: pages rendered on the server, one style sheet, one small script, nothing from elsewhere."""
+"""Web view: pages rendered on the server, one style sheet, one small script, no content of other hosts."""
 
 from __future__ import annotations
 

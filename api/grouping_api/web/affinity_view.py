@@ -1,7 +1,7 @@
-"""The affinity matrix as a table: methods, order of the tasks, colours, and a sentence for each cell.
+"""View of an affinity matrix as a table: methods, order of the tasks, colours, and a sentence for each cell.
 
-Effects are shown around zero, what says how alike tasks are from 0 to 1, with the shades of help. An
-estimated value is told apart by a ``≈``, italics and a dashed frame, an unknown one by hatching.
+Effects have shades on both sides of zero; overlaps of masks, from 0 to 1, have the shades of help only. An
+estimated value is marked by a ``≈``, italics and a dashed frame, an unknown one by hatching.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from grouping_api.web.rendering import MANY_TASKS, MINUS
 from grouping_api.web.wording import listed, plural
 
 N_SHADES = 6
-"""Shades on either side of zero."""
+"""Number of shades on either side of zero."""
 LEAST_SCALE = 0.01
 """The scale of trained losses ends at least here, so that noise does not look like an effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One effect."""
+    """Cell of a matrix as it is shown."""
 
     css: str
     text: str
@@ -37,16 +37,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class AffinityView:
-    """The matrix in the order asked for.
+    """Affinity matrix with its tasks in the requested order.
 
     Attributes:
-        tasks: in that order.
+        tasks: names of the tasks in that order.
         rows: a row for each source, with a cell for each target.
-        order: which order it is.
-        scale: the value at which the colours end.
+        order: name of the order.
+        scale: absolute value that has the strongest colour.
         shades: CSS classes from the lowest value to the highest.
-        ends: what stands at either end of the shades: a word and a number.
-        statuses: how cells are known, each that occurs.
+        ends: labels of the two ends of the shades, each a word and a number.
+        statuses: the ways in which cells are known that occur in the matrix.
     """
 
     matrix: AffinityMatrix
@@ -60,22 +60,22 @@ class AffinityView:
 
     @property
     def method(self) -> AffinityMethod:
-        """What measured it."""
+        """Affinity method of the matrix."""
         return METHODS[self.matrix.method]
 
     @property
     def heading(self) -> str:
-        """What the page is about."""
+        """Heading of the page."""
         return "Which task helps which" if self.matrix.is_effect else "How far the masks of tasks overlap"
 
     @property
     def counted(self) -> str:
-        """Which networks the number in a cell counts, after the word networks."""
+        """Words after "networks" that say which ones the number in a cell counts."""
         return "trained with both tasks" if _counts_both(self.matrix) else "behind the cell"
 
 
 def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
-    """Lay the matrix out; the same order of tasks on both axes.
+    """Build the view of a matrix, with the same order of tasks on both axes.
 
     Raises:
         UnknownNameError: if there is no such order.
@@ -97,7 +97,7 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
 
 
 def _counts_both(matrix: AffinityMatrix) -> bool:
-    """Whether the networks of a cell are those that hold both tasks, and not those that measured it."""
+    """Tell whether a cell counts the networks that hold both tasks, not those that measured it."""
     return matrix.method == DEFAULT_METHOD
 
 
@@ -110,12 +110,12 @@ def _ends(matrix: AffinityMatrix, scale: float) -> tuple[tuple[str, str], tuple[
 
 
 def _least_scale(matrix: AffinityMatrix) -> float:
-    """Effects on a trained loss are in percent; those of single steps may be a thousand times smaller."""
+    """Return the lowest end of the scale: effects of single steps may be a thousand times smaller."""
     return LEAST_SCALE if METHODS[matrix.method].is_from_table else 1e-12
 
 
 def shade(value: float, scale: float) -> str:
-    """CSS class of a value: ``help-1`` to ``help-6``, ``harm-1`` to ``harm-6``, or ``zero``."""
+    """Return the CSS class of a value: ``help-1`` to ``help-6``, ``harm-1`` to ``harm-6``, or ``zero``."""
     step = round(min(1.0, abs(value) / scale) * N_SHADES)
     return "zero" if step == 0 else f"{'help' if value > 0 else 'harm'}-{step}"
 
@@ -150,7 +150,7 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
 
 
 def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
-    """The cell of a task with itself: the share of the weights that its mask keeps, where it has one."""
+    """Build the cell of a task with itself: the share of the weights that its mask keeps, if it has one."""
     task = matrix.tasks[i]
     if matrix.is_effect or matrix.self_values is None or np.isnan(matrix.self_values[i]):
         return Cell("self", "", "", task)
@@ -159,12 +159,12 @@ def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
 
 
 def offered_methods(readings: Readings, info: TableInfo) -> list[MethodOfTable]:
-    """The methods that are offered for this table, with those of them that were not measured."""
+    """List the methods that are offered for a table, including those that were not measured."""
     return [found for found in methods_of(readings, info).values() if found.is_offered]
 
 
 def missing_methods(readings: Readings, info: TableInfo) -> str:
-    """Which of the methods offered there is nothing of and why, in words; empty where there is of each."""
+    """Explain which of the offered methods have no values and why; empty if all have values."""
     by_way: dict[str, list[str]] = {}
     for found in offered_methods(readings, info):
         if found.missing:

@@ -1,4 +1,4 @@
-"""The form of demands on the pages that solve: from text to a checked request, and back into links."""
+"""Form of demands on the pages that solve: conversion of its text to a checked request and to links."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RELATIVE = re.compile(r"\s*[x×*]?\s*alone$")
 
 
 class DemandFields(BaseModel):
-    """The fields as they stand in the address; empty where nothing is asked for."""
+    """Fields of the form, as text from the address; empty where nothing is demanded."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,7 +51,7 @@ class DemandFields(BaseModel):
     noise: _Line = ""
 
     def query(self, **changes: str) -> str:
-        """The fields as the query of an address, with some of them changed."""
+        """Write the fields as the query of an address, with some of them changed."""
         fields = {**self.model_dump(), **changes}
         return urlencode({name: value for name, value in fields.items() if value})
 
@@ -61,15 +61,15 @@ DemandsQuery = Annotated[DemandFields, Query()]
 
 @dataclass(frozen=True)
 class FormReading:
-    """What a form asks for.
+    """Parsed form of demands.
 
     Attributes:
-        fields: as they were sent.
-        demands: what they mean; None where a field cannot be understood.
-        budget: the budget; None where none is asked for, or it cannot be understood.
-        n_alternatives: how many of the best groupings to list; 1 for the best alone.
-        confidence: how to try the grouping against noise; None if not asked for.
-        faults: what is wrong, by the name of the field.
+        fields: fields as they were sent.
+        demands: the demands; None if a field cannot be understood.
+        budget: inference budget in `unit`; None if none is given, or it cannot be understood.
+        n_alternatives: number of best groupings to list; 1 for the best alone.
+        confidence: how to test the grouping against noise; None if it is not to be tested.
+        faults: messages on what is wrong, by the name of the field.
     """
 
     fields: DemandFields
@@ -81,17 +81,17 @@ class FormReading:
 
     @property
     def n_set(self) -> int:
-        """How many demands are set, beside the budget."""
+        """Number of demands that are set, besides the budget."""
         outside = {"budget_snt", "k", "confidence", "noise"}
         return sum(bool(value.strip()) for name, value in self.fields if name not in outside)
 
     @property
     def unit(self) -> str:
-        """What the budget is counted in."""
+        """Unit of the budget."""
         return (self.demands.cost if self.demands else None) or "SNT"
 
     def with_fault(self, error: InvalidInputError) -> FormReading:
-        """The reading with what the table or the solver refused, at its field."""
+        """Copy the reading, with an error of the table or the solver at the field it concerns."""
         place = [part for part in error.pointer.split("/") if part not in {"", "constraints"}]
         name = {"ceilings_alone": "ceilings"}.get(place[0], place[0]) if place else "budget_snt"
         if name not in DemandFields.model_fields:
@@ -100,11 +100,11 @@ class FormReading:
         return replace(self, demands=None, faults=faults)
 
     def with_note(self, name: str, message: str) -> FormReading:
-        """The reading with something to correct at a field that the rest does not depend on."""
+        """Copy the reading, with a message at a field on which the demands do not depend."""
         return replace(self, faults={**self.faults, name: message})
 
     def sentences(self) -> Iterator[str]:
-        """The demands in words."""
+        """Describe the demands, a phrase for each."""
         if self.demands is None:
             return
         yield from self.demands.to_constraints().sentences()
@@ -115,14 +115,15 @@ class FormReading:
 
 
 def read_form(fields: DemandFields, tasks: Sequence[str]) -> FormReading:
-    """Understand the fields.
+    """Parse the fields of the form.
 
-    Sets of tasks and networks are one a line; tasks are joined by ``+``, or separated by commas. Numbers
-    are written as ``task: number``; a ceiling may end in ``alone``: a multiple of the task's loss alone.
+    Sets of tasks and networks are written one per line, their tasks joined by ``+`` or separated by commas.
+    Numbers are written as ``task: number``; a ceiling that ends in ``alone`` is a multiple of the task's loss
+    alone.
 
     Args:
-        fields: as they were sent.
-        tasks: the tasks of the table.
+        fields: fields as they were sent.
+        tasks: names of the tasks of the table.
     """
     faults: dict[str, str] = {}
     constraints: dict[str, Any] = {
@@ -173,7 +174,7 @@ def _lines(text: str) -> list[str]:
 
 
 def _tasks(line: str, tasks: Sequence[str]) -> list[str]:
-    """Names of one line; a comma separates where no task of that name has one."""
+    """Split a line into task names at ``+``; without one at commas, unless the line is a task's name."""
     if "+" in line or line in tasks:
         return [name.strip() for name in line.split("+")]
     return [name.strip() for name in line.split(",")]

@@ -1,4 +1,4 @@
-"""The affinity graph of a score table, and what clustering it would cost against the exact grouping."""
+"""Page of the affinity graph of a score table, and of clusterings compared with the exact grouping."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from grouping_api.web.subjects import subject_of
 from grouping_api.web.wording import listed, plural
 
 EFFECTS = (10, 20, DEFAULT_EFFECTS, 60, 120)
-"""How many effects may be shown."""
+"""Numbers of effects that a user can choose to show."""
 MOST_NAMED = 12
-"""With more tasks in communities, they are counted and not named."""
+"""Number of tasks in communities above which communities are counted and not named."""
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -42,7 +42,7 @@ def graph_page(
     effects: Annotated[str, Query(max_length=50)] = str(DEFAULT_EFFECTS),
     budget_snt: Annotated[str, Query(max_length=50)] = "",
 ) -> HTMLResponse:
-    """Who helps whom as a picture, and clusterings beside the exact grouping; method as for the matrix."""
+    """Show the graph and clusterings beside the exact grouping; the default method is that of the matrix."""
     if effects not in map(str, EFFECTS):
         raise UnknownNameError("number of effects", effects, [str(number) for number in EFFECTS])
     subject = subject_of(table_id, readings)
@@ -80,7 +80,7 @@ def graph_page(
 
 
 def _communities(matrix: AffinityMatrix) -> str:
-    """Who belongs together beyond the noise, in a sentence; empty where nobody does."""
+    """Name the communities that stand out from the noise, in a sentence; empty if there are none."""
     together = [group for group in communities(_clear(matrix)) if len(group) > 1]
     what = "help one another" if matrix.is_effect else "overlap more with one another"
     if sum(len(group) for group in together) > MOST_NAMED:
@@ -89,7 +89,7 @@ def _communities(matrix: AffinityMatrix) -> str:
 
 
 def _clear(matrix: AffinityMatrix) -> AffinityMatrix:
-    """Only pairs of which both effects stand out: others do not say that tasks help one another."""
+    """Keep only pairs of which both effects stand out; others do not show that tasks help one another."""
     if not matrix.is_effect:
         return matrix
     is_noise = np.abs(matrix.values) <= STANDS_OUT * matrix.standard_errors
@@ -97,7 +97,7 @@ def _clear(matrix: AffinityMatrix) -> AffinityMatrix:
 
 
 def _difference(outcome: ClusteringOutcome, exact_loss: float | None) -> str:
-    """How much worse than the exact grouping, in words."""
+    """Describe how much higher the loss is than that of the exact grouping."""
     if outcome.difference is None or exact_loss is None:
         return "unknown"
     if abs(outcome.difference) <= SAME * abs(exact_loss):

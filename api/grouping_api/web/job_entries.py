@@ -1,4 +1,4 @@
-"""Entries of the form for a new job: one for each field that the domain declares, and what a text means."""
+"""Entries of the form for a new job, one per field declared in the domain, and parsing of their text."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from grouping.domain.recipes import Method, Recipe
 from grouping.problems.problem import Problem
 
 ASKED_OTHERWISE = frozenset({"problem", "tasks", *CHOICES})
-"""Fields of a job that the form asks for by ticks and questions."""
+"""Fields of a job for which the form has ticks and questions in place of entries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the form.
+    """Entry of the form for a new job.
 
     Attributes:
-        name: of the entry, such as ``recipe.epochs``.
-        path: where it stands in the request.
-        field: as it is declared.
+        name: name of the entry, such as ``recipe.epochs``.
+        path: path of the field in the request.
+        field: declaration of the field in the domain.
     """
 
     name: str
@@ -33,35 +33,35 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """The part of the form where it stands: ``training_budget``, ``recipe``, or none of them."""
+        """Part of the form that holds the entry: ``training_budget``, ``recipe``, or empty for neither."""
         return self.path[0] if len(self.path) > 1 else ""
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Label for people."""
         return self.field.name if self.field.shown is None else self.field.shown.label
 
     @property
     def hint(self) -> str:
-        """What it is, and how several values are written."""
+        """Description of the field, and how several values are written."""
         if self.field.is_mapping:
             return f"{self.field.doc} Written as name: number; name: number."
         return f"{self.field.doc} Separated by commas." if self.field.is_many else self.field.doc
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The values there are; empty where any text may be tried."""
+        """Allowed values; empty where any text may be entered."""
         kind = self.field.kind
         return tuple(str(item.value) for item in kind) if _is_choice(kind) else ()
 
     def default(self, problem: Problem) -> str:
-        """What it is where nothing is entered."""
+        """Return the text of the value that is used if nothing is entered."""
         if self.path[0] == "recipe":
             return self.field.text(getattr(problem.recipe, self.field.name))
         return self.field.default_text
 
     def meaning(self, text: str) -> Any:
-        """What a text asks for; the text itself where it cannot be understood, to be refused as such."""
+        """Parse the text of the entry; text that cannot be parsed stays text, and is refused later."""
         if self.field.is_mapping:
             pairs = (piece.rpartition(":") for piece in text.split(";") if piece.strip())
             return {name.strip(): _number(value) for name, _, value in pairs}
@@ -88,11 +88,11 @@ def _entries() -> Iterator[Entry]:
 
 
 ENTRIES: Mapping[str, Entry] = {entry.name: entry for entry in _entries()}
-"""By name, in the order of the form."""
+"""Entries by name, in the order of the form."""
 
 
 def _number(text: str) -> int | float | str:
-    """The number a text stands for; the text itself, to be refused as such, where it is none."""
+    """Parse a number; text that is no number stays text, and is refused later."""
     for kind in (int, float):
         try:
             return kind(text.strip().replace(",", "."))

@@ -1,7 +1,7 @@
-"""The form that submits a job: which fields it has, what they mean as a request, and where a fault belongs.
+"""Form that submits a job: its fields, their conversion to a request, and the field of each fault.
 
-The form has a field for every parameter of every method; only those of the methods that are chosen are read.
-A field that is left empty asks for the default, so the form needs no more than the API does.
+The form has a field for every parameter of every method; only those of the chosen methods are read. An empty
+field stands for the default, so the form needs no more than the API does.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _DEFAULTS: Mapping[str, str] = {choice: declared(JobSpec)[choice].default for ch
 
 @dataclass(frozen=True, slots=True)
 class ParameterField:
-    """A field for one parameter of one method.
+    """Field of the form for one parameter of one method.
 
     Attributes:
-        name: of the field: choice, method and parameter.
-        label: for people.
-        hint: what it does, and its default.
-        options: the values there are; empty where any text may be tried.
-        default: shown where nothing is entered.
+        name: name of the field, made of choice, method and parameter.
+        label: label for people.
+        hint: description of the parameter.
+        options: allowed values; empty where any text may be entered.
+        default: text of the default value, shown where nothing is entered.
     """
 
     name: str
@@ -54,7 +54,7 @@ class ParameterField:
 
 @dataclass(frozen=True, slots=True)
 class MethodChoice:
-    """A method that can be chosen, with the fields of its parameters."""
+    """Method that can be chosen, with the fields of its parameters."""
 
     name: str
     title: str
@@ -64,13 +64,13 @@ class MethodChoice:
 
 @dataclass(frozen=True, slots=True)
 class MethodQuestion:
-    """A question with a method for an answer.
+    """Question that is answered by choosing a method.
 
     Attributes:
-        name: of the field.
-        label: for people.
-        default: name of the method that is taken unless another is chosen.
-        methods: all there are.
+        name: name of the field.
+        label: label for people.
+        default: name of the method that is used unless another is chosen.
+        methods: all methods that can be chosen.
     """
 
     name: str
@@ -81,12 +81,12 @@ class MethodQuestion:
 
 @dataclass(frozen=True)
 class JobForm:
-    """The form as it is shown.
+    """Content of the form as it is shown.
 
     Attributes:
-        problem: whose tasks are offered.
-        values: what was entered, by field; several values for the tasks.
-        faults: what is wrong, by field; that of no field under the empty name.
+        problem: problem whose tasks are offered.
+        values: entered texts, by field; several texts for the tasks.
+        faults: messages on what is wrong, by field; under the empty name that of no field.
     """
 
     problem: Problem
@@ -94,20 +94,20 @@ class JobForm:
     faults: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, name: str) -> str:
-        """What was entered into a field; empty for nothing."""
+        """Return the text entered into a field; empty for none."""
         return next(iter(self.values.get(name, ())), "")
 
     def has_task(self, task: str) -> bool:
-        """Whether a task is ticked; all are before anything was entered."""
+        """Tell whether a task is ticked; all are before anything was entered."""
         return not self.values or task in self.values.get("task", ())
 
     def is_chosen(self, choice: MethodQuestion, method: MethodChoice) -> bool:
-        """Whether a method is the one that is chosen."""
+        """Tell whether a method is the chosen one."""
         return (self.value(choice.name) or choice.default) == method.name
 
     @property
     def choices(self) -> tuple[MethodQuestion, ...]:
-        """Which strategy searches, and what trains; there is no question where there is one answer."""
+        """Questions for the strategy and the trainer; a question with a single answer is left out."""
         asked = (
             _question(declared(JobSpec)[name], list_of(), _DEFAULTS[name]) for name, list_of in _LISTS.items()
         )
@@ -115,17 +115,17 @@ class JobForm:
 
     @property
     def parts(self) -> tuple[MethodQuestion, ...]:
-        """Which method is taken for each part of the recipe; the problem's own unless another is chosen."""
+        """Questions for the method of each part of the recipe; the default is the problem's own method."""
         return tuple(
             _question(declared(Recipe)[part], list_methods(part), self.problem.recipe.method(part).name)
             for part in Part
         )
 
     def request(self) -> JobRequest:
-        """What the form asks for.
+        """Build the request for the job from the entered texts.
 
         Raises:
-            ValidationError: if a field does not hold what it should.
+            ValidationError: if a field has an invalid value.
         """
         return JobRequest.model_validate(self._asked())
 
@@ -150,7 +150,7 @@ class JobForm:
         return asked
 
     def entries(self, place: str) -> list[Entry]:
-        """The entries of one part of the form."""
+        """List the entries of one part of the form."""
         return [entry for entry in ENTRIES.values() if entry.place == place]
 
     def _chosen(self, choice: str, default: str) -> dict[str, Any]:
@@ -161,7 +161,7 @@ class JobForm:
         return {"name": name, "parameters": parameters}
 
     def field_of(self, pointer: str) -> str:
-        """The field that a JSON pointer into the request points at; empty where it is none of the form's."""
+        """Return the field that a JSON pointer into the request stands for; empty if the form has none."""
         parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
         match parts:
             case ["tasks", *_]:
@@ -181,7 +181,7 @@ class JobForm:
         return ""
 
     def with_fault(self, error: ValidationError | InvalidInputError) -> JobForm:
-        """The same form with what is wrong beside the field it belongs to."""
+        """Copy the form, with the messages of an error at the fields they concern."""
         if isinstance(error, InvalidInputError):
             faults = {self.field_of(error.pointer): str(error)}
         else:
@@ -226,7 +226,7 @@ def _text(value: Any) -> str:
 
 
 def _json(text: str) -> Any:
-    """A number, a list or whatever else JSON can say; plain text where it is no JSON."""
+    """Parse a text as JSON; text that is no JSON stays text."""
     try:
         return json.loads(text)
     except (json.JSONDecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""The page that submits a job, or says before what it would cost."""
+"""Page with the form that submits a job or estimates its cost."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 def new_job_page(
     render: Render, problem: Annotated[str | None, Query(max_length=200)] = None
 ) -> HTMLResponse:
-    """The form, for the tasks of one problem."""
+    """Show the form for a job on the tasks of one problem."""
     name = problem or list_problems()[0].name
     return _page(render, JobForm(get_problem(name)))
 
 
 @router.post("/jobs", response_model=None)
 async def submit_job(request: Request, render: Render, store: StoreDep) -> HTMLResponse | RedirectResponse:
-    """Submit what the form holds and go to the job's page, or tell its cost; or say what is wrong."""
+    """Submit the job and go to its page, or show its estimated cost; show the form again if it is invalid."""
     async with request.form(max_fields=MAX_FIELDS, max_files=0, max_part_size=MAX_FIELD_BYTES) as data:
         values: dict[str, list[str]] = {}
         for name, value in data.multi_items():

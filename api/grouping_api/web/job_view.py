@@ -1,4 +1,4 @@
-"""What the page of a job shows, worked out before the template sees it."""
+"""View of the page of a job, computed before the template is rendered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BATCH = 5000
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A progress bar: shares in percent, in the order in which they are drawn."""
+    """Progress bar, with shares in percent in the order in which they are drawn."""
 
     label: str
     purpose: str
@@ -40,13 +40,13 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class RecommendationRow:
-    """A row of the recommendations."""
+    """Row of the table of recommendations."""
 
     recommendation: Recommendation
     networks: tuple[str, ...]
     sentence: str
     mark: str
-    """``good``, ``same``, ``poor``, ``open`` or ``none``; says how the sentence is marked."""
+    """Mark of the sentence: ``good``, ``same``, ``poor``, ``open`` or ``none``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What has been spent of one kind of training budget."""
+    """Amount spent of one kind of training budget."""
 
     what: str
     amount: float
@@ -68,13 +68,13 @@ class Spent:
 
     @property
     def share(self) -> float | None:
-        """In percent of the limit, at most 100."""
+        """Amount in percent of the limit, at most 100; None without a limit."""
         return None if self.limit is None else min(100.0, 100.0 * self.amount / self.limit)
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """Everything on the page of a job."""
+    """Content of the page of a job."""
 
     job: Job
     title: str
@@ -94,20 +94,20 @@ class JobView:
 
     @property
     def can_cancel(self) -> bool:
-        """Whether there is something to end."""
+        """Whether the job can be cancelled."""
         state = self.job.state
         return state is not JobState.CANCELLING and refusal(JobVerb.CANCEL, state) is None
 
 
 class RecentEvents:
-    """The last events of jobs, read on from where the last look ended."""
+    """Cache of the last events of jobs; each call reads only events newer than the last call."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, deque[Event]] = OrderedDict()
         self._lock = threading.Lock()
 
     def of(self, store: Store, job_id: str) -> tuple[Event, ...]:
-        """The last events of a job, oldest first."""
+        """Return the last events of a job, oldest first."""
         with self._lock:
             known = deque(self._kept.get(job_id, ()), maxlen=N_EVENTS)
         while True:
@@ -124,12 +124,12 @@ class RecentEvents:
 
 
 def job_title(job: Job) -> str:
-    """The label of a job, or what it is about where it has none."""
+    """Return the label of a job; without a label, its problem and number of tasks."""
     return job.spec.name or f"{job.spec.problem}, {plural(len(job.spec.tasks), 'task')}"
 
 
 def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -> JobView:
-    """Collect what the page of a job shows. Each part is read by itself; no transaction spans them."""
+    """Build the view of the page of a job. Each part is read by itself; no transaction spans them."""
     standing = Standing.of(job)
     rows = store.progress(job.id)
     ledger = read_ledger(store, job)
@@ -208,7 +208,7 @@ def _overall(rows: Sequence[ProgressRow]) -> Bar:
 
 
 def _announcement(standing: Standing, overall: Bar) -> str:
-    """A sentence for screen readers that changes rarely: at each tenth, not at each training."""
+    """Write a sentence for screen readers that changes at each tenth, not at each training."""
     if standing.state.is_final or not overall.total:
         return f"{standing.title}."
     tenths = overall.finished * 10 // overall.total

@@ -1,4 +1,4 @@
-"""The pages of jobs and of the affinity matrix. They read what the API reads."""
+"""Pages of jobs and of the affinity matrix, with the same data as the API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Recent = Annotated[RecentEvents, of_app("recent_events")]
 def jobs_page(
     render: Render, store: StoreDep, settings: SettingsDep, page_token: PageToken = None
 ) -> HTMLResponse:
-    """Jobs, newest first."""
+    """Show one page of jobs, newest first."""
     page = store.list_jobs(limit=JOBS_PER_PAGE, after=page_token)
     return render(
         "jobs.html",
@@ -47,7 +47,7 @@ def jobs_page(
 def job_page(
     render: Render, job_id: str, store: StoreDep, readings: ReadingsDep, recent: Recent
 ) -> HTMLResponse:
-    """A job: where it stands and what it recommends."""
+    """Show the state of a job and its recommendations."""
     return render("job.html", **_of_job(job_id, store, readings, recent))
 
 
@@ -55,7 +55,7 @@ def job_page(
 def job_fragment(
     render: Render, job_id: str, store: StoreDep, readings: ReadingsDep, recent: Recent
 ) -> HTMLResponse:
-    """The parts of a job's page that change, for the script to put in place."""
+    """Render the parts of a job's page that change, which the script puts in place."""
     return render("job_live.html", **_of_job(job_id, store, readings, recent))
 
 
@@ -74,7 +74,7 @@ def affinity_page(
     method: Annotated[str | None, Query(max_length=50)] = None,
     order: Annotated[str, Query(max_length=50)] = "cluster",
 ) -> HTMLResponse:
-    """Which task helps which; from whatever was trained unless only joint runs tell anything."""
+    """Show the affinity matrix; by the default method, or the first with values, unless one is asked for."""
     subject = subject_of(table_id, readings)
     shown = usual_method(readings, subject.info) if method is None else method
     view = view_affinity(read_affinity(readings, subject.info, shown), order)
@@ -92,9 +92,9 @@ def affinity_page(
 
 @router.post("/score-tables/{table_id}/pairs", response_model=None)
 def measure_pairs(table_id: str, store: StoreDep, readings: ReadingsDep) -> RedirectResponse:
-    """Submit the job and go to its page; back to the matrix, which says why, where there is none to submit.
+    """Submit the job that measures missing pairs and go to its page; without one, go back to the matrix.
 
-    The same table sent twice makes one job.
+    The matrix says why there is no such job. Two requests for the same table make one job.
     """
     info = readings.info(table_id)
     plan = readings.pair_plan(info)

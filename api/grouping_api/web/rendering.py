@@ -1,4 +1,4 @@
-"""From view to HTML: one Jinja environment that escapes everything, and the formats of numbers and times."""
+"""Rendering of HTML: one Jinja environment that escapes everything, and formats of numbers and times."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ STATIC_FOLDER = Path(__file__).parent / "static"
 MINUS = "\u2212"
 NO_VALUE = "–"
 MANY_TASKS = 9
-"""A matrix of more tasks has small cells, without the number of networks; their sentences have it."""
+"""Number of tasks above which the cells of a matrix are small; their sentences tell the networks then."""
 
 
 class Pages:
-    """Renders templates."""
+    """Renderer of the templates."""
 
     def __init__(self) -> None:
         environment = Environment(
@@ -59,7 +59,7 @@ class Pages:
         self._environment = environment
 
     def render(self, request: Request, template: str, /, status: int = 200, **context: Any) -> HTMLResponse:
-        """A page from a template and its data."""
+        """Render a page from a template and its data."""
         content = self._environment.get_template(template).render(request=request, **context)
         return HTMLResponse(content, status)
 
@@ -69,37 +69,37 @@ def _renderer(request: Request) -> Callable[..., HTMLResponse]:
 
 
 Render = Annotated[Callable[..., HTMLResponse], Depends(_renderer)]
-"""Makes the page of a request: from the name of a template, its status, and what it shows."""
+"""Function that renders the page of a request from a template's name, a status and the data shown."""
 
 
 def _static_address(name: str) -> str:
-    """Address of a static file that changes with its content, so that no browser keeps an old one."""
+    """Return the address of a static file; it changes with the content, so that browsers load the new one."""
     digest = hashlib.sha256((STATIC_FOLDER / name).read_bytes()).hexdigest()[:12]
     return f"/static/{name}?v={digest}"
 
 
 def loss(value: float | None) -> str:
-    """A loss with four decimals."""
+    """Format a loss with four decimals."""
     return NO_VALUE if value is None else f"{value:.4f}".replace("-", MINUS)
 
 
 def snt(value: float | None) -> str:
-    """A cost or budget, without needless zeros."""
+    """Format a cost or budget with up to three decimals, without needless zeros."""
     return NO_VALUE if value is None else f"{round(value, 3):g}"
 
 
 def exact(value: float) -> str:
-    """A budget as it stands in an address: it must come back as the same number."""
+    """Format a budget for an address, from which it must be read back as the same number."""
     return f"{value:.12g}"
 
 
 def count(value: int) -> str:
-    """A whole number with thousands apart."""
+    """Format a whole number with separated thousands."""
     return f"{value:,}"
 
 
 def duration(seconds: float | None) -> str:
-    """A time span in its two largest units."""
+    """Format a time span in its two largest units."""
     if seconds is None:
         return NO_VALUE
     if seconds < 9.95:
@@ -115,12 +115,12 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(seconds: float) -> str:
-    """A time as it stands in a ``datetime`` attribute."""
+    """Format a time, in seconds since 1970, UTC, for a ``datetime`` attribute."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def ago(seconds: float | None) -> str | Markup:
-    """A time relative to now, with the absolute one as its title."""
+    """Format a time, in seconds since 1970, relative to now, with the absolute time as its title."""
     if seconds is None:
         return NO_VALUE
     exact = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,4 +1,4 @@
-"""The pages that solve a score table: the curve over budgets, and the networks for one budget."""
+"""Pages that solve a score table: the curve over budgets, and the networks for one budget."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 def curve_page(
     render: Render, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
 ) -> HTMLResponse:
-    """The best grouping for each budget under the demands, and for any budget asked for."""
+    """Show the best grouping for each budget under the demands, and for a requested budget."""
     subject = subject_of(table_id, readings)
     form = read_form(fields, subject.task_names)
     curve = solution = None
@@ -58,7 +58,7 @@ def curve_page(
 
 @dataclass(frozen=True)
 class _Answer:
-    """What the networks page shows for one budget."""
+    """Content of the networks page for one budget."""
 
     solution: Solution
     budgets: tuple[float, ...]
@@ -75,7 +75,7 @@ class _Answer:
 def networks_page(
     render: Render, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
 ) -> HTMLResponse:
-    """The networks to train for one budget under the demands, and which task each of them serves."""
+    """Show the networks to train for one budget under the demands, and which task each of them serves."""
     subject = subject_of(table_id, readings)
     form = read_form(fields, subject.task_names)
     answer = None
@@ -133,7 +133,7 @@ def _answer(readings: Readings, subject: Subject, form: FormReading) -> _Answer:
 
 
 def _reasons(explanation: Explanation) -> tuple[list[str], dict[str, list[str]]]:
-    """What is said of the whole, and what of each task."""
+    """Separate the sentences on the whole grouping from those on each task."""
     by_task = {one.task: list(explanation.task_sentences(one.task)) for one in explanation.tasks}
     of_tasks = {sentence for sentences in by_task.values() for sentence in sentences}
     return [sentence for sentence in explanation.sentences() if sentence not in of_tasks], by_task
@@ -145,7 +145,7 @@ def _network_names(solution: Solution) -> tuple[str, ...]:
 
 
 def _verdict(readings: Readings, subject: Subject, solution: Solution, demands: Demands) -> str | None:
-    """What fresh seeds say at equal cost, for a budget that the job asked for and without demands."""
+    """Return the verdict in words; None with demands or for a budget that the job does not have."""
     job, standing = subject.job, subject.standing
     if job is None or standing is None or not demands.is_plain or solution.grouping is None:
         return None

@@ -1,4 +1,4 @@
-"""The pages of studies: the list, and all that one found."""
+"""Pages of studies: their list, and one page per study."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/studies")
 def studies_page(render: Render, store: StoreDep, page_token: PageToken = None) -> HTMLResponse:
-    """Studies, newest first."""
+    """Show one page of studies, newest first."""
     page = store.list_studies(limit=STUDIES_PER_PAGE, after=page_token)
     return render(
         "studies.html",
@@ -29,7 +29,7 @@ def studies_page(render: Render, store: StoreDep, page_token: PageToken = None) 
 
 @router.get("/studies/{study_id}")
 def study_page(render: Render, study_id: str, store: StoreDep) -> HTMLResponse:
-    """One study: an answer to each question, with its matrices and pictures."""
+    """Show a study: an answer to each question, with its matrices and pictures."""
     stored = store.get_study(study_id)
     view = view_study(report_from_json(stored.report))
     return render("study.html", info=stored.info, view=view)

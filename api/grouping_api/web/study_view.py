@@ -1,4 +1,4 @@
-"""A study as a page shows it: a section for each question, matrices with colours, pictures."""
+"""View of a study: a section for each question, matrices with colours, pictures."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from grouping_api.web.rendering import MINUS
 
 @dataclass(frozen=True, slots=True)
 class MatrixView:
-    """A matrix of effects.
+    """Matrix of effects as it is shown.
 
     Attributes:
-        caption: what its cells are.
+        caption: text that says what the cells are.
         rows: a row for each source, with a cell for each target.
     """
 
@@ -29,15 +29,15 @@ class MatrixView:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A question with its answer.
+    """Section of the page: a question with its answer.
 
     Attributes:
-        name: of the question; identifies the section.
+        name: name of the question, which identifies the section.
         title: the question.
         sentence: the answer.
-        matrices: shown at once.
-        further: matrices that are unfolded.
-        picture: SVG; None for none.
+        matrices: matrices that are shown at once.
+        further: matrices that are shown when unfolded.
+        picture: picture as SVG; None without one.
     """
 
     name: str
@@ -50,14 +50,14 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class StudyView:
-    """The whole page.
+    """Content of the page of a study.
 
     Attributes:
-        report: as it was stored.
-        recipe: methods and widths in a line.
-        sections: the questions, in order.
-        comparison: task, loss alone, loss together and gain, as text.
-        scale_text: the effect at which the colours end.
+        report: report as it was stored.
+        recipe: methods and widths of the recipe in a line.
+        sections: sections in the order of the questions.
+        comparison: rows of task, loss alone, loss together and gain, as text.
+        scale_text: effect that has the strongest colour, as text.
         shades: CSS classes from the strongest harm to the strongest help.
     """
 
@@ -70,7 +70,7 @@ class StudyView:
 
 
 def view_study(report: StudyReport) -> StudyView:
-    """Lay a report out; all matrices have one scale of colours, so that they can be compared."""
+    """Build the view of a report; all matrices share one colour scale, so that they can be compared."""
     values = [
         abs(value)
         for effects in (*report.effects, report.transfer)

@@ -1,4 +1,4 @@
-"""What the pages of a score table have in common: the table, and the job that fills it."""
+"""Subject of the pages of a score table: the table, and the job that fills it."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from grouping_api.web.job_view import job_title
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A score table, and its job if it has one."""
+    """Score table of a page, and its job if it has one."""
 
     info: TableInfo
     job: Job | None
 
     @property
     def title(self) -> str:
-        """Its name for people."""
+        """Title for people: that of the job, or the name of the table."""
         if self.job is not None:
             return job_title(self.job)
         return self.info.name or "Score table"
 
     @property
     def standing(self) -> Standing | None:
-        """Where its job stands; None without one."""
+        """Standing of the job; None without a job."""
         return None if self.job is None else Standing.of(self.job)
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        """Its tasks, in display order."""
+        """Names of the tasks, in display order."""
         return tuple(task.name for task in self.info.tasks)
 
 
 def subject_of(table_id: str, readings: Readings) -> Subject:
-    """The subject of a table's pages.
+    """Read the subject of a table's pages.
 
     Raises:
         NotFoundError: if there is no such table.

@@ -1,4 +1,4 @@
-"""The pages of score tables: import one, list them, read what one holds, delete it."""
+"""Pages of score tables: list, import, read and delete them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/score-tables")
 def tables_page(render: Render, store: StoreDep, page_token: PageToken = None) -> HTMLResponse:
-    """Imported score tables, newest first."""
+    """Show one page of imported score tables, newest first."""
     page = store.list_tables(limit=TABLES_PER_PAGE, after=page_token, imported_only=True)
     return render(
         "tables.html",
@@ -50,7 +50,7 @@ def tables_page(render: Render, store: StoreDep, page_token: PageToken = None) -
 
 @router.get("/score-tables/new")
 def new_table_page(render: Render) -> HTMLResponse:
-    """The form that imports a score table."""
+    """Show the form that imports a score table."""
     return _form(render, {})
 
 
@@ -58,7 +58,7 @@ def new_table_page(render: Render) -> HTMLResponse:
 async def import_table(
     request: Request, render: Render, importer: ImporterDep
 ) -> HTMLResponse | RedirectResponse:
-    """Import what the form holds, and go to the table's page; or show the form again with what is wrong."""
+    """Import the table and go to its page, or show the form again with what is wrong."""
     async with request.form(**FORM_LIMITS) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         try:
@@ -83,7 +83,7 @@ def _form(
 
 @router.get("/score-tables/{table_id}")
 def table_page(render: Render, table_id: str, store: StoreDep, readings: ReadingsDep) -> HTMLResponse:
-    """What a table holds, what was understood when it was imported, and the groupings that were kept."""
+    """Show the losses of a table, the report on its import, and its stored groupings."""
     subject = subject_of(table_id, readings)
     table = readings.table(subject.info)
     order = table.task_names

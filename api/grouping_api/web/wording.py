@@ -1,4 +1,4 @@
-"""Words for events and numbers, as people read them."""
+"""Texts for events and numbers that people read."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _KINDS = {
     "networks_added": "Candidates listed",
     "trial_reused": "Outcome copied",
     "reuse_found": "Outcomes of other jobs looked up",
-    "company_limited": "Trained in less company",
+    "company_limited": "Networks stacked less than usual",
     "environment_differs": "Trained with something else than before",
     "strategy_note": "Strategy",
 }
-"""Kinds of events that their names do not tell people."""
+"""Titles of kinds of events whose names do not explain them to people."""
 _SHOWN = (
     "network",
     "engine",
@@ -42,21 +42,21 @@ _SHOWN = (
 )
 _LONGEST = 300
 _LONGEST_NOTE = 1000
-"""Characters of a note of a strategy, which is sentences."""
+"""Maximum characters of a strategy's note, which consists of sentences."""
 
 
 def event_title(event: Event) -> str:
-    """What happened."""
+    """Return the title of an event."""
     return _KINDS.get(event.kind, event.kind.replace("trial", "training").replace("_", " ").capitalize())
 
 
 def is_bad_news(event: Event) -> bool:
-    """Whether something failed."""
+    """Tell whether an event reports a failure."""
     return event.kind in {"trial_failed", "trial_diverged", "trial_lost", "job_failed"}
 
 
 def event_details(event: Event) -> str:
-    """To what, and why."""
+    """List the details of an event: what it concerns, and why it happened."""
     data: Mapping[str, Any] = event.data
     parts = []
     for key in _SHOWN:
@@ -76,12 +76,12 @@ def event_details(event: Event) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    """Join names for a sentence: ``a``, ``a and b``, ``a, b and c``."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def plural(number: int, singular: str, several: str | None = None) -> str:
-    """A number with its noun."""
+    """Format a number with its noun."""
     return f"{number:,} {singular if number == 1 else several or singular + 's'}"
