@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def estimate_here(asked: Mapping[str, Any], url: str | None, home: Path) -> EstimateOut:
-    """What a job would cost, worked out in this process.
+    """Estimate the cost of a job in this process, without a server.
 
     Args:
         asked: fields of the request, as the API takes them.

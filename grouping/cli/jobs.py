@@ -213,7 +213,7 @@ def show(
 
 
 def cancel(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
-    """End a job now; its scores are kept."""
+    """Cancel a job; its scores are kept."""
     from grouping.client import Client
 
     with Client(server, token=token) as client:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 
@@ -125,8 +126,8 @@ class Verdict:
             least = min(self.comparisons, key=lambda comparison: comparison.gain)
             return (
                 "Worth it under this recipe: better than both baselines of equal cost, by at least "
-                f"{least.gain:.1%} ± {least.standard_error:.1%} (over {least.baseline}, t = {least.t:.1f}, "
-                f"{least.n_seeds} fresh seeds)."
+                f"{_tenths(100 * least.gain)}% ± {least.standard_error:.1%} (over {least.baseline}, "
+                f"{_t(least)}, {least.n_seeds} fresh seeds)."
             )
         same = [comparison for comparison in self.comparisons if comparison.is_same]
         if same:
@@ -137,10 +138,19 @@ class Verdict:
         )
         return (
             f"Not worth it under this recipe: against {worst.baseline} at equal cost the gain is "
-            f"{worst.gain:+.1%} ± {worst.standard_error:.1%} (t = {worst.t:.1f}, {worst.n_seeds} fresh "
-            f"seeds); {MIN_GAIN:.0%} with t of at least {MIN_T:g} over {MIN_SEEDS} or more seeds is needed "
-            "to claim one."
+            f"{_tenths(100 * worst.gain):+}% ± {worst.standard_error:.1%} ({_t(worst)}, "
+            f"{worst.n_seeds} fresh seeds); {MIN_GAIN:.0%} with t of at least {MIN_T:g} over {MIN_SEEDS} "
+            "or more seeds is needed to claim one."
         )
+
+
+def _tenths(value: float) -> Decimal:
+    """Round down to one decimal place, so that a figure short of a limit never reads as if it reached it."""
+    return Decimal(repr(round(value, 9))).quantize(Decimal("0.1"), rounding=ROUND_FLOOR)
+
+
+def _t(comparison: Comparison) -> str:
+    return f"t = {_tenths(comparison.t)}" if math.isfinite(comparison.t) else f"t = {comparison.t:.1f}"
 
 
 def _totals(grouping: Grouping, table: ScoreTable, losses: FloatArray) -> FloatArray:

@@ -27,7 +27,7 @@ class TaskRanksOut(Output):
 
 
 class RankCheckOut(Output):
-    """Whether early losses rank the networks of each task."""
+    """How well early losses rank the networks of each task."""
 
     job_id: str
     n_networks: int = Field(description="Networks trained for a short pass and in full.")

@@ -46,7 +46,7 @@ class StrategyIn(Input):
 
 
 class TrainerIn(Input):
-    """What trains the networks."""
+    """Name and parameters of the trainer."""
 
     name: Name = Field(default=DEFAULT_TRAINER, description="One of GET /v1/trainers.")
     parameters: JsonObject = Field(default_factory=dict, description="By the trainer's JSON Schema.")

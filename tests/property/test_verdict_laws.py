@@ -66,6 +66,16 @@ def test_a_gain_is_claimed_from_two_per_cent_on_and_not_below(spread: list[float
     assert not verdict_on(with_t_of(t, 0.02 - HAIR, spread)).is_worth_it
 
 
+@given(SPREADS, st.floats(0.025, 0.3), st.floats(1e-4, 0.06))
+def test_a_refusal_never_shows_figures_that_reach_what_it_asks_for(
+    spread: list[float], mean: float, short: float
+) -> None:
+    by_noise = verdict_on(with_t_of(3 - short, mean, spread))
+    by_size = verdict_on(with_t_of(10, 0.02 - short / 1000, spread))
+    assert "t = 2.9" in by_noise.sentence()
+    assert "gain is +1.9%" in by_size.sentence()
+
+
 @given(st.floats(3.1, 1e6), st.floats(0.03, 0.5))
 def test_two_seeds_claim_nothing_however_certain_they_look(t: float, mean: float) -> None:
     assert not verdict_on(with_t_of(t, mean, [0.0, 1.0])).is_worth_it

@@ -19,7 +19,7 @@ _KINDS = {
     "trial_reused": "Outcome copied",
     "reuse_found": "Outcomes of other jobs looked up",
     "company_limited": "Networks stacked less than usual",
-    "environment_differs": "Trained with something else than before",
+    "environment_differs": "Trained in another environment than before",
     "strategy_note": "Strategy",
 }
 """Titles of kinds of events whose names do not explain them to people."""
