@@ -182,18 +182,23 @@ class JobSpec:
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
 
     def chosen(self, choice: str) -> Method:
-        """What it takes, by its name, with its parameters; `choice` is one of `CHOICES`."""
+        """Name and parameters of a plug-in that the job uses; `choice` is one of `CHOICES`."""
         return Method(getattr(self, choice), getattr(self, f"{choice}_parameters"))
 
     @property
     def chosen_strategy(self) -> Method:
-        """The strategy by its name, with its parameters."""
+        """Strategy with its parameters."""
         return self.chosen("strategy")
 
     @property
     def chosen_trainer(self) -> Method:
-        """Likewise the trainer."""
+        """Trainer with its parameters."""
         return self.chosen("trainer")
+
+    @property
+    def has_recipe(self) -> bool:
+        """Whether its networks are trained with the recipe, as the built-in trainer does."""
+        return self.trainer == DEFAULT_TRAINER
 
     @property
     def candidates(self) -> Candidates:
@@ -278,8 +283,8 @@ class Job:
         return None if chosen is None else Engine(chosen)
 
     def _of_built_in(self, name: str) -> Any:
-        """What the built-in trainer settled; None where another trains, which settles what it likes."""
-        return self.settled.get(name) if self.spec.trainer == DEFAULT_TRAINER else None
+        """Fact that the built-in trainer settled; None where another trains, which settles what it likes."""
+        return self.settled.get(name) if self.spec.has_recipe else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -281,12 +281,6 @@ class ScoreTable(LossTable):
         return cls(tasks, networks, seeds, validation, test, other_costs=other_costs or {})
 
     @cached_property
-    def n_measurements(self) -> NDArray[np.int64]:
-        """``[N, T]``: number of seeds behind each cell."""
-        counts: NDArray[np.int64] = np.sum(~np.isnan(self.validation_losses), axis=2)
-        return counts
-
-    @cached_property
     def validation(self) -> FloatArray:
         """``[N, T]``: mean validation loss over the seeds; NaN where absent."""
         return mean_and_standard_error(self.validation_losses)[0]

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from grouping.domain.jobs import DEFAULT_TRAINER, Job, JobSpec
+from grouping.domain.jobs import Job, JobSpec
 from grouping.domain.search_state import SearchTerms
 from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
@@ -96,7 +96,7 @@ def trainer_for(
         settled: what an earlier preparation settled; None if there was none.
     """
     parameters = spec.trainer_parameters
-    if spec.trainer == DEFAULT_TRAINER:
+    if spec.has_recipe:
         parameters = {
             "recipe": asdict(spec.recipe),
             "tuning_samples": spec.tuning_samples,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from grouping.domain.jobs import Job
 from grouping.errors import InvalidInputError
 from grouping.store import Store
-from grouping.use_cases.submit import build_spec, digest_of
+from grouping.use_cases.idempotency import FIRST_OF_CLONE, counted, digest_of
+from grouping.use_cases.submit import build_spec
 from grouping.wire.jobs import RecipeOut, SpecOut
 from grouping.wire.requests import CloneRequest, JobRequest
 
@@ -34,10 +35,7 @@ def clone(
         if position.isdigit() and int(position) >= n_kept:
             error.pointer = f"/add_tasks/{int(position) - n_kept}"
         raise
-    asked = wanted.model_dump(mode="json")
-    if asked["trainer"] is None:  # or keys that were used before this field was there would be refused
-        del asked["trainer"]
-    digest = digest_of({"clone": source.id, **asked})
+    digest = digest_of({"clone": source.id, **counted(wanted, FIRST_OF_CLONE)})
     return store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from grouping.domain.allowance import Fit
-from grouping.domain.jobs import DEFAULT_TRAINER, JobSpec, TrainingBudget
+from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.ledgers import Shape
 from grouping.wire.estimates import OptionOut
 
@@ -73,7 +73,7 @@ def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing
     """
     if not n:
         kind = "with these layers and this batch size has been trained to its end"
-        if spec.trainer != DEFAULT_TRAINER:
+        if not spec.has_recipe:
             kind = f"has been trained to its end by {spec.chosen_trainer}"
         return f"There is no basis for a time yet: no network of {spec.problem} {kind}."
     basis = f"measured on {n:,} finished training{_s(n)} in {n_jobs:,} job{_s(n_jobs)}"

@@ -13,8 +13,8 @@ from grouping.formats.cells import format_number, format_text
 from grouping.solver import Explanation, Ranked, is_same_cost, relative_change
 from grouping.store import Store, StoredGrouping, TableInfo
 from grouping.use_cases.cells import served_tasks
+from grouping.use_cases.idempotency import FIRST_OF_GROUPING, counted, digest_of
 from grouping.use_cases.read_table import Readings
-from grouping.use_cases.submit import digest_of
 from grouping.wire.base_types import pointing_below
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.solving import ConfidenceIn, GroupingRequest
@@ -38,7 +38,7 @@ def solve_and_keep(
         InvalidInputError: if the table lacks what the request names.
         IdempotencyConflictError: if the key was used before with another request.
     """
-    digest = digest_of([info.id, request.model_dump(mode="json")])
+    digest = digest_of([info.id, counted(request, FIRST_OF_GROUPING)])
     if idempotency_key is not None:
         known = store.find_grouping_of_key(idempotency_key, digest)
         if known is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -15,7 +13,7 @@ from grouping.domain.fields import from_plain
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
-from grouping.domain.recipes import Part, Recipe
+from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundError, TooManyCandidatesError
 from grouping.problems.problem import Problem
@@ -23,6 +21,7 @@ from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete
 from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import get_trainer, list_trainers
+from grouping.use_cases.idempotency import FIRST_OF_JOB, counted, digest_of
 from grouping.wire.base_types import pointing_below, sentence_of
 from grouping.wire.requests import JobRequest, RecipeIn
 
@@ -42,9 +41,8 @@ def submit(store: Store, request: JobRequest, idempotency_key: str | None = None
     """
     spec, tasks = build_spec(request)
     check_reused(spec, store)
-    return store.create_job(
-        spec, tasks, idempotency_key=idempotency_key, request_digest=request_digest(request)
-    )
+    digest = request_digest(request)
+    return store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
@@ -64,26 +62,8 @@ def request_of(asked: Mapping[str, Any]) -> JobRequest:
 
 
 def request_digest(request: JobRequest) -> str:
-    """Compute the SHA-256 of a request, independent of the order of fields and of white space.
-
-    Fields that older versions lacked are left out while they have their default, so that the idempotency
-    keys of older versions stay valid.
-    """
-    asked = request.model_dump(mode="json")
-    if not asked["reuse_jobs"]:
-        del asked["reuse_jobs"]
-    if asked["trainer"] == {"name": DEFAULT_TRAINER, "parameters": {}}:
-        del asked["trainer"]
-    for field in (*Part, "precision"):
-        if asked["recipe"][field] is None:
-            del asked["recipe"][field]
-    return digest_of(asked)
-
-
-def digest_of(asked: Any) -> str:
-    """Compute the SHA-256 of a JSON value, independent of the order of fields and of white space."""
-    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    """Compute the digest by which a request is known again."""
+    return digest_of(counted(request, FIRST_OF_JOB))
 
 
 def check_reused(spec: JobSpec, store: Store | None) -> None:

@@ -18,8 +18,6 @@ from grouping.problems.registry import discover_problems
 from grouping.store import Store
 from grouping.strategies import discover_strategies
 from grouping.strategies import registry as strategy_registry
-from grouping.use_cases.submit import digest_of, request_digest
-from grouping.wire.requests import JobRequest
 from tests.integration.conftest import Api, Scenes
 
 MISSING = "0" * 32
@@ -84,16 +82,6 @@ def test_a_precision_is_part_of_the_recipe_and_of_the_request_only_where_it_is_n
     job = submit(api, {"recipe": {"precision": "bfloat16"}}).json()
     assert job["spec"]["recipe"]["precision"] == "bfloat16"
     assert store.get_job(job["id"]).recipe.precision is Precision.BFLOAT16
-    unnamed, named = (
-        JobRequest.model_validate({"problem": "digits", "recipe": recipe})
-        for recipe in ({}, {"precision": "float32"})
-    )
-    asked = unnamed.model_dump(mode="json")
-    del asked["recipe"]["precision"]
-    for name in ("encoder", "sharing", "weighting", "schedule", "optimiser"):
-        del asked["recipe"][name]
-    del asked["reuse_jobs"], asked["trainer"]
-    assert request_digest(unnamed) == digest_of(asked) != request_digest(named)
 
 
 def test_epochs_need_only_do_for_the_largest_network_that_will_be_trained(api: Api) -> None:

@@ -126,6 +126,9 @@ def test_a_job_keeps_its_trainer_with_its_parameters_and_so_does_its_clone(api: 
     clone = api.post(f"/v1/jobs/{job['id']}/clone", json={"drop_tasks": ["c"]}).json()
     changed = api.post(f"/v1/jobs/{job['id']}/clone", json={"trainer": RIDGE}).json()
     assert [made["spec"]["trainer"] for made in (job, clone, changed)] == [trainer, trainer, RIDGE]
+    page = api.get(f"/jobs/{job['id']}").text
+    assert '<dd>ridge-tuned <code>{"strength": 2.0}</code></dd>' in page
+    assert "learning rate" not in page, "it has no recipe"
     told = trainer_of(store.get_job(job["id"])).job
     assert told.parameters == {"strength": 2.0}
 

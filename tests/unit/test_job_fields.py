@@ -133,10 +133,10 @@ class _Wider(JobSpec):
     """A job with one more field.
 
     Attributes:
-        patience: rounds without an improvement before the search ends.
+        imaginary: a field that no job has.
     """
 
-    patience: Annotated[int, Interval(ge=1, le=9), Shown("Patience", "--patience")] = 2
+    imaginary: Annotated[int, Interval(ge=1, le=9), Shown("Imaginary", "--imaginary")] = 2
 
 
 def test_a_new_field_is_there_by_its_declaration_alone() -> None:
@@ -145,14 +145,14 @@ def test_a_new_field_is_there_by_its_declaration_alone() -> None:
         """With one more field."""
 
     added = next(field for field in declared(_Wider).values() if field.name not in SPEC.__slots__)
-    assert Request.model_validate({"problem": "digits"}).model_dump()["patience"] == 2
+    assert Request.model_validate({"problem": "digits"}).model_dump()["imaginary"] == 2
     with pytest.raises(ValidationError, match="less than or equal to 9"):
-        Request.model_validate({"problem": "digits", "patience": 10})
-    with pytest.raises(InvalidInputError, match="Patience: at most 9"):
-        _Wider("digits", ("digit",), patience=10)
+        Request.model_validate({"problem": "digits", "imaginary": 10})
+    with pytest.raises(InvalidInputError, match="Imaginary: at most 9"):
+        _Wider("digits", ("digit",), imaginary=10)
     parameter = option(added, has_default=True)
-    assert (parameter.name, option_name(added)) == ("patience", "patience")
-    assert {f.name for f in fields(_Wider)} - set(JobRequest.model_fields) >= {"patience"}
+    assert (parameter.name, option_name(added)) == ("imaginary", "imaginary")
+    assert {f.name for f in fields(_Wider)} - set(JobRequest.model_fields) >= {"imaginary"}
 
 
 def test_the_command_line_sends_what_was_given_and_nothing_else() -> None:
