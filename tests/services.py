@@ -162,6 +162,24 @@ def kill_descendant(pid: int, needle: str) -> None:
     os.kill(found, signal.SIGKILL)
 
 
+def kill_alone(process: Process) -> None:
+    """Kill a dispatcher with SIGKILL, and wait for the end of its driver and of Ray's workers."""
+    below = {pid: command for pid, command in descendants(process.pid).items() if "Agent" not in command}
+    process.kill()
+    wait_for(
+        lambda: not any(_runs(pid, command) for pid, command in below.items()),
+        "the end of the driver and of Ray's workers",
+    )
+
+
+def _runs(pid: int, command: str) -> bool:
+    try:
+        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return raw.replace(b"\0", b" ").decode(errors="replace").strip() == command != ""
+
+
 def assert_same_result(store: Store, one: Job, other: Job) -> None:
     """Compare every trial and score of two jobs, cell by cell, and the grouping that follows."""
     results = []

@@ -17,6 +17,7 @@ from tests.services import (
     assert_same_result,
     descendants,
     dispatcher,
+    kill_alone,
     submit,
     wait_for_trials,
     wait_until_final,
@@ -32,23 +33,10 @@ def test_a_killed_dispatcher_is_followed_by_another_that_goes_on(
     job = submit(store, SPEC)
     with dispatcher(sqlite_url, tmp_path / "log", lease_s=4) as first:
         wait_for_trials(store, job, 3)
-        below = descendants(first.pid)
-        first.kill()
-    wait_for(
-        lambda: not any(_runs(pid, command) for pid, command in below.items() if "Agent" not in command),
-        "the end of the driver and of Ray's workers",
-    )
+        kill_alone(first)
     with dispatcher(sqlite_url, tmp_path / "log", workers=1):
         wait_until_final(store, job)
     assert_undamaged(store, job, undisturbed, may_lose=IN_FLIGHT)
-
-
-def _runs(pid: int, command: str) -> bool:
-    try:
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return raw.replace(b"\0", b" ").decode(errors="replace").strip() == command != ""
 
 
 def _stop_outside_a_write(pid: int, store: Store) -> None:
