@@ -14,6 +14,9 @@ from grouping.cli.terminal import new_console, print_json
 if TYPE_CHECKING:
     from grouping.plug_ins import Unavailable
     from grouping.recipes import LossInfo, MethodInfo, MetricInfo
+    from grouping.strategies import StrategyInfo
+    from grouping.trainers import TrainerInfo
+    from grouping.wire.base_types import Output
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -39,35 +42,34 @@ def problems(as_json: AsJson = False) -> None:
 def strategies(as_json: AsJson = False) -> None:
     """List the strategies that decide what is trained."""
     from grouping.strategies import list_strategies, list_unavailable
+    from grouping.wire.catalogue import StrategyItem
 
-    found = list_strategies()
-    if as_json:
-        from grouping.wire.catalogue import StrategyItem
-
-        print_json([StrategyItem.read(info) for info in found])
-        return
-    rows = Table("name", "description", box=None, pad_edge=False)
-    for info in found:
-        rows.add_row(info.name, info.description)
-    new_console().print(rows)
-    _tell_unavailable(list_unavailable())
+    _list(list_strategies(), list_unavailable(), StrategyItem, as_json=as_json)
 
 
 def trainers(as_json: AsJson = False) -> None:
     """List what can train networks: the built-in trainer, and installed ones."""
     from grouping.trainers import list_trainers, list_unavailable
+    from grouping.wire.catalogue import TrainerItem
 
-    found = list_trainers()
+    _list(list_trainers(), list_unavailable(), TrainerItem, as_json=as_json)
+
+
+def _list(
+    found: Sequence[StrategyInfo | TrainerInfo],
+    unavailable: Sequence[Unavailable],
+    item: type[Output],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
-        from grouping.wire.catalogue import TrainerItem
-
-        print_json([TrainerItem.read(info) for info in found])
+        print_json([item.read(info) for info in found])
         return
     rows = Table("name", "description", box=None, pad_edge=False)
     for info in found:
         rows.add_row(info.name, info.description)
     new_console().print(rows)
-    _tell_unavailable(list_unavailable())
+    _tell_unavailable(unavailable)
 
 
 def recipes(as_json: AsJson = False) -> None:
