@@ -32,6 +32,8 @@ LOCK_TIMEOUT_S = 10
 """How long a transaction waits for another writer."""
 IDLE_TIMEOUT_S = 15
 """After this long PostgreSQL ends a transaction whose program stands still, and frees its locks."""
+CHUNK = 5_000
+"""Bound parameters of one statement; SQLite takes 32,766."""
 
 _WRITES = "grouping_writes"
 _DRIVERS = {

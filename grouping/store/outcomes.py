@@ -13,12 +13,10 @@ from sqlalchemy import select
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
 from grouping.store.codec import is_id, joint_affinities_to_row, storable
-from grouping.store.database import Database
+from grouping.store.database import CHUNK, Database
 from grouping.store.locked_jobs import LockedJob, describe_trial, lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.rows import NetworkRow, ScoreRow, TrialRow
-
-_CHUNK = 5_000  # bound parameters of one statement: SQLite takes 32,766
 
 _Found = list[tuple[TrialRow, NetworkRow]]
 
@@ -118,8 +116,8 @@ def _find_trials(locked: LockedJob, trial_ids: Sequence[str], state: TrialState)
     for trial_id in trial_ids:
         if not is_id(trial_id):
             raise NotFoundError("trial", trial_id)
-    for start in range(0, len(trial_ids), _CHUNK):
-        chunk = trial_ids[start : start + _CHUNK]
+    for start in range(0, len(trial_ids), CHUNK):
+        chunk = trial_ids[start : start + CHUNK]
         rows = locked.session.execute(
             select(TrialRow, NetworkRow)
             .join(NetworkRow, NetworkRow.id == TrialRow.network_id)

@@ -22,7 +22,7 @@ from grouping.store.codec import (
     new_id,
     task_to_json,
 )
-from grouping.store.database import Database
+from grouping.store.database import CHUNK, Database
 from grouping.store.locked_jobs import LockedJob, describe_trial, find_job, lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.reuse_sources import (
@@ -34,8 +34,6 @@ from grouping.store.reuse_sources import (
 )
 from grouping.store.rows import JobRow, JointAffinityRow, NetworkRow, ScoreRow, TrialRow
 from grouping.store.trials import stored_network, with_epochs
-
-_CHUNK = 5_000  # bound parameters of one statement: SQLite takes 32,766
 
 TrialKey = tuple[str, float, str, int, float]
 """Group key, size, purpose, seed, fidelity."""
@@ -197,8 +195,8 @@ def _copy(
 def _copy_results(session: Session, copies: dict[str, tuple[TrialRow, NetworkRow]]) -> None:
     """Copy scores and affinities from originals to copies; those of gradients only where wanted."""
     ids = list(copies)
-    for start in range(0, len(ids), _CHUNK):
-        chunk = ids[start : start + _CHUNK]
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
         for score in session.scalars(select(ScoreRow).where(ScoreRow.trial_id.in_(chunk))).all():
             session.add(_duplicate(score, copies[score.trial_id][0].id))
         joint_runs = session.execute(

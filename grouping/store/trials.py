@@ -12,12 +12,10 @@ from grouping.domain.networks import MeasuredNetwork
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import group_key, new_id
-from grouping.store.database import Database
+from grouping.store.database import CHUNK, Database
 from grouping.store.locked_jobs import lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.rows import NetworkRow, ScoreTableRow, TrialRow
-
-_CHUNK = 5_000  # bound parameters of one statement: SQLite takes 32,766
 
 T = TypeVar("T")
 
@@ -108,8 +106,8 @@ class TrialMethods:
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
             skipped = 0
-            for start in range(0, len(ids), _CHUNK):
-                chunk = ids[start : start + _CHUNK]
+            for start in range(0, len(ids), CHUNK):
+                chunk = ids[start : start + CHUNK]
                 ours = (TrialRow.job_id == locked.job.id) & TrialRow.id.in_(chunk)
                 states = session.scalars(select(TrialRow.state).where(ours)).all()
                 if len(states) < len(chunk) or not set(states) <= {TrialState.PLANNED, TrialState.SKIPPED}:

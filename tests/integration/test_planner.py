@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import Engine, event
 
 from grouping.domain.allowance import Prices
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
@@ -281,3 +284,34 @@ def test_the_state_of_a_search_has_the_tables_that_the_store_gives(scenes: Scene
         assert np.array_equal(table.test_losses, told.test_losses, equal_nan=True)
     assert state.trials == store.trials(job.id)
     assert state.spent == store.ledger(job.id)
+
+
+def test_a_plan_reads_once_in_one_transaction_however_much_is_trained(store: Store, scenes: Scenes) -> None:
+    counts = []
+    job = prepared(scenes, budgets_snt=(1.0, 2.0), n_seeds=2, strategy="adaptive")
+    for _ in range(3):
+        counted = {"before_cursor_execute": 0, "begin": 0}
+        with ExitStack() as following:
+            for happening in counted:
+                following.enter_context(_counted(happening, counted))
+            plan = next_plan(store, job)
+        counts.append(tuple(counted.values()))
+        assert plan.requests
+        scenes.store.plan_trials(
+            scenes.claims[job.id], plan.requests, planned_epochs=[1] * len(plan.requests)
+        )
+        scenes.train(job)
+    assert {transactions for _, transactions in counts} == {1}
+    assert len({statements for statements, _ in counts}) == 1
+
+
+@contextmanager
+def _counted(happening: str, counted: dict[str, int]) -> Iterator[None]:
+    def count(*_: Any) -> None:
+        counted[happening] += 1
+
+    event.listen(Engine, happening, count)
+    try:
+        yield
+    finally:
+        event.remove(Engine, happening, count)
