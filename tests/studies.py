@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.recipes import Method, Recipe
 from grouping.study.analysis import StudyScore
 from grouping.study.plan import PlannedTraining, StudyOptions, plan_study
 from grouping.study.records import StudyReport
 from grouping.study.reporting import StudyRun, make_report
+from tests.recipes import by
 
 TASKS = ("depth", "normals", "edges", "scene")
 OPTIONS = StudyOptions(n_seeds=3, sizes=(0.5, 1.0), shares=(0.5, 1.0))
@@ -36,7 +38,7 @@ def run_of(
     return StudyRun(
         problem="digits",
         tasks=tuple(tasks),
-        recipe=Recipe(),
+        trainer=Method(DEFAULT_TRAINER, by(Recipe())),
         options=options,
         scores=scores,
         cost_alone_snt=0.98,

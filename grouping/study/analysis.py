@@ -2,7 +2,7 @@
 
 An effect of a source on a target is ``(alone - other) / abs(alone)`` of the target's losses, within a
 seed, both networks at one size and on the same rows; the report has its mean over seeds. Nothing is chosen by
-these numbers, so they are those of the test rows where there are any. Correlations are those of SciPy; the p-value by relabelling is
+these numbers, so they may be test losses. Correlations are those of SciPy; the p-value by relabelling is
 that of Mantel (Cancer Research 27, 1967): tasks are permuted on one side, rows and columns together.
 """
 

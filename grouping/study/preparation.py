@@ -1,42 +1,20 @@
-"""Preparation of a study: its trainer, what that can answer, what networks cost, and the works to carry out."""
+"""Preparation of a study: its trainer, what that can answer, what networks cost, and what to train."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import Purpose, Trial, TrialRequest, TrialState
+from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
 from grouping.study.plan import PlannedTraining, StudyOptions, size_alone
 from grouping.study.records import Finding
-from grouping.trainers import LocalPool, Prepared, Trainer, TrainerJob, TrainerRequest, get_trainer
-from grouping.trainers.processes import Work
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedTrainer:
-    """A trainer that is prepared.
-
-    Attributes:
-        trainer: gives costs and the setup of workers.
-        planner: the trainer as it is where a job is planned: it knows what was settled.
-        prepared: what was found out.
-    """
-
-    trainer: Trainer
-    planner: Trainer
-    prepared: Prepared
-
-    @classmethod
-    def of(cls, trainer: type[Trainer], job: TrainerJob) -> PreparedTrainer:
-        """Prepare a trainer in this process."""
-        new = trainer(job)
-        prepared = new.prepare(LocalPool())
-        return cls(new, trainer(replace(job, settled=prepared.settled)), prepared)
+from grouping.trainers import LocalPool, PreparedTrainer, TrainerJob, TrainerRequest, get_trainer
+from grouping.trainers.processes import Work, stacks_of
 
 
 class StudyTrainer:
@@ -79,7 +57,9 @@ class StudyTrainer:
             options = replace(options, shares=(1.0,))
             left_out.append(Finding("data", reason))
         if None in [self._trainer.from_source(self.parameters, source) for source in self._names]:
-            reason = f"The trainer {self._trainer.name} cannot train a task from what another one has learned."
+            reason = (
+                f"The trainer {self._trainer.name} cannot train a task from what another one has learned."
+            )
             options = replace(options, has_transfers=False)
             left_out.append(Finding("transfer", reason))
         return options, tuple(left_out)
@@ -96,8 +76,8 @@ class StudyTrainer:
         for network, measured in zip(every, self.base.trainer.measure(every, LocalPool()), strict=True):
             if measured is None:
                 raise InvalidInputError(
-                    f"The trainer {self._trainer.name} cannot build {network}, which the study needs: its size "
-                    f"is {network.size:g} of a full-size network. Choose other sizes, or wider networks."
+                    f"The trainer {self._trainer.name} cannot build the network {network}, which the study needs. "
+                    "Choose other sizes, or a wider full-size network."
                 )
             costs[network] = measured.network.cost_snt
         return sum(costs[network] for network in small), costs[Network.of(*self._names)]
@@ -115,17 +95,24 @@ class StudyTrainer:
         cut = []
         for (share, source), trainings in kinds.items():
             found = self._variant(share, source)
+            requests = [TrialRequest(one.network, one.seed) for one in trainings]
             n_epochs = sum(found.planner.epochs_of(len(one.network.group), 1.0) for one in trainings)
-            cut.append((share * n_epochs, found.trainer.setup(), _stacks(found.planner, trainings, processes)))
+            stacks = stacks_of(found.planner, requests, processes)
+            setup = found.trainer.setup()
+            cut.append(
+                (
+                    share * n_epochs,
+                    [tuple(trainings[n] for n in stack) for stack in stacks],
+                    [Work(setup, tuple(requests[n] for n in stack)) for stack in stacks],
+                )
+            )
         cut.sort(key=lambda each: -each[0])
-        parts = [(setup, stack) for _, setup, stacks in cut for stack in stacks]
-        works = [
-            Work(setup, tuple(TrialRequest(one.network, one.seed) for one in stack)) for setup, stack in parts
+        return [each for _, stacks, _ in cut for each in stacks], [
+            each for _, _, works in cut for each in works
         ]
-        return [stack for _, stack in parts], works
 
     def _variant(self, share: float, source: str | None) -> PreparedTrainer:
-        """Prepare the trainer for a share of the rows, or for a transfer; the plan has no training of both."""
+        """Prepare the trainer for a share of the rows or a transfer; no training of a plan is both."""
         if source is not None:
             parameters = self._trainer.from_source(self.parameters, source)
         elif share != 1:
@@ -134,14 +121,3 @@ class StudyTrainer:
             return self.base
         assert parameters is not None, "the plan has only what is answerable"
         return PreparedTrainer.of(self._trainer, replace(self._job, parameters=parameters))
-
-
-def _stacks(
-    planner: Trainer, trainings: Sequence[PlannedTraining], processes: int
-) -> list[tuple[PlannedTraining, ...]]:
-    planned = [
-        Trial(str(n), n, one.network, Purpose.SEARCH, one.seed, 1.0, TrialState.PLANNED)
-        for n, one in enumerate(trainings)
-    ]
-    stacks = planner.stacks(planned, processes)
-    return [tuple(trainings[trial.position] for trial in stack.trials) for stack in stacks]

@@ -111,8 +111,8 @@ def as_markdown(report: StudyReport) -> str:
 def _about(report: StudyReport) -> str:
     return (
         f"{report.n_trainings} trainings, {len(report.seeds)} seeds, {report.seconds:.0f} s; "
-        f"{report.n_diverged} diverged. Trainer: {training_words(report)}. {losses_words(report)}, mean ± standard "
-        "error over seeds; positive helps."
+        f"{report.n_diverged} diverged. Trainer: {training_words(report)}. {losses_words(report)}, "
+        "mean ± standard error over seeds; positive helps."
     )
 
 

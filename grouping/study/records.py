@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -180,7 +180,7 @@ class StudyReport:
     seconds: float
     data_digest: str
     versions: dict[str, str]
-    trainer: Method = Method(DEFAULT_TRAINER)
+    trainer: Method = field(default_factory=lambda: Method(DEFAULT_TRAINER))
     losses: Losses = "test"
     left_out: tuple[Finding, ...] = ()
 

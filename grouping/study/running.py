@@ -76,7 +76,7 @@ def run_study(
         n_epochs=n_epochs,
         seconds=time.perf_counter() - started,
         data_digest=prepared.base.prepared.fingerprint,
-        versions=_versions() | prepared.base.trainer.environment(),
+        versions={**_versions(), **prepared.base.trainer.environment()},
         losses=losses,
         left_out=left_out,
     )

@@ -216,8 +216,8 @@ def _train_share(parameters: Mapping[str, Any]) -> Mapping[str, float]:
 def _with_epochs(recipe: Recipe, epochs: int, remedy: str = "") -> Recipe:
     if epochs > MAX_EPOCHS:
         raise InvalidInputError(
-            f"With {recipe.epochs:,} epochs in the recipe this takes {epochs:,}, and at most {MAX_EPOCHS:,} are "
-            f"accepted: choose fewer epochs{remedy}."
+            f"With {recipe.epochs:,} epochs in the recipe this takes {epochs:,}, and at most {MAX_EPOCHS:,} "
+            f"are accepted: choose fewer epochs{remedy}."
         )
     return replace(recipe, epochs=epochs)
 

@@ -7,10 +7,10 @@ import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import TrainingError
 from grouping.trainers.local import LocalPool
-from grouping.trainers.trainer import TrainingWorker, WorkerSetup
+from grouping.trainers.trainer import Trainer, TrainingWorker, WorkerSetup
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +21,13 @@ class Work:
 
     setup: WorkerSetup
     requests: tuple[TrialRequest, ...]
+
+
+def stacks_of(trainer: Trainer, requests: Sequence[TrialRequest], n_workers: int) -> list[tuple[int, ...]]:
+    """Cut requests into stacks as a trainer does, and return them as positions of requests."""
+    planned = [Trial.planned(position, request) for position, request in enumerate(requests)]
+    stacks = trainer.stacks(planned, n_workers)
+    return [tuple(trial.position for trial in stack.trials) for stack in stacks]
 
 
 def train_works(works: Sequence[Work], processes: int) -> Iterator[tuple[int, tuple[TrialOutcome, ...]]]:
