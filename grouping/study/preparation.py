@@ -76,8 +76,8 @@ class StudyTrainer:
         for network, measured in zip(every, self.base.trainer.measure(every, LocalPool()), strict=True):
             if measured is None:
                 raise InvalidInputError(
-                    f"The trainer {self._trainer.name} cannot build the network {network}, which the study needs. "
-                    "Choose other sizes, or a wider full-size network."
+                    f"The trainer {self._trainer.name} cannot build the network {network}, which the study "
+                    "needs. Choose other sizes, or a wider full-size network."
                 )
             costs[network] = measured.network.cost_snt
         return sum(costs[network] for network in small), costs[Network.of(*self._names)]

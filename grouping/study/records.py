@@ -148,8 +148,8 @@ class StudyReport:
         formula: formula of an effect.
         effects: effects of pairs in every setup: full size and all rows first, other sizes, other shares.
         together: all together against all alone.
-        transfer: effects of fine-tuning the target from the source, against training it alone; nothing is
-            known of them where that question is left out.
+        transfer: effects of fine-tuning the target from the source, against training it alone; no values
+            where that question is left out.
         transfer_against_pairs: correlation of effects of transfer and of pairs.
         findings: an answer to each question that is not left out.
         n_trainings: number of trainings.
