@@ -73,6 +73,21 @@ class Failing(Ridge):
         return WorkerSetup("failing", Broken, None)
 
 
+class Refusing(Ridge):
+    name = "ridge-refusing"
+
+    def setup(self):
+        return WorkerSetup("refusing", Refused, None)
+
+
+class Refused(Worker):
+    def __init__(self, data, context):
+        pass
+
+    def one(self, request):
+        return TrialOutcome(TrialState.FAILED, error="too large")
+
+
 class Broken(Worker):
     def __init__(self, data, context):
         pass
@@ -86,6 +101,7 @@ ridge = ridge:Ridge
 tuned = ridge:Tuned
 varied = ridge:Varied
 failing = ridge:Failing
+refusing = ridge:Refusing
 [{PROBLEMS}]
 sines = ridge:SINES
 """
@@ -163,6 +179,8 @@ def test_a_trainer_that_offers_them_is_asked_for_shares_and_transfers() -> None:
 def test_a_training_that_fails_ends_the_study_with_its_reason(processes: int) -> None:
     with pytest.raises(TrainingError, match=r"training of \S+ failed: OSError: no disk"):
         study("ridge-failing", processes)
+    with pytest.raises(TrainingError, match=r"training of \S+ failed: too large"):
+        study("ridge-refusing", processes)
 
 
 def test_the_command_takes_a_trainer_with_its_parameters(
@@ -171,7 +189,7 @@ def test_the_command_takes_a_trainer_with_its_parameters(
     out = tmp_path / "out"
     arguments = ["sines", "--trainer", "ridge-tuned:strength=2", "--quick", "--no-keep", "-o", str(out)]
     assert run_command(monkeypatch, *arguments) == 0
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     assert "The trainer ridge-tuned cannot train on a share of the training rows." in " ".join(
         printed.split()
     )
