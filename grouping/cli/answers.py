@@ -28,7 +28,7 @@ from grouping.wire.local import LocalSolution
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SolveOptions:
     """Options of a solve, the same for each budget.
 
     Attributes:

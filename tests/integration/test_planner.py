@@ -16,7 +16,7 @@ from grouping.domain.recipes import EARLY_FIDELITY, Method, Recipe
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.training_budgets import (
     ConfirmationNeed,
-    Round,
+    ConfirmationRound,
     allowance_left,
     is_time_short,
     trials_over_time,
@@ -61,7 +61,7 @@ def epochs_left(store: Store, job: Job) -> float | None:
 def over_time(store: Store, job: Job, n_networks: int) -> set[str]:
     """Planned trials that must not start any more, if each round of the confirmation has so many networks."""
     planned = store.trials(job.id, states={TrialState.PLANNED})
-    one = Round(n_networks, 25 * n_networks)
+    one = ConfirmationRound(n_networks, 25 * n_networks)
     return {t.id for t in trials_over_time(SearchTerms.of_job(job.spec), planned, store.ledger(job.id), one)}
 
 

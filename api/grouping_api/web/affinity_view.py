@@ -15,7 +15,7 @@ from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMe
 from grouping.domain.affinity_status import CellStatus
 from grouping.store import TableInfo
 from grouping.use_cases.affinity import MethodOfTable, methods_of, order_of
-from grouping.use_cases.read_table import Readings
+from grouping.use_cases.table_queries import TableQueries
 from grouping_api.web.rendering import MANY_TASKS, MINUS
 from grouping_api.web.wording import listed, plural
 
@@ -158,15 +158,15 @@ def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
     return Cell("self", f"{kept:.{matrix.decimals}f}", "kept", f"{task} keeps {kept:.0%} of the weights")
 
 
-def offered_methods(readings: Readings, info: TableInfo) -> list[MethodOfTable]:
+def offered_methods(queries: TableQueries, info: TableInfo) -> list[MethodOfTable]:
     """List the methods that are offered for a table, including those that were not measured."""
-    return [found for found in methods_of(readings, info).values() if found.is_offered]
+    return [found for found in methods_of(queries, info).values() if found.is_offered]
 
 
-def missing_methods(readings: Readings, info: TableInfo) -> str:
+def missing_methods(queries: TableQueries, info: TableInfo) -> str:
     """Explain which of the offered methods have no values and why; empty if all have values."""
     by_way: dict[str, list[str]] = {}
-    for found in offered_methods(readings, info):
+    for found in offered_methods(queries, info):
         if found.missing:
             by_way.setdefault(found.missing, []).append(found.method.name)
     return " ".join(
