@@ -9,14 +9,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Query, Request, Response
 
 from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_BUDGETS
-from grouping.store import Store, TableInfo
+from grouping.store import MAX_PAGE_SIZE, Store, TableInfo
 from grouping.use_cases.table_queries import TableQueries
 from grouping_api.errors import InvalidParameterError, NotModifiedError
 from grouping_api.settings import Settings
 from grouping_api.uploads import Importer
 from grouping_api.version import program_version
-
-MAX_PAGE_SIZE = 100
 
 
 def of_app(name: str) -> Any:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from grouping.domain.allowance import Prices
+from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import EARLY_FIDELITY, Method, Recipe
 from grouping.domain.search_state import SearchTerms
@@ -24,6 +25,7 @@ from grouping.domain.training_budgets import (
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.recipes import epochs_of
 from grouping.search import Plan, networks_to_measure
+from grouping.solver import TableSolver
 from grouping.store import Store
 from grouping.strategies import list_strategies
 from grouping_workers.dispatch.planner import planner_of
@@ -303,6 +305,32 @@ def test_a_plan_reads_once_in_one_transaction_however_much_is_trained(store: Sto
         scenes.train(job)
     assert {transactions for _, transactions in counts} == {1}
     assert len({statements for statements, _ in counts}) == 1
+
+
+def test_a_plan_solves_each_budget_once(
+    store: Store, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solved: list[float] = []
+    solve = TableSolver.solve
+
+    def counted(self: TableSolver, budget_snt: float, **options: Any) -> Solution:
+        solved.append(budget_snt)
+        return solve(self, budget_snt, **options)
+
+    monkeypatch.setattr(TableSolver, "solve", counted)
+    budgets = (1.0, 2.0, 3.0)
+    limits = TrainingBudget(trainings=100)
+    job = prepared(
+        scenes, budgets_snt=budgets, n_confirmation_seeds=2, training_budget=limits, strategy="adaptive"
+    )
+    states = []
+    while not states or states[-1] is JobState.RUNNING:
+        solved.clear()
+        plan = next_plan(store, job)
+        states.append(plan.state)
+        assert sorted(solved) == list(budgets)
+        carry_out(scenes, job, plan)
+    assert states[2:], "plans of a search, and one of its confirmation"
 
 
 @contextmanager

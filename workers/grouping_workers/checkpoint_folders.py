@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grouping.domain.trials import CHECKPOINT_SUFFIX
 from grouping.store.codec import is_id
 
 logger = logging.getLogger(__name__)
 
-SUFFIX = ".safetensors"
-"""Of a checkpoint, as `grouping.training.checkpoints` writes it, which takes seconds to import."""
 KEEP_S = 7 * 24 * 3600.0
 """Seconds since the last checkpoint of a job after which its folder is removed."""
 
@@ -66,7 +65,7 @@ def _holding(folder: Path) -> JobCheckpoints | None:
         except FileNotFoundError:
             continue
         is_unfinished = file.name.startswith(".") and file.suffix == ".tmp"
-        if not stat.S_ISREG(status.st_mode) or not (is_unfinished or file.suffix == SUFFIX):
+        if not stat.S_ISREG(status.st_mode) or not (is_unfinished or file.suffix == CHECKPOINT_SUFFIX):
             return None
         trainings += not is_unfinished
         size += status.st_size

@@ -34,7 +34,7 @@ SHORTEST_S = 20.0
 without the clock (`estimate_s`), so that a job that is short is short on every machine."""
 STEP_S = 1e-3
 MULTIPLY_ADDS_PER_S = 2e10
-"""What a gradient step takes and what arithmetic takes, on an ordinary processor; only for guesses."""
+"""Time of a gradient step without arithmetic, and speed of arithmetic, on an ordinary processor: guesses."""
 MOST_MEMBERS = 16
 """Members of a run that is measured; more of them change little."""
 N_STEPS = 4
