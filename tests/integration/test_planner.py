@@ -313,7 +313,7 @@ def test_a_plan_solves_each_budget_once(
     solved: list[float] = []
     solve = TableSolver.solve
 
-    def counted(self: TableSolver, budget_snt: float, **options: Any) -> Solution:
+    def counted(self: TableSolver[Any], budget_snt: float, **options: Any) -> Solution:
         solved.append(budget_snt)
         return solve(self, budget_snt, **options)
 
@@ -323,7 +323,7 @@ def test_a_plan_solves_each_budget_once(
     job = prepared(
         scenes, budgets_snt=budgets, n_confirmation_seeds=2, training_budget=limits, strategy="adaptive"
     )
-    states = []
+    states: list[JobState] = []
     while not states or states[-1] is JobState.RUNNING:
         solved.clear()
         plan = next_plan(store, job)

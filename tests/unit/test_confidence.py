@@ -279,16 +279,16 @@ def test_the_percentages_of_one_answer_cannot_contradict_each_other(noise: float
     told = assess_confidence(random_table(seed, 4), 2.0, noise=noise)
     said = list(told.sentences())
     kinds = next(s for s in said if "draws of the losses" in s)
-    parts = [float(number) for number in re.findall(r"in ([\d.]+)%", kinds, flags=re.IGNORECASE)]
+    parts = [float(number) for number in re.findall(r"in ([\d.]+) %", kinds, flags=re.IGNORECASE)]
     assert sum(parts) == pytest.approx(100.0)  # 200 draws: halves of a percent
     regret = next(s for s in said if s.startswith("Served as recommended"))
-    (within,) = re.findall(r"draw in ([\d.]+)%", regret)
-    (most,) = re.findall(r"\(([\d.]+)%\) or less", regret)
+    (within,) = re.findall(r"draw in ([\d.]+) %", regret)
+    (most,) = re.findall(r"\(([\d.]+) %\) or less", regret)
     assert float(within) >= parts[0], "where it is the best it is within the tolerance"
-    assert (float(within) >= 95) == (float(most) <= 1), "what 95% do not pass is within it, or not"
-    others = [float(s.split("%")[0].removeprefix("In ")) for s in said if "of the draws the best is" in s]
+    assert (float(within) >= 95) == (float(most) <= 1), "what 95 % do not pass is within it, or not"
+    others = [float(s.split(" %")[0].removeprefix("In ")) for s in said if "of the draws the best is" in s]
     assert sum(others) <= (parts[-1] if "other networks" in kinds else 0.0) + 1e-9
-    changes = next((re.findall(r"in ([\d.]+)%", s) for s in said if s.startswith("Of all draws")), [])
+    changes = next((re.findall(r"in ([\d.]+) %", s) for s in said if s.startswith("Of all draws")), [])
     assert all(float(change) <= 100 - parts[0] for change in changes)
     assert bool(changes) == (parts[0] < 100)
 

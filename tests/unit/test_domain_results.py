@@ -50,7 +50,7 @@ def test_affinity_rows_are_sources_and_columns_targets() -> None:
     assert affinity.values[1, 0] == pytest.approx(-0.1), "b harms a"
     assert np.isnan(affinity.values[0, 0])
     assert affinity.n_networks.tolist() == [[0, 1], [1, 0]]
-    assert affinity.summary() == "a helps b most (+30.0% ± 10.0%); b harms a most (-10.0% ± 0.0%)."
+    assert affinity.summary() == "a helps b most (+30.0 % ± 10.0 %); b harms a most (-10.0 % ± 0.0 %)."
 
 
 def test_higher_orders_average_over_every_group_that_holds_both() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
 from grouping.domain.affinity_status import CellStatus
+from grouping.domain.percentages import fixed_percent
 from grouping.store import TableInfo
 from grouping.use_cases.affinity import MethodOfTable, methods_of, order_of
 from grouping.use_cases.table_queries import TableQueries
@@ -155,7 +156,9 @@ def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
     if matrix.is_effect or matrix.self_values is None or np.isnan(matrix.self_values[i]):
         return Cell("self", "", "", task)
     kept = float(matrix.self_values[i])
-    return Cell("self", f"{kept:.{matrix.decimals}f}", "kept", f"{task} keeps {kept:.0%} of the weights")
+    return Cell(
+        "self", f"{kept:.{matrix.decimals}f}", "kept", f"{task} keeps {fixed_percent(kept, 0)} of the weights"
+    )
 
 
 def offered_methods(queries: TableQueries, info: TableInfo) -> list[MethodOfTable]:

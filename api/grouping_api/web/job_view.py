@@ -11,6 +11,7 @@ from grouping.domain.job_sentences import JobSentences
 from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Event, Job, JobState
 from grouping.domain.ledgers import Amount
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
@@ -172,7 +173,7 @@ def _label(row: ProgressRow) -> str:
     if row.size != 1:
         label += f", size {row.size:g}"
     if row.fidelity != 1:
-        label += f", {row.fidelity:.0%} of the epochs"
+        label += f", {fixed_percent(row.fidelity, 0)} of the epochs"
     return label
 
 
