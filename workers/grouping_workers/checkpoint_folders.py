@@ -22,7 +22,7 @@ KEEP_S = 7 * 24 * 3600.0
 
 
 SUFFIX = ".safetensors"
-"""Of checkpoints of the built-in trainer, as `grouping.training.checkpoints` has it, which is slow to import."""
+"""Of checkpoints of the built-in trainer, as in `grouping.training.checkpoints`, which is slow to import."""
 
 
 @dataclass(frozen=True, slots=True)
