@@ -6,7 +6,8 @@ that says what to do. The HTTP status of each code is decided in one table, in `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class GroupingError(Exception):
@@ -182,3 +183,14 @@ class WorkerLostError(GroupingError):
     """The Ray driver or a training actor died."""
 
     code = "worker_lost"
+
+
+@contextmanager
+def pointing_below(prefix: str, *, always: bool = False) -> Iterator[None]:
+    """Point at the field of the whole request, where the domain knows only a part of it."""
+    try:
+        yield
+    except InvalidInputError as error:
+        if error.pointer or always:
+            error.pointer = prefix + error.pointer
+        raise

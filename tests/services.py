@@ -17,6 +17,7 @@ from grouping.domain.trials import TrialState
 from grouping.problems.registry import get_problem
 from grouping.store import Store
 from tests.patience import slowness, wait_for
+from tests.recipes import by
 
 
 def small_spec(
@@ -33,7 +34,7 @@ def small_spec(
     return JobSpec(
         "digits",
         tasks,
-        recipe=Recipe(epochs=epochs),
+        trainer_parameters=by(Recipe(epochs=epochs)),
         strategy=strategy,
         budgets_snt=budgets_snt,
         n_seeds=n_seeds,

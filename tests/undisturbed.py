@@ -21,6 +21,7 @@ from grouping.training.engines import train_networks
 from grouping_workers.dispatch.planner import planner_of
 from grouping_workers.dispatch.stack_size import FIRST_STACK
 from grouping_workers.dispatch.training_queue import PREFETCH
+from tests.recipes import recipe_in
 from tests.services import small_spec, submit
 
 SPEC = small_spec(epochs=40)
@@ -58,7 +59,7 @@ def _carry_out(store: Store, job: Job) -> None:
     store.enter_state(claim, JobState.PREPARING)
     store.record_preparation(claim, data_digest="0" * 64, versions={})
     networks = networks_to_measure(SearchTerms.of_job(job.spec))
-    costs = measure_costs(data.n_features, tasks, networks, SPEC.recipe)
+    costs = measure_costs(data.n_features, tasks, networks, recipe_in(SPEC))
     measured = [
         MeasuredNetwork(
             Network(network.group, network.size, cost.cost_snt), cost.encoder_multiply_adds, cost.widths
@@ -74,10 +75,10 @@ def _carry_out(store: Store, job: Job) -> None:
 def _train(store: Store, claim: Claim, plan: Plan, data: TrainingData) -> None:
     if store.get_job(claim.job.id).state is not plan.state:
         store.enter_state(claim, plan.state)
-    store.plan_trials(claim, plan.requests, planned_epochs=[SPEC.recipe.epochs] * len(plan.requests))
+    store.plan_trials(claim, plan.requests, planned_epochs=[recipe_in(SPEC).epochs] * len(plan.requests))
     planned = [trial for trial in store.trials(claim.job.id) if not trial.state.is_final]
     store.start_trials(claim, [trial.id for trial in planned])
-    outcomes = train_networks(data, plan.requests, SPEC.recipe)
+    outcomes = train_networks(data, plan.requests, recipe_in(SPEC))
     store.record_outcomes(claim, dict(zip([trial.id for trial in planned], outcomes, strict=True)))
 
 

@@ -67,7 +67,8 @@ def checkpoints(
     try:
         store.check_schema()
         now_s = time.time()
-        found = [_look_up(store, holding, now_s) for holding in list_job_checkpoints(root)]
+        looked_up = [_look_up(store, holding, now_s) for holding in list_job_checkpoints(root)]
+        found = [kept for kept in looked_up if kept.state != UNKNOWN or kept.holding.is_certain]
     finally:
         store.close()
     going = {kept.holding.job_id for kept in found if kept.may_go}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from grouping.cli.demands import numbers_by_name
@@ -11,6 +11,7 @@ from grouping.cli.options import option, option_name, replacing
 from grouping.cli.recipes import method_option, parse_method, recipe_options, recipe_request
 from grouping.domain.fields import Declared, declared
 from grouping.domain.jobs import CHOICES, NOT_CLONED, JobSpec, TrainingBudget
+from grouping.domain.recipes import BuiltInParameters
 
 _RECIPE = frozenset(parameter.name for parameter in recipe_options())
 _LISTED_BY = {"strategy": "strategies", "trainer": "trainers"}
@@ -19,18 +20,25 @@ _LIMITS = {option_name(field): field for field in declared(TrainingBudget).value
 
 def with_job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Replace the parameter ``asked`` of a command by an option for each field of a job."""
-    return _with(command, {"problem"}, has_default=True)
+    fields = {**declared(JobSpec), **declared(BuiltInParameters)}
+    return _with(command, fields, {"problem"}, has_default=True)
 
 
 def with_clone_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Replace the parameter ``asked`` by options for what a clone may change; the rest is copied."""
-    return _with(command, NOT_CLONED, has_default=False)
+    return _with(command, declared(JobSpec), NOT_CLONED, has_default=False)
 
 
-def _with(command: Callable[..., Any], without: Collection[str], *, has_default: bool) -> Callable[..., Any]:
+def _with(
+    command: Callable[..., Any],
+    asked_for: Mapping[str, Declared],
+    without: Collection[str],
+    *,
+    has_default: bool,
+) -> Callable[..., Any]:
     fields = {
         option_name(field): field
-        for name, field in declared(JobSpec).items()
+        for name, field in asked_for.items()
         if field.shown is not None and name not in without
     }
 

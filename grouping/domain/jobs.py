@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 from annotated_types import Interval, Len, MaxLen
 
-from grouping.domain.engines import Engine
 from grouping.domain.fields import Pattern, Shown, check
 from grouping.domain.networks import Candidates
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import Method
 from grouping.domain.tasks import MAX_TASKS, Name
 from grouping.errors import InvalidInputError
 
@@ -37,7 +36,7 @@ JobId = Annotated[str, Pattern(r"^[0-9a-f]{32}$")]
 
 PARAMETERS = frozenset(f"{choice}_parameters" for choice in CHOICES)
 """Fields of a job that hold parameters of a choice; over HTTP they stand beside its name."""
-NOT_CLONED = frozenset({"problem", "tasks", "tuning_samples", "reuse_jobs"})
+NOT_CLONED = frozenset({"problem", "tasks", "reuse_jobs"})
 """Fields of a job that a clone takes from the other job as they are; tasks are added and dropped."""
 
 
@@ -47,7 +46,7 @@ class JobState(StrEnum):
     QUEUED = "queued"
     """Accepted; waits for a dispatcher."""
     PREPARING = "preparing"
-    """A dispatcher loads the data, measures inference costs and tunes the recipe if asked to."""
+    """The trainer prepares: it loads its data, measures inference costs and settles what it needs."""
     RUNNING = "running"
     """Networks are trained to search for the grouping."""
     CONFIRMING = "confirming"
@@ -84,8 +83,8 @@ class TrainingBudget:
     """The most a search may spend, confirmation included; None means no limit.
 
     Trials are counted when they are planned; outcomes copied from another job are free. Attempts repeated
-    after a crash come on top, as does the tuning of the recipe: the ledger of the job and its event
-    ``recipe_tuned`` show them. A part is kept back from the search for the confirmation; see
+    after a crash come on top, as does what a trainer spends before the first trial: the ledger of the job and
+    its events show them. A part is kept back from the search for the confirmation; see
     `grouping.domain.allowance`.
 
     Attributes:
@@ -118,7 +117,7 @@ class JobSpec:
         strategy: name of the strategy that decides which networks are trained; GET /v1/strategies lists them.
         strategy_parameters: parameters of the strategy, by its JSON Schema.
         trainer: name of the trainer that trains the networks; GET /v1/trainers lists them.
-        trainer_parameters: parameters of the trainer, by its JSON Schema; the built-in one has the recipe.
+        trainer_parameters: parameters of the trainer, by its JSON Schema.
         max_group_size: the most tasks that may share a network.
         single_sizes: sizes, besides 1, in which a network of a single task may be chosen.
         budgets_snt: inference budgets to recommend a grouping for, in standard network times (the full-size
@@ -128,15 +127,12 @@ class JobSpec:
         n_confirmation_seeds: number of fresh seeds with which the chosen networks and the baselines are
             trained again for the verdict; 0 for no verdict.
         training_budget: the most training that the job may spend.
-        recipe: how networks are built and trained.
-        tuning_samples: number of pairs of learning rate and weight decay to try before the search, the
-            recipe's own pair first; the best pair is used. 0 keeps the recipe's own.
         weights: weights of tasks in the total loss; tasks that are left out keep the problem's weight,
             usually 1.
         seed: seed from which everything random in the job follows.
         reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
-            the same: data, trainer, recipe, group, size and seed agree. Training seeds follow from the job's
-            seed, so use the same seed.
+            the same: data, trainer, its parameters, group, size and seed agree. Training seeds follow
+            from the job's seed, so use the same seed.
     """
 
     problem: Annotated[Name, Shown("Problem", "")]
@@ -162,8 +158,6 @@ class JobSpec:
         int, Interval(ge=0, le=MAX_SEEDS), Shown("Fresh seeds to confirm on", "--confirm")
     ] = 5
     training_budget: TrainingBudget = TrainingBudget()
-    recipe: Recipe = field(default_factory=Recipe)
-    tuning_samples: Annotated[int, Interval(ge=0, le=100), Shown("Recipes to try before", "--tune")] = 0
     weights: Annotated[Mapping[Name, Weight], MaxLen(MAX_TASKS), Shown("Weights of tasks", "--weight")] = (
         field(default_factory=dict)
     )
@@ -196,11 +190,6 @@ class JobSpec:
         return self.chosen("trainer")
 
     @property
-    def has_recipe(self) -> bool:
-        """Whether its networks are trained with the recipe, as the built-in trainer does."""
-        return self.trainer == DEFAULT_TRAINER
-
-    @property
     def candidates(self) -> Candidates:
         """Networks that may be chosen, at their nominal costs."""
         return Candidates.of(self.tasks, max_group_size=self.max_group_size, single_sizes=self.single_sizes)
@@ -216,8 +205,8 @@ class JobSpec:
         return tuple(self.seed * 1000 + 500 + i for i in range(self.n_confirmation_seeds))
 
     @property
-    def tuning_seed(self) -> int:
-        """Seed of the recipe's tuning; none of the others, whose losses it would flatter."""
+    def preparation_seed(self) -> int:
+        """Seed of what the trainer tries before the first trial; no trial has it."""
         return self.seed * 1000 + 900
 
 
@@ -269,22 +258,6 @@ class Job:
     data_digest: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     settled: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def recipe(self) -> Recipe:
-        """The recipe in use: that of the spec, or the tuned one."""
-        tuned = self._of_built_in("recipe")
-        return self.spec.recipe if tuned is None else Recipe.from_mapping(tuned)
-
-    @property
-    def engine(self) -> Engine | None:
-        """Engine that trains its networks, chosen once; None where the trainer decides by a rule."""
-        chosen = self._of_built_in("engine")
-        return None if chosen is None else Engine(chosen)
-
-    def _of_built_in(self, name: str) -> Any:
-        """Fact that the built-in trainer settled; None where another trains, which settles what it likes."""
-        return self.settled.get(name) if self.spec.has_recipe else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,17 @@ A recipe names a method for each of its parts. `grouping.recipes` declares the m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Gt, Interval, Len
 
 from grouping.domain.fields import AskedAtMost, Shown, check, from_plain
 from grouping.errors import InvalidInputError
 
+STRICT: Mapping[str, str] = {"extra": "forbid"}
+"""Refuses fields that a dataclass does not have, where Pydantic builds it."""
 EARLY_FIDELITY = 0.2
 """Share of the epochs in a short pass, as in the early stopping approximation of Standley et al. (2020)."""
 EpochsOf = Callable[[int, float], int]
@@ -59,6 +61,8 @@ class Method:
         parameters: parameters by name, ready for JSON; one that is left out has the method's default.
     """
 
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -86,6 +90,8 @@ class Recipe:
         optimiser: algorithm that updates the weights in each gradient step.
         precision: number format in which the layers compute during training.
     """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
 
     hidden: Annotated[tuple[Width, ...], Len(1, 16), Shown("Widths of the stages", "--hidden")] = (32, 32)
     epochs: Annotated[int, Interval(ge=1, le=MAX_EPOCHS), Shown("Epochs", "--epochs")] = 25
@@ -120,3 +126,31 @@ class Recipe:
     def epochs_at(self, fidelity: float) -> int:
         """Return the epochs of a training at a fidelity, without those that prepare it; at least one."""
         return max(1, round(self.epochs * fidelity))
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltInParameters:
+    """Parameters of the built-in trainer; over HTTP they may also stand beside its name, in the job itself.
+
+    Attributes:
+        recipe: how networks are built and trained by the built-in trainer.
+        tuning_samples: number of pairs of learning rate and weight decay to try before the search, the
+            recipe's own pair first; the best pair is used. 0 keeps the recipe's own.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    recipe: Recipe = field(default_factory=Recipe)
+    tuning_samples: Annotated[int, Interval(ge=0, le=100), Shown("Recipes to try before", "--tune")] = 0
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def as_mapping(self) -> Mapping[str, Any]:
+        """Return the parameters as a job keeps them, ready for JSON."""
+        return {"recipe": asdict(self.recipe), "tuning_samples": self.tuning_samples}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> BuiltInParameters:
+        """Invert `as_mapping`; missing fields have their defaults."""
+        return cls(Recipe.from_mapping(data.get("recipe", {})), data.get("tuning_samples", 0))

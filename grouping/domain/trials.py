@@ -12,7 +12,7 @@ from grouping.domain.networks import Network, NetworkKey
 from grouping.errors import InvalidInputError
 
 CHECKPOINT_SUFFIX = ".safetensors"
-"""Of a file that keeps the state of an unfinished training."""
+"""Of the file in which the built-in trainer keeps the state of an unfinished training."""
 
 
 class Purpose(StrEnum):

@@ -15,7 +15,6 @@ import numpy as np
 
 from grouping.domain.fields import from_plain
 from grouping.domain.jobs import (
-    DEFAULT_TRAINER,
     PARAMETERS,
     Event,
     Job,
@@ -25,7 +24,7 @@ from grouping.domain.jobs import (
 )
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import Method
 from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
@@ -114,7 +113,6 @@ def spec_to_json(spec: JobSpec) -> dict[str, Any]:
     """Convert all fields of a job's specification."""
     data = {field.name: getattr(spec, field.name) for field in fields(spec)}
     data["training_budget"] = asdict(spec.training_budget)
-    data["recipe"] = asdict(spec.recipe)
     parameters = {name: as_json(data[name], pointer=f"/{name}") for name in PARAMETERS}
     plain: dict[str, Any] = as_json(data | parameters)
     return plain
@@ -125,15 +123,9 @@ def spec_from_json(data: Mapping[str, Any]) -> JobSpec:
     return from_plain(JobSpec, data)
 
 
-def recipe_in_use(spec: Mapping[str, Any], settled: Mapping[str, Any]) -> Recipe:
-    """Return the recipe of a stored job: the tuned one, or that of its specification."""
-    tuned = settled.get("recipe") if trainer_of_spec(spec).name == DEFAULT_TRAINER else None
-    return Recipe.from_mapping(tuned or spec.get("recipe", {}))
-
-
 def trainer_of_spec(spec: Mapping[str, Any]) -> Method:
-    """Return the trainer of a stored job; jobs stored before trainers had names have the built-in one."""
-    return Method(spec.get("trainer", DEFAULT_TRAINER), spec.get("trainer_parameters", {}))
+    """Return the trainer of a stored job."""
+    return Method(spec["trainer"], spec["trainer_parameters"])
 
 
 def task_to_json(task: Task) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from grouping.store.records import Claim
 from grouping.store.reuse_sources import (
     Wanted,
     definition_of,
+    depends_on,
     find_reusable,
     find_sources,
     known_trials,
@@ -66,12 +67,10 @@ class ReuseMethods:
             return find_reusable(session, Wanted.of_row(session, find_job(session, job_id)))
 
     def reusable_for(self, spec: JobSpec, tasks: Sequence[Task]) -> tuple[tuple[ReuseSource, ...], Reusable]:
-        """Return sources and reusable outcomes for a job that is not submitted yet, with its given recipe."""
+        """Return sources and reusable outcomes for a job that is not submitted yet."""
         definitions = {task.name: definition_of(task_to_json(task)) for task in tasks}
-        trainer = spec.chosen_trainer
-        wanted = Wanted(
-            None, spec.problem, spec.seed, spec.reuse_jobs, trainer, spec.recipe, None, definitions
-        )
+        told = depends_on(spec.chosen_trainer, None)
+        wanted = Wanted(None, spec.problem, spec.seed, spec.reuse_jobs, spec.trainer, told, None, definitions)
         with self._database.reading() as session:
             sources = tuple(source for source, _ in find_sources(session, wanted))
             return sources, find_reusable(session, wanted)

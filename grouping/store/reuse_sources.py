@@ -1,26 +1,26 @@
 """Sources of reuse: which outcomes of other jobs may be copied into a job, and why others may not.
 
-A training depends on the data, on the definitions of its tasks, on the trainer and its parameters (of the
-built-in one, the recipe), and on its own group, size, seed and fidelity; on nothing else of its job. Where
-all of these agree, so do the outcomes.
+A training depends on the data, on the definitions of its tasks, on the trainer and what that says its scores
+depend on (`Trainer.scores_depend_on`), and on its own group, size, seed and fidelity; on nothing else of its
+job. Where all of these agree, so do the outcomes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.domain.networks import NetworkKey
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import Method
 from grouping.domain.reuse import Reusable, ReuseSource
 from grouping.domain.trials import Purpose, TrialKey, TrialState
-from grouping.store.codec import is_id, recipe_in_use, trainer_of_spec
+from grouping.store.codec import as_json, is_id, trainer_of_spec
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
+from grouping.trainers import trainer_class
 
 _KNOWN = (TrialState.SUCCEEDED, TrialState.DIVERGED)
 
@@ -33,21 +33,23 @@ class Wanted:
     problem: str
     seed: int
     reuse_jobs: tuple[str, ...]
-    trainer: Method
-    recipe: Recipe
+    trainer: str
+    depends_on: Mapping[str, Any] | None
     data_digest: str | None
     definitions: dict[str, dict[str, Any]]
 
     @classmethod
     def of_row(cls, session: Session, row: JobRow) -> Wanted:
         """Take the properties of a stored job."""
+        settled = row.settled if row.data_digest is not None else None
+        trainer = trainer_of_spec(row.spec)
         return cls(
             row.id,
             row.spec["problem"],
             row.spec["seed"],
             tuple(row.spec.get("reuse_jobs", ())),
-            trainer_of_spec(row.spec),
-            recipe_in_use(row.spec, row.settled),
+            trainer.name,
+            depends_on(trainer, settled),
             row.data_digest,
             _definitions(session, row),
         )
@@ -75,14 +77,8 @@ def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | Non
         return "the data changed since"
     if theirs.trainer != ours.trainer:
         return f"its trainer is {theirs.trainer} and this job's is {ours.trainer}"
-    different = [
-        f"{field.name.replace('_', ' ')} {_shown(getattr(theirs.recipe, field.name))} there and "
-        f"{_shown(getattr(ours.recipe, field.name))} here"
-        for field in fields(ours.recipe)
-        if getattr(ours.recipe, field.name) != getattr(theirs.recipe, field.name)
-    ]
-    if different and ours.trainer.name == DEFAULT_TRAINER:
-        return f"its recipe is another: {', '.join(different)}"
+    if different := _different(ours, theirs):
+        return f"it was trained otherwise: {', '.join(different)}"
     if not alike:
         return "it has no task of this job"
     # Seeds follow from the job's own, and those of two jobs are the same or have nothing in common.
@@ -91,10 +87,35 @@ def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | Non
     return None
 
 
+def depends_on(trainer: Method, settled: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Return what the scores of a job depend on; see `Trainer.scores_depend_on`.
+
+    Args:
+        trainer: the job's trainer with its parameters.
+        settled: what it settled; None before the job is prepared.
+    """
+    return trainer_class(trainer.name).scores_depend_on(trainer.parameters, settled)
+
+
+def _different(ours: Wanted, theirs: Wanted) -> list[str]:
+    """Name what the scores of two jobs depend on and in what they differ, as far as known."""
+    here, there = ours.depends_on or {}, theirs.depends_on or {}
+    names = [*here, *(name for name in there if name not in here)]
+    if ours.data_digest is None:
+        names = list(here)  # what it will settle is not known yet
+    return [
+        f"{name.replace('_', ' ')} {_shown(there.get(name))} there and {_shown(here.get(name))} here"
+        for name in names
+        if as_json(here.get(name)) != as_json(there.get(name))
+    ]
+
+
 def _shown(value: object) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, (tuple, list)):
         return "x".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, Mapping) and set(value) == {"name", "parameters"}:
+        return str(Method(value["name"], value["parameters"]))
+    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
 
 
 def _definitions(session: Session, job: JobRow) -> dict[str, dict[str, Any]]:

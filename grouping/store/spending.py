@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import DEFAULT_TRAINER, JobSpec
+from grouping.domain.jobs import JobSpec
 from grouping.domain.ledgers import Rate, Shape, Spending
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import Method
 from grouping.domain.trials import Purpose, TrialState
-from grouping.store.codec import recipe_in_use, trainer_of_spec
+from grouping.store.codec import as_json, trainer_of_spec
 from grouping.store.database import Database
 from grouping.store.locked_jobs import find_job, network_name
 from grouping.store.rows import JobRow, NetworkRow, TrialRow
+from grouping.trainers import trainer_class
 
 N_JOBS_OF_BASIS = 20
 """The newest jobs on which training times are measured."""
@@ -129,19 +129,18 @@ def _jobs_alike(session: Session, wanted: JobSpec) -> list[str]:
         .order_by(JobRow.created_s.desc(), JobRow.id.desc())
         .limit(_N_JOBS_SEEN)
     )
+    ours = _duration_key(wanted.chosen_trainer, None)
     alike = []
     for job_id, spec, settled in newest:
-        theirs = _trained_by(trainer_of_spec(spec), recipe_in_use(spec, settled))
-        if spec["problem"] == wanted.problem and theirs == _trained_by(wanted.chosen_trainer, wanted.recipe):
+        if spec["problem"] == wanted.problem and _duration_key(trainer_of_spec(spec), settled) == ours:
             alike.append(job_id)
     return alike[:N_JOBS_OF_BASIS]
 
 
-def _trained_by(trainer: Method, recipe: Recipe) -> tuple[Method, Recipe | None]:
-    """Return the trainer, and of the recipe what the time of an epoch depends on; None for other trainers."""
-    if trainer.name != DEFAULT_TRAINER:
-        return trainer, None
-    return trainer, replace(recipe, epochs=1, learning_rate=1.0, weight_decay=0.0)
+def _duration_key(trainer: Method, settled: Mapping[str, Any] | None) -> tuple[str, Any]:
+    """Return what the time of an epoch depends on beside data and network."""
+    told = trainer_class(trainer.name).durations_depend_on(trainer.parameters, settled)
+    return trainer.name, as_json(told)
 
 
 def _page_of_networks(session: Session, job_id: str, limit: int, after: int) -> Sequence[NetworkRow]:

@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.search_state import SearchTerms
+from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
-from grouping.trainers import LocalPool, Trainer, TrainerJob
+from grouping.trainers import LocalPool, Trainer, TrainerJob, TrainerRequest
 
 
 class TrainerContract:
@@ -39,10 +40,38 @@ class TrainerContract:
         terms = SearchTerms(Candidates.of(self.tasks), (1.0, 2.0), (0, 1))
         return self.trainer(TrainerJob(self.problem, self.tasks, terms, self.parameters, settled=settled))
 
+    def completed(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return parameters as the trainer completes them for a job; the tasks are those of the problem."""
+        tasks = tuple(self.task(name) for name in self.tasks)
+        return self.trainer.complete(TrainerRequest(self.problem, tasks, len(tasks), parameters))
+
+    def task(self, name: str) -> Task:
+        """Return the definition of a task; write your own where your trainer asks for more than its name."""
+        return Task.regression(name)
+
     def requests(self) -> list[TrialRequest]:
         """Request a network of each task, and one of all tasks, at each fidelity."""
         networks = [*(Network.of(task) for task in self.tasks), Network.of(*self.tasks)]
         return [TrialRequest(n, 0, fidelity) for fidelity in self.fidelities for n in networks]
+
+    # --- where a job is submitted, or others are compared with it
+
+    def test_parameters_that_were_completed_are_json_and_complete(self) -> None:
+        once = self.completed(self.parameters)
+        assert json.loads(json.dumps(self.completed(once))) == json.loads(json.dumps(once))
+
+    def test_the_parameters_in_use_give_what_scores_depend_on(self) -> None:
+        parameters = self.completed(self.parameters)
+        settled = self.new_trainer().prepare(LocalPool()).settled
+        used = self.completed(self.trainer.in_use(parameters, settled))
+        assert json.loads(json.dumps(self.trainer.in_use(used, None))) == json.loads(json.dumps(used))
+        told = self.trainer.scores_depend_on(parameters, settled)
+        known = self.trainer.scores_depend_on(used, None)
+        assert told is not None, "a prepared job knows"
+        assert known is not None, "nothing is settled anew with the parameters in use"
+        assert known.items() <= told.items()
+        assert isinstance(self.trainer.in_words(parameters, settled), str)
+        json.dumps([told, self.trainer.durations_depend_on(parameters, settled)])
 
     # --- where the job is planned
 

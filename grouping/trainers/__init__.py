@@ -8,6 +8,8 @@ from grouping.trainers.registry import (
     get_trainer,
     list_trainers,
     list_unavailable,
+    parameters_in_use,
+    trainer_class,
     trainer_for,
     trainer_of,
 )
@@ -18,6 +20,7 @@ from grouping.trainers.trainer import (
     StepResult,
     Trainer,
     TrainerJob,
+    TrainerRequest,
     TrainingWorker,
     WorkerContext,
     WorkerPool,
@@ -34,6 +37,7 @@ __all__ = [
     "Trainer",
     "TrainerInfo",
     "TrainerJob",
+    "TrainerRequest",
     "TrainingWorker",
     "WorkerContext",
     "WorkerPool",
@@ -42,6 +46,8 @@ __all__ = [
     "get_trainer",
     "list_trainers",
     "list_unavailable",
+    "parameters_in_use",
+    "trainer_class",
     "trainer_for",
     "trainer_of",
 ]

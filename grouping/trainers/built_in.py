@@ -9,38 +9,36 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+from grouping.domain.affinity_methods import METHODS
 from grouping.domain.datasets import Dataset
 from grouping.domain.engines import Engine
-from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.jobs import DEFAULT_TRAINER, Job
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.recipes import EpochsOf, Recipe
+from grouping.domain.recipes import BuiltInParameters, EpochsOf, Part, Precision, Recipe
 from grouping.domain.trials import Trial
-from grouping.errors import TrainingError
+from grouping.errors import TrainingError, pointing_below
+from grouping.parameters import build
 from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
-from grouping.recipes import epochs_of
+from grouping.recipes import check_named_tasks, check_trainable, complete, epochs_of
 from grouping.trainers.stacks import make_stacks
-from grouping.trainers.trainer import Prepared, Stack, Trainer, WorkerPool, WorkerSetup
+from grouping.trainers.trainer import Prepared, Stack, Trainer, TrainerRequest, WorkerPool, WorkerSetup
 
 logger = logging.getLogger(__name__)
 
 IMPLEMENTATION = "grouping.training.trainer"
 
 
-@dataclass(frozen=True, slots=True)
-class NoParameters:
-    """A job gives the built-in trainer its recipe and no parameters."""
-
-
 class BuiltIn(Trainer):
     """Trainer that trains with PyTorch, many small networks at once.
 
-    Its parameters are ``recipe``, ``tuning_samples`` and ``tuning_seed``; it settles ``recipe`` (as tuned)
-    and ``engine``. The operator may set ``engine``, to be used in place of the fastest.
+    Its parameters are `BuiltInParameters`; of the recipe a user gives what differs from the problem's own. It
+    settles ``recipe`` (as tuned) and ``engine``. The operator may set ``engine``, to be used in place of the
+    fastest.
     """
 
     name: ClassVar[str] = DEFAULT_TRAINER
@@ -48,7 +46,7 @@ class BuiltIn(Trainer):
     description: ClassVar[str] = (
         "Trains networks of shared layers and a head per task on the data of a problem, under a recipe."
     )
-    parameters: ClassVar[type[Any] | None] = NoParameters
+    parameters: ClassVar[type[Any] | None] = BuiltInParameters
     measures_affinities: ClassVar[bool] = True
 
     @classmethod
@@ -56,11 +54,75 @@ class BuiltIn(Trainer):
         """Import PyTorch, and do once what takes seconds the first time."""
         importlib.import_module(IMPLEMENTATION).warm_up()
 
+    @classmethod
+    def complete(cls, request: TrainerRequest) -> Mapping[str, Any]:
+        """Take from the problem's recipe what is left out, and refuse a recipe that cannot be trained."""
+        problem = get_problem(request.problem)
+        given = {**asdict(problem.recipe), **request.parameters.get("recipe", {})}
+        parameters = build(
+            BuiltInParameters, {**request.parameters, "recipe": given}, what="built-in trainer"
+        )
+        with pointing_below("/recipe", always=True):
+            recipe = complete(parameters.recipe)
+            check_named_tasks(recipe, [task.name for task in problem.tasks])
+            # Tuning trains one network of all tasks.
+            largest = len(request.tasks) if parameters.tuning_samples else request.largest
+            check_trainable(recipe, request.tasks, largest)
+        return replace(parameters, recipe=recipe).as_mapping()
+
+    @classmethod
+    def in_use(cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Return the recipe as tuned, not to be tuned again."""
+        return BuiltInParameters(recipe_in_use(parameters, settled)).as_mapping()
+
+    @classmethod
+    def scores_depend_on(
+        cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None
+    ) -> Mapping[str, Any] | None:
+        """Return the recipe in use; it is not known before it is tuned."""
+        if settled is None and BuiltInParameters.from_mapping(parameters).tuning_samples:
+            return None
+        return asdict(recipe_in_use(parameters, settled))
+
+    @classmethod
+    def durations_depend_on(
+        cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None
+    ) -> Mapping[str, Any]:
+        """Return the recipe in use without what changes nothing in the time of an epoch."""
+        return asdict(replace(recipe_in_use(parameters, settled), epochs=1, learning_rate=1, weight_decay=0))
+
+    @classmethod
+    def in_words(cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> str:
+        """Describe the recipe in use, and the engine once it is chosen."""
+        recipe, engine = recipe_in_use(parameters, settled), (settled or {}).get("engine")
+        return ", ".join(
+            [
+                f"widths {'×'.join(map(str, recipe.hidden))}",
+                f"{recipe.epochs} epochs",
+                f"batch {recipe.batch_size}",
+                f"learning rate {recipe.learning_rate:g}",
+                f"weight decay {recipe.weight_decay:g}",
+                *(f"{part} {recipe.method(part).name}" for part in Part),
+                *([] if recipe.precision is Precision.FLOAT32 else [str(recipe.precision)]),
+                *([f"engine {engine}"] if engine else []),
+            ]
+        )
+
+    @classmethod
+    def affinity_methods(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """Return the methods that need the sharing of the recipe."""
+        sharing = recipe_in_use(parameters, None).sharing.name
+        return frozenset(name for name, method in METHODS.items() if method.needs_sharing == sharing)
+
+    @classmethod
+    def preparation(cls, parameters: Mapping[str, Any]) -> str:
+        """Name the tuning of the recipe."""
+        return "tuning the recipe" if BuiltInParameters.from_mapping(parameters).tuning_samples else ""
+
     @cached_property
     def recipe(self) -> Recipe:
         """The recipe in use: the tuned one, once there is one."""
-        settled = self.job.settled or {}
-        return Recipe.from_mapping(settled.get("recipe") or self.job.parameters["recipe"])
+        return recipe_in_use(self.job.parameters, self.job.settled)
 
     @property
     def engine(self) -> Engine:
@@ -108,6 +170,17 @@ class BuiltIn(Trainer):
         dataset.check_tasks(tasks)
         session = importlib.import_module(IMPLEMENTATION).TrainingSession
         return session(self.job, tasks, dataset, self.recipe)
+
+
+def recipe_in_use(parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> Recipe:
+    """Return the recipe of a job of the built-in trainer: the tuned one, once there is one."""
+    tuned = (settled or {}).get("recipe")
+    return BuiltInParameters.from_mapping(parameters if tuned is None else {"recipe": tuned}).recipe
+
+
+def recipe_of(job: Job) -> Recipe:
+    """Return the recipe in use of a job of the built-in trainer."""
+    return recipe_in_use(job.spec.trainer_parameters, job.settled)
 
 
 def _load(problem: Problem) -> Dataset:

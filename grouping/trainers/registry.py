@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
@@ -77,7 +77,7 @@ def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
 
     Args:
         job: the job in its present state, so that what was settled before stays.
-        operator: settings of trainers by whoever runs the service.
+        operator: settings by whoever runs the service, by name of the trainer.
 
     Raises:
         UnknownNameError, InvalidInputError: as `get_trainer`.
@@ -92,18 +92,31 @@ def trainer_for(
 
     Args:
         spec: what is asked for.
-        operator: settings of trainers by whoever runs the service.
+        operator: settings by whoever runs the service, by name of the trainer.
         settled: what an earlier preparation settled; None if there was none.
     """
-    parameters = spec.trainer_parameters
-    if spec.has_recipe:
-        parameters = {
-            "recipe": asdict(spec.recipe),
-            "tuning_samples": spec.tuning_samples,
-            "tuning_seed": spec.tuning_seed,
-        }
-    told = TrainerJob(spec.problem, spec.tasks, SearchTerms.of_job(spec), parameters, operator or {}, settled)
+    told = TrainerJob(
+        spec.problem,
+        spec.tasks,
+        SearchTerms.of_job(spec),
+        spec.trainer_parameters,
+        spec.preparation_seed,
+        (operator or {}).get(spec.trainer, {}),
+        settled,
+    )
     return get_trainer(spec.trainer, spec.trainer_parameters)(told)
+
+
+def trainer_class(name: str) -> type[Trainer]:
+    """Return the class of a trainer; `Trainer`, for its defaults, where it is no longer installed."""
+    found: dict[str, type[Trainer]] = {trainer.name: trainer for trainer in discover_trainers().found}
+    return found.get(name, Trainer)
+
+
+def parameters_in_use(job: Job) -> Mapping[str, Any]:
+    """Return the parameters with which another job gets the same scores as this one; see `Trainer.in_use`."""
+    settled = job.settled if job.data_digest is not None else None
+    return trainer_class(job.spec.trainer).in_use(job.spec.trainer_parameters, settled)
 
 
 def _schema_of(trainer: type[Trainer]) -> Mapping[str, Any]:

@@ -19,7 +19,25 @@ from typing import Any, ClassVar, Protocol
 
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.search_state import SearchTerms
+from grouping.domain.tasks import Task
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerRequest:
+    """What a user asks of a trainer, before there is a job.
+
+    Attributes:
+        problem: name of the problem to train on.
+        tasks: the tasks to group, in display order.
+        largest: number of tasks of the largest network that may be trained.
+        parameters: parameters of the trainer, as the user gave them.
+    """
+
+    problem: str
+    tasks: tuple[Task, ...]
+    largest: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +48,8 @@ class TrainerJob:
         problem: name of the problem that is trained on.
         tasks: names of the tasks, in display order.
         terms: terms of the search: candidates, budgets, seeds.
-        parameters: parameters of the trainer, as the user gave them.
+        parameters: parameters of the trainer, as `Trainer.complete` returned them.
+        seed: seed of what the trainer draws in `Trainer.prepare`; no trial has it.
         operator: settings of the trainer by whoever runs the service.
         settled: what `Trainer.prepare` has found out for this job before; None before the first time.
     """
@@ -39,6 +58,7 @@ class TrainerJob:
     tasks: tuple[str, ...]
     terms: SearchTerms
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
     operator: Mapping[str, Any] = field(default_factory=dict)
     settled: Mapping[str, Any] | None = None
 
@@ -200,7 +220,7 @@ class Trainer(ABC):
         parameters: a frozen dataclass whose fields, annotated for Pydantic, are the parameters that a job may
             give it; None if it is handed whatever a job says.
         measures_affinities: whether it can measure affinities while it trains
-        (`TrialRequest.measures_affinity`).
+            (`TrialRequest.measures_affinity`).
     """
 
     name: ClassVar[str]
@@ -215,6 +235,63 @@ class Trainer(ABC):
     @classmethod  # noqa: B027 - nothing, by default
     def warm_up(cls) -> None:
         """Import and start what any job needs, in a process that waits for its first job."""
+
+    # --- where a job is submitted, or others are compared with it: nothing is loaded
+
+    @classmethod
+    def complete(cls, request: TrainerRequest) -> Mapping[str, Any]:
+        """Check the parameters of a job to be, and return them with all that the job should keep.
+
+        Raises:
+            InvalidInputError: if no such job can be trained, pointing into the parameters.
+        """
+        return request.parameters
+
+    @classmethod
+    def in_use(cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Return the parameters with which another job gets the same scores as this one, as it stands.
+
+        Args:
+            parameters: those of the job.
+            settled: what it settled; None before it was prepared.
+        """
+        return parameters
+
+    @classmethod
+    def scores_depend_on(
+        cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None
+    ) -> Mapping[str, Any] | None:
+        """Return what scores depend on beside data, network, seed and fidelity, by name.
+
+        Where two jobs agree in all of it, outcomes of one are copied into the other instead of being trained
+        again.
+
+        Returns:
+            Values ready for JSON; None where they are not known before the job is prepared.
+        """
+        return {**cls.in_use(parameters, settled), **(settled or {})}
+
+    @classmethod
+    def durations_depend_on(
+        cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None
+    ) -> Mapping[str, Any]:
+        """Return what the time of an epoch depends on beside data and network, by name."""
+        return cls.in_use(parameters, settled)
+
+    @classmethod
+    def in_words(cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> str:
+        """Describe in a line how the networks of a job are trained, for people."""
+        return ", ".join(f"{name} {value}" for name, value in {**parameters, **(settled or {})}.items())
+
+    @classmethod
+    def affinity_methods(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """Return the affinity methods that each of its trainings measures unasked."""
+        return frozenset()
+
+    @classmethod
+    def preparation(cls, parameters: Mapping[str, Any]) -> str:
+        """Name what `prepare` trains beside the trials, for people; empty for nothing."""
+        return ""
 
     # --- where the job is planned: nothing large is imported
 

@@ -11,7 +11,7 @@ from typing import Any
 from grouping.domain.datasets import Dataset
 from grouping.domain.engines import Engine, EngineChoice, Work
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import BuiltInParameters, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.trainers.trainer import Prepared, TrainerJob, WorkerPool, WorkerSetup
@@ -62,15 +62,9 @@ class TrainingSession:
         if self._job.settled is not None:
             return Prepared(self._digest, self._job.settled)
         events: list[tuple[str, dict[str, Any]]] = []
-        if n_samples := int(self._job.parameters.get("tuning_samples", 0)):
-            tuned = tune_recipe(
-                self._dataset,
-                self._tasks,
-                self._recipe,
-                n_samples,
-                int(self._job.parameters["tuning_seed"]),
-                pool,
-            )
+        if n_samples := BuiltInParameters.from_mapping(self._job.parameters).tuning_samples:
+            seed = self._job.seed
+            tuned = tune_recipe(self._dataset, self._tasks, self._recipe, n_samples, seed, pool)
             self._recipe = tuned.recipe
             events.append(("recipe_tuned", _told(tuned)))
         choice = self._choose_engine(pool)

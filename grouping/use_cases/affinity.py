@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
+from grouping.domain.jobs import Job
 from grouping.errors import NotMeasuredError, UnknownNameError
 from grouping.store import TableInfo
 from grouping.strategies.affinity.graph import cluster_order
+from grouping.trainers import parameters_in_use, trainer_class
 from grouping.use_cases.measure_pairs import PairPlan
 from grouping.use_cases.table_queries import TableQueries
 
@@ -35,13 +37,14 @@ class MethodOfTable:
 def methods_of(queries: TableQueries, info: TableInfo) -> dict[str, MethodOfTable]:
     """Return the availability of every affinity method for a table, by the method's name."""
     job = None if info.job_id is None else queries.job(info)
-    sharing = None if job is None else job.recipe.sharing.name
+    unasked = None if job is None else _measured_unasked(job)
     measured = queries.joint_affinities(info)
     found = {}
     for name, method in METHODS.items():
         is_known = method.is_from_table or (name in measured and measured[name].is_known)
-        missing = "" if is_known else _how_to_measure(method, sharing)
-        found[name] = MethodOfTable(method, missing, is_known or method.needs_sharing in (None, sharing))
+        missing = "" if is_known else _how_to_measure(method, unasked)
+        is_possible = method.needs_sharing is None or name in (unasked or ())
+        found[name] = MethodOfTable(method, missing, is_known or is_possible)
     return found
 
 
@@ -88,22 +91,26 @@ def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
     return tuple(range(len(matrix.tasks)))
 
 
-def _how_to_measure(method: AffinityMethod, sharing: str | None) -> str:
+def _measured_unasked(job: Job) -> frozenset[str]:
+    return trainer_class(job.spec.trainer).affinity_methods(parameters_in_use(job))
+
+
+def _how_to_measure(method: AffinityMethod, unasked: frozenset[str] | None) -> str:
     """Explain in sentences what would measure a method of joint runs, or why nothing can.
 
     Args:
         method: a method that is not computed from the scores.
-        sharing: name of the sharing method in the recipe of the table's job; None for an imported table.
+        unasked: methods that every training of the table's job measures; None for an imported table.
     """
     if method.needs_sharing is None:
-        if sharing is None:
+        if unasked is None:
             return "They come from gradients, and an imported table holds scores only."
         return "A job with the strategy tag, cosine or first-order measures all three in one training."
     needed = f"It needs the sharing {method.needs_sharing}"
-    if sharing is None:
+    if unasked is None:
         return f"{needed} in the recipe of a job, and an imported table holds scores only."
-    if sharing != method.needs_sharing:
-        return f"{needed}, and the recipe of this job has {sharing}."
+    if method.name not in unasked:
+        return f"{needed} in the recipe of a job, and this job trains otherwise."
     return (
         "Every training of a network of several tasks measures it; this table has none yet, or only some "
         "from before it was measured."

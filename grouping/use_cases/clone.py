@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from grouping.domain.jobs import Job
 from grouping.errors import InvalidInputError
 from grouping.store import Store
+from grouping.trainers import parameters_in_use
 from grouping.use_cases.idempotency import FIRST_OF_CLONE, counted, digest_of
 from grouping.use_cases.submit import build_spec
-from grouping.wire.jobs import RecipeOut, SpecOut
+from grouping.wire.jobs import SpecOut
 from grouping.wire.requests import CloneRequest, JobRequest
 
 
@@ -42,7 +45,7 @@ def clone(
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
     """Build the complete job request of a clone; it reuses the outcomes of its source.
 
-    The recipe is the one that the source was trained with, tuned or not; it is not tuned again.
+    Its trainer's parameters are those that the source was trained with, such as a tuned recipe.
 
     Raises:
         InvalidInputError: if a task to drop is unknown, a task to add is there already, or no task is left.
@@ -53,14 +56,21 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
         "name": spec.name,
         "tasks": list(tasks),
         "weights": {task: weight for task, weight in spec.weights.items() if task in tasks},
-        "tuning_samples": 0,
+        "trainer": _trainer(source, wanted),
         "reuse_jobs": [source.id],
     }
     if spec.max_group_size >= len(spec.tasks):
         asked["max_group_size"] = None  # the source allowed a group of all tasks, and so does the clone
-    changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks"}, exclude_none=True)
-    recipe = RecipeOut.read(source.recipe).model_dump() | changes.pop("recipe")
-    return JobRequest.model_validate(asked | changes | {"recipe": recipe})
+    changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks", "trainer"}, exclude_none=True)
+    return JobRequest.model_validate(asked | changes)
+
+
+def _trainer(source: Job, wanted: CloneRequest) -> dict[str, Any]:
+    name, parameters = source.spec.trainer, parameters_in_use(source)
+    if wanted.trainer is None:
+        return {"name": name, "parameters": parameters}
+    own = parameters if wanted.trainer.name == name else {}
+    return {"name": wanted.trainer.name, "parameters": {**own, **wanted.trainer.parameters}}
 
 
 def _tasks(tasks: tuple[str, ...], wanted: CloneRequest) -> tuple[str, ...]:

@@ -49,10 +49,10 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
     spec, tasks = build_spec(request)
     check_reused(spec, store)
     sources, known = ((), {}) if store is None else store.reusable_for(spec, tasks)
-    if spec.tuning_samples:
-        known = {}  # the recipe is not known before it is tuned
     measured, n_jobs = ({}, 0) if store is None else store.training_rates(spec)
     trainer, terms = trainer_for(spec), SearchTerms.of_job(spec)
+    if trainer.scores_depend_on(spec.trainer_parameters, None) is None:
+        known = {}  # such as a recipe that is tuned first
     pricing = _Pricing(spec, Rates(measured), trainer.epochs_of)
     need = ConfirmationNeed.of(terms)
     kept = _kept_back(spec, terms, need, pricing.epochs_of)
@@ -91,7 +91,15 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
         largest_that_fits=largest,
         options=options,
         reuse=ReuseOut.read(reusable=reusable, of=of, jobs=sources) if sources else None,
-        sentence=estimate_sentence(spec, chosen, confirmation.trainings, shares, kept, largest),
+        sentence=estimate_sentence(
+            spec,
+            chosen,
+            confirmation.trainings,
+            shares,
+            kept,
+            largest,
+            trainer.preparation(spec.trainer_parameters),
+        ),
     )
 
 

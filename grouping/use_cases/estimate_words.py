@@ -24,6 +24,7 @@ def estimate_sentence(
     shares: tuple[float, float],
     kept_back: int | None,
     largest: str | None,
+    preparation: str,
 ) -> str:
     """Describe the estimated cost of a job in sentences.
 
@@ -34,6 +35,7 @@ def estimate_sentence(
         shares: epochs of the search as shares of those of an exhaustive search, lower and upper bound.
         kept_back: trainings reserved for the confirmation; None without a budget of trainings or epochs.
         largest: name of the largest strategy that surely fits the budget; None if none does.
+        preparation: what the trainer trains before; empty for nothing.
     """
     n = _range(chosen.lower.trainings, chosen.upper.trainings)
     text = f"{spec.strategy} takes {n} trainings, {_range(*confirming)} of them to confirm"
@@ -41,8 +43,8 @@ def estimate_sentence(
     share = high if low == high else f"{low} to {high}"
     text += f"; its search takes {share} % of the epochs of an exhaustive one."
     text += _fit_sentence(spec, chosen.fits, kept_back, largest)
-    if spec.tuning_samples:
-        text += " Tuning the recipe comes on top."
+    if preparation:
+        text += f" {preparation[:1].upper()}{preparation[1:]} comes on top."
     return text
 
 
@@ -72,10 +74,10 @@ def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing
         missing: kinds of networks whose time is not known.
     """
     if not n:
-        kind = "with these layers and this batch size has been trained to its end"
-        if not spec.has_recipe:
-            kind = f"has been trained to its end by {spec.chosen_trainer}"
-        return f"There is no basis for a time yet: no network of {spec.problem} {kind}."
+        return (
+            f"There is no basis for a time yet: no network of {spec.problem} has been trained to its end "
+            f"like this by the trainer {spec.trainer}."
+        )
     basis = f"measured on {n:,} finished training{_s(n)} in {n_jobs:,} job{_s(n_jobs)}"
     lower, upper = chosen.lower.seconds, chosen.upper.seconds
     unknown = f"the time of networks of {', '.join(missing)} is not known: none was trained"

@@ -10,8 +10,9 @@ from grouping.domain.reuse import count_reusable
 from grouping.domain.scores import ScoreTable
 from grouping.errors import GroupingError
 from grouping.store import Store
+from grouping.trainers import parameters_in_use
 from grouping.use_cases.submit import build_spec
-from grouping.wire.jobs import RecipeOut, SpecOut
+from grouping.wire.jobs import SpecOut
 from grouping.wire.requests import JobRequest
 
 NAME_SUFFIX = ": all pairs"
@@ -78,7 +79,7 @@ def _counted(n_trainings: int) -> str:
 def _request(job: Job) -> JobRequest:
     """Build the request for all single tasks and pairs at full size, without confirmation."""
     spec = job.spec
-    asked = SpecOut.read(spec).model_dump(exclude={"training_budget", "tuning_samples", "budgets_snt"})
+    asked = SpecOut.read(spec).model_dump(exclude={"training_budget", "budgets_snt"})
     return JobRequest.model_validate(
         asked
         | {
@@ -87,7 +88,7 @@ def _request(job: Job) -> JobRequest:
             "max_group_size": 2,
             "single_sizes": [],
             "n_confirmation_seeds": 0,
-            "recipe": RecipeOut.read(job.recipe).model_dump(),
+            "trainer": {"name": spec.trainer, "parameters": parameters_in_use(job)},
             "reuse_jobs": [job.id],
         }
     )

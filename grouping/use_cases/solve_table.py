@@ -8,14 +8,13 @@ from typing import Any
 
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import Network
-from grouping.errors import StateConflictError
+from grouping.errors import StateConflictError, pointing_below
 from grouping.formats.cells import format_number, format_text
 from grouping.solver import Explanation, Ranked, is_same_cost, relative_change
 from grouping.store import Store, StoredGrouping, TableInfo
 from grouping.use_cases.cells import served_tasks
 from grouping.use_cases.idempotency import FIRST_OF_GROUPING, counted, digest_of
 from grouping.use_cases.table_queries import TableQueries
-from grouping.wire.base_types import pointing_below
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.solving import ConfidenceIn, GroupingRequest
 from grouping.wire.stored_groupings import (

@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from grouping.domain.fields import from_plain
+from grouping.domain.fields import declared, from_plain
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import BuiltInParameters
 from grouping.domain.tasks import Task
-from grouping.errors import BudgetTooSmallError, InvalidInputError, NotFoundError, TooManyCandidatesError
+from grouping.errors import (
+    BudgetTooSmallError,
+    InvalidInputError,
+    NotFoundError,
+    TooManyCandidatesError,
+    pointing_below,
+)
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
-from grouping.recipes import check_named_tasks, check_trainable, complete
 from grouping.strategies import Strategy, get_strategy, list_strategies
-from grouping.trainers import get_trainer, list_trainers
+from grouping.trainers import TrainerRequest, get_trainer, list_trainers
 from grouping.use_cases.idempotency import FIRST_OF_JOB, counted, digest_of
-from grouping.wire.base_types import pointing_below, sentence_of
-from grouping.wire.requests import JobRequest, RecipeIn
+from grouping.wire.base_types import sentence_of
+from grouping.wire.requests import JobRequest
 
 if TYPE_CHECKING:  # a job may be priced without a database
     from grouping.store import Store
@@ -110,15 +114,10 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     names = tuple(task.name for task in tasks)
     strategy = get_strategy(request.strategy.name, request.strategy.parameters)
     check_trainer(request, strategy)
-    with pointing_below("/recipe", always=True):
-        recipe = _merged_recipe(problem.recipe, request.recipe)
-        check_named_tasks(recipe, [task.name for task in problem.tasks])
     max_group_size = min(request.max_group_size or len(names), len(names))
-    if request.trainer.name == DEFAULT_TRAINER:
-        # Tuning trains one network of all tasks, and so do the baselines of the confirmation.
-        takes_all = bool(request.n_confirmation_seeds or request.tuning_samples)
-        with pointing_below("/recipe", always=True):
-            check_trainable(recipe, tasks, len(names) if takes_all else max_group_size)
+    # One of the baselines of the confirmation is the network of all tasks.
+    largest = len(names) if request.n_confirmation_seeds else max_group_size
+    parameters = _completed_parameters(request, tasks, largest)
     if strategy.lists_candidates:
         _refuse_too_many(names, max_group_size, request.single_sizes)
     cover = nominal_cover(len(names), max_group_size, request.single_sizes)
@@ -132,11 +131,11 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         "name": request.name.strip(),
         "max_group_size": max_group_size,
         "budgets_snt": budgets,
-        "recipe": recipe,
     }
     for choice in CHOICES:
         chosen = getattr(request, choice)
         completed |= {choice: chosen.name, f"{choice}_parameters": chosen.parameters}
+    completed["trainer_parameters"] = parameters
     spec = from_plain(JobSpec, request.model_dump() | completed)
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted
@@ -147,8 +146,7 @@ def check_trainer(request: JobRequest, strategy: Strategy) -> None:
 
     Raises:
         UnknownNameError: if there is no trainer of that name.
-        InvalidInputError: if it refuses its parameters, cannot measure what the strategy needs, or has
-            no recipe to tune.
+        InvalidInputError: if it refuses its parameters, or cannot measure what the strategy needs.
     """
     name = request.trainer.name
     trainer = get_trainer(name, request.trainer.parameters)
@@ -158,10 +156,6 @@ def check_trainer(request: JobRequest, strategy: Strategy) -> None:
             f"The strategy {strategy.name!r} needs affinities that are measured in training, and the trainer "
             f"{name!r} measures none. Trainers that do: {able}.",
             pointer="/trainer/name",
-        )
-    if request.tuning_samples and name != DEFAULT_TRAINER:
-        raise InvalidInputError(
-            f"Only recipes of the trainer {DEFAULT_TRAINER!r} are tuned.", pointer="/tuning_samples"
         )
 
 
@@ -232,5 +226,25 @@ def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Se
     )
 
 
-def _merged_recipe(base: Recipe, wanted: RecipeIn) -> Recipe:
-    return complete(Recipe.from_mapping(asdict(base) | wanted.model_dump(exclude_none=True)))
+def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest: int) -> Mapping[str, Any]:
+    """Return the trainer's parameters for the job, with those that stand in the request beside its name."""
+    name, given = request.trainer.name, dict(request.trainer.parameters)
+    beside = request.model_dump(include=set(declared(BuiltInParameters)), exclude_none=True)
+    for field, value in beside.items():
+        if not value:
+            continue
+        if name != DEFAULT_TRAINER:
+            raise InvalidInputError(
+                f"This is a parameter of the trainer {DEFAULT_TRAINER!r}; those of {name!r} are given as "
+                "trainer.parameters.",
+                pointer=f"/{field}",
+            )
+        within = given.get(field)
+        given[field] = {**within, **value} if isinstance(within, Mapping) else value
+    try:
+        return get_trainer(name).complete(TrainerRequest(request.problem, tasks, largest, given))
+    except InvalidInputError as error:
+        first = error.pointer.split("/")[1:2]
+        if not first or (first[0] in request.trainer.parameters and not beside.get(first[0])):
+            error.pointer = f"/trainer/parameters{error.pointer}"
+        raise

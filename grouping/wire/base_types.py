@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from grouping.domain.networks import Network
-from grouping.errors import InvalidInputError
 
 MAX_SAFE_INTEGER = 2**53 - 1
 MAX_DEPTH = 16
@@ -157,17 +155,6 @@ def check_json_value(value: Any, depth: int = 0) -> Any:
 
 
 JsonObject = Annotated[dict[str, Any], Field(max_length=100), AfterValidator(check_json_value)]
-
-
-@contextmanager
-def pointing_below(prefix: str, *, always: bool = False) -> Iterator[None]:
-    """Point at the field of the whole request, where the domain knows only a part of it."""
-    try:
-        yield
-    except InvalidInputError as error:
-        if error.pointer or always:
-            error.pointer = prefix + error.pointer
-        raise
 
 
 def sentence_of(text: str) -> str:

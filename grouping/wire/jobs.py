@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import AliasPath, Field
 
-from grouping.domain.engines import Engine
 from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import Purpose, TrialState
@@ -34,7 +33,7 @@ class TrainingBudgetOut(Output, Derived):
 
 @answered(
     JobSpec,
-    nested={Method: MethodOut, TrainingBudget: TrainingBudgetOut, Recipe: RecipeOut},
+    nested={TrainingBudget: TrainingBudgetOut},
     without=PARAMETERS | {"name"},
 )
 class SpecOut(Output, Derived):
@@ -57,15 +56,14 @@ class JobOut(Output):
     started_at: datetime | None = Field(validation_alias="started_s")
     finished_at: datetime | None = Field(validation_alias="finished_s")
     spec: SpecOut
-    recipe: RecipeOut = Field(description="The recipe in use: that of the spec, or the tuned one.")
     data_digest: str | None = Field(description="SHA-256 of the data it was trained on.")
     versions: dict[str, str] = Field(
         description="Versions of the libraries that it began to be trained with, and what does their "
         "arithmetic: `processor`, `instructions`, `blas`, `device`."
     )
-    engine: Engine | None = Field(
-        description="Engine that trains its networks, chosen once when the job is prepared; null before "
-        "that, and where a rule decides."
+    settled: dict[str, Any] = Field(
+        description="Facts that its trainer settled before the first training; of the built-in one the "
+        "`recipe` in use, as tuned, and the `engine`, null where a rule decides. Empty before that."
     )
 
 

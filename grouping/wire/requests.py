@@ -14,7 +14,7 @@ from grouping.domain.jobs import (
     JobSpec,
     TrainingBudget,
 )
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import BuiltInParameters, Method, Recipe
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.wire.base_types import Input, JsonObject, PlainText
 from grouping.wire.derived import Derived, Nested, requested
@@ -74,9 +74,13 @@ class RecipeIn(Input, Derived):
 NESTED: Nested = {Method: MethodIn, TrainingBudget: TrainingBudgetIn, Recipe: RecipeIn}
 
 
+@requested(BuiltInParameters, nested=NESTED)
 @requested(JobSpec, nested=NESTED, without=PARAMETERS)
 class JobRequest(Input, Derived):
-    """A grouping search: which tasks should share a network, within an inference budget."""
+    """A grouping search: which tasks should share a network, within an inference budget.
+
+    The fields `recipe` and `tuning_samples` are short for those parameters of the built-in trainer.
+    """
 
     strategy: StrategyIn = Field(default_factory=StrategyIn)
     trainer: TrainerIn = Field(default_factory=TrainerIn)
@@ -87,7 +91,7 @@ class CloneRequest(Input, Derived):
     """A copy of another job with changes; fields left out are taken from it, the recipe as tuned there.
 
     A training budget replaces that of the other job as a whole; copied outcomes cost nothing. With another
-    recipe or seed no outcome can be reused.
+    recipe or seed no outcome can be reused. Parameters are changed one by one where the trainer stays.
     """
 
     add_tasks: list[Name] = Field(

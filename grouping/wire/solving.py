@@ -13,8 +13,8 @@ from grouping.domain.jobs import MAX_BUDGET_SNT, Weight
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
-from grouping.errors import InvalidInputError
-from grouping.wire.base_types import MAX_SAFE_INTEGER, Input, PlainText, pointing_below
+from grouping.errors import InvalidInputError, pointing_below
+from grouping.wire.base_types import MAX_SAFE_INTEGER, Input, PlainText
 from grouping.wire.requests import Name
 
 MAX_ALTERNATIVES = 20

@@ -13,6 +13,7 @@ from sqlalchemy import MetaData, Table, insert
 
 from grouping.domain.jobs import JobState
 from grouping.domain.networks import Network, list_candidates
+from grouping.domain.recipes import Method
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose
@@ -219,6 +220,7 @@ class ImportContract:
         store.check_schema()
         job = store.get_job(JOB_ID)
         assert (job.spec.tasks, job.state, job.score_table_id) == (("a", "b"), JobState.RUNNING, TABLE_ID)
+        assert job.spec.chosen_trainer == Method("built-in", {"recipe": {"epochs": 7}, "tuning_samples": 2})
         table = store.score_table(TABLE_ID)
         assert table.networks == (Network.of("a", "b"),)
         assert table.validation_losses.tolist() == [[[0.1], [1 / 3]]]
@@ -247,7 +249,7 @@ FIRST_SCHEMA_ROWS: dict[str, list[dict[str, Any]]] = {
         {
             "id": JOB_ID,
             "name": "j",
-            "spec": {"problem": "p", "tasks": ["a", "b"]},
+            "spec": {"problem": "p", "tasks": ["a", "b"], "recipe": {"epochs": 7}, "tuning_samples": 2},
             "state": "running",
             "created_s": 1.5,
             "versions": {},

@@ -20,6 +20,8 @@ from grouping.errors import (
     StateConflictError,
 )
 from grouping.store import Store
+from grouping.store.codec import as_json
+from grouping.trainers.built_in import recipe_of
 from tests.contracts.scenarios import (
     FAILED,
     NAMES,
@@ -36,6 +38,7 @@ from tests.contracts.scenarios import (
     success,
     train,
 )
+from tests.recipes import by, recipe_in
 
 LAWS = settings(
     max_examples=30,
@@ -78,8 +81,7 @@ _specs = st.builds(
         epochs=st.none() | st.integers(1, 10**9),
         seconds=st.none() | st.floats(min_value=5e-324, max_value=1e9),
     ),
-    recipe=_recipes,
-    tuning_samples=st.integers(0, 100),
+    trainer_parameters=st.builds(by, _recipes, st.integers(0, 100)).map(as_json),
     weights=st.dictionaries(st.sampled_from(NAMES), st.floats(min_value=5e-324, max_value=1e6)),
     seed=st.integers(0, MAX_SEED),
 )
@@ -96,7 +98,7 @@ class JobContract:
         assert was_created
         assert store.get_job(job.id) == job
         assert job.spec == spec
-        assert (job.state, job.recipe, job.versions) == (JobState.QUEUED, spec.recipe, {})
+        assert (job.state, recipe_of(job), job.versions) == (JobState.QUEUED, recipe_in(spec), {})
         assert (job.stop_reason, job.error, job.started_s, job.finished_s) == (None,) * 4
 
     def test_a_table_has_the_tasks_with_the_weights_of_the_job(self, store: Store) -> None:

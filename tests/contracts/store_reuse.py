@@ -10,7 +10,7 @@ import pytest
 
 from grouping.domain.jobs import Job, JobState, Ledger
 from grouping.domain.joint_runs import MASK_OVERLAP
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import Method
 from grouping.domain.reuse import count_reusable
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.store import Claim, Store
@@ -31,6 +31,7 @@ from tests.contracts.scenarios import (
     train,
 )
 from tests.contracts.store_affinities import JOINT, joint_outcome
+from tests.recipes import by, recipe_in
 
 SEARCH = requests(DEPTH, PAIR, seeds=2)
 CONFIRM = [TrialRequest(DEPTH.network, 500, purpose=Purpose.CONFIRMATION)]
@@ -177,7 +178,7 @@ class ReuseContract:
         wanted = replace(SPEC, reuse_jobs=(source.id,), **spec)  # type: ignore[arg-type]
         store.create_job(wanted, TASKS)
         held = claim(store)
-        changed = replace(SPEC.recipe, **recipe)  # type: ignore[arg-type]
+        changed = replace(recipe_in(SPEC), **recipe)  # type: ignore[arg-type]
         store.record_preparation(held, data_digest=digest, versions={}, settled={"recipe": asdict(changed)})
         store.add_networks(held, [DEPTH, PAIR])
         assert copy(store, held, SEARCH) == 0
@@ -229,13 +230,13 @@ class ReuseContract:
         assert (rates[1, 1.0].trainings, rates[1, 1.0].epochs, rates[1, 1.0].seconds) == (2, 20, 3.0)
         others = [
             replace(SPEC, problem="another"),
-            replace(SPEC, recipe=replace(SPEC.recipe, hidden=(4,))),
-            replace(SPEC, recipe=replace(SPEC.recipe, sharing=Method("soft"))),
+            replace(SPEC, trainer_parameters=by(replace(recipe_in(SPEC), hidden=(4,)))),
+            replace(SPEC, trainer_parameters=by(replace(recipe_in(SPEC), sharing=Method("soft")))),
             replace(SPEC, trainer="ridge"),
         ]
         assert [store.training_rates(other) for other in others] == [({}, 0)] * 4
-        longer = replace(SPEC.recipe, epochs=99, learning_rate=0.1)
-        assert store.training_rates(replace(SPEC, recipe=longer))[1] == 1
+        longer = replace(recipe_in(SPEC), epochs=99, learning_rate=0.1)
+        assert store.training_rates(replace(SPEC, trainer_parameters=by(longer)))[1] == 1
 
     def test_what_another_trainer_or_the_same_with_other_parameters_scored_is_not_copied(
         self, store: Store
@@ -251,6 +252,17 @@ class ReuseContract:
             return found.obstacle
 
         assert obstacle(**ridge) is None
-        assert obstacle(**ridge, recipe=Recipe(epochs=3)) is None, "a recipe is of the built-in trainer"
-        assert obstacle() == "its trainer is ridge (n_hidden 8) and this job's is built-in"
-        assert obstacle(trainer="ridge") == "its trainer is ridge (n_hidden 8) and this job's is ridge"
+        assert obstacle() == "its trainer is ridge and this job's is built-in"
+        other = {"trainer": "ridge", "trainer_parameters": {"n_hidden": 9}}
+        assert obstacle(**other) == "it was trained otherwise: n hidden 8 there and 9 here"
+
+    def test_what_a_trainer_settled_otherwise_is_trained_again(self, store: Store) -> None:
+        ridge: dict[str, Any] = {"trainer": "ridge", "trainer_parameters": {"n_hidden": 8}}
+        source = finished_source(store, SEARCH, **ridge)
+        store.create_job(replace(SPEC, reuse_jobs=(source.id,), **ridge), TASKS)
+        held = claim(store)
+        assert store.reusable_trials(held.job.id), "before it is prepared it may settle the same"
+        store.record_preparation(held, data_digest="0f", versions={}, settled={"solver": "cg"})
+        assert not store.reusable_trials(held.job.id)
+        (found,) = store.reuse_sources(held.job.id)
+        assert found.obstacle == "it was trained otherwise: solver none there and cg here"

@@ -76,7 +76,6 @@ class TestBuiltInThatTunes(TestBuiltIn):
     parameters: ClassVar[dict[str, Any]] = {
         "recipe": asdict(Recipe(epochs=2)),
         "tuning_samples": 3,
-        "tuning_seed": 900,
     }
 
 

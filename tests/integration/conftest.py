@@ -28,6 +28,7 @@ from grouping.store import Claim, Store
 from grouping_api.main import create_app
 from grouping_api.settings import Settings
 from tests.patience import slowness, wait_for
+from tests.recipes import recipe_in
 from tests.undisturbed import undisturbed_job
 
 NAMES = ("depth", "normals", "edges", "scene")
@@ -112,7 +113,9 @@ class Scenes:
         assert claim.job.id == job.id
         self.claims[job.id] = claim
         self.store.enter_state(claim, JobState.PREPARING)
-        recipe = Recipe() if job.spec.tuning_samples else job.spec.recipe  # what it was tuned to
+        recipe = (
+            Recipe() if job.spec.trainer_parameters.get("tuning_samples") else recipe_in(job.spec)
+        )  # what it was tuned to
         self.store.record_preparation(
             claim, data_digest="0" * 64, versions={"torch": "2.13.0"}, settled={"recipe": asdict(recipe)}
         )

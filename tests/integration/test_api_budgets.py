@@ -12,7 +12,9 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
 from grouping.store import Store
+from grouping.trainers.built_in import recipe_of
 from tests.integration.conftest import Api, Scenes
+from tests.recipes import by, recipe_in
 
 EXHAUSTIVE: dict[str, Any] = {"strategy": {"name": "exhaustive"}}
 DIGITS = tuple(task.name for task in get_problem("digits").tasks)
@@ -199,8 +201,12 @@ def test_a_clone_is_the_same_job_with_changes_that_reuses_its_source(api: Api, s
     assert job["spec"]["tasks"] == list(DIGITS[1:4])
     assert job["spec"]["reuse_jobs"] == [source.id]
     assert (job["spec"]["seed"], job["spec"]["n_seeds"], job["spec"]["max_group_size"]) == (3, 2, 3)
-    assert job["spec"]["recipe"]["hidden"] == list(source.recipe.hidden)
-    assert (job["name"], job["state"], job["spec"]["tuning_samples"]) == (source.spec.name, "queued", 0)
+    assert job["spec"]["trainer"]["parameters"]["recipe"]["hidden"] == list(recipe_of(source).hidden)
+    assert (job["name"], job["state"], job["spec"]["trainer"]["parameters"]["tuning_samples"]) == (
+        source.spec.name,
+        "queued",
+        0,
+    )
     reuse = api.get(f"/v1/jobs/{job['id']}/ledger").json()["reuse"]
     assert reuse["jobs"] == [{"job_id": source.id, "obstacle": None}]
     assert reuse["of"] == 10 * 2
@@ -209,12 +215,12 @@ def test_a_clone_is_the_same_job_with_changes_that_reuses_its_source(api: Api, s
 def test_a_clone_takes_the_recipe_that_the_source_was_tuned_to(
     api: Api, scenes: Scenes, store: Store
 ) -> None:
-    source = scenes.finished(DIGITS[:3], tuning_samples=4, recipe=Recipe(learning_rate=0.5))
-    assert source.recipe == Recipe(), "what the scene says it was tuned to"
+    source = scenes.finished(DIGITS[:3], trainer_parameters=by(Recipe(learning_rate=0.5), tuning_samples=4))
+    assert recipe_of(source) == Recipe(), "what the scene says it was tuned to"
     job = api.post(f"/v1/jobs/{source.id}/clone", json={}).json()
-    assert store.get_job(job["id"]).spec.recipe == Recipe()
+    assert recipe_in(store.get_job(job["id"]).spec) == Recipe()
     told = api.post(f"/v1/jobs/{source.id}/clone", json={"recipe": {"epochs": 2}}).json()
-    assert told["spec"]["recipe"]["epochs"] == 2
+    assert told["spec"]["trainer"]["parameters"]["recipe"]["epochs"] == 2
 
 
 @pytest.mark.parametrize(
@@ -271,7 +277,7 @@ def test_what_other_jobs_know_is_not_counted_and_why_they_know_no_more_is_said(
     claim = store.claim_job("test")
     assert claim is not None
     scenes.claims[source["id"]] = claim
-    recipe = store.get_job(source["id"]).spec.recipe
+    recipe = recipe_in(store.get_job(source["id"]).spec)
     store.record_preparation(claim, data_digest="0f", versions={}, settled={"recipe": asdict(recipe)})
     scenes.add(claim, claim.job.spec.candidates.networks or ())
     scenes.plan(claim, claim.job.spec.candidates.networks or (), claim.job.spec.search_seeds, Purpose.SEARCH)

@@ -18,7 +18,9 @@ from grouping.problems.registry import discover_problems
 from grouping.store import Store
 from grouping.strategies import discover_strategies
 from grouping.strategies import registry as strategy_registry
+from grouping.trainers.built_in import recipe_of
 from tests.integration.conftest import Api, Scenes
+from tests.recipes import recipe_in
 
 MISSING = "0" * 32
 
@@ -57,21 +59,24 @@ def test_a_submitted_job_is_stored_with_defaults_from_the_problem(api: Api, stor
     n_tasks = len(job["spec"]["tasks"])
     assert job["spec"]["max_group_size"] == n_tasks
     assert job["spec"]["budgets_snt"] == [float(budget) for budget in range(1, n_tasks + 1)]
-    assert store.get_job(job["id"]).spec.recipe == registry.get_problem("digits").recipe
+    assert recipe_in(store.get_job(job["id"]).spec) == registry.get_problem("digits").recipe
     assert api.get(answer.headers["location"]).json() == job
 
 
 def test_a_partial_recipe_replaces_only_its_own_fields(api: Api, store: Store) -> None:
     job = submit(api, {"recipe": {"epochs": 3, "hidden": [8]}}).json()
-    recipe = store.get_job(job["id"]).spec.recipe
+    recipe = recipe_in(store.get_job(job["id"]).spec)
     assert (recipe.epochs, recipe.hidden) == (3, (8,))
     assert recipe.learning_rate == registry.get_problem("digits").recipe.learning_rate
 
 
 def test_a_recipe_names_its_methods_and_is_stored_with_all_their_parameters(api: Api, store: Store) -> None:
     answer = submit(api, {"recipe": {"optimiser": {"name": "sgd"}}})
-    assert answer.json()["spec"]["recipe"]["optimiser"] == {"name": "sgd", "parameters": {"momentum": 0.9}}
-    recipe = store.get_job(answer.json()["id"]).spec.recipe
+    assert answer.json()["spec"]["trainer"]["parameters"]["recipe"]["optimiser"] == {
+        "name": "sgd",
+        "parameters": {"momentum": 0.9},
+    }
+    recipe = recipe_in(store.get_job(answer.json()["id"]).spec)
     assert recipe.optimiser == Method("sgd", {"momentum": 0.9})
     assert recipe.sharing.name == "hard"
 
@@ -80,8 +85,8 @@ def test_a_precision_is_part_of_the_recipe_and_of_the_request_only_where_it_is_n
     api: Api, store: Store
 ) -> None:
     job = submit(api, {"recipe": {"precision": "bfloat16"}}).json()
-    assert job["spec"]["recipe"]["precision"] == "bfloat16"
-    assert store.get_job(job["id"]).recipe.precision is Precision.BFLOAT16
+    assert job["spec"]["trainer"]["parameters"]["recipe"]["precision"] == "bfloat16"
+    assert recipe_of(store.get_job(job["id"])).precision is Precision.BFLOAT16
 
 
 def test_epochs_need_only_do_for_the_largest_network_that_will_be_trained(api: Api) -> None:

@@ -13,6 +13,7 @@ from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
 from tests.integration.conftest import NAMES, Api, Scenes, formula_table, loss_of
+from tests.recipes import by
 
 SPARSE = Recipe(sharing=Method("sparse"))
 OVERLAPS = np.array(
@@ -28,7 +29,7 @@ def job(scenes: Scenes) -> Job:
 
 
 def masked(scenes: Scenes) -> Job:
-    job = scenes.running(recipe=SPARSE)
+    job = scenes.running(trainer_parameters=by(SPARSE))
     held = scenes.claims[job.id]
     for trial in scenes.store.trials(job.id, states=(TrialState.PLANNED,)):
         if len(trial.network.group) == len(NAMES):
@@ -74,13 +75,16 @@ def test_the_matrix_comes_with_its_noise_its_networks_and_what_it_means(api: Api
 def test_a_job_with_another_sharing_says_that_it_needs_this_one(api: Api, scenes: Scenes) -> None:
     answer = api.get(matrix(scenes.running()))
     assert (answer.status_code, answer.json()["code"]) == (409, "not_measured")
-    assert "It needs the sharing sparse, and the recipe of this job has hard." in answer.json()["detail"]
+    assert (
+        "It needs the sharing sparse in the recipe of a job, and this job trains otherwise."
+        in answer.json()["detail"]
+    )
 
 
 def test_a_sparse_job_that_has_trained_nothing_yet_says_that_its_trainings_measure_it(
     api: Api, scenes: Scenes
 ) -> None:
-    job = scenes.running(recipe=SPARSE)
+    job = scenes.running(trainer_parameters=by(SPARSE))
     answer = api.get(matrix(job))
     assert answer.status_code == 409
     assert "Every training of a network of several tasks measures it" in answer.json()["detail"]

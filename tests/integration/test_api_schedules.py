@@ -34,7 +34,7 @@ def test_a_schedule_with_a_task_that_is_not_there_is_refused(
 def test_a_schedule_with_tasks_of_the_problem_is_part_of_the_job(api: Api) -> None:
     answer = submit(api, "continual", order=["edges"], epoch_weights={"digit": 2})
     assert answer.status_code == 202, answer.text
-    assert answer.json()["recipe"]["schedule"] == {
+    assert answer.json()["spec"]["trainer"]["parameters"]["recipe"]["schedule"] == {
         "name": "continual",
         "parameters": {"order": ["edges"], "epoch_weights": {"digit": 2.0}},
     }

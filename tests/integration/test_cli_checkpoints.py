@@ -36,7 +36,8 @@ def keep(root: Path, job_id: str, *, trainings: int = 1, age_s: float = 0.0) -> 
         state = {"epoch": torch.tensor(1)}
         folder.write(TrialRequest(Network.of("a"), seed), Checkpoint(state, 1, 25))
     written = time.time() - age_s
-    os.utime(root / job_id, (written, written))
+    for path in (*(root / job_id).iterdir(), root / job_id):
+        os.utime(path, (written, written))
     return root / job_id
 
 
@@ -88,6 +89,16 @@ def test_it_frees_what_no_job_needs_and_leaves_all_else_alone(
     assert {job for job, one in found.items() if one["removed"]} == {folder.name for folder in go}
     assert sorted(root.iterdir()) == sorted([*stay, foreign, root / "notes"])
     assert set(listed(store, root)) == {folder.name for folder in stay}
+
+
+def test_of_a_known_job_it_counts_what_any_trainer_keeps(scenes: Scenes, store: Store, root: Path) -> None:
+    finished = scenes.finished(NAMES)
+    for name in ("first", "second"):
+        (root / finished.id / name).mkdir(parents=True)
+        (root / finished.id / name / "weights.pt").write_bytes(b"12345")
+    told = listed(store, root, "--remove")[finished.id]
+    assert (told["trainings"], told["bytes"], told["removed"]) == (2, 10, True)
+    assert not (root / finished.id).exists()
 
 
 def test_for_people_it_says_how_much_and_what_could_be_freed(store: Store, root: Path) -> None:

@@ -12,6 +12,7 @@ from grouping.cli import app
 from grouping.problems.registry import get_problem
 from grouping.wire.estimates import EstimateOut
 from tests.integration.conftest import Api, Scenes
+from tests.recipes import by
 from tests.unit.test_base_install import COMMAND
 from tests.unit.test_base_install import run as run_base
 
@@ -45,7 +46,7 @@ def told(*options: str, home: Path) -> EstimateOut:
 def test_it_tells_what_the_service_on_the_same_database_tells(
     api: Api, scenes: Scenes, tmp_path: Path, options: list[str], more: dict[str, Any]
 ) -> None:
-    known = scenes.finished(TASKS, recipe=get_problem("digits").recipe)
+    known = scenes.finished(TASKS, trainer_parameters=by(get_problem("digits").recipe))
     answer = api.post("/v1/jobs/estimate", json={**REQUEST, **more, "reuse_jobs": [known.id]})
     here = told(*options, "--reuse", known.id, home=tmp_path)
     assert here == EstimateOut.model_validate_json(answer.content)
@@ -54,7 +55,7 @@ def test_it_tells_what_the_service_on_the_same_database_tells(
 
 
 def test_times_are_those_of_the_database_and_without_one_it_says_so(scenes: Scenes, tmp_path: Path) -> None:
-    scenes.finished(TASKS, recipe=get_problem("digits").recipe)
+    scenes.finished(TASKS, trainer_parameters=by(get_problem("digits").recipe))
     timed = dry_run(home=tmp_path)
     assert (timed.exit_code, timed.stderr) == (0, "")
     assert "finished trainings in 1 job." in timed.stdout

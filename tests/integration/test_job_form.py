@@ -11,6 +11,7 @@ from grouping.domain.recipes import Method
 from grouping.problems.registry import get_problem
 from grouping.store import Store
 from tests.integration.conftest import Api
+from tests.recipes import recipe_in
 
 TASKS = tuple(task.name for task in get_problem("digits").tasks)
 
@@ -64,11 +65,20 @@ def test_every_field_arrives(api: Api, store: Store) -> None:
     spec = store.get_job(send(api, fields).headers["location"].rpartition("/")[2]).spec
     assert (spec.tasks, spec.name, spec.budgets_snt) == (TASKS[:3], "by hand", (1.0, 1.5, 2.0))
     assert (spec.max_group_size, spec.single_sizes, spec.strategy) == (2, (0.5, 0.25), "exhaustive")
-    assert (spec.n_seeds, spec.n_confirmation_seeds, spec.seed, spec.tuning_samples) == (2, 0, 7, 3)
+    assert (
+        spec.n_seeds,
+        spec.n_confirmation_seeds,
+        spec.seed,
+        spec.trainer_parameters["tuning_samples"],
+    ) == (2, 0, 7, 3)
     assert (spec.training_budget.trainings, spec.training_budget.seconds) == (100, 1000.0)
-    assert (spec.recipe.hidden, spec.recipe.epochs, spec.recipe.learning_rate) == ((8, 4), 5, 0.01)
-    assert spec.recipe.optimiser == Method("sgd", {"momentum": 0.5})
-    assert spec.recipe.precision == "bfloat16"
+    assert (recipe_in(spec).hidden, recipe_in(spec).epochs, recipe_in(spec).learning_rate) == (
+        (8, 4),
+        5,
+        0.01,
+    )
+    assert recipe_in(spec).optimiser == Method("sgd", {"momentum": 0.5})
+    assert recipe_in(spec).precision == "bfloat16"
 
 
 def test_parameters_of_methods_that_are_not_chosen_are_not_read(api: Api, store: Store) -> None:

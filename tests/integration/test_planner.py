@@ -28,8 +28,10 @@ from grouping.search import Plan, networks_to_measure
 from grouping.solver import TableSolver
 from grouping.store import Store
 from grouping.strategies import list_strategies
+from grouping.trainers.built_in import recipe_of
 from grouping_workers.dispatch.planner import planner_of
 from tests.integration.conftest import NAMES, Scenes
+from tests.recipes import by
 
 
 def prepared(scenes: Scenes, **spec: Any) -> Job:
@@ -57,7 +59,7 @@ def one_round(store: Store, job: Job) -> tuple[int, int]:
 
 def epochs_left(store: Store, job: Job) -> float | None:
     budget = SearchTerms.of_job(job.spec).training_budget
-    return allowance_left(budget, store.search_state(job.id), Prices(epochs_of(job.recipe))).epochs
+    return allowance_left(budget, store.search_state(job.id), Prices(epochs_of(recipe_of(job)))).epochs
 
 
 def over_time(store: Store, job: Job, n_networks: int) -> set[str]:
@@ -114,14 +116,19 @@ def test_no_seed_of_a_search_is_trained_again_to_confirm_it(
     }
     assert len(seeds[Purpose.CONFIRMATION]) == job.spec.n_confirmation_seeds
     assert seeds[Purpose.SEARCH]
-    assert not seeds[Purpose.CONFIRMATION] & {*seeds[Purpose.SEARCH], job.spec.tuning_seed}
+    assert not seeds[Purpose.CONFIRMATION] & {*seeds[Purpose.SEARCH], job.spec.preparation_seed}
 
 
 def test_what_prepares_a_network_counts_in_a_budget_of_epochs(scenes: Scenes, store: Store) -> None:
     recipe = Recipe(epochs=25, sharing=Method("sparse"))  # a task is trained for 25 epochs before
     counting = epochs_of(recipe)
     assert counting(3, 1.0) == 100
-    job = prepared(scenes, n_confirmation_seeds=0, recipe=recipe, training_budget=TrainingBudget(epochs=500))
+    job = prepared(
+        scenes,
+        n_confirmation_seeds=0,
+        trainer_parameters=by(recipe),
+        training_budget=TrainingBudget(epochs=500),
+    )
     requests = next_plan(store, job).requests
     spent = [counting(len(request.network.group), 1.0) for request in requests]
     assert sum(spent) <= 500 < sum(spent) + 25 * (1 + len(NAMES))
@@ -131,7 +138,13 @@ def test_what_prepares_a_network_counts_in_a_budget_of_epochs(scenes: Scenes, st
 def test_rounds_are_kept_back_with_what_prepares_their_networks(scenes: Scenes, store: Store) -> None:
     recipe = Recipe(epochs=25, sharing=Method("sparse"))
     budget = TrainingBudget(epochs=2900)
-    job = prepared(scenes, budgets_snt=(2.0,), n_confirmation_seeds=2, recipe=recipe, training_budget=budget)
+    job = prepared(
+        scenes,
+        budgets_snt=(2.0,),
+        n_confirmation_seeds=2,
+        trainer_parameters=by(recipe),
+        training_budget=budget,
+    )
     # The baselines are four networks of one task and one of all four; four more may be chosen, all large.
     assert one_round(store, job) == (9, 4 * 25 + 125 + 4 * 125)
     requests = next_plan(store, job).requests

@@ -16,9 +16,11 @@ from grouping.domain.trials import TaskScore, TrialRequest, TrialState
 from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.store import Store
+from grouping.trainers.built_in import recipe_of
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
 from tests.patience import wait_for
+from tests.recipes import by
 from tests.services import (
     dispatcher,
     kill_alone,
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.slow
 EPOCHS = 120
 SPEC = dataclasses.replace(
     small_spec(tasks=("loop", "edges"), n_seeds=1, n_confirmation_seeds=0),
-    recipe=Recipe(hidden=(16, 16), epochs=EPOCHS),
+    trainer_parameters=by(Recipe(hidden=(16, 16), epochs=EPOCHS)),
 )
 
 
@@ -73,7 +75,7 @@ def undisturbed(job: Job) -> dict[NetworkKey, tuple[TaskScore, ...]]:
     (seed,) = job.spec.search_seeds
     scores = {}
     for network in job.spec.candidates.networks or ():
-        (outcome,) = train_networks(data, [TrialRequest(network, seed)], job.recipe)
+        (outcome,) = train_networks(data, [TrialRequest(network, seed)], recipe_of(job))
         scores[network.key] = outcome.scores
     torch.set_num_threads(threads)
     return scores

@@ -14,7 +14,9 @@ from grouping.problems.registry import get_problem
 from grouping.recipes import epochs_of
 from grouping.solver import recommend, solve
 from grouping.store import Store, migrate, open_store
+from grouping.trainers.built_in import recipe_of
 from tests.integration.test_rank_checks import notes_of
+from tests.recipes import by, recipe_in
 from tests.services import dispatcher, small_spec, submit, wait_until_final
 
 pytestmark = pytest.mark.slow
@@ -119,14 +121,14 @@ def test_what_prepares_a_network_is_charged_once_and_within_the_budget(store: St
     sparse = Method("sparse", {"rounds": 1, "round_epochs": 0.2})
     budget = TrainingBudget(epochs=120)
     spec = small_spec(strategy="esa", n_seeds=1, n_confirmation_seeds=0, training_budget=budget)
-    spec = dataclasses.replace(spec, recipe=Recipe(epochs=10, sharing=sparse))
+    spec = dataclasses.replace(spec, trainer_parameters=by(Recipe(epochs=10, sharing=sparse)))
     job = wait_until_final(store, submit(store, spec))
     assert job.state is JobState.SUCCEEDED
     trials = store.trials(job.id)
     for trial in trials:
         n_tasks = len(trial.network.group)
         prepared = 2 * 2 * n_tasks if n_tasks > 1 else 0
-        assert trial.planned_epochs == epochs_of(spec.recipe)(n_tasks, trial.fidelity)
+        assert trial.planned_epochs == epochs_of(recipe_in(spec))(n_tasks, trial.fidelity)
         assert trial.epochs == (8 if trial.fidelity == 1 else 2 + prepared), "the full one is prepared"
     assert any(trial.fidelity == 1 and len(trial.network.group) > 1 for trial in trials)
     assert store.ledger(job.id).epochs == sum(trial.epochs for trial in trials) <= 120
@@ -142,7 +144,7 @@ def test_a_budget_in_seconds_ends_the_job_on_what_is_there(store: Store) -> None
 
 def test_a_diverged_training_is_recorded_and_never_chosen(store: Store) -> None:
     spec = dataclasses.replace(
-        small_spec(tasks=("rotation", "edges")), recipe=Recipe(epochs=2, learning_rate=1e30)
+        small_spec(tasks=("rotation", "edges")), trainer_parameters=by(Recipe(epochs=2, learning_rate=1e30))
     )
     job = wait_until_final(store, submit(store, spec))
     assert job.state is JobState.FAILED
@@ -156,8 +158,8 @@ def test_tuning_changes_the_recipe_before_the_search_the_same_way_each_time(stor
     spec = small_spec(tasks=("digit", "loop"), epochs=9, n_seeds=1, n_confirmation_seeds=0, tuning_samples=3)
     jobs = [wait_until_final(store, submit(store, spec)) for _ in range(2)]
     assert [job.state for job in jobs] == [JobState.SUCCEEDED] * 2
-    assert jobs[0].recipe == jobs[1].recipe
-    assert jobs[0].recipe.hidden == spec.recipe.hidden
+    assert recipe_of(jobs[0]) == recipe_of(jobs[1])
+    assert recipe_of(jobs[0]).hidden == recipe_in(spec).hidden
     tuned = [event.data for event in store.events(jobs[0].id) if event.kind == "recipe_tuned"]
     assert len(tuned) == 1
     assert tuned[0]["loss"] <= tuned[0]["first_loss"]
@@ -166,7 +168,7 @@ def test_tuning_changes_the_recipe_before_the_search_the_same_way_each_time(stor
 def test_an_encoder_that_cannot_read_the_rows_fails_the_job_and_says_why(store: Store) -> None:
     image = Method("convolutional", {"height": 5, "width": 5})
     job = wait_until_final(
-        store, submit(store, dataclasses.replace(small_spec(), recipe=Recipe(encoder=image)))
+        store, submit(store, dataclasses.replace(small_spec(), trainer_parameters=by(Recipe(encoder=image))))
     )
     assert job.state is JobState.FAILED
     assert job.error is not None
@@ -176,7 +178,7 @@ def test_an_encoder_that_cannot_read_the_rows_fails_the_job_and_says_why(store: 
 
 def test_a_problem_that_is_gone_fails_the_job_with_its_name(store: Store) -> None:
     spec = small_spec()
-    gone = JobSpec("uninstalled", spec.tasks, recipe=spec.recipe)
+    gone = JobSpec("uninstalled", spec.tasks, trainer_parameters=by(recipe_in(spec)))
     tasks = tuple(task for task in get_problem("digits").tasks if task.name in spec.tasks)
     job = wait_until_final(store, store.create_job(gone, tasks)[0])
     assert job.state is JobState.FAILED

@@ -15,6 +15,7 @@ from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
 from grouping.solver import solve
 from grouping.store import migrate, open_store
+from grouping.trainers.built_in import recipe_of
 from grouping.training.data import TrainingData
 from grouping.training.loop import train_network
 from tests.services import dispatcher, small_spec, submit, wait_for_trials, wait_until_final
@@ -54,7 +55,7 @@ def test_a_tag_job_measures_chooses_and_survives_the_death_of_its_dispatcher(tmp
     problem = get_problem("digits")
     chosen = tuple(task for task in problem.tasks if task.name in tasks)
     data = TrainingData.from_dataset(problem.load(0), chosen)
-    plain = _train_on_one_thread(data, TrialRequest(joint[0].network, 0), job.recipe)
+    plain = _train_on_one_thread(data, TrialRequest(joint[0].network, 0), recipe_of(job))
     assert joint[0].scores == plain.scores, "measuring changed no score"
     store.close()
 

@@ -23,6 +23,7 @@ from grouping.domain.training_budgets import (
 )
 from grouping.domain.trials import Purpose, Trial, TrialOrigin, TrialRequest, TrialState
 from grouping.recipes import epochs_of
+from tests.recipes import by, recipe_in
 
 NAMES = ("a", "b", "c")
 TASKS = tuple(Task.regression(name) for name in NAMES)
@@ -50,7 +51,7 @@ SPECS = st.builds(
     budgets_snt=st.lists(st.sampled_from([1.0, 1.5, 2.0, 3.0]), min_size=1, max_size=3).map(tuple),
     n_confirmation_seeds=st.integers(0, 6),
     training_budget=BUDGETS,
-    recipe=RECIPES,
+    trainer_parameters=RECIPES.map(by),
 )
 
 
@@ -100,7 +101,7 @@ def is_free(request: TrialRequest) -> bool:
 def test_what_is_planned_never_passes_the_budget_and_stops_at_the_first_that_would(
     data: st.DataObject, spec: JobSpec, requests: list[TrialRequest]
 ) -> None:
-    recipe, budget = spec.recipe, SearchTerms.of_job(spec).training_budget
+    recipe, budget = recipe_in(spec), SearchTerms.of_job(spec).training_budget
     prices = Prices(epochs_of(recipe))
     before = data.draw(trials(recipe))
     counted = [t for t in before if t.state is not TrialState.SKIPPED and t.reused_from is None]
@@ -164,9 +165,9 @@ def test_search_and_what_is_kept_back_are_the_whole_budget(spec: JobSpec, used: 
     terms = SearchTerms.of_job(spec)
     left = terms.training_budget.less(trainings=used, epochs=used)
     need = ConfirmationNeed.of(terms)
-    one = need.most_in_a_round(terms, Prices(epochs_of(spec.recipe)))
+    one = need.most_in_a_round(terms, Prices(epochs_of(recipe_in(spec))))
     assert one.networks == need.most
-    assert one.epochs >= need.most * spec.recipe.epochs
+    assert one.epochs >= need.most * recipe_in(spec).epochs
     kept = rounds_kept_back(terms, one) * one.networks
     beside = allowance_of_search(terms, left, one, 0.0)
     limit = spec.training_budget.trainings

@@ -28,5 +28,5 @@ def test_not_even_as_many_seeds_as_a_job_may_have_meet() -> None:
 
 
 def _assert_disjoint(spec: JobSpec) -> None:
-    every = [*spec.search_seeds, *spec.confirmation_seeds, spec.tuning_seed]
+    every = [*spec.search_seeds, *spec.confirmation_seeds, spec.preparation_seed]
     assert len(set(every)) == spec.n_seeds + spec.n_confirmation_seeds + 1

@@ -15,18 +15,22 @@ def _folder(root: Path, name: str, *, changed_s: float) -> Path:
     folder = root / name
     folder.mkdir(parents=True)
     (folder / "one.safetensors").write_bytes(b"1")
-    os.utime(folder, (changed_s, changed_s))
+    for path in (folder / "one.safetensors", folder):
+        os.utime(path, (changed_s, changed_s))
     return folder
 
 
 def test_only_folders_in_which_nothing_was_written_for_long_are_pruned(tmp_path: Path) -> None:
-    old = _folder(tmp_path, "old", changed_s=1000.0)
-    young = _folder(tmp_path, "young", changed_s=1900.0)
+    old = _folder(tmp_path, "a" * 32, changed_s=1000.0)
+    young = _folder(tmp_path, "b" * 32, changed_s=1900.0)
+    deep = _folder(tmp_path, "c" * 32, changed_s=1000.0)
+    written = _folder(deep, "training", changed_s=1900.0)
+    os.utime(deep, (1000.0, 1000.0))
+    foreign = _folder(tmp_path, "thesis", changed_s=1000.0)
     (tmp_path / "note.txt").write_text("not ours")
     assert prune(tmp_path, keep_s=500.0, now_s=2000.0) == 1
     assert not old.exists()
-    assert young.exists()
-    assert (tmp_path / "note.txt").exists()
+    assert all(path.exists() for path in (young, written, foreign, tmp_path / "note.txt"))
 
 
 def test_there_may_be_no_folder_at_all(tmp_path: Path) -> None:

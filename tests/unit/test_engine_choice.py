@@ -11,15 +11,23 @@ from grouping.domain.engines import LEAST_SEEDS, Engine, engine_of_stack
 from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
 from grouping.domain.recipes import Recipe
 from grouping.problems.registry import get_problem
-from grouping.trainers import TrainerJob, trainer_of
+from grouping.trainers import DEFAULT_TRAINER, TrainerJob, trainer_of
 from grouping.training.trainer import TrainingSession, work_of
 from tests.pools import NoWorkers
+from tests.recipes import by
 
 RECIPE = Recipe(epochs=10)
-SPEC = JobSpec("digits", ("a", "b", "c", "d"), n_seeds=6, single_sizes=(), max_group_size=4, recipe=RECIPE)
+SPEC = JobSpec(
+    "digits",
+    ("a", "b", "c", "d"),
+    n_seeds=6,
+    single_sizes=(),
+    max_group_size=4,
+    trainer_parameters=by(RECIPE),
+)
 
 
-def job(spec: JobSpec, operator: Mapping[str, str] | None = None) -> TrainerJob:
+def job(spec: JobSpec, operator: Mapping[str, Mapping[str, str]] | None = None) -> TrainerJob:
     return trainer_of(Job("0" * 32, spec, JobState.PREPARING, "1" * 32), operator).job
 
 
@@ -60,7 +68,7 @@ def test_a_single_task_is_a_network() -> None:
 
 def test_an_engine_that_is_named_is_not_measured() -> None:
     spec = replace(SPEC, tasks=("digit", "loop"))
-    session = begin(job(spec, {"engine": "sequential"}))
+    session = begin(job(spec, {DEFAULT_TRAINER: {"engine": "sequential"}}))
     prepared = session.prepare(NoWorkers())
     assert prepared.settled["engine"] == "sequential"
     (event,) = prepared.events

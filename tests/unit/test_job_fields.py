@@ -17,7 +17,7 @@ from grouping.cli.job_options import with_job_options
 from grouping.cli.options import option, option_name
 from grouping.domain.fields import AskedAtMost, Declared, Shown, declared, find
 from grouping.domain.jobs import CHOICES, NOT_CLONED, PARAMETERS, JobSpec, TrainingBudget
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import BuiltInParameters, Method, Recipe
 from grouping.errors import InvalidInputError
 from grouping.wire.base_types import Input
 from grouping.wire.derived import requested
@@ -27,7 +27,11 @@ from grouping_api.web.job_entries import ASKED_OTHERWISE, ENTRIES
 
 SPEC = JobSpec("digits", ("digit", "loop"))
 OF_JOB = tuple(field for field in declared(JobSpec).values() if field.name not in PARAMETERS)
-NESTED_FIELDS = (*declared(TrainingBudget).values(), *declared(Recipe).values())
+NESTED_FIELDS = (
+    *declared(TrainingBudget).values(),
+    *declared(BuiltInParameters).values(),
+    *declared(Recipe).values(),
+)
 EVERY = (*OF_JOB, *NESTED_FIELDS)
 BOUNDED = tuple(field for field in EVERY if field.bounds != (None, None) and field.item in (int, float))
 
@@ -42,6 +46,8 @@ def owner_of(field: Declared) -> tuple[Any, str]:
         return TrainingBudget(), "/training_budget"
     if any(field is other for other in declared(Recipe).values()):
         return Recipe(), "/recipe"
+    if any(field is other for other in declared(BuiltInParameters).values()):
+        return BuiltInParameters(), ""
     return SPEC, ""
 
 
@@ -67,8 +73,7 @@ def schema_bounds(schema: dict[str, Any]) -> tuple[float | None, float | None]:
 
 def test_every_field_says_what_it_is() -> None:
     assert [field.name for field in EVERY if not field.doc] == []
-    asked_as_one = {"training_budget", "recipe"}
-    assert [field.name for field in EVERY if field.shown is None] == sorted(asked_as_one, reverse=True)
+    assert {field.name for field in EVERY if field.shown is None} == {"training_budget", "recipe"}
 
 
 @pytest.mark.parametrize("field", OF_JOB, ids=name_of)
@@ -91,7 +96,8 @@ def test_every_field_has_an_entry_in_the_form(field: Declared) -> None:
 def test_every_field_has_an_option_that_keeps_its_bounds_and_has_its_words(field: Declared) -> None:
     if field.shown is None or not field.shown.option:
         return
-    names = ["run"] if field.name in NOT_CLONED else ["run", "clone"]
+    is_cloned = field.name not in NOT_CLONED | declared(BuiltInParameters).keys()
+    names = ["run", "clone"] if is_cloned else ["run"]
     for name in names:
         found = command(name)[field.shown.option]
         assert found.help.startswith(field.doc)

@@ -28,22 +28,22 @@ class JobCheckpoints:
 
     Attributes:
         job_id: the job, whether or not there still is one.
-        trainings: number of trainings with a checkpoint.
+        trainings: number of trainings with a checkpoint: files or folders in the job's folder.
         size_bytes: size of all files.
         changed_s: seconds since 1970 at which the last one was written.
+        is_certain: whether it holds nothing but checkpoints of the built-in trainer, so that it is no folder
+            of something else even where nobody knows the job.
     """
 
     job_id: str
     trainings: int
     size_bytes: int
     changed_s: float
+    is_certain: bool
 
 
 def list_job_checkpoints(root: Path) -> Sequence[JobCheckpoints]:
-    """List the checkpoints of each job in a folder, the latest first.
-
-    Only folders that are named like a job and hold nothing but checkpoints are listed; others are ignored.
-    """
+    """List the folders that are named like a job, the latest first; others are ignored."""
     if not root.is_dir():
         return ()
     found = [_holding(folder) for folder in root.iterdir() if is_id(folder.name)]
@@ -53,23 +53,25 @@ def list_job_checkpoints(root: Path) -> Sequence[JobCheckpoints]:
 def _holding(folder: Path) -> JobCheckpoints | None:
     if folder.is_symlink() or not folder.is_dir():
         return None
-    trainings, size = 0, 0
+    trainings, size, is_certain, changed_s = 0, 0, True, 0.0
     try:
         changed_s = folder.stat().st_mtime
-        files = list(folder.iterdir())
+        entries = list(folder.iterdir())
     except FileNotFoundError:  # its job has just ended
         return None
-    for file in files:
-        try:
-            status = file.stat()
-        except FileNotFoundError:
-            continue
-        is_unfinished = file.name.startswith(".") and file.suffix == ".tmp"
-        if not stat.S_ISREG(status.st_mode) or not (is_unfinished or file.suffix == CHECKPOINT_SUFFIX):
-            return None
+    for entry in entries:
+        is_unfinished = entry.name.startswith(".") and entry.suffix == ".tmp"
         trainings += not is_unfinished
-        size += status.st_size
-    return JobCheckpoints(folder.name, trainings, size, changed_s)
+        is_certain &= is_unfinished or entry.suffix == CHECKPOINT_SUFFIX
+        for file in [entry, *entry.rglob("*")] if entry.is_dir() else [entry]:
+            try:
+                status = file.lstat()
+            except FileNotFoundError:  # replaced by a later one
+                continue
+            is_certain &= stat.S_ISREG(status.st_mode)
+            size += status.st_size if stat.S_ISREG(status.st_mode) else 0
+            changed_s = max(changed_s, status.st_mtime)
+    return JobCheckpoints(folder.name, trainings, size, changed_s, is_certain)
 
 
 def remove_folder(root: Path | None, job_id: str) -> bool:
@@ -82,7 +84,7 @@ def remove_folder(root: Path | None, job_id: str) -> bool:
 
 
 def prune(root: Path | None, *, keep_s: float = KEEP_S, now_s: float | None = None) -> int:
-    """Remove the folders in which nothing was written for a while.
+    """Remove the folders of jobs in which nothing was written for a while.
 
     Args:
         root: the folder of all checkpoints; None or a missing one counts as empty.
@@ -95,16 +97,8 @@ def prune(root: Path | None, *, keep_s: float = KEEP_S, now_s: float | None = No
     if root is None or not root.is_dir():
         return 0
     oldest = (time.time() if now_s is None else now_s) - keep_s
-    old = [folder for folder in root.iterdir() if folder.is_dir() and _changed_s(folder) < oldest]
-    return sum(_remove(folder) for folder in old)
-
-
-def _changed_s(folder: Path) -> float:
-    # Replacing a file in a folder changes the folder.
-    try:
-        return folder.stat().st_mtime
-    except OSError:
-        return float("inf")
+    old = [found.job_id for found in list_job_checkpoints(root) if found.changed_s < oldest]
+    return sum(_remove(root / job_id) for job_id in old)
 
 
 def _remove(folder: Path) -> bool:

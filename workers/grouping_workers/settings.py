@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from grouping.domain.engines import Engine
+from grouping.domain.jobs import DEFAULT_TRAINER
 
 CHECKPOINT_INTERVAL_S = 30.0
 
@@ -36,8 +37,8 @@ class DriverSettings:
 
     @property
     def trainer_settings(self) -> Mapping[str, Any]:
-        """Settings of trainers by whoever runs the service, by name."""
-        return {"engine": self.engine.value}
+        """Settings by whoever runs the service, by name of the trainer."""
+        return {DEFAULT_TRAINER: {"engine": self.engine.value}}
 
     @property
     def is_shared(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from grouping.domain.fields import Declared, declared
 from grouping.domain.jobs import CHOICES, JobSpec, TrainingBudget
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import BuiltInParameters, Method, Recipe
 from grouping.problems.problem import Problem
 
 ASKED_OTHERWISE = frozenset({"problem", "tasks", *CHOICES})
@@ -77,7 +77,7 @@ def _is_choice(kind: Any) -> bool:
 
 
 def _entries() -> Iterator[Entry]:
-    for name, field in declared(JobSpec).items():
+    for name, field in {**declared(JobSpec), **declared(BuiltInParameters)}.items():
         if field.shown is not None and name not in ASKED_OTHERWISE:
             yield Entry(name, (name,), field)
     for name, field in declared(TrainingBudget).items():

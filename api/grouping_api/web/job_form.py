@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from grouping.domain.fields import Declared, declared
-from grouping.domain.jobs import JobSpec
-from grouping.domain.recipes import Part, Recipe
+from grouping.domain.jobs import DEFAULT_TRAINER, JobSpec
+from grouping.domain.recipes import BuiltInParameters, Part, Recipe
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
 from grouping.recipes import MethodInfo, list_methods
@@ -31,6 +31,9 @@ _LISTS: Mapping[str, Callable[[], Sequence[Listed]]] = {
     "trainer": list_trainers,
 }
 _DEFAULTS: Mapping[str, str] = {choice: declared(JobSpec)[choice].default for choice in _LISTS}
+
+_ASKED_BESIDE = frozenset(declared(BuiltInParameters))
+"""Parameters of the built-in trainer, for which the form has entries and questions of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,7 @@ class JobForm:
             if text := self.value(name).strip():
                 within = asked if len(entry.path) == 1 else asked[entry.path[0]]
                 within[entry.path[-1]] = entry.meaning(text)
-        for part in Part:
+        for part in Part if asked["trainer"]["name"] == DEFAULT_TRAINER else ():
             own = self.problem.recipe.method(part)
             chosen = self._chosen(part.value, own.name)
             if chosen["name"] == own.name:
@@ -211,6 +214,7 @@ def _method(choice: str, info: Listed) -> MethodChoice:
             "" if said.get("default") is None else _text(said["default"]),
         )
         for parameter, said in properties.items()
+        if not (name == DEFAULT_TRAINER and parameter in _ASKED_BESIDE)
     )
     return MethodChoice(name, info.title, info.description, fields)
 

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from grouping.domain.job_sentences import JobSentences
 from grouping.problems.registry import list_problems
 from grouping.store import Store
+from grouping.trainers import trainer_class
 from grouping.use_cases.affinity import ORDERS, pair_plan, read_affinity, usual_method
 from grouping.use_cases.submit import request_digest, submit
 from grouping.use_cases.table_queries import TableQueries
@@ -62,7 +63,13 @@ def job_fragment(
 def _of_job(job_id: str, store: Store, queries: TableQueries, recent: RecentEvents) -> dict[str, Any]:
     job = store.get_job(job_id)
     subject = Subject(queries.info(job.score_table_id), job)
-    return {"view": view_job(job, store, queries, recent), "job": job, "subject": subject, "here": "job"}
+    return {
+        "view": view_job(job, store, queries, recent),
+        "job": job,
+        "training": trainer_class(job.spec.trainer).in_words(job.spec.trainer_parameters, job.settled),
+        "subject": subject,
+        "here": "job",
+    }
 
 
 @router.get("/score-tables/{table_id}/affinity")
