@@ -1,4 +1,4 @@
-"""Percentages as text, with a space before the sign."""
+"""Percentages as text, with a space before the percent sign."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class TrialState(StrEnum):
 
     @property
     def is_lost(self) -> bool:
-        """Whether a training was carried out, or tried, and gave no scores."""
+        """Whether it was trained, or tried, and has no scores: its network is not used."""
         return self in (TrialState.DIVERGED, TrialState.FAILED)
 
 
