@@ -14,6 +14,7 @@ from grouping.trainers.registry import (
     trainer_of,
 )
 from grouping.trainers.trainer import (
+    NoReports,
     Prepared,
     Stack,
     SteppedTraining,
@@ -21,6 +22,7 @@ from grouping.trainers.trainer import (
     Trainer,
     TrainerJob,
     TrainerRequest,
+    TrainingReports,
     TrainingWorker,
     WorkerContext,
     WorkerPool,
@@ -30,6 +32,7 @@ from grouping.trainers.trainer import (
 __all__ = [
     "DEFAULT_TRAINER",
     "LocalPool",
+    "NoReports",
     "Prepared",
     "PreparedTrainer",
     "Stack",
@@ -39,6 +42,7 @@ __all__ = [
     "TrainerInfo",
     "TrainerJob",
     "TrainerRequest",
+    "TrainingReports",
     "TrainingWorker",
     "WorkerContext",
     "WorkerPool",

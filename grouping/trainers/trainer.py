@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.progress import Progress
+from grouping.domain.resources import Resources
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
@@ -93,15 +95,44 @@ class Prepared:
     events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
 
 
+class TrainingReports(Protocol):
+    """Takes what a worker tells while it trains, and tells it when to stop. Safe to use from any thread."""
+
+    def progress(self, request: TrialRequest, progress: Progress) -> None:
+        """Take a point of the learning curves of a training."""
+
+    def log(self, request: TrialRequest, text: str) -> None:
+        """Take further output of a training, as it was written."""
+
+    def is_cancelled(self) -> bool:
+        """Tell whether nobody waits for the present trainings any more; their outcomes will be dropped."""
+
+
+class NoReports:
+    """Drops every report, and never cancels."""
+
+    def progress(self, request: TrialRequest, progress: Progress) -> None:
+        """Drop it."""
+
+    def log(self, request: TrialRequest, text: str) -> None:
+        """Drop it."""
+
+    def is_cancelled(self) -> bool:
+        """Return False."""
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
     """Settings that a worker is given.
 
     Attributes:
         checkpoint_interval_s: about how many seconds there should be between two checkpoints of a training.
+        reports: where it tells progress, and learns whether to stop.
     """
 
     checkpoint_interval_s: float = 30.0
+    reports: TrainingReports = field(default_factory=NoReports)
 
 
 class TrainingWorker(ABC):
@@ -221,6 +252,12 @@ class Trainer(ABC):
             give it; None if it is handed whatever a job says.
         measures_affinities: whether it can measure affinities while it trains
             (`TrialRequest.measures_affinity`).
+        plans_continuously: whether the next networks are chosen whenever a worker is free, so that none waits
+            for the others; else in steps, once everything is trained, which is the same whenever a job is
+            run. A job may ask for the other.
+        trains_elsewhere: whether its trainings are done by workers that ask for them over HTTP, so that it
+            has no `setup`.
+        max_attempts: starts of a training after which it is given up when its process is lost each time.
     """
 
     name: ClassVar[str]
@@ -228,6 +265,9 @@ class Trainer(ABC):
     description: ClassVar[str]
     parameters: ClassVar[type[Any] | None] = None
     measures_affinities: ClassVar[bool] = False
+    plans_continuously: ClassVar[bool] = True
+    trains_elsewhere: ClassVar[bool] = False
+    max_attempts: ClassVar[int] = 3
 
     def __init__(self, job: TrainerJob) -> None:
         self.job = job
@@ -346,6 +386,14 @@ class Trainer(ABC):
             n_workers: number of stacks that are trained at the same time.
         """
         return [Stack((trial,)) for trial in planned]
+
+    def resources(self, network: Network) -> Resources | None:
+        """Return what a training of a network holds; None for one processor and the usual share of a GPU."""
+        return None
+
+    def deadline_s(self, network: Network, fidelity: float) -> float | None:
+        """Return the seconds after which a training is ended and counts as failed; None for no end."""
+        return None
 
     # --- where the job is prepared: once, and again after a crash
 
