@@ -16,6 +16,8 @@ from grouping.study.records import Finding
 from grouping.trainers import LocalPool, PreparedTrainer, TrainerJob, TrainerRequest, get_trainer
 from grouping.trainers.processes import Work, stacks_of
 
+Planned = tuple[PlannedTraining, ...]
+
 
 class StudyTrainer:
     """The trainer of a study, prepared as it was asked for; others of its kind follow from it.
@@ -36,9 +38,15 @@ class StudyTrainer:
 
     def __init__(self, problem: Problem, name: str, asked: Mapping[str, Any]) -> None:
         self._trainer = get_trainer(name, asked)
+        if self._trainer.trains_elsewhere:
+            raise InvalidInputError(
+                f"The trainer {name} has workers that ask a service for trainings. A study trains on this "
+                "machine without one: choose another trainer.",
+                pointer="/trainer/name",
+            )
         self._names = tuple(task.name for task in problem.tasks)
         request = TrainerRequest(problem.name, problem.tasks, len(problem.tasks), asked)
-        # One seed: each seed of a network has the scores that it has alone.
+        # Told of one seed, it settles nothing that makes the scores of a seed depend on other seeds.
         terms = SearchTerms(Candidates.of(self._names, max_group_size=2), (1.0,))
         self._job = TrainerJob(problem.name, self._names, terms, self._trainer.complete(request))
         self.base = PreparedTrainer.of(self._trainer, self._job)
@@ -82,34 +90,26 @@ class StudyTrainer:
             costs[network] = measured.network.cost_snt
         return sum(costs[network] for network in small), costs[Network.of(*self._names)]
 
-    def divide(
-        self, plan: Sequence[PlannedTraining], processes: int
-    ) -> tuple[list[tuple[PlannedTraining, ...]], list[Work]]:
-        """Divide the plan into stacks as the trainer cuts them, and return them as planned and as works.
+    def divide(self, plan: Sequence[PlannedTraining], processes: int) -> list[tuple[Planned, Work]]:
+        """Divide the plan into stacks as the trainer cuts them, each as planned and as work to carry out.
 
         Stacks with equal workers follow each other, those that train long first.
         """
         kinds: dict[tuple[float, str | None], list[PlannedTraining]] = {}
         for one in plan:
             kinds.setdefault((one.share, one.source), []).append(one)
-        cut = []
+        cut: list[tuple[float, list[tuple[Planned, Work]]]] = []
         for (share, source), trainings in kinds.items():
             found = self._variant(share, source)
             requests = [TrialRequest(one.network, one.seed) for one in trainings]
-            n_epochs = sum(found.planner.epochs_of(len(one.network.group), 1.0) for one in trainings)
-            stacks = stacks_of(found.planner, requests, processes)
             setup = found.trainer.setup()
-            cut.append(
-                (
-                    share * n_epochs,
-                    [tuple(trainings[n] for n in stack) for stack in stacks],
-                    [Work(setup, tuple(requests[n] for n in stack)) for stack in stacks],
-                )
-            )
-        cut.sort(key=lambda each: -each[0])
-        return [each for _, stacks, _ in cut for each in stacks], [
-            each for _, _, works in cut for each in works
-        ]
+            parts = [
+                (tuple(trainings[n] for n in stack), Work(setup, tuple(requests[n] for n in stack)))
+                for stack in stacks_of(found.planner, requests, processes)
+            ]
+            n_epochs = sum(found.planner.epochs_of(len(one.network.group), 1.0) for one in trainings)
+            cut.append((share * n_epochs, parts))
+        return [part for _, parts in sorted(cut, key=lambda each: -each[0]) for part in parts]
 
     def _variant(self, share: float, source: str | None) -> PreparedTrainer:
         """Prepare the trainer for a share of the rows or a transfer; no training of a plan is both."""

@@ -50,12 +50,12 @@ def run_study(
     options, left_out = prepared.answerable(options)
     plan = plan_study(names, options)
     alone, together = prepared.costs_snt(plan)
-    stacks, works = prepared.divide(plan, processes)
+    parts = prepared.divide(plan, processes)
     started = time.perf_counter()
     scored: list[tuple[PlannedTraining, TaskScore]] = []
     n_finished = n_diverged = n_epochs = 0
-    for position, outcomes in train_works(works, processes):
-        for training, outcome in zip(stacks[position], outcomes, strict=True):
+    for position, outcomes in train_works([work for _, work in parts], processes):
+        for training, outcome in zip(parts[position][0], outcomes, strict=True):
             scored += [(training, score) for score in outcome.scores]
             n_diverged += outcome.state is TrialState.DIVERGED
             n_epochs += outcome.epochs

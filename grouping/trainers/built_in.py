@@ -18,6 +18,7 @@ from grouping.domain.datasets import Dataset
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import DEFAULT_TRAINER, Job
 from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.percentages import percent
 from grouping.domain.recipes import MAX_EPOCHS, BuiltInParameters, EpochsOf, Method, Part, Precision, Recipe
 from grouping.domain.trials import Trial
 from grouping.errors import InvalidInputError, TrainingError, pointing_below
@@ -109,7 +110,7 @@ class BuiltIn(Trainer):
                 f"weight decay {recipe.weight_decay:g}",
                 *(f"{part} {recipe.method(part).name}" for part in Part),
                 *([] if recipe.precision is Precision.FLOAT32 else [str(recipe.precision)]),
-                *(f"{100 * share:g} % of the training rows" for share in shares),
+                *(f"{percent(share, 1)} of the training rows" for share in shares),
                 *([f"engine {engine}"] if engine else []),
             ]
         )

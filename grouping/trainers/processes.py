@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
@@ -43,7 +45,7 @@ def train_works(works: Sequence[Work], processes: int) -> Iterator[tuple[int, tu
         Position of a work, and an outcome for each of its requests, as the works are finished.
 
     Raises:
-        TrainingError: if a training failed. A diverged one is an outcome.
+        TrainingError: if a training failed, or a process was lost. A diverged training is an outcome.
     """
     if processes == 1:
         pool = LocalPool()
@@ -51,10 +53,22 @@ def train_works(works: Sequence[Work], processes: int) -> Iterator[tuple[int, tu
             yield position, _train(pool.worker(work.setup), work.requests)
         return
     setups = {work.setup.key: work.setup for work in works}
-    asked = [(position, work.setup.key, work.requests) for position, work in enumerate(works)]
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_begin, initargs=(setups,)) as workers:
-        yield from workers.imap_unordered(_train_here, asked)
+    with ProcessPoolExecutor(processes, context, _begin, (setups,)) as executor:
+        waiting = [
+            executor.submit(_train_here, position, work.setup.key, work.requests)
+            for position, work in enumerate(works)
+        ]
+        try:
+            for done in as_completed(waiting):
+                yield done.result()
+        except BrokenProcessPool as error:
+            raise TrainingError(
+                "A process that trains networks was ended from outside, perhaps for lack of memory: try "
+                "fewer processes."
+            ) from error
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
 
 
 _setups: Mapping[str, WorkerSetup] = {}
@@ -67,8 +81,9 @@ def _begin(setups: Mapping[str, WorkerSetup]) -> None:
     _setups = setups
 
 
-def _train_here(asked: tuple[int, str, tuple[TrialRequest, ...]]) -> tuple[int, tuple[TrialOutcome, ...]]:
-    position, key, requests = asked
+def _train_here(
+    position: int, key: str, requests: tuple[TrialRequest, ...]
+) -> tuple[int, tuple[TrialOutcome, ...]]:
     return position, _train(_pool.worker(_setups[key]), requests)
 
 

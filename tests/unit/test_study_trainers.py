@@ -13,7 +13,7 @@ from grouping.domain.networks import Candidates
 from grouping.domain.recipes import Method
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.trials import TrialRequest
-from grouping.errors import NotFoundError, TrainingError
+from grouping.errors import InvalidInputError, NotFoundError, TrainingError
 from grouping.problems.registry import ENTRY_POINT_GROUP as PROBLEMS
 from grouping.problems.registry import discover_problems
 from grouping.study.plan import StudyOptions, plan_study
@@ -73,6 +73,11 @@ class Failing(Ridge):
         return WorkerSetup("failing", Broken, None)
 
 
+class Remote(Ridge):
+    name = "ridge-remote"
+    trains_elsewhere = True
+
+
 class Refusing(Ridge):
     name = "ridge-refusing"
 
@@ -102,6 +107,7 @@ tuned = ridge:Tuned
 varied = ridge:Varied
 failing = ridge:Failing
 refusing = ridge:Refusing
+remote = ridge:Remote
 [{PROBLEMS}]
 sines = ridge:SINES
 """
@@ -173,6 +179,11 @@ def test_a_trainer_that_offers_them_is_asked_for_shares_and_transfers() -> None:
     for score in run.scores:
         assert score.loss == score.training.share + 10 * (score.training.source is not None)
     assert {score.training for score in run.scores} == set(plan_study(TASKS, OPTIONS))
+
+
+def test_a_trainer_whose_workers_ask_a_service_is_refused() -> None:
+    with pytest.raises(InvalidInputError, match="choose another trainer"):
+        study("ridge-remote")
 
 
 @pytest.mark.parametrize("processes", [1, 2])
