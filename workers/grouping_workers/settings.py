@@ -12,7 +12,7 @@ from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping_workers.dispatch.messages import Activity
 
 CHECKPOINT_INTERVAL_S = 30.0
-LIMITS_S: Mapping[Activity, float] = {
+LIMITS_S: dict[Activity, float] = {
     Activity.STARTING: 300.0,
     Activity.PREPARING: 6 * 3600.0,
     Activity.MEASURING: 3600.0,
