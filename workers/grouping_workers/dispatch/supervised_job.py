@@ -80,7 +80,7 @@ class SupervisedJob:
                 return self._recover(reason)
             return self._begin() if self.process is None else self._listen()
         except StaleLeaseError as error:
-            logger.warning("Job %s: lost the lease; another dispatcher has it: %s", self.job_id, error)
+            logger.warning("Lost the lease of job %s; another dispatcher has it: %s", self.job_id, error)
             self._end_process()
             return False
 
