@@ -47,6 +47,7 @@ class TrainerJob:
     """The description of a job that a trainer is given.
 
     Attributes:
+        id: identifier of the job; empty where there is none.
         problem: name of the problem that is trained on.
         tasks: names of the tasks, in display order.
         terms: terms of the search: candidates, budgets, seeds.
@@ -63,6 +64,7 @@ class TrainerJob:
     seed: int = 0
     operator: Mapping[str, Any] = field(default_factory=dict)
     settled: Mapping[str, Any] | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +259,7 @@ class Trainer(ABC):
             run. A job may ask for the other.
         trains_elsewhere: whether its trainings are done by workers that ask for them over HTTP, so that it
             has no `setup`.
+        tells_progress: whether its workers report progress or output while they train.
         max_attempts: starts of a training after which it is given up when its process is lost each time.
     """
 
@@ -267,6 +270,7 @@ class Trainer(ABC):
     measures_affinities: ClassVar[bool] = False
     plans_continuously: ClassVar[bool] = True
     trains_elsewhere: ClassVar[bool] = False
+    tells_progress: ClassVar[bool] = True
     max_attempts: ClassVar[int] = 3
 
     def __init__(self, job: TrainerJob) -> None:
