@@ -2,7 +2,6 @@
 
     python benchmarks/runtime.py                 # 263 networks of digits-8, exhaustive, one seed
     python benchmarks/runtime.py --seeds 2       # 526 trainings: memory at training 50 and at the end
-    python benchmarks/runtime.py --profile       # where the dispatcher's own time goes
 
 The dispatcher runs in this process on a SQLite file of its own, with a private Ray, as `grouping
 dispatcher` does. Training time is the sum of the seconds of all trainings over the number of workers; the
