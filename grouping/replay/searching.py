@@ -13,7 +13,7 @@ from grouping.domain.scores import FloatArray
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, share_charged
-from grouping.search import Search, advance
+from grouping.search import Loop, Search
 from grouping.solver import solve_budgets
 from grouping.strategies import Strategy
 
@@ -86,7 +86,8 @@ def run_search(
     for network in free:
         trainings.reveal(TrialRequest(network, 0), is_free=True)
     try:
-        while advance(search, trainings):
+        loop = Loop(search, trainings)
+        while loop.advance():
             pass
     except Unanswerable:
         raise

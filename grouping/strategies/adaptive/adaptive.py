@@ -62,6 +62,7 @@ class Adaptive:
         "what is expected to improve the recommendation most, and stops when nothing is."
     )
     lists_candidates: ClassVar[bool] = False
+    plans_ahead: ClassVar[bool] = True
 
     tolerance: Annotated[
         float,

@@ -9,13 +9,12 @@ from dataclasses import replace
 
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.search_state import SearchTerms
 from grouping.domain.training_budgets import Round, is_time_short, trials_over_time
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
-from grouping.search import advance, networks_to_measure
+from grouping.search import Loop, networks_to_measure
 from grouping.store import Claim, Store
-from grouping.trainers import trainer_of
+from grouping.trainers import terms_of_job, trainer_of
 from grouping_workers.checkpoint_folders import remove_folder
 from grouping_workers.dispatch.driver_process import DriverProcess
 from grouping_workers.dispatch.driver_requests import DriverRequests
@@ -48,9 +47,10 @@ class JobRun:
         self._driver = driver
         self._stop = stop
         self._job: Job = claim.job
-        self._terms = SearchTerms.of_job(claim.job.spec)
+        self._terms = terms_of_job(claim.job.spec)
         self._trainer = trainer_of(claim.job, driver.settings.trainer_settings)
         self._queue = TrainingQueue(store, claim, driver, self._trainer)
+        self._loop = Loop(self, self._queue)
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
         self._dialogue = DriverRequests(driver, stop, self._is_cancelled)
@@ -162,7 +162,7 @@ class JobRun:
     def _advance(self) -> bool:
         """Plan, submit, and collect what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
-        if not advance(self, self._queue):
+        if not self._loop.advance():
             self._finish()
             return True
         if self._queue.has_outcomes:
@@ -184,10 +184,15 @@ class JobRun:
             self._store.skip_trials(self._claim, [trial.id for trial in over])
             self._queue.forget_waiting()
 
-    def plan(self) -> bool:
-        """Add the next trials; return False when there are none."""
+    @property
+    def plans_continuously(self) -> bool:
+        """Whether to plan whenever a training could begin."""
+        return self._terms.plans_continuously
+
+    def plan(self, n_free: int = 0) -> bool:
+        """Add the next trials; return False when there are none for now."""
         self._round = None
-        plan = planner_of(self._store, self._job).next_plan()
+        plan = planner_of(self._store, self._job).next_plan(n_free)
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
             self._notes.tell(plan.note)
         if plan.reused:
@@ -198,7 +203,7 @@ class JobRun:
                 return True  # the strategy sees them before anything is trained
             plan = planner_of(
                 self._store, self._job, with_reuse=False
-            ).next_plan()  # that job was deleted meanwhile
+            ).next_plan(n_free)  # that job was deleted meanwhile
         if plan.reason is not None:
             self._reason = plan.reason
         if not plan.requests:

@@ -60,6 +60,11 @@ class TrainingQueue:
         """Whether anything is at the driver."""
         return bool(self._in_flight)
 
+    @property
+    def n_free(self) -> int:
+        """Stacks that could begin at once, beyond those that wait."""
+        return max(0, self.n_workers - len(self._in_flight) - len(self._waiting))
+
     def refill(self) -> None:
         """Read what the database has planned, if nothing waits here and there may be something."""
         if not self._waiting and (self._is_outdated or not self._in_flight):
@@ -121,8 +126,8 @@ class TrainingQueue:
             self._waiting.appendleft(Stack(trials[most:]))
         return trials[:most]
 
-    def collect(self) -> None:
-        """Record what ended, waiting a little for the first.
+    def collect(self) -> bool:
+        """Record what ended, waiting a little for the first; return whether the driver answered at all.
 
         Raises:
             WorkerLostError: if the driver died; what it had answered before is recorded.
@@ -137,6 +142,7 @@ class TrainingQueue:
                 answers.append(answer)
         finally:
             self.has_outcomes = self._record(answers)
+        return bool(answers)
 
     def _record(self, answers: Sequence[Answer]) -> bool:
         """Record all that ended in one transaction."""
