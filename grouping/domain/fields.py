@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -166,7 +165,6 @@ def from_plain(source: type[T], data: Mapping[str, Any]) -> T:
 
     Raises:
         TypeError: if an object within has another form than its dataclass.
-        ValueError: if a value is none of those that its field may have.
     """
     known: Mapping[str, Declared] = declared(source)  # type: ignore[arg-type]  # mypy takes no type for hashable
     return source(**{name: _built(known[name].kind, value) for name, value in data.items() if name in known})
@@ -175,8 +173,6 @@ def from_plain(source: type[T], data: Mapping[str, Any]) -> T:
 def _built(kind: Any, value: Any) -> Any:
     if get_origin(kind) is tuple:
         return tuple(value)
-    if isinstance(kind, type) and issubclass(kind, Enum) and value is not None:
-        return kind(value)
     if not is_dataclass(kind) or value is None or type(value) is kind:
         return value
     if not isinstance(value, Mapping):

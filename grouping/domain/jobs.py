@@ -185,6 +185,10 @@ class JobSpec:
             raise InvalidInputError(
                 f"Weights for tasks that are not grouped: {', '.join(sorted(unknown))}.", pointer="/weights"
             )
+        if self.planning is not None:
+            if self.planning not in list(Planning):
+                raise InvalidInputError(f"Planning is one of {', '.join(Planning)}.", pointer="/planning")
+            object.__setattr__(self, "planning", Planning(self.planning))
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
 

@@ -1,7 +1,8 @@
 """Planner: the next trials of a search, from strategy and confirmation, within the training budget.
 
 A plan is a pure function of `SearchTerms`, `SearchState` and, where planning is continuous, the number of
-trainings that could begin: it reads nothing else, and the same state gives the same plan. Whoever takes over a search after a crash therefore goes on exactly where the last one stopped.
+trainings that could begin: it reads nothing else, and the same state gives the same plan. Whoever takes over a
+search after a crash therefore goes on exactly where the last one stopped.
 How much of the budget the search may use is decided in `grouping.domain.training_budgets`.
 """
 
@@ -238,9 +239,7 @@ class Planner:
         return Plan(state, requests, reason, proposal.note, reused)
 
 
-def evidence_of(
-    terms: SearchTerms, state: SearchState, remaining: int | None, n_free: int = 0
-) -> Evidence:
+def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None, n_free: int = 0) -> Evidence:
     """Build the evidence that a strategy is given, from terms and state.
 
     Args:

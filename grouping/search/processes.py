@@ -145,7 +145,9 @@ class _Child:
     @property
     def seconds_left(self) -> float:
         """Seconds until the deadline; infinite without one."""
-        return float("inf") if self.deadline_s is None else self.started_s + self.deadline_s - time.monotonic()
+        return (
+            float("inf") if self.deadline_s is None else self.started_s + self.deadline_s - time.monotonic()
+        )
 
     def train(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
         self.number, self.n_requests = number, len(requests)

@@ -19,6 +19,7 @@ model costs trainings and never passes for a score.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
@@ -89,10 +90,30 @@ class Adaptive:
         state = _State.of(evidence)
         if state is None:
             return Proposal((), StopReason.SEARCH_COMPLETE, "Some task has no network that could be trained.")
-        values, expected = state.values(choose)
-        order = np.argsort(-values, kind="stable")
-        size = self.batch or max(1, len(evidence.candidates.tasks) // 5)
-        chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
+        import os
+
+        V = os.environ.get("VARIANT", "fantasy")
+        n_new = math.ceil(evidence.n_free / len(evidence.seeds))
+        size = self.batch or max(1, len(evidence.candidates.tasks) // 5, n_new)
+        if "exact" in V and n_new:
+            size = n_new
+        if "joint" in V and (evidence.running or evidence.n_free):
+            chosen = []
+            state.prepare(choose)
+            while len(chosen) < size:
+                values, expected = state.valued(choose)
+                n = int(values.argmax())
+                if not (values[n] > 0 and expected[n] >= self.tolerance):
+                    break
+                chosen.append(n)
+                first_expected = expected if len(chosen) == 1 else first_expected  # noqa: F821
+                state.is_pending[n] = True
+            expected = first_expected if chosen else expected
+        else:
+            state.prepare(choose)
+            values, expected = state.valued(choose)
+            order = np.argsort(-values, kind="stable")
+            chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
         note = (
             f"Training {state.pool.networks[chosen[0]].name(evidence.candidates.tasks)} is expected to "
             f"improve the total loss by {expected[chosen[0]]:.2%}."
@@ -148,7 +169,7 @@ def promising(losses: FloatArray) -> list[int]:
     return rows
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class _State:
     """The model and the candidates in one step of the search.
 
@@ -167,52 +188,101 @@ class _State:
     losses: FloatArray
     errors: FloatArray
     is_measured: NDArray[np.bool_]
+    is_pending: NDArray[np.bool_]
     model: LossModel
     generator: np.random.Generator
 
     @classmethod
     def of(cls, evidence: Evidence) -> _State | None:
         """Fit the model; None if a task has no measured loss."""
-        full = evidence.full.on_common_seeds()
+        full, running = evidence.full, {key.network for key in evidence.running if key.fidelity == 1}
+        if running:
+            full = full.select([n for n, network in enumerate(full.networks) if network.key not in running])
+        full = full.on_common_seeds()
         rows = np.flatnonzero(full.is_complete & full.membership.any(axis=1))
-        generator = np.random.default_rng((evidence.seed, len(evidence.attempted)))
+        progress = (
+            (len(evidence.attempted), len(evidence.running))
+            if evidence.running
+            else (len(evidence.attempted),)
+        )
+        generator = np.random.default_rng((evidence.seed, *progress))
         if not full.membership[rows].any(axis=0).all():
             return None
         measured = [full.networks[n] for n in rows]
         networks = pool_networks(evidence.candidates, full.select(rows.tolist()), generator)
+        place = {network.key for network in networks}
+        missing = (evidence.candidates.find(*key) for key in sorted(running - place, key=str))
+        networks = (*networks, *(network for network in missing if network is not None))
         pool = Pool.of(networks, full.task_names)
+        is_pending = np.array([network.key in running for network in networks])
         losses, errors = np.full(pool.member.shape, np.nan), np.full(pool.member.shape, np.nan)
         place = {network.key: n for n, network in enumerate(networks)}
         at = [place[network.key] for network in measured]
         losses[at], errors[at] = full.validation[rows], full.validation_standard_error[rows]
         model = fit_model(pool, losses, errors, generator)
-        return cls(evidence, pool, losses, errors, np.isfinite(losses).any(axis=1), model, generator)
+        return cls(
+            evidence, pool, losses, errors, np.isfinite(losses).any(axis=1), is_pending, model, generator
+        )
 
-    def values(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
-        """Return ``[N]`` values of training each network, and the expected improvement of the total loss."""
+    def prepare(self, choose: Choose) -> None:
+        import os
+
+        self.V = V = os.environ.get("VARIANT", "fantasy")
         tasks, networks = self.evidence.full.tasks, self.pool.networks
-        budgets, importance = self._budgets()
+        self.budgets, self.importance = self._budgets()
+        if "mean" in V and self.is_pending.any():
+            self.losses[self.is_pending] = self.model.mean()[self.is_pending]
+            self.errors[self.is_pending] = np.nan
+            self.model = fit_model(self.pool, self.losses, self.errors, self.generator)
+            self.is_measured = self.is_measured | self.is_pending
+            self.is_pending = self.is_pending & False
         draws = self.model.draw(N_DRAWS if self._is_small else N_DRAWS_OF_MANY, self.generator)
         draws[:, self.is_measured] = self.losses[self.is_measured]
-        table = PredictedLosses(tasks, networks, draws[0])
-        weighted = np.where(self.pool.member > 0, draws * table.weights, np.inf)
-        costs, measured = table.costs_snt, np.flatnonzero(self.is_measured)
+        self.draws = draws
+        self.table = PredictedLosses(tasks, networks, draws[0])
+        self.weighted = np.where(self.pool.member > 0, draws * self.table.weights, np.inf)
         diverged = self.evidence.diverged
-        hopeful = np.array([n.key not in diverged for n in networks])
+        self.hopeful = hopeful = np.array([n.key not in diverged for n in networks])
         optima = self._optima(
-            choose, table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], budgets
+            choose, self.table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], self.budgets
         )
         rows = np.flatnonzero(hopeful)
+        self.choices = [(d, at, tuple(rows[list(chosen)].tolist())) for d, at, chosen in optima]
+
+    def valued(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
+        networks = self.pool.networks
+        is_known = self.is_measured | (self.is_pending if "ignored" not in self.V else False)
+        known = np.flatnonzero(is_known)
+        is_shared = not (is_known & ~self.is_measured).any()
+        D = len(self.draws)
+        upto = 1 if is_shared else D
+        chosen_now = choose.in_draws(
+            self.table.select(known.tolist()), self.draws[:upto, known], self.budgets
+        )
         expected = np.zeros(len(networks))
-        (known,) = choose.in_draws(table.select(measured.tolist()), draws[:1, measured], budgets)
-        for b, chosen_now in enumerate(known):
-            kept = measured[list(chosen_now)].tolist()
-            best = float(weighted[0, kept].min(axis=0).sum()) if kept else np.inf
-            choices = [(d, tuple(rows[list(chosen)].tolist())) for d, at, chosen in optima if at == b]
-            alone = improvement_alone(weighted, costs, kept, best, budgets[b])
-            together = improvement_together(weighted, choices, best, self.is_measured)
-            expected += importance[b] * (ALONE_SHARE * alone + (1 - ALONE_SHARE) * together)
-        expected = np.where(self.is_measured | ~hopeful, 0.0, expected / importance.sum())
+        costs = self.table.costs_snt
+        for b, budget in enumerate(self.budgets):
+            kept = [known[list(each[b])].tolist() for each in chosen_now]
+            best = np.array(
+                [float(self.weighted[d, k].min(axis=0).sum()) if k else np.inf for d, k in enumerate(kept)]
+            )
+            choices = [(d, chosen) for d, at, chosen in self.choices if at == b]
+            if is_shared:
+                alone = improvement_alone(self.weighted, costs, kept[0], best[0], budget)
+                together = improvement_together(self.weighted, choices, np.full(D, best[0]), is_known)
+            else:
+                alone = np.mean(
+                    [
+                        improvement_alone(self.weighted[d : d + 1], costs, kept[d], best[d], budget)
+                        for d in range(D)
+                    ],
+                    axis=0,
+                )
+                together = improvement_together(self.weighted, choices, best, is_known)
+            expected += self.importance[b] * (ALONE_SHARE * alone + (1 - ALONE_SHARE) * together)
+        expected = np.where(
+            self.is_measured | self.is_pending | ~self.hopeful, 0.0, expected / self.importance.sum()
+        )
         return expected / np.sqrt([network.size for network in networks]), expected
 
     def _optima(

@@ -42,7 +42,7 @@ def improvement_alone(
 def improvement_together(
     draws: FloatArray,
     choices: Sequence[tuple[int, tuple[int, ...]]],
-    best: float,
+    best: FloatArray,
     is_measured: NDArray[np.bool_],
 ) -> FloatArray:
     """Compute ``[N]`` improvement by the optima of draws, shared by the unmeasured networks in each.
@@ -58,7 +58,7 @@ def improvement_together(
         new = [n for n in rows if not is_measured[n]]
         if new:
             loss = draws[d, list(rows)].min(axis=0).sum()
-            shares[new] += float(improvement(best, loss)) / len(new)
+            shares[new] += float(improvement(float(best[d]), loss)) / len(new)
     return shares / max(len(choices), 1)
 
 
