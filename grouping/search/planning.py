@@ -1,8 +1,8 @@
 """Planner: the next trials of a search, from strategy and confirmation, within the training budget.
 
 A plan is a pure function of `SearchTerms`, `SearchState` and, where planning is continuous, the number of
-trainings that could begin: it reads nothing else, and the same state gives the same plan. Whoever takes over a
-search after a crash therefore goes on exactly where the last one stopped.
+trainings that could begin: it reads nothing else, and the same state gives the same plan. Whoever takes over
+a search after a crash therefore goes on exactly where the last one stopped.
 How much of the budget the search may use is decided in `grouping.domain.training_budgets`.
 """
 
@@ -103,7 +103,7 @@ class Planner:
         if fitting:
             return self._split(JobState.RUNNING, fitting, proposal, None)
         if self._state.running:
-            return Plan(self._phase, (), note=proposal.note)
+            return Plan(self._phase, ())
         wanted = self._confirmation()
         fitting = self._left.first_fitting(wanted, self._prices, is_free=self._state.is_free)
         is_cut = bool(proposal.requests) or len(fitting) < len(wanted)

@@ -69,7 +69,7 @@ class Evidence:
     def request(
         self, networks: Iterable[Network], fidelity: float = 1.0, *, measures_affinity: bool = False
     ) -> tuple[TrialRequest, ...]:
-        """Build a trial per seed for each network, the first seeds first, without finished and running ones."""
+        """Build a trial per seed for each network, first seeds first, without finished and running ones."""
         wanted = tuple(networks)
         requests = (
             TrialRequest(network, seed, fidelity, measures_affinity=measures_affinity)

@@ -46,7 +46,9 @@ class Watched:
     def tell(self, request: TrialRequest) -> None:
         trials = self.search.state.trials
         assert self.most is None or len(trials) <= self.most
-        assert len({trial.purpose for trial in self.search.state.running}) == 1, "the search waits for nothing"
+        assert len({trial.purpose for trial in self.search.state.running}) == 1, (
+            "the search waits for nothing"
+        )
         is_fresh = request.purpose is Purpose.CONFIRMATION
         losses = dict.fromkeys(request.network.group, 0.5) if is_fresh else losses_of(request, TRUTH)
         self.search.tell(request, losses)

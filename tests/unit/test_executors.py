@@ -1,4 +1,4 @@
-"""`Search.run` with each executor: the same scores, and what becomes of a worker that dies, hangs or raises."""
+"""`Search.run` with each executor: the same scores, and what becomes of workers that die, hang or raise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grouping.domain.trials import TrialOutcome, TrialRequest
-from grouping.errors import GroupingError, InvalidInputError, TrainingError
+from grouping.errors import InvalidInputError, TrainingError
 from grouping.search import Search
 from grouping.trainers import TrainingWorker, WorkerContext, WorkerSetup
 from tests.patience import wait_for

@@ -12,6 +12,10 @@ Then, until nothing is expected to improve the recommendation any more or the tr
    optima, of which it may be one of several networks that pay off only together.
 4. Train the most valuable ones per square root of their cost.
 
+What is still in training has its own losses in every draw: the best grouping of measured networks is taken
+with them, draw by draw, so that no network is valued for what one in training may bring already (fantasies;
+Snoek, Larochelle and Adams, "Practical Bayesian optimization of machine learning algorithms", NIPS 2012).
+
 Lower inference budgets than those asked for count a little too: a grouping that fits them fits the larger
 ones, and large groups tell most per training. Nothing is ever recommended that was not measured, so a wrong
 model costs trainings and never passes for a score.
@@ -20,7 +24,7 @@ model costs trainings and never passes for a score.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
@@ -29,7 +33,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from grouping.domain.jobs import StopReason
-from grouping.domain.networks import Network
+from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.scores import FloatArray, LossTable, PredictedLosses
 from grouping.strategies.adaptive.candidate_pool import pool_networks
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
@@ -76,7 +80,12 @@ class Adaptive:
     ] = 0.0001
     batch: Annotated[
         int | None,
-        Field(ge=1, le=10_000, description="Networks per step; a fifth of the number of tasks if left out."),
+        Field(
+            ge=1,
+            le=10_000,
+            description="Networks per step; if left out a fifth of the number of tasks, or more where more "
+            "workers are free and planning is continuous.",
+        ),
     ] = None
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
@@ -90,30 +99,11 @@ class Adaptive:
         state = _State.of(evidence)
         if state is None:
             return Proposal((), StopReason.SEARCH_COMPLETE, "Some task has no network that could be trained.")
-        import os
-
-        V = os.environ.get("VARIANT", "fantasy")
-        n_new = math.ceil(evidence.n_free / len(evidence.seeds))
-        size = self.batch or max(1, len(evidence.candidates.tasks) // 5, n_new)
-        if "exact" in V and n_new:
-            size = n_new
-        if "joint" in V and (evidence.running or evidence.n_free):
-            chosen = []
-            state.prepare(choose)
-            while len(chosen) < size:
-                values, expected = state.valued(choose)
-                n = int(values.argmax())
-                if not (values[n] > 0 and expected[n] >= self.tolerance):
-                    break
-                chosen.append(n)
-                first_expected = expected if len(chosen) == 1 else first_expected  # noqa: F821
-                state.is_pending[n] = True
-            expected = first_expected if chosen else expected
-        else:
-            state.prepare(choose)
-            values, expected = state.valued(choose)
-            order = np.argsort(-values, kind="stable")
-            chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
+        values, expected = state.values(choose)
+        order = np.argsort(-values, kind="stable")
+        n_free = math.ceil(evidence.n_free / len(evidence.seeds))
+        size = self.batch or max(1, len(evidence.candidates.tasks) // 5, n_free)
+        chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
         note = (
             f"Training {state.pool.networks[chosen[0]].name(evidence.candidates.tasks)} is expected to "
             f"improve the total loss by {expected[chosen[0]]:.2%}."
@@ -149,6 +139,16 @@ def first_networks(evidence: Evidence) -> tuple[Network, ...]:
     return tuple(dict.fromkeys(first))
 
 
+def _with_running(
+    networks: tuple[Network, ...], running: Collection[NetworkKey], candidates: Candidates
+) -> tuple[Network, ...]:
+    """Return the networks with those that are running, in a reproducible order."""
+    missing = set(running) - {network.key for network in networks}
+    found = [candidates.find(*key) for key in missing]
+    more = sorted((network for network in found if network is not None), key=lambda n: n.sort_key)
+    return (*networks, *more)
+
+
 def promising(losses: FloatArray) -> list[int]:
     """Return rows that an optimum is likely to use: the best per task, and those good for many tasks.
 
@@ -169,7 +169,7 @@ def promising(losses: FloatArray) -> list[int]:
     return rows
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _State:
     """The model and the candidates in one step of the search.
 
@@ -179,6 +179,7 @@ class _State:
         losses: ``[N, T]`` measured losses.
         errors: ``[N, T]`` their standard errors.
         is_measured: ``[N]``, whether a network was measured.
+        is_pending: ``[N]``, whether a training of it in full is running.
         model: the posterior.
         generator: source of randomness of this step.
     """
@@ -195,94 +196,61 @@ class _State:
     @classmethod
     def of(cls, evidence: Evidence) -> _State | None:
         """Fit the model; None if a task has no measured loss."""
-        full, running = evidence.full, {key.network for key in evidence.running if key.fidelity == 1}
-        if running:
-            full = full.select([n for n, network in enumerate(full.networks) if network.key not in running])
-        full = full.on_common_seeds()
+        running = {key.network for key in evidence.running if key.fidelity == 1}
+        ended = [n for n, network in enumerate(evidence.full.networks) if network.key not in running]
+        full = (evidence.full.select(ended) if running else evidence.full).on_common_seeds()
         rows = np.flatnonzero(full.is_complete & full.membership.any(axis=1))
-        progress = (
-            (len(evidence.attempted), len(evidence.running))
-            if evidence.running
-            else (len(evidence.attempted),)
-        )
-        generator = np.random.default_rng((evidence.seed, *progress))
+        # Nothing more than before where nothing runs, so that a search in steps draws what it always drew.
+        state = [len(evidence.attempted), *([len(running)] if running else [])]
+        generator = np.random.default_rng((evidence.seed, *state))
         if not full.membership[rows].any(axis=0).all():
             return None
         measured = [full.networks[n] for n in rows]
         networks = pool_networks(evidence.candidates, full.select(rows.tolist()), generator)
-        place = {network.key for network in networks}
-        missing = (evidence.candidates.find(*key) for key in sorted(running - place, key=str))
-        networks = (*networks, *(network for network in missing if network is not None))
+        networks = _with_running(networks, running, evidence.candidates)
         pool = Pool.of(networks, full.task_names)
-        is_pending = np.array([network.key in running for network in networks])
         losses, errors = np.full(pool.member.shape, np.nan), np.full(pool.member.shape, np.nan)
         place = {network.key: n for n, network in enumerate(networks)}
         at = [place[network.key] for network in measured]
         losses[at], errors[at] = full.validation[rows], full.validation_standard_error[rows]
+        is_pending = np.array([network.key in running for network in networks], dtype=np.bool_)
         model = fit_model(pool, losses, errors, generator)
-        return cls(
-            evidence, pool, losses, errors, np.isfinite(losses).any(axis=1), is_pending, model, generator
-        )
+        is_measured = np.isfinite(losses).any(axis=1)
+        return cls(evidence, pool, losses, errors, is_measured, is_pending, model, generator)
 
-    def prepare(self, choose: Choose) -> None:
-        import os
-
-        self.V = V = os.environ.get("VARIANT", "fantasy")
+    def values(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
+        """Return ``[N]`` values of training each network, and the expected improvement of the total loss."""
         tasks, networks = self.evidence.full.tasks, self.pool.networks
-        self.budgets, self.importance = self._budgets()
-        if "mean" in V and self.is_pending.any():
-            self.losses[self.is_pending] = self.model.mean()[self.is_pending]
-            self.errors[self.is_pending] = np.nan
-            self.model = fit_model(self.pool, self.losses, self.errors, self.generator)
-            self.is_measured = self.is_measured | self.is_pending
-            self.is_pending = self.is_pending & False
+        budgets, importance = self._budgets()
         draws = self.model.draw(N_DRAWS if self._is_small else N_DRAWS_OF_MANY, self.generator)
         draws[:, self.is_measured] = self.losses[self.is_measured]
-        self.draws = draws
-        self.table = PredictedLosses(tasks, networks, draws[0])
-        self.weighted = np.where(self.pool.member > 0, draws * self.table.weights, np.inf)
+        table = PredictedLosses(tasks, networks, draws[0])
+        weighted = np.where(self.pool.member > 0, draws * table.weights, np.inf)
+        costs, is_known = table.costs_snt, self.is_measured | self.is_pending
         diverged = self.evidence.diverged
-        self.hopeful = hopeful = np.array([n.key not in diverged for n in networks])
+        hopeful = np.array([n.key not in diverged for n in networks])
         optima = self._optima(
-            choose, self.table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], self.budgets
+            choose, table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], budgets
         )
         rows = np.flatnonzero(hopeful)
-        self.choices = [(d, at, tuple(rows[list(chosen)].tolist())) for d, at, chosen in optima]
-
-    def valued(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
-        networks = self.pool.networks
-        is_known = self.is_measured | (self.is_pending if "ignored" not in self.V else False)
-        known = np.flatnonzero(is_known)
-        is_shared = not (is_known & ~self.is_measured).any()
-        D = len(self.draws)
-        upto = 1 if is_shared else D
-        chosen_now = choose.in_draws(
-            self.table.select(known.tolist()), self.draws[:upto, known], self.budgets
-        )
         expected = np.zeros(len(networks))
-        costs = self.table.costs_snt
-        for b, budget in enumerate(self.budgets):
-            kept = [known[list(each[b])].tolist() for each in chosen_now]
+        known = np.flatnonzero(is_known)
+        apart = draws if self.is_pending.any() else draws[:1]  # measured losses are those of any draw
+        chosen_now = choose.in_draws(table.select(known.tolist()), apart[:, known], budgets)
+        for b, budget in enumerate(budgets):
+            kept = [known[list(by_budget[b])].tolist() for by_budget in chosen_now]
             best = np.array(
-                [float(self.weighted[d, k].min(axis=0).sum()) if k else np.inf for d, k in enumerate(kept)]
+                [weighted[d, some].min(axis=0).sum() if some else np.inf for d, some in enumerate(kept)]
             )
-            choices = [(d, chosen) for d, at, chosen in self.choices if at == b]
-            if is_shared:
-                alone = improvement_alone(self.weighted, costs, kept[0], best[0], budget)
-                together = improvement_together(self.weighted, choices, np.full(D, best[0]), is_known)
-            else:
-                alone = np.mean(
-                    [
-                        improvement_alone(self.weighted[d : d + 1], costs, kept[d], best[d], budget)
-                        for d in range(D)
-                    ],
-                    axis=0,
-                )
-                together = improvement_together(self.weighted, choices, best, is_known)
-            expected += self.importance[b] * (ALONE_SHARE * alone + (1 - ALONE_SHARE) * together)
-        expected = np.where(
-            self.is_measured | self.is_pending | ~self.hopeful, 0.0, expected / self.importance.sum()
-        )
+            choices = [(d, tuple(rows[list(chosen)].tolist())) for d, at, chosen in optima if at == b]
+            parts = np.array_split(weighted, len(kept))
+            each = zip(parts, kept, best.tolist(), strict=True)
+            alone = np.mean(
+                [improvement_alone(part, costs, some, loss, budget) for part, some, loss in each], axis=0
+            )
+            together = improvement_together(weighted, choices, best, is_known)
+            expected += importance[b] * (ALONE_SHARE * alone + (1 - ALONE_SHARE) * together)
+        expected = np.where(is_known | ~hopeful, 0.0, expected / importance.sum())
         return expected / np.sqrt([network.size for network in networks]), expected
 
     def _optima(
