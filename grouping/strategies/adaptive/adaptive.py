@@ -12,9 +12,9 @@ Then, until nothing is expected to improve the recommendation any more or the tr
    optima, of which it may be one of several networks that pay off only together.
 4. Train the most valuable ones per square root of their cost.
 
-What is still in training has its own losses in every draw: the best grouping of measured networks is taken
-with them, draw by draw, so that no network is valued for what one in training may bring already (fantasies;
-Snoek, Larochelle and Adams, "Practical Bayesian optimization of machine learning algorithms", NIPS 2012).
+What is still in training is taken to come out as the model expects, so that nothing is trained for what a
+running training will tell (the kriging believer of Ginsbourger, Le Riche and Carraro, "Kriging is well-suited
+to parallelize optimization", 2010).
 
 Lower inference budgets than those asked for count a little too: a grouping that fits them fits the larger
 ones, and large groups tell most per training. Nothing is ever recommended that was not measured, so a wrong
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -99,7 +99,7 @@ class Adaptive:
         state = _State.of(evidence)
         if state is None:
             return Proposal((), StopReason.SEARCH_COMPLETE, "Some task has no network that could be trained.")
-        values, expected = state.values(choose)
+        values, expected = state.as_expected().values(choose)
         order = np.argsort(-values, kind="stable")
         n_free = math.ceil(evidence.n_free / len(evidence.seeds))
         size = self.batch or max(1, len(evidence.candidates.tasks) // 5, n_free)
@@ -218,6 +218,14 @@ class _State:
         is_measured = np.isfinite(losses).any(axis=1)
         return cls(evidence, pool, losses, errors, is_measured, is_pending, model, generator)
 
+    def as_expected(self) -> _State:
+        """Return the state as if every running training had come out as the model expects."""
+        if not self.is_pending.any():
+            return self
+        losses = np.where(self.is_pending[:, None], self.model.mean(), self.losses)
+        model = fit_model(self.pool, losses, self.errors, self.generator)
+        return replace(self, losses=losses, is_measured=self.is_measured | self.is_pending, model=model)
+
     def values(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
         """Return ``[N]`` values of training each network, and the expected improvement of the total loss."""
         tasks, networks = self.evidence.full.tasks, self.pool.networks
@@ -226,7 +234,7 @@ class _State:
         draws[:, self.is_measured] = self.losses[self.is_measured]
         table = PredictedLosses(tasks, networks, draws[0])
         weighted = np.where(self.pool.member > 0, draws * table.weights, np.inf)
-        costs, is_known = table.costs_snt, self.is_measured | self.is_pending
+        costs, measured = table.costs_snt, np.flatnonzero(self.is_measured)
         diverged = self.evidence.diverged
         hopeful = np.array([n.key not in diverged for n in networks])
         optima = self._optima(
@@ -234,23 +242,15 @@ class _State:
         )
         rows = np.flatnonzero(hopeful)
         expected = np.zeros(len(networks))
-        known = np.flatnonzero(is_known)
-        apart = draws if self.is_pending.any() else draws[:1]  # measured losses are those of any draw
-        chosen_now = choose.in_draws(table.select(known.tolist()), apart[:, known], budgets)
-        for b, budget in enumerate(budgets):
-            kept = [known[list(by_budget[b])].tolist() for by_budget in chosen_now]
-            best = np.array(
-                [weighted[d, some].min(axis=0).sum() if some else np.inf for d, some in enumerate(kept)]
-            )
+        (known,) = choose.in_draws(table.select(measured.tolist()), draws[:1, measured], budgets)
+        for b, chosen_now in enumerate(known):
+            kept = measured[list(chosen_now)].tolist()
+            best = float(weighted[0, kept].min(axis=0).sum()) if kept else np.inf
             choices = [(d, tuple(rows[list(chosen)].tolist())) for d, at, chosen in optima if at == b]
-            parts = np.array_split(weighted, len(kept))
-            each = zip(parts, kept, best.tolist(), strict=True)
-            alone = np.mean(
-                [improvement_alone(part, costs, some, loss, budget) for part, some, loss in each], axis=0
-            )
-            together = improvement_together(weighted, choices, best, is_known)
+            alone = improvement_alone(weighted, costs, kept, best, budgets[b])
+            together = improvement_together(weighted, choices, best, self.is_measured)
             expected += importance[b] * (ALONE_SHARE * alone + (1 - ALONE_SHARE) * together)
-        expected = np.where(is_known | ~hopeful, 0.0, expected / importance.sum())
+        expected = np.where(self.is_measured | ~hopeful, 0.0, expected / importance.sum())
         return expected / np.sqrt([network.size for network in networks]), expected
 
     def _optima(

@@ -42,24 +42,23 @@ def improvement_alone(
 def improvement_together(
     draws: FloatArray,
     choices: Sequence[tuple[int, tuple[int, ...]]],
-    best: float | FloatArray,
-    is_known: NDArray[np.bool_],
+    best: float,
+    is_measured: NDArray[np.bool_],
 ) -> FloatArray:
-    """Compute ``[N]`` improvement by the optima of draws, shared by the networks of each that are not known.
+    """Compute ``[N]`` improvement by the optima of draws, shared by the unmeasured networks in each.
 
     Args:
         draws: as in `improvement_alone`.
         choices: some draws, each with the rows of its optimum, none where nothing covers every task.
-        best: as in `improvement_alone`; or ``[D]``, one for each draw.
-        is_known: ``[N]``, whether a network was measured, or is being trained.
+        best: as in `improvement_alone`.
+        is_measured: ``[N]``, whether a network was measured.
     """
     shares = np.zeros(draws.shape[1])
-    least = np.broadcast_to(best, len(draws))
     for d, rows in choices:
-        new = [n for n in rows if not is_known[n]]
+        new = [n for n in rows if not is_measured[n]]
         if new:
             loss = draws[d, list(rows)].min(axis=0).sum()
-            shares[new] += float(improvement(float(least[d]), loss)) / len(new)
+            shares[new] += float(improvement(best, loss)) / len(new)
     return shares / max(len(choices), 1)
 
 
