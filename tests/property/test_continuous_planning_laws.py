@@ -13,7 +13,7 @@ from grouping.domain.networks import Candidates
 from grouping.domain.trials import Purpose, TrialKey, TrialRequest
 from grouping.replay.in_flight import InFlight, drawn_durations
 from grouping.search import Loop, Search
-from grouping.strategies import get_strategy
+from grouping.strategies import Choose, Evidence, Proposal, get_strategy, plans_ahead
 from tests.searches import losses_of
 from tests.tables import random_table
 
@@ -55,7 +55,7 @@ class Watched:
         self.told.append(request.key)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     strategy=st.sampled_from([*AHEAD, *IN_STAGES]),
     n_workers=st.integers(1, 9),
@@ -98,29 +98,24 @@ def test_the_same_durations_give_the_same_search() -> None:
     assert first == again
 
 
-@settings(max_examples=10, deadline=None)
-@given(n_workers=st.integers(1, 8), seed=st.integers(0, 99))
-def test_no_plan_is_made_twice_from_the_same_evidence(n_workers: int, seed: int) -> None:
-    asked: list[tuple[int, frozenset[TrialKey]]] = []
-    adaptive = get_strategy("adaptive", AHEAD["adaptive"])
+class Asked:
+    """A strategy that notes with which evidence it is asked."""
 
-    class Counting:
-        plans_ahead = True
+    def __init__(self, name: str) -> None:
+        self.own = get_strategy(name, AHEAD.get(name, {}))
+        self.plans_ahead = plans_ahead(self.own)
+        self.seen: list[tuple[int, frozenset[TrialKey]]] = []
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(adaptive, name)
+    def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
+        self.seen.append((len(evidence.attempted), evidence.running))
+        return self.own.ask(evidence, choose)
 
-        def ask(self, evidence: Any, choose: Any) -> Any:
-            asked.append((len(evidence.attempted), evidence.running))
-            return adaptive.ask(evidence, choose)
 
+def asked(strategy: str, n_workers: int, seed: int) -> list[tuple[int, frozenset[TrialKey]]]:
+    """Number of finished trials, and the running ones, whenever a strategy was asked."""
+    watched: Any = Asked(strategy)
     search = Search(
-        Counting(),  # type: ignore[arg-type]
-        TRUTH.tasks,
-        SPACE,
-        budgets_snt=(1.0, 2.0),
-        seeds=TRUTH.seeds,
-        planning="continuous",
+        watched, TRUTH.tasks, SPACE, budgets_snt=(1.0, 2.0), seeds=TRUTH.seeds, planning="continuous"
     )
     in_flight = InFlight(
         search, n_workers, drawn_durations(seed), lambda r: search.tell(r, losses_of(r, TRUTH))
@@ -128,4 +123,16 @@ def test_no_plan_is_made_twice_from_the_same_evidence(n_workers: int, seed: int)
     loop = Loop(search, in_flight)
     while loop.advance():
         pass
-    assert len(set(asked)) == len(asked)
+    return list(watched.seen)
+
+
+@settings(max_examples=10)
+@given(strategy=st.sampled_from([*AHEAD, *IN_STAGES]), n_workers=st.integers(1, 8), seed=st.integers(0, 99))
+def test_no_strategy_is_asked_twice_with_the_same_evidence(strategy: str, n_workers: int, seed: int) -> None:
+    seen = asked(strategy, n_workers, seed)
+    assert len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize("strategy", IN_STAGES)
+def test_a_strategy_that_does_not_plan_ahead_is_asked_only_when_nothing_is_running(strategy: str) -> None:
+    assert {running for _, running in asked(strategy, 3, 0)} == {frozenset()}
