@@ -201,9 +201,9 @@ class JobRun:
             self._enter(plan.state)
             if self._store.plan_reused(self._claim, plan.reused, planned_epochs=self._epochs(plan.reused)):
                 return True  # the strategy sees them before anything is trained
-            plan = planner_of(
-                self._store, self._job, with_reuse=False
-            ).next_plan(n_free)  # that job was deleted meanwhile
+            plan = planner_of(self._store, self._job, with_reuse=False).next_plan(
+                n_free
+            )  # that job was deleted meanwhile
         if plan.reason is not None:
             self._reason = plan.reason
         if not plan.requests:
