@@ -103,6 +103,8 @@ def trainer_for(
         spec.preparation_seed,
         (operator or {}).get(spec.trainer, {}),
         settled,
+        spec.definitions,
+        spec.size_names,
     )
     return get_trainer(spec.trainer, spec.trainer_parameters)(told)
 
