@@ -13,6 +13,7 @@ from grouping.domain.groupings import fits
 from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import BuiltInParameters
+from grouping.domain.task_definitions import SizeVariant, TaskDefinition
 from grouping.domain.tasks import Task
 from grouping.errors import (
     BudgetTooSmallError,
@@ -26,8 +27,8 @@ from grouping.problems.registry import get_problem
 from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import TrainerRequest, get_trainer, list_trainers
 from grouping.use_cases.idempotency import FIRST_OF_JOB, counted, digest_of
-from grouping.wire.base_types import sentence_of
-from grouping.wire.requests import JobRequest
+from grouping.wire.base_types import path_of, sentence_of
+from grouping.wire.requests import JobRequest, TaskIn
 
 if TYPE_CHECKING:  # a job may be priced without a database
     from grouping.store import Store
@@ -59,7 +60,8 @@ def request_of(asked: Mapping[str, Any]) -> JobRequest:
         return JobRequest.model_validate(asked)
     except ValidationError as error:
         faults = [
-            ("/".join(map(str, ("", *fault["loc"]))), sentence_of(fault["msg"])) for fault in error.errors()
+            ("/".join(map(str, ("", *path_of(fault["loc"])))), sentence_of(fault["msg"]))
+            for fault in error.errors()
         ]
         said = "; ".join(f"{pointer or 'the request'}: {message}" for pointer, message in faults)
         raise InvalidInputError(said, pointer=faults[0][0]) from error
@@ -98,10 +100,11 @@ def _find_job(store: Store, job_id: str) -> Job | None:
 
 
 def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
-    """Check a request and complete it from the problem.
+    """Check a request and complete it, from the problem if it names one.
 
     Returns:
-        The specification of the job, and its tasks with their weights, in the problem's order.
+        The specification of the job, and its tasks with their weights, in the problem's order or that of their
+        definitions.
 
     Raises:
         UnknownNameError: if problem, strategy or trainer does not exist.
@@ -109,8 +112,8 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         BudgetTooSmallError: if no candidates cover every task within one of the budgets.
         InvalidInputError: if anything else breaks a rule.
     """
-    problem = get_problem(request.problem)
-    tasks = _chosen_tasks(problem, request)
+    tasks = _tasks_of(request)
+    _check_sizes(request)
     names = tuple(task.name for task in tasks)
     strategy = get_strategy(request.strategy.name, request.strategy.parameters)
     check_trainer(request, strategy)
@@ -118,16 +121,19 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     # One of the baselines of the confirmation is the network of all tasks.
     largest = len(names) if request.n_confirmation_seeds else max_group_size
     parameters = _completed_parameters(request, tasks, largest)
+    singles_snt = [size.cost for size in request.sizes[1:]] if request.sizes else request.single_sizes
     if strategy.lists_candidates:
-        _refuse_too_many(names, max_group_size, request.single_sizes)
-    cover = nominal_cover(len(names), max_group_size, request.single_sizes)
+        _refuse_too_many(names, max_group_size, singles_snt)
+    cover = nominal_cover(len(names), max_group_size, singles_snt)
     budgets = request.budgets_snt or default_budgets(cover, len(names))
     for position, budget in enumerate(budgets):
         if not fits(cover, budget):
             pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
             raise BudgetTooSmallError(budget, cover, pointer=pointer)
     completed: dict[str, Any] = {
+        "problem": request.problem or "",
         "tasks": names,
+        "definitions": tuple(_definition(task) for task in request.defined),
         "name": request.name.strip(),
         "max_group_size": max_group_size,
         "budgets_snt": budgets,
@@ -136,7 +142,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         chosen = getattr(request, choice)
         completed |= {choice: chosen.name, f"{choice}_parameters": chosen.parameters}
     completed["trainer_parameters"] = parameters
-    spec = from_plain(JobSpec, request.model_dump() | completed)
+    spec = from_plain(JobSpec, request.model_dump(exclude={"tasks"}) | completed)
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted
 
@@ -150,6 +156,13 @@ def check_trainer(request: JobRequest, strategy: Strategy) -> None:
     """
     name = request.trainer.name
     trainer = get_trainer(name, request.trainer.parameters)
+    if trainer.needs_problem and (request.defined or request.sizes):
+        what = "defines its tasks" if request.defined else "names its sizes"
+        raise InvalidInputError(
+            f"The trainer {name!r} trains on installed problems, at any size; a job that {what} needs a "
+            "trainer of your own, which knows what to train for them. Name it as trainer.",
+            pointer="/trainer/name",
+        )
     if not can_train(trainer.measures_affinities, strategy):
         able = ", ".join(info.name for info in list_trainers() if info.measures_affinities)
         raise InvalidInputError(
@@ -186,9 +199,51 @@ def nominal_cover(n_tasks: int, max_group_size: int, single_sizes: Sequence[floa
     )
 
 
-def _chosen_tasks(problem: Problem, request: JobRequest) -> tuple[Task, ...]:
+def _tasks_of(request: JobRequest) -> tuple[Task, ...]:
+    """Return the tasks of the problem that were chosen, or those that the request defines."""
+    if request.problem:
+        if request.defined:
+            place = next(n for n, task in enumerate(request.tasks or ()) if not isinstance(task, str))
+            raise InvalidInputError(
+                f"The problem {request.problem!r} defines its tasks: give their names, or no problem.",
+                pointer=f"/tasks/{place}",
+            )
+        return _chosen_tasks(get_problem(request.problem), request.named)
+    if not request.tasks:
+        raise InvalidInputError("Name a problem, or define tasks.", pointer="/problem")
+    names = request.named or ()
+    for place, task in enumerate(request.tasks):
+        if isinstance(task, str):
+            raise InvalidInputError(
+                f"The task {task!r} needs a definition, since there is no problem that defines it.",
+                pointer=f"/tasks/{place}",
+            )
+        if task.name in names[:place]:
+            raise InvalidInputError(f"The task {task.name!r} is defined twice.", pointer=f"/tasks/{place}")
+    return tuple(_checked(task, place).task() for place, task in enumerate(request.defined))
+
+
+def _checked(task: TaskIn, place: int) -> TaskDefinition:
+    with pointing_below(f"/tasks/{place}", always=True):
+        return _definition(task)
+
+
+def _definition(task: TaskIn) -> TaskDefinition:
+    return TaskDefinition(**task.model_dump())
+
+
+def _check_sizes(request: JobRequest) -> None:
+    """Refuse sizes that do not fit together, or beside `single_sizes`."""
+    for place, size in enumerate(request.sizes):
+        with pointing_below(f"/sizes/{place}", always=True):
+            SizeVariant(**size.model_dump())
+    if request.sizes and "single_sizes" in request.model_fields_set:
+        raise InvalidInputError("Give sizes, or single_sizes: one of the two.", pointer="/single_sizes")
+
+
+def _chosen_tasks(problem: Problem, names: tuple[str, ...] | None) -> tuple[Task, ...]:
     known = [task.name for task in problem.tasks]
-    wanted = known if request.tasks is None else request.tasks
+    wanted = known if names is None else names
     for position, name in enumerate(wanted):
         if name not in known:
             raise InvalidInputError(
@@ -239,7 +294,7 @@ def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest:
         within = given.get(field)
         given[field] = {**within, **value} if isinstance(within, Mapping) else value
     try:
-        return get_trainer(name).complete(TrainerRequest(request.problem, tasks, largest, given))
+        return get_trainer(name).complete(TrainerRequest(request.problem or "", tasks, largest, given))
     except InvalidInputError as error:
         first = error.pointer.split("/")[1:2]
         if not first or (first[0] in request.trainer.parameters and not beside.get(first[0])):
