@@ -210,6 +210,11 @@ class JobSpec:
         return self.chosen("trainer")
 
     @property
+    def subject(self) -> str:
+        """What is trained, for people: the problem, or else the trainer that knows the tasks."""
+        return self.problem or self.trainer
+
+    @property
     def candidates(self) -> Candidates:
         """Networks that may be chosen, at their nominal costs."""
         return Candidates.of(

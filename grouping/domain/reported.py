@@ -1,9 +1,9 @@
 """Values that a trainer reports for tasks which a job defines, turned into losses.
 
-Such a task is known by its metric only. A trainer gives the value of that metric where it would give a loss,
-and the value is kept as the metric of the trial. The loss, lower is better, is the value itself where lower is
-better; else how far the value is below that of a perfect prediction (`Task.best`), so that an accuracy
-becomes an error rate.
+Such a task is known by its metric only. A trainer gives the value of that metric where it would give a
+loss, and the value is kept as the metric of the trial. The loss, lower is better, is the value itself where
+lower is better; else how far the value is below that of a perfect prediction (`Task.best`), so that an
+accuracy becomes an error rate.
 """
 
 from __future__ import annotations

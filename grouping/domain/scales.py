@@ -20,7 +20,7 @@ TableT = TypeVar("TableT", bound=LossTable)
 
 
 def scaled(table: TableT, measured: LossTable | None = None) -> TableT:
-    """Return the table with measured numbers for the scales of tasks that are scaled by their single-task loss.
+    """Return the table with the measured number for each task that is scaled by its single-task loss.
 
     Args:
         table: losses of any kind, such as those of fresh seeds.
@@ -31,7 +31,9 @@ def scaled(table: TableT, measured: LossTable | None = None) -> TableT:
     alone = dict(
         zip((measured or table).task_names, mean_losses_alone(measured or table).tolist(), strict=True)
     )
-    return replace(table, tasks=tuple(_measured(task, alone.get(task.name, math.nan)) for task in table.tasks))
+    return replace(
+        table, tasks=tuple(_measured(task, alone.get(task.name, math.nan)) for task in table.tasks)
+    )
 
 
 def _measured(task: Task, alone: float) -> Task:

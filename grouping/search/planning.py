@@ -30,7 +30,6 @@ from grouping.domain.verdicts import equal_cost_baselines
 from grouping.solver import Recommendation, networks_to_confirm, recommend, solve_budgets
 from grouping.strategies import Evidence, Proposal, Strategy
 
-
 ALONE_FIRST = "Single-task networks come first: the losses of tasks are compared with those alone."
 
 

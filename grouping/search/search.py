@@ -243,9 +243,7 @@ class Search:
         """Find the best grouping for each inference budget, with its verdict on fresh seeds if any."""
         confirmation = self.scores(purpose=Purpose.CONFIRMATION) if self._terms.confirmation_seeds else None
         terms = self._terms
-        return recommend(
-            self.scores(), confirmation, terms.budgets_snt, built_snt=terms.candidates.built_snt
-        )
+        return recommend(self.scores(), confirmation, terms.budgets_snt, built_snt=terms.candidates.built_snt)
 
     def _planner(self) -> Planner:
         return Planner(self._terms, self.state, self._strategy, self._prices)

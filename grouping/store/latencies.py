@@ -24,9 +24,7 @@ def latency_costs(rows: Sequence[NetworkRow]) -> dict[str, Costs]:
     return {LATENCY_COST: np.array(found, dtype=np.float64)} if found and len(found) == len(rows) else {}
 
 
-def costs_of_sizes(
-    sizes: tuple[SizeVariant, ...], networks: Sequence[Network]
-) -> dict[str, Costs]:
+def costs_of_sizes(sizes: tuple[SizeVariant, ...], networks: Sequence[Network]) -> dict[str, Costs]:
     """Return the further costs of networks by name, ``[N]`` each; none where a network has no named size."""
     by_number = {size.number: size.costs for size in sizes}
     if not sizes or any(network.size not in by_number for network in networks):

@@ -64,9 +64,7 @@ class ScoreTableMethods:
             InvalidInputError: if `after` is not a token of this list.
         """
         with self._database.reading() as session:
-            query = select(ScoreTableRow, JobRow).outerjoin(
-                JobRow, JobRow.score_table_id == ScoreTableRow.id
-            )
+            query = select(ScoreTableRow, JobRow).outerjoin(JobRow, JobRow.score_table_id == ScoreTableRow.id)
             if imported_only:
                 query = query.where(JobRow.id.is_(None))
             rows, token = newest_first(session, query, ScoreTableRow, limit, after)

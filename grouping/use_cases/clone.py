@@ -10,11 +10,10 @@ from grouping.domain.task_definitions import TaskDefinition
 from grouping.errors import InvalidInputError
 from grouping.store import Store
 from grouping.trainers import parameters_in_use
+from grouping.use_cases.asked_again import asked_like
 from grouping.use_cases.idempotency import FIRST_OF_CLONE, counted, digest_of
 from grouping.use_cases.submit import build_spec
-from grouping.wire.jobs import SpecOut
 from grouping.wire.requests import CloneRequest, JobRequest, TaskIn
-
 
 AskedTask = str | TaskDefinition | TaskIn
 """A task by its name, or its definition."""
@@ -60,7 +59,7 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
     spec = source.spec
     tasks = _tasks(spec, wanted)
     names = {_name_of(task) for task in tasks}
-    asked = SpecOut.read(spec).model_dump(exclude={"definitions"}) | {
+    asked = asked_like(spec) | {
         "name": spec.name,
         "tasks": [_as_asked(task) for task in tasks],
         "weights": {task: weight for task, weight in spec.weights.items() if task in names},
@@ -69,8 +68,6 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
     }
     if spec.max_group_size >= len(spec.tasks):
         asked["max_group_size"] = None  # the source allowed a group of all tasks, and so does the clone
-    if spec.sizes:
-        del asked["single_sizes"]  # they follow from the sizes
     changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks", "trainer"}, exclude_none=True)
     return JobRequest.model_validate(asked | changes)
 

@@ -103,8 +103,8 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     """Check a request and complete it, from the problem if it names one.
 
     Returns:
-        The specification of the job, and its tasks with their weights, in the problem's order or that of their
-        definitions.
+        The specification of the job, and its tasks with their weights, in the order of the problem or of
+        their definitions.
 
     Raises:
         UnknownNameError: if problem, strategy or trainer does not exist.

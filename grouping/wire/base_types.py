@@ -159,7 +159,9 @@ JsonObject = Annotated[dict[str, Any], Field(max_length=100), AfterValidator(che
 
 def path_of(place: Sequence[int | str]) -> tuple[int | str, ...]:
     """Return the place of a fault within the input, without marks such as ``(task)`` of alternative types."""
-    return tuple(part for part in place if not (isinstance(part, str) and part[:1] == "(" and part[-1:] == ")"))
+    return tuple(
+        part for part in place if not (isinstance(part, str) and part[:1] == "(" and part[-1:] == ")")
+    )
 
 
 def sentence_of(text: str) -> str:

@@ -125,7 +125,7 @@ class RecentEvents:
 
 def job_title(job: Job) -> str:
     """Return the label of a job; without a label, its problem and number of tasks."""
-    return job.spec.name or f"{job.spec.problem}, {plural(len(job.spec.tasks), 'task')}"
+    return job.spec.name or f"{job.spec.subject}, {plural(len(job.spec.tasks), 'task')}"
 
 
 def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -> JobView:
