@@ -227,6 +227,10 @@ class Task:
         is_turned = self.metric is not None and self.metric.direction is Direction.HIGHER_IS_BETTER
         return self.best - value if is_turned else value
 
+    def value_of(self, loss: float) -> float:
+        """Invert `loss_of`."""
+        return self.loss_of(loss)
+
     def with_weight(self, weight: float) -> Task:
         """Return the task with another weight in the total loss."""
         return replace(self, weight=weight)

@@ -16,6 +16,7 @@ from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
 from grouping.use_cases.ledger import read_ledger
 from grouping.use_cases.read_table import Readings
+from grouping_api.web.task_values import TaskValues, task_values
 from grouping_api.web.wording import plural
 
 N_EVENTS = 12
@@ -91,6 +92,7 @@ class JobView:
     rank_check: str
     events: tuple[Event, ...]
     last_event: int
+    values: tuple[TaskValues, ...] = ()
 
     @property
     def can_cancel(self) -> bool:
@@ -147,6 +149,7 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
     unhappy = store.trials(job.id, states=(TrialState.RUNNING, TrialState.DIVERGED, TrialState.FAILED))
     running = tuple(trial for trial in unhappy if trial.state is TrialState.RUNNING)
     info = readings.info(job.score_table_id)
+    recommended = readings.recommendations(info)
     events = recent.of(store, job.id)
     return JobView(
         job=job,
@@ -155,7 +158,7 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
         announcement=_announcement(standing, overall),
         bars=bars,
         overall=overall,
-        choices=tuple(_choice(item, standing) for item in readings.recommendations(info)),
+        choices=tuple(_choice(item, standing) for item in recommended),
         running=running[:N_RUNNING],
         n_running=len(running),
         failures=_failures(unhappy),
@@ -164,6 +167,7 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
         rank_check=readings.rank_check(info).summary() if any(r.fidelity != 1 for r in rows) else "",
         events=events[::-1],
         last_event=events[-1].number if events else 0,
+        values=task_values(readings.table(info), recommended) if job.spec.definitions else (),
     )
 
 
