@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from enum import Enum
 from typing import Any
 
 from grouping.domain.fields import Declared, declared
@@ -54,7 +55,7 @@ def _parts(defined: TaskDefinition | SizeVariant) -> dict[str, Any]:
     source: Any = defined.__class__
     known: Mapping[str, Declared] = declared(source)
     return {
-        name: value
+        name: value.value if isinstance(value, Enum) else value
         for name, field in known.items()
         if (value := getattr(defined, name)) is not None and value != field.default
     }

@@ -126,13 +126,16 @@ class ProgressOut(Output):
 
 
 class TaskScoreOut(Output):
-    """Losses and metrics of a trial on one of its tasks; losses are normalised, lower is better."""
+    """Losses and metrics of a trial on one of its tasks; null where a trainer gives none.
+
+    Losses are lower better. Of a task that the job defines, the metric is what the trainer reported.
+    """
 
     task: str
     validation_loss: float
-    test_loss: float
-    validation_metric: float
-    test_metric: float
+    test_loss: Finite
+    validation_metric: Finite
+    test_metric: Finite
 
 
 class ReusedFromOut(Output):
