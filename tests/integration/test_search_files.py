@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ from typer.testing import CliRunner
 
 from grouping.cli import app
 from grouping.client import Client
+from grouping.domain.fields import declared
 from grouping.domain.jobs import JobState
-from grouping.domain.task_definitions import Better
+from grouping.domain.task_definitions import Better, TaskDefinition
 from grouping.store import Store
 from grouping.use_cases.search_file import read_search
 from grouping.use_cases.submit import build_spec
@@ -240,3 +243,24 @@ def test_a_search_from_a_file_comes_to_its_recommendations(tmp_path: Path) -> No
             "all alone",
         }
         assert three.solution.loss == pytest.approx(4.0), "each task at its loss alone, by weight"
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_files_of_the_page_and_of_the_readme_describe_searches() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "how-to" / "describe-a-search-in-a-file.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```(toml|yaml).*\n((?:.*\n)*?)```", page, re.MULTILINE)
+    small, same, full = (build_spec(read_search(text, f"search.{form}").request())[0] for form, text in shown)
+    assert small == same
+    assert full.size_names == {1.0: "resnet50", 0.45: "resnet18"}
+    assert {name for name, field in declared(TaskDefinition).items() if field.default is not MISSING} <= {
+        name
+        for task in full.definitions
+        for name, field in declared(TaskDefinition).items()
+        if getattr(task, name) != field.default
+    }, "the page shows every key of a task"
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    text = readme[
+        readme.index('    trainer = "mine"') : readme.index("    grouping run search.toml --dry-run")
+    ]
+    assert build_spec(read_search(text, "search.toml").request())[0].tasks == small.tasks
