@@ -11,6 +11,9 @@ from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.networks import Network, NetworkKey
 from grouping.errors import InvalidInputError
 
+CHECKPOINT_SUFFIX = ".safetensors"
+"""Of the file in which the built-in trainer keeps the state of an unfinished training."""
+
 
 class Purpose(StrEnum):
     """Purpose of a trial: search, on which choices are made, or confirmation, which judges them."""
@@ -38,6 +41,11 @@ class TrialState(StrEnum):
     def is_final(self) -> bool:
         """Whether nothing more will happen to the trial."""
         return self not in (TrialState.PLANNED, TrialState.RUNNING)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was trained, or tried, and has no scores: its network is not used."""
+        return self in (TrialState.DIVERGED, TrialState.FAILED)
 
 
 class TrialKey(NamedTuple):
@@ -183,6 +191,20 @@ class Trial:
     scores: tuple[TaskScore, ...] = ()
     measures_affinity: bool = False
     reused_from: TrialOrigin | None = None
+
+    @classmethod
+    def planned(cls, position: int, request: TrialRequest) -> Trial:
+        """Build the trial of a request that no database keeps; its position is its identifier."""
+        return cls(
+            str(position),
+            position,
+            request.network,
+            request.purpose,
+            request.seed,
+            request.fidelity,
+            TrialState.PLANNED,
+            measures_affinity=request.measures_affinity,
+        )
 
     @property
     def is_charged(self) -> bool:

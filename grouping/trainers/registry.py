@@ -82,11 +82,15 @@ def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
     Raises:
         UnknownNameError, InvalidInputError: as `get_trainer`.
     """
-    return trainer_for(job.spec, operator, job.settled if job.data_digest is not None else None)
+    settled = job.settled if job.data_digest is not None else None
+    return trainer_for(job.spec, operator, settled, job.id)
 
 
 def trainer_for(
-    spec: JobSpec, operator: Mapping[str, Any] | None = None, settled: Mapping[str, Any] | None = None
+    spec: JobSpec,
+    operator: Mapping[str, Any] | None = None,
+    settled: Mapping[str, Any] | None = None,
+    job_id: str = "",
 ) -> Trainer:
     """Build the trainer of what may be no job yet; see `trainer_of`.
 
@@ -94,6 +98,7 @@ def trainer_for(
         spec: what is asked for.
         operator: settings by whoever runs the service, by name of the trainer.
         settled: what an earlier preparation settled; None if there was none.
+        job_id: identifier of the job; empty if there is none.
     """
     told = TrainerJob(
         spec.problem,
@@ -103,6 +108,7 @@ def trainer_for(
         spec.preparation_seed,
         (operator or {}).get(spec.trainer, {}),
         settled,
+        job_id,
         spec.definitions,
         spec.size_names,
     )

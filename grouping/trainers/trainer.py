@@ -48,6 +48,7 @@ class TrainerJob:
     """The description of a job that a trainer is given.
 
     Attributes:
+        id: identifier of the job; empty where there is none.
         problem: name of the problem that is trained on; empty where the job defines its tasks.
         tasks: names of the tasks, in display order.
         terms: terms of the search: candidates, budgets, seeds.
@@ -67,6 +68,7 @@ class TrainerJob:
     seed: int = 0
     operator: Mapping[str, Any] = field(default_factory=dict)
     settled: Mapping[str, Any] | None = None
+    id: str = ""
     definitions: tuple[TaskDefinition, ...] = ()
     size_names: Mapping[float, str] = field(default_factory=dict)
 
@@ -264,6 +266,7 @@ class Trainer(ABC):
             run. A job may ask for the other.
         trains_elsewhere: whether its trainings are done by workers that ask for them over HTTP, so that it
             has no `setup`.
+        tells_progress: whether its workers report progress or output while they train.
         max_attempts: starts of a training after which it is given up when its process is lost each time.
     """
 
@@ -275,6 +278,7 @@ class Trainer(ABC):
     needs_problem: ClassVar[bool] = False
     plans_continuously: ClassVar[bool] = True
     trains_elsewhere: ClassVar[bool] = False
+    tells_progress: ClassVar[bool] = True
     max_attempts: ClassVar[int] = 3
 
     def __init__(self, job: TrainerJob) -> None:
@@ -340,6 +344,45 @@ class Trainer(ABC):
     def preparation(cls, parameters: Mapping[str, Any]) -> str:
         """Name what `prepare` trains beside the trials, for people; empty for nothing."""
         return ""
+
+    # --- what a study asks beyond networks and seeds
+
+    @classmethod
+    def on_share(cls, parameters: Mapping[str, Any], share: float) -> Mapping[str, Any] | None:
+        """Return the parameters that train on a share of the training rows, for about as many steps.
+
+        The rows are the same for every network and seed, and a smaller share is a part of a larger one.
+
+        Args:
+            parameters: parameters in use, as `complete` returned them.
+            share: share of the rows that these parameters train on, above 0 and below 1.
+
+        Returns:
+            Complete parameters; None if the trainer cannot do that.
+
+        Raises:
+            InvalidInputError: if it can, but not for this share.
+        """
+        return None
+
+    @classmethod
+    def from_source(cls, parameters: Mapping[str, Any], source: str) -> Mapping[str, Any] | None:
+        """Return the parameters that train a source task first, and the others from what it has learned.
+
+        In a network with the source, it is trained alone for as long as a whole training takes, and then the
+        other tasks without it for as long; they are scored as always.
+
+        Args:
+            parameters: parameters in use, as `complete` returned them.
+            source: name of the task that is trained first.
+
+        Returns:
+            Complete parameters; None if the trainer cannot do that.
+
+        Raises:
+            InvalidInputError: if it can, but not with these parameters.
+        """
+        return None
 
     # --- where the job is planned: nothing large is imported
 

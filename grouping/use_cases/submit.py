@@ -125,7 +125,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     if strategy.lists_candidates:
         _refuse_too_many(names, max_group_size, singles_snt)
     cover = nominal_cover(len(names), max_group_size, singles_snt)
-    budgets = request.budgets_snt or default_budgets(cover, len(names))
+    budgets = request.budgets_snt or whole_budgets(cover, len(names))
     for position, budget in enumerate(budgets):
         if not fits(cover, budget):
             pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
@@ -177,8 +177,11 @@ def can_train(measures_affinities: bool, strategy: Strategy) -> bool:
     return measures_affinities or not getattr(strategy, "needs_affinities", False)
 
 
-def default_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
-    """Return whole budgets from the cheapest that covers every task to one full-size network per task."""
+def whole_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
+    """Return whole budgets from the cheapest that covers every task to one full-size network per task.
+
+    Unlike a budget of a curve, which takes half steps, each of these makes a job train more.
+    """
     first = math.ceil(cover_snt - 1e-9)
     return tuple(float(budget) for budget in range(first, max(first, n_tasks) + 1))[:MAX_BUDGETS]
 
@@ -281,10 +284,10 @@ def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Se
 def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest: int) -> Mapping[str, Any]:
     """Return the trainer's parameters for the job, with those that stand in the request beside its name."""
     name, given = request.trainer.name, dict(request.trainer.parameters)
-    beside = request.model_dump(include=set(declared(BuiltInParameters)), exclude_none=True)
+    known = declared(BuiltInParameters)
+    dumped = request.model_dump(include=set(known), exclude_none=True)
+    beside = {field: value for field, value in dumped.items() if value not in ({}, known[field].default)}
     for field, value in beside.items():
-        if not value:
-            continue
         if name != DEFAULT_TRAINER:
             raise InvalidInputError(
                 f"This is a parameter of the trainer {DEFAULT_TRAINER!r}; those of {name!r} are given as "
@@ -297,6 +300,6 @@ def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest:
         return get_trainer(name).complete(TrainerRequest(request.problem or "", tasks, largest, given))
     except InvalidInputError as error:
         first = error.pointer.split("/")[1:2]
-        if not first or (first[0] in request.trainer.parameters and not beside.get(first[0])):
+        if not first or (first[0] in request.trainer.parameters and first[0] not in beside):
             error.pointer = f"/trainer/parameters{error.pointer}"
         raise

@@ -114,8 +114,8 @@ NESTED: Nested = {
 class JobRequest(Input, Derived):
     """A grouping search: which tasks should share a network, within an inference budget.
 
-    A job names a problem, or it defines its tasks and names a trainer that knows what to train for them. The
-    fields `recipe` and `tuning_samples` are short for those parameters of the built-in trainer.
+    A job names a problem, or it defines its tasks and names a trainer that knows what to train for them.
+    `recipe`, `tuning_samples` and `train_share` are short for those parameters of the built-in trainer.
     """
 
     tasks: Annotated[list[NamedOrDefined], Field(min_length=1, max_length=MAX_TASKS)] | None = Field(
