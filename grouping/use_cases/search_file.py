@@ -78,9 +78,9 @@ class SearchFile:
             ]
             raise SearchFileError(sorted(faults, key=lambda fault: fault[0] or 0), self.name) from error
 
-    def located(self, error: InvalidInputError) -> InvalidInputError:
-        """Return an error about the request as one about the file, where it points into the file."""
-        if not error.pointer or isinstance(error, SearchFileError):
+    def located(self, error: InvalidInputError) -> SearchFileError:
+        """Return an error about the request as one about the file, with the line that it points at."""
+        if isinstance(error, SearchFileError):
             return error
         line = self.text.line_of(_in_file(_path(error.pointer)))
         return SearchFileError([(line, str(error))], self.name)

@@ -13,7 +13,6 @@ from grouping.domain.groupings import fits
 from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import BuiltInParameters
-from grouping.domain.task_definitions import SizeVariant, TaskDefinition
 from grouping.domain.tasks import Task
 from grouping.errors import (
     BudgetTooSmallError,
@@ -22,13 +21,12 @@ from grouping.errors import (
     TooManyCandidatesError,
     pointing_below,
 )
-from grouping.problems.problem import Problem
-from grouping.problems.registry import get_problem
 from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import TrainerRequest, get_trainer, list_trainers
+from grouping.use_cases.asked_tasks import check_named_sizes, definitions_of, tasks_of
 from grouping.use_cases.idempotency import FIRST_OF_JOB, counted, digest_of
 from grouping.wire.base_types import path_of, sentence_of
-from grouping.wire.requests import JobRequest, TaskIn
+from grouping.wire.requests import JobRequest
 
 if TYPE_CHECKING:  # a job may be priced without a database
     from grouping.store import Store
@@ -112,8 +110,8 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         BudgetTooSmallError: if no candidates cover every task within one of the budgets.
         InvalidInputError: if anything else breaks a rule.
     """
-    tasks = _tasks_of(request)
-    _check_sizes(request)
+    tasks = tasks_of(request)
+    check_named_sizes(request)
     names = tuple(task.name for task in tasks)
     strategy = get_strategy(request.strategy.name, request.strategy.parameters)
     check_trainer(request, strategy)
@@ -133,7 +131,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     completed: dict[str, Any] = {
         "problem": request.problem or "",
         "tasks": names,
-        "definitions": tuple(_definition(task) for task in request.defined),
+        "definitions": definitions_of(request),
         "name": request.name.strip(),
         "max_group_size": max_group_size,
         "budgets_snt": budgets,
@@ -200,62 +198,6 @@ def nominal_cover(n_tasks: int, max_group_size: int, single_sizes: Sequence[floa
         n_groups + max(0, n_tasks - n_groups * max_group_size) * single
         for n_groups in range(math.ceil(n_tasks / max_group_size) + 1)
     )
-
-
-def _tasks_of(request: JobRequest) -> tuple[Task, ...]:
-    """Return the tasks of the problem that were chosen, or those that the request defines."""
-    if request.problem:
-        if request.defined:
-            place = next(n for n, task in enumerate(request.tasks or ()) if not isinstance(task, str))
-            raise InvalidInputError(
-                f"The problem {request.problem!r} defines its tasks: give their names, or no problem.",
-                pointer=f"/tasks/{place}",
-            )
-        return _chosen_tasks(get_problem(request.problem), request.named)
-    if not request.tasks:
-        raise InvalidInputError("Name a problem, or define tasks.", pointer="/problem")
-    names = request.named or ()
-    for place, task in enumerate(request.tasks):
-        if isinstance(task, str):
-            raise InvalidInputError(
-                f"The task {task!r} needs a definition, since there is no problem that defines it.",
-                pointer=f"/tasks/{place}",
-            )
-        if task.name in names[:place]:
-            raise InvalidInputError(f"The task {task.name!r} is defined twice.", pointer=f"/tasks/{place}")
-    return tuple(_checked(task, place).task() for place, task in enumerate(request.defined))
-
-
-def _checked(task: TaskIn, place: int) -> TaskDefinition:
-    with pointing_below(f"/tasks/{place}", always=True):
-        return _definition(task)
-
-
-def _definition(task: TaskIn) -> TaskDefinition:
-    return TaskDefinition(**task.model_dump())
-
-
-def _check_sizes(request: JobRequest) -> None:
-    """Refuse sizes that do not fit together, or beside `single_sizes`."""
-    for place, size in enumerate(request.sizes):
-        with pointing_below(f"/sizes/{place}", always=True):
-            SizeVariant(**size.model_dump())
-    if request.sizes and "single_sizes" in request.model_fields_set:
-        raise InvalidInputError("Give sizes, or single_sizes: one of the two.", pointer="/single_sizes")
-
-
-def _chosen_tasks(problem: Problem, names: tuple[str, ...] | None) -> tuple[Task, ...]:
-    known = [task.name for task in problem.tasks]
-    wanted = known if names is None else names
-    for position, name in enumerate(wanted):
-        if name not in known:
-            raise InvalidInputError(
-                f"The problem {problem.name!r} has no task {name!r}. Its tasks: {', '.join(known)}.",
-                pointer=f"/tasks/{position}",
-            )
-        if name in wanted[:position]:
-            raise InvalidInputError(f"The task {name!r} is named twice.", pointer=f"/tasks/{position}")
-    return tuple(task for task in problem.tasks if task.name in wanted)
 
 
 def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Sequence[float]) -> None:

@@ -17,7 +17,7 @@ from grouping.store import Store
 from grouping.use_cases.estimate import estimate
 from grouping.use_cases.search_file import SearchFile, read_search
 from grouping.use_cases.search_text import search_text
-from grouping.use_cases.submit import build_spec, check_reused, request_digest, submit
+from grouping.use_cases.submit import build_spec, request_digest, submit
 from grouping_api.dependencies import StoreDep
 from grouping_api.web.rendering import Render
 
@@ -90,13 +90,8 @@ def _carry_out(
     found = read_search(text, name)
     try:
         return _answer(render, store, fields, found, text)
-    except SearchFileError:
-        raise
     except InvalidInputError as error:
-        located = found.located(error)
-        raise (
-            located if isinstance(located, SearchFileError) else SearchFileError([(None, str(error))])
-        ) from error
+        raise found.located(error) from error
 
 
 def _answer(
@@ -108,10 +103,8 @@ def _answer(
         key = f"form-{fields.get('key', '')}-{request_digest(request)}"[:200]  # sent twice makes one job
         job, _ = submit(store, request, key)
         return RedirectResponse(f"/jobs/{job.id}", 303)
-    spec, tasks = build_spec(request)
-    check_reused(spec, store)
-    told = estimate(request, store)
-    return _page(render, name=found.name, text=text, spec=spec, tasks=tasks, told=told)
+    spec, _ = build_spec(request)
+    return _page(render, name=found.name, text=text, spec=spec, told=estimate(request, store))
 
 
 def _page(render: Render, *, status: int = 200, **shown: Any) -> HTMLResponse:
@@ -120,7 +113,6 @@ def _page(render: Render, *, status: int = 200, **shown: Any) -> HTMLResponse:
         "text": "",
         "faults": (),
         "spec": None,
-        "tasks": (),
         "told": None,
         "key": secrets.token_hex(8),
     }
