@@ -166,18 +166,19 @@ def run(
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
-    with asked_for(problem, asked) as request:
-        if dry_run and server is None:
+    if dry_run and server is None:
+        with asked_for(problem, asked) as request:
             _tell(estimate_here(request, url, home), as_json=as_json)
-            return
-        from grouping.client import Client
+        return
+    from grouping.client import Client
 
-        with Client(server or DEFAULT_SERVER, token=token) as client:
+    with Client(server or DEFAULT_SERVER, token=token) as client:
+        with asked_for(problem, asked) as request:
             if dry_run:
                 _tell(client.estimate(**request), as_json=as_json)
                 return
             job = client.submit(**request)
-            raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))
+        raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))
 
 
 def _tell(estimate: EstimateOut, *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ only once the task's full-size single-task network is trained; until then it cou
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -26,7 +27,7 @@ def scaled(table: TableT, measured: LossTable | None = None) -> TableT:
         table: losses of any kind, such as those of fresh seeds.
         measured: search scores, in which the single-task losses stand; the table itself unless given.
     """
-    if all(task.scale is not Scale.SINGLE for task in table.tasks):
+    if not awaits_scale(table.tasks):
         return table
     alone = dict(
         zip((measured or table).task_names, mean_losses_alone(measured or table).tolist(), strict=True)
@@ -34,6 +35,11 @@ def scaled(table: TableT, measured: LossTable | None = None) -> TableT:
     return replace(
         table, tasks=tuple(_measured(task, alone.get(task.name, math.nan)) for task in table.tasks)
     )
+
+
+def awaits_scale(tasks: Iterable[Task]) -> bool:
+    """Tell whether the scale of a task is its single-task loss, and no number yet."""
+    return any(task.scale is Scale.SINGLE for task in tasks)
 
 
 def _measured(task: Task, alone: float) -> Task:

@@ -15,7 +15,7 @@ from grouping.domain.allowance import Allowance
 from grouping.domain.jobs import JobSpec, Ledger
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.recipes import EARLY_FIDELITY
-from grouping.domain.scales import scaled
+from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, Trial, TrialKey, TrialRequest
@@ -87,7 +87,8 @@ class SearchState:
 
     def scores(self, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0) -> ScoreTable:
         """Return the scores of one kind of trials; see `table_of_trials`. Scales are those of `full`."""
-        return scaled(self._table(purpose, fidelity), self.full)
+        table = self._table(purpose, fidelity)
+        return scaled(table, self.full) if awaits_scale(self.tasks) else table
 
     def _table(self, purpose: Purpose, fidelity: float) -> ScoreTable:
         chosen = (t for t in self.trials if t.purpose is purpose and t.fidelity == fidelity)

@@ -9,10 +9,9 @@ from sqlalchemy.orm import Session
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.joint_affinity import joint_affinities
-from grouping.domain.scales import scaled
+from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.task_definitions import SizeVariant
-from grouping.domain.tasks import Scale
 from grouping.domain.trials import Purpose, TrialState
 from grouping.store.codec import (
     joint_run_from_row,
@@ -126,9 +125,9 @@ class ScoreTableMethods:
             sizes = _sizes_of(session, table_id)
         costs = costs_of_sizes(sizes, list(networks.values())) | latency_costs(list(rows.values()))
         read = ScoreTable.from_scores(tasks, networks.values(), scores, other_costs=costs)
-        if (purpose, fidelity) == (Purpose.SEARCH, 1.0) or all(t.scale is not Scale.SINGLE for t in tasks):
-            return scaled(read)
-        return scaled(read, self.score_table(table_id))
+        is_of_search = (purpose, fidelity) == (Purpose.SEARCH, 1.0)
+        needs_search = awaits_scale(tasks) and not is_of_search
+        return scaled(read, self.score_table(table_id) if needs_search else None)
 
     def affinities(
         self, table_id: str, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0
