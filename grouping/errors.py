@@ -63,6 +63,36 @@ class TableFormatError(InvalidInputError):
         self.line = line
 
 
+class MarkedTextError(InvalidInputError):
+    """A text is not in the format that it should be, or holds what cannot be read.
+
+    Attributes:
+        line: line of the text, counted from 1, where known.
+    """
+
+    code = "bad_text"
+
+    def __init__(self, message: str, *, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class SearchFileError(InvalidInputError):
+    """A file that describes a search has faults.
+
+    Attributes:
+        faults: each with the line of the file, None where unknown, and what is wrong there.
+    """
+
+    code = "bad_search_file"
+
+    def __init__(self, faults: Sequence[tuple[int | None, str]], name: str = "") -> None:
+        said = " ".join(message if line is None else f"line {line}: {message}" for line, message in faults)
+        has_line = bool(faults) and faults[0][0] is not None
+        super().__init__(f"{name}{', ' if has_line else ': '}{said}" if name else said)
+        self.faults = tuple(faults)
+
+
 class TooManyCandidatesError(InvalidInputError):
     """The search would train more networks than is allowed.
 

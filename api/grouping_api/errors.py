@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from grouping import errors
-from grouping.wire.base_types import sentence_of
+from grouping.wire.base_types import path_of, sentence_of
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -163,7 +163,7 @@ def problem_of_validation(error: RequestValidationError) -> JSONResponse:
     """Build the problem document of a request that does not fit its schema."""
     faults = []
     for fault in error.errors()[:20]:
-        place, *path = fault["loc"]
+        place, *path = path_of(fault["loc"])
         message = sentence_of(str(fault["msg"]))
         if fault["type"] == "json_invalid":
             faults.append({"pointer": "", "message": "The body is not JSON."})

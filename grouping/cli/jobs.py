@@ -15,6 +15,7 @@ from rich.table import Table
 
 from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
 from grouping.cli.job_options import with_job_options
+from grouping.cli.search_files import asked_for
 from grouping.cli.serving import (
     DEFAULT_HOME,
     DEFAULT_PORT,
@@ -136,7 +137,14 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
 
 @with_job_options
 def run(
-    problem: Annotated[str, typer.Argument(help="Name of a problem; see: grouping problems")],
+    problem: Annotated[
+        str,
+        typer.Argument(
+            metavar="PROBLEM|FILE",
+            help="Name of a problem; see: grouping problems. Or a file that describes the search, ending in "
+            ".toml, .yaml, .yml or .json; options come before what it says.",
+        ),
+    ],
     *,
     asked: dict[str, Any],
     dry_run: Annotated[
@@ -154,21 +162,23 @@ def run(
     url: DatabaseUrl = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a grouping search to a running service and watch it.
+    """Submit a grouping search, of a problem or as a file describes it, to a running service and watch it.
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
-    asked["problem"] = problem
     if dry_run and server is None:
-        _tell(estimate_here(asked, url, home), as_json=as_json)
+        with asked_for(problem, asked) as request:
+            _tell(estimate_here(request, url, home), as_json=as_json)
         return
     from grouping.client import Client
 
     with Client(server or DEFAULT_SERVER, token=token) as client:
-        if dry_run:
-            _tell(client.estimate(**asked), as_json=as_json)
-            return
-        raise typer.Exit(report_submitted(client.submit(**asked), detach=detach, as_json=as_json))
+        with asked_for(problem, asked) as request:
+            if dry_run:
+                _tell(client.estimate(**request), as_json=as_json)
+                return
+            job = client.submit(**request)
+        raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))
 
 
 def _tell(estimate: EstimateOut, *, as_json: bool) -> None:

@@ -51,7 +51,7 @@ class RemoteJob(TableViews):
     def _repr_html_(self) -> str:
         """Return the HTML that notebooks display."""
         label = escape(self.data.name or self.id)
-        problem = escape(self.data.spec.problem)
+        problem = escape(self.data.spec.problem or self.data.spec.trainer.name)
         return f"<p>Job <a href='{escape(self.url)}'>{label}</a> on {problem}: {self.state.value}</p>"
 
     def refresh(self) -> RemoteJob:

@@ -19,7 +19,7 @@ TableT = TypeVar("TableT", bound=LossTable)
 
 
 def under_objective(table: TableT, objective: Objective) -> TableT:
-    """Return the table with weights that make the weighted sum of losses the objective.
+    """Return the table with scales that make the weighted sum of losses the objective.
 
     Raises:
         InvalidInputError: if the objective is relative and a task has no positive loss alone.
@@ -34,7 +34,7 @@ def under_objective(table: TableT, objective: Objective) -> TableT:
             f"positive for {', '.join(unknown)}. Train those single-task networks, or choose the raw sum.",
             pointer="/objective",
         )
-    return table.with_weights({task.name: task.weight / float(alone[task.name]) for task in table.tasks})
+    return replace(table, tasks=tuple(replace(task, scale=float(alone[task.name])) for task in table.tasks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ class Constraints:
             if name not in table.other_costs:
                 raise UnknownNameError("cost", name, tuple(table.other_costs), pointer="/limits")
         alone = dict(zip(table.task_names, mean_losses_alone(table), strict=True))
-        for task in self.ceilings_alone:
-            if not alone[task] > 0:
+        for task, factor in self.ceilings_alone.items():
+            if not (alone[task] > 0 or (factor == 1 and alone[task] <= 0)):
                 raise InvalidInputError(
                     f"ceilings_alone: task {task!r} has no positive loss alone to compare with. Train its "
                     "single-task network, or give an absolute ceiling.",
@@ -182,13 +182,25 @@ class Constraints:
         for task, ceiling in self.ceilings.items():
             yield f"the loss of {task} is at most {ceiling:.6g}"
         for task, factor in self.ceilings_alone.items():
-            yield f"the loss of {task} is at most {factor:.6g} times its loss alone"
+            if factor == 1:
+                yield f"{task} is served no worse than alone"
+            else:
+                yield f"the loss of {task} is at most {factor:.6g} times its loss alone"
         for network in self.forced:
             yield f"network {network} is chosen"
         for network in self.forbidden:
             yield f"network {network} is not chosen"
         for name, most in self.limits.items():
             yield f"{name} is at most {most:.6g} in total"
+
+
+def standing_demands(table: LossTable) -> Constraints:
+    """Return the demands that the tasks of a table make themselves, where their losses alone are known."""
+    names = [task.name for task in table.tasks if task.must_not_worsen]
+    if not names:
+        return Constraints()
+    alone = dict(zip(table.task_names, mean_losses_alone(table), strict=True))
+    return Constraints(ceilings_alone={name: 1.0 for name in names if math.isfinite(alone[name])})
 
 
 def _listed(tasks: frozenset[str]) -> str:

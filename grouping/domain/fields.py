@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -172,7 +173,12 @@ def from_plain(source: type[T], data: Mapping[str, Any]) -> T:
 
 def _built(kind: Any, value: Any) -> Any:
     if get_origin(kind) is tuple:
-        return tuple(value)
+        part = plain(get_args(kind)[0])[0]
+        return tuple(_built(part, item) for item in value)
+    if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(value, str):
+        return kind(value)
+    if get_origin(kind) in (Union, UnionType):
+        return _of_union(get_args(kind), value)
     if not is_dataclass(kind) or value is None or type(value) is kind:
         return value
     if not isinstance(value, Mapping):
@@ -180,6 +186,12 @@ def _built(kind: Any, value: Any) -> Any:
     made: Any = kind
     known = declared(made)
     return made(**{name: _built(known[name].kind, v) if name in known else v for name, v in value.items()})
+
+
+def _of_union(kinds: tuple[Any, ...], value: Any) -> Any:
+    """Return a value of one of several types, of which an enumeration is the one that a text may be."""
+    named = (kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Enum))
+    return next(named)(value) if isinstance(value, str) else value
 
 
 def _attributes(docstring: str) -> Mapping[str, str]:

@@ -61,16 +61,19 @@ class JobSentences:
         state: present state of the job.
         stop_reason: reason why it ended, once succeeded.
         is_to_be_confirmed: whether it asks for a confirmation on fresh seeds.
+        kept_up: tasks that must be served no worse than alone.
     """
 
     state: JobState
     stop_reason: StopReason | None
     is_to_be_confirmed: bool
+    kept_up: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, job: Job) -> JobSentences:
         """Take the facts from a job."""
-        return cls(job.state, job.stop_reason, job.spec.n_confirmation_seeds > 0)
+        kept_up = tuple(task.name for task in job.spec.definitions if task.must_not_worsen)
+        return cls(job.state, job.stop_reason, job.spec.n_confirmation_seeds > 0, kept_up)
 
     @property
     def title(self) -> str:
@@ -105,8 +108,14 @@ class JobSentences:
         """Say what is recommended for an inference budget, and how far that is confirmed."""
         if solution.infeasibility is not None:
             is_over = self.state.is_final and not self.state.is_resumable
-            waits = f"No trained networks cover every task within this budget. {self.more}"
+            demand = f" with {', '.join(self.kept_up)} no worse than alone" if self.kept_up else ""
+            waits = f"No trained networks cover every task within this budget{demand}. {self.more}"
             return solution.infeasibility.reason if is_over else waits
+        if not self.kept_up:
+            return self._judged(verdict)
+        return f"{self._judged(verdict)} On the search seeds no worse than alone: {', '.join(self.kept_up)}."
+
+    def _judged(self, verdict: Verdict | None) -> str:
         if verdict is not None and verdict.is_confirmed:
             return verdict.sentence() if self.state.is_final else f"So far: {verdict.sentence()}"
         if verdict is not None and self.state is JobState.SUCCEEDED:

@@ -12,7 +12,8 @@ from annotated_types import Interval, Len, MaxLen
 from grouping.domain.fields import Pattern, Shown, check
 from grouping.domain.networks import Candidates
 from grouping.domain.recipes import Method
-from grouping.domain.tasks import MAX_TASKS, Name
+from grouping.domain.task_definitions import MAX_SIZES, SizeVariant, TaskDefinition, check_sizes
+from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS, Name
 from grouping.errors import InvalidInputError
 
 MAX_SEEDS = 50
@@ -36,7 +37,9 @@ JobId = Annotated[str, Pattern(r"^[0-9a-f]{32}$")]
 
 PARAMETERS = frozenset(f"{choice}_parameters" for choice in CHOICES)
 """Fields of a job that hold parameters of a choice; over HTTP they stand beside its name."""
-NOT_CLONED = frozenset({"problem", "tasks", "reuse_jobs"})
+DEFINED = frozenset({"definitions", "sizes"})
+"""Fields of a job by which it defines itself what is trained; a search file has them, options have not."""
+NOT_CLONED = frozenset({"problem", "tasks", "definitions", "sizes", "reuse_jobs"})
 """Fields of a job that a clone takes from the other job as they are; tasks are added and dropped."""
 
 
@@ -117,7 +120,8 @@ class JobSpec:
 
     A field is declared here and nowhere else: requests over HTTP, the form of the web view and the options of
     ``grouping run`` and ``grouping clone`` are made from these annotations and the descriptions below.
-    Tasks are in the problem's order, inference budgets ascending, reused jobs once each.
+    Tasks are in the order of the problem or of their definitions, inference budgets ascending, reused jobs
+    once each.
 
     Attributes:
         problem: name of the problem to train on; GET /v1/problems lists them.
@@ -145,9 +149,14 @@ class JobSpec:
         reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
             the same: data, trainer, its parameters, group, size and seed agree. Training seeds follow
             from the job's seed, so use the same seed.
+        definitions: definitions of the tasks, where the job defines them itself and has no problem.
+        sizes: sizes that the trainer can build, by name, the full size first; then no others are trained, and
+            `single_sizes` are the numbers of the further ones. Groups of several tasks have the full size.
     """
 
-    problem: Annotated[Name, Shown("Problem", "")]
+    problem: Annotated[
+        str, MaxLen(MAX_NAME_LENGTH), Shown("Problem", "", "none, for a job that defines its tasks,")
+    ]
     tasks: Annotated[tuple[Name, ...], Len(1, MAX_TASKS), Shown("Tasks", "--task", "all of the problem's")]
     name: Annotated[str, MaxLen(200), Shown("Name", "--name")] = ""
     strategy: Annotated[Name, Shown("Strategy", "--strategy")] = DEFAULT_STRATEGY
@@ -176,9 +185,20 @@ class JobSpec:
     planning: Annotated[Planning | None, Shown("Planning", "--planning", "as the trainer does")] = None
     seed: Annotated[int, Interval(ge=0, le=MAX_SEED), Shown("Seed of the job", "--seed")] = 0
     reuse_jobs: Annotated[tuple[JobId, ...], MaxLen(MAX_REUSE_JOBS), Shown("Jobs to reuse", "--reuse")] = ()
+    definitions: Annotated[tuple[TaskDefinition, ...], MaxLen(MAX_TASKS)] = ()
+    sizes: Annotated[tuple[SizeVariant, ...], MaxLen(MAX_SIZES)] = ()
 
     def __post_init__(self) -> None:
         check(self)
+        if bool(self.problem) == bool(self.definitions):
+            raise InvalidInputError(
+                "A job names a problem, or it defines its tasks: one of the two.", pointer="/problem"
+            )
+        if self.definitions and tuple(task.name for task in self.definitions) != self.tasks:
+            raise InvalidInputError("The tasks are not those that the job defines.", pointer="/tasks")
+        check_sizes(self.sizes)
+        if self.sizes:
+            object.__setattr__(self, "single_sizes", tuple(size.number for size in self.sizes[1:]))
         if len(set(self.tasks)) != len(self.tasks):
             raise InvalidInputError("Name each task once.", pointer="/tasks")
         if unknown := set(self.weights) - set(self.tasks):
@@ -207,9 +227,24 @@ class JobSpec:
         return self.chosen("trainer")
 
     @property
+    def subject(self) -> str:
+        """What is trained, for people: the problem, or else the trainer that knows the tasks."""
+        return self.problem or self.trainer
+
+    @property
     def candidates(self) -> Candidates:
         """Networks that may be chosen, at their nominal costs."""
-        return Candidates.of(self.tasks, max_group_size=self.max_group_size, single_sizes=self.single_sizes)
+        return Candidates.of(
+            self.tasks,
+            max_group_size=self.max_group_size,
+            single_sizes=self.single_sizes,
+            built_snt={size.number: size.cost for size in self.sizes} or None,
+        )
+
+    @property
+    def size_names(self) -> Mapping[float, str]:
+        """Names of the sizes that the trainer can build, by number; empty where sizes have no names."""
+        return {size.number: size.name for size in self.sizes}
 
     @property
     def search_seeds(self) -> tuple[int, ...]:

@@ -113,6 +113,7 @@ def list_candidates(
     *,
     max_group_size: int,
     single_sizes: Iterable[float] = (),
+    costs_snt: Mapping[float, float] | None = None,
     limit: int = CANDIDATE_LIMIT,
 ) -> tuple[Network, ...]:
     """List all full-size groups of up to `max_group_size` tasks, and single-task networks at `single_sizes`.
@@ -124,6 +125,7 @@ def list_candidates(
         tasks: task names, in the order in which groups are listed.
         max_group_size: largest group.
         single_sizes: further sizes, other than 1, of the single-task networks.
+        costs_snt: inference cost by size; a missing size costs its size.
         limit: the most networks that are listed.
 
     Raises:
@@ -140,7 +142,8 @@ def list_candidates(
             limit=limit,
             pointer="/max_group_size",
         )
-    singles = [Network.of(task, size=size) for size in sizes for task in tasks]
+    costs = costs_snt or {}
+    singles = [Network.of(task, size=size, cost_snt=costs.get(size)) for size in sizes for task in tasks]
     groups = [
         Network.of(*group)
         for size in range(1, min(max_group_size, len(tasks)) + 1)
@@ -160,6 +163,7 @@ class Candidates:
         networks: every candidate with its inference cost; None where there are too many to list. Then every
             group of up to `max_group_size` tasks at full size is one, and every single task at each size.
         costs_snt: inference cost by size, for candidates that are not listed; a missing size costs its size.
+        built_snt: the only sizes that can be built, baselines included, with their costs; None for any size.
     """
 
     tasks: tuple[str, ...]
@@ -167,6 +171,7 @@ class Candidates:
     single_sizes: tuple[float, ...] = ()
     networks: tuple[Network, ...] | None = None
     costs_snt: Mapping[float, float] = field(default_factory=dict)
+    built_snt: Mapping[float, float] | None = None
 
     @classmethod
     def of(
@@ -175,6 +180,7 @@ class Candidates:
         *,
         max_group_size: int | None = None,
         single_sizes: Iterable[float] = (),
+        built_snt: Mapping[float, float] | None = None,
         limit: int = CANDIDATE_LIMIT,
     ) -> Candidates:
         """Build candidates from rules; they are listed if there are at most `limit`."""
@@ -182,8 +188,10 @@ class Candidates:
         sizes = tuple(size for size in dict.fromkeys(single_sizes) if size != 1)
         listed = None
         if count_candidates(len(tasks), largest, len(sizes)) <= limit:
-            listed = list_candidates(tasks, max_group_size=largest, single_sizes=sizes, limit=limit)
-        return cls(tuple(tasks), largest, sizes, listed)
+            listed = list_candidates(
+                tasks, max_group_size=largest, single_sizes=sizes, costs_snt=built_snt, limit=limit
+            )
+        return cls(tuple(tasks), largest, sizes, listed, built_snt or {}, built_snt)
 
     @classmethod
     def listed(cls, tasks: Sequence[str], networks: Iterable[Network]) -> Candidates:

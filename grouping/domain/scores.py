@@ -97,8 +97,8 @@ class LossTable(ABC):
 
     @property
     def weights(self) -> FloatArray:
-        """Weights of the tasks, ``[T]``."""
-        return np.array([task.weight for task in self.tasks])
+        """Weights of the tasks in the total loss, ``[T]``, divided by their scales."""
+        return np.array([task.objective_weight for task in self.tasks])
 
     @property
     def costs_snt(self) -> FloatArray:

@@ -15,6 +15,7 @@ from grouping.domain.allowance import Allowance
 from grouping.domain.jobs import JobSpec, Ledger, Planning
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.recipes import EARLY_FIDELITY
+from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, Trial, TrialKey, TrialRequest
@@ -86,7 +87,7 @@ class SearchState:
     @cached_property
     def full(self) -> ScoreTable:
         """Scores of the search's trials at full fidelity, of trained networks only."""
-        return self.scores()
+        return scaled(self._table(Purpose.SEARCH, 1.0))
 
     @cached_property
     def early(self) -> ScoreTable:
@@ -94,7 +95,11 @@ class SearchState:
         return self.scores(fidelity=EARLY_FIDELITY)
 
     def scores(self, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0) -> ScoreTable:
-        """Return the scores of one kind of trials; see `table_of_trials`."""
+        """Return the scores of one kind of trials; see `table_of_trials`. Scales are those of `full`."""
+        table = self._table(purpose, fidelity)
+        return scaled(table, self.full) if awaits_scale(self.tasks) else table
+
+    def _table(self, purpose: Purpose, fidelity: float) -> ScoreTable:
         chosen = (t for t in self.trials if t.purpose is purpose and t.fidelity == fidelity)
         return table_of_trials(self.tasks, chosen, self.networks)
 

@@ -35,6 +35,15 @@ class TaskKind(StrEnum):
     """Known only as a column of losses, as in an imported score table."""
 
 
+class Scale(StrEnum):
+    """What a loss is divided by in the total loss of a grouping, where it is no number."""
+
+    NONE = "none"
+    """Nothing: the losses are added as they are."""
+    SINGLE = "single"
+    """The task's own single-task loss: the mean over seeds in its full-size network, without its sign."""
+
+
 class Direction(StrEnum):
     """Direction in which a metric improves."""
 
@@ -94,19 +103,32 @@ class Metric:
         name: name of the metric, such as ``accuracy`` or ``r2``; in an imported table it may be any.
         direction: whether higher or lower is better.
         parameters: names and values, sorted by name; one that is left out has the default of the metric.
+        unit: unit of its values, such as ``mm/s``; empty for none.
     """
 
     name: str
     direction: Direction
     parameters: Parameters = ()
+    unit: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", _checked(self.parameters, f"metric {self.name!r}"))
 
     def as_mapping(self) -> dict[str, Any]:
-        """Return all fields, ready for JSON; `parameters` only where there are some."""
-        fields = {"name": self.name, "direction": self.direction}
+        """Return all fields, ready for JSON; `parameters` and `unit` only where there are some."""
+        fields: dict[str, Any] = {"name": self.name, "direction": self.direction}
+        if self.unit:
+            fields["unit"] = self.unit
         return fields | ({"parameters": dict(self.parameters)} if self.parameters else {})
+
+
+def scale_of(value: float | str) -> float | Scale:
+    """Read a scale from JSON.
+
+    Raises:
+        ValueError: if it is a text that names none.
+    """
+    return Scale(value) if isinstance(value, str) else value
 
 
 def _checked(parameters: Parameters, what: str) -> Parameters:
@@ -124,6 +146,8 @@ CROSS_ENTROPY = Loss("cross_entropy")
 BINARY_CROSS_ENTROPY = Loss("binary_cross_entropy")
 UNSPECIFIED = Loss("unspecified")
 """An imported number of which only the direction is known: lower is better."""
+REPORTED = Loss("reported")
+"""A value that a trainer reports for a task which a job defines; `Task.loss_of` turns it into a loss."""
 ACCURACY = Metric("accuracy", Direction.HIGHER_IS_BETTER)
 R2 = Metric("r2", Direction.HIGHER_IS_BETTER)
 
@@ -143,6 +167,11 @@ class Task:
         reads: segments of a row that it is about, where a row holds several texts side by side: numbers from
             0, in order; empty for the whole row. A ranking reads the question, then the candidates.
             Encoders without segments ignore this.
+        scale: what its loss is divided by in the total loss, a positive number or a rule; see
+            `grouping.domain.scales`.
+        best: value of a perfect prediction, for a reported metric of which higher is better.
+        reference: value of its metric to compare with, such as that of a system in use; None for none.
+        must_not_worsen: whether a grouping must serve it no worse than its own full-size network does.
     """
 
     name: str
@@ -152,6 +181,10 @@ class Task:
     weight: float = 1.0
     n_outputs: int = 1
     reads: tuple[int, ...] = ()
+    scale: float | Scale = Scale.NONE
+    best: float = 1.0
+    reference: float | None = None
+    must_not_worsen: bool = False
 
     def __post_init__(self) -> None:
         check_name(self.name, "task")
@@ -162,6 +195,8 @@ class Task:
             )
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise InvalidInputError(f"Task {self.name!r}: the weight must be a positive number.")
+        if not isinstance(self.scale, Scale) and not (math.isfinite(self.scale) and self.scale > 0):
+            raise InvalidInputError(f"Task {self.name!r}: the scale must be a positive number.")
         if self.n_outputs < 1:
             raise InvalidInputError(f"Task {self.name!r}: a head needs at least one output.")
         if len(set(self.reads)) != len(self.reads) or any(segment < 0 for segment in self.reads):
@@ -177,6 +212,25 @@ class Task:
         """Names and values of the parameters of the loss."""
         return self.loss.parameters
 
+    @property
+    def objective_weight(self) -> float:
+        """Factor of its loss in the total loss: weight by scale; a scale that is not measured yet is 1."""
+        return self.weight if isinstance(self.scale, Scale) else self.weight / self.scale
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether a trainer reports values of its metric, which `loss_of` turns into losses."""
+        return self.loss == REPORTED
+
+    def loss_of(self, value: float) -> float:
+        """Turn a value that a trainer reports into a loss: the value, or how far it is below the best."""
+        is_turned = self.metric is not None and self.metric.direction is Direction.HIGHER_IS_BETTER
+        return self.best - value if is_turned else value
+
+    def value_of(self, loss: float) -> float:
+        """Invert `loss_of`."""
+        return self.loss_of(loss)
+
     def with_weight(self, weight: float) -> Task:
         """Return the task with another weight in the total loss."""
         return replace(self, weight=weight)
@@ -186,7 +240,7 @@ class Task:
         return replace(self, reads=segments)
 
     def as_mapping(self) -> dict[str, Any]:
-        """Return all fields, ready for JSON; parameters and `reads` only where there are some."""
+        """Return all fields, ready for JSON; those after `n_outputs` only where they are not the default."""
         fields: dict[str, Any] = {
             "name": self.name,
             "kind": self.kind,
@@ -197,7 +251,10 @@ class Task:
         }
         if self.loss.parameters:
             fields["loss_parameters"] = dict(self.loss.parameters)
-        return fields | ({"reads": list(self.reads)} if self.reads else {})
+        if self.reads:
+            fields["reads"] = list(self.reads)
+        beside = {"scale": Scale.NONE, "best": 1.0, "reference": None, "must_not_worsen": False}
+        return fields | {k: getattr(self, k) for k, usual in beside.items() if getattr(self, k) != usual}
 
     @classmethod
     def regression(

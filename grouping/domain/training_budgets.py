@@ -93,7 +93,7 @@ class ConfirmationNeed:
             return cls((), 0)
         baselines: dict[NetworkKey, Network] = {}
         for budget in terms.budgets_snt:
-            for baseline in equal_cost_baselines(terms.candidates.tasks, budget):
+            for baseline in equal_cost_baselines(terms.candidates.tasks, budget, terms.candidates.built_snt):
                 baselines |= {network.key: network for network in baseline.networks}
         return cls(tuple(baselines.values()), most_chosen(terms.candidates, terms.budgets_snt))
 

@@ -9,12 +9,13 @@ why the verdict says "under this recipe". The noise is that of the training seed
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 
-from grouping.domain.groupings import Grouping
+from grouping.domain.groupings import Grouping, fits
 from grouping.domain.networks import Network
 from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, ScoreTable
@@ -39,12 +40,38 @@ class Baseline:
     networks: tuple[Network, ...]
 
 
-def equal_cost_baselines(tasks: tuple[str, ...], budget_snt: float) -> tuple[Baseline, ...]:
-    """Build the baselines: all tasks in one network of the budget's size; each in its share of it."""
+def equal_cost_baselines(
+    tasks: tuple[str, ...], budget_snt: float, built_snt: Mapping[float, float] | None = None
+) -> tuple[Baseline, ...]:
+    """Build the baselines: all tasks in one network of the budget's size; each in its share of it.
+
+    Args:
+        tasks: names of all tasks.
+        budget_snt: the inference budget.
+        built_snt: the only sizes that can be built, with their costs; None for any. Then all tasks share a
+            full-size network, and each alone has the dearest size within its share; a baseline that no size
+            allows is left out.
+    """
+    if built_snt is not None:
+        return _built_baselines(tasks, budget_snt, built_snt)
     share = budget_snt / len(tasks)
     together = Network.of(*tasks, size=budget_snt)
     alone = tuple(Network.of(task, size=share) for task in tasks)
     return (Baseline("all together", (together,)), Baseline("all alone", alone))
+
+
+def _built_baselines(
+    tasks: tuple[str, ...], budget_snt: float, built_snt: Mapping[float, float]
+) -> tuple[Baseline, ...]:
+    found = []
+    if fits(1.0, budget_snt):
+        found.append(Baseline("all together", (Network.of(*tasks),)))
+    affordable = {size: cost for size, cost in built_snt.items() if fits(cost * len(tasks), budget_snt)}
+    if affordable:
+        size = max(affordable, key=lambda size: (affordable[size], size))
+        alone = tuple(Network.of(task, size=size, cost_snt=affordable[size]) for task in tasks)
+        found.append(Baseline("all alone", alone))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +123,8 @@ class Verdict:
         comparisons: one per baseline that was trained.
         missing: sentences that name the baselines or networks that could not be compared.
         is_by_validation: whether validation losses were compared, since the fresh seeds have no test losses.
+        is_within: whether the baselines cost at most the budget, since only some sizes can be built, and not
+            the same.
     """
 
     budget_snt: float
@@ -103,6 +132,7 @@ class Verdict:
     comparisons: tuple[Comparison, ...]
     missing: tuple[str, ...] = ()
     is_by_validation: bool = False
+    is_within: bool = False
 
     @property
     def is_confirmed(self) -> bool:
@@ -125,8 +155,10 @@ class Verdict:
             return "Not confirmed: " + ("; ".join(self.missing) or "no fresh seeds were trained") + "."
         if self.is_worth_it:
             least = min(self.comparisons, key=lambda comparison: comparison.gain)
+            which = "both baselines" if len(self.comparisons) > 1 else "the one baseline"
+            cost = "within the budget" if self.is_within else "of equal cost"
             return (
-                "Worth it under this recipe: better than both baselines of equal cost, by at least "
+                f"Worth it under this recipe: better than {which} {cost}, by at least "
                 f"{_tenths(100 * least.gain)} % ± {fixed_percent(least.standard_error, 1)} "
                 f"(over {least.baseline}, {_t(least)}, {least.n_seeds} fresh seeds)."
             )
@@ -138,7 +170,8 @@ class Verdict:
             key=lambda comparison: comparison.gain,
         )
         return (
-            f"Not worth it under this recipe: against {worst.baseline} at equal cost the gain is "
+            f"Not worth it under this recipe: against {worst.baseline} "
+            f"{'within the budget' if self.is_within else 'at equal cost'} the gain is "
             f"{_tenths(100 * worst.gain):+} % ± {fixed_percent(worst.standard_error, 1)} ({_t(worst)}, "
             f"{worst.n_seeds} fresh seeds); {fixed_percent(MIN_GAIN, 0)} with t of at least {MIN_T:g} over "
             f"{MIN_SEEDS} or more seeds is needed to claim one."
@@ -160,7 +193,12 @@ def _totals(grouping: Grouping, table: ScoreTable, losses: FloatArray) -> FloatA
     return np.array(per_seed, dtype=np.float64)
 
 
-def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Verdict:
+def judge(
+    grouping: Grouping,
+    budget_snt: float,
+    confirmation: ScoreTable,
+    built_snt: Mapping[float, float] | None = None,
+) -> Verdict:
     """Compare a grouping with the baselines of equal cost, by test losses where there are any.
 
     Validation losses stand in for them where a trainer gives none: their rows took part in the choice, the
@@ -170,6 +208,7 @@ def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Ve
         grouping: chosen on other seeds.
         budget_snt: the budget it was chosen for.
         confirmation: losses of the chosen networks and of the baselines on fresh seeds.
+        built_snt: the only sizes that can be built; see `equal_cost_baselines`.
     """
     missing = [
         f"{network.name(grouping.tasks)} has no fresh seeds"
@@ -180,7 +219,10 @@ def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Ve
     is_tested = not np.isnan(confirmation.test_losses).all()
     losses = confirmation.test_losses if is_tested else confirmation.validation_losses
     comparisons: list[Comparison] = []
-    for baseline in equal_cost_baselines(grouping.tasks, budget_snt):
+    baselines = equal_cost_baselines(grouping.tasks, budget_snt, built_snt)
+    if not baselines:
+        missing.append("no baseline can be built within this budget")
+    for baseline in baselines:
         untrained = [network for network in baseline.networks if _is_untrained(network, confirmation)]
         if untrained:
             missing.append(f"the baseline {baseline.name} has no fresh seeds")
@@ -190,7 +232,9 @@ def judge(grouping: Grouping, budget_snt: float, confirmation: ScoreTable) -> Ve
                 missing.append(f"the noise against {baseline.name} needs two fresh seeds or more")
             else:
                 comparisons.append(comparison)
-    return Verdict(budget_snt, grouping, tuple(comparisons), tuple(missing), not is_tested)
+    return Verdict(
+        budget_snt, grouping, tuple(comparisons), tuple(missing), not is_tested, built_snt is not None
+    )
 
 
 def _is_untrained(network: Network, table: ScoreTable) -> bool:

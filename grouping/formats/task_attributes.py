@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from grouping.domain.tasks import UNSPECIFIED, Direction, Loss, Metric, Parameters, Task, TaskKind
+from grouping.domain.tasks import UNSPECIFIED, Direction, Loss, Metric, Parameters, Scale, Task, TaskKind
 from grouping.errors import InvalidInputError
 from grouping.formats.strict_json import (
     read_integer,
@@ -19,6 +19,8 @@ from grouping.formats.strict_json import (
 E = TypeVar("E", bound=StrEnum)
 
 MAX_OUTPUTS = 2**31 - 1
+_COUNTING = ("scale", "best", "reference", "must_not_worsen")
+"""Attributes that say what the losses of a task count."""
 
 
 def tasks_to_json(tasks: tuple[Task, ...]) -> list[dict[str, Any]]:
@@ -39,7 +41,7 @@ def tasks_from_json(document: object, pointer: str) -> tuple[Task, ...]:
 
 
 def _task(document: object, pointer: str) -> Task:
-    optional = ("kind", "loss", "loss_parameters", "metric", "weight", "n_outputs", "reads")
+    optional = ("kind", "loss", "loss_parameters", "metric", "weight", "n_outputs", "reads", *_COUNTING)
     fields = read_object(document, pointer, ("name",), optional)
     n_outputs = read_number(fields.get("n_outputs", 1), f"{pointer}/n_outputs")
     if n_outputs != int(n_outputs) or n_outputs > MAX_OUTPUTS:
@@ -55,7 +57,21 @@ def _task(document: object, pointer: str) -> Task:
         read_number(fields.get("weight", 1.0), f"{pointer}/weight"),
         int(n_outputs),
         _segments(fields.get("reads", []), f"{pointer}/reads"),
+        _scale(fields.get("scale", Scale.NONE), f"{pointer}/scale"),
+        read_number(fields.get("best", 1.0), f"{pointer}/best"),
+        None if (value := fields.get("reference")) is None else read_number(value, f"{pointer}/reference"),
+        _truth(fields.get("must_not_worsen", False), f"{pointer}/must_not_worsen"),
     )
+
+
+def _scale(document: object, pointer: str) -> float | Scale:
+    return _member(Scale, document, pointer) if isinstance(document, str) else read_number(document, pointer)
+
+
+def _truth(document: object, pointer: str) -> bool:
+    if not isinstance(document, bool):
+        raise InvalidInputError(f"{pointer} must be true or false.")
+    return document
 
 
 def _segments(document: object, pointer: str) -> tuple[int, ...]:
@@ -65,11 +81,12 @@ def _segments(document: object, pointer: str) -> tuple[int, ...]:
 def _metric(document: object, pointer: str) -> Metric | None:
     if document is None:
         return None
-    fields = read_object(document, pointer, ("name", "direction"), ("parameters",))
+    fields = read_object(document, pointer, ("name", "direction"), ("parameters", "unit"))
     return Metric(
         read_string(fields["name"], f"{pointer}/name"),
         _member(Direction, fields["direction"], f"{pointer}/direction"),
         _parameters(fields.get("parameters", {}), f"{pointer}/parameters"),
+        read_string(fields.get("unit", ""), f"{pointer}/unit"),
     )
 
 

@@ -16,6 +16,7 @@ from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.networks import Candidates, Network
+from grouping.domain.scales import networks_first
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import (
@@ -29,6 +30,8 @@ from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.domain.verdicts import equal_cost_baselines
 from grouping.solver import Recommendation, networks_to_confirm, recommend, solve_budgets
 from grouping.strategies import Evidence, Proposal, Strategy, plans_ahead
+
+ALONE_FIRST = "Single-task networks come first: the losses of tasks are compared with those alone."
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def networks_to_measure(terms: SearchTerms) -> tuple[Network, ...]:
     wanted = {network.key: network for network in first}
     if terms.confirmation_seeds:
         for budget in terms.budgets_snt:
-            for baseline in equal_cost_baselines(candidates.tasks, budget):
+            for baseline in equal_cost_baselines(candidates.tasks, budget, candidates.built_snt):
                 for network in baseline.networks:
                     wanted.setdefault(network.key, network)
     return tuple(wanted.values())
@@ -147,7 +150,9 @@ class Planner:
 
     def _search_step(self, n_free: int) -> tuple[Proposal, tuple[TrialRequest, ...]]:
         """Return what the strategy wants, and the part of it that fits the budget beside confirmation."""
-        proposal = self._strategy.ask(self.evidence(self.remaining, n_free), _SolvedOnce())
+        proposal = self._alone_first() or self._strategy.ask(
+            self.evidence(self.remaining, n_free), _SolvedOnce()
+        )
         if self._is_unlimited:
             return proposal, proposal.requests
         if self._has_search_ended:
@@ -159,6 +164,17 @@ class Planner:
             first = proposal.requests[:1]
             fitting = self._left.first_fitting(first, self._prices, is_free=is_free)
         return proposal, fitting
+
+    def _alone_first(self) -> Proposal | None:
+        """Return the trainings that give scales and ceilings of tasks their numbers; None if none is left."""
+        known = {trial.key for trial in self._state.trials}
+        requests = tuple(
+            request
+            for seed in self._terms.search_seeds
+            for network in self._buildable(networks_first(self._state.tasks))
+            if (request := TrialRequest(network, seed)).key not in known
+        )
+        return Proposal(requests, note=ALONE_FIRST) if requests else None
 
     @property
     def _may_plan_ahead(self) -> bool:
@@ -210,11 +226,12 @@ class Planner:
         if not self._terms.confirmation_seeds:
             return ()
         known = {trial.key for trial in self._state.trials}
+        candidates = self._terms.candidates
         wanted = (
             TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
             for seed in self._terms.confirmation_seeds
             for network in self._buildable(
-                networks_to_confirm(self._recommendations, self._terms.candidates.tasks)
+                networks_to_confirm(self._recommendations, candidates.tasks, candidates.built_snt)
             )
         )
         return tuple(request for request in wanted if request.key not in known)

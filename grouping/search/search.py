@@ -33,6 +33,7 @@ from grouping.domain.jobs import Planning, StopReason
 from grouping.domain.joint_affinity import joint_affinities
 from grouping.domain.joint_runs import JointRun
 from grouping.domain.networks import Candidates
+from grouping.domain.reported import with_losses
 from grouping.domain.scores import ScoreTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
@@ -260,6 +261,7 @@ class Search:
         if outcome.state is not TrialState.SUCCEEDED:
             self.tell(request, None)
             return
+        outcome = with_losses(outcome, self._tasks)
         validation = {score.task: score.validation_loss for score in outcome.scores}
         tested = {score.task: score.test_loss for score in outcome.scores if score.test_loss is not None}
         with self._changed:
@@ -312,10 +314,9 @@ class Search:
 
     def recommendations(self) -> tuple[Recommendation, ...]:
         """Find the best grouping for each inference budget, with its verdict on fresh seeds if any."""
-        state = self.state
-        fresh = self._terms.confirmation_seeds
-        confirmation = state.scores(purpose=Purpose.CONFIRMATION) if fresh else None
-        return recommend(state.full, confirmation, self._terms.budgets_snt)
+        state, terms = self.state, self._terms
+        confirmation = state.scores(purpose=Purpose.CONFIRMATION) if terms.confirmation_seeds else None
+        return recommend(state.full, confirmation, terms.budgets_snt, built_snt=terms.candidates.built_snt)
 
     def _planner(self) -> Planner:
         return Planner(self._terms, self.state, self._strategy, self._prices)

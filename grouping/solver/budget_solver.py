@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from grouping.domain.constraints import Constraints
+from grouping.domain.constraints import standing_demands
 from grouping.domain.groupings import Solution
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.solver.confidence.draw_solver import choose_in_draws
@@ -41,9 +41,10 @@ class BudgetSolver:
         Returns:
             Rows; none where nothing covers every task within the budget.
         """
-        instance = build_instance(table, Constraints())
+        demands = standing_demands(table)
+        instance = build_instance(table, demands)
         weighted = np.where(np.isfinite(table.validation), draws, 0.0)[:, instance.rows] * table.weights
-        blocks = Constraints().blocks(table.task_names)
+        blocks = demands.blocks(table.task_names)
         by_block = np.stack([weighted[..., list(block)].sum(axis=-1) for block in blocks], axis=-1)
         chosen = choose_in_draws(instance, budgets_snt, by_block)
         return tuple(tuple(tuple(instance.rows[list(one)].tolist()) for one in draw) for draw in chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grouping.domain.groupings import Solution
@@ -32,6 +32,7 @@ def recommend(
     confirmation: ScoreTable | None,
     budgets_snt: Sequence[float],
     *,
+    built_snt: Mapping[float, float] | None = None,
     time_limit_s: float | None = None,
 ) -> tuple[Recommendation, ...]:
     """Choose a grouping on one table for each budget, and judge it on the other table.
@@ -41,6 +42,7 @@ def recommend(
         confirmation: chosen networks and baselines on fresh seeds; judged by its test losses. None if
             nothing was confirmed.
         budgets_snt: inference budgets.
+        built_snt: the only sizes that can be built; see `equal_cost_baselines`.
         time_limit_s: wall time of each solve; see `grouping.solver.solve`.
     """
     solver = TableSolver(search)
@@ -49,13 +51,15 @@ def recommend(
         solution = solver.solve(budget, time_limit_s=time_limit_s)
         verdict = None
         if solution.grouping is not None and confirmation is not None:
-            verdict = judge(solution.grouping, budget, confirmation)
+            verdict = judge(solution.grouping, budget, confirmation, built_snt)
         recommendations.append(Recommendation(budget, solution, verdict))
     return tuple(recommendations)
 
 
 def networks_to_confirm(
-    recommendations: Iterable[Recommendation], tasks: tuple[str, ...]
+    recommendations: Iterable[Recommendation],
+    tasks: tuple[str, ...],
+    built_snt: Mapping[float, float] | None = None,
 ) -> tuple[Network, ...]:
     """Return the networks that verdicts need: the chosen ones, then the baselines of equal cost."""
     wanted: dict[NetworkKey, Network] = {}
@@ -63,7 +67,7 @@ def networks_to_confirm(
         if recommendation.solution.grouping is None:
             continue
         networks = list(recommendation.solution.grouping.networks)
-        for baseline in equal_cost_baselines(tasks, recommendation.budget_snt):
+        for baseline in equal_cost_baselines(tasks, recommendation.budget_snt, built_snt):
             networks += baseline.networks
         for network in networks:
             wanted.setdefault(network.key, network)

@@ -8,7 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from grouping.domain.jobs import (
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Method
-from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
+from grouping.domain.tasks import Direction, Loss, Metric, Scale, Task, TaskKind, scale_of
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
 from grouping.store.latencies import LATENCY_COST
@@ -106,13 +106,14 @@ def _plain(value: object) -> object:
         return dict(value)
     if isinstance(value, (set, frozenset)):
         return sorted(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def spec_to_json(spec: JobSpec) -> dict[str, Any]:
     """Convert all fields of a job's specification."""
     data = {field.name: getattr(spec, field.name) for field in fields(spec)}
-    data["training_budget"] = asdict(spec.training_budget)
     parameters = {name: as_json(data[name], pointer=f"/{name}") for name in PARAMETERS}
     plain: dict[str, Any] = as_json(data | parameters)
     return plain
@@ -145,11 +146,16 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
         weight=data["weight"],
         n_outputs=data["n_outputs"],
         reads=tuple(data.get("reads", ())),
+        scale=scale_of(data.get("scale", Scale.NONE)),
+        best=data.get("best", 1.0),
+        reference=data.get("reference"),
+        must_not_worsen=data.get("must_not_worsen", False),
     )
 
 
 def _metric_from_json(data: Mapping[str, Any]) -> Metric:
-    return Metric(data["name"], Direction(data["direction"]), tuple(data.get("parameters", {}).items()))
+    parameters = tuple(data.get("parameters", {}).items())
+    return Metric(data["name"], Direction(data["direction"]), parameters, data.get("unit", ""))
 
 
 def group_key(group: Collection[str]) -> str:
@@ -185,18 +191,22 @@ def stored_network_from_row(row: NetworkRow) -> StoredNetwork:
     return StoredNetwork(row.id, network_from_row(row), row.multiply_adds, tuple(row.widths), row.latency_ms)
 
 
-def table_info_from_row(row: ScoreTableRow, job_id: str | None, *, has_latencies: bool = False) -> TableInfo:
-    """Convert a row to the description of a score table, without its scores."""
+def table_info_from_row(row: ScoreTableRow, job: JobRow | None, *, has_latencies: bool = False) -> TableInfo:
+    """Convert a row, with that of the job that fills it, to the description of a table without its scores."""
     tasks = tuple(task_from_json(task) for task in row.tasks)
     imported = row.imported or {}
+    sizes = () if job is None else spec_from_json(job.spec).sizes
+    costs = [*imported.get("costs", ()), *(sizes[0].costs if sizes else ())]
+    if has_latencies and LATENCY_COST not in costs:
+        costs.append(LATENCY_COST)
     return TableInfo(
         row.id,
         row.name,
         tasks,
         row.revision,
         row.created_s,
-        job_id,
-        (LATENCY_COST,) if has_latencies else tuple(imported.get("costs", ())),
+        None if job is None else job.id,
+        tuple(costs),
         imported.get("report"),
     )
 

@@ -1,4 +1,4 @@
-"""Measured latencies of networks, as a further cost of the score tables of jobs."""
+"""Further costs in the score tables of jobs: measured latencies, and what a job states for its sizes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,30 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from grouping.domain.networks import Network
+from grouping.domain.task_definitions import SizeVariant
 from grouping.store.rows import NetworkRow
 
+Costs = np.ndarray[Any, np.dtype[np.float64]]
 LATENCY_COST = "latency_ms"
 """Name of the cost: milliseconds of a forward pass of one row on a worker, a median."""
 
 
-def latency_costs(rows: Sequence[NetworkRow]) -> dict[str, np.ndarray[Any, np.dtype[np.float64]]]:
+def latency_costs(rows: Sequence[NetworkRow]) -> dict[str, Costs]:
     """Return the latencies of networks by name of the cost; empty unless all were measured."""
     found = [row.latency_ms for row in rows if row.latency_ms is not None]
     return {LATENCY_COST: np.array(found, dtype=np.float64)} if found and len(found) == len(rows) else {}
+
+
+def costs_of_sizes(sizes: tuple[SizeVariant, ...], networks: Sequence[Network]) -> dict[str, Costs]:
+    """Return the further costs of networks by name, ``[N]`` each; none where a network has no named size."""
+    by_number = {size.number: size.costs for size in sizes}
+    if not sizes or any(network.size not in by_number for network in networks):
+        return {}
+    return {
+        name: np.array([by_number[network.size][name] for network in networks], dtype=np.float64)
+        for name in sizes[0].costs
+    }
 
 
 def tables_with_latencies(session: Session, table_ids: Collection[str]) -> frozenset[str]:

@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 
+from grouping.domain.reported import with_losses
+from grouping.domain.tasks import Task
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
-from grouping.store.codec import is_id, joint_affinities_to_row, storable
+from grouping.store.codec import is_id, joint_affinities_to_row, storable, task_from_json
 from grouping.store.database import CHUNK, Database
 from grouping.store.locked_jobs import LockedJob, describe_trial, lock_claimed_job
 from grouping.store.records import Claim
-from grouping.store.rows import NetworkRow, ScoreRow, TrialRow
+from grouping.store.rows import NetworkRow, ScoreRow, ScoreTableRow, TrialRow
 
 _Found = list[tuple[TrialRow, NetworkRow]]
 
@@ -51,6 +53,8 @@ class OutcomeMethods:
     def record_outcomes(self, claim: Claim, outcomes: Mapping[str, TrialOutcome]) -> None:
         """Record the outcomes of running trials, with scores, affinities and costs: all or nothing.
 
+        Values that were reported for tasks which the job defines are turned into losses.
+
         A caller that repeats this after `StoreUnavailableError` gets `StateConflictError` if it was recorded.
 
         Args:
@@ -68,8 +72,9 @@ class OutcomeMethods:
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
             found = _find_trials(locked, tuple(outcomes), TrialState.RUNNING)
+            tasks = tasks_of(locked) if found else ()
             for trial, network in found:
-                _record(locked, trial, network, outcomes[trial.id])
+                _record(locked, trial, network, with_losses(outcomes[trial.id], tasks))
             if found:
                 locked.revise_table()
 
@@ -135,6 +140,12 @@ def _find_trials(locked: LockedJob, trial_ids: Sequence[str], state: TrialState)
     if len(there) < len(found):
         raise StateConflictError("A trial was given twice.")
     return found
+
+
+def tasks_of(locked: LockedJob) -> tuple[Task, ...]:
+    """Return the tasks of a job, in display order."""
+    table = locked.session.get_one(ScoreTableRow, locked.job.score_table_id)
+    return tuple(task_from_json(task) for task in table.tasks)
 
 
 def _record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: TrialOutcome) -> None:

@@ -70,7 +70,17 @@ class ReuseMethods:
         """Return sources and reusable outcomes for a job that is not submitted yet."""
         definitions = {task.name: definition_of(task_to_json(task)) for task in tasks}
         told = depends_on(spec.chosen_trainer, None)
-        wanted = Wanted(None, spec.problem, spec.seed, spec.reuse_jobs, spec.trainer, told, None, definitions)
+        wanted = Wanted(
+            None,
+            spec.problem,
+            spec.seed,
+            spec.reuse_jobs,
+            spec.trainer,
+            told,
+            None,
+            definitions,
+            spec.size_names,
+        )
         with self._database.reading() as session:
             sources = tuple(source for source, _ in find_sources(session, wanted))
             return sources, find_reusable(session, wanted)

@@ -18,10 +18,11 @@ from grouping.domain.networks import NetworkKey
 from grouping.domain.recipes import Method
 from grouping.domain.reuse import Reusable, ReuseSource
 from grouping.domain.trials import Purpose, TrialKey, TrialState
-from grouping.store.codec import as_json, is_id, trainer_of_spec
+from grouping.store.codec import as_json, is_id, spec_from_json, trainer_of_spec
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
 from grouping.trainers import trainer_class
 
+_COUNTS = frozenset({"weight", "scale", "reference", "must_not_worsen"})
 _KNOWN = (TrialState.SUCCEEDED, TrialState.DIVERGED)
 
 
@@ -37,6 +38,7 @@ class Wanted:
     depends_on: Mapping[str, Any] | None
     data_digest: str | None
     definitions: dict[str, dict[str, Any]]
+    size_names: Mapping[float, str]
 
     @classmethod
     def of_row(cls, session: Session, row: JobRow) -> Wanted:
@@ -52,6 +54,7 @@ class Wanted:
             depends_on(trainer, settled),
             row.data_digest,
             _definitions(session, row),
+            spec_from_json(row.spec).size_names,
         )
 
 
@@ -79,6 +82,8 @@ def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | Non
         return f"its trainer is {theirs.trainer} and this job's is {ours.trainer}"
     if different := _different(ours, theirs):
         return f"it was trained otherwise: {', '.join(different)}"
+    if any(theirs.size_names.get(number) != name for number, name in ours.size_names.items()):
+        return "its sizes are not those of this job"
     if not alike:
         return "it has no task of this job"
     # Seeds follow from the job's own, and those of two jobs are the same or have nothing in common.
@@ -124,8 +129,8 @@ def _definitions(session: Session, job: JobRow) -> dict[str, dict[str, Any]]:
 
 
 def definition_of(task: dict[str, Any]) -> dict[str, Any]:
-    """Return what trainings of a task depend on: all fields but its weight."""
-    return {key: value for key, value in task.items() if key != "weight"}
+    """Return what trainings of a task depend on: all fields but those that say what its losses count."""
+    return {key: value for key, value in task.items() if key not in _COUNTS}
 
 
 def find_reusable(session: Session, wanted: Wanted) -> Reusable:

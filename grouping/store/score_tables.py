@@ -9,18 +9,21 @@ from sqlalchemy.orm import Session
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.joint_affinity import joint_affinities
+from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.task_definitions import SizeVariant
 from grouping.domain.trials import Purpose, TrialState
 from grouping.store.codec import (
     joint_run_from_row,
     network_from_row,
+    spec_from_json,
     stored_network_from_row,
     table_info_from_row,
     task_from_json,
 )
 from grouping.store.database import Database
 from grouping.store.imports import find_table, imported_table
-from grouping.store.latencies import latency_costs, tables_with_latencies
+from grouping.store.latencies import costs_of_sizes, latency_costs, tables_with_latencies
 from grouping.store.paging import newest_first
 from grouping.store.records import Page, StoredNetwork, TableInfo
 from grouping.store.rows import JobRow, JointAffinityRow, NetworkRow, ScoreRow, ScoreTableRow, TrialRow
@@ -41,9 +44,9 @@ class ScoreTableMethods:
         """
         with self._database.reading() as session:
             table = find_table(session, table_id)
-            job_id = session.scalars(select(JobRow.id).where(JobRow.score_table_id == table_id)).one_or_none()
+            job = session.scalars(select(JobRow).where(JobRow.score_table_id == table_id)).one_or_none()
             measured = tables_with_latencies(session, [table_id])
-            return table_info_from_row(table, job_id, has_latencies=table_id in measured)
+            return table_info_from_row(table, job, has_latencies=table_id in measured)
 
     def list_tables(
         self, *, limit: int = 50, after: str | None = None, imported_only: bool = False
@@ -59,9 +62,7 @@ class ScoreTableMethods:
             InvalidInputError: if `after` is not a token of this list.
         """
         with self._database.reading() as session:
-            query = select(ScoreTableRow, JobRow.id).outerjoin(
-                JobRow, JobRow.score_table_id == ScoreTableRow.id
-            )
+            query = select(ScoreTableRow, JobRow).outerjoin(JobRow, JobRow.score_table_id == ScoreTableRow.id)
             if imported_only:
                 query = query.where(JobRow.id.is_(None))
             rows, token = newest_first(session, query, ScoreTableRow, limit, after)
@@ -76,7 +77,8 @@ class ScoreTableMethods:
 
         Networks with at least one such trial in a final state are in the table, in the order in which they
         were added. A network of which any such trial diverged or failed keeps its row without a cell: the
-        mean of its succeeded trials would flatter it. Latencies are a cost if every network has one.
+        mean of its succeeded trials would flatter it. Latencies are a cost if every network has one. Tasks
+        that are scaled by their single-task loss have the number in the search's scores as their scale.
 
         Args:
             table_id: the table.
@@ -120,9 +122,12 @@ class ScoreTableMethods:
                 for network_id, seed, task, validation_loss, test_loss in cells
                 if not is_lost[network_id]
             ]
-        return ScoreTable.from_scores(
-            tasks, networks.values(), scores, other_costs=latency_costs(list(rows.values()))
-        )
+            sizes = _sizes_of(session, table_id)
+        costs = costs_of_sizes(sizes, list(networks.values())) | latency_costs(list(rows.values()))
+        read = ScoreTable.from_scores(tasks, networks.values(), scores, other_costs=costs)
+        is_of_search = (purpose, fidelity) == (Purpose.SEARCH, 1.0)
+        needs_search = awaits_scale(tasks) and not is_of_search
+        return scaled(read, self.score_table(table_id) if needs_search else None)
 
     def affinities(
         self, table_id: str, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0
@@ -151,6 +156,12 @@ class ScoreTableMethods:
         with self._database.reading() as session:
             find_table(session, table_id)
             return tuple(stored_network_from_row(row) for row in network_rows(session, table_id))
+
+
+def _sizes_of(session: Session, table_id: str) -> tuple[SizeVariant, ...]:
+    """Return the sizes that the job of a table names; none for an imported table."""
+    spec = session.scalars(select(JobRow.spec).where(JobRow.score_table_id == table_id)).one_or_none()
+    return () if spec is None else spec_from_json(spec).sizes
 
 
 def read_affinities(

@@ -63,6 +63,13 @@ class Forecast:
         """Whether the number of trainings is known."""
         return self.n_lower == self.n_upper
 
+    def beginning_with(self, first: Mapping[Kind, int]) -> Forecast:
+        """Return the forecast of a search that begins with these trainings, whatever its strategy wants."""
+        lower = {kind: max(n, self.lower.get(kind, 0)) for kind, n in {**self.lower, **first}.items()}
+        upper = {kind: max(n, self.upper.get(kind, 0)) for kind, n in {**self.upper, **lower}.items()}
+        added = sum(lower.values()) - self.n_lower
+        return Forecast(lower, upper, None if self.most is None else self.most + added)
+
     def costliest(self) -> Mapping[Kind, int]:
         """Return trainings by kind in the costliest case: large networks and groups come first."""
         counts = Counter(dict(self.lower))

@@ -50,6 +50,7 @@ class BuiltIn(Trainer):
     )
     parameters: ClassVar[type[Any] | None] = BuiltInParameters
     measures_affinities: ClassVar[bool] = True
+    needs_problem: ClassVar[bool] = True
     plans_continuously: ClassVar[bool] = False
     tells_progress: ClassVar[bool] = False
 

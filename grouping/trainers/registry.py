@@ -109,6 +109,8 @@ def trainer_for(
         (operator or {}).get(spec.trainer, {}),
         settled,
         job_id,
+        spec.definitions,
+        spec.size_names,
     )
     return get_trainer(spec.trainer, spec.trainer_parameters)(told)
 

@@ -21,6 +21,7 @@ from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
 from grouping.domain.resources import Resources
 from grouping.domain.search_state import SearchTerms
+from grouping.domain.task_definitions import TaskDefinition
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
 
@@ -30,7 +31,7 @@ class TrainerRequest:
     """What a user asks of a trainer, before there is a job.
 
     Attributes:
-        problem: name of the problem to train on.
+        problem: name of the problem to train on; empty where the job defines its tasks.
         tasks: the tasks to group, in display order.
         largest: number of tasks of the largest network that may be trained.
         parameters: parameters of the trainer, as the user gave them.
@@ -48,13 +49,16 @@ class TrainerJob:
 
     Attributes:
         id: identifier of the job; empty where there is none.
-        problem: name of the problem that is trained on.
+        problem: name of the problem that is trained on; empty where the job defines its tasks.
         tasks: names of the tasks, in display order.
         terms: terms of the search: candidates, budgets, seeds.
         parameters: parameters of the trainer, as `Trainer.complete` returned them.
         seed: seed of what the trainer draws in `Trainer.prepare`; no trial has it.
         operator: settings of the trainer by whoever runs the service.
         settled: what `Trainer.prepare` has found out for this job before; None before the first time.
+        definitions: definitions of the tasks, where the job defines them. A trainer then gives the value of
+            a task's metric, in the direction of that metric, where it would give a loss.
+        size_names: names of the sizes that it can build, by their number; empty where it builds any.
     """
 
     problem: str
@@ -65,6 +69,8 @@ class TrainerJob:
     operator: Mapping[str, Any] = field(default_factory=dict)
     settled: Mapping[str, Any] | None = None
     id: str = ""
+    definitions: tuple[TaskDefinition, ...] = ()
+    size_names: Mapping[float, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +260,7 @@ class Trainer(ABC):
             give it; None if it is handed whatever a job says.
         measures_affinities: whether it can measure affinities while it trains
             (`TrialRequest.measures_affinity`).
+        needs_problem: whether it trains on installed problems only, and no tasks that a job defines.
         plans_continuously: whether the next networks are chosen whenever a worker is free, so that none waits
             for the others; else in steps, once everything is trained, which is the same whenever a job is
             run. A job may ask for the other.
@@ -268,6 +275,7 @@ class Trainer(ABC):
     description: ClassVar[str]
     parameters: ClassVar[type[Any] | None] = None
     measures_affinities: ClassVar[bool] = False
+    needs_problem: ClassVar[bool] = False
     plans_continuously: ClassVar[bool] = True
     trains_elsewhere: ClassVar[bool] = False
     tells_progress: ClassVar[bool] = True

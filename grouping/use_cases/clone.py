@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs import Job, JobSpec
+from grouping.domain.task_definitions import TaskDefinition
 from grouping.errors import InvalidInputError
 from grouping.store import Store
 from grouping.trainers import parameters_in_use
+from grouping.use_cases.asked_again import asked_like
 from grouping.use_cases.idempotency import FIRST_OF_CLONE, counted, digest_of
 from grouping.use_cases.submit import build_spec
-from grouping.wire.jobs import SpecOut
-from grouping.wire.requests import CloneRequest, JobRequest
+from grouping.wire.requests import CloneRequest, JobRequest, TaskIn
+
+AskedTask = str | TaskDefinition | TaskIn
+"""A task by its name, or its definition."""
 
 
 def clone(
@@ -33,10 +38,11 @@ def clone(
     try:
         spec, tasks = build_spec(request)
     except InvalidInputError as error:
-        _, _, position = error.pointer.partition("/tasks/")
+        _, _, place = error.pointer.partition("/tasks/")
+        position, *within = place.split("/")
         n_kept = len(request.tasks or ()) - len(wanted.add_tasks)
         if position.isdigit() and int(position) >= n_kept:
-            error.pointer = f"/add_tasks/{int(position) - n_kept}"
+            error.pointer = "/".join(("/add_tasks", str(int(position) - n_kept), *within))
         raise
     digest = digest_of({"clone": source.id, **counted(wanted, FIRST_OF_CLONE)})
     return store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
@@ -51,11 +57,12 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
         InvalidInputError: if a task to drop is unknown, a task to add is there already, or no task is left.
     """
     spec = source.spec
-    tasks = _tasks(spec.tasks, wanted)
-    asked = SpecOut.read(spec).model_dump() | {
+    tasks = _tasks(spec, wanted)
+    names = {_name_of(task) for task in tasks}
+    asked = asked_like(spec) | {
         "name": spec.name,
-        "tasks": list(tasks),
-        "weights": {task: weight for task, weight in spec.weights.items() if task in tasks},
+        "tasks": [_as_asked(task) for task in tasks],
+        "weights": {task: weight for task, weight in spec.weights.items() if task in names},
         "trainer": _trainer(source, wanted),
         "reuse_jobs": [source.id],
     }
@@ -73,20 +80,31 @@ def _trainer(source: Job, wanted: CloneRequest) -> dict[str, Any]:
     return {"name": wanted.trainer.name, "parameters": {**own, **wanted.trainer.parameters}}
 
 
-def _tasks(tasks: tuple[str, ...], wanted: CloneRequest) -> tuple[str, ...]:
+def _tasks(spec: JobSpec, wanted: CloneRequest) -> tuple[AskedTask, ...]:
     for position, name in enumerate(wanted.drop_tasks):
-        if name not in tasks:
+        if name not in spec.tasks:
             raise InvalidInputError(
-                f"The job has no task {name!r} to drop. Its tasks: {', '.join(tasks)}.",
+                f"The job has no task {name!r} to drop. Its tasks: {', '.join(spec.tasks)}.",
                 pointer=f"/drop_tasks/{position}",
             )
-    for position, name in enumerate(wanted.add_tasks):
-        if name in tasks:
+    for position, task in enumerate(wanted.add_tasks):
+        if _name_of(task) in spec.tasks:
             raise InvalidInputError(
-                f"The job has the task {name!r} already.", pointer=f"/add_tasks/{position}"
+                f"The job has the task {_name_of(task)!r} already.", pointer=f"/add_tasks/{position}"
             )
-    left = tuple(task for task in tasks if task not in wanted.drop_tasks)
+    present: tuple[AskedTask, ...] = spec.definitions or spec.tasks
+    left = tuple(task for task in present if _name_of(task) not in wanted.drop_tasks)
     changed = (*left, *wanted.add_tasks)
     if not changed:
         raise InvalidInputError("No task would be left.", pointer="/drop_tasks")
     return changed
+
+
+def _name_of(task: AskedTask) -> str:
+    return task if isinstance(task, str) else task.name
+
+
+def _as_asked(task: AskedTask) -> Any:
+    if isinstance(task, TaskDefinition):
+        return asdict(task)
+    return task if isinstance(task, str) else task.model_dump()

@@ -16,6 +16,7 @@ from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.ledgers import Amount, Rates, cost_of
 from grouping.domain.recipes import EpochsOf
 from grouping.domain.reuse import count_reusable
+from grouping.domain.scales import networks_first
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
 from grouping.domain.trials import Purpose, TrialRequest
@@ -190,7 +191,14 @@ class _Free:
 
     def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:
         """Forecast the trainings of a strategy beyond the known ones."""
-        return forecast(strategy, evidence, solve_budgets, is_free=self.state.is_free, n_free=self.candidates)
+        told = forecast(strategy, evidence, solve_budgets, is_free=self.state.is_free, n_free=self.candidates)
+        first = [
+            request
+            for seed in evidence.seeds
+            for network in networks_first(self.state.tasks)
+            if not self.state.is_free(request := TrialRequest(network, seed))
+        ]
+        return told.beginning_with(Counter({(1, 1.0, 1.0): len(first)})) if first else told
 
 
 def _other_strategies(spec: JobSpec, trainer: Trainer) -> Iterator[Strategy]:

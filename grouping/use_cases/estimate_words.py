@@ -75,7 +75,7 @@ def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing
     """
     if not n:
         return (
-            f"There is no basis for a time yet: no network of {spec.problem} has been trained to its end "
+            f"There is no basis for a time yet: no network of {spec.subject} has been trained to its end "
             f"like this by the trainer {spec.trainer}."
         )
     basis = f"measured on {n:,} finished training{_s(n)} in {n_jobs:,} job{_s(n_jobs)}"

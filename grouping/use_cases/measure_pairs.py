@@ -11,8 +11,8 @@ from grouping.domain.scores import ScoreTable
 from grouping.errors import GroupingError
 from grouping.store import Store
 from grouping.trainers import parameters_in_use
+from grouping.use_cases.asked_again import asked_like
 from grouping.use_cases.submit import build_spec
-from grouping.wire.jobs import SpecOut
 from grouping.wire.requests import JobRequest
 
 NAME_SUFFIX = ": all pairs"
@@ -79,14 +79,18 @@ def _counted(n_trainings: int) -> str:
 def _request(job: Job) -> JobRequest:
     """Build the request for all single tasks and pairs at full size, without confirmation."""
     spec = job.spec
-    asked = SpecOut.read(spec).model_dump(exclude={"training_budget", "budgets_snt"})
+    asked = asked_like(spec)
+    del asked["training_budget"], asked["budgets_snt"]
+    if spec.sizes:
+        asked["sizes"] = asked["sizes"][:1]
+    else:
+        asked["single_sizes"] = []
     return JobRequest.model_validate(
         asked
         | {
-            "name": (spec.name or spec.problem)[: 200 - len(NAME_SUFFIX)] + NAME_SUFFIX,
+            "name": (spec.name or spec.subject)[: 200 - len(NAME_SUFFIX)] + NAME_SUFFIX,
             "strategy": {"name": "exhaustive"},
             "max_group_size": 2,
-            "single_sizes": [],
             "n_confirmation_seeds": 0,
             "trainer": {"name": spec.trainer, "parameters": parameters_in_use(job)},
             "reuse_jobs": [job.id],

@@ -21,12 +21,11 @@ from grouping.errors import (
     TooManyCandidatesError,
     pointing_below,
 )
-from grouping.problems.problem import Problem
-from grouping.problems.registry import get_problem
 from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import TrainerRequest, get_trainer, list_trainers
+from grouping.use_cases.asked_tasks import check_named_sizes, definitions_of, tasks_of
 from grouping.use_cases.idempotency import FIRST_OF_JOB, counted, digest_of
-from grouping.wire.base_types import sentence_of
+from grouping.wire.base_types import path_of, sentence_of
 from grouping.wire.requests import JobRequest
 
 if TYPE_CHECKING:  # a job may be priced without a database
@@ -59,7 +58,8 @@ def request_of(asked: Mapping[str, Any]) -> JobRequest:
         return JobRequest.model_validate(asked)
     except ValidationError as error:
         faults = [
-            ("/".join(map(str, ("", *fault["loc"]))), sentence_of(fault["msg"])) for fault in error.errors()
+            ("/".join(map(str, ("", *path_of(fault["loc"])))), sentence_of(fault["msg"]))
+            for fault in error.errors()
         ]
         said = "; ".join(f"{pointer or 'the request'}: {message}" for pointer, message in faults)
         raise InvalidInputError(said, pointer=faults[0][0]) from error
@@ -98,10 +98,11 @@ def _find_job(store: Store, job_id: str) -> Job | None:
 
 
 def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
-    """Check a request and complete it from the problem.
+    """Check a request and complete it, from the problem if it names one.
 
     Returns:
-        The specification of the job, and its tasks with their weights, in the problem's order.
+        The specification of the job, and its tasks with their weights, in the order of the problem or of
+        their definitions.
 
     Raises:
         UnknownNameError: if problem, strategy or trainer does not exist.
@@ -109,8 +110,8 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         BudgetTooSmallError: if no candidates cover every task within one of the budgets.
         InvalidInputError: if anything else breaks a rule.
     """
-    problem = get_problem(request.problem)
-    tasks = _chosen_tasks(problem, request)
+    tasks = tasks_of(request)
+    check_named_sizes(request)
     names = tuple(task.name for task in tasks)
     strategy = get_strategy(request.strategy.name, request.strategy.parameters)
     check_trainer(request, strategy)
@@ -118,16 +119,19 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     # One of the baselines of the confirmation is the network of all tasks.
     largest = len(names) if request.n_confirmation_seeds else max_group_size
     parameters = _completed_parameters(request, tasks, largest)
+    singles_snt = [size.cost for size in request.sizes[1:]] if request.sizes else request.single_sizes
     if strategy.lists_candidates:
-        _refuse_too_many(names, max_group_size, request.single_sizes)
-    cover = nominal_cover(len(names), max_group_size, request.single_sizes)
+        _refuse_too_many(names, max_group_size, singles_snt)
+    cover = nominal_cover(len(names), max_group_size, singles_snt)
     budgets = request.budgets_snt or whole_budgets(cover, len(names))
     for position, budget in enumerate(budgets):
         if not fits(cover, budget):
             pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
             raise BudgetTooSmallError(budget, cover, pointer=pointer)
     completed: dict[str, Any] = {
+        "problem": request.problem or "",
         "tasks": names,
+        "definitions": definitions_of(request),
         "name": request.name.strip(),
         "max_group_size": max_group_size,
         "budgets_snt": budgets,
@@ -136,7 +140,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         chosen = getattr(request, choice)
         completed |= {choice: chosen.name, f"{choice}_parameters": chosen.parameters}
     completed["trainer_parameters"] = parameters
-    spec = from_plain(JobSpec, request.model_dump() | completed)
+    spec = from_plain(JobSpec, request.model_dump(exclude={"tasks"}) | completed)
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted
 
@@ -150,6 +154,13 @@ def check_trainer(request: JobRequest, strategy: Strategy) -> None:
     """
     name = request.trainer.name
     trainer = get_trainer(name, request.trainer.parameters)
+    if trainer.needs_problem and (request.defined or request.sizes):
+        what = "defines its tasks" if request.defined else "names its sizes"
+        raise InvalidInputError(
+            f"The trainer {name!r} trains on installed problems, at any size; a job that {what} needs a "
+            "trainer of your own, which knows what to train for them. Name it as trainer.",
+            pointer="/trainer/name",
+        )
     if not can_train(trainer.measures_affinities, strategy):
         able = ", ".join(info.name for info in list_trainers() if info.measures_affinities)
         raise InvalidInputError(
@@ -187,20 +198,6 @@ def nominal_cover(n_tasks: int, max_group_size: int, single_sizes: Sequence[floa
         n_groups + max(0, n_tasks - n_groups * max_group_size) * single
         for n_groups in range(math.ceil(n_tasks / max_group_size) + 1)
     )
-
-
-def _chosen_tasks(problem: Problem, request: JobRequest) -> tuple[Task, ...]:
-    known = [task.name for task in problem.tasks]
-    wanted = known if request.tasks is None else request.tasks
-    for position, name in enumerate(wanted):
-        if name not in known:
-            raise InvalidInputError(
-                f"The problem {problem.name!r} has no task {name!r}. Its tasks: {', '.join(known)}.",
-                pointer=f"/tasks/{position}",
-            )
-        if name in wanted[:position]:
-            raise InvalidInputError(f"The task {name!r} is named twice.", pointer=f"/tasks/{position}")
-    return tuple(task for task in problem.tasks if task.name in wanted)
 
 
 def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Sequence[float]) -> None:
@@ -242,7 +239,7 @@ def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest:
         within = given.get(field)
         given[field] = {**within, **value} if isinstance(within, Mapping) else value
     try:
-        return get_trainer(name).complete(TrainerRequest(request.problem, tasks, largest, given))
+        return get_trainer(name).complete(TrainerRequest(request.problem or "", tasks, largest, given))
     except InvalidInputError as error:
         first = error.pointer.split("/")[1:2]
         if not first or (first[0] in request.trainer.parameters and first[0] not in beside):

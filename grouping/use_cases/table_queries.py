@@ -200,14 +200,21 @@ class TableQueries:
         """Recommend a grouping for each budget of the table's job, on what has been trained so far."""
         job = self._store.get_job(info.job_id or "")
         confirmation, budgets = self._confirmation(job, info), job.spec.budgets_snt
-        return recommend(self.table(info), confirmation, budgets, time_limit_s=self._time_limit_s)
+        return recommend(
+            self.table(info),
+            confirmation,
+            budgets,
+            built_snt=job.spec.candidates.built_snt,
+            time_limit_s=self._time_limit_s,
+        )
 
     def verdict(self, job: Job, info: TableInfo, solution: Solution) -> Verdict | None:
         """Judge a grouping of a job by fresh seeds; None without a grouping or without their scores."""
         confirmation = self._confirmation(job, info)
         if solution.grouping is None or confirmation is None:
             return None
-        return judge(solution.grouping, solution.budget_snt, confirmation)
+        built_snt = job.spec.candidates.built_snt
+        return judge(solution.grouping, solution.budget_snt, confirmation, built_snt)
 
     def _confirmation(self, job: Job, info: TableInfo) -> ScoreTable | None:
         """Read the scores of the fresh seeds; None without any."""

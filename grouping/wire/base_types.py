@@ -157,6 +157,13 @@ def check_json_value(value: Any, depth: int = 0) -> Any:
 JsonObject = Annotated[dict[str, Any], Field(max_length=100), AfterValidator(check_json_value)]
 
 
+def path_of(place: Sequence[int | str]) -> tuple[int | str, ...]:
+    """Return the place of a fault within the input, without marks such as ``(task)`` of alternative types."""
+    return tuple(
+        part for part in place if not (isinstance(part, str) and part[:1] == "(" and part[-1:] == ")")
+    )
+
+
 def sentence_of(text: str) -> str:
     """A message of the validator as a sentence."""
     text = text.removeprefix("Value error, ")

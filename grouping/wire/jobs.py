@@ -7,8 +7,11 @@ from typing import Any
 
 from pydantic import AliasPath, Field
 
+from grouping.domain.fields import declared
 from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
+from grouping.domain.task_definitions import SizeVariant, TaskDefinition
+from grouping.domain.tasks import Scale
 from grouping.domain.trials import Purpose, TrialState
 from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output
 from grouping.wire.derived import Derived, answered
@@ -31,9 +34,25 @@ class TrainingBudgetOut(Output, Derived):
     """The most a job may spend; null means no limit."""
 
 
+@answered(TaskDefinition, nested={})
+class TaskDefinitionOut(Output, Derived):
+    """A task that the job defines itself."""
+
+    scale: float | Scale = Field(description=declared(TaskDefinition)["scale"].doc)
+
+
+@answered(SizeVariant, nested={})
+class SizeOut(Output, Derived):
+    """A size that the trainer can build, by its name."""
+
+
 @answered(
     JobSpec,
-    nested={TrainingBudget: TrainingBudgetOut},
+    nested={
+        TrainingBudget: TrainingBudgetOut,
+        TaskDefinition: TaskDefinitionOut,
+        SizeVariant: SizeOut,
+    },
     without=PARAMETERS | {"name"},
 )
 class SpecOut(Output, Derived):
@@ -107,13 +126,16 @@ class ProgressOut(Output):
 
 
 class TaskScoreOut(Output):
-    """Losses and metrics of a trial on one of its tasks; losses are normalised, lower is better."""
+    """Losses and metrics of a trial on one of its tasks; null where a trainer gives none.
+
+    Losses are lower better. Of a task that the job defines, the metric is what the trainer reported.
+    """
 
     task: str
     validation_loss: float
-    test_loss: float
-    validation_metric: float
-    test_metric: float
+    test_loss: Finite
+    validation_metric: Finite
+    test_metric: Finite
 
 
 class ReusedFromOut(Output):

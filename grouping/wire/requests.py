@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
+from grouping.domain.fields import declared
 from grouping.domain.jobs import (
     DEFAULT_STRATEGY,
     DEFAULT_TRAINER,
@@ -15,7 +16,8 @@ from grouping.domain.jobs import (
     TrainingBudget,
 )
 from grouping.domain.recipes import BuiltInParameters, Method, Recipe
-from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
+from grouping.domain.task_definitions import Positive, SizeVariant, TaskDefinition
+from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS, Scale
 from grouping.wire.base_types import Input, JsonObject, PlainText
 from grouping.wire.derived import Derived, Nested, requested
 
@@ -71,19 +73,70 @@ class RecipeIn(Input, Derived):
     """How networks are built and trained; what is left out is taken from the problem's own recipe."""
 
 
-NESTED: Nested = {Method: MethodIn, TrainingBudget: TrainingBudgetIn, Recipe: RecipeIn}
+def _number_or_rule(value: object) -> str:
+    return "(rule)" if isinstance(value, str) else "(number)"
+
+
+@requested(TaskDefinition, nested={})
+class TaskIn(Input, Derived):
+    """A task that the job defines itself, of which the trainer reports a value."""
+
+    scale: Annotated[
+        Annotated[Positive, Tag("(number)")] | Annotated[Scale, Field(strict=False), Tag("(rule)")],
+        Discriminator(_number_or_rule),
+    ] = Field(default=Scale.SINGLE, description=declared(TaskDefinition)["scale"].doc)
+
+
+@requested(SizeVariant, nested={})
+class SizeIn(Input, Derived):
+    """A size that the trainer can build, by its name."""
+
+
+def _name_or_task(value: object) -> str:
+    return "(name)" if isinstance(value, str) else "(task)"
+
+
+NamedOrDefined = Annotated[
+    Annotated[Name, Tag("(name)")] | Annotated[TaskIn, Tag("(task)")], Discriminator(_name_or_task)
+]
+"""The name of a task of the problem, or the definition of a task where there is none."""
+
+NESTED: Nested = {
+    Method: MethodIn,
+    TrainingBudget: TrainingBudgetIn,
+    Recipe: RecipeIn,
+    SizeVariant: SizeIn,
+}
 
 
 @requested(BuiltInParameters, nested=NESTED)
-@requested(JobSpec, nested=NESTED, without=PARAMETERS)
+@requested(JobSpec, nested=NESTED, without=PARAMETERS | {"definitions"})
 class JobRequest(Input, Derived):
     """A grouping search: which tasks should share a network, within an inference budget.
 
+    A job names a problem, or it defines its tasks and names a trainer that knows what to train for them.
     `recipe`, `tuning_samples` and `train_share` are short for those parameters of the built-in trainer.
     """
 
+    tasks: Annotated[list[NamedOrDefined], Field(min_length=1, max_length=MAX_TASKS)] | None = Field(
+        default=None,
+        description="Tasks to group: names of the problem's, all of them if left out; or, without a problem, "
+        "definitions.",
+    )
     strategy: StrategyIn = Field(default_factory=StrategyIn)
     trainer: TrainerIn = Field(default_factory=TrainerIn)
+
+    @property
+    def defined(self) -> tuple[TaskIn, ...]:
+        """Definitions of the tasks; empty where the tasks are those of a problem."""
+        return tuple(task for task in self.tasks or () if isinstance(task, TaskIn))
+
+    @property
+    def named(self) -> tuple[str, ...] | None:
+        """Names of the tasks; None for all of the problem's."""
+        if self.tasks is None:
+            return None
+        return tuple(task if isinstance(task, str) else task.name for task in self.tasks)
 
 
 @requested(JobSpec, nested=NESTED, without=PARAMETERS | NOT_CLONED, is_partial=True)
@@ -94,8 +147,11 @@ class CloneRequest(Input, Derived):
     recipe or seed no outcome can be reused. Parameters are changed one by one where the trainer stays.
     """
 
-    add_tasks: list[Name] = Field(
-        default_factory=list, max_length=MAX_TASKS, description="Tasks of the problem to group as well."
+    add_tasks: list[NamedOrDefined] = Field(
+        default_factory=list,
+        max_length=MAX_TASKS,
+        description="Tasks to group as well: names of the problem's; or definitions, where the other job "
+        "defines its tasks.",
     )
     drop_tasks: list[Name] = Field(
         default_factory=list, max_length=MAX_TASKS, description="Tasks to leave out."

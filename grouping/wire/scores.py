@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AliasPath, BeforeValidator, Field
 
 from grouping.domain.affinity_status import CellStatus
-from grouping.domain.tasks import Direction, Loss, TaskKind
+from grouping.domain.tasks import Direction, Loss, Scale, TaskKind
 from grouping.domain.trials import Purpose
 from grouping.wire.base_types import Finite, Listed, NextPage, Output, Row, Rows, Sentence
 from grouping.wire.imports import ImportReportOut
@@ -37,6 +37,7 @@ class MetricOut(Output):
     name: str
     direction: Direction
     parameters: Parameters
+    unit: str = Field(description="Unit of its values; empty for none.")
 
 
 class TaskOut(Output):
@@ -49,6 +50,12 @@ class TaskOut(Output):
     metric: MetricOut | None
     weight: float
     n_outputs: int
+    scale: float | Scale = Field(
+        description="What its loss is divided by in the total loss; `single` for its own single-task loss."
+    )
+    best: float = Field(description="Value of a perfect prediction, for a reported metric.")
+    reference: float | None = Field(description="Value of its metric to compare with; null for none.")
+    must_not_worsen: bool = Field(description="Whether it must be served no worse than alone.")
 
 
 class ScoreTableOut(Output):

@@ -21,6 +21,7 @@ from grouping.store.database import parse_url, shown_url
 from grouping.store.rows import JobRow
 from tests.contracts.scenarios import submit
 from tests.contracts.store_affinities import AffinityContract
+from tests.contracts.store_defined import DefinedContract
 from tests.contracts.store_faults import FaultContract
 from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_jobs import JobContract
@@ -36,6 +37,7 @@ class StoreContract(
     TrialContract,
     ReuseContract,
     AffinityContract,
+    DefinedContract,
     ImportContract,
     StudyContract,
     FaultContract,

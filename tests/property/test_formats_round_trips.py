@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import ScoreTable
-from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind, check_name
+from grouping.domain.tasks import Direction, Loss, Metric, Scale, Task, TaskKind, check_name
 from grouping.errors import InvalidInputError, TableFormatError
 from grouping.formats import (
     TableFormat,
@@ -63,9 +63,19 @@ TASKS = st.builds(
     st.sampled_from(TaskKind),
     st.builds(Loss, st.sampled_from(["unspecified", "squared_error", "of another plug-in"]), PARAMETERS),
     st.none()
-    | st.builds(Metric, st.sampled_from(["r2", "recall@5"]), st.sampled_from(Direction), PARAMETERS),
+    | st.builds(
+        Metric,
+        st.sampled_from(["r2", "recall@5"]),
+        st.sampled_from(Direction),
+        PARAMETERS,
+        st.sampled_from(["", "mm/s"]),
+    ),
     st.floats(1e-9, 1e9),
     st.integers(1, 1000),
+    scale=st.sampled_from(Scale) | st.floats(1e-9, 1e9),
+    best=FINITE,
+    reference=st.none() | FINITE,
+    must_not_worsen=st.booleans(),
 )
 
 

@@ -16,7 +16,7 @@ from grouping.cli import app
 from grouping.cli.job_options import with_job_options
 from grouping.cli.options import option, option_name
 from grouping.domain.fields import AskedAtMost, Declared, Shown, declared, find
-from grouping.domain.jobs import CHOICES, NOT_CLONED, PARAMETERS, JobSpec, TrainingBudget
+from grouping.domain.jobs import CHOICES, DEFINED, NOT_CLONED, PARAMETERS, JobSpec, TrainingBudget
 from grouping.domain.recipes import BuiltInParameters, Method, Recipe
 from grouping.errors import InvalidInputError
 from grouping.wire.base_types import Input
@@ -73,12 +73,12 @@ def schema_bounds(schema: dict[str, Any]) -> tuple[float | None, float | None]:
 
 def test_every_field_says_what_it_is() -> None:
     assert [field.name for field in EVERY if not field.doc] == []
-    assert {field.name for field in EVERY if field.shown is None} == {"training_budget", "recipe"}
+    assert {field.name for field in EVERY if field.shown is None} == {"training_budget", "recipe", *DEFINED}
 
 
 @pytest.mark.parametrize("field", OF_JOB, ids=name_of)
 def test_every_field_of_a_job_can_be_asked_for_and_is_answered(field: Declared) -> None:
-    assert field.name in JobRequest.model_fields
+    assert field.name in JobRequest.model_fields or field.name == "definitions"  # asked for as `tasks`
     assert field.name == "name" or field.name in SpecOut.model_fields
     assert (field.name in CloneRequest.model_fields) is (field.name not in NOT_CLONED)
 

@@ -9,6 +9,7 @@ from grouping_api.web import (
     graph_pages,
     job_form_pages,
     pages,
+    search_file_pages,
     solve_pages,
     study_pages,
     table_pages,
@@ -21,6 +22,14 @@ def install_web(app: FastAPI) -> None:
     """Add the pages and their static files to the application."""
     app.state.pages = Pages()
     app.state.recent_events = RecentEvents()
-    for module in (job_form_pages, pages, table_pages, solve_pages, graph_pages, study_pages):
+    for module in (
+        job_form_pages,
+        search_file_pages,
+        pages,
+        table_pages,
+        solve_pages,
+        graph_pages,
+        study_pages,
+    ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

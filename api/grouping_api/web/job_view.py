@@ -17,6 +17,7 @@ from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
 from grouping.use_cases.ledger import read_ledger
 from grouping.use_cases.table_queries import TableQueries
+from grouping_api.web.task_values import TaskValues, task_values
 from grouping_api.web.wording import plural
 
 N_EVENTS = 12
@@ -92,6 +93,7 @@ class JobView:
     rank_check: str
     events: tuple[Event, ...]
     last_event: int
+    values: tuple[TaskValues, ...] = ()
 
     @property
     def can_cancel(self) -> bool:
@@ -126,7 +128,7 @@ class RecentEvents:
 
 def job_title(job: Job) -> str:
     """Return the label of a job; without a label, its problem and number of tasks."""
-    return job.spec.name or f"{job.spec.problem}, {plural(len(job.spec.tasks), 'task')}"
+    return job.spec.name or f"{job.spec.subject}, {plural(len(job.spec.tasks), 'task')}"
 
 
 def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents) -> JobView:
@@ -148,6 +150,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
     unhappy = store.trials(job.id, states=(TrialState.RUNNING, TrialState.DIVERGED, TrialState.FAILED))
     running = tuple(trial for trial in unhappy if trial.state is TrialState.RUNNING)
     info = queries.info(job.score_table_id)
+    recommended = queries.recommendations(info)
     events = recent.of(store, job.id)
     return JobView(
         job=job,
@@ -156,7 +159,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         announcement=_announcement(sentences, overall),
         bars=bars,
         overall=overall,
-        choices=tuple(_choice(item, sentences) for item in queries.recommendations(info)),
+        choices=tuple(_choice(item, sentences) for item in recommended),
         running=running[:N_RUNNING],
         n_running=len(running),
         failures=_failures(unhappy),
@@ -165,6 +168,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         rank_check=queries.rank_check(info).summary() if any(r.fidelity != 1 for r in rows) else "",
         events=events[::-1],
         last_event=events[-1].number if events else 0,
+        values=task_values(queries.table(info), recommended) if job.spec.definitions else (),
     )
 
 

@@ -42,6 +42,7 @@ class Pages:
             "loss": loss,
             "snt": snt,
             "exact": exact,
+            "figure": figure,
             "duration": duration,
             "ago": ago,
             "moment": moment,
@@ -91,6 +92,11 @@ def snt(value: float | None) -> str:
 def exact(value: float) -> str:
     """Format a budget for an address, from which it must be read back as the same number."""
     return f"{value:.12g}"
+
+
+def figure(value: float | None) -> str:
+    """Format a value of a metric with four significant digits."""
+    return NO_VALUE if value is None else f"{value:.4g}".replace("-", MINUS)
 
 
 def count(value: int) -> str:

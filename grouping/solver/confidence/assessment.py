@@ -85,8 +85,8 @@ def assess_confidence(
             f"The tolerance is a part of the loss between 0 and 1; got {tolerance}.", pointer="/tolerance"
         )
     deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
-    demands = constraints or Constraints()
-    solver = TableSolver(table, constraints=demands, objective=objective)
+    solver = TableSolver(table, constraints=constraints, objective=objective)
+    demands = solver.constraints
     table = solver.table
     solution = solver.solve(budget_snt, time_limit_s=time_limit_s)
     grouping = solution.require_grouping()

@@ -16,7 +16,7 @@ from typing import Generic
 
 import numpy as np
 
-from grouping.domain.constraints import Constraints, Objective, TableT, under_objective
+from grouping.domain.constraints import Constraints, Objective, TableT, standing_demands, under_objective
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
 from grouping.domain.scores import LossTable
 from grouping.errors import InvalidInputError, SolverError
@@ -54,7 +54,7 @@ class TableSolver(Generic[TableT]):
     Args:
         table: the score table. Networks with a missing validation loss take no part; where networks have
             been trained with different seeds, the seeds that all of them have are compared.
-        constraints: what a grouping must satisfy beside the budget.
+        constraints: what a grouping must satisfy beside the budget and what its tasks demand themselves.
         objective: raw weighted sum of losses, or relative to the losses alone.
         solver: PuLP's name of the solver; HiGHS runs in this process.
 
@@ -72,7 +72,7 @@ class TableSolver(Generic[TableT]):
         solver: str = DEFAULT_SOLVER,
     ) -> None:
         self.table: TableT = under_objective(table.on_common_seeds(), objective)
-        self.constraints = constraints or Constraints()
+        self.constraints = standing_demands(self.table).merge(constraints or Constraints())
         self.solver = solver
         self._engine = ExactSearch(build_instance(self.table, self.constraints), solver=solver)
         self._known: list[tuple[int, ...]] = []

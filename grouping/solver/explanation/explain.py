@@ -58,8 +58,8 @@ def explain(
     """
     if solution.grouping is None or solution.loss is None:
         return Explanation(solution, unit=table.cost_unit)
-    demands = constraints or Constraints()
-    solver = TableSolver(table, constraints=demands, objective=objective)
+    solver = TableSolver(table, constraints=constraints, objective=objective)
+    demands = solver.constraints
     questions = _Questions(solver, demands, solution, solution.grouping, time_limit_s)
     step = STEP_SNT if table.cost_unit == "SNT" else STEP_PART * solution.budget_snt
     half_more = questions.other_budget(solution.budget_snt + step)

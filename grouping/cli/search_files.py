@@ -1,0 +1,54 @@
+"""What ``grouping run`` asks for: a problem, or what a search file describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from grouping.errors import GroupingError, InvalidInputError, SearchFileError
+
+
+@contextmanager
+def asked_for(named: str, options: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the fields of a request; errors about it that are raised within tell the lines of the file.
+
+    Args:
+        named: name of a problem, or path of a search file.
+        options: fields that were given as options; they come before those of the file.
+
+    Raises:
+        SearchFileError: if the file cannot be read or does not describe a search.
+    """
+    from grouping.use_cases.search_file import is_search_file, read_search, with_options
+
+    if not is_search_file(named):
+        yield {**options, "problem": named}
+        return
+    found = read_search(_text(Path(named)), named)
+    found.request(options)  # faults are told with their lines before anything is sent
+    try:
+        yield with_options(found.asked, options)
+    except GroupingError as error:
+        pointer = _pointer(error)
+        if not pointer or pointer.split("/")[1] in options:
+            raise
+        raise found.located(InvalidInputError(str(error), pointer=pointer)) from error
+
+
+def _pointer(error: GroupingError) -> str:
+    """Return where in the request an error is, found here or by a service; empty where it does not say."""
+    if isinstance(error, InvalidInputError):
+        return error.pointer
+    faults = getattr(error, "errors", ())
+    return str(faults[0].get("pointer") or "") if faults else ""
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SearchFileError([(None, f"It cannot be read: {error.strerror}.")], str(path)) from error
+    except UnicodeDecodeError as error:
+        raise SearchFileError([(None, "It is no text in UTF-8.")], str(path)) from error

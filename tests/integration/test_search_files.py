@@ -1,0 +1,266 @@
+"""Jobs that define their tasks: over HTTP, from the command line, on the page, cloned, and searched."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from grouping.cli import app
+from grouping.client import Client
+from grouping.domain.fields import declared
+from grouping.domain.jobs import JobState
+from grouping.domain.task_definitions import Better, TaskDefinition
+from grouping.store import Store
+from grouping.use_cases.search_file import read_search
+from grouping.use_cases.submit import build_spec
+from tests.defined import FORMULA, POINTS, formula_installed
+from tests.integration.conftest import Api
+from tests.plug_ins import write_distribution
+from tests.services import service
+
+SEARCH = """name = "pumps"
+trainer = "mine"
+budgets = [1, 2, 3]
+seeds = 2
+confirm = 3
+
+[[tasks]]
+name = "vibration"
+metric = "rmse"
+unit = "mm/s"
+weight = 2
+reference = 0.31
+must_not_worsen = true
+
+[[tasks]]
+name = "wear"
+metric = "accuracy"
+direction = "higher"
+
+[[tasks]]
+name = "heat"
+
+[[sizes]]
+name = "resnet50"
+cost = 1.0
+costs = {memory = 8.1}
+
+[[sizes]]
+name = "resnet18"
+cost = 0.45
+costs = {memory = 4.1}
+"""
+ASKED: dict[str, Any] = {
+    "trainer": {"name": "mine"},
+    "tasks": [{"name": "vibration", "weight": 2}, {"name": "wear", "direction": "higher"}],
+}
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Iterator[None]:
+    with formula_installed(tmp_path):
+        yield
+
+
+def refusal(api: Api, **fields: Any) -> tuple[str, str]:
+    answer = api.post("/v1/jobs", json={**ASKED, **fields})
+    assert answer.status_code == 422, answer.text
+    return answer.json()["errors"][0]["pointer"], answer.json()["detail"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_request_without_a_problem_defines_its_tasks(api: Api, store: Store) -> None:
+    sizes = [{"name": "a", "cost": 1}, {"name": "b", "cost": 0.25}]
+    made = api.post("/v1/jobs", json={**ASKED, "sizes": sizes}).json()
+    spec = store.get_job(made["id"]).spec
+    assert (spec.problem, spec.tasks, spec.single_sizes) == ("", ("vibration", "wear"), (0.25,))
+    assert spec.definitions[1].direction is Better.HIGHER
+    assert made["spec"]["definitions"][0]["weight"] == 2
+    assert made["spec"]["sizes"][1] == {"name": "b", "cost": 0.25, "width": None, "costs": {}}
+    assert api.post("/v1/jobs/estimate", json=ASKED).json()["strategy"] == "adaptive"
+    assert api.get("/").status_code == api.get(f"/jobs/{made['id']}").status_code == 200
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("fields", "pointer", "said"),
+    [
+        ({"problem": "digits"}, "/tasks/0", "defines its tasks"),
+        ({"tasks": None}, "/problem", "Name a problem, or define tasks"),
+        ({"tasks": ["wear"]}, "/tasks/0", "needs a definition"),
+        ({"tasks": [{"name": "a"}, {"name": "a"}]}, "/tasks/1", "defined twice"),
+        ({"tasks": [{"name": "a+b"}]}, "/tasks/0", "not allowed"),
+        ({"tasks": [{"name": "a", "scale": -1}]}, "/tasks/0/scale", "greater than 0"),
+        ({"tasks": [{"name": "a", "scale": "x"}]}, "/tasks/0/scale", "'none' or 'single'"),
+        ({"tasks": [{"name": "a", "kind": "binary"}]}, "/tasks/0/kind", "Extra inputs"),
+        ({"tasks": [3]}, "/tasks/0", "valid dictionary"),
+        ({"trainer": {"name": "built-in"}}, "/trainer/name", "trains on installed problems"),
+        ({"sizes": [{"name": "a", "cost": 0.5}]}, "/sizes/0/cost", "full size"),
+        ({"sizes": [{"name": "a@b", "cost": 1}]}, "/sizes/0", "not allowed"),
+        ({"sizes": [{"name": "a", "cost": 1}], "single_sizes": [0.5]}, "/single_sizes", "one of the two"),
+        ({"weights": {"nose": 1}}, "/weights", "not grouped"),
+        ({"budgets_snt": [0.1]}, "/budgets_snt/0", "0.1"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_pointed_at(
+    api: Api, fields: dict[str, Any], pointer: str, said: str
+) -> None:
+    found, detail = refusal(api, **fields)
+    assert found == pointer
+    assert said in detail
+
+
+@pytest.mark.usefixtures("installed")
+def test_sizes_have_names_for_trainers_of_ones_own_only(api: Api) -> None:
+    asked = {"problem": "digits", "sizes": [{"name": "a", "cost": 1}]}
+    answer = api.post("/v1/jobs", json=asked).json()
+    assert answer["errors"][0]["pointer"] == "/trainer/name"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_clone_takes_definitions_of_further_tasks(api: Api, store: Store) -> None:
+    first = api.post("/v1/jobs", json={**ASKED, "sizes": [{"name": "a", "cost": 1}]}).json()["id"]
+    changes = {"add_tasks": [{"name": "heat", "scale": 3}], "drop_tasks": ["wear"]}
+    clone = api.post(f"/v1/jobs/{first}/clone", json=changes)
+    assert clone.status_code == 202, clone.text
+    spec = store.get_job(clone.json()["id"]).spec
+    assert [(task.name, task.scale) for task in spec.definitions] == [("vibration", "single"), ("heat", 3)]
+    assert (spec.sizes, spec.reuse_jobs) == (store.get_job(first).spec.sizes, (first,))
+    for added, pointer in (["heat"], "/add_tasks/0"), ([{"name": "wear"}], "/add_tasks/0"):
+        refused = api.post(f"/v1/jobs/{first}/clone", json={"add_tasks": added})
+        assert refused.json()["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_search_is_priced_from_its_file_and_options_come_first(tmp_path: Path) -> None:
+    file = tmp_path / "search.toml"
+    file.write_text(SEARCH)
+    command = ["run", str(file), "--dry-run", "--home", str(tmp_path / "home"), "--json"]
+    command += ["--strategy", "exhaustive", "--confirm", "0"]
+    for options, trainings in ([], 10 * 2), (["--seeds", "1", "--task", "wear", "--task", "heat"], 5):
+        told = CliRunner().invoke(app, [*command, *options])
+        assert told.exit_code == 0, told.output
+        assert json.loads(told.stdout)["total"]["upper"]["trainings"] == trainings
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seeds = 2", "seed = -1", "line 4: seed: "),
+        ("budgets", "bugdets", "line 3: bugdets: there is no such key; did you mean budgets?"),
+        ('"mine"', '"yours"', "line 2: There is no trainer named 'yours'"),
+        ('name = "heat"', 'name = "wear"', "line 20: The task 'wear' is defined twice."),
+        ("cost = 0.45", "cost = 0.45\nwidth = 1", "line 30: Two sizes have the number 1"),
+        ("[1, 2, 3]", "[0.2, 2]", "line 3: "),
+    ],
+)
+def test_a_fault_of_a_file_is_told_with_its_line_on_the_command_line_and_on_the_page(
+    api: Api, store: Store, tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    text = SEARCH.replace(old, new)
+    file = tmp_path / "search.toml"
+    file.write_text(text)
+    done = CliRunner().invoke(app, ["run", str(file), "--dry-run", "--home", str(tmp_path)])
+    told = str(done.exception) if done.exception is not None else done.output
+    assert f"{file}, {said}" in told
+    page = api.post("/jobs/new/file", data={"text": text, "action": "submit"})
+    line, _, message = said.partition(": ")
+    assert page.status_code == 422
+    assert f"<strong>{line.capitalize()}</strong>" in page.text
+    assert message.split("'")[0] in page.text
+    assert store.list_jobs().items == ()
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_page_shows_what_it_understood_and_submits_once(api: Api, store: Store) -> None:
+    empty = api.get("/jobs/new/file")
+    assert (empty.status_code, "What was understood" in empty.text) == (200, False)
+    assert '<a href="/jobs/new/file">' in api.get("/jobs/new").text
+    read = api.post(
+        "/jobs/new/file", files={"file": ("search.toml", SEARCH.encode())}, data={"action": "read"}
+    )
+    assert read.status_code == 200
+    for shown in ("What was understood", "rmse (mm/s)", "no worse than alone", "resnet18", "10 networks"):
+        assert shown in read.text
+    assert store.list_jobs().items == ()
+    sent = {"text": SEARCH, "action": "submit", "key": "k"}
+    places = {
+        api.post("/jobs/new/file", data=sent, follow_redirects=False).headers["location"] for _ in range(2)
+    }
+    (job,) = store.list_jobs().items
+    assert places == {f"/jobs/{job.id}"}
+    page = api.get(f"/jobs/{job.id}").text
+    assert "Tasks in their own units" in page
+    assert f'href="/jobs/{job.id}/search.toml"' in page
+
+
+@pytest.mark.usefixtures("installed")
+def test_markup_in_a_file_is_shown_as_text(api: Api) -> None:
+    text = SEARCH.replace("wear", "<script>").replace("pumps", "<b>")
+    read = api.post("/jobs/new/file", data={"text": text, "action": "read"})
+    assert read.status_code == 200
+    assert "<script>" not in read.text.replace("<script src", "")
+    assert "&lt;script&gt;" in read.text
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_file_of_a_job_describes_it(api: Api, store: Store) -> None:
+    job = api.post("/v1/jobs", json=ASKED).json()["id"]
+    file = api.get(f"/jobs/{job}/search.toml")
+    assert file.headers["content-type"].startswith("application/toml")
+    assert build_spec(read_search(file.text, "search.toml").request())[0] == store.get_job(job).spec
+
+
+@pytest.mark.slow
+def test_a_search_from_a_file_comes_to_its_recommendations(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    write_distribution(site, "mine", FORMULA, POINTS)
+    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    file = tmp_path / "search.toml"
+    file.write_text(SEARCH)
+    with service(tmp_path, environment={"PYTHONPATH": path}) as running, Client(running.url) as client:
+        done = CliRunner().invoke(app, ["run", str(file), "--server", running.url])
+        assert done.exit_code == 0, done.output
+        (job,) = client.jobs()
+        assert job.state is JobState.SUCCEEDED
+        one, two, three = job.recommendations()
+        # Alone is best by the formula, and one network of all tasks is worse for each of them.
+        assert "vibration is served no worse than alone" in one.sentence
+        assert "On the search seeds no worse than alone: vibration." in two.sentence
+        assert two.verdict is not None
+        assert {comparison.baseline for comparison in two.verdict.comparisons} == {
+            "all together",
+            "all alone",
+        }
+        assert three.solution.loss == pytest.approx(4.0), "each task at its loss alone, by weight"
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_files_of_the_page_and_of_the_readme_describe_searches() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "how-to" / "describe-a-search-in-a-file.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^```(toml|yaml).*\n((?:.*\n)*?)```", page, re.MULTILINE)
+    small, same, full = (build_spec(read_search(text, f"search.{form}").request())[0] for form, text in shown)
+    assert small == same
+    assert full.size_names == {1.0: "resnet50", 0.45: "resnet18"}
+    assert {name for name, field in declared(TaskDefinition).items() if field.default is not MISSING} <= {
+        name
+        for task in full.definitions
+        for name, field in declared(TaskDefinition).items()
+        if getattr(task, name) != field.default
+    }, "the page shows every key of a task"
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    text = readme[
+        readme.index('    trainer = "mine"') : readme.index("    grouping run search.toml --dry-run")
+    ]
+    assert build_spec(read_search(text, "search.toml").request())[0].tasks == small.tasks
