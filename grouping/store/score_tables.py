@@ -25,7 +25,6 @@ from grouping.store.paging import newest_first
 from grouping.store.records import Page, StoredNetwork, TableInfo
 from grouping.store.rows import JobRow, JointAffinityRow, NetworkRow, ScoreRow, ScoreTableRow, TrialRow
 
-_LOST = (TrialState.DIVERGED, TrialState.FAILED)
 _FINAL = tuple(state for state in TrialState if state.is_final)
 
 
@@ -101,7 +100,7 @@ class ScoreTableMethods:
             )
             is_lost: dict[str, bool] = {}
             for network_id, state in ended:
-                is_lost[network_id] = is_lost.get(network_id, False) or state in _LOST
+                is_lost[network_id] = is_lost.get(network_id, False) or TrialState(state).is_lost
             rows = {row.id: row for row in network_rows(session, table_id) if row.id in is_lost}
             networks = {network_id: network_from_row(row) for network_id, row in rows.items()}
             cells = session.execute(

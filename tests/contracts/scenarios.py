@@ -17,7 +17,7 @@ from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store
-from grouping.store.rows import Row
+from grouping.store.rows import StoredRow
 from tests.tables import random_table
 
 T = TypeVar("T")
@@ -168,7 +168,7 @@ def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     with store._database.reading() as session:
         return {
             table.name: sorted((tuple(row) for row in session.execute(select(table))), key=repr)
-            for table in Row.metadata.sorted_tables
+            for table in StoredRow.metadata.sorted_tables
         }
 
 

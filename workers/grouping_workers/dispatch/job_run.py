@@ -10,7 +10,7 @@ from dataclasses import replace
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.search_state import SearchTerms
-from grouping.domain.training_budgets import Round, is_time_short, trials_over_time
+from grouping.domain.training_budgets import ConfirmationRound, is_time_short, trials_over_time
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError, WorkerLostError
 from grouping.search import advance, networks_to_measure
@@ -20,9 +20,9 @@ from grouping_workers.checkpoint_folders import remove_folder
 from grouping_workers.dispatch.driver_process import DriverProcess
 from grouping_workers.dispatch.driver_requests import DriverRequests
 from grouping_workers.dispatch.lease import LeaseKeeper
+from grouping_workers.dispatch.note_events import NoteRecorder
 from grouping_workers.dispatch.planner import planner_of
 from grouping_workers.dispatch.reuse_report import report_reuse
-from grouping_workers.dispatch.strategy_notes import StrategyNotes
 from grouping_workers.dispatch.training_queue import TrainingQueue
 from grouping_workers.messages import Measure, Measured, Prepare, Ready, ReleaseWorkers
 
@@ -53,10 +53,10 @@ class JobRun:
         self._queue = TrainingQueue(store, claim, driver, self._trainer)
         self._deaths = 0
         self._lease = LeaseKeeper(store, claim)
-        self._dialogue = DriverRequests(driver, stop, self._is_cancelled)
-        self._notes = StrategyNotes(store, claim)
+        self._requests = DriverRequests(driver, stop, self._is_cancelled)
+        self._note_recorder = NoteRecorder(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
-        self._round: Round | None = None
+        self._round: ConfirmationRound | None = None
 
     def run(self) -> None:
         """Work until the job is final, cancelled, or to be given back.
@@ -95,10 +95,10 @@ class JobRun:
 
     def _drop_in_flight(self) -> None:
         """End the driver if it is still busy with this job: its results must not be written any more."""
-        if self._queue.has_orders or self._dialogue.is_open:
+        if self._queue.has_orders or self._requests.is_open:
             self._driver.stop()
             self._queue.clear()
-            self._dialogue.is_open = False
+            self._requests.is_open = False
 
     def _is_cancelled(self) -> bool:
         self._lease.check()
@@ -109,7 +109,7 @@ class JobRun:
         self._deaths += 1
         logger.warning("Job %s: %s", self._job.id, error)
         self._queue.requeue_all(str(error))
-        self._dialogue.is_open = False
+        self._requests.is_open = False
         if self._deaths >= MAX_DRIVER_DEATHS:
             raise TrainingError(f"Ray failed {self._deaths} times in a row. Last: {error}") from error
         self._stop.wait(min(2.0**self._deaths, 10.0))
@@ -121,7 +121,7 @@ class JobRun:
         if self._job.state is not JobState.PREPARING:
             self._store.enter_state(self._claim, JobState.PREPARING)
         networks = networks_to_measure(self._terms)
-        ready = self._dialogue.ask(Prepare(self._trainer.name, self._trainer.job, networks), Ready)
+        ready = self._requests.ask(Prepare(self._trainer.name, self._trainer.job, networks), Ready)
         if ready is None:
             return False
         self._queue.n_workers = ready.n_workers
@@ -189,7 +189,7 @@ class JobRun:
         self._round = None
         plan = planner_of(self._store, self._job).next_plan()
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
-            self._notes.tell(plan.note)
+            self._note_recorder.record(plan.note)
         if plan.reused:
             if not self._measure([request.network for request in plan.reused]):
                 return True  # interrupted; what to do is seen in the next round
@@ -219,7 +219,7 @@ class JobRun:
         new = {n.key: n for n in networks if n.key not in known}
         if not new:
             return True
-        answer = self._dialogue.ask(Measure(tuple(new.values())), Measured)
+        answer = self._requests.ask(Measure(tuple(new.values())), Measured)
         if answer is None:
             return False
         self._add_networks(tuple(new.values()), answer.measured)
