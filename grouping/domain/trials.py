@@ -186,6 +186,7 @@ class Trial:
         measures_affinity: whether affinities are measured while it trains.
         reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
             for a trial of this job's own.
+        artefact: path or address of what the training keeps, as text; None for nothing.
     """
 
     id: str
@@ -205,6 +206,7 @@ class Trial:
     scores: tuple[TaskScore, ...] = ()
     measures_affinity: bool = False
     reused_from: TrialOrigin | None = None
+    artefact: str | None = None
 
     @property
     def is_charged(self) -> bool:

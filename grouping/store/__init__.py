@@ -19,7 +19,9 @@ from grouping.store.records import (
     StoredStudy,
     StudyInfo,
     TableInfo,
+    TrialReport,
 )
+from grouping.store.reports import TrialLog
 from grouping.store.store import Store, open_store
 
 __all__ = [
@@ -34,6 +36,8 @@ __all__ = [
     "StoredStudy",
     "StudyInfo",
     "TableInfo",
+    "TrialLog",
+    "TrialReport",
     "migrate",
     "open_store",
 ]
