@@ -32,6 +32,10 @@ TASKS = ("progress", "bmi", "pressure", "triglycerides")
 PAIR = TrialRequest(Network.of("bmi", "pressure", size=0.5, cost_snt=0.5), 3, 0.5)
 
 
+FOREIGN = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
+"""Their libraries warn of what is no fault of the example."""
+
+
 class Kept(NoReports):
     """Keeps points."""
 
@@ -71,8 +75,8 @@ def train(
     [
         "forest",
         "libmtl-style",
-        pytest.param("lightning", marks=pytest.mark.slow),
-        pytest.param("huggingface", marks=pytest.mark.slow),
+        pytest.param("lightning", marks=FOREIGN),
+        pytest.param("huggingface", marks=FOREIGN),
     ],
 )
 def test_an_example_learns_something_and_the_same_again(name: str) -> None:
