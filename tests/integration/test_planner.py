@@ -29,7 +29,7 @@ from grouping.solver import TableSolver
 from grouping.store import Store
 from grouping.strategies import list_strategies
 from grouping.trainers.built_in import recipe_of
-from grouping_workers.dispatch.planner import planner_of
+from grouping_workers.job.planner import planner_of
 from tests.integration.conftest import NAMES, Scenes
 from tests.recipes import by
 

@@ -8,8 +8,8 @@ import pytest
 
 from grouping.domain.jobs import Job
 from grouping.store import Store
-from grouping_workers.dispatch.note_events import LONGEST_NOTE, NoteRecorder
-from grouping_workers.dispatch.planner import planner_of
+from grouping_workers.job.note_events import LONGEST_NOTE, NoteRecorder
+from grouping_workers.job.planner import planner_of
 from tests.integration.conftest import NAMES, Api, Scenes
 from tests.integration.test_api_web import MARKUP, page
 from tests.integration.test_planner import carry_out, prepared
