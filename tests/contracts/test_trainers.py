@@ -79,6 +79,11 @@ class TestBuiltInThatTunes(TestBuiltIn):
     }
 
 
+class TestBuiltInOnAShareOfTheRows(TestBuiltIn):
+    tasks = ("digit", "loop")
+    parameters: ClassVar[dict[str, Any]] = {"recipe": asdict(Recipe(epochs=2)), "train_share": 0.5}
+
+
 class TestPlugIn(TrainerContract):
     """A trainer that another distribution adds."""
 
