@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from grouping.cli import affinities, bench, checkpoints, clones, jobs, serving, studies, system, tables
+from grouping.cli import affinities, bench, checkpoints, clones, jobs, logs, serving, studies, system, tables
 from grouping.errors import GroupingError, StoreUnavailableError
 from grouping.extras import error_for, require
 
@@ -68,6 +68,7 @@ for command in (
     tables.reproduce,
     _needing("service", studies.study),
     jobs.show,
+    logs.logs,
     affinities.affinity,
     clones.clone,
     jobs.cancel,

@@ -28,6 +28,7 @@ from grouping.cli.serving import (
     wait_for_signal,
 )
 from grouping.cli.terminal import new_console, print_json
+from grouping.cli.trainers_file import use_trainers
 from grouping.domain.jobs import JobState
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def run(
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
     if dry_run and server is None:
+        use_trainers(None, home)
         with asked_for(problem, asked) as request:
             _tell(estimate_here(request, url, home), as_json=as_json)
         return

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from grouping.cli.processes import Child, end_with_parent
+from grouping.cli.trainers_file import TrainersFile, use_trainers
 from grouping.domain.engines import Engine
 from grouping.errors import InvalidInputError, StoreUnavailableError
 
@@ -219,8 +220,10 @@ def serve(
     url: DatabaseUrl = None,
     workers: Workers = None,
     ray_address: RayAddress = None,
+    trainers: TrainersFile = None,
 ) -> None:
     """Run everything on this machine: database, API and web view, dispatcher, Ray."""
+    use_trainers(trainers, home, is_strict=True)
     database = database_url(url, home)
     with running_service(
         host=host, port=port, home=home, database=database, workers=workers, ray_address=ray_address
@@ -235,8 +238,10 @@ def api(
     port: Port = DEFAULT_PORT,
     home: Home = DEFAULT_HOME,
     url: DatabaseUrl = None,
+    trainers: TrainersFile = None,
 ) -> None:
     """Run the API and web view alone."""
+    use_trainers(trainers, home)
     import uvicorn
 
     from grouping_api.main import create_app
@@ -283,8 +288,10 @@ def dispatcher(
     plan_s: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which a strategy that plans counts as hanging.")
     ] = None,
+    trainers: TrainersFile = None,
 ) -> None:
     """Run one dispatcher: it claims jobs, and each has its networks trained by a process of its own."""
+    use_trainers(trainers, home)
     from grouping.store import open_store
     from grouping_workers.dispatch.dispatcher import Dispatcher
     from grouping_workers.dispatch.messages import Activity

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from grouping.domain.trials import TrialOutcome, TrialRequest
-from grouping.errors import InvalidInputError
+from grouping.errors import InvalidInputError, RetryTrainingError
 from grouping.trainers import NoReports, TrainingWorker, WorkerContext, WorkerSetup
 
 EXECUTORS = ("in-process", "threads", "processes")
@@ -118,7 +118,10 @@ class InProcess:
     def collect(self) -> Sequence[Ended]:
         """Train what was submitted."""
         number, requests = self._submitted.pop(0)
-        return (Ended(number, tuple(self._worker.train(requests, self._checkpoints))),)
+        try:
+            return (Ended(number, tuple(self._worker.train(requests, self._checkpoints))),)
+        except RetryTrainingError as error:
+            return (Ended(number, None, str(error)),)
 
     def __enter__(self) -> Self:
         return self
@@ -158,7 +161,7 @@ class Threads:
     def collect(self) -> Sequence[Ended]:
         """Return what ended, waiting for the first; raise what a trainer raised."""
         done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
-        return tuple(Ended(self._futures.pop(future), future.result()) for future in done)
+        return tuple(_ended(self._futures.pop(future), future) for future in done)
 
     def _train(self, requests: Sequence[TrialRequest]) -> tuple[TrialOutcome, ...]:
         worker: TrainingWorker | None = getattr(self._own, "worker", None)
@@ -176,6 +179,13 @@ class Threads:
     ) -> None:
         self._reports.cancelled.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ended(number: int, future: Future[tuple[TrialOutcome, ...]]) -> Ended:
+    try:
+        return Ended(number, future.result())
+    except RetryTrainingError as error:
+        return Ended(number, None, str(error))
 
 
 class _UntilCancelled(NoReports):

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
-from grouping.errors import InvalidInputError, TrainingError
+from grouping.errors import InvalidInputError, RetryTrainingError, TrainingError
 from grouping.search.executors import Ended
 from grouping.trainers import WorkerContext, WorkerSetup
 
@@ -87,7 +87,7 @@ class Processes:
                 raise TrainingError(value)
             self._busy.remove(child)
             self._idle.append(child)
-            return Ended(child.number, value)
+            return Ended(child.number, None, value) if kind == "again" else Ended(child.number, value)
         if child.seconds_left > 0:
             return None
         self._busy.remove(child)
@@ -182,6 +182,8 @@ def _work(connection: Connection) -> None:
             requests = connection.recv()
             try:
                 answer = ("trained", tuple(worker.train(requests, checkpoints)))
+            except RetryTrainingError as error:
+                answer = ("again", str(error))
             except Exception as error:  # noqa: BLE001 - likewise
                 answer = ("raised", _text(error))
 

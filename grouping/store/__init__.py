@@ -7,7 +7,6 @@ Rows and sessions of SQLAlchemy stay inside this package; what goes in and out i
 the frozen classes of `grouping.store.records`.
 """
 
-from grouping.store.locked_jobs import MAX_ATTEMPTS
 from grouping.store.migrations import migrate
 from grouping.store.paging import MAX_PAGE_SIZE
 from grouping.store.records import (
@@ -19,11 +18,12 @@ from grouping.store.records import (
     StoredStudy,
     StudyInfo,
     TableInfo,
+    TrialReport,
 )
+from grouping.store.reports import TrialLog
 from grouping.store.store import Store, open_store
 
 __all__ = [
-    "MAX_ATTEMPTS",
     "MAX_PAGE_SIZE",
     "Claim",
     "Page",
@@ -34,6 +34,8 @@ __all__ = [
     "StoredStudy",
     "StudyInfo",
     "TableInfo",
+    "TrialLog",
+    "TrialReport",
     "migrate",
     "open_store",
 ]

@@ -28,7 +28,6 @@ from grouping.domain.recipes import Method
 from grouping.domain.tasks import Direction, Loss, Metric, Scale, Task, TaskKind, scale_of
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
-from grouping.store.latencies import LATENCY_COST
 from grouping.store.records import StoredGrouping, StoredNetwork, TableInfo
 from grouping.store.rows import (
     ID_LENGTH,
@@ -191,14 +190,18 @@ def stored_network_from_row(row: NetworkRow) -> StoredNetwork:
     return StoredNetwork(row.id, network_from_row(row), row.multiply_adds, tuple(row.widths), row.latency_ms)
 
 
-def table_info_from_row(row: ScoreTableRow, job: JobRow | None, *, has_latencies: bool = False) -> TableInfo:
-    """Convert a row, with that of the job that fills it, to the description of a table without its scores."""
+def table_info_from_row(row: ScoreTableRow, job: JobRow | None, cost_names: Sequence[str] = ()) -> TableInfo:
+    """Convert a row, with that of the job that fills it, to the description of a table without its scores.
+
+    Args:
+        row: the table.
+        job: the job that fills it; None for an imported table.
+        cost_names: further costs that were measured or reported.
+    """
     tasks = tuple(task_from_json(task) for task in row.tasks)
     imported = row.imported or {}
     sizes = () if job is None else spec_from_json(job.spec).sizes
-    costs = [*imported.get("costs", ()), *(sizes[0].costs if sizes else ())]
-    if has_latencies and LATENCY_COST not in costs:
-        costs.append(LATENCY_COST)
+    costs = [*imported.get("costs", ()), *(sizes[0].costs if sizes else ()), *cost_names]
     return TableInfo(
         row.id,
         row.name,
@@ -206,7 +209,7 @@ def table_info_from_row(row: ScoreTableRow, job: JobRow | None, *, has_latencies
         row.revision,
         row.created_s,
         None if job is None else job.id,
-        tuple(costs),
+        tuple(dict.fromkeys(costs)),
         imported.get("report"),
     )
 

@@ -16,9 +16,7 @@ from grouping.store.codec import as_json, is_id, network_from_row
 from grouping.store.database import Database
 from grouping.store.records import Claim
 from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreTableRow, TrialRow
-
-MAX_ATTEMPTS = 3
-"""Starts of one trial after which a trial that keeps getting lost is given up."""
+from grouping.trainers import trainer_class
 
 
 def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
@@ -88,7 +86,7 @@ class LockedJob:
         """Plan a running trial again that will give no result, or give it up after the last attempt."""
         trial.state = TrialState.PLANNED
         trial.started_s = None
-        if trial.attempts >= MAX_ATTEMPTS:
+        if trial.attempts >= trainer_class(self.job.spec["trainer"]).max_attempts:
             trial.state = TrialState.FAILED
             trial.finished_s = self.now_s
             trial.error = f"Lost {trial.attempts} times; the last time: {reason}"

@@ -18,6 +18,7 @@ from grouping.store.codec import is_id, joint_affinities_to_row, storable, task_
 from grouping.store.database import CHUNK, Database
 from grouping.store.locked_jobs import LockedJob, describe_trial, lock_claimed_job
 from grouping.store.records import Claim
+from grouping.store.reported_costs import keep_costs
 from grouping.store.rows import NetworkRow, ScoreRow, ScoreTableRow, TrialRow
 
 _Found = list[tuple[TrialRow, NetworkRow]]
@@ -157,6 +158,8 @@ def _record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: Tr
     trial.epochs = outcome.epochs
     trial.seconds = outcome.seconds
     trial.error = None if outcome.error is None else storable(outcome.error)
+    trial.artefact = None if outcome.artefact is None else storable(outcome.artefact)
+    keep_costs(network, outcome)
     trial.finished_s = locked.now_s
     locked.session.add_all(_score_row(trial.id, score) for score in outcome.scores)
     if outcome.affinities is not None:

@@ -96,7 +96,7 @@ class NetworkRow(StoredRow):
     """A candidate of a score table; `group_key` is the set of its tasks, for the unique constraint.
 
     `imported` is null in a job's table, whose losses are those of trials; else the losses by task and seed,
-    and the further costs.
+    and the further costs. `costs` are further costs by name that trials reported; null for none.
     """
 
     __tablename__ = "networks"
@@ -117,6 +117,7 @@ class NetworkRow(StoredRow):
     widths: Mapped[list[int]] = mapped_column(_JSON)
     imported: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
     latency_ms: Mapped[float | None] = mapped_column(Double)
+    costs: Mapped[dict[str, float] | None] = mapped_column(_JSON)
 
 
 class TrialRow(StoredRow):
@@ -151,6 +152,7 @@ class TrialRow(StoredRow):
     finished_s: Mapped[float | None] = mapped_column(Double)
     reused_from_job: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     reused_from_trial: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    artefact: Mapped[str | None] = mapped_column(Text)
 
 
 class ScoreRow(StoredRow):
@@ -164,6 +166,33 @@ class ScoreRow(StoredRow):
     test_loss: Mapped[float | None] = mapped_column(Double)
     validation_metric: Mapped[float | None] = mapped_column(Double)
     test_metric: Mapped[float | None] = mapped_column(Double)
+
+
+class TrialReportRow(StoredRow):
+    """What a trial told while it ran: beginning and end of its log, and how many points came.
+
+    `attempt` is that of the points; those of earlier attempts are removed.
+    """
+
+    __tablename__ = "trial_reports"
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey(TrialRow.id, ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    n_points: Mapped[int] = mapped_column(Integer)
+    log_head: Mapped[str] = mapped_column(Text)
+    log_tail: Mapped[str] = mapped_column(Text)
+    log_dropped: Mapped[int] = mapped_column(BigInteger)
+
+
+class TrialProgressRow(StoredRow):
+    """A kept point of the learning curves of a trial, by its number among all that came, from 0."""
+
+    __tablename__ = "trial_progress"
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey(TrialRow.id, ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    step: Mapped[float] = mapped_column(Double)
+    values: Mapped[dict[str, float]] = mapped_column(_JSON)
 
 
 class JointAffinityRow(StoredRow):

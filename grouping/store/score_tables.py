@@ -23,9 +23,10 @@ from grouping.store.codec import (
 )
 from grouping.store.database import Database
 from grouping.store.imports import find_table, imported_table
-from grouping.store.latencies import costs_of_sizes, latency_costs, tables_with_latencies
+from grouping.store.latencies import LATENCY_COST, costs_of_sizes, latency_costs, tables_with_latencies
 from grouping.store.paging import newest_first
 from grouping.store.records import Page, StoredNetwork, TableInfo
+from grouping.store.reported_costs import reported_costs, reported_names
 from grouping.store.rows import JobRow, JointAffinityRow, NetworkRow, ScoreRow, ScoreTableRow, TrialRow
 
 _FINAL = tuple(state for state in TrialState if state.is_final)
@@ -45,8 +46,7 @@ class ScoreTableMethods:
         with self._database.reading() as session:
             table = find_table(session, table_id)
             job = session.scalars(select(JobRow).where(JobRow.score_table_id == table_id)).one_or_none()
-            measured = tables_with_latencies(session, [table_id])
-            return table_info_from_row(table, job, has_latencies=table_id in measured)
+            return table_info_from_row(table, job, _cost_names(session, [table_id])[table_id])
 
     def list_tables(
         self, *, limit: int = 50, after: str | None = None, imported_only: bool = False
@@ -66,8 +66,8 @@ class ScoreTableMethods:
             if imported_only:
                 query = query.where(JobRow.id.is_(None))
             rows, token = newest_first(session, query, ScoreTableRow, limit, after)
-            measured = tables_with_latencies(session, [row.id for row, _ in rows])
-            infos = (table_info_from_row(row, job, has_latencies=row.id in measured) for row, job in rows)
+            names = _cost_names(session, [row.id for row, _ in rows])
+            infos = (table_info_from_row(row, job, names[row.id]) for row, job in rows)
             return Page(tuple(infos), token)
 
     def score_table(
@@ -77,8 +77,9 @@ class ScoreTableMethods:
 
         Networks with at least one such trial in a final state are in the table, in the order in which they
         were added. A network of which any such trial diverged or failed keeps its row without a cell: the
-        mean of its succeeded trials would flatter it. Latencies are a cost if every network has one. Tasks
-        that are scaled by their single-task loss have the number in the search's scores as their scale.
+        mean of its succeeded trials would flatter it. Latencies are a cost if every network has one; so are
+        costs that trainings reported, if every network with losses has one. Tasks that are scaled by their
+        single-task loss have the number in the search's scores as their scale.
 
         Args:
             table_id: the table.
@@ -123,7 +124,9 @@ class ScoreTableMethods:
                 if not is_lost[network_id]
             ]
             sizes = _sizes_of(session, table_id)
-        costs = costs_of_sizes(sizes, list(networks.values())) | latency_costs(list(rows.values()))
+            listed = list(rows.values())
+            reported = reported_costs(listed, [row.id for row in listed if not is_lost[row.id]])
+        costs = costs_of_sizes(sizes, list(networks.values())) | reported | latency_costs(listed)
         read = ScoreTable.from_scores(tasks, networks.values(), scores, other_costs=costs)
         is_of_search = (purpose, fidelity) == (Purpose.SEARCH, 1.0)
         needs_search = awaits_scale(tasks) and not is_of_search
@@ -162,6 +165,16 @@ def _sizes_of(session: Session, table_id: str) -> tuple[SizeVariant, ...]:
     """Return the sizes that the job of a table names; none for an imported table."""
     spec = session.scalars(select(JobRow.spec).where(JobRow.score_table_id == table_id)).one_or_none()
     return () if spec is None else spec_from_json(spec).sizes
+
+
+def _cost_names(session: Session, table_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return the names of the further costs of jobs' tables, by table; empty for imported ones."""
+    measured, reported = tables_with_latencies(session, table_ids), reported_names(session, table_ids)
+    latency = {table_id: (LATENCY_COST,) if table_id in measured else () for table_id in table_ids}
+    return {
+        table_id: tuple(dict.fromkeys((*reported.get(table_id, ()), *latency[table_id])))
+        for table_id in table_ids
+    }
 
 
 def read_affinities(

@@ -14,7 +14,8 @@ from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
-from grouping.store import MAX_ATTEMPTS, ProgressRow, Store
+from grouping.store import ProgressRow, Store
+from grouping.trainers import Trainer
 from tests.contracts.scenarios import (
     DEPTH,
     DIVERGED,
@@ -290,12 +291,12 @@ class TrialContract:
 
     def test_a_lost_trial_is_planned_again_until_its_attempts_are_spent(self, store: Store) -> None:
         scene = running_scene(store)
-        for _ in range(MAX_ATTEMPTS - 1):
+        for _ in range(Trainer.max_attempts - 1):
             assert store.requeue_trial(scene.claim, scene.running.id, "killed") is TrialState.PLANNED
             store.start_trial(scene.claim, scene.running.id)
         assert store.requeue_trial(scene.claim, scene.running.id, "killed\0") is TrialState.FAILED
         trial = store.trials(scene.job_id)[0]
-        assert (trial.state, trial.attempts) == (TrialState.FAILED, MAX_ATTEMPTS)
+        assert (trial.state, trial.attempts) == (TrialState.FAILED, Trainer.max_attempts)
         assert trial.error is not None
         assert "killed\ufffd" in trial.error
         assert store.events(scene.job_id)[-1].kind == "trial_lost"

@@ -26,6 +26,7 @@ from tests.contracts.store_faults import FaultContract
 from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
+from tests.contracts.store_reports import ReportContract
 from tests.contracts.store_reuse import ReuseContract
 from tests.contracts.store_studies import StudyContract
 from tests.contracts.store_trials import TrialContract
@@ -35,6 +36,7 @@ class StoreContract(
     JobContract,
     LeaseContract,
     TrialContract,
+    ReportContract,
     ReuseContract,
     AffinityContract,
     DefinedContract,

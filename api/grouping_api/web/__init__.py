@@ -13,6 +13,7 @@ from grouping_api.web import (
     solve_pages,
     study_pages,
     table_pages,
+    trial_pages,
 )
 from grouping_api.web.job_view import RecentEvents
 from grouping_api.web.rendering import STATIC_FOLDER, Pages
@@ -26,6 +27,7 @@ def install_web(app: FastAPI) -> None:
         job_form_pages,
         search_file_pages,
         pages,
+        trial_pages,
         table_pages,
         solve_pages,
         graph_pages,

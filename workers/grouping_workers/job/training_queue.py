@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from grouping.domain.arithmetic import differences
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
-from grouping.store import Claim, Store
+from grouping.store import Claim, Store, TrialReport
 from grouping.trainers import Stack, Trainer
 from grouping_workers.job.executor import Executor, Lost, Order, Trained
 from grouping_workers.job.stack_size import largest_stack
@@ -123,6 +123,10 @@ class TrainingQueue:
         size = self._executor.size
         answers = self._executor.collect(POLL_S)
         self.has_outcomes = self._record(answers)
+        if reports := self._executor.reports():
+            self._store.report_progress(
+                self._claim, {report.trial: TrialReport(report.points, report.log) for report in reports}
+            )
         return bool(answers) or self._executor.size != size
 
     def _record(self, answers: Sequence[Trained | Lost]) -> bool:

@@ -15,6 +15,7 @@ from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from grouping.domain.resources import Resources
 from grouping.domain.trials import TrialOutcome, TrialState
+from grouping.errors import RetryTrainingError
 from grouping.trainers import StepResult, WorkerContext, WorkerSetup
 from grouping_workers.job.executor import Lost, Order, Trained
 from grouping_workers.on_ray.cluster import cluster_resources, usual_resources
@@ -199,6 +200,8 @@ class ActorPool:
         except RayTaskError as error:  # the worker is well: its code raised
             logger.warning("Order %d failed: %s", order.number, error)
             self._idle.append((one.actor, one.resources))
+            if isinstance(error.cause, RetryTrainingError):
+                return Lost(order.number, str(error.cause))
             reason = f"{type(error.cause).__name__}: {error.cause}"
             return Trained(order.number, dict.fromkeys(order.requests, _failed(reason)))
         except RayError as error:

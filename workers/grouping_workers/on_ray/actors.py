@@ -16,7 +16,7 @@ from typing import Any
 import ray
 
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
-from grouping.errors import GroupingError
+from grouping.errors import GroupingError, RetryTrainingError
 from grouping.trainers import DEFAULT_TRAINER, TrainingWorker, WorkerContext, WorkerSetup, get_trainer
 from grouping_workers.on_ray.reports import ReportsToMailbox
 
@@ -95,6 +95,8 @@ def _train_all(
         return _checked(worker.train(requests, checkpoints), requests)
     except Exception as error:
         if len(requests) == 1:
+            if isinstance(error, RetryTrainingError):
+                raise  # counted as a lost attempt
             return (_failed(error),)
         logger.exception("A stack of %d networks failed; each is trained alone now", len(requests))
     return tuple(outcome for request in requests for outcome in _train_all(worker, [request], checkpoints))
