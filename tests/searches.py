@@ -76,6 +76,7 @@ def run_to_the_end(
             known = truth if request.fidelity == 1 or early is None else early
             search.tell(request, None if diverges(request) else losses_of(request, known))
         if stops_inside:
-            search._pending = ()
+            search._record._open.clear()
+            search._record._handed_out.clear()
     assert search.stop_reason is not None
     return Searched(search, tuple(batches), (*notes, search.note))

@@ -84,6 +84,14 @@ def replay(
     early_charge: Annotated[
         float, typer.Option(help="Charge of a short pass, in full trainings of the same size.")
     ] = 0.05,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Trainings at a time, of drawn durations on a simulated clock, planned continuously; in "
+            "steps unless given.",
+        ),
+    ] = None,
     free: Annotated[
         str, typer.Option(help="Networks that are not charged: singles, pairs, together or names, as A,B.")
     ] = "",
@@ -116,6 +124,7 @@ def replay(
         free=tuple(name.strip() for name in free.split(",") if name.strip()),
         max_charge=max_charge,
         early_charge=early_charge,
+        n_workers=workers,
         extra_checkpoints=shown,
     )
     strategies = _strategies(strategy or [], parameters)

@@ -81,6 +81,15 @@ class StopReason(StrEnum):
     TRAINING_BUDGET_SPENT = "training_budget_spent"
 
 
+class Planning(StrEnum):
+    """When the next networks of a search are chosen."""
+
+    STEPS = "steps"
+    """Once everything that was chosen before is trained: the same job trains the same networks."""
+    CONTINUOUS = "continuous"
+    """Whenever a worker is free: none waits, and which networks are trained depends on what ends first."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingBudget:
     """The most a search may spend, confirmation included; None means no limit.
@@ -133,6 +142,9 @@ class JobSpec:
         training_budget: the most training that the job may spend.
         weights: weights of tasks in the total loss; tasks that are left out keep the problem's weight,
             usually 1.
+        planning: when the next networks are chosen: in steps, once all chosen before are trained, so that the
+            same job always trains the same networks; or continuous, whenever a worker is free, so that none
+            waits.
         seed: seed from which everything random in the job follows.
         reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
             the same: data, trainer, its parameters, group, size and seed agree. Training seeds follow
@@ -170,6 +182,7 @@ class JobSpec:
     weights: Annotated[Mapping[Name, Weight], MaxLen(MAX_TASKS), Shown("Weights of tasks", "--weight")] = (
         field(default_factory=dict)
     )
+    planning: Annotated[Planning | None, Shown("Planning", "--planning", "as the trainer does")] = None
     seed: Annotated[int, Interval(ge=0, le=MAX_SEED), Shown("Seed of the job", "--seed")] = 0
     reuse_jobs: Annotated[tuple[JobId, ...], MaxLen(MAX_REUSE_JOBS), Shown("Jobs to reuse", "--reuse")] = ()
     definitions: Annotated[tuple[TaskDefinition, ...], MaxLen(MAX_TASKS)] = ()
@@ -192,6 +205,10 @@ class JobSpec:
             raise InvalidInputError(
                 f"Weights for tasks that are not grouped: {', '.join(sorted(unknown))}.", pointer="/weights"
             )
+        if self.planning is not None:
+            if self.planning not in list(Planning):
+                raise InvalidInputError(f"Planning is one of {', '.join(Planning)}.", pointer="/planning")
+            object.__setattr__(self, "planning", Planning(self.planning))
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
 

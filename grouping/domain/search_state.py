@@ -12,7 +12,7 @@ from functools import cached_property
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance
-from grouping.domain.jobs import JobSpec, Ledger
+from grouping.domain.jobs import JobSpec, Ledger, Planning
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scales import awaits_scale, scaled
@@ -32,6 +32,8 @@ class SearchTerms:
         confirmation_seeds: fresh seeds for the chosen networks and the baselines; none of the search seeds.
         training_budget: the most training that may be spent.
         seed: seed of everything random.
+        plans_continuously: whether further trainings are planned whenever one could begin; else in steps,
+            once all are finished.
     """
 
     candidates: Candidates
@@ -40,10 +42,16 @@ class SearchTerms:
     confirmation_seeds: tuple[int, ...] = ()
     training_budget: Allowance = field(default_factory=Allowance)
     seed: int = 0
+    plans_continuously: bool = False
 
     @classmethod
-    def of_job(cls, spec: JobSpec) -> SearchTerms:
-        """Take the terms from the specification of a job."""
+    def of_job(cls, spec: JobSpec, *, plans_continuously: bool = False) -> SearchTerms:
+        """Take the terms from the specification of a job.
+
+        Args:
+            spec: what is asked for.
+            plans_continuously: how to plan where the job leaves it out; the trainer says it.
+        """
         return cls(
             spec.candidates,
             spec.budgets_snt,
@@ -51,6 +59,7 @@ class SearchTerms:
             spec.confirmation_seeds,
             Allowance.of(spec.training_budget),
             spec.seed,
+            plans_continuously if spec.planning is None else spec.planning is Planning.CONTINUOUS,
         )
 
 
@@ -93,6 +102,11 @@ class SearchState:
     def _table(self, purpose: Purpose, fidelity: float) -> ScoreTable:
         chosen = (t for t in self.trials if t.purpose is purpose and t.fidelity == fidelity)
         return table_of_trials(self.tasks, chosen, self.networks)
+
+    @cached_property
+    def running(self) -> tuple[Trial, ...]:
+        """Trials that are planned or in training."""
+        return tuple(trial for trial in self.trials if not trial.state.is_final)
 
     @cached_property
     def measured(self) -> Mapping[NetworkKey, Network] | None:

@@ -35,6 +35,7 @@ class SearchWork:
         free: networks known at no charge.
         max_charge: the most it may spend.
         early_charge: charge of a short pass.
+        n_workers: trainings at a time; None for steps.
     """
 
     strategy: Strategy
@@ -44,6 +45,7 @@ class SearchWork:
     free: tuple[Network, ...]
     max_charge: float | None
     early_charge: float
+    n_workers: int | None = None
 
     def run(self, judge: Judge) -> Trace | str:
         """Run the search; return its trace, or why it cannot be replayed."""
@@ -57,6 +59,7 @@ class SearchWork:
                 free=self.free,
                 max_charge=self.max_charge,
                 early_charge=self.early_charge,
+                n_workers=self.n_workers,
             )
         except Unanswerable as reason:
             return str(reason)

@@ -53,6 +53,8 @@ class Setup:
         free: networks known at no charge, see `free_networks`.
         max_charge: the most a search may spend; None for no limit.
         early_charge: charge of a short pass, in full trainings of the same size.
+        n_workers: trainings at a time, on a simulated clock with drawn durations, planned continuously; None
+            for steps, with all outcomes of a step at once.
         checkpoints: charges at which the regret is measured; `default_checkpoints` unless given.
         extra_checkpoints: further charges at which the regret is measured.
     """
@@ -64,6 +66,7 @@ class Setup:
     free: tuple[str, ...] = ()
     max_charge: float | None = None
     early_charge: float = EARLY_CHARGE
+    n_workers: int | None = None
     checkpoints: tuple[float, ...] | None = None
     extra_checkpoints: tuple[float, ...] = ()
 
@@ -72,6 +75,8 @@ class Setup:
             raise InvalidInputError("A replay needs at least one seed.")
         if self.max_charge is not None and not self.max_charge > 0:
             raise InvalidInputError("The most a search may spend must be positive.")
+        if self.n_workers is not None and self.n_workers < 1:
+            raise InvalidInputError("A search needs at least one worker.")
         if not 0 < self.early_charge <= 1:
             raise InvalidInputError("A short pass is charged above 0 and at most 1 full training.")
         if any(not charge >= 0 for charge in (*(self.checkpoints or ()), *self.extra_checkpoints)):
@@ -189,7 +194,16 @@ def _replay_one(
     is_random = False
     for seeds in (range(1), range(1, 2), range(2, setup.n_seeds)):
         asked = [
-            SearchWork(strategy, part, seed, setup.answers, free, setup.max_charge, setup.early_charge)
+            SearchWork(
+                strategy,
+                part,
+                seed,
+                setup.answers,
+                free,
+                setup.max_charge,
+                setup.early_charge,
+                setup.n_workers,
+            )
             for seed in seeds
             for part in parts
             if seed < setup.n_seeds

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.jobs import StopReason
+from grouping.domain.jobs import Planning, StopReason
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
+from grouping.replay.in_flight import InFlight, drawn_durations
 from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, share_charged
-from grouping.search import Search, advance
+from grouping.search import Loop, Search, Trainings
 from grouping.solver import solve_budgets
 from grouping.strategies import Strategy
 
@@ -54,6 +55,7 @@ def run_search(
     free: Sequence[Network] = (),
     max_charge: float | None = None,
     early_charge: float = EARLY_CHARGE,
+    n_workers: int | None = None,
 ) -> Trace:
     """Let a strategy search a table. It is told validation losses only.
 
@@ -67,6 +69,8 @@ def run_search(
         max_charge: the most it may spend. The strategy is told its whole number as remaining trainings; the
             first training that does not fit ends the search.
         early_charge: charge of a short pass, in full trainings of the same size.
+        n_workers: trainings at a time, on a simulated clock with drawn durations, planned continuously; None
+            for steps, with all outcomes of a step at once.
 
     Raises:
         Unanswerable: if it asks for what the table does not know, or cannot search such a table.
@@ -78,15 +82,20 @@ def run_search(
         budgets_snt=budgets_snt,
         max_equivalents=max_charge,
         share_of=lambda fidelity: share_charged(fidelity, early_charge),
+        planning=Planning.STEPS if n_workers is None else Planning.CONTINUOUS,
         seed=seed,
     )
-    trainings = _TableTrainings(oracle, search, answers, seed, early_charge)
+    known = _Revealed(oracle, search, answers, seed, early_charge)
+    trainings: Trainings = _AtOnce(search, known.reveal)
+    if n_workers is not None:
+        trainings = InFlight(search, n_workers, drawn_durations(seed), known.reveal)
     if free:
         _check_first_wishes(oracle, strategy, search)
     for network in free:
-        trainings.reveal(TrialRequest(network, 0), is_free=True)
+        known.reveal(TrialRequest(network, 0), is_free=True)
     try:
-        while advance(search, trainings):
+        loop = Loop(search, trainings)
+        while loop.advance():
             pass
     except Unanswerable:
         raise
@@ -94,13 +103,34 @@ def run_search(
         raise Unanswerable(str(error)) from error
     reason = search.stop_reason
     is_spent = reason is StopReason.TRAINING_BUDGET_SPENT
-    return trainings.trace("charge_spent" if is_spent else "" if reason is None else reason.value)
+    return known.trace("charge_spent" if is_spent else "" if reason is None else reason.value)
 
 
-class _TableTrainings:
-    """Trainings by looking up a table, with their charges; see `grouping.search.Trainings`."""
+class _AtOnce:
+    """Tells every outcome as soon as it is asked for; see `grouping.search.Trainings`."""
 
-    is_idle = True  # whatever is started is told at once
+    is_idle = True
+    n_free = 0
+
+    def __init__(self, search: Search, tell: Callable[[TrialRequest], None]) -> None:
+        self._search = search
+        self._tell = tell
+
+    def refill(self) -> None:
+        """Do nothing: what is planned is taken over in `collect`."""
+
+    def start(self) -> None:
+        """Do nothing: every outcome is known."""
+
+    def collect(self) -> bool:
+        """Tell the search every outcome it asks for."""
+        for request in self._search.hand_out():
+            self._tell(request)
+        return True
+
+
+class _Revealed:
+    """What trainings have revealed of a table, with their charges."""
 
     def __init__(
         self, oracle: Oracle, search: Search, answers: Answers, seed: int, early_charge: float
@@ -113,17 +143,6 @@ class _TableTrainings:
         self._n_trainings = 0
         self._rows: list[int] = []
         self._charges: list[float] = []
-
-    def refill(self) -> None:
-        """Do nothing: trials are planned when the search is asked."""
-
-    def start(self) -> None:
-        """Do nothing: every outcome is known."""
-
-    def collect(self) -> None:
-        """Tell the search every outcome it asks for."""
-        for request in self._search.ask():
-            self.reveal(request)
 
     def reveal(self, request: TrialRequest, *, is_free: bool = False) -> None:
         """Tell the row of a network, and charge it."""

@@ -1,7 +1,7 @@
 """Grouping search: plans the next trainings from what is known, in a service or in your own process."""
 
-from grouping.search.loop import Plans, Trainings, advance
+from grouping.search.loop import Loop, Plans, Trainings
 from grouping.search.planning import Plan, Planner, evidence_of, networks_to_measure
 from grouping.search.search import Search
 
-__all__ = ["Plan", "Planner", "Plans", "Search", "Trainings", "advance", "evidence_of", "networks_to_measure"]
+__all__ = ["Loop", "Plan", "Planner", "Plans", "Search", "Trainings", "evidence_of", "networks_to_measure"]

@@ -1,7 +1,8 @@
 """Planner: the next trials of a search, from strategy and confirmation, within the training budget.
 
-A plan is a pure function of `SearchTerms` and `SearchState`: it reads nothing else, and the same state gives
-the same plan. Whoever takes over a search after a crash therefore goes on exactly where the last one stopped.
+A plan is a pure function of `SearchTerms`, `SearchState` and, where planning is continuous, the number of
+trainings that could begin: it reads nothing else, and the same state gives the same plan. Whoever takes over
+a search after a crash therefore goes on exactly where the last one stopped.
 How much of the budget the search may use is decided in `grouping.domain.training_budgets`.
 """
 
@@ -28,7 +29,7 @@ from grouping.domain.training_budgets import (
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.domain.verdicts import equal_cost_baselines
 from grouping.solver import Recommendation, networks_to_confirm, recommend, solve_budgets
-from grouping.strategies import Evidence, Proposal, Strategy
+from grouping.strategies import Evidence, Proposal, Strategy, plans_ahead
 
 ALONE_FIRST = "Single-task networks come first: the losses of tasks are compared with those alone."
 
@@ -39,8 +40,8 @@ class Plan:
 
     Attributes:
         state: the state of the search while they are trained.
-        requests: trials to train; with none, and none reused, the search is complete.
-        reason: why it ends, once it does.
+        requests: trials to train.
+        reason: why the search ends, once it does; it is over when there is nothing left to train either.
         note: what the strategy says about this step; may be empty.
         reused: trials whose outcomes are copied from other searches.
     """
@@ -50,6 +51,11 @@ class Plan:
     reason: StopReason | None = None
     note: str = ""
     reused: tuple[TrialRequest, ...] = ()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there is nothing to add until further trials are finished."""
+        return self.reason is None and not self.requests and not self.reused
 
 
 def networks_to_measure(terms: SearchTerms) -> tuple[Network, ...]:
@@ -85,24 +91,36 @@ class Planner:
         self._strategy = strategy
         self._prices = prices
 
-    def next_plan(self) -> Plan:
-        """Return the trials to add, given that all planned ones are finished."""
-        proposal, fitting = self._search_step()
+    def next_plan(self, n_free: int = 0) -> Plan:
+        """Return the trials to add.
+
+        While trials are planned or running there are some only if the search is planned continuously and the
+        strategy plans ahead. The confirmation begins when the last trial of the search is finished.
+
+        Args:
+            n_free: trainings that could begin at once; without effect where the search is planned in steps.
+        """
+        if self._state.running and not self._may_plan_ahead:
+            return Plan(self._phase, ())
+        proposal, fitting = self._search_step(n_free)
         if fitting:
             return self._split(JobState.RUNNING, fitting, proposal, None)
+        if self._state.running:
+            return Plan(self._phase, ())
         wanted = self._confirmation()
         fitting = self._left.first_fitting(wanted, self._prices, is_free=self._state.is_free)
         is_cut = bool(proposal.requests) or len(fitting) < len(wanted)
         reason = StopReason.TRAINING_BUDGET_SPENT if is_cut else proposal.reason
         return self._split(JobState.CONFIRMING, fitting, proposal, reason or StopReason.SEARCH_COMPLETE)
 
-    def evidence(self, remaining: int | None) -> Evidence:
+    def evidence(self, remaining: int | None, n_free: int = 0) -> Evidence:
         """Build the evidence that the strategy is given.
 
         Args:
             remaining: trainings that it may still ask for; None where nothing limits their number.
+            n_free: trainings that could begin at once.
         """
-        return evidence_of(self._terms, self._state, remaining)
+        return evidence_of(self._terms, self._state, remaining, n_free)
 
     @property
     def remaining(self) -> int | None:
@@ -130,31 +148,45 @@ class Planner:
 
     # --- the search
 
-    def _search_step(self) -> tuple[Proposal, tuple[TrialRequest, ...]]:
+    def _search_step(self, n_free: int) -> tuple[Proposal, tuple[TrialRequest, ...]]:
         """Return what the strategy wants, and the part of it that fits the budget beside confirmation."""
-        proposal = self._alone_first() or self._strategy.ask(self.evidence(self.remaining), _SolvedOnce())
+        proposal = self._alone_first() or self._strategy.ask(
+            self.evidence(self.remaining, n_free), _SolvedOnce()
+        )
         if self._is_unlimited:
             return proposal, proposal.requests
         if self._has_search_ended:
             return proposal, ()
         is_free = self._state.is_free
         fitting = self._beside.first_fitting(proposal.requests, self._prices, is_free=is_free)
-        if not fitting and not self._is_covered:
+        if not fitting and not self._is_covered and not self._state.running:
             # With nothing to confirm, nothing is worth being kept back: but only as much as it takes.
             first = proposal.requests[:1]
             fitting = self._left.first_fitting(first, self._prices, is_free=is_free)
         return proposal, fitting
 
     def _alone_first(self) -> Proposal | None:
-        """Return the trainings that give scales and ceilings of tasks their numbers; None if all are over."""
-        ended = {trial.key for trial in self._state.trials if trial.state.is_final}
+        """Return the trainings that give scales and ceilings of tasks their numbers; None if none is left."""
+        known = {trial.key for trial in self._state.trials}
         requests = tuple(
             request
             for seed in self._terms.search_seeds
             for network in self._buildable(networks_first(self._state.tasks))
-            if (request := TrialRequest(network, seed)).key not in ended
+            if (request := TrialRequest(network, seed)).key not in known
         )
         return Proposal(requests, note=ALONE_FIRST) if requests else None
+
+    @property
+    def _may_plan_ahead(self) -> bool:
+        """Whether the search may go on while trials are running."""
+        is_continuous = self._terms.plans_continuously and plans_ahead(self._strategy)
+        return is_continuous and self._phase is JobState.RUNNING
+
+    @property
+    def _phase(self) -> JobState:
+        """State of the search by the trials that are running."""
+        is_confirming = any(trial.purpose is Purpose.CONFIRMATION for trial in self._state.running)
+        return JobState.CONFIRMING if is_confirming else JobState.RUNNING
 
     @property
     def _is_unlimited(self) -> bool:
@@ -224,13 +256,14 @@ class Planner:
         return Plan(state, requests, reason, proposal.note, reused)
 
 
-def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None) -> Evidence:
+def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None, n_free: int = 0) -> Evidence:
     """Build the evidence that a strategy is given, from terms and state.
 
     Args:
         terms: what the search is for.
         state: what is known.
         remaining: trainings that the strategy may still ask for; None where nothing limits their number.
+        n_free: trainings that could begin at once; without effect where the search is planned in steps.
     """
     finished = (t for t in state.trials if t.purpose is Purpose.SEARCH and t.state.is_final)
     return Evidence(
@@ -243,6 +276,8 @@ def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None) -
         affinities=state.affinities,
         remaining=remaining,
         seed=terms.seed,
+        running=frozenset(trial.key for trial in state.running if trial.purpose is Purpose.SEARCH),
+        n_free=n_free if terms.plans_continuously else 0,
     )
 
 

@@ -7,9 +7,14 @@
             search.tell(request, validation=train(request.network, request.seed))
     print(search.recommend(2.0))
 
+Several workers share one search when each asks for as much as it can train at once:
+
+    while requests := search.ask(1, waits=True):
+        ...
+
 With a `grouping.trainers.Trainer` it is one call:
 
-    search.run(MyTrainer(TrainerJob("mine", names, search.terms)))
+    search.run(MyTrainer(TrainerJob("mine", names, search.terms)), executor="processes", workers=4)
 
 The search holds what it was told and nothing else; what to train follows from it by the same `Planner` as in
 the service, training budget, confirmation and verdict included.
@@ -17,15 +22,14 @@ the service, training budget, confirmation and verdict included.
 
 from __future__ import annotations
 
-import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.groupings import Solution
-from grouping.domain.jobs import StopReason
+from grouping.domain.jobs import Planning, StopReason
 from grouping.domain.joint_affinity import joint_affinities
 from grouping.domain.joint_runs import JointRun
 from grouping.domain.networks import Candidates
@@ -33,27 +37,20 @@ from grouping.domain.reported import with_losses
 from grouping.domain.scores import ScoreTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.trials import (
-    Purpose,
-    TaskScore,
-    Trial,
-    TrialKey,
-    TrialOrigin,
-    TrialOutcome,
-    TrialRequest,
-    TrialState,
-)
+from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError
-from grouping.search.in_process import InProcessTrainings
-from grouping.search.loop import advance
+from grouping.search.executors import Executor, executor_of
+from grouping.search.loop import Loop
 from grouping.search.planning import Planner
+from grouping.search.trainings import ExecutedTrainings
+from grouping.search.trial_record import TrialRecord
 from grouping.solver import Recommendation, recommend, solve
 from grouping.strategies import Evidence, LossEstimate, Strategy
 from grouping.trainers import Trainer
 
 
 class Search:
-    """One grouping search. Not thread-safe.
+    """One grouping search. Several threads may use it at the same time.
 
     Args:
         strategy: decides what to train; see `get_strategy`.
@@ -68,10 +65,13 @@ class Search:
         max_equivalents: the training budget in full-network equivalents: a training counts as its size times
             its fidelity; None for no limit.
         share_of: from a fidelity to the share of a full training that is charged in equivalents.
+        planning: ``"steps"`` chooses the next networks when everything asked for before was told, so that the
+            same search trains the same networks. ``"continuous"`` also chooses while others are in training,
+            so that no worker waits; of the strategies that can (`Strategy`).
         seed: everything random follows from it.
 
     Raises:
-        InvalidInputError: if a seed is to search and to confirm.
+        InvalidInputError: if a seed is to search and to confirm, or there is no such planning.
     """
 
     def __init__(
@@ -86,12 +86,15 @@ class Search:
         max_trainings: int | None = None,
         max_equivalents: float | None = None,
         share_of: Callable[[float], float] = float,
+        planning: Planning | str = Planning.STEPS,
         seed: int = 0,
     ) -> None:
         if shared := set(seeds) & set(confirmation_seeds):
             raise InvalidInputError(
                 f"Seeds {sorted(shared)} search and confirm: a choice flatters its seeds."
             )
+        if planning not in list(Planning):
+            raise InvalidInputError(f"Planning is one of {', '.join(Planning)}; got {planning!r}.")
         self._strategy = strategy
         self._terms = SearchTerms(
             candidates,
@@ -100,19 +103,21 @@ class Search:
             tuple(confirmation_seeds),
             Allowance(trainings=max_trainings, equivalents=max_equivalents),
             seed,
+            planning == Planning.CONTINUOUS,
         )
         self._prices = Prices(_no_epochs, share_of)
         self._tasks = tuple(tasks)
-        self._trials: dict[TrialKey, Trial] = {}
-        self._pending: tuple[TrialRequest, ...] = ()
+        self._record = TrialRecord()
         self._affinities: dict[str, AffinityMatrix] = {}
         self._joint_runs: list[JointRun] = []
         self._stop_reason: StopReason | None = None
         self._note = ""
+        self._has_news = True
+        self._changed = threading.Condition()
 
     @property
     def stop_reason(self) -> StopReason | None:
-        """Why `ask` gave nothing the last time; None while the search goes on."""
+        """Why the search is over, once `ask` found so; None while it goes on."""
         return self._stop_reason
 
     @property
@@ -126,11 +131,17 @@ class Search:
         return self._terms
 
     @property
+    def plans_continuously(self) -> bool:
+        """Whether further networks are chosen while others are in training."""
+        return self._terms.plans_continuously
+
+    @property
     def state(self) -> SearchState:
         """Everything that is known."""
         names = [task.name for task in self._tasks]
-        affinities = {**joint_affinities(names, self._joint_runs), **self._affinities}
-        return SearchState(self._tasks, tuple(self._trials.values()), affinities=affinities)
+        with self._changed:
+            affinities = {**joint_affinities(names, self._joint_runs), **self._affinities}
+            return SearchState(self._tasks, self._record.trials, affinities=affinities)
 
     @property
     def evidence(self) -> Evidence:
@@ -138,34 +149,112 @@ class Search:
         planner = self._planner()
         return planner.evidence(planner.remaining)
 
-    def ask(self) -> tuple[TrialRequest, ...]:
-        """Return trials to train next; those not told yet, if any. Empty when the search is over."""
-        left = tuple(request for request in self._pending if request.key not in self._trials)
-        if left:
-            return left
-        plan = self._planner().next_plan()
-        self._note = plan.note
-        self._pending = plan.requests
-        self._stop_reason = None if plan.requests else plan.reason
-        return self._pending
+    # --- what to train
 
-    def plan(self) -> bool:
-        """Plan the next trials, which `ask` gives; return whether there are any."""
-        return bool(self.ask())
-
-    def run(self, trainer: Trainer, *, checkpoints: Path | None = None) -> None:
-        """Train in this process until the search is over; what was told before stays.
+    def ask(self, n: int | None = None, *, waits: bool = False) -> tuple[TrialRequest, ...]:
+        """Return trials to train next; plan some if there are none.
 
         Args:
-            trainer: trains the networks; told `terms`.
-            checkpoints: a folder in which it may keep unfinished trainings; None if nothing is to be kept.
+            n: the most trials, of those that nobody was given; they are given to nobody else until they are
+                told or given back. Without it, all that are not told yet, given to others or not: right for
+                a single worker.
+            waits: whether to wait while there is nothing until others have told more. With it, an empty
+                answer means that the search is over; without it, only if `stop_reason` is set.
 
         Raises:
-            GroupingError: if the trainer cannot prepare the job.
+            InvalidInputError: if `n` is below 1.
         """
-        trainings = InProcessTrainings(self, trainer, checkpoints)
-        while advance(self, trainings):
-            pass
+        if n is not None and n < 1:
+            raise InvalidInputError(f"Ask for at least one training; got {n}.")
+        with self._changed:
+            while True:
+                found = self._ask(n)
+                if found or not waits or self._stop_reason is not None:
+                    return found
+                self._changed.wait()
+
+    def _ask(self, n: int | None) -> tuple[TrialRequest, ...]:
+        if n is None:
+            if not self._record.open:
+                self.plan()
+            self._record.hand_out()
+            return self._record.open
+        if not self._record.has_waiting:
+            self.plan(n)
+        return self._record.hand_out(n)
+
+    def plan(self, n_free: int = 0) -> bool:
+        """Plan further trials, which `hand_out` gives.
+
+        Args:
+            n_free: trainings that could begin at once; 0 if that is not known.
+
+        Returns:
+            Whether there are any; see `grouping.search.Plans`.
+        """
+        with self._changed:
+            if not self._has_news:
+                return False
+            plan = self._planner().next_plan(n_free)
+            if not plan.is_waiting:
+                self._note = plan.note
+            self._record.plan(plan.requests)
+            self._stop_reason = None if plan.requests else plan.reason
+            self._has_news = bool(plan.requests)
+            if self._stop_reason is not None:
+                self._changed.notify_all()
+            return self._has_news
+
+    def hand_out(self) -> tuple[TrialRequest, ...]:
+        """Return the planned trials that nobody was given; unlike `ask`, plan nothing."""
+        with self._changed:
+            return self._record.hand_out()
+
+    def give_back(self, request: TrialRequest) -> None:
+        """Give back a trial that will not be told, as when its worker was lost; others are given it."""
+        with self._changed:
+            self._record.give_back([request])
+            self._changed.notify_all()
+
+    def run(
+        self,
+        trainer: Trainer,
+        *,
+        checkpoints: Path | None = None,
+        executor: Executor | str = "in-process",
+        workers: int | None = None,
+    ) -> None:
+        """Train until the search is over; what was told before stays.
+
+        An exception of the trainer ends the run and is raised here. What was told by then stays, and another
+        `run` goes on from there. A worker process that dies costs its training an attempt; after
+        `Trainer.max_attempts` of them the training has failed.
+
+        Args:
+            trainer: trains the networks; told `terms`. It is prepared here.
+            checkpoints: a folder in which it may keep unfinished trainings; None if nothing is to be kept.
+            executor: where the networks are trained: ``"in-process"``, one stack after another; in
+                ``"threads"``; or in ``"processes"``, which are started anew (spawn), so that a script needs
+                ``if __name__ == "__main__"``, and which keep to `Trainer.deadline_s`. Or one of your own.
+            workers: how many threads or processes; the number of processors unless given.
+
+        Raises:
+            GroupingError: if the trainer cannot prepare the job, or fails in its process.
+            InvalidInputError: if there is no such executor.
+        """
+        with executor_of(executor, workers) as executes:
+            trainings = ExecutedTrainings(self, trainer, executes, checkpoints)
+            for request in self._record.open:
+                self.give_back(request)
+            loop = Loop(self, trainings)
+            try:
+                while loop.advance():
+                    pass
+            finally:
+                for request in self._record.open:
+                    self.give_back(request)
+
+    # --- what came out
 
     def tell_outcome(self, request: TrialRequest, outcome: TrialOutcome) -> None:
         """Record the outcome of a trainer, with the affinities that it measured; see `tell`."""
@@ -175,9 +264,10 @@ class Search:
         outcome = with_losses(outcome, self._tasks)
         validation = {score.task: score.validation_loss for score in outcome.scores}
         tested = {score.task: score.test_loss for score in outcome.scores if score.test_loss is not None}
-        self.tell(request, validation, tested)
-        if outcome.affinities is not None and request.purpose is Purpose.SEARCH and request.fidelity == 1:
-            self._joint_runs.append(JointRun(request.network, request.seed, outcome.affinities))
+        with self._changed:
+            self.tell(request, validation, tested)
+            if outcome.affinities is not None and request.purpose is Purpose.SEARCH and request.fidelity == 1:
+                self._joint_runs.append(JointRun(request.network, request.seed, outcome.affinities))
 
     def tell(
         self,
@@ -199,33 +289,16 @@ class Search:
         Raises:
             InvalidInputError: if it was told before, a task's loss is missing, or one is not finite.
         """
-        network = request.network
-        if request.key in self._trials:
-            raise InvalidInputError(f"The training of {network} with seed {request.seed} was told before.")
-        trial = Trial(
-            id=str(len(self._trials)),
-            position=len(self._trials),
-            network=network,
-            purpose=request.purpose,
-            seed=request.seed,
-            fidelity=request.fidelity,
-            state=TrialState.DIVERGED,
-            measures_affinity=request.measures_affinity,
-            reused_from=TrialOrigin("", "") if is_free else None,
-        )
-        if validation is not None:
-            if set(validation) != network.group:
-                raise InvalidInputError(f"Give one validation loss for each task of {network}.")
-            if not all(math.isfinite(loss) for loss in validation.values()):
-                raise InvalidInputError(f"A validation loss of {network} is not finite: tell None instead.")
-            tested = test or {}
-            scores = tuple(TaskScore(task, loss, tested.get(task)) for task, loss in validation.items())
-            trial = replace(trial, state=TrialState.SUCCEEDED, scores=scores)
-        self._trials[request.key] = trial
+        with self._changed:
+            self._record.tell(request, validation, test, is_free)
+            self._has_news = True
+            self._changed.notify_all()
 
     def tell_affinities(self, affinities: Mapping[str, AffinityMatrix]) -> None:
         """Record affinities measured in joint trainings, by the name of the method."""
-        self._affinities |= affinities
+        with self._changed:
+            self._affinities |= affinities
+            self._has_news = True
 
     def scores(self, fidelity: float = 1.0, purpose: Purpose = Purpose.SEARCH) -> ScoreTable:
         """Return the scores told at one fidelity; a network of which a training diverged has an empty row."""
@@ -241,9 +314,9 @@ class Search:
 
     def recommendations(self) -> tuple[Recommendation, ...]:
         """Find the best grouping for each inference budget, with its verdict on fresh seeds if any."""
-        confirmation = self.scores(purpose=Purpose.CONFIRMATION) if self._terms.confirmation_seeds else None
-        terms = self._terms
-        return recommend(self.scores(), confirmation, terms.budgets_snt, built_snt=terms.candidates.built_snt)
+        state, terms = self.state, self._terms
+        confirmation = state.scores(purpose=Purpose.CONFIRMATION) if terms.confirmation_seeds else None
+        return recommend(state.full, confirmation, terms.budgets_snt, built_snt=terms.candidates.built_snt)
 
     def _planner(self) -> Planner:
         return Planner(self._terms, self.state, self._strategy, self._prices)

@@ -8,6 +8,7 @@ from grouping.strategies.registry import (
     get_strategy,
     list_strategies,
     list_unavailable,
+    plans_ahead,
 )
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "get_strategy",
     "list_strategies",
     "list_unavailable",
+    "plans_ahead",
 ]

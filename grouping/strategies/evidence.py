@@ -48,6 +48,10 @@ class Evidence:
         affinities: affinity matrices that joint runs measured, by the name of the method.
         remaining: trainings that the training budget still holds, where it limits them; None otherwise.
         seed: everything random follows from it.
+        running: trials that are planned or in training. There are some only where planning is continuous and
+            the strategy plans ahead; see `Strategy`.
+        n_free: trainings that could begin at once, where planning is continuous; 0 otherwise, and where that
+            is not known.
     """
 
     candidates: Candidates
@@ -59,18 +63,21 @@ class Evidence:
     affinities: Mapping[str, AffinityMatrix] = field(default_factory=dict)
     remaining: int | None = None
     seed: int = 0
+    running: frozenset[TrialKey] = frozenset()
+    n_free: int = 0
 
     def request(
         self, networks: Iterable[Network], fidelity: float = 1.0, *, measures_affinity: bool = False
     ) -> tuple[TrialRequest, ...]:
-        """Build a trial per seed for each network, without those that are finished; the first seeds first."""
+        """Build a trial per seed for each network, first seeds first, without finished and running ones."""
         wanted = tuple(networks)
         requests = (
             TrialRequest(network, seed, fidelity, measures_affinity=measures_affinity)
             for seed in self.seeds
             for network in wanted
         )
-        return tuple(request for request in requests if request.key not in self.attempted)
+        known = self.attempted | self.running
+        return tuple(request for request in requests if request.key not in known)
 
     @property
     def diverged(self) -> frozenset[NetworkKey]:
@@ -101,8 +108,8 @@ class Proposal:
     """The trials a strategy wants next, or the reason why the search is over.
 
     Attributes:
-        requests: trials to train, all of them before it is asked again; empty when the search is over.
-        reason: why it is over; None while it goes on.
+        requests: trials to train; empty when it wants none, beyond those that are running.
+        reason: why the search is over; None while it goes on. Without effect while trials are running.
         note: a sentence for the user about this step, such as the improvement still expected.
     """
 

@@ -44,6 +44,9 @@ class Strategy(Protocol):
         title: its name for people.
         description: what it trains, in a sentence.
         lists_candidates: whether it needs the candidates listed; one that does not generates them.
+
+    A strategy with a class attribute ``plans_ahead = True`` is also asked while trials are running, where
+    planning is continuous; `Evidence` says which trials are running and how many could begin.
     """
 
     name: ClassVar[str]
@@ -54,11 +57,17 @@ class Strategy(Protocol):
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
         """Return the trials wanted next, or why there are none.
 
-        Called when every trial asked for so far is finished. The same evidence must give the same answer.
+        Called when every trial asked for so far is finished; of a strategy that plans ahead, also before.
+        The same evidence must give the same answer.
         """
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
         """Return losses of the candidates, measured or predicted, with their uncertainty."""
+
+
+def plans_ahead(strategy: Strategy) -> bool:
+    """Return whether a strategy may be asked while trials are running; see `Strategy`."""
+    return bool(getattr(strategy, "plans_ahead", False))
 
 
 @dataclass(frozen=True, slots=True)

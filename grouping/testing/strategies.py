@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,9 +15,10 @@ from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest
 from grouping.search import Search
 from grouping.solver import solve_budgets
-from grouping.strategies import Evidence, Strategy
+from grouping.strategies import Evidence, Strategy, plans_ahead
 
 MOST_BATCHES = 500
+MOST_TRAININGS = 1_000
 
 
 class StrategyContract:
@@ -70,6 +72,35 @@ class StrategyContract:
         assert {request.seed for request in asked} <= {0, 1}
         assert {request.fidelity for request in asked} <= {1.0, EARLY_FIDELITY}
 
+    def test_one_that_plans_ahead_asks_for_nothing_that_is_running_or_was_attempted(self) -> None:
+        if not plans_ahead(self.new_strategy()):
+            return  # it is never asked while anything is running
+        for evidence in self.evidences():
+            wanted = self.new_strategy().ask(evidence, solve_budgets).requests
+            for running in (wanted[:1], wanted[len(wanted) // 2 :], wanted):
+                keys = frozenset(request.key for request in running)
+                ahead = replace(evidence, running=keys, n_free=3)
+                further = self.new_strategy().ask(ahead, solve_budgets).requests
+                assert keys.isdisjoint(request.key for request in further)
+                assert evidence.attempted.isdisjoint(request.key for request in further)
+                assert len({request.key for request in further}) == len(further)
+
+    def test_a_search_planned_continuously_ends_with_as_little_asked_twice(self) -> None:
+        table = self.table(5)
+        search = self.search(table, planning="continuous")
+        told: list[TrialRequest] = []
+        running: list[TrialRequest] = []
+        while found := search.ask(1) or running[:1]:
+            if found[0] in running:
+                running.remove(found[0])
+                search.tell(found[0], _losses(found[0], table))
+                told += found
+            else:
+                running += found
+                assert len(told) + len(running) <= MOST_TRAININGS, "The search does not end."
+        assert search.stop_reason is not None
+        assert len({request.key for request in told}) == len(told)
+
     def test_a_search_ends_and_says_why(self) -> None:
         search = self.search(self.table(2))
         self.carry_out(search, self.table(2))
@@ -92,11 +123,16 @@ class StrategyContract:
 
     # --- what the tests have in common
 
-    def search(self, table: ScoreTable) -> Search:
+    def search(self, table: ScoreTable, planning: str = "steps") -> Search:
         """Return a search on a table, which has been told nothing yet."""
         space = Candidates.listed(table.task_names, table.networks)
         return Search(
-            self.new_strategy(), table.tasks, space, budgets_snt=self.budgets_snt, seeds=table.seeds
+            self.new_strategy(),
+            table.tasks,
+            space,
+            budgets_snt=self.budgets_snt,
+            seeds=table.seeds,
+            planning=planning,
         )
 
     def run(self, table: ScoreTable, *, stops_inside: bool = False) -> list[TrialRequest]:
@@ -129,7 +165,7 @@ class StrategyContract:
         for n, request in enumerate(first):
             search.tell(request, _losses(request, table))
             if n == len(first) // 2:
-                found.append(search.evidence)
+                found.append(replace(search.evidence, running=frozenset()))  # as after a crash
         if not self.measures_affinity:
             self.carry_out(search, table)
             found.append(search.evidence)

@@ -103,7 +103,7 @@ def trainer_for(
     told = TrainerJob(
         spec.problem,
         spec.tasks,
-        SearchTerms.of_job(spec),
+        terms_of_job(spec),
         spec.trainer_parameters,
         spec.preparation_seed,
         (operator or {}).get(spec.trainer, {}),
@@ -113,6 +113,11 @@ def trainer_for(
         spec.size_names,
     )
     return get_trainer(spec.trainer, spec.trainer_parameters)(told)
+
+
+def terms_of_job(spec: JobSpec) -> SearchTerms:
+    """Return the terms of the search of a job; its trainer says how to plan where the job leaves it out."""
+    return SearchTerms.of_job(spec, plans_continuously=trainer_class(spec.trainer).plans_continuously)
 
 
 def trainer_class(name: str) -> type[Trainer]:

@@ -41,12 +41,25 @@ def test_an_empty_form_submits_what_the_api_would_by_default(api: Api, store: St
     assert job.spec == store.get_job(by_api).spec
 
 
+def test_the_form_as_it_is_shown_submits_the_defaults(api: Api, store: Store) -> None:
+    page = api.get("/jobs/new?problem=digits").text
+    chosen = {}
+    for name, options in re.findall(r'<select id="([^"]*)".*?>(.*?)</select>', page, re.DOTALL):
+        offered = re.findall(r'<option value="([^"]*)"( selected)?', options)
+        chosen[name] = next((value for value, selected in offered if selected), offered[0][0])
+    assert chosen["planning"] == ""
+    job = store.get_job(send(api, chosen).headers["location"].rpartition("/")[2])
+    by_api = api.post("/v1/jobs", json={"problem": "digits"}).json()["id"]
+    assert job.spec == store.get_job(by_api).spec
+
+
 def test_every_field_arrives(api: Api, store: Store) -> None:
     fields = {
         "task": list(TASKS[:3]),
         "name": "by hand",
         "budgets_snt": "1, 1.5; 2",
         "max_group_size": "2",
+        "planning": "continuous",
         "single_sizes": "0.5 0.25",
         "strategy": "exhaustive",
         "n_seeds": "2",
@@ -79,6 +92,7 @@ def test_every_field_arrives(api: Api, store: Store) -> None:
     )
     assert recipe_in(spec).optimiser == Method("sgd", {"momentum": 0.5})
     assert recipe_in(spec).precision == "bfloat16"
+    assert spec.planning == "continuous"
 
 
 def test_parameters_of_methods_that_are_not_chosen_are_not_read(api: Api, store: Store) -> None:

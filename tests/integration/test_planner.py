@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 
 from grouping.domain.allowance import Prices
 from grouping.domain.groupings import Solution
-from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
+from grouping.domain.jobs import Job, JobState, Planning, StopReason, TrainingBudget
 from grouping.domain.recipes import EARLY_FIDELITY, Method, Recipe
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.training_budgets import (
@@ -356,3 +356,28 @@ def _counted(happening: str, counted: dict[str, int]) -> Iterator[None]:
         yield
     finally:
         event.remove(Engine, happening, count)
+
+
+def test_while_trials_run_only_a_job_that_is_planned_continuously_plans_further(
+    scenes: Scenes, store: Store
+) -> None:
+    for planning in Planning:
+        job = prepared(
+            scenes,
+            budgets_snt=(2.0,),
+            n_seeds=2,
+            n_confirmation_seeds=2,
+            strategy="adaptive",
+            planning=planning,
+        )
+        claim = scenes.claims[job.id]
+        plan = next_plan(store, job)
+        store.plan_trials(claim, plan.requests, planned_epochs=[1] * len(plan.requests))
+        scenes.train(job, len(plan.requests) - 1)
+        further = planner_of(store, job).next_plan(n_free=3)
+        if planning is Planning.STEPS:
+            assert further.is_waiting
+            continue
+        assert further.state is JobState.RUNNING
+        assert further.requests
+        assert {r.key for r in further.requests}.isdisjoint(trial.key for trial in store.trials(job.id))

@@ -92,8 +92,9 @@ def test_the_numbers_of_networks_are_those_of_the_forecasts(n_tasks: int) -> Non
 
 def test_what_the_code_prints_is_what_it_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     for page in ("reference/strategies.md", "how-to/search-with-your-own-trainer.md"):
+        names: dict[str, object] = {}  # later blocks of a page go on from earlier ones
         for code in blocks(page, "python"):
-            exec(compile(code, page, "exec"), {})
+            exec(compile(code, page, "exec"), names)
     printed = capsys.readouterr().out
     assert "Early losses rank the networks of digit" in printed
     assert "search_complete" in printed

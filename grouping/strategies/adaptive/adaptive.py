@@ -12,6 +12,10 @@ Then, until nothing is expected to improve the recommendation any more or the tr
    optima, of which it may be one of several networks that pay off only together.
 4. Train the most valuable ones per square root of their cost.
 
+What is still in training is taken to come out as the model expects, so that nothing is trained for what a
+running training will tell (the kriging believer of Ginsbourger, Le Riche and Carraro, "Kriging is well-suited
+to parallelize optimization", 2010).
+
 Lower inference budgets than those asked for count a little too: a grouping that fits them fits the larger
 ones, and large groups tell most per training. Nothing is ever recommended that was not measured, so a wrong
 model costs trainings and never passes for a score.
@@ -19,8 +23,9 @@ model costs trainings and never passes for a score.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -28,7 +33,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from grouping.domain.jobs import StopReason
-from grouping.domain.networks import Network
+from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, LossTable, PredictedLosses
 from grouping.strategies.adaptive.candidate_pool import pool_networks
@@ -63,6 +68,7 @@ class Adaptive:
         "what is expected to improve the recommendation most, and stops when nothing is."
     )
     lists_candidates: ClassVar[bool] = False
+    plans_ahead: ClassVar[bool] = True
 
     tolerance: Annotated[
         float,
@@ -75,7 +81,12 @@ class Adaptive:
     ] = 0.0001
     batch: Annotated[
         int | None,
-        Field(ge=1, le=10_000, description="Networks per step; a fifth of the number of tasks if left out."),
+        Field(
+            ge=1,
+            le=10_000,
+            description="Networks per step; if left out a fifth of the number of tasks, or more where more "
+            "workers are free and planning is continuous.",
+        ),
     ] = None
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
@@ -89,9 +100,10 @@ class Adaptive:
         state = _State.of(evidence)
         if state is None:
             return Proposal((), StopReason.SEARCH_COMPLETE, "Some task has no network that could be trained.")
-        values, expected = state.values(choose)
+        values, expected = state.as_expected().values(choose)
         order = np.argsort(-values, kind="stable")
-        size = self.batch or max(1, len(evidence.candidates.tasks) // 5)
+        n_free = math.ceil(evidence.n_free / len(evidence.seeds))
+        size = self.batch or max(1, len(evidence.candidates.tasks) // 5, n_free)
         chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
         note = (
             f"Training {state.pool.networks[chosen[0]].name(evidence.candidates.tasks)} is expected to "
@@ -129,6 +141,16 @@ def first_networks(evidence: Evidence) -> tuple[Network, ...]:
     return tuple(dict.fromkeys(first))
 
 
+def _with_running(
+    networks: tuple[Network, ...], running: Collection[NetworkKey], candidates: Candidates
+) -> tuple[Network, ...]:
+    """Return the networks with those that are running, in a reproducible order."""
+    missing = set(running) - {network.key for network in networks}
+    found = [candidates.find(*key) for key in missing]
+    more = sorted((network for network in found if network is not None), key=lambda n: n.sort_key)
+    return (*networks, *more)
+
+
 def promising(losses: FloatArray) -> list[int]:
     """Return rows that an optimum is likely to use: the best per task, and those good for many tasks.
 
@@ -159,6 +181,7 @@ class _State:
         losses: ``[N, T]`` measured losses.
         errors: ``[N, T]`` their standard errors.
         is_measured: ``[N]``, whether a network was measured.
+        is_pending: ``[N]``, whether a training of it in full is running.
         model: the posterior.
         generator: source of randomness of this step.
     """
@@ -168,26 +191,42 @@ class _State:
     losses: FloatArray
     errors: FloatArray
     is_measured: NDArray[np.bool_]
+    is_pending: NDArray[np.bool_]
     model: LossModel
     generator: np.random.Generator
 
     @classmethod
     def of(cls, evidence: Evidence) -> _State | None:
         """Fit the model; None if a task has no measured loss."""
-        full = evidence.full.on_common_seeds()
+        running = {key.network for key in evidence.running if key.fidelity == 1}
+        ended = [n for n, network in enumerate(evidence.full.networks) if network.key not in running]
+        full = (evidence.full.select(ended) if running else evidence.full).on_common_seeds()
         rows = np.flatnonzero(full.is_complete & full.membership.any(axis=1))
-        generator = np.random.default_rng((evidence.seed, len(evidence.attempted)))
+        # Nothing more than before where nothing runs, so that a search in steps draws what it always drew.
+        state = [len(evidence.attempted), *([len(running)] if running else [])]
+        generator = np.random.default_rng((evidence.seed, *state))
         if not full.membership[rows].any(axis=0).all():
             return None
         measured = [full.networks[n] for n in rows]
         networks = pool_networks(evidence.candidates, full.select(rows.tolist()), generator)
+        networks = _with_running(networks, running, evidence.candidates)
         pool = Pool.of(networks, full.task_names)
         losses, errors = np.full(pool.member.shape, np.nan), np.full(pool.member.shape, np.nan)
         place = {network.key: n for n, network in enumerate(networks)}
         at = [place[network.key] for network in measured]
         losses[at], errors[at] = full.validation[rows], full.validation_standard_error[rows]
+        is_pending = np.array([network.key in running for network in networks], dtype=np.bool_)
         model = fit_model(pool, losses, errors, generator)
-        return cls(evidence, pool, losses, errors, np.isfinite(losses).any(axis=1), model, generator)
+        is_measured = np.isfinite(losses).any(axis=1)
+        return cls(evidence, pool, losses, errors, is_measured, is_pending, model, generator)
+
+    def as_expected(self) -> _State:
+        """Return the state as if every running training had come out as the model expects."""
+        if not self.is_pending.any():
+            return self
+        losses = np.where(self.is_pending[:, None], self.model.mean(), self.losses)
+        model = fit_model(self.pool, losses, self.errors, self.generator)
+        return replace(self, losses=losses, is_measured=self.is_measured | self.is_pending, model=model)
 
     def values(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
         """Return ``[N]`` values of training each network, and the expected improvement of the total loss."""

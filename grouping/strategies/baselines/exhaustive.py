@@ -17,6 +17,7 @@ class Exhaustive:
     description: ClassVar[str] = "Trains every candidate network; exact, and the most expensive."
 
     lists_candidates: ClassVar[bool] = True
+    plans_ahead: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
         """Request every candidate not yet attempted."""

@@ -50,6 +50,7 @@ class RandomSearch:
     )
 
     lists_candidates: ClassVar[bool] = False
+    plans_ahead: ClassVar[bool] = True
 
     def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
         """Request all networks at once; more only to cover tasks whose network diverged."""

@@ -10,13 +10,12 @@ from typing import Any
 
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.search_state import SearchTerms
 from grouping.domain.training_budgets import ConfirmationRound, is_time_short, trials_over_time
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError
-from grouping.search import advance, networks_to_measure
+from grouping.search import Loop, networks_to_measure
 from grouping.store import Claim, Store
-from grouping.trainers import trainer_of
+from grouping.trainers import terms_of_job, trainer_of
 from grouping_workers.checkpoint_folders import remove_folder
 from grouping_workers.dispatch.messages import Activity
 from grouping_workers.job.control import Control
@@ -58,9 +57,10 @@ class JobRun:
         self._operator = operator
         self._checkpoints = checkpoints
         self._job: Job = claim.job
-        self._terms = SearchTerms.of_job(claim.job.spec)
+        self._terms = terms_of_job(claim.job.spec)
         self._trainer = trainer_of(claim.job, operator)
         self._queue = TrainingQueue(store, claim, executor, self._trainer)
+        self._loop = Loop(self, self._queue)
         self._notes = NoteRecorder(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
         self._round: ConfirmationRound | None = None
@@ -141,7 +141,7 @@ class JobRun:
     def _advance(self) -> bool:
         """Plan, submit, and collect what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
-        is_going_on = advance(self, self._queue)
+        is_going_on = self._loop.advance()
         self._control.working(Activity.WAITING, has_outcomes=self._queue.has_outcomes)
         if not is_going_on:
             self._finish()
@@ -162,11 +162,16 @@ class JobRun:
             self._store.skip_trials(self._claim, [trial.id for trial in over])
             self._queue.forget_waiting()
 
-    def plan(self) -> bool:
-        """Add the next trials; return False when there are none."""
+    @property
+    def plans_continuously(self) -> bool:
+        """Whether to plan whenever a training could begin."""
+        return self._terms.plans_continuously
+
+    def plan(self, n_free: int = 0) -> bool:
+        """Add the next trials; return False when there are none for now."""
         self._control.working(Activity.PLANNING)
         self._round = None
-        plan = planner_of(self._store, self._job).next_plan()
+        plan = planner_of(self._store, self._job).next_plan(n_free)
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
             self._notes.record(plan.note)
         if plan.reused:
@@ -175,7 +180,7 @@ class JobRun:
             if self._store.plan_reused(self._claim, plan.reused, planned_epochs=self._epochs(plan.reused)):
                 return True  # the strategy sees them before anything is trained
             # That job was deleted meanwhile.
-            plan = planner_of(self._store, self._job, with_reuse=False).next_plan()
+            plan = planner_of(self._store, self._job, with_reuse=False).next_plan(n_free)
         if plan.reason is not None:
             self._reason = plan.reason
         if not plan.requests:
@@ -183,7 +188,9 @@ class JobRun:
         self._measure([request.network for request in plan.requests])
         self._enter(plan.state)
         epochs = self._epochs(plan.requests)
-        return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
+        added = self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs)
+        self._queue.forget_waiting()
+        return added > 0
 
     def _epochs(self, requests: Sequence[TrialRequest]) -> list[int]:
         counting = self._trainer.epochs_of

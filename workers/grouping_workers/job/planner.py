@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from grouping.domain.allowance import Prices
 from grouping.domain.jobs import Job
-from grouping.domain.search_state import SearchTerms
 from grouping.search import Planner
 from grouping.store import Store
 from grouping.strategies import get_strategy
-from grouping.trainers import trainer_of
+from grouping.trainers import terms_of_job, trainer_of
 
 
 def planner_of(store: Store, job: Job, *, with_reuse: bool = True) -> Planner:
@@ -21,4 +20,4 @@ def planner_of(store: Store, job: Job, *, with_reuse: bool = True) -> Planner:
     """
     strategy = get_strategy(job.spec.strategy, job.spec.strategy_parameters)
     state = store.search_state(job.id, with_reuse=with_reuse)
-    return Planner(SearchTerms.of_job(job.spec), state, strategy, Prices(trainer_of(job).epochs_of))
+    return Planner(terms_of_job(job.spec), state, strategy, Prices(trainer_of(job).epochs_of))

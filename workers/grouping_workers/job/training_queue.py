@@ -55,6 +55,11 @@ class TrainingQueue:
         """Whether nothing waits here and nothing is in training."""
         return not self._waiting and not self._in_flight
 
+    @property
+    def n_free(self) -> int:
+        """Stacks that could begin at once, beyond those that wait."""
+        return max(0, self._executor.size - len(self._in_flight) - len(self._waiting))
+
     def refill(self) -> None:
         """Read what the database has planned, if nothing waits here and there may be something."""
         if not self._waiting and (self._is_outdated or not self._in_flight):
@@ -113,9 +118,12 @@ class TrainingQueue:
             self._waiting.appendleft(Stack(trials[most:]))
         return trials[:most]
 
-    def collect(self) -> None:
-        """Record what ended, waiting a little for the first."""
-        self.has_outcomes = self._record(self._executor.collect(POLL_S))
+    def collect(self) -> bool:
+        """Record what ended, waiting a little for the first; return whether there is news."""
+        size = self._executor.size
+        answers = self._executor.collect(POLL_S)
+        self.has_outcomes = self._record(answers)
+        return bool(answers) or self._executor.size != size
 
     def _record(self, answers: Sequence[Trained | Lost]) -> bool:
         """Record all that ended in one transaction."""

@@ -1,0 +1,189 @@
+"""Executors: where the trainings of `Search.run` are carried out.
+
+One of your own, such as a cluster, is a class with the methods of `Executor`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.errors import InvalidInputError
+from grouping.trainers import NoReports, TrainingWorker, WorkerContext, WorkerSetup
+
+EXECUTORS = ("in-process", "threads", "processes")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """End of a training.
+
+    Attributes:
+        number: the number with which it was submitted.
+        outcomes: an outcome for each request, in order; None if it was lost together with its worker.
+        reason: why it was lost.
+    """
+
+    number: int
+    outcomes: tuple[TrialOutcome, ...] | None
+    reason: str = ""
+
+
+class Executor(Protocol):
+    """Carries out trainings, some at a time. A context manager; leaving it ends what is in training.
+
+    Used by one thread: `begin` once, then `submit` and `collect` in turn.
+    """
+
+    @property
+    def size(self) -> int:
+        """Number of trainings at a time."""
+
+    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
+        """Take the setup from which workers are built, and the folder that they may keep files in."""
+
+    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+        """Start a training; only while fewer than `size` are in training.
+
+        Args:
+            number: number by which `collect` names it.
+            requests: what is trained together.
+            deadline_s: seconds after which it is to be ended and has failed, where that is possible.
+        """
+
+    def collect(self) -> Sequence[Ended]:
+        """Return what ended, waiting for the first; only while something is in training."""
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all workers, also those that train."""
+
+
+def executor_of(executor: Executor | str, workers: int | None) -> Executor:
+    """Return the executor of a name, or the one given.
+
+    Args:
+        executor: one of `EXECUTORS`, or an executor.
+        workers: number of trainings at a time, for a name; the number of processors unless given.
+
+    Raises:
+        InvalidInputError: if there is none of that name, or it has no such number of workers.
+    """
+    if workers is not None and workers < 1:
+        raise InvalidInputError(f"At least one worker trains; got {workers}.")
+    size = workers or os.cpu_count() or 1
+    match executor:
+        case "in-process" if workers not in (None, 1):
+            raise InvalidInputError("One training at a time in this process: use threads or processes.")
+        case "in-process":
+            return InProcess()
+        case "threads":
+            return Threads(size)
+        case "processes":
+            from grouping.search.processes import Processes
+
+            return Processes(size)
+        case str():
+            raise InvalidInputError(f"There is no executor {executor!r}: {', '.join(EXECUTORS)}.")
+        case _:
+            return executor
+
+
+class InProcess:
+    """Trains in this process and thread, one stack after another, while `collect` is called."""
+
+    size = 1
+
+    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
+        """Build the worker."""
+        self._worker = setup.build(setup.data, WorkerContext())
+        self._checkpoints = checkpoints
+        self._submitted: list[tuple[int, Sequence[TrialRequest]]] = []
+
+    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+        """Keep it for `collect`; nothing can end it before it is done."""
+        self._submitted.append((number, requests))
+
+    def collect(self) -> Sequence[Ended]:
+        """Train what was submitted."""
+        number, requests = self._submitted.pop(0)
+        return (Ended(number, tuple(self._worker.train(requests, self._checkpoints))),)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class Threads:
+    """Trains in threads of this process, each with a worker of its own.
+
+    A thread cannot be ended: deadlines are not kept, and what is in training when the executor is left goes
+    on, told by `TrainingReports.is_cancelled` that nobody waits for it any more.
+
+    Args:
+        size: number of threads.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._pool = ThreadPoolExecutor(size, thread_name_prefix="training")
+        self._futures: dict[Future[tuple[TrialOutcome, ...]], int] = {}
+        self._own = threading.local()
+        self._reports = _UntilCancelled()
+
+    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
+        """Keep the setup; a thread builds its worker when it first trains."""
+        self._setup = setup
+        self._checkpoints = checkpoints
+
+    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+        """Start a training in a free thread."""
+        self._futures[self._pool.submit(self._train, requests)] = number
+
+    def collect(self) -> Sequence[Ended]:
+        """Return what ended, waiting for the first; raise what a trainer raised."""
+        done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
+        return tuple(Ended(self._futures.pop(future), future.result()) for future in done)
+
+    def _train(self, requests: Sequence[TrialRequest]) -> tuple[TrialOutcome, ...]:
+        worker: TrainingWorker | None = getattr(self._own, "worker", None)
+        if worker is None:
+            worker = self._own.worker = self._setup.build(
+                self._setup.data, WorkerContext(reports=self._reports)
+            )
+        return tuple(worker.train(requests, self._checkpoints))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reports.cancelled.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _UntilCancelled(NoReports):
+    """Drops every report, and cancels once nobody waits any more."""
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+
+    def is_cancelled(self) -> bool:
+        """Return whether nobody waits any more."""
+        return self.cancelled.is_set()

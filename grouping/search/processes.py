@@ -1,0 +1,197 @@
+"""Executor with processes: each has a worker of its own, and may die without taking anything else along."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.errors import InvalidInputError, TrainingError
+from grouping.search.executors import Ended
+from grouping.trainers import WorkerContext, WorkerSetup
+
+END_S = 5.0
+"""Seconds that a process is given to end by itself before it is killed."""
+
+
+class Processes:
+    """Trains in processes of their own, started when they are first needed (spawn).
+
+    Args:
+        size: number of processes.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._idle: list[_Child] = []
+        self._busy: list[_Child] = []
+
+    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
+        """Pickle the setup.
+
+        Raises:
+            InvalidInputError: if it cannot be pickled.
+        """
+        try:
+            self._payload = pickle.dumps((setup, checkpoints))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise InvalidInputError(
+                f"The setup of the trainer cannot be sent to another process: {error}. Train in threads, or "
+                "keep in it what can be pickled."
+            ) from error
+
+    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+        """Start a training in an idle process, or in a new one."""
+        child = self._idle.pop() if self._idle else _Child.start(self._payload)
+        self._busy.append(child)
+        child.train(number, requests, deadline_s)
+
+    def collect(self) -> Sequence[Ended]:
+        """Return what ended, waiting for the first.
+
+        Raises:
+            TrainingError: if a worker cannot be built or a training raises, with its text.
+        """
+        while True:
+            left = min(child.seconds_left for child in self._busy)
+            ready = wait([child.connection for child in self._busy], None if left == float("inf") else left)
+            done = [child for child in self._busy if child.connection in ready or child.seconds_left <= 0]
+            ended = [end for child in done if (end := self._end_of(child)) is not None]
+            if ended:
+                return ended
+
+    def _end_of(self, child: _Child) -> Ended | None:
+        """Read what a process says; None while its training goes on."""
+        if child.connection.poll():
+            try:
+                kind, value = child.connection.recv()
+            except (EOFError, OSError):
+                return self._lost(child)
+            if kind == "ready":
+                child.is_ready = True
+                return None
+            if kind == "raised":
+                raise TrainingError(value)
+            self._busy.remove(child)
+            self._idle.append(child)
+            return Ended(child.number, value)
+        if child.seconds_left > 0:
+            return None
+        self._busy.remove(child)
+        child.end()
+        error = f"Ended after {child.deadline_s:g} s, its deadline."
+        failed = TrialOutcome(TrialState.FAILED, seconds=child.deadline_s or 0.0, error=error)
+        return Ended(child.number, (failed,) * child.n_requests)
+
+    def _lost(self, child: _Child) -> Ended:
+        self._busy.remove(child)
+        child.end()
+        code = child.process.exitcode
+        if not child.is_ready:
+            raise TrainingError(
+                f"A worker process ended with exit code {code} before it was ready. Its own output says why; "
+                'a script that starts processes needs `if __name__ == "__main__":` around what it does.'
+            )
+        return Ended(child.number, None, f"The worker process ended with exit code {code}.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in (*self._busy, *self._idle):
+            child.process.terminate()
+        for child in (*self._busy, *self._idle):
+            child.end()
+
+
+@dataclass(eq=False)
+class _Child:
+    """A worker process, and what it is training."""
+
+    process: BaseProcess
+    connection: Connection
+    is_ready: bool = False
+    number: int = 0
+    n_requests: int = 0
+    deadline_s: float | None = None
+    started_s: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def start(cls, payload: bytes) -> _Child:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs,), name="training")
+        process.start()
+        theirs.close()  # so that the death of the process is read as the end of its answers
+        with contextlib.suppress(OSError):  # it died at once: seen when its answer is read
+            ours.send_bytes(payload)
+        return cls(process, ours)
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline; infinite without one."""
+        return (
+            float("inf") if self.deadline_s is None else self.started_s + self.deadline_s - time.monotonic()
+        )
+
+    def train(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+        self.number, self.n_requests = number, len(requests)
+        self.deadline_s, self.started_s = deadline_s, time.monotonic()
+        with contextlib.suppress(OSError):  # likewise
+            self.connection.send(tuple(requests))
+
+    def end(self) -> None:
+        """End the process, and wait until it has ended."""
+        self.process.terminate()
+        self.process.join(END_S)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.connection.close()
+
+
+def _work(connection: Connection) -> None:
+    """Train what is asked for until nobody asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and it ends this process
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        payload = connection.recv_bytes()
+        try:
+            setup, checkpoints = pickle.loads(payload)
+            worker = setup.build(setup.data, WorkerContext())
+            answer: tuple[str, object] = ("ready", None)
+        except Exception as error:  # noqa: BLE001 - told to the parent, which raises it
+            answer = ("raised", _text(error))
+        while True:
+            connection.send(answer)
+            requests = connection.recv()
+            try:
+                answer = ("trained", tuple(worker.train(requests, checkpoints)))
+            except Exception as error:  # noqa: BLE001 - likewise
+                answer = ("raised", _text(error))
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}\n\nIn the worker process:\n{traceback.format_exc()}"
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,118 @@
+"""Trainings of a search without a service: stacks of trials, handed to an executor."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from grouping.domain.trials import Trial, TrialKey, TrialOutcome, TrialRequest, TrialState
+from grouping.search.executors import Executor
+from grouping.trainers import LocalPool, Trainer
+
+Requests = tuple[TrialRequest, ...]
+
+
+class HandsOut(Protocol):
+    """A search, as far as its trainings need it."""
+
+    def hand_out(self) -> Requests:
+        """Return the planned trials that nobody was given."""
+
+    def tell_outcome(self, request: TrialRequest, outcome: TrialOutcome) -> None:
+        """Record the outcome of a training."""
+
+
+class ExecutedTrainings:
+    """Trains what a search has planned, with an executor; see `grouping.search.Trainings`.
+
+    Args:
+        search: the search to train for.
+        trainer: trains the networks; it is prepared here, in this process.
+        executor: carries the trainings out; begun here.
+        checkpoints: a folder in which the trainer may keep unfinished trainings.
+
+    Raises:
+        GroupingError: if the trainer cannot prepare the job.
+    """
+
+    def __init__(
+        self, search: HandsOut, trainer: Trainer, executor: Executor, checkpoints: Path | None = None
+    ) -> None:
+        self._search = search
+        self._trainer = trainer
+        self._executor = executor
+        self._waiting: deque[Requests] = deque()
+        self._lost: list[TrialRequest] = []
+        self._in_flight: dict[int, Requests] = {}
+        self._losses: dict[TrialKey, int] = {}
+        self._n_orders = 0
+        trainer.prepare(LocalPool())
+        executor.begin(trainer.setup(), checkpoints)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits and nothing is in training."""
+        return not self._waiting and not self._in_flight
+
+    @property
+    def n_free(self) -> int:
+        """Trainings that could begin at once, beyond those that wait."""
+        return max(0, self._executor.size - len(self._in_flight) - len(self._waiting))
+
+    def refill(self) -> None:
+        """Cut into stacks what is planned and what was lost, if nothing waits."""
+        if self._waiting:
+            return
+        requests = {request.key: request for request in (*self._lost, *self._search.hand_out())}
+        self._lost.clear()
+        if requests:
+            planned = [self._planned(n, request) for n, request in enumerate(requests.values())]
+            stacks = self._trainer.stacks(planned, self._executor.size)
+            self._waiting.extend(tuple(requests[trial.key] for trial in stack.trials) for stack in stacks)
+
+    def start(self) -> None:
+        """Hand over stacks as long as the executor has room."""
+        self.refill()
+        while self._waiting and len(self._in_flight) < self._executor.size:
+            stack = self._waiting.popleft()
+            self._n_orders += 1
+            self._in_flight[self._n_orders] = stack
+            self._executor.submit(self._n_orders, stack, self._deadline_s(stack))
+
+    def collect(self) -> bool:
+        """Wait for the first training that ends, and tell the search what came out."""
+        if not self._in_flight:
+            return False
+        for ended in self._executor.collect():
+            stack = self._in_flight.pop(ended.number)
+            if ended.outcomes is None:
+                self._repeat(stack, ended.reason)
+                continue
+            for request, outcome in zip(stack, ended.outcomes, strict=True):
+                self._search.tell_outcome(request, outcome)
+        return True
+
+    def _repeat(self, stack: Iterable[TrialRequest], reason: str) -> None:
+        """Train again what was lost, unless it was lost too often."""
+        for request in stack:
+            n_lost = self._losses[request.key] = self._losses.get(request.key, 0) + 1
+            if n_lost < self._trainer.max_attempts:
+                self._lost.append(request)
+            else:
+                self._search.tell_outcome(request, TrialOutcome(TrialState.FAILED, error=reason))
+
+    def _deadline_s(self, stack: Requests) -> float | None:
+        """Return the seconds that a stack may take: those of its trainings together."""
+        total = 0.0
+        for request in stack:
+            deadline = self._trainer.deadline_s(request.network, request.fidelity)
+            if deadline is None:
+                return None
+            total += deadline
+        return total
+
+    def _planned(self, position: int, request: TrialRequest) -> Trial:
+        return replace(Trial.planned(position, request), attempts=self._losses.get(request.key, 0))
