@@ -100,7 +100,7 @@ class Planner:
         Args:
             n_free: trainings that could begin at once; without effect where the search is planned in steps.
         """
-        if self._state.running and not self._may_plan_ahead:
+        if self._state.running and (not self._may_plan_ahead or self._awaits_alone):
             return Plan(self._phase, ())
         proposal, fitting = self._search_step(n_free)
         if fitting:
@@ -175,6 +175,15 @@ class Planner:
             if (request := TrialRequest(network, seed)).key not in known
         )
         return Proposal(requests, note=ALONE_FIRST) if requests else None
+
+    @property
+    def _awaits_alone(self) -> bool:
+        """Whether all trainings for scales and ceilings are planned, and one of them is not over."""
+        first = {network.key for network in networks_first(self._state.tasks)}
+        search = (trial for trial in self._state.running if trial.purpose is Purpose.SEARCH)
+        return self._alone_first() is None and any(
+            trial.network.key in first and trial.seed in self._terms.search_seeds for trial in search
+        )
 
     @property
     def _may_plan_ahead(self) -> bool:

@@ -104,6 +104,20 @@ def test_every_search_trains_alone_first_what_is_compared_with_that(strategy: st
     assert scales["heat"] is Scale.NONE
 
 
+def test_nothing_is_chosen_while_what_it_is_compared_with_is_still_in_training() -> None:
+    tasks = [WEAR.task(), replace(HEAT, scale=Scale.SINGLE).task()]
+    search = Search(
+        get_strategy("adaptive"), tasks, SPEC.candidates, budgets_snt=(1.0, 2.0), planning="continuous"
+    )
+    one, other = search.ask(2)
+    assert {one.network, other.network} == {Network.of("wear"), Network.of("heat")}
+    search.tell(one, dict.fromkeys(one.network.group, 0.5))
+    assert search.ask(2) == ()
+    assert search.stop_reason is None
+    search.tell(other, dict.fromkeys(other.network.group, 0.5))
+    assert search.ask(2)
+
+
 def test_a_single_task_network_that_diverges_does_not_hold_up_the_search() -> None:
     search = Search(
         get_strategy("exhaustive"), [WEAR.task(), HEAT.task()], SPEC.candidates, budgets_snt=(1.0,)
