@@ -13,11 +13,13 @@ from grouping.store.records import (
     Claim,
     Page,
     ProgressRow,
+    Renewal,
     StoredGrouping,
     StoredNetwork,
     StoredStudy,
     StudyInfo,
     TableInfo,
+    TrialLease,
 )
 from grouping.store.store import Store, open_store
 
@@ -26,12 +28,14 @@ __all__ = [
     "Claim",
     "Page",
     "ProgressRow",
+    "Renewal",
     "Store",
     "StoredGrouping",
     "StoredNetwork",
     "StoredStudy",
     "StudyInfo",
     "TableInfo",
+    "TrialLease",
     "migrate",
     "open_store",
 ]

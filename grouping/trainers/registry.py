@@ -1,4 +1,4 @@
-"""Registry of trainers: the built-in one, and those of installed plug-ins."""
+"""Registry of trainers: the built-in ones, and those of installed plug-ins."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from grouping.domain.search_state import SearchTerms
 from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.trainers.built_in import BuiltIn
+from grouping.trainers.external import External
 from grouping.trainers.trainer import Trainer, TrainerJob
 
 ENTRY_POINT_GROUP = "mtl_grouping.trainers"
-BUILT_IN: tuple[type[Trainer], ...] = (BuiltIn,)
+BUILT_IN: tuple[type[Trainer], ...] = (BuiltIn, External)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def discover_trainers() -> Catalogue[type[Trainer]]:
 
 
 def list_trainers() -> tuple[TrainerInfo, ...]:
-    """List every usable trainer, the built-in one first."""
+    """List every usable trainer, the built-in ones first."""
     return tuple(
         TrainerInfo(t.name, t.title, t.description, t.measures_affinities, _schema_of(t))
         for t in discover_trainers().found
