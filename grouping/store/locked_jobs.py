@@ -100,7 +100,7 @@ class LockedJob:
     def lose_trial(self, trial: TrialRow, network: NetworkRow, reason: str) -> TrialState:
         """Plan a running trial again that will give no result, or give it up after the last attempt."""
         trial.state = TrialState.PLANNED
-        trial.started_s = None
+        trial.started_s = trial.lease_token = None
         if trial.attempts >= MAX_ATTEMPTS:
             trial.state = TrialState.FAILED
             trial.finished_s = self.now_s

@@ -27,7 +27,7 @@ from grouping.store.codec import (
     storable,
 )
 from grouping.store.database import Database
-from grouping.store.locked_jobs import LockedJob, lock_job
+from grouping.store.locked_jobs import LockedJob, describe_trial, lock_job
 from grouping.store.outcomes import check_outcome, record
 from grouping.store.records import Renewal, TrialLease
 from grouping.store.rows import JobRow, NetworkRow, ScoreRow, TrialRow
@@ -87,7 +87,7 @@ class TrialLeaseMethods:
                 .join(JobRow, JobRow.id == TrialRow.job_id)
                 .where(is_valid)
             ).one_or_none()
-            if found is None:
+            if found is None or found[0] is None:
                 raise LeaseLostError(_GONE)
             return Renewal(found[0], found[1])
 
@@ -111,10 +111,9 @@ class TrialLeaseMethods:
         with self._database.writing() as session:
             locked, trial, network = self._locked(session, token)
             if trial.state == TrialState.RUNNING:
-                seconds = locked.now_s - (trial.started_s or locked.now_s)
-                record(
-                    locked, trial, network, replace(outcome, seconds=seconds) if measures_time else outcome
-                )
+                if measures_time:
+                    outcome = replace(outcome, seconds=_seconds(locked, trial))
+                record(locked, trial, network, outcome)
                 locked.revise_table()
             elif not _is_recorded(session, trial, outcome):
                 raise IdempotencyConflictError(
@@ -139,10 +138,11 @@ class TrialLeaseMethods:
         with self._database.writing() as session:
             locked, trial, network = self._locked(session, token, or_planned=True)
             if trial.state == TrialState.RUNNING and retry:
-                return locked.lose_trial(trial, network, storable(error))
+                state = locked.lose_trial(trial, network, storable(error))
+                trial.lease_token = token  # so that the same again is known
+                return state
             if trial.state == TrialState.RUNNING:
-                seconds = locked.now_s - (trial.started_s or locked.now_s)
-                outcome = TrialOutcome(TrialState.FAILED, seconds=seconds, error=error)
+                outcome = TrialOutcome(TrialState.FAILED, seconds=_seconds(locked, trial), error=error)
                 record(locked, trial, network, outcome)
                 locked.revise_table()
             elif trial.state not in (TrialState.PLANNED, TrialState.FAILED):
@@ -156,8 +156,10 @@ class TrialLeaseMethods:
             LeaseLostError: if the lease has ended otherwise.
         """
         with self._database.writing() as session:
-            locked, trial, _ = self._locked(session, token, or_planned=True)
+            locked, trial, network = self._locked(session, token, or_planned=True)
             if trial.state == TrialState.RUNNING:
+                data = describe_trial(trial, network) | {"worker": trial.lease_owner}
+                locked.add_event("trial_given_back", data)
                 locked.give_back(trial)
                 locked.job.charged_trainings -= 1
             elif trial.state != TrialState.PLANNED:
@@ -275,9 +277,12 @@ def _known(token: str) -> str:
 
 
 def _expired(now_s: float) -> ColumnElement[bool]:
-    return (TrialRow.state == TrialState.RUNNING) & (
-        func.coalesce(TrialRow.lease_expires_s, now_s + 1) <= now_s
-    )
+    return (TrialRow.state == TrialState.RUNNING) & (TrialRow.lease_expires_s <= now_s)
+
+
+def _seconds(locked: LockedJob, trial: TrialRow) -> float:
+    """Return the seconds since a running trial was started."""
+    return 0.0 if trial.started_s is None else max(0.0, locked.now_s - trial.started_s)
 
 
 def _expire(locked: LockedJob) -> int:

@@ -27,6 +27,7 @@ from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
 from tests.contracts.store_reuse import ReuseContract
 from tests.contracts.store_studies import StudyContract
+from tests.contracts.store_trial_leases import TrialLeaseContract
 from tests.contracts.store_trials import TrialContract
 
 
@@ -34,6 +35,7 @@ class StoreContract(
     JobContract,
     LeaseContract,
     TrialContract,
+    TrialLeaseContract,
     ReuseContract,
     AffinityContract,
     ImportContract,
