@@ -185,6 +185,12 @@ class TrainingError(GroupingError):
     code = "training_failed"
 
 
+class RetryTrainingError(TrainingError):
+    """A training asks to be tried again; its start counts as one of the allowed attempts."""
+
+    code = "retry_training"
+
+
 class WorkerLostError(GroupingError):
     """The Ray driver or a training actor died."""
 

@@ -8,8 +8,8 @@ down, and never replaces what is built in or found before it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, Protocol, TypeVar
 
@@ -51,10 +51,13 @@ class Catalogue(Generic[T]):
     Attributes:
         found: built-in objects first, then plug-ins by the name of their entry point; each name once.
         unavailable: plug-ins that cannot be used.
+        origins: where each that is not built in comes from, by its name: a distribution with its version, or
+            a file.
     """
 
     found: tuple[T, ...]
     unavailable: tuple[Unavailable, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str, *, kind: str, pointer: str = "") -> T:
         """Return the object of that name.
@@ -89,7 +92,9 @@ def discover(entry_point_group: str, built_in: Sequence[T], load: Callable[[Entr
     """
     found = {item.name: item for item in built_in}
     unavailable = []
+    origins = {}
     for point in sorted(entry_points(group=entry_point_group), key=lambda p: (p.name, p.value)):
+        source = f"{point.dist.name} {point.dist.version}" if point.dist is not None else None
         try:
             item = load(point)
             if item.name in found:
@@ -97,7 +102,6 @@ def discover(entry_point_group: str, built_in: Sequence[T], load: Callable[[Entr
         except Exception as error:
             # Whatever a stranger's module raises at import concerns that plug-in alone.
             reason = f"{type(error).__name__}: {error}"
-            source = f"{point.dist.name} {point.dist.version}" if point.dist is not None else None
             _logger.warning(
                 "The plug-in %r of %s, in %s, is unavailable: %s",
                 point.name,
@@ -109,4 +113,5 @@ def discover(entry_point_group: str, built_in: Sequence[T], load: Callable[[Entr
             unavailable.append(Unavailable(point.name, source, reason))
         else:
             found[item.name] = item
-    return Catalogue(tuple(found.values()), tuple(unavailable))
+            origins[item.name] = source or point.value
+    return Catalogue(tuple(found.values()), tuple(unavailable), origins)

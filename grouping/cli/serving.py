@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from grouping.cli.processes import Child, end_with_parent
+from grouping.cli.trainers_file import TrainersFile, use_trainers
 from grouping.domain.engines import Engine
 from grouping.errors import InvalidInputError, StoreUnavailableError
 
@@ -208,8 +209,10 @@ def serve(
     url: DatabaseUrl = None,
     workers: Workers = None,
     ray_address: RayAddress = None,
+    trainers: TrainersFile = None,
 ) -> None:
     """Run everything on this machine: database, API and web view, dispatcher, Ray."""
+    use_trainers(trainers, home, is_strict=True)
     database = database_url(url, home)
     with running_service(
         host=host, port=port, home=home, database=database, workers=workers, ray_address=ray_address
@@ -224,8 +227,10 @@ def api(
     port: Port = DEFAULT_PORT,
     home: Home = DEFAULT_HOME,
     url: DatabaseUrl = None,
+    trainers: TrainersFile = None,
 ) -> None:
     """Run the API and web view alone."""
+    use_trainers(trainers, home)
     import uvicorn
 
     from grouping_api.main import create_app
@@ -264,8 +269,10 @@ def dispatcher(
     lease_s: Annotated[
         float, typer.Option(min=1, help="Seconds after which a dead dispatcher's job is free.")
     ] = 30.0,
+    trainers: TrainersFile = None,
 ) -> None:
     """Run one dispatcher: it claims jobs and has Ray train them."""
+    use_trainers(trainers, home)
     from grouping.store import open_store
     from grouping_workers.dispatch.dispatcher import Dispatcher
     from grouping_workers.dispatch.driver_process import DriverProcess

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from grouping.cli.serving import DEFAULT_HOME, Home
 from grouping.cli.terminal import new_console, print_json
+from grouping.cli.trainers_file import TrainersFile, use_trainers
 
 if TYPE_CHECKING:
     from grouping.plug_ins import Unavailable
     from grouping.recipes import LossInfo, MethodInfo, MetricInfo
     from grouping.strategies import StrategyInfo
-    from grouping.trainers import TrainerInfo
     from grouping.wire.base_types import Output
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -47,16 +48,25 @@ def strategies(as_json: AsJson = False) -> None:
     _list(list_strategies(), list_unavailable(), StrategyItem, as_json=as_json)
 
 
-def trainers(as_json: AsJson = False) -> None:
-    """List what can train networks: the built-in trainer, and installed ones."""
+def trainers(file: TrainersFile = None, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+    """List what can train networks: the built-in trainer, installed ones, and those of a file."""
+    use_trainers(file, home)
     from grouping.trainers import list_trainers, list_unavailable
     from grouping.wire.catalogue import TrainerItem
 
-    _list(list_trainers(), list_unavailable(), TrainerItem, as_json=as_json)
+    found = list_trainers()
+    if as_json:
+        print_json([TrainerItem.read(info) for info in found])
+        return
+    rows = Table("name", "from", "description", box=None, pad_edge=False)
+    for info in found:
+        rows.add_row(info.name, info.origin, info.description)
+    new_console().print(rows)
+    _tell_unavailable(list_unavailable())
 
 
 def _list(
-    found: Sequence[StrategyInfo | TrainerInfo],
+    found: Sequence[StrategyInfo],
     unavailable: Sequence[Unavailable],
     item: type[Output],
     *,

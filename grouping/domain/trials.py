@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.networks import Network, NetworkKey
+from grouping.domain.tasks import check_name
 from grouping.errors import InvalidInputError
 
 
@@ -113,6 +115,9 @@ class TrialOutcome:
         error: reason why it diverged or failed, in words for the user.
         affinities: affinities measured during a successful training: from gradients if requested, from masks
             if the network has them.
+        cost_snt: inference cost of the network as this training measured it, in SNT; None if it did not.
+        costs: further costs of the network that it measured, by name, such as ``latency_ms``; not negative.
+        artefact: path or address of what the training keeps, as text; None for nothing.
     """
 
     state: TrialState
@@ -121,6 +126,9 @@ class TrialOutcome:
     seconds: float = 0.0
     error: str | None = None
     affinities: JointAffinities | None = None
+    cost_snt: float | None = None
+    costs: Mapping[str, float] = field(default_factory=dict)
+    artefact: str | None = None
 
     def __post_init__(self) -> None:
         if not self.state.is_final:
@@ -132,6 +140,12 @@ class TrialOutcome:
                 raise InvalidInputError("Affinities come with a succeeded trial only.")
             if {score.task for score in self.scores} != set(self.affinities.tasks):
                 raise InvalidInputError("Affinities must be those of the tasks that were scored.")
+        if self.cost_snt is not None and not (math.isfinite(self.cost_snt) and self.cost_snt > 0):
+            raise InvalidInputError(f"An inference cost is a positive number, not {self.cost_snt}.")
+        for name, cost in self.costs.items():
+            check_name(name, "cost")
+            if not (math.isfinite(cost) and cost >= 0):
+                raise InvalidInputError(f"The cost {name!r} is a number from 0, not {cost}.")
 
 
 class TrialOrigin(NamedTuple):

@@ -61,6 +61,7 @@ class TrialLease:
         trial_id: identifier of the trial.
         attempt: number of the attempt, from 1.
         request: what to train.
+        epochs: epochs that it counts in a training budget.
         deadline_s: seconds after which the training is to be ended, as failed; None for no end.
         lease_s: seconds for which a renewal is valid.
         expires_s: time at which it ends unless renewed, in seconds since 1970, UTC.
@@ -72,6 +73,7 @@ class TrialLease:
     trial_id: str
     attempt: int
     request: TrialRequest
+    epochs: int
     deadline_s: float | None
     lease_s: float
     expires_s: float

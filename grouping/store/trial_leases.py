@@ -235,6 +235,7 @@ class TrialLeaseMethods:
                 trial.id,
                 trial.attempts,
                 request,
+                trial.planned_epochs,
                 trainer.deadline_s(request.network, request.fidelity),
                 trial.lease_s,
                 trial.lease_expires_s,

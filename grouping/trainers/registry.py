@@ -1,4 +1,4 @@
-"""Registry of trainers: the built-in ones, and those of installed plug-ins."""
+"""Registry of trainers: the built-in ones, those of installed plug-ins, and those registered in a file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.trainers.built_in import BuiltIn
 from grouping.trainers.external import External
+from grouping.trainers.registered import find_registered, registered_file
 from grouping.trainers.trainer import Trainer, TrainerJob
 
 ENTRY_POINT_GROUP = "mtl_grouping.trainers"
@@ -31,6 +32,7 @@ class TrainerInfo:
         description: what it trains.
         measures_affinities: whether it can measure affinities while it trains.
         parameters: JSON Schema of its parameters.
+        origin: where it comes from: ``built in``, a distribution with its version, or the name of a file.
     """
 
     name: str
@@ -38,24 +40,49 @@ class TrainerInfo:
     description: str
     measures_affinities: bool
     parameters: Mapping[str, Any]
+    origin: str
 
 
 @cache
 def discover_trainers() -> Catalogue[type[Trainer]]:
     """Find the trainers of this installation, once per process; ``cache_clear()`` makes it look again."""
-    return discover(ENTRY_POINT_GROUP, BUILT_IN, _load_plug_in)
+    return _with_registered(discover(ENTRY_POINT_GROUP, BUILT_IN, _load_plug_in))
+
+
+def _with_registered(installed: Catalogue[type[Trainer]]) -> Catalogue[type[Trainer]]:
+    """Add the trainers of the file; a name that is installed is not replaced."""
+    file, registered = registered_file(), find_registered()
+    if file is None:
+        return installed
+    taken = {trainer.name for trainer in installed.found}
+    reason = f"The name is that of an installed trainer: choose another one in {file}."
+    refused = (Unavailable(t.name, str(file), reason) for t in registered.found if t.name in taken)
+    added = tuple(trainer for trainer in registered.found if trainer.name not in taken)
+    return Catalogue(
+        installed.found + added,
+        (*installed.unavailable, *registered.unavailable, *refused),
+        {**installed.origins, **{trainer.name: file.name for trainer in added}},
+    )
 
 
 def list_trainers() -> tuple[TrainerInfo, ...]:
     """List every usable trainer, the built-in ones first."""
+    known = discover_trainers()
     return tuple(
-        TrainerInfo(t.name, t.title, t.description, t.measures_affinities, _schema_of(t))
-        for t in discover_trainers().found
+        TrainerInfo(
+            t.name,
+            t.title,
+            t.description,
+            t.measures_affinities,
+            _schema_of(t),
+            known.origins.get(t.name, "built in"),
+        )
+        for t in known.found
     )
 
 
 def list_unavailable() -> tuple[Unavailable, ...]:
-    """List installed plug-ins that cannot be used, with the reason."""
+    """List installed and registered trainers that cannot be used, with the reason."""
     return discover_trainers().unavailable
 
 
@@ -83,11 +110,16 @@ def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
     Raises:
         UnknownNameError, InvalidInputError: as `get_trainer`.
     """
-    return trainer_for(job.spec, operator, job.settled if job.data_digest is not None else None)
+    settled = job.settled if job.data_digest is not None else None
+    return trainer_for(job.spec, operator, settled, job_id=job.id)
 
 
 def trainer_for(
-    spec: JobSpec, operator: Mapping[str, Any] | None = None, settled: Mapping[str, Any] | None = None
+    spec: JobSpec,
+    operator: Mapping[str, Any] | None = None,
+    settled: Mapping[str, Any] | None = None,
+    *,
+    job_id: str = "",
 ) -> Trainer:
     """Build the trainer of what may be no job yet; see `trainer_of`.
 
@@ -95,6 +127,7 @@ def trainer_for(
         spec: what is asked for.
         operator: settings by whoever runs the service, by name of the trainer.
         settled: what an earlier preparation settled; None if there was none.
+        job_id: identifier of the job; empty if there is none.
     """
     told = TrainerJob(
         spec.problem,
@@ -104,6 +137,7 @@ def trainer_for(
         spec.preparation_seed,
         (operator or {}).get(spec.trainer, {}),
         settled,
+        job_id,
     )
     return get_trainer(spec.trainer, spec.trainer_parameters)(told)
 

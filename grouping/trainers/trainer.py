@@ -54,6 +54,7 @@ class TrainerJob:
         seed: seed of what the trainer draws in `Trainer.prepare`; no trial has it.
         operator: settings of the trainer by whoever runs the service.
         settled: what `Trainer.prepare` has found out for this job before; None before the first time.
+        id: identifier of the job; empty outside a service.
     """
 
     problem: str
@@ -63,6 +64,7 @@ class TrainerJob:
     seed: int = 0
     operator: Mapping[str, Any] = field(default_factory=dict)
     settled: Mapping[str, Any] | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ class TrainerItem(NamedItem):
     """A trainer, with the JSON Schema of its parameters."""
 
     measures_affinities: bool = Field(description="Whether strategies can have it measure affinities.")
+    origin: str = Field(description="Where it is from: built in, a distribution with its version, or a file.")
 
 
 class TrainerList(ListOf[TrainerItem]):

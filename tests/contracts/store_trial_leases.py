@@ -177,7 +177,7 @@ class TrialLeaseContract:
         assert (lease.trial_id, lease.attempt, lease.worker) == (trial.id, 1, "somewhere")
         assert lease.request.key == trial.key
         assert lease.request.network == trial.network
-        assert (lease.deadline_s, lease.lease_s) == (3600.0, LEASE_S)
+        assert (lease.epochs, lease.deadline_s, lease.lease_s) == (10, 3600.0, LEASE_S)
         assert trial.started_s is not None
         assert lease.expires_s == pytest.approx(trial.started_s + LEASE_S)
         assert (trial.state, trial.attempts) == (TrialState.RUNNING, 1)
@@ -339,7 +339,7 @@ class TrialLeaseContract:
         scene = away(store)
         lease = scene.lease()
         forged = TrialLease(
-            token, "x", lease.job, lease.trial_id, 1, lease.request, None, LEASE_S, lease.expires_s
+            token, "x", lease.job, lease.trial_id, 1, lease.request, 10, None, LEASE_S, lease.expires_s
         )
         before = everything(store)
         with pytest.raises(LeaseLostError):

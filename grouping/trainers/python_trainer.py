@@ -1,0 +1,266 @@
+"""Python code as a trainer: a function, a class that trains, or a whole trainer, named in a declaration."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from grouping.domain.progress import Progress
+from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.errors import InvalidInputError, TrainingError
+from grouping.trainers.command_process import training_id
+from grouping.trainers.declaration import (
+    Declaration,
+    DeclaredTrainer,
+    TableTrainer,
+    attributes_of,
+    parameters_of,
+)
+from grouping.trainers.loading import LoadingFirst, Reference
+from grouping.trainers.result_file import outcome_of
+from grouping.trainers.trainer import Trainer, TrainingWorker, WorkerContext, WorkerSetup
+
+TOLD_TO_FUNCTIONS: Mapping[str, str] = {
+    "tasks": "names of the tasks of the network, in display order",
+    "seed": "seed of the training",
+    "size": "size of the network, such as 0.5",
+    "fidelity": "share of a full training, in (0, 1]",
+    "cost": "inference cost of the network, in SNT",
+    "purpose": "search or confirmation",
+    "measures_affinity": "whether affinities are wanted",
+    "checkpoint": "folder that survives when the training is started again; None outside a service",
+    "report": "report(step, values) tells a point of the learning curves",
+    "log": "log(text) tells further output",
+    "is_cancelled": "is_cancelled() tells whether nobody waits for the training any more",
+}
+"""Arguments that a function may take, beside the parameters of its declaration."""
+TOLD_TO_CLASSES: Mapping[str, str] = {
+    "tasks": "names of the tasks of the job, in display order",
+    "data": "name of the version of the data",
+    "context": "settings of the worker: reports, checkpoint_interval_s",
+}
+"""Likewise, arguments that a class of a worker may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonPlan:
+    """What a worker needs to train by a function or class.
+
+    Attributes:
+        reference: the function or class.
+        tasks: names of the tasks of the job, in display order.
+        parameters: values of the declared parameters.
+        data: name of the version of the data.
+        epochs: epochs of a full training.
+    """
+
+    reference: Reference
+    tasks: tuple[str, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    data: str = ""
+    epochs: int = 1
+
+    def outcome(self, answer: Any, request: TrialRequest, seconds: float) -> TrialOutcome:
+        """Return what user code answered as an outcome.
+
+        Raises:
+            TrainingError: if it is none.
+        """
+        if isinstance(answer, TrialOutcome):
+            return answer if answer.seconds else replace(answer, seconds=seconds)
+        name = self.reference.name
+        if not isinstance(answer, Mapping):
+            raise TrainingError(
+                f'{name} returned {type(answer).__name__}; it must return a dict such as {{"validation": '
+                '{"TASK": 0.3}}.'
+            )
+        epochs = max(1, round(self.epochs * request.fidelity))
+        tasks = self.tasks_of(request)
+        return replace(
+            outcome_of(answer, tasks, epochs=epochs, what=f"The result of {name}"), seconds=seconds
+        )
+
+    def tasks_of(self, request: TrialRequest) -> list[str]:
+        """Return the tasks of a network, in display order."""
+        return [task for task in self.tasks if task in request.network.group]
+
+
+class FunctionWorker(TrainingWorker):
+    """Calls a function for each training."""
+
+    def __init__(self, plan: PythonPlan, context: WorkerContext) -> None:
+        self._plan = plan
+        self._reports = context.reports
+        self._function: Callable[..., Any] = plan.reference.load()
+        self._accepted = _accepted(self._function, [*TOLD_TO_FUNCTIONS, *plan.parameters])
+
+    def train(self, requests: Sequence[TrialRequest], checkpoints: Path | None = None) -> list[TrialOutcome]:
+        """Call the function for each request."""
+        outcomes = []
+        for request in requests:
+            started = time.perf_counter()
+            told = self._told(request, checkpoints)
+            answer = self._function(**{name: told[name] for name in self._accepted})
+            outcomes.append(self._plan.outcome(answer, request, time.perf_counter() - started))
+        return outcomes
+
+    def _told(self, request: TrialRequest, checkpoints: Path | None) -> dict[str, Any]:
+        checkpoint = None if checkpoints is None else checkpoints / training_id(request)
+        if checkpoint is not None and "checkpoint" in self._accepted:
+            checkpoint.mkdir(parents=True, exist_ok=True)
+
+        def report(step: float, values: Mapping[str, float]) -> None:
+            finite = {name: float(value) for name, value in values.items() if abs(value) < float("inf")}
+            self._reports.progress(request, Progress(step, finite))
+
+        return {
+            "tasks": self._plan.tasks_of(request),
+            "seed": request.seed,
+            "size": request.network.size,
+            "fidelity": request.fidelity,
+            "cost": request.network.cost_snt,
+            "purpose": request.purpose.value,
+            "measures_affinity": request.measures_affinity,
+            "checkpoint": checkpoint,
+            "report": report,
+            "log": partial(self._reports.log, request),
+            "is_cancelled": self._reports.is_cancelled,
+            **self._plan.parameters,
+        }
+
+
+class ClassWorker(TrainingWorker):
+    """Makes an object of a class once, and calls its method ``train`` with requests."""
+
+    def __init__(self, plan: PythonPlan, context: WorkerContext) -> None:
+        self._plan = plan
+        made: Any = plan.reference.load()
+        told = {"tasks": plan.tasks, "data": plan.data, "context": context, **plan.parameters}
+        self._object = made(**{name: told[name] for name in _accepted(made, told)})
+        self._takes_checkpoints = len(inspect.signature(self._object.train).parameters) > 1
+
+    def train(self, requests: Sequence[TrialRequest], checkpoints: Path | None = None) -> list[TrialOutcome]:
+        """Call ``train(requests)``, with the folder of checkpoints if it takes that."""
+        started = time.perf_counter()
+        arguments = (requests, checkpoints) if self._takes_checkpoints else (requests,)
+        answers = list(self._object.train(*arguments))
+        if len(answers) != len(requests):
+            raise TrainingError(
+                f"{self._plan.reference.name}.train gave {len(answers)} answers to {len(requests)} requests."
+            )
+        seconds = (time.perf_counter() - started) / len(requests)
+        return [self._plan.outcome(*pair, seconds) for pair in zip(answers, requests, strict=True)]
+
+
+class PythonTrainer(TableTrainer):
+    """Trains by a function or a class; `python_trainer` makes the class of the trainer.
+
+    Attributes:
+        reference: the function or class.
+        worker: the worker that calls it.
+    """
+
+    reference: Reference
+    worker: type[FunctionWorker] | type[ClassWorker]
+
+    def setup(self) -> WorkerSetup:
+        """Return the setup of a worker that calls the code."""
+        said = self.declaration
+        plan = PythonPlan(self.reference, self.job.tasks, self.given, said.data, said.epochs or 1)
+        return WorkerSetup(f"{said.digest} {plan!r}", LoadingFirst(self.reference, self.worker), plan)
+
+
+class _FromFile(DeclaredTrainer):
+    """Mixed into a trainer that a declaration names, so that its code is loaded in every process."""
+
+    reference: Reference
+
+    def setup(self) -> WorkerSetup:
+        """Return its setup, which loads its code first."""
+        setup: WorkerSetup = super().setup()  # type: ignore[safe-super]
+        return replace(setup, build=LoadingFirst(self.reference, setup.build))
+
+
+def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Trainer]:
+    """Make the trainer that a declaration names: a `Trainer`, a class with ``train``, or a function.
+
+    Args:
+        name: its name in jobs.
+        declaration: the declaration, with `python`.
+        folder: folder that files are found from.
+
+    Raises:
+        InvalidInputError: if there is no such code, or it cannot be a trainer. Errors of the code pass
+            through.
+    """
+    reference = Reference.parse(declaration.python, folder)
+    found = reference.load()
+    if declaration.environment:
+        raise InvalidInputError(
+            "The environment is for commands: set it in the code.", pointer="/environment"
+        )
+    if taken := sorted({*TOLD_TO_FUNCTIONS, *TOLD_TO_CLASSES} & set(declaration.parameters)):
+        raise InvalidInputError(
+            f"{taken[0]!r} is told by the search: choose another name.", pointer="/parameters"
+        )
+    summary = (inspect.getdoc(found) or "").partition("\n")[0] or f"Trains by {declaration.python}."
+    said: dict[str, Any] = {"title": name, "description": summary, "reference": reference}
+    if inspect.isclass(found) and issubclass(found, Trainer):
+        return _whole_trainer(found, declaration, said | attributes_of(name, declaration, folder))
+    if inspect.isclass(found) and callable(getattr(found, "train", None)):
+        worker: type[TrainingWorker] = ClassWorker
+        _accepted(found, [*TOLD_TO_CLASSES, *declaration.parameters])
+    elif callable(found) and not inspect.isclass(found):
+        worker = FunctionWorker
+        _accepted(found, [*TOLD_TO_FUNCTIONS, *declaration.parameters])
+    else:
+        raise InvalidInputError(
+            f"{declaration.python} is neither a function, nor a class with a method train(requests), nor a "
+            "subclass of grouping.trainers.Trainer."
+        )
+    attributes = {"parameters": parameters_of(declaration), "worker": worker, "__module__": __name__}
+    return type(
+        "PythonTrainer", (PythonTrainer,), said | attributes | attributes_of(name, declaration, folder)
+    )
+
+
+def _whole_trainer(
+    found: type[Trainer], declaration: Declaration, attributes: dict[str, Any]
+) -> type[Trainer]:
+    if inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise InvalidInputError(f"{declaration.python} does not implement {missing}.")
+    if declaration.parameters:
+        raise InvalidInputError(
+            f"{declaration.python} is a Trainer and declares its parameters itself: leave out [parameters].",
+            pointer="/parameters",
+        )
+    for name in ("title", "description"):
+        if not getattr(declaration, name) and hasattr(found, name):
+            del attributes[name]
+    return type(found.__name__, (_FromFile, found), attributes)
+
+
+def _accepted(function: Callable[..., Any], told: Iterable[str]) -> list[str]:
+    """Return which of the arguments a function takes by name.
+
+    Raises:
+        InvalidInputError: if it needs another one, or does not take a declared parameter.
+    """
+    known = list(told)
+    takes = inspect.signature(function).parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in takes):
+        return known
+    named = {one.name: one for one in takes if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)}
+    needed = [one.name for one in takes if one.default is one.empty and one.kind is not one.VAR_POSITIONAL]
+    if unknown := [name for name in needed if name not in known or name not in named]:
+        raise InvalidInputError(
+            f"{function.__name__} needs {unknown[0]!r}, which nobody tells it. It may take "
+            f"{', '.join(known)}; more under [parameters]."
+        )
+    return [name for name in known if name in named]
