@@ -61,7 +61,7 @@ def worker(
         ),
     ] = None,
 ) -> None:
-    """Train for a service: ask it for trainings of jobs with the trainer `external`, and run a command for each."""
+    """Train for a service: ask it for trainings of jobs with the trainer `external`, and run a command."""
     from grouping.client import Agent, Client
     from grouping.client.assignments import AssignmentsOfJobs
     from grouping.trainers.command_process import Command

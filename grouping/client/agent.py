@@ -1,7 +1,7 @@
 """Agent: asks a service for trainings, carries them out, and reports, until it is told to stop.
 
-Whatever happens to a training, the service learns of it: a result, a failure, or that it is given back; and where
-the agent is killed, its leases end by themselves.
+Whatever happens to a training, the service learns of it: a result, a failure, or that it is given back;
+and where the agent is killed, its leases end by themselves.
 """
 
 from __future__ import annotations
@@ -109,13 +109,14 @@ class Agent:
                     if self._once:
                         return
                     idle_since = time.monotonic()
-                elif self._service.has_ended() or (
-                    self._idle_exit_s is not None and time.monotonic() - idle_since >= self._idle_exit_s
-                ):
+                elif self._service.has_ended() or self._is_idle_since(idle_since):
                     return
         except Exception as error:  # noqa: BLE001 - raised by `run`
             self._errors.append(error)
             self._stop.set()
+
+    def _is_idle_since(self, begin: float) -> bool:
+        return self._idle_exit_s is not None and time.monotonic() - begin >= self._idle_exit_s
 
     def _ask(self, name: str) -> Assignment | None:
         wait_s = ASK_S if self._idle_exit_s is None else min(ASK_S, self._idle_exit_s)

@@ -260,7 +260,7 @@ def this_worker() -> str:
 def result_of(outcome: TrialOutcome) -> dict[str, Any]:
     """Return the result of a successful training with the keys of a result file, and its seconds."""
     scores = outcome.scores
-    columns = {
+    columns: dict[str, dict[str, float | None]] = {
         "validation": {score.task: score.validation_loss for score in scores},
         "test": {score.task: score.test_loss for score in scores},
         "validation_metrics": {score.task: score.validation_metric for score in scores},
