@@ -161,11 +161,14 @@ class Agent:
             act: a request.
             at_end_s: seconds after which to give up, once the agent is to end.
         """
-        started = time.monotonic()
+        started, has_waited = time.monotonic(), False
         while True:
             try:
                 return act()
-            except StoreUnavailableError:
+            except StoreUnavailableError as error:
+                if not has_waited:
+                    self._on_event(f"trying again: {error}")
+                has_waited = True
                 limit_s = at_end_s if self._stop.is_set() else PATIENCE_S
                 if time.monotonic() - started >= limit_s:
                     raise

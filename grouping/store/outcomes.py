@@ -18,6 +18,8 @@ from grouping.store.locked_jobs import LockedJob, describe_trial, lock_claimed_j
 from grouping.store.records import Claim
 from grouping.store.rows import NetworkRow, ScoreRow, TrialRow
 
+MAX_COUNT = 2**31 - 1
+
 _Found = list[tuple[TrialRow, NetworkRow]]
 
 
@@ -110,6 +112,9 @@ def check_outcome(outcome: TrialOutcome) -> None:
         raise InvalidInputError("A trial that was started cannot be skipped.")
     if not (math.isfinite(outcome.seconds) and outcome.seconds >= 0 and outcome.epochs >= 0):
         raise InvalidInputError("Seconds and epochs of a trial must be finite and not negative.")
+    n_steps = 0 if outcome.affinities is None else outcome.affinities.n_steps
+    if max(outcome.epochs, n_steps) > MAX_COUNT:
+        raise InvalidInputError(f"A trial has at most {MAX_COUNT:,} epochs or steps.")
 
 
 def _find_trials(locked: LockedJob, trial_ids: Sequence[str], state: TrialState) -> _Found:

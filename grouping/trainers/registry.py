@@ -87,7 +87,7 @@ def list_unavailable() -> tuple[Unavailable, ...]:
 
 
 def get_trainer(name: str, parameters: Mapping[str, Any] | None = None) -> type[Trainer]:
-    """Return the trainer of that name, after checking that it takes these parameters.
+    """Return the trainer of that name, after checking that it takes these parameters, if any are given.
 
     Raises:
         UnknownNameError: if there is none.
@@ -95,8 +95,8 @@ def get_trainer(name: str, parameters: Mapping[str, Any] | None = None) -> type[
             that name is installed but cannot be used.
     """
     found = discover_trainers().get(name, kind="trainer", pointer="/trainer/name")
-    if found.parameters is not None:
-        build(found.parameters, parameters or {}, what=f"trainer {name}", pointer="/trainer/parameters")
+    if found.parameters is not None and parameters is not None:
+        build(found.parameters, parameters, what=f"trainer {name}", pointer="/trainer/parameters")
     return found
 
 

@@ -63,6 +63,8 @@ def complete(store: Store, token: str, result: CompletionIn) -> TrialState:
         IdempotencyConflictError: if another outcome was reported before.
         InvalidInputError: if the result breaks a rule.
     """
+    if not result.validation:
+        raise InvalidInputError("Give the validation loss of each task.", pointer="/validation")
     given = result.model_dump(exclude={"seconds"}, exclude_unset=True)
     try:
         outcome = outcome_of(given, sorted(result.validation), what="The result")
