@@ -239,8 +239,8 @@ def test_a_training_is_leased_no_more_once_its_worker_hung_up(site: Site) -> Non
         assert first is not None
         while job.ask("me", wait_s=0) is not None:
             pass
+        asked = {"worker": "hangs up", "job_ids": [job.id], "wait_s": 60}
         with pytest.raises(httpx.ReadTimeout):
-            asked = {"worker": "hangs up", "job_ids": [job.id], "wait_s": 60}
             httpx.post(f"{site.client.url}/v1/leases", json=asked, timeout=1)
         job.give_back(first)
         time.sleep(1.5)  # the one that hung up would look twice in this time
