@@ -28,7 +28,7 @@ from grouping.recipes.sharing_from_data import Sparse
 from grouping.training.data import TrainingData
 from grouping.training.loop import Training
 from grouping.training.sharing.preparation import first_training
-from grouping.training.sharing.pruning import Masks, Round, prune_in_rounds
+from grouping.training.sharing.pruning import Masks, PruningRound, prune_in_rounds
 
 RELATED = ("digit", "loop")
 OTHERS = ("occluder", "rotation")
@@ -75,18 +75,18 @@ def main() -> None:
                 report_round(of_seeds, number, part)
 
 
-def all_rounds(start: Callable[[], Training], parameters: Sparse) -> list[Round]:
+def all_rounds(start: Callable[[], Training], parameters: Sparse) -> list[PruningRound]:
     """Prune to the end."""
     pruning = prune_in_rounds(start, rounds=parameters.rounds, rate=parameters.rate)
     while True:
         try:
             next(pruning)
         except StopIteration as end:
-            rounds: list[Round] = end.value
+            rounds: list[PruningRound] = end.value
             return rounds
 
 
-def report_chosen(of_seeds: list[list[list[Round]]]) -> None:
+def report_chosen(of_seeds: list[list[list[PruningRound]]]) -> None:
     """The masks that sparse sharing uses."""
     chosen = [
         [min(rounds, key=lambda one: one.validation_loss).masks for rounds in of_tasks]
@@ -103,7 +103,7 @@ def report_chosen(of_seeds: list[list[list[Round]]]) -> None:
     verdict("  by overlap / random: ", overlaps / chance)
 
 
-def report_round(of_seeds: list[list[list[Round]]], number: int, part: str) -> None:
+def report_round(of_seeds: list[list[list[PruningRound]]], number: int, part: str) -> None:
     """Masks of one density."""
     masks = [[rounds[number].masks for rounds in of_tasks] for of_tasks in of_seeds]
     overlaps = np.array([overlap(of_tasks, part) for of_tasks in masks])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the dispatcher as a member of the Ray cluster: a Ray driver has to stand on one of the cluster's nodes. This
+# Runs the dispatcher as a member of the Ray cluster: whoever drives Ray has to stand on one of the cluster's nodes. This
 # node offers no processors, so no training lands on it. Node and dispatcher end together, whichever ends first, so
 # that what watches this script (compose, Kubernetes) starts both anew. A TERM goes to the dispatcher first: it gives
 # its jobs back while the cluster is still there.

@@ -27,7 +27,7 @@ CLUSTERINGS: Mapping[str, tuple[str, Clustering]] = {
 }
 """Methods by name, each with its title."""
 
-MAX_TASKS = 100
+MAX_CLUSTERED_TASKS = 100
 """Tables with more tasks are not clustered: matching them takes seconds for every number of groups."""
 
 SAME = 1e-9
@@ -78,7 +78,7 @@ class ClusteringComparison:
     Attributes:
         exact: the solver's answer.
         outcomes: one for each of `CLUSTERINGS`; empty where no effect is known, and for a table of more than
-            `MAX_TASKS` tasks.
+            `MAX_CLUSTERED_TASKS` tasks.
         why_none: reason why there are no outcomes, in a sentence; empty if there are.
     """
 
@@ -141,8 +141,8 @@ def compare_clusterings(table: ScoreTable, matrix: AffinityMatrix, exact: Soluti
     if not matrix.is_known:
         nothing = f"There is nothing to cluster: no effect of a task on another is known by {matrix.method}."
         return ClusteringComparison(exact, (), nothing)
-    if len(table.tasks) > MAX_TASKS:
-        too_many = f"Tables of more than {MAX_TASKS} tasks are not clustered."
+    if len(table.tasks) > MAX_CLUSTERED_TASKS:
+        too_many = f"Tables of more than {MAX_CLUSTERED_TASKS} tasks are not clustered."
         return ClusteringComparison(exact, (), too_many)
     common = table.on_common_seeds()
     outcomes = tuple(

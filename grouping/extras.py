@@ -17,7 +17,7 @@ from grouping.errors import MissingExtraError
 
 DISTRIBUTION = "mtl-grouping"
 SMALL_TORCH = "pip install torch --index-url https://download.pytorch.org/whl/cpu"
-"""What brings the small build of PyTorch, without CUDA."""
+"""Command that installs the small build of PyTorch, without CUDA."""
 
 _MAX_NAMED = 3
 _RENAMED = {"scikit_learn": "sklearn"}

@@ -18,9 +18,9 @@ from grouping.store import Claim, Store, open_store
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
-from grouping_workers.dispatch.planner import planner_of
-from grouping_workers.dispatch.stack_size import FIRST_STACK
-from grouping_workers.dispatch.training_queue import PREFETCH
+from grouping_workers.job.planner import planner_of
+from grouping_workers.job.stack_size import FIRST_STACK
+from grouping_workers.job.training_queue import PREFETCH
 from tests.recipes import recipe_in
 from tests.services import small_spec, submit
 

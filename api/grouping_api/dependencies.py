@@ -1,4 +1,4 @@
-"""Dependencies of the routes: store, readings of score tables, settings and checked parameters."""
+"""Dependencies of the routes: store, queries of score tables, settings and checked parameters."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Query, Request, Response
 
 from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_BUDGETS
-from grouping.store import Store, TableInfo
-from grouping.use_cases.read_table import Readings
+from grouping.store import MAX_PAGE_SIZE, Store, TableInfo
+from grouping.use_cases.table_queries import TableQueries
 from grouping_api.errors import InvalidParameterError, NotModifiedError
 from grouping_api.settings import Settings
 from grouping_api.uploads import Importer
 from grouping_api.version import program_version
-
-MAX_PAGE_SIZE = 100
 
 
 def of_app(name: str) -> Any:
@@ -70,7 +68,7 @@ def budgets_of(parameter: str, text: str | None) -> tuple[float, ...] | None:
 
 StoreDep = Annotated[Store, of_app("store")]
 SettingsDep = Annotated[Settings, of_app("settings")]
-ReadingsDep = Annotated[Readings, of_app("readings")]
+TableQueriesDep = Annotated[TableQueries, of_app("queries")]
 ImporterDep = Annotated[Importer, of_app("importer")]
 PageSize = Annotated[int, Depends(page_size)]
 PageToken = Annotated[
@@ -114,9 +112,9 @@ class AskedTable:
 
 
 def _asked_table(
-    table_id: str, response: Response, readings: ReadingsDep, if_none_match: IfNoneMatch = None
+    table_id: str, response: Response, queries: TableQueriesDep, if_none_match: IfNoneMatch = None
 ) -> AskedTable:
-    info = readings.info(table_id)
+    info = queries.info(table_id)
     etag = response.headers["ETag"] = f'W/"{program_version()}-{info.revision}"'
     known = [part.strip() for part in (if_none_match or "").split(",")]
     return AskedTable(info, etag, etag in known or "*" in known)

@@ -85,7 +85,7 @@ class LastResort:
             await problem_of_bug(error)(scope, receive, send)
 
 
-class Gate:
+class RequestCheck:
     """Middleware that passes a request on, unless a check answers it."""
 
     def __init__(self, app: ASGIApp, check: Check) -> None:
@@ -196,8 +196,8 @@ def _presented_token(authorization: str) -> bytes:
 def install_guards(app: FastAPI, settings: Settings) -> None:
     """Add the guards to the application; the last one added handles a request first."""
     app.add_middleware(BodyLimit)
-    app.add_middleware(Gate, check=origin_check)
-    app.add_middleware(Gate, check=token_check(settings))
-    app.add_middleware(Gate, check=host_check(settings))
+    app.add_middleware(RequestCheck, check=origin_check)
+    app.add_middleware(RequestCheck, check=token_check(settings))
+    app.add_middleware(RequestCheck, check=host_check(settings))
     app.add_middleware(LastResort)
     app.add_middleware(SecurityHeaders)

@@ -12,7 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from grouping.store import Store, open_store
-from grouping.use_cases.read_table import Readings
+from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import ProblemOut
 from grouping.wire.imports import InlineTable
 from grouping_api.errors import install_error_handlers
@@ -54,7 +54,7 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app = _assemble(settings)
     app.state.store = store or open_store(settings.database_url)
     app.state.owns_store = store is None
-    app.state.readings = Readings(app.state.store, time_limit_s=settings.solve_time_limit_s)
+    app.state.queries = TableQueries(app.state.store, time_limit_s=settings.solve_time_limit_s)
     app.state.importer = Importer(app.state.store)
     return app
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from grouping.cli.demands import Demanded
 from grouping.domain.constraints import Constraints, Objective
 from grouping.domain.groupings import Solution, SolutionStatus
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import ScoreTable
 from grouping.solver import (
     Confidence,
@@ -28,7 +29,7 @@ from grouping.wire.local import LocalSolution
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SolveOptions:
     """Options of a solve, the same for each budget.
 
     Attributes:
@@ -150,7 +151,9 @@ def _show_solution(console: Console, answer: Answer, unit: str) -> None:
     proof = "proven optimal" if solution.status is SolutionStatus.OPTIMAL else "not proven"
     if solution.status is SolutionStatus.FEASIBLE:
         proof += (
-            ", gap unknown" if solution.gap is None else f", at most {solution.gap:.2%} above the optimum"
+            ", gap unknown"
+            if solution.gap is None
+            else f", at most {fixed_percent(solution.gap, 2)} above the optimum"
         )
     test = answer.test_loss
     shown_test = "" if test is None else f", test loss {test:.6g}"
@@ -176,7 +179,7 @@ def _show_ranked(console: Console, ranked: Ranked, unit: str) -> None:
     best = ranked.losses[0]
     for rank, (grouping, loss) in enumerate(zip(ranked.groupings, ranked.losses, strict=True), start=1):
         names = ", ".join(network.name(grouping.tasks) for network in grouping.networks)
-        above = f"{loss / best - 1:.2%}" if best else f"{loss - best:.4g}"
+        above = fixed_percent(loss / best - 1, 2) if best else f"{loss - best:.4g}"
         rows.add_row(str(rank), f"{loss:.6g}", above, f"{grouping.cost_snt:.4g}", names)
     console.print(rows)
     if not ranked.is_proven:

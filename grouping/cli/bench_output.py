@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.plots import RegretLine, regret_svg
 from grouping.plots.scales import nice_ticks
@@ -95,7 +96,7 @@ def _position(charges: FloatArray, charge: float) -> int:
 
 
 def _summary(result: Result) -> Table:
-    heads = [f"within {threshold:.1%} at" for threshold in THRESHOLDS]
+    heads = [f"within {fixed_percent(threshold, 1)} at" for threshold in THRESHOLDS]
     gains = ["mean test gain"] if result.values == "gains" else []
     rows = Table(
         "strategy",

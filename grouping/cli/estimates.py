@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from grouping.cli.serving import database_file, database_url
+from grouping.domain.percentages import fixed_percent
 
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
@@ -52,7 +53,7 @@ def show_estimate(console: Console, told: EstimateOut) -> None:
             kind.purpose,
             str(kind.group_size),
             f"{kind.size:.3g}",
-            f"{kind.fidelity:.0%}",
+            fixed_percent(kind.fidelity, 0),
             _range(kind.lower, kind.upper),
             "-" if rate is None else f"{rate:.2g}",
         )

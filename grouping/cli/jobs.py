@@ -27,6 +27,7 @@ from grouping.cli.serving import (
     wait_for_signal,
 )
 from grouping.cli.terminal import new_console, print_json
+from grouping.cli.trainers_file import use_trainers
 from grouping.domain.jobs import JobState
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def run(
     """
     asked["problem"] = problem
     if dry_run and server is None:
+        use_trainers(None, home)
         _tell(estimate_here(asked, url, home), as_json=as_json)
         return
     from grouping.client import Client

@@ -73,6 +73,17 @@ EngineOption = Annotated[
         help="Engine that trains the networks; the fastest, measured once per job, unless named.",
     ),
 ]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs",
+        min=1,
+        max=100,
+        envvar="GROUPING_JOBS",
+        help="The most jobs at the same time, which share Ray.",
+    ),
+]
+DEFAULT_JOBS = 2
 DEFAULT_HOME = Path("~/.mtl-grouping")
 
 
@@ -269,22 +280,39 @@ def dispatcher(
     lease_s: Annotated[
         float, typer.Option(min=1, help="Seconds after which a dead dispatcher's job is free.")
     ] = 30.0,
+    jobs: Jobs = DEFAULT_JOBS,
+    prepare_s: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds after which a trainer that prepares a job counts as hanging."),
+    ] = None,
+    plan_s: Annotated[
+        float | None, typer.Option(min=1, help="Seconds after which a strategy that plans counts as hanging.")
+    ] = None,
     trainers: TrainersFile = None,
 ) -> None:
-    """Run one dispatcher: it claims jobs and has Ray train them."""
+    """Run one dispatcher: it claims jobs, and each has its networks trained by a process of its own."""
     use_trainers(trainers, home)
     from grouping.store import open_store
     from grouping_workers.dispatch.dispatcher import Dispatcher
-    from grouping_workers.dispatch.driver_process import DriverProcess
-    from grouping_workers.settings import DriverSettings
+    from grouping_workers.dispatch.messages import Activity
+    from grouping_workers.settings import LIMITS_S, RaySettings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
     database = database_url(url, home)
     store = open_store(database)
     store.check_schema()
     folder = checkpoint_folder(checkpoints, database, home)
-    settings = DriverSettings(ray_address, workers, trials_per_gpu, folder, checkpoint_s, engine)
-    worker = Dispatcher(store, DriverProcess(settings), lease_s=lease_s)
+    given = ((Activity.PREPARING, prepare_s), (Activity.PLANNING, plan_s))
+    settings = RaySettings(
+        ray_address,
+        workers,
+        trials_per_gpu,
+        folder,
+        checkpoint_s,
+        engine,
+        limits_s=LIMITS_S | {activity: limit for activity, limit in given if limit is not None},
+    )
+    worker = Dispatcher(store, database, settings, lease_s=lease_s, n_jobs=jobs)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.request_stop())
     end_with_parent(worker.request_stop)

@@ -57,15 +57,15 @@ def solve(
 
     Exit status 1 when no grouping exists within a budget, 2 on bad input.
     """
-    from grouping.cli.answers import Question
+    from grouping.cli.answers import SolveOptions
     from grouping.domain.groupings import SolutionStatus
     from grouping.solver import default_budgets
 
     wanted = demanded(demands.load(table, test, gains, table_format).table)
     if pairwise and (best > 1 or explain or confidence or objective is not Objective.SUM or test):
         raise InvalidInputError("--pairwise goes with budgets, weights, --apart and --max-… only.")
-    question = Question(objective, best, explain, confidence, noise, pairwise, solver, time_limit_s)
-    answers = list(question.answers(wanted, tuple(budget or default_budgets(wanted.table))))
+    options = SolveOptions(objective, best, explain, confidence, noise, pairwise, solver, time_limit_s)
+    answers = list(options.answers(wanted, tuple(budget or default_budgets(wanted.table))))
     if as_json:
         shown = [answer.on_the_wire().model_dump(mode="json", exclude_unset=True) for answer in answers]
         print_json(shown[0] if budget and len(budget) == 1 else shown)

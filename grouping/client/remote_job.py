@@ -13,7 +13,15 @@ from grouping.client.remote_table import TableViews
 from grouping.domain.jobs import JobState
 from grouping.errors import InvalidInputError, StoreUnavailableError
 from grouping.wire.groupings import RecommendationList, RecommendationOut
-from grouping.wire.jobs import JobOut, ProgressOut
+from grouping.wire.jobs import (
+    JobOut,
+    ProgressOut,
+    ProgressPointOut,
+    TrialList,
+    TrialLogOut,
+    TrialOut,
+    TrialProgressOut,
+)
 from grouping.wire.ledgers import JobLedgerOut
 
 PATIENCE_S = 60.0
@@ -103,6 +111,19 @@ class RemoteJob(TableViews, Assignments):
     def progress(self) -> ProgressOut:
         """Return the numbers of trials by purpose, group size and state, and the spending."""
         return self._client.read(ProgressOut, "GET", f"/v1/jobs/{self.id}/progress")
+
+    def trials(self) -> list[TrialOut]:
+        """Return the trainings of the job with their scores, in the order of the plan."""
+        return self._client.read(TrialList, "GET", f"/v1/jobs/{self.id}/trials").items
+
+    def trial_log(self, trial_id: str) -> TrialLogOut:
+        """Return what a training has printed so far."""
+        return self._client.read(TrialLogOut, "GET", f"/v1/jobs/{self.id}/trials/{trial_id}/log")
+
+    def trial_progress(self, trial_id: str) -> list[ProgressPointOut]:
+        """Return the learning curves of a training so far."""
+        path = f"/v1/jobs/{self.id}/trials/{trial_id}/progress"
+        return self._client.read(TrialProgressOut, "GET", path).items
 
     def ledger(self) -> JobLedgerOut:
         """Return what the job has spent and saved, with the rows of all its networks."""

@@ -22,6 +22,7 @@ from grouping.domain.affinity_status import CellStatus
 from grouping.domain.affinity_summary import summarise
 from grouping.domain.gains import GainFormula, losses_alone
 from grouping.domain.pair_gaps import PairGaps, list_some
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
 
 ONE_SEED = "One seed only: the noise of these values is unknown."
@@ -137,12 +138,13 @@ class AffinityMatrix:
         return min(9, max(least, 1 - math.floor(math.log10(largest)))) if largest > 0 else least
 
     def shown(self, value: float) -> str:
-        """Format a value with sign and unit: ``+3.4%``, ``-0.12``; ``0.12`` where it is not an effect."""
-        sign = "+" if self.is_effect else ""
-        return f"{value:{sign}.{self.decimals}{'%' if self.is_share else 'f'}}"
+        """Format a value with sign and unit: ``+3.4 %``, ``-0.12``; ``0.12`` where it is not an effect."""
+        if self.is_share:
+            return fixed_percent(value, self.decimals, signed=self.is_effect)
+        return f"{value:{'+' if self.is_effect else ''}.{self.decimals}f}"
 
     def shown_noise(self, standard_error: float) -> str:
-        """Format a standard error with its unit, such as ``1.2%``; empty where it is unknown."""
+        """Format a standard error with its unit, such as ``1.2 %``; empty where it is unknown."""
         return "" if np.isnan(standard_error) else self.shown(standard_error).removeprefix("+")
 
     def verb(self, value: float) -> str:

@@ -10,6 +10,7 @@ from html import escape
 import numpy as np
 
 from grouping.domain.networks import Network
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError
 
@@ -275,7 +276,7 @@ class Solution:
         if self.grouping is None:
             reason = self.infeasibility.reason if self.infeasibility else ""
             return f"<p>No grouping within {self.budget_snt:g} SNT: {escape(reason)}</p>"
-        gap = "gap unknown" if self.gap is None else f"gap {self.gap:.2%}"
+        gap = "gap unknown" if self.gap is None else f"gap {fixed_percent(self.gap, 2)}"
         proof = "proven optimal" if self.status is SolutionStatus.OPTIMAL else gap
         line = f"Loss {self.loss:.6g} within {self.budget_snt:g} SNT, {proof}"
         return f"<p>{line}</p>{self.grouping._repr_html_()}"

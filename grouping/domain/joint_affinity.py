@@ -10,6 +10,7 @@ from grouping.domain.affinity import ONE_SEED, AffinityMatrix, mean_over_seeds, 
 from grouping.domain.affinity_methods import METHODS
 from grouping.domain.joint_runs import GRADIENT_METHODS, JOINT_METHODS, JointRun
 from grouping.domain.pair_gaps import list_some
+from grouping.domain.percentages import fixed_percent
 
 OVERLAP_NEEDED = 0.4
 """Share of common samples from which affinities from gradients are reliable."""
@@ -70,10 +71,15 @@ def _few_common_samples(tasks: tuple[str, ...], runs: Sequence[JointRun]) -> lis
         (0.0, OVERLAP_OF_NOISE, "their affinities are noise"),
         (OVERLAP_OF_NOISE, OVERLAP_NEEDED, "their affinities may be unreliable"),
     ):
-        named = [f"{a} and {b} ({x:.0%})" for (a, b), x in sorted(overlaps.items()) if low <= x < high]
+        named = [
+            f"{a} and {b} ({fixed_percent(x, 0)})"
+            for (a, b), x in sorted(overlaps.items())
+            if low <= x < high
+        ]
         if named:
             warnings.append(
-                f"Pairs that share under {high:.0%} of their samples, so that {verdict}: {list_some(named)}."
+                f"Pairs that share under {fixed_percent(high, 0)} of their samples, so that {verdict}: "
+                f"{list_some(named)}."
             )
     return warnings
 

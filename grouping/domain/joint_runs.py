@@ -14,7 +14,7 @@ from grouping.errors import InvalidInputError
 GRADIENT_METHODS = ("tag", "cosine", "first-order")
 """Methods that a joint run measures from gradients where that is asked for, all of them in the same run."""
 MASK_OVERLAP = "overlap"
-"""What a joint run of sparse sharing measures in any case: the overlap of the masks of two tasks."""
+"""Method that every joint run of sparse sharing measures: the overlap of the masks of two tasks."""
 JOINT_METHODS = (*GRADIENT_METHODS, MASK_OVERLAP)
 """Methods that joint runs measure; see `grouping.training.affinities`."""
 

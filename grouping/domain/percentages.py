@@ -1,11 +1,11 @@
-"""Percentages as text; only a share of exactly 0 or 1 is written as 0 or 100 %."""
+"""Percentages as text, with a space before the percent sign."""
 
 from __future__ import annotations
 
 import math
 
 
-def percent(share: float, decimals: int = 0, *, unit: str = " %") -> str:
+def percent(share: float, decimals: int = 0) -> str:
     """Format a share as a percentage, such as ``12 %``.
 
     A share between 0 and 1 is never rounded to 0 or 100: 0.999 is ``more than 99 %`` without decimals.
@@ -13,14 +13,18 @@ def percent(share: float, decimals: int = 0, *, unit: str = " %") -> str:
     Args:
         share: the share; 1 is the whole.
         decimals: the most digits after the point; needless zeros are left out.
-        unit: text that follows the number.
     """
     step = 10.0 ** -(2 + decimals)
     if 0 < share < step / 2:
-        return f"less than {_number(step, decimals)}{unit}"
+        return f"less than {_number(step, decimals)} %"
     if 1 - step / 2 <= share < 1:
-        return f"more than {_number(1 - step, decimals)}{unit}"
-    return f"{_number(share, decimals)}{unit}"
+        return f"more than {_number(1 - step, decimals)} %"
+    return f"{_number(share, decimals)} %"
+
+
+def fixed_percent(share: float, decimals: int, *, signed: bool = False) -> str:
+    """Format a share as a percentage with all its decimals, such as ``5.0 %``; signed ``+5.0 %``."""
+    return f"{100 * share:{'+' if signed else ''}.{decimals}f} %"
 
 
 def _number(share: float, decimals: int) -> str:

@@ -57,3 +57,9 @@ class Resources:
             math.floor(available.get(name, 0.0) / amount + 1e-9) for name, amount in wanted.items() if amount
         ]
         return min(counts, default=1_000_000)
+
+    def in_words(self) -> str:
+        """Name what is needed, for people."""
+        parts = [f"{self.cpus:g} CPU", *([f"{self.gpus:g} GPU"] if self.gpus else [])]
+        parts += [f"{self.memory_gib:g} GiB"] if self.memory_gib is not None else []
+        return ", ".join([*parts, *(f"{amount:g} {name}" for name, amount in self.custom.items())])

@@ -1,4 +1,4 @@
-"""What other jobs know of a job: outcomes that are copied in place of a training."""
+"""Reuse of outcomes: trials that other jobs have carried out already, copied in place of a training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from grouping.domain.networks import NetworkKey
 from grouping.domain.trials import Purpose, TrialKey
 
 Reusable = Mapping[TrialKey, bool]
-"""Trials whose outcome other jobs know, and whether they measured affinities."""
+"""Trials whose outcome another job has, each with whether it measured affinities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ReuseSource:
 
 
 def count_reusable(spec: JobSpec, known: Iterable[TrialKey]) -> tuple[int, int]:
-    """How many full trainings of candidates with the search seeds are known, and how many there are."""
+    """Count the full trainings of candidates with the search seeds: those known, and all of them."""
     candidates, seeds = spec.candidates, frozenset(spec.search_seeds)
     listed = {network.key for network in candidates.networks or ()}
 

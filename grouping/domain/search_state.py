@@ -17,9 +17,7 @@ from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, Trial, TrialKey, TrialRequest, TrialState
-
-_LOST = (TrialState.DIVERGED, TrialState.FAILED)
+from grouping.domain.trials import Purpose, Trial, TrialKey, TrialRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def table_of_trials(
             given.
     """
     ended = [trial for trial in trials if trial.state.is_final]
-    lost = {trial.network.key for trial in ended if trial.state in _LOST}
+    lost = {trial.network.key for trial in ended if trial.state.is_lost}
     present = {trial.network.key: trial.network for trial in ended}
     networks = [network for network in order or present.values() if network.key in present]
     by_key = {network.key: network for network in networks}

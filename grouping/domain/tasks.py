@@ -30,7 +30,7 @@ class TaskKind(StrEnum):
     MULTICLASS = "multiclass"
     DENSE_MAP = "dense_map"
     RANKING = "ranking"
-    """Which of several candidates is the right one: the target is its place, as a class number."""
+    """Choice of the right one among several candidates: the target is its position, as a class number."""
     UNSPECIFIED = "unspecified"
     """Known only as a column of losses, as in an imported score table."""
 

@@ -34,7 +34,7 @@ SHARE_KEPT_BACK = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class ConfirmationRound:
     """Trainings with one fresh seed of a confirmation, without those that cost nothing.
 
     Attributes:
@@ -48,7 +48,7 @@ class Round:
     equivalents: float = 0.0
 
     @classmethod
-    def of(cls, requests: Sequence[TrialRequest], prices: Prices, n_seeds: int) -> Round:
+    def of(cls, requests: Sequence[TrialRequest], prices: Prices, n_seeds: int) -> ConfirmationRound:
         """Compute the mean round of a confirmation from all its trainings that are still to be done."""
         epochs = sum(prices.epochs(request) for request in requests)
         equivalents = sum(prices.equivalents(request) for request in requests)
@@ -77,14 +77,14 @@ class ConfirmationNeed:
         """The most networks."""
         return len(self.baselines) + self.most_chosen
 
-    def most_in_a_round(self, terms: SearchTerms, prices: Prices) -> Round:
+    def most_in_a_round(self, terms: SearchTerms, prices: Prices) -> ConfirmationRound:
         """Return the costliest possible round, in which the costliest candidates are chosen."""
         epochs = sum(prices.epochs_of(len(network.group), 1.0) for network in self.baselines)
         if self.most_chosen:
             sizes = range(1, max(1, terms.candidates.max_group_size) + 1)
             epochs += self.most_chosen * max(prices.epochs_of(n_tasks, 1.0) for n_tasks in sizes)
         equivalents = sum(network.size for network in self.baselines) + self.most_chosen
-        return Round(self.most, epochs, equivalents)
+        return ConfirmationRound(self.most, epochs, equivalents)
 
     @classmethod
     def of(cls, terms: SearchTerms) -> ConfirmationNeed:
@@ -125,7 +125,9 @@ def allowance_left(budget: Allowance, state: SearchState, prices: Prices) -> All
     )
 
 
-def allowance_of_search(terms: SearchTerms, left: Allowance, one_round: Round, epoch_s: float) -> Allowance:
+def allowance_of_search(
+    terms: SearchTerms, left: Allowance, one_round: ConfirmationRound, epoch_s: float
+) -> Allowance:
     """Compute what the search may use: what is left, without what is kept for the confirmation.
 
     Args:
@@ -143,7 +145,7 @@ def allowance_of_search(terms: SearchTerms, left: Allowance, one_round: Round, e
     )
 
 
-def rounds_kept_back(terms: SearchTerms, one_round: Round, epoch_s: float = 0.0) -> int:
+def rounds_kept_back(terms: SearchTerms, one_round: ConfirmationRound, epoch_s: float = 0.0) -> int:
     """Return how many rounds of the confirmation the search must leave room for; 0 to all of them.
 
     Args:
@@ -170,7 +172,7 @@ def is_time_short(terms: SearchTerms, spent: Ledger) -> bool:
 
 
 def trials_over_time(
-    terms: SearchTerms, planned: Iterable[Trial], spent: Ledger, one_round: Round
+    terms: SearchTerms, planned: Iterable[Trial], spent: Ledger, one_round: ConfirmationRound
 ) -> tuple[Trial, ...]:
     """Return planned trials that must not start any more, because the budget's seconds are spent.
 

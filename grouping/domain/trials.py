@@ -13,6 +13,9 @@ from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.tasks import check_name
 from grouping.errors import InvalidInputError
 
+CHECKPOINT_SUFFIX = ".safetensors"
+"""Of the file in which the built-in trainer keeps the state of an unfinished training."""
+
 
 class Purpose(StrEnum):
     """Purpose of a trial: search, on which choices are made, or confirmation, which judges them."""
@@ -40,6 +43,11 @@ class TrialState(StrEnum):
     def is_final(self) -> bool:
         """Whether nothing more will happen to the trial."""
         return self not in (TrialState.PLANNED, TrialState.RUNNING)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was trained, or tried, and has no scores: its network is not used."""
+        return self in (TrialState.DIVERGED, TrialState.FAILED)
 
 
 class TrialKey(NamedTuple):
@@ -178,6 +186,7 @@ class Trial:
         measures_affinity: whether affinities are measured while it trains.
         reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
             for a trial of this job's own.
+        artefact: path or address of what the training keeps, as text; None for nothing.
     """
 
     id: str
@@ -197,6 +206,7 @@ class Trial:
     scores: tuple[TaskScore, ...] = ()
     measures_affinity: bool = False
     reused_from: TrialOrigin | None = None
+    artefact: str | None = None
 
     @property
     def is_charged(self) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, ScoreTable
 
 MIN_GAIN = 0.02
@@ -126,8 +127,8 @@ class Verdict:
             least = min(self.comparisons, key=lambda comparison: comparison.gain)
             return (
                 "Worth it under this recipe: better than both baselines of equal cost, by at least "
-                f"{_tenths(100 * least.gain)}% ± {least.standard_error:.1%} (over {least.baseline}, "
-                f"{_t(least)}, {least.n_seeds} fresh seeds)."
+                f"{_tenths(100 * least.gain)} % ± {fixed_percent(least.standard_error, 1)} "
+                f"(over {least.baseline}, {_t(least)}, {least.n_seeds} fresh seeds)."
             )
         same = [comparison for comparison in self.comparisons if comparison.is_same]
         if same:
@@ -138,9 +139,9 @@ class Verdict:
         )
         return (
             f"Not worth it under this recipe: against {worst.baseline} at equal cost the gain is "
-            f"{_tenths(100 * worst.gain):+}% ± {worst.standard_error:.1%} ({_t(worst)}, "
-            f"{worst.n_seeds} fresh seeds); {MIN_GAIN:.0%} with t of at least {MIN_T:g} over {MIN_SEEDS} "
-            "or more seeds is needed to claim one."
+            f"{_tenths(100 * worst.gain):+} % ± {fixed_percent(worst.standard_error, 1)} ({_t(worst)}, "
+            f"{worst.n_seeds} fresh seeds); {fixed_percent(MIN_GAIN, 0)} with t of at least {MIN_T:g} over "
+            f"{MIN_SEEDS} or more seeds is needed to claim one."
         )
 
 

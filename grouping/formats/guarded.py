@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from grouping.errors import TableFormatError
 from grouping.formats.assembly import ImportedTable
-from grouping.formats.reader_messages import Question, decode_answer
+from grouping.formats.reader_messages import ReadRequest, decode_answer
 from grouping.formats.report import TableFormat, Values
 from grouping.formats.source import Source
 
@@ -64,7 +64,7 @@ def read_table_guarded(
     for content in (data, test):
         if content is not None:
             Source.open(content)  # what is too large or of a foreign kind need not be sent
-    question = Question(data, format, values, test, task_names).encode()
+    request = ReadRequest(data, format, values, test, task_names).encode()
     limits = (str(memory_limit_bytes), str(math.ceil(time_limit_s) + 1))
     with subprocess.Popen(
         (*_COMMAND, *limits),
@@ -74,7 +74,7 @@ def read_table_guarded(
         env=_environment(),
     ) as process:
         try:
-            answer, complaint = process.communicate(question, timeout=time_limit_s)
+            answer, complaint = process.communicate(request, timeout=time_limit_s)
         except subprocess.TimeoutExpired as error:
             raise TableFormatError(TOO_MUCH_TIME) from error
         finally:

@@ -14,7 +14,7 @@ MAX_UNPACKED_BYTES = 256 * 2**20
 """Bytes of a Parquet file's columns as they are before compression."""
 MAX_OTHER_COSTS = 20
 MAX_NETWORKS = 200_000
-MAX_SEEDS = 64
+MAX_TABLE_SEEDS = 64
 MAX_CELLS = 4_000_000
 """Networks times tasks times seeds: what the arrays of a table hold, filled or not."""
 MAX_LISTED = 20

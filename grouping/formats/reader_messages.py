@@ -18,7 +18,7 @@ from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ReadRequest:
     """The arguments of `read_table`, as a message."""
 
     data: bytes
@@ -28,7 +28,7 @@ class Question:
     task_names: Sequence[str] | None
 
     def encode(self) -> bytes:
-        """Encode the question as bytes."""
+        """Encode the request as bytes."""
         head = {
             "size": len(self.data),
             "format": self.format,
@@ -39,7 +39,7 @@ class Question:
         return json.dumps(head).encode() + b"\n" + self.data + (self.test or b"")
 
     @classmethod
-    def decode(cls, message: bytes) -> Question:
+    def decode(cls, message: bytes) -> ReadRequest:
         """Decode the result of `encode`."""
         line, _, content = message.partition(b"\n")
         head = json.loads(line)

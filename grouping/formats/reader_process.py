@@ -8,11 +8,11 @@ import sys
 from grouping.errors import GroupingError, TableFormatError
 from grouping.formats.files import read_table
 from grouping.formats.guarded import TOO_MUCH_MEMORY
-from grouping.formats.reader_messages import Question, encode_error, encode_table
+from grouping.formats.reader_messages import ReadRequest, encode_error, encode_table
 
 
 def main() -> None:
-    """Limit this process, read the question, write the answer."""
+    """Limit this process, read the request, write the answer."""
     memory_bytes, time_s = map(int, sys.argv[1:])
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (time_s, time_s))  # holds even when the parent is gone
@@ -22,15 +22,15 @@ def main() -> None:
 
 def _answer(message: bytes) -> bytes:
     try:
-        question = Question.decode(message)
+        request = ReadRequest.decode(message)
         del message
         return encode_table(
             read_table(
-                question.data,
-                format=question.format,
-                values=question.values,
-                test=question.test,
-                task_names=question.task_names,
+                request.data,
+                format=request.format,
+                values=request.values,
+                test=request.test,
+                task_names=request.task_names,
             )
         )
     except TableFormatError as error:

@@ -16,7 +16,7 @@ from grouping.formats.findings import Findings, Listing
 from grouping.formats.limits import MAX_LISTED
 
 Values = Literal["losses", "gains"]
-"""What the cells of a file are: losses (lower is better) or gains (higher is better)."""
+"""Kind of the cells of a file: losses (lower is better) or gains (higher is better)."""
 
 GAIN_FORMULA = "loss = 1 - gain"
 
@@ -32,7 +32,7 @@ LABELS = {
     "wide_frame": "a wide DataFrame",
     "long_frame": "a long DataFrame",
 }
-"""What formats are called in sentences."""
+"""Names of the formats in sentences."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ def _strokes(path: str, head: str, width: float, *, helps: bool, is_open: bool =
 
 
 def effect_sentence(matrix: AffinityMatrix, effect: Effect) -> str:
-    """Describe an effect, such as ``depth helps normals: +8.1%`` or, estimated, ``about +8.1%``."""
+    """Describe an effect, such as ``depth helps normals: +8.1 %`` or, estimated, ``about +8.1 %``."""
     about = "about " if effect.status is CellStatus.ESTIMATED else ""
     return (
         f"{effect.source} {matrix.verb(effect.value)} {effect.target}: {about}{shown(matrix, effect.value)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grouping.domain.groupings import SolutionStatus
+from grouping.domain.percentages import fixed_percent
 from grouping.plots.scales import Scale, labels, nice_ticks
 from grouping.plots.svg import BLUE, GROUND, MUTED, ORANGE, RULE, document, element, shortened, text
 from grouping.solver import BaselinePoint, Curve, CurvePoint
@@ -143,7 +144,11 @@ def _chance_line(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> s
 def _dot(x: Scale, y: Scale, point: CurvePoint, unit: str) -> str:
     solution = point.solution
     proven = solution.status is SolutionStatus.OPTIMAL
-    gap = "not proven" if solution.gap is None else f"at most {solution.gap:.2%} above the optimum"
+    gap = (
+        "not proven"
+        if solution.gap is None
+        else f"at most {fixed_percent(solution.gap, 2)} above the optimum"
+    )
     proof = "proven optimal" if proven else gap
     more = "; a smaller budget reaches the same" if point.is_dominated else ""
     tip = f"{solution.budget_snt:g} {unit}: validation loss {solution.loss:.5g}, {proof}{more}"

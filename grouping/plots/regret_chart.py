@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray
 from grouping.plots.scales import Scale, labels, nice_ticks
 from grouping.plots.svg import MUTED, RULE, document, element, escaped, shortened, text
@@ -144,7 +145,7 @@ def _height(regret: float, is_log: bool) -> float:
 
 
 def _percent(regret: float | None) -> str:
-    return "no recommendation" if regret is None else f"{regret:.2%} regret"
+    return "no recommendation" if regret is None else f"{fixed_percent(regret, 2)} regret"
 
 
 def _scales(drawn: Sequence[_Drawn], is_log: bool) -> tuple[Scale, Scale, tuple[str, ...]]:
@@ -198,7 +199,7 @@ def _legend(drawn: Sequence[_Drawn]) -> str:
                 element("line", x1=at_x, x2=at_x + 26, y1=at_y, y2=at_y, stroke_width=2.25, **one.look)
             )
         parts.append(text(shortened(one.name, 17), at_x + 34, at_y + 4.5))
-        said = "no recommendation" if one.last is None else f"{one.last:.2%} at {one.end:.3g}"
+        said = "no recommendation" if one.last is None else f"{fixed_percent(one.last, 2)} at {one.end:.3g}"
         parts.append(text(said, at_x + 34, at_y + 19, font_size=11.0, class_="plot-tick", fill=MUTED))
     return element("g", *parts, class_="plot-legend")
 
@@ -207,7 +208,7 @@ def _describe(drawn: Sequence[_Drawn]) -> str:
     said = [
         f"{one.name}: never a recommendation for all budgets."
         if one.last is None
-        else f"{one.name}: {one.last:.2%} after {one.end:.3g} trainings."
+        else f"{one.name}: {fixed_percent(one.last, 2)} after {one.end:.3g} trainings."
         for one in drawn
     ]
     return "Mean regret over inference budgets and seeds, lower is better. " + " ".join(said)

@@ -60,7 +60,7 @@ _TASKS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class UnnumberedRow:
     """A row before its sentences are cut and its words are numbered.
 
     Attributes:
@@ -118,7 +118,7 @@ def split_by_module(passages: Iterable[Passage], generator: np.random.Generator)
     return parts
 
 
-def make_rows(passages: Sequence[Passage], generator: np.random.Generator) -> list[Row]:
+def make_rows(passages: Sequence[Passage], generator: np.random.Generator) -> list[UnnumberedRow]:
     """Make a row for every two neighbouring sentences; others are drawn from the other topics."""
     elsewhere = {
         topic: [sentence for p in passages if p.topic != topic for sentence in p.sentences]
@@ -132,11 +132,11 @@ def make_rows(passages: Sequence[Passage], generator: np.random.Generator) -> li
             follows, answer = bool(generator.integers(2)), int(generator.integers(N_CANDIDATES))
             candidates = [*wrong[1 : answer + 1], second, *wrong[answer + 1 :]]
             compared = second if follows else wrong[0]
-            rows.append(Row(passage.topic, (first, compared, *candidates), follows, answer))
+            rows.append(UnnumberedRow(passage.topic, (first, compared, *candidates), follows, answer))
     return rows
 
 
-def number_words(rows: Sequence[Row], numbers: dict[str, int]) -> NDArray[np.float32]:
+def number_words(rows: Sequence[UnnumberedRow], numbers: dict[str, int]) -> NDArray[np.float32]:
     """Convert words of all segments to numbers, side by side, ``[rows, N_SEGMENTS * LENGTH]``."""
     inputs = np.zeros((len(rows), N_SEGMENTS, LENGTH), dtype=np.float32)
     for r, row in enumerate(rows):

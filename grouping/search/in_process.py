@@ -37,9 +37,10 @@ class InProcessTrainings:
         self._trainer = trainer
         self._checkpoints = checkpoints
         self._waiting: deque[tuple[TrialRequest, ...]] = deque()
-        pool = LocalPool()
-        trainer.prepare(pool)
-        self._worker = pool.worker(trainer.setup())
+        self._pool = LocalPool()
+        trainer.prepare(self._pool)
+        self._setup = trainer.setup()
+        self._pool.worker(self._setup)
 
     @property
     def is_idle(self) -> bool:
@@ -60,7 +61,8 @@ class InProcessTrainings:
     def collect(self) -> None:
         """Train the next stack and record its outcomes."""
         stack = self._waiting.popleft()
-        for request, outcome in zip(stack, self._worker.train(stack, self._checkpoints), strict=True):
+        outcomes = self._pool.train(self._trainer, self._setup, stack, self._checkpoints)
+        for request, outcome in zip(stack, outcomes, strict=True):
             self._search.tell_outcome(request, outcome)
 
 

@@ -19,7 +19,7 @@ from grouping.domain.scores import FloatArray, LossTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import (
     ConfirmationNeed,
-    Round,
+    ConfirmationRound,
     allowance_left,
     allowance_of_search,
     epoch_seconds,
@@ -111,7 +111,7 @@ class Planner:
         return remaining if remaining or self._is_covered else self._left.whole_trainings
 
     @cached_property
-    def one_round(self) -> Round:
+    def one_round(self) -> ConfirmationRound:
         """Trainings that the confirmation still needs with each fresh seed.
 
         These are the networks of the present recommendations and their baselines; an upper bound, until
@@ -119,11 +119,11 @@ class Planner:
         """
         n_seeds = len(self._terms.confirmation_seeds)
         if not n_seeds:
-            return Round(0, 0)
+            return ConfirmationRound(0, 0)
         if not self._is_covered:
             return ConfirmationNeed.of(self._terms).most_in_a_round(self._terms, self._prices)
         trained = [request for request in self._confirmation() if not self._state.is_free(request)]
-        return Round.of(trained, self._prices, n_seeds)
+        return ConfirmationRound.of(trained, self._prices, n_seeds)
 
     # --- the search
 

@@ -9,7 +9,7 @@ import numpy as np
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
 from grouping.domain.scores import FloatArray, LossTable
-from grouping.solver.confidence.solved_draws import choose_in_draws
+from grouping.solver.confidence.draw_solver import choose_in_draws
 from grouping.solver.exact.instance import build_instance
 from grouping.solver.exact.table_solver import TableSolver
 

@@ -82,7 +82,7 @@ class Curve:
 
 
 def default_budgets(table: ScoreTable) -> tuple[float, ...]:
-    """Return budgets from the cheapest cover, rounded up to a half, to one SNT per task, by halves."""
+    """Return budgets of a curve, by halves: from the cheapest cover, rounded up, to one SNT per task."""
     cheapest = cheapest_cover(table)
     last = float(len(table.tasks))
     first = last if cheapest is None else math.ceil(cheapest / BUDGET_STEP_SNT - 1e-9) * BUDGET_STEP_SNT

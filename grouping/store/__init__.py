@@ -9,6 +9,7 @@ the frozen classes of `grouping.store.records`.
 
 from grouping.store.locked_jobs import MAX_ATTEMPTS
 from grouping.store.migrations import migrate
+from grouping.store.paging import MAX_PAGE_SIZE
 from grouping.store.records import (
     Claim,
     Page,
@@ -20,11 +21,14 @@ from grouping.store.records import (
     StudyInfo,
     TableInfo,
     TrialLease,
+    TrialReport,
 )
+from grouping.store.reports import TrialLog
 from grouping.store.store import Store, open_store
 
 __all__ = [
     "MAX_ATTEMPTS",
+    "MAX_PAGE_SIZE",
     "Claim",
     "Page",
     "ProgressRow",
@@ -36,6 +40,8 @@ __all__ = [
     "StudyInfo",
     "TableInfo",
     "TrialLease",
+    "TrialLog",
+    "TrialReport",
     "migrate",
     "open_store",
 ]

@@ -28,7 +28,6 @@ from grouping.domain.recipes import Method
 from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
-from grouping.store.latencies import LATENCY_COST
 from grouping.store.records import StoredGrouping, StoredNetwork, TableInfo
 from grouping.store.rows import (
     ID_LENGTH,
@@ -190,7 +189,7 @@ def stored_network_from_row(row: NetworkRow) -> StoredNetwork:
     return StoredNetwork(row.id, network_from_row(row), row.multiply_adds, tuple(row.widths), row.latency_ms)
 
 
-def table_info_from_row(row: ScoreTableRow, job_id: str | None, *, has_latencies: bool = False) -> TableInfo:
+def table_info_from_row(row: ScoreTableRow, job_id: str | None, cost_names: Sequence[str] = ()) -> TableInfo:
     """Convert a row to the description of a score table, without its scores."""
     tasks = tuple(task_from_json(task) for task in row.tasks)
     imported = row.imported or {}
@@ -201,7 +200,7 @@ def table_info_from_row(row: ScoreTableRow, job_id: str | None, *, has_latencies
         row.revision,
         row.created_s,
         job_id,
-        (LATENCY_COST,) if has_latencies else tuple(imported.get("costs", ())),
+        tuple(cost_names or imported.get("costs", ())),
         imported.get("report"),
     )
 

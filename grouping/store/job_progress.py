@@ -162,6 +162,7 @@ def _trial(row: TrialRow, network: NetworkRow, scores: list[TaskScore]) -> Trial
         scores=tuple(sorted(scores, key=lambda score: order[score.task])),
         measures_affinity=row.measures_affinity,
         reused_from=_origin(row),
+        artefact=row.artefact,
     )
 
 

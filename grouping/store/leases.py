@@ -28,7 +28,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.CONFIRMING: frozenset({JobState.PREPARING, JobState.RUNNING, JobState.SUCCEEDED}) | _ENDINGS,
     JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.FAILED}),
 }
-"""What a dispatcher may do. One that took a job over prepares it anew and goes on where it stood."""
+"""Changes of state by a dispatcher. One that took a job over prepares it anew and goes on where it stood."""
 
 _UNFINISHED = tuple(state for state in JobState if not state.is_final)
 

@@ -16,6 +16,7 @@ from grouping.store.codec import is_id, joint_affinities_to_row, storable
 from grouping.store.database import CHUNK, Database
 from grouping.store.locked_jobs import LockedJob, describe_trial, lock_claimed_job
 from grouping.store.records import Claim
+from grouping.store.reported_costs import keep_costs
 from grouping.store.rows import NetworkRow, ScoreRow, TrialRow
 
 MAX_COUNT = 2**31 - 1
@@ -160,6 +161,8 @@ def record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: Tri
     trial.epochs = outcome.epochs
     trial.seconds = outcome.seconds
     trial.error = None if outcome.error is None else storable(outcome.error)
+    trial.artefact = None if outcome.artefact is None else storable(outcome.artefact)
+    keep_costs(network, outcome)
     trial.finished_s = locked.now_s
     locked.session.add_all(_score_row(trial.id, score) for score in outcome.scores)
     if outcome.affinities is not None:

@@ -14,7 +14,7 @@ from grouping.errors import InvalidInputError
 from grouping.store.codec import is_id
 from grouping.store.rows import GroupingRow, JobRow, ScoreTableRow, StudyRow
 
-MAX_PAGE_SIZE = 200
+MAX_PAGE_SIZE = 100
 
 K = TypeVar("K", JobRow, ScoreTableRow, GroupingRow, StudyRow)
 Ts = TypeVarTuple("Ts")
@@ -33,7 +33,7 @@ def newest_first(
         session: a reading transaction.
         query: selects a row of `kind` first, in no order.
         kind: class of the rows that are listed.
-        limit: size of the page; brought to 1..200.
+        limit: size of the page; brought to 1..`MAX_PAGE_SIZE`.
         after: the token of this page; None for the first.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
+from grouping.domain.progress import Progress
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TrialRequest
 
@@ -90,6 +91,19 @@ class Renewal:
 
     expires_s: float
     is_cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrialReport:
+    """What a training told since it told something last.
+
+    Attributes:
+        points: points of its learning curves, in order.
+        log: further text of its log.
+    """
+
+    points: tuple[Progress, ...] = ()
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,6 +184,7 @@ def _copy(
         epochs=original.epochs,
         seconds=original.seconds,
         error=original.error,
+        artefact=original.artefact,
         finished_s=locked.now_s,
         # Where it was trained, if it was copied there too.
         reused_from_job=original.reused_from_job or original.job_id,
@@ -192,12 +193,20 @@ def _copy(
 
 
 def _copy_results(session: Session, copies: dict[str, tuple[TrialRow, NetworkRow]]) -> None:
-    """Copy scores and affinities from originals to copies; those of gradients only where wanted."""
+    """Copy scores, costs and affinities from originals to copies; those of gradients only where wanted."""
     ids = list(copies)
     for start in range(0, len(ids), CHUNK):
         chunk = ids[start : start + CHUNK]
         for score in session.scalars(select(ScoreRow).where(ScoreRow.trial_id.in_(chunk))).all():
             session.add(_duplicate(score, copies[score.trial_id][0].id))
+        costs = session.execute(
+            select(TrialRow.id, NetworkRow.costs)
+            .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+            .where(TrialRow.id.in_(chunk), NetworkRow.costs.is_not(None))
+        )
+        for trial_id, known in costs.all():
+            network = copies[trial_id][1]
+            network.costs = {**(known or {}), **(network.costs or {})}
         joint_runs = session.execute(
             select(JointAffinityRow, NetworkRow)
             .join(TrialRow, TrialRow.id == JointAffinityRow.trial_id)

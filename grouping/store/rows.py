@@ -29,7 +29,7 @@ KEY_LENGTH = 255
 _JSON = JSON(none_as_null=True)
 
 
-class Row(DeclarativeBase):
+class StoredRow(DeclarativeBase):
     """Base class of all rows; constraints have predictable names, which later migrations rely on."""
 
     metadata = MetaData(
@@ -42,7 +42,7 @@ class Row(DeclarativeBase):
     )
 
 
-class ScoreTableRow(Row):
+class ScoreTableRow(StoredRow):
     """A score table; trained by a job or imported.
 
     `imported` is null for a job's table; else its seeds, the names of its further costs and the report.
@@ -61,7 +61,7 @@ class ScoreTableRow(Row):
     request_digest: Mapped[str | None] = mapped_column(Text)
 
 
-class JobRow(Row):
+class JobRow(StoredRow):
     """A job, its lease, and what it has been charged for."""
 
     __tablename__ = "jobs"
@@ -92,11 +92,11 @@ class JobRow(Row):
     settled: Mapped[dict[str, Any]] = mapped_column(_JSON)
 
 
-class NetworkRow(Row):
+class NetworkRow(StoredRow):
     """A candidate of a score table; `group_key` is the set of its tasks, for the unique constraint.
 
     `imported` is null in a job's table, whose losses are those of trials; else the losses by task and seed,
-    and the further costs.
+    and the further costs. `costs` are further costs by name that trials reported; null for none.
     """
 
     __tablename__ = "networks"
@@ -117,9 +117,10 @@ class NetworkRow(Row):
     widths: Mapped[list[int]] = mapped_column(_JSON)
     imported: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
     latency_ms: Mapped[float | None] = mapped_column(Double)
+    costs: Mapped[dict[str, float] | None] = mapped_column(_JSON)
 
 
-class TrialRow(Row):
+class TrialRow(StoredRow):
     """One training of one network.
 
     `reused_from_job` and `reused_from_trial` name the training whose outcome was copied; they are no foreign
@@ -156,9 +157,10 @@ class TrialRow(Row):
     lease_token: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     lease_s: Mapped[float | None] = mapped_column(Double)
     lease_expires_s: Mapped[float | None] = mapped_column(Double)
+    artefact: Mapped[str | None] = mapped_column(Text)
 
 
-class ScoreRow(Row):
+class ScoreRow(StoredRow):
     """Losses and metrics of a succeeded trial on one task."""
 
     __tablename__ = "scores"
@@ -171,7 +173,34 @@ class ScoreRow(Row):
     test_metric: Mapped[float | None] = mapped_column(Double)
 
 
-class JointAffinityRow(Row):
+class TrialReportRow(StoredRow):
+    """What a trial told while it ran: beginning and end of its log, and how many points came.
+
+    `attempt` is that of the points; those of earlier attempts are removed.
+    """
+
+    __tablename__ = "trial_reports"
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey(TrialRow.id, ondelete="CASCADE"), primary_key=True)
+    attempt: Mapped[int] = mapped_column(Integer)
+    n_points: Mapped[int] = mapped_column(Integer)
+    log_head: Mapped[str] = mapped_column(Text)
+    log_tail: Mapped[str] = mapped_column(Text)
+    log_dropped: Mapped[int] = mapped_column(BigInteger)
+
+
+class TrialProgressRow(StoredRow):
+    """A kept point of the learning curves of a trial, by its number among all that came, from 0."""
+
+    __tablename__ = "trial_progress"
+
+    trial_id: Mapped[str] = mapped_column(ForeignKey(TrialRow.id, ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    step: Mapped[float] = mapped_column(Double)
+    values: Mapped[dict[str, float]] = mapped_column(_JSON)
+
+
+class JointAffinityRow(StoredRow):
     """Affinities that a succeeded trial measured; matrices by source, then target, null for absent.
 
     The tasks are in the order of the network's row. All methods are written and read together.
@@ -185,7 +214,7 @@ class JointAffinityRow(Row):
     sample_overlap: Mapped[list[list[float]]] = mapped_column(_JSON)
 
 
-class EventRow(Row):
+class EventRow(StoredRow):
     """An event in the history of a job; numbers within a job start at 1 and have no gap."""
 
     __tablename__ = "events"
@@ -197,7 +226,7 @@ class EventRow(Row):
     data: Mapped[dict[str, Any]] = mapped_column(_JSON)
 
 
-class GroupingRow(Row):
+class GroupingRow(StoredRow):
     """A stored solve of a score table: request, revision of the table and answer."""
 
     __tablename__ = "groupings"
@@ -216,7 +245,7 @@ class GroupingRow(Row):
     request_digest: Mapped[str] = mapped_column(Text)
 
 
-class StudyRow(Row):
+class StudyRow(StoredRow):
     """A study that was carried out, with its whole report; it does not change."""
 
     __tablename__ = "studies"

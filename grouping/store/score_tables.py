@@ -20,12 +20,12 @@ from grouping.store.codec import (
 )
 from grouping.store.database import Database
 from grouping.store.imports import find_table, imported_table
-from grouping.store.latencies import latency_costs, tables_with_latencies
+from grouping.store.latencies import LATENCY_COST, latency_costs, tables_with_latencies
 from grouping.store.paging import newest_first
 from grouping.store.records import Page, StoredNetwork, TableInfo
+from grouping.store.reported_costs import reported_costs, reported_names
 from grouping.store.rows import JobRow, JointAffinityRow, NetworkRow, ScoreRow, ScoreTableRow, TrialRow
 
-_LOST = (TrialState.DIVERGED, TrialState.FAILED)
 _FINAL = tuple(state for state in TrialState if state.is_final)
 
 
@@ -43,8 +43,7 @@ class ScoreTableMethods:
         with self._database.reading() as session:
             table = find_table(session, table_id)
             job_id = session.scalars(select(JobRow.id).where(JobRow.score_table_id == table_id)).one_or_none()
-            measured = tables_with_latencies(session, [table_id])
-            return table_info_from_row(table, job_id, has_latencies=table_id in measured)
+            return table_info_from_row(table, job_id, _cost_names(session, [table_id])[table_id])
 
     def list_tables(
         self, *, limit: int = 50, after: str | None = None, imported_only: bool = False
@@ -66,8 +65,8 @@ class ScoreTableMethods:
             if imported_only:
                 query = query.where(JobRow.id.is_(None))
             rows, token = newest_first(session, query, ScoreTableRow, limit, after)
-            measured = tables_with_latencies(session, [row.id for row, _ in rows])
-            infos = (table_info_from_row(row, job, has_latencies=row.id in measured) for row, job in rows)
+            names = _cost_names(session, [row.id for row, _ in rows])
+            infos = (table_info_from_row(row, job, names[row.id]) for row, job in rows)
             return Page(tuple(infos), token)
 
     def score_table(
@@ -77,7 +76,8 @@ class ScoreTableMethods:
 
         Networks with at least one such trial in a final state are in the table, in the order in which they
         were added. A network of which any such trial diverged or failed keeps its row without a cell: the
-        mean of its succeeded trials would flatter it. Latencies are a cost if every network has one.
+        mean of its succeeded trials would flatter it. Latencies are a cost if every network has one; so are
+        costs that trainings reported, if every network with losses has one.
 
         Args:
             table_id: the table.
@@ -101,7 +101,7 @@ class ScoreTableMethods:
             )
             is_lost: dict[str, bool] = {}
             for network_id, state in ended:
-                is_lost[network_id] = is_lost.get(network_id, False) or state in _LOST
+                is_lost[network_id] = is_lost.get(network_id, False) or TrialState(state).is_lost
             rows = {row.id: row for row in network_rows(session, table_id) if row.id in is_lost}
             networks = {network_id: network_from_row(row) for network_id, row in rows.items()}
             cells = session.execute(
@@ -121,8 +121,10 @@ class ScoreTableMethods:
                 for network_id, seed, task, validation_loss, test_loss in cells
                 if not is_lost[network_id]
             ]
+            listed = list(rows.values())
+            costs = reported_costs(listed, [row.id for row in listed if not is_lost[row.id]])
         return ScoreTable.from_scores(
-            tasks, networks.values(), scores, other_costs=latency_costs(list(rows.values()))
+            tasks, networks.values(), scores, other_costs=costs | latency_costs(listed)
         )
 
     def affinities(
@@ -152,6 +154,16 @@ class ScoreTableMethods:
         with self._database.reading() as session:
             find_table(session, table_id)
             return tuple(stored_network_from_row(row) for row in network_rows(session, table_id))
+
+
+def _cost_names(session: Session, table_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    """Return the names of the further costs of jobs' tables, by table; empty for imported ones."""
+    measured, reported = tables_with_latencies(session, table_ids), reported_names(session, table_ids)
+    latency = {table_id: (LATENCY_COST,) if table_id in measured else () for table_id in table_ids}
+    return {
+        table_id: tuple(dict.fromkeys((*reported.get(table_id, ()), *latency[table_id])))
+        for table_id in table_ids
+    }
 
 
 def read_affinities(

@@ -12,6 +12,7 @@ from grouping.store.jobs import JobMethods
 from grouping.store.leases import LeaseMethods
 from grouping.store.migrations import check_schema
 from grouping.store.outcomes import OutcomeMethods
+from grouping.store.reports import ReportMethods
 from grouping.store.reuse import ReuseMethods
 from grouping.store.score_tables import ScoreTableMethods
 from grouping.store.spending import SpendingMethods
@@ -28,6 +29,7 @@ class Store(
     TrialMethods,
     OutcomeMethods,
     TrialLeaseMethods,
+    ReportMethods,
     ReuseMethods,
     SpendingMethods,
     ImportMethods,

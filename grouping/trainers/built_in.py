@@ -49,6 +49,7 @@ class BuiltIn(Trainer):
     parameters: ClassVar[type[Any] | None] = BuiltInParameters
     measures_affinities: ClassVar[bool] = True
     plans_continuously: ClassVar[bool] = False
+    tells_progress: ClassVar[bool] = False
 
     @classmethod
     def warm_up(cls) -> None:

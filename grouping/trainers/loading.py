@@ -77,10 +77,10 @@ def _import(module: str) -> ModuleType:
 def _load_file(path: str) -> ModuleType:
     file = Path(path)
     name = f"registered_{file.stem}_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
+    if name in sys.modules:
+        return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from grouping.trainers.trainer import StepResult, TrainingWorker, WorkerContext, WorkerSetup
+from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.errors import RetryTrainingError
+from grouping.trainers.trainer import StepResult, Trainer, TrainingWorker, WorkerContext, WorkerSetup
 
 
 class LocalPool:
@@ -28,6 +31,22 @@ class LocalPool:
             self._worker = setup.build(setup.data, self._context)
             self._key = setup.key
         return self._worker
+
+    def train(
+        self,
+        trainer: Trainer,
+        setup: WorkerSetup,
+        requests: Sequence[TrialRequest],
+        checkpoints: Path | None = None,
+    ) -> Sequence[TrialOutcome]:
+        """Train requests, again where one asks for that, up to the attempts of the trainer."""
+        for attempt in range(1, trainer.max_attempts + 1):
+            try:
+                return self.worker(setup).train(requests, checkpoints)
+            except RetryTrainingError as error:
+                if attempt == trainer.max_attempts:
+                    reason = f"Given up after {attempt} attempts. {error}"
+        return [TrialOutcome(TrialState.FAILED, error=reason) for _ in requests]
 
     def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
         """Call a method of the worker and return its answer."""

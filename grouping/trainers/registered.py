@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,9 @@ def _trainer(file: Path, name: str, table: Any) -> type[Trainer]:
     try:
         if name != check_name(name, "trainer").lower() or not isinstance(table, dict):
             raise InvalidInputError("A trainer is a table with a name in small letters.")
+        known = [field.name for field in fields(Declaration)]
+        if unknown := sorted(set(table) - set(known)):
+            raise InvalidInputError(f"There is no key {unknown[0]!r}. Known: {', '.join(known)}.")
         declaration = build(Declaration, table, what="declaration")
         folder = (file.parent / Path(declaration.directory or ".").expanduser()).resolve()
         if not folder.is_dir():

@@ -111,14 +111,13 @@ def trainer_of(job: Job, operator: Mapping[str, Any] | None = None) -> Trainer:
         UnknownNameError, InvalidInputError: as `get_trainer`.
     """
     settled = job.settled if job.data_digest is not None else None
-    return trainer_for(job.spec, operator, settled, job_id=job.id)
+    return trainer_for(job.spec, operator, settled, job.id)
 
 
 def trainer_for(
     spec: JobSpec,
     operator: Mapping[str, Any] | None = None,
     settled: Mapping[str, Any] | None = None,
-    *,
     job_id: str = "",
 ) -> Trainer:
     """Build the trainer of what may be no job yet; see `trainer_of`.

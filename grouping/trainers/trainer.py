@@ -47,6 +47,7 @@ class TrainerJob:
     """The description of a job that a trainer is given.
 
     Attributes:
+        id: identifier of the job; empty where there is none.
         problem: name of the problem that is trained on.
         tasks: names of the tasks, in display order.
         terms: terms of the search: candidates, budgets, seeds.
@@ -54,7 +55,6 @@ class TrainerJob:
         seed: seed of what the trainer draws in `Trainer.prepare`; no trial has it.
         operator: settings of the trainer by whoever runs the service.
         settled: what `Trainer.prepare` has found out for this job before; None before the first time.
-        id: identifier of the job; empty outside a service.
     """
 
     problem: str
@@ -259,6 +259,7 @@ class Trainer(ABC):
             run. A job may ask for the other.
         trains_elsewhere: whether its trainings are done by workers that ask for them over HTTP, so that it
             has no `setup`.
+        tells_progress: whether its workers report progress or output while they train.
         max_attempts: starts of a training after which it is given up when its process is lost each time.
     """
 
@@ -269,6 +270,7 @@ class Trainer(ABC):
     measures_affinities: ClassVar[bool] = False
     plans_continuously: ClassVar[bool] = True
     trains_elsewhere: ClassVar[bool] = False
+    tells_progress: ClassVar[bool] = True
     max_attempts: ClassVar[int] = 3
 
     def __init__(self, job: TrainerJob) -> None:

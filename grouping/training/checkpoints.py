@@ -30,14 +30,13 @@ from torch import Tensor
 
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trials import CHECKPOINT_SUFFIX, TrialOutcome, TrialRequest
 from grouping.recipes import complete
 
 logger = logging.getLogger(__name__)
 
 INTERVAL_S = 30.0
 """Seconds between two checkpoints of a training."""
-SUFFIX = ".safetensors"
 _FORMAT = "mtl-grouping checkpoint 1"
 
 
@@ -88,7 +87,7 @@ class CheckpointFolder:
 
     def path(self, request: TrialRequest) -> Path:
         """Return the path of a training's checkpoint, whether or not it exists."""
-        return self._folder / f"{self._key(request)}{SUFFIX}"
+        return self._folder / f"{self._key(request)}{CHECKPOINT_SUFFIX}"
 
     def read(self, request: TrialRequest) -> Checkpoint | None:
         """Read the checkpoint that a training can go on from; None if there is none to be trusted."""

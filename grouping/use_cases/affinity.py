@@ -12,7 +12,7 @@ from grouping.store import TableInfo
 from grouping.strategies.affinity.graph import cluster_order
 from grouping.trainers import parameters_in_use, trainer_class
 from grouping.use_cases.measure_pairs import PairPlan
-from grouping.use_cases.read_table import Readings
+from grouping.use_cases.table_queries import TableQueries
 
 ORDERS = ("input", "name", "cluster")
 """Orders in which the tasks of a matrix are shown, the same on both axes."""
@@ -34,11 +34,11 @@ class MethodOfTable:
     is_offered: bool
 
 
-def methods_of(readings: Readings, info: TableInfo) -> dict[str, MethodOfTable]:
+def methods_of(queries: TableQueries, info: TableInfo) -> dict[str, MethodOfTable]:
     """Return the availability of every affinity method for a table, by the method's name."""
-    job = None if info.job_id is None else readings.job(info)
+    job = None if info.job_id is None else queries.job(info)
     unasked = None if job is None else _measured_unasked(job)
-    measured = readings.joint_affinities(info)
+    measured = queries.joint_affinities(info)
     found = {}
     for name, method in METHODS.items():
         is_known = method.is_from_table or (name in measured and measured[name].is_known)
@@ -48,7 +48,7 @@ def methods_of(readings: Readings, info: TableInfo) -> dict[str, MethodOfTable]:
     return found
 
 
-def read_affinity(readings: Readings, info: TableInfo, method: str) -> AffinityMatrix:
+def read_affinity(queries: TableQueries, info: TableInfo, method: str) -> AffinityMatrix:
     """Return the affinity matrix by one of `METHODS`.
 
     Raises:
@@ -58,22 +58,22 @@ def read_affinity(readings: Readings, info: TableInfo, method: str) -> AffinityM
     if method not in METHODS:
         raise UnknownNameError("affinity method", method, tuple(METHODS))
     if METHODS[method].is_from_table:
-        return readings.table_affinity(info, method)
-    if missing := methods_of(readings, info)[method].missing:
+        return queries.table_affinity(info, method)
+    if missing := methods_of(queries, info)[method].missing:
         raise NotMeasuredError(f"{method} was not measured for this score table. {missing}")
-    return readings.joint_affinities(info)[method]
+    return queries.joint_affinities(info)[method]
 
 
-def usual_method(readings: Readings, info: TableInfo) -> str:
+def usual_method(queries: TableQueries, info: TableInfo) -> str:
     """Return the default method; if it has no values for the table, the first method that has some."""
-    measured = [name for name, found in methods_of(readings, info).items() if not found.missing]
-    known = (name for name in measured if read_affinity(readings, info, name).is_known)
+    measured = [name for name, found in methods_of(queries, info).items() if not found.missing]
+    known = (name for name in measured if read_affinity(queries, info, name).is_known)
     return next(known, DEFAULT_METHOD)
 
 
-def pair_plan(readings: Readings, info: TableInfo, method: str) -> PairPlan | None:
+def pair_plan(queries: TableQueries, info: TableInfo, method: str) -> PairPlan | None:
     """Plan how to measure the pairs that a matrix lacks; None if none is missing or its method needs none."""
-    return readings.pair_plan(info) if METHODS[method].is_of_pairs else None
+    return queries.pair_plan(info) if METHODS[method].is_of_pairs else None
 
 
 def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ def estimate_sentence(
     """
     n = _range(chosen.lower.trainings, chosen.upper.trainings)
     text = f"{spec.strategy} takes {n} trainings, {_range(*confirming)} of them to confirm"
-    low, high = (f"{share:.0%}".replace("%", "") for share in shares)
+    low, high = (f"{100 * share:.0f}" for share in shares)
     share = high if low == high else f"{low} to {high}"
     text += f"; its search takes {share} % of the epochs of an exhaustive one."
     text += _fit_sentence(spec, chosen.fits, kept_back, largest)

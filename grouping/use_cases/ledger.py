@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from grouping.domain.job_sentences import JobSentences
 from grouping.domain.jobs import Job, Ledger
 from grouping.domain.ledgers import Amount, Rate, Rates, Savings, Shape, Spending, savings
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates
 from grouping.domain.reuse import count_reusable
-from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose
 from grouping.store import Store
 from grouping.strategies.forecast import count_candidate_shapes
@@ -74,7 +74,7 @@ class JobLedger:
     @property
     def told_savings(self) -> SavingsOut:
         """Savings with the basis of their times; `saved` is null until the search has ended by itself."""
-        n, has_saved = self.rates.trainings, Standing.of(self.job).has_searched
+        n, has_saved = self.rates.trainings, JobSentences.of(self.job).has_searched
         return SavingsOut.read(
             self.savings,
             saved=self.savings.saved if has_saved else None,
@@ -85,7 +85,7 @@ class JobLedger:
     @property
     def sentence(self) -> str:
         """Sentence on what the search has trained and saved."""
-        return Standing.of(self.job).search(self.savings)
+        return JobSentences.of(self.job).search(self.savings)
 
     def _of(self, purpose: Purpose) -> Amount:
         return Amount.spent(row for row in self.rows if row.purpose is purpose)

@@ -14,7 +14,7 @@ from grouping.solver import Explanation, Ranked, is_same_cost, relative_change
 from grouping.store import Store, StoredGrouping, TableInfo
 from grouping.use_cases.cells import served_tasks
 from grouping.use_cases.idempotency import FIRST_OF_GROUPING, counted, digest_of
-from grouping.use_cases.read_table import Readings
+from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.explanations import ExplanationData
 from grouping.wire.solving import ConfidenceIn, GroupingRequest
 from grouping.wire.stored_groupings import (
@@ -26,7 +26,11 @@ from grouping.wire.stored_groupings import (
 
 
 def solve_and_keep(
-    store: Store, readings: Readings, info: TableInfo, request: GroupingRequest, idempotency_key: str | None
+    store: Store,
+    queries: TableQueries,
+    info: TableInfo,
+    request: GroupingRequest,
+    idempotency_key: str | None,
 ) -> tuple[StoredGrouping, bool]:
     """Solve a table as asked and store the answer; a repeated request is answered from the store.
 
@@ -46,29 +50,29 @@ def solve_and_keep(
         info.id,
         revision=info.revision,
         request=request.model_dump(mode="json"),
-        answer=answer_of(readings, info, request).model_dump(mode="json"),
+        answer=answer_of(queries, info, request).model_dump(mode="json"),
         idempotency_key=idempotency_key,
         request_digest=digest,
     )
 
 
-def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> GroupingAnswerBody:
+def answer_of(queries: TableQueries, info: TableInfo, request: GroupingRequest) -> GroupingAnswerBody:
     """Compute the content of a stored grouping: losses, baselines, alternatives and explanation."""
     budget = request.budget_snt
-    table = readings.demanded(info, request)
-    solution = readings.solution(info, budget, request)
+    table = queries.demanded(info, request)
+    solution = queries.solution(info, budget, request)
     grouping = solution.grouping
-    ranked = readings.ranked(info, budget, request.k, request) if grouping and request.k > 1 else None
-    explanation = readings.explanation(info, budget, request)
+    ranked = queries.ranked(info, budget, request.k, request) if grouping and request.k > 1 else None
+    explanation = queries.explanation(info, budget, request)
     confidence = None
     if request.confidence is not None and grouping is not None:
         with pointing_below("/confidence"):
-            found = readings.confidence(info, budget, request.confidence, request)
+            found = queries.confidence(info, budget, request.confidence, request)
             confidence = ConfidenceOut.read(found, tasks=table.task_names)
     return GroupingAnswerBody.read(
         solution,
         task_losses=[] if grouping is None else served_tasks(grouping, table),
-        baselines=changes(readings, info, request, solution),
+        baselines=changes(queries, info, request, solution),
         alternatives=[] if ranked is None else alternatives(ranked),
         has_proven_alternatives=ranked is not None and ranked.is_proven,
         explanation=list(explanation.sentences()),
@@ -77,7 +81,7 @@ def answer_of(readings: Readings, info: TableInfo, request: GroupingRequest) -> 
     )
 
 
-def confidence_of(readings: Readings, kept: StoredGrouping, options: ConfidenceIn) -> ConfidenceOut:
+def confidence_of(queries: TableQueries, kept: StoredGrouping, options: ConfidenceIn) -> ConfidenceOut:
     """Estimate how often a stored grouping stays the best under noise, if its table has not changed.
 
     Raises:
@@ -85,12 +89,12 @@ def confidence_of(readings: Readings, kept: StoredGrouping, options: ConfidenceI
         InvalidInputError: if the noise is neither given nor measured by seeds.
     """
     stored = StoredGroupingOut.read(kept)
-    info = readings.info(stored.score_table_id)
+    info = queries.info(stored.score_table_id)
     if stored.grouping is None:
         raise StateConflictError("The grouping is infeasible: there is no choice to try.")
     if info.revision != stored.revision:
         raise StateConflictError("The score table has changed since the grouping was solved. Solve it again.")
-    found = readings.confidence(info, stored.budget_snt, options, stored.request)
+    found = queries.confidence(info, stored.budget_snt, options, stored.request)
     return ConfidenceOut.read(found, tasks=list(stored.grouping.serving))
 
 
@@ -117,7 +121,7 @@ def alternatives(ranked: Ranked) -> list[dict[str, Any]]:
 
 
 def changes(
-    readings: Readings, info: TableInfo, request: GroupingRequest, solution: Solution
+    queries: TableQueries, info: TableInfo, request: GroupingRequest, solution: Solution
 ) -> list[ChangeOut]:
     """Compare the grouping with the baselines that need no search."""
     loss, cost = solution.loss, solution.cost_snt
@@ -127,7 +131,7 @@ def changes(
             change=None if loss is None or not baseline.loss else relative_change(loss, baseline.loss),
             is_equal_cost=None if cost is None else is_same_cost(cost, baseline.cost_snt),
         )
-        for baseline in readings.curve(info, (request.budget_snt,), request).baselines
+        for baseline in queries.curve(info, (request.budget_snt,), request).baselines
     ]
 
 

@@ -121,7 +121,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     if strategy.lists_candidates:
         _refuse_too_many(names, max_group_size, request.single_sizes)
     cover = nominal_cover(len(names), max_group_size, request.single_sizes)
-    budgets = request.budgets_snt or default_budgets(cover, len(names))
+    budgets = request.budgets_snt or whole_budgets(cover, len(names))
     for position, budget in enumerate(budgets):
         if not fits(cover, budget):
             pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
@@ -164,8 +164,11 @@ def can_train(measures_affinities: bool, strategy: Strategy) -> bool:
     return measures_affinities or not getattr(strategy, "needs_affinities", False)
 
 
-def default_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
-    """Return whole budgets from the cheapest that covers every task to one full-size network per task."""
+def whole_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
+    """Return whole budgets from the cheapest that covers every task to one full-size network per task.
+
+    Unlike a budget of a curve, which takes half steps, each of these makes a job train more.
+    """
     first = math.ceil(cover_snt - 1e-9)
     return tuple(float(budget) for budget in range(first, max(first, n_tasks) + 1))[:MAX_BUDGETS]
 

@@ -46,7 +46,7 @@ class ProblemList(ListOf[ProblemItem]):
 
 
 class NamedItem(Output):
-    """What is chosen by its name."""
+    """An item that a job names: its name, its title for people, and the parameters it takes."""
 
     name: str
     title: str

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from grouping.domain.tasks import MAX_TASKS
-from grouping.formats.limits import MAX_OTHER_COSTS, MAX_SEEDS
+from grouping.formats.limits import MAX_OTHER_COSTS, MAX_TABLE_SEEDS
 from grouping.wire.base_types import Input, Output
 from grouping.wire.requests import Name
 from grouping.wire.solving import NetworkName, Weights
@@ -15,7 +15,7 @@ from grouping.wire.solving import NetworkName, Weights
 MAX_INLINE_NETWORKS = 20_000
 
 Number = Annotated[float, Field(ge=-1e300, le=1e300)]
-BySeed = Annotated[list[Number | None], Field(min_length=1, max_length=MAX_SEEDS)]
+BySeed = Annotated[list[Number | None], Field(min_length=1, max_length=MAX_TABLE_SEEDS)]
 Losses = Annotated[dict[Name, Number | BySeed | None], Field(max_length=MAX_TASKS)]
 Size = Annotated[float, Field(gt=0, le=1e6)]
 

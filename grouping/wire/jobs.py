@@ -146,7 +146,28 @@ class TrialOut(Output):
     reused_from: ReusedFromOut | None = Field(
         description="Where it was trained, if its outcome was copied; epochs and seconds are those there."
     )
+    artefact: str | None = Field(description="What its training keeps, as it told: a path or an address.")
     scores: list[TaskScoreOut]
+
+
+class ProgressPointOut(Output):
+    """A point of the learning curves of a trial."""
+
+    step: float = Field(description="How far the training was, in its own unit, such as epochs.")
+    values: dict[str, float] = Field(description="What was measured there, by name.")
+
+
+class TrialProgressOut(Output):
+    """The learning curves of a trial: at most 500 points, of a longer training at equal distances."""
+
+    items: list[ProgressPointOut]
+
+
+class TrialLogOut(Output):
+    """The log of a trial: beginning and end, with a line between that says what was left out."""
+
+    text: str
+    dropped: int = Field(description="Number of characters that were left out.")
 
 
 class TrialList(Output):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.jobs import MAX_BUDGET_SNT
+from grouping.domain.jobs import MAX_BUDGET_SNT, Weight
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
@@ -18,11 +18,12 @@ from grouping.wire.base_types import MAX_SAFE_INTEGER, Input, PlainText
 from grouping.wire.requests import Name
 
 MAX_ALTERNATIVES = 20
-MAX_RESAMPLES = 2000
+MAX_ASKED_RESAMPLES = 2000
+"""Over HTTP, where the answer is waited for; `grouping.solver.assess_confidence` itself allows more."""
 MAX_NOISE = 1.0
 MAX_DEMANDS = 200
-MAX_BUDGET = 1e15
-"""Of a budget in the unit of another cost, such as bytes."""
+MAX_BUDGET_IN_ANY_UNIT = 1e15
+"""Of a budget in whatever unit it counts: standard network times, or that of another cost, such as bytes."""
 
 NetworkName = Annotated[PlainText, Field(min_length=1, max_length=MAX_TASKS * (MAX_NAME_LENGTH + 1) + 30)]
 TaskSets = Annotated[
@@ -30,7 +31,7 @@ TaskSets = Annotated[
 ]
 Numbers = Annotated[dict[Name, Annotated[float, Field(ge=0, le=1e300)]], Field(max_length=MAX_TASKS)]
 AnyNumbers = Annotated[dict[Name, Annotated[float, Field(ge=-1e300, le=1e300)]], Field(max_length=MAX_TASKS)]
-Weights = Annotated[dict[Name, Annotated[float, Field(gt=0, le=1e6)]], Field(max_length=MAX_TASKS)]
+Weights = Annotated[dict[Name, Weight], Field(max_length=MAX_TASKS)]
 Networks = Annotated[list[NetworkName], Field(max_length=MAX_DEMANDS)]
 AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -78,18 +79,8 @@ class ConstraintsIn(Input):
         Raises:
             InvalidInputError: if one breaks a rule.
         """
-        return Constraints(
-            together=tuple(frozenset(tasks) for tasks in self.together),
-            apart=tuple(frozenset(tasks) for tasks in self.apart),
-            max_networks=self.max_networks,
-            max_group_size=self.max_group_size,
-            is_partition=self.is_partition,
-            ceilings=self.ceilings,
-            ceilings_alone=self.ceilings_alone,
-            forced=tuple(_networks("forced", self.forced)),
-            forbidden=tuple(_networks("forbidden", self.forbidden)),
-            limits=self.limits,
-        )
+        networks = {name: tuple(_networks(name, getattr(self, name))) for name in ("forced", "forbidden")}
+        return Constraints(**{**dict(self), **networks})
 
 
 def _networks(field: str, names: list[str]) -> Iterator[Network]:
@@ -104,7 +95,7 @@ def _networks(field: str, names: list[str]) -> Iterator[Network]:
 class ConfidenceIn(Input):
     """How to test a grouping against the noise of the scores."""
 
-    n_resamples: Annotated[int, Field(ge=10, le=MAX_RESAMPLES)] = Field(
+    n_resamples: Annotated[int, Field(ge=10, le=MAX_ASKED_RESAMPLES)] = Field(
         default=200, description="Number of times that the scores are drawn again."
     )
     tolerance: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -183,7 +174,10 @@ class CurveRequest(Demands):
     """Request for the least loss at several budgets, under constraints. Trains and stores nothing."""
 
     budgets_snt: (
-        Annotated[list[Annotated[float, Field(gt=0, le=MAX_BUDGET)]], Field(min_length=1, max_length=100)]
+        Annotated[
+            list[Annotated[float, Field(gt=0, le=MAX_BUDGET_IN_ANY_UNIT)]],
+            Field(min_length=1, max_length=100),
+        ]
         | None
     ) = Field(
         default=None,
@@ -224,7 +218,7 @@ class PairwiseRequest(Input):
 class GroupingRequest(Demands):
     """Request for a solve of a score table within a budget, under constraints. Trains nothing."""
 
-    budget_snt: Annotated[float, Field(gt=0, le=MAX_BUDGET)] = Field(
+    budget_snt: Annotated[float, Field(gt=0, le=MAX_BUDGET_IN_ANY_UNIT)] = Field(
         description="The most the grouping may cost, in standard network times, or in the unit of `cost`."
     )
     k: Annotated[int, Field(ge=1, le=MAX_ALTERNATIVES)] = Field(

@@ -14,10 +14,11 @@ from sqlalchemy import event, select
 
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.progress import Progress
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
-from grouping.store import Claim, Store
-from grouping.store.rows import Row
+from grouping.store import Claim, Store, TrialReport
+from grouping.store.rows import StoredRow
 from tests.tables import random_table
 
 T = TypeVar("T")
@@ -149,6 +150,9 @@ FENCED: dict[str, Callable[[Scene], object]] = {
     "start_trial": lambda s: s.store.start_trial(s.claim, s.planned.id),
     "record_outcome": lambda s: s.store.record_outcome(s.claim, s.running.id, success(s.running.network)),
     "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "the worker died"),
+    "report_progress": lambda s: s.store.report_progress(
+        s.claim, {s.running.id: TrialReport((Progress(1, {"depth": 0.5}),), "a line\n")}
+    ),
     "append_event": lambda s: s.store.append_event(s.claim, "note", {"text": "hello"}),
 }
 """A write of each kind that a dispatcher does, legal in the scene."""
@@ -168,7 +172,7 @@ def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     with store._database.reading() as session:
         return {
             table.name: sorted((tuple(row) for row in session.execute(select(table))), key=repr)
-            for table in Row.metadata.sorted_tables
+            for table in StoredRow.metadata.sorted_tables
         }
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from grouping.domain.jobs import JobState
 from grouping.errors import SchemaOutdatedError, StoreUnavailableError
 from grouping.store import Store, database, migrate, open_store
-from grouping.store.rows import JobRow, Row
+from grouping.store.rows import JobRow, StoredRow
 from tests.contracts.scenarios import FENCED, UNFENCED, crash_everywhere, everything, running_scene, submit
 
 MIGRATE = "import sys; from grouping.store import migrate; migrate(sys.argv[1])"
@@ -60,7 +60,7 @@ class FaultContract:
         store.check_schema()
         with store._database._engine.connect() as connection:
             context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, Row.metadata) == []
+            assert compare_metadata(context, StoredRow.metadata) == []
 
     def test_an_empty_database_says_how_to_set_it_up(self, empty_url: str) -> None:
         store = open_store(empty_url)

@@ -25,6 +25,7 @@ from tests.contracts.store_faults import FaultContract
 from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
+from tests.contracts.store_reports import ReportContract
 from tests.contracts.store_reuse import ReuseContract
 from tests.contracts.store_studies import StudyContract
 from tests.contracts.store_trial_leases import TrialLeaseContract
@@ -36,6 +37,7 @@ class StoreContract(
     LeaseContract,
     TrialContract,
     TrialLeaseContract,
+    ReportContract,
     ReuseContract,
     AffinityContract,
     ImportContract,

@@ -21,7 +21,7 @@ def test_methods_are_switched_and_cells_read_by_keyboard(browser: Browser, site:
     with opened(browser, site) as page:
         page.goto(f"/score-tables/{job.score_table_id}/affinity?order=input")
         expect(page.get_by_role("link", name="tag", exact=True)).to_have_attribute("aria-current", "true")
-        expect(page.locator(".caution").first).to_contain_text("depth and edges (35%)")
+        expect(page.locator(".caution").first).to_contain_text("depth and edges (35 %)")
         page.get_by_role("link", name="cosine", exact=True).click()
         expect(page.get_by_role("link", name="cosine", exact=True)).to_have_attribute("aria-current", "true")
         cell = page.get_by_role("cell", name=re.compile(r"^\+0\.25")).first

@@ -114,8 +114,8 @@ def test_pairs_that_share_few_samples_and_a_single_seed_are_warned_about(api: Ap
     job = measured(scenes, overlap=0.25, n_seeds=1)
     warnings = api.get(address(job), params={"method": "first-order"}).json()["warnings"]
     assert len(warnings) == 2
-    assert "under 30% of their samples" in warnings[0]
-    assert "depth and edges (25%)" in warnings[0]
+    assert "under 30 % of their samples" in warnings[0]
+    assert "depth and edges (25 %)" in warnings[0]
     assert "1 more" in warnings[0]
     assert "One seed" in warnings[1]
 
@@ -158,7 +158,7 @@ def test_the_page_opens_with_what_was_measured_and_switches_method(api: Api, job
 def test_warnings_stand_above_the_matrix(api: Api, scenes: Scenes) -> None:
     job = measured(scenes, overlap=0.35, n_seeds=1)
     text = page(api, f"/score-tables/{job.score_table_id}/affinity?method=tag")
-    assert text.index("under 40% of their samples") < text.index("One seed only") < text.index("<table")
+    assert text.index("under 40 % of their samples") < text.index("One seed only") < text.index("<table")
 
 
 def test_the_page_of_a_method_that_was_not_measured_is_a_page_with_words(api: Api, scenes: Scenes) -> None:

@@ -17,7 +17,7 @@ from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import assess_confidence, solve
 from grouping.store import Store
-from grouping.use_cases import read_table
+from grouping.use_cases import table_queries
 from grouping.wire.solving import GROUPING_EXAMPLE, GroupingRequest
 from grouping_api.main import create_app
 from grouping_api.settings import Settings
@@ -294,7 +294,7 @@ def test_equal_requests_at_once_are_solved_once(
         assert go_on.wait(20)
         return solve(*arguments, **options)
 
-    monkeypatch.setattr("grouping.use_cases.read_table.solve", slow)
+    monkeypatch.setattr("grouping.use_cases.table_queries.solve", slow)
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(solved, api, address, budget_snt=2.25) for _ in range(4)]
         assert first_is_in.wait(20)
@@ -311,9 +311,9 @@ def test_a_solve_that_fails_is_tried_again_by_the_next(
     def fail(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("grouping.use_cases.read_table.solve", fail)
+    monkeypatch.setattr("grouping.use_cases.table_queries.solve", fail)
     check_problem(api.post(address, json={"budget_snt": 2}), 500)
-    monkeypatch.setattr("grouping.use_cases.read_table.solve", solve)
+    monkeypatch.setattr("grouping.use_cases.table_queries.solve", solve)
     assert solved(api, address)["status"] == "optimal"
 
 
@@ -324,13 +324,13 @@ def test_the_time_limit_of_the_settings_is_given_to_every_solve(
     info, _ = store.import_table(random_table(1), "")
     seen = []
     for name in ("solve", "solve_curve", "best_groupings"):
-        real = getattr(read_table, name)
+        real = getattr(table_queries, name)
 
         def watched(*arguments: Any, _real: Any = real, **options: Any) -> Any:
             seen.append(options["time_limit_s"])
             return _real(*arguments, **options)
 
-        monkeypatch.setattr(read_table, name, watched)
+        monkeypatch.setattr(table_queries, name, watched)
     solved(limited, f"/v1/score-tables/{info.id}/groupings", k=2)
     assert len(seen) >= 3
     assert set(seen) == {0.25}

@@ -123,7 +123,7 @@ def test_the_page_shows_overlaps_from_0_to_1_and_never_as_help(api: Api, job: Jo
     )
     assert re.search(r'<td class="help-4"[^>]*>0\.61<small>±0\.01 · n 1</small>', text), "4 of 6 shades"
     assert re.search(
-        r'<td class="self" title="depth keeps 51% of the weights">0\.51<small>kept</small>', text
+        r'<td class="self" title="depth keeps 51 % of the weights">0\.51<small>kept</small>', text
     )
     assert '<span class="quiet">nothing in common</span> <span class="number">0</span>' in text
     assert "harm-" not in text

@@ -18,9 +18,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialRequest
 from grouping.store import Store
-from grouping.training.checkpoints import SUFFIX as WRITTEN_SUFFIX
 from grouping.training.checkpoints import Checkpoint, CheckpointFolder
-from grouping_workers.checkpoint_folders import SUFFIX
 from tests.integration.conftest import NAMES, Scenes
 
 GONE, OTHERS = "a" * 32, "b" * 32
@@ -112,7 +110,3 @@ def test_for_people_it_says_how_much_and_what_could_be_freed(store: Store, root:
     assert "3 d ago" in shown
     assert "could be freed with --remove" in shown
     assert "freed." in CliRunner().invoke(app, [*arguments, "--remove"], catch_exceptions=False).stdout
-
-
-def test_the_ending_of_a_checkpoint_is_the_one_that_is_written() -> None:
-    assert SUFFIX == WRITTEN_SUFFIX

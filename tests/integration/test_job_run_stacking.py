@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
+from collections.abc import Sequence
 
 import pytest
 
 from grouping.domain.arithmetic import Stacking
-from grouping.domain.engines import Engine
 from grouping.domain.jobs import JobState
-from grouping.domain.networks import MeasuredNetwork
+from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.store import open_store
-from grouping.trainers import Prepared
-from grouping_workers.dispatch.driver_process import DriverProcess
-from grouping_workers.dispatch.job_run import JobRun
-from grouping_workers.messages import Answer, Order, Prepare, Ready, Train, Trained
-from grouping_workers.settings import DriverSettings
+from grouping.trainers import Prepared, Trainer
+from grouping_workers.job.control import Control
+from grouping_workers.job.executor import Lost, Order, Ready, Report, Trained
+from grouping_workers.job.job_run import JobRun
 from tests.services import small_spec, submit
 
 SPEC = small_spec(tasks=("digit", "loop"), n_seeds=3, n_confirmation_seeds=0, budgets_snt=(1.0,))
 
 
-class ScriptedDriver(DriverProcess):
+class ScriptedExecutor:
     """Answers at once, and trains nothing."""
 
+    size = 1
+
     def __init__(self, stacking: Stacking, versions: list[dict[str, str]]) -> None:
-        super().__init__(DriverSettings(engine=Engine.STACKED))
         self._stacking, self._versions = stacking, versions
-        self._answers: deque[Answer] = deque()
+        self._answers: list[Trained | Lost] = []
 
-    def send(self, order: Order) -> None:
-        if isinstance(order, Prepare):
-            measured = tuple(MeasuredNetwork(network, 100, (8,)) for network in order.networks)
-            self._answers.append(Ready(Prepared("0f"), measured, 1, self._versions[0]))
-        elif isinstance(order, Train):
-            outcomes = {trial: outcome_of(request) for trial, request in order.requests.items()}
-            trained_with = self._versions[order.number % len(self._versions)]
-            remarks = {"company_limited": self._stacking.reason}
-            self._answers.append(Trained(order.number, outcomes, trained_with, remarks))
+    def prepare(self, trainer: Trainer, networks: Sequence[Network]) -> Ready:
+        return Ready(Prepared("0f"), self.measure(networks), self._versions[0])
 
-    def receive(self, timeout_s: float) -> Answer | None:
-        return self._answers.popleft() if self._answers else None
+    def measure(self, networks: Sequence[Network]) -> tuple[MeasuredNetwork | None, ...]:
+        return tuple(MeasuredNetwork(network, 100, (8,)) for network in networks)
+
+    def submit(self, order: Order) -> None:
+        outcomes = {trial: outcome_of(request) for trial, request in order.requests.items()}
+        trained_with = self._versions[order.number % len(self._versions)]
+        remarks = {"company_limited": self._stacking.reason}
+        self._answers.append(Trained(order.number, outcomes, trained_with, remarks))
+
+    def collect(self, timeout_s: float) -> list[Trained | Lost]:
+        answers, self._answers = self._answers, []
+        return answers
+
+    def reports(self) -> list[Report]:
+        return []
+
+    def end_job(self) -> None:
+        self._answers.clear()
 
 
 def outcome_of(request: TrialRequest) -> TrialOutcome:
@@ -56,7 +63,7 @@ def events_of(url: str, stacking: Stacking, versions: list[dict[str, str]]) -> d
     job = submit(store, SPEC)
     claim = store.claim_job("test", lease_s=60)
     assert claim is not None
-    JobRun(store, claim, ScriptedDriver(stacking, versions), threading.Event()).run()
+    JobRun(store, claim, ScriptedExecutor(stacking, versions), Control()).run()
     assert store.get_job(job.id).state is JobState.SUCCEEDED
     assert store.get_job(job.id).versions == versions[0]
     found: dict[str, list[str]] = {}

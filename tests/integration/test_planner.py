@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import Engine, event
 
 from grouping.domain.allowance import Prices
+from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import EARLY_FIDELITY, Method, Recipe
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.training_budgets import (
     ConfirmationNeed,
-    Round,
+    ConfirmationRound,
     allowance_left,
     is_time_short,
     trials_over_time,
@@ -24,10 +25,11 @@ from grouping.domain.training_budgets import (
 from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.recipes import epochs_of
 from grouping.search import Plan, networks_to_measure
+from grouping.solver import TableSolver
 from grouping.store import Store
 from grouping.strategies import list_strategies
 from grouping.trainers.built_in import recipe_of
-from grouping_workers.dispatch.planner import planner_of
+from grouping_workers.job.planner import planner_of
 from tests.integration.conftest import NAMES, Scenes
 from tests.recipes import by
 
@@ -63,7 +65,7 @@ def epochs_left(store: Store, job: Job) -> float | None:
 def over_time(store: Store, job: Job, n_networks: int) -> set[str]:
     """Planned trials that must not start any more, if each round of the confirmation has so many networks."""
     planned = store.trials(job.id, states={TrialState.PLANNED})
-    one = Round(n_networks, 25 * n_networks)
+    one = ConfirmationRound(n_networks, 25 * n_networks)
     return {t.id for t in trials_over_time(SearchTerms.of_job(job.spec), planned, store.ledger(job.id), one)}
 
 
@@ -316,6 +318,32 @@ def test_a_plan_reads_once_in_one_transaction_however_much_is_trained(store: Sto
         scenes.train(job)
     assert {transactions for _, transactions in counts} == {1}
     assert len({statements for statements, _ in counts}) == 1
+
+
+def test_a_plan_solves_each_budget_once(
+    store: Store, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solved: list[float] = []
+    solve = TableSolver.solve
+
+    def counted(self: TableSolver[Any], budget_snt: float, **options: Any) -> Solution:
+        solved.append(budget_snt)
+        return solve(self, budget_snt, **options)
+
+    monkeypatch.setattr(TableSolver, "solve", counted)
+    budgets = (1.0, 2.0, 3.0)
+    limits = TrainingBudget(trainings=100)
+    job = prepared(
+        scenes, budgets_snt=budgets, n_confirmation_seeds=2, training_budget=limits, strategy="adaptive"
+    )
+    states: list[JobState] = []
+    while not states or states[-1] is JobState.RUNNING:
+        solved.clear()
+        plan = next_plan(store, job)
+        states.append(plan.state)
+        assert sorted(solved) == list(budgets)
+        carry_out(scenes, job, plan)
+    assert states[2:], "plans of a search, and one of its confirmation"
 
 
 @contextmanager

@@ -8,8 +8,8 @@ import pytest
 
 from grouping.domain.jobs import Job
 from grouping.store import Store
-from grouping_workers.dispatch.planner import planner_of
-from grouping_workers.dispatch.strategy_notes import LONGEST_NOTE, StrategyNotes
+from grouping_workers.job.note_events import LONGEST_NOTE, NoteRecorder
+from grouping_workers.job.planner import planner_of
 from tests.integration.conftest import NAMES, Api, Scenes
 from tests.integration.test_api_web import MARKUP, page
 from tests.integration.test_planner import carry_out, prepared
@@ -73,21 +73,21 @@ def test_the_page_of_a_job_with_short_passes_says_it_in_a_sentence(api: Api, esa
 def test_a_note_is_kept_when_it_changes_also_by_the_next_dispatcher(scenes: Scenes) -> None:
     job = prepared(scenes)
     claim = scenes.claims[job.id]
-    keeper = StrategyNotes(scenes.store, claim)
+    first = NoteRecorder(scenes.store, claim)
     for note in ("first", "first", "", "second", "  "):
-        keeper.tell(note)
+        first.record(note)
     assert notes_of(scenes.store, job) == ["first", "second"]
-    next_keeper = StrategyNotes(scenes.store, claim)
-    next_keeper.tell("second")
-    next_keeper.tell("first")
+    second = NoteRecorder(scenes.store, claim)
+    second.record("second")
+    second.record("first")
     assert notes_of(scenes.store, job) == ["first", "second", "first"]
-    next_keeper.tell("x" * 10_000)
+    second.record("x" * 10_000)
     assert len(notes_of(scenes.store, job)[-1]) == LONGEST_NOTE
 
 
 def test_a_note_stands_among_the_events_of_the_page_as_text(api: Api, scenes: Scenes) -> None:
     job = prepared(scenes)
-    StrategyNotes(scenes.store, scenes.claims[job.id]).tell(f"Round 1: {MARKUP}")
+    NoteRecorder(scenes.store, scenes.claims[job.id]).record(f"Round 1: {MARKUP}")
     shown = page(api, f"/jobs/{job.id}")
     assert MARKUP not in shown
     assert f"Round 1: {MARKUP}" in html.unescape(shown)

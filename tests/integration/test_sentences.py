@@ -15,11 +15,11 @@ from rich.console import Console
 
 from grouping.cli.jobs import watch
 from grouping.client import Client
+from grouping.domain.job_sentences import JobSentences
 from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.ledgers import Amount, Savings
 from grouping.domain.networks import list_candidates
-from grouping.domain.standing import Standing
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm, recommend
 from grouping.store import Store
@@ -223,7 +223,7 @@ def test_what_is_said_of_a_job_is_true_in_its_state(
     assert len(outcomes) <= done[Purpose.SEARCH]
     assert trained_networks(ledger["sentence"])
     # Only a search that came to its end has saved something, in words and in numbers.
-    assert (ledger["savings"]["saved"] is not None) == Standing.of(job).has_searched
+    assert (ledger["savings"]["saved"] is not None) == JobSentences.of(job).has_searched
     assert ledger["savings"]["trained"]["trainings"] + ledger["savings"]["reused"] == done[Purpose.SEARCH]
     page = pages[f"/jobs/{job.id}"]
     counted = re.findall(r"([\d,]+) of ([\d,]+) planned trainings", page)
@@ -280,12 +280,18 @@ def test_the_sentences_of_every_standing_hold_in_it_whatever_the_numbers() -> No
     for state, reason, confirms, share, reused in facts:
         if reason is not None and state is not SUCCEEDED:
             continue
-        standing = Standing(state, reason, confirms)
+        sentences = JobSentences(state, reason, confirms)
         made = Savings(Amount(100, 1000, 100.0), Amount(10, int(1000 * share), 10.0), 36, 9, reused)
-        said = (standing.hint, standing.unconfirmed, standing.more, standing.unplanned, standing.search(made))
+        said = (
+            sentences.hint,
+            sentences.unconfirmed,
+            sentences.more,
+            sentences.unplanned,
+            sentences.search(made),
+        )
         for sentence in said:
             assert untrue(sentence, state, reason) == [], sentence
-        assert ("saved" in said[-1]) == (standing.has_searched and share < 1)
+        assert ("saved" in said[-1]) == (sentences.has_searched and share < 1)
         assert trained_networks(said[-1].replace(" or copied", "")) == {(9, 36)}
         assert said[-1].count("%") <= 1
 

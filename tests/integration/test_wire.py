@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from grouping.client import Client, ServiceError
+from grouping.domain.constraints import Constraints
 from grouping.domain.networks import Network
 from grouping.errors import StoreUnavailableError
 from grouping.wire.base_types import Finite, Group, Input, NetworkLabel, Output, Rows
@@ -28,6 +30,7 @@ from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.ledgers import JobLedgerOut
 from grouping.wire.rank_checks import RankCheckOut
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut
+from grouping.wire.solving import ConstraintsIn
 from grouping.wire.stored_groupings import ExplanationOut, GroupingComparison, GroupingPage, StoredGroupingOut
 from tests.integration.conftest import Api, Scenes
 
@@ -43,6 +46,11 @@ class _Asked(Input):
 class _Named(Output):
     name: NetworkLabel
     group: Group
+
+
+def test_every_constraint_can_be_asked_for() -> None:
+    assert list(ConstraintsIn.model_fields) == [field.name for field in fields(Constraints)]
+    assert ConstraintsIn().to_domain() == Constraints()
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))

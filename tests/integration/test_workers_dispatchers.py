@@ -93,7 +93,8 @@ def test_a_cancelled_job_ends_and_resumes_from_its_scores(
         wait_for_trials(store, job, 3)
         store.request_cancel(job.id)
         wait_for(lambda: store.get_job(job.id).state is JobState.CANCELLED, "the cancellation")
-        wait_for(lambda: not any("ray::" in c for c in descendants(process.pid).values()), "Ray's end")
+        below = descendants(process.pid)
+        wait_for(lambda: not any("TrainingActor.train" in c for c in below.values()), "the end of trainings")
         assert not store.trials(job.id, states={TrialState.RUNNING})
         finished = {t.id for t in store.trials(job.id, states={TrialState.SUCCEEDED})}
         store.resume(job.id)

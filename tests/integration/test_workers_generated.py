@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
+import ray
 
 from grouping.domain.jobs import JobSpec, JobState
 from grouping.domain.networks import Candidates
@@ -13,9 +13,11 @@ from grouping.domain.search_state import SearchTerms
 from grouping.search import networks_to_measure
 from grouping.solver import solve
 from grouping.store import migrate, open_store
-from grouping_workers.dispatch.driver_process import DriverProcess
-from grouping_workers.dispatch.job_run import JobRun
-from grouping_workers.settings import DriverSettings
+from grouping_workers.job.control import Control
+from grouping_workers.job.job_run import JobRun
+from grouping_workers.on_ray.cluster import connect
+from grouping_workers.on_ray.ray_executor import RayExecutor
+from grouping_workers.settings import RaySettings
 from tests.services import small_spec, submit
 
 pytestmark = pytest.mark.slow
@@ -31,14 +33,15 @@ def test_generated_networks_are_measured_trained_and_recommended(
     url = f"sqlite:///{tmp_path / 'grouping.db'}"
     migrate(url)
     store = open_store(url)
-    driver = DriverProcess(DriverSettings(n_workers=2))
+    connect(None, 2, str(tmp_path))
     try:
         job = submit(store, small_spec(strategy="adaptive", strategy_parameters={"tolerance": 0}))
         claim = store.claim_job("test", lease_s=60)
         assert claim is not None
         before = networks_to_measure(SearchTerms.of_job(claim.job.spec))
         assert not any(1 < len(network.group) < 3 for network in before)
-        JobRun(store, claim, driver, threading.Event()).run()
+        executor = RayExecutor(RaySettings(n_workers=2), "test")
+        JobRun(store, claim, executor, Control()).run()
         job = store.get_job(job.id)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
         table = store.score_table(job.score_table_id)
@@ -46,5 +49,5 @@ def test_generated_networks_are_measured_trained_and_recommended(
         assert all(s.multiply_adds > 0 for s in store.networks(job.score_table_id))
         assert solve(table, 2.0).require_grouping().cost_snt <= 2.0
     finally:
-        driver.stop()
+        ray.shutdown()
         store.close()

@@ -18,7 +18,7 @@ from grouping.solver import recommend
 from grouping.store import Store, migrate, open_store
 from grouping.use_cases.measure_pairs import plan_pairs
 from grouping.use_cases.submit import build_spec
-from grouping_workers.dispatch.stack_size import FIRST_STACK
+from grouping_workers.job.stack_size import FIRST_STACK
 from tests.services import (
     assert_same_result,
     dispatcher,

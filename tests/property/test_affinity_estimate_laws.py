@@ -249,10 +249,10 @@ def test_the_summary_tells_what_is_known_and_only_what_stands_out() -> None:
         is_estimated=np.array([[False, True], [True, False]]),
     )
     assert noisy.summary() == (
-        "b harms a most (about -30.0% ± 10.0%); no help stands out from the noise. "
+        "b harms a most (about -30.0 % ± 10.0 %); no help stands out from the noise. "
         "All 2 effects are estimated."
     )
-    assert "~-30.0%" in noisy._repr_html_()
+    assert "~-30.0 %" in noisy._repr_html_()
 
 
 def test_tasks_never_trained_alone_are_warned_about() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grouping.domain.constraints import Constraints, Objective
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.solver import assess_confidence, explain, solve
-from grouping.solver.confidence import solved_draws
+from grouping.solver.confidence import draw_programme, draw_solver
 from grouping.solver.exact.instance import build_instance
 from tests.property.test_constraint_laws import BUDGETS, demands, tables
 from tests.tables import every_grouping
@@ -38,8 +38,8 @@ def test_the_optimum_of_every_draw_is_that_of_the_drawn_table(
     by_block = np.stack([weighted[..., list(block)].sum(axis=-1) for block in blocks], axis=-1)
     with pytest.MonkeyPatch.context() as patch:
         if is_one_by_one:
-            patch.setattr(solved_draws, "MAX_BLOCKS", 0)
-        solved = solved_draws.solve_draws(instance, instance.limits_for(budget), by_block)
+            patch.setattr(draw_programme, "MAX_BLOCKS", 0)
+        solved = draw_solver.solve_draws(instance, instance.limits_for(budget), by_block)
     for drawn, value, chosen in zip(losses, solved.values, solved.chosen, strict=True):
         expected = every_grouping(_with_losses(table, drawn), budget, constraints)
         if not expected:

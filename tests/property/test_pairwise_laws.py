@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import SolutionStatus, fits
 from grouping.domain.networks import Network, list_candidates
@@ -142,20 +141,10 @@ def test_twenty_tasks_are_proven() -> None:
     assert solution.gap == 0
 
 
-def test_affinities_make_an_estimate_as_tag_scores_groups() -> None:
-    values = np.array([[np.nan, 0.2, -0.1], [0.1, np.nan, 0.0], [0.3, 0.1, np.nan]])
-    nothing = np.full((3, 3), np.nan)
-    matrix = AffinityMatrix(("a", "b", "c"), "tag", "", values, nothing, np.ones((3, 3), dtype=np.int64))
-    estimate = PairwiseEstimate.from_affinity(matrix, np.array([1.0, 2.0, 4.0]))
-    assert estimate.losses_of(("a", "b", "c")) == pytest.approx([0.8, 2 * 0.85, 4 * 1.05])
-    solution = solve_pairwise(estimate, 2.0)
-    assert solution.loss == pytest.approx(0.9 + 1.6 + 4.0)  # a and b together, c alone
-
-
 def test_what_needs_listed_candidates_is_refused() -> None:
     estimate = PairwiseEstimate(("a", "b"), ((Network.of("a"), 1.0),), np.ones((2, 2)), np.ones(2))
     with pytest.raises(InvalidInputError, match="every task is trained in one network only"):
         solve_pairwise(estimate, 2.0, constraints=Constraints(is_partition=True))
     with pytest.raises(InvalidInputError, match="2 to"):
         PairwiseEstimate(("a",), (), np.ones((1, 1)), np.ones(1))
-    assert estimates_module.MAX_TASKS >= 40
+    assert estimates_module.MAX_PAIRWISE_TASKS >= 40

@@ -73,7 +73,7 @@ def test_a_refusal_never_shows_figures_that_reach_what_it_asks_for(
     by_noise = verdict_on(with_t_of(3 - short, mean, spread))
     by_size = verdict_on(with_t_of(10, 0.02 - short / 1000, spread))
     assert "t = 2.9" in by_noise.sentence()
-    assert "gain is +1.9%" in by_size.sentence()
+    assert "gain is +1.9 %" in by_size.sentence()
 
 
 @given(st.floats(3.1, 1e6), st.floats(0.03, 0.5))

@@ -42,7 +42,7 @@ def test_a_shipped_table_is_replayed_by_its_name(
     shown = capsys.readouterr().out
     assert "breast-cancer: 36 networks, 5 tasks; a search for each of 2 inference budgets (1 to 2)" in shown
     assert "tag cannot be replayed on this table" in shown
-    assert "within 1.0% at" in shown
+    assert "within 1.0 % at" in shown
 
 
 def test_json_csv_and_picture_hold_what_the_table_says(

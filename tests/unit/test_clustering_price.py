@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from grouping.clustering import MAX_TASKS, compare_clusterings, percent
+from grouping.clustering import MAX_CLUSTERED_TASKS, compare_clusterings, percent
 from grouping.domain.affinity import pairwise_affinity
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import ScoreTable
@@ -138,12 +138,12 @@ def test_a_network_with_a_missing_loss_is_not_measured() -> None:
 
 
 def test_a_table_of_too_many_tasks_is_not_clustered() -> None:
-    names = tuple(f"t{i}" for i in range(MAX_TASKS + 1))
+    names = tuple(f"t{i}" for i in range(MAX_CLUSTERED_TASKS + 1))
     networks = (Network.of("t0"), Network.of("t0", "t1"), Network.of(*names))
     table = make_table(networks, tuple(map(Task, names)), np.ones((3, len(names))))
     found = compare_clusterings(table, pairwise_affinity(table), solve(table, 1.0))
     assert found.outcomes == ()
-    assert f"more than {MAX_TASKS} tasks" in found.sentence()
+    assert f"more than {MAX_CLUSTERED_TASKS} tasks" in found.sentence()
 
 
 @pytest.mark.parametrize(

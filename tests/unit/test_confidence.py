@@ -16,9 +16,9 @@ from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.formats import read_wide_csv
 from grouping.solver import assess_confidence, solve
-from grouping.solver.confidence import solved_draws as draws
+from grouping.solver.confidence import draw_solver
 from grouping.solver.confidence.noise import measured_noise, stated_noise
-from grouping.solver.confidence.resampling import SolvedDraws
+from grouping.solver.confidence.resampling import Resampling
 from grouping.solver.exact.instance import build_instance
 from tests.tables import make_table, random_table
 
@@ -45,10 +45,10 @@ def with_losses(table: ScoreTable, losses: FloatArray) -> ScoreTable:
     return ScoreTable(table.tasks, table.networks, (0,), cube, cube)
 
 
-def solved_draws(table: ScoreTable, budget: float, n: int, level: float) -> tuple[SolvedDraws, FloatArray]:
+def resampled(table: ScoreTable, budget: float, n: int, level: float) -> tuple[Resampling, FloatArray]:
     errors = stated_noise(table, level).draw(n, np.random.default_rng(3))
     grouping = solve(table, budget).require_grouping()
-    return SolvedDraws.solve(table, Constraints(), grouping, budget, errors, None), errors
+    return Resampling.solve(table, Constraints(), grouping, budget, errors, None), errors
 
 
 @pytest.mark.parametrize("objective", Objective)
@@ -177,7 +177,7 @@ def test_a_task_in_a_single_network_does_not_stop_the_measurement() -> None:
 
 def test_the_value_of_a_trial_is_what_choosing_again_after_it_saves() -> None:
     table, budget = random_table(5, 3), 2.0
-    solved, errors = solved_draws(table, budget, 60, 0.3)
+    solved, errors = resampled(table, budget, 60, 0.3)
     values = {trial.network: trial.value for trial in solved.trial_values(1, 1.0)}
     assert values
     grouping = solve(table, budget).require_grouping()
@@ -197,14 +197,14 @@ def test_the_value_of_a_trial_is_what_choosing_again_after_it_saves() -> None:
 
 
 def test_a_trial_beside_many_is_worth_less() -> None:
-    solved, _ = solved_draws(random_table(10, 4), 3.0, 200, 0.2)
+    solved, _ = resampled(random_table(10, 4), 3.0, 200, 0.2)
     one, many = (solved.trial_values(n_trials, 1.0)[0].value for n_trials in (1, 24))
     assert many < one / 2
 
 
 def test_the_optimism_is_how_far_the_winners_of_the_draws_are_flattered() -> None:
     table, budget = random_table(10, 4), 3.0
-    solved, errors = solved_draws(table, budget, 50, 0.2)
+    solved, errors = resampled(table, budget, 50, 0.2)
     flattered = []
     for added in errors:
         drawn = with_losses(table, table.validation + added)
@@ -250,9 +250,9 @@ def test_draws_beyond_the_deadline_are_left_out(monkeypatch: pytest.MonkeyPatch)
     instance = build_instance(table, Constraints())
     losses = np.repeat(np.nan_to_num(table.validation)[None], 5, axis=0)
     arguments = (instance, instance.limits_for(2.0), losses)
-    monkeypatch.setattr(draws, "_CHUNK_NUMBERS", 1)
-    assert len(draws.solve_draws(*arguments).chosen) == 5
-    late = draws.solve_draws(*arguments, deadline=time.monotonic() - 1)
+    monkeypatch.setattr(draw_solver, "_CHUNK_NUMBERS", 1)
+    assert len(draw_solver.solve_draws(*arguments).chosen) == 5
+    late = draw_solver.solve_draws(*arguments, deadline=time.monotonic() - 1)
     assert len(late.chosen) == len(late.values) == 1
 
 
@@ -279,16 +279,16 @@ def test_the_percentages_of_one_answer_cannot_contradict_each_other(noise: float
     told = assess_confidence(random_table(seed, 4), 2.0, noise=noise)
     said = list(told.sentences())
     kinds = next(s for s in said if "draws of the losses" in s)
-    parts = [float(number) for number in re.findall(r"in ([\d.]+)%", kinds, flags=re.IGNORECASE)]
+    parts = [float(number) for number in re.findall(r"in ([\d.]+) %", kinds, flags=re.IGNORECASE)]
     assert sum(parts) == pytest.approx(100.0)  # 200 draws: halves of a percent
     regret = next(s for s in said if s.startswith("Served as recommended"))
-    (within,) = re.findall(r"draw in ([\d.]+)%", regret)
-    (most,) = re.findall(r"\(([\d.]+)%\) or less", regret)
+    (within,) = re.findall(r"draw in ([\d.]+) %", regret)
+    (most,) = re.findall(r"\(([\d.]+) %\) or less", regret)
     assert float(within) >= parts[0], "where it is the best it is within the tolerance"
-    assert (float(within) >= 95) == (float(most) <= 1), "what 95% do not pass is within it, or not"
-    others = [float(s.split("%")[0].removeprefix("In ")) for s in said if "of the draws the best is" in s]
+    assert (float(within) >= 95) == (float(most) <= 1), "what 95 % do not pass is within it, or not"
+    others = [float(s.split(" %")[0].removeprefix("In ")) for s in said if "of the draws the best is" in s]
     assert sum(others) <= (parts[-1] if "other networks" in kinds else 0.0) + 1e-9
-    changes = next((re.findall(r"in ([\d.]+)%", s) for s in said if s.startswith("Of all draws")), [])
+    changes = next((re.findall(r"in ([\d.]+) %", s) for s in said if s.startswith("Of all draws")), [])
     assert all(float(change) <= 100 - parts[0] for change in changes)
     assert bool(changes) == (parts[0] < 100)
 

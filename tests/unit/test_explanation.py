@@ -106,7 +106,7 @@ def test_a_smaller_network_of_its_own_is_compared_with_the_full_one() -> None:
     )
     wanted = Constraints(forced=(Network.of("c", size=0.5),), forbidden=(Network.of("c"),))
     said = next(explain(both, solve(both, 1.5, constraints=wanted), constraints=wanted).task_sentences("c"))
-    assert "a network of its own, of size 0.5, 10.0% worse than in its own network of size 1, 0.3" in said
+    assert "a network of its own, of size 0.5, 10.0 % worse than in its own network of size 1, 0.3" in said
 
 
 def test_what_half_a_unit_and_a_network_of_its_own_would_change() -> None:
@@ -186,7 +186,7 @@ def test_ties_and_a_missing_proof_are_told() -> None:
     unproven = replace(solution, status=type(solution.status)("feasible"), bound=1.0)
     first = next(explain(table, unproven).sentences())
     assert "1 or more" in first
-    assert "12.28%" in first
+    assert "12.28 %" in first
 
 
 def test_the_sentences_name_every_task_and_network_and_are_the_same_each_time() -> None:

@@ -54,7 +54,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         limits.MAX_CELLS,
     ):
         assert f"{number:,}" in TEXT
-    listed = f"| {MAX_TASKS}, {limits.MAX_SEEDS}, {limits.MAX_OTHER_COSTS} |"
+    listed = f"| {MAX_TASKS}, {limits.MAX_TABLE_SEEDS}, {limits.MAX_OTHER_COSTS} |"
     assert listed in TEXT
     assert f"{limits.MAX_BYTES // 2**20} MiB" in TEXT
     assert f"{limits.MAX_UNPACKED_BYTES // 2**20} MiB" in TEXT

@@ -64,7 +64,7 @@ def test_a_stronger_effect_is_a_wider_arrow_and_says_its_strength() -> None:
             assert path is not None
             widths[title.text or ""] = float(path.get("stroke-width") or "nan")
     assert len(widths) == 6
-    strengths = {text: abs(float(re.findall(r"[+−]([\d.]+)%", text)[0])) for text in widths}
+    strengths = {text: abs(float(re.findall(r"[+−]([\d.]+) %", text)[0])) for text in widths}
     assert sorted(widths, key=widths.__getitem__) == sorted(widths, key=strengths.__getitem__)
     assert any(text.startswith("task 2 harms task 1: −35") for text in widths)
 
@@ -123,7 +123,7 @@ def test_estimated_effects_have_open_heads_and_effects_within_the_noise_are_coun
     assert len(by_class(root, "plot-open-help")) == len(by_class(root, "plot-open-harm")) == 1
     assert "2 effects within the noise are not drawn" in text
     assert "an open head is estimated from other networks" in text
-    assert "task 0 helps task 1: about +40.0%" in text
+    assert "task 0 helps task 1: about +40.0 %" in text
     measured = affinity_graph_svg(matrix_of(values))
     assert "open" not in measured
     assert "noise" not in measured

@@ -33,7 +33,7 @@ def test_a_lower_regret_is_drawn_lower_and_the_end_is_marked(is_log: bool) -> No
     root = parsed(regret_svg(drawn, is_log=is_log))
     good, bad = with_class(root, "plot-dot")
     assert float(good.get("cy") or 0) > float(bad.get("cy") or 0)
-    assert "good: 0.00% regret after 3" in (good.findtext(f"{SVG}title") or "")
+    assert "good: 0.00 % regret after 3" in (good.findtext(f"{SVG}title") or "")
 
 
 def test_a_line_starts_with_the_first_recommendation_and_ends_with_the_search() -> None:

@@ -24,7 +24,7 @@ from grouping.training.loop import Training
 from grouping.training.sharing.columns import matrices
 from grouping.training.sharing.hard import HardSharing
 from grouping.training.sharing.preparation import first_training
-from grouping.training.sharing.pruning import Round, full_masks, keep_masked, prune, prune_in_rounds
+from grouping.training.sharing.pruning import PruningRound, full_masks, keep_masked, prune, prune_in_rounds
 from grouping.training.sharing.sparse import SparseSharing, overlap_affinity
 from tests.unit.test_training_loop import TASKS, make_dataset
 
@@ -56,14 +56,14 @@ def prepare(training: Training) -> Training:
     return training
 
 
-def pruned(start: Callable[[], Training], *, rounds: int) -> list[Round]:
+def pruned(start: Callable[[], Training], *, rounds: int) -> list[PruningRound]:
     """All rounds of a pruning."""
     pruning = prune_in_rounds(start, rounds=rounds, rate=0.4)
     while True:
         try:
             next(pruning)
         except StopIteration as end:
-            found: list[Round] = end.value
+            found: list[PruningRound] = end.value
             return found
 
 

@@ -15,7 +15,7 @@ from grouping.domain.recipes import Recipe
 from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.trainers import stacks
 from grouping.trainers.stacks import MAX_STACK
-from grouping_workers.dispatch.stack_size import FIRST_STACK, LONGEST_STACK_S, largest_stack
+from grouping_workers.job.stack_size import FIRST_STACK, LONGEST_STACK_S, largest_stack
 
 RECIPE = Recipe(epochs=10)
 

@@ -14,7 +14,7 @@ from grouping.errors import InvalidInputError
 from grouping.replay.tables import open_table
 from grouping.search import Search
 from grouping.solver import solve, solve_budgets
-from grouping.solver.confidence.solved_draws import MAX_BLOCKS
+from grouping.solver.confidence.draw_programme import MAX_BLOCKS
 from grouping.strategies import get_strategy
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
 from grouping.strategies.sampling import cover

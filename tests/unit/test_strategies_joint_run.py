@@ -247,7 +247,7 @@ def test_pairs_that_share_few_samples_are_named(overlap: float, words: str | Non
     assert len(warnings) == (words is not None)
     if words:
         assert words in warnings[0]
-        assert f"a and b ({overlap:.0%})" in warnings[0]
+        assert f"a and b ({100 * overlap:.0f} %)" in warnings[0]
 
 
 def test_one_seed_mixed_sizes_and_missing_pairs_are_warned_about() -> None:
@@ -266,8 +266,8 @@ def test_no_run_gives_no_matrix() -> None:
 
 def test_small_shares_are_shown_with_two_digits_and_cosines_as_numbers() -> None:
     tag = matrices(Z / 1000)["tag"]
-    assert tag.shown(0.0004) == "+0.040%"
-    assert tag.summary() == "c helps d most (+0.040% ± 0.000%)."
+    assert tag.shown(0.0004) == "+0.040 %"
+    assert tag.summary() == "c helps d most (+0.040 % ± 0.000 %)."
     assert matrices()["cosine"].shown(-0.4) == "-0.40"
     assert set(METHODS) == {"estimate", "pairwise", "higher-order", *GRADIENT_METHODS, MASK_OVERLAP}
 

@@ -13,16 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grouping.domain.trials import CHECKPOINT_SUFFIX
 from grouping.store.codec import is_id
 
 logger = logging.getLogger(__name__)
 
 KEEP_S = 7 * 24 * 3600.0
 """Seconds since the last checkpoint of a job after which its folder is removed."""
-
-
-SUFFIX = ".safetensors"
-"""Of checkpoints of the built-in trainer, as in `grouping.training.checkpoints`, which is slow to import."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ def _holding(folder: Path) -> JobCheckpoints | None:
     for entry in entries:
         is_unfinished = entry.name.startswith(".") and entry.suffix == ".tmp"
         trainings += not is_unfinished
-        is_certain &= is_unfinished or entry.suffix == SUFFIX
+        is_certain &= is_unfinished or entry.suffix == CHECKPOINT_SUFFIX
         for file in [entry, *entry.rglob("*")] if entry.is_dir() else [entry]:
             try:
                 status = file.lstat()

@@ -1,24 +1,33 @@
-"""Settings of the Ray driver."""
+"""Settings of dispatchers and of the processes of their jobs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping_workers.dispatch.messages import Activity
 
 CHECKPOINT_INTERVAL_S = 30.0
+LIMITS_S: dict[Activity, float] = {
+    Activity.STARTING: 300.0,
+    Activity.PREPARING: 6 * 3600.0,
+    Activity.MEASURING: 3600.0,
+    Activity.PLANNING: 3600.0,
+    Activity.WAITING: 300.0,
+}
+"""While trainings run, a process tells every second that it lives."""
 
 
 @dataclass(frozen=True, slots=True)
-class DriverSettings:
-    """The cluster a driver uses, and what its workers may use.
+class RaySettings:
+    """The Ray cluster on which networks are trained, and what its workers may use.
 
     Attributes:
-        address: Ray cluster to join; None starts a local one inside the driver.
+        address: Ray cluster to join; None starts one on this machine, for this dispatcher alone.
         n_workers: the most stacks of networks in training at the same time; one per processor unless given.
         trials_per_gpu: workers that share one GPU, where there are any.
         checkpoints: folder of the checkpoints, a folder per job in it, the same for every worker; None for
@@ -26,6 +35,8 @@ class DriverSettings:
         checkpoint_interval_s: seconds between two checkpoints of a training.
         engine: how networks are trained together, in jobs that are still to be prepared; unless named, the
             fastest, measured once per job.
+        limits_s: seconds after which the process of a job that has told nothing new counts as hanging, by
+            what it does.
     """
 
     address: str | None = None
@@ -34,6 +45,7 @@ class DriverSettings:
     checkpoints: Path | None = None
     checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S
     engine: Engine = Engine.AUTO
+    limits_s: Mapping[Activity, float] = field(default_factory=lambda: LIMITS_S)
 
     @property
     def trainer_settings(self) -> Mapping[str, Any]:

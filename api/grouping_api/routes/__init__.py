@@ -12,8 +12,9 @@ from grouping_api.routes import (
     score_tables,
     studies,
     system,
+    trials,
 )
 
-OF_JOBS = (jobs, budgets, events)
+OF_JOBS = (jobs, trials, budgets, events)
 OF_TABLES = (score_tables, graph, imports, groupings)
 ROUTES = (*OF_JOBS, *OF_TABLES, leases, studies, catalogue, system)

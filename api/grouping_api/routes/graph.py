@@ -9,10 +9,10 @@ from fastapi import APIRouter, Query
 from grouping.domain.affinity_methods import DEFAULT_METHOD
 from grouping.strategies.affinity.graph import communities
 from grouping.use_cases.affinity import read_affinity
-from grouping.use_cases.read_table import USUAL_BUDGET_SNT
+from grouping.use_cases.table_queries import USUAL_BUDGET_SNT
 from grouping.wire.base_types import Joined
 from grouping.wire.graph import AffinityGraphOut
-from grouping_api.dependencies import AskedTableDep, ReadingsDep, budget_of
+from grouping_api.dependencies import AskedTableDep, TableQueriesDep, budget_of
 from grouping_api.errors import problem_responses
 
 router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
 )
 def get_affinity_graph(
     asked: AskedTableDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     method: Annotated[
         str,
         Query(max_length=50, description="Affinity method; see `getAffinity`.", examples=[DEFAULT_METHOD]),
@@ -41,11 +41,11 @@ def get_affinity_graph(
     ] = None,
 ) -> AffinityGraphOut:
     """Return tasks with their communities, known effects, and clusterings beside the exact grouping."""
-    matrix = read_affinity(readings, asked.info, method)
+    matrix = read_affinity(queries, asked.info, method)
     budget = budget_of("budget_snt", budget_snt) if budget_snt else None
     info = asked.unless_known()
     number = {task: n for n, group in enumerate(communities(matrix)) for task in group}
-    comparison = readings.comparison(info, matrix, budget)
+    comparison = queries.comparison(info, matrix, budget)
     return AffinityGraphOut.read(
         Joined(comparison, matrix),
         budget_snt=comparison.exact.budget_snt,

@@ -23,8 +23,8 @@ from grouping_api.dependencies import (
     IdempotencyKey,
     PageSize,
     PageToken,
-    ReadingsDep,
     StoreDep,
+    TableQueriesDep,
     location_of,
     tell_location,
 )
@@ -59,15 +59,15 @@ def create_grouping(
     request: Annotated[GroupingRequest, Body(openapi_examples=_EXAMPLES)],
     response: Response,
     store: StoreDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     idempotency_key: IdempotencyKey = None,
 ) -> StoredGrouping:
     """Solve for one inference budget under constraints; nothing is trained.
 
     Where no grouping exists, the status is `infeasible`, with the reason and the conflicting demands.
     """
-    info = readings.info(table_id)
-    stored, is_new = solve_and_keep(store, readings, info, request, idempotency_key)
+    info = queries.info(table_id)
+    stored, is_new = solve_and_keep(store, queries, info, request, idempotency_key)
     tell_location(response, f"/v1/groupings/{stored.id}", is_new=is_new)
     return stored
 
@@ -125,14 +125,14 @@ def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
 def get_confidence(
     grouping_id: str,
     store: StoreDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     options: Annotated[ConfidenceQuery, Query()],
 ) -> ConfidenceOut:
     """Draw the scores again with their noise and solve them; nothing is trained.
 
     This is possible only as long as the score table has not changed since it was solved.
     """
-    return confidence_of(readings, store.get_grouping(grouping_id), options)
+    return confidence_of(queries, store.get_grouping(grouping_id), options)
 
 
 @router.get(

@@ -15,8 +15,8 @@ from grouping_api.dependencies import (
     AskedTableDep,
     IdempotencyKey,
     ImporterDep,
-    ReadingsDep,
     StoreDep,
+    TableQueriesDep,
     location_of,
     tell_location,
 )
@@ -121,7 +121,7 @@ def delete_score_table(table_id: str, store: StoreDep) -> None:
 )
 def export_score_table(
     asked: AskedTableDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     format: Annotated[  # noqa: A002  the name of the parameter in the address
         Literal["csv", "tsv", "long-csv", "long-tsv", "parquet", "json"],
         Query(description="`csv` and `tsv` hold means over seeds; the others hold everything."),
@@ -132,7 +132,7 @@ def export_score_table(
     Text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     info, chosen = asked.unless_known(), FileFormat(format)
-    data = write_table(readings.table(info), chosen.table_format)
+    data = write_table(queries.table(info), chosen.table_format)
     name = safe_file_name(info.name, "score-table", chosen.suffix)
     headers = {**attachment(name), "ETag": asked.etag}
     return Response(data, media_type=chosen.media_type, headers=headers)

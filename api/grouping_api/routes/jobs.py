@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
+from grouping.domain.job_sentences import JobSentences
 from grouping.domain.jobs import Job
-from grouping.domain.standing import Standing
 from grouping.store import Page
 from grouping.use_cases.submit import submit
 from grouping.wire.base_types import Joined
@@ -20,8 +20,8 @@ from grouping_api.dependencies import (
     IdempotencyKey,
     PageSize,
     PageToken,
-    ReadingsDep,
     StoreDep,
+    TableQueriesDep,
     location_of,
     tell_location,
 )
@@ -139,14 +139,14 @@ def list_trials(job_id: str, store: StoreDep) -> TrialList:
     summary="List the recommended grouping for each inference budget",
     responses=problem_responses(404),
 )
-def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) -> RecommendationList:
+def list_recommendations(job_id: str, store: StoreDep, queries: TableQueriesDep) -> RecommendationList:
     """Return groupings that are chosen on validation losses and judged on test losses of fresh seeds."""
     job = store.get_job(job_id)
-    info = readings.info(job.score_table_id)
-    standing = Standing.of(job)
+    info = queries.info(job.score_table_id)
+    sentences = JobSentences.of(job)
     items = [
-        Joined(item, SimpleNamespace(sentence=standing.recommendation(item.solution, item.verdict)))
-        for item in readings.recommendations(info)
+        Joined(item, SimpleNamespace(sentence=sentences.recommendation(item.solution, item.verdict)))
+        for item in queries.recommendations(info)
     ]
     return RecommendationList.read(job, table=info, items=items)
 
@@ -156,10 +156,10 @@ def list_recommendations(job_id: str, store: StoreDep, readings: ReadingsDep) ->
     summary="Check whether early losses rank the networks of each task",
     responses=problem_responses(404),
 )
-def get_rank_check(job_id: str, store: StoreDep, readings: ReadingsDep) -> RankCheckOut:
+def get_rank_check(job_id: str, store: StoreDep, queries: TableQueriesDep) -> RankCheckOut:
     """Compare early and full losses task by task, over the networks trained at both lengths so far.
 
     Only strategies with short passes, such as `esa` and `continuation`, train networks at both lengths.
     """
     job = store.get_job(job_id)
-    return RankCheckOut.read(readings.rank_check(readings.info(job.score_table_id)), job_id=job.id)
+    return RankCheckOut.read(queries.rank_check(queries.info(job.score_table_id)), job_id=job.id)

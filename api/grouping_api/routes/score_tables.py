@@ -21,8 +21,8 @@ from grouping_api.dependencies import (
     AskedTableDep,
     PageSize,
     PageToken,
-    ReadingsDep,
     StoreDep,
+    TableQueriesDep,
     budget_of,
     budgets_of,
 )
@@ -73,7 +73,7 @@ def get_score_table(table: AskedTableDep) -> TableInfo:
 )
 def get_scores(
     asked: AskedTableDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     purpose: Annotated[
         Purpose, Query(description="Trials of the search, on which choices are made, or of the confirmation.")
     ] = Purpose.SEARCH,
@@ -83,7 +83,7 @@ def get_scores(
 ) -> ScoresOut:
     """Return mean, standard error, number of seeds and value of each seed, for validation and test."""
     info = asked.unless_known()
-    table = readings.table(info, purpose, fidelity)
+    table = queries.table(info, purpose, fidelity)
     return ScoresOut.read(table, info=info, purpose=purpose, fidelity=fidelity, cells=cells_of(table))
 
 
@@ -94,7 +94,7 @@ def get_scores(
 )
 def get_affinity(
     asked: AskedTableDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     method: Annotated[
         str,
         Query(
@@ -116,10 +116,10 @@ def get_affinity(
 
     The answer says how each cell is known, what to beware of, and what would measure the rest.
     """
-    matrix = read_affinity(readings, asked.info, method)
+    matrix = read_affinity(queries, asked.info, method)
     matrix = matrix.reordered(order_of(matrix, order))
     info = asked.unless_known()
-    plan = pair_plan(readings, info, method)
+    plan = pair_plan(queries, info, method)
     said = None if plan is None else plan.sentence(matrix.summary())
     return AffinityOut.read(
         matrix,
@@ -137,7 +137,7 @@ def get_affinity(
 )
 def get_curve(
     asked: AskedTableDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     budgets: Annotated[
         str | None,
         Query(
@@ -151,7 +151,7 @@ def get_curve(
     """Return validation and test loss over the budget, beside baselines that need no search."""
     wanted = budgets_of("budgets", budgets)
     info = asked.unless_known()
-    return CurveOut.read(readings.curve(info, wanted), table=info)
+    return CurveOut.read(queries.curve(info, wanted), table=info)
 
 
 @router.get(
@@ -161,7 +161,7 @@ def get_curve(
 )
 def get_grouping(
     asked: AskedTableDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     budget_snt: Annotated[
         str, Query(max_length=50, examples=["2.5"], description="Inference budget in standard network times.")
     ],
@@ -169,7 +169,7 @@ def get_grouping(
     """Solve for one inference budget; without a grouping the status is `infeasible`, with the reason."""
     budget = budget_of("budget_snt", budget_snt)
     info = asked.unless_known()
-    return GroupingAnswer.read(readings.solution(info, budget), table=info)
+    return GroupingAnswer.read(queries.solution(info, budget), table=info)
 
 
 @router.post(
@@ -180,14 +180,14 @@ def get_grouping(
 def solve_curve(
     table_id: str,
     request: Annotated[CurveRequest, Body(openapi_examples=_CURVE_EXAMPLES)],
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
 ) -> CurveOut:
     """Solve for several inference budgets under constraints; nothing is trained or stored.
 
     Baselines and random groupings do not obey the constraints.
     """
-    info = readings.info(table_id)
-    return CurveOut.read(readings.curve(info, request.budgets_snt, request), table=info)
+    info = queries.info(table_id)
+    return CurveOut.read(queries.curve(info, request.budgets_snt, request), table=info)
 
 
 @router.post(
@@ -198,12 +198,12 @@ def solve_curve(
 def solve_pairwise(
     table_id: str,
     request: Annotated[PairwiseRequest, Body(openapi_examples=_PAIRWISE_EXAMPLES)],
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
 ) -> GroupingAnswer:
     """Solve by the higher order approximation (HOA): a task's loss in a group is the mean over its pairs.
 
     The groups are generated, not listed, so that twenty and more tasks can be solved. Losses are estimates:
     train the networks before relying on them. Past the time limit the answer is the best found, with its gap.
     """
-    info = readings.info(table_id)
-    return GroupingAnswer.read(readings.pairwise_solution(info, request), table=info)
+    info = queries.info(table_id)
+    return GroupingAnswer.read(queries.pairwise_solution(info, request), table=info)

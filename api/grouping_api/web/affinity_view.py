@@ -13,9 +13,10 @@ import numpy as np
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
 from grouping.domain.affinity_status import CellStatus
+from grouping.domain.percentages import fixed_percent
 from grouping.store import TableInfo
 from grouping.use_cases.affinity import MethodOfTable, methods_of, order_of
-from grouping.use_cases.read_table import Readings
+from grouping.use_cases.table_queries import TableQueries
 from grouping_api.web.rendering import MANY_TASKS, MINUS
 from grouping_api.web.wording import listed, plural
 
@@ -155,18 +156,20 @@ def _own_cell(matrix: AffinityMatrix, i: int) -> Cell:
     if matrix.is_effect or matrix.self_values is None or np.isnan(matrix.self_values[i]):
         return Cell("self", "", "", task)
     kept = float(matrix.self_values[i])
-    return Cell("self", f"{kept:.{matrix.decimals}f}", "kept", f"{task} keeps {kept:.0%} of the weights")
+    return Cell(
+        "self", f"{kept:.{matrix.decimals}f}", "kept", f"{task} keeps {fixed_percent(kept, 0)} of the weights"
+    )
 
 
-def offered_methods(readings: Readings, info: TableInfo) -> list[MethodOfTable]:
+def offered_methods(queries: TableQueries, info: TableInfo) -> list[MethodOfTable]:
     """List the methods that are offered for a table, including those that were not measured."""
-    return [found for found in methods_of(readings, info).values() if found.is_offered]
+    return [found for found in methods_of(queries, info).values() if found.is_offered]
 
 
-def missing_methods(readings: Readings, info: TableInfo) -> str:
+def missing_methods(queries: TableQueries, info: TableInfo) -> str:
     """Explain which of the offered methods have no values and why; empty if all have values."""
     by_way: dict[str, list[str]] = {}
-    for found in offered_methods(readings, info):
+    for found in offered_methods(queries, info):
         if found.missing:
             by_way.setdefault(found.missing, []).append(found.method.name)
     return " ".join(

@@ -17,7 +17,7 @@ from grouping.errors import InvalidInputError
 from grouping.wire.base_types import sentence_of
 from grouping.wire.solving import (
     MAX_ALTERNATIVES,
-    MAX_BUDGET,
+    MAX_BUDGET_IN_ANY_UNIT,
     MAX_NOISE,
     ConfidenceIn,
     Demands,
@@ -243,7 +243,7 @@ def _budget(text: str, is_other_cost: bool, faults: dict[str, str]) -> float | N
     if not text.strip():
         return None
     number = _number(text)
-    most = MAX_BUDGET if is_other_cost else MAX_BUDGET_SNT
+    most = MAX_BUDGET_IN_ANY_UNIT if is_other_cost else MAX_BUDGET_SNT
     if number is None or not 0 < number <= most:
         unit = "" if is_other_cost else " of SNT"
         faults["budget_snt"] = f"An inference budget is a number{unit} above 0 and at most {most:g}."

@@ -17,7 +17,7 @@ from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
 from grouping.strategies.affinity.graph import communities
 from grouping.use_cases.affinity import pair_plan, read_affinity, usual_method
-from grouping_api.dependencies import ReadingsDep, StoreDep, budget_of
+from grouping_api.dependencies import StoreDep, TableQueriesDep, budget_of
 from grouping_api.errors import InvalidParameterError
 from grouping_api.web.affinity_view import offered_methods
 from grouping_api.web.rendering import MINUS, Render
@@ -37,7 +37,7 @@ def graph_page(
     render: Render,
     table_id: str,
     store: StoreDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     method: Annotated[str | None, Query(max_length=50)] = None,
     effects: Annotated[str, Query(max_length=50)] = str(DEFAULT_EFFECTS),
     budget_snt: Annotated[str, Query(max_length=50)] = "",
@@ -45,16 +45,16 @@ def graph_page(
     """Show the graph and clusterings beside the exact grouping; the default method is that of the matrix."""
     if effects not in map(str, EFFECTS):
         raise UnknownNameError("number of effects", effects, [str(number) for number in EFFECTS])
-    subject = subject_of(table_id, readings)
-    chosen = usual_method(readings, subject.info) if method is None else method
-    matrix = read_affinity(readings, subject.info, chosen)
+    subject = subject_of(table_id, queries)
+    chosen = usual_method(queries, subject.info) if method is None else method
+    matrix = read_affinity(queries, subject.info, chosen)
     fault = comparison = None
-    budget = readings.usual_budget(subject.info)
+    budget = queries.usual_budget(subject.info)
     try:
         budget = (
             budget_of("budget_snt", budget_snt.strip().replace(",", ".")) if budget_snt.strip() else budget
         )
-        comparison = readings.comparison(subject.info, matrix, budget)
+        comparison = queries.comparison(subject.info, matrix, budget)
     except InvalidParameterError as error:
         fault = str(error)
     return render(
@@ -67,13 +67,13 @@ def graph_page(
         shown=shown,
         communities=_communities(matrix),
         statuses=[status for status, number in matrix.counts().items() if number],
-        methods=offered_methods(readings, subject.info),
+        methods=offered_methods(queries, subject.info),
         n_effects=effects,
         choices=EFFECTS,
         budget=budget_snt or f"{budget:g}",
         fault=fault,
         comparison=comparison,
-        plan=pair_plan(readings, subject.info, chosen),
+        plan=pair_plan(queries, subject.info, chosen),
         difference=_difference,
         here="graph",
     )

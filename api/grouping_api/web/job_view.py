@@ -7,15 +7,16 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grouping.domain.job_sentences import JobSentences
 from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Event, Job, JobState
 from grouping.domain.ledgers import Amount
-from grouping.domain.standing import Standing
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
 from grouping.use_cases.ledger import read_ledger
-from grouping.use_cases.read_table import Readings
+from grouping.use_cases.table_queries import TableQueries
 from grouping_api.web.wording import plural
 
 N_EVENTS = 12
@@ -78,7 +79,7 @@ class JobView:
 
     job: Job
     title: str
-    standing: Standing
+    sentences: JobSentences
     announcement: str
     bars: tuple[Bar, ...]
     overall: Bar
@@ -128,9 +129,9 @@ def job_title(job: Job) -> str:
     return job.spec.name or f"{job.spec.problem}, {plural(len(job.spec.tasks), 'task')}"
 
 
-def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -> JobView:
+def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents) -> JobView:
     """Build the view of the page of a job. Each part is read by itself; no transaction spans them."""
-    standing = Standing.of(job)
+    sentences = JobSentences.of(job)
     rows = store.progress(job.id)
     ledger = read_ledger(store, job)
     reused = {(r.purpose, r.group_size, r.size, r.fidelity): r.reused for r in ledger.rows}
@@ -146,22 +147,22 @@ def view_job(job: Job, store: Store, readings: Readings, recent: RecentEvents) -
     overall = _overall(rows)
     unhappy = store.trials(job.id, states=(TrialState.RUNNING, TrialState.DIVERGED, TrialState.FAILED))
     running = tuple(trial for trial in unhappy if trial.state is TrialState.RUNNING)
-    info = readings.info(job.score_table_id)
+    info = queries.info(job.score_table_id)
     events = recent.of(store, job.id)
     return JobView(
         job=job,
         title=job_title(job),
-        standing=standing,
-        announcement=_announcement(standing, overall),
+        sentences=sentences,
+        announcement=_announcement(sentences, overall),
         bars=bars,
         overall=overall,
-        choices=tuple(_choice(item, standing) for item in readings.recommendations(info)),
+        choices=tuple(_choice(item, sentences) for item in queries.recommendations(info)),
         running=running[:N_RUNNING],
         n_running=len(running),
         failures=_failures(unhappy),
         spent=_spent(job, ledger.charged),
-        saved=standing.search(ledger.savings) if rows else "",
-        rank_check=readings.rank_check(info).summary() if any(r.fidelity != 1 for r in rows) else "",
+        saved=sentences.search(ledger.savings) if rows else "",
+        rank_check=queries.rank_check(info).summary() if any(r.fidelity != 1 for r in rows) else "",
         events=events[::-1],
         last_event=events[-1].number if events else 0,
     )
@@ -172,7 +173,7 @@ def _label(row: ProgressRow) -> str:
     if row.size != 1:
         label += f", size {row.size:g}"
     if row.fidelity != 1:
-        label += f", {row.fidelity:.0%} of the epochs"
+        label += f", {fixed_percent(row.fidelity, 0)} of the epochs"
     return label
 
 
@@ -207,15 +208,15 @@ def _overall(rows: Sequence[ProgressRow]) -> Bar:
     return _bar(ProgressRow(Purpose.SEARCH, 0, 1.0, 1.0, **sums), "all trainings", "")
 
 
-def _announcement(standing: Standing, overall: Bar) -> str:
+def _announcement(sentences: JobSentences, overall: Bar) -> str:
     """Write a sentence for screen readers that changes at each tenth, not at each training."""
-    if standing.state.is_final or not overall.total:
-        return f"{standing.title}."
+    if sentences.state.is_final or not overall.total:
+        return f"{sentences.title}."
     tenths = overall.finished * 10 // overall.total
-    return f"{standing.title}, {tenths * 10} percent of the planned trainings done."
+    return f"{sentences.title}, {tenths * 10} percent of the planned trainings done."
 
 
-def _choice(item: Recommendation, standing: Standing) -> RecommendationRow:
+def _choice(item: Recommendation, sentences: JobSentences) -> RecommendationRow:
     grouping, verdict = item.solution.grouping, item.verdict
     names = () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
     if grouping is None:
@@ -226,7 +227,7 @@ def _choice(item: Recommendation, standing: Standing) -> RecommendationRow:
         mark = "good"
     else:
         mark = "same" if any(c.is_same for c in verdict.comparisons) else "poor"
-    return RecommendationRow(item, names, standing.recommendation(item.solution, item.verdict), mark)
+    return RecommendationRow(item, names, sentences.recommendation(item.solution, item.verdict), mark)
 
 
 def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:

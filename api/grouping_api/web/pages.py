@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from grouping.domain.standing import Standing
+from grouping.domain.job_sentences import JobSentences
 from grouping.problems.registry import list_problems
 from grouping.store import Store
 from grouping.trainers import trainer_class
 from grouping.use_cases.affinity import ORDERS, pair_plan, read_affinity, usual_method
-from grouping.use_cases.read_table import Readings
 from grouping.use_cases.submit import request_digest, submit
-from grouping_api.dependencies import PageToken, ReadingsDep, SettingsDep, StoreDep, of_app
+from grouping.use_cases.table_queries import TableQueries
+from grouping_api.dependencies import PageToken, SettingsDep, StoreDep, TableQueriesDep, of_app
 from grouping_api.web.affinity_view import missing_methods, offered_methods, view_affinity
 from grouping_api.web.job_view import RecentEvents, job_title, view_job
 from grouping_api.web.rendering import Render
@@ -36,7 +36,7 @@ def jobs_page(
     page = store.list_jobs(limit=JOBS_PER_PAGE, after=page_token)
     return render(
         "jobs.html",
-        jobs=[(job, job_title(job), Standing.of(job).title) for job in page.items],
+        jobs=[(job, job_title(job), JobSentences.of(job).title) for job in page.items],
         next_token=page.next_token,
         is_first_page=page_token is None,
         needs_token=settings.api_token is not None,
@@ -46,25 +46,25 @@ def jobs_page(
 
 @router.get("/jobs/{job_id}")
 def job_page(
-    render: Render, job_id: str, store: StoreDep, readings: ReadingsDep, recent: Recent
+    render: Render, job_id: str, store: StoreDep, queries: TableQueriesDep, recent: Recent
 ) -> HTMLResponse:
     """Show the state of a job and its recommendations."""
-    return render("job.html", **_of_job(job_id, store, readings, recent))
+    return render("job.html", **_of_job(job_id, store, queries, recent))
 
 
 @router.get("/jobs/{job_id}/live")
 def job_fragment(
-    render: Render, job_id: str, store: StoreDep, readings: ReadingsDep, recent: Recent
+    render: Render, job_id: str, store: StoreDep, queries: TableQueriesDep, recent: Recent
 ) -> HTMLResponse:
     """Render the parts of a job's page that change, which the script puts in place."""
-    return render("job_live.html", **_of_job(job_id, store, readings, recent))
+    return render("job_live.html", **_of_job(job_id, store, queries, recent))
 
 
-def _of_job(job_id: str, store: Store, readings: Readings, recent: RecentEvents) -> dict[str, Any]:
+def _of_job(job_id: str, store: Store, queries: TableQueries, recent: RecentEvents) -> dict[str, Any]:
     job = store.get_job(job_id)
-    subject = Subject(readings.info(job.score_table_id), job)
+    subject = Subject(queries.info(job.score_table_id), job)
     return {
-        "view": view_job(job, store, readings, recent),
+        "view": view_job(job, store, queries, recent),
         "job": job,
         "training": trainer_class(job.spec.trainer).in_words(job.spec.trainer_parameters, job.settled),
         "subject": subject,
@@ -77,34 +77,34 @@ def affinity_page(
     render: Render,
     table_id: str,
     store: StoreDep,
-    readings: ReadingsDep,
+    queries: TableQueriesDep,
     method: Annotated[str | None, Query(max_length=50)] = None,
     order: Annotated[str, Query(max_length=50)] = "cluster",
 ) -> HTMLResponse:
     """Show the affinity matrix; by the default method, or the first with values, unless one is asked for."""
-    subject = subject_of(table_id, readings)
-    shown = usual_method(readings, subject.info) if method is None else method
-    view = view_affinity(read_affinity(readings, subject.info, shown), order)
+    subject = subject_of(table_id, queries)
+    shown = usual_method(queries, subject.info) if method is None else method
+    view = view_affinity(read_affinity(queries, subject.info, shown), order)
     return render(
         "affinity.html",
         subject=subject,
         view=view,
-        methods=offered_methods(readings, subject.info),
-        missing=missing_methods(readings, subject.info),
-        plan=pair_plan(readings, subject.info, shown),
+        methods=offered_methods(queries, subject.info),
+        missing=missing_methods(queries, subject.info),
+        plan=pair_plan(queries, subject.info, shown),
         orders=ORDERS,
         here="affinity",
     )
 
 
 @router.post("/score-tables/{table_id}/pairs", response_model=None)
-def measure_pairs(table_id: str, store: StoreDep, readings: ReadingsDep) -> RedirectResponse:
+def measure_pairs(table_id: str, store: StoreDep, queries: TableQueriesDep) -> RedirectResponse:
     """Submit the job that measures missing pairs and go to its page; without one, go back to the matrix.
 
     The matrix says why there is no such job. Two requests for the same table make one job.
     """
-    info = readings.info(table_id)
-    plan = readings.pair_plan(info)
+    info = queries.info(table_id)
+    plan = queries.pair_plan(info)
     if plan is None or plan.request is None:
         return RedirectResponse(f"/score-tables/{info.id}/affinity?method=pairwise", 303)
     job, _ = submit(store, plan.request, f"pairs-{info.id}-{request_digest(plan.request)}")

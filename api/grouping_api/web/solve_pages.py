@@ -13,10 +13,10 @@ from grouping.errors import InvalidInputError
 from grouping.plots import curve_svg, grouping_svg
 from grouping.solver import Confidence, Explanation, Ranked, comparison_sentences
 from grouping.use_cases.cells import served_tasks
-from grouping.use_cases.read_table import Readings
+from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.solving import Demands
 from grouping.wire.stored_groupings import TaskLossOut
-from grouping_api.dependencies import ReadingsDep, StoreDep
+from grouping_api.dependencies import StoreDep, TableQueriesDep
 from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
 from grouping_api.web.rendering import Render
 from grouping_api.web.subjects import Subject, subject_of
@@ -27,17 +27,17 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 @router.get("/score-tables/{table_id}/curve")
 def curve_page(
-    render: Render, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
+    render: Render, table_id: str, store: StoreDep, queries: TableQueriesDep, fields: DemandsQuery
 ) -> HTMLResponse:
     """Show the best grouping for each budget under the demands, and for a requested budget."""
-    subject = subject_of(table_id, readings)
+    subject = subject_of(table_id, queries)
     form = read_form(fields, subject.task_names)
     curve = solution = None
     if form.demands is not None:
         try:
-            curve = readings.curve(subject.info, None, form.demands)
+            curve = queries.curve(subject.info, None, form.demands)
             if form.budget is not None:
-                solution = readings.solution(subject.info, form.budget, form.demands)
+                solution = queries.solution(subject.info, form.budget, form.demands)
         except InvalidInputError as error:
             form = form.with_fault(error)
     return render(
@@ -73,22 +73,22 @@ class _Answer:
 
 @router.get("/score-tables/{table_id}/networks")
 def networks_page(
-    render: Render, table_id: str, store: StoreDep, readings: ReadingsDep, fields: DemandsQuery
+    render: Render, table_id: str, store: StoreDep, queries: TableQueriesDep, fields: DemandsQuery
 ) -> HTMLResponse:
     """Show the networks to train for one budget under the demands, and which task each of them serves."""
-    subject = subject_of(table_id, readings)
+    subject = subject_of(table_id, queries)
     form = read_form(fields, subject.task_names)
     answer = None
     if form.demands is not None:
         try:
-            answer = _answer(readings, subject, form)
+            answer = _answer(queries, subject, form)
         except InvalidInputError as error:
             form = form.with_fault(error)
     status = 422 if form.faults else 200
     if answer is not None and answer.solution.grouping and form.demands and form.confidence:
         try:
             budget = answer.solution.budget_snt
-            found = readings.confidence(subject.info, budget, form.confidence, form.demands)
+            found = queries.confidence(subject.info, budget, form.confidence, form.demands)
             answer = replace(answer, confidence=found)
         except InvalidInputError as error:
             form = form.with_note("noise", str(error))
@@ -108,27 +108,27 @@ def networks_page(
     )
 
 
-def _answer(readings: Readings, subject: Subject, form: FormReading) -> _Answer:
+def _answer(queries: TableQueries, subject: Subject, form: FormReading) -> _Answer:
     assert form.demands is not None
     info, demands = subject.info, form.demands
     if subject.job is not None and demands.cost is None:
         budgets = subject.job.spec.budgets_snt
     else:
-        budgets = readings.budgets(info, demands)
+        budgets = queries.budgets(info, demands)
     budget = budgets[len(budgets) // 2] if form.budget is None else form.budget
-    solution = readings.solution(info, budget, demands)
+    solution = queries.solution(info, budget, demands)
     grouping = solution.grouping
     ranked = None
     if grouping is not None and form.n_alternatives > 1:
-        ranked = readings.ranked(info, budget, form.n_alternatives, demands)
+        ranked = queries.ranked(info, budget, form.n_alternatives, demands)
     return _Answer(
         solution,
         budgets,
-        _verdict(readings, subject, solution, demands),
-        list(comparison_sentences(solution, readings.curve(info, (budget,), demands), form.unit)),
-        [] if grouping is None else served_tasks(grouping, readings.demanded(info, demands)),
+        _verdict(queries, subject, solution, demands),
+        list(comparison_sentences(solution, queries.curve(info, (budget,), demands), form.unit)),
+        [] if grouping is None else served_tasks(grouping, queries.demanded(info, demands)),
         ranked,
-        *_reasons(readings.explanation(info, budget, demands)),
+        *_reasons(queries.explanation(info, budget, demands)),
     )
 
 
@@ -144,12 +144,12 @@ def _network_names(solution: Solution) -> tuple[str, ...]:
     return () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
 
 
-def _verdict(readings: Readings, subject: Subject, solution: Solution, demands: Demands) -> str | None:
+def _verdict(queries: TableQueries, subject: Subject, solution: Solution, demands: Demands) -> str | None:
     """Return the verdict in words; None with demands or for a budget that the job does not have."""
-    job, standing = subject.job, subject.standing
-    if job is None or standing is None or not demands.is_plain or solution.grouping is None:
+    job, sentences = subject.job, subject.job_sentences
+    if job is None or sentences is None or not demands.is_plain or solution.grouping is None:
         return None
     if solution.budget_snt not in job.spec.budgets_snt:
         return None
-    verdict = readings.verdict(job, subject.info, solution)
-    return standing.recommendation(solution, verdict)
+    verdict = queries.verdict(job, subject.info, solution)
+    return sentences.recommendation(solution, verdict)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grouping.domain.job_sentences import JobSentences
 from grouping.domain.jobs import Job
-from grouping.domain.standing import Standing
 from grouping.store import TableInfo
-from grouping.use_cases.read_table import Readings
+from grouping.use_cases.table_queries import TableQueries
 from grouping_api.web.job_view import job_title
 
 
@@ -26,9 +26,9 @@ class Subject:
         return self.info.name or "Score table"
 
     @property
-    def standing(self) -> Standing | None:
-        """Standing of the job; None without a job."""
-        return None if self.job is None else Standing.of(self.job)
+    def job_sentences(self) -> JobSentences | None:
+        """Sentences about the job; None without a job."""
+        return None if self.job is None else JobSentences.of(self.job)
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -36,11 +36,11 @@ class Subject:
         return tuple(task.name for task in self.info.tasks)
 
 
-def subject_of(table_id: str, readings: Readings) -> Subject:
+def subject_of(table_id: str, queries: TableQueries) -> Subject:
     """Read the subject of a table's pages.
 
     Raises:
         NotFoundError: if there is no such table.
     """
-    info = readings.info(table_id)
-    return Subject(info, readings.job(info))
+    info = queries.info(table_id)
+    return Subject(info, queries.job(info))

@@ -1,7 +1,7 @@
 """Assessment of a recommendation under the noise of its scores: regret, frequencies, optimism, doubt.
 
 The losses are drawn again and again from what they may truly be (`grouping.solver.confidence.noise`), and
-every draw is solved exactly (`grouping.solver.confidence.solved_draws`).
+every draw is solved exactly (`grouping.solver.confidence.draw_solver`).
 
 **Regret** is about the recommendation as it stands, its networks with which of them serves which task: its
 loss in a draw less the least loss of that draw. Its mean is the expected value of perfect information: what
@@ -37,7 +37,7 @@ from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.solver.confidence.confidence import Confidence
 from grouping.solver.confidence.noise import measured_noise, stated_noise
-from grouping.solver.confidence.resampling import SolvedDraws
+from grouping.solver.confidence.resampling import Resampling
 from grouping.solver.exact.table_solver import TIE_TOLERANCE, TableSolver
 
 MAX_RESAMPLES = 10_000
@@ -94,7 +94,7 @@ def assess_confidence(
     generator = np.random.default_rng(seed)
     errors = model.draw(max(1, min(n_resamples, _MAX_NUMBERS // model.scale.size)), generator)
     shared = model.draw_shared(len(errors), generator)
-    draws = SolvedDraws.solve(table, demands, grouping, budget_snt, errors, deadline)
+    draws = Resampling.solve(table, demands, grouping, budget_snt, errors, deadline)
     served = [table.position(network) for network in grouping.networks]
     rows, columns = np.array([served[n] for n in grouping.serving]), np.arange(len(table.tasks))
     losses = table.validation[rows, columns] + errors[: draws.n_draws, rows, columns]  # [D, T]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import Network
-from grouping.domain.percentages import percent
+from grouping.domain.percentages import fixed_percent, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +108,21 @@ class Confidence:
             yield f"Time or memory allowed {self.n_resamples} of {self.n_requested} draws."
         yield self._kinds()
         mean, most = (
-            f"{value:.3g}" + ("" if part is None else f" ({part:.2%})")
+            f"{value:.3g}" + ("" if part is None else f" ({fixed_percent(part, 2)})")
             for value, part in (
                 (self.mean_regret, self.mean_regret_part),
                 (self.regret_95, self.regret_95_part),
             )
         )
         yield (
-            f"Served as recommended, the loss is within {100 * self.tolerance:.3g}% of the least loss of the "
-            f"draw in {_share(self.frequency_within_tolerance)} of the draws. It is {mean} above the least "
-            f"on average, and {most} or less above it in 95% of the draws."
+            f"Served as recommended, the loss is within {100 * self.tolerance:.3g} % of the least loss of "
+            f"the draw in {_share(self.frequency_within_tolerance)} of the draws. It is {mean} above the "
+            f"least on average, and {most} or less above it in 95 % of the draws."
         )
         low, high = self.loss_interval
         yield (
             f"Its loss is {loss:.5g} in the table. As it was chosen for being low, fresh seeds are expected "
-            f"to give {self.expected_loss:.5g}, and from {low:.5g} to {high:.5g} in 95% of cases."
+            f"to give {self.expected_loss:.5g}, and from {low:.5g} to {high:.5g} in 95 % of cases."
         )
         for alternative in self.alternatives:
             named = ", ".join(network.name(tasks) for network in alternative.grouping.networks)
@@ -162,4 +162,4 @@ class Confidence:
 
 
 def _share(part: float) -> str:
-    return percent(part, 1, unit="%")
+    return percent(part, 1)

@@ -33,6 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.solver.exact.instance import BoolArray
@@ -145,8 +146,9 @@ def measured_noise(table: ScoreTable) -> Noise:
     names = table.task_names
     sentence = (
         f"Noise measured on {n_seeds} seeds, pooled over {n_pooled} networks: the loss of one trial has a "
-        f"standard deviation of {deviations[low]:.2%} ({names[low]}) to {deviations[high]:.2%} "
-        f"({names[high]}), what a seed does to all networks alike left out."
+        f"standard deviation of {fixed_percent(deviations[low], 2)} ({names[low]}) to "
+        f"{fixed_percent(deviations[high], 2)} ({names[high]}), what a seed does to all networks alike "
+        "left out."
     )
     return Noise(
         scale,

@@ -1,4 +1,4 @@
-"""Solved draws of the losses: which other networks win, and which further trial is worth most.
+"""Resampled losses: which other networks win, and which further trial is worth most.
 
 **Which trial reduces the doubt most.** With S trials behind a mean of error variance V, one more trial moves
 the mean by a normal of variance ``V / (S + 1)``: that of the draws, scaled. The loss of a grouping is linear
@@ -24,7 +24,7 @@ from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.solver.confidence.confidence import Alternative, TrialValue
-from grouping.solver.confidence.solved_draws import solve_draws
+from grouping.solver.confidence.draw_solver import solve_draws
 from grouping.solver.exact.instance import BoolArray, Instance, build_instance
 from grouping.solver.exact.table_solver import TIE_TOLERANCE
 
@@ -32,8 +32,10 @@ N_LISTED = 5
 
 
 @dataclass(frozen=True, eq=False)
-class SolvedDraws:
-    """Optima of drawn losses; `D` draws, `N` candidates and `B` blocks as in the instance.
+class Resampling:
+    """Draws of the losses of a table, `D` of them, with their optima.
+
+    `N` candidates and `B` blocks are those of the instance.
 
     Attributes:
         table: weighted by the objective, on common seeds.
@@ -66,7 +68,7 @@ class SolvedDraws:
         budget_snt: float,
         errors: FloatArray,
         deadline: float | None,
-    ) -> SolvedDraws:
+    ) -> Resampling:
         """Solve draws of errors of the means, ``[D, all networks, T]``, until the deadline."""
         instance = build_instance(table, constraints)
         blocks = constraints.blocks(table.task_names)
@@ -107,7 +109,7 @@ class SolvedDraws:
 
     @property
     def n_draws(self) -> int:
-        """`D`."""
+        """The number `D` of draws that were solved."""
         return len(self.winners)
 
     def excess(self, networks: tuple[int, ...]) -> FloatArray:

@@ -17,7 +17,7 @@ from grouping.domain.gains import find_own_network
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
 from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
 from grouping.errors import SolverError
-from grouping.solver.confidence.solved_draws import solve_draws
+from grouping.solver.confidence.draw_solver import solve_draws
 from grouping.solver.exact.instance import Instance, build_instance
 from grouping.solver.exact.table_solver import TIE_TOLERANCE, TableSolver
 from grouping.solver.explanation.explanation import (

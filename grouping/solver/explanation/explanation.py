@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from grouping.domain.gains import GainFormula
 from grouping.domain.groupings import Solution, SolutionStatus
 from grouping.domain.networks import Network
+from grouping.domain.percentages import fixed_percent
 
 FORMULA = GainFormula.RELATIVE_TO_ALONE
 _EFFECT = "(without - with) / abs(without)"
@@ -223,7 +224,7 @@ class Explanation:
             compared = f"no gain can be told over {other}"
         else:
             way = "better" if one.gain >= 0 else "worse"
-            compared = f"{abs(one.gain):.1%} {way} than in {other} ({FORMULA.value})"
+            compared = f"{fixed_percent(abs(one.gain), 1)} {way} than in {other} ({FORMULA.value})"
         return f"{itself}, {compared}" if is_own else compared
 
     def _runner_up(self, one: TaskExplanation, other: OtherServer) -> str:
@@ -244,7 +245,7 @@ class Explanation:
             return f"The total loss is {loss:.5g} at {cost}; how far it is from the least is not known."
         return (
             f"The total loss is {loss:.5g} at {cost}, the best found in the time allowed; the least is "
-            f"{solution.bound:.5g} or more, so it may be {solution.gap:.2%} too high at most."
+            f"{solution.bound:.5g} or more, so it may be {fixed_percent(solution.gap, 2)} too high at most."
         )
 
     def _other_budget(self, other: OtherBudget, loss: float) -> str:
@@ -273,9 +274,14 @@ def _partner(task: str, effect: PartnerEffect) -> str:
         return f"What {effect.partner} does to {task} is not measured: {why}."
     way = "helps" if effect.gain >= 0 else "harms"
     pairs = "one pair" if effect.n_pairs == 1 else f"{effect.n_pairs} pairs"
-    here = "" if effect.gain_here is None or effect.n_pairs == 1 else f", by {effect.gain_here:+.1%} here"
-    return f"{effect.partner} {way} {task}: {effect.gain:+.1%} over {pairs} of networks{here}."
+    here = (
+        ""
+        if effect.gain_here is None or effect.n_pairs == 1
+        else f", by {fixed_percent(effect.gain_here, 1, signed=True)} here"
+    )
+    gain = fixed_percent(effect.gain, 1, signed=True)
+    return f"{effect.partner} {way} {task}: {gain} over {pairs} of networks{here}."
 
 
 def _part(difference: float, loss: float) -> str:
-    return f"{difference:.3g} ({difference / abs(loss):.2%})" if loss else f"{difference:.3g}"
+    return f"{difference:.3g} ({fixed_percent(difference / abs(loss), 2)})" if loss else f"{difference:.3g}"

@@ -1,4 +1,4 @@
-"""Losses of any group, estimated from singles and pairs: higher order approximation, mean affinity."""
+"""Losses of any group, estimated from those of singles and pairs: the higher order approximation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 
-MAX_TASKS = 64
+MAX_PAIRWISE_TASKS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +37,8 @@ class PairwiseEstimate:
 
     def __post_init__(self) -> None:
         n = len(self.tasks)
-        if not 2 <= n <= MAX_TASKS:
-            raise InvalidInputError(f"A pairwise estimate needs 2 to {MAX_TASKS} tasks; got {n}.")
+        if not 2 <= n <= MAX_PAIRWISE_TASKS:
+            raise InvalidInputError(f"A pairwise estimate needs 2 to {MAX_PAIRWISE_TASKS} tasks; got {n}.")
         if self.pairs.shape != (n, n) or self.weights.shape != (n,):
             raise InvalidInputError(f"Pairs must have the shape ({n}, {n}), and weights ({n},).")
         if np.isinf(self.pairs[~np.eye(n, dtype=np.bool_)]).any():
@@ -67,24 +66,6 @@ class PairwiseEstimate:
             if len(network.group) == 1 and table.is_complete[n]
         )
         return cls(names, singles, pairs, table.weights)
-
-    @classmethod
-    def from_affinity(
-        cls, matrix: AffinityMatrix, losses_alone: FloatArray, weights: FloatArray | None = None
-    ) -> PairwiseEstimate:
-        """Build the TAG score (Fifty et al., 2021): loss = alone * (1 - mean affinity).
-
-        Args:
-            matrix: ``values[source, target]``, relative improvement of the target.
-            losses_alone: ``[T]`` losses of the single-task networks.
-            weights: ``[T]``; 1 unless given.
-        """
-        alone = np.asarray(losses_alone, dtype=np.float64)
-        singles = tuple(
-            (Network.of(task), float(loss)) for task, loss in zip(matrix.tasks, alone, strict=True)
-        )
-        pairs = alone[:, None] * (1.0 - matrix.values.T)
-        return cls(matrix.tasks, singles, pairs, np.ones(len(alone)) if weights is None else weights)
 
     def losses_of(self, group: Sequence[str] | frozenset[str]) -> FloatArray:
         """Estimate the loss of each task of a group of two or more, ``[T]``; NaN for the others."""

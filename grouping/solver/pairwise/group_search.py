@@ -88,7 +88,7 @@ class GroupSearch:
         """Compute what each group saves, ``[K]``."""
         return _saved(members, duals, self.finite_pairs)
 
-    def favourites(self) -> FloatArray:
+    def least_losses(self) -> FloatArray:
         """Return the least loss of a task in a group of s tasks, ``[N, max_size - 1]``, s = 2, 3, ...
 
         The mean of its s - 1 least losses in pairs; infinite where its forbidden pairs leave too few.

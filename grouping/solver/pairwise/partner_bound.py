@@ -12,10 +12,10 @@ from grouping.solver.exact.programme import DEFAULT_SOLVER, make_solver
 from grouping.solver.pairwise.arrays import PairArrays
 
 
-def bound_by_favourites(
+def bound_by_best_partners(
     best: FloatArray, arrays: PairArrays, group_cost_snt: float, budget_snt: float
 ) -> float:
-    """Bound the loss of any grouping: in a group of s, no task does better than with its s - 1 favourites.
+    """Bound the loss of any grouping: in a group of s, no task does better than with its s - 1 best partners.
 
     The relaxation chooses how many groups of each size there are and which tasks each size serves.
 
@@ -30,7 +30,7 @@ def bound_by_favourites(
     """
     n, n_sizes = best.shape
     single_losses = arrays.single_losses
-    problem = pulp.LpProblem("favourites", pulp.LpMinimize)
+    problem = pulp.LpProblem("best_partners", pulp.LpMinimize)
     count = [problem.add_variable(f"n_{s}", 0) for s in range(n_sizes)]
     serves = {
         (i, s): problem.add_variable(f"a_{i}_{s}", 0) for i, s in np.argwhere(np.isfinite(best)).tolist()

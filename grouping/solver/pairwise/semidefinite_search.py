@@ -32,7 +32,7 @@ _RIDGE = 1e-6
 _MARGIN = 1e-8
 
 
-class SizedSearch:
+class SemidefiniteSearch:
     """Searches the groups of one pairwise estimate, one size after another.
 
     Args:
@@ -78,7 +78,7 @@ class SizedSearch:
 
     def _relax(self, threshold: float, duals: FloatArray, deadline: float) -> FloatArray:
         """Bound what the groups of each size can save, ``[sizes]``; refine bounds above the threshold."""
-        least = self._groups.favourites()
+        least = self._groups.least_losses()
         arcs = duals[:, None] - self._groups.finite_pairs
         proven = np.full(len(self._bounds), -np.inf)
         for k, bound in enumerate(self._bounds):

@@ -36,8 +36,8 @@ from grouping.solver.exact.programme import DEFAULT_SOLVER
 from grouping.solver.pairwise.arrays import scaled_arrays
 from grouping.solver.pairwise.estimates import PairwiseEstimate
 from grouping.solver.pairwise.group_search import FoundGroups, GroupSearch
-from grouping.solver.pairwise.partner_bound import bound_by_favourites
-from grouping.solver.pairwise.semidefinite_search import SizedSearch
+from grouping.solver.pairwise.partner_bound import bound_by_best_partners
+from grouping.solver.pairwise.semidefinite_search import SemidefiniteSearch
 
 _POOL = 30_000
 _PER_ROUND, _SEEDS = 400, 60
@@ -90,7 +90,7 @@ class _Generation:
         self._arrays = arrays = scaled_arrays(estimate, constraints)
         self.single_losses, self.single_costs = arrays.single_losses, arrays.single_costs
         self.search = GroupSearch(arrays.pairs, constraints.max_group_size)
-        self._sized: SizedSearch | None = None
+        self._semidefinite: SemidefiniteSearch | None = None
         self.max_networks = math.inf if constraints.max_networks is None else float(constraints.max_networks)
         self.groups = np.zeros((0, len(estimate.tasks)), dtype=np.bool_)
         self._known = set[bytes]()
@@ -102,8 +102,8 @@ class _Generation:
         left = deadline - time.monotonic()
         generate_by = deadline if math.isinf(left) else deadline - (1.0 - _GENERATING) * max(0.0, left)
         self._start()
-        self.bound = bound_by_favourites(
-            self.search.favourites(), self._arrays, self.estimate.group_cost_snt, self.budget_snt
+        self.bound = bound_by_best_partners(
+            self.search.least_losses(), self._arrays, self.estimate.group_cost_snt, self.budget_snt
         )
         relaxed = self._converge(generate_by)
         optimum = self._widened(relaxed, self._best_of_pool(deadline), deadline)
@@ -203,13 +203,13 @@ class _Generation:
         self, threshold: float, duals: FloatArray, max_found: int, deadline: float, *, is_ladder: bool
     ) -> FoundGroups:
         """Find groups that save more, by the plain search as long as that is short."""
-        if self._sized is None:
+        if self._semidefinite is None:
             few = {"max_found": max_found, "max_states": _FEW_STATES}
             found = self.search.above(threshold, duals, **few, gives_up=True, deadline=deadline)
             if found.is_complete:
                 return found
-            self._sized = SizedSearch(self.search)
-        return self._sized.above(
+            self._semidefinite = SemidefiniteSearch(self.search)
+        return self._semidefinite.above(
             threshold, duals, max_found=max_found, deadline=deadline, is_ladder=is_ladder
         )
 

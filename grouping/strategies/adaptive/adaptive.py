@@ -29,6 +29,7 @@ from pydantic import Field
 
 from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Network
+from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, LossTable, PredictedLosses
 from grouping.strategies.adaptive.candidate_pool import pool_networks
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
@@ -94,9 +95,10 @@ class Adaptive:
         chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
         note = (
             f"Training {state.pool.networks[chosen[0]].name(evidence.candidates.tasks)} is expected to "
-            f"improve the total loss by {expected[chosen[0]]:.2%}."
+            f"improve the total loss by {fixed_percent(expected[chosen[0]], 2)}."
             if chosen
-            else f"No further training is expected to improve the total loss by {self.tolerance:.2%}."
+            else "No further training is expected to improve the total loss by "
+            f"{fixed_percent(self.tolerance, 2)}."
         )
         requests = evidence.request(state.pool.networks[n] for n in chosen)
         return Proposal(requests, None if requests else StopReason.CONVERGED, note)

@@ -60,7 +60,7 @@ class TransformerEncoder(Encoder):
 
     def stage(self, index: int, n_in: int, width: int) -> nn.Module:
         """Build a block; the first one comes after the embedding of the tokens."""
-        block = Block(width, self.parameters)
+        block = TransformerBlock(width, self.parameters)
         return block if index else nn.Sequential(Embedding(width, self.parameters), block)
 
     def head(self, task: Task, width: int) -> nn.Module:
@@ -134,7 +134,7 @@ class Embedding(nn.Module):
             )
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Transformer block: attention, then a feed-forward layer, each with a residual and a normalisation.
 
     The last linear map of each starts at zero, so that a text is at first the mean of its words: with little

@@ -43,14 +43,14 @@ class XceptionEncoder(ImageEncoder):
         if index == 0:
             entry = convolution(self.parameters.channels, width, 3)
             return nn.Sequential(self.unflatten(), entry, nn.GroupNorm(1, width))
-        return Block(n_in, width, self.parameters.convolutions, self.parameters.stride)
+        return XceptionBlock(n_in, width, self.parameters.convolutions, self.parameters.stride)
 
     def decoder_layer(self, n_in: int, n_out: int) -> nn.Module:
         """Build a ReLU and a separable convolution, as in a block."""
         return separable(n_in, n_out)
 
 
-class Block(nn.Module):
+class XceptionBlock(nn.Module):
     """Xception block: separable convolutions beside a shortcut."""
 
     def __init__(self, n_in: int, width: int, convolutions: int, stride: int) -> None:

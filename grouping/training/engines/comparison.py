@@ -21,9 +21,9 @@ from grouping.domain.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
+from grouping.training.engines.engine_run import EngineRun
 from grouping.training.engines.independence import stacking_at
 from grouping.training.engines.sequential import SingleTraining
-from grouping.training.engines.stack import Stack
 from grouping.training.engines.stacked import StackedTraining, can_stack
 from grouping.training.engines.vmapped import VmappedTraining
 
@@ -34,13 +34,13 @@ SHORTEST_S = 20.0
 without the clock (`estimate_s`), so that a job that is short is short on every machine."""
 STEP_S = 1e-3
 MULTIPLY_ADDS_PER_S = 2e10
-"""What a gradient step takes and what arithmetic takes, on an ordinary processor; only for guesses."""
+"""Time of a gradient step without arithmetic, and speed of arithmetic, on an ordinary processor: guesses."""
 MOST_MEMBERS = 16
-"""Members of a stack that is measured; more of them change little."""
+"""Members of a run that is measured; more of them change little."""
 N_STEPS = 4
 N_ROUNDS = 8
 ROUND_S = 0.2
-"""About what a stack may take in a round: networks that take long are measured in fewer steps and members."""
+"""About what a run may take in a round: networks that take long are measured in fewer steps and members."""
 LONGEST_S = 0.5
 """Processor time after which no further round of measurements is begun; there are two at least."""
 
@@ -63,10 +63,10 @@ def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineCho
     n_steps = max(1, min(N_STEPS, int(ROUND_S / MOST_MEMBERS / step_s)))
     sample = data.with_first_rows(n_steps * recipe.batch_size)
     most = min(MOST_MEMBERS, int(ROUND_S / (n_steps * step_s)))
-    stacks = _begin(sample, work, replace(recipe, epochs=100 * N_ROUNDS), most)
-    if len(stacks) < 2:
+    runs = _begin(sample, work, replace(recipe, epochs=100 * N_ROUNDS), most)
+    if len(runs) < 2:
         return EngineChoice(rule)
-    return choose(rule, _measure(stacks, math.ceil(len(sample.train) / recipe.batch_size), data.device))
+    return choose(rule, _measure(runs, math.ceil(len(sample.train) / recipe.batch_size), data.device))
 
 
 def estimate_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
@@ -102,36 +102,36 @@ def choose(rule: Engine, step_ms: Mapping[Engine, float]) -> EngineChoice:
     return EngineChoice(fastest, f"{gain:.1f} times as fast as {second}: {figures}", step_ms)
 
 
-def _begin(data: TrainingData, work: Work, recipe: Recipe, most: int) -> dict[Engine, Stack]:
-    """Build a stack for each possible engine, with about `most` members at most."""
+def _begin(data: TrainingData, work: Work, recipe: Recipe, most: int) -> dict[Engine, EngineRun]:
+    """Begin a run of each possible engine, with about `most` members at most."""
     first = TrialRequest(work.network, 0)
-    stacks: dict[Engine, Stack] = {}
+    runs: dict[Engine, EngineRun] = {}
     if can_stack(data, first, recipe):
         n_networks = max(1, min(work.n_networks, max(2, most)))
         if stacking_at(data, recipe, work.network.size) is Stacking.NONE:
             n_networks = 1
-        stacks[Engine.STACKED] = StackedTraining(data, [first] * n_networks, recipe)
+        runs[Engine.STACKED] = StackedTraining(data, [first] * n_networks, recipe)
     if work.n_seeds >= LEAST_SEEDS:
         n_seeds = min(work.n_seeds, max(LEAST_SEEDS, most))
         seeds = [TrialRequest(work.network, seed) for seed in range(n_seeds)]
         with contextlib.suppress(GroupingError):  # what it refuses, there is one engine less for
-            stacks[Engine.VMAP] = VmappedTraining(data, seeds, recipe, [None] * len(seeds))
-    return stacks | {Engine.SEQUENTIAL: SingleTraining(data, first, recipe)} if stacks else {}
+            runs[Engine.VMAP] = VmappedTraining(data, seeds, recipe, [None] * len(seeds))
+    return runs | {Engine.SEQUENTIAL: SingleTraining(data, first, recipe)} if runs else {}
 
 
-def _measure(stacks: Mapping[Engine, Stack], n_steps: int, device: torch.device) -> dict[Engine, float]:
+def _measure(runs: Mapping[Engine, EngineRun], n_steps: int, device: torch.device) -> dict[Engine, float]:
     """Measure milliseconds per training and gradient step, the least of several alternating rounds."""
-    for stack in stacks.values():
-        stack.run_epoch()
-    least = dict.fromkeys(stacks, math.inf)
+    for run in runs.values():
+        run.run_epoch()
+    least = dict.fromkeys(runs, math.inf)
     end_s = _now_s(device) + LONGEST_S
     for number in range(N_ROUNDS):
         if number >= 2 and _now_s(device) > end_s:
             break
-        for engine, stack in stacks.items():
+        for engine, run in runs.items():
             started = _now_s(device)
-            stack.run_epoch()
-            seconds = (_now_s(device) - started) / (n_steps * len(stack.requests))
+            run.run_epoch()
+            seconds = (_now_s(device) - started) / (n_steps * len(run.requests))
             least[engine] = min(least[engine], 1000.0 * max(seconds, 1e-9))
     return least
 

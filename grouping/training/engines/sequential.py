@@ -10,13 +10,13 @@ from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.training.data import TrainingData
-from grouping.training.engines.stack import Stack
+from grouping.training.engines.engine_run import EngineRun
 from grouping.training.evaluation import Evaluation
 from grouping.training.loop import Training
 
 
-class SingleTraining(Stack):
-    """Stack of one member, trained by `Training`."""
+class SingleTraining(EngineRun):
+    """Run of one member, trained by `Training`."""
 
     def __init__(
         self,

@@ -26,8 +26,8 @@ from grouping.training.blueprint import Blueprint
 from grouping.training.cost import scaled_widths
 from grouping.training.data import TrainingData
 from grouping.training.engines.batches import batches
+from grouping.training.engines.engine_run import EngineRun
 from grouping.training.engines.heads import sort_heads
-from grouping.training.engines.stack import Stack
 from grouping.training.engines.stacked_network import StackedNetwork
 from grouping.training.engines.states import load_member, state_of_member
 from grouping.training.evaluation import Evaluation, evaluate
@@ -61,8 +61,8 @@ def unstackable_tasks(data: TrainingData, request: TrialRequest) -> list[str]:
     return [task.name for task in tasks if not isinstance(norms[task.name].function, StackableLoss)]
 
 
-class StackedTraining(Stack):
-    """Stack of networks of equal widths, trained as one; see the module."""
+class StackedTraining(EngineRun):
+    """Run of networks of equal widths, trained as one; see the module."""
 
     def __init__(
         self,

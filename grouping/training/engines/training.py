@@ -12,10 +12,10 @@ from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError
 from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData
+from grouping.training.engines.engine_run import EngineRun, OnEpoch, carry_out
 from grouping.training.engines.keeper import Keeper
 from grouping.training.engines.planning import divide
 from grouping.training.engines.sequential import SingleTraining
-from grouping.training.engines.stack import OnEpoch, Stack, carry_out
 from grouping.training.engines.stacked import StackedTraining
 from grouping.training.engines.vmapped import VmappedTraining
 from grouping.training.methods import build_encoder
@@ -100,7 +100,7 @@ def _train(
         return _train(data, wanted, recipe, chosen, own, should_stop, on_epoch, keeper)
 
     try:
-        stack = _begin(data, requests, recipe, engine, states)
+        run = _begin(data, requests, recipe, engine, states)
     except GroupingError as error:
         if engine is Engine.VMAP or len(requests) > 1:
             single = Engine.SEQUENTIAL if engine is Engine.VMAP else engine
@@ -108,7 +108,7 @@ def _train(
         if states[0] is not None:
             return again([0], engine, [None])
         return (TrialOutcome(TrialState.FAILED, error=str(error)),)
-    return carry_out(stack, should_stop, on_epoch, keeper)
+    return carry_out(run, should_stop, on_epoch, keeper)
 
 
 def _begin(
@@ -117,7 +117,7 @@ def _begin(
     recipe: Recipe,
     engine: Engine,
     states: Sequence[State],
-) -> Stack:
+) -> EngineRun:
     if engine is Engine.STACKED:
         return StackedTraining(data, requests, recipe, states)
     if engine is Engine.VMAP:

@@ -23,7 +23,7 @@ from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import TrainingError
 from grouping.training.data import Rows, TrainingData
-from grouping.training.engines.stack import Stack
+from grouping.training.engines.engine_run import EngineRun
 from grouping.training.evaluation import Evaluation
 from grouping.training.loop import Training, decayed
 from grouping.training.methods import build_optimiser
@@ -59,8 +59,8 @@ class SeedLosses(nn.Module):
         return objective if penalty is None else objective + penalty, losses
 
 
-class VmappedTraining(Stack):
-    """Stack of several seeds of one network. Single trainings keep the states; see the module."""
+class VmappedTraining(EngineRun):
+    """Run of several seeds of one network. Single trainings keep the states; see the module."""
 
     def __init__(
         self,

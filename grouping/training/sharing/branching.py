@@ -11,7 +11,7 @@ Matrix = Sequence[Sequence[float]]
 """``[n, n]``, symmetric; higher is more alike."""
 Blocks = tuple[tuple[int, ...], ...]
 
-MAX_LISTED = 10_000
+MAX_LISTED_PARTITIONS = 10_000
 """So many divisions are compared with each other; where there are more, blocks are merged one by one."""
 
 
@@ -58,7 +58,7 @@ def separation(affinity: Matrix, blocks: Blocks) -> float:
 def least_separated(affinity: Matrix, n_blocks: int) -> Blocks:
     """Find the division into that many blocks with the least separation; the first of equals."""
     n = len(affinity)
-    if count_partitions(n, n_blocks) <= MAX_LISTED:
+    if count_partitions(n, n_blocks) <= MAX_LISTED_PARTITIONS:
         return min(list_partitions(n, n_blocks), key=lambda blocks: separation(affinity, blocks))
     blocks: Blocks = tuple((i,) for i in range(n))
     while len(blocks) > n_blocks:

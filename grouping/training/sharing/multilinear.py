@@ -142,10 +142,6 @@ class MultilinearSharing(MultiTaskNetwork):
             if isinstance(prior, TensorNormalPrior):
                 prior.fit(weights.detach())
 
-    def task_covariances(self) -> list[Tensor]:
-        """Return ``[T, T]`` per weight matrix of the last stage; positive for tasks with like weights."""
-        return [prior.get_buffer("task_covariance") for prior in self.priors]
-
     def _weights(self) -> list[Tensor]:
         """Return ``[T, outputs, inputs]`` for each weight matrix of the last stage."""
         each = zip(*(matrices(stage).values() for stage in self.last), strict=True)

@@ -17,7 +17,7 @@ Masks = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class PruningRound:
     """One round of pruning: the masks it was trained with, and its loss on the validation rows."""
 
     masks: Masks
@@ -26,7 +26,7 @@ class Round:
 
 def prune_in_rounds(
     start: Callable[[], Training], *, rounds: int, rate: float
-) -> Generator[None, None, list[Round]]:
+) -> Generator[None, None, list[PruningRound]]:
     """Train, prune, rewind and train again; one step of the generator is an epoch.
 
     Args:
@@ -37,7 +37,7 @@ def prune_in_rounds(
     Returns:
         ``rounds + 1`` rounds, first the one with full masks; fewer if a training does not stay finite.
     """
-    found: list[Round] = []
+    found: list[PruningRound] = []
     masks: Masks | None = None
     for _ in range(rounds + 1):
         training = start()
@@ -50,7 +50,7 @@ def prune_in_rounds(
         evaluation = training.evaluate()
         if not evaluation.is_finite:
             break
-        found.append(Round(masks, evaluation.validation_losses[0]))
+        found.append(PruningRound(masks, evaluation.validation_losses[0]))
         masks = prune(stages, masks, rate)
     return found
 

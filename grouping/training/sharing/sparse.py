@@ -36,7 +36,7 @@ from grouping.training.methods import build_encoder
 from grouping.training.networks import MultiTaskNetwork
 from grouping.training.sharing.columns import matrices
 from grouping.training.sharing.preparation import first_training
-from grouping.training.sharing.pruning import Round, prune_in_rounds
+from grouping.training.sharing.pruning import PruningRound, prune_in_rounds
 
 if TYPE_CHECKING:
     from grouping.domain.recipes import Recipe
@@ -132,13 +132,15 @@ class SparseSharing(MultiTaskNetwork):
         return torch.cat([self.get_buffer(name).flatten(1) for name in names], dim=1).double()
 
 
-def _counted(pruning: Generator[None, None, list[Round]], before: int) -> Generator[int, None, list[Round]]:
+def _counted(
+    pruning: Generator[None, None, list[PruningRound]], before: int
+) -> Generator[int, None, list[PruningRound]]:
     """Run the rounds of a task and yield the epochs so far, of which `before` came earlier."""
     while True:
         try:
             next(pruning)
         except StopIteration as end:
-            rounds: list[Round] = end.value
+            rounds: list[PruningRound] = end.value
             return rounds
         before += 1
         yield before

@@ -1,29 +1,36 @@
-"""The dispatcher: claims jobs from the database and has the Ray driver train what they need.
+"""The dispatcher: claims jobs from the database, and looks after the processes that work on them.
 
-One job at a time; start more dispatchers for more. All truth is in the database, written under the lease
-of the claim: whatever dies, the next claim goes on from what is stored.
+All truth is in the database, written under the lease of a claim: whatever dies, the next claim goes on from
+what is stored. The dispatcher itself imports neither what trains nor Ray, runs no strategy and no trainer,
+and so lives on when one of those dies or hangs.
 """
 
 from __future__ import annotations
 
 import logging
+import multiprocessing.connection
 import os
 import socket
 import threading
+import time
 import uuid
 
-from grouping.domain.jobs import Job, JobState
-from grouping.errors import GroupingError, StaleLeaseError, StoreUnavailableError
-from grouping.store import Claim, Store
+from grouping.errors import StoreUnavailableError, WorkerLostError
+from grouping.store import Store
 from grouping_workers.checkpoint_folders import prune
-from grouping_workers.dispatch.driver_process import DriverProcess
-from grouping_workers.dispatch.job_run import JobRun
+from grouping_workers.dispatch.child_process import ChildProcess
+from grouping_workers.dispatch.messages import Join
+from grouping_workers.dispatch.supervised_job import SupervisedJob
+from grouping_workers.settings import RaySettings
 
 logger = logging.getLogger(__name__)
 
 LEASE_S = 30.0
 POLL_S = 0.5
+TICK_S = 0.1
 RETRY_S = 2.0
+CLUSTER_PAUSE_S = 2.0
+"""Seconds before another Ray is started in place of one that ended."""
 
 
 class Dispatcher:
@@ -31,57 +38,178 @@ class Dispatcher:
 
     Args:
         store: the database.
-        driver: the Ray driver it uses.
+        database_url: address of the same database, for the processes of jobs.
+        settings: the cluster, and what its workers may use.
         lease_s: how long a claim lasts without renewal.
+        n_jobs: the most jobs at the same time.
     """
 
-    def __init__(self, store: Store, driver: DriverProcess, *, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        store: Store,
+        database_url: str,
+        settings: RaySettings,
+        *,
+        lease_s: float = LEASE_S,
+        n_jobs: int = 1,
+    ) -> None:
         self._store = store
-        self._driver = driver
+        self._database_url = database_url
+        self._settings = settings
         self._lease_s = lease_s
+        self._n_jobs = n_jobs
         self._stop = threading.Event()
+        self._cluster: ChildProcess | None = None
+        self._cluster_not_before = 0.0
+        self._ray = None if settings.address is None else Join(settings.address)
+        self._jobs: list[SupervisedJob] = []
+        self._spare: ChildProcess | None = None
+        self._waiting_for_ray: list[ChildProcess] = []
+        self._claimed_at = 0.0
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def request_stop(self) -> None:
-        """Ask `run` to give its job back and return; may be called from a signal handler."""
+        """Ask `run` to give its jobs back and return; may be called from a signal handler."""
         self._stop.set()
 
     def run(self) -> None:
         """Claim and carry out jobs until `request_stop`."""
         logger.info("Dispatcher %s works on %s", self.owner, self._store.url_shown)
         try:
-            self._driver.start()  # Ray takes seconds to start: do it before the first job
-            prune(self._driver.settings.checkpoints)
+            prune(self._settings.checkpoints)
+            if self._settings.address is None:
+                # Ray decides this when it starts a cluster; those that join it have to know.
+                os.environ.setdefault("RAY_AUTH_MODE", "token")
             while not self._stop.is_set():
                 try:
-                    claim = self._store.claim_job(self.owner, lease_s=self._lease_s)
-                    if claim is None:
-                        self._stop.wait(POLL_S)
-                    else:
-                        self._work_on(claim)
-                except StaleLeaseError as error:
-                    logger.warning("Lost the lease of a job; another dispatcher has it: %s", error)
+                    self._step()
                 except StoreUnavailableError as error:
                     logger.warning("The database does not answer, trying again: %s", error)
                     self._stop.wait(RETRY_S)
+            self._give_back()
         finally:
-            self._driver.stop()
+            self._end()
 
-    def _work_on(self, claim: Claim) -> None:
-        job: Job = claim.job
-        logger.info("Job %s: claimed", job.id)
-        if job.state is JobState.CANCELLING:
-            self._store.enter_state(claim, JobState.CANCELLED)
+    def _step(self) -> None:
+        self._look_after_cluster()
+        self._keep_a_spare()
+        self._claim()
+        self._look_after_jobs()
+        processes = [job.process for job in self._jobs if job.process is not None]
+        if pipes := [process.pipe for process in processes if not process.is_ended]:
+            multiprocessing.connection.wait(pipes, TICK_S)
+        else:
+            self._stop.wait(TICK_S)
+
+    # --- jobs
+
+    def _claim(self) -> None:
+        """Claim a job where there is room for one; rest for a while after there was none."""
+        if len(self._jobs) >= self._n_jobs or time.monotonic() - self._claimed_at < POLL_S:
             return
+        claim = self._store.claim_job(self.owner, lease_s=self._lease_s)
+        if claim is None:
+            self._claimed_at = time.monotonic()
+            return
+        logger.info("Job %s: claimed", claim.job.id)
+        self._jobs.append(SupervisedJob(self._store, claim, self._take_process, self._settings.limits_s))
+
+    def _look_after_jobs(self) -> None:
+        for job in list(self._jobs):
+            if not job.step():
+                self._jobs.remove(job)
+                job.close()
+                self._keep(job.process)
+
+    def _give_back(self) -> None:
+        """Have every process give its job back, then do it for those that are busy."""
+        for job in self._jobs:
+            job.give_back()
+        while self._jobs:
+            try:
+                self._look_after_jobs()
+            except StoreUnavailableError as error:
+                logger.warning("The database does not answer: %s", error)
+                return
+            time.sleep(TICK_S)
+
+    # --- processes
+
+    def _take_process(self) -> ChildProcess:
+        """Return the spare process, or start one."""
+        process, self._spare = self._spare, None
+        return process or self._start_process()
+
+    def _start_process(self) -> ChildProcess:
+        from grouping_workers.job.job_process import run_jobs
+
+        process = ChildProcess(run_jobs, (self._database_url, self._settings), "process of the job")
+        if self._ray is None:
+            self._waiting_for_ray.append(process)
+        else:
+            process.send(self._ray)
+        return process
+
+    def _keep_a_spare(self) -> None:
+        """Have a process ready for the next job while there is none: it takes seconds to start."""
+        if not self._jobs and self._spare is None:
+            self._spare = self._start_process()
+        if self._spare is not None:
+            try:
+                while self._spare.receive() is not None:
+                    pass
+            except WorkerLostError as error:
+                logger.warning("%s Another one is started.", error)
+                self._spare = None
+                self._stop.wait(RETRY_S)
+
+    def _keep(self, process: ChildProcess | None) -> None:
+        """Keep the process of a job that ended for the next one, if none is kept yet."""
+        if process is None:
+            return
+        if self._spare is None and not self._jobs:
+            self._spare = process
+        else:
+            process.stop()
+
+    # --- Ray
+
+    def _look_after_cluster(self) -> None:
+        """Keep a cluster of this dispatcher's own running, unless it uses another one."""
+        if self._settings.address is not None:
+            return
+        if self._cluster is None:
+            if time.monotonic() < self._cluster_not_before:
+                return
+            from grouping_workers.on_ray.cluster_process import run_cluster
+
+            self._cluster = ChildProcess(run_cluster, (self._settings.n_workers,), "Ray cluster")
         try:
-            JobRun(self._store, claim, self._driver, self._stop).run()
-        except (StaleLeaseError, StoreUnavailableError):
-            raise
-        except GroupingError as error:
-            logger.warning("Job %s failed: %s", job.id, error)
-            self._store.enter_state(claim, JobState.FAILED, error=str(error))
-        except Exception:
-            logger.exception("Job %s failed on a defect of the dispatcher", job.id)
-            reason = "An internal error; the dispatcher's log has the details."
-            self._store.enter_state(claim, JobState.FAILED, error=reason)
-            raise
+            message = self._cluster.receive()
+        except WorkerLostError as error:
+            logger.warning("%s Another one is started.", error)
+            self._cluster, self._ray = None, None
+            self._cluster_not_before = time.monotonic() + CLUSTER_PAUSE_S
+            self._end_spare()
+            for job in self._jobs:
+                job.lose_process(str(error))
+            return
+        if isinstance(message, Join):
+            self._ray = message
+            for process in self._waiting_for_ray:
+                process.send(message)
+            self._waiting_for_ray.clear()
+
+    def _end_spare(self) -> None:
+        if self._spare is not None:
+            self._spare.stop()
+            self._spare = None
+
+    def _end(self) -> None:
+        for job in self._jobs:
+            job.close()
+            if job.process is not None:
+                job.process.stop()
+        self._end_spare()
+        if self._cluster is not None:
+            self._cluster.stop()

@@ -13,6 +13,8 @@ from grouping.store import Claim, Store
 logger = logging.getLogger(__name__)
 
 RENEWALS_PER_LEASE = 3
+LONGEST_PAUSE_S = 3.0
+"""Seconds between two renewals at most: they also tell that the user asked to cancel."""
 
 
 class LeaseKeeper:
@@ -21,6 +23,9 @@ class LeaseKeeper:
     Args:
         store: the database.
         claim: the lease.
+
+    Attributes:
+        is_cancel_asked: whether the user had asked to cancel the job at the last renewal.
     """
 
     def __init__(self, store: Store, claim: Claim) -> None:
@@ -28,6 +33,7 @@ class LeaseKeeper:
         self._claim = claim
         self._done = threading.Event()
         self._lost: StaleLeaseError | None = None
+        self.is_cancel_asked = False
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
 
     def __enter__(self) -> Self:
@@ -50,9 +56,9 @@ class LeaseKeeper:
             raise self._lost
 
     def _renew(self) -> None:
-        while not self._done.wait(self._claim.lease_s / RENEWALS_PER_LEASE):
+        while not self._done.wait(min(self._claim.lease_s / RENEWALS_PER_LEASE, LONGEST_PAUSE_S)):
             try:
-                self._store.renew(self._claim)
+                self.is_cancel_asked = self._store.renew(self._claim)
             except StaleLeaseError as error:
                 self._lost = error
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,181 +13,252 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
+from grouping.domain.resources import Resources
 from grouping.domain.trials import TrialOutcome, TrialState
 from grouping.trainers import StepResult, WorkerContext, WorkerSetup
-from grouping_workers.messages import Answer, Lost, Train, Trained
-from grouping_workers.on_ray.cluster import gpu_share
-from grouping_workers.settings import DriverSettings
+from grouping_workers.job.executor import Lost, Order, Trained
+from grouping_workers.on_ray.cluster import cluster_resources, usual_resources
+from grouping_workers.settings import RaySettings
 
 logger = logging.getLogger(__name__)
 
 MEASURING_TIMEOUT_S = 60.0
 """How long measurements are waited for; a cluster where nothing is free must not hold a job up for them."""
+GRACE_S = 30.0
+"""Seconds beyond its deadline after which a training that does not end by itself is ended with its worker."""
+SIZE_CHECK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class StoredSetup:
-    """A setup in Ray's object store, for workers to fetch, with its key."""
-
-    reference: Any
-    key: str
+class _Running:
+    order: Order
+    actor: Any
+    resources: Resources
+    ends_at: float | None
 
 
 class ActorPool:
-    """Pool of training actors, each with at most one order; orders wait here while all are busy.
+    """Pool of training actors, each with at most one order; orders wait here while there is no room.
 
     A lost actor is replaced, and its trainings reported as `Lost`. Not thread-safe. To trainers it is their
     `grouping.trainers.WorkerPool`.
 
     Args:
-        size: the most actors.
-        settings: settings of the driver.
+        settings: the cluster, and what its workers may use.
     """
 
-    def __init__(self, size: int, settings: DriverSettings | None = None) -> None:
-        self._size = size
-        self._settings = settings or DriverSettings()
-        self._context = WorkerContext(self._settings.checkpoint_interval_s)
-        self._idle: list[Any] = []
-        self._n_started = 0
-        self._waiting: deque[tuple[Train, StoredSetup]] = deque()
-        self._running: dict[Any, tuple[Train, Any]] = {}
-        self._stored: StoredSetup | None = None
+    def __init__(self, settings: RaySettings) -> None:
+        self._settings = settings
+        self._context = WorkerContext(settings.checkpoint_interval_s)
+        self._usual = usual_resources(settings)
+        self._cluster = cluster_resources()
+        self._looked_at = time.monotonic()
+        self._share = 1.0
+        self._idle: list[tuple[Any, Resources]] = []
+        self._waiting: deque[tuple[Order, _StoredSetup]] = deque()
+        self._running: dict[Any, _Running] = {}
+        self._stored: _StoredSetup | None = None
+        self._folder: Path | None = None
+        self._mailbox: Any = None
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether any order is running or waiting."""
-        return bool(self._running or self._waiting)
-
-    @property
-    def has_idle(self) -> bool:
-        """Whether another order could start at once."""
-        return len(self._running) < self._size
+    def begin_job(self, job_id: str, mailbox: Any) -> None:
+        """Keep checkpoints in the folder of this job, and have workers report to this mailbox, if any."""
+        root = self._settings.checkpoints
+        self._folder = None if root is None else root / job_id
+        self._mailbox = mailbox
 
     @property
     def size(self) -> int:
-        """Number of orders that run at the same time."""
-        return self._size
+        """Number of usual orders that run at the same time."""
+        return max(1, int(self._most(self._usual) * self._share + 1e-9))
 
-    def resize(self, size: int) -> None:
-        """Change the most actors; surplus ones go on, and no new ones start until fewer are left."""
-        self._size = size
+    @property
+    def wanted(self) -> float:
+        """Share of the cluster that the present orders could use, in [0, 1]."""
+        orders = [one.order for one in self._running.values()] + [order for order, _ in self._waiting]
+        used = sum(1 / self._most(order.resources or self._usual) for order in orders)
+        # Room for one more, as what is planned next is not here yet.
+        return min(1.0, used + 1 / self._most(self._usual))
+
+    def resize(self, share: float) -> None:
+        """Change the share of the cluster that may be used; what runs beyond it runs to its end."""
+        if time.monotonic() - self._looked_at >= SIZE_CHECK_S:
+            self._looked_at = time.monotonic()
+            self._cluster = cluster_resources()
+        self._share = share
+        while self._idle and self._held() > share + 1e-9:
+            self._end(self._idle.pop()[0])
         self._start_waiting()
 
     def warm_up(self) -> None:
-        """Start all actors at once, so that each is ready when its first order comes; returns at once."""
-        while self._n_started < self._size:
-            self._idle.append(self._new_actor())
+        """Start as many usual actors as there is room for; returns at once."""
+        while self._has_room(self._usual):
+            self._idle.append((self._new_actor(self._usual), self._usual))
 
     def release_idle(self) -> None:
         """End the actors that have nothing to do, and free the processors they hold."""
-        for actor in self._idle:
-            ray.kill(actor)
-        self._n_started -= len(self._idle)
+        for actor, _ in self._idle:
+            self._end(actor)
         self._idle.clear()
 
-    def submit(self, order: Train, setup: WorkerSetup) -> None:
-        """Start the trainings of an order as soon as an actor is free."""
+    def submit(self, order: Order, setup: WorkerSetup) -> None:
+        """Start the trainings of an order as soon as there is room."""
         self._waiting.append((order, self._store(setup)))
         self._start_waiting()
 
     def ask(self, setup: WorkerSetup, method: str, *arguments: Any) -> Any:
         """Call a method of an idle worker and return its answer; None if no worker was free in time."""
-        if not (self._idle or self._n_started < self._size):
+        if not self._idle and not self._has_room(self._usual):
             return None
-        actor = self._idle.pop() if self._idle else self._new_actor()
+        actor, resources = self._idle.pop() if self._idle else (self._new_actor(self._usual), self._usual)
         stored = self._store(setup)
         try:
             reference = actor.ask.remote([stored.reference], stored.key, method, arguments)
             found = ray.get(reference, timeout=MEASURING_TIMEOUT_S)
         except (RayTaskError, GetTimeoutError) as error:  # the actor is well, or still to come
             logger.warning("No answer to %s: %s", method, error)
-            self._idle.append(actor)
+            self._idle.append((actor, resources))
             return None
         except RayError as error:
             logger.warning("The worker asked to %s was lost: %s", method, error)
             self._end(actor)
             return None
-        self._idle.append(actor)
+        self._idle.append((actor, resources))
         return found
 
     def successive_halving(
         self, setup: WorkerSetup, n_samples: int, max_steps: int, reduction: int
     ) -> Mapping[int, StepResult]:
         """Train samples side by side and end unpromising ones early; end all actors first."""
-        from grouping_workers.on_ray.halving import (
-            run_halving,
-        )  # Ray Tune is large, and most jobs tune nothing
+        # Ray Tune is large, and most jobs tune nothing.
+        from grouping_workers.on_ray.halving import run_halving
 
-        self.clear()  # Ray Tune needs the processors that the actors hold
-        share = gpu_share(self._settings)
-        return run_halving(setup, n_samples, max_steps, reduction, context=self._context, gpu_share=share)
+        self.end_running()
+        self.release_idle()  # Ray Tune needs the processors that the actors hold
+        return run_halving(
+            setup, n_samples, max_steps, reduction, context=self._context, gpu_share=self._usual.gpus
+        )
 
-    def collect(self, timeout_s: float) -> list[Answer]:
+    def collect(self, timeout_s: float) -> list[Trained | Lost]:
         """Return answers to orders that ended, waiting at most `timeout_s` for the first."""
         if not self._running:
+            time.sleep(timeout_s)
             return []
         running = list(self._running)
         done, _ = ray.wait(running, num_returns=len(running), timeout=0)
         if not done:
             done, _ = ray.wait(running, num_returns=1, timeout=timeout_s)
         answers = [self._finish(reference) for reference in done]
+        answers += self._end_overdue()
         self._start_waiting()
         return answers
 
-    def clear(self) -> None:
-        """End all actors and their trainings. The next order starts new ones."""
-        for actor in [*self._idle, *(actor for _, actor in self._running.values())]:
-            ray.kill(actor)
-        self._idle.clear()
+    def end_running(self) -> None:
+        """End the trainings that run, and forget what waits."""
+        for one in self._running.values():
+            self._end(one.actor)
         self._running.clear()
         self._waiting.clear()
-        self._n_started = 0
 
-    def _store(self, setup: WorkerSetup) -> StoredSetup:
+    def _most(self, resources: Resources) -> int:
+        """Return how many trainings fit into the whole cluster, at least one."""
+        most = max(1, resources.fit_into(self._cluster))
+        limit = self._settings.n_workers
+        return most if limit is None else min(most, limit)
+
+    def _held(self) -> float:
+        """Return the share of the cluster that the actors hold."""
+        held = [resources for _, resources in self._idle]
+        held += [one.resources for one in self._running.values()]
+        return sum(1 / self._most(resources) for resources in held)
+
+    def _has_room(self, resources: Resources) -> bool:
+        """Tell whether another actor fits into the share; a first one always does."""
+        is_first = not self._idle and not self._running
+        return is_first or self._held() + 1 / self._most(resources) <= self._share + 1e-9
+
+    def _store(self, setup: WorkerSetup) -> _StoredSetup:
         """Put a setup into the object store, unless it is the one that was put there last."""
         if self._stored is None or self._stored.key != setup.key:
-            self._stored = StoredSetup(ray.put(setup), setup.key)
+            self._stored = _StoredSetup(ray.put(setup), setup.key)
         return self._stored
 
     def _end(self, actor: Any) -> None:
         ray.kill(actor)
-        self._n_started -= 1
 
-    def _finish(self, reference: Any) -> Answer:
-        order, actor = self._running.pop(reference)
+    def _finish(self, reference: Any) -> Trained | Lost:
+        one = self._running.pop(reference)
+        order = one.order
         try:
             outcomes, environment, remarks = ray.get(reference)
         except RayTaskError as error:  # the worker is well: its code raised
             logger.warning("Order %d failed: %s", order.number, error)
-            self._idle.append(actor)
+            self._idle.append((one.actor, one.resources))
             reason = f"{type(error.cause).__name__}: {error.cause}"
-            failed = TrialOutcome(TrialState.FAILED, error=reason)
-            return Trained(order.number, dict.fromkeys(order.requests, failed))
+            return Trained(order.number, dict.fromkeys(order.requests, _failed(reason)))
         except RayError as error:
             logger.warning("The worker of order %d was lost: %s", order.number, error)
-            self._end(actor)
+            self._end(one.actor)
             return Lost(order.number, f"{type(error).__name__}: the worker died or could not be reached.")
-        self._idle.append(actor)
+        self._idle.append((one.actor, one.resources))
         by_trial = dict(zip(order.requests, outcomes, strict=True))
         return Trained(order.number, by_trial, environment, remarks)
 
+    def _end_overdue(self) -> list[Trained]:
+        """End trainings that hang: their deadline is past, and they did not end by themselves."""
+        ended = []
+        now = time.monotonic()
+        for reference, one in list(self._running.items()):
+            if one.ends_at is not None and now > one.ends_at:
+                del self._running[reference]
+                self._end(one.actor)
+                failed = _failed(f"It was ended at its deadline of {one.order.deadline_s:g} s.")
+                ended.append(Trained(one.order.number, dict.fromkeys(one.order.requests, failed)))
+        return ended
+
     def _start_waiting(self) -> None:
-        while self._waiting and (self._idle or self._n_started < self._size):
+        while self._waiting:
+            resources = self._waiting[0][0].resources or self._usual
+            actor = self._actor_with(resources)
+            if actor is None:
+                return
             order, stored = self._waiting.popleft()
-            actor = self._idle.pop() if self._idle else self._new_actor()
-            requests = list(order.requests.values())
-            reference = actor.train.remote([stored.reference], stored.key, requests, self._folder(order))
-            self._running[reference] = (order, actor)
+            # A long line of trainings behind each other in one actor is given the time of all of them.
+            ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s + GRACE_S
+            reference = actor.train.remote(
+                [stored.reference], stored.key, dict(order.requests), self._folder, self._mailbox
+            )
+            self._running[reference] = _Running(order, actor, resources, ends_at)
 
-    def _folder(self, order: Train) -> Path | None:
-        root = self._settings.checkpoints
-        return None if root is None else root / order.job_id
+    def _actor_with(self, resources: Resources) -> Any:
+        """Return an idle actor that holds these resources, or a new one; None if there is no room."""
+        for n, (actor, held) in enumerate(self._idle):
+            if held == resources:
+                del self._idle[n]
+                return actor
+        while self._idle and not self._has_room(resources):
+            self._end(self._idle.pop()[0])  # it holds what is needed otherwise
+        return self._new_actor(resources) if self._has_room(resources) else None
 
-    def _new_actor(self) -> Any:
-        from grouping_workers.on_ray.actors import TrainingActor  # imports what trains: see `run_driver`
+    def _new_actor(self, resources: Resources) -> Any:
+        from grouping_workers.on_ray.actors import TrainingActor  # imports what trains
 
-        self._n_started += 1
-        share = gpu_share(self._settings)
-        remote = ray.remote(num_cpus=1, num_gpus=share, scheduling_strategy="SPREAD")
+        options: dict[str, Any] = {"num_cpus": resources.cpus, "num_gpus": resources.gpus}
+        if resources.memory_gib is not None:
+            options["memory"] = int(resources.memory_gib * 2**30)
+        if resources.custom:
+            options["resources"] = dict(resources.custom)
+        remote = ray.remote(scheduling_strategy="SPREAD", **options)
         return remote(TrainingActor).remote(self._context)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredSetup:
+    """A setup in Ray's object store, for workers to fetch, with its key."""
+
+    reference: Any
+    key: str
+
+
+def _failed(reason: str) -> TrialOutcome:
+    return TrialOutcome(TrialState.FAILED, error=reason)

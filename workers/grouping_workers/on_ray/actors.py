@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import ray
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError
 from grouping.trainers import DEFAULT_TRAINER, TrainingWorker, WorkerContext, WorkerSetup, get_trainer
+from grouping_workers.on_ray.reports import ReportsToMailbox
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ class TrainingActor:
     """
 
     def __init__(self, context: WorkerContext) -> None:
-        self._context = context
+        self._reports = ReportsToMailbox()
+        self._context = replace(context, reports=self._reports)
         self._key: str | None = None
         self._worker: TrainingWorker | None = None
         get_trainer(DEFAULT_TRAINER).warm_up()
@@ -46,26 +49,34 @@ class TrainingActor:
         return getattr(self._require_worker(holder, key), method)(*arguments)
 
     def train(
-        self, holder: Holder, key: str, requests: Sequence[TrialRequest], checkpoints: Path | None
+        self,
+        holder: Holder,
+        key: str,
+        requests: Mapping[str, TrialRequest],
+        checkpoints: Path | None,
+        mailbox: Any = None,
     ) -> tuple[tuple[TrialOutcome, ...], dict[str, str], dict[str, str]]:
         """Train and score networks.
 
         Args:
             holder: holder of the setup, which is fetched only when its worker is not here yet.
             key: key of the setup.
-            requests: what to train.
+            requests: what to train, by trial.
             checkpoints: folder of the job's checkpoints; None for none.
+            mailbox: handle of the actor that takes reports; None for nobody.
 
         Returns:
             An outcome for each, in order; the worker's environment; and its remarks. What can never work
             is a failed outcome, not an exception.
         """
+        wanted = tuple(requests.values())
         try:
             worker = self._require_worker(holder, key)
         except GroupingError as error:
-            return tuple(_failed(error) for _ in requests), {}, {}
-        outcomes = _train_all(worker, requests, checkpoints)
-        return outcomes, dict(worker.environment()), dict(worker.remarks(requests))
+            return tuple(_failed(error) for _ in wanted), {}, {}
+        self._reports.begin(mailbox, {request: trial for trial, request in requests.items()})
+        outcomes = _train_all(worker, wanted, checkpoints)
+        return outcomes, dict(worker.environment()), dict(worker.remarks(wanted))
 
     def _require_worker(self, holder: Holder, key: str) -> TrainingWorker:
         if key != self._key or self._worker is None:

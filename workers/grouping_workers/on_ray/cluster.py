@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 
-from grouping_workers.settings import DriverSettings
+from grouping.domain.resources import Resources
+from grouping_workers.settings import RaySettings
 
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
+REACH_TIMEOUT_S = 3.0
 
 
 def connect(address: str | None, n_workers: int | None, empty_folder: str) -> None:
@@ -42,20 +46,39 @@ def connect(address: str | None, n_workers: int | None, empty_folder: str) -> No
         ray.init(address=address, **options)
 
 
-def is_alive() -> bool:
-    """Return whether any node of the cluster is left; without one, nothing submitted will ever run."""
-    return any(node["Alive"] for node in ray.nodes())
+def require_alive() -> None:
+    """Raise if no node of the cluster is left: nothing that is submitted would ever run.
+
+    Raises:
+        ConnectionError: if every node is dead.
+    """
+    if not any(node["Alive"] for node in ray.nodes()):
+        raise ConnectionError("Every node of the Ray cluster is dead.")
 
 
-def count_workers(settings: DriverSettings) -> int:
-    """Count workers at the same time: one per processor, at most as many as may share the GPUs."""
-    resources = ray.cluster_resources()
-    n_workers = max(1, int(resources.get("CPU", 1)))
-    if gpus := int(resources.get("GPU", 0)):
-        n_workers = min(n_workers, gpus * settings.trials_per_gpu)
-    return n_workers if settings.n_workers is None else min(settings.n_workers, n_workers)
+def cluster_resources() -> Mapping[str, float]:
+    """Return what the whole cluster has by Ray's names: ``CPU``, ``GPU``, ``memory`` in bytes, others."""
+    found: Mapping[str, float] = ray.cluster_resources()
+    return {name: amount for name, amount in found.items() if not name.startswith(("node:", "object_store"))}
 
 
-def gpu_share(settings: DriverSettings) -> float:
-    """Return the fraction of a GPU reserved per worker; 0 without GPUs."""
-    return 1 / settings.trials_per_gpu if ray.cluster_resources().get("GPU", 0.0) else 0.0
+def usual_resources(settings: RaySettings) -> Resources:
+    """Return what a training holds unless its trainer says otherwise: a processor, and a share of a GPU."""
+    has_gpus = bool(ray.cluster_resources().get("GPU", 0.0))
+    return Resources(gpus=1 / settings.trials_per_gpu if has_gpus else 0.0)
+
+
+def refuse_unreachable(address: str) -> None:
+    """Raise within seconds where nothing listens at the address of a cluster; Ray tries for minutes.
+
+    Raises:
+        ConnectionError: if it cannot be reached.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or not host or "//" in address:
+        return  # such as "auto": Ray knows where to look
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_TIMEOUT_S).close()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConnectionError(f"No Ray cluster answers at {address}: {reason}.") from error

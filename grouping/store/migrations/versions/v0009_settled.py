@@ -1,4 +1,4 @@
-"""What a trainer settled for a job, in place of its recipe and its engine."""
+"""Keep what a trainer settled for a job, in place of its recipe and its engine."""
 
 from __future__ import annotations
 

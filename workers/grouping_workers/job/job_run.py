@@ -3,60 +3,67 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from grouping.domain.jobs import Job, JobState, StopReason
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.search_state import SearchTerms
-from grouping.domain.training_budgets import Round, is_time_short, trials_over_time
+from grouping.domain.training_budgets import ConfirmationRound, is_time_short, trials_over_time
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
-from grouping.errors import StateConflictError, TrainingError, WorkerLostError
+from grouping.errors import StateConflictError, TrainingError
 from grouping.search import advance, networks_to_measure
 from grouping.store import Claim, Store
 from grouping.trainers import trainer_of
 from grouping_workers.checkpoint_folders import remove_folder
-from grouping_workers.dispatch.driver_process import DriverProcess
-from grouping_workers.dispatch.driver_requests import DriverRequests
-from grouping_workers.dispatch.lease import LeaseKeeper
-from grouping_workers.dispatch.planner import planner_of
-from grouping_workers.dispatch.reuse_report import report_reuse
-from grouping_workers.dispatch.strategy_notes import StrategyNotes
-from grouping_workers.dispatch.training_queue import TrainingQueue
-from grouping_workers.messages import Measure, Measured, Prepare, Ready, ReleaseWorkers
+from grouping_workers.dispatch.messages import Activity
+from grouping_workers.job.control import Control
+from grouping_workers.job.executor import Executor
+from grouping_workers.job.note_events import NoteRecorder
+from grouping_workers.job.planner import planner_of
+from grouping_workers.job.reuse_report import report_reuse
+from grouping_workers.job.training_queue import TrainingQueue
 
 logger = logging.getLogger(__name__)
 
-MAX_DRIVER_DEATHS = 5
-"""Deaths of the driver in a row, without any training finished in between, after which a job fails."""
-
 
 class JobRun:
-    """Carries out one job. Every write is fenced by the claim.
+    """Carries out one job. Every write is fenced by the claim, whose lease somebody else renews.
 
     Args:
         store: the database.
         claim: the lease on the job.
-        driver: the Ray driver.
-        stop: set when the dispatcher should give the job back.
+        executor: carries out the trainings.
+        control: tells when to give the job back, and is told what goes on.
+        operator: settings by whoever runs the service, by name of the trainer.
+        checkpoints: folder of all checkpoints, from which the job's is removed once it succeeded.
     """
 
-    def __init__(self, store: Store, claim: Claim, driver: DriverProcess, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        store: Store,
+        claim: Claim,
+        executor: Executor,
+        control: Control,
+        *,
+        operator: Mapping[str, Any] | None = None,
+        checkpoints: Path | None = None,
+    ) -> None:
         self._store = store
         self._claim = claim
-        self._driver = driver
-        self._stop = stop
+        self._executor = executor
+        self._control = control
+        self._operator = operator
+        self._checkpoints = checkpoints
         self._job: Job = claim.job
         self._terms = SearchTerms.of_job(claim.job.spec)
-        self._trainer = trainer_of(claim.job, driver.settings.trainer_settings)
-        self._queue = TrainingQueue(store, claim, driver, self._trainer)
-        self._deaths = 0
-        self._lease = LeaseKeeper(store, claim)
-        self._dialogue = DriverRequests(driver, stop, self._is_cancelled)
-        self._notes = StrategyNotes(store, claim)
+        self._trainer = trainer_of(claim.job, operator)
+        self._queue = TrainingQueue(store, claim, executor, self._trainer)
+        self._notes = NoteRecorder(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
-        self._round: Round | None = None
+        self._round: ConfirmationRound | None = None
 
     def run(self) -> None:
         """Work until the job is final, cancelled, or to be given back.
@@ -66,65 +73,38 @@ class JobRun:
             StoreUnavailableError: if the database does not answer.
             GroupingError: if the job cannot be carried out.
         """
-        with self._lease:
-            try:
-                self._work()
-            finally:
-                self._drop_in_flight()
+        try:
+            self._work()
+        finally:
+            self._executor.end_job()
 
     def _work(self) -> None:
         is_prepared = False
-        while not self._stop.is_set():
-            if self._is_cancelled():
-                self._drop_in_flight()
+        while not self._control.stop.is_set():
+            if self._store.get_job(self._job.id).state is JobState.CANCELLING:
                 self._store.enter_state(self._claim, JobState.CANCELLED)
                 return
             try:
                 if not is_prepared:
-                    is_prepared = self._prepare()
+                    self._prepare()
+                    is_prepared = True
                 elif self._advance():
                     return
-            except WorkerLostError as error:
-                self._recover(error)
-                is_prepared = False
             except StateConflictError:
-                if not self._is_cancelled():  # cancelled just before the job moved on: seen above, next
-                    raise
-        self._drop_in_flight()
-        self._store.release(self._claim)
-
-    def _drop_in_flight(self) -> None:
-        """End the driver if it is still busy with this job: its results must not be written any more."""
-        if self._queue.has_orders or self._dialogue.is_open:
-            self._driver.stop()
-            self._queue.clear()
-            self._dialogue.is_open = False
-
-    def _is_cancelled(self) -> bool:
-        self._lease.check()
-        return self._store.get_job(self._job.id).state is JobState.CANCELLING
-
-    def _recover(self, error: WorkerLostError) -> None:
-        """Recover from the driver's death: put its trainings back and start another one."""
-        self._deaths += 1
-        logger.warning("Job %s: %s", self._job.id, error)
-        self._queue.requeue_all(str(error))
-        self._dialogue.is_open = False
-        if self._deaths >= MAX_DRIVER_DEATHS:
-            raise TrainingError(f"Ray failed {self._deaths} times in a row. Last: {error}") from error
-        self._stop.wait(min(2.0**self._deaths, 10.0))
+                if self._store.get_job(self._job.id).state is not JobState.CANCELLING:
+                    raise  # else cancelled just before the job moved on: seen above, next
+        if not self._control.is_orphaned:
+            self._store.release(self._claim)
 
     # --- preparation
 
-    def _prepare(self) -> bool:
-        """Have the trainer prepare the job, and measure the costs; return False when interrupted."""
+    def _prepare(self) -> None:
+        """Have the trainer prepare the job, and measure the costs."""
+        self._control.working(Activity.PREPARING)
         if self._job.state is not JobState.PREPARING:
             self._store.enter_state(self._claim, JobState.PREPARING)
         networks = networks_to_measure(self._terms)
-        ready = self._dialogue.ask(Prepare(self._trainer.name, self._trainer.job, networks), Ready)
-        if ready is None:
-            return False
-        self._queue.n_workers = ready.n_workers
+        ready = self._executor.prepare(self._trainer, networks)
         self._add_networks(networks, ready.measured)
         self._store.record_preparation(
             self._claim,
@@ -137,7 +117,6 @@ class JobRun:
         self._queue.versions = self._job.versions
         self._tell_reusable()
         self._enter(self._phase())
-        return True
 
     def _tell_reusable(self) -> None:
         """Record once how much of the search can be reused from other jobs."""
@@ -162,12 +141,11 @@ class JobRun:
     def _advance(self) -> bool:
         """Plan, submit, and collect what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
-        if not advance(self, self._queue):
+        is_going_on = advance(self, self._queue)
+        self._control.working(Activity.WAITING, has_outcomes=self._queue.has_outcomes)
+        if not is_going_on:
             self._finish()
-            return True
-        if self._queue.has_outcomes:
-            self._deaths = 0
-        return False
+        return not is_going_on
 
     def _skip_what_time_forbids(self) -> None:
         """Give up planned trials once the budget in seconds is spent; those of the search a while before."""
@@ -186,25 +164,23 @@ class JobRun:
 
     def plan(self) -> bool:
         """Add the next trials; return False when there are none."""
+        self._control.working(Activity.PLANNING)
         self._round = None
         plan = planner_of(self._store, self._job).next_plan()
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
-            self._notes.tell(plan.note)
+            self._notes.record(plan.note)
         if plan.reused:
-            if not self._measure([request.network for request in plan.reused]):
-                return True  # interrupted; what to do is seen in the next round
+            self._measure([request.network for request in plan.reused])
             self._enter(plan.state)
             if self._store.plan_reused(self._claim, plan.reused, planned_epochs=self._epochs(plan.reused)):
                 return True  # the strategy sees them before anything is trained
-            plan = planner_of(
-                self._store, self._job, with_reuse=False
-            ).next_plan()  # that job was deleted meanwhile
+            # That job was deleted meanwhile.
+            plan = planner_of(self._store, self._job, with_reuse=False).next_plan()
         if plan.reason is not None:
             self._reason = plan.reason
         if not plan.requests:
             return False
-        if not self._measure([request.network for request in plan.requests]):
-            return True
+        self._measure([request.network for request in plan.requests])
         self._enter(plan.state)
         epochs = self._epochs(plan.requests)
         return self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs) > 0
@@ -213,20 +189,16 @@ class JobRun:
         counting = self._trainer.epochs_of
         return [counting(len(request.network.group), request.fidelity) for request in requests]
 
-    def _measure(self, networks: Sequence[Network]) -> bool:
-        """Measure inference costs that are not known yet; return False when interrupted."""
+    def _measure(self, networks: Sequence[Network]) -> None:
+        """Measure inference costs that are not known yet."""
         known = {s.network.key for s in self._store.networks(self._job.score_table_id)}
         new = {n.key: n for n in networks if n.key not in known}
-        if not new:
-            return True
-        answer = self._dialogue.ask(Measure(tuple(new.values())), Measured)
-        if answer is None:
-            return False
-        self._add_networks(tuple(new.values()), answer.measured)
-        return True
+        if new:
+            self._control.working(Activity.MEASURING)
+            wanted = tuple(new.values())
+            self._add_networks(wanted, self._executor.measure(wanted))
 
     def _finish(self) -> None:
-        self._driver.send(ReleaseWorkers())
         trials = self._store.trials(self._job.id)
         searched = [trial for trial in trials if trial.purpose is Purpose.SEARCH]
         if not any(trial.state is TrialState.SUCCEEDED for trial in searched):
@@ -237,7 +209,7 @@ class JobRun:
         was_cut = any(trial.state is TrialState.SKIPPED for trial in trials)
         reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else self._reason
         self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason)
-        remove_folder(self._driver.settings.checkpoints, self._job.id)
+        remove_folder(self._checkpoints, self._job.id)
 
     def _enter(self, state: JobState) -> None:
         if self._job.state is not state:
@@ -246,4 +218,4 @@ class JobRun:
 
     def _reload(self) -> None:
         self._job = self._store.get_job(self._job.id)
-        self._trainer = self._queue.trainer = trainer_of(self._job, self._driver.settings.trainer_settings)
+        self._trainer = self._queue.trainer = trainer_of(self._job, self._operator)

@@ -54,8 +54,8 @@ _UNPLANNED: Mapping[JobState, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The facts from which sentences about the state and course of a job are made.
+class JobSentences:
+    """Sentences about the state and course of a job, with the facts that they are made from.
 
     Attributes:
         state: present state of the job.
@@ -68,7 +68,7 @@ class Standing:
     is_to_be_confirmed: bool
 
     @classmethod
-    def of(cls, job: Job) -> Standing:
+    def of(cls, job: Job) -> JobSentences:
         """Take the facts from a job."""
         return cls(job.state, job.stop_reason, job.spec.n_confirmation_seeds > 0)
 

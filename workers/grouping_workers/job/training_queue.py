@@ -1,4 +1,4 @@
-"""Queue of a job's trainings: planned ones cut into stacks, those at the driver, their answers."""
+"""Queue of a job's trainings: planned ones cut into stacks, those in training, their answers."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from grouping.domain.arithmetic import differences
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store
 from grouping.trainers import Stack, Trainer
-from grouping_workers.dispatch.driver_process import DriverProcess
-from grouping_workers.dispatch.driver_requests import POLL_S, unexpected
-from grouping_workers.dispatch.stack_size import largest_stack
-from grouping_workers.messages import Answer, Lost, Resized, Train, Trained
+from grouping_workers.job.executor import Executor, Lost, Order, Trained
+from grouping_workers.job.stack_size import largest_stack
 
+POLL_S = 0.5
 PREFETCH = 1
-"""Stacks that wait at the driver beyond those that run, so that no worker waits for the database."""
+"""Stacks that wait at the executor beyond those that run, so that no worker waits for the database.
+
+Only of a trainer whose trainings are short: a long one that waits would count as running.
+"""
 
 
 class TrainingQueue:
-    """Sends planned trials to the driver and records their outcomes. Every write is fenced by the claim.
+    """Hands planned trials to the executor and records their outcomes. Every write is fenced by the claim.
 
     What waits here is a copy of what the database has planned; `refill` asks for it anew once it is used up.
 
     Args:
         store: the database.
         claim: the lease on the job.
-        driver: the Ray driver.
+        executor: carries out the trainings.
         trainer: says which trials are trained together.
 
     Attributes:
-        n_workers: stacks that are trained at the same time.
         trainer: the trainer of the job, as far as it is settled.
         versions: versions with which the first training of the job ran.
         has_outcomes: whether any training ended in the last `collect`.
     """
 
-    def __init__(self, store: Store, claim: Claim, driver: DriverProcess, trainer: Trainer) -> None:
+    def __init__(self, store: Store, claim: Claim, executor: Executor, trainer: Trainer) -> None:
         self._store = store
         self._claim = claim
-        self._driver = driver
+        self._executor = executor
         self._waiting: deque[Stack] = deque()
         self._in_flight: dict[int, tuple[Trial, ...]] = {}
         self._n_orders = 0
         self._is_outdated = True
-        self.n_workers = 1
         self.trainer = trainer
         self.versions: Mapping[str, str] = {}
         self.has_outcomes = False
@@ -52,58 +52,50 @@ class TrainingQueue:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits here and nothing is at the driver."""
+        """Whether nothing waits here and nothing is in training."""
         return not self._waiting and not self._in_flight
-
-    @property
-    def has_orders(self) -> bool:
-        """Whether anything is at the driver."""
-        return bool(self._in_flight)
 
     def refill(self) -> None:
         """Read what the database has planned, if nothing waits here and there may be something."""
         if not self._waiting and (self._is_outdated or not self._in_flight):
             self._is_outdated = False
             planned = self._store.trials(self._claim.job.id, states={TrialState.PLANNED})
-            self._waiting.extend(self.trainer.stacks(planned, self.n_workers) if planned else ())
+            self._waiting.extend(self.trainer.stacks(planned, self._executor.size) if planned else ())
 
     def forget_waiting(self) -> None:
         """Forget what waits, as the plan in the database has changed: `refill` reads it again."""
         self._waiting.clear()
         self._is_outdated = True
 
-    def clear(self) -> None:
-        """Forget everything, as after the end of the driver; nothing is written."""
-        self.forget_waiting()
-        self._in_flight.clear()
-
-    def requeue_all(self, reason: str) -> None:
-        """Plan again what was at a driver that died."""
-        lost = [trial.id for stack in self._in_flight.values() for trial in stack]
-        if lost:
-            self._store.requeue_trials(self._claim, lost, reason)
-        self.clear()
-
     def start(self) -> None:
-        """Send stacks until every worker has one and one more waits, all started in one transaction.
-
-        Raises:
-            WorkerLostError: if the driver died; what it was asked for is to be requeued.
-        """
-        orders: list[Train] = []
+        """Start stacks until there is no more room, all in one transaction."""
+        orders: list[Order] = []
         stacks: dict[int, tuple[Trial, ...]] = {}
-        while self._waiting and len(self._in_flight) + len(orders) < self.n_workers + PREFETCH:
+        while self._waiting and len(self._in_flight) + len(orders) < self._most_in_flight:
             stack = self._next_stack()
             self._n_orders += 1
             stacks[self._n_orders] = stack
-            requests = {trial.id: _request(trial) for trial in stack}
-            orders.append(Train(self._n_orders, self._claim.job.id, requests))
+            orders.append(self._order(self._n_orders, stack))
         if not orders:
             return
         self._store.start_trials(self._claim, [trial for order in orders for trial in order.requests])
         self._in_flight |= stacks
         for order in orders:
-            self._driver.send(order)
+            self._executor.submit(order)
+
+    @property
+    def _most_in_flight(self) -> int:
+        return self._executor.size + (0 if self.trainer.plans_continuously else PREFETCH)
+
+    def _order(self, number: int, stack: tuple[Trial, ...]) -> Order:
+        deadlines = [self.trainer.deadline_s(trial.network, trial.fidelity) for trial in stack]
+        known = [deadline for deadline in deadlines if deadline is not None]
+        return Order(
+            number,
+            {trial.id: _request(trial) for trial in stack},
+            self.trainer.resources(stack[0].network),
+            sum(known) if len(known) == len(stack) else None,
+        )
 
     def _next_stack(self) -> tuple[Trial, ...]:
         """Take the first waiting stack, or as much of it as may be trained in one go now."""
@@ -114,7 +106,7 @@ class TrainingQueue:
         most = largest_stack(
             self._store.ledger(self._claim.job.id),
             sum(trial.planned_epochs for trial in trials) / len(trials),
-            n_in_flight=self.n_workers + PREFETCH,
+            n_in_flight=self._most_in_flight,
             budget_s=self._claim.job.spec.training_budget.seconds,
         )
         if most < len(trials):
@@ -122,23 +114,10 @@ class TrainingQueue:
         return trials[:most]
 
     def collect(self) -> None:
-        """Record what ended, waiting a little for the first.
+        """Record what ended, waiting a little for the first."""
+        self.has_outcomes = self._record(self._executor.collect(POLL_S))
 
-        Raises:
-            WorkerLostError: if the driver died; what it had answered before is recorded.
-            TrainingError: if it refuses an order.
-        """
-        answers: list[Answer] = []
-        try:
-            while len(answers) < len(self._in_flight):
-                answer = self._driver.receive(0 if answers else POLL_S)
-                if answer is None:
-                    break
-                answers.append(answer)
-        finally:
-            self.has_outcomes = self._record(answers)
-
-    def _record(self, answers: Sequence[Answer]) -> bool:
+    def _record(self, answers: Sequence[Trained | Lost]) -> bool:
         """Record all that ended in one transaction."""
         outcomes: dict[str, TrialOutcome] = {}
         ended: list[int] = []
@@ -147,15 +126,11 @@ class TrainingQueue:
                 self._tell_how(answer)
                 outcomes |= answer.outcomes
                 ended.append(answer.number)
-            elif isinstance(answer, Lost):
+            else:
                 lost = [trial.id for trial in self._in_flight[answer.number]]
                 self._store.requeue_trials(self._claim, lost, answer.reason)
                 del self._in_flight[answer.number]
                 self.forget_waiting()
-            elif isinstance(answer, Resized):
-                self.n_workers = answer.n_workers
-            else:
-                raise unexpected(answer)
         if outcomes:
             self._store.record_outcomes(self._claim, outcomes)
         for number in ended:

@@ -1,4 +1,4 @@
-"""Stack of trainings that are carried out together, an epoch at a time."""
+"""Run of an engine: trainings that are carried out together, an epoch at a time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ OnEpoch = Callable[[TrialRequest, int, float], None]
 """Told after every epoch of a training the request, the epochs carried out and the mean training loss."""
 
 
-class Stack(ABC):
-    """Several trainings of one length that have carried out the same number of epochs.
+class EngineRun(ABC):
+    """Trainings of one length that an engine carries out together, all at the same epoch.
 
     Engines are subclasses.
 
@@ -68,12 +68,12 @@ class Stack(ABC):
 
 
 def carry_out(
-    stack: Stack,
+    run: EngineRun,
     should_stop: Callable[[], bool] | None,
     on_epoch: OnEpoch | None,
     keeper: Keeper | None,
 ) -> tuple[TrialOutcome, ...]:
-    """Train the members of a stack to the end and score them; see `train_networks`.
+    """Train the members of an engine run to the end and score them; see `train_networks`.
 
     The wall time is divided equally among the members.
     """
@@ -81,32 +81,32 @@ def carry_out(
     ended: dict[int, TrialOutcome] = {}
 
     def end(member: int, state: TrialState, error: str) -> None:
-        ended[member] = TrialOutcome(state, epochs=stack.spent, error=error)
+        ended[member] = TrialOutcome(state, epochs=run.spent, error=error)
 
     def members() -> list[int]:
-        return [member for member in range(len(stack.requests)) if member not in ended]
+        return [member for member in range(len(run.requests)) if member not in ended]
 
-    while stack.epoch < stack.n_epochs and members():
+    while run.epoch < run.n_epochs and members():
         if should_stop is not None and should_stop():
             for member in members():
-                end(member, TrialState.FAILED, f"Stopped after {stack.epoch} of {stack.n_epochs} epochs.")
+                end(member, TrialState.FAILED, f"Stopped after {run.epoch} of {run.n_epochs} epochs.")
             break
-        if not stack.prepare_epoch():
-            losses = stack.run_epoch()
+        if not run.prepare_epoch():
+            losses = run.run_epoch()
             for member in members():
                 if not math.isfinite(losses[member]):
-                    end(member, TrialState.DIVERGED, divergence("training", stack.epoch))
+                    end(member, TrialState.DIVERGED, divergence("training", run.epoch))
                 elif on_epoch is not None:
-                    on_epoch(stack.requests[member], stack.epoch, losses[member])
-        if keeper is not None and keeper.is_due(stack.epoch):
+                    on_epoch(run.requests[member], run.epoch, losses[member])
+        if keeper is not None and keeper.is_due(run.epoch):
             for member in members():
-                keeper.save(stack.requests[member], stack.state_dict(member), stack.spent)
+                keeper.save(run.requests[member], run.state_dict(member), run.spent)
     for member in members():
-        evaluation = stack.evaluate(member)
+        evaluation = run.evaluate(member)
         if evaluation.is_finite:
-            scores, affinities = evaluation.scores(), stack.affinities(member)
-            ended[member] = TrialOutcome(TrialState.SUCCEEDED, scores, stack.spent, affinities=affinities)
+            scores, affinities = evaluation.scores(), run.affinities(member)
+            ended[member] = TrialOutcome(TrialState.SUCCEEDED, scores, run.spent, affinities=affinities)
         else:
-            end(member, TrialState.DIVERGED, divergence("validation or test", stack.epoch))
-    seconds = (time.perf_counter() - started) / len(stack.requests)
-    return tuple(replace(ended[member], seconds=seconds) for member in range(len(stack.requests)))
+            end(member, TrialState.DIVERGED, divergence("validation or test", run.epoch))
+    seconds = (time.perf_counter() - started) / len(run.requests)
+    return tuple(replace(ended[member], seconds=seconds) for member in range(len(run.requests)))

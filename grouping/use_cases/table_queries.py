@@ -1,4 +1,4 @@
-"""Score tables and results derived from them, each computed once per revision.
+"""Queries of score tables and of what is derived from them, each computed once per revision.
 
 A table grows while its job runs, so each result is kept for the revision that was read. Solving never
 holds a transaction: the scores are read before.
@@ -51,8 +51,8 @@ EXPLANATION_TIME_S = 2.0
 PLAIN = Demands()
 
 
-class Readings:
-    """Reader and solver of the score tables of a store; safe to use from several threads.
+class TableQueries:
+    """Queries of the score tables of a store, solved where they must be; safe to use from several threads.
 
     Args:
         store: store that holds the tables.

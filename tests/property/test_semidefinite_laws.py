@@ -17,7 +17,7 @@ from grouping.solver.exact.instance import BoolArray
 from grouping.solver.pairwise import unlisted_groups
 from grouping.solver.pairwise.group_search import GroupSearch
 from grouping.solver.pairwise.semidefinite_bound import SizeBound
-from grouping.solver.pairwise.semidefinite_search import SizedSearch
+from grouping.solver.pairwise.semidefinite_search import SemidefiniteSearch
 
 
 def _case(n_tasks: int, seed: int, n_apart: int, max_size: int | None) -> tuple[GroupSearch, FloatArray]:
@@ -79,8 +79,8 @@ def test_the_search_by_size_finds_every_group_above_the_threshold(
     groups = _all_groups(search)
     values = search.values(groups, duals)
     threshold = float(np.sort(values)[-min(n_wanted, len(values))]) - 1e-7 if len(values) else 0.5
-    sized = SizedSearch(search)
-    found = sized.above(threshold, duals, max_found=10_000, deadline=math.inf, is_ladder=is_ladder)
+    by_size = SemidefiniteSearch(search)
+    found = by_size.above(threshold, duals, max_found=10_000, deadline=math.inf, is_ladder=is_ladder)
     expected = np.sort(values[values > threshold])[::-1]
     assert found.bound >= values.max(initial=threshold) - 1e-9
     if is_ladder:
@@ -96,10 +96,10 @@ def test_the_search_by_size_finds_every_group_above_the_threshold(
 def test_a_search_by_size_that_stops_early_still_bounds(n_tasks: int, seed: int, seconds: float) -> None:
     search, duals = _case(n_tasks, seed, 1, None)
     top = search.values(_all_groups(search), duals).max(initial=0.0)
-    sized = SizedSearch(search)
+    by_size = SemidefiniteSearch(search)
     for _ in range(2):  # the second goes on with other duals
         deadline = time.monotonic() + seconds
-        found = sized.above(0.0, duals, max_found=3, deadline=deadline, is_ladder=True)
+        found = by_size.above(0.0, duals, max_found=3, deadline=deadline, is_ladder=True)
         assert found.bound >= top - 1e-9
         duals = duals[::-1].copy()
         top = search.values(_all_groups(search), duals).max(initial=0.0)
@@ -122,14 +122,14 @@ def test_groups_searched_by_size_give_the_same_optimum(n_tasks: int, seed: int, 
     assert solution.loss == pytest.approx(expected.loss, rel=1e-9)
 
 
-def test_the_bound_of_a_size_is_far_below_that_of_favourite_partners() -> None:
+def test_the_bound_of_a_size_is_far_below_that_of_best_partners() -> None:
     generator = np.random.default_rng(0)
     search = GroupSearch(generator.uniform(0, 1, (24, 24)))
     duals = np.full(24, 0.6)
     bound = SizeBound(8, search.is_apart)
     bound.set_arcs(duals[:, None] - search.finite_pairs)
     reached = bound.tighten(100)
-    favourites = np.sort(np.maximum(0.0, duals - search.favourites()[:, 6]))[::-1][:8].sum()
+    best_partners = np.sort(np.maximum(0.0, duals - search.least_losses()[:, 6]))[::-1][:8].sum()
     best = search.improve(np.eye(24, dtype=np.bool_) | np.eye(24, k=1, dtype=np.bool_), duals, rounds=20)
     of_size = best[best.sum(axis=1) == 8]
-    assert search.values(of_size, duals).max(initial=0.0) <= reached < 0.7 * favourites
+    assert search.values(of_size, duals).max(initial=0.0) <= reached < 0.7 * best_partners

@@ -1,176 +1,35 @@
-"""Exact optima of many draws of the losses, under the same networks, demands and budget.
+"""Dynamic programme that finds the optima of many draws of the losses at once.
 
-For the few blocks and resource costs of most tables one dynamic programme serves all draws at once. Let
-``g[P, k]`` be the least loss at which one network of cost class k (networks that use every limited resource
-alike) serves the set P of blocks. Then
+Made for the few blocks and resource costs of most tables. Let ``g[P, k]`` be the least loss at which one
+network of cost class k (networks that use every limited resource alike) serves the set P of blocks. Then
 
     F[S, u] = min over P in S that holds the lowest block of S, and over k:  F[S - P, u - c[k]] + g[P, k]
 
 is the least loss of serving S with resources u (set covering by dynamic programming; Bjorklund, Husfeldt and
 Koivisto, 2009, describe the general form). A network may appear twice in it, which is never better than
 serving both sets from it once, so the least over all u is the exact optimum. Its work grows with ``3^B`` for
-B blocks and with the number of attainable u; beyond what is worth it, each draw goes to
-`grouping.solver.exact.bound_and_fix`, which starts from the winners of the draws before it. Both are exact.
+B blocks and with the number of attainable u, so `DrawProgramme.build` refuses where it is not worth it.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.scores import FloatArray
-from grouping.solver.exact.bound_and_fix import ExactSearch
 from grouping.solver.exact.instance import Instance, IntArray
 
 MAX_BLOCKS = 10
 MAX_LEVELS = 100
 MAX_SERVED_SETS = 200_000
-ROUGH_NODES = 1_000
-"""Nodes of the search for one draw where `choose_in_draws` does not need the proof."""
-_CHUNK_NUMBERS = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnOptima:
-    """Optima of the draws that were solved in time, the first of those given.
-
-    Attributes:
-        values: ``[D]`` least loss of each draw, in the unit of the losses given; infinite if nothing fits.
-        chosen: the candidates that attain it, forced ones included, each draw's own; empty if nothing fits.
-    """
-
-    values: FloatArray
-    chosen: tuple[tuple[int, ...], ...]
-
-
-def solve_draws(
-    instance: Instance,
-    limits: FloatArray,
-    draws: FloatArray,
-    *,
-    starts: Sequence[tuple[int, ...]] = (),
-    deadline: float | None = None,
-    max_nodes: int | None = None,
-) -> DrawnOptima:
-    """Find the optimum of every draw.
-
-    Args:
-        instance: candidates, demands and costs; its losses say only which cells may serve (the finite ones).
-        limits: ``[R]``, from `Instance.limits_for`.
-        draws: ``[D, N, B]`` losses of the blocks in the candidates, in any unit; read where the instance's
-            are finite.
-        starts: known choices of candidates.
-        deadline: a time of `time.monotonic`; draws it leaves no time for are left out at the end.
-        max_nodes: where draws are solved one by one, settle for the best found by so many nodes.
-    """
-    if instance.is_contradictory or (limits < 0).any():
-        return DrawnOptima(np.full(len(draws), np.inf), ((),) * len(draws))
-    programme = _Programme.build(instance, limits)
-    if programme is None:
-        return _one_by_one(instance, limits, draws, starts, deadline, max_nodes)
-    size = max(1, _CHUNK_NUMBERS // programme.numbers_per_draw)
-    chosen: list[tuple[int, ...]] = []
-    for start in range(0, len(draws), size):
-        if start and deadline is not None and time.monotonic() > deadline:
-            break
-        (part,) = programme.solve(_cells(instance, draws[start : start + size]), [limits])
-        chosen += part
-    values = [losses_of(instance, draw, choice) for draw, choice in zip(draws, chosen, strict=False)]
-    return DrawnOptima(np.array(values, dtype=np.float64), tuple(chosen))
-
-
-def choose_in_draws(
-    instance: Instance, budgets_snt: Sequence[float], draws: FloatArray
-) -> tuple[tuple[tuple[int, ...], ...], ...]:
-    """Choose candidates for every draw at every inference budget, ``[D][B]``.
-
-    A choice is optimal where the dynamic programme is used. Beyond that it is the best that a search over
-    `ROUGH_NODES` nodes finds, which is optimal or nearly so, and the same every time.
-
-    Args:
-        instance: as in `solve_draws`.
-        budgets_snt: inference budgets; one dynamic programme serves them all where it is worth it.
-        draws: ``[D, N, B]`` losses of the blocks in the candidates, in any unit.
-    """
-    limits = [instance.limits_for(budget) for budget in budgets_snt]
-    programme = None if instance.is_contradictory else _Programme.build(instance, np.max(limits, axis=0))
-    if programme is None:
-        return tuple(_rough_choices(instance, limits, draw) for draw in draws)
-    size = max(1, _CHUNK_NUMBERS // programme.numbers_per_draw)
-    chosen: list[tuple[tuple[int, ...], ...]] = []
-    for start in range(0, len(draws), size):
-        parts = programme.solve(_cells(instance, draws[start : start + size]), limits)
-        chosen += zip(*parts, strict=True)
-    return tuple(chosen)
-
-
-def _cells(instance: Instance, draws: FloatArray) -> FloatArray:
-    """Return losses as ``[N, B, D]``, infinite where a cell cannot serve."""
-    cells = np.where(np.isfinite(instance.losses), draws, np.inf)
-    return np.ascontiguousarray(np.moveaxis(cells, 0, 2))
-
-
-def losses_of(instance: Instance, losses: FloatArray, chosen: Sequence[int]) -> float:
-    """Return the total least loss at which these candidates serve all blocks; infinite if they cannot."""
-    if not chosen:
-        return np.inf
-    index = list(chosen)
-    served = np.where(np.isfinite(instance.losses[index]), losses[index], np.inf)
-    return float(served.min(axis=0).sum())
-
-
-def _one_by_one(
-    instance: Instance,
-    limits: FloatArray,
-    draws: FloatArray,
-    starts: Sequence[tuple[int, ...]],
-    deadline: float | None,
-    max_nodes: int | None,
-) -> DrawnOptima:
-    known = list(dict.fromkeys(starts))
-    values, chosen = [], []
-    for draw in draws:
-        engine = _engine_of(instance, draw)
-        optimum = engine.solve(limits, starts=known, deadline=deadline, max_nodes=max_nodes)
-        if not (optimum.is_proven or max_nodes):
-            break
-        choice = optimum.chosen or ()
-        if choice and choice not in known:
-            known.append(choice)
-        values.append(losses_of(instance, draw, choice))
-        chosen.append(choice)
-    return DrawnOptima(np.array(values, dtype=np.float64), tuple(chosen))
-
-
-def _rough_choices(
-    instance: Instance, limits: Sequence[FloatArray], draw: FloatArray
-) -> tuple[tuple[int, ...], ...]:
-    """Candidates for one draw under each of the limits; columns and choices serve the next larger budget."""
-    engine = _engine_of(instance, draw)
-    found: dict[int, tuple[int, ...]] = {}
-    for b in sorted(range(len(limits)), key=lambda b: float(limits[b][0])):
-        known = list(dict.fromkeys(choice for choice in found.values() if choice))
-        found[b] = engine.solve(limits[b], starts=known, max_nodes=ROUGH_NODES).chosen or ()
-    return tuple(found[b] for b in range(len(limits)))
-
-
-def _engine_of(instance: Instance, draw: FloatArray) -> ExactSearch:
-    """Return a search of the instance with the losses of a draw, ``[N, B]``, scaled like an instance."""
-    usable = np.isfinite(instance.losses)
-    cells = np.where(usable, draw, np.inf)
-    floors = cells.min(axis=0, initial=np.inf)
-    cells = cells - np.where(np.isfinite(floors), floors, 0.0)
-    unit = float(cells[usable].max(initial=0.0)) or 1.0
-    return ExactSearch(replace(instance, losses=cells / unit))
-
-
-@dataclass(frozen=True, eq=False)
-class _Programme:
-    """The dynamic programme for one instance, without the losses.
+class DrawProgramme:
+    """The dynamic programme for one instance, without the losses; see the module.
 
     Attributes:
         instance: the candidates.
@@ -190,11 +49,11 @@ class _Programme:
 
     @property
     def n_levels(self) -> int:
-        """`U`."""
+        """The number `U` of attainable uses of the limited resources."""
         return len(self.uses)
 
     @classmethod
-    def build(cls, instance: Instance, limits: FloatArray) -> _Programme | None:
+    def build(cls, instance: Instance, limits: FloatArray) -> DrawProgramme | None:
         """Build the programme of an instance, or return None where it would be too large."""
         if instance.n_blocks > MAX_BLOCKS:
             return None

@@ -1,4 +1,4 @@
-"""Notes of a strategy about its steps, kept among the events of a job."""
+"""The notes of a strategy about its steps, recorded as events of a job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONGEST_NOTE = 2000
 _PAGE = 5000
 
 
-class StrategyNotes:
+class NoteRecorder:
     """Records a note as an event when it differs from the last one, even of an earlier dispatcher.
 
     Args:
@@ -24,7 +24,7 @@ class StrategyNotes:
         self._claim = claim
         self._last: str | None = None
 
-    def tell(self, note: str) -> None:
+    def record(self, note: str) -> None:
         """Record a note; an empty one is left out."""
         note = note.strip()[:LONGEST_NOTE]
         if not note:

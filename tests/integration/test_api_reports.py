@@ -1,0 +1,87 @@
+"""What trainings tell, over HTTP and on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from grouping.cli import app
+from grouping.client import Client
+from grouping.domain.progress import Progress
+from grouping.errors import InvalidInputError
+from grouping.store import Store, TrialReport
+from grouping.wire.jobs import TrialLogOut, TrialProgressOut
+from tests.integration.conftest import Api, Scenes, outcome_of, server
+
+POINTS = (Progress(1, {"validation.depth": 0.5}), Progress(2, {"validation.depth": 0.25, "rate": 0.1}))
+
+
+def told(scenes: Scenes) -> tuple[str, str]:
+    """A job with a trial that told something, and that trial."""
+    job = scenes.running()
+    claim = scenes.claims[job.id]
+    trial = scenes.store.trials(job.id)[0]
+    scenes.store.start_trial(claim, trial.id)
+    scenes.store.report_progress(claim, {trial.id: TrialReport(POINTS, "epoch 1\nepoch 2 [red]\n")})
+    return job.id, trial.id
+
+
+def test_curves_and_log_of_a_training_are_read_while_it_runs(api: Api, scenes: Scenes) -> None:
+    job_id, trial_id = told(scenes)
+    address = f"/v1/jobs/{job_id}/trials/{trial_id}"
+    progress = TrialProgressOut.model_validate_json(api.get(f"{address}/progress").content)
+    assert [(point.step, point.values) for point in progress.items] == [
+        (point.step, point.values) for point in POINTS
+    ]
+    log = TrialLogOut.model_validate_json(api.get(f"{address}/log").content)
+    assert (log.text, log.dropped) == ("epoch 1\nepoch 2 [red]\n", 0)
+
+
+@pytest.mark.parametrize("what", ["log", "progress"])
+def test_a_training_of_another_job_is_not_found(api: Api, scenes: Scenes, what: str) -> None:
+    job_id, trial_id = told(scenes)
+    other = scenes.running()
+    for path in (f"{other.id}/trials/{trial_id}", f"{job_id}/trials/{'0' * 32}", f"{job_id}/trials/x"):
+        assert api.get(f"/v1/jobs/{path}/{what}").status_code == 404
+
+
+def test_what_a_training_keeps_is_told_with_it(api: Api, scenes: Scenes) -> None:
+    job_id, trial_id = told(scenes)
+    trial = scenes.store.trials(job_id)[0]
+    outcome = replace(outcome_of(trial), artefact="s3://kept")
+    scenes.store.record_outcome(scenes.claims[job_id], trial_id, outcome)
+    items = api.get(f"/v1/jobs/{job_id}/trials").json()["items"]
+    assert [item["artefact"] for item in items][:2] == ["s3://kept", None]
+
+
+@pytest.mark.slow
+class TestCommandLine:
+    @pytest.fixture
+    def address(self, store: Store, sqlite_url: str, tmp_path: Path) -> Iterator[str]:
+        with server(sqlite_url, tmp_path / "api.log") as (found, _):
+            yield found
+
+    def test_logs_lists_trainings_and_shows_one_by_the_beginning_of_its_identifier(
+        self, address: str, scenes: Scenes
+    ) -> None:
+        job_id, trial_id = told(scenes)
+        at = ["--server", address]
+        listed = CliRunner().invoke(app, ["logs", job_id, *at], env={"COLUMNS": "200"})
+        assert trial_id in listed.stdout
+        assert "running" in listed.stdout
+        shown = CliRunner().invoke(app, ["logs", job_id, trial_id[:20], *at])
+        assert shown.stdout == "epoch 1\nepoch 2 [red]\n"
+        as_json = CliRunner().invoke(app, ["logs", job_id, trial_id, "--json", *at])
+        assert json.loads(as_json.stdout) == {"text": "epoch 1\nepoch 2 [red]\n", "dropped": 0}
+        refused = CliRunner().invoke(app, ["logs", job_id, "", *at])
+        assert isinstance(refused.exception, InvalidInputError)
+        with Client(address) as client:
+            points = client.job(job_id).trial_progress(trial_id)
+        assert [(point.step, point.values) for point in points] == [
+            (point.step, point.values) for point in POINTS
+        ]

@@ -1,0 +1,50 @@
+"""Fair shares of a cluster: nobody gets more than it wants, nor less than another that wants more."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grouping.domain.resources import Resources
+from grouping.errors import InvalidInputError
+from grouping_workers.on_ray.shares import fair_shares
+
+WANTED = st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1), min_size=1, max_size=6)
+
+
+@given(WANTED)
+def test_shares_are_max_min_fair(wanted: dict[str, float]) -> None:
+    shares = fair_shares(wanted)
+    assert shares.keys() == wanted.keys()
+    assert sum(shares.values()) <= 1 + 1e-9
+    for member, share in shares.items():
+        assert 0 <= share <= wanted[member]
+    wanting = [m for m in wanted if shares[m] < wanted[m] - 1e-9]
+    if wanting:
+        assert sum(shares.values()) == pytest.approx(1), "nothing is left while somebody wants more"
+        assert all(shares[m] >= max(shares.values()) - 1e-9 for m in wanting), "and nobody else has more"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "n"),
+    [
+        (Resources(), 8),
+        (Resources(cpus=3), 2),
+        (Resources(gpus=0.5), 4),
+        (Resources(gpus=4), 0),
+        (Resources(memory_gib=10), 3),
+        (Resources(custom={"a100": 1}), 1),
+        (Resources(custom={"none": 1}), 0),
+        (Resources(cpus=0, gpus=0.1), 20),
+    ],
+)
+def test_trainings_fit_by_their_scarcest_resource(wanted: Resources, n: int) -> None:
+    there = {"CPU": 8.0, "GPU": 2.0, "memory": 32 * 2.0**30, "a100": 1.0}
+    assert wanted.fit_into(there) == n
+
+
+@pytest.mark.parametrize("fields", [{"gpus": 1.5}, {"cpus": -1}, {"custom": {"a": 0.0}}, {"memory_gib": 0}])
+def test_what_ray_cannot_reserve_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(InvalidInputError):
+        Resources(**fields)  # type: ignore[arg-type]

@@ -1,0 +1,185 @@
+"""One claimed job, its lease, and the process that works on it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from grouping.domain.jobs import JobState
+from grouping.domain.trials import TrialState
+from grouping.errors import StaleLeaseError, StateConflictError, StoreUnavailableError, WorkerLostError
+from grouping.store import Claim, Store
+from grouping.trainers import trainer_class
+from grouping_workers.dispatch.child_process import ChildProcess
+from grouping_workers.dispatch.lease import LeaseKeeper
+from grouping_workers.dispatch.messages import Activity, Begin, Finished, GiveBack, Working
+
+logger = logging.getLogger(__name__)
+
+MAX_DEATHS = 5
+"""Deaths of its process in a row, without any training finished in between, after which a job fails."""
+CANCEL_GRACE_S = 3.0
+"""Seconds in which a process should cancel its job or give it back by itself, before it is ended."""
+_HANGS: Mapping[Activity, str] = {
+    Activity.STARTING: "It did not start within",
+    Activity.PREPARING: "Preparing took longer than",
+    Activity.MEASURING: "Measuring what networks cost took longer than",
+    Activity.PLANNING: "Planning took longer than",
+    Activity.WAITING: "It told nothing for",
+}
+
+
+class SupervisedJob:
+    """Has a process carry out a job, and another one whenever it dies or hangs.
+
+    Args:
+        store: the database.
+        claim: the lease on the job, which is renewed here.
+        start: returns a process that is ready for a job, or will be soon.
+        limits_s: seconds after which a process that has told nothing new counts as hanging.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        claim: Claim,
+        start: Callable[[], ChildProcess],
+        limits_s: Mapping[Activity, float],
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self._start = start
+        self._limits_s = limits_s
+        self._lease = LeaseKeeper(store, claim)
+        self._deaths = 0
+        self._not_before = 0.0
+        self._activity = Activity.STARTING
+        self._told_at = time.monotonic()
+        self._asked_to_end_at: float | None = None
+        self._lost_for = ""
+        self.process: ChildProcess | None = None
+        self._lease.__enter__()
+
+    @property
+    def job_id(self) -> str:
+        """Identifier of the job."""
+        return self._claim.job.id
+
+    def step(self) -> bool:
+        """Look after the job once; return whether it still needs to be looked after.
+
+        Raises:
+            StoreUnavailableError: if the database does not answer; call it again later.
+        """
+        try:
+            self._lease.check()
+            if self._lost_for:
+                reason, self._lost_for = self._lost_for, ""
+                return self._recover(reason)
+            return self._begin() if self.process is None else self._listen()
+        except StaleLeaseError as error:
+            logger.warning("Lost the lease of job %s; another dispatcher has it: %s", self.job_id, error)
+            self._end_process()
+            return False
+
+    def give_back(self) -> None:
+        """Ask the process to give the job back; `step` sees it end."""
+        if self._asked_to_end_at is None:
+            self._asked_to_end_at = time.monotonic()
+            if self.process is not None:
+                self.process.send(GiveBack())
+
+    def release(self) -> None:
+        """Give the job back here, its process ended, as a planned shutdown does."""
+        self._end_process()
+        try:
+            self._store.release(self._claim)
+        except (StaleLeaseError, StoreUnavailableError) as error:
+            logger.warning("Job %s could not be given back: %s", self.job_id, error)
+
+    def lose_process(self, reason: str) -> None:
+        """End the process, as what it trains on is gone; `step` starts another one."""
+        if self.process is not None:
+            self._end_process()
+            self._lost_for = reason
+
+    def close(self) -> None:
+        """Stop renewing the lease."""
+        self._lease.__exit__(None, None, None)
+
+    def _begin(self) -> bool:
+        if time.monotonic() < self._not_before:
+            return True
+        job = self._store.get_job(self.job_id)
+        if job.state is JobState.CANCELLING:
+            self._store.enter_state(self._claim, JobState.CANCELLED)
+            return False
+        self.process = self._start()
+        self._told(Activity.STARTING)
+        self.process.send(Begin(replace(self._claim, job=job)))
+        return True
+
+    def _listen(self) -> bool:
+        assert self.process is not None
+        try:
+            while (message := self.process.receive()) is not None:
+                if isinstance(message, Finished):
+                    if not message.is_unavailable:
+                        return False
+                    self._not_before = time.monotonic() + 2.0
+                    self._end_process()
+                    return True
+                if isinstance(message, Working):
+                    self._told(message.activity)
+                    self._deaths = 0 if message.has_outcomes else self._deaths
+        except WorkerLostError as error:
+            self.process = None
+            return self._recover(str(error))
+        return self._hold_to_limits()
+
+    def _told(self, activity: Activity) -> None:
+        self._activity, self._told_at = activity, time.monotonic()
+
+    def _hold_to_limits(self) -> bool:
+        now = time.monotonic()
+        if self._asked_to_end_at is None and self._lease.is_cancel_asked:
+            self._asked_to_end_at = now  # it sees that by itself, unless it is busy
+        if self._asked_to_end_at is not None and now - self._asked_to_end_at > CANCEL_GRACE_S:
+            if self._lease.is_cancel_asked:
+                self._end_process()
+                self._store.enter_state(self._claim, JobState.CANCELLED)
+            else:
+                self.release()
+            return False
+        limit_s = self._limits_s.get(self._activity)
+        if limit_s is not None and now - self._told_at > limit_s:
+            self._end_process()
+            return self._recover(f"{_HANGS[self._activity]} {limit_s:g} s.")
+        return True
+
+    def _recover(self, reason: str) -> bool:
+        """Plan again what the process had in training, and start another one soon; or fail the job."""
+        self._deaths += 1
+        logger.warning("Job %s: %s", self.job_id, reason)
+        job = self._store.get_job(self.job_id)
+        if not trainer_class(job.spec.trainer).trains_elsewhere:
+            running = [t.id for t in self._store.trials(self.job_id, states={TrialState.RUNNING})]
+            if running:
+                self._store.requeue_trials(self._claim, running, reason)
+        self._store.append_event(self._claim, "job_interrupted", {"reason": reason, "times": self._deaths})
+        if self._deaths < MAX_DEATHS:
+            self._not_before = time.monotonic() + min(2.0**self._deaths, 10.0)
+            return True
+        try:
+            error = f"The process of the job ended {self._deaths} times in a row. Last: {reason}"
+            self._store.enter_state(self._claim, JobState.FAILED, error=error)
+        except StateConflictError:  # cancelled meanwhile
+            return self._begin()
+        return False
+
+    def _end_process(self) -> None:
+        if self.process is not None:
+            self.process.stop(at_once=True)
+            self.process = None

@@ -1,0 +1,1 @@
+"""The process of one job: it plans, holds the trainer, and has the networks trained."""

@@ -1,0 +1,119 @@
+"""Executor: whatever carries out the trainings of one job, such as Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.progress import Progress
+from grouping.domain.resources import Resources
+from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.trainers import Prepared, Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A job that is prepared.
+
+    Attributes:
+        prepared: what the trainer found out while it prepared the job.
+        measured: one per network asked for, in order; None for one that cannot be built.
+        environment: libraries and processor that a worker trains with.
+    """
+
+    prepared: Prepared
+    measured: tuple[MeasuredNetwork | None, ...]
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Trainings that one worker carries out as one.
+
+    Attributes:
+        number: identifies the order in its answer; never used twice by one job.
+        requests: what to train, by trial.
+        resources: what the worker holds; None for one processor and the usual share of a GPU.
+        deadline_s: seconds after which it is ended; None for no end.
+    """
+
+    number: int
+    requests: Mapping[str, TrialRequest]
+    resources: Resources | None = None
+    deadline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The trainings of an order ended.
+
+    Attributes:
+        number: number of the order.
+        outcomes: one for each trial, by trial.
+        environment: what the worker trained them with; empty where its code raised.
+        remarks: what the user should know about it, by kind of event.
+    """
+
+    number: int
+    outcomes: Mapping[str, TrialOutcome]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The trainings of an order were lost with their worker; which training caused it is not known."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a training told while it ran.
+
+    Attributes:
+        trial: the trial.
+        points: further points of its learning curves, in order.
+        log: further output, as it was written.
+    """
+
+    trial: str
+    points: tuple[Progress, ...] = ()
+    log: str = ""
+
+
+class Executor(Protocol):
+    """Carries out the trainings of one job at a time. Used by one thread.
+
+    An exception that is no `GroupingError` means that the executor can no longer be used: the process ends,
+    and another one goes on.
+    """
+
+    @property
+    def size(self) -> int:
+        """Number of orders that run at the same time; it may change."""
+
+    def prepare(self, trainer: Trainer, networks: Sequence[Network]) -> Ready:
+        """Have the trainer prepare its job, and measure what networks cost.
+
+        Raises:
+            GroupingError: if the job cannot be trained.
+        """
+
+    def measure(self, networks: Sequence[Network]) -> tuple[MeasuredNetwork | None, ...]:
+        """Measure further networks of the prepared job; None for one that cannot be built."""
+
+    def submit(self, order: Order) -> None:
+        """Start the trainings of an order as soon as there is room."""
+
+    def collect(self, timeout_s: float) -> list[Trained | Lost]:
+        """Return answers to orders that ended, waiting at most so long for the first."""
+
+    def reports(self) -> list[Report]:
+        """Return what trainings told since the last call."""
+
+    def end_job(self) -> None:
+        """End the orders that still run, and free what other users could use."""
