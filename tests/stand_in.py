@@ -13,7 +13,7 @@ from grouping.domain.trials import TrialState
 from grouping.search import networks_to_measure
 from grouping.store import Claim, Store
 from grouping.trainers import LocalPool, trainer_of
-from grouping_workers.dispatch.planner import planner_of
+from grouping_workers.job.planner import planner_of
 
 OPEN = (TrialState.PLANNED, TrialState.RUNNING)
 

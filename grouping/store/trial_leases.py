@@ -12,31 +12,27 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import JobState
-from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import TrialOutcome, TrialState
 from grouping.errors import IdempotencyConflictError, LeaseLostError, NotFoundError
 from grouping.store.codec import (
     is_id,
     job_from_row,
-    network_from_row,
     new_lease_token,
     score_from_row,
     storable,
 )
 from grouping.store.database import Database
+from grouping.store.leasable import LEASABLE, first_fitting, is_expired, jobs_with_work, request_of
 from grouping.store.locked_jobs import LockedJob, describe_trial, lock_job
 from grouping.store.outcomes import check_outcome, record
-from grouping.store.records import Renewal, TrialLease
+from grouping.store.records import Renewal, TrialLease, TrialReport
+from grouping.store.reports import keep_report
 from grouping.store.rows import JobRow, NetworkRow, ScoreRow, TrialRow
-from grouping.trainers import Trainer, trainer_class, trainer_of
+from grouping.trainers import trainer_of
 
-N_SEEN = 100
-"""The first planned trials of a job, among which one is looked for that fits a worker."""
-
-_LEASABLE = (JobState.RUNNING, JobState.CONFIRMING)
 _GONE = (
     "This lease has ended: its time was over and the trial was planned again, or the job has ended or was "
     "deleted. Nobody waits for the training; drop its result and ask for another lease."
@@ -65,14 +61,20 @@ class TrialLeaseMethods:
             job_ids: jobs to take trials of; all when None.
             available: amounts that the worker has, by the names of `Resources.fit_into`; None to take any.
         """
-        for job_id in self._jobs_with_work(job_ids):
+        with self._database.reading() as session:
+            waiting = jobs_with_work(session, self._database.now_s(session), job_ids)
+        for job_id in waiting:
             lease = self._lease_from(job_id, worker, available)
             if lease is not None:
                 return lease
         return None
 
-    def renew_trial(self, token: str) -> Renewal:
+    def renew_trial(self, token: str, report: TrialReport | None = None) -> Renewal:
         """Extend a lease by its length from now, and tell whether the user asked to cancel the job.
+
+        Args:
+            token: token of the lease.
+            report: what the training told since the last renewal, to be kept.
 
         Raises:
             LeaseLostError: if the lease has ended.
@@ -83,13 +85,15 @@ class TrialLeaseMethods:
             # The row alone, since a thousand workers that renew must not queue up behind the planner.
             session.execute(update(TrialRow).where(is_valid).values(lease_expires_s=now_s + TrialRow.lease_s))
             found = session.execute(
-                select(TrialRow.lease_expires_s, JobRow.cancel_requested)
+                select(TrialRow, JobRow.cancel_requested)
                 .join(JobRow, JobRow.id == TrialRow.job_id)
                 .where(is_valid)
             ).one_or_none()
-            if found is None or found[0] is None:
+            if found is None or found[0].lease_expires_s is None:
                 raise LeaseLostError(_GONE)
-            return Renewal(found[0], found[1])
+            if report is not None:
+                keep_report(session, found[0], report)
+            return Renewal(found[0].lease_expires_s, found[1])
 
     def complete_trial(self, token: str, outcome: TrialOutcome, *, measures_time: bool = False) -> TrialState:
         """Record the outcome of a leased trial; the same again changes nothing.
@@ -175,7 +179,7 @@ class TrialLeaseMethods:
             Number of leases that ended; 0 also where there is no such job.
         """
         with self._database.reading() as session:
-            is_over = _expired(self._database.now_s(session)) & (TrialRow.job_id == job_id)
+            is_over = is_expired(self._database.now_s(session)) & (TrialRow.job_id == job_id)
             if not is_id(job_id) or session.scalar(select(TrialRow.id).where(is_over).limit(1)) is None:
                 return 0
         with self._database.writing() as session:
@@ -183,27 +187,6 @@ class TrialLeaseMethods:
                 return _expire(lock_job(self._database, session, job_id))
             except NotFoundError:
                 return 0
-
-    def _jobs_with_work(self, job_ids: Collection[str] | None) -> list[str]:
-        """Return jobs with planned trials, or with leases that are over: the one that waited most first."""
-        open_jobs = JobRow.state.in_(_LEASABLE) & ~JobRow.cancel_requested
-        if job_ids is not None:
-            open_jobs &= JobRow.id.in_([job_id for job_id in job_ids if is_id(job_id)])
-        with self._database.reading() as session:
-            found = session.execute(select(JobRow.id, JobRow.spec, JobRow.created_s).where(open_jobs)).all()
-            created = {row[0]: row[2] for row in found if trainer_class(row[1]["trainer"]).trains_elsewhere}
-            is_over = _expired(self._database.now_s(session))
-            counts = session.execute(
-                select(TrialRow.job_id, TrialRow.state, is_over.label("is_over"), func.count())
-                .where(
-                    TrialRow.job_id.in_(list(created)),
-                    TrialRow.state.in_((TrialState.PLANNED, TrialState.RUNNING)),
-                )
-                .group_by(TrialRow.job_id, TrialRow.state, "is_over")
-            ).all()
-        running = {job_id: n for job_id, state, over, n in counts if state == TrialState.RUNNING and not over}
-        with_work = {job_id for job_id, state, over, _ in counts if state == TrialState.PLANNED or over}
-        return sorted(with_work, key=lambda job_id: (running.get(job_id, 0), created[job_id], job_id))
 
     def _lease_from(
         self, job_id: str, worker: str, available: Mapping[str, float] | None
@@ -213,12 +196,12 @@ class TrialLeaseMethods:
                 locked = lock_job(self._database, session, job_id)
             except NotFoundError:
                 return None
-            if locked.job.state not in _LEASABLE or locked.job.cancel_requested:
+            if locked.job.state not in LEASABLE or locked.job.cancel_requested:
                 return None
             _expire(locked)
             job = job_from_row(locked.job)
             trainer = trainer_of(job)
-            found = _first_fitting(locked, trainer, available)
+            found = first_fitting(locked, trainer, available)
             if found is None:
                 return None
             trial, network = found
@@ -227,7 +210,7 @@ class TrialLeaseMethods:
             trial.lease_token = new_lease_token()
             trial.lease_s = trainer.lease_s
             trial.lease_expires_s = locked.now_s + trainer.lease_s
-            request = _request(trial, network)
+            request = request_of(trial, network)
             return TrialLease(
                 trial.lease_token,
                 worker,
@@ -277,10 +260,6 @@ def _known(token: str) -> str:
     return token
 
 
-def _expired(now_s: float) -> ColumnElement[bool]:
-    return (TrialRow.state == TrialState.RUNNING) & (TrialRow.lease_expires_s <= now_s)
-
-
 def _seconds(locked: LockedJob, trial: TrialRow) -> float:
     """Return the seconds since a running trial was started."""
     return 0.0 if trial.started_s is None else max(0.0, locked.now_s - trial.started_s)
@@ -297,29 +276,6 @@ def _expire(locked: LockedJob) -> int:
             trial, network, f"worker {trial.lease_owner} was not heard from for {trial.lease_s:g} s."
         )
     return len(over)
-
-
-def _first_fitting(
-    locked: LockedJob, trainer: Trainer, available: Mapping[str, float] | None
-) -> tuple[TrialRow, NetworkRow] | None:
-    planned = locked.session.execute(
-        select(TrialRow, NetworkRow)
-        .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-        .where(TrialRow.job_id == locked.job.id, TrialRow.state == TrialState.PLANNED)
-        .order_by(TrialRow.position)
-        .limit(1 if available is None else N_SEEN)
-    )
-    for trial, network in planned:
-        wanted = None if available is None else trainer.resources(network_from_row(network))
-        if wanted is None or available is None or wanted.fit_into(available):
-            return trial, network
-    return None
-
-
-def _request(trial: TrialRow, network: NetworkRow) -> TrialRequest:
-    return TrialRequest(
-        network_from_row(network), trial.seed, trial.fidelity, Purpose(trial.purpose), trial.measures_affinity
-    )
 
 
 def _is_recorded(session: Session, trial: TrialRow, outcome: TrialOutcome) -> bool:

@@ -16,8 +16,8 @@ from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, Tria
 from grouping.trainers import LocalPool, Trainer, TrainerJob, TrainerRequest
 
 
-class TrainerContract:
-    """Tests of one trainer, on a small job that takes seconds.
+class PlannedTrainerContract:
+    """Tests of what a trainer says where jobs are planned and prepared: all there is if it trains elsewhere.
 
     Attributes:
         trainer: the class of the trainer.
@@ -120,6 +120,17 @@ class TrainerContract:
         again = trainer.measure(networks, LocalPool())
         assert [found and found.network for found in measured] == [found and found.network for found in again]
 
+    def prepared(self) -> Trainer:
+        """Return the trainer of the job, prepared."""
+        settled = self.new_trainer().prepare(LocalPool()).settled
+        trainer = self.new_trainer(settled)
+        trainer.prepare(LocalPool())
+        return trainer
+
+
+class TrainerContract(PlannedTrainerContract):
+    """Tests of one trainer that trains, on a small job that takes seconds; see `PlannedTrainerContract`."""
+
     def test_what_workers_are_built_from_travels_to_other_processes(self) -> None:
         setup = self.prepared().setup()
         copy = pickle.loads(pickle.dumps(setup))
@@ -164,13 +175,6 @@ class TrainerContract:
             assert _scores(first) == _scores(again)
 
     # --- what the tests have in common
-
-    def prepared(self) -> Trainer:
-        """Return the trainer of the job, prepared."""
-        settled = self.new_trainer().prepare(LocalPool()).settled
-        trainer = self.new_trainer(settled)
-        trainer.prepare(LocalPool())
-        return trainer
 
     def check(self, outcomes: Sequence[TrialOutcome], requests: Sequence[TrialRequest]) -> None:
         """Assert that every request succeeded, with a finite loss for each task of its group."""

@@ -9,7 +9,7 @@ from grouping.domain.progress import Progress
 from grouping.domain.resources import Resources
 from grouping.domain.trials import TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, StateConflictError, TrainingError
-from grouping.store import Renewal, Store, TrialLease
+from grouping.store import Renewal, Store, TrialLease, TrialReport
 from grouping.trainers import trainer_class
 from grouping.trainers.result_file import outcome_of
 from grouping.wire.leases import CompletionIn, FailureIn, HeartbeatIn, LeaseRequest
@@ -44,15 +44,14 @@ def lease(store: Store, request: LeaseRequest) -> TrialLease | None:
 
 
 def heartbeat(store: Store, token: str, told: HeartbeatIn) -> Renewal:
-    """Extend a lease. What the training told is checked, and not kept.
+    """Extend a lease, and keep what the training told.
 
     Raises:
         LeaseLostError: if the lease has ended.
         InvalidInputError: if a point of progress breaks a rule.
     """
-    for point in told.progress:
-        Progress(point.step, point.values)
-    return store.renew_trial(token)
+    points = tuple(Progress(point.step, point.values) for point in told.progress)
+    return store.renew_trial(token, TrialReport(points, told.log) if points or told.log else None)
 
 
 def complete(store: Store, token: str, result: CompletionIn) -> TrialState:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from grouping.domain.jobs import Job, JobState
+from grouping.domain.progress import Progress
 from grouping.domain.trials import Purpose, TrialState
 from grouping.store import Store
 from grouping.store.database import Database
@@ -66,6 +67,8 @@ def test_every_training_is_leased_with_all_that_it_needs_and_its_scores_are_kept
         beat = report(api, lease, "heartbeat", progress=[{"step": 1, "values": {"loss": 0.5}}], log="hello\n")
         assert not beat.json()["is_cancelled"]
         assert beat.json()["expires_at"] >= lease["expires_at"]
+        assert store.trial_log(job.id, lease["trial_id"]).text == "hello\n"
+        assert store.trial_progress(job.id, lease["trial_id"]) == (Progress(1, {"loss": 0.5}),)
         body = {"validation": losses(lease), "validation_metrics": losses(lease), "epochs": 7, "seconds": 2.5}
         done = report(api, lease, "complete", **body)
         assert done.json() == {"state": "succeeded"}

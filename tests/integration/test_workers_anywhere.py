@@ -170,6 +170,8 @@ def test_two_agents_with_two_slots_train_every_network_once(site: Site) -> None:
         for process in processes:
             assert process.wait(60 * slowness()) == 0, "an agent ends when its job has ended"
     site.check_complete(job)
+    for trial in site.store.trials(job.id):
+        assert site.store.trial_log(job.id, trial.id).text.startswith("training ")
     runs = (site.notes / "runs").read_text().splitlines()
     assert len(runs) == len(set(runs)) == len(site.store.trials(job.id))
     assert {trial.epochs for trial in site.store.trials(job.id)} == {2}
