@@ -1,6 +1,6 @@
 """Time that the runner of a command adds to the command: its guard, its pipes, its result.
 
-    python benchmarks/command_overhead.py [TRAININGS]
+python benchmarks/command_overhead.py [TRAININGS]
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def main(n_trainings: int) -> None:
     extra = [more - less for more, less in zip(guarded, alone, strict=True)]
     print(f"the command alone   {1000 * statistics.median(alone):6.0f} ms")
     print(f"through the runner  {1000 * statistics.median(guarded):6.0f} ms")
-    print(f"added, median       {1000 * statistics.median(extra):6.0f} ms, the most {1000 * max(extra):.0f} ms")
+    print(
+        f"added, median       {1000 * statistics.median(extra):6.0f} ms, the most {1000 * max(extra):.0f} ms"
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.StoreUnavailableError: (503, "Database unavailable"),
     errors.SchemaOutdatedError: (503, "Database has another schema version"),
     errors.TrainingError: (500, "Training failed"),
-    errors.RetryTrainingError: (500, "Training failed"),
+    errors.RetryTrainingError: (500, "Training to be tried again"),
     errors.WorkerLostError: (500, "Worker lost"),
 }
 """HTTP status and title of every error the project raises; a subclass not listed takes its parent's."""

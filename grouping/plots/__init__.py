@@ -3,6 +3,7 @@
 from grouping.plots.affinity_graph import affinity_graph_svg
 from grouping.plots.curve_chart import curve_svg
 from grouping.plots.grouping_diagram import grouping_svg
+from grouping.plots.progress_chart import progress_svg
 from grouping.plots.regret_chart import RegretLine, regret_svg
 from grouping.plots.study_charts import EffectPoint, PairEffect, SetupColumn, scatter_svg, setups_svg
 
@@ -14,6 +15,7 @@ __all__ = [
     "affinity_graph_svg",
     "curve_svg",
     "grouping_svg",
+    "progress_svg",
     "regret_svg",
     "scatter_svg",
     "setups_svg",

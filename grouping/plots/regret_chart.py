@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 
 from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray
+from grouping.plots.axes import COLOURS, axes, look_of
 from grouping.plots.scales import Scale, labels, nice_ticks
-from grouping.plots.svg import MUTED, RULE, document, element, escaped, shortened, text
+from grouping.plots.svg import MUTED, document, element, escaped, shortened, text
 
 WIDTH, HEIGHT = 820.0, 420.0
 LEFT, RIGHT, TOP, BOTTOM = 66.0, 178.0, 20.0, 54.0
 LEGEND_STEP = 34.0
 LEAST = 1e-4
 """Regrets up to this one are drawn at the foot of a logarithmic axis."""
-
-COLOURS = ("#1f5fbf", "#b4540a", "#2e7d32", "#8e3b9e", "#00798c", "#a3142e", "#6b5b00", "#4a4e69")
-"""Of the lines, in their order; a style sheet overrides them by the classes ``plot-series-0`` and so on."""
-DASHES = (None, "7 3", "2 3", "9 3 2 3")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +65,7 @@ def regret_svg(
         middle = text(message, WIDTH / 2, HEIGHT / 2, text_anchor="middle", class_="plot-note")
         return document(middle, width=WIDTH, height=HEIGHT, title=title, description=message, name=name)
     x, y, y_labels = _scales(with_numbers, is_log)
-    parts = [_axes(x, y, y_labels)]
+    parts = [axes(x, y, labels(x.ticks), y_labels, "trainings charged", "mean regret (%)")]
     parts += [one.band(x, y) for one in with_numbers]
     parts += [one.line(x, y) for one in with_numbers]
     parts.append(_legend(drawn))
@@ -100,11 +97,7 @@ class _Drawn:
 
     @property
     def look(self) -> dict[str, str | float | None]:
-        return {
-            "stroke": COLOURS[self.index % len(COLOURS)],
-            "stroke_dasharray": DASHES[(self.index // 2 + self.index // len(COLOURS)) % len(DASHES)],
-            "class_": f"plot-line plot-series-{self.index % len(COLOURS)}",
-        }
+        return look_of(self.index)
 
     def line(self, x: Scale, y: Scale) -> str:
         path = f"M{x(self.points[0][0]):.2f} {y(self.points[0][1]):.2f}"
@@ -165,27 +158,6 @@ def _scales(drawn: Sequence[_Drawn], is_log: bool) -> tuple[Scale, Scale, tuple[
         ticks = nice_ticks(min(0.0, *heights), max(heights), 6)
         y_labels = labels(ticks)
     return x, Scale(ticks, HEIGHT - BOTTOM, TOP), y_labels
-
-
-def _axes(x: Scale, y: Scale, y_labels: Sequence[str]) -> str:
-    parts = []
-    for tick, label in zip(y.ticks, y_labels, strict=True):
-        at = y(tick)
-        parts.append(element("line", x1=x.start, y1=at, x2=x.end, y2=at, stroke=RULE, class_="plot-rule"))
-        parts.append(text(label, x.start - 9, at + 4.5, text_anchor="end", class_="plot-tick", fill=MUTED))
-    for tick, label in zip(x.ticks, labels(x.ticks), strict=True):
-        at = x(tick)
-        mark = element("line", x1=at, y1=y.start, x2=at, y2=y.start + 5, stroke=MUTED, class_="plot-axis")
-        parts.append(mark)
-        parts.append(text(label, at, y.start + 20, text_anchor="middle", class_="plot-tick", fill=MUTED))
-    parts.append(
-        element("line", x1=x.start, y1=y.start, x2=x.end, y2=y.start, stroke=MUTED, class_="plot-axis")
-    )
-    middle, centre = (x.start + x.end) / 2, (y.start + y.end) / 2
-    parts.append(text("trainings charged", middle, HEIGHT - 10, text_anchor="middle"))
-    turned = f"rotate(-90 16 {centre:g})"
-    parts.append(text("mean regret (%)", 16, centre, text_anchor="middle", transform=turned))
-    return element("g", *parts)
 
 
 def _legend(drawn: Sequence[_Drawn]) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -106,11 +107,14 @@ def run_command(
 
     Raises:
         RetryTrainingError: if the command asks for another attempt.
+        InvalidInputError: if `trial` is not of letters, digits, ``_`` and ``-``.
     """
     started = time.perf_counter()
     group = request.network.group
+    name = trial or training_id(request)
+    if not re.fullmatch(r"[\w-]{1,64}", name):
+        raise InvalidInputError(f"{name[:80]!r} is no identifier of a training: it names a folder.")
     with tempfile.TemporaryDirectory(prefix="grouping-", ignore_cleanup_errors=True) as scratch:
-        name = trial or training_id(request)
         training = Training(
             request,
             [task for task in tasks if task in group] if tasks is not None else sorted(group),

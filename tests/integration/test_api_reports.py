@@ -12,11 +12,16 @@ from typer.testing import CliRunner
 
 from grouping.cli import app
 from grouping.client import Client
+from grouping.domain.networks import Network
 from grouping.domain.progress import Progress
 from grouping.errors import InvalidInputError
 from grouping.store import Store, TrialReport
 from grouping.wire.jobs import TrialLogOut, TrialProgressOut
+from grouping_api.web.trial_pages import short_name
 from tests.integration.conftest import Api, Scenes, outcome_of, server
+from tests.integration.test_api_web import page
+
+LONG = [f"a task with a name of a length, {number}" for number in range(27)]
 
 POINTS = (Progress(1, {"validation.depth": 0.5}), Progress(2, {"validation.depth": 0.25, "rate": 0.1}))
 
@@ -57,6 +62,47 @@ def test_what_a_training_keeps_is_told_with_it(api: Api, scenes: Scenes) -> None
     scenes.store.record_outcome(scenes.claims[job_id], trial_id, outcome)
     items = api.get(f"/v1/jobs/{job_id}/trials").json()["items"]
     assert [item["artefact"] for item in items][:2] == ["s3://kept", None]
+
+
+def test_the_page_of_a_training_shows_its_curves_and_its_log_escaped(api: Api, scenes: Scenes) -> None:
+    job_id, trial_id = told(scenes)
+    claim = scenes.claims[job_id]
+    scenes.store.report_progress(claim, {trial_id: TrialReport(log="<script>alert(1)</script>\n")})
+    shown = page(api, f"/jobs/{job_id}/trials/{trial_id}")
+    assert "validation.depth" in shown
+    assert "<polyline" in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    listed = page(api, f"/jobs/{job_id}/trials")
+    assert f"/jobs/{job_id}/trials/{trial_id}" in listed
+    other = scenes.store.trials(job_id)[1].id
+    assert "printed nothing" in page(api, f"/jobs/{job_id}/trials/{other}")
+    page(api, f"/jobs/{job_id}/trials/{'0' * 32}", 404)
+
+
+def test_a_training_that_failed_shows_its_last_lines_and_comes_first_in_the_list(
+    api: Api, scenes: Scenes
+) -> None:
+    job = scenes.running()
+    last = scenes.store.trials(job.id)[-1]
+    failed = replace(outcome_of(last, is_failed=True), error="exit status 3\n<last line>")
+    scenes.store.start_trial(scenes.claims[job.id], last.id)
+    scenes.store.record_outcome(scenes.claims[job.id], last.id, failed)
+    assert "exit status 3\n&lt;last line&gt;" in page(api, f"/jobs/{job.id}/trials/{last.id}")
+    listed = page(api, f"/jobs/{job.id}/trials")
+    assert listed.index(last.id) == min(listed.index(trial.id) for trial in scenes.store.trials(job.id))
+
+
+@pytest.mark.parametrize(
+    ("network", "shown"),
+    [
+        (Network.of("a", "b"), "a+b"),
+        (Network.of(*LONG), "All 27 tasks"),
+        (Network.of(*LONG[1:4], size=0.5), f"{LONG[1]} and 2 other tasks, size 0.5"),
+        (Network.of("x" * 100), "x" * 100),
+    ],
+)
+def test_a_network_with_a_long_name_is_told_by_the_number_of_its_tasks(network: Network, shown: str) -> None:
+    assert short_name(network, LONG if len(network.group) > 2 else sorted(network.group)) == shown
 
 
 @pytest.mark.slow

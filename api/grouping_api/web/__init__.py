@@ -12,6 +12,7 @@ from grouping_api.web import (
     solve_pages,
     study_pages,
     table_pages,
+    trial_pages,
 )
 from grouping_api.web.job_view import RecentEvents
 from grouping_api.web.rendering import STATIC_FOLDER, Pages
@@ -21,6 +22,6 @@ def install_web(app: FastAPI) -> None:
     """Add the pages and their static files to the application."""
     app.state.pages = Pages()
     app.state.recent_events = RecentEvents()
-    for module in (job_form_pages, pages, table_pages, solve_pages, graph_pages, study_pages):
+    for module in (job_form_pages, pages, trial_pages, table_pages, solve_pages, graph_pages, study_pages):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")
