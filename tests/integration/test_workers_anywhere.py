@@ -25,7 +25,7 @@ from grouping.store import MAX_ATTEMPTS, Store, open_store
 from grouping.trainers import TrainingReports
 from tests.integration.conftest import server
 from tests.patience import slowness, wait_for
-from tests.stand_in import planned_by_stand_in
+from tests.stand_in import begin, plan_step, planned_by_stand_in
 from tests.unit.test_base_install import COMMAND, lacking_modules
 
 pytestmark = pytest.mark.slow
@@ -198,6 +198,22 @@ def test_cancelling_a_job_ends_its_trainings_within_seconds(site: Site) -> None:
         wait_for_death(processes)
         assert job.wait(timeout_s=60).state is JobState.CANCELLED
         assert agent.wait(60 * slowness()) == 0
+
+
+def test_a_training_ends_when_the_user_cancels_even_if_the_dispatcher_is_slow(site: Site) -> None:
+    trainer = {"name": "external", "parameters": {"data": "v1"}}
+    job = site.client.submit(**REQUEST, trainer=trainer)
+    claim = site.store.claim_job("slow", lease_s=600)
+    assert claim is not None
+    begin(site.store, claim)
+    plan_step(site.store, claim)
+    with site.agent(job, fate="hang"):
+        processes = site.wait_for_hanging()
+        job.cancel()
+        wait_for_death(processes)
+        assert job.refresh().state is JobState.CANCELLING
+        wait_for(lambda: site.store.trials(job.id)[0].attempts == 0, "the training given back")
+        site.store.enter_state(claim, JobState.CANCELLED)
 
 
 def test_an_agent_that_is_shut_down_gives_its_training_back(site: Site) -> None:
