@@ -23,9 +23,10 @@ from grouping.domain.trials import TrialRequest
 from grouping.problems.registry import get_problem
 from grouping.trainers import WorkerContext, WorkerSetup
 from grouping.training.worker import WorkerMaker
-from grouping_workers.messages import Train
+from grouping_workers.job.executor import Order
 from grouping_workers.on_ray.actor_pool import ActorPool
 from grouping_workers.on_ray.cluster import connect
+from grouping_workers.settings import RaySettings
 
 ROUNDS = 5
 STACKS = (1, 4, 12)
@@ -44,12 +45,12 @@ def main() -> None:
     connect(None, 1, folder)
     setup = WorkerSetup("digits", WorkerMaker("digits", problem.tasks, recipe), dataset)
     worker = setup.build(dataset, WorkerContext())
-    pool = ActorPool(1)
+    pool = ActorPool(RaySettings(n_workers=1))
 
     def on_actor(stacks: list[list[TrialRequest]]) -> float:
         started = time.perf_counter()
         for number, stack in enumerate(stacks):
-            pool.submit(Train(number, "job", {str(n): r for n, r in enumerate(stack)}), setup)
+            pool.submit(Order(number, {str(n): r for n, r in enumerate(stack)}), setup)
         while pool.is_busy:
             pool.collect(1.0)
         return time.perf_counter() - started

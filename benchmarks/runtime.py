@@ -2,7 +2,6 @@
 
     python benchmarks/runtime.py                 # 263 networks of digits-8, exhaustive, one seed
     python benchmarks/runtime.py --seeds 2       # 526 trainings: memory at training 50 and at the end
-    python benchmarks/runtime.py --profile       # where the dispatcher's own time goes
 
 The dispatcher runs in this process on a SQLite file of its own, with a private Ray, as `grouping
 dispatcher` does. Training time is the sum of the seconds of all trainings over the number of workers; the
@@ -12,8 +11,7 @@ share beside it is the wall time from the first start of a training to the end o
 from __future__ import annotations
 
 import argparse
-import cProfile
-import pstats
+import os
 import tempfile
 import threading
 import time
@@ -23,12 +21,12 @@ from pathlib import Path
 from _machine import describe_machine
 
 from grouping.domain.jobs import Job, JobSpec
+from grouping.domain.recipes import BuiltInParameters
 from grouping.domain.trials import TrialState
 from grouping.problems.registry import get_problem
 from grouping.store import Store, migrate, open_store
 from grouping_workers.dispatch.dispatcher import Dispatcher
-from grouping_workers.dispatch.driver_process import DriverProcess
-from grouping_workers.settings import DriverSettings
+from grouping_workers.settings import RaySettings
 
 POLL_S = 0.2
 EARLY = 50
@@ -43,7 +41,7 @@ def submit(store: Store, n_seeds: int, epochs: int | None) -> Job:
     spec = JobSpec(
         "digits-8",
         names,
-        recipe=recipe,
+        trainer_parameters=BuiltInParameters(recipe).as_mapping(),
         strategy="exhaustive",
         max_group_size=len(names),
         n_seeds=n_seeds,
@@ -52,8 +50,8 @@ def submit(store: Store, n_seeds: int, epochs: int | None) -> Job:
     return store.create_job(spec, problem.tasks)[0]
 
 
-def resident_mib(driver: int) -> dict[str, float]:
-    """Resident memory of the driver and of its actors, MiB, by what they are."""
+def resident_mib() -> dict[str, float]:
+    """Resident memory of the processes of jobs and of their actors, MiB, by what they are."""
     parents: dict[int, int] = {}
     found: dict[int, tuple[str, float]] = {}
     for folder in Path("/proc").iterdir():
@@ -67,10 +65,11 @@ def resident_mib(driver: int) -> dict[str, float]:
             continue
         number = int(folder.name)
         parents[number] = parent
-        if number == driver or "ray::TrainingActor" in command:
-            name = "driver" if number == driver else f"actor {number}"
-            found[number] = (name, pages * 4096 / 2**20)
-    return {name: size for number, (name, size) in found.items() if _is_below(number, driver, parents)}
+        if "ray::TrainingActor" in command:
+            found[number] = (f"actor {number}", pages * 4096 / 2**20)
+        elif "spawn_main" in command:
+            found[number] = (f"process {number}", pages * 4096 / 2**20)
+    return {name: size for number, (name, size) in found.items() if _is_below(number, os.getpid(), parents)}
 
 
 def _is_below(number: int, top: int, parents: dict[int, int]) -> bool:
@@ -82,8 +81,8 @@ def _is_below(number: int, top: int, parents: dict[int, int]) -> bool:
 class Watch:
     """Follows a job from a thread: when things happened, and how much memory was in use."""
 
-    def __init__(self, url: str, job_id: str, driver: DriverProcess) -> None:
-        self._store, self._job_id, self._driver = open_store(url), job_id, driver
+    def __init__(self, url: str, job_id: str) -> None:
+        self._store, self._job_id = open_store(url), job_id
         self.early: dict[str, float] = {}
         self.late: dict[str, float] = {}
 
@@ -91,9 +90,8 @@ class Watch:
         """Until the job is final, then end the dispatcher."""
         while not (job := self._store.get_job(self._job_id)).state.is_final:
             n_done = len(self._store.trials(self._job_id, states={TrialState.SUCCEEDED}))
-            pid = self._driver.process_id
-            if pid is not None and n_done >= EARLY:
-                memory = resident_mib(pid)
+            if n_done >= EARLY:
+                memory = resident_mib()
                 self.early = self.early or memory
                 self.late = memory or self.late
             time.sleep(POLL_S)
@@ -127,7 +125,6 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=None)
-    parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     print(describe_machine())
     with tempfile.TemporaryDirectory(prefix="grouping-runtime-") as folder:
@@ -135,24 +132,18 @@ def main() -> None:
         migrate(url)
         store = open_store(url)
         job = submit(store, arguments.seeds, arguments.epochs)
-        driver = DriverProcess(DriverSettings(n_workers=arguments.workers, checkpoints=Path(folder) / "c"))
-        dispatcher = Dispatcher(store, driver)
-        watch = Watch(url, job.id, driver)
+        settings = RaySettings(n_workers=arguments.workers, checkpoints=Path(folder) / "c")
+        dispatcher = Dispatcher(store, url, settings)
+        watch = Watch(url, job.id)
         follower = threading.Thread(target=watch.run, args=(dispatcher,))
         follower.start()
-        profile = cProfile.Profile()
         started = time.perf_counter()
-        if arguments.profile:
-            profile.runcall(dispatcher.run)
-        else:
-            dispatcher.run()
+        dispatcher.run()
         print(f"dispatcher up for {time.perf_counter() - started:.1f} s, start and end of Ray included")
         follower.join()
         report(store, job, arguments.workers)
         print("resident MiB, early:", {k: round(v) for k, v in watch.early.items()})
         print("resident MiB, late: ", {k: round(v) for k, v in watch.late.items()})
-        if arguments.profile:
-            pstats.Stats(profile).sort_stats("cumulative").print_stats(40)
 
 
 if __name__ == "__main__":

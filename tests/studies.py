@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.recipes import Method, Recipe
 from grouping.study.analysis import StudyScore
 from grouping.study.plan import PlannedTraining, StudyOptions, plan_study
-from grouping.study.records import StudyReport
+from grouping.study.records import Finding, StudyReport
 from grouping.study.reporting import StudyRun, make_report
+from tests.recipes import by
 
 TASKS = ("depth", "normals", "edges", "scene")
 OPTIONS = StudyOptions(n_seeds=3, sizes=(0.5, 1.0), shares=(0.5, 1.0))
@@ -36,7 +39,7 @@ def run_of(
     return StudyRun(
         problem="digits",
         tasks=tuple(tasks),
-        recipe=Recipe(),
+        trainer=Method(DEFAULT_TRAINER, by(Recipe())),
         options=options,
         scores=scores,
         cost_alone_snt=0.98,
@@ -71,6 +74,10 @@ def effect_by_name(source: str, target: str) -> float:
     return float(np.random.default_rng([*source.encode(), 0, *target.encode()]).uniform(-0.1, 0.1))
 
 
-def example_report(tasks: Sequence[str] = TASKS) -> StudyReport:
-    """A report of made-up scores."""
-    return make_report(run_of(scores_by(noisy_loss(effect_by_name), tasks), tasks))
+def example_report(tasks: Sequence[str] = TASKS, left_out: Sequence[str] = ()) -> StudyReport:
+    """A report of made-up scores, without an answer to some questions."""
+    reasons = tuple(Finding(question, f"The trainer cannot answer {question}.") for question in left_out)
+    shares = (1.0,) if "data" in left_out else OPTIONS.shares
+    options = replace(OPTIONS, shares=shares, has_transfers="transfer" not in left_out)
+    run = run_of(scores_by(noisy_loss(effect_by_name), tasks, options), tasks, options)
+    return make_report(replace(run, left_out=reasons))

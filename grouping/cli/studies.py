@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from grouping.cli.recipes import with_recipe_options
+from grouping.cli.recipes import parse_method, with_recipe_options
 from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_url
 from grouping.cli.terminal import new_console
+from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from grouping.domain.recipes import Recipe
     from grouping.study.plan import StudyOptions
     from grouping.study.records import StudyReport
 
@@ -43,9 +42,14 @@ def study(
     quick: Annotated[
         bool,
         typer.Option(
-            "--quick", help="Short study: 2 seeds, a third of the epochs, sizes 0.5,1, shares 0.5,1."
+            "--quick",
+            help="Short study: 2 seeds, sizes 0.5,1, shares 0.5,1, a third of the problem's epochs; what is "
+            "given stays. Another trainer than the built-in one trains as long as ever.",
         ),
     ] = False,
+    trainer: Annotated[
+        str, typer.Option(help="What trains the networks. NAME[:KEY=VALUE,...]; see: grouping trainers")
+    ] = DEFAULT_TRAINER,
     recipe: dict[str, Any],
     processes: Annotated[int, typer.Option(min=1, help="Number of trainings at the same time.")] = 1,
     output: Annotated[
@@ -62,20 +66,29 @@ def study(
 ) -> None:
     """Ask the questions of Standley et al. (2020) about a problem: pairs, sizes, data, transfer.
 
-    Networks are trained in this process, without the service. Exit status 2 on bad input.
+    Networks are trained by this command, without the service. Questions that the trainer cannot answer are
+    left out. Exit status 2 on bad input.
     """
     from grouping.study.records import report_to_json
     from grouping.study.reporting import make_report
     from grouping.study.running import run_study
 
-    chosen = _recipe(problem, recipe, is_quick=quick and "epochs" not in recipe)
+    chosen = parse_method(trainer, "trainer")
+    parameters = _parameters(problem, chosen, recipe, quick)
     options = _options(seeds, sizes, shares, quick)
     store = _open(database_url(url, home)) if keep else None
     try:
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
         console = new_console(stderr=as_json)
-        run = run_study(problem, chosen, options, processes=processes, on_progress=_progress(console))
+        run = run_study(
+            problem,
+            options,
+            trainer=chosen["name"],
+            parameters=parameters,
+            processes=processes,
+            on_progress=_progress(console),
+        )
         report = make_report(run)
         if output is not None:
             _write(output, report)
@@ -106,27 +119,29 @@ def _options(seeds: int | None, sizes: str | None, shares: str | None, is_quick:
     )
 
 
-def _recipe(problem: str, given: dict[str, Any], *, is_quick: bool) -> Recipe:
-    """Return the problem's recipe with the given fields replaced."""
-    from grouping.domain.recipes import Recipe
-    from grouping.problems.registry import get_problem
-    from grouping.recipes import complete
+def _parameters(
+    problem: str, chosen: Mapping[str, Any], recipe: dict[str, Any], is_quick: bool
+) -> dict[str, Any]:
+    """Return the parameters of the trainer, with the recipe that was given beside them.
 
-    base = asdict(get_problem(problem).recipe)
-    if unknown := sorted(set(given) - set(base)):
-        raise InvalidInputError(
-            f"A recipe has no {', '.join(unknown)}. Its fields: {', '.join(base)}.", pointer="/recipe"
-        )
-    try:
-        merged = Recipe.from_mapping(base | given)
-    except TypeError as error:
-        raise InvalidInputError(
-            f'A part of the recipe is an object {{"name": ..., "parameters": {{...}}}}: {error}.',
-            pointer="/recipe",
-        ) from error
-    if is_quick:
-        merged = Recipe.from_mapping(asdict(merged) | {"epochs": max(2, merged.epochs // QUICK_EPOCHS)})
-    return complete(merged)
+    Raises:
+        InvalidInputError: if a recipe is given to another trainer than the built-in one.
+    """
+    from grouping.problems.registry import get_problem
+
+    given = dict(chosen["parameters"])
+    if chosen["name"] != DEFAULT_TRAINER:
+        if recipe:
+            raise InvalidInputError(
+                f"A recipe is for the trainer {DEFAULT_TRAINER}; parameters of {chosen['name']} are given as "
+                f"--trainer {chosen['name']}:KEY=VALUE,..."
+            )
+        return given
+    within = given.get("recipe", {})
+    if isinstance(within, Mapping):  # what is none, the trainer refuses
+        usual = {"epochs": max(2, get_problem(problem).recipe.epochs // QUICK_EPOCHS)} if is_quick else {}
+        given["recipe"] = {**usual, **within, **recipe}
+    return given
 
 
 def _numbers(option: str, text: str) -> tuple[float, ...]:
@@ -159,13 +174,13 @@ def _progress(console: Console) -> Callable[[int, int], None]:
 
 
 def _write(folder: Path, report: StudyReport) -> None:
-    from grouping.study.presentation import PICTURES, as_markdown, picture_svg
+    from grouping.study.presentation import as_markdown, picture_svg, pictures_of
     from grouping.study.records import report_to_json
 
     (folder / "report.md").write_text(as_markdown(report), encoding="utf-8")
     text = json.dumps(report_to_json(report), indent=2) + "\n"
     (folder / "report.json").write_text(text, encoding="utf-8")
-    for picture in PICTURES:
+    for picture in pictures_of(report):
         (folder / f"{picture}.svg").write_text(picture_svg(report, picture), encoding="utf-8")
 
 
@@ -173,6 +188,6 @@ def _show(console: Console, report: StudyReport) -> None:
     from grouping.study.presentation import QUESTIONS
 
     console.print(f"{report.n_trainings} trainings, {report.n_epochs} epochs, {report.seconds:.0f} s")
-    for finding in report.findings:
+    for finding in (*report.findings, *report.left_out):
         console.print(f"\n{QUESTIONS[finding.question]}?", soft_wrap=True)
         console.print(finding.sentence, soft_wrap=True)

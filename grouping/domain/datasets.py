@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,20 @@ class Dataset:
                 raise InvalidInputError(f"Target {task.name!r} has classes outside 0..{task.n_outputs - 1}.")
             if task.kind is TaskKind.BINARY and not np.isin(target, (0, 1)).all():
                 raise InvalidInputError(f"Target {task.name!r} must hold only 0 and 1.")
+
+    def on_share(self, share: float, seed: int) -> Dataset:
+        """Keep a share of the training rows, drawn by a seed; a smaller share is a part of a larger one.
+
+        Validation and test rows stay.
+
+        Args:
+            share: share of the training rows, in (0, 1]; at least one row is kept.
+            seed: seed of the draw.
+        """
+        if share == 1:
+            return self
+        order = np.random.default_rng(seed).permutation(self.train)
+        return replace(self, train=np.sort(order[: max(1, round(share * len(order)))]))
 
     def digest(self) -> str:
         """Compute SHA-256 over all arrays; jobs record it, so that scores can be traced to their data."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Gt, Interval, Len
+from annotated_types import Gt, Interval, Le, Len
 
 from grouping.domain.fields import AskedAtMost, Shown, check, from_plain
 from grouping.errors import InvalidInputError
@@ -136,21 +136,24 @@ class BuiltInParameters:
         recipe: how networks are built and trained by the built-in trainer.
         tuning_samples: number of pairs of learning rate and weight decay to try before the search, the
             recipe's own pair first; the best pair is used. 0 keeps the recipe's own.
+        train_share: share of the training rows that networks are trained on, the same rows for every network
+            and seed; validation and test rows stay.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
 
     recipe: Recipe = field(default_factory=Recipe)
     tuning_samples: Annotated[int, Interval(ge=0, le=100), Shown("Recipes to try before", "--tune")] = 0
+    train_share: Annotated[float, Gt(0), Le(1), Shown("Share of the training rows", "--train-share")] = 1.0
 
     def __post_init__(self) -> None:
         check(self)
 
     def as_mapping(self) -> Mapping[str, Any]:
         """Return the parameters as a job keeps them, ready for JSON."""
-        return {"recipe": asdict(self.recipe), "tuning_samples": self.tuning_samples}
+        return asdict(self)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, Any]) -> BuiltInParameters:
         """Invert `as_mapping`; missing fields have their defaults."""
-        return cls(Recipe.from_mapping(data.get("recipe", {})), data.get("tuning_samples", 0))
+        return from_plain(cls, data)

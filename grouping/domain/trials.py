@@ -208,6 +208,20 @@ class Trial:
     reused_from: TrialOrigin | None = None
     artefact: str | None = None
 
+    @classmethod
+    def planned(cls, position: int, request: TrialRequest) -> Trial:
+        """Build the trial of a request that no database keeps; its position is its identifier."""
+        return cls(
+            str(position),
+            position,
+            request.network,
+            request.purpose,
+            request.seed,
+            request.fidelity,
+            TrialState.PLANNED,
+            measures_affinity=request.measures_affinity,
+        )
+
     @property
     def is_charged(self) -> bool:
         """Whether it counts in a training budget: every trial does, unless it was copied or given up."""

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from grouping.plots.svg import MINUS, SHORT_MINUS
 
+ROUNDING = 1e-10
+"""Values that are no further apart are drawn as equal; their differences are those of arithmetic."""
+
 
 def nice_ticks(low: float, high: float, n_wanted: int = 6) -> tuple[float, ...]:
     """Return multiples of 1, 2 or 5 times a power of ten that reach from below `low` to above `high`."""
-    span = high - low if high > low else max(abs(high), 1.0) * 0.1
+    span = high - low if high - low > ROUNDING else max(abs(high), 1.0) * 0.1
     rough = span / max(1, n_wanted - 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))

@@ -2,47 +2,42 @@
 
     python -m grouping.replay.making FOLDER digits:10 breast-cancer:10 digits-8:3
 
-A problem is followed by its number of seeds. The trainings are those of a job (`grouping.training.loop`),
-with the problem's own recipe, in processes of one torch thread each, without Ray. A training is scored
-twice: after the short pass, which is the beginning of the same training, and at its end. Three files are
-written for each problem: the scores, those of the short pass (both in the long layout), and a description of
-how they were made.
+A problem is followed by its number of seeds. The trainings are those of a job with the problem's own recipe,
+in processes of this machine, without Ray. Each network is trained twice with each seed: to the end, and for a
+short pass, which is the beginning of the same training. Three files are written for each problem: the scores,
+those of the short pass (both in the long layout), and a description of how they were made.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
-import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-
-from grouping.domain.networks import Network, list_candidates
+from grouping.domain.engines import Engine
+from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.networks import Candidates, Network
 from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import Score, ScoreTable
-from grouping.domain.trials import TrialRequest
-from grouping.errors import InvalidInputError, TrainingError
+from grouping.domain.search_state import SearchTerms
+from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.errors import InvalidInputError
 from grouping.formats import TableFormat, write_table
-from grouping.problems.problem import DATA_SEED
+from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
-from grouping.training.cost import measure_costs
-from grouping.training.data import TrainingData
-from grouping.training.evaluation import Evaluation
-from grouping.training.loop import Training
+from grouping.trainers import LocalPool, PreparedTrainer, TrainerJob, TrainerRequest, get_trainer
+from grouping.trainers.processes import Work, train_works
 
 SINGLE_SIZES = (0.5,)
 DECIMALS = 6
 """Decimals kept of a loss; its spread over seeds is thousands of times larger."""
-
-_data: TrainingData | None = None
-_problem_name = ""
+ENGINE = Engine.SEQUENTIAL.value
+"""Engines differ by rounding; a table that is made again should have the same digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +50,8 @@ class TrainedTable:
         n_diverged: trainings without scores; their networks keep an incomplete row.
         seconds: wall time of all trainings.
         training_seconds: sum of the times of all trainings.
+        data_digest: digest of the data set.
+        versions: versions of libraries, by name.
     """
 
     full: ScoreTable
@@ -62,14 +59,8 @@ class TrainedTable:
     n_diverged: int
     seconds: float
     training_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Trained:
-    request: TrialRequest
-    early: tuple[Score, ...]
-    full: tuple[Score, ...]
-    seconds: float
+    data_digest: str
+    versions: Mapping[str, str]
 
 
 def train_table(problem_name: str, seeds: Sequence[int], *, processes: int = 2) -> TrainedTable:
@@ -87,68 +78,65 @@ def train_table(problem_name: str, seeds: Sequence[int], *, processes: int = 2) 
     if not seeds:
         raise InvalidInputError("Name at least one seed.")
     problem = get_problem(problem_name)
-    dataset = problem.load(DATA_SEED)
     names = [task.name for task in problem.tasks]
-    nominal = list_candidates(names, max_group_size=len(names), single_sizes=SINGLE_SIZES)
-    costs = measure_costs(dataset.inputs.shape[1], problem.tasks, nominal, problem.recipe)
-    networks = [Network(n.group, n.size, cost.cost_snt) for n, cost in zip(nominal, costs, strict=True)]
-    requests = [TrialRequest(network, seed) for seed in seeds for network in networks]
+    candidates = Candidates.of(names, single_sizes=SINGLE_SIZES)
+    trainer = _prepare(problem, candidates)
+    measured = trainer.trainer.measure(candidates.require_listed(), LocalPool())
+    networks = [found.network for found in measured if found is not None]
+    # Long trainings first.
+    requests = [
+        TrialRequest(network, seed, fidelity)
+        for fidelity in (1.0, EARLY_FIDELITY)
+        for seed in seeds
+        for network in networks
+    ]
+    setup = trainer.trainer.setup()
+    works = [Work(setup, (request,)) for request in requests]
     started = time.perf_counter()
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, initializer=_prepare, initargs=(problem_name,)) as pool:
-        trained = list(pool.imap(_train, requests, chunksize=1))
+    trained: list[tuple[TrialRequest, TrialOutcome]] = []
+    for position, outcomes in train_works(works, processes):
+        trained += zip(works[position].requests, outcomes, strict=True)
     seconds = time.perf_counter() - started
-
-    def table(parts: Iterable[tuple[Score, ...]]) -> ScoreTable:
-        return ScoreTable.from_scores(problem.tasks, networks, (score for part in parts for score in part))
-
+    full, early = (
+        [(request, outcome) for request, outcome in trained if request.fidelity == fidelity]
+        for fidelity in (1.0, EARLY_FIDELITY)
+    )
     return TrainedTable(
-        table(t.full for t in trained),
-        table(t.early for t in trained),
-        sum(not t.full for t in trained),
+        _table(problem, networks, full),
+        _table(problem, networks, early),
+        sum(not outcome.scores for _, outcome in full),
         seconds,
-        sum(t.seconds for t in trained),
+        sum(outcome.seconds for _, outcome in trained),
+        trainer.prepared.fingerprint,
+        trainer.trainer.environment(),
     )
 
 
-def _prepare(problem_name: str) -> None:
-    """Set up a process once: one torch thread, and the data as tensors."""
-    global _data, _problem_name
-    torch.set_num_threads(1)
-    problem = get_problem(problem_name)
-    _data = TrainingData.from_dataset(problem.load(DATA_SEED), problem.tasks)
-    _problem_name = problem_name
+def _prepare(problem: Problem, candidates: Candidates) -> PreparedTrainer:
+    """Prepare the built-in trainer with the problem's own recipe."""
+    trainer = get_trainer(DEFAULT_TRAINER)
+    parameters = trainer.complete(TrainerRequest(problem.name, problem.tasks, len(problem.tasks)))
+    terms = SearchTerms(candidates, (1.0,))
+    job = TrainerJob(problem.name, candidates.tasks, terms, parameters, operator={"engine": ENGINE})
+    return PreparedTrainer.of(trainer, job)
 
 
-def _train(request: TrialRequest) -> _Trained:
-    if _data is None:
-        raise TrainingError("The process has no data yet.")
-    recipe = get_problem(_problem_name).recipe
-    started = time.perf_counter()
-    training = Training(_data, request, recipe)
-    early: tuple[Score, ...] = ()
-    while not training.is_finished:
-        training.run_epoch()
-        if training.epoch == recipe.epochs_at(EARLY_FIDELITY):
-            early = _scores(request, training.evaluate())
-    full = _scores(request, training.evaluate())
-    return _Trained(request, early, full, time.perf_counter() - started)
+def _table(
+    problem: Problem, networks: Sequence[Network], trained: Sequence[tuple[TrialRequest, TrialOutcome]]
+) -> ScoreTable:
+    scores = (score for request, outcome in trained for score in _scores(request, outcome))
+    return ScoreTable.from_scores(problem.tasks, networks, scores)
 
 
-def _scores(request: TrialRequest, evaluation: Evaluation) -> tuple[Score, ...]:
-    if not evaluation.is_finite:
-        return ()
-    rows = zip(evaluation.tasks, evaluation.validation_losses, evaluation.test_losses, strict=True)
-    return tuple(
-        Score(request.network, task, request.seed, round(validation, DECIMALS), round(test, DECIMALS))
-        for task, validation, test in rows
-    )
+def _scores(request: TrialRequest, outcome: TrialOutcome) -> Iterator[Score]:
+    for score in outcome.scores:
+        test = None if score.test_loss is None else round(score.test_loss, DECIMALS)
+        yield Score(request.network, score.task, request.seed, round(score.validation_loss, DECIMALS), test)
 
 
 def write_trained(folder: Path, problem_name: str, trained: TrainedTable, command: str) -> None:
     """Write the scores, those of the short pass, and how they were made."""
     problem = get_problem(problem_name)
-    packages = ("torch", "numpy", "scikit-learn")
     about = {
         "problem": problem_name,
         "networks": len(trained.full.networks),
@@ -159,13 +147,12 @@ def write_trained(folder: Path, problem_name: str, trained: TrainedTable, comman
         "decimals": DECIMALS,
         "recipe": asdict(problem.recipe),
         "data_seed": DATA_SEED,
-        "data_digest": problem.load(DATA_SEED).digest(),
+        "data_digest": trained.data_digest,
         "command": command,
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()},
         "seconds": round(trained.seconds, 1),
         "training_seconds": round(trained.training_seconds, 1),
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in packages},
+        "versions": dict(trained.versions),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{problem_name}.csv").write_bytes(write_table(trained.full, TableFormat.LONG_CSV))

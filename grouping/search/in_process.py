@@ -6,7 +6,7 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
-from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
 from grouping.trainers import LocalPool, Trainer
 
 
@@ -54,7 +54,7 @@ class InProcessTrainings:
         """Cut what the search asks for into stacks, once the last ones are trained."""
         if not self._waiting:
             requests = {request.key: request for request in self._search.ask()}
-            planned = [_planned(n, request) for n, request in enumerate(requests.values())]
+            planned = [Trial.planned(n, request) for n, request in enumerate(requests.values())]
             stacks = self._trainer.stacks(planned, 1)
             self._waiting.extend(tuple(requests[trial.key] for trial in stack.trials) for stack in stacks)
 
@@ -64,16 +64,3 @@ class InProcessTrainings:
         outcomes = self._pool.train(self._trainer, self._setup, stack, self._checkpoints)
         for request, outcome in zip(stack, outcomes, strict=True):
             self._search.tell_outcome(request, outcome)
-
-
-def _planned(position: int, request: TrialRequest) -> Trial:
-    return Trial(
-        str(position),
-        position,
-        request.network,
-        request.purpose,
-        request.seed,
-        request.fidelity,
-        TrialState.PLANNED,
-        measures_affinity=request.measures_affinity,
-    )

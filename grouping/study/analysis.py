@@ -1,8 +1,8 @@
 """Analysis of a study: from its scores to its report. The same scores give the same report.
 
-An effect of a source on a target is ``(alone - other) / abs(alone)`` of the target's test losses, within a
+An effect of a source on a target is ``(alone - other) / abs(alone)`` of the target's losses, within a
 seed, both networks at one size and on the same rows; the report has its mean over seeds. Nothing is chosen by
-these numbers, so the test rows may be used. Correlations are those of SciPy; the p-value by relabelling is
+these numbers, so they may be test losses. Correlations are those of SciPy; the p-value by relabelling is
 that of Mantel (Cancer Research 27, 1967): tasks are permuted on one side, rows and columns together.
 """
 
@@ -39,11 +39,11 @@ _LossesOf = Callable[[str, str], tuple[FloatArray, FloatArray]]
 
 @dataclass(frozen=True, slots=True)
 class StudyScore:
-    """Test loss of one task after one training; lower is better."""
+    """Loss of one task after one training; lower is better."""
 
     training: PlannedTraining
     task: str
-    test_loss: float
+    loss: float
 
 
 class StudyScores:
@@ -53,7 +53,7 @@ class StudyScores:
         self.tasks = tuple(tasks)
         self.options = options
         self._losses: Mapping[tuple[PlannedTraining, str], float] = {
-            (score.training, score.task): score.test_loss for score in scores
+            (score.training, score.task): score.loss for score in scores
         }
 
     def losses(

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, permutations
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import MAX_EPOCHS, Method, Recipe
 from grouping.errors import InvalidInputError
-
-FINE_TUNING = "fine-tuning"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +19,13 @@ class StudyOptions:
         n_seeds: seeds 0, 1, ... of every training; noise is judged from two on.
         sizes: sizes of networks at which pairs are compared; 1 is always among them.
         shares: shares of the training rows at which pairs are compared; 1 is always among them.
+        has_transfers: whether tasks are also trained from what each other one has learned.
     """
 
     n_seeds: int = 3
     sizes: tuple[float, ...] = (0.5, 1.0, 2.0)
     shares: tuple[float, ...] = (0.25, 0.5, 1.0)
+    has_transfers: bool = True
 
     def __post_init__(self) -> None:
         if self.n_seeds < 1:
@@ -82,34 +81,10 @@ def _plan_seed(tasks: tuple[str, ...], options: StudyOptions, seed: int) -> Iter
     yield PlannedTraining(Network.of(*tasks), seed)
     for task in tasks:
         yield PlannedTraining(Network.of(task, size=size_alone(len(tasks))), seed)
-    for source, target in permutations(tasks, 2):
+    for source, target in permutations(tasks, 2) if options.has_transfers else ():
         yield PlannedTraining(Network.of(source, target), seed, source=source)
 
 
 def size_alone(n_tasks: int) -> float:
     """Return the size at which a network per task costs as much in all as one of full size."""
     return 1.0 / n_tasks
-
-
-def recipe_for(recipe: Recipe, share: float, source: str | None) -> Recipe:
-    """Return the recipe of a training of a study.
-
-    On a share of the rows there are more epochs, so that the number of gradient steps stays about the same.
-    With a source, each of the two tasks has the epochs that it would have alone.
-
-    Raises:
-        InvalidInputError: if that makes too many epochs.
-    """
-    epochs = round(recipe.epochs / share)
-    if source is not None:
-        epochs *= 2
-    if epochs > MAX_EPOCHS:
-        raise InvalidInputError(
-            f"With {recipe.epochs} epochs a share of {share:g} of the rows needs {epochs:,}, and at most "
-            f"{MAX_EPOCHS:,} are accepted: choose fewer epochs or a larger share.",
-            pointer="/shares",
-        )
-    if source is None:
-        return replace(recipe, epochs=epochs)
-    schedule = Method(FINE_TUNING, {"source_task": source, "source_share": 0.5})
-    return replace(recipe, epochs=epochs, schedule=schedule)

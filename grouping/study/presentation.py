@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from grouping.errors import NotFoundError
 from grouping.plots import EffectPoint, PairEffect, SetupColumn, scatter_svg, setups_svg
 from grouping.study.records import Cells, Correlation, Effects, MeanOverSeeds, StudyReport
 from grouping.study.sentences import interval, percent
+from grouping.trainers import trainer_class
 
 PICTURES: Mapping[str, str] = {
     "size": "Effects of pairs by the size of the network",
@@ -25,8 +26,20 @@ QUESTIONS: Mapping[str, str] = {
 """The questions by name, in order."""
 
 
+def pictures_of(report: StudyReport) -> tuple[str, ...]:
+    """Name the pictures that a report has: those of the questions that it answers."""
+    answered = {finding.question for finding in report.findings}
+    return tuple(picture for picture in PICTURES if picture in answered)
+
+
 def picture_svg(report: StudyReport, picture: str) -> str:
-    """Draw one of `PICTURES`; its identifiers begin with ``study-`` and its name."""
+    """Draw one of the `pictures_of` a report; its identifiers begin with ``study-`` and its name.
+
+    Raises:
+        NotFoundError: if the report has no such picture.
+    """
+    if picture not in pictures_of(report):
+        raise NotFoundError("picture", picture)
     title, name = PICTURES[picture], f"study-{picture}"
     if picture == "transfer":
         return scatter_svg(
@@ -86,30 +99,35 @@ def as_markdown(report: StudyReport) -> str:
     """Return the whole report as Markdown, with the pictures linked as ``size.svg`` and so on."""
     found = {finding.question: finding.sentence for finding in report.findings}
     parts = [f"# Study of {report.problem}", _about(report)]
-    for question, title in QUESTIONS.items():
-        parts += [f"## {title}", found[question], *_tables(report, question)]
+    for question, sentence in found.items():
+        parts += [f"## {QUESTIONS[question]}", sentence, *_tables(report, question)]
         if question in PICTURES:
             parts.append(f"![{PICTURES[question]}]({question}.svg)")
+    if report.left_out:
+        parts += ["## Left out", *(f"{QUESTIONS[f.question]}? {f.sentence}" for f in report.left_out)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _about(report: StudyReport) -> str:
     return (
-        f"{report.n_trainings} trainings, {len(report.seeds)} seeds, {report.recipe['epochs']} epochs at "
-        f"full length, {report.seconds:.0f} s; {report.n_diverged} diverged. Recipe: "
-        f"{recipe_words(report.recipe)}. "
-        f"Effects are {report.formula} of test losses, mean ± standard error over seeds; positive helps."
+        f"{report.n_trainings} trainings, {len(report.seeds)} seeds, {report.seconds:.0f} s; "
+        f"{report.n_diverged} diverged. Trainer: {training_words(report)}. {losses_words(report)}, "
+        "mean ± standard error over seeds; positive helps."
     )
 
 
-def recipe_words(recipe: Mapping[str, Any]) -> str:
-    """Describe the methods and widths of a recipe in a line."""
-    methods = [
-        f"{part} {recipe[part]['name']}"
-        for part in ("encoder", "sharing", "weighting", "schedule", "optimiser")
-        if part in recipe
-    ]
-    return ", ".join([*methods, f"widths {' '.join(map(str, recipe['hidden']))}"])
+def training_words(report: StudyReport) -> str:
+    """Describe the trainer and how it trained in a line; a report may have nothing of it but a recipe."""
+    parameters = report.trainer.parameters or ({"recipe": report.recipe} if report.recipe else {})
+    told = trainer_class(report.trainer.name).in_words(parameters, None)
+    return f"{report.trainer.name}, {told}" if told else report.trainer.name
+
+
+def losses_words(report: StudyReport) -> str:
+    """Describe which losses are compared."""
+    if report.losses == "test":
+        return f"Effects are {report.formula} of test losses"
+    return f"Effects are {report.formula} of validation losses, since there are no test losses"
 
 
 def _tables(report: StudyReport, question: str) -> list[str]:

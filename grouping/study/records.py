@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.recipes import Method
 from grouping.errors import InvalidInputError
 
 Cells = tuple[tuple[float | None, ...], ...]
 """``[T][T]``, row source, column target; None on the diagonal and where nothing was measured."""
+Losses = Literal["test", "validation"]
+"""Rows whose losses a study compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +138,30 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class StudyReport:
-    """The report of a study. Effects are relative gains of test losses, from 0; 0.01 is one percent.
+    """The report of a study. Effects are relative gains of losses, from 0; 0.01 is one percent.
 
     Attributes:
         problem: its name.
         tasks: names of the `T` tasks, in order.
-        recipe: recipe of the networks, as JSON.
+        recipe: recipe of the networks, as JSON; empty if another trainer than the built-in one trained them.
         seeds: seeds of the trainings.
         formula: formula of an effect.
         effects: effects of pairs in every setup: full size and all rows first, other sizes, other shares.
         together: all together against all alone.
-        transfer: effects of fine-tuning the target from the source, against training it alone.
+        transfer: effects of fine-tuning the target from the source, against training it alone; no values
+            where that question is left out.
         transfer_against_pairs: correlation of effects of transfer and of pairs.
-        findings: an answer to each question.
+        findings: an answer to each question that is not left out.
         n_trainings: number of trainings.
         n_diverged: number of trainings without scores.
         n_epochs: epochs of all trainings.
         seconds: wall time of all trainings.
         data_digest: digest of the data set.
         versions: versions of libraries, by name.
+        trainer: what trained the networks, with its parameters as they were in use; without parameters in
+            reports that only name a recipe.
+        losses: losses that are compared: ``test``, or ``validation`` if the trainer gives no others.
+        left_out: questions that the trainer cannot answer, with the reason.
     """
 
     problem: str
@@ -171,6 +180,9 @@ class StudyReport:
     seconds: float
     data_digest: str
     versions: dict[str, str]
+    trainer: Method = field(default_factory=lambda: Method(DEFAULT_TRAINER))
+    losses: Losses = "test"
+    left_out: tuple[Finding, ...] = ()
 
     @property
     def pairs(self) -> Effects:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.recipes import Method
 from grouping.domain.scores import mean_and_standard_error
 from grouping.study.analysis import (
     FORMULA,
@@ -18,7 +19,7 @@ from grouping.study.analysis import (
     with_ceiling,
 )
 from grouping.study.plan import StudyOptions
-from grouping.study.records import StudyReport
+from grouping.study.records import Finding, Losses, StudyReport
 from grouping.study.sentences import findings_of
 
 
@@ -29,7 +30,7 @@ class StudyRun:
     Attributes:
         problem: its name.
         tasks: names of the tasks, in order.
-        recipe: the complete recipe.
+        trainer: what trained the networks, with its parameters in use.
         options: extent of the study.
         scores: scores of every task in every training that has scores.
         cost_alone_snt: measured inference cost of a small network for each task, all together.
@@ -40,11 +41,13 @@ class StudyRun:
         seconds: wall time of all trainings.
         data_digest: digest of the data set.
         versions: versions of libraries, by name.
+        losses: rows whose losses the scores are.
+        left_out: questions that the trainer cannot answer, with the reason.
     """
 
     problem: str
     tasks: tuple[str, ...]
-    recipe: Recipe
+    trainer: Method
     options: StudyOptions
     scores: Sequence[StudyScore]
     cost_alone_snt: float
@@ -55,6 +58,8 @@ class StudyRun:
     seconds: float
     data_digest: str
     versions: Mapping[str, str]
+    losses: Losses = "test"
+    left_out: tuple[Finding, ...] = ()
 
 
 def make_report(run: StudyRun) -> StudyReport:
@@ -66,10 +71,11 @@ def make_report(run: StudyRun) -> StudyReport:
     transfers = scores.transfer_gains()
     transfer = effects_of(transfers, 1.0, 1.0)
     relation = correlate(mean_and_standard_error(transfers)[0], mean_and_standard_error(base[0])[0])
+    parameters = _plain(run.trainer.parameters)
     report = StudyReport(
         problem=run.problem,
         tasks=run.tasks,
-        recipe=_plain(asdict(run.recipe)),
+        recipe=parameters["recipe"] if run.trainer.name == DEFAULT_TRAINER else {},
         seeds=tuple(range(run.options.n_seeds)),
         formula=FORMULA.value,
         effects=(base[1], *others),
@@ -83,6 +89,9 @@ def make_report(run: StudyRun) -> StudyReport:
         seconds=run.seconds,
         data_digest=run.data_digest,
         versions=dict(run.versions),
+        trainer=Method(run.trainer.name, parameters),
+        losses=run.losses,
+        left_out=run.left_out,
     )
     return replace(report, findings=findings_of(report))
 

@@ -21,14 +21,16 @@ NO_NOISE = "With one seed the noise is unknown: repeat it with more before you t
 
 
 def findings_of(report: StudyReport) -> tuple[Finding, ...]:
-    """Write an answer to each question."""
-    return (
+    """Write an answer to each question that is not left out."""
+    every = (
         Finding("pairs", _pairs(report.pairs, report.tasks)),
         Finding("together", _together(report.together)),
         Finding("size", _setups(report.by_size, "size", [_size(e) for e in report.by_size])),
         Finding("data", _setups(report.by_share, "data", [_share(e) for e in report.by_share])),
         Finding("transfer", _transfer(report.transfer, report.transfer_against_pairs)),
     )
+    left_out = {finding.question for finding in report.left_out}
+    return tuple(finding for finding in every if finding.question not in left_out)
 
 
 def percent(value: float | None, decimals: int = 1) -> str:

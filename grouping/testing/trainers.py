@@ -6,14 +6,15 @@ import json
 import math
 import pickle
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
-from grouping.trainers import LocalPool, Trainer, TrainerJob, TrainerRequest
+from grouping.domain.trials import TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.trainers import LocalPool, PreparedTrainer, Trainer, TrainerJob, TrainerRequest
 
 
 class PlannedTrainerContract:
@@ -73,6 +74,24 @@ class PlannedTrainerContract:
         assert isinstance(self.trainer.in_words(parameters, settled), str)
         json.dumps([told, self.trainer.durations_depend_on(parameters, settled)])
 
+    # --- what a study asks beyond networks and seeds
+
+    def test_what_it_varies_for_a_study_is_trained_by_other_workers(self) -> None:
+        parameters = self.trainer.in_use(
+            self.completed(self.parameters), self.new_trainer().prepare(LocalPool()).settled
+        )
+        varied = [self.trainer.on_share(parameters, 0.5), self.trainer.from_source(parameters, self.tasks[0])]
+        keys = {self.prepared().setup().key}
+        for other in varied:
+            if other is not None:
+                assert json.loads(json.dumps(self.completed(other))) == json.loads(json.dumps(other))
+                job = replace(self.new_trainer().job, parameters=other)
+                found = PreparedTrainer.of(self.trainer, job)
+                assert found.trainer.setup().key not in keys
+                keys.add(found.trainer.setup().key)
+                request = TrialRequest(Network.of(*self.tasks[:2]), 0)
+                self.check(LocalPool().worker(found.trainer.setup()).train([request]), [request])
+
     # --- where the job is planned
 
     def test_it_has_a_name_for_jobs_and_one_for_people(self) -> None:
@@ -88,7 +107,7 @@ class PlannedTrainerContract:
             assert counts == sorted(counts)
 
     def test_every_planned_trial_is_in_one_stack(self) -> None:
-        planned = [_planned(n, request) for n, request in enumerate(self.requests())]
+        planned = [Trial.planned(n, request) for n, request in enumerate(self.requests())]
         for n_workers in (1, 3):
             stacks = self.new_trainer().stacks(planned, n_workers)
             assert all(stack.trials for stack in stacks)
@@ -145,7 +164,7 @@ class TrainerContract(PlannedTrainerContract):
         trainer = self.prepared()
         worker = LocalPool().worker(trainer.setup())
         keys = {str(n): request for n, request in enumerate(requests)}
-        planned = [_planned(int(n), request) for n, request in keys.items()]
+        planned = [Trial.planned(int(n), request) for n, request in keys.items()]
         for stack in trainer.stacks(planned, 1):
             part = [keys[trial.id] for trial in stack.trials]
             self.check(worker.train(part, tmp_path), part)
@@ -157,7 +176,7 @@ class TrainerContract(PlannedTrainerContract):
         alone = [LocalPool().worker(trainer.setup()).train([request])[0] for request in requests]
         self.check(alone, requests)
         if self.is_repeatable:
-            stacks = trainer.stacks([_planned(n, request) for n, request in enumerate(requests)], 1)
+            stacks = trainer.stacks([Trial.planned(n, request) for n, request in enumerate(requests)], 1)
             worker = LocalPool().worker(trainer.setup())
             for stack in stacks:
                 places = [int(trial.id) for trial in stack.trials]
@@ -185,18 +204,6 @@ class TrainerContract(PlannedTrainerContract):
             assert all(math.isfinite(score.validation_loss) for score in outcome.scores)
             assert outcome.epochs >= 0
             assert outcome.seconds >= 0
-
-
-def _planned(position: int, request: TrialRequest) -> Trial:
-    return Trial(
-        str(position),
-        position,
-        request.network,
-        Purpose.SEARCH,
-        request.seed,
-        request.fidelity,
-        TrialState.PLANNED,
-    )
 
 
 def _scores(outcome: TrialOutcome) -> dict[str, TaskScore]:

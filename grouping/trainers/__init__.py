@@ -1,7 +1,7 @@
 """Trainers: they train a network with a seed to a fidelity, and return its losses."""
 
 from grouping.domain.jobs import DEFAULT_TRAINER
-from grouping.trainers.local import LocalPool
+from grouping.trainers.local import LocalPool, PreparedTrainer
 from grouping.trainers.registry import (
     TrainerInfo,
     discover_trainers,
@@ -34,6 +34,7 @@ __all__ = [
     "LocalPool",
     "NoReports",
     "Prepared",
+    "PreparedTrainer",
     "Stack",
     "StepResult",
     "SteppedTraining",

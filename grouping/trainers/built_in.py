@@ -18,13 +18,15 @@ from grouping.domain.datasets import Dataset
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import DEFAULT_TRAINER, Job
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.recipes import BuiltInParameters, EpochsOf, Part, Precision, Recipe
+from grouping.domain.percentages import percent
+from grouping.domain.recipes import MAX_EPOCHS, BuiltInParameters, EpochsOf, Method, Part, Precision, Recipe
 from grouping.domain.trials import Trial
-from grouping.errors import TrainingError, pointing_below
+from grouping.errors import InvalidInputError, TrainingError, pointing_below
 from grouping.parameters import build
 from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete, epochs_of
+from grouping.recipes.schedules import FineTuning
 from grouping.trainers.stacks import make_stacks
 from grouping.trainers.trainer import Prepared, Stack, Trainer, TrainerRequest, WorkerPool, WorkerSetup
 
@@ -75,28 +77,31 @@ class BuiltIn(Trainer):
     @classmethod
     def in_use(cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Return the recipe as tuned, not to be tuned again."""
-        return BuiltInParameters(recipe_in_use(parameters, settled)).as_mapping()
+        train_share = BuiltInParameters.from_mapping(parameters).train_share
+        return BuiltInParameters(recipe_in_use(parameters, settled), train_share=train_share).as_mapping()
 
     @classmethod
     def scores_depend_on(
         cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None
     ) -> Mapping[str, Any] | None:
-        """Return the recipe in use; it is not known before it is tuned."""
+        """Return the recipe in use, which is not known before it is tuned, and a share of the rows."""
         if settled is None and BuiltInParameters.from_mapping(parameters).tuning_samples:
             return None
-        return asdict(recipe_in_use(parameters, settled))
+        return {**asdict(recipe_in_use(parameters, settled)), **_train_share(parameters)}
 
     @classmethod
     def durations_depend_on(
         cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None
     ) -> Mapping[str, Any]:
         """Return the recipe in use without what changes nothing in the time of an epoch."""
-        return asdict(replace(recipe_in_use(parameters, settled), epochs=1, learning_rate=1, weight_decay=0))
+        recipe = replace(recipe_in_use(parameters, settled), epochs=1, learning_rate=1, weight_decay=0)
+        return {**asdict(recipe), **_train_share(parameters)}
 
     @classmethod
     def in_words(cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> str:
         """Describe the recipe in use, and the engine once it is chosen."""
         recipe, engine = recipe_in_use(parameters, settled), (settled or {}).get("engine")
+        shares = _train_share(parameters).values()
         return ", ".join(
             [
                 f"widths {'×'.join(map(str, recipe.hidden))}",
@@ -106,6 +111,7 @@ class BuiltIn(Trainer):
                 f"weight decay {recipe.weight_decay:g}",
                 *(f"{part} {recipe.method(part).name}" for part in Part),
                 *([] if recipe.precision is Precision.FLOAT32 else [str(recipe.precision)]),
+                *(f"{percent(share, 1)} of the training rows" for share in shares),
                 *([f"engine {engine}"] if engine else []),
             ]
         )
@@ -120,6 +126,21 @@ class BuiltIn(Trainer):
     def preparation(cls, parameters: Mapping[str, Any]) -> str:
         """Name the tuning of the recipe."""
         return "tuning the recipe" if BuiltInParameters.from_mapping(parameters).tuning_samples else ""
+
+    @classmethod
+    def on_share(cls, parameters: Mapping[str, Any], share: float) -> Mapping[str, Any]:
+        """Train for more epochs as the rows become fewer."""
+        given = BuiltInParameters.from_mapping(parameters)
+        recipe = _with_epochs(given.recipe, round(given.recipe.epochs / share), " or a larger share")
+        return replace(given, recipe=recipe, train_share=given.train_share * share).as_mapping()
+
+    @classmethod
+    def from_source(cls, parameters: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+        """Train by the schedule ``fine-tuning``, in place of the schedule of the recipe."""
+        given = BuiltInParameters.from_mapping(parameters)
+        recipe = _with_epochs(given.recipe, 2 * given.recipe.epochs)
+        schedule = Method(FineTuning.name, {"source_task": source, "source_share": 0.5})
+        return replace(given, recipe=complete(replace(recipe, schedule=schedule))).as_mapping()
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -168,7 +189,8 @@ class BuiltIn(Trainer):
     def _session(self) -> Any:
         problem = get_problem(self.job.problem)
         tasks = tuple(task for task in problem.tasks if task.name in self.job.tasks)
-        dataset = _load(problem)
+        share = BuiltInParameters.from_mapping(self.job.parameters).train_share
+        dataset = _load(problem).on_share(share, DATA_SEED)
         dataset.check_tasks(tasks)
         session = importlib.import_module(IMPLEMENTATION).TrainingSession
         return session(self.job, tasks, dataset, self.recipe)
@@ -183,6 +205,24 @@ def recipe_in_use(parameters: Mapping[str, Any], settled: Mapping[str, Any] | No
 def recipe_of(job: Job) -> Recipe:
     """Return the recipe in use of a job of the built-in trainer."""
     return recipe_in_use(job.spec.trainer_parameters, job.settled)
+
+
+def _train_share(parameters: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the share of the training rows by its name; nothing where that is all of them.
+
+    So nothing changes in what is kept of jobs from before there were shares.
+    """
+    share = BuiltInParameters.from_mapping(parameters).train_share
+    return {} if share == 1 else {"train_share": share}
+
+
+def _with_epochs(recipe: Recipe, epochs: int, remedy: str = "") -> Recipe:
+    if epochs > MAX_EPOCHS:
+        raise InvalidInputError(
+            f"With {recipe.epochs:,} epochs in the recipe this takes {epochs:,}, and at most {MAX_EPOCHS:,} "
+            f"are accepted: choose fewer epochs{remedy}."
+        )
+    return replace(recipe, epochs=epochs)
 
 
 def _load(problem: Problem) -> Dataset:

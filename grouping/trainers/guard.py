@@ -4,11 +4,12 @@
 
 It is started as a file and imports the standard library only, so that it costs some milliseconds. ``PARENT``
 is the process id of what started it, ``GRACE`` the seconds between SIGTERM and SIGKILL, ``STATUS`` an
-inherited file descriptor. It writes lines there: ``started PID``, then ``ended STATUS`` (negative for a
-signal), or ``failed REASON`` if the command could not be started.
+inherited file descriptor. It writes lines there: ``guard PID``, ``started PID``, then ``ended STATUS``
+(negative for a signal), or ``failed REASON`` if the command could not be started.
 
-The tree ends when the guard's standard input does, which is when its parent closes it or is gone; on SIGTERM,
-which the kernel sends when the parent is gone; and when the command itself has ended. The guard adopts
+What is started ends at once and leaves the guard behind, which is nobody's child then: Ray kills the children
+of a worker that ends. The tree of the command ends when the guard's standard input does, which its parent
+closes; when the parent is gone; on SIGTERM; and when the command itself has ended. The guard adopts
 processes whose parent ended (PR_SET_CHILD_SUBREAPER, Linux), so those count that left the group or the
 session. Elsewhere the group of the command is ended.
 """
@@ -35,14 +36,15 @@ def main(arguments: Sequence[str]) -> None:
     """Run the command and end all that is left of it."""
     parent, grace_s, status = int(arguments[0]), float(arguments[1]), int(arguments[2])
     os.set_inheritable(status, False)
+    parent_gone = _watch(parent)
+    if os.getppid() != parent or os.fork():
+        return
+    os.write(status, f"guard {os.getpid()}\n".encode())
     woken = _wake_on(signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     _control_process(PR_SET_CHILD_SUBREAPER, 1)
-    _control_process(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it was gone before the kernel was asked to tell
-        return
     child = _start(arguments[3:], status)
     os.write(status, f"started {child}\n".encode())
-    returncode = _wait(child, woken)
+    returncode = _wait(child, woken, parent_gone)
     _end_tree(child, grace_s)
     if returncode is None:
         returncode = _ended.get(child, -signal.SIGKILL)
@@ -51,6 +53,14 @@ def main(arguments: Sequence[str]) -> None:
 
 _ended: dict[int, int] = {}
 """Exit status of each process that was waited for."""
+
+
+def _watch(process: int) -> list[int]:
+    """Return a file descriptor that becomes readable when the process ends; none where there is no such."""
+    try:
+        return [os.pidfd_open(process)]
+    except (AttributeError, OSError):
+        return []
 
 
 def _control_process(option: int, value: int) -> None:
@@ -90,13 +100,15 @@ def _start(command: Sequence[str], status: int) -> int:
         os._exit(127)
 
 
-def _wait(child: int, woken: int) -> int | None:
+def _wait(child: int, woken: int, parent_gone: list[int]) -> int | None:
     """Return the exit status of the command once it ends, or None when it is to be ended."""
     while True:
         _reap()
         if child in _ended:
             return _ended[child]
-        readable, _, _ = select.select([0, woken], [], [])
+        readable, _, _ = select.select([0, woken, *parent_gone], [], [])
+        if any(watched in readable for watched in parent_gone):
+            return None
         if 0 in readable and not os.read(0, 1024):
             return None
         if woken in readable and any(number != signal.SIGCHLD for number in os.read(woken, 1024)):

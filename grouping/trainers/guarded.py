@@ -61,6 +61,7 @@ class GuardedProcess:
             ) from error
         finally:
             os.close(writing)
+        self._guard.wait()  # it leaves the guard behind
         assert self._guard.stdout is not None
         assert self._guard.stderr is not None
         self._streams: dict[str, IO[bytes]] = {
@@ -84,11 +85,10 @@ class GuardedProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._guard.wait(self._grace_s + STUCK_S)
-        for _ in self.lines(0.0):  # what it told last
+        for _ in self.lines():
             pass
-        self._kill()
+        if "ended" not in self._told:
+            self._kill("started", is_group=True)
         self._selector.close()
         for stream in self._streams.values():
             stream.close()
@@ -130,11 +130,11 @@ class GuardedProcess:
                     found += self._close(name)
             yield found
             if self._ending_since and time.monotonic() - self._ending_since > self._grace_s + STUCK_S:
-                self._kill()
+                self._kill("guard")
 
     def _is_over(self) -> bool:
-        """Whether the guard is gone and its pipes are empty; a process out of its reach may hold them."""
-        return self._guard.poll() is not None and not self._selector.select(0)
+        """Whether the guard is gone and the pipes are empty; a process out of its reach may hold them."""
+        return "status" not in self._open and not self._selector.select(0)
 
     def _read(self, name: str, stream: IO[bytes]) -> list[tuple[str, str]]:
         data = os.read(stream.fileno(), 65_536)
@@ -165,11 +165,8 @@ class GuardedProcess:
             self._told[word] = rest
         return []
 
-    def _kill(self) -> None:
-        """Kill what is left where the guard is stuck or was killed: the command's group."""
-        if self._guard.poll() is None:
-            self._guard.kill()
-            self._guard.wait()
-        if "ended" not in self._told and "started" in self._told:
+    def _kill(self, told: str, *, is_group: bool = False) -> None:
+        """Kill a process of which the guard told; where the guard was killed, the group of the command."""
+        if told in self._told:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(int(self._told["started"]), signal.SIGKILL)
+                (os.killpg if is_group else os.kill)(int(self._told[told]), signal.SIGKILL)

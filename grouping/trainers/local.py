@@ -1,14 +1,23 @@
-"""Workers in this process: for searches without a service, and for tests of trainers."""
+"""Preparation and workers in this process: for searches without a service, and for tests of trainers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import RetryTrainingError
-from grouping.trainers.trainer import StepResult, Trainer, TrainingWorker, WorkerContext, WorkerSetup
+from grouping.trainers.trainer import (
+    Prepared,
+    StepResult,
+    Trainer,
+    TrainerJob,
+    TrainingWorker,
+    WorkerContext,
+    WorkerSetup,
+)
 
 
 class LocalPool:
@@ -64,3 +73,29 @@ class LocalPool:
                 result: StepResult = training.step()
                 found[sample] = StepResult(result.loss, result.epochs, n_steps)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTrainer:
+    """A trainer that was prepared in this process.
+
+    Attributes:
+        trainer: gives costs and the setup of workers.
+        planner: the trainer as it is where a job is planned; it knows what was settled.
+        prepared: what was found out.
+    """
+
+    trainer: Trainer
+    planner: Trainer
+    prepared: Prepared
+
+    @classmethod
+    def of(cls, trainer: type[Trainer], job: TrainerJob) -> PreparedTrainer:
+        """Prepare a trainer for a job.
+
+        Raises:
+            GroupingError: if the job cannot be trained.
+        """
+        new = trainer(job)
+        prepared = new.prepare(LocalPool())
+        return cls(new, trainer(replace(job, settled=prepared.settled)), prepared)

@@ -337,6 +337,45 @@ class Trainer(ABC):
         """Name what `prepare` trains beside the trials, for people; empty for nothing."""
         return ""
 
+    # --- what a study asks beyond networks and seeds
+
+    @classmethod
+    def on_share(cls, parameters: Mapping[str, Any], share: float) -> Mapping[str, Any] | None:
+        """Return the parameters that train on a share of the training rows, for about as many steps.
+
+        The rows are the same for every network and seed, and a smaller share is a part of a larger one.
+
+        Args:
+            parameters: parameters in use, as `complete` returned them.
+            share: share of the rows that these parameters train on, above 0 and below 1.
+
+        Returns:
+            Complete parameters; None if the trainer cannot do that.
+
+        Raises:
+            InvalidInputError: if it can, but not for this share.
+        """
+        return None
+
+    @classmethod
+    def from_source(cls, parameters: Mapping[str, Any], source: str) -> Mapping[str, Any] | None:
+        """Return the parameters that train a source task first, and the others from what it has learned.
+
+        In a network with the source, it is trained alone for as long as a whole training takes, and then the
+        other tasks without it for as long; they are scored as always.
+
+        Args:
+            parameters: parameters in use, as `complete` returned them.
+            source: name of the task that is trained first.
+
+        Returns:
+            Complete parameters; None if the trainer cannot do that.
+
+        Raises:
+            InvalidInputError: if it can, but not with these parameters.
+        """
+        return None
+
     # --- where the job is planned: nothing large is imported
 
     def epochs_of(self, n_tasks: int, fidelity: float) -> int:

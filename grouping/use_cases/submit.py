@@ -229,10 +229,10 @@ def _refuse_too_many(names: Sequence[str], max_group_size: int, single_sizes: Se
 def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest: int) -> Mapping[str, Any]:
     """Return the trainer's parameters for the job, with those that stand in the request beside its name."""
     name, given = request.trainer.name, dict(request.trainer.parameters)
-    beside = request.model_dump(include=set(declared(BuiltInParameters)), exclude_none=True)
+    known = declared(BuiltInParameters)
+    dumped = request.model_dump(include=set(known), exclude_none=True)
+    beside = {field: value for field, value in dumped.items() if value not in ({}, known[field].default)}
     for field, value in beside.items():
-        if not value:
-            continue
         if name != DEFAULT_TRAINER:
             raise InvalidInputError(
                 f"This is a parameter of the trainer {DEFAULT_TRAINER!r}; those of {name!r} are given as "
@@ -245,6 +245,6 @@ def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest:
         return get_trainer(name).complete(TrainerRequest(request.problem, tasks, largest, given))
     except InvalidInputError as error:
         first = error.pointer.split("/")[1:2]
-        if not first or (first[0] in request.trainer.parameters and not beside.get(first[0])):
+        if not first or (first[0] in request.trainer.parameters and first[0] not in beside):
             error.pointer = f"/trainer/parameters{error.pointer}"
         raise

@@ -79,7 +79,7 @@ NESTED: Nested = {Method: MethodIn, TrainingBudget: TrainingBudgetIn, Recipe: Re
 class JobRequest(Input, Derived):
     """A grouping search: which tasks should share a network, within an inference budget.
 
-    The fields `recipe` and `tuning_samples` are short for those parameters of the built-in trainer.
+    `recipe`, `tuning_samples` and `train_share` are short for those parameters of the built-in trainer.
     """
 
     strategy: StrategyIn = Field(default_factory=StrategyIn)

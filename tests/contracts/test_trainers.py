@@ -122,6 +122,11 @@ class TestExternal(PlannedTrainerContract):
         assert caught.value.pointer == f"/trainer/parameters{pointer}"
 
 
+class TestBuiltInOnAShareOfTheRows(TestBuiltIn):
+    tasks = ("digit", "loop")
+    parameters: ClassVar[dict[str, Any]] = {"recipe": asdict(Recipe(epochs=2)), "train_share": 0.5}
+
+
 class TestPlugIn(TrainerContract):
     """A trainer that another distribution adds."""
 

@@ -107,6 +107,31 @@ def test_names_are_text_wherever_they_are_shown(api: Api, store: Store) -> None:
         assert "&lt;img src=x" in text
 
 
+def test_questions_that_are_left_out_have_a_reason_and_no_picture(api: Api, store: Store) -> None:
+    report = example_report(left_out=("data", "transfer"))
+    study_id = keep(store, report)
+    text = page(api, f"/studies/{study_id}")
+    assert len(re.findall(r"<svg", text)) == 1
+    assert text.count('class="question"') == 4  # three questions, and what is left out
+    for finding in report.left_out:
+        assert html.escape(finding.sentence) in text
+        assert f"/{finding.question}.svg" not in text
+        check_problem(api.get(f"/v1/studies/{study_id}/{finding.question}.svg"), 404)
+
+
+def test_a_report_from_before_there_were_trainers_is_shown_with_its_recipe(api: Api, store: Store) -> None:
+    old = report_to_json(example_report())
+    for field in ("trainer", "losses", "left_out"):
+        del old[field]
+    info = store.add_study(old["problem"], old["tasks"], len(old["seeds"]), old)
+    text = page(api, f"/studies/{info.id}")
+    assert "Trainer: built-in, widths 32×32, 25 epochs" in text
+    answer = api.get(f"/v1/studies/{info.id}").json()["report"]
+    assert answer["trainer"] == {"name": "built-in", "parameters": {}}
+    assert (answer["losses"], answer["left_out"]) == ("test", [])
+    assert "of test losses" in api.get(f"/v1/studies/{info.id}/report.md").text
+
+
 def test_a_study_of_many_tasks_and_one_seed_is_shown_too(api: Api, store: Store) -> None:
     report = example_report(tuple(f"task {n}" for n in range(12)))
     assert '<table class="matrix many">' in page(api, f"/studies/{keep(store, report)}")

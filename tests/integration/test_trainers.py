@@ -97,7 +97,11 @@ def test_trainers_are_listed_with_their_parameters(api: Api) -> None:
     assert list(items) == [DEFAULT_TRAINER, "external", "ridge", "ridge-tuned"]
     assert [item["measures_affinities"] for item in items.values()] == [True, False, False, False]
     assert items["ridge-tuned"]["parameters"]["properties"]["strength"]["exclusiveMinimum"] == 0
-    assert items[DEFAULT_TRAINER]["parameters"]["properties"].keys() == {"recipe", "tuning_samples"}
+    assert items[DEFAULT_TRAINER]["parameters"]["properties"].keys() == {
+        "recipe",
+        "tuning_samples",
+        "train_share",
+    }
 
 
 @pytest.mark.usefixtures("installed")
@@ -121,11 +125,12 @@ def test_a_trainer_that_cannot_do_the_job_is_refused_at_once_and_nothing_is_stor
         ({"recipe": {"sharing": {"name": "none"}}}, "/recipe/sharing/name"),
         ({"recipe": {"epochs": 2, "schedule": {"name": "continual"}}}, "/recipe/epochs"),
         ({"tuning_samples": 101}, "/tuning_samples"),
+        ({"train_share": 0}, "/train_share"),
     ]
     for parameters, pointer in faulty:
         told = refusal(api, {"name": DEFAULT_TRAINER, "parameters": parameters})
         assert told["errors"][0]["pointer"] == f"/trainer/parameters{pointer}"
-    for field, value in {"tuning_samples": 2, "recipe": {"epochs": 3}}.items():
+    for field, value in {"tuning_samples": 2, "train_share": 0.5, "recipe": {"epochs": 3}}.items():
         beside = refusal(api, RIDGE, **{field: value})
         assert beside["errors"][0]["pointer"] == f"/{field}"
         assert "trainer.parameters" in beside["detail"]

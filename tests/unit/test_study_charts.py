@@ -46,6 +46,13 @@ def test_nothing_measured_is_a_picture_that_says_so() -> None:
     assert "Nothing was measured" in scatter_svg([], title="t", x_axis="x", y_axis="y", name="n")
 
 
+def test_effects_that_are_rounding_errors_are_drawn_at_zero() -> None:
+    effects = (PairEffect("a", 3e-14), PairEffect("b", -2e-14))
+    svg = setups_svg([SetupColumn("s", effects, 1e-14, 0.0, 2e-14)], title="t", axis="a", name="n")
+    first, second = (float(point.attrib["cy"]) for point in points_of(svg))
+    assert first == pytest.approx(second, abs=0.1)
+
+
 def test_markdown_has_a_row_for_every_task_and_cannot_be_broken_by_names() -> None:
     text = as_markdown(example_report(("a|b", "<i>c</i>", "d")))
     rows = [line for line in text.splitlines() if line.startswith("| a\\|b |")]

@@ -9,25 +9,36 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.recipes import BuiltInParameters, Method, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
-from grouping.study.plan import PlannedTraining, StudyOptions, plan_study, recipe_for
+from grouping.study.plan import PlannedTraining, StudyOptions, plan_study
 from grouping.study.reporting import StudyRun, make_report
-from grouping.study.running import run_study, subset
+from grouping.study.running import run_study
+from grouping.trainers.built_in import BuiltIn
 from grouping.training.data import TrainingData
 from grouping.training.loop import train_network
+from tests.recipes import by
 
 PROBLEM = "breast-cancer"
 RECIPE = Recipe(hidden=(8,), epochs=1, batch_size=128, learning_rate=0.01)
 OPTIONS = StudyOptions(n_seeds=2, sizes=(1.0,), shares=(0.5, 1.0))
 
 
+def recipe_for(recipe: Recipe, share: float, source: str | None) -> Recipe:
+    """The recipe of a training of a study."""
+    if source is not None:
+        return BuiltInParameters.from_mapping(BuiltIn.from_source(by(recipe), source)).recipe
+    return (
+        recipe if share == 1 else BuiltInParameters.from_mapping(BuiltIn.on_share(by(recipe), share)).recipe
+    )
+
+
 @pytest.fixture(scope="module")
 def run() -> StudyRun:
-    return run_study(PROBLEM, RECIPE, OPTIONS)
+    return run_study(PROBLEM, OPTIONS, parameters=by(RECIPE))
 
 
 def test_a_plan_has_every_single_and_pair_of_every_setup_and_every_transfer_once() -> None:
@@ -75,12 +86,12 @@ def test_one_task_is_no_study() -> None:
 
 def test_a_smaller_share_of_the_rows_is_a_part_of_a_larger_one_and_only_of_the_training_rows() -> None:
     dataset = get_problem(PROBLEM).load(DATA_SEED)
-    quarter, half = subset(dataset, 0.25), subset(dataset, 0.5)
+    quarter, half = dataset.on_share(0.25, DATA_SEED), dataset.on_share(0.5, DATA_SEED)
     assert set(quarter.train) < set(half.train) < set(dataset.train)
     assert len(half.train) == round(0.5 * len(dataset.train))
     assert np.array_equal(quarter.validation, dataset.validation)
     assert np.array_equal(quarter.test, dataset.test)
-    assert subset(dataset, 1.0) is dataset
+    assert dataset.on_share(1.0, DATA_SEED) is dataset
     # Drawn: where rows are sorted in some way, their beginning would be another kind of data.
     assert set(half.train) != set(dataset.train[: len(half.train)])
 
@@ -105,10 +116,10 @@ def test_scores_are_those_of_the_training_by_itself(
     group = ("worst_area",) if size < 1 else ("malignant", "worst_area")
     planned = PlannedTraining(Network.of(*group, size=size), 1, share, source)
     problem = get_problem(PROBLEM)
-    data = TrainingData.from_dataset(subset(problem.load(DATA_SEED), share), problem.tasks)
+    data = TrainingData.from_dataset(problem.load(DATA_SEED).on_share(share, DATA_SEED), problem.tasks)
     request = TrialRequest(planned.network, planned.seed)
-    outcome = train_network(data, request, recipe_for(run.recipe, share, source))
-    found = {s.task: s.test_loss for s in run.scores if s.training == planned}
+    outcome = train_network(data, request, recipe_for(RECIPE, share, source))
+    found = {s.task: s.loss for s in run.scores if s.training == planned}
     assert found == pytest.approx({score.task: score.test_loss for score in outcome.scores}, rel=1e-4)
 
 
@@ -122,11 +133,11 @@ def test_the_report_of_a_run_answers_every_question(run: StudyRun) -> None:
 
 def test_bad_input_is_refused_before_anything_is_trained() -> None:
     with pytest.raises(UnknownNameError):
-        run_study("nothing", RECIPE, OPTIONS)
-    with pytest.raises(InvalidInputError, match=r"cannot build one of its networks.*narrower"):
-        run_study(PROBLEM, RECIPE, replace(OPTIONS, sizes=(0.01,)))
+        run_study("nothing", OPTIONS)
+    with pytest.raises(InvalidInputError, match=r"cannot build the network .*@0\.01, .*Choose other sizes"):
+        run_study(PROBLEM, replace(OPTIONS, sizes=(0.01,)), parameters=by(RECIPE))
     stranger = replace(RECIPE, schedule=Method("sequential", {"order": ["nobody"]}))
     with pytest.raises(InvalidInputError, match="'nobody'"):
-        run_study(PROBLEM, stranger, OPTIONS)
+        run_study(PROBLEM, OPTIONS, parameters=by(stranger))
     with pytest.raises(InvalidInputError, match="at least 5"):
-        run_study(PROBLEM, replace(RECIPE, schedule=Method("continual")), OPTIONS)
+        run_study(PROBLEM, OPTIONS, parameters=by(replace(RECIPE, schedule=Method("continual"))))

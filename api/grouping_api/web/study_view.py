@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from grouping.study.presentation import PICTURES, QUESTIONS, picture_svg, recipe_words
-from grouping.study.records import Effects, MeanOverSeeds, StudyReport
+from grouping.study.presentation import QUESTIONS, losses_words, picture_svg, pictures_of, training_words
+from grouping.study.records import Effects, Finding, MeanOverSeeds, StudyReport
 from grouping.study.sentences import percent
 from grouping_api.web.affinity_view import LEAST_SCALE, Cell, shade
 from grouping_api.web.rendering import MINUS
@@ -54,16 +54,20 @@ class StudyView:
 
     Attributes:
         report: report as it was stored.
-        recipe: methods and widths of the recipe in a line.
-        sections: sections in the order of the questions.
+        training: how the networks were trained, and which losses are compared.
+        pictures: names of the pictures of the report.
+        sections: sections of the questions that are answered, in order.
+        left_out: the other questions, each with the reason.
         comparison: rows of task, loss alone, loss together and gain, as text.
         scale_text: effect that has the strongest colour, as text.
         shades: CSS classes from the strongest harm to the strongest help.
     """
 
     report: StudyReport
-    recipe: str
+    training: str
+    pictures: tuple[str, ...]
     sections: tuple[Section, ...]
+    left_out: tuple[tuple[str, str], ...]
     comparison: tuple[tuple[str, str, str, str], ...]
     scale_text: str
     shades: tuple[str, ...]
@@ -79,22 +83,23 @@ def view_study(report: StudyReport) -> StudyView:
         if value is not None
     ]
     scale = max([LEAST_SCALE, *values])
-    found = {finding.question: finding.sentence for finding in report.findings}
+    pictures = pictures_of(report)
     return StudyView(
         report=report,
-        recipe=recipe_words(report.recipe),
-        sections=tuple(
-            Section(name, title, found.get(name, ""), *_matrices(report, name, scale), _picture(report, name))
-            for name, title in QUESTIONS.items()
-        ),
+        training=f"Trainer: {training_words(report)}. {losses_words(report)}.",
+        pictures=pictures,
+        sections=tuple(_section(report, finding, pictures, scale) for finding in report.findings),
+        left_out=tuple((QUESTIONS[finding.question], finding.sentence) for finding in report.left_out),
         comparison=_comparison(report),
         scale_text=f"{100 * scale:.1f} %",
         shades=tuple(shade(k / 6, 1.0) for k in range(-6, 7)),
     )
 
 
-def _picture(report: StudyReport, name: str) -> Markup | None:
-    return Markup(picture_svg(report, name)) if name in PICTURES else None
+def _section(report: StudyReport, finding: Finding, pictures: Collection[str], scale: float) -> Section:
+    name = finding.question
+    picture = Markup(picture_svg(report, name)) if name in pictures else None
+    return Section(name, QUESTIONS[name], finding.sentence, *_matrices(report, name, scale), picture)
 
 
 def _matrices(

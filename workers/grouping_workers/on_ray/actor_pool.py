@@ -73,6 +73,11 @@ class ActorPool:
         return max(1, int(self._most(self._usual) * self._share + 1e-9))
 
     @property
+    def is_busy(self) -> bool:
+        """Whether any order is running or waiting."""
+        return bool(self._running or self._waiting)
+
+    @property
     def wanted(self) -> float:
         """Share of the cluster that the present orders could use, in [0, 1]."""
         orders = [one.order for one in self._running.values()] + [order for order, _ in self._waiting]
