@@ -74,24 +74,6 @@ class PlannedTrainerContract:
         assert isinstance(self.trainer.in_words(parameters, settled), str)
         json.dumps([told, self.trainer.durations_depend_on(parameters, settled)])
 
-    # --- what a study asks beyond networks and seeds
-
-    def test_what_it_varies_for_a_study_is_trained_by_other_workers(self) -> None:
-        parameters = self.trainer.in_use(
-            self.completed(self.parameters), self.new_trainer().prepare(LocalPool()).settled
-        )
-        varied = [self.trainer.on_share(parameters, 0.5), self.trainer.from_source(parameters, self.tasks[0])]
-        keys = {self.prepared().setup().key}
-        for other in varied:
-            if other is not None:
-                assert json.loads(json.dumps(self.completed(other))) == json.loads(json.dumps(other))
-                job = replace(self.new_trainer().job, parameters=other)
-                found = PreparedTrainer.of(self.trainer, job)
-                assert found.trainer.setup().key not in keys
-                keys.add(found.trainer.setup().key)
-                request = TrialRequest(Network.of(*self.tasks[:2]), 0)
-                self.check(LocalPool().worker(found.trainer.setup()).train([request]), [request])
-
     # --- where the job is planned
 
     def test_it_has_a_name_for_jobs_and_one_for_people(self) -> None:
@@ -156,6 +138,24 @@ class TrainerContract(PlannedTrainerContract):
         assert copy.key == setup.key
         request = self.requests()[0]
         self.check(LocalPool().worker(copy).train([request]), [request])
+
+    # --- what a study asks beyond networks and seeds
+
+    def test_what_it_varies_for_a_study_is_trained_by_other_workers(self) -> None:
+        parameters = self.trainer.in_use(
+            self.completed(self.parameters), self.new_trainer().prepare(LocalPool()).settled
+        )
+        varied = [self.trainer.on_share(parameters, 0.5), self.trainer.from_source(parameters, self.tasks[0])]
+        keys = {self.prepared().setup().key}
+        for other in varied:
+            if other is not None:
+                assert json.loads(json.dumps(self.completed(other))) == json.loads(json.dumps(other))
+                job = replace(self.new_trainer().job, parameters=other)
+                found = PreparedTrainer.of(self.trainer, job)
+                assert found.trainer.setup().key not in keys
+                keys.add(found.trainer.setup().key)
+                request = TrialRequest(Network.of(*self.tasks[:2]), 0)
+                self.check(LocalPool().worker(found.trainer.setup()).train([request]), [request])
 
     # --- where it is trained
 
