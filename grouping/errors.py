@@ -185,6 +185,12 @@ class StaleLeaseError(GroupingError):
     code = "stale_lease"
 
 
+class LeaseLostError(StateConflictError):
+    """The lease of a trial has ended: nothing was written, and nobody waits for the training any more."""
+
+    code = "lease_lost"
+
+
 class IdempotencyConflictError(GroupingError):
     """An idempotency key came again with a different request."""
 

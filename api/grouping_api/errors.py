@@ -35,6 +35,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.StateConflictError: (409, "Not possible in this state"),
     errors.NotMeasuredError: (409, "Not measured"),
     errors.StaleLeaseError: (409, "Lease lost"),
+    errors.LeaseLostError: (409, "Lease lost"),
     errors.IdempotencyConflictError: (422, "Idempotency key used before"),
     errors.StoreUnavailableError: (503, "Database unavailable"),
     errors.SchemaOutdatedError: (503, "Database has another schema version"),

@@ -36,6 +36,7 @@ _TAGS = [
     {"name": "jobs", "description": "Grouping searches, as users submit them."},
     {"name": "score tables", "description": "Losses by network and task, and results computed from them."},
     {"name": "groupings", "description": "Stored solutions of score tables."},
+    {"name": "leases", "description": "Trainings for workers anywhere, leased one at a time."},
     {"name": "studies", "description": "Effects of tasks on one another, measured by studies."},
     {"name": "catalogue", "description": "Problems, strategies and methods of this installation."},
     {"name": "system", "description": "The service itself."},
@@ -78,6 +79,7 @@ def _assemble(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
+    app.state.waiting_workers = 0
     for module in ROUTES:
         app.include_router(module.router)
     install_web(app)

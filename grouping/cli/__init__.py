@@ -15,7 +15,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from grouping.cli import affinities, bench, checkpoints, clones, jobs, logs, serving, studies, system, tables
+from grouping.cli import (
+    affinities,
+    bench,
+    checkpoints,
+    clones,
+    jobs,
+    logs,
+    serving,
+    studies,
+    system,
+    tables,
+    worker,
+)
 from grouping.errors import GroupingError, StoreUnavailableError
 from grouping.extras import error_for, require
 
@@ -79,6 +91,7 @@ for command in (
     system.recipes,
     _needing("api", serving.api),
     _needing("service", serving.dispatcher),
+    worker.worker,
     _needing("api", serving.migrate),
     _needing("api", checkpoints.checkpoints),
     _needing("api", system.openapi),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from grouping.client.assignments import Assignments
 from grouping.client.connection import Connection
 from grouping.client.remote_job import RemoteJob
 from grouping.client.remote_table import RemoteTable
@@ -16,8 +17,14 @@ from grouping.wire.jobs import JobOut, JobPage
 from grouping.wire.scores import ScoreTableOut
 
 
-class Client(Connection):
+class Client(Connection, Assignments):
     """Client of one service; see `Connection` for its arguments."""
+
+    def _service(self) -> Connection:
+        return self
+
+    def _job_ids(self) -> None:
+        return None
 
     def submit(self, *, idempotency_key: str | None = None, **request: Any) -> RemoteJob:
         """Submit a grouping search; the fields are those of ``POST /v1/jobs``.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
+from grouping.client.assignments import Assignments
 from grouping.client.connection import POLL_S, Connection
 from grouping.client.remote_table import TableViews
 from grouping.domain.jobs import JobState
@@ -27,7 +28,7 @@ PATIENCE_S = 60.0
 """How long `RemoteJob.wait` puts up with a service that does not answer, such as one that starts anew."""
 
 
-class RemoteJob(TableViews):
+class RemoteJob(TableViews, Assignments):
     """A job of the service, as last read.
 
     Attributes:
@@ -37,6 +38,12 @@ class RemoteJob(TableViews):
     def __init__(self, client: Connection, data: JobOut) -> None:
         self._client = client
         self.data = data
+
+    def _service(self) -> Connection:
+        return self._client
+
+    def _job_ids(self) -> Sequence[str]:
+        return [self.id]
 
     def __repr__(self) -> str:
         return f"RemoteJob({self.id}, {self.state.value})"

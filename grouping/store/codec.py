@@ -49,6 +49,11 @@ def new_id() -> str:
     return f"{time.time_ns():016x}{secrets.token_hex(8)}"
 
 
+def new_lease_token() -> str:
+    """Create a token that nobody guesses, in the form of an identifier."""
+    return secrets.token_hex(ID_LENGTH // 2)
+
+
 def is_id(value: str) -> bool:
     """Return whether `value` has the form of an identifier; others must not reach a query."""
     return _ID.fullmatch(value) is not None

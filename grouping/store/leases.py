@@ -41,8 +41,9 @@ class LeaseMethods:
     def claim_job(self, owner: str, *, lease_s: float = 30.0) -> Claim | None:
         """Claim the oldest job that is queued or whose dispatcher's lease ended; None if there is none.
 
-        Running trials are planned again, and given up after the last allowed attempt. A job that is being
-        cancelled stays in that state: its claimer only has to finish cancelling.
+        Running trials are planned again, and given up after the last allowed attempt; those that workers
+        leased go on. A job that is being cancelled stays in that state: its claimer only has to finish
+        cancelling.
         """
         with self._database.writing() as session:
             now_s = self._database.now_s(session)
@@ -66,7 +67,7 @@ class LeaseMethods:
             row.lease_expires_s = locked.now_s + lease_s
             row.started_s = locked.now_s if row.started_s is None else row.started_s
             locked.add_event("job_claimed", {"owner": owner, "epoch": row.lease_epoch, "state": row.state})
-            for trial, network in locked.running_trials():
+            for trial, network in locked.running_trials(with_leased=False):
                 locked.lose_trial(trial, network, "the dispatcher was lost.")
             session.flush()
             return Claim(job_from_row(row), owner, row.lease_epoch, lease_s)
@@ -85,12 +86,14 @@ class LeaseMethods:
     def release(self, claim: Claim) -> None:
         """Give the job back, as on a planned shutdown; its running trials are planned again, uncharged.
 
+        Those that workers leased go on.
+
         Raises:
             StaleLeaseError: if the claim is no longer valid.
         """
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
-            given_back = locked.give_back_trials()
+            given_back = locked.give_back_trials(with_leased=False)
             locked.job.charged_trainings -= given_back
             locked.clear_lease()
             locked.add_event("job_released", {"owner": claim.owner, "trials_given_back": given_back})

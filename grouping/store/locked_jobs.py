@@ -72,20 +72,33 @@ class LockedJob:
         self.job.lease_owner = None
         self.job.lease_expires_s = None
 
-    def running_trials(self) -> list[tuple[TrialRow, NetworkRow]]:
-        """Return the running trials with their networks, in the order of the plan."""
+    def running_trials(self, *, with_leased: bool = True) -> list[tuple[TrialRow, NetworkRow]]:
+        """Return the running trials with their networks, in the order of the plan.
+
+        Args:
+            with_leased: whether to return those too that workers leased: they outlive a dispatcher.
+        """
         found = self.session.execute(
             select(TrialRow, NetworkRow)
             .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
             .where(TrialRow.job_id == self.job.id, TrialRow.state == TrialState.RUNNING)
             .order_by(TrialRow.position)
         )
-        return [(trial, network) for trial, network in found]
+        return [(trial, network) for trial, network in found if with_leased or trial.lease_token is None]
+
+    def start_trial(self, trial: TrialRow, network: NetworkRow, **data: Any) -> None:
+        """Mark a planned trial as running, with an attempt counted and charged, and no lease on it."""
+        trial.state = TrialState.RUNNING
+        trial.attempts += 1
+        trial.started_s = self.now_s
+        trial.lease_owner = trial.lease_token = trial.lease_s = trial.lease_expires_s = None
+        self.job.charged_trainings += 1
+        self.add_event("trial_started", describe_trial(trial, network) | data)
 
     def lose_trial(self, trial: TrialRow, network: NetworkRow, reason: str) -> TrialState:
         """Plan a running trial again that will give no result, or give it up after the last attempt."""
         trial.state = TrialState.PLANNED
-        trial.started_s = None
+        trial.started_s = trial.lease_token = None
         if trial.attempts >= trainer_class(self.job.spec["trainer"]).max_attempts:
             trial.state = TrialState.FAILED
             trial.finished_s = self.now_s
@@ -95,14 +108,18 @@ class LockedJob:
         self.add_event("trial_lost", data)
         return TrialState(trial.state)
 
-    def give_back_trials(self) -> int:
-        """Plan all running trials again without counting this attempt; return how many."""
-        running = self.running_trials()
+    def give_back_trials(self, *, with_leased: bool = True) -> int:
+        """Plan running trials again without counting this attempt; return how many."""
+        running = self.running_trials(with_leased=with_leased)
         for trial, _ in running:
-            trial.state = TrialState.PLANNED
-            trial.attempts -= 1
-            trial.started_s = None
+            self.give_back(trial)
         return len(running)
+
+    def give_back(self, trial: TrialRow) -> None:
+        """Plan a running trial again without counting this attempt; the charge is the caller's."""
+        trial.state = TrialState.PLANNED
+        trial.attempts -= 1
+        trial.started_s = None
 
 
 def lock_job(database: Database, session: Session, job_id: str) -> LockedJob:

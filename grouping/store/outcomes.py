@@ -21,6 +21,8 @@ from grouping.store.records import Claim
 from grouping.store.reported_costs import keep_costs
 from grouping.store.rows import NetworkRow, ScoreRow, ScoreTableRow, TrialRow
 
+MAX_COUNT = 2**31 - 1
+
 _Found = list[tuple[TrialRow, NetworkRow]]
 
 
@@ -41,11 +43,7 @@ class OutcomeMethods:
             locked = lock_claimed_job(self._database, session, claim)
             found = _find_trials(locked, trial_ids, TrialState.PLANNED)
             for trial, network in found:
-                trial.state = TrialState.RUNNING
-                trial.attempts += 1
-                trial.started_s = locked.now_s
-                locked.add_event("trial_started", describe_trial(trial, network))
-            locked.job.charged_trainings += len(found)
+                locked.start_trial(trial, network)
 
     def start_trial(self, claim: Claim, trial_id: str) -> None:
         """Start one trial; see `start_trials`."""
@@ -65,17 +63,17 @@ class OutcomeMethods:
         Raises:
             StaleLeaseError: if the claim is no longer valid.
             NotFoundError: if the job has no such trial.
-            StateConflictError: if one is not running.
+            StateConflictError: if one is not running, or leased by a worker.
             InvalidInputError: if the scores of one are not those of the tasks of its network, one each.
         """
         for outcome in outcomes.values():
-            _check_outcome(outcome)
+            check_outcome(outcome)
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
             found = _find_trials(locked, tuple(outcomes), TrialState.RUNNING)
             tasks = tasks_of(locked) if found else ()
             for trial, network in found:
-                _record(locked, trial, network, with_losses(outcomes[trial.id], tasks))
+                record(locked, trial, network, with_losses(outcomes[trial.id], tasks))
             if found:
                 locked.revise_table()
 
@@ -97,7 +95,8 @@ class OutcomeMethods:
         Raises:
             StaleLeaseError: if the claim is no longer valid.
             NotFoundError: if the job has no such trial.
-            StateConflictError: if one is not running, or given twice; then none is planned again.
+            StateConflictError: if one is not running, leased by a worker, or given twice; then none is
+                planned again.
         """
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
@@ -109,11 +108,19 @@ class OutcomeMethods:
         return self.requeue_trials(claim, [trial_id], reason)[trial_id]
 
 
-def _check_outcome(outcome: TrialOutcome) -> None:
+def check_outcome(outcome: TrialOutcome) -> None:
+    """Refuse what cannot be the outcome of a trial that was started.
+
+    Raises:
+        InvalidInputError: if it was skipped, or its seconds or epochs are negative or not finite.
+    """
     if outcome.state is TrialState.SKIPPED:
         raise InvalidInputError("A trial that was started cannot be skipped.")
     if not (math.isfinite(outcome.seconds) and outcome.seconds >= 0 and outcome.epochs >= 0):
         raise InvalidInputError("Seconds and epochs of a trial must be finite and not negative.")
+    n_steps = 0 if outcome.affinities is None else outcome.affinities.n_steps
+    if max(outcome.epochs, n_steps) > MAX_COUNT:
+        raise InvalidInputError(f"A trial has at most {MAX_COUNT:,} epochs or steps.")
 
 
 def _find_trials(locked: LockedJob, trial_ids: Sequence[str], state: TrialState) -> _Found:
@@ -137,6 +144,8 @@ def _find_trials(locked: LockedJob, trial_ids: Sequence[str], state: TrialState)
         trial, network = there[trial_id]
         if trial.state != state:
             raise StateConflictError(f"The trial is {trial.state}; it should be {state} for this.")
+        if state is TrialState.RUNNING and trial.lease_token is not None:
+            raise StateConflictError(f"The trial is leased by {trial.lease_owner}, who alone reports on it.")
         found.append((trial, network))
     if len(there) < len(found):
         raise StateConflictError("A trial was given twice.")
@@ -149,7 +158,12 @@ def tasks_of(locked: LockedJob) -> tuple[Task, ...]:
     return tuple(task_from_json(task) for task in table.tasks)
 
 
-def _record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: TrialOutcome) -> None:
+def record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: TrialOutcome) -> None:
+    """Record the outcome of a running trial, its values as losses; the caller revises the table.
+
+    Raises:
+        InvalidInputError: if the scores are not those of the tasks of its network, one each.
+    """
     if outcome.scores and sorted(score.task for score in outcome.scores) != sorted(network.tasks):
         raise InvalidInputError(
             f"A succeeded trial has one score for each task of its network: {', '.join(network.tasks)}."

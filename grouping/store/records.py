@@ -10,7 +10,7 @@ from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
 from grouping.domain.progress import Progress
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose
+from grouping.domain.trials import Purpose, TrialRequest
 
 T = TypeVar("T")
 
@@ -49,6 +49,48 @@ class Claim:
     owner: str
     epoch: int
     lease_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLease:
+    """The right of one worker to train one trial and to report on it, until its lease ends.
+
+    Attributes:
+        token: secret of the lease, shown with all that is reported.
+        worker: name of the worker.
+        job: the job in its state when the trial was leased.
+        trial_id: identifier of the trial.
+        attempt: number of the attempt, from 1.
+        request: what to train.
+        epochs: epochs that it counts in a training budget.
+        deadline_s: seconds after which the training is to be ended, as failed; None for no end.
+        lease_s: seconds for which a renewal is valid.
+        expires_s: time at which it ends unless renewed, in seconds since 1970, UTC.
+    """
+
+    token: str
+    worker: str
+    job: Job
+    trial_id: str
+    attempt: int
+    request: TrialRequest
+    epochs: int
+    deadline_s: float | None
+    lease_s: float
+    expires_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a worker is told when it renews a lease.
+
+    Attributes:
+        expires_s: time at which it ends unless renewed, in seconds since 1970, UTC.
+        is_cancelled: whether the user asked to cancel the job; the training should end then.
+    """
+
+    expires_s: float
+    is_cancelled: bool
 
 
 @dataclass(frozen=True, slots=True)

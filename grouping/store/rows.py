@@ -124,7 +124,7 @@ class TrialRow(StoredRow):
     """One training of one network.
 
     `reused_from_job` and `reused_from_trial` name the training whose outcome was copied; they are no foreign
-    keys, since that job may be deleted.
+    keys, since that job may be deleted. The lease is the last one, and holds only while the trial is running.
     """
 
     __tablename__ = "trials"
@@ -132,6 +132,7 @@ class TrialRow(StoredRow):
         UniqueConstraint("network_id", "purpose", "seed", "fidelity"),
         UniqueConstraint("job_id", "position"),
         Index(None, "job_id", "state"),
+        Index(None, "lease_token", unique=True),
     )
 
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
@@ -152,6 +153,10 @@ class TrialRow(StoredRow):
     finished_s: Mapped[float | None] = mapped_column(Double)
     reused_from_job: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     reused_from_trial: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_token: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    lease_s: Mapped[float | None] = mapped_column(Double)
+    lease_expires_s: Mapped[float | None] = mapped_column(Double)
     artefact: Mapped[str | None] = mapped_column(Text)
 
 

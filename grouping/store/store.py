@@ -17,6 +17,7 @@ from grouping.store.reuse import ReuseMethods
 from grouping.store.score_tables import ScoreTableMethods
 from grouping.store.spending import SpendingMethods
 from grouping.store.studies import StudyMethods
+from grouping.store.trial_leases import TrialLeaseMethods
 from grouping.store.trials import TrialMethods
 
 
@@ -27,6 +28,7 @@ class Store(
     LeaseMethods,
     TrialMethods,
     OutcomeMethods,
+    TrialLeaseMethods,
     ReportMethods,
     ReuseMethods,
     SpendingMethods,

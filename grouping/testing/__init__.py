@@ -10,6 +10,6 @@ The contracts of losses and metrics need PyTorch; they are in `grouping.testing.
 """
 
 from grouping.testing.strategies import StrategyContract
-from grouping.testing.trainers import TrainerContract
+from grouping.testing.trainers import PlannedTrainerContract, TrainerContract
 
-__all__ = ["StrategyContract", "TrainerContract"]
+__all__ = ["PlannedTrainerContract", "StrategyContract", "TrainerContract"]

@@ -17,8 +17,8 @@ from grouping.domain.trials import TaskScore, Trial, TrialOutcome, TrialRequest,
 from grouping.trainers import LocalPool, PreparedTrainer, Trainer, TrainerJob, TrainerRequest
 
 
-class TrainerContract:
-    """Tests of one trainer, on a small job that takes seconds.
+class PlannedTrainerContract:
+    """Tests of what a trainer says where jobs are planned and prepared: all there is if it trains elsewhere.
 
     Attributes:
         trainer: the class of the trainer.
@@ -74,24 +74,6 @@ class TrainerContract:
         assert isinstance(self.trainer.in_words(parameters, settled), str)
         json.dumps([told, self.trainer.durations_depend_on(parameters, settled)])
 
-    # --- what a study asks beyond networks and seeds
-
-    def test_what_it_varies_for_a_study_is_trained_by_other_workers(self) -> None:
-        parameters = self.trainer.in_use(
-            self.completed(self.parameters), self.new_trainer().prepare(LocalPool()).settled
-        )
-        varied = [self.trainer.on_share(parameters, 0.5), self.trainer.from_source(parameters, self.tasks[0])]
-        keys = {self.prepared().setup().key}
-        for other in varied:
-            if other is not None:
-                assert json.loads(json.dumps(self.completed(other))) == json.loads(json.dumps(other))
-                job = replace(self.new_trainer().job, parameters=other)
-                found = PreparedTrainer.of(self.trainer, job)
-                assert found.trainer.setup().key not in keys
-                keys.add(found.trainer.setup().key)
-                request = TrialRequest(Network.of(*self.tasks[:2]), 0)
-                self.check(LocalPool().worker(found.trainer.setup()).train([request]), [request])
-
     # --- where the job is planned
 
     def test_it_has_a_name_for_jobs_and_one_for_people(self) -> None:
@@ -139,12 +121,41 @@ class TrainerContract:
         again = trainer.measure(networks, LocalPool())
         assert [found and found.network for found in measured] == [found and found.network for found in again]
 
+    def prepared(self) -> Trainer:
+        """Return the trainer of the job, prepared."""
+        settled = self.new_trainer().prepare(LocalPool()).settled
+        trainer = self.new_trainer(settled)
+        trainer.prepare(LocalPool())
+        return trainer
+
+
+class TrainerContract(PlannedTrainerContract):
+    """Tests of one trainer that trains, on a small job that takes seconds; see `PlannedTrainerContract`."""
+
     def test_what_workers_are_built_from_travels_to_other_processes(self) -> None:
         setup = self.prepared().setup()
         copy = pickle.loads(pickle.dumps(setup))
         assert copy.key == setup.key
         request = self.requests()[0]
         self.check(LocalPool().worker(copy).train([request]), [request])
+
+    # --- what a study asks beyond networks and seeds
+
+    def test_what_it_varies_for_a_study_is_trained_by_other_workers(self) -> None:
+        parameters = self.trainer.in_use(
+            self.completed(self.parameters), self.new_trainer().prepare(LocalPool()).settled
+        )
+        varied = [self.trainer.on_share(parameters, 0.5), self.trainer.from_source(parameters, self.tasks[0])]
+        keys = {self.prepared().setup().key}
+        for other in varied:
+            if other is not None:
+                assert json.loads(json.dumps(self.completed(other))) == json.loads(json.dumps(other))
+                job = replace(self.new_trainer().job, parameters=other)
+                found = PreparedTrainer.of(self.trainer, job)
+                assert found.trainer.setup().key not in keys
+                keys.add(found.trainer.setup().key)
+                request = TrialRequest(Network.of(*self.tasks[:2]), 0)
+                self.check(LocalPool().worker(found.trainer.setup()).train([request]), [request])
 
     # --- where it is trained
 
@@ -183,13 +194,6 @@ class TrainerContract:
             assert _scores(first) == _scores(again)
 
     # --- what the tests have in common
-
-    def prepared(self) -> Trainer:
-        """Return the trainer of the job, prepared."""
-        settled = self.new_trainer().prepare(LocalPool()).settled
-        trainer = self.new_trainer(settled)
-        trainer.prepare(LocalPool())
-        return trainer
 
     def check(self, outcomes: Sequence[TrialOutcome], requests: Sequence[TrialRequest]) -> None:
         """Assert that every request succeeded, with a finite loss for each task of its group."""

@@ -1,4 +1,4 @@
-"""Registry of trainers: the built-in one, those of installed plug-ins, and those registered in a file."""
+"""Registry of trainers: the built-in ones, those of installed plug-ins, and those registered in a file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from grouping.domain.search_state import SearchTerms
 from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.trainers.built_in import BuiltIn
+from grouping.trainers.external import External
 from grouping.trainers.registered import find_registered, registered_file
 from grouping.trainers.trainer import Trainer, TrainerJob
 
 ENTRY_POINT_GROUP = "mtl_grouping.trainers"
-BUILT_IN: tuple[type[Trainer], ...] = (BuiltIn,)
+BUILT_IN: tuple[type[Trainer], ...] = (BuiltIn, External)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def _with_registered(installed: Catalogue[type[Trainer]]) -> Catalogue[type[Trai
 
 
 def list_trainers() -> tuple[TrainerInfo, ...]:
-    """List every usable trainer, the built-in one first."""
+    """List every usable trainer, the built-in ones first."""
     known = discover_trainers()
     return tuple(
         TrainerInfo(
@@ -86,7 +87,7 @@ def list_unavailable() -> tuple[Unavailable, ...]:
 
 
 def get_trainer(name: str, parameters: Mapping[str, Any] | None = None) -> type[Trainer]:
-    """Return the trainer of that name, after checking that it takes these parameters.
+    """Return the trainer of that name, after checking that it takes these parameters, if any are given.
 
     Raises:
         UnknownNameError: if there is none.
@@ -94,8 +95,8 @@ def get_trainer(name: str, parameters: Mapping[str, Any] | None = None) -> type[
             that name is installed but cannot be used.
     """
     found = discover_trainers().get(name, kind="trainer", pointer="/trainer/name")
-    if found.parameters is not None:
-        build(found.parameters, parameters or {}, what=f"trainer {name}", pointer="/trainer/parameters")
+    if found.parameters is not None and parameters is not None:
+        build(found.parameters, parameters, what=f"trainer {name}", pointer="/trainer/parameters")
     return found
 
 

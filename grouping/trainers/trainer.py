@@ -407,6 +407,11 @@ class Trainer(ABC):
         """Return the seconds after which a training is ended and counts as failed; None for no end."""
         return None
 
+    @property
+    def lease_s(self) -> float:
+        """Seconds after which a worker elsewhere that was not heard from is taken for lost."""
+        return 60.0
+
     # --- where the job is prepared: once, and again after a crash
 
     def prepare(self, pool: WorkerPool) -> Prepared:

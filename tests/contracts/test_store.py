@@ -29,6 +29,7 @@ from tests.contracts.store_leases import LeaseContract
 from tests.contracts.store_reports import ReportContract
 from tests.contracts.store_reuse import ReuseContract
 from tests.contracts.store_studies import StudyContract
+from tests.contracts.store_trial_leases import TrialLeaseContract
 from tests.contracts.store_trials import TrialContract
 
 
@@ -36,6 +37,7 @@ class StoreContract(
     JobContract,
     LeaseContract,
     TrialContract,
+    TrialLeaseContract,
     ReportContract,
     ReuseContract,
     AffinityContract,

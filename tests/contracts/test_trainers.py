@@ -13,11 +13,13 @@ import pytest
 from grouping.domain.networks import Candidates
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError, TrainingError
 from grouping.search import Search
 from grouping.strategies import get_strategy
-from grouping.testing import TrainerContract
-from grouping.trainers import TrainerJob, discover_trainers, get_trainer
+from grouping.testing import PlannedTrainerContract, TrainerContract
+from grouping.trainers import LocalPool, TrainerJob, TrainerRequest, discover_trainers, get_trainer
 from grouping.trainers.built_in import BuiltIn
+from grouping.trainers.external import External
 from grouping.trainers.registry import ENTRY_POINT_GROUP
 from tests.plug_ins import install
 
@@ -77,6 +79,47 @@ class TestBuiltInThatTunes(TestBuiltIn):
         "recipe": asdict(Recipe(epochs=2)),
         "tuning_samples": 3,
     }
+
+
+class TestExternal(PlannedTrainerContract):
+    trainer = External
+    parameters = External.complete(
+        TrainerRequest("any", (), 2, {"data": "v1", "epochs": 20, "resources": {"gpus": 0.5}})
+    )
+    fidelities = (1.0, 0.2)
+
+    def test_scores_of_other_data_are_never_compared(self) -> None:
+        others = [self.completed({**self.parameters, "data": name}) for name in ("v1", "v2")]
+        prints = {
+            External(TrainerJob("p", self.tasks, self.new_trainer().job.terms, given))
+            .prepare(LocalPool())
+            .fingerprint
+            for given in others
+        }
+        assert len(prints) == 2
+        assert External.scores_depend_on(others[0], None) != External.scores_depend_on(others[1], None)
+        patient = self.completed({**self.parameters, "lease_s": 600, "deadline_s": 9})
+        assert External.scores_depend_on(patient, None) == External.scores_depend_on(others[0], None)
+
+    def test_it_trains_nothing_itself_and_says_who_does(self) -> None:
+        with pytest.raises(TrainingError, match="grouping worker"):
+            self.prepared().setup()
+
+    @pytest.mark.parametrize(
+        ("wrong", "pointer"),
+        [
+            ({}, "/data"),
+            ({"data": ""}, "/data"),
+            ({"data": "v1", "lease_s": 0}, "/lease_s"),
+            ({"data": "v1", "deadline_s": -1}, "/deadline_s"),
+            ({"data": "v1", "resources": {"gpu": 1}}, "/resources/gpu"),
+            ({"data": "v1", "command": "rm"}, ""),
+        ],
+    )
+    def test_parameters_that_break_a_rule_are_pointed_at(self, wrong: dict[str, Any], pointer: str) -> None:
+        with pytest.raises(InvalidInputError) as caught:
+            self.completed(wrong)
+        assert caught.value.pointer == f"/trainer/parameters{pointer}"
 
 
 class TestBuiltInOnAShareOfTheRows(TestBuiltIn):

@@ -229,9 +229,14 @@ SERVE = (
 
 
 @contextmanager
-def server(database_url: str, log: Path, **environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The API as a process of its own on a free port; ended with the block, its log checked for traces."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+def server(
+    database_url: str, log: Path, *, port: int = 0, **environment: str
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The API as a process of its own, on a free port unless one is given.
+
+    It is ended with the block, and its log is checked for traces.
+    """
+    with socket.create_server(("127.0.0.1", port)) as probe:
         port = probe.getsockname()[1]
     with log.open("wb") as output:
         process = subprocess.Popen(

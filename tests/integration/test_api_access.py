@@ -40,7 +40,15 @@ def declared(routes: Iterable[Any]) -> Iterator[tuple[str, str]]:
 
 def filled_in(path: str) -> str:
     """A path with something in place of its parameters."""
-    for name in ("{job_id}", "{table_id}", "{grouping_id}", "{study_id}", "{picture}"):
+    for name in (
+        "{job_id}",
+        "{table_id}",
+        "{grouping_id}",
+        "{study_id}",
+        "{picture}",
+        "{trial_id}",
+        "{token}",
+    ):
         path = path.replace(name, "a")
     return path
 

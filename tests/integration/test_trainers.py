@@ -94,8 +94,8 @@ def refusal(api: Api, trainer: dict[str, Any], **fields: Any) -> dict[str, Any]:
 @pytest.mark.usefixtures("installed")
 def test_trainers_are_listed_with_their_parameters(api: Api) -> None:
     items = {item["name"]: item for item in api.get("/v1/trainers").json()["items"]}
-    assert list(items) == [DEFAULT_TRAINER, "ridge", "ridge-tuned"]
-    assert [item["measures_affinities"] for item in items.values()] == [True, False, False]
+    assert list(items) == [DEFAULT_TRAINER, "external", "ridge", "ridge-tuned"]
+    assert [item["measures_affinities"] for item in items.values()] == [True, False, False, False]
     assert items["ridge-tuned"]["parameters"]["properties"]["strength"]["exclusiveMinimum"] == 0
     assert items[DEFAULT_TRAINER]["parameters"]["properties"].keys() == {
         "recipe",
@@ -109,7 +109,7 @@ def test_a_trainer_that_cannot_do_the_job_is_refused_at_once_and_nothing_is_stor
     api: Api, store: Store
 ) -> None:
     unknown = refusal(api, {"name": "none"})
-    assert unknown["known"] == [DEFAULT_TRAINER, "ridge", "ridge-tuned"]
+    assert unknown["known"] == [DEFAULT_TRAINER, "external", "ridge", "ridge-tuned"]
     assert unknown["errors"][0]["pointer"] == "/trainer/name"
     for strategy in ("tag", "cosine", "first-order"):
         blind = refusal(api, RIDGE, strategy={"name": strategy})
@@ -175,8 +175,25 @@ def test_the_form_asks_for_the_trainer_where_there_is_a_choice(api: Api, store: 
     assert (refused.status_code, 'id="trainer.ridge-tuned.strength-fault"' in refused.text) == (422, True)
 
 
-def test_the_form_has_no_question_with_one_answer(api: Api) -> None:
-    assert 'id="trainer"' not in api.get("/jobs/new").text
+def test_a_job_for_workers_anywhere_is_submitted_by_the_form_and_says_who_trains(
+    api: Api, store: Store
+) -> None:
+    fields = {
+        "problem": "digits",
+        "task": ["digit", "loop"],
+        "trainer": "external",
+        "trainer.external.data": "v2",
+        "trainer.external.deadline_s": "3600",
+        "trainer.external.resources": '{"gpus": 0.5}',
+    }
+    sent = api.post("/jobs", data=fields, follow_redirects=False)
+    assert sent.status_code == 303, sent.text
+    job = store.get_job(sent.headers["location"].rpartition("/")[2])
+    given = job.spec.trainer_parameters
+    assert (given["data"], given["deadline_s"], given["resources"]["gpus"]) == ("v2", 3600, 0.5)
+    assert "by workers anywhere, data v2, 1 epoch" in api.get(f"/jobs/{job.id}").text
+    lacking = api.post("/jobs", data={**fields, "trainer.external.data": ""})
+    assert (lacking.status_code, 'id="trainer.external.data-fault"' in lacking.text) == (422, True)
 
 
 @pytest.mark.slow

@@ -38,10 +38,14 @@ COMMAND = LIMITED + "from grouping.cli import main\nmain()\n"
 TABLE = "network,size,cost,a,b\na@0.5,0.5,0.5,0.3,\nb@0.5,0.5,0.5,,0.2\na+b,1,1,0.25,0.2\n"
 
 
+def lacking_modules() -> str:
+    """The modules of the extras, as `LIMITED` takes them."""
+    return ",".join(sorted({module for extra in EXTRAS for module in modules_of(extra)} | {"starlette"}))
+
+
 def run(program: str, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    lacking = ",".join(sorted({module for extra in EXTRAS for module in modules_of(extra)} | {"starlette"}))
     return subprocess.run(
-        [sys.executable, "-c", program, lacking, *arguments],
+        [sys.executable, "-c", program, lacking_modules(), *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -73,6 +77,7 @@ def test_every_distribution_of_an_extra_is_known_by_its_module() -> None:
         ["problems"],
         ["strategies"],
         ["trainers"],
+        ["worker", "--help"],
         ["recipes"],
         ["bench", "replay", "breast-cancer", "--strategy", "hoa", "--budgets", "2"],
     ],

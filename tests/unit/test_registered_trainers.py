@@ -21,6 +21,8 @@ from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, UnknownNameError
+from grouping.search import Search
+from grouping.strategies import get_strategy
 from grouping.trainers import (
     LocalPool,
     Trainer,
@@ -65,7 +67,7 @@ def built(name: str, **parameters: Any) -> Trainer:
 def train(trainer: Trainer, request: TrialRequest | None = None) -> TrialOutcome:
     pool = LocalPool()
     trainer.prepare(pool)
-    return pool.train(trainer, trainer.setup(), [request or TrialRequest(Network.of("a", "b"), 0)])[0]
+    return pool.worker(trainer.setup()).train([request or TrialRequest(Network.of("a", "b"), 0)])[0]
 
 
 FULL = """
@@ -204,9 +206,10 @@ def test_a_training_that_asks_for_another_attempt_gets_as_many_as_are_declared(
     files.write(
         f'[trainers.mine]\nmax_attempts = 2\ncommand = ["sh", "-c", "echo >> {tmp_path}/attempts; exit 75"]'
     )
-    outcome = train(built("mine"))
-    assert outcome.state is TrialState.FAILED
-    assert "Given up after 2 attempts" in (outcome.error or "")
+    search = Search(get_strategy("exhaustive"), [Task("a")], Candidates.of(["a"]), budgets_snt=(1,))
+    search.run(built("mine"))
+    (trial,) = search.state.trials
+    assert trial.state.is_lost
     assert (tmp_path / "attempts").read_text() == "\n\n"
 
 

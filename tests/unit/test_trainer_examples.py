@@ -65,7 +65,7 @@ def train(
     trainer = found(TrainerJob("diabetes", TASKS, terms, parameters))
     pool = LocalPool(WorkerContext(reports=reports or NoReports()))
     trainer.prepare(pool)
-    (outcome,) = pool.train(trainer, trainer.setup(), [request], checkpoints)
+    (outcome,) = pool.worker(trainer.setup()).train([request], checkpoints)
     assert outcome.state is TrialState.SUCCEEDED, outcome.error
     return outcome
 

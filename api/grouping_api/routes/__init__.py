@@ -8,6 +8,7 @@ from grouping_api.routes import (
     groupings,
     imports,
     jobs,
+    leases,
     score_tables,
     studies,
     system,
@@ -16,4 +17,4 @@ from grouping_api.routes import (
 
 OF_JOBS = (jobs, trials, budgets, events)
 OF_TABLES = (score_tables, graph, imports, groupings)
-ROUTES = (*OF_JOBS, *OF_TABLES, studies, catalogue, system)
+ROUTES = (*OF_JOBS, *OF_TABLES, leases, studies, catalogue, system)

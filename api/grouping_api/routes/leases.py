@@ -1,0 +1,127 @@
+"""Routes for workers anywhere: lease a trial, keep the lease, report on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from grouping.domain.trials import TrialState
+from grouping.store import Renewal, Store, TrialLease
+from grouping.use_cases import lease as use_case
+from grouping.wire.leases import (
+    CompletionIn,
+    FailureIn,
+    HeartbeatIn,
+    HeartbeatOut,
+    LeaseOut,
+    LeaseRequest,
+    TrialStateOut,
+)
+from grouping_api.dependencies import SettingsDep, StoreDep
+from grouping_api.errors import problem_responses
+from grouping_api.json_body import StrictJsonRoute
+
+router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictJsonRoute)
+
+N_AT_FULL_RATE = 20
+"""Waiting workers beyond which each looks less often, so that the database is read no more."""
+
+
+@router.post(
+    "",
+    summary="Lease a training",
+    response_model=LeaseOut,
+    responses={204: {"description": "There is none now."}, **problem_responses(404, 409, 415, 422, 503)},
+)
+async def lease_trial(
+    asked: LeaseRequest, request: Request, store: StoreDep, settings: SettingsDep
+) -> LeaseOut | Response:
+    """Lease the next training of a job with the trainer `external`, waiting up to `wait_s` for one.
+
+    An attempt is counted with it. Send heartbeats, then one report: a result, a failure, or that it is given
+    back. A worker that is not heard from for `lease_s` has lost the lease, and the training is leased anew.
+    """
+    await run_in_threadpool(use_case.check_jobs, store, asked)
+    found = await _wait_for_lease(asked, request, store, settings.event_poll_s)
+    if found is None:
+        return Response(status_code=204)
+    if await request.is_disconnected():
+        await run_in_threadpool(store.give_back_trial, found.token)
+        return Response(status_code=204)
+    return LeaseOut.read(found, tasks=found.job.spec.tasks)
+
+
+@router.post(
+    "/{token}/heartbeat",
+    summary="Keep a lease",
+    response_model=HeartbeatOut,
+    responses=problem_responses(409, 415, 422, 503),
+)
+def renew_lease(token: str, told: HeartbeatIn, store: StoreDep) -> Renewal:
+    """Extend a lease by its length from now; the answer says whether to end the training."""
+    return use_case.heartbeat(store, token, told)
+
+
+@router.post(
+    "/{token}/complete",
+    summary="Report the result of a training",
+    responses=problem_responses(409, 415, 422, 503),
+)
+def complete_trial(token: str, result: CompletionIn, store: StoreDep) -> TrialStateOut:
+    """Record losses for every task of the network. The same again is answered as the first time."""
+    return _answer(use_case.complete(store, token, result))
+
+
+@router.post(
+    "/{token}/fail",
+    summary="Report that a training failed",
+    responses=problem_responses(409, 415, 422, 503),
+)
+def fail_trial(token: str, failure: FailureIn, store: StoreDep) -> TrialStateOut:
+    """Record a failure, or plan the training again. The same again is answered as the first time."""
+    return _answer(use_case.fail(store, token, failure))
+
+
+@router.post(
+    "/{token}/give-back",
+    summary="Give a training back",
+    responses=problem_responses(409, 503),
+)
+def give_back_trial(token: str, store: StoreDep) -> TrialStateOut:
+    """Plan the training again without counting this attempt, as when the worker is shut down."""
+    return _answer(store.give_back_trial(token))
+
+
+async def _wait_for_lease(
+    asked: LeaseRequest, request: Request, store: Store, poll_s: float
+) -> TrialLease | None:
+    """Look for a trial until there is one, time is up, the caller is gone, or the server stops.
+
+    No thread and no transaction is held between two looks.
+    """
+    state = request.app.state
+    end = time.monotonic() + asked.wait_s
+    state.waiting_workers += 1
+    try:
+        while True:
+            found = await run_in_threadpool(use_case.lease, store, asked)
+            left_s = end - time.monotonic()
+            if found is not None or left_s <= 0 or await request.is_disconnected():
+                return found
+            if await run_in_threadpool(use_case.is_over, store, asked):
+                return None
+            pause_s = poll_s * max(1.0, state.waiting_workers / N_AT_FULL_RATE)
+            try:
+                await asyncio.wait_for(state.stopping.wait(), min(left_s, pause_s))
+            except TimeoutError:
+                continue
+            return None
+    finally:
+        state.waiting_workers -= 1
+
+
+def _answer(state: TrialState) -> TrialStateOut:
+    return TrialStateOut(state=state)

@@ -1,0 +1,130 @@
+"""Command that trains for a service, anywhere: it asks for trainings and runs a command for each."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from grouping.cli.jobs import DEFAULT_SERVER, Server, Token
+from grouping.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from grouping.client import Assignment, Train
+    from grouping.domain.resources import Resources
+    from grouping.domain.trials import TrialOutcome
+    from grouping.trainers import TrainingReports
+    from grouping.trainers.command_process import Command
+
+GRACE_S = 4.0
+"""Seconds between SIGTERM and SIGKILL for a command that is ended."""
+PARAMETERS = ("data", "epochs")
+"""Parameters of the trainer `external` that a placeholder may name."""
+
+
+def worker(
+    command: Annotated[
+        list[str],
+        typer.Argument(
+            help="The command that trains one network, after `--`. Placeholders such as {tasks}, {size}, "
+            "{seed}, {fidelity} and {out} say what is to be trained."
+        ),
+    ],
+    server: Server = DEFAULT_SERVER,
+    token: Token = None,
+    job: Annotated[
+        list[str] | None, typer.Option(help="Job to train for; any unless given. Repeat for several.")
+    ] = None,
+    resources: Annotated[
+        str | None,
+        typer.Option(
+            help="What each slot has, such as gpu=1,cpu=4,memory=16 (GiB); only trainings that fit are taken."
+        ),
+    ] = None,
+    slots: Annotated[int, typer.Option(min=1, max=1000, help="Trainings at the same time.")] = 1,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the worker, for people; host and process unless given.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="End after one training per slot.")] = False,
+    idle_exit: Annotated[
+        float | None,
+        typer.Option(min=0, help="End after so many seconds without a training; wait for ever unless given."),
+    ] = None,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder in which a training finds {checkpoint} again when it is started anew.",
+            file_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Train for a service: ask it for trainings of jobs with the trainer `external`, and run a command."""
+    from grouping.client import Agent, Client
+    from grouping.client.assignments import AssignmentsOfJobs
+    from grouping.trainers.command_process import Command
+
+    train = _train_by(Command(tuple(command), parameters=PARAMETERS, grace_s=GRACE_S), checkpoints)
+    with Client(server, token=token) as client:
+        agent = Agent(
+            AssignmentsOfJobs(client, job or None),
+            train,
+            worker=name,
+            slots=slots,
+            resources=None if resources is None else read_resources(resources),
+            once=once,
+            idle_exit_s=idle_exit,
+            on_event=lambda sentence: typer.echo(sentence, err=True),
+            on_log=lambda text: typer.echo(text, nl=False),
+        )
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            agent.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+        agent.run()
+
+
+def read_resources(text: str) -> Resources:
+    """Read resources such as ``gpu=1,cpu=4,memory=16``; other names are those of custom resources.
+
+    Raises:
+        InvalidInputError: if the text is not understood.
+    """
+    from grouping.domain.resources import Resources
+
+    amounts: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, amount = part.partition("=")
+        try:
+            amounts[name.strip()] = float(amount)
+        except ValueError:
+            raise InvalidInputError(
+                f"--resources: {part!r} is not understood; write NAME=AMOUNT, such as gpu=1,cpu=4."
+            ) from None
+    known = {"cpu": "cpus", "gpu": "gpus", "memory": "memory_gib"}
+    own = {known[name]: amount for name, amount in amounts.items() if name in known}
+    return Resources(**own, custom={name: n for name, n in amounts.items() if name not in known})
+
+
+def _train_by(command: Command, checkpoints: Path | None) -> Train:
+    from grouping.trainers.command_process import run_command
+
+    def train(assignment: Assignment, reports: TrainingReports) -> TrialOutcome:
+        return run_command(
+            command,
+            assignment.request,
+            reports,
+            tasks=assignment.tasks,
+            parameters={name: assignment.parameters.get(name, "") for name in PARAMETERS},
+            checkpoints=None if checkpoints is None else checkpoints.resolve() / assignment.job_id,
+            deadline_s=assignment.deadline_s,
+            epochs=assignment.epochs,
+            job=assignment.job_id,
+            trial=assignment.trial_id,
+        )
+
+    return train
