@@ -1,10 +1,10 @@
-"""Executor of a job whose networks are trained by workers that ask for them over HTTP."""
+"""A job whose networks are trained by workers that ask for them over HTTP: it is only planned here."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.errors import GroupingError, TrainingError
@@ -12,22 +12,17 @@ from grouping.store import Claim, Store
 from grouping.trainers import LocalPool, Trainer
 from grouping_workers.job.executor import Lost, Order, Ready, Report, Trained
 
-logger = logging.getLogger(__name__)
+POLL_S = 0.5
+FEWEST_READY = 4
+"""Trials that are kept planned while the search has any, for workers that ask next."""
 
 
 class ElsewhereExecutor:
-    """Prepares the job here, and starts nothing: planned trials wait in the database to be leased.
-
-    Args:
-        store: the database.
-        claim: the lease on the job.
-    """
+    """Prepares the job here, and starts nothing: planned trials wait in the database to be leased."""
 
     size = 1
 
-    def __init__(self, store: Store, claim: Claim) -> None:
-        self._store = store
-        self._claim = claim
+    def __init__(self) -> None:
         self._trainer: Trainer | None = None
 
     def prepare(self, trainer: Trainer, networks: Sequence[Network]) -> Ready:
@@ -52,8 +47,7 @@ class ElsewhereExecutor:
         raise AssertionError("Workers elsewhere ask for their trainings.")
 
     def collect(self, timeout_s: float) -> list[Trained | Lost]:
-        """Wait; what workers report is in the database."""
-        time.sleep(timeout_s)
+        """Nothing ends here: what workers report is in the database."""
         return []
 
     def reports(self) -> list[Report]:
@@ -62,3 +56,74 @@ class ElsewhereExecutor:
 
     def end_job(self) -> None:
         """Nothing runs here."""
+
+
+class LeasedTrainings:
+    """Trainings that workers lease from the database; see `grouping.search.Trainings`.
+
+    As nobody knows how many workers will ask next, as many trials are kept planned as are running, and a few.
+
+    Args:
+        store: the database.
+        claim: the lease on the job.
+
+    Attributes:
+        trainer: the trainer of the job, as far as it is settled.
+        versions: versions with which the first training of the job ran.
+        has_outcomes: whether any training ended between the last two looks.
+    """
+
+    def __init__(self, store: Store, claim: Claim, trainer: Trainer) -> None:
+        self._store = store
+        self._claim = claim
+        self._counts = _Counts()
+        self.trainer = trainer
+        self.versions: Mapping[str, str] = {}
+        self.has_outcomes = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is planned and nothing in training."""
+        return not self._counts.planned and not self._counts.running
+
+    @property
+    def n_free(self) -> int:
+        """Number of trials to be planned so that no worker waits that asks next."""
+        return max(0, max(FEWEST_READY, self._counts.running) - self._counts.planned)
+
+    def refill(self) -> None:
+        """Plan trials again whose workers were not heard from, and count what there is."""
+        self._store.expire_trials(self._claim.job.id)
+        self._look()
+
+    def forget_waiting(self) -> None:
+        """Count anew, as the plan in the database has changed."""
+        self._look()
+
+    def start(self) -> None:
+        """Start nothing: workers ask."""
+
+    def collect(self) -> bool:
+        """Wait a little; return whether trainings ended or were lost."""
+        before = self._counts
+        time.sleep(POLL_S)
+        self._look()
+        self.has_outcomes = self._counts.ended != before.ended
+        return self._counts != before
+
+    def _look(self) -> None:
+        rows = self._store.progress(self._claim.job.id)
+        self._counts = _Counts(
+            sum(row.planned for row in rows),
+            sum(row.running for row in rows),
+            sum(row.succeeded + row.diverged + row.failed + row.skipped for row in rows),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """Number of trials of a job by what becomes of them."""
+
+    planned: int = 0
+    running: int = 0
+    ended: int = 0

@@ -109,7 +109,7 @@ class _JobProcess:
 
     def _executor_of(self, claim: Claim) -> Executor:
         if _trains_elsewhere(claim):
-            return ElsewhereExecutor(self._store, claim)
+            return ElsewhereExecutor()
         if self._on_ray is None:
             raise AssertionError("The dispatcher has the process join Ray before such a job.")
         return self._on_ray

@@ -19,6 +19,7 @@ from grouping.trainers import terms_of_job, trainer_of
 from grouping_workers.checkpoint_folders import remove_folder
 from grouping_workers.dispatch.messages import Activity
 from grouping_workers.job.control import Control
+from grouping_workers.job.elsewhere import LeasedTrainings
 from grouping_workers.job.executor import Executor
 from grouping_workers.job.note_events import NoteRecorder
 from grouping_workers.job.planner import planner_of
@@ -59,7 +60,11 @@ class JobRun:
         self._job: Job = claim.job
         self._terms = terms_of_job(claim.job.spec)
         self._trainer = trainer_of(claim.job, operator)
-        self._queue = TrainingQueue(store, claim, executor, self._trainer)
+        self._queue: TrainingQueue | LeasedTrainings = (
+            LeasedTrainings(store, claim, self._trainer)
+            if self._trainer.trains_elsewhere
+            else TrainingQueue(store, claim, executor, self._trainer)
+        )
         self._loop = Loop(self, self._queue)
         self._notes = NoteRecorder(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
