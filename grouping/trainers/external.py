@@ -30,8 +30,8 @@ class ExternalParameters:
         str,
         Len(1, 200),
         Field(
-            description="Name and version of the data that the workers train on, such as v1; scores of two jobs "
-            "are compared, and reused, only where it is the same."
+            description="Name and version of the data that the workers train on, such as v1; scores of two "
+            "jobs are compared, and reused, only where it is the same."
         ),
     ]
     epochs: Annotated[
