@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval, Len
+from pydantic import Field
 
 from grouping.domain.fields import check
 from grouping.domain.networks import Network
@@ -21,24 +22,42 @@ MAX_SECONDS = 100 * 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class ExternalParameters:
-    """Parameters of the trainer `external`.
-
-    Attributes:
-        data: name and version of the data that the workers train on, such as ``v1``; scores of two jobs are
-            compared, and reused, only where it is the same.
-        epochs: epochs of a full training, as they count in a training budget.
-        deadline_s: seconds after which a training is ended and counts as failed; no end if left out.
-        lease_s: seconds after which a worker that was not heard from is taken for lost.
-        resources: what a training holds; workers that say what they have get trainings that fit only.
-    """
+    """Parameters of the trainer `external`."""
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
 
-    data: Annotated[str, Len(1, 200)]
-    epochs: Annotated[int, Interval(ge=1, le=MAX_EPOCHS)] = 1
-    deadline_s: Annotated[float | None, Interval(gt=0, le=MAX_SECONDS)] = None
-    lease_s: Annotated[float, Interval(ge=1, le=MAX_SECONDS)] = 60.0
-    resources: Resources | None = None
+    data: Annotated[
+        str,
+        Len(1, 200),
+        Field(
+            description="Name and version of the data that the workers train on, such as v1; scores of two "
+            "jobs are compared, and reused, only where it is the same."
+        ),
+    ]
+    epochs: Annotated[
+        int,
+        Interval(ge=1, le=MAX_EPOCHS),
+        Field(description="Epochs of a full training, as they count in a training budget."),
+    ] = 1
+    deadline_s: Annotated[
+        float | None,
+        Interval(gt=0, le=MAX_SECONDS),
+        Field(
+            description="Seconds after which a training is ended and counts as failed; no end if left out."
+        ),
+    ] = None
+    lease_s: Annotated[
+        float,
+        Interval(ge=1, le=MAX_SECONDS),
+        Field(description="Seconds after which a worker that was not heard from is taken for lost."),
+    ] = 60.0
+    resources: Annotated[
+        Resources | None,
+        Field(
+            description='Resources that a training holds, as in {"gpus": 0.5, "memory_gib": 8}; workers that '
+            "say what they have get only what fits."
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -53,7 +72,7 @@ class External(Trainer):
     name: ClassVar[str] = "external"
     title: ClassVar[str] = "Workers anywhere"
     description: ClassVar[str] = (
-        "Leaves the trainings to workers that ask for them over HTTP, such as `grouping worker`."
+        "Leaves the trainings to workers that ask for them over HTTP; the command grouping worker is one."
     )
     parameters: ClassVar[type[Any] | None] = ExternalParameters
     trains_elsewhere: ClassVar[bool] = True
