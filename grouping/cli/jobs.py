@@ -6,7 +6,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -146,8 +147,19 @@ def run(
             ".toml, .yaml, .yml or .json; options come before what it says.",
         ),
     ],
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[-- COMMAND...]",
+            help="Command that trains one network, run here for each: grouping run search.toml -- python "
+            "train.py --tasks {tasks} --seed {seed} --out {out}. A service is started unless one runs.",
+        ),
+    ] = None,
     *,
     asked: dict[str, Any],
+    slots: Annotated[
+        int, typer.Option(min=1, max=1000, help="Trainings of the command at the same time.")
+    ] = 1,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -167,20 +179,48 @@ def run(
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
+    if command and not dry_run:
+        _run_by_command(problem, asked, command, slots, server, token, home, as_json=as_json)
+    from grouping.cli.own_commands import with_own_trainer
+
+    prepared = with_own_trainer if command else dict
     if dry_run and server is None:
         use_trainers(None, home)
         with asked_for(problem, asked) as request:
-            _tell(estimate_here(request, url, home), as_json=as_json)
+            _tell(estimate_here(prepared(request), url, home), as_json=as_json)
         return
     from grouping.client import Client
 
     with Client(server or DEFAULT_SERVER, token=token) as client:
         with asked_for(problem, asked) as request:
             if dry_run:
-                _tell(client.estimate(**request), as_json=as_json)
+                _tell(client.estimate(**prepared(request)), as_json=as_json)
                 return
             job = client.submit(**request)
         raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))
+
+
+def _run_by_command(
+    named: str,
+    asked: dict[str, Any],
+    command: list[str],
+    slots: int,
+    server: str | None,
+    token: str | None,
+    home: Path,
+    *,
+    as_json: bool,
+) -> NoReturn:
+    """Submit a search and train its networks here with a command, until it is over."""
+    from grouping.cli.own_commands import service_at, trained_here, with_own_trainer
+    from grouping.client import Client
+
+    with service_at(server, home, default=DEFAULT_SERVER) as address, Client(address, token=token) as client:
+        with asked_for(named, asked) as request:
+            job = client.submit(**with_own_trainer(request))
+        with trained_here(job, command, slots, home.expanduser() / "checkpoints"):
+            status = _watch_and_report(job, as_json=as_json)
+    raise typer.Exit(status)
 
 
 def _tell(estimate: EstimateOut, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from grouping.domain.resources import Resources
     from grouping.domain.trials import TrialOutcome
     from grouping.trainers import TrainingReports
-    from grouping.trainers.command_process import Command
 
 GRACE_S = 4.0
 """Seconds between SIGTERM and SIGKILL for a command that is ended."""
@@ -64,9 +64,8 @@ def worker(
     """Train for a service: ask it for trainings of jobs with the trainer `external`, and run a command."""
     from grouping.client import Agent, Client
     from grouping.client.assignments import AssignmentsOfJobs
-    from grouping.trainers.command_process import Command
 
-    train = _train_by(Command(tuple(command), parameters=PARAMETERS, grace_s=GRACE_S), checkpoints)
+    train = train_by(command, checkpoints)
     with Client(server, token=token) as client:
         agent = Agent(
             AssignmentsOfJobs(client, job or None),
@@ -110,8 +109,19 @@ def read_resources(text: str) -> Resources:
     return Resources(**own, custom={name: n for name, n in amounts.items() if name not in known})
 
 
-def _train_by(command: Command, checkpoints: Path | None) -> Train:
-    from grouping.trainers.command_process import run_command
+def train_by(words: Sequence[str], checkpoints: Path | None) -> Train:
+    """Return what carries out an assignment by a command.
+
+    Args:
+        words: the command, with placeholders.
+        checkpoints: folder in which a training finds ``{checkpoint}`` again; None for none.
+
+    Raises:
+        InvalidInputError: if there is no such placeholder.
+    """
+    from grouping.trainers.command_process import Command, run_command
+
+    command = Command(tuple(words), parameters=PARAMETERS, grace_s=GRACE_S)
 
     def train(assignment: Assignment, reports: TrainingReports) -> TrialOutcome:
         return run_command(

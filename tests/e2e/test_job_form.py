@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def test_only_the_parameters_of_what_is_chosen_are_shown(browser: Browser, site: Site) -> None:
     with opened(browser, site) as page:
         page.goto("/jobs/new")
-        page.get_by_text("Recipe: how networks are built and trained").click()
+        page.get_by_text("Recipe: how the built-in trainer builds and trains networks").click()
         expect(page.locator("[id='optimiser.sgd.momentum']")).to_be_hidden()
         page.get_by_label("Optimiser", exact=True).select_option("sgd")
         expect(page.locator("[id='optimiser.sgd.momentum']")).to_be_visible()

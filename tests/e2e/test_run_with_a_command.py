@@ -1,0 +1,109 @@
+"""A search in a file, trained by a command of one's own: one file and one command, no service running."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.patience import slowness, wait_for
+from tests.services import descendants
+
+pytestmark = pytest.mark.slow
+
+SEARCH = """name = "pumps"
+budgets = [1, 2]
+seeds = 2
+confirm = 3
+[training_budget]
+trainings = 60
+[[tasks]]
+name = "vibration"
+[[tasks]]
+name = "leak"
+[[tasks]]
+name = "wear"
+"""
+SCRIPT = """
+import argparse, json, os, pathlib, random, time
+parser = argparse.ArgumentParser()
+for name in ("tasks", "size", "seed", "out"):
+    parser.add_argument(f"--{name}")
+told = parser.parse_args()
+tasks = told.tasks.split(",")
+time.sleep(float(os.environ.get("TRAINING_S", "0")))
+noise = random.Random(f"{sorted(tasks)} {told.seed}")
+losses = {
+    task: 1.0 - 0.2 * (sorted(tasks) == ["leak", "vibration"]) + noise.gauss(0, 0.01) for task in tasks
+}
+pathlib.Path(told.out, "result.json").write_text(json.dumps({"validation": losses, "test": losses}))
+"""
+TRAIN = ["train.py", "--tasks", "{tasks}", "--size", "{size}", "--seed", "{seed}", "--out", "{out}"]
+
+
+def start(folder: Path, *options: str, training_s: float = 0.0) -> subprocess.Popen[str]:
+    """Start the search in a folder of its own."""
+    (folder / "search.toml").write_text(SEARCH)
+    (folder / "train.py").write_text(SCRIPT)
+    command = ["run", "search.toml", "--home", "home", *options, "--", sys.executable, *TRAIN]
+    return subprocess.Popen(
+        [sys.executable, "-m", "grouping.cli", *command],
+        cwd=folder,
+        env={**os.environ, "TRAINING_S": str(training_s), "GROUPING_SERVER": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_file_and_a_command_give_a_recommendation_with_its_verdict(tmp_path: Path) -> None:
+    running = start(tmp_path, "--slots", "2", "--json")
+    told, said = running.communicate(timeout=240 * slowness())
+    assert running.returncode == 0, said
+    answer: dict[str, Any] = json.loads(told)
+    assert answer["job"]["state"] == "succeeded"
+    assert answer["job"]["spec"]["trainer"]["name"] == "external"
+    (_, two) = answer["recommendations"]
+    groups = {tuple(sorted(network["group"])) for network in two["solution"]["grouping"]["networks"]}
+    assert ("leak", "vibration") in groups, "the pair that helps each other"
+    assert two["verdict"]["is_confirmed"]
+    assert answer["ledger"]["spent"]["trainings"] <= 60
+    assert "one runs for this search" in said
+
+
+def test_ctrl_c_ends_the_service_and_the_trainings_that_were_started_for_it(tmp_path: Path) -> None:
+    running = start(tmp_path, training_s=300.0)
+    wait_for(
+        lambda: any("train.py --tasks" in command for command in descendants(running.pid).values()),
+        "a training",
+        120.0,
+    )
+    below = descendants(running.pid)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=60 * slowness())
+    wait_for(lambda: not any(_is_alive(pid) for pid in below), "the end of every process", 60.0)
+    assert running.returncode not in (None, 0)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def test_a_trainer_and_a_command_are_refused_together(tmp_path: Path) -> None:
+    started = time.monotonic()
+    running = start(tmp_path, "--trainer", "other", "--dry-run")
+    _, said = running.communicate(timeout=60 * slowness())
+    assert running.returncode == 2
+    assert "leave out one of them" in said
+    assert time.monotonic() - started < 60 * slowness()
