@@ -40,8 +40,8 @@ def test_generated_networks_are_measured_trained_and_recommended(
         assert claim is not None
         before = networks_to_measure(SearchTerms.of_job(claim.job.spec))
         assert not any(1 < len(network.group) < 3 for network in before)
-        executor = RayExecutor(RaySettings(n_workers=2), "test")
-        JobRun(store, claim, executor, Control()).run()
+        control = Control()
+        JobRun(store, claim, RayExecutor(RaySettings(n_workers=2), control), control).run()
         job = store.get_job(job.id)
         assert (job.state, job.error) == (JobState.SUCCEEDED, None)
         table = store.score_table(job.score_table_id)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from grouping.domain.resources import Resources
 from grouping.errors import InvalidInputError
-from grouping_workers.on_ray.shares import fair_shares
+from grouping_workers.dispatch.fair_shares import fair_shares
 
 WANTED = st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1), min_size=1, max_size=6)
 

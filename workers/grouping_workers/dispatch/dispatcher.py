@@ -19,6 +19,7 @@ from grouping.errors import StoreUnavailableError, WorkerLostError
 from grouping.store import Store
 from grouping_workers.checkpoint_folders import prune
 from grouping_workers.dispatch.child_process import ChildProcess
+from grouping_workers.dispatch.fair_shares import fair_shares
 from grouping_workers.dispatch.messages import Join
 from grouping_workers.dispatch.supervised_job import SupervisedJob
 from grouping_workers.settings import RaySettings
@@ -95,6 +96,8 @@ class Dispatcher:
         self._keep_a_spare()
         self._claim()
         self._look_after_jobs()
+        if self._settings.address is None:
+            self._share_out()
         processes = [job.process for job in self._jobs if job.process is not None]
         if pipes := [process.pipe for process in processes if not process.is_ended]:
             multiprocessing.connection.wait(pipes, TICK_S)
@@ -120,6 +123,12 @@ class Dispatcher:
                 self._jobs.remove(job)
                 job.close()
                 self._keep(job.process)
+
+    def _share_out(self) -> None:
+        """Tell each job what share it has of the cluster that nobody else uses."""
+        shares = fair_shares({job.job_id: job.wanted for job in self._jobs})
+        for job in self._jobs:
+            job.tell_share(shares[job.job_id])
 
     def _give_back(self) -> None:
         """Have every process give its job back, then do it for those that are busy."""

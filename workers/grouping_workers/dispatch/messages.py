@@ -48,16 +48,25 @@ class GiveBack:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareTold:
+    """Share of the Ray cluster that the job may use from now on, in [0, 1]."""
+
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Working:
     """What the process does from now on.
 
     Attributes:
         activity: the activity.
         has_outcomes: whether a training ended since the last message.
+        wanted: share of the Ray cluster that the job could use, in [0, 1].
     """
 
     activity: Activity
     has_outcomes: bool = False
+    wanted: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +87,5 @@ class Ended:
     reason: str
 
 
-Instruction = Join | Begin | GiveBack
+Instruction = Join | Begin | GiveBack | ShareTold
 Told = Working | Finished | Ended

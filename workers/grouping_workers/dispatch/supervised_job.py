@@ -14,12 +14,14 @@ from grouping.store import Claim, Store
 from grouping.trainers import trainer_class
 from grouping_workers.dispatch.child_process import ChildProcess
 from grouping_workers.dispatch.lease import LeaseKeeper
-from grouping_workers.dispatch.messages import Activity, Begin, Finished, GiveBack, Working
+from grouping_workers.dispatch.messages import Activity, Begin, Finished, GiveBack, ShareTold, Working
 
 logger = logging.getLogger(__name__)
 
 MAX_DEATHS = 5
 """Deaths of its process in a row, without any training finished in between, after which a job fails."""
+SHARE_STEP = 1e-3
+"""Change of a share that is told."""
 CANCEL_GRACE_S = 3.0
 """Seconds in which a process should cancel its job or give it back by itself, before it is ended."""
 _HANGS: Mapping[Activity, str] = {
@@ -39,6 +41,10 @@ class SupervisedJob:
         claim: the lease on the job, which is renewed here.
         start: returns a process that is ready for a job, or will be soon.
         limits_s: seconds after which a process that has told nothing new counts as hanging.
+
+    Attributes:
+        process: the process that works on the job; None while there is none.
+        wanted: share of the Ray cluster that the job could use, in [0, 1].
     """
 
     def __init__(
@@ -59,6 +65,8 @@ class SupervisedJob:
         self._told_at = time.monotonic()
         self._asked_to_end_at: float | None = None
         self._lost_for = ""
+        self._share = 1.0
+        self.wanted = 1.0
         self.process: ChildProcess | None = None
         self._lease.__enter__()
 
@@ -99,6 +107,12 @@ class SupervisedJob:
         except (StaleLeaseError, StoreUnavailableError) as error:
             logger.warning("Job %s could not be given back: %s", self.job_id, error)
 
+    def tell_share(self, share: float) -> None:
+        """Tell the process what share of the cluster its job may use, where that changed."""
+        if self.process is not None and abs(share - self._share) > SHARE_STEP:
+            self._share = share
+            self.process.send(ShareTold(share))
+
     def lose_process(self, reason: str) -> None:
         """End the process, as what it trains on is gone; `step` starts another one."""
         if self.process is not None:
@@ -116,7 +130,7 @@ class SupervisedJob:
         if job.state is JobState.CANCELLING:
             self._store.enter_state(self._claim, JobState.CANCELLED)
             return False
-        self.process = self._start()
+        self.process, self._share = self._start(), 1.0
         self._told(Activity.STARTING)
         self.process.send(Begin(replace(self._claim, job=job)))
         return True
@@ -133,6 +147,7 @@ class SupervisedJob:
                     return True
                 if isinstance(message, Working):
                     self._told(message.activity)
+                    self.wanted = message.wanted
                     self._deaths = 0 if message.has_outcomes else self._deaths
         except WorkerLostError as error:
             self.process = None

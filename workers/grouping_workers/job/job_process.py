@@ -14,7 +14,6 @@ import queue
 import signal
 import tempfile
 import threading
-import uuid
 from multiprocessing.connection import Connection
 from types import FrameType
 
@@ -22,7 +21,16 @@ from grouping.domain.jobs import JobState
 from grouping.errors import GroupingError, StaleLeaseError, StoreUnavailableError, WorkerLostError
 from grouping.store import Claim, Store, open_store
 from grouping.trainers import DEFAULT_TRAINER, get_trainer, trainer_class
-from grouping_workers.dispatch.messages import Activity, Begin, Ended, Finished, GiveBack, Instruction, Join
+from grouping_workers.dispatch.messages import (
+    Activity,
+    Begin,
+    Ended,
+    Finished,
+    GiveBack,
+    Instruction,
+    Join,
+    ShareTold,
+)
 from grouping_workers.job.control import Control
 from grouping_workers.job.elsewhere import ElsewhereExecutor
 from grouping_workers.job.executor import Executor
@@ -103,7 +111,7 @@ class _JobProcess:
 
         refuse_unreachable(cluster.address)
         connect(cluster.address, None, self._folder.name)
-        executor = RayExecutor(self._settings, uuid.uuid4().hex)
+        executor = RayExecutor(self._settings, self._control)
         executor.warm_up()
         self._on_ray = executor
 
@@ -174,6 +182,11 @@ def _read(pipe: Connection, instructions: queue.SimpleQueue[Instruction | None],
             instruction = pipe.recv()
             if isinstance(instruction, GiveBack):
                 control.stop.set()
+            elif isinstance(instruction, ShareTold):
+                control.share = instruction.share
+            elif isinstance(instruction, Begin):
+                control.begin_job(is_on_ray=not _trains_elsewhere(instruction.claim))
+                instructions.put(instruction)
             else:
                 instructions.put(instruction)
     threading.Timer(ORPHAN_S, os._exit, args=(1,)).start()

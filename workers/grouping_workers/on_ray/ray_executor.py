@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,11 +12,12 @@ from ray.exceptions import RayError
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.errors import GroupingError, TrainingError, WorkerLostError
 from grouping.trainers import Trainer, WorkerSetup
+from grouping_workers.job.control import Control
 from grouping_workers.job.executor import Lost, Order, Ready, Report, Trained
 from grouping_workers.on_ray.actor_pool import ActorPool
 from grouping_workers.on_ray.cluster import cluster_resources, require_alive, usual_resources
 from grouping_workers.on_ray.reports import Mailbox
-from grouping_workers.on_ray.shares import Share
+from grouping_workers.on_ray.shares import Share, ToldShare
 from grouping_workers.settings import RaySettings
 
 logger = logging.getLogger(__name__)
@@ -26,12 +28,12 @@ class RayExecutor:
 
     Args:
         settings: the cluster, and what its workers may use.
-        member: name of this process among those that share the cluster.
+        control: connection to the dispatcher.
     """
 
-    def __init__(self, settings: RaySettings, member: str) -> None:
+    def __init__(self, settings: RaySettings, control: Control) -> None:
         self._settings = settings
-        self._share = Share(member)
+        self._share = Share(uuid.uuid4().hex) if settings.is_shared else ToldShare(control)
         self._mailbox = Mailbox()
         self._pool = ActorPool(settings)
         self._trainer: Trainer | None = None

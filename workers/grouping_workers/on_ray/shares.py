@@ -1,19 +1,22 @@
 """Fair shares of a Ray cluster among the jobs on it, whichever dispatcher has them.
 
-The processes of all jobs on a cluster meet at a named actor, which needs no processor. Each tells what share
-of the cluster it could use and gets what is fair: max-min fairness, by which nobody gets less than another
-unless it wants less. Who does not renew its share for a while has none.
+The processes of all jobs on a cluster that several dispatchers use meet at a named actor, which needs no
+processor. Each tells what share of the cluster it could use and gets what is fair
+(`grouping_workers.dispatch.fair_shares`). Who does not renew its share for a while has none. On a cluster of
+its own a dispatcher tells each of its jobs its share.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError
+
+from grouping_workers.dispatch.fair_shares import fair_shares
+from grouping_workers.job.control import Control
 
 logger = logging.getLogger(__name__)
 
@@ -23,22 +26,6 @@ NAME = "shares-1"
 RENEW_S = 2.0
 GONE_S = 15.0
 """Seconds without renewal after which a member has gone."""
-
-
-def fair_shares(wanted: Mapping[str, float]) -> dict[str, float]:
-    """Divide one cluster among members.
-
-    Args:
-        wanted: the share in [0, 1] that each could use.
-
-    Returns:
-        The share of each: no more than it wants, and of two that want more, the same.
-    """
-    shares, left = {}, 1.0
-    for n, (member, want) in enumerate(sorted(wanted.items(), key=lambda item: (item[1], item[0]))):
-        shares[member] = min(want, left / (len(wanted) - n))
-        left -= shares[member]
-    return shares
 
 
 class SharesActor:
@@ -121,3 +108,28 @@ class Share:
             options = {"name": NAME, "namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True}
             self._actor = remote.options(**options).remote()
         return self._actor
+
+
+class ToldShare:
+    """The share that the dispatcher tells, on a cluster that only its own jobs use.
+
+    Args:
+        control: connection to the dispatcher.
+    """
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    @property
+    def has_others(self) -> bool:
+        """Whether other jobs are on the cluster."""
+        return self._control.share < 1
+
+    def renew(self, wanted: float) -> float:
+        """Return the share of the cluster that this job may use now; the dispatcher learns what it wants."""
+        self._control.wanted = wanted
+        return self._control.share
+
+    def leave(self) -> None:
+        """Want nothing any more."""
+        self._control.wanted = 0.0
