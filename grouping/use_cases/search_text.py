@@ -27,7 +27,7 @@ def search_of(spec: JobSpec) -> dict[str, Any]:
     for name, field in declared(JobSpec).items():
         value = getattr(spec, name)
         follows = field.shown is not None and bool(field.shown.left_out)
-        if name in _OWN_FORM or (value == field.default and not follows):
+        if name in _OWN_FORM or value is None or (value == field.default and not follows):
             continue
         if not (name == "single_sizes" and spec.sizes):
             found[short.get(name, name)] = _plain(value)

@@ -75,7 +75,7 @@ def test_estimates_are_marked_and_the_command_that_measures_the_rest_is_the_one_
     row = shown.stdout.splitlines()[3].split()
     assert row[0] == "loop"
     assert row[1][0] in "+-", "measured"
-    assert row[4].startswith("~"), "estimated"
+    assert any(cell.startswith("~") for cell in row), "estimated"
     assert "Not measured at full size: 2 single tasks (loop, edges)" in shown.stdout
     assert f"takes {NEW_TRAININGS} trainings" in shown.stdout
     (command,) = re.findall(r"Do it: grouping (.*)", shown.stdout)

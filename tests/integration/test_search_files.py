@@ -14,13 +14,14 @@ import pytest
 from typer.testing import CliRunner
 
 from grouping.cli import app
+from grouping.cli.own_commands import with_own_trainer
 from grouping.client import Client
 from grouping.domain.fields import declared
 from grouping.domain.jobs import JobState
 from grouping.domain.task_definitions import Better, TaskDefinition
 from grouping.store import Store
 from grouping.use_cases.search_file import read_search
-from grouping.use_cases.submit import build_spec
+from grouping.use_cases.submit import build_spec, request_of
 from tests.defined import FORMULA, POINTS, formula_installed
 from tests.integration.conftest import Api
 from tests.plug_ins import write_distribution
@@ -260,7 +261,7 @@ def test_the_files_of_the_page_and_of_the_readme_describe_searches() -> None:
         if getattr(task, name) != field.default
     }, "the page shows every key of a task"
     readme = (root / "README.md").read_text(encoding="utf-8")
-    text = readme[
-        readme.index('    trainer = "mine"') : readme.index("    grouping run search.toml --dry-run")
-    ]
-    assert build_spec(read_search(text, "search.toml").request())[0].tasks == small.tasks
+    start, end = "    budgets = [1, 2]\n", "    grouping run search.toml -- "
+    text = readme[readme.index(start) : readme.index(end)]
+    asked = with_own_trainer(read_search(text, "search.toml").asked)
+    assert build_spec(request_of(asked))[0].tasks == small.tasks

@@ -42,5 +42,11 @@ class Control:
         self.stop.set()
 
     def working(self, activity: Activity, *, has_outcomes: bool = False) -> None:
-        """Tell what the process does from now on, and whether a training ended since it told last."""
-        self.tell(Working(activity, has_outcomes, self.wanted))
+        """Tell what the process does from now on, and whether a training ended since it told last.
+
+        Where nobody listens any more, the job is to end.
+        """
+        try:
+            self.tell(Working(activity, has_outcomes, self.wanted))
+        except OSError:
+            self.orphaned()

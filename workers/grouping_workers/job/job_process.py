@@ -144,9 +144,13 @@ class _JobProcess:
         except WorkerLostError:
             raise
         except GroupingError as error:
+            if self._control.is_orphaned:
+                raise
             logger.warning("Job %s failed: %s", job.id, error)
             return self._fail(claim, str(error))
         except Exception:
+            if self._control.is_orphaned:  # its Ray may be gone with its dispatcher
+                raise
             logger.exception("Job %s failed on a defect", job.id)
             return self._fail(claim, "An internal error; the dispatcher's log has the details.")
         return Finished()
