@@ -222,7 +222,7 @@ class RetryTrainingError(TrainingError):
 
 
 class WorkerLostError(GroupingError):
-    """The Ray driver or a training actor died."""
+    """A process that trains, or that works on a job, died."""
 
     code = "worker_lost"
 

@@ -1,1 +1,1 @@
-"""Workers: the dispatcher, which claims jobs from the database, and the Ray driver that trains for it."""
+"""Workers: the dispatcher, which claims jobs from the database, and the processes that work on them."""

@@ -1,1 +1,1 @@
-"""Dispatcher: claims jobs, plans and records their trainings; never imports what trains."""
+"""Dispatcher: claims jobs and looks after their processes; never imports what trains."""

@@ -1,1 +1,1 @@
-"""The Ray driver and its actors, which carry out the dispatcher's orders."""
+"""What trains on Ray: the executor of a job, its pool of actors, and the shares of a cluster."""

@@ -27,7 +27,7 @@ Holder = list[Any]
 
 
 class TrainingActor:
-    """Trains one stack at a time. Wrapped by `ray.remote` in the driver.
+    """Trains one stack at a time. Wrapped by `ray.remote` in the pool.
 
     Args:
         context: settings of workers.
