@@ -5,11 +5,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from grouping.domain.jobs import JobState
 from grouping.domain.trials import TrialState
-from grouping.errors import StaleLeaseError, StateConflictError, StoreUnavailableError, WorkerLostError
+from grouping.errors import (
+    NotFoundError,
+    StaleLeaseError,
+    StateConflictError,
+    StoreUnavailableError,
+    WorkerLostError,
+)
 from grouping.store import Claim, Store
 from grouping.trainers import trainer_class
 from grouping_workers.dispatch.child_process import ChildProcess
@@ -31,6 +37,14 @@ _HANGS: Mapping[Activity, str] = {
     Activity.PLANNING: "Planning took longer than",
     Activity.WAITING: "It told nothing for",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """End of a process that the database does not know of yet."""
+
+    reason: str
+    is_death: bool
 
 
 class SupervisedJob:
@@ -64,7 +78,9 @@ class SupervisedJob:
         self._activity = Activity.STARTING
         self._told_at = time.monotonic()
         self._asked_to_end_at: float | None = None
-        self._lost_for = ""
+        self._is_on_ray = not trainer_class(claim.job.spec.trainer).trains_elsewhere
+        self._loss: _Loss | None = None
+        self._stale_at: float | None = None
         self._share = 1.0
         self.wanted = 1.0
         self.process: ChildProcess | None = None
@@ -83,14 +99,16 @@ class SupervisedJob:
         """
         try:
             self._lease.check()
-            if self._lost_for:
-                reason, self._lost_for = self._lost_for, ""
-                return self._recover(reason)
-            return self._begin() if self.process is None else self._listen()
+            if self._loss is not None:
+                return self._recover(self._loss)
+            if self.process is not None:
+                return self._listen()
+            if self._asked_to_end_at is not None:
+                self.release()
+                return False
+            return self._begin()
         except StaleLeaseError as error:
-            logger.warning("Lost the lease of job %s; another dispatcher has it: %s", self.job_id, error)
-            self._end_process()
-            return False
+            return self._leave(error)
 
     def give_back(self) -> None:
         """Ask the process to give the job back; `step` sees it end."""
@@ -115,9 +133,8 @@ class SupervisedJob:
 
     def lose_process(self, reason: str) -> None:
         """End the process, as what it trains on is gone; `step` starts another one."""
-        if self.process is not None:
-            self._end_process()
-            self._lost_for = reason
+        if self.process is not None and self._is_on_ray:
+            self._lose(reason)
 
     def close(self) -> None:
         """Stop renewing the lease."""
@@ -142,17 +159,38 @@ class SupervisedJob:
                 if isinstance(message, Finished):
                     if not message.is_unavailable:
                         return False
-                    self._not_before = time.monotonic() + 2.0
-                    self._end_process()
+                    self._lose("the database did not answer.", is_death=False)
                     return True
                 if isinstance(message, Working):
                     self._told(message.activity)
                     self.wanted = message.wanted
                     self._deaths = 0 if message.has_outcomes else self._deaths
         except WorkerLostError as error:
-            self.process = None
-            return self._recover(str(error))
+            self._lose(str(error))
+            return True
         return self._hold_to_limits()
+
+    def _leave(self, error: StaleLeaseError) -> bool:
+        """Leave the job, which has ended or is another dispatcher's; a process that ended it may say so."""
+        now = time.monotonic()
+        self._stale_at = self._stale_at or now
+        if self.process is not None and now - self._stale_at < CANCEL_GRACE_S and self._has_ended():
+            try:
+                return not isinstance(self.process.receive(), Finished)
+            except WorkerLostError:
+                self.process = None
+                return False
+        if not self._has_ended():
+            logger.warning("Lost the lease of job %s; another dispatcher has it: %s", self.job_id, error)
+        self._end_process()
+        return False
+
+    def _has_ended(self) -> bool:
+        """Return whether the job is final, or was deleted since."""
+        try:
+            return self._store.get_job(self.job_id).state.is_final
+        except NotFoundError:
+            return True
 
     def _told(self, activity: Activity) -> None:
         self._activity, self._told_at = activity, time.monotonic()
@@ -170,25 +208,31 @@ class SupervisedJob:
             return False
         limit_s = self._limits_s.get(self._activity)
         if limit_s is not None and now - self._told_at > limit_s:
-            self._end_process()
-            return self._recover(f"{_HANGS[self._activity]} {limit_s:g} s.")
+            self._lose(f"{_HANGS[self._activity]} {limit_s:g} s.")
         return True
 
-    def _recover(self, reason: str) -> bool:
-        """Plan again what the process had in training, and start another one soon; or fail the job."""
-        self._deaths += 1
+    def _lose(self, reason: str, *, is_death: bool = True) -> None:
+        """End the process; `step` plans again what it had in training, however often that takes."""
         logger.warning("Job %s: %s", self.job_id, reason)
-        job = self._store.get_job(self.job_id)
-        if not trainer_class(job.spec.trainer).trains_elsewhere:
+        self._end_process()
+        self._deaths += is_death
+        self._loss = _Loss(reason, is_death)
+
+    def _recover(self, loss: _Loss) -> bool:
+        """Plan again what the process had in training, and start another one soon; or fail the job."""
+        if self._is_on_ray:
             running = [t.id for t in self._store.trials(self.job_id, states={TrialState.RUNNING})]
             if running:
-                self._store.requeue_trials(self._claim, running, reason)
-        self._store.append_event(self._claim, "job_interrupted", {"reason": reason, "times": self._deaths})
-        if self._deaths < MAX_DEATHS:
+                self._store.requeue_trials(self._claim, running, loss.reason)
+        if loss.is_death:
+            data = {"reason": loss.reason, "times": self._deaths}
+            self._store.append_event(self._claim, "job_interrupted", data)
+        self._loss = None
+        if self._deaths < MAX_DEATHS or not loss.is_death:
             self._not_before = time.monotonic() + min(2.0**self._deaths, 10.0)
             return True
         try:
-            error = f"The process of the job ended {self._deaths} times in a row. Last: {reason}"
+            error = f"The process of the job ended {self._deaths} times in a row. Last: {loss.reason}"
             self._store.enter_state(self._claim, JobState.FAILED, error=error)
         except StateConflictError:  # cancelled meanwhile
             return self._begin()
