@@ -28,13 +28,14 @@ def small_spec(
     budgets_snt: tuple[float, ...] = (1.0, 2.0),
     n_seeds: int = 2,
     n_confirmation_seeds: int = 2,
+    tuning_samples: int = 0,
     **more: object,
 ) -> JobSpec:
     """A job on the digits that trains in seconds."""
     return JobSpec(
         "digits",
         tasks,
-        trainer_parameters=by(Recipe(epochs=epochs)),
+        trainer_parameters=by(Recipe(epochs=epochs), tuning_samples),
         strategy=strategy,
         budgets_snt=budgets_snt,
         n_seeds=n_seeds,

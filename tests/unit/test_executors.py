@@ -152,6 +152,8 @@ def test_processes_end_with_the_search_however_it_ends(tmp_path: Path, ending: s
         [sys.executable, str(script), str(troubles.folder)],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         stderr=subprocess.DEVNULL,
+        # Whoever runs the tests in the background ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         wait_for(lambda: bool(troubles.starts("a") and troubles.starts("b")), "the trainings")
