@@ -176,7 +176,8 @@ def _built(kind: Any, value: Any) -> Any:
         part = plain(get_args(kind)[0])[0]
         return tuple(_built(part, item) for item in value)
     if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(value, str):
-        return kind(value)
+        # What is none of the values is left to the checks of the dataclass, which say what there is.
+        return kind(value) if value in {item.value for item in kind} else value
     if get_origin(kind) in (Union, UnionType):
         return _of_union(get_args(kind), value)
     if not is_dataclass(kind) or value is None or type(value) is kind:

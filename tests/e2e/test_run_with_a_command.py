@@ -82,14 +82,18 @@ def test_a_file_and_a_command_give_a_recommendation_with_its_verdict(tmp_path: P
 
 def test_ctrl_c_ends_the_service_and_the_trainings_that_were_started_for_it(tmp_path: Path) -> None:
     running = start(tmp_path, training_s=300.0)
-    wait_for(
-        lambda: any("train.py --tasks" in command for command in descendants(running.pid).values()),
-        "a training",
-        120.0,
-    )
-    below = descendants(running.pid)
-    running.send_signal(signal.SIGINT)
-    running.communicate(timeout=60 * slowness())
+    try:
+        wait_for(
+            lambda: any("train.py --tasks" in command for command in descendants(running.pid).values()),
+            "a training",
+            120.0,
+        )
+        below = descendants(running.pid)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=60 * slowness())
+    finally:
+        running.kill()
+        running.communicate()
     wait_for(lambda: not any(_is_alive(pid) for pid in below), "the end of every process", 60.0)
     assert running.returncode not in (None, 0)
 

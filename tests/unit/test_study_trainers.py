@@ -118,6 +118,7 @@ TASKS = ("a", "b", "c")
 @pytest.fixture(autouse=True)
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A distribution with trainers and the problem that they train, whose data nobody else can load."""
+    sys.modules.pop("ridge", None)  # another test may have installed one of its name
     install(monkeypatch, tmp_path, "ridge", OWN + PROBLEM + VARIED, POINTS)
     for found in (discover_trainers, discover_problems):
         found.cache_clear()
