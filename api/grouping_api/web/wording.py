@@ -15,6 +15,7 @@ _KINDS = {
     "job_running": "Search started",
     "job_confirming": "Confirmation started",
     "job_cancelling": "Cancellation asked for",
+    "job_interrupted": "The process of the job ended, and another one goes on",
     "networks_added": "Candidates listed",
     "trial_reused": "Outcome copied",
     "reuse_found": "Outcomes of other jobs looked up",
@@ -52,7 +53,7 @@ def event_title(event: Event) -> str:
 
 def is_bad_news(event: Event) -> bool:
     """Tell whether an event reports a failure."""
-    return event.kind in {"trial_failed", "trial_diverged", "trial_lost", "job_failed"}
+    return event.kind in {"trial_failed", "trial_diverged", "trial_lost", "job_failed", "job_interrupted"}
 
 
 def event_details(event: Event) -> str:
@@ -69,7 +70,7 @@ def event_details(event: Event) -> str:
         elif key == "stop_reason":
             parts.append(text.replace("_", " "))
         elif key == "fidelity":
-            parts.append(f"{float(value):.0%} of the epochs")
+            parts.append(f"{100 * float(value):.0f} % of the epochs")
         else:
             parts.append(f"{key} {text}")
     return ", ".join(parts)
