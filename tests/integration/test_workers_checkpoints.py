@@ -52,7 +52,7 @@ class Checkpoints:
             try:
                 with safe_open(path, framework="pt") as file:
                     epoch = int(file.metadata()["epoch"])
-            except (FileNotFoundError, SafetensorError):
+            except (FileNotFoundError, SafetensorError, RuntimeError):
                 continue  # replaced, or removed with the end of the job
             before = self._last.get(path.name, 0)
             if epoch < before:
