@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,4 +28,6 @@ def write_distribution(folder: Path, name: str, code: str, entry_points: str) ->
 def install(monkeypatch: pytest.MonkeyPatch, folder: Path, name: str, code: str, entry_points: str) -> None:
     """`write_distribution`, found by imports until the test ends; caches of registries are not touched."""
     write_distribution(folder, name, code, entry_points)
+    # Another test may have imported a module of this name.
+    monkeypatch.delitem(sys.modules, name.replace("-", "_"), raising=False)
     monkeypatch.syspath_prepend(str(folder))
