@@ -1,4 +1,4 @@
-"""Fair shares of a cluster: nobody gets more than it wants, nor less than another that wants more."""
+"""Fair shares of a cluster: nobody gets less than another unless it wants less, and nothing is left over."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ WANTED = st.dictionaries(st.text(min_size=1, max_size=3), st.floats(0, 1), min_s
 def test_shares_are_max_min_fair(wanted: dict[str, float]) -> None:
     shares = fair_shares(wanted)
     assert shares.keys() == wanted.keys()
-    assert sum(shares.values()) <= 1 + 1e-9
-    for member, share in shares.items():
-        assert 0 <= share <= wanted[member]
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(share >= min(wanted[member], 1 / len(wanted)) - 1e-9 for member, share in shares.items())
     wanting = [m for m in wanted if shares[m] < wanted[m] - 1e-9]
-    if wanting:
-        assert sum(shares.values()) == pytest.approx(1), "nothing is left while somebody wants more"
-        assert all(shares[m] >= max(shares.values()) - 1e-9 for m in wanting), "and nobody else has more"
+    assert all(shares[m] >= max(shares.values()) - 1e-9 for m in wanting), "nobody else has more"
+
+
+def test_a_job_alone_has_the_whole_cluster_whatever_it_wants_now() -> None:
+    assert fair_shares({"a": 0.0}) == {"a": 1.0}
+    assert fair_shares({"a": 0.1, "b": 1.0}) == pytest.approx({"a": 0.1, "b": 0.9})
 
 
 @pytest.mark.parametrize(

@@ -126,8 +126,9 @@ class Dispatcher:
 
     def _share_out(self) -> None:
         """Tell each job what share it has of the cluster that nobody else uses."""
-        shares = fair_shares({job.job_id: job.wanted for job in self._jobs})
-        for job in self._jobs:
+        on_ray = [job for job in self._jobs if job.is_on_ray]
+        shares = fair_shares({job.job_id: job.wanted for job in on_ray})
+        for job in on_ray:
             job.tell_share(shares[job.job_id])
 
     def _give_back(self) -> None:

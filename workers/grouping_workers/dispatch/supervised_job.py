@@ -59,6 +59,7 @@ class SupervisedJob:
     Attributes:
         process: the process that works on the job; None while there is none.
         wanted: share of the Ray cluster that the job could use, in [0, 1].
+        is_on_ray: whether its networks are trained on Ray; else by workers elsewhere.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class SupervisedJob:
         self._activity = Activity.STARTING
         self._told_at = time.monotonic()
         self._asked_to_end_at: float | None = None
-        self._is_on_ray = not trainer_class(claim.job.spec.trainer).trains_elsewhere
+        self.is_on_ray = not trainer_class(claim.job.spec.trainer).trains_elsewhere
         self._loss: _Loss | None = None
         self._stale_at: float | None = None
         self._share = 1.0
@@ -133,7 +134,7 @@ class SupervisedJob:
 
     def lose_process(self, reason: str) -> None:
         """End the process, as what it trains on is gone; `step` starts another one."""
-        if self.process is not None and self._is_on_ray:
+        if self.process is not None and self.is_on_ray:
             self._lose(reason)
 
     def close(self) -> None:
@@ -220,7 +221,7 @@ class SupervisedJob:
 
     def _recover(self, loss: _Loss) -> bool:
         """Plan again what the process had in training, and start another one soon; or fail the job."""
-        if self._is_on_ray:
+        if self.is_on_ray:
             running = [t.id for t in self._store.trials(self.job_id, states={TrialState.RUNNING})]
             if running:
                 self._store.requeue_trials(self._claim, running, loss.reason)

@@ -148,7 +148,7 @@ class ActorPool:
     def collect(self, timeout_s: float) -> list[Trained | Lost]:
         """Return answers to orders that ended, waiting at most `timeout_s` for the first."""
         if not self._running:
-            time.sleep(timeout_s)
+            time.sleep(timeout_s if self._waiting else 0)
             return []
         running = list(self._running)
         done, _ = ray.wait(running, num_returns=len(running), timeout=0)
