@@ -21,8 +21,12 @@ from grouping_api.settings import Settings
 
 MAX_BODY_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 32 << 20
+MAX_DATA_BYTES = 256 << 20
 UPLOAD_PATHS = frozenset({"/v1/score-tables", "/score-tables"})
 """Addresses that accept files of score tables, as a raw body or from the form of a page."""
+
+DATA_PATHS = frozenset({"/v1/data-sets", "/data-sets"})
+"""Addresses that accept tables of data, likewise."""
 
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
 """The only addresses that need no token: probes call them, and they reveal nothing."""
@@ -110,7 +114,7 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count what it sends."""
         received = 0
-        limit = MAX_UPLOAD_BYTES if scope.get("path") in UPLOAD_PATHS else MAX_BODY_BYTES
+        limit = _limit_of(scope.get("path"))
         message = f"A request body has at most {limit} bytes here."
 
         async def counted_receive() -> Message:
@@ -127,6 +131,12 @@ class BodyLimit:
                 await problem(413, message, headers={"Connection": "close"})(scope, receive, send)
                 return
         await self.app(scope, counted_receive, send)
+
+
+def _limit_of(path: object) -> int:
+    if path in DATA_PATHS:
+        return MAX_DATA_BYTES
+    return MAX_UPLOAD_BYTES if path in UPLOAD_PATHS else MAX_BODY_BYTES
 
 
 def host_check(settings: Settings) -> Check:

@@ -172,10 +172,10 @@ async def form_upload(form: FormData, options: UploadOptions | None = None) -> U
         data = fields.get("text", "").encode()
     if not data.strip():
         raise TableFormatError("Choose a file with a score table, or paste one.")
-    return Upload(data, test or None, _checked(UploadOptions, said))
+    return Upload(data, test or None, checked(UploadOptions, said))
 
 
-def _checked(kind: type[Model], said: Any) -> Model:
+def checked(kind: type[Model], said: Any) -> Model:
     """Check the fields of a body.
 
     Raises:
@@ -256,7 +256,7 @@ def _find_inline(data: bytes) -> InlineTable | None:
         raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
     if not isinstance(document, dict) or "format" in document:  # the own file format names itself
         return None
-    return _checked(InlineTable, document)
+    return checked(InlineTable, document)
 
 
 def safe_file_name(label: str, fallback: str, suffix: str) -> str:

@@ -20,6 +20,7 @@ from grouping.cli import (
     bench,
     checkpoints,
     clones,
+    data_sets,
     jobs,
     logs,
     serving,
@@ -97,6 +98,7 @@ for command in (
     _needing("api", system.openapi),
 ):
     app.command()(command)
+app.add_typer(data_sets.app, name="data")
 app.add_typer(bench.app, name="bench")
 
 

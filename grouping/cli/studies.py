@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from grouping.cli.data_folder import DataFolderOption, use_data
 from grouping.cli.recipes import parse_method, with_recipe_options
 from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_url
 from grouping.cli.terminal import new_console
@@ -62,6 +63,7 @@ def study(
     ] = True,
     url: DatabaseUrl = None,
     home: Home = DEFAULT_HOME,
+    data_folder: DataFolderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Ask the questions of Standley et al. (2020) about a problem: pairs, sizes, data, transfer.
@@ -73,6 +75,7 @@ def study(
     from grouping.study.reporting import make_report
     from grouping.study.running import run_study
 
+    use_data(data_folder, home)
     chosen = parse_method(trainer, "trainer")
     parameters = _parameters(problem, chosen, recipe, quick)
     options = _options(seeds, sizes, shares, quick)

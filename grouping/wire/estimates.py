@@ -8,6 +8,7 @@ from grouping.domain.allowance import Fit
 from grouping.domain.trials import Purpose
 from grouping.wire.amounts import AmountOut, ReuseOut
 from grouping.wire.base_types import Finite, Output
+from grouping.wire.catalogue import FindingOut
 from grouping.wire.jobs import TrainingBudgetOut
 
 
@@ -88,4 +89,7 @@ class EstimateOut(Output):
         description="All strategies that can run the job, the fewest trainings first.",
     )
     reuse: ReuseOut | None
+    findings: list[FindingOut] = Field(
+        description="What to look at in the data before training; only of problems made of stored tables."
+    )
     sentence: str
