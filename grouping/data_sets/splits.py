@@ -89,7 +89,7 @@ def _in_shares(strata: Rows, shares: Sequence[float], generator: np.random.Gener
         taken = np.floor(exact + 0.5).astype(np.int64)
         if len(stratum) >= 3:
             taken = np.maximum(taken, 1)
-        taken = np.minimum(taken, (len(stratum) - 1) // 2)
+        taken = np.clip(taken, 0, (len(stratum) - 1) // 2)
         carried = np.clip(exact - taken, -1, 1)
         for part, piece in zip(found, np.split(stratum, np.cumsum(taken)), strict=True):
             part.append(piece)

@@ -36,7 +36,8 @@ def served(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> I
     folder = tmp_path_factory.mktemp("site")
     path = folder / "grouping.db"
     shutil.copy(sqlite_template, path)
-    with server(f"sqlite:///{path}", folder / "server.log", GROUPING_EVENT_POLL_S="0.1") as (url, _):
+    settings = {"GROUPING_EVENT_POLL_S": "0.1", "GROUPING_DATA": str(folder / "data")}
+    with server(f"sqlite:///{path}", folder / "server.log", **settings) as (url, _):
         yield url, path
 
 

@@ -1,3 +1,6 @@
+# mypy: disable-error-code="no-untyped-call"
+# scikit-learn is typed in parts.
+
 from __future__ import annotations
 
 import json
@@ -61,7 +64,10 @@ def test_dates_are_four_numbers_and_truth_values_one() -> None:
     frame = unpack(
         pack(
             pd.DataFrame(
-                {"day": pd.to_datetime(["2024-01-01", "2025-03-05", None]), "on": [True, False, True]}
+                {
+                    "day": pd.to_datetime(pd.Series(["2024-01-01", "2025-03-05", None])),
+                    "on": [True, False, True],
+                }
             )
         )
     )

@@ -73,7 +73,7 @@ _BODY: dict[str, Any] = {
 async def create_data_set(
     request: Request, response: Response, settings: SettingsDep, name: Annotated[DataSetName, Query()] = ""
 ) -> DataSet:
-    """Store a table; the same table is stored once, and then this answers 200 with the one that is there.
+    """Store a table; the same table is stored once, and this answers with the one that is there.
 
     The answer says what each column looks like; `POST /v1/data-sets/{name}/problems` makes a problem of it.
     """
