@@ -154,7 +154,7 @@ def is_number(series: pd.Series[Any]) -> bool:
 
 
 def texts_of(values: pd.Series[Any]) -> list[str]:
-    """Write values that are not missing as text: whole numbers without a point, times as in ISO 8601."""
+    """Write values that are not missing as text: whole numbers without a point, dates as in ISO 8601."""
     return [_text(value) for value in values]
 
 
@@ -164,7 +164,7 @@ def _text(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         number = float(value)
         return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
+    return str(value.isoformat()).removesuffix("T00:00:00") if hasattr(value, "isoformat") else str(value)
 
 
 def numbered(series: pd.Series[Any], *, as_they_come: bool = False) -> tuple[NDArray[np.int64], list[str]]:

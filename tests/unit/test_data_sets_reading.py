@@ -1,3 +1,6 @@
+# mypy: disable-error-code="attr-defined,no-untyped-call"
+# pyarrow has no types, and re-exports what is defined in its C extension.
+
 from __future__ import annotations
 
 import io
@@ -60,7 +63,7 @@ def test_columns_are_described_by_kind_missing_values_and_what_they_could_be() -
         TargetKind.BINARY,
         None,
     ]
-    assert columns["day"].examples[0] == "2024-01-01T00:00:00"
+    assert columns["day"].examples[0] == "2024-01-01"
 
 
 @pytest.mark.parametrize(

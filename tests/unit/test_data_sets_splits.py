@@ -19,7 +19,7 @@ FRAME = pd.DataFrame(
 ROWS = np.arange(200, dtype=np.int64)
 
 
-def divided(split: Split, strata: np.ndarray | None = None) -> Parts:  # type: ignore[type-arg]
+def divided(split: Split, strata: np.ndarray | None = None) -> Parts:
     parts = split_rows(FRAME, split, ROWS, np.zeros(200, dtype=np.int64) if strata is None else strata)
     assert np.array_equal(np.sort(np.concatenate(parts)), ROWS)
     return parts
