@@ -17,6 +17,7 @@ from typing import Protocol, Self
 from grouping.domain.trials import TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, RetryTrainingError
 from grouping.trainers import NoReports, TrainingWorker, WorkerContext, WorkerSetup
+from grouping.trainers.stack_training import train_stack
 
 EXECUTORS = ("in-process", "threads", "processes")
 
@@ -39,7 +40,8 @@ class Ended:
 class Executor(Protocol):
     """Carries out trainings, some at a time. A context manager; leaving it ends what is in training.
 
-    Used by one thread: `begin` once, then `submit` and `collect` in turn.
+    Used by one thread: `begin`, then `submit` and `collect` in turn; again from `begin` on when nothing is in
+    training.
     """
 
     @property
@@ -47,7 +49,7 @@ class Executor(Protocol):
         """Number of trainings at a time."""
 
     def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
-        """Take the setup from which workers are built, and the folder that they may keep files in."""
+        """Take the setup of workers from now on, and the folder that they may keep files in."""
 
     def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
         """Start a training; only while fewer than `size` are in training.
@@ -59,7 +61,11 @@ class Executor(Protocol):
         """
 
     def collect(self) -> Sequence[Ended]:
-        """Return what ended, waiting for the first; only while something is in training."""
+        """Return what ended, waiting for the first; only while something is in training.
+
+        Raises:
+            TrainingError: if a training raises; see `train_stack`.
+        """
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -100,6 +106,11 @@ def executor_of(executor: Executor | str, workers: int | None) -> Executor:
             return executor
 
 
+def processes_or_this_one(n: int) -> Executor:
+    """Return an executor with `n` processes; for one, that is this process."""
+    return executor_of("processes" if n > 1 else "in-process", n)
+
+
 class InProcess:
     """Trains in this process and thread, one stack after another, while `collect` is called."""
 
@@ -119,7 +130,7 @@ class InProcess:
         """Train what was submitted."""
         number, requests = self._submitted.pop(0)
         try:
-            return (Ended(number, tuple(self._worker.train(requests, self._checkpoints))),)
+            return (Ended(number, train_stack(self._worker, requests, self._checkpoints)),)
         except RetryTrainingError as error:
             return (Ended(number, None, str(error)),)
 
@@ -146,20 +157,20 @@ class Threads:
         self.size = size
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="training")
         self._futures: dict[Future[tuple[TrialOutcome, ...]], int] = {}
-        self._own = threading.local()
         self._reports = _UntilCancelled()
 
     def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
         """Keep the setup; a thread builds its worker when it first trains."""
         self._setup = setup
         self._checkpoints = checkpoints
+        self._own = threading.local()
 
     def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
         """Start a training in a free thread."""
         self._futures[self._pool.submit(self._train, requests)] = number
 
     def collect(self) -> Sequence[Ended]:
-        """Return what ended, waiting for the first; raise what a trainer raised."""
+        """Return what ended, waiting for the first."""
         done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
         return tuple(_ended(self._futures.pop(future), future) for future in done)
 
@@ -169,7 +180,7 @@ class Threads:
             worker = self._own.worker = self._setup.build(
                 self._setup.data, WorkerContext(reports=self._reports)
             )
-        return tuple(worker.train(requests, self._checkpoints))
+        return train_stack(worker, requests, self._checkpoints)
 
     def __enter__(self) -> Self:
         return self

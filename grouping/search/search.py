@@ -46,7 +46,7 @@ from grouping.search.trainings import ExecutedTrainings
 from grouping.search.trial_record import TrialRecord
 from grouping.solver import Recommendation, recommend, solve
 from grouping.strategies import Evidence, LossEstimate, Strategy
-from grouping.trainers import Trainer
+from grouping.trainers import LocalPool, Trainer
 
 
 class Search:
@@ -226,8 +226,8 @@ class Search:
     ) -> None:
         """Train until the search is over; what was told before stays.
 
-        An exception of the trainer ends the run and is raised here. What was told by then stays, and another
-        `run` goes on from there. A worker process that dies costs its training an attempt; after
+        A training that raises, by itself, ends the run. What was told by then stays, and another `run` goes
+        on from there. A worker process that dies costs its training an attempt; after
         `Trainer.max_attempts` of them the training has failed.
 
         Args:
@@ -239,11 +239,14 @@ class Search:
             workers: how many threads or processes; the number of processors unless given.
 
         Raises:
-            GroupingError: if the trainer cannot prepare the job, or fails in its process.
+            TrainingError: if a training raises; where that is in this process, the exception is its cause.
+            GroupingError: if the trainer cannot prepare the job.
             InvalidInputError: if there is no such executor.
         """
         with executor_of(executor, workers) as executes:
-            trainings = ExecutedTrainings(self, trainer, executes, checkpoints)
+            trainer.prepare(LocalPool())
+            executes.begin(trainer.setup(), checkpoints)
+            trainings = ExecutedTrainings(self, trainer, executes)
             for request in self._record.open:
                 self.give_back(request)
             loop = Loop(self, trainings)
