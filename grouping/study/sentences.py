@@ -73,9 +73,13 @@ def _pairs(effects: Effects, tasks: Sequence[str]) -> str:
     n = len(tasks) * (len(tasks) - 1)
     return (
         f"{said} Of the {n} effects {effects.n_helped} are helps and {effects.n_harmed} harms beyond the "
-        f"noise of the seeds, where about {0.05 * n:.2g} would seem to be by chance. "
+        f"noise of the seeds, where about {_few(0.05 * n)} would seem to be by chance. "
         f"{_extremes(effects, tasks)}"
     )
+
+
+def _few(number: float) -> str:
+    return f"{number:.2g}" if number < 99.5 else f"{number:,.0f}"
 
 
 def _on_average(found: MeanOverSeeds) -> str:
