@@ -20,7 +20,8 @@ LISTED = (
     (
         "run",
         "jobs:run",
-        "Submit a grouping search, of a problem or as a file describes it, to a running service and watch it.",
+        "Submit a grouping search, of a problem or as a file describes it, to a running service and "
+        "watch it.",
     ),
     (
         "solve",
@@ -112,7 +113,7 @@ class Commands(typer.core.TyperGroup):
     """Group of the commands. What it lists are names and sentences; what it calls is imported then."""
 
     def __init__(self, *, commands: Any = None, **settings: Any) -> None:
-        listed = {name: typer.core.TyperCommand(name, short_help=said) for name, _, said in LISTED}
+        listed: Any = {name: typer.core.TyperCommand(name, short_help=said) for name, _, said in LISTED}
         super().__init__(commands=listed, **settings)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
