@@ -37,7 +37,7 @@ class TrialState(StrEnum):
     FAILED = "failed"
     """Could not be carried out, after the allowed number of attempts."""
     SKIPPED = "skipped"
-    """Not trained: the training budget was spent before its turn."""
+    """Not trained, because the training budget was spent before its turn."""
 
     @property
     def is_final(self) -> bool:
@@ -46,7 +46,7 @@ class TrialState(StrEnum):
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was trained, or tried, and has no scores: its network is not used."""
+        """Whether it was trained, or tried, and has no scores, so that its network is not used."""
         return self in (TrialState.DIVERGED, TrialState.FAILED)
 
 

@@ -127,7 +127,7 @@ class Search:
 
     @property
     def terms(self) -> SearchTerms:
-        """Terms of the search: candidates, budgets, seeds."""
+        """Candidates, budgets and seeds of the search."""
         return self._terms
 
     @property
@@ -190,7 +190,7 @@ class Search:
             n_free: trainings that could begin at once; 0 if that is not known.
 
         Returns:
-            Whether there are any; see `grouping.search.Plans`.
+            Whether there are any; see ``grouping.search.Plans``.
         """
         with self._changed:
             if not self._has_news:
@@ -228,7 +228,7 @@ class Search:
 
         A training that raises, by itself, ends the run. What was told by then stays, and another `run` goes
         on from there. A worker process that dies costs its training an attempt; after
-        `Trainer.max_attempts` of them the training has failed.
+        ``Trainer.max_attempts`` of them the training has failed.
 
         Args:
             trainer: trains the networks; told `terms`. It is prepared here.

@@ -259,7 +259,7 @@ class Trainer(ABC):
         parameters: a frozen dataclass whose fields, annotated for Pydantic, are the parameters that a job may
             give it; None if it is handed whatever a job says.
         measures_affinities: whether it can measure affinities while it trains
-            (`TrialRequest.measures_affinity`).
+            (``TrialRequest.measures_affinity``).
         needs_problem: whether it trains on installed problems only, and no tasks that a job defines.
         plans_continuously: whether the next networks are chosen whenever a worker is free, so that none waits
             for the others; else in steps, once everything is trained, which is the same whenever a job is
