@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Interval
 
-from grouping.domain.fields import check
-from grouping.domain.recipes import STRICT
+from grouping.domain.fields import STRICT, check
 from grouping.errors import InvalidInputError
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,6 +12,12 @@ from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.tasks import check_name
 from grouping.errors import InvalidInputError
+
+EARLY_FIDELITY = 0.2
+"""Fidelity of a short pass, as in the early stopping approximation of Standley et al. (2020)."""
+EpochsOf = Callable[[int, float], int]
+"""All epochs that a training takes, from the number of tasks of its network and its fidelity; see
+`grouping.trainers.Trainer.epochs_of`."""
 
 CHECKPOINT_SUFFIX = ".safetensors"
 """Of the file in which the built-in trainer keeps the state of an unfinished training."""

@@ -22,10 +22,9 @@ from pathlib import Path
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.formats import TableFormat, write_table
 from grouping.problems.problem import DATA_SEED, Problem
