@@ -227,7 +227,7 @@ class JobSpec:
 
     @property
     def subject(self) -> str:
-        """What is trained, for people: the problem, or else the trainer that knows the tasks."""
+        """Subject of the job, for people: the problem, or else the trainer that knows the tasks."""
         return self.problem or self.trainer
 
     @property

@@ -25,7 +25,7 @@ class Part(StrEnum):
     """A part of a recipe for which a method is chosen."""
 
     ENCODER = "encoder"
-    """What the layers between inputs and heads are."""
+    """Architecture of the layers between inputs and heads."""
     SHARING = "sharing"
     """Which layers the tasks of a network share, and how."""
     WEIGHTING = "weighting"
@@ -35,7 +35,7 @@ class Part(StrEnum):
     SAMPLING = "sampling"
     """Which rows a gradient step sees, and for which tasks they count."""
     OPTIMISER = "optimiser"
-    """What turns a gradient into a step."""
+    """Rule that turns a gradient into a step."""
 
 
 class Precision(StrEnum):

@@ -36,7 +36,7 @@ class TaskKind(StrEnum):
 
 
 class Scale(StrEnum):
-    """What a loss is divided by in the total loss of a grouping, where it is no number."""
+    """Divisor of a loss in the total loss of a grouping, where it is no number."""
 
     NONE = "none"
     """Nothing: the losses are added as they are."""

@@ -28,7 +28,7 @@ from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
 
 @dataclass(frozen=True, slots=True)
 class TrainerRequest:
-    """What a user asks of a trainer, before there is a job.
+    """Request of a user to a trainer, before there is a job.
 
     Attributes:
         problem: name of the problem to train on; empty where the job defines its tasks.
