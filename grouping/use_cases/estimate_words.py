@@ -81,9 +81,10 @@ def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing
         missing: kinds of networks whose time is not known.
     """
     if not n:
+        of = f" of {spec.problem}" if spec.problem else ""
         return (
-            f"There is no basis for a time yet: no network of {spec.subject} has been trained to its end "
-            f"like this by the trainer {spec.trainer}."
+            f"There is no basis for a time yet: no network{of} has been trained to its end like this by the "
+            f"trainer {spec.trainer}."
         )
     basis = f"measured on {n:,} finished training{_s(n)} in {n_jobs:,} job{_s(n_jobs)}"
     lower, upper = chosen.lower.seconds, chosen.upper.seconds
