@@ -25,12 +25,13 @@ class Commands(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The sections."""
         from grouping.cli import app
+        from grouping.cli.commands import load_commands
 
         typer.core.HAS_RICH = False  # plain text
         group = typer.main.get_command(app)
         context = typer.Context(group, info_name="grouping")
         text = []
-        for name, command in group.commands.items():  # type: ignore[attr-defined]
+        for name, command in load_commands():
             own = typer.Context(command, info_name=name, parent=context, terminal_width=WIDTH)
             text.append(f"## grouping {name}\n\n```text\n{command.get_help(own)}\n```\n")
         return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)

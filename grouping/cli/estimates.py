@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from grouping.cli.serving import database_file, database_url
+from grouping.domain.number_texts import range_text
 from grouping.domain.percentages import fixed_percent
 
 if TYPE_CHECKING:
@@ -111,5 +112,4 @@ def show_ledger(console: Console, job: RemoteJob) -> None:
 def _range(lower: float | None, upper: float | None) -> str:
     if lower is None or upper is None:
         return "-" if lower is None else f"{lower:,.4g} or more"
-    least, most = f"{lower:,.0f}", f"{upper:,.0f}"
-    return least if least == most else f"{least} to {most}"
+    return range_text(lower, upper)

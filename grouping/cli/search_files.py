@@ -1,4 +1,4 @@
-"""What ``grouping run`` asks for: a problem, or what a search file describes."""
+"""Request of ``grouping run``: for a problem, or as a search file describes it."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Assignments:
     ) -> Assignment | None:
         """Lease the next training; None if there is none in time.
 
-        An attempt is counted with it. Call `heartbeat` several times per `Assignment.lease_s` while it
+        An attempt is counted with it. Call `heartbeat` several times per ``Assignment.lease_s`` while it
         trains, then one of `tell`, `fail` and `give_back`.
 
         Args:
@@ -139,8 +139,8 @@ class Assignments:
 
         Args:
             assignment: the training.
-            progress: points of its learning curves; the last `MAX_POINTS` are sent.
-            log: further output, as it was written; the last `MAX_TEXT` characters are sent.
+            progress: points of its learning curves; the last ``MAX_POINTS`` are sent.
+            log: further output, as it was written; the last ``MAX_TEXT`` characters are sent.
 
         Returns:
             Whether the user cancels the job, so that the training should end.
@@ -162,7 +162,7 @@ class Assignments:
         """Report the outcome of a training; telling it again changes nothing.
 
         Returns:
-            The state of the training.
+            State of the training.
 
         Raises:
             ServiceError: with the code ``lease_lost`` if the lease has ended, or if the losses are not those
@@ -187,7 +187,7 @@ class Assignments:
             retry: whether to train it again, unless it was tried too often.
 
         Returns:
-            The state of the training: planned if it will be tried again, else failed.
+            State of the training; planned if it will be tried again, else failed.
 
         Raises:
             ServiceError: with the code ``lease_lost`` if the lease has ended.
@@ -209,8 +209,8 @@ class Assignments:
 
         Args:
             train: a function from an `Assignment`, and what takes its reports, to its outcome; see
-                `grouping.client.agent.Train`.
-            **options: see `grouping.client.agent.Agent`.
+                ``grouping.client.agent.Train``.
+            **options: see ``grouping.client.agent.Agent``.
 
         Raises:
             ServiceError: if the service refuses what it is asked for.

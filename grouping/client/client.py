@@ -18,7 +18,7 @@ from grouping.wire.scores import ScoreTableOut
 
 
 class Client(Connection, Assignments):
-    """Client of one service; see `Connection` for its arguments."""
+    """Client of one service; see ``Connection`` for its arguments."""
 
     def _service(self) -> Connection:
         return self

@@ -92,7 +92,7 @@ class RemoteJob(TableViews, Assignments):
 
         Raises:
             TimeoutError: if it takes longer.
-            StoreUnavailableError: if the service does not answer for `PATIENCE_S`.
+            StoreUnavailableError: if the service does not answer for ``PATIENCE_S``.
         """
         started = answered = time.monotonic()
         n_told = 0

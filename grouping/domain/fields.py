@@ -22,6 +22,9 @@ from annotated_types import Ge, GroupedMetadata, Gt, Le, MaxLen, MinLen
 
 from grouping.errors import InvalidInputError
 
+STRICT: Mapping[str, str] = {"extra": "forbid"}
+"""Refuses fields that a dataclass does not have, where Pydantic builds it."""
+
 T = TypeVar("T")
 
 

@@ -12,7 +12,7 @@ from annotated_types import Interval, Len, MaxLen
 from grouping.domain.fields import Pattern, Shown, check
 from grouping.domain.networks import Candidates
 from grouping.domain.recipes import Method
-from grouping.domain.task_definitions import MAX_SIZES, SizeVariant, TaskDefinition, check_sizes
+from grouping.domain.task_definitions import MAX_SIZES, SizeVariant, TaskDefinition, Weight, check_sizes
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS, Name
 from grouping.errors import InvalidInputError
 
@@ -31,7 +31,6 @@ Count = Annotated[int, Interval(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Interval(gt=0, le=1e9)]
 Budget = Annotated[float, Interval(gt=0, le=MAX_BUDGET_SNT)]
 SingleSize = Annotated[float, Interval(gt=0, le=8)]
-Weight = Annotated[float, Interval(gt=0, le=1e6)]
 JobId = Annotated[str, Pattern(r"^[0-9a-f]{32}$")]
 
 
@@ -228,7 +227,7 @@ class JobSpec:
 
     @property
     def subject(self) -> str:
-        """What is trained, for people: the problem, or else the trainer that knows the tasks."""
+        """Subject of the job, for people: the problem, or else the trainer that knows the tasks."""
         return self.problem or self.trainer
 
     @property

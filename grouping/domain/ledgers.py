@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grouping.domain.recipes import EpochsOf
-from grouping.domain.trials import Purpose
+from grouping.domain.trials import EpochsOf, Purpose
 
 Shape = tuple[int, float]
 """Number of tasks of the group, and size of the network."""

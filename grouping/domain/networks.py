@@ -72,7 +72,7 @@ class Network:
 
     @property
     def sort_key(self) -> tuple[float, float, int, tuple[str, ...]]:
-        """Canonical order: cheaper first, then smaller, then by task names."""
+        """Canonical order, cheaper first, then smaller, then by task names."""
         return (self.cost_snt, self.size, len(self.group), tuple(sorted(self.group)))
 
     def name(self, order: Sequence[str] | None = None) -> str:
@@ -237,7 +237,7 @@ class Candidates:
 
     @property
     def singles(self) -> tuple[Network, ...]:
-        """The single-task candidates: full size first, in the order of the tasks."""
+        """The single-task candidates, full size first, in the order of the tasks."""
         sizes = (1.0, *(size for size in self.single_sizes if size != 1))
         found = (self.find((task,), size) for size in sizes for task in self.tasks)
         return tuple(network for network in found if network is not None)

@@ -10,8 +10,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Interval, MaxLen
 
-from grouping.domain.fields import check
-from grouping.domain.recipes import STRICT
+from grouping.domain.fields import STRICT, check
 from grouping.errors import InvalidInputError
 
 

@@ -14,11 +14,10 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance
 from grouping.domain.jobs import JobSpec, Ledger, Planning
 from grouping.domain.networks import Candidates, Network, NetworkKey
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, Trial, TrialKey, TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, Purpose, Trial, TrialKey, TrialRequest
 
 
 @dataclass(frozen=True, slots=True)

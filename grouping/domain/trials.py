@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,6 +12,12 @@ from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.tasks import check_name
 from grouping.errors import InvalidInputError
+
+EARLY_FIDELITY = 0.2
+"""Fidelity of a short pass, as in the early stopping approximation of Standley et al. (2020)."""
+EpochsOf = Callable[[int, float], int]
+"""All epochs that a training takes, from the number of tasks of its network and its fidelity; see
+`grouping.trainers.Trainer.epochs_of`."""
 
 CHECKPOINT_SUFFIX = ".safetensors"
 """Of the file in which the built-in trainer keeps the state of an unfinished training."""
@@ -37,7 +43,7 @@ class TrialState(StrEnum):
     FAILED = "failed"
     """Could not be carried out, after the allowed number of attempts."""
     SKIPPED = "skipped"
-    """Not trained: the training budget was spent before its turn."""
+    """Not trained, because the training budget was spent before its turn."""
 
     @property
     def is_final(self) -> bool:
@@ -46,7 +52,7 @@ class TrialState(StrEnum):
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was trained, or tried, and has no scores: its network is not used."""
+        """Whether it was trained, or tried, and has no scores, so that its network is not used."""
         return self in (TrialState.DIVERGED, TrialState.FAILED)
 
 

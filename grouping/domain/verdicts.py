@@ -2,8 +2,8 @@
 
 Choosing the minimum of noisy scores flatters it, so the chosen networks and the baselines are trained
 again with seeds that took no part in the choice, and compared on test losses, seed by seed. All of them
-are trained with the recipe of the job: a baseline with a recipe tuned for itself may do better, which is
-why the verdict says "under this recipe". The noise is that of the training seeds on one split of the data.
+are trained in the same way: a baseline with a training tuned for itself may do better, which is why the
+verdict says "as trained here". The noise is that of the training seeds on one split of the data.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Verdict:
             which = "both baselines" if len(self.comparisons) > 1 else "the one baseline"
             cost = "within the budget" if self.is_within else "of equal cost"
             return (
-                f"Worth it under this recipe: better than {which} {cost}, by at least "
+                f"Worth it as trained here: better than {which} {cost}, by at least "
                 f"{_tenths(100 * least.gain)} % ± {fixed_percent(least.standard_error, 1)} "
                 f"(over {least.baseline}, {_t(least)}, {least.n_seeds} fresh seeds)."
             )
@@ -170,7 +170,7 @@ class Verdict:
             key=lambda comparison: comparison.gain,
         )
         return (
-            f"Not worth it under this recipe: against {worst.baseline} "
+            f"Not worth it as trained here: against {worst.baseline} "
             f"{'within the budget' if self.is_within else 'at equal cost'} the gain is "
             f"{_tenths(100 * worst.gain):+} % ± {fixed_percent(worst.standard_error, 1)} ({_t(worst)}, "
             f"{worst.n_seeds} fresh seeds); {fixed_percent(MIN_GAIN, 0)} with t of at least {MIN_T:g} over "

@@ -12,7 +12,7 @@ from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError
 from grouping.formats.findings import Findings
-from grouping.formats.limits import MAX_CELLS, MAX_NETWORKS, MAX_OTHER_COSTS, MAX_TABLE_SEEDS
+from grouping.formats.limits import MAX_NETWORKS, MAX_OTHER_COSTS, MAX_TABLE_CELLS, MAX_TABLE_SEEDS
 from grouping.formats.report import ImportReport, Values, make_report
 
 COST_PREFIX = "cost:"
@@ -64,7 +64,7 @@ def check_counts(*, tasks: int = 1, networks: int = 1, seeds: int = 1, other_cos
         (networks, MAX_NETWORKS, "networks"),
         (seeds, MAX_TABLE_SEEDS, "seeds"),
         (other_costs, MAX_OTHER_COSTS, "further costs"),
-        (tasks * networks * max(seeds, 1), MAX_CELLS, "cells (tasks times networks times seeds)"),
+        (tasks * networks * max(seeds, 1), MAX_TABLE_CELLS, "cells (tasks times networks times seeds)"),
     ):
         if number > limit:
             raise InvalidInputError(f"the table has {number:,} {what}; at most {limit:,} are read.")

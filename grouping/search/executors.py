@@ -20,6 +20,7 @@ from grouping.domain.trials import TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, RetryTrainingError
 from grouping.extras import require
 from grouping.trainers import NoReports, Trainer, TrainingWorker, WorkerContext
+from grouping.trainers.stack_training import train_stack
 
 EXECUTORS = ("in-process", "threads", "processes", "ray")
 ON_RAY = "grouping_workers.on_ray.search_executor"
@@ -62,7 +63,8 @@ class Ended:
 class Executor(Protocol):
     """Carries out trainings, some at a time. A context manager; leaving it ends what is in training.
 
-    Used by one thread: `begin` once, then `submit` and `collect` in turn.
+    Used by one thread: `begin`, then `submit` and `collect` in turn; again from `begin` on when nothing is in
+    training.
     """
 
     @property
@@ -70,13 +72,17 @@ class Executor(Protocol):
         """Number of trainings at a time."""
 
     def begin(self, trainer: Trainer, checkpoints: Path | None) -> None:
-        """Take the prepared trainer, whose setup workers are built from, and the folder for their files."""
+        """Take the prepared trainer, from whose setup workers are built, and the folder for their files."""
 
     def submit(self, submitted: Submitted) -> None:
         """Start a training; only while fewer than `size` are in training."""
 
     def collect(self) -> Sequence[Ended]:
-        """Return what ended, waiting for the first; only while something is in training."""
+        """Return what ended, waiting for the first; only while something is in training.
+
+        Raises:
+            TrainingError: if a training raises; see `train_stack`.
+        """
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -121,6 +127,11 @@ def executor_of(executor: Executor | str, workers: int | None) -> Executor:
             return executor
 
 
+def processes_or_this_one(n: int) -> Executor:
+    """Return an executor with `n` processes; for one, that is this process."""
+    return executor_of("processes" if n > 1 else "in-process", n)
+
+
 class InProcess:
     """Trains in this process and thread, one stack after another, while `collect` is called."""
 
@@ -141,7 +152,7 @@ class InProcess:
         """Train what was submitted."""
         submitted = self._submitted.pop(0)
         try:
-            outcomes = tuple(self._worker.train(submitted.requests, self._checkpoints))
+            outcomes = train_stack(self._worker, submitted.requests, self._checkpoints)
         except RetryTrainingError as error:
             return (Ended(submitted.number, None, str(error)),)
         return (Ended(submitted.number, outcomes),)
@@ -169,20 +180,20 @@ class Threads:
         self.size = size
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="training")
         self._futures: dict[Future[tuple[TrialOutcome, ...]], int] = {}
-        self._own = threading.local()
         self._reports = _UntilCancelled()
 
     def begin(self, trainer: Trainer, checkpoints: Path | None) -> None:
         """Keep the setup; a thread builds its worker when it first trains."""
         self._setup = trainer.setup()
         self._checkpoints = checkpoints
+        self._own = threading.local()
 
     def submit(self, submitted: Submitted) -> None:
         """Start a training in a free thread."""
         self._futures[self._pool.submit(self._train, submitted.requests)] = submitted.number
 
     def collect(self) -> Sequence[Ended]:
-        """Return what ended, waiting for the first; raise what a trainer raised."""
+        """Return what ended, waiting for the first."""
         done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
         return tuple(_ended(self._futures.pop(future), future) for future in done)
 
@@ -192,7 +203,7 @@ class Threads:
             worker = self._own.worker = self._setup.build(
                 self._setup.data, WorkerContext(reports=self._reports)
             )
-        return tuple(worker.train(requests, self._checkpoints))
+        return train_stack(worker, requests, self._checkpoints)
 
     def __enter__(self) -> Self:
         return self

@@ -46,7 +46,7 @@ from grouping.search.trainings import ExecutedTrainings
 from grouping.search.trial_record import TrialRecord
 from grouping.solver import Recommendation, recommend, solve
 from grouping.strategies import Evidence, LossEstimate, Strategy
-from grouping.trainers import Trainer
+from grouping.trainers import LocalPool, Trainer
 
 
 class Search:
@@ -127,7 +127,7 @@ class Search:
 
     @property
     def terms(self) -> SearchTerms:
-        """Terms of the search: candidates, budgets, seeds."""
+        """Candidates, budgets and seeds of the search."""
         return self._terms
 
     @property
@@ -190,7 +190,7 @@ class Search:
             n_free: trainings that could begin at once; 0 if that is not known.
 
         Returns:
-            Whether there are any; see `grouping.search.Plans`.
+            Whether there are any; see ``grouping.search.Plans``.
         """
         with self._changed:
             if not self._has_news:
@@ -226,9 +226,9 @@ class Search:
     ) -> None:
         """Train until the search is over; what was told before stays.
 
-        An exception of the trainer ends the run and is raised here. What was told by then stays, and another
-        `run` goes on from there. A worker process that dies costs its training an attempt; after
-        `Trainer.max_attempts` of them the training has failed.
+        A training that raises, by itself, ends the run. What was told by then stays, and another `run` goes
+        on from there. A worker process that dies costs its training an attempt; after
+        ``Trainer.max_attempts`` of them the training has failed.
 
         Args:
             trainer: trains the networks; told `terms`. It is prepared here.
@@ -241,12 +241,15 @@ class Search:
             workers: the most trainings at the same time; one per processor unless given.
 
         Raises:
-            GroupingError: if the trainer cannot prepare the job, or fails in its process.
+            TrainingError: if a training raises; where that is in this process, the exception is its cause.
+            GroupingError: if the trainer cannot prepare the job.
             InvalidInputError: if there is no such executor.
             MissingExtraError: if Ray is not installed.
         """
         with executor_of(executor, workers) as executes:
-            trainings = ExecutedTrainings(self, trainer, executes, checkpoints)
+            trainer.prepare(LocalPool())
+            executes.begin(trainer, checkpoints)
+            trainings = ExecutedTrainings(self, trainer, executes)
             for request in self._record.open:
                 self.give_back(request)
             loop = Loop(self, trainings)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 from grouping.domain.trials import Trial, TrialKey, TrialOutcome, TrialRequest, TrialState
 from grouping.search.executors import Executor, Submitted
-from grouping.trainers import LocalPool, Trainer
+from grouping.trainers import Trainer
 
 Requests = tuple[TrialRequest, ...]
 
@@ -30,17 +29,11 @@ class ExecutedTrainings:
 
     Args:
         search: the search to train for.
-        trainer: trains the networks; it is prepared here, in this process.
-        executor: carries the trainings out; begun here.
-        checkpoints: a folder in which the trainer may keep unfinished trainings.
-
-    Raises:
-        GroupingError: if the trainer cannot prepare the job.
+        trainer: says what is trained together, how long that may take, and how often it is tried.
+        executor: carries the trainings out; it has begun with the setup of the trainer.
     """
 
-    def __init__(
-        self, search: HandsOut, trainer: Trainer, executor: Executor, checkpoints: Path | None = None
-    ) -> None:
+    def __init__(self, search: HandsOut, trainer: Trainer, executor: Executor) -> None:
         self._search = search
         self._trainer = trainer
         self._executor = executor
@@ -49,8 +42,6 @@ class ExecutedTrainings:
         self._in_flight: dict[int, Requests] = {}
         self._losses: dict[TrialKey, int] = {}
         self._n_orders = 0
-        trainer.prepare(LocalPool())
-        executor.begin(trainer, checkpoints)
 
     @property
     def is_idle(self) -> bool:

@@ -82,7 +82,7 @@ class TrialLease:
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a worker is told when it renews a lease.
+    """Answer to a worker that renews a lease.
 
     Attributes:
         expires_s: time at which it ends unless renewed, in seconds since 1970, UTC.
@@ -95,7 +95,7 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """What a training told since it told something last.
+    """Report of a training on the time since its last one.
 
     Attributes:
         points: points of its learning curves, in order.

@@ -174,7 +174,7 @@ class ScoreRow(StoredRow):
 
 
 class TrialReportRow(StoredRow):
-    """What a trial told while it ran: beginning and end of its log, and how many points came.
+    """Report of a trial while it ran: beginning and end of its log, and how many points came.
 
     `attempt` is that of the points; those of earlier attempts are removed.
     """

@@ -20,7 +20,7 @@ from grouping.trainers.trainer import Trainer, TrainerRequest, TrainingWorker, W
 
 @dataclass(frozen=True, slots=True)
 class CommandPlan:
-    """What a worker needs to train by a command.
+    """Plan of a worker that trains by a command.
 
     Attributes:
         command: the command.

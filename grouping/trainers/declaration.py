@@ -13,9 +13,8 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval, Len, MaxLen
 
-from grouping.domain.fields import check
+from grouping.domain.fields import STRICT, check
 from grouping.domain.networks import Network
-from grouping.domain.recipes import STRICT
 from grouping.domain.resources import PlacedResources, Resources
 from grouping.errors import InvalidInputError
 from grouping.parameters import build

@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Interval, Len
 from pydantic import Field
 
-from grouping.domain.fields import check
+from grouping.domain.fields import STRICT, check
 from grouping.domain.networks import Network
-from grouping.domain.recipes import MAX_EPOCHS, STRICT
+from grouping.domain.recipes import MAX_EPOCHS
 from grouping.domain.resources import Resources
 from grouping.errors import TrainingError
 from grouping.parameters import build

@@ -30,7 +30,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "trial": "identifier of the training within the job, the same at each attempt",
     "python": "the Python that runs this program",
 }
-"""What each placeholder stands for. ``{parameters.NAME}`` is a declared parameter of the trainer."""
+"""Meaning of each placeholder. ``{parameters.NAME}`` is a declared parameter of the trainer."""
 
 PREFIX = "GROUPING_"
 PARAMETERS = "parameters."

@@ -49,7 +49,7 @@ TOLD_TO_CLASSES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PythonPlan:
-    """What a worker needs to train by a function or class.
+    """Plan of a worker that trains by a function or class.
 
     Attributes:
         reference: the function or class.

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from grouping.domain.fields import check
-from grouping.domain.recipes import STRICT
+from grouping.domain.fields import STRICT, check
 from grouping.errors import InvalidInputError
 
 

@@ -29,7 +29,7 @@ from grouping.trainers.runtime_env import RuntimeEnv
 
 @dataclass(frozen=True, slots=True)
 class TrainerRequest:
-    """What a user asks of a trainer, before there is a job.
+    """Request of a user to a trainer, before there is a job.
 
     Attributes:
         problem: name of the problem to train on; empty where the job defines its tasks.
@@ -260,7 +260,7 @@ class Trainer(ABC):
         parameters: a frozen dataclass whose fields, annotated for Pydantic, are the parameters that a job may
             give it; None if it is handed whatever a job says.
         measures_affinities: whether it can measure affinities while it trains
-            (`TrialRequest.measures_affinity`).
+            (``TrialRequest.measures_affinity``).
         needs_problem: whether it trains on installed problems only, and no tasks that a job defines.
         plans_continuously: whether the next networks are chosen whenever a worker is free, so that none waits
             for the others; else in steps, once everything is trained, which is the same whenever a job is

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 from grouping.domain.allowance import Fit, Prices
 from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.ledgers import Amount, Rates, cost_of
-from grouping.domain.recipes import EpochsOf
 from grouping.domain.reuse import count_reusable
 from grouping.domain.scales import networks_first
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
-from grouping.domain.trials import Purpose, TrialRequest
+from grouping.domain.trials import EpochsOf, Purpose, TrialRequest
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.search import evidence_of
 from grouping.solver import solve_budgets

@@ -15,9 +15,8 @@ from grouping.clustering import ClusteringComparison, compare_clusterings
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import Purpose
+from grouping.domain.trials import EARLY_FIDELITY, Purpose
 from grouping.domain.verdicts import Verdict, judge
 from grouping.solver import (
     Confidence,

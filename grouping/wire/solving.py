@@ -9,9 +9,10 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.jobs import MAX_BUDGET_SNT, Weight
+from grouping.domain.jobs import MAX_BUDGET_SNT
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
+from grouping.domain.task_definitions import Weight
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import InvalidInputError, pointing_below
 from grouping.wire.base_types import MAX_SAFE_INTEGER, Input, PlainText

@@ -186,7 +186,7 @@ def confirmation_table(ours: list[float], theirs: list[float]) -> tuple[Grouping
 def test_a_gain_is_claimed_only_when_both_baselines_are_beaten_beyond_the_noise() -> None:
     clear = judge(*_at_budget_2([0.80, 0.81, 0.79], [1.0, 1.01, 0.99]))
     assert clear.is_worth_it
-    assert clear.sentence().startswith("Worth it under this recipe")
+    assert clear.sentence().startswith("Worth it as trained here")
     assert [c.gain for c in clear.comparisons] == pytest.approx([0.2, 0.2], abs=0.005)
     noisy = judge(*_at_budget_2([0.6, 1.2, 0.9], [1.0, 1.01, 0.99]))
     assert not noisy.is_worth_it

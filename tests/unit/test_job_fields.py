@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from grouping.cli import app
+from grouping.cli.commands import load_command
 from grouping.cli.job_options import with_job_options
 from grouping.cli.options import option, option_name
 from grouping.domain.fields import AskedAtMost, Declared, Shown, declared, find
@@ -53,8 +54,7 @@ def owner_of(field: Declared) -> tuple[Any, str]:
 
 def command(name: str) -> dict[str, Any]:
     """The options of a command, by their names on the command line."""
-    found: Any = typer.main.get_group(app).commands[name]
-    return {opt: parameter for parameter in found.params for opt in parameter.opts}
+    return {opt: parameter for parameter in load_command(name).params for opt in parameter.opts}
 
 
 def beyond(field: Declared) -> list[float]:

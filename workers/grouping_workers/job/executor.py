@@ -72,7 +72,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a training told while it ran.
+    """Report of a training while it ran.
 
     Attributes:
         trial: the trial.

@@ -90,7 +90,7 @@ class Mailbox:
 
 
 class ReportsToMailbox:
-    """What a worker is given to report to; it does not wait for the mailbox."""
+    """Reports of a worker on their way to the mailbox, for which it does not wait."""
 
     def __init__(self) -> None:
         self._mailbox: Any = None

@@ -19,6 +19,7 @@ from grouping.errors import InvalidInputError, RetryTrainingError, TrainingError
 from grouping.search.executors import Ended, Submitted
 from grouping.trainers import Trainer, TrainingWorker, WorkerContext, WorkerSetup
 from grouping.trainers.runtime_env import use_copy
+from grouping.trainers.stack_training import train_stack
 from grouping_workers.dispatch.reach import refuse_unreachable
 from grouping_workers.on_ray.cluster import cluster_resources, connect
 from grouping_workers.on_ray.held_actor import HeldActor
@@ -40,16 +41,20 @@ class SearchActor:
     def __init__(self, copied: Path | None) -> None:
         if copied is not None:
             use_copy(copied, Path.cwd())
+        self._number = 0
 
-    def build(self, holder: Sequence[Any], checkpoints: Path | None) -> None:
-        """Build the worker from the setup to which there is a reference in a list."""
+    def build(self, number: int, holder: Sequence[Any], checkpoints: Path | None) -> None:
+        """Build the worker of that number from the setup to which there is a reference in a list, once."""
+        if number == self._number:
+            return
         setup: WorkerSetup = ray.get(holder[0])
         self._worker: TrainingWorker = setup.build(setup.data, WorkerContext())
         self._checkpoints = checkpoints
+        self._number = number
 
     def train(self, requests: Sequence[TrialRequest]) -> tuple[TrialOutcome, ...]:
         """Train; what the worker raises is raised in the search."""
-        return tuple(self._worker.train(requests, self._checkpoints))
+        return train_stack(self._worker, requests, self._checkpoints)
 
 
 @dataclass(slots=True)
@@ -80,6 +85,7 @@ class OnRay:
         self._is_ours = False
         self._idle: list[HeldActor] = []
         self._running: dict[Any, _Running] = {}
+        self._n_setups = 0
 
     @property
     def size(self) -> int:
@@ -93,8 +99,11 @@ class OnRay:
             InvalidInputError: if the setup cannot be pickled.
             TrainingError: if Ray does not take what is to be shipped.
         """
+        while self._idle:
+            self._idle.pop().end()  # what was shipped to them is another trainer's
         runtime_env = trainer.runtime_env()
         self._shipment = None if runtime_env is None else Shipment(runtime_env)
+        self._n_setups += 1
         self._checkpoints = checkpoints
         setup = trainer.setup()
         try:
@@ -126,7 +135,7 @@ class OnRay:
                 return ended
 
     def _build(self, one: _Running) -> None:
-        reference = one.held.actor.build.remote(self._holder, self._checkpoints)
+        reference = one.held.actor.build.remote(self._n_setups, self._holder, self._checkpoints)
         self._running[reference] = one
 
     def _train(self, one: _Running) -> None:
