@@ -26,6 +26,7 @@ from grouping.store import Store, TableInfo
 from grouping.use_cases.inline_table import import_inline
 from grouping.wire.base_types import PlainText
 from grouping.wire.imports import InlineTable
+from grouping.wire.results import FinishedResultsIn
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -221,8 +222,12 @@ class Importer:
             request_digest=upload.digest,
         )
 
-    def read(self, upload: Upload) -> ImportedTable:
+    def read(self, upload: Upload, *, sizes: Mapping[str, float] | None = None) -> ImportedTable:
         """Read a score table without storing it.
+
+        Args:
+            upload: what was sent.
+            sizes: numbers of the sizes that it may name, by name.
 
         Raises:
             TableFormatError: if the upload is no score table.
@@ -240,7 +245,21 @@ class Importer:
                 values=upload.options.values,
                 test=upload.test,
                 task_names=upload.options.task_names,
+                sizes=sizes,
             )
+
+
+def find_results(upload: Upload) -> FinishedResultsIn | None:
+    """Parse a body that lists finished trainings; None if it is in another form.
+
+    Raises:
+        HTTPException: 400 if it is not JSON in the strict sense.
+        RequestValidationError: if a field breaks a rule.
+    """
+    document = _parsed(upload.data) if upload.may_be_inline else None
+    if not isinstance(document, dict) or "trainings" not in document:
+        return None
+    return _checked(FinishedResultsIn, document)
 
 
 def _find_inline(data: bytes) -> InlineTable | None:
@@ -250,13 +269,17 @@ def _find_inline(data: bytes) -> InlineTable | None:
         HTTPException: 400 if it is not JSON in the strict sense.
         RequestValidationError: if a field breaks a rule.
     """
-    try:
-        document = from_json(data, allow_inf_nan=False)
-    except ValueError as error:
-        raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
+    document = _parsed(data)
     if not isinstance(document, dict) or "format" in document:  # the own file format names itself
         return None
     return _checked(InlineTable, document)
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
 
 
 def safe_file_name(label: str, fallback: str, suffix: str) -> str:
