@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,12 +88,13 @@ def with_results(
         InvalidInputError: if it has no results.
     """
     from grouping.formats import read_table, results_of_table
+    from grouping.wire.results import FinishedResultsIn
 
     found = [
         results_of_table(read_table(path, sizes=sizes), source=path.name, told_by=teller(None), values=values)
         for path in files or ()
     ]
-    told = [json.loads(json.dumps(asdict(results))) for results in found]
+    told = [FinishedResultsIn.of(results).model_dump(mode="json") for results in found]
     return {**request, "results": [*request.get("results", ()), *told]} if told else dict(request)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -70,6 +72,11 @@ class FinishedResultsIn(Input):
     told_by: Label = Field(default="", description=TOLD_BY)
     values: Annotated[ResultValues, Field(strict=False)] | None = Field(default=None, description=VALUES)
     data: Label | None = Field(default=None, description=DATA)
+
+    @classmethod
+    def of(cls, results: FinishedResults) -> FinishedResultsIn:
+        """Return the request that tells results."""
+        return cls.model_validate_json(json.dumps(asdict(results)))
 
     def results(self) -> FinishedResults:
         """Return the results as the domain has them."""

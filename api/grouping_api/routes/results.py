@@ -8,8 +8,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
-from grouping.domain.finished_results import FinishedResults, ResultValues
-from grouping.formats import results_of_table
+from grouping.domain.finished_results import ResultValues
 from grouping.store import AddedResults, Store
 from grouping.use_cases.results import add_results
 from grouping.wire.base_types import PlainText
@@ -24,7 +23,6 @@ from grouping_api.uploads import (
     Importer,
     Upload,
     UploadOptions,
-    find_results,
     receive_upload,
 )
 
@@ -103,27 +101,12 @@ async def add_job_results(
 def _add(
     job_id: str, store: Store, importer: Importer, upload: Upload, options: ResultOptions
 ) -> AddedResults:
-    return add_results(store, job_id, results_of_upload(importer, store, job_id, upload, options))
-
-
-def results_of_upload(
-    importer: Importer, store: Store, job_id: str, upload: Upload, options: ResultOptions
-) -> FinishedResults:
-    """Read results for a job from an upload.
-
-    Raises:
-        NotFoundError: if there is no such job.
-        TableFormatError: if the upload can not be read.
-        InvalidInputError: if it holds no results.
-    """
-    names = store.get_job(job_id).spec.size_names
-    told = find_results(upload)
-    if told is not None:
-        return told.results()
-    return results_of_table(
-        importer.read(upload, sizes={name: number for number, name in names.items()}),
+    results = importer.read_results(
+        upload,
+        store.get_job(job_id).spec,
         source=upload.options.name.strip(),
         told_by=options.told_by.strip(),
         values=options.values,
         data=options.data,
     )
+    return add_results(store, job_id, results)

@@ -136,13 +136,13 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
     sentences = JobSentences.of(job)
     rows = store.progress(job.id)
     ledger = read_ledger(store, job)
-    reused = {(r.purpose, r.group_size, r.size, r.fidelity): r.reused for r in ledger.rows}
+    free = {(r.purpose, r.group_size, r.size, r.fidelity): (r.reused, r.told) for r in ledger.rows}
     bars = tuple(
         _bar(
             row,
             _label(row),
             row.purpose,
-            reused.get((row.purpose, row.group_size, row.size, row.fidelity), 0),
+            free.get((row.purpose, row.group_size, row.size, row.fidelity), (0, 0)),
         )
         for row in rows
     )
@@ -181,12 +181,18 @@ def _label(row: ProgressRow) -> str:
     return label
 
 
-def _bar(row: ProgressRow, label: str, purpose: str, reused: int = 0) -> Bar:
+def _bar(row: ProgressRow, label: str, purpose: str, free: tuple[int, int] = (0, 0)) -> Bar:
     bad = row.diverged + row.failed
     total = row.planned + row.running + row.succeeded + bad  # a skipped training is planned no more
+    reused, told = free
     notes = [
         f"{number:,} {word}"
-        for number, word in ((bad, "failed"), (row.skipped, "skipped"), (reused, "reused"))
+        for number, word in (
+            (bad, "failed"),
+            (row.skipped, "skipped"),
+            (reused, "reused"),
+            (told, "from outside"),
+        )
         if number
     ]
 
