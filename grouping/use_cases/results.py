@@ -11,6 +11,7 @@ from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialKey
 from grouping.errors import pointing_below
+from grouping.search import groups_not_told
 from grouping.strategies import get_strategy
 
 if TYPE_CHECKING:  # a job may be priced without a database
@@ -32,18 +33,8 @@ def add_results(store: Store, job_id: str, results: FinishedResults) -> AddedRes
 
 
 def refused_groups(spec: JobSpec) -> Mapping[frozenset[str], str]:
-    """Return groups that no result from outside can stand for, and why.
-
-    A strategy that chooses by affinities measures them in the training of the network of all tasks.
-    """
-    strategy = get_strategy(spec.strategy, spec.strategy_parameters)
-    if not getattr(strategy, "needs_affinities", False):
-        return {}
-    reason = (
-        f"the strategy {spec.strategy!r} measures affinities while it trains this network, which no result "
-        "from outside has. Leave this network out."
-    )
-    return {frozenset(spec.tasks): reason}
+    """Return groups that no result from outside can stand for in a job, and why."""
+    return groups_not_told(get_strategy(spec.strategy, spec.strategy_parameters), spec.tasks)
 
 
 def told_trials(
