@@ -38,6 +38,8 @@ class Bar:
     bad_share: float
     running_share: float
     note: str
+    free: str = ""
+    """What of it was not trained here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +192,6 @@ def _bar(row: ProgressRow, label: str, purpose: str, free: tuple[int, int] = (0,
         for number, word in (
             (bad, "failed"),
             (row.skipped, "skipped"),
-            (reused, "reused"),
-            (told, "from outside"),
         )
         if number
     ]
@@ -209,6 +209,7 @@ def _bar(row: ProgressRow, label: str, purpose: str, free: tuple[int, int] = (0,
         share(bad),
         share(row.running),
         ", ".join(notes),
+        ", ".join(f"{n:,} {word}" for n, word in ((reused, "reused"), (told, "from outside")) if n),
     )
 
 
