@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from grouping.cli import app
+from grouping.client import Client, ServiceError
 from grouping.domain.jobs import JobState
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.trials import Purpose, Trial
@@ -20,7 +23,7 @@ from grouping.trainers import discover_trainers
 from grouping.trainers.registered import TRAINERS_VARIABLE
 from grouping_workers.job.executor import Order
 from tests.in_process import LocalExecutor, carried_out
-from tests.integration.conftest import Api, hash_of
+from tests.integration.conftest import Api, hash_of, server
 from tests.patience import wait_for
 
 NAMES = ("depth", "edges", "scene")
@@ -455,3 +458,76 @@ def test_all_that_is_told_needs_no_training_and_a_wide_table_of_means_is_read(
         network.key: 0.45 if network.size != 1 else 1.0 for network in networks
     }
     assert np.isfinite(table.validation_losses[table.membership]).all()
+
+
+def test_the_pages_take_a_file_show_what_is_wrong_and_mark_what_was_told(
+    site_of: Callable[[str], Site],
+) -> None:
+    site = site_of("external")
+    job = site.submit()
+    assert "Seeds of the search: 0, 1" in site.page(f"/jobs/{job}/results")
+    path, headers = f"/jobs/{job}/results", {"Accept": "text/html"}
+    fields = {"values": "reported", "told_by": "ada"}
+    for content, fields_sent, words in (
+        (as_csv(half()).replace("scene", "speed"), fields, "has no task &#39;speed&#39;"),
+        (as_csv(half()), {}, "may be its accuracy"),
+        ("", fields, "Choose a file with a score table"),
+    ):
+        answer = site.api.post(path, files={"file": ("half.csv", content)}, data=fields_sent, headers=headers)
+        assert (answer.status_code, words in answer.text) == (422, True), answer.text
+    assert site.store.trials(job) == ()
+    answer = site.api.post(path, files={"file": ("half.csv", as_csv(half()))}, data=fields, headers=headers)
+    assert f"{len(half())} results were added" in answer.text
+    trial = site.store.trials(job)[0]
+    assert "from outside: half.csv" in site.page(f"/jobs/{job}/trials")
+    assert "by ada, from half.csv" in site.page(f"/jobs/{job}/trials/{trial.id}")
+
+    text = 'name = "pumps"\ntrainer = {name = "external", parameters = {data = "v1"}}\nbudgets = [3]\n'
+    text += "".join(f'[[tasks]]\nname = "{name}"\n' for name in NAMES)
+    content = "network,size,task,validation_loss\n" + "".join(f"{n},1,{n},0.5\n" for n in NAMES)
+    files = {"results": ("singles.csv", content)}
+    read = site.api.post("/jobs/new/file", files=files, data={"text": text, "action": "read"})
+    assert "3 trainings from outside" in read.text
+    wrong = {"results": ("singles.csv", content.replace("scene", "speed"))}
+    refused = site.api.post("/jobs/new/file", files=wrong, data={"text": text, "action": "submit"})
+    assert (refused.status_code, "has no task" in refused.text) == (422, True)
+    made = site.api.post("/jobs/new/file", files=files, data={"text": text, "action": "submit", "key": "k"})
+    assert made.status_code == 303
+    told = site.store.trials(made.headers["location"].removeprefix("/jobs/"))
+    assert [trial.told and trial.told.source for trial in told] == ["singles.csv"] * 3
+
+
+def test_the_commands_and_the_client_tell_results(
+    tmp_path: Path, sqlite_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "grouping.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    search, results = tmp_path / "search.json", tmp_path / "half.csv"
+    trainer = {"name": "external", "parameters": {"data": "v1"}}
+    search.write_text(json.dumps({**REQUEST, "trainer": trainer}))
+    results.write_text(as_csv(half()))
+    run = ("run", str(search), "--results", str(results), "--values", "reported")
+    with server(f"sqlite:///{database}", tmp_path / "log") as (url, _), Client(url) as client:
+
+        def grouping(*arguments: str) -> str:
+            found = CliRunner().invoke(app, [*arguments, "--server", url])
+            assert found.exit_code == 0, (found.output, found.exception)
+            return found.stdout
+
+        priced = json.loads(grouping(*run, "--dry-run", "--json"))
+        assert priced["told"] == len(half())
+        job = client.job(grouping(*run, "--detach").strip())
+        assert job.ledger().told == len(half())
+        assert "0 results added, 8 were known" in grouping(
+            "add-results", job.id, str(results), "--values", "reported"
+        )
+        small = [{"tasks": ["depth"], "size": "small", "validation": {"depth": 0.5}}]
+        assert job.add_results(small, name="by hand", told_by="ada").added == 1
+        last = job.trials()[-1]
+        assert last.told is not None
+        assert (last.network, last.told.source, last.told.told_by) == ("depth@0.45", "by hand", "ada")
+        with pytest.raises(ServiceError, match="has no task 'speed'"):
+            job.add_results("network,task,validation_loss\nspeed,speed,0.5\n")
+        wide = "network,size,cost,scene\nscene,small,9,0.5\n"
+        clone = grouping("clone", job.id, "--detach").strip()
+        assert client.job(clone).add_results(wide, name="pasted").added == 1
