@@ -6,6 +6,7 @@ import inspect
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -300,30 +301,39 @@ def test_results_are_added_while_a_job_runs_and_what_waits_is_not_trained(
     assert kinds.count("results_added") == 1
 
 
-def test_a_result_told_at_the_last_moment_is_planned_with(site_of: Callable[[str], Site]) -> None:
+def test_a_result_told_at_the_last_moment_is_confirmed_like_any_other(
+    site_of: Callable[[str], Site],
+) -> None:
+    """A pair that nobody has trained is told, as the best of all, when the job is about to succeed."""
     site = site_of("mine")
-    job = site.submit(strategy={"name": "random", "parameters": {"trainings": 4}}, n_confirmation_seeds=0)
-    seen: list[Any] = []
-    executor = LocalExecutor()
+    job = site.submit(strategy={"name": "random", "parameters": {"trainings": 4}})
+    told: list[Network] = []
     enter_state = site.store.enter_state
 
     def tell(claim: Any, state: JobState, **more: Any) -> None:
-        if state is JobState.SUCCEEDED and not seen:
-            known = keys(site.store.trials(job))
-            rest = [t for t in half() if (t[0].group, t[0].size, t[1]) not in known]
-            seen.append(site.add(job, as_csv(rest), values="reported"))
+        if state is JobState.SUCCEEDED and not told:
+            trained = {trial.network.group for trial in site.store.trials(job)}
+            pairs = [Network.of(*pair) for pair in combinations(NAMES, 2)]
+            told.append(next(pair for pair in pairs if pair.group not in trained))
+            best = {task: 0.999 if task == "edges" else 0.001 for task in sorted(told[0].group)}
+            trainings = [{"tasks": list(best), "seed": seed, "validation": best} for seed in (0, 1)]
+            answer = site.api.post(
+                f"/v1/jobs/{job}/results", json={"trainings": trainings, "values": "reported"}
+            )
+            assert answer.json() == {"added": 2, "known": 0}, answer.text
         enter_state(claim, state, **more)
 
     site.store.enter_state = tell  # type: ignore[method-assign]
     try:
-        with carried_out(site.store, executor):
+        with carried_out(site.store, LocalExecutor()):
             pass
     finally:
         del site.store.enter_state
-    assert seen[0].json()["added"] > 0
     assert site.store.get_job(job).state is JobState.SUCCEEDED
-    numbers = {event.kind: event.number for event in site.store.events(job)}
-    assert numbers["results_added"] < numbers["job_succeeded"]
+    confirmed = [trial.network for trial in site.store.trials(job) if trial.purpose is Purpose.CONFIRMATION]
+    assert confirmed.count(told[0]) == REQUEST["n_confirmation_seeds"]
+    items = site.api.get(f"/v1/jobs/{job}/recommendations").json()["items"]
+    assert all(item["verdict"]["is_confirmed"] for item in items)
 
 
 def test_what_does_not_fit_is_refused_with_its_reason_and_nothing_is_stored(
