@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -23,6 +24,8 @@ MAX_BODY_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 32 << 20
 UPLOAD_PATHS = frozenset({"/v1/score-tables", "/score-tables"})
 """Addresses that accept files of score tables, as a raw body or from the form of a page."""
+RESULT_PATH = re.compile(r"(/v1)?/jobs/[^/]+/results")
+"""Addresses that accept files with finished results of a job."""
 
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
 """The only addresses that need no token: probes call them, and they reveal nothing."""
@@ -110,7 +113,9 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count what it sends."""
         received = 0
-        limit = MAX_UPLOAD_BYTES if scope.get("path") in UPLOAD_PATHS else MAX_BODY_BYTES
+        path = scope.get("path", "")
+        is_upload = path in UPLOAD_PATHS or RESULT_PATH.fullmatch(path) is not None
+        limit = MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
         message = f"A request body has at most {limit} bytes here."
 
         async def counted_receive() -> Message:

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
 from grouping.cli.job_options import with_clone_options
-from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token, report_submitted
+from grouping.cli.jobs import report_submitted
+from grouping.cli.results import ResultsOption, ValuesOption, with_results
 
 
 @with_clone_options
@@ -17,6 +19,8 @@ def clone(
     drop_task: Annotated[list[str] | None, typer.Option(help="Task to leave out; repeat.")] = None,
     *,
     asked: dict[str, Any],
+    results: ResultsOption = None,
+    values: ValuesOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Submit and return.")] = False,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
@@ -29,5 +33,8 @@ def clone(
     from grouping.client import Client
 
     with Client(server, token=token) as client:
-        job = client.job(job_id).clone(add_tasks=add_task or [], drop_tasks=drop_task or [], **asked)
+        source = client.job(job_id)
+        sizes = {size.name: size.width or size.cost for size in source.data.spec.sizes}
+        changes = {"add_tasks": add_task or [], "drop_tasks": drop_task or [], **asked}
+        job = source.clone(**with_results(changes, results, values, sizes))
         raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))

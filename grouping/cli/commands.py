@@ -61,6 +61,11 @@ LISTED = (
         "clones:clone",
         "Submit a copy of a job with changes, such as a task more or less, and train only what differs.",
     ),
+    (
+        "add-results",
+        "results:add_results",
+        "Add finished results to a job: they count as trained and cost nothing; all of the file, or none.",
+    ),
     ("cancel", "jobs:cancel", "Cancel a job; its scores are kept."),
     ("resume", "jobs:resume", "Continue a failed or cancelled job from its stored scores."),
     ("problems", "system:problems", "List the problems that can be trained, built in and installed."),

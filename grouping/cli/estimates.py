@@ -77,6 +77,8 @@ def show_estimate(console: Console, told: EstimateOut) -> None:
     console.print()
     console.print(told.sentence, soft_wrap=True)
     console.print(told.basis.sentence, soft_wrap=True)
+    if told.told:
+        console.print(f"Results from outside, which are not trained again: {told.told:,}.", soft_wrap=True)
     if told.reuse is not None:
         reuse = told.reuse
         console.print(f"Reused: {reuse.reusable} of {reuse.of} trainings of candidates.", soft_wrap=True)

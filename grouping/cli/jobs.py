@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, ServerIfAny, Token
 from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
 from grouping.cli.job_options import with_job_options
+from grouping.cli.results import ResultsOption, ValuesOption, sizes_in, with_results
 from grouping.cli.search_files import asked_for
 from grouping.cli.serving import (
     DEFAULT_HOME,
@@ -31,6 +33,7 @@ from grouping.cli.serving import (
 )
 from grouping.cli.terminal import new_console, print_json
 from grouping.cli.trainers_file import use_trainers
+from grouping.domain.finished_results import ResultValues
 from grouping.domain.jobs import JobState
 
 if TYPE_CHECKING:
@@ -45,17 +48,6 @@ EXIT_INTERRUPTED = 130
 
 DEMO = {"problem": "digits", "name": "demo", "budgets_snt": [1, 2, 3]}
 """The job that `grouping demo` submits; all else is as by default."""
-
-DEFAULT_SERVER = "http://127.0.0.1:8000"
-Server = Annotated[str, typer.Option(envvar="GROUPING_SERVER", help="Address of the service.")]
-Token = Annotated[
-    str | None, typer.Option(envvar="GROUPING_API_TOKEN", help="API token, if it asks for one.")
-]
-ServerIfAny = Annotated[
-    str | None,
-    typer.Option(envvar="GROUPING_SERVER", help="Address of the service.", show_default=DEFAULT_SERVER),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @contextmanager
@@ -166,6 +158,8 @@ def run(
     ] = None,
     *,
     asked: dict[str, Any],
+    results: ResultsOption = None,
+    values: ValuesOption = None,
     slots: Annotated[
         int, typer.Option(min=1, max=1000, help="Trainings of the command at the same time.")
     ] = 1,
@@ -192,8 +186,13 @@ def run(
 
     command = own_words(asked, command)
     if command and not dry_run:
-        _run_by_command(problem, asked, command, slots, server, token, home, as_json=as_json)
-    prepared = with_own_trainer if command else dict
+        told = (results, values)
+        _run_by_command(problem, asked, command, slots, server, token, home, told, as_json=as_json)
+
+    def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
+        known = with_results(request, results, values, sizes_in(request))
+        return with_own_trainer(known) if command else known
+
     if dry_run and server is None:
         use_trainers(None, home)
         with asked_for(problem, asked) as request:
@@ -206,7 +205,7 @@ def run(
             if dry_run:
                 _tell(client.estimate(**prepared(request)), as_json=as_json)
                 return
-            job = client.submit(**request)
+            job = client.submit(**prepared(request))
         raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))
 
 
@@ -218,6 +217,7 @@ def _run_by_command(
     server: str | None,
     token: str | None,
     home: Path,
+    told: tuple[Sequence[Path] | None, ResultValues | None],
     *,
     as_json: bool,
 ) -> NoReturn:
@@ -227,7 +227,8 @@ def _run_by_command(
 
     with service_at(server, home, default=DEFAULT_SERVER) as address, Client(address, token=token) as client:
         with asked_for(named, asked) as request:
-            job = client.submit(**with_own_trainer(request))
+            known = with_results(request, *told, sizes_in(request))
+            job = client.submit(**with_own_trainer(known))
         with trained_here(job, command, slots, home.expanduser() / "checkpoints"):
             status = _watch_and_report(job, as_json=as_json)
     raise typer.Exit(status)
@@ -259,9 +260,6 @@ def _watch_and_report(job: RemoteJob, *, as_json: bool) -> int:
         answer = {"job": job.data, "recommendations": job.recommendations(), "ledger": job.ledger()}
         print_json(answer)
     return status
-
-
-JobId = Annotated[str, typer.Argument(help="Identifier of a job.")]
 
 
 def show(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grouping.cli.jobs import DEFAULT_SERVER, Server, Token
+from grouping.cli.connecting import DEFAULT_SERVER, Server, Token
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from grouping.client.assignments import Assignments
 from grouping.client.connection import POLL_S, Connection
+from grouping.client.contents import content_of
 from grouping.client.remote_table import TableViews
+from grouping.domain.finished_results import ResultValues
 from grouping.domain.jobs import JobState
+from grouping.domain.scores import ScoreTable
+from grouping.domain.table_formats import TableFormat
 from grouping.errors import InvalidInputError, StoreUnavailableError
 from grouping.wire.groupings import RecommendationList, RecommendationOut
 from grouping.wire.jobs import (
@@ -25,6 +30,7 @@ from grouping.wire.jobs import (
     TrialProgressOut,
 )
 from grouping.wire.ledgers import JobLedgerOut
+from grouping.wire.results import ResultsAddedOut
 
 PATIENCE_S = 60.0
 """How long `RemoteJob.wait` puts up with a service that does not answer, such as one that starts anew."""
@@ -163,6 +169,51 @@ class RemoteJob(TableViews, Assignments):
         """
         path = f"/v1/jobs/{self.id}/clone"
         return RemoteJob(self._client, self._client.create(JobOut, path, idempotency_key, json=changes))
+
+    def add_results(
+        self,
+        source: ScoreTable | Path | bytes | str | Sequence[Mapping[str, Any]],
+        *,
+        test: Path | bytes | None = None,
+        name: str = "",
+        told_by: str = "",
+        values: ResultValues | str | None = None,
+        data: str | None = None,
+        format: TableFormat | str | None = None,  # noqa: A002
+    ) -> ResultsAddedOut:
+        """Count trainings that were carried out elsewhere as trained; ``POST /v1/jobs/{id}/results``.
+
+        All that are told are taken, or none; the same again changes nothing.
+
+        Args:
+            source: a table, a file in any layout of score tables, its content, text such as that of a CSV
+                file; or trainings as mappings, such as
+                ``{"tasks": ["a", "b"], "seed": 0, "validation": {"a": 0.3, "b": 0.2}}``.
+            test: test values of the same rows, where they are in a file of their own.
+            name: where they come from, for people; the name of the file unless given.
+            told_by: who tells them, for people.
+            values: ``reported`` for what the trainer would report, ``losses`` for losses as in an exported
+                score table; may be left out where both are the same.
+            data: digest of the data, compared with that of the job; None if not known.
+            format: format of a file; told by its content unless given.
+
+        Raises:
+            TableFormatError: if a file cannot be read.
+            ServiceError: if the results do not fit, says which and why, or the job has succeeded.
+        """
+        path = f"/v1/jobs/{self.id}/results"
+        said = {"told_by": told_by, "values": values, "data": data}
+        if not isinstance(source, (ScoreTable, Path, bytes, str)):
+            listed = {"trainings": list(source), "source": name, **said}
+            return self._client.read(ResultsAddedOut, "POST", path, json=listed)
+        file_name = source.name if isinstance(source, Path) else ""
+        files = {"file": (file_name or "table", content_of(source))}
+        if test is not None:
+            files["test_file"] = ("test", content_of(test))
+        if format is not None:  # "wide_csv" here is "csv" over HTTP
+            said["format"] = TableFormat(format).value.removeprefix("wide_").replace("_", "-")
+        query = {"source": name or file_name, **{key: value for key, value in said.items() if value}}
+        return self._client.read(ResultsAddedOut, "POST", path, files=files, params=query)
 
     def measure_pairs(self, *, idempotency_key: str | None = None) -> RemoteJob:
         """Submit a job that trains every single task and pair at full size, and copies outcomes of this one.

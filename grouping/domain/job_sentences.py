@@ -134,7 +134,8 @@ class JobSentences:
         Such as "21 of 36 networks trained in the search: 42 % of the epochs of an exhaustive one saved."
         """
         done = f"{made.networks:,} of {made.candidates:,} networks "
-        done += "trained or copied" if made.reused else "trained"
+        ways = ["trained", *(["copied"] if made.reused else []), *(["told"] if made.told else [])]
+        done += " or ".join([", ".join(ways[:-1]), ways[-1]] if ways[1:] else ways)
         if self.has_searched:
             text = f"{done} in the search{_saved(made.share)}"
         elif self.state.is_final:
@@ -148,6 +149,8 @@ class JobSentences:
             text = f"{done} so far"
         if made.reused:
             text += f", {made.reused:,} training{'s' if made.reused != 1 else ''} copied from other jobs"
+        if made.told:
+            text += f", {made.told:,} result{'s' if made.told != 1 else ''} from outside"
         return f"{text}."
 
 

@@ -170,6 +170,21 @@ class TrialOrigin(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ToldFrom:
+    """Where a result comes from that was told from outside, by the word of whoever told it.
+
+    Attributes:
+        source: such as the name of a file; may be empty.
+        told_by: who told it; may be empty.
+        at_s: time at which it was told, in seconds since 1970, UTC.
+    """
+
+    source: str = ""
+    told_by: str = ""
+    at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One training of a job, planned, running or ended. Times are seconds since 1970 in UTC.
 
@@ -193,6 +208,7 @@ class Trial:
         reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
             for a trial of this job's own.
         artefact: path or address of what the training keeps, as text; None for nothing.
+        told: where its result comes from, if it was told from outside and not trained by any job.
     """
 
     id: str
@@ -213,6 +229,7 @@ class Trial:
     measures_affinity: bool = False
     reused_from: TrialOrigin | None = None
     artefact: str | None = None
+    told: ToldFrom | None = None
 
     @classmethod
     def planned(cls, position: int, request: TrialRequest) -> Trial:
@@ -230,8 +247,8 @@ class Trial:
 
     @property
     def is_charged(self) -> bool:
-        """Whether it counts in a training budget: every trial does, unless it was copied or given up."""
-        return self.state is not TrialState.SKIPPED and self.reused_from is None
+        """Whether it counts in a training budget: every trial does, unless copied, told or given up."""
+        return self.state is not TrialState.SKIPPED and self.reused_from is None and self.told is None
 
     @property
     def key(self) -> TrialKey:

@@ -43,6 +43,7 @@ class RawTable:
         validation: ``[N, T, S]`` as written; NaN where blank, infinite where no finite number was written.
         test: test values, ``[N, T, S]``, in the same form.
         other_costs: further inference costs by name, ``[N]`` each.
+        has_seeds: whether the file says with which seed a value was measured.
     """
 
     tasks: tuple[Task, ...]
@@ -51,6 +52,7 @@ class RawTable:
     validation: FloatArray
     test: FloatArray
     other_costs: Mapping[str, FloatArray]
+    has_seeds: bool = True
 
 
 def check_counts(*, tasks: int = 1, networks: int = 1, seeds: int = 1, other_costs: int = 0) -> None:
@@ -92,7 +94,7 @@ def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings
         table = ScoreTable(raw.tasks, raw.networks, raw.seeds, validation, test, other_costs=raw.other_costs)
     except InvalidInputError as error:
         raise findings.error(str(error)) from error
-    return ImportedTable(table, make_report(table, format_name, values, findings))
+    return ImportedTable(table, make_report(table, format_name, values, findings, has_seeds=raw.has_seeds))
 
 
 def gains_to_losses(gains: FloatArray) -> FloatArray:

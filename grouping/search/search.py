@@ -28,6 +28,7 @@ from pathlib import Path
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance, Prices
+from grouping.domain.finished_results import FinishedResults, fit_results
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Planning, StopReason
 from grouping.domain.joint_affinity import joint_affinities
@@ -42,6 +43,7 @@ from grouping.errors import InvalidInputError
 from grouping.search.executors import Executor, executor_of
 from grouping.search.loop import Loop
 from grouping.search.planning import Planner
+from grouping.search.results import groups_not_told
 from grouping.search.trainings import ExecutedTrainings
 from grouping.search.trial_record import TrialRecord
 from grouping.solver import Recommendation, recommend, solve
@@ -299,6 +301,34 @@ class Search:
             self._record.tell(request, validation, test, is_free)
             self._has_news = True
             self._changed.notify_all()
+
+    def tell_results(self, results: FinishedResults) -> int:
+        """Record trainings that were carried out before: all of them, or none. They count in no budget.
+
+        Those that were told before with the same values change nothing.
+
+        Args:
+            results: such as `grouping.formats.results_of_table` takes from a score table.
+
+        Returns:
+            Number of those that were new.
+
+        Raises:
+            ResultsRefusedError: if one does not fit the search; says which, and why.
+        """
+        with self._changed:
+            fitting = fit_results(
+                results,
+                self._tasks,
+                self._terms,
+                self._record.trials,
+                refused=groups_not_told(self._strategy, [task.name for task in self._tasks]),
+            )
+            for result in fitting.new:
+                validation = {score.task: score.validation_loss for score in result.scores}
+                tested = {s.task: s.test_loss for s in result.scores if s.test_loss is not None}
+                self.tell(result.request, validation, tested, is_free=True)
+            return len(fitting.new)
 
     def tell_affinities(self, affinities: Mapping[str, AffinityMatrix]) -> None:
         """Record affinities measured in joint trainings, by the name of the method."""

@@ -10,6 +10,7 @@ the frozen classes of `grouping.store.records`.
 from grouping.store.migrations import migrate
 from grouping.store.paging import MAX_PAGE_SIZE
 from grouping.store.records import (
+    AddedResults,
     Claim,
     Page,
     ProgressRow,
@@ -27,6 +28,7 @@ from grouping.store.store import Store, open_store
 
 __all__ = [
     "MAX_PAGE_SIZE",
+    "AddedResults",
     "Claim",
     "Page",
     "ProgressRow",

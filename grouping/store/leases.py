@@ -18,6 +18,7 @@ from grouping.store.codec import as_json, job_from_row, storable
 from grouping.store.database import Database
 from grouping.store.locked_jobs import LockedJob, lock_claimed_job
 from grouping.store.records import Claim
+from grouping.store.results import count_told
 from grouping.store.rows import JobRow
 
 _ENDINGS = frozenset({JobState.FAILED, JobState.CANCELLING, JobState.CANCELLED})
@@ -105,6 +106,7 @@ class LeaseMethods:
         *,
         stop_reason: StopReason | None = None,
         error: str | None = None,
+        n_told: int | None = None,
     ) -> None:
         """Change the state of the job; the same state again changes nothing. A final state ends the lease.
 
@@ -115,10 +117,13 @@ class LeaseMethods:
             state: the new state.
             stop_reason: reason why it ended, with `JobState.SUCCEEDED` only.
             error: what went wrong in words for the user, with `JobState.FAILED` only.
+            n_told: number of results from outside that were known when this was decided; None if they do
+                not matter.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
-            StateConflictError: if there is no such transition, as when the user cancelled meanwhile.
+            StateConflictError: if there is no such transition, as when the user cancelled meanwhile; or if
+                there are further results from outside.
             InvalidInputError: if reason or error do not belong to the state.
         """
         if (stop_reason is not None and state is not JobState.SUCCEEDED) or (
@@ -133,6 +138,8 @@ class LeaseMethods:
                 return
             if state not in TRANSITIONS[before]:
                 raise StateConflictError(f"A job that is {before} cannot become {state}.")
+            if n_told is not None and count_told(session, job.id) != n_told:
+                raise StateConflictError("Results were added meanwhile; plan with them first.")
             job.state = state
             job.stop_reason = stop_reason
             job.error = None if error is None else storable(error)

@@ -175,7 +175,7 @@ def record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: Tri
     trial.artefact = None if outcome.artefact is None else storable(outcome.artefact)
     keep_costs(network, outcome)
     trial.finished_s = locked.now_s
-    locked.session.add_all(_score_row(trial.id, score) for score in outcome.scores)
+    locked.session.add_all(score_row(trial.id, score) for score in outcome.scores)
     if outcome.affinities is not None:
         locked.session.add(joint_affinities_to_row(trial.id, network.tasks, outcome.affinities))
     locked.job.charged_epochs += outcome.epochs
@@ -189,7 +189,8 @@ def record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: Tri
     locked.add_event(f"trial_{outcome.state}", data)
 
 
-def _score_row(trial_id: str, score: TaskScore) -> ScoreRow:
+def score_row(trial_id: str, score: TaskScore) -> ScoreRow:
+    """Convert the losses and metrics of a trial on one task to a row."""
     return ScoreRow(
         trial_id=trial_id,
         task=score.task,

@@ -52,6 +52,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedResults:
+    """Answer to results that were told from outside.
+
+    Attributes:
+        added: number of trials that they added to the search.
+        known: number of those that it had already, with the same values.
+    """
+
+    added: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrialLease:
     """The right of one worker to train one trial and to report on it, until its lease ends.
 

@@ -195,6 +195,7 @@ def _copy(
         seconds=original.seconds,
         error=original.error,
         artefact=original.artefact,
+        told=original.told,
         finished_s=locked.now_s,
         # Where it was trained, if it was copied there too.
         reused_from_job=original.reused_from_job or original.job_id,

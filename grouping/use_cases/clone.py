@@ -12,6 +12,7 @@ from grouping.store import Store
 from grouping.trainers import parameters_in_use
 from grouping.use_cases.asked_again import asked_like
 from grouping.use_cases.idempotency import FIRST_OF_CLONE, counted, digest_of
+from grouping.use_cases.results import refused_groups
 from grouping.use_cases.submit import build_spec
 from grouping.wire.requests import CloneRequest, JobRequest, TaskIn
 
@@ -45,7 +46,14 @@ def clone(
             error.pointer = "/".join(("/add_tasks", str(int(position) - n_kept), *within))
         raise
     digest = digest_of({"clone": source.id, **counted(wanted, FIRST_OF_CLONE)})
-    return store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
+    return store.create_job(
+        spec,
+        tasks,
+        idempotency_key=idempotency_key,
+        request_digest=digest,
+        results=[told.results() for told in wanted.results],
+        refused=refused_groups(spec),
+    )
 
 
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
@@ -68,7 +76,7 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
     }
     if spec.max_group_size >= len(spec.tasks):
         asked["max_group_size"] = None  # the source allowed a group of all tasks, and so does the clone
-    changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks", "trainer"}, exclude_none=True)
+    changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks", "trainer", "results"}, exclude_none=True)
     return JobRequest.model_validate(asked | changes)
 
 

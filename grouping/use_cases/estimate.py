@@ -26,6 +26,7 @@ from grouping.strategies import Evidence, Strategy, get_strategy, list_strategie
 from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
 from grouping.trainers import Trainer, trainer_for
 from grouping.use_cases.estimate_words import estimate_sentence, kind_names, time_sentence
+from grouping.use_cases.results import told_trials
 from grouping.use_cases.submit import build_spec, can_train, check_reused
 from grouping.wire.amounts import ReuseOut
 from grouping.wire.estimates import BasisOut, EstimateOut, ExhaustiveOut, KindOut, OptionOut
@@ -53,10 +54,11 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
     trainer, terms = trainer_for(spec), SearchTerms.of_job(spec)
     if trainer.scores_depend_on(spec.trainer_parameters, None) is None:
         known = {}  # such as a recipe that is tuned first
+    told = told_trials(spec, tasks, [told.results() for told in request.results])
     pricing = _Pricing(spec, Rates(measured), trainer.epochs_of)
     need = ConfirmationNeed.of(terms)
     kept = _kept_back(spec, terms, need, pricing.epochs_of)
-    free = _Free.of(spec, SearchState(tuple(tasks), known_elsewhere=known))
+    free = _Free.of(spec, SearchState(tuple(tasks), known_elsewhere={**told, **known}))
     left = terms.training_budget.less(trainings=kept or 0)
     evidence = evidence_of(terms, SearchState(tuple(tasks)), left.whole_trainings)
     confirmation = pricing.bounds(_confirmation(spec, need, free))
@@ -90,6 +92,7 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
         kept_back=kept,
         largest_that_fits=largest,
         options=options,
+        told=len(told),
         reuse=ReuseOut.read(reusable=reusable, of=of, jobs=sources) if sources else None,
         sentence=estimate_sentence(
             spec,

@@ -63,6 +63,11 @@ class JobLedger:
         )
 
     @property
+    def told(self) -> int:
+        """Number of trials whose result was told from outside."""
+        return sum(row.told for row in self.rows)
+
+    @property
     def left(self) -> Mapping[str, float | None]:
         """Amount that may still be planned, by limit of the training budget; None without that limit."""
         started = Amount.spent(self.rows).trainings + sum(row.planned for row in self.rows)

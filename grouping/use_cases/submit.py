@@ -25,6 +25,7 @@ from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import TrainerRequest, get_trainer, list_trainers
 from grouping.use_cases.asked_tasks import check_named_sizes, definitions_of, tasks_of
 from grouping.use_cases.idempotency import FIRST_OF_JOB, counted, digest_of
+from grouping.use_cases.results import refused_groups
 from grouping.wire.base_types import path_of, sentence_of
 from grouping.wire.requests import JobRequest
 
@@ -40,12 +41,20 @@ def submit(store: Store, request: JobRequest, idempotency_key: str | None = None
 
     Raises:
         InvalidInputError: as for `build_spec`, or if a job to reuse cannot be reused.
+        ResultsRefusedError: if a finished training does not fit the search.
         IdempotencyConflictError: if the key was used before with another request.
     """
     spec, tasks = build_spec(request)
     check_reused(spec, store)
     digest = request_digest(request)
-    return store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
+    return store.create_job(
+        spec,
+        tasks,
+        idempotency_key=idempotency_key,
+        request_digest=digest,
+        results=[told.results() for told in request.results],
+        refused=refused_groups(spec),
+    )
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
@@ -140,7 +149,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         chosen = getattr(request, choice)
         completed |= {choice: chosen.name, f"{choice}_parameters": chosen.parameters}
     completed["trainer_parameters"] = parameters
-    spec = from_plain(JobSpec, request.model_dump(exclude={"tasks"}) | completed)
+    spec = from_plain(JobSpec, request.model_dump(exclude={"tasks", "results"}) | completed)
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted
 

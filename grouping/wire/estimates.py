@@ -88,4 +88,5 @@ class EstimateOut(Output):
         description="All strategies that can run the job, the fewest trainings first.",
     )
     reuse: ReuseOut | None
+    told: int = Field(description="Finished trainings that come with the job, which are not trained again.")
     sentence: str

@@ -30,6 +30,8 @@ _KINDS = {
     "ray_unreachable": "Ray cannot be reached; the job waits",
     "networks_added": "Candidates listed",
     "trial_reused": "Outcome copied",
+    "results_added": "Results added from outside",
+    "results_left_out": "Results from outside left out",
     "reuse_found": "Outcomes of other jobs looked up",
     "company_limited": "Networks stacked less than usual",
     "environment_differs": "Trained in another environment than before",
@@ -47,12 +49,15 @@ _SHOWN = (
     "error",
     "networks",
     "added",
+    "known",
     "reused",
     "reusable",
     "of",
     "skipped",
     "stop_reason",
     "owner",
+    "source",
+    "told_by",
     "note",
 )
 _LONGEST = 300
@@ -81,6 +86,8 @@ def event_details(event: AnyEvent) -> str:
         text = str(value)[: _LONGEST_NOTE if key == "note" else _LONGEST]
         if key in {"network", "engine", "reason", "error", "owner", "note"}:
             parts.append(text)
+        elif key in {"source", "told_by"}:
+            parts += [f"{'from' if key == 'source' else 'by'} {text}"] if text else []
         elif key == "stop_reason":
             parts.append(text.replace("_", " "))
         elif key == "fidelity":

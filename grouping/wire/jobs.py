@@ -145,6 +145,14 @@ class ReusedFromOut(Output):
     trial_id: str
 
 
+class ToldFromOut(Output):
+    """Origin of a result from outside, by the word of whoever told it."""
+
+    source: str = Field(description="Such as the name of a file; may be empty.")
+    told_by: str = Field(description="Who told it; may be empty.")
+    told_at: datetime = Field(validation_alias="at_s")
+
+
 class TrialOut(Output):
     """One training of one network."""
 
@@ -167,6 +175,9 @@ class TrialOut(Output):
     finished_at: datetime | None = Field(validation_alias="finished_s")
     reused_from: ReusedFromOut | None = Field(
         description="Where it was trained, if its outcome was copied; epochs and seconds are those there."
+    )
+    told: ToldFromOut | None = Field(
+        description="Where the result comes from, if it was told from outside and not trained by any job."
     )
     artefact: str | None = Field(description="What its training keeps, as it told: a path or an address.")
     scores: list[TaskScoreOut]

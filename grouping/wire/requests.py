@@ -20,8 +20,12 @@ from grouping.domain.task_definitions import Positive, SizeVariant, TaskDefiniti
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS, Scale
 from grouping.wire.base_types import Input, JsonObject, PlainText
 from grouping.wire.derived import Derived, Nested, requested
+from grouping.wire.results import FinishedResultsIn
 
 Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+
+MAX_RESULT_FILES = 10
+"""The most sets of finished results that come with a job."""
 
 EXAMPLE: dict[str, Any] = {
     "problem": "digits",
@@ -125,6 +129,11 @@ class JobRequest(Input, Derived):
     )
     strategy: StrategyIn = Field(default_factory=StrategyIn)
     trainer: TrainerIn = Field(default_factory=TrainerIn)
+    results: list[FinishedResultsIn] = Field(
+        default_factory=list,
+        max_length=MAX_RESULT_FILES,
+        description="Trainings that were carried out before, which count as trained and cost nothing.",
+    )
 
     @property
     def defined(self) -> tuple[TaskIn, ...]:
@@ -159,3 +168,8 @@ class CloneRequest(Input, Derived):
     strategy: StrategyIn | None = None
     trainer: TrainerIn | None = None
     recipe: RecipeIn = Field(default_factory=RecipeIn)
+    results: list[FinishedResultsIn] = Field(
+        default_factory=list,
+        max_length=MAX_RESULT_FILES,
+        description="Further trainings that were carried out elsewhere, which count as trained.",
+    )

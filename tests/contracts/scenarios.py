@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import event, select
 
+from grouping.domain.finished_results import FinishedResults, FinishedTraining
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
@@ -71,6 +72,8 @@ def success(network: Network, loss: float = 0.25, **options: Any) -> TrialOutcom
     return TrialOutcome(TrialState.SUCCEEDED, scores, **({"epochs": 10, "seconds": 1.5} | options))
 
 
+TOLD = FinishedResults((FinishedTraining(("scene",), {"scene": 0.5}, seed=1),), "half.csv", "ada")
+"""A result from outside that no scene has."""
 DIVERGED = TrialOutcome(TrialState.DIVERGED, epochs=4, seconds=0.5, error="the loss became infinite")
 FAILED = TrialOutcome(TrialState.FAILED, epochs=1, seconds=0.25, error="no memory left")
 
@@ -153,6 +156,7 @@ FENCED: dict[str, Callable[[Scene], object]] = {
     "report_progress": lambda s: s.store.report_progress(
         s.claim, {s.running.id: TrialReport((Progress(1, {"depth": 0.5}),), "a line\n")}
     ),
+    "leave_out_results": lambda s: s.store.leave_out_results(s.claim, {}),
     "append_event": lambda s: s.store.append_event(s.claim, "note", {"text": "hello"}),
 }
 """A write of each kind that a dispatcher does, legal in the scene."""
@@ -162,6 +166,7 @@ UNFENCED: dict[str, Callable[[Scene], object]] = {
     "request_cancel": lambda s: s.store.request_cancel(s.job_id),
     "claim_job": lambda s: s.store.claim_job("another"),
     "import_table": lambda s: s.store.import_table(random_table(1), "a table"),
+    "add_results": lambda s: s.store.add_results(s.job_id, TOLD),
     "add_grouping": lambda s: s.store.add_grouping(s.table_id, revision=1, request={}, answer={}),
 }
 """The writes of users, and claiming, legal in the scene."""

@@ -43,6 +43,10 @@ async def lease_trial(
 
     An attempt is counted with it. Send heartbeats, then one report: a result, a failure, or that it is given
     back. A worker that is not heard from for `lease_s` has lost the lease, and the training is leased anew.
+
+    An `Idempotency-Key` has no effect here: asking again is asking for another training. The key is the token
+    of the answer, by which each report may be repeated. A training whose answer was lost is leased anew after
+    `lease_s`, and has lost an attempt.
     """
     await run_in_threadpool(use_case.check_jobs, store, asked)
     found = await _wait_for_lease(asked, request, store, settings.event_poll_s)
