@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 def schema_of(cls: type[Any]) -> dict[str, Any]:
     """Return the JSON Schema of a dataclass of parameters; it allows no fields but those declared."""
-    schema = TypeAdapter(cls).json_schema()
+    schema = _adapter(cls).json_schema()
     allowed: dict[str, Any] = {
         "type": "object",
         "properties": schema.get("properties", {}),
@@ -41,10 +42,19 @@ def build(cls: type[T], given: Mapping[str, Any], *, what: str, pointer: str = "
         takes = f"its parameters are {', '.join(known)}" if known else "it takes no parameters"
         raise InvalidInputError(f"The {what} does not know {', '.join(unknown)}: {takes}.", pointer=pointer)
     try:
-        return TypeAdapter(cls).validate_python(dict(given))
+        return _adapter(cls).validate_python(dict(given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = "/".join(str(part) for part in first["loc"])
         raise InvalidInputError(
             f"The {what} cannot use its parameter {where}: {first['msg']}.", pointer=f"{pointer}/{where}"
         ) from error
+
+
+def _adapter(cls: type[T]) -> TypeAdapter[T]:
+    """Return the checker of a dataclass; making one takes milliseconds, and trials come by the thousand."""
+    found: TypeAdapter[T] = _cached_adapter(cls)
+    return found
+
+
+_cached_adapter: Callable[[Any], TypeAdapter[Any]] = functools.lru_cache(maxsize=256)(TypeAdapter)

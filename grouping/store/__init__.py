@@ -21,6 +21,8 @@ from grouping.store.records import (
     TableInfo,
     TrialLease,
     TrialReport,
+    TrialTold,
+    TrialWanted,
 )
 from grouping.store.reports import TrialLog
 from grouping.store.store import Store, open_store
@@ -40,6 +42,8 @@ __all__ = [
     "TrialLease",
     "TrialLog",
     "TrialReport",
+    "TrialTold",
+    "TrialWanted",
     "migrate",
     "open_store",
 ]

@@ -16,7 +16,7 @@ from grouping.domain.jobs import JobState, StopReason
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import as_json, job_from_row, storable
 from grouping.store.database import Database
-from grouping.store.locked_jobs import LockedJob, lock_claimed_job
+from grouping.store.locked_jobs import NOT_LEASED, LockedJob, lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.rows import JobRow
 
@@ -67,7 +67,7 @@ class LeaseMethods:
             row.lease_expires_s = locked.now_s + lease_s
             row.started_s = locked.now_s if row.started_s is None else row.started_s
             locked.add_event("job_claimed", {"owner": owner, "epoch": row.lease_epoch, "state": row.state})
-            for trial, network in locked.running_trials(with_leased=False):
+            for trial, network in locked.running_trials(NOT_LEASED):
                 locked.lose_trial(trial, network, "the dispatcher was lost.")
             session.flush()
             return Claim(job_from_row(row), owner, row.lease_epoch, lease_s)
@@ -93,7 +93,7 @@ class LeaseMethods:
         """
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
-            given_back = locked.give_back_trials(with_leased=False)
+            given_back = locked.give_back_trials(NOT_LEASED)
             locked.job.charged_trainings -= given_back
             locked.clear_lease()
             locked.add_event("job_released", {"owner": claim.owner, "trials_given_back": given_back})
