@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from grouping.domain.joint_runs import JointAffinities
@@ -163,6 +163,21 @@ class TrialOrigin(NamedTuple):
     trial_id: str
 
 
+class Blame(IntEnum):
+    """How far a training is to blame for a loss: it is given up when the sum is `max_attempts` times its own.
+
+    Whoever loses a training cannot know whether it brought its worker down or went down with it. Only
+    repetition tells, and the further away the loss was, the more of it is needed.
+    """
+
+    ITS_OWN = 10
+    """It failed by its own word, and asked for another attempt."""
+    WITH_WORKER = 5
+    """Its worker died or was not heard from."""
+    WITH_ALL = 1
+    """The dispatcher, the process of the job or the cluster was lost, and every training with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One training of a job, planned, running or ended. Times are seconds since 1970 in UTC.
@@ -187,6 +202,7 @@ class Trial:
         reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
             for a trial of this job's own.
         artefact: path or address of what the training keeps, as text; None for nothing.
+        blame: sum of how far it was to blame for its losses; see `Blame`.
     """
 
     id: str
@@ -207,6 +223,7 @@ class Trial:
     measures_affinity: bool = False
     reused_from: TrialOrigin | None = None
     artefact: str | None = None
+    blame: int = 0
 
     @classmethod
     def planned(cls, position: int, request: TrialRequest) -> Trial:

@@ -180,6 +180,7 @@ def _trial(
         measures_affinity=row.measures_affinity,
         reused_from=_origin(row),
         artefact=row.artefact,
+        blame=row.blame,
     )
 
 

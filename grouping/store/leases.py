@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from grouping.domain.jobs import JobState, StopReason
+from grouping.domain.trials import Blame
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import as_json, job_from_row, storable
 from grouping.store.database import Database
@@ -41,7 +42,7 @@ class LeaseMethods:
     def claim_job(self, owner: str, *, lease_s: float = 30.0) -> Claim | None:
         """Claim the oldest job that is queued or whose dispatcher's lease ended; None if there is none.
 
-        Running trials are planned again, and given up after the last allowed attempt; those that workers
+        Running trials are planned again, or given up if that happens for ever (`Blame`); those that workers
         leased go on. A job that is being cancelled stays in that state: its claimer only has to finish
         cancelling.
         """
@@ -68,7 +69,7 @@ class LeaseMethods:
             row.started_s = locked.now_s if row.started_s is None else row.started_s
             locked.add_event("job_claimed", {"owner": owner, "epoch": row.lease_epoch, "state": row.state})
             for trial, network in locked.running_trials(NOT_LEASED):
-                locked.lose_trial(trial, network, "the dispatcher was lost.")
+                locked.lose_trial(trial, network, "the dispatcher was lost.", Blame.WITH_ALL)
             session.flush()
             return Claim(job_from_row(row), owner, row.lease_epoch, lease_s)
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.orm import Session
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import TrialState
+from grouping.domain.trials import Blame, TrialState
 from grouping.errors import NotFoundError, StaleLeaseError
 from grouping.store.codec import as_json, is_id, network_from_row
 from grouping.store.database import Database
@@ -96,11 +96,12 @@ class LockedJob:
         self.job.charged_trainings += 1
         self.add_event("trial_started", describe_trial(trial, network) | data)
 
-    def lose_trial(self, trial: TrialRow, network: NetworkRow, reason: str) -> TrialState:
-        """Plan a running trial again that will give no result, or give it up after the last attempt."""
+    def lose_trial(self, trial: TrialRow, network: NetworkRow, reason: str, blame: Blame) -> TrialState:
+        """Plan a running trial again that will give no result, or give it up if it is to blame too often."""
         trial.state = TrialState.PLANNED
         trial.started_s = trial.lease_token = None
-        if trial.attempts >= trainer_class(self.job.spec["trainer"]).max_attempts:
+        trial.blame += blame
+        if trial.blame >= Blame.ITS_OWN * trainer_class(self.job.spec["trainer"]).max_attempts:
             trial.state = TrialState.FAILED
             trial.finished_s = self.now_s
             trial.error = f"Lost {trial.attempts} times; the last time: {reason}"

@@ -158,6 +158,7 @@ class TrialRow(StoredRow):
     lease_s: Mapped[float | None] = mapped_column(Double)
     lease_expires_s: Mapped[float | None] = mapped_column(Double)
     artefact: Mapped[str | None] = mapped_column(Text)
+    blame: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class ScoreRow(StoredRow):

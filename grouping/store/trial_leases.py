@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from grouping.domain.jobs import Job, JobState
 from grouping.domain.reported import with_losses
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialOutcome, TrialState
+from grouping.domain.trials import Blame, TrialOutcome, TrialState
 from grouping.errors import (
     GroupingError,
     IdempotencyConflictError,
@@ -215,7 +215,7 @@ class TrialLeaseMethods:
         with self._database.writing() as session:
             locked, trial, network = self._locked(session, token)
             if trial.state == TrialState.RUNNING and retry:
-                state = locked.lose_trial(trial, network, storable(error))
+                state = locked.lose_trial(trial, network, storable(error), Blame.ITS_OWN)
                 trial.lease_token = token  # so that the same again is known
                 return state
             if trial.state == TrialState.RUNNING:
@@ -244,7 +244,7 @@ class TrialLeaseMethods:
             return TrialState(trial.state)
 
     def expire_trials(self, job_id: str) -> int:
-        """Plan trials again whose workers were not heard from in time, up to the last allowed attempt.
+        """Plan trials again whose workers were not heard from in time, or give them up (`Blame`).
 
         Needs no claim on the job, and writes nothing where no lease is over.
 
@@ -368,9 +368,8 @@ def _seconds(locked: LockedJob, trial: TrialRow) -> float:
 def _expire(locked: LockedJob) -> int:
     over = locked.running_trials(is_expired(locked.now_s))
     for trial, network in over:
-        locked.lose_trial(
-            trial, network, f"worker {trial.lease_owner} was not heard from for {trial.lease_s:g} s."
-        )
+        reason = f"worker {trial.lease_owner} was not heard from for {trial.lease_s:g} s."
+        locked.lose_trial(trial, network, reason, Blame.WITH_WORKER)
     return len(over)
 
 

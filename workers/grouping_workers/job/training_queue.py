@@ -108,6 +108,9 @@ class TrainingQueue:
         trials = stack.trials
         if len(trials) == 1 or stack.is_whole:
             return trials
+        if any(trial.blame for trial in trials):  # alone, so that it takes no innocent one down with it
+            self._waiting.appendleft(Stack(trials[1:]))
+            return trials[:1]
         most = largest_stack(
             self._store.ledger(self._claim.job.id),
             sum(trial.planned_epochs for trial in trials) / len(trials),
@@ -140,7 +143,7 @@ class TrainingQueue:
                 ended.append(answer.number)
             else:
                 lost = [trial.id for trial in self._in_flight[answer.number]]
-                self._store.requeue_trials(self._claim, lost, answer.reason)
+                self._store.requeue_trials(self._claim, lost, answer.reason, answer.blame)
                 del self._in_flight[answer.number]
                 self.forget_waiting()
         if outcomes:
