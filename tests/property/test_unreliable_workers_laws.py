@@ -27,6 +27,7 @@ from grouping.store.database import Database
 from tests.stand_in import begin, plan_step
 
 TASKS = tuple(TaskDefinition(name, scale=1.0) for name in "abcd")
+BEGINNING_S = 1e9
 LEASE_S = 60.0
 N_WORKERS = 12
 SHARE = 0.1
@@ -43,7 +44,7 @@ class Fates:
 
 
 class Clock:
-    """Clock of the database, put forward by hand."""
+    """Clock of the database, put forward by hand; it stands still otherwise, however busy the machine is."""
 
     def __init__(self) -> None:
         self.passed_s = 0.0
@@ -51,8 +52,8 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found, now_s = Clock(), Database.now_s
-    monkeypatch.setattr(Database, "now_s", lambda *given: now_s(*given) + found.passed_s)
+    found = Clock()
+    monkeypatch.setattr(Database, "now_s", lambda *_: BEGINNING_S + found.passed_s)
     return found
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from grouping.domain.arithmetic import differences
-from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import Blame, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store, TrialReport
 from grouping.trainers import Stack, Trainer
 from grouping_workers.job.executor import Executor, Lost, Order, Trained
@@ -108,7 +108,7 @@ class TrainingQueue:
         trials = stack.trials
         if len(trials) == 1 or stack.is_whole:
             return trials
-        if any(trial.blame for trial in trials):  # alone, so that it takes no innocent one down with it
+        if any(t.blame >= Blame.WITH_WORKER for t in trials):  # alone: the next loss tells which it was
             self._waiting.appendleft(Stack(trials[1:]))
             return trials[:1]
         most = largest_stack(
