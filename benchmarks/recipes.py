@@ -75,7 +75,7 @@ class Case:
     @property
     def baseline(self) -> Recipe:
         """Of the single-task networks it is compared with."""
-        if self.part in (Part.ENCODER, Part.OPTIMISER):
+        if self.part in (Part.ENCODER, Part.SAMPLING, Part.OPTIMISER):
             return self.recipe
         return complete(get_problem(self.problem).recipe)
 

@@ -1,4 +1,7 @@
-"""Data sets: NumPy arrays of a problem with a fixed split into training, validation and test rows."""
+"""Data sets: NumPy arrays of a problem with a fixed split into training, validation and test rows.
+
+Every task has its own rows: those with a label of it. The other rows count for nothing in that task.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,18 @@ from numpy.typing import NDArray
 from grouping.domain.tasks import Task, TaskKind
 from grouping.errors import InvalidInputError
 
+NO_CLASS = -1
+"""Class number of a row without a label."""
+PARTS = ("train", "validation", "test")
+"""Parts of the split, by the names of their fields in `Dataset`."""
+
+
+def labelled_rows(target: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows of a target have a label, ``[rows]``; see `Dataset`."""
+    if not np.issubdtype(target.dtype, np.floating):
+        return np.asarray(target != NO_CLASS)
+    return np.asarray(~np.isnan(target.reshape(len(target), -1)).any(axis=1))
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -22,7 +37,7 @@ class Dataset:
         inputs: ``[rows, features]`` float32; token numbers of texts are exact up to 2^24.
         targets: one array per task name: ``[rows, n_outputs]`` float32 for regression and dense maps,
             ``[rows]`` float32 of 0 and 1 for binary, ``[rows]`` int64 class numbers for multiclass and
-            ranking.
+            ranking. NaN, or the class number -1, says that a row has no label of this task.
         train: numbers of the rows for gradient steps (and for every constant of normalisation).
         validation: numbers of the rows whose losses decide.
         test: numbers of the rows whose losses are only reported.
@@ -43,8 +58,13 @@ class Dataset:
         for name, target in self.targets.items():
             if len(target) != rows:
                 raise InvalidInputError(f"Target {name!r} has {len(target)} rows, the inputs {rows}.")
-            if not np.isfinite(target).all():
-                raise InvalidInputError(f"Target {name!r} holds missing or infinite values.")
+            if np.isinf(target).any():
+                raise InvalidInputError(f"Target {name!r} holds infinite values.")
+            if target.ndim > 1 and not np.isnan(target[~labelled_rows(target)]).all():
+                raise InvalidInputError(
+                    f"Target {name!r} has rows that are labelled in part: make its outputs tasks of their "
+                    "own, or leave out those labels."
+                )
         parts = (self.train, self.validation, self.test)
         together = np.concatenate(parts)
         if any(len(part) == 0 for part in parts) or len(np.unique(together)) != len(together):
@@ -68,16 +88,33 @@ class Dataset:
                 raise InvalidInputError(
                     f"Target {task.name!r} has shape {target.shape}; expected {expected}."
                 )
-            train = target[self.train]
-            if np.all(train == train[0]):
-                raise InvalidInputError(
-                    f"Target {task.name!r} has one value only in the training rows: nothing to learn."
-                )
-            numbered = task.kind in (TaskKind.MULTICLASS, TaskKind.RANKING)
-            if numbered and (target.min() < 0 or target.max() >= task.n_outputs):
-                raise InvalidInputError(f"Target {task.name!r} has classes outside 0..{task.n_outputs - 1}.")
-            if task.kind is TaskKind.BINARY and not np.isin(target, (0, 1)).all():
-                raise InvalidInputError(f"Target {task.name!r} must hold only 0 and 1.")
+            self._check_labels(task, target)
+
+    def _check_labels(self, task: Task, target: NDArray[Any]) -> None:
+        known = labelled_rows(target)
+        for part in PARTS:
+            if not known[getattr(self, part)].any():
+                raise InvalidInputError(f"Target {task.name!r} has no label in the {part} rows.")
+        train = target[self.train][known[self.train]]
+        if np.all(train == train[0]):
+            raise InvalidInputError(
+                f"Target {task.name!r} has one value only in the training rows: nothing to learn."
+            )
+        values = target[known]
+        numbered = task.kind in (TaskKind.MULTICLASS, TaskKind.RANKING)
+        if numbered and (values.min() < 0 or values.max() >= task.n_outputs):
+            raise InvalidInputError(f"Target {task.name!r} has classes outside 0..{task.n_outputs - 1}.")
+        if task.kind is TaskKind.BINARY and not np.isin(values, (0, 1)).all():
+            raise InvalidInputError(f"Target {task.name!r} must hold only 0 and 1.")
+
+    def labelled_share(self, task: str) -> float:
+        """Return the share of the training rows that have a label of a task."""
+        return float(labelled_rows(self.targets[task])[self.train].mean())
+
+    def label_counts(self, task: str) -> Mapping[str, int]:
+        """Return the number of labelled rows of a task in each part: ``train``, ``validation``, ``test``."""
+        known = labelled_rows(self.targets[task])
+        return {part: int(known[getattr(self, part)].sum()) for part in PARTS}
 
     def on_share(self, share: float, seed: int) -> Dataset:
         """Keep a share of the training rows, drawn by a seed; a smaller share is a part of a larger one.

@@ -39,6 +39,8 @@ class Part(StrEnum):
     """How the losses, or the gradients, of the tasks are combined."""
     SCHEDULE = "schedule"
     """Which tasks are trained when."""
+    SAMPLING = "sampling"
+    """Which rows a gradient step sees, and for which tasks they count."""
     OPTIMISER = "optimiser"
     """What turns a gradient into a step."""
 
@@ -79,7 +81,7 @@ class Recipe:
     Attributes:
         hidden: widths of the stages of the full-size encoder, in order.
         epochs: passes over the training rows in a full training; always all of them, without early stopping.
-        batch_size: rows per gradient step.
+        batch_size: rows per gradient step; with the sampling by task, of each task on average.
         learning_rate: initial learning rate of the optimiser; it decays to 0 along a cosine over the epochs
             of a full training.
         weight_decay: decoupled weight decay, as in AdamW.
@@ -87,6 +89,7 @@ class Recipe:
         sharing: which stages of the encoder the tasks share, and how.
         weighting: how the losses, or the gradients, of the tasks are combined.
         schedule: which tasks are trained in which phase of a training.
+        sampling: which rows a gradient step sees, and for which tasks they count.
         optimiser: algorithm that updates the weights in each gradient step.
         precision: number format in which the layers compute during training.
     """
@@ -104,6 +107,7 @@ class Recipe:
     sharing: Annotated[Method, Shown("Sharing", "--sharing")] = Method("hard")
     weighting: Annotated[Method, Shown("Loss weighting", "--weighting")] = Method("equal")
     schedule: Annotated[Method, Shown("Schedule", "--schedule")] = Method("joint")
+    sampling: Annotated[Method, Shown("Sampling of rows", "--sampling")] = Method("rows")
     optimiser: Annotated[Method, Shown("Optimiser", "--optimiser")] = Method("adamw")
     precision: Annotated[Precision, Shown("Precision", "--precision")] = Precision.FLOAT32
 

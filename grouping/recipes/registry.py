@@ -1,8 +1,8 @@
 """Registry of the methods a recipe may name: the built-in ones, and those of installed plug-ins.
 
 A plug-in is a distribution with entry points in one of the groups ``mtl_grouping.encoders``,
-``.sharing``, ``.weighting``, ``.schedules`` and ``.optimisers``; the value of each is a `Declaration`. It
-should not import PyTorch: the implementation it names may.
+``.sharing``, ``.weighting``, ``.schedules``, ``.sampling`` and ``.optimisers``; the value of each is a
+`Declaration`. It should not import PyTorch: the implementation it names may.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.recipes.declarations import Declaration
 from grouping.recipes.encoders import ENCODERS
 from grouping.recipes.optimisers import OPTIMISERS
+from grouping.recipes.sampling import SAMPLING
 from grouping.recipes.schedules import SCHEDULES
 from grouping.recipes.sharing import SHARING
 from grouping.recipes.weighting import WEIGHTING
@@ -32,6 +33,7 @@ BUILT_IN: Mapping[Part, tuple[type[Declaration], ...]] = {
     Part.SHARING: SHARING,
     Part.WEIGHTING: WEIGHTING,
     Part.SCHEDULE: SCHEDULES,
+    Part.SAMPLING: SAMPLING,
     Part.OPTIMISER: OPTIMISERS,
 }
 ENTRY_POINT_GROUPS: Mapping[Part, str] = {
@@ -39,6 +41,7 @@ ENTRY_POINT_GROUPS: Mapping[Part, str] = {
     Part.SHARING: "mtl_grouping.sharing",
     Part.WEIGHTING: "mtl_grouping.weighting",
     Part.SCHEDULE: "mtl_grouping.schedules",
+    Part.SAMPLING: "mtl_grouping.sampling",
     Part.OPTIMISER: "mtl_grouping.optimisers",
 }
 

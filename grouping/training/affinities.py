@@ -39,6 +39,7 @@ from grouping.training.data import Rows
 from grouping.training.gradients import gradients_of
 from grouping.training.losses import Normalisation
 from grouping.training.networks import MultiTaskNetwork
+from grouping.training.targets import labelled
 
 MEASURE_EVERY = 10
 """Every so many gradient steps are measured, as in TAG."""
@@ -134,7 +135,7 @@ class AffinityMeter:
         with torch.random.fork_rng(devices=[rows.device] if rows.is_cuda else []):
             every = vmap(outputs, randomness="same")(moved)
         columns = [
-            vmap(norm.loss, in_dims=(0, None))(output, target)
+            vmap(norm.batch_loss, in_dims=(0, None))(output, target)
             for norm, output, target in zip(self._normalisations, every, targets, strict=True)
         ]
         return torch.stack(columns, dim=1)
@@ -234,20 +235,13 @@ def first_order(gradients: Tensor, updates: Tensor, losses: Tensor) -> Tensor:
 def sample_overlap(targets: Sequence[Tensor]) -> Tensor:
     """Compute the share of rows with both labels among those with either: ``[T, T]``, float64.
 
-    A label is missing where a floating-point target is not a number. Two tasks without any label share none.
+    Two tasks without any label share none.
 
     Args:
         targets: encoded targets, rows first.
     """
-    labelled = torch.stack([_is_labelled(target) for target in targets]).double()
-    both = labelled @ labelled.T
-    counts = labelled.sum(dim=1)
+    known = torch.stack([labelled(target) for target in targets]).double()
+    both = known @ known.T
+    counts = known.sum(dim=1)
     either = counts[:, None] + counts[None, :] - both
     return torch.where(either > 0, both / either.clamp(min=1.0), 0.0).cpu()
-
-
-def _is_labelled(target: Tensor) -> Tensor:
-    if not target.is_floating_point():
-        return torch.ones(len(target), dtype=torch.bool, device=target.device)
-    labelled: Tensor = target.isnan().reshape(len(target), -1).any(dim=1).logical_not()
-    return labelled

@@ -14,6 +14,7 @@ from grouping.domain.tasks import Task
 from grouping.errors import TrainingError
 from grouping.training.initialisation import generator_for
 from grouping.training.losses import Normalisation
+from grouping.training.targets import labelled
 
 
 def best_device() -> torch.device:
@@ -28,7 +29,8 @@ class Rows:
     Attributes:
         inputs: ``[rows, features]`` float32.
         targets: by task name, encoded for the loss: ``[rows, n_outputs]`` float32, centred and scaled, for
-            numbers; ``[rows]`` int64 for classes and candidates; ``[rows, 1]`` float32 for binary.
+            numbers; ``[rows]`` int64 for classes and candidates; ``[rows, 1]`` float32 for binary. NaN, or
+            the class number -1, in rows without a label.
     """
 
     inputs: Tensor = field(repr=False)
@@ -124,9 +126,12 @@ class TrainingData:
         return replace(self, train=rows(self.train), validation=rows(self.validation), test=rows(self.test))
 
     def with_first_rows(self, most: int) -> TrainingData:
-        """Return the data with at most so many training rows, the first ones."""
-        targets = {name: target[:most] for name, target in self.train.targets.items()}
-        return replace(self, train=Rows(self.train.inputs[:most], targets))
+        """Return the data with so many training rows, the first ones, and one with a label of each task."""
+        chosen = torch.arange(len(self.train), device=self.device) < most
+        for target in self.train.targets.values():
+            chosen[int(labelled(target).int().argmax())] = True
+        targets = {name: target[chosen] for name, target in self.train.targets.items()}
+        return replace(self, train=Rows(self.train.inputs[chosen], targets))
 
     def tasks_of(self, group: frozenset[str]) -> tuple[Task, ...]:
         """Return the tasks of a group, in canonical order.

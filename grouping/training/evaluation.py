@@ -54,7 +54,7 @@ def evaluate(
     normalisations: Sequence[Normalisation],
     forward: Callable[[Tensor], Sequence[Tensor]],
 ) -> Evaluation:
-    """Compute losses and metrics on the validation and test rows.
+    """Compute losses and metrics on the validation and test rows, of each task on those with its label.
 
     Args:
         data: the data set.
@@ -66,7 +66,7 @@ def evaluate(
         losses, metrics = [], []
         for norm, output in zip(normalisations, forward(rows.inputs), strict=True):
             target = rows.targets[norm.task.name]
-            losses.append(float(norm.loss(output, target)))
+            losses.append(norm.loss_of_labelled(output, target))
             metrics.append(norm.metric(output, target))
         return tuple(losses), tuple(metrics)
 

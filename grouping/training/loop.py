@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -24,13 +25,16 @@ from grouping.training.methods import (
     build_encoder,
     build_network,
     build_optimiser,
+    build_sampling,
     build_schedule,
     build_weighting,
 )
 from grouping.training.optimisers import parameter_groups
 from grouping.training.precision import check_precision
+from grouping.training.sampling import Sampling
 from grouping.training.schedules.schedule import Phase
 from grouping.training.states import load_module, load_optimiser, module_state, optimiser_state
+from grouping.training.targets import labelled
 from grouping.training.weighting.weighting import Step, Weighting, WeightingContext
 
 
@@ -72,7 +76,12 @@ class Training:
         self._data = data
         self._seed = request.seed
         self._recipe = recipe
-        self._normalisations = {task.name: data.normalisations[task.name] for task in tasks}
+        self._sampling = build_sampling(recipe, data)
+        shares = self._sampling.labelled_shares
+        self._normalisations = {
+            task.name: replace(data.normalisations[task.name], labelled_share=shares[task.name])
+            for task in tasks
+        }
         self._depths = self.network.depths()
         check_named_tasks(recipe, [task.name for task in data.tasks])
         schedule = build_schedule(recipe)
@@ -97,6 +106,11 @@ class Training:
         return self._weighting
 
     @property
+    def sampling(self) -> Sampling:
+        """Sampling of the rows."""
+        return self._sampling
+
+    @property
     def optimiser(self) -> torch.optim.Optimizer:
         """Optimiser of the current phase."""
         return self._optimiser
@@ -115,7 +129,7 @@ class Training:
         groups = parameter_groups(self.network, self._depths, phase.rates, own)
         self._optimiser = build_optimiser(self._recipe, groups)
         if self._measures and self._shared and len(phase.tasks) == len(self.network.task_names):
-            n_steps = self.n_epochs * math.ceil(len(self._data.train) / self._recipe.batch_size)
+            n_steps = self.n_epochs * len(self._sampling.steps(self._seed, 0))
             self._meter = AffinityMeter(self.network, norms, self._optimiser, n_steps)
 
     @property
@@ -158,24 +172,20 @@ class Training:
             pass
         if self.epoch - self._phase_start >= self._phase.epochs:
             self._begin_phase(self._phase_number + 1)
-        batch_size = self._recipe.batch_size
-        order = self._data.order_of_rows(self._seed, self.epoch)
-        inputs = torch.split(self._data.train.inputs[order], batch_size)
-        targets = [
-            torch.split(self._data.train.targets[name][order], batch_size) for name in self._phase.tasks
-        ]
+        batches = self._sampling.steps(self._seed, self.epoch)
         totals = torch.zeros(len(self._active), dtype=self._data.dtype, device=self._data.device)
-        n_steps = len(inputs)
+        n_steps = len(batches)
         epoch = self.epoch - self._phase_start
         self.network.train()
         with seeded("noise", self._seed, self.epoch, device=self._data.device):  # for layers such as dropout
-            for number, (rows, *wanted) in enumerate(zip(inputs, *targets, strict=True)):
+            for number, batch in enumerate(batches):
                 rate = self._learning_rate(epoch + number / n_steps)
                 for group in self._optimiser.param_groups:
                     group["lr"] = rate * group["factor"]
-                step = self._forward(rows, wanted, epoch)
+                inputs, wanted = self._rows(batch)
+                step = self._forward(inputs, wanted, epoch, len(inputs) / len(batch))
                 if self._meter is not None and len(self._active) == len(self.network.task_names):
-                    self._meter.observe(epoch * n_steps + number, rows, wanted, list(step.losses))
+                    self._meter.observe(epoch * n_steps + number, inputs, wanted, list(step.losses))
                 self._optimiser.zero_grad()
                 self._weighting.backward(step)
                 self._optimiser.step()
@@ -185,14 +195,28 @@ class Training:
         self.network.end_epoch()
         return float(totals.sum()) / n_steps
 
-    def _forward(self, rows: torch.Tensor, wanted: Sequence[torch.Tensor], epoch: int) -> Step:
-        every = self.network(rows)
+    def _rows(self, batch: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return inputs and targets of the rows with a label of a task in training; of one row at least."""
+        train, sampling = self._data.train, self._sampling
+        wanted = [sampling.targets(train.targets, name, batch) for name in self._phase.tasks]
+        if all(self._normalisations[name].labelled_share == 1 for name in self._phase.tasks):
+            return train.inputs[batch], wanted
+        chosen = torch.stack([labelled(target) for target in wanted]).any(dim=0).nonzero().flatten()
+        chosen = chosen if len(chosen) else chosen.new_zeros(1)
+        return train.inputs[batch[chosen]], [target[chosen] for target in wanted]
+
+    def _forward(
+        self, inputs: torch.Tensor, wanted: Sequence[torch.Tensor], epoch: int, share: float
+    ) -> Step:
+        every = self.network(inputs)
         outputs = [every[i] for i in self._active]
         losses = [
-            self._normalisations[task].loss(output, target)
+            self._normalisations[task].batch_loss(output, target)
             for task, output, target in zip(self._phase.tasks, outputs, wanted, strict=True)
         ]
-        return Step(torch.stack(losses), self._shared, self.network.penalty(), outputs, wanted, epoch)
+        # Rows that were left out count in the length of the batch.
+        every_loss = torch.stack(losses) if share == 1 else torch.stack(losses) * share
+        return Step(every_loss, self._shared, self.network.penalty(), outputs, wanted, epoch)
 
     def evaluate(self) -> Evaluation:
         """Compute losses and metrics on the validation and test rows."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from grouping.domain.recipes import Part, Recipe
 from grouping.domain.tasks import Task
-from grouping.errors import TrainingError
+from grouping.errors import InvalidInputError, TrainingError
 from grouping.recipes import Declaration, get_declaration
 from grouping.training.blueprint import Blueprint, Encoder
+from grouping.training.data import TrainingData
 from grouping.training.implementations import implementation_of
 from grouping.training.networks import MultiTaskNetwork
+from grouping.training.sampling import Sampling
 from grouping.training.schedules.schedule import Schedule
 from grouping.training.weighting.weighting import Weighting, WeightingContext
 
@@ -63,6 +66,43 @@ def build_schedule(recipe: Recipe) -> Schedule:
     if not isinstance(schedule, Schedule):
         raise TrainingError(f"{declaration.implementation} gives no Schedule.")
     return schedule
+
+
+def build_sampling(recipe: Recipe, data: TrainingData) -> Sampling:
+    """Build the sampling of a recipe. Its implementation: a `Sampling`.
+
+    Raises:
+        InvalidInputError: as `check_labels`.
+    """
+    shares = {name: norm.labelled_share for name, norm in data.normalisations.items()}
+    check_labels(recipe, shares)
+    implementation, declaration = _find(recipe, Part.SAMPLING)
+    sampling = implementation(data, recipe.batch_size, declaration)
+    if not isinstance(sampling, Sampling):
+        raise TrainingError(f"{declaration.implementation} gives no Sampling.")
+    return sampling
+
+
+def check_labels(recipe: Recipe, labelled_shares: Mapping[str, float]) -> None:
+    """Check that a weighting which compares the losses of all tasks gets one of each in every step.
+
+    Args:
+        recipe: recipe of the trainings.
+        labelled_shares: share of the training rows that have a label, by task.
+
+    Raises:
+        InvalidInputError: if a step may be without a label of a task.
+    """
+    lacking = [name for name, share in labelled_shares.items() if share < 1]
+    is_plain = recipe.weighting.name == "equal"
+    if not lacking or is_plain or _find(recipe, Part.SAMPLING)[0].gives_labels_of_every_task:
+        return
+    raise InvalidInputError(
+        f"The weighting {recipe.weighting.name!r} compares the losses of all tasks in every step, and not "
+        f"every row has a label of {', '.join(lacking[:5])}{' ...' if lacking[5:] else ''}: choose the "
+        "sampling 'by-task', which draws rows of each task, or the weighting 'equal'.",
+        pointer="/sampling",
+    )
 
 
 def build_optimiser(recipe: Recipe, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:

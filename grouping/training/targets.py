@@ -1,4 +1,7 @@
-"""Encoding of targets for losses, by the kind of the task: numbers, classes, or yes and no."""
+"""Encoding of targets for losses, by the kind of the task: numbers, classes, or yes and no.
+
+Rows without a label stay such rows: NaN, or the class number -1.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from grouping.domain.datasets import NO_CLASS
 from grouping.domain.tasks import TaskKind
 from grouping.recipes.losses import Constants
 
@@ -61,6 +65,23 @@ class YesOrNo(TargetForm):
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
         """See `TargetForm.decode`."""
         return predictions.sigmoid()
+
+
+def labelled(target: Tensor) -> Tensor:
+    """Return which rows of an encoded target have a label, ``[rows]``.
+
+    A row has none where a number, or a truth value, is NaN, or where the class number is negative.
+    """
+    if not target.is_floating_point():
+        return target >= 0
+    known: Tensor = target.isnan().reshape(len(target), -1).any(dim=1).logical_not()
+    return known
+
+
+def without_labels(target: Tensor, rows: Tensor) -> Tensor:
+    """Return a target without the labels of these rows, ``[rows]`` bool."""
+    kept = rows.view(-1, *[1] * (target.ndim - 1))
+    return target.masked_fill(kept, torch.nan if target.is_floating_point() else NO_CLASS)
 
 
 FORMS: Mapping[TaskKind, TargetForm] = {

@@ -18,7 +18,7 @@ from grouping.trainers.trainer import Prepared, TrainerJob, WorkerPool, WorkerSe
 from grouping.training.cost import measure_costs
 from grouping.training.devices import warm_up as warm_up_device
 from grouping.training.environment import library_versions
-from grouping.training.methods import build_encoder
+from grouping.training.methods import build_encoder, check_labels
 from grouping.training.tuning import Tuned, tune_recipe
 from grouping.training.worker import WorkerMaker
 
@@ -41,7 +41,7 @@ class TrainingSession:
         recipe: recipe of the trainings, before tuning.
 
     Raises:
-        InvalidInputError: if the encoder cannot read the data.
+        InvalidInputError: if the encoder cannot read the data, or the weighting needs more labels.
     """
 
     def __init__(self, job: TrainerJob, tasks: tuple[Task, ...], dataset: Dataset, recipe: Recipe) -> None:
@@ -51,7 +51,9 @@ class TrainingSession:
         self._dataset = dataset
         self._digest = dataset.digest()
         self._engine = Engine((job.settled or {}).get("engine") or Engine.AUTO)
-        build_encoder(recipe, self._n_features)  # refused here, rather than with every network one by one
+        # Refused here, rather than with every network one by one.
+        build_encoder(recipe, self._n_features)
+        check_labels(recipe, {task.name: dataset.labelled_share(task.name) for task in tasks})
 
     @property
     def _n_features(self) -> int:

@@ -176,10 +176,10 @@ def test_an_exploding_training_is_a_result(data: TrainingData) -> None:
 
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
-def test_a_missing_target_value_makes_the_training_diverge(data: TrainingData, part: str) -> None:
+def test_an_infinite_target_value_makes_the_training_diverge(data: TrainingData, part: str) -> None:
     rows: Rows = getattr(data, part)
     broken = rows.targets["sum"].clone()
-    broken[0] = math.nan
+    broken[0] = math.inf
     holed = Rows(rows.inputs, {**rows.targets, "sum": broken})
     parts: dict[str, Any] = {part: holed}
     outcome = train_network(replace(data, **parts), TrialRequest(ALL, 0, fidelity=0.1), RECIPE)

@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 
 from grouping.training.data import TrainingData
 from grouping.training.engines.heads import HeadKind
+from grouping.training.sampling import Sampling
 
 MULTIPLE = 32
 """Functions such as the exponential are computed for this many numbers at once, and for the last few of a
@@ -31,10 +32,12 @@ class Batch:
     n_rows: int
 
 
-def batches(data: TrainingData, order: Tensor, kinds: Sequence[HeadKind], size: int) -> Iterator[Batch]:
-    """Yield the training rows in that order, `size` at a time; the last batch may have fewer."""
-    inputs = data.train.inputs[order]
-    targets = [kind.targets(data.train, order) for kind in kinds]
+def batches(
+    data: TrainingData, sampling: Sampling, order: Tensor, kinds: Sequence[HeadKind]
+) -> Iterator[Batch]:
+    """Yield the training rows of an epoch, step by step; the last batch may have fewer."""
+    inputs, size = data.train.inputs[order], sampling.rows_per_step
+    targets = [kind.targets(data.train, sampling, order) for kind in kinds]
     for start in range(0, len(order), size):
         rows = inputs[start : start + size].T
         n_rows = rows.shape[1]

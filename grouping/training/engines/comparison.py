@@ -26,6 +26,7 @@ from grouping.training.engines.independence import stacking_at
 from grouping.training.engines.sequential import SingleTraining
 from grouping.training.engines.stacked import StackedTraining, can_stack
 from grouping.training.engines.vmapped import VmappedTraining
+from grouping.training.methods import build_sampling
 
 MARGIN = 1.2
 """How many times as fast as the rule's engine another has to be: closer ones would be chosen by chance."""
@@ -66,18 +67,18 @@ def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineCho
     runs = _begin(sample, work, replace(recipe, epochs=100 * N_ROUNDS), most)
     if len(runs) < 2:
         return EngineChoice(rule)
-    return choose(rule, _measure(runs, math.ceil(len(sample.train) / recipe.batch_size), data.device))
+    return choose(rule, _measure(runs, len(build_sampling(recipe, sample).steps(0, 0)), data.device))
 
 
 def estimate_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
     """Estimate the time of all trainings one after another, in seconds of an ordinary processor."""
-    n_steps = work.n_epochs * math.ceil(len(data.train) / recipe.batch_size)
+    n_steps = work.n_epochs * len(build_sampling(recipe, data).steps(0, 0))
     return n_steps * _step_s(data, work, recipe)
 
 
 def _step_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
     (cost,) = measure_costs(data.n_features, data.tasks, [work.network], recipe)
-    n_rows = min(recipe.batch_size, len(data.train))
+    n_rows = min(build_sampling(recipe, data).rows_per_step, len(data.train))
     # Backwards, every product is computed twice: for the weights and for what lies below.
     return STEP_S + 3 * n_rows * cost.encoder_multiply_adds / MULTIPLY_ADDS_PER_S
 

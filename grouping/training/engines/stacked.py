@@ -33,7 +33,7 @@ from grouping.training.engines.states import load_member, state_of_member
 from grouping.training.evaluation import Evaluation, evaluate
 from grouping.training.loop import decayed
 from grouping.training.losses import StackableLoss
-from grouping.training.methods import build_encoder, build_optimiser
+from grouping.training.methods import build_encoder, build_optimiser, build_sampling
 
 _METHODS = {
     "encoder": ("mlp",),
@@ -93,7 +93,8 @@ class StackedTraining(EngineRun):
         encoder = build_encoder(recipe, data.n_features)
         widths = scaled_widths(encoder, recipe.hidden, first.network.size)
         self._n_layers = len(widths)
-        self._kinds = sort_heads(data, self._groups)
+        self._sampling = build_sampling(recipe, data)
+        self._kinds = sort_heads(data, self._groups, self._sampling.labelled_shares)
         self._network = StackedNetwork(Blueprint(encoder, widths, (), first.seed), self._groups, self._kinds)
         self._weights = self._network.weights
         self._optimiser = build_optimiser(recipe, [{"params": [self._weights]}])
@@ -102,12 +103,12 @@ class StackedTraining(EngineRun):
 
     def run_epoch(self) -> list[float]:
         """Carry out one epoch of every member, even of those that have diverged."""
-        kinds, n_steps = self._kinds, math.ceil(len(self._data.train) / self._recipe.batch_size)
-        order = self._data.order_of_rows(self._seed, self.epoch)
+        kinds, order = self._kinds, self._sampling.order(self._seed, self.epoch)
+        n_steps = math.ceil(len(order) / self._sampling.rows_per_step)
         totals = [torch.zeros_like(kind.factors).flatten() for kind in kinds]
         (group,) = self._optimiser.param_groups
         with torch.no_grad():
-            for number, batch in enumerate(batches(self._data, order, kinds, self._recipe.batch_size)):
+            for number, batch in enumerate(batches(self._data, self._sampling, order, kinds)):
                 share = self.epoch + number / n_steps
                 group["lr"] = decayed(self._recipe.learning_rate, share, self._recipe.epochs)
                 found = self._network.differentiate(batch.inputs, batch.targets, batch.n_rows)

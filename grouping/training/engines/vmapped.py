@@ -22,7 +22,7 @@ from torch.func import functional_call, grad, vmap
 from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import TrainingError
-from grouping.training.data import Rows, TrainingData
+from grouping.training.data import TrainingData
 from grouping.training.engines.engine_run import EngineRun
 from grouping.training.evaluation import Evaluation
 from grouping.training.loop import Training, decayed
@@ -49,7 +49,7 @@ class SeedLosses(nn.Module):
         outputs = self.network(rows)
         losses = torch.stack(
             [
-                norm.loss(output, target)
+                norm.batch_loss(output, target)
                 for norm, output, target in zip(self._normalisations, outputs, targets, strict=True)
             ]
         )
@@ -82,6 +82,7 @@ class VmappedTraining(EngineRun):
             if state is not None:
                 training.load_state_dict(state)
         first = self._trainings[0]
+        self._sampling = first.sampling
         if len({(t.network.task_names, t.n_epochs, t.epoch) for t in self._trainings}) != 1:
             raise TrainingError("The members need one group, one length and one number of epochs behind.")
         if any(request.measures_affinity for request in requests):
@@ -118,16 +119,16 @@ class VmappedTraining(EngineRun):
 
     def run_epoch(self) -> list[float]:
         """Carry out one epoch of every member, even of those that have diverged."""
-        rows, size = self._data.train, self._recipe.batch_size
-        orders = torch.stack([self._data.order_of_rows(r.seed, self.epoch) for r in self.requests])
-        n_steps = math.ceil(len(rows) / size)
+        size = self._sampling.rows_per_step
+        orders = torch.stack([self._sampling.order(r.seed, self.epoch) for r in self.requests])
+        n_steps = math.ceil(orders.shape[1] / size)
         totals = torch.zeros(len(self.requests), dtype=self._data.dtype, device=self._data.device)
         (group,) = self._optimiser.param_groups
         self._objective.train()
         for number, chosen in enumerate(torch.split(orders, size, dim=1)):
             share = self.epoch + number / n_steps
             group["lr"] = decayed(self._recipe.learning_rate, share, self._recipe.epochs)
-            gradients, losses = self._differentiate(rows, chosen)
+            gradients, losses = self._differentiate(chosen)
             for name, weight in self._weights.items():
                 # vmap may give strides of its own, which the fused optimisers do not follow.
                 weight.grad = gradients[name].contiguous()
@@ -136,7 +137,7 @@ class VmappedTraining(EngineRun):
         self.epoch += 1
         return [total / n_steps for total in totals.tolist()]
 
-    def _differentiate(self, rows: Rows, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+    def _differentiate(self, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Compute gradients of the stacked weights, and losses ``[members, T]``, at a batch per member."""
         epoch = self.epoch
 
@@ -144,10 +145,18 @@ class VmappedTraining(EngineRun):
             found: tuple[Tensor, Tensor] = functional_call(self._objective, weights, (epoch, *batch))
             return found
 
-        batch = [rows.inputs[chosen], *(rows.targets[name][chosen] for name in self._task_names)]
+        batch = [self._data.train.inputs[chosen], *self._targets(chosen)]
         weights = {name: weight.detach() for name, weight in self._weights.items()}
         found: tuple[dict[str, Tensor], Tensor] = vmap(grad(objective, has_aux=True))(weights, *batch)
         return found
+
+    def _targets(self, chosen: Tensor) -> list[Tensor]:
+        """Return the targets of a step of each member, ``[members, rows, ...]``, for each task."""
+        every = self._data.train.targets
+        return [
+            torch.stack([self._sampling.targets(every, name, order) for order in chosen])
+            for name in self._task_names
+        ]
 
     @property
     def _task_names(self) -> Sequence[str]:
@@ -158,25 +167,24 @@ class VmappedTraining(EngineRun):
 
         In reduced precision rounding hides mistakes; there it is only tested that a step works at all.
         """
-        rows = self._data.train
-        few = torch.arange(min(N_TRIAL_ROWS, len(rows)), device=self._data.device)
+        few = self._sampling.steps(0, 0)[0]
+        few = few if self._sampling.counting else few[:N_TRIAL_ROWS]
         for precision in dict.fromkeys((Precision.FLOAT32, self._recipe.precision)):  # the last one stays
             for training in self._trainings:
                 training.network.precision = precision
             try:
-                found = self._differentiate(rows, few.expand(len(self.requests), -1))
+                found = self._differentiate(few.expand(len(self.requests), -1))
             except (RuntimeError, ValueError) as error:
                 raise TrainingError(f"The network cannot be vectorised: {error}") from error
             if precision is Precision.FLOAT32:
                 self._compare(few, *found)
 
     def _compare(self, few: Tensor, gradients: Mapping[str, Tensor], losses: Tensor) -> None:
-        rows = self._data.train
+        inputs = self._data.train.inputs[few]
+        targets = [target[0] for target in self._targets(few[None])]
         for member, training in enumerate(self._trainings):
             own = list(SeedLosses(training).parameters())
-            value, wanted_losses = SeedLosses(training)(
-                self.epoch, rows.inputs[few], *(rows.targets[name][few] for name in self._task_names)
-            )
+            value, wanted_losses = SeedLosses(training)(self.epoch, inputs, *targets)
             wanted = torch.autograd.grad(value, own, allow_unused=True)
             for name, gradient in zip(self._names, wanted, strict=True):
                 if gradient is None or not _is_close(gradients[name][member], gradient):

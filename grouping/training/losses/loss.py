@@ -16,7 +16,13 @@ class LossFunction(ABC):
 
     Targets are encoded by the kind of the task: numbers ``[rows, n_outputs]``, centred and scaled by the
     `grouping.recipes.losses.Constants` of the declaration; class numbers ``[rows]``; 0 and 1 ``[rows, 1]``.
+
+    Attributes:
+        declaration: the declaration it was built from.
+        class_weights: weights of classes that it is to put on its rows, if any; see `Constants`.
     """
+
+    class_weights: Tensor | None = None
 
     def __init__(self, declaration: Any) -> None:
         self.declaration = declaration
@@ -57,7 +63,8 @@ class StackableLoss(LossFunction):
         Args:
             outputs: ``[heads, n_outputs, rows]``; may be overwritten.
             targets: of each head, ``[heads, n_outputs, rows]``, or class numbers ``[heads, 1, rows]``.
-            factors: factor of each head, ``[heads, 1, 1]``.
+            factors: factor of each head, ``[heads, 1, 1]``, or of each of its rows, ``[heads, 1, rows]``: 0
+                in rows without a label.
             n_rows: number of rows that count; the gradient on the others is zero.
 
         Returns:
@@ -71,11 +78,14 @@ def averaged(values: Tensor, gradients: Tensor, factors: Tensor, n_rows: int) ->
     Args:
         values: losses, ``[heads, k, rows]``, with a mean over `k` and the rows.
         gradients: gradients of the sum of `values` on the outputs, ``[heads, n_outputs, rows]``; overwritten.
-        factors: factor of each head, ``[heads, 1, 1]``.
+        factors: factor of each head, ``[heads, 1, 1]``, or of each of its rows, ``[heads, 1, rows]``.
         n_rows: number of rows that count.
     """
     factors = factors / (n_rows * values.shape[1])
-    losses = values[:, :, :n_rows].sum(dim=2, keepdim=True).sum(dim=1, keepdim=True).mul_(factors)
+    by_row = factors.shape[2] > 1
+    counted = (values * factors if by_row else values)[:, :, :n_rows]
+    losses = counted.sum(dim=2, keepdim=True).sum(dim=1, keepdim=True)
+    losses = losses if by_row else losses.mul_(factors)
     return losses.flatten(), only_first(gradients, n_rows).mul_(factors)
 
 

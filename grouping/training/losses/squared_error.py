@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from grouping.training.engines.products import products
-from grouping.training.losses.loss import StackableLoss, only_first
+from grouping.training.losses.loss import StackableLoss, averaged, only_first
 
 
 class SquaredErrorLoss(StackableLoss):
@@ -23,7 +23,13 @@ class SquaredErrorLoss(StackableLoss):
     def stacked(
         self, outputs: Tensor, targets: Tensor, factors: Tensor, n_rows: int
     ) -> tuple[Tensor, Tensor]:
-        """See `StackableLoss.stacked`. A dot product sums the squares without storing them; factors are 1."""
+        """See `StackableLoss.stacked`.
+
+        Where all rows are labelled factors are 1, and a dot product sums the squares without storing them.
+        """
+        if factors.shape[2] > 1:
+            difference = outputs.sub_(targets)
+            return averaged(difference.square(), difference.mul_(2.0), factors, n_rows)
         n = outputs.shape[1] * n_rows
         difference = only_first(outputs.sub_(targets), n_rows)
         flat = difference.view(len(outputs), 1, -1)

@@ -27,7 +27,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
 
 from grouping.recipes.sharing_from_data import AdaptiveWidening as Parameters
 from grouping.training.blueprint import Blueprint
@@ -35,6 +34,7 @@ from grouping.training.networks import MultiTaskNetwork
 from grouping.training.sharing.branching import Branching, branch_counts, divide
 from grouping.training.sharing.columns import members
 from grouping.training.sharing.preparation import first_training
+from grouping.training.targets import labelled
 
 if TYPE_CHECKING:
     from grouping.domain.recipes import Recipe
@@ -128,7 +128,8 @@ class AdaptiveWidening(MultiTaskNetwork):
 def hardness_affinity(network: MultiTaskNetwork, data: TrainingData) -> Tensor:
     """Return the share of training rows that are hard for both tasks or neither: ``[T, T]``, float64.
 
-    A row is hard for a task if its loss is above the mean over the training rows.
+    A row is hard for a task if its loss is above the mean over the training rows. Rows with labels of both
+    tasks count; two tasks that share none have nothing in common.
 
     Args:
         network: network trained on the `T` tasks.
@@ -136,11 +137,14 @@ def hardness_affinity(network: MultiTaskNetwork, data: TrainingData) -> Tensor:
     """
     network.eval()
     rows = data.train
-    hard = []
+    hard, easy = [], []
     for name, outputs in zip(network.task_names, network(rows.inputs), strict=True):
-        # One row at a time is a batch of one.
-        losses = vmap(data.normalisations[name].loss)(outputs.unsqueeze(1), rows.targets[name].unsqueeze(1))
-        hard.append(losses > losses.mean())
-    one = torch.stack(hard).double()
-    alike: Tensor = (one @ one.T + (1.0 - one) @ (1.0 - one).T) / len(rows)
+        known = labelled(rows.targets[name])
+        losses = data.normalisations[name].row_losses(outputs, rows.targets[name])
+        is_hard = losses > losses[known].mean()
+        hard.append(is_hard & known)
+        easy.append(~is_hard & known)
+    one, other = torch.stack(hard).double(), torch.stack(easy).double()
+    both = (one + other) @ (one + other).T
+    alike: Tensor = (one @ one.T + other @ other.T) / both.clamp(min=1.0)
     return alike.cpu()
