@@ -176,6 +176,11 @@ class _Line:
                 self._connection.request(method, path, body, {"Content-Type": "application/json"})
                 answer = self._connection.getresponse()
                 text = answer.read()
+            except (
+                http.client.RemoteDisconnected
+            ):  # the service closes connections that were silent for seconds
+                self._connection.close()
+                continue
             except (OSError, http.client.HTTPException):
                 self._connection.close()
                 status = 503
