@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -13,9 +14,15 @@ from grouping.domain.fields import Declared, declared
 from grouping.domain.jobs import CHOICES, NOT_CLONED, JobSpec, TrainingBudget
 from grouping.domain.recipes import BuiltInParameters
 
+_OWN_CODE = re.compile(r".+\.py:[^:=,]+")
 _RECIPE = frozenset(parameter.name for parameter in recipe_options())
 _LISTED_BY = {"strategy": "strategies", "trainer": "trainers"}
 _LIMITS = {option_name(field): field for field in declared(TrainingBudget).values()}
+
+
+def is_own_code(text: str) -> bool:
+    """Return whether a trainer is code of the user's own, as ``path.py:Name``, not the name of one."""
+    return _OWN_CODE.fullmatch(text) is not None
 
 
 def with_job_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,6 +70,8 @@ def _option(field: Declared, *, has_default: bool) -> inspect.Parameter:
 
 
 def _value(field: Declared, value: Any) -> Any:
+    if field.name == "trainer" and is_own_code(value):
+        return {"name": value}  # trained here; see `grouping.cli.own_commands`
     if field.name in CHOICES:
         return parse_method(value, field.name)
     return numbers_by_name(field.name, value) if field.is_mapping else value
