@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,7 +19,7 @@ UNEXPECTED = "unexpected_keyword_argument"
 
 def schema_of(cls: type[Any]) -> dict[str, Any]:
     """Return the JSON Schema of a dataclass of parameters; it allows no fields but those declared."""
-    schema = TypeAdapter(cls).json_schema()
+    schema = _adapter(cls).json_schema()
     allowed: dict[str, Any] = {
         "type": "object",
         "properties": schema.get("properties", {}),
@@ -43,7 +44,7 @@ def build(cls: type[T], given: Mapping[str, Any], *, what: str, pointer: str = "
     if unknown := sorted(set(given) - set(known)):
         raise InvalidInputError(_unknown(what, ", ".join(unknown), unknown[0], known), pointer=pointer)
     try:
-        return TypeAdapter(cls).validate_python(dict(given))
+        return _adapter(cls).validate_python(dict(given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = "/".join(str(part) for part in first["loc"])
@@ -72,3 +73,12 @@ def _dataclass_at(cls: type[Any], path: Sequence[str | int]) -> type[Any] | None
         hint = get_type_hints(found).get(str(name))
         found = next((one for one in (hint, *get_args(hint)) if dataclasses.is_dataclass(one)), None)
     return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
+
+
+def _adapter(cls: type[T]) -> TypeAdapter[T]:
+    """Return the checker of a dataclass; making one takes milliseconds, and trials come by the thousand."""
+    found: TypeAdapter[T] = _cached_adapter(cls)
+    return found
+
+
+_cached_adapter: Callable[[Any], TypeAdapter[Any]] = functools.lru_cache(maxsize=256)(TypeAdapter)

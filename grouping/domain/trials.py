@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from grouping.domain.joint_runs import JointAffinities
@@ -169,6 +169,21 @@ class TrialOrigin(NamedTuple):
     trial_id: str
 
 
+class Blame(IntEnum):
+    """How far a training is to blame for a loss: it is given up when the sum is `max_attempts` times its own.
+
+    Whoever loses a training cannot know whether it brought its worker down or went down with it. Only
+    repetition tells, and the further away the loss was, the more of it is needed.
+    """
+
+    ITS_OWN = 10
+    """It failed by its own word, and asked for another attempt."""
+    WITH_WORKER = 5
+    """Its worker died or was not heard from."""
+    WITH_ALL = 1
+    """The dispatcher, the process of the job or the cluster was lost, and every training with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class ToldFrom:
     """Where a result comes from that was told from outside, by the word of whoever told it.
@@ -209,6 +224,7 @@ class Trial:
             for a trial of this job's own.
         artefact: path or address of what the training keeps, as text; None for nothing.
         told: where its result comes from, if it was told from outside and not trained by any job.
+        blame: sum of how far it was to blame for its losses; see `Blame`.
     """
 
     id: str
@@ -230,6 +246,7 @@ class Trial:
     reused_from: TrialOrigin | None = None
     artefact: str | None = None
     told: ToldFrom | None = None
+    blame: int = 0
 
     @classmethod
     def planned(cls, position: int, request: TrialRequest) -> Trial:

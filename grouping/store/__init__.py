@@ -22,6 +22,8 @@ from grouping.store.records import (
     TableInfo,
     TrialLease,
     TrialReport,
+    TrialTold,
+    TrialWanted,
 )
 from grouping.store.reports import TrialLog
 from grouping.store.store import Store, open_store
@@ -42,6 +44,8 @@ __all__ = [
     "TrialLease",
     "TrialLog",
     "TrialReport",
+    "TrialTold",
+    "TrialWanted",
     "migrate",
     "open_store",
 ]

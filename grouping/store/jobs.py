@@ -260,6 +260,7 @@ def _retry_failed_trials(session: Session, job_id: str) -> int:
         .values(
             state=TrialState.PLANNED,
             attempts=0,
+            blame=0,
             epochs=0,
             seconds=0.0,
             error=None,

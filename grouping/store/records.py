@@ -10,7 +10,7 @@ from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
 from grouping.domain.progress import Progress
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TrialRequest
+from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest
 
 T = TypeVar("T")
 
@@ -91,6 +91,36 @@ class TrialLease:
     deadline_s: float | None
     lease_s: float
     expires_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrialWanted:
+    """A worker that asks for a trial.
+
+    Attributes:
+        worker: name of the worker, for people.
+        job_ids: jobs to take trials of; all when None.
+        available: amounts that the worker has, by the names of `Resources.fit_into`; None to take any.
+    """
+
+    worker: str
+    job_ids: tuple[str, ...] | None = None
+    available: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTold:
+    """An outcome that a worker tells.
+
+    Attributes:
+        token: token of its lease.
+        outcome: outcome of the training; a failure is final here, see `Store.fail_trial` for another attempt.
+        measures_time: whether the seconds of the outcome are those since the lease began.
+    """
+
+    token: str
+    outcome: TrialOutcome
+    measures_time: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,7 @@ class TrialRow(StoredRow):
     lease_expires_s: Mapped[float | None] = mapped_column(Double)
     artefact: Mapped[str | None] = mapped_column(Text)
     told: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
+    blame: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class ScoreRow(StoredRow):

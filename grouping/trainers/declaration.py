@@ -43,7 +43,8 @@ class Declaration:
         resources: what a training holds.
         resources_of: what differs from that, by size of the network.
         deadline_s: seconds after which a training is ended and counts as failed.
-        max_attempts: starts of a training after which it is given up.
+        max_attempts: failures after which a training is given up that asks for another attempt; a loss of its
+            worker counts half, one of the dispatcher or the cluster a tenth.
         measures_affinities: whether it can measure affinities.
         data: name of the version of the data. Scores of another version are never compared.
         parameters: parameters that a job may give, with their defaults, which also say their types.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
@@ -134,7 +135,7 @@ class External(Trainer):
             "POST /v1/leases."
         )
 
-    @property
+    @functools.cached_property
     def _own(self) -> ExternalParameters:
         return _read(self.job.parameters)
 

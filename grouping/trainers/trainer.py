@@ -268,7 +268,8 @@ class Trainer(ABC):
         trains_elsewhere: whether its trainings are done by workers that ask for them over HTTP, so that it
             has no `setup`.
         tells_progress: whether its workers report progress or output while they train.
-        max_attempts: starts of a training after which it is given up when its process is lost each time.
+        max_attempts: failures after which a training is given up that asks for another attempt; a loss of its
+            worker counts half, one of the dispatcher or the cluster a tenth.
     """
 
     name: ClassVar[str]

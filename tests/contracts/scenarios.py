@@ -17,9 +17,10 @@ from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import Blame, Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store, TrialReport
 from grouping.store.rows import StoredRow
+from grouping.trainers import Trainer
 from tests.tables import random_table
 
 T = TypeVar("T")
@@ -32,6 +33,11 @@ DEPTH = MeasuredNetwork(Network.of("depth", cost_snt=1.0), 1000, (32, 32))
 SMALL_EDGES = MeasuredNetwork(Network.of("edges", size=0.5, cost_snt=0.4983), 498, (22, 22))
 PAIR = MeasuredNetwork(Network.of("edges", "depth", cost_snt=1.0), 1001, (32, 32))
 NETWORKS = (DEPTH, SMALL_EDGES, PAIR)
+
+
+def losses_until_given_up(blame: Blame) -> int:
+    """How often a training may be lost that way before it is given up, that time included."""
+    return Trainer.max_attempts * Blame.ITS_OWN // blame
 
 
 def submit(
@@ -149,10 +155,10 @@ FENCED: dict[str, Callable[[Scene], object]] = {
     "skip_trials": lambda s: s.store.skip_trials(s.claim, [s.planned.id]),
     "start_trials": lambda s: s.store.start_trials(s.claim, [s.planned.id, s.last.id]),
     "record_outcomes": lambda s: s.store.record_outcomes(s.claim, {s.running.id: success(s.running.network)}),
-    "requeue_trials": lambda s: s.store.requeue_trials(s.claim, [s.running.id], "the worker died"),
+    "requeue_trials": lambda s: s.store.requeue_trials(s.claim, [s.running.id], "died", Blame.WITH_WORKER),
     "start_trial": lambda s: s.store.start_trial(s.claim, s.planned.id),
     "record_outcome": lambda s: s.store.record_outcome(s.claim, s.running.id, success(s.running.network)),
-    "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "the worker died"),
+    "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "died", Blame.WITH_WORKER),
     "report_progress": lambda s: s.store.report_progress(
         s.claim, {s.running.id: TrialReport((Progress(1, {"depth": 0.5}),), "a line\n")}
     ),

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from grouping.domain.jobs import JobState
 from grouping.domain.networks import Network
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.trials import Blame, Purpose, TrialState
 from grouping.errors import (
     IdempotencyConflictError,
     InvalidInputError,
@@ -33,6 +33,7 @@ from tests.contracts.scenarios import (
     claim,
     crash_everywhere,
     everything,
+    losses_until_given_up,
     plan,
     prepare,
     requests,
@@ -121,7 +122,7 @@ def _expired(scene: Away, pass_time: PassTime) -> None:
 
 
 def _given_up(scene: Away, pass_time: PassTime) -> None:
-    for _ in range(Trainer.max_attempts - 1):
+    for _ in range(losses_until_given_up(Blame.WITH_WORKER) - 1):
         pass_time(LEASE_S)
         scene.lease("another")
     _expired(scene, pass_time)
@@ -374,7 +375,7 @@ class TrialLeaseContract:
         self, store: Store, pass_time: PassTime
     ) -> None:
         scene = away(store)
-        for _ in range(Trainer.max_attempts):
+        for _ in range(losses_until_given_up(Blame.WITH_WORKER)):
             assert scene.lease("leaver").trial_id == store.trials(scene.job_id)[0].id
             pass_time(LEASE_S)
         assert scene.lease().trial_id == store.trials(scene.job_id)[1].id
@@ -401,7 +402,7 @@ class TrialLeaseContract:
         with pytest.raises(StateConflictError, match="worker"):
             store.record_outcome(scene.claim, lease.trial_id, FAILED)
         with pytest.raises(StateConflictError, match="worker"):
-            store.requeue_trial(scene.claim, lease.trial_id, "lost")
+            store.requeue_trial(scene.claim, lease.trial_id, "lost", Blame.WITH_WORKER)
         WRITES["complete"](store, lease)
 
     def test_expiring_the_trials_of_no_job_does_nothing(self, store: Store) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from grouping.domain.jobs import JobState
-from grouping.domain.trials import TrialState
+from grouping.domain.trials import Blame, TrialState
 from grouping.errors import (
     NotFoundError,
     StaleLeaseError,
@@ -242,7 +242,7 @@ class SupervisedJob:
         if self.is_on_ray:
             running = [t.id for t in self._store.trials(self.job_id, states={TrialState.RUNNING})]
             if running:
-                self._store.requeue_trials(self._claim, running, loss.reason)
+                self._store.requeue_trials(self._claim, running, loss.reason, Blame.WITH_ALL)
         if loss.is_death:
             data = {"reason": loss.reason, "times": self._deaths}
             self._store.append_event(self._claim, "job_interrupted", data)

@@ -9,7 +9,7 @@ from typing import Protocol
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
 from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trials import Blame, TrialOutcome, TrialRequest
 from grouping.trainers import Prepared, Trainer
 
 
@@ -64,10 +64,17 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The trainings of an order were lost with their worker; which training caused it is not known."""
+    """The trainings of an order were lost: with their worker, or one of them asked for another attempt.
+
+    Attributes:
+        number: number of the order.
+        reason: reason, in words for the user.
+        blame: how far the trainings themselves are to blame.
+    """
 
     number: int
     reason: str
+    blame: Blame = Blame.WITH_WORKER
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError, RuntimeEnvSetupError
 
 from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialState
+from grouping.domain.trials import Blame, TrialOutcome, TrialState
 from grouping.errors import RetryTrainingError
 from grouping.trainers import StepResult, WorkerContext, WorkerSetup
 from grouping.trainers.runtime_env import RuntimeEnv
@@ -215,7 +215,7 @@ class ActorPool:
             logger.warning("Order %d failed: %s", order.number, error)
             self._idle.append(one.held)
             if isinstance(error.cause, RetryTrainingError):
-                return Lost(order.number, str(error.cause))
+                return Lost(order.number, str(error.cause), Blame.ITS_OWN)
             reason = f"{type(error.cause).__name__}: {error.cause}"
             return Trained(order.number, dict.fromkeys(order.requests, _failed(reason)))
         except RuntimeEnvSetupError as error:
