@@ -99,7 +99,7 @@ class ExecutedTrainings:
         """Train again what was lost, unless it was lost too often."""
         for request in stack:
             n_lost = self._losses[request.key] = self._losses.get(request.key, 0) + 1
-            if n_lost < self._trainer.max_attempts:
+            if n_lost < self._trainer.trainings.max_attempts:
                 self._lost.append(request)
             else:
                 self._search.tell_outcome(request, TrialOutcome(TrialState.FAILED, error=reason))
@@ -108,7 +108,7 @@ class ExecutedTrainings:
         """Return the seconds that a stack may take: those of its trainings together."""
         total = 0.0
         for request in stack:
-            deadline = self._trainer.deadline_s(request.network, request.fidelity)
+            deadline = self._trainer.trainings.deadline_s(request.network, request.fidelity)
             if deadline is None:
                 return None
             total += deadline

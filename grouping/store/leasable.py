@@ -72,7 +72,7 @@ def first_fitting(
         .limit(1 if available is None else N_SEEN)
     )
     for trial, network in planned:
-        wanted = None if available is None else trainer.resources(network_from_row(network))
+        wanted = None if available is None else trainer.trainings.resources(network_from_row(network))
         if wanted is None or available is None or wanted.fit_into(available):
             return trial, network
     return None

@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from grouping.domain.networks import Network
 from grouping.domain.trials import TrialState
 from grouping.errors import NotFoundError, StaleLeaseError
-from grouping.store.codec import as_json, is_id, network_from_row
+from grouping.store.codec import as_json, is_id, network_from_row, spec_from_json
 from grouping.store.database import Database
 from grouping.store.records import Claim
 from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreTableRow, TrialRow
-from grouping.trainers import trainer_class
+from grouping.trainers import max_attempts_of
 
 
 def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
@@ -99,7 +99,7 @@ class LockedJob:
         """Plan a running trial again that will give no result, or give it up after the last attempt."""
         trial.state = TrialState.PLANNED
         trial.started_s = trial.lease_token = None
-        if trial.attempts >= trainer_class(self.job.spec["trainer"]).max_attempts:
+        if trial.attempts >= max_attempts_of(spec_from_json(self.job.spec)):
             trial.state = TrialState.FAILED
             trial.finished_s = self.now_s
             trial.error = f"Lost {trial.attempts} times; the last time: {reason}"

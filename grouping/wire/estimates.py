@@ -88,4 +88,8 @@ class EstimateOut(Output):
         description="All strategies that can run the job, the fewest trainings first.",
     )
     reuse: ReuseOut | None
+    stated: list[str] = Field(
+        description="What the job states beside networks, budgets and seeds, in sentences: constraints, the "
+        "baselines of its verdict, and of its trainings length, resources, deadline and attempts."
+    )
     sentence: str
