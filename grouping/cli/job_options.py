@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -14,12 +15,18 @@ from grouping.domain.jobs import CHOICES, NOT_CLONED, JobSpec, TrainingBudget
 from grouping.domain.recipes import BuiltInParameters
 from grouping.domain.resources import StatedResources
 
+_OWN_CODE = re.compile(r".+\.py:[^:=,]+")
 _LISTED_BY = {"strategy": "strategies", "trainer": "trainers"}
 _WITHIN: Mapping[str, Mapping[str, Declared]] = {
     name: {option_name(field): field for field in declared(source).values()}
     for name, source in (("training_budget", TrainingBudget), ("resources", StatedResources))
 }
 """Options of fields of a field, by the name of that field."""
+
+
+def is_own_code(text: str) -> bool:
+    """Return whether a trainer is code of the user's own, as ``path.py:Name``, not the name of one."""
+    return _OWN_CODE.fullmatch(text) is not None
 
 
 def with_job_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,6 +84,8 @@ def _option(field: Declared, *, has_default: bool) -> inspect.Parameter:
 
 
 def _value(field: Declared, value: Any) -> Any:
+    if field.name == "trainer" and is_own_code(value):
+        return {"name": value}  # trained here; see `grouping.cli.own_commands`
     if field.name in CHOICES:
         return parse_method(value, field.name)
     if field.is_mapping:

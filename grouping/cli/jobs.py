@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from grouping.client import RemoteJob
     from grouping.wire.estimates import EstimateOut
     from grouping.wire.groupings import RecommendationOut
-    from grouping.wire.jobs import ProgressOut
+    from grouping.wire.jobs import EventOut, ProgressOut
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 3
@@ -100,7 +101,7 @@ def watch(console: Console, job: RemoteJob) -> int:
     """Show a job until it is final, then its result; return the exit status. Ctrl-C stops watching only."""
     try:
         with _progress_shown(console) as on_progress:
-            job.wait(on_progress=on_progress)
+            job.wait(on_progress=on_progress, on_event=partial(_tell_trouble, console))
     except KeyboardInterrupt:
         console.print(
             f"No longer watching; the job is left to itself. Watch it again: grouping show {job.id}. "
@@ -117,6 +118,14 @@ def watch(console: Console, job: RemoteJob) -> int:
     show_ledger(console, job)
     console.print(f"Continue it: grouping resume {job.id}", soft_wrap=True)
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
+
+
+def _tell_trouble(console: Console, event: EventOut) -> None:
+    """Print an event that tells of trouble with the job as such."""
+    from grouping.wire.event_texts import OF_WHOLE_JOBS, event_details, event_title
+
+    if event.kind in OF_WHOLE_JOBS:
+        console.print(f"{event_title(event)}: {event_details(event)}", soft_wrap=True, markup=False)
 
 
 def show_recommendations(console: Console, recommendations: Sequence[RecommendationOut]) -> None:
@@ -183,10 +192,11 @@ def run(
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
+    from grouping.cli.own_commands import own_words, with_own_trainer
+
+    command = own_words(asked, command)
     if command and not dry_run:
         _run_by_command(problem, asked, command, slots, server, token, home, as_json=as_json)
-    from grouping.cli.own_commands import with_own_trainer
-
     prepared = with_own_trainer if command else dict
     if dry_run and server is None:
         use_trainers(None, home)

@@ -225,12 +225,23 @@ def serve(
     """Run everything on this machine: database, API and web view, dispatcher, Ray."""
     use_trainers(trainers, home, is_strict=True)
     database = database_url(url, home)
+    if ray_address:
+        _warn_if_unreachable(ray_address)
     with running_service(
         host=host, port=port, home=home, database=database, workers=workers, ray_address=ray_address
     ) as service:
         typer.echo(f"Serving on {service.url} (Ctrl-C ends it; logs in {home / 'logs'})")
         wait_for_signal()
         typer.echo("Stopping; jobs go on when the service runs again.")
+
+
+def _warn_if_unreachable(ray_address: str) -> None:
+    from grouping_workers.dispatch.reach import refuse_unreachable
+
+    try:
+        refuse_unreachable(ray_address)
+    except ConnectionError as error:
+        typer.echo(f"{error} Jobs wait until it does.", err=True)
 
 
 def api(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from grouping.client.connection import Connection
-from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.networks import Network
 from grouping.domain.progress import Progress
 from grouping.domain.resources import Resources
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.trainers.result_file import document_of
 from grouping.wire.jobs import JobOut
 from grouping.wire.leases import MAX_POINTS, MAX_TEXT, HeartbeatOut, LeaseOut, TrialStateOut
 
@@ -174,7 +173,8 @@ class Assignments:
             StoreUnavailableError: if the service or its database does not answer.
         """
         if outcome.state is TrialState.SUCCEEDED:
-            return self._report(assignment, "complete", result_of(outcome))
+            result = {**document_of(outcome), "seconds": outcome.seconds}
+            return self._report(assignment, "complete", result)
         reason = outcome.error or f"The training {outcome.state}."
         if outcome.state is TrialState.DIVERGED:
             told = {"error": reason[-MAX_TEXT:], "is_diverged": True, "epochs": outcome.epochs}
@@ -258,46 +258,6 @@ class AssignmentsOfJobs(Assignments):
 def this_worker() -> str:
     """Return a name for workers of this process: host and process id."""
     return f"{socket.gethostname()}-{os.getpid()}"[:200]
-
-
-def result_of(outcome: TrialOutcome) -> dict[str, Any]:
-    """Return the result of a successful training with the keys of a result file, and its seconds."""
-    scores = outcome.scores
-    columns: dict[str, dict[str, float | None]] = {
-        "validation": {score.task: score.validation_loss for score in scores},
-        "test": {score.task: score.test_loss for score in scores},
-        "validation_metrics": {score.task: score.validation_metric for score in scores},
-        "test_metrics": {score.task: score.test_metric for score in scores},
-    }
-    result: dict[str, Any] = {"epochs": outcome.epochs, "seconds": outcome.seconds}
-    for name, values in columns.items():
-        known = {task: value for task, value in values.items() if value is not None}
-        if known:
-            result[name] = known
-    if outcome.cost_snt is not None:
-        result["cost_snt"] = outcome.cost_snt
-    if outcome.costs:
-        result["costs"] = dict(outcome.costs)
-    if outcome.artefact is not None:
-        result["artefact"] = outcome.artefact
-    if outcome.affinities is not None:
-        result["affinities"] = _affinities(outcome.affinities)
-    return result
-
-
-def _affinities(measured: JointAffinities) -> dict[str, Any]:
-    values = {
-        method: {
-            source: {
-                target: float(value)
-                for target, value in zip(measured.tasks, row, strict=True)
-                if not math.isnan(value)
-            }
-            for source, row in zip(measured.tasks, matrix, strict=True)
-        }
-        for method, matrix in measured.values.items()
-    }
-    return {"values": values, "n_steps": measured.n_steps}
 
 
 def _address(assignment: Assignment, how: str) -> str:

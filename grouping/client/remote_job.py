@@ -14,6 +14,8 @@ from grouping.domain.jobs import JobState
 from grouping.errors import InvalidInputError, StoreUnavailableError
 from grouping.wire.groupings import RecommendationList, RecommendationOut
 from grouping.wire.jobs import (
+    EventOut,
+    EventPage,
     JobOut,
     ProgressOut,
     ProgressPointOut,
@@ -78,12 +80,14 @@ class RemoteJob(TableViews, Assignments):
         self,
         *,
         on_progress: Callable[[ProgressOut], None] | None = None,
+        on_event: Callable[[EventOut], None] | None = None,
         timeout_s: float | None = None,
     ) -> RemoteJob:
         """Wait for a final state.
 
         Args:
             on_progress: callback for the answer of ``GET /v1/jobs/{id}/progress`` whenever it changes.
+            on_event: callback for each event in the history of the job, those from before the call too.
             timeout_s: seconds after which to give up; None for no limit.
 
         Raises:
@@ -91,15 +95,21 @@ class RemoteJob(TableViews, Assignments):
             StoreUnavailableError: if the service does not answer for `PATIENCE_S`.
         """
         started = answered = time.monotonic()
+        n_told = 0
         while True:
             try:
                 self.refresh()
+                events = self.events(after=n_told) if on_event is not None else []
                 progress = self.progress()  # after the state: the last one told is that of the end
                 answered = time.monotonic()
             except StoreUnavailableError:
                 if time.monotonic() - answered > PATIENCE_S:
                     raise
             else:
+                for event in events:
+                    assert on_event is not None
+                    on_event(event)
+                    n_told = event.number
                 if on_progress is not None:
                     on_progress(progress)
                 if self.state.is_final:
@@ -111,6 +121,11 @@ class RemoteJob(TableViews, Assignments):
     def progress(self) -> ProgressOut:
         """Return the numbers of trials by purpose, group size and state, and the spending."""
         return self._client.read(ProgressOut, "GET", f"/v1/jobs/{self.id}/progress")
+
+    def events(self, after: int = 0) -> list[EventOut]:
+        """Return the history of the job, oldest first: the events that follow that number, 1,000 at most."""
+        query = {"after": after, "limit": 1000}
+        return self._client.read(EventPage, "GET", f"/v1/jobs/{self.id}/events", params=query).items
 
     def trials(self) -> list[TrialOut]:
         """Return the trainings of the job with their scores, in the order of the plan."""

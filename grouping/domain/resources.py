@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval, MaxLen
@@ -65,19 +66,79 @@ class Resources:
         Args:
             available: amounts by Ray's names: ``CPU``, ``GPU``, ``memory`` in bytes, and custom ones.
         """
-        wanted = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
-        if self.memory_gib is not None:
-            wanted["memory"] = self.memory_gib * 2**30
         counts = [
-            math.floor(available.get(name, 0.0) / amount + 1e-9) for name, amount in wanted.items() if amount
+            math.floor(available.get(name, 0.0) / amount + 1e-9)
+            for name, amount in self.amounts().items()
+            if amount
         ]
         return min(counts, default=1_000_000)
+
+    def amounts(self) -> dict[str, float]:
+        """Return what is needed in all by Ray's names: ``CPU``, ``GPU``, ``memory`` in bytes, custom ones."""
+        memory = {} if self.memory_gib is None else {"memory": self.memory_gib * 2**30}
+        return {"CPU": self.cpus, "GPU": self.gpus, **memory, **self.custom}
 
     def in_words(self) -> str:
         """Name what is needed, for people."""
         parts = [f"{self.cpus:g} CPU", *([f"{self.gpus:g} GPU"] if self.gpus else [])]
         parts += [f"{self.memory_gib:g} GiB"] if self.memory_gib is not None else []
         return ", ".join([*parts, *(f"{amount:g} {name}" for name, amount in self.custom.items())])
+
+
+class Placement(StrEnum):
+    """How the bundles of a training lie on the nodes of a cluster, as Ray calls it."""
+
+    STRICT_PACK = "STRICT_PACK"
+    """All on one node."""
+    PACK = "PACK"
+    """On as few nodes as possible."""
+    SPREAD = "SPREAD"
+    """On as many nodes as possible."""
+    STRICT_SPREAD = "STRICT_SPREAD"
+    """Each on a node of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedResources(Resources):
+    """Resources of one training on Ray, with those of the workers that it starts itself.
+
+    Attributes:
+        cpus, gpus, memory_gib, custom: what the training itself holds, as in `Resources`.
+        bundles: what each worker that it starts on Ray holds, by Ray's names, such as ``{CPU = 1, GPU = 1}``.
+            With any, all is reserved together, as one placement group, before the training starts.
+        placement: how the bundles lie on the nodes.
+    """
+
+    bundles: Annotated[tuple[Mapping[str, float], ...], MaxLen(1000)] = ()
+    placement: Placement = Placement.STRICT_PACK
+
+    def __post_init__(self) -> None:
+        Resources.__post_init__(self)
+        for bundle in (self.own_amounts(), *self.bundles) if self.bundles else ():
+            if not bundle or not all(math.isfinite(amount) and amount > 0 for amount in bundle.values()):
+                raise InvalidInputError(
+                    "Each bundle, and the training itself, holds positive amounts of something, such as "
+                    "{CPU = 1, GPU = 1}.",
+                    pointer="/resources/bundles",
+                )
+
+    def own_amounts(self) -> dict[str, float]:
+        """Return what the training itself holds, by Ray's names."""
+        return {name: amount for name, amount in Resources.amounts(self).items() if amount}
+
+    def amounts(self) -> dict[str, float]:
+        """Return what the training and its workers hold together, by Ray's names."""
+        total = Resources.amounts(self)
+        for bundle in self.bundles:
+            for name, amount in bundle.items():
+                total[name] = total.get(name, 0.0) + amount
+        return total
+
+    def in_words(self) -> str:
+        """Name what is needed, for people."""
+        own = Resources.in_words(self)
+        workers = [", ".join(f"{amount:g} {name}" for name, amount in one.items()) for one in self.bundles]
+        return " and ".join([own, *(f"({worker})" for worker in workers)])
 
 
 @dataclass(frozen=True, slots=True)

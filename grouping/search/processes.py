@@ -20,8 +20,8 @@ from typing import Self
 
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, RetryTrainingError, TrainingError
-from grouping.search.executors import Ended
-from grouping.trainers import WorkerContext, WorkerSetup
+from grouping.search.executors import Ended, Submitted
+from grouping.trainers import Trainer, WorkerContext
 
 END_S = 5.0
 """Seconds that a process is given to end by itself before it is killed."""
@@ -39,25 +39,25 @@ class Processes:
         self._idle: list[_Child] = []
         self._busy: list[_Child] = []
 
-    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
+    def begin(self, trainer: Trainer, checkpoints: Path | None) -> None:
         """Pickle the setup.
 
         Raises:
             InvalidInputError: if it cannot be pickled.
         """
         try:
-            self._payload = pickle.dumps((setup, checkpoints))
+            self._payload = pickle.dumps((trainer.setup(), checkpoints))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise InvalidInputError(
                 f"The setup of the trainer cannot be sent to another process: {error}. Train in threads, or "
                 "keep in it what can be pickled."
             ) from error
 
-    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+    def submit(self, submitted: Submitted) -> None:
         """Start a training in an idle process, or in a new one."""
         child = self._idle.pop() if self._idle else _Child.start(self._payload)
         self._busy.append(child)
-        child.train(number, requests, deadline_s)
+        child.train(submitted.number, submitted.requests, submitted.deadline_s)
 
     def collect(self) -> Sequence[Ended]:
         """Return what ended, waiting for the first.

@@ -252,12 +252,15 @@ class Search:
             checkpoints: a folder in which it may keep unfinished trainings; None if nothing is to be kept.
             executor: where the networks are trained: ``"in-process"``, one stack after another; in
                 ``"threads"``; or in ``"processes"``, which are started anew (spawn), so that a script needs
-                ``if __name__ == "__main__"``, and which keep to `Trainer.deadline_s`. Or one of your own.
-            workers: how many threads or processes; the number of processors unless given.
+                ``if __name__ == "__main__"``, and which keep to `Trainer.deadline_s`; or on ``"ray"``: the
+                cluster of ``ray.init`` or of ``RAY_ADDRESS``, or else one of this machine, by
+                `Trainer.resources`. Or one of your own.
+            workers: the most trainings at the same time; one per processor unless given.
 
         Raises:
             GroupingError: if the trainer cannot prepare the job, or fails in its process.
             InvalidInputError: if there is no such executor.
+            MissingExtraError: if Ray is not installed.
         """
         with executor_of(executor, workers) as executes:
             trainings = ExecutedTrainings(self, trainer, executes, checkpoints)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from grouping.domain.trials import Trial, TrialKey, TrialOutcome, TrialRequest, TrialState
-from grouping.search.executors import Executor
+from grouping.search.executors import Executor, Submitted
 from grouping.trainers import LocalPool, Trainer
 
 Requests = tuple[TrialRequest, ...]
@@ -50,7 +50,7 @@ class ExecutedTrainings:
         self._losses: dict[TrialKey, int] = {}
         self._n_orders = 0
         trainer.prepare(LocalPool())
-        executor.begin(trainer.setup(), checkpoints)
+        executor.begin(trainer, checkpoints)
 
     @property
     def is_idle(self) -> bool:
@@ -80,7 +80,8 @@ class ExecutedTrainings:
             stack = self._waiting.popleft()
             self._n_orders += 1
             self._in_flight[self._n_orders] = stack
-            self._executor.submit(self._n_orders, stack, self._deadline_s(stack))
+            resources = self._trainer.resources(stack[0].network)
+            self._executor.submit(Submitted(self._n_orders, stack, self._deadline_s(stack), resources))
 
     def collect(self) -> bool:
         """Wait for the first training that ends, and tell the search what came out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from grouping.domain.trials import TrialOutcome, TrialRequest
 from grouping.trainers.command_process import Command, run_command
 from grouping.trainers.declaration import Declaration, TableTrainer, attributes_of, parameters_of
 from grouping.trainers.placeholders import Training, fill
+from grouping.trainers.runtime_env import here
 from grouping.trainers.trainer import Trainer, TrainerRequest, TrainingWorker, WorkerContext, WorkerSetup
 
 
@@ -49,7 +50,7 @@ class CommandWorker(TrainingWorker):
     """
 
     def __init__(self, plan: CommandPlan, context: WorkerContext) -> None:
-        self._plan = plan
+        self._plan = replace(plan, command=replace(plan.command, directory=here(plan.command.directory)))
         self._context = context
 
     def train(self, requests: Sequence[TrialRequest], checkpoints: Path | None = None) -> list[TrialOutcome]:

@@ -16,10 +16,11 @@ from annotated_types import Interval, Len, MaxLen
 from grouping.domain.fields import check
 from grouping.domain.networks import Network
 from grouping.domain.recipes import STRICT
-from grouping.domain.resources import Resources
+from grouping.domain.resources import PlacedResources, Resources
 from grouping.errors import InvalidInputError
 from grouping.parameters import build
 from grouping.trainers.placeholders import PLACEHOLDERS
+from grouping.trainers.runtime_env import RuntimeEnv
 from grouping.trainers.trainer import Prepared, Trainer, TrainerRequest, WorkerPool
 
 Value = bool | int | float | str
@@ -35,8 +36,9 @@ class Declaration:
         python: a class or function: ``file.py:Name`` or ``package.module:Name``.
         title: name for people; that of the trainer unless given.
         description: what it trains, in a sentence.
-        directory: folder that a command is started in, and that `python` is found from; that of the file of
-            declarations unless given.
+        directory: folder that a command is started in, and that `python` is found from; unless given, the
+            `working_dir` of `runtime_env`, or else the folder of the file of declarations.
+        runtime_env: what Ray brings to the workers, on every node.
         environment: environment variables of a command.
         epochs: epochs that a full training counts in a training budget.
         resources: what a training holds.
@@ -56,9 +58,10 @@ class Declaration:
     title: Annotated[str, MaxLen(200)] = ""
     description: Annotated[str, MaxLen(1000)] = ""
     directory: Annotated[str, Len(1)] | None = None
+    runtime_env: RuntimeEnv | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     epochs: Annotated[int, Interval(ge=1, le=1_000_000)] | None = None
-    resources: Resources | None = None
+    resources: PlacedResources | None = None
     resources_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     deadline_s: Annotated[float, Interval(gt=0)] | None = None
     max_attempts: Annotated[int, Interval(ge=1, le=100)] | None = None
@@ -95,7 +98,7 @@ class Declaration:
         if other is None:
             return self.resources
         common = {} if self.resources is None else dataclasses.asdict(self.resources)
-        return build(Resources, {**common, **other}, what="resources", pointer=f"/resources_of/{size}")
+        return build(PlacedResources, {**common, **other}, what="resources", pointer=f"/resources_of/{size}")
 
     @property
     def digest(self) -> str:
@@ -128,6 +131,11 @@ class DeclaredTrainer(Trainer):
         """Return the declared resources."""
         found = self.declaration.resources_for(network)
         return super().resources(network) if found is None else found
+
+    def runtime_env(self) -> RuntimeEnv | None:
+        """Return what is declared."""
+        declared = self.declaration.runtime_env
+        return super().runtime_env() if declared is None else declared
 
     def deadline_s(self, network: Network, fidelity: float) -> float | None:
         """Return the declared deadline."""

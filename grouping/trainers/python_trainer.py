@@ -217,7 +217,14 @@ def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Tr
         InvalidInputError: if there is no such code, or it cannot be a trainer. Errors of the code pass
             through.
     """
+    shipped = declaration.runtime_env
+    if shipped is not None:
+        shipped.make_importable()
     reference = Reference.parse(declaration.python, folder)
+    if shipped is not None and not shipped.brings(reference.module):
+        raise InvalidInputError(
+            f"{reference.module} is not in the working_dir, of which workers have a copy.", pointer="/python"
+        )
     found = reference.load()
     if declaration.environment:
         raise InvalidInputError(
@@ -231,20 +238,37 @@ def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Tr
     said: dict[str, Any] = {"title": name, "description": summary, "reference": reference}
     if inspect.isclass(found) and issubclass(found, Trainer):
         return _whole_trainer(found, declaration, said | attributes_of(name, declaration, folder))
-    if inspect.isclass(found) and callable(getattr(found, "train", None)):
-        worker: type[TrainingWorker] = ClassWorker
-        _accepted(found, [*TOLD_TO_CLASSES, *declaration.parameters])
-    elif callable(found) and not inspect.isclass(found):
-        worker = FunctionWorker
-        _accepted(found, [*TOLD_TO_FUNCTIONS, *declaration.parameters])
-    else:
-        raise InvalidInputError(
-            f"{declaration.python} is neither a function, nor a class with a method train(requests), nor a "
-            "subclass of grouping.trainers.Trainer."
-        )
+    worker = worker_class(reference, declaration.parameters)
     attributes = {"parameters": parameters_of(declaration), "worker": worker, "__module__": __name__}
     return type(
         "PythonTrainer", (PythonTrainer,), said | attributes | attributes_of(name, declaration, folder)
+    )
+
+
+def worker_class(reference: Reference, parameters: Iterable[str]) -> type[FunctionWorker] | type[ClassWorker]:
+    """Return the worker that trains by a function or by a class with ``train``.
+
+    Args:
+        reference: the function or class, which is loaded.
+        parameters: names of the declared parameters.
+
+    Raises:
+        InvalidInputError: if it is neither, or needs what nobody tells it. Errors of its code pass through.
+    """
+    found = reference.load()
+    if inspect.isclass(found) and issubclass(found, Trainer):
+        raise InvalidInputError(
+            f"{reference.name} is a whole trainer: register it in a file of trainers, under [trainers.NAME]."
+        )
+    if inspect.isclass(found) and callable(getattr(found, "train", None)):
+        _accepted(found, [*TOLD_TO_CLASSES, *parameters])
+        return ClassWorker
+    if callable(found) and not inspect.isclass(found):
+        _accepted(found, [*TOLD_TO_FUNCTIONS, *parameters])
+        return FunctionWorker
+    raise InvalidInputError(
+        f"{reference.name} in {reference.module} is neither a function, nor a class with a method "
+        "train(requests), nor a subclass of grouping.trainers.Trainer."
     )
 
 

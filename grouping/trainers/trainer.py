@@ -25,6 +25,7 @@ from grouping.domain.task_definitions import TaskDefinition
 from grouping.domain.tasks import Task
 from grouping.domain.training_terms import TrainingTerms
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
+from grouping.trainers.runtime_env import RuntimeEnv
 from grouping.trainers.trainings import Trainings
 
 
@@ -411,6 +412,10 @@ class Trainer(ABC):
 
     def resources(self, network: Network) -> Resources | None:
         """Return what a training of a network holds; None for one processor and the usual share of a GPU."""
+        return None
+
+    def runtime_env(self) -> RuntimeEnv | None:
+        """Return what Ray brings to the workers of the job, with absolute paths; None for nothing."""
         return None
 
     def deadline_s(self, network: Network, fidelity: float) -> float | None:

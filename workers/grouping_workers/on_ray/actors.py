@@ -18,6 +18,7 @@ import ray
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError, RetryTrainingError
 from grouping.trainers import DEFAULT_TRAINER, TrainingWorker, WorkerContext, WorkerSetup, get_trainer
+from grouping.trainers.runtime_env import use_copy
 from grouping_workers.on_ray.reports import ReportsToMailbox
 
 logger = logging.getLogger(__name__)
@@ -31,9 +32,12 @@ class TrainingActor:
 
     Args:
         context: settings of workers.
+        copied: folder of which this process works in a copy; None for none.
     """
 
-    def __init__(self, context: WorkerContext) -> None:
+    def __init__(self, context: WorkerContext, copied: Path | None = None) -> None:
+        if copied is not None:
+            use_copy(copied, Path.cwd())
         self._reports = ReportsToMailbox()
         self._context = replace(context, reports=self._reports)
         self._key: str | None = None
@@ -75,7 +79,10 @@ class TrainingActor:
         except GroupingError as error:
             return tuple(_failed(error) for _ in wanted), {}, {}
         self._reports.begin(mailbox, {request: trial for trial, request in requests.items()})
-        outcomes = _train_all(worker, wanted, checkpoints)
+        try:
+            outcomes = _train_all(worker, wanted, checkpoints)
+        finally:
+            self._reports.flush()
         return outcomes, dict(worker.environment()), dict(worker.remarks(wanted))
 
     def _require_worker(self, holder: Holder, key: str) -> TrainingWorker:

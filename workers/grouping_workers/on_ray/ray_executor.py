@@ -40,6 +40,7 @@ class RayExecutor:
         self._pool = ActorPool(settings)
         self._trainer: Trainer | None = None
         self._setup: WorkerSetup | None = None
+        self._has_ended = False
 
     @property
     def size(self) -> int:
@@ -55,7 +56,7 @@ class RayExecutor:
         """Have the trainer prepare its job, and measure what networks cost."""
         with _ray_may_be_lost():
             mailbox = self._mailbox.address if trainer.tells_progress else None
-            self._pool.begin_job(trainer.job.id, mailbox)
+            self._pool.begin_job(trainer.job.id, mailbox, trainer.runtime_env())
             self._refuse_what_never_fits(trainer, networks)
             self._follow_share()
         with _code_of_the_trainer():
@@ -92,12 +93,14 @@ class RayExecutor:
         with _ray_may_be_lost():
             require_alive()
             self._follow_share()
-            return self._pool.collect(timeout_s)
+            answers = self._pool.collect(timeout_s)
+            self._has_ended = bool(answers)
+            return answers
 
     def reports(self) -> list[Report]:
         """Return what trainings told since the last call."""
         with _ray_may_be_lost():
-            return self._mailbox.take()
+            return self._mailbox.take(is_complete=self._has_ended)
 
     def end_job(self) -> None:
         """End what still runs; keep idle workers only where nobody else could use their processors."""
