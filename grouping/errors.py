@@ -242,6 +242,11 @@ class WorkerLostError(GroupingError):
     code = "worker_lost"
 
 
+def pointer_part(name: str) -> str:
+    """Escape a name as a part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
 @contextmanager
 def pointing_below(prefix: str, *, always: bool = False) -> Iterator[None]:
     """Point at the field of the whole request, where the domain knows only a part of it."""

@@ -75,6 +75,8 @@ def show_estimate(console: Console, told: EstimateOut) -> None:
         )
     console.print(options)
     console.print()
+    for sentence in told.stated:
+        console.print(sentence, soft_wrap=True)
     console.print(told.sentence, soft_wrap=True)
     console.print(told.basis.sentence, soft_wrap=True)
     if told.told:

@@ -134,6 +134,10 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
             rows.add_row(*head, "-", "no grouping", "-")
     console.print(rows)
     console.print()
+    for held in dict.fromkeys("; ".join(item.held) for item in recommendations if item.held):
+        console.print(f"Held: {held}.", soft_wrap=True)
+    for waits in dict.fromkeys("; ".join(item.not_held) for item in recommendations if item.not_held):
+        console.print(f"Not held, for want of scores: {waits}.", soft_wrap=True)
     for item in recommendations:
         console.print(f"Budget {item.budget_snt:g}: {item.sentence}", soft_wrap=True)
 

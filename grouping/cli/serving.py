@@ -299,6 +299,15 @@ def dispatcher(
     plan_s: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which a strategy that plans counts as hanging.")
     ] = None,
+    train_s: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Seconds after which a training is ended, and has failed, unless its job or trainer states "
+            "a deadline; of networks that are trained as one, those for all of them.",
+            show_default="a week",
+        ),
+    ] = None,
     trainers: TrainersFile = None,
 ) -> None:
     """Run one dispatcher: it claims jobs, and each has its networks trained by a process of its own."""
@@ -306,7 +315,7 @@ def dispatcher(
     from grouping.store import open_store
     from grouping_workers.dispatch.dispatcher import Dispatcher
     from grouping_workers.dispatch.messages import Activity
-    from grouping_workers.settings import LIMITS_S, RaySettings
+    from grouping_workers.settings import LIMITS_S, TRAINING_S, RaySettings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
     database = database_url(url, home)
@@ -322,6 +331,7 @@ def dispatcher(
         checkpoint_s,
         engine,
         limits_s=LIMITS_S | {activity: limit for activity, limit in given if limit is not None},
+        training_s=TRAINING_S if train_s is None else train_s,
     )
     worker = Dispatcher(store, database, settings, lease_s=lease_s, n_jobs=jobs)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -150,6 +150,7 @@ def train_by(words: Sequence[str], checkpoints: Path | None) -> Train:
             epochs=assignment.epochs,
             job=assignment.job_id,
             trial=assignment.trial_id,
+            size_name=assignment.size_name,
         )
 
     return train

@@ -40,9 +40,10 @@ class Assignment:
         tasks: tasks to train together, in display order.
         request: what to train: network, seed, fidelity, purpose.
         parameters: parameters of the job's trainer.
-        epochs: epochs that it counts in a training budget.
+        epochs: epochs of this training, as they count in a training budget.
         deadline_s: seconds after which to end it and report a failure; None for no end.
         lease_s: seconds for which a heartbeat keeps the lease.
+        size_name: name of the size of the network; empty where it has none.
     """
 
     token: str
@@ -57,6 +58,7 @@ class Assignment:
     epochs: int
     deadline_s: float | None
     lease_s: float
+    size_name: str = ""
 
     @classmethod
     def of(cls, lease: LeaseOut) -> Assignment:
@@ -76,6 +78,7 @@ class Assignment:
             lease.epochs,
             lease.deadline_s,
             lease.lease_s,
+            lease.size_name,
         )
 
     @property

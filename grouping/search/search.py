@@ -28,6 +28,8 @@ from pathlib import Path
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance, Prices
+from grouping.domain.baselines import Baselines, ComparedWith
+from grouping.domain.constraints import Constraints
 from grouping.domain.finished_results import FinishedResults, fit_results
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Planning, StopReason
@@ -71,9 +73,13 @@ class Search:
             same search trains the same networks. ``"continuous"`` also chooses while others are in training,
             so that no worker waits; of the strategies that can (`Strategy`).
         seed: everything random follows from it.
+        constraints: what each recommended grouping must satisfy beside its budget. What they forbid is not
+            trained.
+        compared_with: baselines with which verdicts compare, by name: ``"both"``, ``"all-together"``,
+            ``"all-alone"``, ``"none"``.
 
     Raises:
-        InvalidInputError: if a seed is to search and to confirm, or there is no such planning.
+        InvalidInputError: if a seed is to search and to confirm, or there is no such planning or baseline.
     """
 
     def __init__(
@@ -90,6 +96,8 @@ class Search:
         share_of: Callable[[float], float] = float,
         planning: Planning | str = Planning.STEPS,
         seed: int = 0,
+        constraints: Constraints | None = None,
+        compared_with: ComparedWith | str = ComparedWith.BOTH,
     ) -> None:
         if shared := set(seeds) & set(confirmation_seeds):
             raise InvalidInputError(
@@ -97,6 +105,13 @@ class Search:
             )
         if planning not in list(Planning):
             raise InvalidInputError(f"Planning is one of {', '.join(Planning)}; got {planning!r}.")
+        if compared_with not in list(ComparedWith):
+            raise InvalidInputError(
+                f"A verdict compares with one of {', '.join(ComparedWith)}; got {compared_with!r}."
+            )
+        if constraints is not None:
+            constraints = constraints.of_search(candidates)
+            candidates = constraints.narrow(candidates)
         self._strategy = strategy
         self._terms = SearchTerms(
             candidates,
@@ -106,6 +121,8 @@ class Search:
             Allowance(trainings=max_trainings, equivalents=max_equivalents),
             seed,
             planning == Planning.CONTINUOUS,
+            constraints or Constraints(),
+            Baselines(ComparedWith(compared_with), candidates.built_snt),
         )
         self._prices = Prices(_no_epochs, share_of)
         self._tasks = tuple(tasks)
@@ -346,13 +363,20 @@ class Search:
 
     def recommend(self, budget_snt: float) -> Solution:
         """Find the best grouping of networks that were measured in full."""
-        return solve(self.scores(), budget_snt)
+        scores = self.scores()
+        return solve(scores, budget_snt, constraints=self._terms.constraints.known_in(scores))
 
     def recommendations(self) -> tuple[Recommendation, ...]:
         """Find the best grouping for each inference budget, with its verdict on fresh seeds if any."""
         state, terms = self.state, self._terms
         confirmation = state.scores(purpose=Purpose.CONFIRMATION) if terms.confirmation_seeds else None
-        return recommend(state.full, confirmation, terms.budgets_snt, built_snt=terms.candidates.built_snt)
+        return recommend(
+            state.full,
+            confirmation,
+            terms.budgets_snt,
+            constraints=terms.constraints,
+            baselines=terms.baselines,
+        )
 
     def _planner(self) -> Planner:
         return Planner(self._terms, self.state, self._strategy, self._prices)

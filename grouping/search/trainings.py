@@ -71,7 +71,7 @@ class ExecutedTrainings:
             stack = self._waiting.popleft()
             self._n_orders += 1
             self._in_flight[self._n_orders] = stack
-            resources = self._trainer.resources(stack[0].network)
+            resources = self._trainer.trainings.resources(stack[0].network)
             self._executor.submit(Submitted(self._n_orders, stack, self._deadline_s(stack), resources))
 
     def collect(self) -> bool:
@@ -91,7 +91,7 @@ class ExecutedTrainings:
         """Train again what was lost, unless it was lost too often."""
         for request in stack:
             n_lost = self._losses[request.key] = self._losses.get(request.key, 0) + 1
-            if n_lost < self._trainer.max_attempts:
+            if n_lost < self._trainer.trainings.max_attempts:
                 self._lost.append(request)
             else:
                 self._search.tell_outcome(request, TrialOutcome(TrialState.FAILED, error=reason))
@@ -100,7 +100,7 @@ class ExecutedTrainings:
         """Return the seconds that a stack may take: those of its trainings together."""
         total = 0.0
         for request in stack:
-            deadline = self._trainer.deadline_s(request.network, request.fidelity)
+            deadline = self._trainer.trainings.deadline_s(request.network, request.fidelity)
             if deadline is None:
                 return None
             total += deadline

@@ -9,9 +9,10 @@ from sqlalchemy import func, select
 from grouping.domain.jobs import Event, Ledger
 from grouping.domain.search_state import SearchState
 from grouping.domain.trials import Purpose, Trial, TrialState
-from grouping.store.codec import event_from_row, network_from_row, task_from_json
+from grouping.store.codec import event_from_row, network_from_row, spec_from_json, task_from_json
 from grouping.store.database import Database
 from grouping.store.imports import find_table
+from grouping.store.latencies import known_costs
 from grouping.store.locked_jobs import find_job
 from grouping.store.records import ProgressRow
 from grouping.store.reuse_sources import Wanted, find_reusable
@@ -100,13 +101,16 @@ class ProgressMethods:
             job = find_job(session, job_id)
             table = find_table(session, job.score_table_id)
             known = with_reuse and job.spec.get("reuse_jobs")
+            spec = spec_from_json(job.spec)
+            rows = network_rows(session, table.id)
             return SearchState(
                 tasks=tuple(task_from_json(task) for task in table.tasks),
                 trials=read_trials(session, TrialRow.job_id == job_id),
-                networks=tuple(network_from_row(row) for row in network_rows(session, table.id)),
+                networks=tuple(map(network_from_row, rows)),
                 affinities=read_affinities(session, table, Purpose.SEARCH, 1.0),
                 known_elsewhere=find_reusable(session, Wanted.of_row(session, job)) if known else {},
                 spent=Ledger(job.charged_trainings, job.charged_epochs, job.charged_seconds),
+                other_costs=known_costs(spec.sizes, rows) if spec.constraints.limits else {},
             )
 
     def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:

@@ -109,7 +109,7 @@ def fitting_trials(
 def _fits(network: NetworkRow, trainer: Trainer, worker: TrialWanted) -> bool:
     if worker.available is None:
         return True
-    wanted = trainer.resources(network_from_row(network))
+    wanted = trainer.trainings.resources(network_from_row(network))
     return wanted is None or wanted.fit_into(worker.available) > 0
 
 

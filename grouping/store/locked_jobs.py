@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from grouping.domain.networks import Network
 from grouping.domain.trials import Blame, TrialState
 from grouping.errors import NotFoundError, StaleLeaseError
-from grouping.store.codec import as_json, is_id, network_from_row
+from grouping.store.codec import as_json, is_id, network_from_row, spec_from_json
 from grouping.store.database import Database
 from grouping.store.records import Claim
 from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreTableRow, TrialRow
-from grouping.trainers import trainer_class
+from grouping.trainers import max_attempts_of
 
 
 def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
@@ -101,7 +101,7 @@ class LockedJob:
         trial.state = TrialState.PLANNED
         trial.started_s = trial.lease_token = None
         trial.blame += blame
-        if trial.blame >= Blame.ITS_OWN * trainer_class(self.job.spec["trainer"]).max_attempts:
+        if trial.blame >= Blame.ITS_OWN * max_attempts_of(spec_from_json(self.job.spec)):
             trial.state = TrialState.FAILED
             trial.finished_s = self.now_s
             trial.error = f"Lost {trial.attempts} times; the last time: {reason}"

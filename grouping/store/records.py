@@ -92,6 +92,11 @@ class TrialLease:
     lease_s: float
     expires_s: float
 
+    @property
+    def size_name(self) -> str:
+        """Name of the size of the network; empty where it has none."""
+        return self.job.spec.size_names.get(self.request.network.size, "")
+
 
 @dataclass(frozen=True, slots=True)
 class TrialWanted:

@@ -343,7 +343,7 @@ def _begin_lease(
         trial.attempts,
         request,
         trial.planned_epochs,
-        trainer.deadline_s(request.network, request.fidelity),
+        trainer.trainings.deadline_s(request.network, request.fidelity),
         trial.lease_s,
         trial.lease_expires_s,
     )

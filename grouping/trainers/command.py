@@ -29,6 +29,7 @@ class CommandPlan:
         job: identifier of the job.
         epochs: epochs of a full training.
         deadline_s: seconds after which a training is ended; None for no end.
+        size_names: names of sizes by their number.
     """
 
     command: Command
@@ -37,6 +38,7 @@ class CommandPlan:
     job: str = ""
     epochs: int = 1
     deadline_s: float | None = None
+    size_names: Mapping[float, str] = field(default_factory=dict)
 
 
 class CommandWorker(TrainingWorker):
@@ -69,6 +71,7 @@ class CommandWorker(TrainingWorker):
                 deadline_s=plan.deadline_s,
                 epochs=max(1, round(plan.epochs * request.fidelity)),
                 job=plan.job,
+                size_name=plan.size_names.get(request.network.size, ""),
             )
             for request in requests
         ]
@@ -95,9 +98,15 @@ class CommandTrainer(TableTrainer):
 
     def setup(self) -> WorkerSetup:
         """Return the setup of a worker that runs the command."""
-        said = self.declaration
+        whole = Network(frozenset(self.job.tasks))
         plan = CommandPlan(
-            self.command(), self.job.tasks, self.given, self.job.id, said.epochs or 1, said.deadline_s
+            self.command(),
+            self.job.tasks,
+            self.given,
+            self.job.id,
+            self.trainings.epochs_of(len(self.job.tasks), 1.0),
+            self.trainings.deadline_s(whole, 1.0),
+            self.job.size_names,
         )
         key = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True, default=str).encode()).hexdigest()
         return WorkerSetup(f"command {key}", CommandWorker, plan)

@@ -81,7 +81,7 @@ class Declaration:
                 raise InvalidInputError(
                     f"{name!r} is no name of a parameter: use letters, digits and _.", pointer="/parameters"
                 )
-            if name in PLACEHOLDERS:
+            if name in PLACEHOLDERS and name != "epochs":  # may be a parameter: the job says it once
                 raise InvalidInputError(
                     f"Each training has its own {name!r}: choose another name for the parameter.",
                     pointer="/parameters",

@@ -29,6 +29,8 @@ TOLD_TO_FUNCTIONS: Mapping[str, str] = {
     "tasks": "names of the tasks of the network, in display order",
     "seed": "seed of the training",
     "size": "size of the network, such as 0.5",
+    "size_name": "name of that size, such as resnet18; empty where it has none",
+    "epochs": "epochs of this training: its share of those of a full one",
     "fidelity": "share of a full training, in (0, 1]",
     "cost": "inference cost of the network, in SNT",
     "purpose": "search or confirmation",
@@ -57,6 +59,7 @@ class PythonPlan:
         parameters: values of the declared parameters.
         data: name of the version of the data.
         epochs: epochs of a full training.
+        size_names: names of sizes by their number.
     """
 
     reference: Reference
@@ -64,6 +67,7 @@ class PythonPlan:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     data: str = ""
     epochs: int = 1
+    size_names: Mapping[float, str] = field(default_factory=dict)
 
     def outcome(self, answer: Any, request: TrialRequest, seconds: float) -> TrialOutcome:
         """Return what user code answered as an outcome.
@@ -79,11 +83,17 @@ class PythonPlan:
                 f'{name} returned {type(answer).__name__}; it must return a dict such as {{"validation": '
                 '{"TASK": 0.3}}.'
             )
-        epochs = max(1, round(self.epochs * request.fidelity))
-        tasks = self.tasks_of(request)
-        return replace(
-            outcome_of(answer, tasks, epochs=epochs, what=f"The result of {name}"), seconds=seconds
+        outcome = outcome_of(
+            answer,
+            self.tasks_of(request),
+            epochs=self.epochs_of(request),
+            what=f"The result of {name}",
         )
+        return replace(outcome, seconds=seconds)
+
+    def epochs_of(self, request: TrialRequest) -> int:
+        """Return the epochs of a training."""
+        return max(1, round(self.epochs * request.fidelity))
 
     def tasks_of(self, request: TrialRequest) -> list[str]:
         """Return the tasks of a network, in display order."""
@@ -122,6 +132,8 @@ class FunctionWorker(TrainingWorker):
             "tasks": self._plan.tasks_of(request),
             "seed": request.seed,
             "size": request.network.size,
+            "size_name": self._plan.size_names.get(request.network.size, ""),
+            "epochs": self._plan.epochs_of(request),
             "fidelity": request.fidelity,
             "cost": request.network.cost_snt,
             "purpose": request.purpose.value,
@@ -171,7 +183,14 @@ class PythonTrainer(TableTrainer):
     def setup(self) -> WorkerSetup:
         """Return the setup of a worker that calls the code."""
         said = self.declaration
-        plan = PythonPlan(self.reference, self.job.tasks, self.given, said.data, said.epochs or 1)
+        plan = PythonPlan(
+            self.reference,
+            self.job.tasks,
+            self.given,
+            said.data,
+            self.trainings.epochs_of(len(self.job.tasks), 1.0),
+            self.job.size_names,
+        )
         return WorkerSetup(f"{said.digest} {plan!r}", LoadingFirst(self.reference, self.worker), plan)
 
 

@@ -23,8 +23,10 @@ from grouping.domain.resources import Resources
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.task_definitions import TaskDefinition
 from grouping.domain.tasks import Task
+from grouping.domain.training_terms import TrainingTerms
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
 from grouping.trainers.runtime_env import RuntimeEnv
+from grouping.trainers.trainings import Trainings
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class TrainerJob:
         definitions: definitions of the tasks, where the job defines them. A trainer then gives the value of
             a task's metric, in the direction of that metric, where it would give a loss.
         size_names: names of the sizes that it can build, by their number; empty where it builds any.
+        stated: what the job itself says of its trainings. It goes over what the trainer says: ask
+            `Trainer.trainings`.
     """
 
     problem: str
@@ -72,6 +76,7 @@ class TrainerJob:
     id: str = ""
     definitions: tuple[TaskDefinition, ...] = ()
     size_names: Mapping[float, str] = field(default_factory=dict)
+    stated: TrainingTerms = field(default_factory=TrainingTerms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +290,11 @@ class Trainer(ABC):
 
     def __init__(self, job: TrainerJob) -> None:
         self.job = job
+
+    @property
+    def trainings(self) -> Trainings:
+        """Length, resources, deadline and attempts of the trainings, by the job and else by this trainer."""
+        return Trainings(self)
 
     @classmethod  # noqa: B027 - nothing, by default
     def warm_up(cls) -> None:

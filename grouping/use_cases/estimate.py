@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grouping.domain.allowance import Fit, Prices
+from grouping.domain.constraints import Constraints
+from grouping.domain.job_sentences import Stated
 from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.ledgers import Amount, Rates, cost_of
 from grouping.domain.reuse import count_reusable
@@ -21,7 +23,7 @@ from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
 from grouping.domain.trials import EpochsOf, Purpose, TrialRequest
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.search import evidence_of
-from grouping.solver import solve_budgets
+from grouping.solver import BudgetSolver
 from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
 from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
 from grouping.trainers import Trainer, trainer_for
@@ -55,7 +57,7 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
     if trainer.scores_depend_on(spec.trainer_parameters, None) is None:
         known = {}  # such as a recipe that is tuned first
     told = told_trials(spec, tasks, [told.results() for told in request.results])
-    pricing = _Pricing(spec, Rates(measured), trainer.epochs_of)
+    pricing = _Pricing(spec, Rates(measured), trainer.trainings.epochs_of)
     need = ConfirmationNeed.of(terms)
     kept = _kept_back(spec, terms, need, pricing.epochs_of)
     free = _Free.of(spec, SearchState(tuple(tasks), known_elsewhere={**told, **known}))
@@ -94,6 +96,7 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
         options=options,
         told=len(told),
         reuse=ReuseOut.read(reusable=reusable, of=of, jobs=sources) if sources else None,
+        stated=Stated.of(spec).sentences,
         sentence=estimate_sentence(
             spec,
             chosen,
@@ -176,10 +179,12 @@ class _Free:
     Attributes:
         state: search state that tells whether the outcome of a request is known.
         candidates: number of known full trainings of candidates, by kind.
+        constraints: what a grouping must satisfy.
     """
 
     state: SearchState
     candidates: Mapping[Kind, int]
+    constraints: Constraints
 
     @classmethod
     def of(cls, spec: JobSpec, state: SearchState) -> _Free:
@@ -189,15 +194,17 @@ class _Free:
             for key in state.known_elsewhere
             if key.purpose is Purpose.SEARCH and key.fidelity == 1 and key.seed in spec.search_seeds
         )
-        return cls(state, {kind: n for kind, n in kinds.items() if kind[:2] in shapes})
+        known = {kind: n for kind, n in kinds.items() if kind[:2] in shapes}
+        return cls(state, known, spec.constraints)
 
     def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:
         """Forecast the trainings of a strategy beyond the known ones."""
-        told = forecast(strategy, evidence, solve_budgets, is_free=self.state.is_free, n_free=self.candidates)
+        solver = BudgetSolver(self.constraints)
+        told = forecast(strategy, evidence, solver, is_free=self.state.is_free, n_free=self.candidates)
         first = [
             request
             for seed in evidence.seeds
-            for network in networks_first(self.state.tasks)
+            for network in networks_first(self.state.tasks, self.constraints)
             if not self.state.is_free(request := TrialRequest(network, seed))
         ]
         return told.beginning_with(Counter({(1, 1.0, 1.0): len(first)})) if first else told

@@ -134,7 +134,9 @@ def read_ledger(store: Store, job: Job) -> JobLedger:
     """
     rows = store.spending(job.id)
     rates = Rates(_measured(rows))
-    made = savings(rows, _candidates(store, job), job.spec.n_seeds, trainer_of(job).epochs_of, rates)
+    made = savings(
+        rows, _candidates(store, job), job.spec.n_seeds, trainer_of(job).trainings.epochs_of, rates
+    )
     return JobLedger(job, store.ledger(job.id), rows, rates, made)
 
 

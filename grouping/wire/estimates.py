@@ -89,4 +89,8 @@ class EstimateOut(Output):
     )
     reuse: ReuseOut | None
     told: int = Field(description="Finished trainings that come with the job, which are not trained again.")
+    stated: list[str] = Field(
+        description="What the job states beside networks, budgets and seeds, in sentences: constraints, the "
+        "baselines of its verdict, and of its trainings length, resources, deadline and attempts."
+    )
     sentence: str

@@ -7,13 +7,16 @@ from typing import Any
 
 from pydantic import AliasPath, Field
 
+from grouping.domain.constraints import Constraints
 from grouping.domain.fields import declared
 from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
+from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale
 from grouping.domain.trials import Purpose, TrialState
 from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output
+from grouping.wire.constraints import ConstraintsOut
 from grouping.wire.derived import Derived, answered
 
 
@@ -46,12 +49,19 @@ class SizeOut(Output, Derived):
     """A size that the trainer can build, by its name."""
 
 
+@answered(StatedResources, nested={})
+class StatedResourcesOut(Output, Derived):
+    """What the job states that each training holds; null where it leaves that to its trainer."""
+
+
 @answered(
     JobSpec,
     nested={
         TrainingBudget: TrainingBudgetOut,
         TaskDefinition: TaskDefinitionOut,
         SizeVariant: SizeOut,
+        Constraints: ConstraintsOut,
+        StatedResources: StatedResourcesOut,
     },
     without=PARAMETERS | {"name"},
 )

@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grouping.domain.job_sentences import JobSentences
+from grouping.domain.job_sentences import JobSentences, Stated
 from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Event, Job, JobState
 from grouping.domain.ledgers import Amount
@@ -96,6 +96,13 @@ class JobView:
     events: tuple[Event, ...]
     last_event: int
     values: tuple[TaskValues, ...] = ()
+    held: tuple[str, ...] = ()
+    not_held: tuple[str, ...] = ()
+
+    @property
+    def stated(self) -> Stated:
+        """What the job states beside its networks, budgets and seeds."""
+        return Stated.of(self.job.spec)
 
     @property
     def can_cancel(self) -> bool:
@@ -171,6 +178,8 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         events=events[::-1],
         last_event=events[-1].number if events else 0,
         values=task_values(queries.table(info), recommended) if job.spec.definitions else (),
+        held=recommended[0].held if any(item.solution.grouping for item in recommended) else (),
+        not_held=recommended[0].not_held,
     )
 
 

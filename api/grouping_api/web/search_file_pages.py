@@ -13,6 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
 from grouping.domain.finished_results import ResultValues
+from grouping.domain.job_sentences import Stated
 from grouping.errors import InvalidInputError, SearchFileError
 from grouping.formats.marked_text import MAX_BYTES
 from grouping.store import Store
@@ -148,7 +149,8 @@ def _answer(
         job, _ = submit(store, request, key)
         return RedirectResponse(f"/jobs/{job.id}", 303)
     spec, _ = build_spec(request)
-    return _page(render, name=found.name, text=text, spec=spec, told=estimate(request, store))
+    told = estimate(request, store)
+    return _page(render, name=found.name, text=text, spec=spec, stated=Stated.of(spec), told=told)
 
 
 def _page(render: Render, *, status: int = 200, **shown: Any) -> HTMLResponse:
@@ -157,6 +159,7 @@ def _page(render: Render, *, status: int = 200, **shown: Any) -> HTMLResponse:
         "text": "",
         "faults": (),
         "spec": None,
+        "stated": None,
         "told": None,
         "key": secrets.token_hex(8),
     }

@@ -35,8 +35,8 @@ class Order:
     Attributes:
         number: identifies the order in its answer; never used twice by one job.
         requests: what to train, by trial.
-        resources: what the worker holds; None for one processor and the usual share of a GPU.
-        deadline_s: seconds after which it is ended; None for no end.
+        resources: what the worker holds; None until the executor, which knows what is usual, has said it.
+        deadline_s: seconds after which it is ended; None where neither job nor trainer says it.
     """
 
     number: int

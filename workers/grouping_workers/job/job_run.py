@@ -206,7 +206,7 @@ class JobRun:
         return added > 0
 
     def _epochs(self, requests: Sequence[TrialRequest]) -> list[int]:
-        counting = self._trainer.epochs_of
+        counting = self._trainer.trainings.epochs_of
         return [counting(len(request.network.group), request.fidelity) for request in requests]
 
     def _measure(self, networks: Sequence[Network]) -> None:

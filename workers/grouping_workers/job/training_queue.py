@@ -93,13 +93,13 @@ class TrainingQueue:
         return self._executor.size + (0 if self.trainer.plans_continuously else PREFETCH)
 
     def _order(self, number: int, stack: tuple[Trial, ...]) -> Order:
-        deadlines = [self.trainer.deadline_s(trial.network, trial.fidelity) for trial in stack]
+        trainings = self.trainer.trainings
+        deadlines = [trainings.deadline_s(trial.network, trial.fidelity) for trial in stack]
         known = [deadline for deadline in deadlines if deadline is not None]
         return Order(
             number,
             {trial.id: _request(trial) for trial in stack},
-            self.trainer.resources(stack[0].network),
-            sum(known) if len(known) == len(stack) else None,
+            deadline_s=sum(known) if len(known) == len(stack) else None,
         )
 
     def _next_stack(self) -> tuple[Trial, ...]:

@@ -33,11 +33,23 @@ GRACE_S = 30.0
 SIZE_CHECK_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
     order: Order
     held: HeldActor
-    ends_at: float | None
+    begun: Any
+    """Reference of an answer that the actor gives once it is up, before it trains."""
+    ends_at: float | None = None
+
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether the deadline is past, from when the actor was up: it may have to wait for room."""
+        if self.order.deadline_s is None:
+            return False
+        if self.ends_at is None:
+            if ray.wait([self.begun], timeout=0)[0]:
+                self.ends_at = now + self.order.deadline_s + GRACE_S
+            return False
+        return now > self.ends_at
 
 
 class ActorPool:
@@ -229,16 +241,27 @@ class ActorPool:
         by_trial = dict(zip(order.requests, outcomes, strict=True))
         return Trained(order.number, by_trial, environment, remarks)
 
-    def _end_overdue(self) -> list[Trained]:
-        """End trainings that hang: their deadline is past, and they did not end by themselves."""
-        ended = []
+    def _end_overdue(self) -> list[Trained | Lost]:
+        """End trainings that hang: their deadline is past, and they did not end by themselves.
+
+        Which of several it was is not known: they are lost, to be trained one by one.
+        """
+        ended: list[Trained | Lost] = []
         now = time.monotonic()
         for reference, one in list(self._running.items()):
-            if one.ends_at is not None and now > one.ends_at:
+            if one.is_overdue(now):
                 del self._running[reference]
                 one.held.end()
-                failed = _failed(f"It was ended at its deadline of {one.order.deadline_s:g} s.")
-                ended.append(Trained(one.order.number, dict.fromkeys(one.order.requests, failed)))
+                order = one.order
+                if len(order.requests) > 1:
+                    reason = (
+                        f"{len(order.requests)} networks that were trained as one were ended at their "
+                        f"deadline of {order.deadline_s:g} s."
+                    )
+                    ended.append(Lost(order.number, reason))
+                else:
+                    failed = _failed(f"It was ended at its deadline of {order.deadline_s:g} s.")
+                    ended.append(Trained(order.number, dict.fromkeys(order.requests, failed)))
         return ended
 
     def _start_waiting(self) -> None:
@@ -248,12 +271,11 @@ class ActorPool:
             if held is None:
                 return
             order, stored = self._waiting.popleft()
-            # A long line of trainings behind each other in one actor is given the time of all of them.
-            ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s + GRACE_S
+            begun = held.actor.process_id.remote()
             reference = held.actor.train.remote(
                 [stored.reference], stored.key, dict(order.requests), self._folder, self._mailbox
             )
-            self._running[reference] = _Running(order, held, ends_at)
+            self._running[reference] = _Running(order, held, begun)
 
     def _actor_with(self, resources: Resources) -> HeldActor | None:
         """Return an idle actor that holds these resources, or a new one; None if there is no room."""

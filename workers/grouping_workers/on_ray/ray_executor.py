@@ -6,10 +6,12 @@ import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ray.exceptions import RayError
 
 from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.resources import Resources
 from grouping.errors import GroupingError, TrainingError, WorkerLostError
 from grouping.trainers import Trainer, WorkerSetup
 from grouping_workers.job.control import Control
@@ -73,7 +75,18 @@ class RayExecutor:
     def submit(self, order: Order) -> None:
         """Start the trainings of an order as soon as there is room."""
         with _ray_may_be_lost():
-            self._pool.submit(order, self._require_prepared()[1])
+            trainer, setup = self._require_prepared()
+            self._pool.submit(self._complete(order, trainer), setup)
+
+    def _complete(self, order: Order, trainer: Trainer) -> Order:
+        """Fill in what the worker holds, and the end of trainings for which nobody states one."""
+        usual = usual_resources(self._settings)
+        networks = {request.network.key: request.network for request in order.requests.values()}
+        wanted = (trainer.trainings.resources(network, usual) or usual for network in networks.values())
+        deadline_s = order.deadline_s
+        if deadline_s is None:
+            deadline_s = self._settings.training_s
+        return replace(order, resources=Resources.of_all(wanted), deadline_s=deadline_s)
 
     def collect(self, timeout_s: float) -> list[Trained | Lost]:
         """Return answers to orders that ended, waiting at most so long for the first."""
@@ -112,7 +125,7 @@ class RayExecutor:
         there = cluster_resources()
         usual = usual_resources(self._settings)
         for network in networks:
-            wanted = trainer.resources(network) or usual
+            wanted = trainer.trainings.resources(network, usual) or usual
             if wanted.fit_into(there) == 0 and not self._settings.is_shared:
                 raise TrainingError(
                     f"The training of {network} needs {wanted.in_words()}, and Ray has "
