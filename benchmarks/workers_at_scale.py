@@ -283,7 +283,7 @@ def compare(store: Store, job: Job, counts: Mapping[str, int]) -> None:
         state.full,
         state.scores(purpose=Purpose.CONFIRMATION),
         job.spec.budgets_snt,
-        built_snt=job.spec.candidates.built_snt,
+        baselines=job.spec.equal_cost_baselines,
     )
     assert [_shown(one) for one in found] == [_shown(one) for one in search.recommendations()]
     attempts = sum(trial.attempts for trial in trials)

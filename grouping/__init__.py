@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from grouping.domain.affinity import AffinityMatrix as AffinityMatrix
     from grouping.domain.constraints import Constraints as Constraints
     from grouping.domain.datasets import Dataset as Dataset
+    from grouping.domain.finished_results import FinishedResults as FinishedResults
     from grouping.domain.groupings import Grouping as Grouping
     from grouping.domain.groupings import Solution as Solution
     from grouping.domain.groupings import SolutionStatus as SolutionStatus
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from grouping.errors import GroupingError as GroupingError
     from grouping.errors import InvalidInputError as InvalidInputError
     from grouping.errors import MissingExtraError as MissingExtraError
+    from grouping.errors import ResultsRefusedError as ResultsRefusedError
     from grouping.errors import RetryTrainingError as RetryTrainingError
     from grouping.errors import SolverError as SolverError
     from grouping.errors import StoreUnavailableError as StoreUnavailableError
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
     from grouping.errors import UnknownNameError as UnknownNameError
     from grouping.formats import from_frame as from_frame
     from grouping.formats import read_table as read_table
+    from grouping.formats import results_of_table as results_of_table
     from grouping.formats import to_frame as to_frame
     from grouping.formats import write_table as write_table
     from grouping.plots import affinity_graph_svg as affinity_graph_svg
@@ -100,6 +103,7 @@ _HOMES = {
     "grouping.domain.affinity": "AffinityMatrix",
     "grouping.domain.constraints": "Constraints",
     "grouping.domain.datasets": "Dataset",
+    "grouping.domain.finished_results": "FinishedResults",
     "grouping.domain.groupings": "Grouping Solution SolutionStatus",
     "grouping.domain.networks": "Candidates Network",
     "grouping.domain.objectives": "Objective",
@@ -109,9 +113,9 @@ _HOMES = {
     "grouping.domain.tasks": "Task",
     "grouping.domain.trials": "TaskScore TrialOutcome TrialRequest TrialState",
     "grouping.errors": "BudgetTooSmallError GroupingError InvalidInputError MissingExtraError "
-    "RetryTrainingError SolverError "
+    "ResultsRefusedError RetryTrainingError SolverError "
     "StoreUnavailableError TableFormatError TooManyCandidatesError TrainingError UnknownNameError",
-    "grouping.formats": "from_frame read_table to_frame write_table",
+    "grouping.formats": "from_frame read_table results_of_table to_frame write_table",
     "grouping.plots": "affinity_graph_svg curve_svg grouping_svg",
     "grouping.problems.problem": "Problem",
     "grouping.problems.registry": "get_problem list_problems",

@@ -50,7 +50,7 @@ class TrainingTerms:
         if self.deadline_s is not None:
             yield f"A training is ended after {self.deadline_s:g} s, and has failed then."
         if self.max_attempts is not None:
-            yield f"A training is given up after {self.max_attempts} attempts; a lost worker counts as half of one."
+            yield f"A training is given up after {self.max_attempts} attempts; a lost worker is half of one."
 
 
 def size_text(size: float) -> str:

@@ -325,7 +325,7 @@ class Search:
         Those that were told before with the same values change nothing.
 
         Args:
-            results: such as `grouping.formats.results_of_table` takes from a score table.
+            results: such as `results_of_table` takes from a score table.
 
         Returns:
             Number of those that were new.

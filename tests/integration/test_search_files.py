@@ -187,7 +187,7 @@ def test_what_a_job_states_is_answered_estimated_shown_and_cloned(api: Api, stor
         "Each training holds 2 CPU, 0.5 GPU.",
         "At size resnet50 instead: 1 GPU.",
         "A training is ended after 3600 s",
-        "A training is given up when it was lost 5 times.",
+        "A training is given up after 5 attempts; a lost worker is half of one.",
     ):
         assert shown in read
         assert shown in page

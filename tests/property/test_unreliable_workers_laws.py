@@ -148,7 +148,7 @@ def cells(store: Store, job: Job) -> Cells:
 def recommended(store: Store, job: Job) -> list[Any]:
     state = store.search_state(job.id)
     confirmed = state.scores(purpose=Purpose.CONFIRMATION)
-    found = recommend(state.full, confirmed, job.spec.budgets_snt, baselines=job.spec.baselines)
+    found = recommend(state.full, confirmed, job.spec.budgets_snt, baselines=job.spec.equal_cost_baselines)
     return [(one.budget_snt, one.solution.grouping, one.verdict) for one in found]
 
 
