@@ -24,6 +24,16 @@ myst_enable_extensions = ["colon_fence"]
 suppress_warnings = ["misc.highlighting_failure"]  # fences name their use after the language: ```csv wide
 
 default_role = "py:obj"
+# A name in backticks must be on the reference page. Types of signatures need not be: they are of other
+# libraries or private. Single words in lower case, and sizes such as N, are parameters and attributes.
+nitpicky = True
+nitpick_ignore_regex = [
+    (
+        "py:class",
+        r"(collections|grouping|numpy|pandas|pathlib|pd|torch)\..*|tuple\[.*|ImportedTable|Train|Values",
+    ),
+    ("py:obj", r"[a-z_]+|[A-Z]"),
+]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 napoleon_use_ivar = True

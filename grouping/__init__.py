@@ -25,6 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grouping.client import Assignment as Assignment
     from grouping.client import Client as Client
     from grouping.client import RemoteJob as RemoteJob
     from grouping.client import RemoteTable as RemoteTable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from grouping.domain.affinity import AffinityMatrix as AffinityMatrix
     from grouping.domain.constraints import Constraints as Constraints
     from grouping.domain.datasets import Dataset as Dataset
+    from grouping.domain.finished_results import FinishedResults as FinishedResults
     from grouping.domain.groupings import Grouping as Grouping
     from grouping.domain.groupings import Solution as Solution
     from grouping.domain.groupings import SolutionStatus as SolutionStatus
@@ -50,11 +52,21 @@ if TYPE_CHECKING:
     from grouping.domain.trials import TrialOutcome as TrialOutcome
     from grouping.domain.trials import TrialRequest as TrialRequest
     from grouping.domain.trials import TrialState as TrialState
+    from grouping.errors import BudgetTooSmallError as BudgetTooSmallError
     from grouping.errors import GroupingError as GroupingError
     from grouping.errors import InvalidInputError as InvalidInputError
     from grouping.errors import MissingExtraError as MissingExtraError
+    from grouping.errors import ResultsRefusedError as ResultsRefusedError
+    from grouping.errors import RetryTrainingError as RetryTrainingError
+    from grouping.errors import SolverError as SolverError
+    from grouping.errors import StoreUnavailableError as StoreUnavailableError
+    from grouping.errors import TableFormatError as TableFormatError
+    from grouping.errors import TooManyCandidatesError as TooManyCandidatesError
+    from grouping.errors import TrainingError as TrainingError
+    from grouping.errors import UnknownNameError as UnknownNameError
     from grouping.formats import from_frame as from_frame
     from grouping.formats import read_table as read_table
+    from grouping.formats import results_of_table as results_of_table
     from grouping.formats import to_frame as to_frame
     from grouping.formats import write_table as write_table
     from grouping.plots import affinity_graph_svg as affinity_graph_svg
@@ -72,8 +84,10 @@ if TYPE_CHECKING:
     from grouping.solver import explain as explain
     from grouping.solver import solve as solve
     from grouping.solver import solve_curve
+    from grouping.strategies import Strategy as Strategy
     from grouping.strategies import get_strategy as get_strategy
     from grouping.strategies import list_strategies as list_strategies
+    from grouping.trainers import Stack as Stack
     from grouping.trainers import Trainer as Trainer
     from grouping.trainers import TrainerJob as TrainerJob
     from grouping.trainers import TrainingWorker as TrainingWorker
@@ -85,10 +99,11 @@ if TYPE_CHECKING:
     curve = solve_curve
 
 _HOMES = {
-    "grouping.client": "Client RemoteJob RemoteTable ServiceError",
+    "grouping.client": "Assignment Client RemoteJob RemoteTable ServiceError",
     "grouping.domain.affinity": "AffinityMatrix",
     "grouping.domain.constraints": "Constraints",
     "grouping.domain.datasets": "Dataset",
+    "grouping.domain.finished_results": "FinishedResults",
     "grouping.domain.groupings": "Grouping Solution SolutionStatus",
     "grouping.domain.networks": "Candidates Network",
     "grouping.domain.objectives": "Objective",
@@ -97,15 +112,17 @@ _HOMES = {
     "grouping.domain.table_formats": "TableFormat",
     "grouping.domain.tasks": "Task",
     "grouping.domain.trials": "TaskScore TrialOutcome TrialRequest TrialState",
-    "grouping.errors": "GroupingError InvalidInputError MissingExtraError",
-    "grouping.formats": "from_frame read_table to_frame write_table",
+    "grouping.errors": "BudgetTooSmallError GroupingError InvalidInputError MissingExtraError "
+    "ResultsRefusedError RetryTrainingError SolverError "
+    "StoreUnavailableError TableFormatError TooManyCandidatesError TrainingError UnknownNameError",
+    "grouping.formats": "from_frame read_table results_of_table to_frame write_table",
     "grouping.plots": "affinity_graph_svg curve_svg grouping_svg",
     "grouping.problems.problem": "Problem",
     "grouping.problems.registry": "get_problem list_problems",
     "grouping.search": "Search",
     "grouping.solver": "Confidence Curve Explanation assess_confidence best_groupings curve explain solve",
-    "grouping.strategies": "get_strategy list_strategies",
-    "grouping.trainers": "Trainer TrainerJob TrainingWorker WorkerSetup",
+    "grouping.strategies": "Strategy get_strategy list_strategies",
+    "grouping.trainers": "Stack Trainer TrainerJob TrainingWorker WorkerSetup",
     "grouping.training.data": "TrainingData",
     "grouping.training.engines": "train_networks",
     "grouping.training.loop": "train_network",

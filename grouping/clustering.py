@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import Network
+from grouping.domain.percentages import two_digit_percent
 from grouping.domain.scores import ScoreTable
 from grouping.strategies.clustering.matching import Matching, matching_groups
 from grouping.strategies.clustering.modularity import Modularity, modularity_groups
@@ -112,19 +113,13 @@ class ClusteringComparison:
                 "time limit."
             )
         relative = best.relative_difference
-        much = f"{difference:.4g}" if relative is None else percent(relative)
+        much = f"{difference:.4g}" if relative is None else two_digit_percent(relative)
         if any(outcome.missing for outcome in self.outcomes):
             return (
                 f"{best.title} alone would cost {much} more loss at the same budget; not everything that the "
                 "other methods propose has been measured."
             )
         return f"Clustering alone would cost at least {much} more loss at the same budget."
-
-
-def percent(share: float) -> str:
-    """Format a share in per cent, with one decimal, or with two digits if it is small."""
-    value = share * 100
-    return f"{value:.1f} %" if abs(value) >= 0.1 or value == 0 else f"{value:.2g} %"
 
 
 def compare_clusterings(table: ScoreTable, matrix: AffinityMatrix, exact: Solution) -> ClusteringComparison:

@@ -99,6 +99,21 @@ class SearchFileError(InvalidInputError):
         self.faults = tuple(faults)
 
 
+class ResultsRefusedError(InvalidInputError):
+    """Finished results do not fit the search that they were told to; none of them was taken.
+
+    Attributes:
+        faults: what does not fit, and why, each with the network and its seed.
+    """
+
+    code = "results_refused"
+
+    def __init__(self, faults: Sequence[str], *, limit: int, pointer: str = "") -> None:
+        more = f" And {len(faults) - limit:,} more." if len(faults) > limit else ""
+        super().__init__(" ".join(faults[:limit]) + more, pointer=pointer)
+        self.faults = tuple(faults)
+
+
 class TooManyCandidatesError(InvalidInputError):
     """The search would train more networks than is allowed.
 
@@ -231,6 +246,11 @@ class WorkerLostError(GroupingError):
     """A process that trains, or that works on a job, died."""
 
     code = "worker_lost"
+
+
+def pointer_part(name: str) -> str:
+    """Escape a name as a part of a JSON pointer (RFC 6901)."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
 @contextmanager

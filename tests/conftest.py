@@ -21,6 +21,7 @@ from hypothesis import settings
 
 from grouping.store import Store, migrate, open_store
 from tests.patience import slowness, wait_for
+from tests.services import descendants
 
 pytest.register_assert_rewrite("tests.contracts")
 
@@ -73,7 +74,7 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr
 
     def _start(self) -> subprocess.Popen[bytes]:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
+        with socket.create_server(("127.0.0.1", self.port)) as listener:
             self.port = listener.getsockname()[1]
         options = [f"--{name}={value}" for name, value in _SERVER_OPTIONS.items()]
         with self._log.open("wb") as log:
@@ -97,6 +98,11 @@ class PostgresServer:
             return False
         return True
 
+    @property
+    def process_id(self) -> int:
+        """Process of the server, the parent of all others."""
+        return self._process.pid
+
     def url(self, database: str) -> str:
         """URL of a database of this server."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
@@ -115,6 +121,18 @@ class PostgresServer:
             yield name
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def crash(self) -> None:
+        """End all processes of the server with SIGKILL."""
+        ids = [self._process.pid, *descendants(self._process.pid)]
+        for process_id in ids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+        self._process.wait()
+
+    def start_again(self) -> None:
+        """Start a server that crashed, on the same port with the same data."""
+        self._process = self._start()
 
     def stop(self) -> None:
         """End the server and whoever is connected."""

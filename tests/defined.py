@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
+from grouping.domain.baselines import ComparedWith
+from grouping.domain.constraints import Constraints
 from grouping.domain.jobs import JobSpec, TrainingBudget
+from grouping.domain.networks import Network
+from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import Better, SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale, check_name
 from grouping.errors import InvalidInputError
@@ -92,6 +96,14 @@ DEFINITIONS = st.builds(
     must_not_worsen=st.booleans(),
 )
 
+RESOURCES = st.builds(
+    StatedResources,
+    cpus=st.none() | st.floats(0, 4096),
+    gpus=st.none() | st.floats(0, 1) | st.integers(1, 8).map(float),
+    memory_gib=st.none() | NUMBERS.filter(lambda number: number < 65_536),
+    custom=st.none() | st.dictionaries(NAMES, NUMBERS, max_size=2),
+)
+
 
 @st.composite
 def sizes(draw: st.DrawFn) -> tuple[SizeVariant, ...]:
@@ -120,6 +132,8 @@ def specs(draw: st.DrawFn) -> JobSpec:
     values = st.booleans() | st.integers(-(2**31), 2**31) | NUMBERS | TEXTS
     parameters = st.dictionaries(NAMES, values | st.lists(values, max_size=2), max_size=3)
     limit = st.none() | st.integers(1, 10**6)
+    variants = draw(sizes())
+    size_keys = ["0.5", "1", *(size.name for size in variants)]
     return JobSpec(
         "",
         names,
@@ -136,7 +150,36 @@ def specs(draw: st.DrawFn) -> JobSpec:
         weights=draw(st.dictionaries(st.sampled_from(names), NUMBERS, max_size=2)),
         seed=draw(st.integers(0, 1000)),
         definitions=tasks,
-        sizes=draw(sizes()),
+        sizes=variants,
+        constraints=draw(demands_of(names, variants)),
+        compared_with=draw(st.sampled_from(ComparedWith)),
+        epochs=draw(st.none() | st.integers(1, 10_000)),
+        resources=draw(RESOURCES),
+        resources_of=draw(st.dictionaries(st.sampled_from(size_keys), RESOURCES, max_size=2)),
+        deadline_s=draw(st.none() | NUMBERS),
+        max_attempts=draw(st.none() | st.integers(1, 100)),
+    )
+
+
+@st.composite
+def demands_of(draw: st.DrawFn, tasks: tuple[str, ...], variants: tuple[SizeVariant, ...]) -> Constraints:
+    """Demands on a search of these tasks that do not contradict each other."""
+    some = st.sampled_from(tasks)
+    several = st.lists(st.frozensets(some, min_size=2), max_size=2).map(tuple)
+    bounds = st.dictionaries(some, NUMBERS, max_size=2)
+    alone = [Network.of(tasks[0]), *(Network.of(tasks[-1], size=size.number) for size in variants)]
+    is_together = draw(st.booleans())
+    return Constraints(
+        together=draw(several) if is_together and len(tasks) > 1 else (),
+        apart=draw(several) if not is_together and len(tasks) > 1 else (),
+        max_networks=draw(st.none() | st.integers(1, 9)),
+        max_group_size=draw(st.none() | st.integers(1, 9)),
+        is_partition=draw(st.booleans()),
+        ceilings=draw(bounds),
+        ceilings_alone=draw(bounds),
+        forced=tuple(draw(st.lists(st.sampled_from(alone), max_size=1))),
+        forbidden=(),
+        limits=draw(st.dictionaries(NAMES, NUMBERS, max_size=2)),
     )
 
 

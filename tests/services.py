@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,13 @@ def submit(store: Store, spec: JobSpec) -> Job:
     """Store a job as the API does."""
     tasks = tuple(task for task in get_problem(spec.problem).tasks if task.name in spec.tasks)
     return store.create_job(spec, tasks)[0]
+
+
+def free_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_until_final(store: Store, job: Job) -> Job:

@@ -68,5 +68,5 @@ def plan_step(store: Store, claim: Claim) -> bool:
     measured = trainer.measure(networks, LocalPool())
     store.add_networks(claim, [network for network in measured if network is not None])
     store.enter_state(claim, plan.state)
-    epochs = [trainer.epochs_of(len(r.network.group), r.fidelity) for r in plan.requests]
+    epochs = [trainer.trainings.epochs_of(len(r.network.group), r.fidelity) for r in plan.requests]
     return store.plan_trials(claim, plan.requests, planned_epochs=epochs) > 0

@@ -9,9 +9,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Query, Request, Response
 
 from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_BUDGETS
-from grouping.store import MAX_PAGE_SIZE, Store, TableInfo
+from grouping.domain.trials import TrialState
+from grouping.store import MAX_PAGE_SIZE, Store, TableInfo, TrialTold
 from grouping.use_cases.table_queries import TableQueries
 from grouping_api.errors import InvalidParameterError, NotModifiedError
+from grouping_api.gathering import Gathering
+from grouping_api.lease_desk import LeaseDesk
 from grouping_api.settings import Settings
 from grouping_api.uploads import Importer
 from grouping_api.version import program_version
@@ -69,6 +72,8 @@ def budgets_of(parameter: str, text: str | None) -> tuple[float, ...] | None:
 StoreDep = Annotated[Store, of_app("store")]
 SettingsDep = Annotated[Settings, of_app("settings")]
 TableQueriesDep = Annotated[TableQueries, of_app("queries")]
+LeaseDeskDep = Annotated[LeaseDesk, of_app("lease_desk")]
+ResultDeskDep = Annotated[Gathering[TrialTold, TrialState], of_app("result_desk")]
 ImporterDep = Annotated[Importer, of_app("importer")]
 PageSize = Annotated[int, Depends(page_size)]
 PageToken = Annotated[

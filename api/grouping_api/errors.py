@@ -184,7 +184,7 @@ def problem_of_validation(error: RequestValidationError) -> JSONResponse:
 def _escape(part: object) -> str:
     """Escape a part of a JSON pointer, and cut it, since a field name may come from the sender."""
     text = str(part)[:100].encode("utf-8", "replace").decode()
-    return text.replace("~", "~0").replace("/", "~1")
+    return errors.pointer_part(text)
 
 
 def problem_of_bug(error: Exception) -> JSONResponse:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -24,6 +25,8 @@ MAX_UPLOAD_BYTES = 32 << 20
 MAX_DATA_BYTES = 256 << 20
 UPLOAD_PATHS = frozenset({"/v1/score-tables", "/score-tables"})
 """Addresses that accept files of score tables, as a raw body or from the form of a page."""
+RESULT_PATH = re.compile(r"(/v1)?/jobs/[^/]+/results")
+"""Addresses that accept files with finished results of a job."""
 
 DATA_PATHS = frozenset({"/v1/data-sets", "/data-sets"})
 """Addresses that accept tables of data, likewise."""
@@ -114,7 +117,7 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count what it sends."""
         received = 0
-        limit = _limit_of(scope.get("path"))
+        limit = _limit_of(scope.get("path", ""))
         message = f"A request body has at most {limit} bytes here."
 
         async def counted_receive() -> Message:
@@ -133,10 +136,11 @@ class BodyLimit:
         await self.app(scope, counted_receive, send)
 
 
-def _limit_of(path: object) -> int:
+def _limit_of(path: str) -> int:
     if path in DATA_PATHS:
         return MAX_DATA_BYTES
-    return MAX_UPLOAD_BYTES if path in UPLOAD_PATHS else MAX_BODY_BYTES
+    is_upload = path in UPLOAD_PATHS or RESULT_PATH.fullmatch(path) is not None
+    return MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
 
 
 def host_check(settings: Settings) -> Check:

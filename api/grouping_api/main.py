@@ -17,7 +17,9 @@ from grouping.wire.base_types import ProblemOut
 from grouping.wire.data_sets import TableOnServer
 from grouping.wire.imports import InlineTable
 from grouping_api.errors import install_error_handlers
+from grouping_api.gathering import Gathering
 from grouping_api.guards import install_guards
+from grouping_api.lease_desk import LeaseDesk
 from grouping_api.routes import ROUTES
 from grouping_api.settings import Settings
 from grouping_api.stopping import stop_signals
@@ -58,6 +60,8 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app.state.owns_store = store is None
     app.state.queries = TableQueries(app.state.store, time_limit_s=settings.solve_time_limit_s)
     app.state.importer = Importer(app.state.store)
+    app.state.result_desk = Gathering(app.state.store.complete_trials)
+    app.state.lease_desk = LeaseDesk(app.state.store, settings.event_poll_s)
     return app
 
 
@@ -81,7 +85,6 @@ def _assemble(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
-    app.state.waiting_workers = 0
     for module in ROUTES:
         app.include_router(module.router)
     install_web(app)
@@ -134,8 +137,16 @@ def _describe(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    closing = asyncio.create_task(_close_desk(app))
     with stop_signals(app.state.stopping):
         yield
     app.state.stopping.set()
+    await closing
     if app.state.owns_store:
         app.state.store.close()
+
+
+async def _close_desk(app: FastAPI) -> None:
+    """Let no worker wait any longer once the server is to stop, which waits for open answers."""
+    await app.state.stopping.wait()
+    app.state.lease_desk.close()

@@ -7,7 +7,7 @@ import json
 import re
 import threading
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -19,13 +19,16 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
+from grouping.domain.finished_results import FinishedResults, ResultValues
+from grouping.domain.jobs import JobSpec
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import TableFormatError
-from grouping.formats import ImportedTable, TableFormat, read_table_guarded
+from grouping.formats import ImportedTable, TableFormat, read_table_guarded, results_of_table
 from grouping.store import Store, TableInfo
 from grouping.use_cases.inline_table import import_inline
 from grouping.wire.base_types import PlainText
 from grouping.wire.imports import InlineTable
+from grouping.wire.results import FinishedResultsIn
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -153,8 +156,15 @@ async def receive_upload(request: Request, options: UploadOptions) -> Upload:
     return Upload(data, None, options, may_be_inline=is_json)
 
 
-async def form_upload(form: FormData, options: UploadOptions | None = None) -> Upload:
+async def form_upload(
+    form: FormData, options: UploadOptions | None = None, *, with_fields: Collection[str] | None = None
+) -> Upload:
     """Read an upload from the `file` or `text` of a form, and its `test_file`; fields override options.
+
+    Args:
+        form: the form.
+        options: options from elsewhere.
+        with_fields: names of the fields that are options; all of `UploadOptions` unless given.
 
     Raises:
         TableFormatError: if the form holds no score table.
@@ -165,7 +175,8 @@ async def form_upload(form: FormData, options: UploadOptions | None = None) -> U
     data = await files["file"].read() if "file" in files else b""
     test = await files["test_file"].read() if "test_file" in files else b""
     said = {} if options is None else options.model_dump(exclude_defaults=True)
-    said |= {name: fields[name] for name in UploadOptions.model_fields if fields.get(name)}
+    names = UploadOptions.model_fields if with_fields is None else with_fields
+    said |= {name: fields[name] for name in names if name in UploadOptions.model_fields and fields.get(name)}
     if data and not said.get("name"):
         said["name"] = _shown_file_name(files["file"].filename or "")
     if not data:
@@ -221,8 +232,36 @@ class Importer:
             request_digest=upload.digest,
         )
 
-    def read(self, upload: Upload) -> ImportedTable:
+    def read_results(
+        self,
+        upload: Upload,
+        spec: JobSpec,
+        *,
+        source: str,
+        told_by: str,
+        values: ResultValues | None,
+        data: str | None = None,
+    ) -> FinishedResults:
+        """Read finished results for a job; see `grouping.formats.results_of_table`.
+
+        Raises:
+            TableFormatError: if the upload cannot be read.
+            InvalidInputError: if it holds no results.
+            RequestValidationError: if a field of a form in JSON breaks a rule.
+        """
+        listed = _find_results(upload)
+        if listed is not None:
+            return listed.results()
+        sizes = {name: number for number, name in spec.size_names.items()}
+        imported = self.read(upload, sizes=sizes)
+        return results_of_table(imported, source=source, told_by=told_by, values=values, data=data)
+
+    def read(self, upload: Upload, *, sizes: Mapping[str, float] | None = None) -> ImportedTable:
         """Read a score table without storing it.
+
+        Args:
+            upload: what was sent.
+            sizes: numbers of the sizes that it may name, by name.
 
         Raises:
             TableFormatError: if the upload is no score table.
@@ -240,7 +279,21 @@ class Importer:
                 values=upload.options.values,
                 test=upload.test,
                 task_names=upload.options.task_names,
+                sizes=sizes,
             )
+
+
+def _find_results(upload: Upload) -> FinishedResultsIn | None:
+    """Parse a body that lists finished trainings; None if it is in another form.
+
+    Raises:
+        HTTPException: 400 if it is not JSON in the strict sense.
+        RequestValidationError: if a field breaks a rule.
+    """
+    document = _parsed(upload.data) if upload.may_be_inline else None
+    if not isinstance(document, dict) or "trainings" not in document:
+        return None
+    return checked(FinishedResultsIn, document)
 
 
 def _find_inline(data: bytes) -> InlineTable | None:
@@ -250,13 +303,17 @@ def _find_inline(data: bytes) -> InlineTable | None:
         HTTPException: 400 if it is not JSON in the strict sense.
         RequestValidationError: if a field breaks a rule.
     """
-    try:
-        document = from_json(data, allow_inf_nan=False)
-    except ValueError as error:
-        raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
+    document = _parsed(data)
     if not isinstance(document, dict) or "format" in document:  # the own file format names itself
         return None
     return checked(InlineTable, document)
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return from_json(data, allow_inf_nan=False)
+    except ValueError as error:
+        raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
 
 
 def safe_file_name(label: str, fallback: str, suffix: str) -> str:

@@ -25,12 +25,13 @@ class Commands(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The sections."""
         from grouping.cli import app
+        from grouping.cli.commands import load_commands
 
         typer.core.HAS_RICH = False  # plain text
         group = typer.main.get_command(app)
         context = typer.Context(group, info_name="grouping")
         text = []
-        waiting = [(name, command, context) for name, command in reversed(group.commands.items())]  # type: ignore[attr-defined]
+        waiting = [(name, command, context) for name, command in reversed([*load_commands()])]
         while waiting:
             name, command, parent = waiting.pop()
             own = typer.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)

@@ -1,4 +1,7 @@
-"""A function: the `Trainer` of Hugging Face. Needs the packages `transformers` and `accelerate`."""
+"""A function: a small encoder of Hugging Face and its `Trainer`; nothing is downloaded.
+
+Needs the packages `transformers` and `accelerate`. Each measurement of a patient is a token.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,20 @@ def train(
     report: Callable[..., None],
     epochs: int = 20,
 ) -> dict[str, Any]:
-    """Networks trained by the Trainer of Hugging Face."""
+    """Encoders trained by the Trainer of Hugging Face."""
     import torch
     from diabetes import load
-    from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+    from transformers import (
+        BertConfig,
+        BertModel,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+        set_seed,
+    )
 
     data = load()
-    width = max(2, round(32 * size))
+    width = 2 * max(2, round(16 * size))
 
     class Rows(torch.utils.data.Dataset):
         def __init__(self, part: str) -> None:
@@ -39,12 +49,25 @@ def train(
     class Network(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = torch.nn.Sequential(
-                torch.nn.Linear(7, width), torch.nn.ReLU(), torch.nn.Linear(width, len(tasks))
+            self.tokens = torch.nn.Parameter(torch.randn(7, width) / width**0.5)
+            self.encoder = BertModel(
+                BertConfig(
+                    vocab_size=1,
+                    hidden_size=width,
+                    num_hidden_layers=1,
+                    num_attention_heads=2,
+                    intermediate_size=2 * width,
+                    max_position_embeddings=8,
+                    hidden_dropout_prob=0.0,
+                    attention_probs_dropout_prob=0.0,
+                ),
+                add_pooling_layer=False,
             )
+            self.heads = torch.nn.Linear(width, len(tasks))
 
         def forward(self, inputs: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
-            found = self.layers(inputs)
+            tokens = inputs[:, :, None] * self.tokens
+            found = self.heads(self.encoder(inputs_embeds=tokens).last_hidden_state.mean(dim=1))
             return {"loss": (found - labels).square().mean(), "logits": found}
 
     class Curves(TrainerCallback):
@@ -59,11 +82,12 @@ def train(
             folder,
             num_train_epochs=n_epochs,
             per_device_train_batch_size=32,
-            learning_rate=0.01,
+            learning_rate=0.003,
             seed=seed,
             logging_strategy="epoch",
             save_strategy="no",
             report_to=[],
+            dataloader_pin_memory=torch.cuda.is_available(),
             disable_tqdm=True,
         )
         trainer = Trainer(Network(), arguments, train_dataset=Rows("train"), callbacks=[Curves()])

@@ -6,37 +6,23 @@ Exit status: 0 success; 1 a job failed, or no grouping exists; 2 bad input; 3 th
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from grouping.cli import (
-    affinities,
-    bench,
-    checkpoints,
-    clones,
-    data_sets,
-    jobs,
-    logs,
-    serving,
-    studies,
-    system,
-    tables,
-    worker,
-)
+from grouping.cli.commands import Commands
 from grouping.errors import GroupingError, StoreUnavailableError
-from grouping.extras import error_for, require
 
 SAFE_PATH = "PYTHONSAFEPATH"
 EXIT_BAD_INPUT = 2
 EXIT_UNAVAILABLE = 4
 
 app = typer.Typer(
+    cls=Commands,
     help="Find which tasks should share a network, within an inference budget.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -60,48 +46,6 @@ def options(
     """Options of the command itself."""
 
 
-def _needing(extra: str, command: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a command in a check that an extra is installed."""
-
-    @functools.wraps(command)
-    def checked(*arguments: Any, **options: Any) -> None:
-        require(extra)
-        command(*arguments, **options)
-
-    return checked
-
-
-for command in (
-    _needing("service", serving.serve),
-    jobs.run,
-    tables.solve,
-    tables.curve,
-    tables.table,
-    _needing("service", jobs.demo),
-    tables.reproduce,
-    _needing("service", studies.study),
-    jobs.show,
-    logs.logs,
-    affinities.affinity,
-    clones.clone,
-    jobs.cancel,
-    jobs.resume,
-    system.problems,
-    system.strategies,
-    system.trainers,
-    system.recipes,
-    _needing("api", serving.api),
-    _needing("service", serving.dispatcher),
-    worker.worker,
-    _needing("api", serving.migrate),
-    _needing("api", checkpoints.checkpoints),
-    _needing("api", system.openapi),
-):
-    app.command()(command)
-app.add_typer(data_sets.app, name="data")
-app.add_typer(bench.app, name="bench")
-
-
 def main() -> None:
     """Run the command line; errors made by the user end in one line and an exit status."""
     try:
@@ -112,6 +56,8 @@ def main() -> None:
     except GroupingError as error:
         _end(error, EXIT_BAD_INPUT)
     except ModuleNotFoundError as error:
+        from grouping.extras import error_for
+
         missing = error_for(error)
         if missing is None:
             raise

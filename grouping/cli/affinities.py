@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token, report_submitted
+from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.jobs import report_submitted
 from grouping.cli.terminal import new_console, print_json
 from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
 from grouping.domain.affinity_status import CellStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,7 +25,9 @@ from grouping.solver import (
     explain,
     solve_pairwise,
 )
-from grouping.wire.local import LocalSolution
+
+if TYPE_CHECKING:
+    from grouping.wire.local import LocalSolution
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Answer:
 
     def on_the_wire(self) -> LocalSolution:
         """Convert to the answer of the API, with the test loss and the requested additions."""
+        from grouping.wire.local import LocalSolution
+
         beside: dict[str, Any] = {"test_loss": self.test_loss}
         if self.is_estimated:
             beside["is_estimated"] = True

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from grouping.cli.added_tasks import new_tasks, task_asked_for
+from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
 from grouping.cli.job_options import with_clone_options
-from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token, report_submitted
+from grouping.cli.jobs import report_submitted
+from grouping.cli.results import ResultsOption, ValuesOption, with_results
 
 
 @with_clone_options
 def clone(
     job_id: JobId,
-    add_task: Annotated[list[str] | None, typer.Option(help="Task to group as well; repeat.")] = None,
+    add_task: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[:KEY=VALUE,...]",
+            help="Task to group as well; repeat. Of a job that defines its tasks, with its definition, such "
+            "as noise:metric=rmse,unit=dB.",
+        ),
+    ] = None,
+    tasks_from: Annotated[
+        Path | None,
+        typer.Option(help="Search file; its tasks that the job does not have are grouped as well."),
+    ] = None,
     drop_task: Annotated[list[str] | None, typer.Option(help="Task to leave out; repeat.")] = None,
     *,
     asked: dict[str, Any],
+    results: ResultsOption = None,
+    values: ValuesOption = None,
     detach: Annotated[bool, typer.Option("--detach", help="Submit and return.")] = False,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
@@ -29,5 +46,11 @@ def clone(
     from grouping.client import Client
 
     with Client(server, token=token) as client:
-        job = client.job(job_id).clone(add_tasks=add_task or [], drop_tasks=drop_task or [], **asked)
+        source = client.job(job_id)
+        added: list[str | dict[str, Any]] = [task_asked_for(text) for text in add_task or []]
+        if tasks_from is not None:
+            added += new_tasks(tasks_from, source.data.spec.tasks)
+        sizes = {size.name: size.width or size.cost for size in source.data.spec.sizes}
+        changes = {"add_tasks": added, "drop_tasks": drop_task or [], **asked}
+        job = source.clone(**with_results(changes, results, values, sizes))
         raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from grouping.cli.connecting import AsJson, Token
 from grouping.cli.data_folder import DataFolderOption, use_data
 from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_file, database_url
 from grouping.cli.terminal import new_console, print_json
@@ -28,10 +29,6 @@ ServerIfAny = Annotated[
     str | None,
     typer.Option(envvar="GROUPING_SERVER", help="Address of a service; the folder here unless given."),
 ]
-Token = Annotated[
-    str | None, typer.Option(envvar="GROUPING_API_TOKEN", help="API token, if it asks for one.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Targets = Annotated[
     list[str] | None,
     typer.Option(

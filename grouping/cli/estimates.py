@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from grouping.cli.serving import database_file, database_url
+from grouping.domain.number_texts import range_text
 from grouping.domain.percentages import fixed_percent
 
 if TYPE_CHECKING:
@@ -74,8 +75,12 @@ def show_estimate(console: Console, told: EstimateOut) -> None:
         )
     console.print(options)
     console.print()
+    for sentence in told.stated:
+        console.print(sentence, soft_wrap=True)
     console.print(told.sentence, soft_wrap=True)
     console.print(told.basis.sentence, soft_wrap=True)
+    if told.told:
+        console.print(f"Results from outside, which are not trained again: {told.told:,}.", soft_wrap=True)
     for finding in told.findings:
         console.print(f"Look at: {finding.sentence}", soft_wrap=True)
     if told.reuse is not None:
@@ -113,5 +118,4 @@ def show_ledger(console: Console, job: RemoteJob) -> None:
 def _range(lower: float | None, upper: float | None) -> str:
     if lower is None or upper is None:
         return "-" if lower is None else f"{lower:,.4g} or more"
-    least, most = f"{lower:,.0f}", f"{upper:,.0f}"
-    return least if least == most else f"{least} to {most}"
+    return range_text(lower, upper)

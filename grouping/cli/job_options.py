@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -12,10 +13,20 @@ from grouping.cli.recipes import method_option, parse_method, recipe_options, re
 from grouping.domain.fields import Declared, declared
 from grouping.domain.jobs import CHOICES, NOT_CLONED, JobSpec, TrainingBudget
 from grouping.domain.recipes import BuiltInParameters
+from grouping.domain.resources import StatedResources
 
-_RECIPE = frozenset(parameter.name for parameter in recipe_options())
+_OWN_CODE = re.compile(r".+\.py:[^:=,]+")
 _LISTED_BY = {"strategy": "strategies", "trainer": "trainers"}
-_LIMITS = {option_name(field): field for field in declared(TrainingBudget).values()}
+_WITHIN: Mapping[str, Mapping[str, Declared]] = {
+    name: {option_name(field): field for field in declared(source).values()}
+    for name, source in (("training_budget", TrainingBudget), ("resources", StatedResources))
+}
+"""Options of fields of a field, by the name of that field."""
+
+
+def is_own_code(text: str) -> bool:
+    """Return whether a trainer is code of the user's own, as ``path.py:Name``, not the name of one."""
+    return _OWN_CODE.fullmatch(text) is not None
 
 
 def with_job_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,18 +53,28 @@ def _with(
         if field.shown is not None and name not in without
     }
 
+    # Of a recipe, what the job itself has an option for is said there.
+    of_recipe = [parameter for parameter in recipe_options() if parameter.name not in fields]
+
     def gathered(**given: Any) -> dict[str, Any]:
-        recipe = recipe_request(**{name: given.pop(name) for name in _RECIPE})
-        limits = {_LIMITS[name].name: given.pop(name) for name in _LIMITS}
+        recipe = recipe_request(**{parameter.name: given.pop(parameter.name) for parameter in of_recipe})
+        within = {
+            name: {field.name: _value(field, given.pop(own)) for own, field in nested.items()}
+            for name, nested in _WITHIN.items()
+        }
         chosen = {fields[name]: value for name, value in given.items() if value not in (None, [])}
         asked = {field.name: _value(field, value) for field, value in chosen.items()}
-        if any(limit is not None for limit in limits.values()):
-            asked["training_budget"] = limits
-        return asked | ({"recipe": recipe} if recipe else {})
+        given_within = {
+            name: values
+            for name, values in within.items()
+            if any(value is not None for value in values.values())
+        }
+        return asked | given_within | ({"recipe": recipe} if recipe else {})
 
     options = [_option(field, has_default=has_default) for field in fields.values()]
-    options += [option(field, has_default=has_default) for field in _LIMITS.values()]
-    return replacing(command, "asked", [*options, *recipe_options()], gathered)
+    for nested in _WITHIN.values():
+        options += [option(field, has_default=has_default) for field in nested.values()]
+    return replacing(command, "asked", [*options, *of_recipe], gathered)
 
 
 def _option(field: Declared, *, has_default: bool) -> inspect.Parameter:
@@ -63,6 +84,10 @@ def _option(field: Declared, *, has_default: bool) -> inspect.Parameter:
 
 
 def _value(field: Declared, value: Any) -> Any:
+    if field.name == "trainer" and is_own_code(value):
+        return {"name": value}  # trained here; see `grouping.cli.own_commands`
     if field.name in CHOICES:
         return parse_method(value, field.name)
-    return numbers_by_name(field.name, value) if field.is_mapping else value
+    if field.is_mapping:
+        return numbers_by_name(field.name, value) if value else None
+    return value

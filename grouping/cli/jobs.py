@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, ServerIfAny, Token
 from grouping.cli.data_folder import DataFolderOption, use_data
 from grouping.cli.data_sets import (
     Inputs,
@@ -31,6 +33,7 @@ from grouping.cli.data_sets import (
 )
 from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
 from grouping.cli.job_options import with_job_options
+from grouping.cli.results import ResultsOption, ValuesOption, sizes_in, with_results
 from grouping.cli.search_files import asked_for
 from grouping.cli.serving import (
     DEFAULT_HOME,
@@ -45,6 +48,7 @@ from grouping.cli.serving import (
 )
 from grouping.cli.terminal import new_console, print_json
 from grouping.cli.trainers_file import use_trainers
+from grouping.domain.finished_results import ResultValues
 from grouping.domain.jobs import JobState
 from grouping.errors import InvalidInputError
 
@@ -52,7 +56,7 @@ if TYPE_CHECKING:
     from grouping.client import RemoteJob
     from grouping.wire.estimates import EstimateOut
     from grouping.wire.groupings import RecommendationOut
-    from grouping.wire.jobs import ProgressOut
+    from grouping.wire.jobs import EventOut, ProgressOut
 
 EXIT_FAILED = 1
 EXIT_CANCELLED = 3
@@ -60,17 +64,6 @@ EXIT_INTERRUPTED = 130
 
 DEMO = {"problem": "digits", "name": "demo", "budgets_snt": [1, 2, 3]}
 """The job that `grouping demo` submits; all else is as by default."""
-
-DEFAULT_SERVER = "http://127.0.0.1:8000"
-Server = Annotated[str, typer.Option(envvar="GROUPING_SERVER", help="Address of the service.")]
-Token = Annotated[
-    str | None, typer.Option(envvar="GROUPING_API_TOKEN", help="API token, if it asks for one.")
-]
-ServerIfAny = Annotated[
-    str | None,
-    typer.Option(envvar="GROUPING_SERVER", help="Address of the service.", show_default=DEFAULT_SERVER),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @contextmanager
@@ -116,7 +109,7 @@ def watch(console: Console, job: RemoteJob) -> int:
     """Show a job until it is final, then its result; return the exit status. Ctrl-C stops watching only."""
     try:
         with _progress_shown(console) as on_progress:
-            job.wait(on_progress=on_progress)
+            job.wait(on_progress=on_progress, on_event=partial(_tell_trouble, console))
     except KeyboardInterrupt:
         console.print(
             f"No longer watching; the job is left to itself. Watch it again: grouping show {job.id}. "
@@ -135,6 +128,14 @@ def watch(console: Console, job: RemoteJob) -> int:
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
 
 
+def _tell_trouble(console: Console, event: EventOut) -> None:
+    """Print an event that tells of trouble with the job as such."""
+    from grouping.wire.event_texts import OF_WHOLE_JOBS, event_details, event_title
+
+    if event.kind in OF_WHOLE_JOBS:
+        console.print(f"{event_title(event)}: {event_details(event)}", soft_wrap=True, markup=False)
+
+
 def show_recommendations(console: Console, recommendations: Sequence[RecommendationOut]) -> None:
     """Print the grouping for each budget, and the verdict of the fresh seeds."""
     rows = Table("budget", "loss", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False)
@@ -149,6 +150,10 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
             rows.add_row(*head, "-", "no grouping", "-")
     console.print(rows)
     console.print()
+    for held in dict.fromkeys("; ".join(item.held) for item in recommendations if item.held):
+        console.print(f"Held: {held}.", soft_wrap=True)
+    for waits in dict.fromkeys("; ".join(item.not_held) for item in recommendations if item.not_held):
+        console.print(f"Not held, for want of scores: {waits}.", soft_wrap=True)
     for item in recommendations:
         console.print(f"Budget {item.budget_snt:g}: {item.sentence}", soft_wrap=True)
 
@@ -190,6 +195,8 @@ def run(
     split: SplitOption = None,
     shares: Shares = None,
     split_seed: SplitSeed = None,
+    results: ResultsOption = None,
+    values: ValuesOption = None,
     slots: Annotated[
         int, typer.Option(min=1, max=1000, help="Trainings of the command at the same time.")
     ] = 1,
@@ -213,23 +220,33 @@ def run(
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
+    from grouping.cli.own_commands import own_words, with_own_trainer
+
     use_data(data_folder, home)
     options = (task_column, least_labels, inputs, without, kinds, split, shares, split_seed)
+
+    def known(request: Mapping[str, Any]) -> dict[str, Any]:
+        return with_results(request, results, values, sizes_in(request))
+
     if data is not None:
         if problem is not None:
             raise InvalidInputError("Name a problem or --data, one of the two.")
         definition = definition_of(targets, *options)
+        asked = known(asked)
         _run_on_table(
             data, definition, asked, server, token, home, url, dry_run=dry_run, detach=detach, as_json=as_json
         )
     if problem is None or targets or any(option is not None for option in options):
         missing = "Name a problem, a file that describes a search, or a table: --data FILE."
         raise InvalidInputError(missing if problem is None else "--target and what goes with it need --data.")
+    command = own_words(asked, command)
     if command and not dry_run:
-        _run_by_command(problem, asked, command, slots, server, token, home, as_json=as_json)
-    from grouping.cli.own_commands import with_own_trainer
+        told = (results, values)
+        _run_by_command(problem, asked, command, slots, server, token, home, told, as_json=as_json)
 
-    prepared = with_own_trainer if command else dict
+    def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
+        return with_own_trainer(known(request)) if command else known(request)
+
     if dry_run and server is None:
         use_trainers(None, home)
         with asked_for(problem, asked) as request:
@@ -242,7 +259,7 @@ def run(
             if dry_run:
                 _tell(client.estimate(**prepared(request)), as_json=as_json)
                 return
-            job = client.submit(**request)
+            job = client.submit(**prepared(request))
         raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))
 
 
@@ -285,6 +302,7 @@ def _run_by_command(
     server: str | None,
     token: str | None,
     home: Path,
+    told: tuple[Sequence[Path] | None, ResultValues | None],
     *,
     as_json: bool,
 ) -> NoReturn:
@@ -294,7 +312,8 @@ def _run_by_command(
 
     with service_at(server, home, default=DEFAULT_SERVER) as address, Client(address, token=token) as client:
         with asked_for(named, asked) as request:
-            job = client.submit(**with_own_trainer(request))
+            known = with_results(request, *told, sizes_in(request))
+            job = client.submit(**with_own_trainer(known))
         with trained_here(job, command, slots, home.expanduser() / "checkpoints"):
             status = _watch_and_report(job, as_json=as_json)
     raise typer.Exit(status)
@@ -326,9 +345,6 @@ def _watch_and_report(job: RemoteJob, *, as_json: bool) -> int:
         answer = {"job": job.data, "recommendations": job.recommendations(), "ledger": job.ledger()}
         print_json(answer)
     return status
-
-
-JobId = Annotated[str, typer.Argument(help="Identifier of a job.")]
 
 
 def show(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from grouping.cli.jobs import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
 from grouping.cli.terminal import new_console, print_json
 from grouping.errors import InvalidInputError
 

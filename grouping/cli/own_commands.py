@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from grouping.cli.job_options import is_own_code
 from grouping.cli.worker import train_by
 from grouping.errors import InvalidInputError
 
@@ -19,6 +20,27 @@ if TYPE_CHECKING:
 TRAINER = "external"
 STOP_S = 15.0
 """Seconds that trainings are given to end once nobody waits for them."""
+
+
+def own_words(asked: dict[str, Any], command: list[str] | None) -> list[str] | None:
+    """Return the command that trains here; None if the service trains.
+
+    Args:
+        asked: options of the job; code that ``--trainer path.py:Name`` names is taken out.
+        command: the command after ``--``.
+
+    Raises:
+        InvalidInputError: if the code cannot train, or a command is given too.
+    """
+    name = str((asked.get("trainer") or {}).get("name", ""))
+    if not is_own_code(name):
+        return command
+    if command:
+        raise InvalidInputError(f"Give either --trainer {name} or a command.", pointer="/trainer/name")
+    from grouping.trainers.python_run import own_command
+
+    del asked["trainer"]
+    return own_command(name)
 
 
 def with_own_trainer(request: Mapping[str, Any]) -> dict[str, Any]:

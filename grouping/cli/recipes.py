@@ -82,16 +82,30 @@ def parse_method(text: str, part: str) -> dict[str, Any]:
     Raises:
         InvalidInputError: if there is no name, or a parameter without a value.
     """
+    name, parameters = parse_named(text, part)
+    return {"name": name, "parameters": parameters}
+
+
+def parse_named(text: str, option: str) -> tuple[str, dict[str, Any]]:
+    """Split ``NAME:KEY=VALUE,...`` into the name and the values, which are texts unless they are JSON.
+
+    Args:
+        text: what was given.
+        option: name of the option without its dashes, for messages.
+
+    Raises:
+        InvalidInputError: if there is no name, or a key without a value.
+    """
     name, _, rest = text.partition(":")
     if not name.strip():
-        raise InvalidInputError(f"--{part} needs a name, such as --{part} NAME:PARAMETER=VALUE.")
-    parameters: dict[str, Any] = {}
+        raise InvalidInputError(f"--{option} needs a name, such as --{option} NAME:PARAMETER=VALUE.")
+    values: dict[str, Any] = {}
     for piece in _pieces(rest):
         key, sign, value = piece.partition("=")
         if not sign or not key.strip():
-            raise InvalidInputError(f"--{part} {text}: write parameters as NAME=VALUE, not {piece!r}.")
-        parameters[key.strip()] = _value(value.strip())
-    return {"name": name.strip(), "parameters": parameters}
+            raise InvalidInputError(f"--{option} {text}: write parameters as NAME=VALUE, not {piece!r}.")
+        values[key.strip()] = _value(value.strip())
+    return name.strip(), values
 
 
 def _pieces(text: str) -> list[str]:

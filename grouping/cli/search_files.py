@@ -1,4 +1,4 @@
-"""What ``grouping run`` asks for: a problem, or what a search file describes."""
+"""Request of ``grouping run``: for a problem, or as a search file describes it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def asked_for(named: str, options: Mapping[str, Any]) -> Iterator[Mapping[str, A
     if not is_search_file(named):
         yield {**options, "problem": named}
         return
-    found = read_search(_text(Path(named)), named)
+    found = read_search(text_of(Path(named)), named)
     found.request(options)  # faults are told with their lines before anything is sent
     try:
         yield with_options(found.asked, options)
@@ -45,7 +45,12 @@ def _pointer(error: GroupingError) -> str:
     return str(faults[0].get("pointer") or "") if faults else ""
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Read a search file.
+
+    Raises:
+        SearchFileError: if it cannot be read.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:

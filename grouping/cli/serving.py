@@ -246,12 +246,23 @@ def serve(
     use_data(data_folder, home)
     _allow(data_paths)
     database = database_url(url, home)
+    if ray_address:
+        _warn_if_unreachable(ray_address)
     with running_service(
         host=host, port=port, home=home, database=database, workers=workers, ray_address=ray_address
     ) as service:
         typer.echo(f"Serving on {service.url} (Ctrl-C ends it; logs in {home / 'logs'})")
         wait_for_signal()
         typer.echo("Stopping; jobs go on when the service runs again.")
+
+
+def _warn_if_unreachable(ray_address: str) -> None:
+    from grouping_workers.dispatch.reach import refuse_unreachable
+
+    try:
+        refuse_unreachable(ray_address)
+    except ConnectionError as error:
+        typer.echo(f"{error} Jobs wait until it does.", err=True)
 
 
 def api(
@@ -313,6 +324,15 @@ def dispatcher(
     plan_s: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which a strategy that plans counts as hanging.")
     ] = None,
+    train_s: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Seconds after which a training is ended, and has failed, unless its job or trainer states "
+            "a deadline; of networks that are trained as one, those for all of them.",
+            show_default="a week",
+        ),
+    ] = None,
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
 ) -> None:
@@ -322,7 +342,7 @@ def dispatcher(
     from grouping.store import open_store
     from grouping_workers.dispatch.dispatcher import Dispatcher
     from grouping_workers.dispatch.messages import Activity
-    from grouping_workers.settings import LIMITS_S, RaySettings
+    from grouping_workers.settings import LIMITS_S, TRAINING_S, RaySettings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
     database = database_url(url, home)
@@ -338,6 +358,7 @@ def dispatcher(
         checkpoint_s,
         engine,
         limits_s=LIMITS_S | {activity: limit for activity, limit in given if limit is not None},
+        training_s=TRAINING_S if train_s is None else train_s,
     )
     worker = Dispatcher(store, database, settings, lease_s=lease_s, n_jobs=jobs)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,9 +12,11 @@ import typer
 from rich.console import Console
 
 from grouping.cli.data_folder import DataFolderOption, use_data
+from grouping.cli.job_options import is_own_code
 from grouping.cli.recipes import parse_method, with_recipe_options
 from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_url
 from grouping.cli.terminal import new_console
+from grouping.cli.trainers_file import own_code_registered
 from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.errors import InvalidInputError
 
@@ -49,7 +52,11 @@ def study(
         ),
     ] = False,
     trainer: Annotated[
-        str, typer.Option(help="What trains the networks. NAME[:KEY=VALUE,...]; see: grouping trainers")
+        str,
+        typer.Option(
+            help="What trains the networks. NAME[:KEY=VALUE,...]; see: grouping trainers. Or code of your "
+            "own, as FILE.py:NAME."
+        ),
     ] = DEFAULT_TRAINER,
     recipe: dict[str, Any],
     processes: Annotated[int, typer.Option(min=1, help="Number of trainings at the same time.")] = 1,
@@ -76,11 +83,15 @@ def study(
     from grouping.study.running import run_study
 
     use_data(data_folder, home)
-    chosen = parse_method(trainer, "trainer")
-    parameters = _parameters(problem, chosen, recipe, quick)
-    options = _options(seeds, sizes, shares, quick)
-    store = _open(database_url(url, home)) if keep else None
-    try:
+    with ExitStack() as stack:
+        if is_own_code(trainer):
+            trainer = stack.enter_context(own_code_registered(trainer))
+        chosen = parse_method(trainer, "trainer")
+        parameters = _parameters(problem, chosen, recipe, quick)
+        options = _options(seeds, sizes, shares, quick)
+        store = _open(database_url(url, home)) if keep else None
+        if store is not None:
+            stack.callback(store.close)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
         console = new_console(stderr=as_json)
@@ -102,9 +113,6 @@ def study(
             console.print(
                 f"kept as study {info.id}; see /studies/{info.id} of: grouping serve", soft_wrap=True
             )
-    finally:
-        if store is not None:
-            store.close()
     if as_json:
         typer.echo(json.dumps(report_to_json(report), indent=2))
     else:

@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import typer
-from pydantic_core import to_json
 from rich.console import Console
 
 PLAIN_WIDTH = 120
@@ -23,4 +22,6 @@ def new_console(*, stderr: bool = False) -> Console:
 
 def print_json(answer: Any) -> None:
     """Print an answer, or answers in lists and dicts, as JSON; ASCII, for terminals of any encoding."""
+    from pydantic_core import to_json
+
     typer.echo(to_json(answer, indent=2, ensure_ascii=True, inf_nan_mode="null"))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +21,25 @@ TrainersFile = Annotated[
         dir_okay=False,
     ),
 ]
+
+
+@contextmanager
+def own_code_registered(named: str) -> Iterator[str]:
+    """Have this process, and all that it starts, find code of the user's own as a trainer; yield its name.
+
+    Args:
+        named: ``file.py:Name``, from the present folder.
+
+    Raises:
+        InvalidInputError: if there is no such code, or it cannot train.
+    """
+    name = named.rpartition(":")[2].rpartition(".")[2].lower()
+    with tempfile.TemporaryDirectory(prefix="grouping-own-") as folder:
+        file = Path(folder, "trainers.toml")
+        python = json.dumps(str(Path.cwd() / named))
+        file.write_text(f"[trainers.{json.dumps(name)}]\npython = {python}\n", encoding="utf-8")
+        use_trainers(file, Path(folder), is_strict=True)
+        yield name
 
 
 def use_trainers(given: Path | None, home: Path, *, is_strict: bool = False) -> None:
@@ -34,7 +57,8 @@ def use_trainers(given: Path | None, home: Path, *, is_strict: bool = False) -> 
     from grouping.trainers import discover_trainers
     from grouping.trainers.registered import FILE_NAME, TRAINERS_VARIABLE
 
-    file = (home / FILE_NAME if given is None else given).expanduser().resolve()
+    # Links stay, as where a mounted file is replaced by another version of it.
+    file = (home / FILE_NAME if given is None else given).expanduser().absolute()
     if not file.is_file():
         if given is not None:
             raise InvalidInputError(f"There is no file of trainers {str(file)!r}.")

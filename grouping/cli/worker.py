@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grouping.cli.jobs import DEFAULT_SERVER, Server, Token
+from grouping.cli.connecting import DEFAULT_SERVER, Server, Token
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -27,12 +27,18 @@ PARAMETERS = ("data", "epochs")
 
 def worker(
     command: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             help="The command that trains one network, after `--`. Placeholders such as {tasks}, {size}, "
             "{seed}, {fidelity} and {out} say what is to be trained."
         ),
-    ],
+    ] = None,
+    trainer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:NAME", help="A Python function or class that trains, in place of a command."
+        ),
+    ] = None,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
     job: Annotated[
@@ -61,11 +67,20 @@ def worker(
         ),
     ] = None,
 ) -> None:
-    """Train for a service: ask it for trainings of jobs with the trainer `external`, and run a command."""
+    """Train for a service: ask it for trainings of jobs with the trainer `external`, and run a command.
+
+    Each training is a process of its own, also with --trainer.
+    """
+    if bool(command) == bool(trainer):
+        raise InvalidInputError("Give either a command, after --, or --trainer FILE.py:NAME.")
+    if trainer:
+        from grouping.trainers.python_run import own_command
+
+        command = own_command(trainer)
     from grouping.client import Agent, Client
     from grouping.client.assignments import AssignmentsOfJobs
 
-    train = train_by(command, checkpoints)
+    train = train_by(command or (), checkpoints)
     with Client(server, token=token) as client:
         agent = Agent(
             AssignmentsOfJobs(client, job or None),
@@ -135,6 +150,7 @@ def train_by(words: Sequence[str], checkpoints: Path | None) -> Train:
             epochs=assignment.epochs,
             job=assignment.job_id,
             trial=assignment.trial_id,
+            size_name=assignment.size_name,
         )
 
     return train

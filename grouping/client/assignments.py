@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from grouping.client.connection import Connection
-from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.networks import Network
 from grouping.domain.progress import Progress
 from grouping.domain.resources import Resources
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.trainers.result_file import document_of
 from grouping.wire.jobs import JobOut
 from grouping.wire.leases import MAX_POINTS, MAX_TEXT, HeartbeatOut, LeaseOut, TrialStateOut
 
@@ -41,9 +40,10 @@ class Assignment:
         tasks: tasks to train together, in display order.
         request: what to train: network, seed, fidelity, purpose.
         parameters: parameters of the job's trainer.
-        epochs: epochs that it counts in a training budget.
+        epochs: epochs of this training, as they count in a training budget.
         deadline_s: seconds after which to end it and report a failure; None for no end.
         lease_s: seconds for which a heartbeat keeps the lease.
+        size_name: name of the size of the network; empty where it has none.
     """
 
     token: str
@@ -58,6 +58,7 @@ class Assignment:
     epochs: int
     deadline_s: float | None
     lease_s: float
+    size_name: str = ""
 
     @classmethod
     def of(cls, lease: LeaseOut) -> Assignment:
@@ -77,6 +78,7 @@ class Assignment:
             lease.epochs,
             lease.deadline_s,
             lease.lease_s,
+            lease.size_name,
         )
 
     @property
@@ -113,7 +115,7 @@ class Assignments:
     ) -> Assignment | None:
         """Lease the next training; None if there is none in time.
 
-        An attempt is counted with it. Call `heartbeat` several times per `Assignment.lease_s` while it
+        An attempt is counted with it. Call `heartbeat` several times per ``Assignment.lease_s`` while it
         trains, then one of `tell`, `fail` and `give_back`.
 
         Args:
@@ -140,8 +142,8 @@ class Assignments:
 
         Args:
             assignment: the training.
-            progress: points of its learning curves; the last `MAX_POINTS` are sent.
-            log: further output, as it was written; the last `MAX_TEXT` characters are sent.
+            progress: points of its learning curves; the last ``MAX_POINTS`` are sent.
+            log: further output, as it was written; the last ``MAX_TEXT`` characters are sent.
 
         Returns:
             Whether the user cancels the job, so that the training should end.
@@ -163,7 +165,7 @@ class Assignments:
         """Report the outcome of a training; telling it again changes nothing.
 
         Returns:
-            The state of the training.
+            State of the training.
 
         Raises:
             ServiceError: with the code ``lease_lost`` if the lease has ended, or if the losses are not those
@@ -171,7 +173,8 @@ class Assignments:
             StoreUnavailableError: if the service or its database does not answer.
         """
         if outcome.state is TrialState.SUCCEEDED:
-            return self._report(assignment, "complete", result_of(outcome))
+            result = {**document_of(outcome), "seconds": outcome.seconds}
+            return self._report(assignment, "complete", result)
         reason = outcome.error or f"The training {outcome.state}."
         if outcome.state is TrialState.DIVERGED:
             told = {"error": reason[-MAX_TEXT:], "is_diverged": True, "epochs": outcome.epochs}
@@ -187,7 +190,7 @@ class Assignments:
             retry: whether to train it again, unless it was tried too often.
 
         Returns:
-            The state of the training: planned if it will be tried again, else failed.
+            State of the training; planned if it will be tried again, else failed.
 
         Raises:
             ServiceError: with the code ``lease_lost`` if the lease has ended.
@@ -209,8 +212,8 @@ class Assignments:
 
         Args:
             train: a function from an `Assignment`, and what takes its reports, to its outcome; see
-                `grouping.client.agent.Train`.
-            **options: see `grouping.client.agent.Agent`.
+                ``grouping.client.agent.Train``.
+            **options: see ``grouping.client.agent.Agent``.
 
         Raises:
             ServiceError: if the service refuses what it is asked for.
@@ -255,46 +258,6 @@ class AssignmentsOfJobs(Assignments):
 def this_worker() -> str:
     """Return a name for workers of this process: host and process id."""
     return f"{socket.gethostname()}-{os.getpid()}"[:200]
-
-
-def result_of(outcome: TrialOutcome) -> dict[str, Any]:
-    """Return the result of a successful training with the keys of a result file, and its seconds."""
-    scores = outcome.scores
-    columns: dict[str, dict[str, float | None]] = {
-        "validation": {score.task: score.validation_loss for score in scores},
-        "test": {score.task: score.test_loss for score in scores},
-        "validation_metrics": {score.task: score.validation_metric for score in scores},
-        "test_metrics": {score.task: score.test_metric for score in scores},
-    }
-    result: dict[str, Any] = {"epochs": outcome.epochs, "seconds": outcome.seconds}
-    for name, values in columns.items():
-        known = {task: value for task, value in values.items() if value is not None}
-        if known:
-            result[name] = known
-    if outcome.cost_snt is not None:
-        result["cost_snt"] = outcome.cost_snt
-    if outcome.costs:
-        result["costs"] = dict(outcome.costs)
-    if outcome.artefact is not None:
-        result["artefact"] = outcome.artefact
-    if outcome.affinities is not None:
-        result["affinities"] = _affinities(outcome.affinities)
-    return result
-
-
-def _affinities(measured: JointAffinities) -> dict[str, Any]:
-    values = {
-        method: {
-            source: {
-                target: float(value)
-                for target, value in zip(measured.tasks, row, strict=True)
-                if not math.isnan(value)
-            }
-            for source, row in zip(measured.tasks, matrix, strict=True)
-        }
-        for method, matrix in measured.values.items()
-    }
-    return {"values": values, "n_steps": measured.n_steps}
 
 
 def _address(assignment: Assignment, how: str) -> str:

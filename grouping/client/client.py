@@ -7,19 +7,18 @@ from typing import Any, Literal
 
 from grouping.client.assignments import Assignments
 from grouping.client.connection import Connection
+from grouping.client.contents import content_of
 from grouping.client.data_sets import DataSets
 from grouping.client.remote_job import RemoteJob
 from grouping.client.remote_table import RemoteTable
 from grouping.domain.scores import ScoreTable
-from grouping.errors import TableFormatError
-from grouping.formats import TableFormat, write_table
 from grouping.wire.estimates import EstimateOut
 from grouping.wire.jobs import JobOut, JobPage
 from grouping.wire.scores import ScoreTableOut
 
 
 class Client(Connection, Assignments, DataSets):
-    """Client of one service; see `Connection` for its arguments."""
+    """Client of one service; see ``Connection`` for its arguments."""
 
     def _service(self) -> Connection:
         return self
@@ -88,9 +87,9 @@ class Client(Connection, Assignments, DataSets):
             ServiceError: if it is no score table; nothing is stored then.
         """
         file_name = source.name if isinstance(source, Path) else ""
-        files = {"file": (file_name or "table", _content(source))}
+        files = {"file": (file_name or "table", content_of(source))}
         if test is not None:
-            files["test_file"] = ("test", _content(test))
+            files["test_file"] = ("test", content_of(test))
         said = {"name": name or Path(file_name).stem, "values": values}
         path = "/v1/score-tables"
         return RemoteTable(self, self.create(ScoreTableOut, path, idempotency_key, files=files, params=said))
@@ -102,16 +101,3 @@ class Client(Connection, Assignments, DataSets):
             ServiceError: if there is none.
         """
         return RemoteTable(self, self.read(ScoreTableOut, "GET", f"/v1/score-tables/{table_id}"))
-
-
-def _content(source: ScoreTable | Path | bytes | str) -> bytes:
-    if isinstance(source, ScoreTable):
-        return write_table(source, TableFormat.JSON)
-    if isinstance(source, str):
-        return source.encode()
-    if isinstance(source, bytes):
-        return source
-    try:
-        return source.read_bytes()
-    except OSError as error:
-        raise TableFormatError(f"Cannot read {source}: {error.strerror}.") from error

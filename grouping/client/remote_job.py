@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from grouping.client.assignments import Assignments
 from grouping.client.connection import POLL_S, Connection
+from grouping.client.contents import content_of
 from grouping.client.remote_table import TableViews
+from grouping.domain.finished_results import ResultValues
 from grouping.domain.jobs import JobState
+from grouping.domain.scores import ScoreTable
+from grouping.domain.table_formats import TableFormat
 from grouping.errors import InvalidInputError, StoreUnavailableError
 from grouping.wire.groupings import RecommendationList, RecommendationOut
 from grouping.wire.jobs import (
+    EventOut,
+    EventPage,
     JobOut,
     ProgressOut,
     ProgressPointOut,
@@ -23,6 +30,7 @@ from grouping.wire.jobs import (
     TrialProgressOut,
 )
 from grouping.wire.ledgers import JobLedgerOut
+from grouping.wire.results import ResultsAddedOut
 
 PATIENCE_S = 60.0
 """How long `RemoteJob.wait` puts up with a service that does not answer, such as one that starts anew."""
@@ -78,28 +86,36 @@ class RemoteJob(TableViews, Assignments):
         self,
         *,
         on_progress: Callable[[ProgressOut], None] | None = None,
+        on_event: Callable[[EventOut], None] | None = None,
         timeout_s: float | None = None,
     ) -> RemoteJob:
         """Wait for a final state.
 
         Args:
             on_progress: callback for the answer of ``GET /v1/jobs/{id}/progress`` whenever it changes.
+            on_event: callback for each event in the history of the job, those from before the call too.
             timeout_s: seconds after which to give up; None for no limit.
 
         Raises:
             TimeoutError: if it takes longer.
-            StoreUnavailableError: if the service does not answer for `PATIENCE_S`.
+            StoreUnavailableError: if the service does not answer for ``PATIENCE_S``.
         """
         started = answered = time.monotonic()
+        n_told = 0
         while True:
             try:
                 self.refresh()
+                events = self.events(after=n_told) if on_event is not None else []
                 progress = self.progress()  # after the state: the last one told is that of the end
                 answered = time.monotonic()
             except StoreUnavailableError:
                 if time.monotonic() - answered > PATIENCE_S:
                     raise
             else:
+                for event in events:
+                    assert on_event is not None
+                    on_event(event)
+                    n_told = event.number
                 if on_progress is not None:
                     on_progress(progress)
                 if self.state.is_final:
@@ -111,6 +127,11 @@ class RemoteJob(TableViews, Assignments):
     def progress(self) -> ProgressOut:
         """Return the numbers of trials by purpose, group size and state, and the spending."""
         return self._client.read(ProgressOut, "GET", f"/v1/jobs/{self.id}/progress")
+
+    def events(self, after: int = 0) -> list[EventOut]:
+        """Return the history of the job, oldest first: the events that follow that number, 1,000 at most."""
+        query = {"after": after, "limit": 1000}
+        return self._client.read(EventPage, "GET", f"/v1/jobs/{self.id}/events", params=query).items
 
     def trials(self) -> list[TrialOut]:
         """Return the trainings of the job with their scores, in the order of the plan."""
@@ -148,6 +169,51 @@ class RemoteJob(TableViews, Assignments):
         """
         path = f"/v1/jobs/{self.id}/clone"
         return RemoteJob(self._client, self._client.create(JobOut, path, idempotency_key, json=changes))
+
+    def add_results(
+        self,
+        source: ScoreTable | Path | bytes | str | Sequence[Mapping[str, Any]],
+        *,
+        test: Path | bytes | None = None,
+        name: str = "",
+        told_by: str = "",
+        values: ResultValues | str | None = None,
+        data: str | None = None,
+        format: TableFormat | str | None = None,  # noqa: A002
+    ) -> ResultsAddedOut:
+        """Count trainings that were carried out elsewhere as trained; ``POST /v1/jobs/{id}/results``.
+
+        All that are told are taken, or none; the same again changes nothing.
+
+        Args:
+            source: a table, a file in any layout of score tables, its content, text such as that of a CSV
+                file; or trainings as mappings, such as
+                ``{"tasks": ["a", "b"], "seed": 0, "validation": {"a": 0.3, "b": 0.2}}``.
+            test: test values of the same rows, where they are in a file of their own.
+            name: where they come from, for people; the name of the file unless given.
+            told_by: who tells them, for people.
+            values: ``reported`` for what the trainer would report, ``losses`` for losses as in an exported
+                score table; may be left out where both are the same.
+            data: digest of the data, compared with that of the job; None if not known.
+            format: format of a file; told by its content unless given.
+
+        Raises:
+            TableFormatError: if a file cannot be read.
+            ServiceError: if the results do not fit, says which and why, or the job has succeeded.
+        """
+        path = f"/v1/jobs/{self.id}/results"
+        said = {"told_by": told_by, "values": values, "data": data}
+        if not isinstance(source, (ScoreTable, Path, bytes, str)):
+            listed = {"trainings": list(source), "source": name, **said}
+            return self._client.read(ResultsAddedOut, "POST", path, json=listed)
+        file_name = source.name if isinstance(source, Path) else ""
+        files = {"file": (file_name or "table", content_of(source))}
+        if test is not None:
+            files["test_file"] = ("test", content_of(test))
+        if format is not None:  # "wide_csv" here is "csv" over HTTP
+            said["format"] = TableFormat(format).value.removeprefix("wide_").replace("_", "-")
+        query = {"source": name or file_name, **{key: value for key, value in said.items() if value}}
+        return self._client.read(ResultsAddedOut, "POST", path, files=files, params=query)
 
     def measure_pairs(self, *, idempotency_key: str | None = None) -> RemoteJob:
         """Submit a job that trains every single task and pair at full size, and copies outcomes of this one.

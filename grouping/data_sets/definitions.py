@@ -11,8 +11,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Interval, Len, MaxLen
 
 from grouping.data_sets.columns import ColumnKind, TargetKind
-from grouping.domain.fields import check, from_plain
-from grouping.domain.recipes import STRICT
+from grouping.domain.fields import STRICT, check, from_plain
 from grouping.domain.tasks import MAX_TASKS
 from grouping.errors import InvalidInputError
 

@@ -99,7 +99,7 @@ class AffinityMatrix:
         return [[None if i == j else self.status(i, j) for j in places] for i in places]
 
     def counts(self) -> Mapping[CellStatus, int]:
-        """Count the cells off the diagonal by status, in the order of `CellStatus`."""
+        """Count the cells off the diagonal by status, in the order of ``CellStatus``."""
         places = range(len(self.tasks))
         found = Counter(self.status(i, j) for i in places for j in places if i != j)
         return {status: found[status] for status in CellStatus}
@@ -184,7 +184,7 @@ class AffinityMatrix:
         return tuple(sorted(cells, key=lambda effect: (-effect.value, effect.source, effect.target)))
 
     def summary(self) -> str:
-        """Summarise the matrix in sentences; see `grouping.domain.affinity_summary.summarise`."""
+        """Summarise the matrix in sentences; see ``grouping.domain.affinity_summary.summarise``."""
         return summarise(self)
 
     def _repr_html_(self) -> str:

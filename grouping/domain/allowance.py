@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from grouping.domain.jobs import TrainingBudget
-from grouping.domain.recipes import EpochsOf
-from grouping.domain.trials import Trial, TrialRequest
+from grouping.domain.trials import EpochsOf, Trial, TrialRequest
 
 TOLERANCE = 1e-9
 """Sums of sizes and fidelities are off by rounding."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from grouping.domain.gains import mean_losses_alone
-from grouping.domain.networks import Network
+from grouping.domain.networks import Candidates, Network
 from grouping.domain.objectives import Objective as Objective
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError, UnknownNameError
@@ -40,6 +40,8 @@ def under_objective(table: TableT, objective: Objective) -> TableT:
 @dataclass(frozen=True, slots=True)
 class Constraints:
     """Demands on a grouping; all of them hold at once. Networks are meant by group and size.
+
+    Networks may be given by their names, such as ``depth+edges@0.5``.
 
     Attributes:
         together: sets of tasks that must be served by the same network.
@@ -76,7 +78,8 @@ class Constraints:
             if value is not None and value < 1:
                 raise InvalidInputError(f"{name} must be at least 1; got {value}.", pointer=f"/{name}")
         for name in ("forced", "forbidden"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+            networks = (_network(given) for given in getattr(self, name))
+            object.__setattr__(self, name, tuple(networks))
         for name in ("ceilings", "ceilings_alone", "limits"):
             values = {str(key): float(value) for key, value in getattr(self, name).items()}
             for key, value in values.items():
@@ -119,6 +122,99 @@ class Constraints:
                     pointer="/ceilings_alone",
                 )
 
+    def of_search(self, candidates: Candidates) -> Constraints:
+        """Return the demands with the networks that are meant, as they are among the candidates of a search.
+
+        What no grouping of the search could ever meet is refused, before anything is trained.
+
+        Raises:
+            InvalidInputError: on an unknown task, a network that is no candidate, tasks that are to be served
+                together and kept apart, or a network that is forced and not allowed.
+        """
+        known = set(candidates.tasks)
+        for where in ("together", "apart"):
+            for tasks in getattr(self, where):
+                _refuse_unknown(tasks - known, where, "this search")
+        for where in ("ceilings", "ceilings_alone"):
+            _refuse_unknown(set(getattr(self, where)) - known, where, "this search")
+        forced = tuple(self._meant("forced", candidates))
+        forbidden = tuple(self._meant("forbidden", candidates))
+        for block in self.blocks(candidates.tasks):
+            served = {candidates.tasks[t] for t in block}
+            for place, tasks in enumerate(self.apart):
+                if len(both := tasks & served) > 1:
+                    raise InvalidInputError(
+                        f"apart: {_listed(frozenset(both))} must be served together as well.",
+                        pointer=f"/apart/{place}",
+                    )
+        for place, network in enumerate(self.forced):
+            if not self.allows(network):
+                raise InvalidInputError(
+                    f"forced: network {network} breaks another of the constraints.",
+                    pointer=f"/forced/{place}",
+                )
+        return replace(self, forced=forced, forbidden=forbidden)
+
+    def _meant(self, where: str, candidates: Candidates) -> Iterator[Network]:
+        """Yield the candidates that are named; a name has six digits of a size."""
+        for place, network in enumerate(getattr(self, where)):
+            sizes = (network.size, *(s for s in candidates.single_sizes if f"{s:g}" == f"{network.size:g}"))
+            found = [candidates.find(network.group, size) for size in sizes]
+            meant = next((one for one in found if one is not None), None)
+            if meant is None:
+                raise InvalidInputError(
+                    f"{where}: network {network} is no candidate of this search.",
+                    pointer=f"/{where}/{place}",
+                )
+            yield meant
+
+    def allows(self, network: Network) -> bool:
+        """Return whether a grouping may have this network, as far as its group and size tell."""
+        if self.max_group_size is not None and len(network.group) > self.max_group_size:
+            return False
+        if any(network.key == other.key for other in self.forbidden):
+            return False
+        return not any(len(network.group & tasks) > 1 for tasks in self.apart)
+
+    def narrow(self, candidates: Candidates) -> Candidates:
+        """Return the candidates without those that no grouping may have."""
+        largest = min(candidates.max_group_size, self.max_group_size or candidates.max_group_size)
+        listed = candidates.networks
+        if listed is not None:
+            listed = tuple(network for network in listed if self.allows(network))
+        return replace(
+            candidates, max_group_size=largest, networks=listed, apart=(*candidates.apart, *self.apart)
+        )
+
+    def known_in(self, table: LossTable) -> Constraints:
+        """Return the demands that a table has what it takes to hold to.
+
+        A search begins without scores: a multiple of the loss alone is a demand once that loss is measured, a
+        network has to be chosen once it is, and a further cost is limited once every network has it.
+        """
+        alone = dict(zip(table.task_names, mean_losses_alone(table), strict=True))
+        rows = {network: table.find_position(*network.key) for network in (*self.forced, *self.forbidden)}
+        return replace(
+            self,
+            ceilings_alone={
+                task: factor
+                for task, factor in self.ceilings_alone.items()
+                if alone[task] > 0 or (factor == 1 and alone[task] <= 0)
+            },
+            forced=tuple(n for n in self.forced if (row := rows[n]) is not None and table.is_complete[row]),
+            forbidden=tuple(n for n in self.forbidden if rows[n] is not None),
+            limits={name: most for name, most in self.limits.items() if name in table.other_costs},
+        )
+
+    def unknown_in(self, table: LossTable) -> Constraints:
+        """Return the demands that `known_in` leaves out, but for networks that are not there to be chosen."""
+        known = self.known_in(table)
+        return Constraints(
+            ceilings_alone={t: f for t, f in self.ceilings_alone.items() if t not in known.ceilings_alone},
+            forced=tuple(network for network in self.forced if network not in known.forced),
+            limits={name: most for name, most in self.limits.items() if name not in known.limits},
+        )
+
     def task_ceilings(self, table: LossTable) -> FloatArray:
         """Return the upper bound on each task's validation loss, ``[T]``; infinite where none is set."""
         ceilings = np.full(len(table.tasks), np.inf)
@@ -140,6 +236,18 @@ class Constraints:
         return tuple(
             tuple(t for t in range(len(tasks)) if leader[t] == first) for first in sorted(set(leader))
         )
+
+    def among(self, tasks: Collection[str]) -> Constraints:
+        """Return the demands that are left where only these tasks are grouped."""
+        known = set(tasks)
+        changes: dict[str, Any] = {}
+        for name in ("together", "apart"):
+            changes[name] = tuple(left for one in getattr(self, name) if len(left := one & known) > 1)
+        for name in ("ceilings", "ceilings_alone"):
+            changes[name] = {task: value for task, value in getattr(self, name).items() if task in known}
+        for name in ("forced", "forbidden"):
+            changes[name] = tuple(network for network in getattr(self, name) if network.group <= known)
+        return replace(self, **changes)
 
     def split(self) -> tuple[Constraints, ...]:
         """Return one `Constraints` per single demand."""
@@ -203,14 +311,23 @@ def standing_demands(table: LossTable) -> Constraints:
     return Constraints(ceilings_alone={name: 1.0 for name in names if math.isfinite(alone[name])})
 
 
+def without_standing(table: TableT) -> TableT:
+    """Return a table whose tasks demand nothing themselves."""
+    return replace(table, tasks=tuple(replace(task, must_not_worsen=False) for task in table.tasks))
+
+
+def _network(given: Network | str) -> Network:
+    return Network.parse(given) if isinstance(given, str) else given
+
+
 def _listed(tasks: frozenset[str]) -> str:
     *first, last = sorted(tasks)
     return f"{', '.join(first)} and {last}"
 
 
-def _refuse_unknown(unknown: set[str] | frozenset[str], where: str) -> None:
+def _refuse_unknown(unknown: set[str] | frozenset[str], where: str, what: str = "this table") -> None:
     if unknown:
         raise InvalidInputError(
-            f"{where}: there is no task {', '.join(sorted(map(repr, unknown)))} in this table.",
+            f"{where}: there is no task {', '.join(sorted(map(repr, unknown)))} in {what}.",
             pointer=f"/{where}",
         )

@@ -22,6 +22,9 @@ from annotated_types import Ge, GroupedMetadata, Gt, Le, MaxLen, MinLen
 
 from grouping.errors import InvalidInputError
 
+STRICT: Mapping[str, str] = {"extra": "forbid"}
+"""Refuses fields that a dataclass does not have, where Pydantic builds it."""
+
 T = TypeVar("T")
 
 
@@ -175,6 +178,9 @@ def _built(kind: Any, value: Any) -> Any:
     if get_origin(kind) is tuple:
         part = plain(get_args(kind)[0])[0]
         return tuple(_built(part, item) for item in value)
+    if get_origin(kind) is Mapping and isinstance(value, Mapping):
+        part = plain(get_args(kind)[1])[0]
+        return {key: _built(part, item) for key, item in value.items()} if is_dataclass(part) else value
     if isinstance(kind, type) and issubclass(kind, Enum) and isinstance(value, str):
         # What is none of the values is left to the checks of the dataclass, which say what there is.
         return kind(value) if value in {item.value for item in kind} else value

@@ -196,7 +196,7 @@ class SolutionStatus(StrEnum):
     """Status of a solver's answer: how far it can be trusted."""
 
     OPTIMAL = "optimal"
-    """Proven: no grouping of these networks within the budget has a lower loss."""
+    """It is proven that no grouping of these networks within the budget has a lower loss."""
     FEASIBLE = "feasible"
     """The best found before the time limit; `bound` and `gap` say how far off it may be."""
     INFEASIBLE = "infeasible"
@@ -231,7 +231,7 @@ class Solution:
         grouping: the choice; None when infeasible.
         loss: weighted total validation loss of the choice; lower is better.
         bound: no grouping within the budget has a lower loss than this.
-        ties: other groupings with the same loss (up to `TIE_TOLERANCE` of the solver), in canonical order.
+        ties: other groupings with the same loss (up to ``TIE_TOLERANCE`` of the solver), in canonical order.
         has_more_ties: whether there may be further ties than those listed.
         infeasibility: why there is no grouping; None otherwise.
         solver: name of the solver that was used.

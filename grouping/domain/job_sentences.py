@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from grouping.domain.baselines import ComparedWith
+from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
-from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.jobs import Job, JobSpec, JobState, StopReason
 from grouping.domain.ledgers import Savings
 from grouping.domain.percentages import percent
 from grouping.domain.verdicts import Verdict
@@ -51,6 +53,44 @@ _UNPLANNED: Mapping[JobState, str] = {
     JobState.PREPARING: "Nothing is planned yet: data are loaded and inference costs measured.",
 }
 """Of a job without trainings; in every other state nothing was trained."""
+_COMPARED: Mapping[ComparedWith, str] = {
+    ComparedWith.BOTH: "all tasks in one network, and each task alone",
+    ComparedWith.ALL_TOGETHER: "all tasks in one network, and nothing else",
+    ComparedWith.ALL_ALONE: "each task alone, and nothing else",
+    ComparedWith.NONE: "nothing: the loss on fresh seeds is told",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a job states beside its networks, budgets and seeds, in words.
+
+    Attributes:
+        demands: its constraints, as phrases.
+        compared_with: what its verdict compares with; empty where that is as usual.
+        trainings: what it says of its trainings, as sentences.
+    """
+
+    demands: tuple[str, ...]
+    compared_with: str
+    trainings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: JobSpec) -> Stated:
+        """Read it from the specification of a job."""
+        is_usual = spec.compared_with is ComparedWith.BOTH
+        return cls(
+            tuple(spec.constraints.sentences()),
+            "" if is_usual else _COMPARED[spec.compared_with],
+            tuple(spec.training_terms.sentences()),
+        )
+
+    @property
+    def sentences(self) -> list[str]:
+        """All of it, in sentences; empty where all is as usual."""
+        found = [f"Demanded: {'; '.join(self.demands)}."] if self.demands else []
+        found += [f"The verdict compares with {self.compared_with}."] if self.compared_with else []
+        return [*found, *self.trainings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +102,22 @@ class JobSentences:
         stop_reason: reason why it ended, once succeeded.
         is_to_be_confirmed: whether it asks for a confirmation on fresh seeds.
         kept_up: tasks that must be served no worse than alone.
+        has_constraints: whether the job demands more of a grouping than its budget.
     """
 
     state: JobState
     stop_reason: StopReason | None
     is_to_be_confirmed: bool
     kept_up: tuple[str, ...] = ()
+    has_constraints: bool = False
 
     @classmethod
     def of(cls, job: Job) -> JobSentences:
         """Take the facts from a job."""
         kept_up = tuple(task.name for task in job.spec.definitions if task.must_not_worsen)
-        return cls(job.state, job.stop_reason, job.spec.n_confirmation_seeds > 0, kept_up)
+        is_to_be_confirmed = job.spec.n_confirmation_seeds > 0
+        has_constraints = job.spec.constraints != Constraints()
+        return cls(job.state, job.stop_reason, is_to_be_confirmed, kept_up, has_constraints)
 
     @property
     def title(self) -> str:
@@ -109,6 +153,7 @@ class JobSentences:
         if solution.infeasibility is not None:
             is_over = self.state.is_final and not self.state.is_resumable
             demand = f" with {', '.join(self.kept_up)} no worse than alone" if self.kept_up else ""
+            demand += ", under the constraints of the job" if self.has_constraints else ""
             waits = f"No trained networks cover every task within this budget{demand}. {self.more}"
             return solution.infeasibility.reason if is_over else waits
         if not self.kept_up:
@@ -134,7 +179,8 @@ class JobSentences:
         Such as "21 of 36 networks trained in the search: 42 % of the epochs of an exhaustive one saved."
         """
         done = f"{made.networks:,} of {made.candidates:,} networks "
-        done += "trained or copied" if made.reused else "trained"
+        ways = ["trained", *(["copied"] if made.reused else []), *(["told"] if made.told else [])]
+        done += " or ".join([", ".join(ways[:-1]), ways[-1]] if ways[1:] else ways)
         if self.has_searched:
             text = f"{done} in the search{_saved(made.share)}"
         elif self.state.is_final:
@@ -148,6 +194,8 @@ class JobSentences:
             text = f"{done} so far"
         if made.reused:
             text += f", {made.reused:,} training{'s' if made.reused != 1 else ''} copied from other jobs"
+        if made.told:
+            text += f", {made.told:,} result{'s' if made.told != 1 else ''} from outside"
         return f"{text}."
 
 

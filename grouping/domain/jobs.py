@@ -9,12 +9,16 @@ from typing import Annotated, Any
 
 from annotated_types import Interval, Len, MaxLen
 
+from grouping.domain.baselines import Baselines, ComparedWith
+from grouping.domain.constraints import Constraints
 from grouping.domain.fields import Pattern, Shown, check
-from grouping.domain.networks import Candidates
-from grouping.domain.recipes import Method
-from grouping.domain.task_definitions import MAX_SIZES, SizeVariant, TaskDefinition, check_sizes
+from grouping.domain.networks import CANDIDATE_LIMIT, Candidates
+from grouping.domain.recipes import MAX_EPOCHS, Method
+from grouping.domain.resources import StatedResources
+from grouping.domain.task_definitions import MAX_SIZES, SizeVariant, TaskDefinition, Weight, check_sizes
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS, Name
-from grouping.errors import InvalidInputError
+from grouping.domain.training_terms import TrainingTerms, size_text
+from grouping.errors import InvalidInputError, pointer_part, pointing_below
 
 MAX_SEEDS = 50
 MAX_BUDGETS = 50
@@ -31,7 +35,7 @@ Count = Annotated[int, Interval(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Interval(gt=0, le=1e9)]
 Budget = Annotated[float, Interval(gt=0, le=MAX_BUDGET_SNT)]
 SingleSize = Annotated[float, Interval(gt=0, le=8)]
-Weight = Annotated[float, Interval(gt=0, le=1e6)]
+SizeKey = Annotated[str, Len(1, 100)]
 JobId = Annotated[str, Pattern(r"^[0-9a-f]{32}$")]
 
 
@@ -152,6 +156,18 @@ class JobSpec:
         definitions: definitions of the tasks, where the job defines them itself and has no problem.
         sizes: sizes that the trainer can build, by name, the full size first; then no others are trained, and
             `single_sizes` are the numbers of the further ones. Groups of several tasks have the full size.
+        constraints: demands on every recommended grouping, beside the inference budget: which tasks are
+            served together or kept apart, ceilings of losses, the most networks. They are the default of each
+            solve of the job's scores, and networks that they forbid are not trained.
+        compared_with: baselines of equal cost with which the verdict compares: both, all-together, all-alone,
+            or none.
+        epochs: epochs of a full training. Short trainings have their share of them; training budgets count
+            them.
+        resources: what each training holds while it runs; goes over what the trainer says.
+        resources_of: what differs from that, by name or number of the size of the network.
+        deadline_s: seconds after which a training is ended with what it started, and has failed; goes over
+            what the trainer says.
+        max_attempts: starts of a training after which it is given up when its process is lost each time.
     """
 
     problem: Annotated[
@@ -187,6 +203,27 @@ class JobSpec:
     reuse_jobs: Annotated[tuple[JobId, ...], MaxLen(MAX_REUSE_JOBS), Shown("Jobs to reuse", "--reuse")] = ()
     definitions: Annotated[tuple[TaskDefinition, ...], MaxLen(MAX_TASKS)] = ()
     sizes: Annotated[tuple[SizeVariant, ...], MaxLen(MAX_SIZES)] = ()
+    constraints: Constraints = field(default_factory=Constraints)
+    compared_with: Annotated[ComparedWith, Shown("Baselines of the verdict", "--compared-with")] = (
+        ComparedWith.BOTH
+    )
+    epochs: Annotated[
+        int | None,
+        Interval(ge=1, le=MAX_EPOCHS),
+        Shown("Epochs of a full training", "--epochs", "as the trainer says"),
+    ] = None
+    resources: StatedResources = field(default_factory=StatedResources)
+    resources_of: Annotated[Mapping[SizeKey, StatedResources], MaxLen(MAX_SIZES)] = field(
+        default_factory=dict
+    )
+    deadline_s: Annotated[
+        Seconds | None, Shown("Seconds until a training is ended", "--deadline-s", "as the trainer says")
+    ] = None
+    max_attempts: Annotated[
+        int | None,
+        Interval(ge=1, le=100),
+        Shown("Starts of a training that is lost", "--max-attempts", "as the trainer says"),
+    ] = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -209,8 +246,26 @@ class JobSpec:
             if self.planning not in list(Planning):
                 raise InvalidInputError(f"Planning is one of {', '.join(Planning)}.", pointer="/planning")
             object.__setattr__(self, "planning", Planning(self.planning))
+        if self.compared_with not in list(ComparedWith):
+            raise InvalidInputError(
+                f"A verdict compares with one of {', '.join(ComparedWith)}.", pointer="/compared_with"
+            )
+        object.__setattr__(self, "compared_with", ComparedWith(self.compared_with))
+        with pointing_below("/constraints"):
+            constraints = self.constraints.of_search(self._possible(limit=0))
+        object.__setattr__(self, "constraints", constraints)
+        self._check_resources_of()
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
+
+    def _check_resources_of(self) -> None:
+        for size in self.resources_of:
+            if size not in self.size_names.values() and not _is_size(size):
+                named = f": {', '.join(self.size_names.values())}" if self.sizes else ""
+                raise InvalidInputError(
+                    f"{size!r} is no size; give a number such as 0.5, or the name of one of the job{named}.",
+                    pointer=f"/resources_of/{pointer_part(size)}",
+                )
 
     def chosen(self, choice: str) -> Method:
         """Name and parameters of a plug-in that the job uses; `choice` is one of `CHOICES`."""
@@ -228,17 +283,43 @@ class JobSpec:
 
     @property
     def subject(self) -> str:
-        """What is trained, for people: the problem, or else the trainer that knows the tasks."""
+        """Subject of the job, for people: the problem, or else the trainer that knows the tasks."""
         return self.problem or self.trainer
 
     @property
     def candidates(self) -> Candidates:
         """Networks that may be chosen, at their nominal costs."""
+        return self.constraints.narrow(self._possible(CANDIDATE_LIMIT))
+
+    @property
+    def equal_cost_baselines(self) -> Baselines:
+        """Baselines that the verdict compares with."""
+        return Baselines(self.compared_with, self._built_snt)
+
+    @property
+    def training_terms(self) -> TrainingTerms:
+        """What the job states of its trainings."""
+        return TrainingTerms(
+            self.epochs,
+            self.resources,
+            self.resources_of,
+            self.deadline_s,
+            self.max_attempts,
+            self.size_names,
+        )
+
+    @property
+    def _built_snt(self) -> Mapping[float, float] | None:
+        return {size.number: size.cost for size in self.sizes} or None
+
+    def _possible(self, limit: int) -> Candidates:
+        """Candidates before constraints, listed if there are at most `limit`."""
         return Candidates.of(
             self.tasks,
             max_group_size=self.max_group_size,
             single_sizes=self.single_sizes,
-            built_snt={size.number: size.cost for size in self.sizes} or None,
+            built_snt=self._built_snt,
+            limit=limit,
         )
 
     @property
@@ -260,6 +341,14 @@ class JobSpec:
     def preparation_seed(self) -> int:
         """Seed of what the trainer tries before the first trial; no trial has it."""
         return self.seed * 1000 + 900
+
+
+def _is_size(text: str) -> bool:
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return 0 < number < float("inf") and size_text(number) == text
 
 
 @dataclass(frozen=True, slots=True)

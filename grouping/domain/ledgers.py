@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from grouping.domain.recipes import EpochsOf
-from grouping.domain.trials import Purpose
+from grouping.domain.trials import EpochsOf, Purpose
 
 Shape = tuple[int, float]
 """Number of tasks of the group, and size of the network."""
@@ -27,7 +26,7 @@ class Spending:
         size: size of the network; 1 is full size.
         fidelity: share of the full number of epochs.
         network: name of the network, where only its trials are counted; else empty.
-        networks: number of networks that have such a trial with an outcome, copied or trained.
+        networks: number of networks that have such a trial with an outcome, copied, told or trained.
         trainings: number of trials that were trained or are being trained.
         finished: number of these trials that ended, with success or without.
         attempts: number of starts of these trials.
@@ -36,9 +35,10 @@ class Spending:
         reused: number of trials that were copied.
         reused_epochs: epochs that the copied trials took in the job that trained them.
         reused_seconds: seconds that the copied trials took in the job that trained them.
+        told: number of trials whose result was told from outside.
         planned: number of trials that wait for their turn.
         reserved_epochs: epochs that count in a training budget: those carried out by succeeded trials, and
-            those planned for all others that were not copied or given up.
+            those planned for all others that were not copied, told or given up.
     """
 
     purpose: Purpose
@@ -55,6 +55,7 @@ class Spending:
     reused: int = 0
     reused_epochs: int = 0
     reused_seconds: float = 0.0
+    told: int = 0
     planned: int = 0
     reserved_epochs: int = 0
 
@@ -190,8 +191,9 @@ class Savings:
         exhaustive: cost of training every candidate in full.
         trained: cost of the trainings that the search finished, without the confirmation.
         candidates: number of networks that may be chosen.
-        networks: number of candidates with the outcome of a full training, their own or copied.
+        networks: number of candidates with the outcome of a full training, their own, copied or told.
         reused: number of trials of the search that were copied from other jobs.
+        told: number of trials of the search whose result was told from outside.
     """
 
     exhaustive: Amount
@@ -199,6 +201,7 @@ class Savings:
     candidates: int
     networks: int
     reused: int
+    told: int = 0
 
     @property
     def saved(self) -> Amount:
@@ -251,6 +254,7 @@ def savings(
         sum(candidates.values()),
         sum(row.networks for row in full),
         sum(row.reused for row in search),
+        sum(row.told for row in search),
     )
 
 

@@ -38,6 +38,8 @@ class Network:
     cost_snt: float = 1.0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.group, frozenset):
+            object.__setattr__(self, "group", frozenset(self.group))
         if not self.group:
             raise InvalidInputError("A network needs at least one task.")
         for name in self.group:
@@ -72,7 +74,7 @@ class Network:
 
     @property
     def sort_key(self) -> tuple[float, float, int, tuple[str, ...]]:
-        """Canonical order: cheaper first, then smaller, then by task names."""
+        """Canonical order, cheaper first, then smaller, then by task names."""
         return (self.cost_snt, self.size, len(self.group), tuple(sorted(self.group)))
 
     def name(self, order: Sequence[str] | None = None) -> str:
@@ -164,6 +166,7 @@ class Candidates:
             group of up to `max_group_size` tasks at full size is one, and every single task at each size.
         costs_snt: inference cost by size, for candidates that are not listed; a missing size costs its size.
         built_snt: the only sizes that can be built, baselines included, with their costs; None for any size.
+        apart: sets of tasks of which no candidate has two.
     """
 
     tasks: tuple[str, ...]
@@ -172,6 +175,7 @@ class Candidates:
     networks: tuple[Network, ...] | None = None
     costs_snt: Mapping[float, float] = field(default_factory=dict)
     built_snt: Mapping[float, float] | None = None
+    apart: tuple[frozenset[str], ...] = ()
 
     @classmethod
     def of(
@@ -203,7 +207,7 @@ class Candidates:
 
     @property
     def count(self) -> int:
-        """Number of candidates."""
+        """Number of candidates; where they are not listed, those that `apart` rules out are counted too."""
         if self.networks is not None:
             return len(self.networks)
         return count_candidates(len(self.tasks), self.max_group_size, len(self.single_sizes))
@@ -233,11 +237,13 @@ class Candidates:
             return None
         if size != 1 and (len(wanted) > 1 or size not in self.single_sizes):
             return None
+        if any(len(wanted & tasks) > 1 for tasks in self.apart):
+            return None
         return Network(wanted, size, self.costs_snt.get(size, size))
 
     @property
     def singles(self) -> tuple[Network, ...]:
-        """The single-task candidates: full size first, in the order of the tasks."""
+        """The single-task candidates, full size first, in the order of the tasks."""
         sizes = (1.0, *(size for size in self.single_sizes if size != 1))
         found = (self.find((task,), size) for size in sizes for task in self.tasks)
         return tuple(network for network in found if network is not None)

@@ -27,6 +27,11 @@ def fixed_percent(share: float, decimals: int, *, signed: bool = False) -> str:
     return f"{100 * share:{'+' if signed else ''}.{decimals}f} %"
 
 
+def two_digit_percent(share: float) -> str:
+    """Format a share as a percentage with one decimal, or with two digits where it is small: ``0.012 %``."""
+    return f"{100 * share:.1f} %" if abs(share) >= 1e-3 or share == 0 else f"{100 * share:.2g} %"
+
+
 def _number(share: float, decimals: int) -> str:
     text = f"{100 * share:.{decimals}f}"
     if decimals:

@@ -6,23 +6,16 @@ A recipe names a method for each of its parts. `grouping.recipes` declares the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Gt, Interval, Le, Len
 
-from grouping.domain.fields import AskedAtMost, Shown, check, from_plain
+from grouping.domain.fields import STRICT, AskedAtMost, Shown, check, from_plain
 from grouping.errors import InvalidInputError
 
-STRICT: Mapping[str, str] = {"extra": "forbid"}
-"""Refuses fields that a dataclass does not have, where Pydantic builds it."""
-EARLY_FIDELITY = 0.2
-"""Share of the epochs in a short pass, as in the early stopping approximation of Standley et al. (2020)."""
-EpochsOf = Callable[[int, float], int]
-"""All epochs that a training takes, from the number of tasks of its network and its fidelity: with those that
-come before it, which follow from the methods of a recipe (`grouping.recipes.epochs`)."""
 MAX_EPOCHS = 10_000
 MAX_WIDTH = 4_096
 Width = Annotated[int, Interval(ge=1, le=MAX_WIDTH)]
@@ -32,7 +25,7 @@ class Part(StrEnum):
     """A part of a recipe for which a method is chosen."""
 
     ENCODER = "encoder"
-    """What the layers between inputs and heads are."""
+    """Architecture of the layers between inputs and heads."""
     SHARING = "sharing"
     """Which layers the tasks of a network share, and how."""
     WEIGHTING = "weighting"
@@ -42,7 +35,7 @@ class Part(StrEnum):
     SAMPLING = "sampling"
     """Which rows a gradient step sees, and for which tasks they count."""
     OPTIMISER = "optimiser"
-    """What turns a gradient into a step."""
+    """Rule that turns a gradient into a step."""
 
 
 class Precision(StrEnum):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
 
-from annotated_types import Interval
+from annotated_types import Interval, MaxLen
 
-from grouping.domain.fields import check
-from grouping.domain.recipes import STRICT
+from grouping.domain.fields import STRICT, Shown, check
 from grouping.errors import InvalidInputError
 
 
@@ -34,15 +34,30 @@ class Resources:
 
     def __post_init__(self) -> None:
         check(self, "/resources")
-        if self.gpus > 1 and self.gpus != int(self.gpus):
-            raise InvalidInputError(
-                f"GPUs are a share of one or whole ones, not {self.gpus:g}.", pointer="/resources/gpus"
-            )
+        _check_share(self.gpus, "/resources/gpus")
         for name, amount in self.custom.items():
             if not name or not math.isfinite(amount) or amount <= 0:
                 raise InvalidInputError(
                     f"The resource {name!r} needs a name and a positive amount.", pointer="/resources/custom"
                 )
+
+    @classmethod
+    def of_all(cls, wanted: Iterable[Resources]) -> Resources:
+        """Return what is enough for each of several trainings, at least one, that one worker carries out."""
+        several = tuple(wanted)
+        if all(one == several[0] for one in several):
+            return several[0]
+        memories = [one.memory_gib for one in several if one.memory_gib is not None]
+        custom: dict[str, float] = {}
+        for one in several:
+            for name, amount in one.custom.items():
+                custom[name] = max(amount, custom.get(name, 0.0))
+        return cls(
+            max(one.cpus for one in several),
+            max(one.gpus for one in several),
+            max(memories, default=None),
+            custom,
+        )
 
     def fit_into(self, available: Mapping[str, float]) -> int:
         """Return how many trainings fit at the same time.
@@ -50,16 +65,138 @@ class Resources:
         Args:
             available: amounts by Ray's names: ``CPU``, ``GPU``, ``memory`` in bytes, and custom ones.
         """
-        wanted = {"CPU": self.cpus, "GPU": self.gpus, **self.custom}
-        if self.memory_gib is not None:
-            wanted["memory"] = self.memory_gib * 2**30
         counts = [
-            math.floor(available.get(name, 0.0) / amount + 1e-9) for name, amount in wanted.items() if amount
+            math.floor(available.get(name, 0.0) / amount + 1e-9)
+            for name, amount in self.amounts().items()
+            if amount
         ]
         return min(counts, default=1_000_000)
+
+    def amounts(self) -> dict[str, float]:
+        """Return what is needed in all by Ray's names: ``CPU``, ``GPU``, ``memory`` in bytes, custom ones."""
+        memory = {} if self.memory_gib is None else {"memory": self.memory_gib * 2**30}
+        return {"CPU": self.cpus, "GPU": self.gpus, **memory, **self.custom}
 
     def in_words(self) -> str:
         """Name what is needed, for people."""
         parts = [f"{self.cpus:g} CPU", *([f"{self.gpus:g} GPU"] if self.gpus else [])]
         parts += [f"{self.memory_gib:g} GiB"] if self.memory_gib is not None else []
         return ", ".join([*parts, *(f"{amount:g} {name}" for name, amount in self.custom.items())])
+
+
+class Placement(StrEnum):
+    """How the bundles of a training lie on the nodes of a cluster, as Ray calls it."""
+
+    STRICT_PACK = "STRICT_PACK"
+    """All on one node."""
+    PACK = "PACK"
+    """On as few nodes as possible."""
+    SPREAD = "SPREAD"
+    """On as many nodes as possible."""
+    STRICT_SPREAD = "STRICT_SPREAD"
+    """Each on a node of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedResources(Resources):
+    """Resources of one training on Ray, with those of the workers that it starts itself.
+
+    Attributes:
+        cpus, gpus, memory_gib, custom: what the training itself holds, as in `Resources`.
+        bundles: what each worker that it starts on Ray holds, by Ray's names, such as ``{CPU = 1, GPU = 1}``.
+            With any, all is reserved together, as one placement group, before the training starts.
+        placement: how the bundles lie on the nodes.
+    """
+
+    bundles: Annotated[tuple[Mapping[str, float], ...], MaxLen(1000)] = ()
+    placement: Placement = Placement.STRICT_PACK
+
+    def __post_init__(self) -> None:
+        Resources.__post_init__(self)
+        for bundle in (self.own_amounts(), *self.bundles) if self.bundles else ():
+            if not bundle or not all(math.isfinite(amount) and amount > 0 for amount in bundle.values()):
+                raise InvalidInputError(
+                    "Each bundle, and the training itself, holds positive amounts of something, such as "
+                    "{CPU = 1, GPU = 1}.",
+                    pointer="/resources/bundles",
+                )
+
+    def own_amounts(self) -> dict[str, float]:
+        """Return what the training itself holds, by Ray's names."""
+        return {name: amount for name, amount in Resources.amounts(self).items() if amount}
+
+    def amounts(self) -> dict[str, float]:
+        """Return what the training and its workers hold together, by Ray's names."""
+        total = Resources.amounts(self)
+        for bundle in self.bundles:
+            for name, amount in bundle.items():
+                total[name] = total.get(name, 0.0) + amount
+        return total
+
+    def in_words(self) -> str:
+        """Name what is needed, for people."""
+        own = Resources.in_words(self)
+        workers = [", ".join(f"{amount:g} {name}" for name, amount in one.items()) for one in self.bundles]
+        return " and ".join([own, *(f"({worker})" for worker in workers)])
+
+
+@dataclass(frozen=True, slots=True)
+class StatedResources:
+    """Resources that a job states for each of its trainings; what is None is left to its trainer.
+
+    Attributes:
+        cpus: processors that each training holds.
+        gpus: GPUs that each training holds, or its share of one.
+        memory_gib: main memory in GiB that each training reserves.
+        custom: amounts that each training holds of resources that the operator of the cluster has named, such
+            as a100.
+    """
+
+    cpus: Annotated[
+        float | None,
+        Interval(ge=0, le=4096),
+        Shown("Processors per training", "--cpus", "as the trainer says"),
+    ] = None
+    gpus: Annotated[
+        float | None, Interval(ge=0, le=1024), Shown("GPUs per training", "--gpus", "as the trainer says")
+    ] = None
+    memory_gib: Annotated[
+        float | None,
+        Interval(gt=0, le=65_536),
+        Shown("Memory per training (GiB)", "--memory-gib", "as the trainer says"),
+    ] = None
+    custom: Annotated[
+        Mapping[str, Annotated[float, Interval(gt=0, le=1e9)]] | None,
+        MaxLen(20),
+        Shown("Other resources per training", "--resource", "as the trainer says"),
+    ] = None
+
+    def __post_init__(self) -> None:
+        check(self)
+        _check_share(self.gpus or 0.0, "/gpus")
+        if self.custom is not None and not all(self.custom):
+            raise InvalidInputError("Each resource needs a name.", pointer="/custom")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether everything is left to the trainer."""
+        return self == StatedResources()
+
+    @property
+    def stated(self) -> Mapping[str, Any]:
+        """What is stated, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def over(self, usual: Resources) -> Resources:
+        """Return resources with what is stated here in place of what stands there."""
+        return replace(usual, **self.stated)
+
+    def beside(self, other: StatedResources) -> StatedResources:
+        """Return what is stated here, and of `other` what is not."""
+        return replace(other, **self.stated)
+
+
+def _check_share(gpus: float, pointer: str) -> None:
+    if gpus > 1 and gpus != int(gpus):
+        raise InvalidInputError(f"GPUs are a share of one or whole ones, not {gpus:g}.", pointer=pointer)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from grouping.domain.constraints import Constraints
 from grouping.domain.gains import mean_losses_alone
 from grouping.domain.networks import Network
 from grouping.domain.scores import LossTable
@@ -47,8 +48,15 @@ def _measured(task: Task, alone: float) -> Task:
     return replace(task, scale=abs(alone)) if is_known else task
 
 
-def networks_first(tasks: tuple[Task, ...]) -> tuple[Network, ...]:
-    """Return the full-size single-task networks that a search trains first, for scales and ceilings."""
-    return tuple(
-        Network.of(task.name) for task in tasks if task.scale is Scale.SINGLE or task.must_not_worsen
+def networks_first(tasks: tuple[Task, ...], constraints: Constraints) -> tuple[Network, ...]:
+    """Return the networks that a search trains first, for the scales of tasks and what is demanded.
+
+    These are full-size single-task networks, and after them the networks that have to be chosen.
+    """
+    alone = tuple(
+        Network.of(task.name)
+        for task in tasks
+        if task.scale is Scale.SINGLE or task.must_not_worsen or task.name in constraints.ceilings_alone
     )
+    there = {network.key for network in alone}
+    return (*alone, *(network for network in constraints.forced if network.key not in there))

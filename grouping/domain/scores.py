@@ -216,10 +216,9 @@ class LossTable(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ScoreTable(LossTable):
-    """Measured losses of `T` tasks in `N` networks over `S` seeds; immutable.
+    """Measured losses of `T` tasks in `N` networks over `S` seeds; immutable. For the rest see `LossTable`.
 
     Attributes:
-        tasks, networks, other_costs, cost_unit: see `LossTable`.
         seeds: the `S` seeds.
         validation_losses: ``[N, T, S]``, NaN where absent; lower is better. Decisions read only these.
         test_losses: ``[N, T, S]``, NaN where absent or unknown. Never read to decide anything.

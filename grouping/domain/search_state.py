@@ -7,18 +7,21 @@ kept in one process.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+
+import numpy as np
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance
+from grouping.domain.baselines import Baselines
+from grouping.domain.constraints import Constraints
 from grouping.domain.jobs import JobSpec, Ledger, Planning
 from grouping.domain.networks import Candidates, Network, NetworkKey
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scales import awaits_scale, scaled
-from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.scores import FloatArray, Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, Trial, TrialKey, TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, Purpose, Trial, TrialKey, TrialRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class SearchTerms:
         seed: seed of everything random.
         plans_continuously: whether further trainings are planned whenever one could begin; else in steps,
             once all are finished.
+        constraints: what a grouping must satisfy beside its budget.
+        baselines: what verdicts compare with.
     """
 
     candidates: Candidates
@@ -43,6 +48,8 @@ class SearchTerms:
     training_budget: Allowance = field(default_factory=Allowance)
     seed: int = 0
     plans_continuously: bool = False
+    constraints: Constraints = field(default_factory=Constraints)
+    baselines: Baselines = field(default_factory=Baselines)
 
     @classmethod
     def of_job(cls, spec: JobSpec, *, plans_continuously: bool = False) -> SearchTerms:
@@ -60,6 +67,8 @@ class SearchTerms:
             Allowance.of(spec.training_budget),
             spec.seed,
             plans_continuously if spec.planning is None else spec.planning is Planning.CONTINUOUS,
+            spec.constraints,
+            spec.equal_cost_baselines,
         )
 
 
@@ -75,6 +84,7 @@ class SearchState:
         affinities: matrices measured by joint runs, by the name of the method.
         known_elsewhere: trials whose outcome another search knows, and whether it measured affinities.
         spent: charges so far.
+        other_costs: further inference costs of networks by name, as far as known.
     """
 
     tasks: tuple[Task, ...]
@@ -83,6 +93,7 @@ class SearchState:
     affinities: Mapping[str, AffinityMatrix] = field(default_factory=dict)
     known_elsewhere: Mapping[TrialKey, bool] = field(default_factory=dict)
     spent: Ledger = field(default_factory=Ledger)
+    other_costs: Mapping[str, Mapping[NetworkKey, float]] = field(default_factory=dict)
 
     @cached_property
     def full(self) -> ScoreTable:
@@ -101,7 +112,10 @@ class SearchState:
 
     def _table(self, purpose: Purpose, fidelity: float) -> ScoreTable:
         chosen = (t for t in self.trials if t.purpose is purpose and t.fidelity == fidelity)
-        return table_of_trials(self.tasks, chosen, self.networks)
+        table = table_of_trials(self.tasks, chosen, self.networks)
+        costs = {name: _costs_in(table, known) for name, known in self.other_costs.items()}
+        found = {name: values for name, values in costs.items() if values is not None}
+        return replace(table, other_costs=found) if found else table
 
     @cached_property
     def running(self) -> tuple[Trial, ...]:
@@ -117,6 +131,19 @@ class SearchState:
         """Return whether another search knows the outcome of a request, so that it is copied, not trained."""
         has_affinities = self.known_elsewhere.get(request.key)
         return has_affinities is not None and has_affinities >= request.measures_affinity
+
+
+def _costs_in(table: ScoreTable, known: Mapping[NetworkKey, float]) -> FloatArray | None:
+    """Return a further cost of the networks of a table, ``[N]``; None unless each that has losses has it.
+
+    The others are never chosen; they stand there with the largest cost.
+    """
+    keys = [network.key for network in table.networks]
+    complete = [key for key, is_complete in zip(keys, table.is_complete, strict=True) if is_complete]
+    if not complete or any(key not in known for key in complete):
+        return None
+    largest = max(known[key] for key in complete)
+    return np.array([known.get(key, largest) for key in keys], dtype=np.float64)
 
 
 def table_of_trials(

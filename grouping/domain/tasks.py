@@ -36,7 +36,7 @@ class TaskKind(StrEnum):
 
 
 class Scale(StrEnum):
-    """What a loss is divided by in the total loss of a grouping, where it is no number."""
+    """Divisor of a loss in the total loss of a grouping, where it is no number."""
 
     NONE = "none"
     """Nothing: the losses are added as they are."""
@@ -168,7 +168,7 @@ class Task:
             0, in order; empty for the whole row. A ranking reads the question, then the candidates.
             Encoders without segments ignore this.
         scale: what its loss is divided by in the total loss, a positive number or a rule; see
-            `grouping.domain.scales`.
+            ``grouping.domain.scales``.
         best: value of a perfect prediction, for a reported metric of which higher is better.
         reference: value of its metric to compare with, such as that of a system in use; None for none.
         must_not_worsen: whether a grouping must serve it no worse than its own full-size network does.
@@ -214,7 +214,7 @@ class Task:
 
     @property
     def objective_weight(self) -> float:
-        """Factor of its loss in the total loss: weight by scale; a scale that is not measured yet is 1."""
+        """Factor of its loss in the total loss, weight by scale; a scale that is not measured yet is 1."""
         return self.weight if isinstance(self.scale, Scale) else self.weight / self.scale
 
     @property

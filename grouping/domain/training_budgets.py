@@ -25,7 +25,6 @@ from grouping.domain.jobs import Ledger
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.trials import Purpose, Trial, TrialRequest, TrialState
-from grouping.domain.verdicts import equal_cost_baselines
 
 LEAST_ROUNDS = 2
 """Fresh seeds without which no noise is known, and so no verdict."""
@@ -93,7 +92,7 @@ class ConfirmationNeed:
             return cls((), 0)
         baselines: dict[NetworkKey, Network] = {}
         for budget in terms.budgets_snt:
-            for baseline in equal_cost_baselines(terms.candidates.tasks, budget, terms.candidates.built_snt):
+            for baseline in terms.baselines.of_cost(terms.candidates.tasks, budget):
                 baselines |= {network.key: network for network in baseline.networks}
         return cls(tuple(baselines.values()), most_chosen(terms.candidates, terms.budgets_snt))
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
 from grouping.domain.joint_runs import JointAffinities
 from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.tasks import check_name
 from grouping.errors import InvalidInputError
+
+EARLY_FIDELITY = 0.2
+"""Fidelity of a short pass, as in the early stopping approximation of Standley et al. (2020)."""
+EpochsOf = Callable[[int, float], int]
+"""All epochs that a training takes, from the number of tasks of its network and its fidelity; see
+`grouping.trainers.Trainer.epochs_of`."""
 
 CHECKPOINT_SUFFIX = ".safetensors"
 """Of the file in which the built-in trainer keeps the state of an unfinished training."""
@@ -37,7 +43,7 @@ class TrialState(StrEnum):
     FAILED = "failed"
     """Could not be carried out, after the allowed number of attempts."""
     SKIPPED = "skipped"
-    """Not trained: the training budget was spent before its turn."""
+    """Not trained, because the training budget was spent before its turn."""
 
     @property
     def is_final(self) -> bool:
@@ -46,7 +52,7 @@ class TrialState(StrEnum):
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was trained, or tried, and has no scores: its network is not used."""
+        """Whether it was trained, or tried, and has no scores, so that its network is not used."""
         return self in (TrialState.DIVERGED, TrialState.FAILED)
 
 
@@ -163,6 +169,36 @@ class TrialOrigin(NamedTuple):
     trial_id: str
 
 
+class Blame(IntEnum):
+    """How far a training is to blame for a loss: it is given up when the sum is `max_attempts` times its own.
+
+    Whoever loses a training cannot know whether it brought its worker down or went down with it. Only
+    repetition tells, and the further away the loss was, the more of it is needed.
+    """
+
+    ITS_OWN = 10
+    """It failed by its own word, and asked for another attempt."""
+    WITH_WORKER = 5
+    """Its worker died or was not heard from."""
+    WITH_ALL = 1
+    """The dispatcher, the process of the job or the cluster was lost, and every training with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToldFrom:
+    """Where a result comes from that was told from outside, by the word of whoever told it.
+
+    Attributes:
+        source: such as the name of a file; may be empty.
+        told_by: who told it; may be empty.
+        at_s: time at which it was told, in seconds since 1970, UTC.
+    """
+
+    source: str = ""
+    told_by: str = ""
+    at_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One training of a job, planned, running or ended. Times are seconds since 1970 in UTC.
@@ -187,6 +223,8 @@ class Trial:
         reused_from: job and trial whose outcome was copied, with the epochs and seconds it took there; None
             for a trial of this job's own.
         artefact: path or address of what the training keeps, as text; None for nothing.
+        told: where its result comes from, if it was told from outside and not trained by any job.
+        blame: sum of how far it was to blame for its losses; see `Blame`.
     """
 
     id: str
@@ -207,6 +245,8 @@ class Trial:
     measures_affinity: bool = False
     reused_from: TrialOrigin | None = None
     artefact: str | None = None
+    told: ToldFrom | None = None
+    blame: int = 0
 
     @classmethod
     def planned(cls, position: int, request: TrialRequest) -> Trial:
@@ -224,8 +264,8 @@ class Trial:
 
     @property
     def is_charged(self) -> bool:
-        """Whether it counts in a training budget: every trial does, unless it was copied or given up."""
-        return self.state is not TrialState.SKIPPED and self.reused_from is None
+        """Whether it counts in a training budget: every trial does, unless copied, told or given up."""
+        return self.state is not TrialState.SKIPPED and self.reused_from is None and self.told is None
 
     @property
     def key(self) -> TrialKey:

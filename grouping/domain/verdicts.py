@@ -2,20 +2,20 @@
 
 Choosing the minimum of noisy scores flatters it, so the chosen networks and the baselines are trained
 again with seeds that took no part in the choice, and compared on test losses, seed by seed. All of them
-are trained with the recipe of the job: a baseline with a recipe tuned for itself may do better, which is
-why the verdict says "under this recipe". The noise is that of the training seeds on one split of the data.
+are trained in the same way: a baseline with a training tuned for itself may do better, which is why the
+verdict says "as trained here". The noise is that of the training seeds on one split of the data.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 
 import numpy as np
 
-from grouping.domain.groupings import Grouping, fits
+from grouping.domain.baselines import BOTH_BASELINES, Baseline, Baselines, ComparedWith
+from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
 from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, ScoreTable
@@ -25,53 +25,6 @@ MIN_T = 3.0
 MIN_SEEDS = 3
 """A gain is claimed only at a mean of at least `MIN_GAIN` with a paired t of at least `MIN_T` over at least
 `MIN_SEEDS` fresh seeds (with two, a t of 3 comes up once in ten times by chance)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """Networks that spend the whole budget without any search.
-
-    Attributes:
-        name: ``all together`` or ``all alone``.
-        networks: its networks.
-    """
-
-    name: str
-    networks: tuple[Network, ...]
-
-
-def equal_cost_baselines(
-    tasks: tuple[str, ...], budget_snt: float, built_snt: Mapping[float, float] | None = None
-) -> tuple[Baseline, ...]:
-    """Build the baselines: all tasks in one network of the budget's size; each in its share of it.
-
-    Args:
-        tasks: names of all tasks.
-        budget_snt: the inference budget.
-        built_snt: the only sizes that can be built, with their costs; None for any. Then all tasks share a
-            full-size network, and each alone has the dearest size within its share; a baseline that no size
-            allows is left out.
-    """
-    if built_snt is not None:
-        return _built_baselines(tasks, budget_snt, built_snt)
-    share = budget_snt / len(tasks)
-    together = Network.of(*tasks, size=budget_snt)
-    alone = tuple(Network.of(task, size=share) for task in tasks)
-    return (Baseline("all together", (together,)), Baseline("all alone", alone))
-
-
-def _built_baselines(
-    tasks: tuple[str, ...], budget_snt: float, built_snt: Mapping[float, float]
-) -> tuple[Baseline, ...]:
-    found = []
-    if fits(1.0, budget_snt):
-        found.append(Baseline("all together", (Network.of(*tasks),)))
-    affordable = {size: cost for size, cost in built_snt.items() if fits(cost * len(tasks), budget_snt)}
-    if affordable:
-        size = max(affordable, key=lambda size: (affordable[size], size))
-        alone = tuple(Network.of(task, size=size, cost_snt=affordable[size]) for task in tasks)
-        found.append(Baseline("all alone", alone))
-    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +67,21 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshLoss:
+    """Total loss of a grouping on fresh seeds, where it is compared with nothing.
+
+    Attributes:
+        loss: mean over the seeds, lower is better.
+        standard_error: standard error of that mean; NaN with fewer than two seeds.
+        n_seeds: number of fresh seeds.
+    """
+
+    loss: float
+    standard_error: float
+    n_seeds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Verdict on the grouping recommended for one inference budget, from fresh seeds.
 
@@ -125,6 +93,7 @@ class Verdict:
         is_by_validation: whether validation losses were compared, since the fresh seeds have no test losses.
         is_within: whether the baselines cost at most the budget, since only some sizes can be built, and not
             the same.
+        alone: its loss on fresh seeds, where it is compared with nothing and all of it was trained.
     """
 
     budget_snt: float
@@ -133,16 +102,21 @@ class Verdict:
     missing: tuple[str, ...] = ()
     is_by_validation: bool = False
     is_within: bool = False
+    alone: FreshLoss | None = None
 
     @property
     def is_confirmed(self) -> bool:
         """Whether everything was trained that the verdict needs."""
-        return not self.missing and bool(self.comparisons)
+        return not self.missing and (bool(self.comparisons) or self.alone is not None)
 
     @property
     def is_worth_it(self) -> bool:
-        """Whether both baselines of equal cost are beaten by a gain that may be claimed."""
-        return self.is_confirmed and all(comparison.is_beaten for comparison in self.comparisons)
+        """Whether the baselines of equal cost are beaten by a gain that may be claimed; never without any."""
+        return (
+            self.is_confirmed
+            and bool(self.comparisons)
+            and all(comparison.is_beaten for comparison in self.comparisons)
+        )
 
     def sentence(self) -> str:
         """Return the verdict in words."""
@@ -153,12 +127,19 @@ class Verdict:
     def _finding(self) -> str:
         if not self.is_confirmed:
             return "Not confirmed: " + ("; ".join(self.missing) or "no fresh seeds were trained") + "."
+        if self.alone is not None:
+            error = self.alone.standard_error
+            noise = f" ± {error:.2g}" if math.isfinite(error) else ""
+            return (
+                f"Compared with no baseline, as the job asked: on {self.alone.n_seeds} fresh "
+                f"seed{'s' * (self.alone.n_seeds != 1)} its loss is {self.alone.loss:.4g}{noise}."
+            )
         if self.is_worth_it:
             least = min(self.comparisons, key=lambda comparison: comparison.gain)
             which = "both baselines" if len(self.comparisons) > 1 else "the one baseline"
             cost = "within the budget" if self.is_within else "of equal cost"
             return (
-                f"Worth it under this recipe: better than {which} {cost}, by at least "
+                f"Worth it as trained here: better than {which} {cost}, by at least "
                 f"{_tenths(100 * least.gain)} % ± {fixed_percent(least.standard_error, 1)} "
                 f"(over {least.baseline}, {_t(least)}, {least.n_seeds} fresh seeds)."
             )
@@ -170,7 +151,7 @@ class Verdict:
             key=lambda comparison: comparison.gain,
         )
         return (
-            f"Not worth it under this recipe: against {worst.baseline} "
+            f"Not worth it as trained here: against {worst.baseline} "
             f"{'within the budget' if self.is_within else 'at equal cost'} the gain is "
             f"{_tenths(100 * worst.gain):+} % ± {fixed_percent(worst.standard_error, 1)} ({_t(worst)}, "
             f"{worst.n_seeds} fresh seeds); {fixed_percent(MIN_GAIN, 0)} with t of at least {MIN_T:g} over "
@@ -197,7 +178,7 @@ def judge(
     grouping: Grouping,
     budget_snt: float,
     confirmation: ScoreTable,
-    built_snt: Mapping[float, float] | None = None,
+    baselines: Baselines = BOTH_BASELINES,
 ) -> Verdict:
     """Compare a grouping with the baselines of equal cost, by test losses where there are any.
 
@@ -208,7 +189,7 @@ def judge(
         grouping: chosen on other seeds.
         budget_snt: the budget it was chosen for.
         confirmation: losses of the chosen networks and of the baselines on fresh seeds.
-        built_snt: the only sizes that can be built; see `equal_cost_baselines`.
+        baselines: what to compare with.
     """
     missing = [
         f"{network.name(grouping.tasks)} has no fresh seeds"
@@ -219,10 +200,10 @@ def judge(
     is_tested = not np.isnan(confirmation.test_losses).all()
     losses = confirmation.test_losses if is_tested else confirmation.validation_losses
     comparisons: list[Comparison] = []
-    baselines = equal_cost_baselines(grouping.tasks, budget_snt, built_snt)
-    if not baselines:
+    wanted = baselines.of_cost(grouping.tasks, budget_snt)
+    if not wanted and baselines.wanted is not ComparedWith.NONE:
         missing.append("no baseline can be built within this budget")
-    for baseline in baselines:
+    for baseline in wanted:
         untrained = [network for network in baseline.networks if _is_untrained(network, confirmation)]
         if untrained:
             missing.append(f"the baseline {baseline.name} has no fresh seeds")
@@ -233,8 +214,22 @@ def judge(
             else:
                 comparisons.append(comparison)
     return Verdict(
-        budget_snt, grouping, tuple(comparisons), tuple(missing), not is_tested, built_snt is not None
+        budget_snt,
+        grouping,
+        tuple(comparisons),
+        tuple(missing),
+        not is_tested,
+        baselines.built_snt is not None,
+        _fresh_loss(grouping, confirmation, losses) if is_trained and not wanted else None,
     )
+
+
+def _fresh_loss(grouping: Grouping, table: ScoreTable, losses: FloatArray) -> FreshLoss:
+    totals = _totals(grouping, table, losses)
+    known = totals[~np.isnan(totals)]
+    n = len(known)
+    error = float(known.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return FreshLoss(float(known.mean()) if n else math.nan, error, n)
 
 
 def _is_untrained(network: Network, table: ScoreTable) -> bool:

@@ -7,6 +7,7 @@ own.
 
 from grouping.formats.assembly import ImportedTable
 from grouping.formats.files import read_table, read_wide_csv, write_table, write_wide_csv
+from grouping.formats.finished import results_of_table
 from grouping.formats.frames import from_frame, to_frame
 from grouping.formats.guarded import read_table_guarded
 from grouping.formats.report import ImportReport, TableFormat, Values
@@ -20,6 +21,7 @@ __all__ = [
     "read_table",
     "read_table_guarded",
     "read_wide_csv",
+    "results_of_table",
     "to_frame",
     "write_table",
     "write_wide_csv",

@@ -12,7 +12,7 @@ from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError
 from grouping.formats.findings import Findings
-from grouping.formats.limits import MAX_CELLS, MAX_NETWORKS, MAX_OTHER_COSTS, MAX_TABLE_SEEDS
+from grouping.formats.limits import MAX_NETWORKS, MAX_OTHER_COSTS, MAX_TABLE_CELLS, MAX_TABLE_SEEDS
 from grouping.formats.report import ImportReport, Values, make_report
 
 COST_PREFIX = "cost:"
@@ -43,6 +43,7 @@ class RawTable:
         validation: ``[N, T, S]`` as written; NaN where blank, infinite where no finite number was written.
         test: test values, ``[N, T, S]``, in the same form.
         other_costs: further inference costs by name, ``[N]`` each.
+        has_seeds: whether the file says with which seed a value was measured.
     """
 
     tasks: tuple[Task, ...]
@@ -51,6 +52,7 @@ class RawTable:
     validation: FloatArray
     test: FloatArray
     other_costs: Mapping[str, FloatArray]
+    has_seeds: bool = True
 
 
 def check_counts(*, tasks: int = 1, networks: int = 1, seeds: int = 1, other_costs: int = 0) -> None:
@@ -64,7 +66,7 @@ def check_counts(*, tasks: int = 1, networks: int = 1, seeds: int = 1, other_cos
         (networks, MAX_NETWORKS, "networks"),
         (seeds, MAX_TABLE_SEEDS, "seeds"),
         (other_costs, MAX_OTHER_COSTS, "further costs"),
-        (tasks * networks * max(seeds, 1), MAX_CELLS, "cells (tasks times networks times seeds)"),
+        (tasks * networks * max(seeds, 1), MAX_TABLE_CELLS, "cells (tasks times networks times seeds)"),
     ):
         if number > limit:
             raise InvalidInputError(f"the table has {number:,} {what}; at most {limit:,} are read.")
@@ -92,7 +94,7 @@ def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings
         table = ScoreTable(raw.tasks, raw.networks, raw.seeds, validation, test, other_costs=raw.other_costs)
     except InvalidInputError as error:
         raise findings.error(str(error)) from error
-    return ImportedTable(table, make_report(table, format_name, values, findings))
+    return ImportedTable(table, make_report(table, format_name, values, findings, has_seeds=raw.has_seeds))
 
 
 def gains_to_losses(gains: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -14,6 +14,7 @@ from grouping.formats.delimited import records
 from grouping.formats.json_document import read_json, write_json
 from grouping.formats.long_layout import write_long
 from grouping.formats.long_layout_reader import read_long
+from grouping.formats.named_sizes import with_numbers
 from grouping.formats.parquet_file import read_parquet, write_parquet
 from grouping.formats.report import LABELS, TableFormat, Values
 from grouping.formats.results_txt import read_results, write_results
@@ -37,6 +38,7 @@ def read_table(
     values: Values = "losses",
     test: bytes | Path | None = None,
     task_names: Sequence[str] | None = None,
+    sizes: Mapping[str, float] | None = None,
 ) -> ImportedTable:
     """Read a score table, with a report on what was read.
 
@@ -50,6 +52,7 @@ def read_table(
         test: test losses (or gains) of the same networks and tasks, in the same format; for the wide layout
             and results.txt only, since the other formats have a place for them.
         task_names: names of the tasks of a results.txt, in the order of its columns; only for this format.
+        sizes: numbers of the sizes that the source may name, by name; not for JSON, which has numbers.
 
     Raises:
         TableFormatError: if the source cannot be read or is no score table; says where and what to do.
@@ -59,12 +62,12 @@ def read_table(
     opened = Source.open(source)
     chosen = opened.detect_format() if format is None else format
     findings = opened.findings
-    raw = _parse(opened, chosen, values, task_names)
+    raw = _parse(opened, chosen, values, task_names, sizes)
     if test is not None:
         if chosen not in _ONE_SPLIT:
             raise findings.error(f"{LABELS[chosen]} has a place for test losses; give no second file.")
         second = Source.open(test)
-        other = _parse(second, chosen, values, task_names)
+        other = _parse(second, chosen, values, task_names, sizes)
         if (other.tasks, other.networks) != (raw.tasks, raw.networks):
             raise second.findings.error(
                 "the test losses must be of the same tasks and networks, in the same order, as the "
@@ -75,7 +78,13 @@ def read_table(
     return assemble(raw, chosen.value, values, findings)
 
 
-def _parse(source: Source, chosen: TableFormat, values: Values, task_names: Sequence[str] | None) -> RawTable:
+def _parse(
+    source: Source,
+    chosen: TableFormat,
+    values: Values,
+    task_names: Sequence[str] | None,
+    sizes: Mapping[str, float] | None,
+) -> RawTable:
     findings = source.findings
     if task_names is not None and chosen is not TableFormat.RESULTS_TXT:
         raise findings.error(f"{LABELS[chosen]} names its tasks itself; give no names.")
@@ -83,14 +92,15 @@ def _parse(source: Source, chosen: TableFormat, values: Values, task_names: Sequ
         case TableFormat.JSON:
             return read_json(source.text(), values, findings)
         case TableFormat.PARQUET:
-            return read_parquet(source.data, values, findings)
+            return read_parquet(source.data, values, findings, sizes)
         case TableFormat.RESULTS_TXT:
             return read_results(source.lines(), task_names, findings)
     rows = records(source.lines(), _DELIMITERS[chosen], findings)
     _, header = next(rows, (1, []))
+    numbered = with_numbers(header, rows, sizes)
     if chosen in _ONE_SPLIT:
-        return read_wide(header, rows, findings)
-    return read_long(header, rows, values, findings)
+        return read_wide(header, numbered, findings)
+    return read_long(header, numbered, values, findings)
 
 
 def write_table(

@@ -5,7 +5,7 @@ The process starts in about a tenth of a second, so every format takes this way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grouping.errors import TableFormatError
 from grouping.formats.assembly import ImportedTable
@@ -25,6 +25,7 @@ def read_table_guarded(
     values: Values = "losses",
     test: bytes | None = None,
     task_names: Sequence[str] | None = None,
+    sizes: Mapping[str, float] | None = None,
     time_limit_s: float = TIME_LIMIT_S,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
 ) -> ImportedTable:
@@ -36,6 +37,7 @@ def read_table_guarded(
         values: as for `read_table`.
         test: as for `read_table`.
         task_names: as for `read_table`.
+        sizes: as for `read_table`.
         time_limit_s: wall time of the process.
         memory_limit_bytes: address space of the process; the program itself takes a few hundred MB of it.
 
@@ -45,7 +47,7 @@ def read_table_guarded(
     for content in (data, test):
         if content is not None:
             Source.open(content)  # what is too large or of a foreign kind need not be sent
-    request = ReadRequest(data, format, values, test, task_names).encode()
+    request = ReadRequest(data, format, values, test, task_names, sizes).encode()
     answer = ask_guarded(
         "grouping.formats.reader_process",
         request,

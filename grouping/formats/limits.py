@@ -15,7 +15,7 @@ MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_OTHER_COSTS = 20
 MAX_NETWORKS = 200_000
 MAX_TABLE_SEEDS = 64
-MAX_CELLS = 4_000_000
+MAX_TABLE_CELLS = 4_000_000
 """Networks times tasks times seeds: what the arrays of a table hold, filled or not."""
 MAX_LISTED = 20
 """How many of a kind a report names; all are counted."""

@@ -237,6 +237,7 @@ class _LongRows:
             filled[0],
             filled[1],
             {name: costs[:, i] for i, (name, _) in enumerate(self._columns.costs)},
+            has_seeds=self._columns.seed is not None,
         )
 
     def _merge_duplicates(self, index: IntArray, values: FloatArray, shape: tuple[int, int, int]) -> None:

@@ -11,7 +11,7 @@ unpacked in small batches; since declared sizes may be false, untrusted files be
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from grouping.domain.scores import ScoreTable
@@ -24,6 +24,7 @@ from grouping.formats.layouts import read_layout
 from grouping.formats.limits import MAX_LINES, MAX_OTHER_COSTS, MAX_UNPACKED_BYTES
 from grouping.formats.long_layout import is_known, is_long, long_columns
 from grouping.formats.long_layout_reader import warn_of_ignored
+from grouping.formats.named_sizes import with_numbers
 from grouping.formats.report import Values
 from grouping.formats.strict_json import parse_json
 from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
@@ -55,7 +56,9 @@ def write_parquet(table: ScoreTable, values: Values) -> bytes:
     return bytes(sink.getvalue())
 
 
-def read_parquet(data: bytes, values: Values, findings: Findings) -> RawTable:
+def read_parquet(
+    data: bytes, values: Values, findings: Findings, sizes: Mapping[str, float] | None = None
+) -> RawTable:
     """Read a Parquet file in the long or the wide layout.
 
     Raises:
@@ -74,7 +77,8 @@ def read_parquet(data: bytes, values: Values, findings: Findings) -> RawTable:
             _check_size(file, findings)
             tasks = _read_tasks(file.schema_arrow.metadata or {}, findings)
             header = _choose_columns(file.schema_arrow, findings)
-            return read_layout(header, _rows(file, header), values, findings, tasks=tasks)
+            rows = with_numbers(header, _rows(file, header), sizes)
+            return read_layout(header, rows, values, findings, tasks=tasks)
     except MemoryError:  # Arrow's is one of its own exceptions too
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

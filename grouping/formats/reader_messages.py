@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ class ReadRequest:
     values: Values
     test: bytes | None
     task_names: Sequence[str] | None
+    sizes: Mapping[str, float] | None = None
 
     def encode(self) -> bytes:
         """Encode the request as bytes."""
@@ -35,6 +36,7 @@ class ReadRequest:
             "values": self.values,
             "has_test": self.test is not None,
             "task_names": None if self.task_names is None else list(self.task_names),
+            "sizes": None if self.sizes is None else dict(self.sizes),
         }
         return json.dumps(head).encode() + b"\n" + self.data + (self.test or b"")
 
@@ -49,6 +51,7 @@ class ReadRequest:
             head["values"],
             content[head["size"] :] if head["has_test"] else None,
             head["task_names"],
+            head["sizes"],
         )
 
 

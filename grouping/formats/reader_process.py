@@ -24,6 +24,7 @@ def _answer(message: bytes) -> bytes:
                 values=request.values,
                 test=request.test,
                 task_names=request.task_names,
+                sizes=request.sizes,
             )
         )
     except TableFormatError as error:

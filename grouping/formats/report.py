@@ -47,6 +47,7 @@ class ImportReport:
         tasks: names of all `T` tasks.
         n_networks: number of networks.
         n_seeds: number of seeds.
+        has_seeds: whether the file says with which seed a value was measured.
         n_sizes: number of different sizes.
         sizes: the different sizes, ascending.
         other_costs: names of the further inference costs.
@@ -69,6 +70,7 @@ class ImportReport:
     tasks: tuple[str, ...]
     n_networks: int
     n_seeds: int
+    has_seeds: bool
     n_sizes: int
     sizes: tuple[float, ...]
     other_costs: tuple[str, ...]
@@ -135,7 +137,9 @@ class ImportReport:
         return f"Missing of the {expected}: {_number(self.n_missing_groups)} ({names})."
 
 
-def make_report(table: ScoreTable, format_name: str, values: Values, findings: Findings) -> ImportReport:
+def make_report(
+    table: ScoreTable, format_name: str, values: Values, findings: Findings, *, has_seeds: bool
+) -> ImportReport:
     """Build the report on a table that has been read."""
     order = table.task_names
     present = {network.group for network in table.networks if network.size == 1}
@@ -165,6 +169,7 @@ def make_report(table: ScoreTable, format_name: str, values: Values, findings: F
         tasks=order,
         n_networks=len(table.networks),
         n_seeds=len(table.seeds),
+        has_seeds=has_seeds,
         n_sizes=len(sizes),
         sizes=tuple(sizes[:MAX_LISTED]),
         other_costs=tuple(table.other_costs),

@@ -172,6 +172,7 @@ class _WideRows:
             values,
             np.full_like(values, np.nan),
             {name: costs[:, i] for i, name in enumerate(self._costs)},
+            has_seeds=False,
         )
 
 

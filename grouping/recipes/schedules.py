@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from grouping.errors import InvalidInputError
+from grouping.errors import InvalidInputError, pointer_part
 from grouping.recipes.declarations import Declaration
 
 TaskName = Annotated[str, Field(min_length=1, max_length=100)]
@@ -80,7 +80,7 @@ class Continual:
 
     def named_tasks(self) -> tuple[tuple[str, str], ...]:
         """Return the tasks that the parameters name, each after its place."""
-        weights = tuple((f"/epoch_weights/{_escaped(task)}", task) for task in self.epoch_weights)
+        weights = tuple((f"/epoch_weights/{pointer_part(task)}", task) for task in self.epoch_weights)
         return (*_places(self.order), *weights)
 
     def n_phases(self, tasks: Sequence[str], n_depths: int) -> int:
@@ -215,11 +215,6 @@ class FineTuning:
 
 def _places(order: list[TaskName]) -> tuple[tuple[str, str], ...]:
     return tuple((f"/order/{position}", task) for position, task in enumerate(order))
-
-
-def _escaped(name: str) -> str:
-    """Escape a name as a part of a JSON pointer (RFC 6901)."""
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 SCHEDULES: tuple[type[Declaration], ...] = (Joint, Continual, Sequential, FineTuning)

@@ -16,7 +16,7 @@ from grouping.recipes.declarations import Declaration
 _PLE = "Tang et al., Progressive layered extraction (PLE), RecSys 2020"
 _MODULE = "grouping.training.sharing"
 MAX_EXPERTS = 64
-MAX_LEVELS = 16
+MAX_SHARING_LEVELS = 16
 
 ExpertCount = Annotated[int, Field(ge=1, le=MAX_EXPERTS, description="Experts that all tasks share.")]
 OwnCount = Annotated[int, Field(ge=1, le=MAX_EXPERTS, description="Experts of each task's own.")]
@@ -25,7 +25,7 @@ SharedCount = Annotated[
 ]
 LevelCount = Annotated[
     int,
-    Field(ge=1, le=MAX_LEVELS, description="Levels that the hidden layers are divided into."),
+    Field(ge=1, le=MAX_SHARING_LEVELS, description="Levels that the hidden layers are divided into."),
 ]
 
 

@@ -22,16 +22,16 @@ from pathlib import Path
 from grouping.domain.engines import Engine
 from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.formats import TableFormat, write_table
 from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
+from grouping.search.executors import processes_or_this_one
+from grouping.search.fixed_plan import train_all
 from grouping.trainers import LocalPool, PreparedTrainer, TrainerJob, TrainerRequest, get_trainer
-from grouping.trainers.processes import Work, train_works
 
 SINGLE_SIZES = (0.5,)
 DECIMALS = 6
@@ -90,12 +90,9 @@ def train_table(problem_name: str, seeds: Sequence[int], *, processes: int = 2) 
         for seed in seeds
         for network in networks
     ]
-    setup = trainer.trainer.setup()
-    works = [Work(setup, (request,)) for request in requests]
     started = time.perf_counter()
-    trained: list[tuple[TrialRequest, TrialOutcome]] = []
-    for position, outcomes in train_works(works, processes):
-        trained += zip(works[position].requests, outcomes, strict=True)
+    with processes_or_this_one(processes) as executor:
+        trained = list(train_all(trainer, requests, executor))
     seconds = time.perf_counter() - started
     full, early = (
         [(request, outcome) for request, outcome in trained if request.fidelity == fidelity]

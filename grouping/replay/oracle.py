@@ -9,9 +9,8 @@ from enum import StrEnum
 import numpy as np
 
 from grouping.domain.networks import Candidates, Network, NetworkKey
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import FloatArray, ScoreTable
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
 from grouping.errors import InvalidInputError
 
 EARLY_CHARGE = 0.05

@@ -130,7 +130,7 @@ class _AtOnce:
 
 
 class _Revealed:
-    """What trainings have revealed of a table, with their charges."""
+    """Part of a table that trainings have revealed, with their charges."""
 
     def __init__(
         self, oracle: Oracle, search: Search, answers: Answers, seed: int, early_charge: float

@@ -2,6 +2,17 @@
 
 from grouping.search.loop import Loop, Plans, Trainings
 from grouping.search.planning import Plan, Planner, evidence_of, networks_to_measure
+from grouping.search.results import groups_not_told
 from grouping.search.search import Search
 
-__all__ = ["Loop", "Plan", "Planner", "Plans", "Search", "Trainings", "evidence_of", "networks_to_measure"]
+__all__ = [
+    "Loop",
+    "Plan",
+    "Planner",
+    "Plans",
+    "Search",
+    "Trainings",
+    "evidence_of",
+    "groups_not_told",
+    "networks_to_measure",
+]

@@ -5,6 +5,7 @@ One of your own, such as a cluster, is a class with the methods of `Executor`.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from collections.abc import Sequence
@@ -14,11 +15,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from grouping.domain.resources import Resources
 from grouping.domain.trials import TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, RetryTrainingError
-from grouping.trainers import NoReports, TrainingWorker, WorkerContext, WorkerSetup
+from grouping.extras import require
+from grouping.trainers import NoReports, Trainer, TrainingWorker, WorkerContext
+from grouping.trainers.stack_training import train_stack
 
-EXECUTORS = ("in-process", "threads", "processes")
+EXECUTORS = ("in-process", "threads", "processes", "ray")
+ON_RAY = "grouping_workers.on_ray.search_executor"
+"""Module of the executor on Ray, which is imported by name: it stands above this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Trainings that one worker carries out together.
+
+    Attributes:
+        number: number by which `Ended` names them.
+        requests: what is trained.
+        deadline_s: seconds after which they are to be ended and have failed, where that is possible; None for
+            no end.
+        resources: what they hold, where the executor can reserve that; None for one processor.
+    """
+
+    number: int
+    requests: tuple[TrialRequest, ...]
+    deadline_s: float | None = None
+    resources: Resources | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,27 +63,26 @@ class Ended:
 class Executor(Protocol):
     """Carries out trainings, some at a time. A context manager; leaving it ends what is in training.
 
-    Used by one thread: `begin` once, then `submit` and `collect` in turn.
+    Used by one thread: `begin`, then `submit` and `collect` in turn; again from `begin` on when nothing is in
+    training.
     """
 
     @property
     def size(self) -> int:
         """Number of trainings at a time."""
 
-    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
-        """Take the setup from which workers are built, and the folder that they may keep files in."""
+    def begin(self, trainer: Trainer, checkpoints: Path | None) -> None:
+        """Take the prepared trainer, from whose setup workers are built, and the folder for their files."""
 
-    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
-        """Start a training; only while fewer than `size` are in training.
-
-        Args:
-            number: number by which `collect` names it.
-            requests: what is trained together.
-            deadline_s: seconds after which it is to be ended and has failed, where that is possible.
-        """
+    def submit(self, submitted: Submitted) -> None:
+        """Start a training; only while fewer than `size` are in training."""
 
     def collect(self) -> Sequence[Ended]:
-        """Return what ended, waiting for the first; only while something is in training."""
+        """Return what ended, waiting for the first; only while something is in training.
+
+        Raises:
+            TrainingError: if a training raises; see `train_stack`.
+        """
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -94,10 +117,19 @@ def executor_of(executor: Executor | str, workers: int | None) -> Executor:
             from grouping.search.processes import Processes
 
             return Processes(size)
+        case "ray":
+            require("service")
+            on_ray: Executor = importlib.import_module(ON_RAY).OnRay(workers)
+            return on_ray
         case str():
             raise InvalidInputError(f"There is no executor {executor!r}: {', '.join(EXECUTORS)}.")
         case _:
             return executor
+
+
+def processes_or_this_one(n: int) -> Executor:
+    """Return an executor with `n` processes; for one, that is this process."""
+    return executor_of("processes" if n > 1 else "in-process", n)
 
 
 class InProcess:
@@ -105,23 +137,25 @@ class InProcess:
 
     size = 1
 
-    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
+    def begin(self, trainer: Trainer, checkpoints: Path | None) -> None:
         """Build the worker."""
+        setup = trainer.setup()
         self._worker = setup.build(setup.data, WorkerContext())
         self._checkpoints = checkpoints
-        self._submitted: list[tuple[int, Sequence[TrialRequest]]] = []
+        self._submitted: list[Submitted] = []
 
-    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+    def submit(self, submitted: Submitted) -> None:
         """Keep it for `collect`; nothing can end it before it is done."""
-        self._submitted.append((number, requests))
+        self._submitted.append(submitted)
 
     def collect(self) -> Sequence[Ended]:
         """Train what was submitted."""
-        number, requests = self._submitted.pop(0)
+        submitted = self._submitted.pop(0)
         try:
-            return (Ended(number, tuple(self._worker.train(requests, self._checkpoints))),)
+            outcomes = train_stack(self._worker, submitted.requests, self._checkpoints)
         except RetryTrainingError as error:
-            return (Ended(number, None, str(error)),)
+            return (Ended(submitted.number, None, str(error)),)
+        return (Ended(submitted.number, outcomes),)
 
     def __enter__(self) -> Self:
         return self
@@ -146,20 +180,20 @@ class Threads:
         self.size = size
         self._pool = ThreadPoolExecutor(size, thread_name_prefix="training")
         self._futures: dict[Future[tuple[TrialOutcome, ...]], int] = {}
-        self._own = threading.local()
         self._reports = _UntilCancelled()
 
-    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
+    def begin(self, trainer: Trainer, checkpoints: Path | None) -> None:
         """Keep the setup; a thread builds its worker when it first trains."""
-        self._setup = setup
+        self._setup = trainer.setup()
         self._checkpoints = checkpoints
+        self._own = threading.local()
 
-    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+    def submit(self, submitted: Submitted) -> None:
         """Start a training in a free thread."""
-        self._futures[self._pool.submit(self._train, requests)] = number
+        self._futures[self._pool.submit(self._train, submitted.requests)] = submitted.number
 
     def collect(self) -> Sequence[Ended]:
-        """Return what ended, waiting for the first; raise what a trainer raised."""
+        """Return what ended, waiting for the first."""
         done, _ = wait(self._futures, return_when=FIRST_COMPLETED)
         return tuple(_ended(self._futures.pop(future), future) for future in done)
 
@@ -169,7 +203,7 @@ class Threads:
             worker = self._own.worker = self._setup.build(
                 self._setup.data, WorkerContext(reports=self._reports)
             )
-        return tuple(worker.train(requests, self._checkpoints))
+        return train_stack(worker, requests, self._checkpoints)
 
     def __enter__(self) -> Self:
         return self

@@ -9,10 +9,11 @@ How much of the budget the search may use is decided in `grouping.domain.trainin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from grouping.domain.allowance import Allowance, Prices
+from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.networks import Candidates, Network
@@ -27,11 +28,11 @@ from grouping.domain.training_budgets import (
     epoch_seconds,
 )
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
-from grouping.domain.verdicts import equal_cost_baselines
-from grouping.solver import Recommendation, networks_to_confirm, recommend, solve_budgets
+from grouping.solver import BudgetSolver, Recommendation, networks_to_confirm, recommend
 from grouping.strategies import Evidence, Proposal, Strategy, plans_ahead
 
 ALONE_FIRST = "Single-task networks come first: the losses of tasks are compared with those alone."
+FORCED_FIRST = "Networks that the constraints name come first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def networks_to_measure(terms: SearchTerms) -> tuple[Network, ...]:
     wanted = {network.key: network for network in first}
     if terms.confirmation_seeds:
         for budget in terms.budgets_snt:
-            for baseline in equal_cost_baselines(candidates.tasks, budget, candidates.built_snt):
+            for baseline in terms.baselines.of_cost(candidates.tasks, budget):
                 for network in baseline.networks:
                     wanted.setdefault(network.key, network)
     return tuple(wanted.values())
@@ -151,7 +152,7 @@ class Planner:
     def _search_step(self, n_free: int) -> tuple[Proposal, tuple[TrialRequest, ...]]:
         """Return what the strategy wants, and the part of it that fits the budget beside confirmation."""
         proposal = self._alone_first() or self._strategy.ask(
-            self.evidence(self.remaining, n_free), _SolvedOnce()
+            self.evidence(self.remaining, n_free), _SolvedOnce(self._terms.constraints)
         )
         if self._is_unlimited:
             return proposal, proposal.requests
@@ -166,20 +167,21 @@ class Planner:
         return proposal, fitting
 
     def _alone_first(self) -> Proposal | None:
-        """Return the trainings that give scales and ceilings of tasks their numbers; None if none is left."""
+        """Return the trainings that give scales and demands their numbers; None if none is left."""
         known = {trial.key for trial in self._state.trials}
         requests = tuple(
             request
             for seed in self._terms.search_seeds
-            for network in self._buildable(networks_first(self._state.tasks))
+            for network in self._buildable(networks_first(self._state.tasks, self._terms.constraints))
             if (request := TrialRequest(network, seed)).key not in known
         )
-        return Proposal(requests, note=ALONE_FIRST) if requests else None
+        is_alone = all(len(request.network.group) == 1 for request in requests)
+        return Proposal(requests, note=ALONE_FIRST if is_alone else FORCED_FIRST) if requests else None
 
     @property
     def _awaits_alone(self) -> bool:
-        """Whether all trainings for scales and ceilings are planned, and one of them is not over."""
-        first = {network.key for network in networks_first(self._state.tasks)}
+        """Whether all trainings for scales and demands are planned, and one of them is not over."""
+        first = {network.key for network in networks_first(self._state.tasks, self._terms.constraints)}
         search = (trial for trial in self._state.running if trial.purpose is Purpose.SEARCH)
         return self._alone_first() is None and any(
             trial.network.key in first and trial.seed in self._terms.search_seeds for trial in search
@@ -223,7 +225,8 @@ class Planner:
 
     @cached_property
     def _recommendations(self) -> tuple[Recommendation, ...]:
-        return recommend(self._state.full, None, self._terms.budgets_snt)
+        terms = self._terms
+        return recommend(self._state.full, None, terms.budgets_snt, constraints=terms.constraints)
 
     @cached_property
     def _is_covered(self) -> bool:
@@ -240,7 +243,7 @@ class Planner:
             TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
             for seed in self._terms.confirmation_seeds
             for network in self._buildable(
-                networks_to_confirm(self._recommendations, candidates.tasks, candidates.built_snt)
+                networks_to_confirm(self._recommendations, candidates.tasks, self._terms.baselines)
             )
         )
         return tuple(request for request in wanted if request.key not in known)
@@ -298,25 +301,26 @@ def _priced(candidates: Candidates, state: SearchState) -> Candidates:
     if candidates.networks is not None:
         found = (measured.get(network.key) for network in candidates.networks)
         networks = tuple(network for network in found if network is not None)
-        return Candidates(candidates.tasks, candidates.max_group_size, candidates.single_sizes, networks)
+        return replace(candidates, networks=networks)
     costs = {n.size: n.cost_snt for n in measured.values() if len(n.group) == 1}
     sizes = tuple(size for size in candidates.single_sizes if size in costs)
-    return Candidates(candidates.tasks, candidates.max_group_size, sizes, None, costs)
+    return replace(candidates, single_sizes=sizes, costs_snt=costs)
 
 
 class _SolvedOnce:
     """The solver as given to a strategy; it solves no table twice in one step."""
 
-    def __init__(self) -> None:
+    def __init__(self, constraints: Constraints) -> None:
+        self._solve = BudgetSolver(constraints)
         self._solved: dict[tuple[int, tuple[float, ...]], tuple[LossTable, tuple[Solution, ...]]] = {}
 
     def __call__(self, table: LossTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
         key = (id(table), tuple(budgets_snt))
         if key not in self._solved:  # the table is kept, so that no other gets its identity
-            self._solved[key] = (table, solve_budgets(table, budgets_snt))
+            self._solved[key] = (table, self._solve(table, budgets_snt))
         return self._solved[key][1]
 
     def in_draws(
         self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float], /
     ) -> tuple[tuple[tuple[int, ...], ...], ...]:
-        return solve_budgets.in_draws(table, draws, budgets_snt)
+        return self._solve.in_draws(table, draws, budgets_snt)

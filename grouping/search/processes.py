@@ -20,8 +20,9 @@ from typing import Self
 
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, RetryTrainingError, TrainingError
-from grouping.search.executors import Ended
-from grouping.trainers import WorkerContext, WorkerSetup
+from grouping.search.executors import Ended, Submitted
+from grouping.trainers import Trainer, WorkerContext
+from grouping.trainers.stack_training import text_of, train_stack
 
 END_S = 5.0
 """Seconds that a process is given to end by itself before it is killed."""
@@ -39,25 +40,26 @@ class Processes:
         self._idle: list[_Child] = []
         self._busy: list[_Child] = []
 
-    def begin(self, setup: WorkerSetup, checkpoints: Path | None) -> None:
-        """Pickle the setup.
+    def begin(self, trainer: Trainer, checkpoints: Path | None) -> None:
+        """Pickle the setup; a process is sent it before its next training.
 
         Raises:
             InvalidInputError: if it cannot be pickled.
         """
         try:
-            self._payload = pickle.dumps((setup, checkpoints))
+            self._payload = pickle.dumps((trainer.setup(), checkpoints))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise InvalidInputError(
                 f"The setup of the trainer cannot be sent to another process: {error}. Train in threads, or "
                 "keep in it what can be pickled."
             ) from error
 
-    def submit(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
+    def submit(self, submitted: Submitted) -> None:
         """Start a training in an idle process, or in a new one."""
-        child = self._idle.pop() if self._idle else _Child.start(self._payload)
+        child = self._idle.pop() if self._idle else _Child.start()
         self._busy.append(child)
-        child.train(number, requests, deadline_s)
+        child.begin(self._payload)
+        child.train(submitted.number, submitted.requests, submitted.deadline_s)
 
     def collect(self) -> Sequence[Ended]:
         """Return what ended, waiting for the first.
@@ -105,7 +107,10 @@ class Processes:
                 f"A worker process ended with exit code {code} before it was ready. Its own output says why; "
                 'a script that starts processes needs `if __name__ == "__main__":` around what it does.'
             )
-        return Ended(child.number, None, f"The worker process ended with exit code {code}.")
+        reason = f"The worker process ended with exit code {code}."
+        if code == -signal.SIGKILL:
+            reason += " Perhaps memory was short: try fewer workers."
+        return Ended(child.number, None, reason)
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +130,7 @@ class _Child:
 
     process: BaseProcess
     connection: Connection
+    payload: bytes | None = None
     is_ready: bool = False
     number: int = 0
     n_requests: int = 0
@@ -132,14 +138,12 @@ class _Child:
     started_s: float = field(default_factory=time.monotonic)
 
     @classmethod
-    def start(cls, payload: bytes) -> _Child:
+    def start(cls) -> _Child:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), name="training")
         process.start()
         theirs.close()  # so that the death of the process is read as the end of its answers
-        with contextlib.suppress(OSError):  # it died at once: seen when its answer is read
-            ours.send_bytes(payload)
         return cls(process, ours)
 
     @property
@@ -149,11 +153,20 @@ class _Child:
             float("inf") if self.deadline_s is None else self.started_s + self.deadline_s - time.monotonic()
         )
 
+    def begin(self, payload: bytes) -> None:
+        """Have it build a worker from a setup, unless it has that worker."""
+        if payload is not self.payload:
+            self.payload, self.is_ready = payload, False
+            self._send(payload)
+
     def train(self, number: int, requests: Sequence[TrialRequest], deadline_s: float | None) -> None:
         self.number, self.n_requests = number, len(requests)
         self.deadline_s, self.started_s = deadline_s, time.monotonic()
-        with contextlib.suppress(OSError):  # likewise
-            self.connection.send(tuple(requests))
+        self._send(tuple(requests))
+
+    def _send(self, message: bytes | tuple[TrialRequest, ...]) -> None:
+        with contextlib.suppress(OSError):  # it died at once: seen when its answer is read
+            self.connection.send(message)
 
     def end(self) -> None:
         """End the process, and wait until it has ended."""
@@ -166,30 +179,24 @@ class _Child:
 
 
 def _work(connection: Connection) -> None:
-    """Train what is asked for until nobody asks any more."""
+    """Build workers from the setups that come as bytes, and train what else comes, until nobody asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the parent, and it ends this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(EOFError, BrokenPipeError):
-        payload = connection.recv_bytes()
-        try:
-            setup, checkpoints = pickle.loads(payload)
-            worker = setup.build(setup.data, WorkerContext())
-            answer: tuple[str, object] = ("ready", None)
-        except Exception as error:  # noqa: BLE001 - told to the parent, which raises it
-            answer = ("raised", _text(error))
         while True:
-            connection.send(answer)
-            requests = connection.recv()
+            message = connection.recv()
             try:
-                answer = ("trained", tuple(worker.train(requests, checkpoints)))
+                if isinstance(message, bytes):
+                    setup, checkpoints = pickle.loads(message)
+                    worker = setup.build(setup.data, WorkerContext())
+                    answer: tuple[str, object] = ("ready", None)
+                else:
+                    answer = ("trained", train_stack(worker, message, checkpoints))
             except RetryTrainingError as error:
                 answer = ("again", str(error))
-            except Exception as error:  # noqa: BLE001 - likewise
-                answer = ("raised", _text(error))
-
-
-def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}\n\nIn the worker process:\n{traceback.format_exc()}"
+            except Exception as error:  # noqa: BLE001 - told to the parent, which raises it
+                answer = ("raised", f"{text_of(error)}\n\nIn the worker process:\n{traceback.format_exc()}")
+            connection.send(answer)
 
 
 def _end_with_parent() -> None:

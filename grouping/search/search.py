@@ -28,6 +28,9 @@ from pathlib import Path
 
 from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance, Prices
+from grouping.domain.baselines import Baselines, ComparedWith
+from grouping.domain.constraints import Constraints
+from grouping.domain.finished_results import FinishedResults, fit_results
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Planning, StopReason
 from grouping.domain.joint_affinity import joint_affinities
@@ -42,11 +45,12 @@ from grouping.errors import InvalidInputError
 from grouping.search.executors import Executor, executor_of
 from grouping.search.loop import Loop
 from grouping.search.planning import Planner
+from grouping.search.results import groups_not_told
 from grouping.search.trainings import ExecutedTrainings
 from grouping.search.trial_record import TrialRecord
 from grouping.solver import Recommendation, recommend, solve
 from grouping.strategies import Evidence, LossEstimate, Strategy
-from grouping.trainers import Trainer
+from grouping.trainers import LocalPool, Trainer
 
 
 class Search:
@@ -69,9 +73,13 @@ class Search:
             same search trains the same networks. ``"continuous"`` also chooses while others are in training,
             so that no worker waits; of the strategies that can (`Strategy`).
         seed: everything random follows from it.
+        constraints: what each recommended grouping must satisfy beside its budget. What they forbid is not
+            trained.
+        compared_with: baselines with which verdicts compare, by name: ``"both"``, ``"all-together"``,
+            ``"all-alone"``, ``"none"``.
 
     Raises:
-        InvalidInputError: if a seed is to search and to confirm, or there is no such planning.
+        InvalidInputError: if a seed is to search and to confirm, or there is no such planning or baseline.
     """
 
     def __init__(
@@ -88,6 +96,8 @@ class Search:
         share_of: Callable[[float], float] = float,
         planning: Planning | str = Planning.STEPS,
         seed: int = 0,
+        constraints: Constraints | None = None,
+        compared_with: ComparedWith | str = ComparedWith.BOTH,
     ) -> None:
         if shared := set(seeds) & set(confirmation_seeds):
             raise InvalidInputError(
@@ -95,6 +105,13 @@ class Search:
             )
         if planning not in list(Planning):
             raise InvalidInputError(f"Planning is one of {', '.join(Planning)}; got {planning!r}.")
+        if compared_with not in list(ComparedWith):
+            raise InvalidInputError(
+                f"A verdict compares with one of {', '.join(ComparedWith)}; got {compared_with!r}."
+            )
+        if constraints is not None:
+            constraints = constraints.of_search(candidates)
+            candidates = constraints.narrow(candidates)
         self._strategy = strategy
         self._terms = SearchTerms(
             candidates,
@@ -104,6 +121,8 @@ class Search:
             Allowance(trainings=max_trainings, equivalents=max_equivalents),
             seed,
             planning == Planning.CONTINUOUS,
+            constraints or Constraints(),
+            Baselines(ComparedWith(compared_with), candidates.built_snt),
         )
         self._prices = Prices(_no_epochs, share_of)
         self._tasks = tuple(tasks)
@@ -127,7 +146,7 @@ class Search:
 
     @property
     def terms(self) -> SearchTerms:
-        """Terms of the search: candidates, budgets, seeds."""
+        """Candidates, budgets and seeds of the search."""
         return self._terms
 
     @property
@@ -190,7 +209,7 @@ class Search:
             n_free: trainings that could begin at once; 0 if that is not known.
 
         Returns:
-            Whether there are any; see `grouping.search.Plans`.
+            Whether there are any; see ``grouping.search.Plans``.
         """
         with self._changed:
             if not self._has_news:
@@ -226,24 +245,30 @@ class Search:
     ) -> None:
         """Train until the search is over; what was told before stays.
 
-        An exception of the trainer ends the run and is raised here. What was told by then stays, and another
-        `run` goes on from there. A worker process that dies costs its training an attempt; after
-        `Trainer.max_attempts` of them the training has failed.
+        A training that raises, by itself, ends the run. What was told by then stays, and another `run` goes
+        on from there. A worker process that dies costs its training an attempt; after
+        ``Trainer.max_attempts`` of them the training has failed.
 
         Args:
             trainer: trains the networks; told `terms`. It is prepared here.
             checkpoints: a folder in which it may keep unfinished trainings; None if nothing is to be kept.
             executor: where the networks are trained: ``"in-process"``, one stack after another; in
                 ``"threads"``; or in ``"processes"``, which are started anew (spawn), so that a script needs
-                ``if __name__ == "__main__"``, and which keep to `Trainer.deadline_s`. Or one of your own.
-            workers: how many threads or processes; the number of processors unless given.
+                ``if __name__ == "__main__"``, and which keep to `Trainer.deadline_s`; or on ``"ray"``: the
+                cluster of ``ray.init`` or of ``RAY_ADDRESS``, or else one of this machine, by
+                `Trainer.resources`. Or one of your own.
+            workers: the most trainings at the same time; one per processor unless given.
 
         Raises:
-            GroupingError: if the trainer cannot prepare the job, or fails in its process.
+            TrainingError: if a training raises; where that is in this process, the exception is its cause.
+            GroupingError: if the trainer cannot prepare the job.
             InvalidInputError: if there is no such executor.
+            MissingExtraError: if Ray is not installed.
         """
         with executor_of(executor, workers) as executes:
-            trainings = ExecutedTrainings(self, trainer, executes, checkpoints)
+            trainer.prepare(LocalPool())
+            executes.begin(trainer, checkpoints)
+            trainings = ExecutedTrainings(self, trainer, executes)
             for request in self._record.open:
                 self.give_back(request)
             loop = Loop(self, trainings)
@@ -294,6 +319,34 @@ class Search:
             self._has_news = True
             self._changed.notify_all()
 
+    def tell_results(self, results: FinishedResults) -> int:
+        """Record trainings that were carried out before: all of them, or none. They count in no budget.
+
+        Those that were told before with the same values change nothing.
+
+        Args:
+            results: such as `results_of_table` takes from a score table.
+
+        Returns:
+            Number of those that were new.
+
+        Raises:
+            ResultsRefusedError: if one does not fit the search; says which, and why.
+        """
+        with self._changed:
+            fitting = fit_results(
+                results,
+                self._tasks,
+                self._terms,
+                self._record.trials,
+                refused=groups_not_told(self._strategy, [task.name for task in self._tasks]),
+            )
+            for result in fitting.new:
+                validation = {score.task: score.validation_loss for score in result.scores}
+                tested = {s.task: s.test_loss for s in result.scores if s.test_loss is not None}
+                self.tell(result.request, validation, tested, is_free=True)
+            return len(fitting.new)
+
     def tell_affinities(self, affinities: Mapping[str, AffinityMatrix]) -> None:
         """Record affinities measured in joint trainings, by the name of the method."""
         with self._changed:
@@ -310,13 +363,20 @@ class Search:
 
     def recommend(self, budget_snt: float) -> Solution:
         """Find the best grouping of networks that were measured in full."""
-        return solve(self.scores(), budget_snt)
+        scores = self.scores()
+        return solve(scores, budget_snt, constraints=self._terms.constraints.known_in(scores))
 
     def recommendations(self) -> tuple[Recommendation, ...]:
         """Find the best grouping for each inference budget, with its verdict on fresh seeds if any."""
         state, terms = self.state, self._terms
         confirmation = state.scores(purpose=Purpose.CONFIRMATION) if terms.confirmation_seeds else None
-        return recommend(state.full, confirmation, terms.budgets_snt, built_snt=terms.candidates.built_snt)
+        return recommend(
+            state.full,
+            confirmation,
+            terms.budgets_snt,
+            constraints=terms.constraints,
+            baselines=terms.baselines,
+        )
 
     def _planner(self) -> Planner:
         return Planner(self._terms, self.state, self._strategy, self._prices)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol
 
 from grouping.domain.trials import Trial, TrialKey, TrialOutcome, TrialRequest, TrialState
-from grouping.search.executors import Executor
-from grouping.trainers import LocalPool, Trainer
+from grouping.search.executors import Executor, Submitted
+from grouping.trainers import Trainer
 
 Requests = tuple[TrialRequest, ...]
 
@@ -30,17 +29,11 @@ class ExecutedTrainings:
 
     Args:
         search: the search to train for.
-        trainer: trains the networks; it is prepared here, in this process.
-        executor: carries the trainings out; begun here.
-        checkpoints: a folder in which the trainer may keep unfinished trainings.
-
-    Raises:
-        GroupingError: if the trainer cannot prepare the job.
+        trainer: says what is trained together, how long that may take, and how often it is tried.
+        executor: carries the trainings out; it has begun with the setup of the trainer.
     """
 
-    def __init__(
-        self, search: HandsOut, trainer: Trainer, executor: Executor, checkpoints: Path | None = None
-    ) -> None:
+    def __init__(self, search: HandsOut, trainer: Trainer, executor: Executor) -> None:
         self._search = search
         self._trainer = trainer
         self._executor = executor
@@ -49,8 +42,6 @@ class ExecutedTrainings:
         self._in_flight: dict[int, Requests] = {}
         self._losses: dict[TrialKey, int] = {}
         self._n_orders = 0
-        trainer.prepare(LocalPool())
-        executor.begin(trainer.setup(), checkpoints)
 
     @property
     def is_idle(self) -> bool:
@@ -80,7 +71,8 @@ class ExecutedTrainings:
             stack = self._waiting.popleft()
             self._n_orders += 1
             self._in_flight[self._n_orders] = stack
-            self._executor.submit(self._n_orders, stack, self._deadline_s(stack))
+            resources = self._trainer.trainings.resources(stack[0].network)
+            self._executor.submit(Submitted(self._n_orders, stack, self._deadline_s(stack), resources))
 
     def collect(self) -> bool:
         """Wait for the first training that ends, and tell the search what came out."""
@@ -99,7 +91,7 @@ class ExecutedTrainings:
         """Train again what was lost, unless it was lost too often."""
         for request in stack:
             n_lost = self._losses[request.key] = self._losses.get(request.key, 0) + 1
-            if n_lost < self._trainer.max_attempts:
+            if n_lost < self._trainer.trainings.max_attempts:
                 self._lost.append(request)
             else:
                 self._search.tell_outcome(request, TrialOutcome(TrialState.FAILED, error=reason))
@@ -108,7 +100,7 @@ class ExecutedTrainings:
         """Return the seconds that a stack may take: those of its trainings together."""
         total = 0.0
         for request in stack:
-            deadline = self._trainer.deadline_s(request.network, request.fidelity)
+            deadline = self._trainer.trainings.deadline_s(request.network, request.fidelity)
             if deadline is None:
                 return None
             total += deadline

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from grouping.domain.trials import TaskScore, Trial, TrialKey, TrialOrigin, TrialRequest, TrialState
+from grouping.domain.trials import TaskScore, ToldFrom, Trial, TrialKey, TrialRequest, TrialState
 from grouping.errors import InvalidInputError
 
 
@@ -67,7 +67,7 @@ class TrialRecord:
             raise InvalidInputError(f"The training of {network} with seed {request.seed} was told before.")
         trial = _trial(len(self._told), request, TrialState.DIVERGED)
         if is_free:
-            trial = replace(trial, reused_from=TrialOrigin("", ""))
+            trial = replace(trial, told=ToldFrom())
         if validation is not None:
             if set(validation) != network.group:
                 raise InvalidInputError(f"Give one validation loss for each task of {network}.")

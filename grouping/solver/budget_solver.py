@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from grouping.domain.constraints import standing_demands
+from grouping.domain.constraints import Constraints, standing_demands
 from grouping.domain.groupings import Solution
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.solver.confidence.draw_solver import choose_in_draws
@@ -15,7 +15,15 @@ from grouping.solver.exact.table_solver import TableSolver
 
 
 class BudgetSolver:
-    """Chooses networks for several inference budgets at once; keeps no state."""
+    """Chooses networks for several inference budgets at once; keeps no state.
+
+    Args:
+        constraints: what a grouping must satisfy beside the budget, as far as a table tells; see
+            `Constraints.known_in`.
+    """
+
+    def __init__(self, constraints: Constraints | None = None) -> None:
+        self._constraints = constraints or Constraints()
 
     def __call__(self, table: LossTable, budgets_snt: Sequence[float]) -> tuple[Solution, ...]:
         """Find one best grouping for each inference budget, without looking for ties.
@@ -23,7 +31,7 @@ class BudgetSolver:
         Raises:
             InvalidInputError, SolverError: as `grouping.solver.solve`.
         """
-        made = TableSolver(table)
+        made = TableSolver(table, constraints=self._constraints.known_in(table))
         return tuple(made.solve(budget, max_ties=1) for budget in budgets_snt)
 
     def in_draws(
@@ -41,7 +49,7 @@ class BudgetSolver:
         Returns:
             Rows; none where nothing covers every task within the budget.
         """
-        demands = standing_demands(table)
+        demands = standing_demands(table).merge(self._constraints.known_in(table))
         instance = build_instance(table, demands)
         weighted = np.where(np.isfinite(table.validation), draws, 0.0)[:, instance.rows] * table.weights
         blocks = demands.blocks(table.task_names)
@@ -51,4 +59,4 @@ class BudgetSolver:
 
 
 solve_budgets = BudgetSolver()
-"""The one there is."""
+"""The one without constraints."""

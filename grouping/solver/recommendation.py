@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from grouping.domain.baselines import BOTH_BASELINES, Baselines
+from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
 from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import ScoreTable
-from grouping.domain.verdicts import Verdict, equal_cost_baselines, judge
+from grouping.domain.verdicts import Verdict, judge
 from grouping.solver.exact.table_solver import TableSolver
 
 
@@ -20,11 +22,15 @@ class Recommendation:
         budget_snt: the budget.
         solution: the choice, made on validation losses of the search seeds.
         verdict: the judgement on fresh seeds; None when infeasible or nothing was confirmed.
+        held: the demands that it keeps to, as phrases.
+        not_held: the constraints of the search that the scores do not allow to hold yet, as phrases.
     """
 
     budget_snt: float
     solution: Solution
     verdict: Verdict | None
+    held: tuple[str, ...] = ()
+    not_held: tuple[str, ...] = ()
 
 
 def recommend(
@@ -32,7 +38,8 @@ def recommend(
     confirmation: ScoreTable | None,
     budgets_snt: Sequence[float],
     *,
-    built_snt: Mapping[float, float] | None = None,
+    constraints: Constraints | None = None,
+    baselines: Baselines = BOTH_BASELINES,
     time_limit_s: float | None = None,
 ) -> tuple[Recommendation, ...]:
     """Choose a grouping on one table for each budget, and judge it on the other table.
@@ -42,24 +49,28 @@ def recommend(
         confirmation: chosen networks and baselines on fresh seeds; judged by its test losses. None if
             nothing was confirmed.
         budgets_snt: inference budgets.
-        built_snt: the only sizes that can be built; see `equal_cost_baselines`.
+        constraints: what a grouping must satisfy beside the budget, as far as the scores tell; see
+            `Constraints.known_in`.
+        baselines: what a verdict compares with.
         time_limit_s: wall time of each solve; see `grouping.solver.solve`.
     """
-    solver = TableSolver(search)
+    asked = constraints or Constraints()
+    solver = TableSolver(search, constraints=asked.known_in(search))
+    held, not_held = tuple(solver.constraints.sentences()), tuple(asked.unknown_in(search).sentences())
     recommendations = []
     for budget in budgets_snt:
         solution = solver.solve(budget, time_limit_s=time_limit_s)
         verdict = None
         if solution.grouping is not None and confirmation is not None:
-            verdict = judge(solution.grouping, budget, confirmation, built_snt)
-        recommendations.append(Recommendation(budget, solution, verdict))
+            verdict = judge(solution.grouping, budget, confirmation, baselines)
+        recommendations.append(Recommendation(budget, solution, verdict, held, not_held))
     return tuple(recommendations)
 
 
 def networks_to_confirm(
     recommendations: Iterable[Recommendation],
     tasks: tuple[str, ...],
-    built_snt: Mapping[float, float] | None = None,
+    baselines: Baselines = BOTH_BASELINES,
 ) -> tuple[Network, ...]:
     """Return the networks that verdicts need: the chosen ones, then the baselines of equal cost."""
     wanted: dict[NetworkKey, Network] = {}
@@ -67,7 +78,7 @@ def networks_to_confirm(
         if recommendation.solution.grouping is None:
             continue
         networks = list(recommendation.solution.grouping.networks)
-        for baseline in equal_cost_baselines(tasks, recommendation.budget_snt, built_snt):
+        for baseline in baselines.of_cost(tasks, recommendation.budget_snt):
             networks += baseline.networks
         for network in networks:
             wanted.setdefault(network.key, network)

@@ -10,6 +10,7 @@ the frozen classes of `grouping.store.records`.
 from grouping.store.migrations import migrate
 from grouping.store.paging import MAX_PAGE_SIZE
 from grouping.store.records import (
+    AddedResults,
     Claim,
     Page,
     ProgressRow,
@@ -21,12 +22,15 @@ from grouping.store.records import (
     TableInfo,
     TrialLease,
     TrialReport,
+    TrialTold,
+    TrialWanted,
 )
 from grouping.store.reports import TrialLog
 from grouping.store.store import Store, open_store
 
 __all__ = [
     "MAX_PAGE_SIZE",
+    "AddedResults",
     "Claim",
     "Page",
     "ProgressRow",
@@ -40,6 +44,8 @@ __all__ = [
     "TrialLease",
     "TrialLog",
     "TrialReport",
+    "TrialTold",
+    "TrialWanted",
     "migrate",
     "open_store",
 ]

@@ -3,10 +3,15 @@
 A reading transaction sees one snapshot; a writing one takes the write lock at its start on SQLite (a
 deferred transaction that reads before it writes fails with BUSY_SNAPSHOT, whatever the timeout), and on
 PostgreSQL locks the job's row first, which every writer of a job does, so that writers queue up.
+
+SQLite has no queue of writers: each looks again after a pause, and of many some never have their turn. The
+threads of a process therefore queue up here, and only processes meet in SQLite.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +37,7 @@ LOCK_TIMEOUT_S = 10
 """How long a transaction waits for another writer."""
 IDLE_TIMEOUT_S = 15
 """After this long PostgreSQL ends a transaction whose program stands still, and frees its locks."""
+LOCKED = "The database is locked by another writer; try again."
 CHUNK = 5_000
 """Bound parameters of one statement; SQLite takes 32,766."""
 
@@ -137,6 +143,39 @@ def _set_up_postgresql(connection: Any) -> None:
     connection.commit()
 
 
+class _Turns:
+    """A lock that threads get in the order in which they ask for it; `threading.Lock` has no order."""
+
+    def __init__(self) -> None:
+        self._inside = threading.Lock()
+        self._is_taken = False
+        self._waiting: deque[threading.Event] = deque()
+
+    def take(self, timeout_s: float) -> bool:
+        """Wait for the turn of this thread; return whether it came in time."""
+        with self._inside:
+            if not self._is_taken:
+                self._is_taken = True
+                return True
+            mine = threading.Event()
+            self._waiting.append(mine)
+        if mine.wait(timeout_s):
+            return True
+        with self._inside:
+            if mine.is_set():  # it came just now
+                return True
+            self._waiting.remove(mine)
+            return False
+
+    def pass_on(self) -> None:
+        """Give the turn to the thread that has waited longest."""
+        with self._inside:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._is_taken = False
+
+
 class Database:
     """Transactions on one database; safe to share between threads, not across a fork."""
 
@@ -144,6 +183,7 @@ class Database:
         self._engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
         self._reader = engine
+        self._turns = _Turns()
         if not self.is_sqlite:
             self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
 
@@ -173,9 +213,30 @@ class Database:
             StoreUnavailableError: if the database cannot be used now.
             SchemaOutdatedError: if a table or column is missing.
         """
-        with database_errors(), Session(self._writer, expire_on_commit=False) as session:
+        with (
+            self._writers_turn(),
+            database_errors(),
+            Session(self._writer, expire_on_commit=False) as session,
+        ):
             yield session
             session.commit()
+
+    @contextmanager
+    def _writers_turn(self) -> Iterator[None]:
+        """Wait for the turn of this thread, on SQLite.
+
+        Raises:
+            StoreUnavailableError: if it does not come in time.
+        """
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._turns.take(LOCK_TIMEOUT_S):
+            raise StoreUnavailableError(LOCKED)
+        try:
+            yield
+        finally:
+            self._turns.pass_on()
 
     def now_s(self, session: Session) -> float:
         """Return seconds since 1970 by the clock of the database: now, not when the transaction began."""
@@ -220,7 +281,7 @@ def _translate(error: DBAPIError) -> StoreUnavailableError | SchemaOutdatedError
     if isinstance(error, _DEFECTS) and not error.connection_invalidated:
         return None
     if "locked" in text or "lock timeout" in text or "busy" in text:
-        return StoreUnavailableError("The database is locked by another writer; try again.")
+        return StoreUnavailableError(LOCKED)
     if "readonly" in text or "read-only" in text:
         return StoreUnavailableError("The database is read-only; give this program the right to write to it.")
     if "full" in text or "no space" in text:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
 
 from grouping.domain.jobs import Event, Ledger
 from grouping.domain.search_state import SearchState
-from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOrigin, TrialState
-from grouping.store.codec import event_from_row, network_from_row, score_from_row, task_from_json
+from grouping.domain.trials import Purpose, Trial, TrialState
+from grouping.store.codec import event_from_row, network_from_row, spec_from_json, task_from_json
 from grouping.store.database import Database
 from grouping.store.imports import find_table
+from grouping.store.latencies import known_costs
 from grouping.store.locked_jobs import find_job
 from grouping.store.records import ProgressRow
 from grouping.store.reuse_sources import Wanted, find_reusable
-from grouping.store.rows import EventRow, NetworkRow, ScoreRow, TrialRow
+from grouping.store.rows import EventRow, NetworkRow, TrialRow
 from grouping.store.score_tables import network_rows, read_affinities
+from grouping.store.trial_reading import read_trials
 
 MAX_EVENTS = 5_000
 
@@ -84,7 +85,7 @@ class ProgressMethods:
             if limit is not None:
                 first = select(TrialRow.id).where(chosen).order_by(TrialRow.position).limit(limit)
                 chosen = TrialRow.id.in_(session.scalars(first).all())
-            return _read_trials(session, chosen)
+            return read_trials(session, chosen)
 
     def search_state(self, job_id: str, *, with_reuse: bool = True) -> SearchState:
         """Return everything that is known of the search of a job, read in one transaction.
@@ -100,13 +101,16 @@ class ProgressMethods:
             job = find_job(session, job_id)
             table = find_table(session, job.score_table_id)
             known = with_reuse and job.spec.get("reuse_jobs")
+            spec = spec_from_json(job.spec)
+            rows = network_rows(session, table.id)
             return SearchState(
                 tasks=tuple(task_from_json(task) for task in table.tasks),
-                trials=_read_trials(session, TrialRow.job_id == job_id),
-                networks=tuple(network_from_row(row) for row in network_rows(session, table.id)),
+                trials=read_trials(session, TrialRow.job_id == job_id),
+                networks=tuple(map(network_from_row, rows)),
                 affinities=read_affinities(session, table, Purpose.SEARCH, 1.0),
                 known_elsewhere=find_reusable(session, Wanted.of_row(session, job)) if known else {},
                 spent=Ledger(job.charged_trainings, job.charged_epochs, job.charged_seconds),
+                other_costs=known_costs(spec.sizes, rows) if spec.constraints.limits else {},
             )
 
     def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
@@ -124,49 +128,3 @@ class ProgressMethods:
                 .limit(max(1, min(limit, MAX_EVENTS)))
             )
             return tuple(event_from_row(row) for row in rows)
-
-
-def _read_trials(session: Session, chosen: ColumnElement[bool]) -> tuple[Trial, ...]:
-    """Read trials with their scores, in the order of the plan."""
-    scores: dict[str, list[TaskScore]] = {}
-    for score in session.scalars(
-        select(ScoreRow).join(TrialRow, TrialRow.id == ScoreRow.trial_id).where(chosen)
-    ):
-        scores.setdefault(score.trial_id, []).append(score_from_row(score))
-    found = session.execute(
-        select(TrialRow, NetworkRow)
-        .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-        .where(chosen)
-        .order_by(TrialRow.position)
-    )
-    return tuple(_trial(row, network, scores.get(row.id, [])) for row, network in found)
-
-
-def _trial(row: TrialRow, network: NetworkRow, scores: list[TaskScore]) -> Trial:
-    order = {task: t for t, task in enumerate(network.tasks)}
-    return Trial(
-        id=row.id,
-        position=row.position,
-        network=network_from_row(network),
-        purpose=Purpose(row.purpose),
-        seed=row.seed,
-        fidelity=row.fidelity,
-        state=TrialState(row.state),
-        attempts=row.attempts,
-        planned_epochs=row.planned_epochs,
-        epochs=row.epochs,
-        seconds=row.seconds,
-        error=row.error,
-        started_s=row.started_s,
-        finished_s=row.finished_s,
-        scores=tuple(sorted(scores, key=lambda score: order[score.task])),
-        measures_affinity=row.measures_affinity,
-        reused_from=_origin(row),
-        artefact=row.artefact,
-    )
-
-
-def _origin(row: TrialRow) -> TrialOrigin | None:
-    if row.reused_from_job is None or row.reused_from_trial is None:
-        return None
-    return TrialOrigin(row.reused_from_job, row.reused_from_trial)

@@ -8,11 +8,12 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from grouping.domain.finished_results import FinishedResults
 from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialState
-from grouping.errors import IdempotencyConflictError, InvalidInputError, StateConflictError
+from grouping.errors import IdempotencyConflictError, InvalidInputError, StateConflictError, pointing_below
 from grouping.store.codec import (
     check_idempotency_key,
     is_id,
@@ -26,6 +27,7 @@ from grouping.store.database import Database
 from grouping.store.locked_jobs import LockedJob, find_job, lock_job
 from grouping.store.paging import newest_first
 from grouping.store.records import Page
+from grouping.store.results import Refused, add_to
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
 
 MAX_INTEGER = 2**63 - 1
@@ -43,6 +45,8 @@ class JobMethods:
         *,
         idempotency_key: str | None = None,
         request_digest: str = "",
+        results: Sequence[FinishedResults] = (),
+        refused: Refused | None = None,
     ) -> tuple[Job, bool]:
         """Accept a job; once this returns, the job exists even if every process ends.
 
@@ -51,6 +55,8 @@ class JobMethods:
             tasks: the tasks of the score table, in the order of ``spec.tasks``.
             idempotency_key: the same key with the same digest gives the same job, however often it comes.
             request_digest: digest of the request.
+            results: finished trainings that count as trained from the start; see `Store.add_results`.
+            refused: groups that no such result can stand for, and why.
 
         Returns:
             The job, and whether this call made it.
@@ -58,18 +64,25 @@ class JobMethods:
         Raises:
             IdempotencyConflictError: if the key came before with another digest.
             InvalidInputError: if tasks and specification do not fit, or something cannot be stored.
+            ResultsRefusedError: if a finished training does not fit; then there is no job.
         """
         _check_submission(spec, tasks, idempotency_key)
         try:
-            return self._create_job(spec, tasks, idempotency_key, request_digest)
+            return self._create_job(spec, tasks, idempotency_key, request_digest, results, refused)
         except IntegrityError:
             if idempotency_key is None:
                 raise
             # Another transaction won the race for the key; its job is there now.
-            return self._create_job(spec, tasks, idempotency_key, request_digest)
+            return self._create_job(spec, tasks, idempotency_key, request_digest, results, refused)
 
     def _create_job(
-        self, spec: JobSpec, tasks: Sequence[Task], key: str | None, digest: str
+        self,
+        spec: JobSpec,
+        tasks: Sequence[Task],
+        key: str | None,
+        digest: str,
+        results: Sequence[FinishedResults],
+        refused: Refused | None,
     ) -> tuple[Job, bool]:
         with self._database.writing() as session:
             if key is not None:
@@ -94,9 +107,11 @@ class JobMethods:
             row = _new_row(spec, table, key, digest)
             session.add(row)
             session.flush()
-            LockedJob(session, row, now_s).add_event(
-                "job_submitted", {"name": spec.name, "problem": spec.problem}
-            )
+            locked = LockedJob(session, row, now_s)
+            locked.add_event("job_submitted", {"name": spec.name, "problem": spec.problem})
+            for position, told in enumerate(results):
+                with pointing_below(f"/results/{position}", always=True):
+                    add_to(locked, told, refused)
             session.flush()
             return job_from_row(row), True
 
@@ -119,7 +134,7 @@ class JobMethods:
             rows, token = newest_first(session, select(JobRow), JobRow, limit, after)
             return Page(tuple(job_from_row(row) for (row,) in rows), token)
 
-    def unfinished_jobs(self) -> tuple[Job, ...]:
+    def jobs_under_way(self) -> tuple[Job, ...]:
         """Return the jobs that have not ended, in no particular order."""
         with self._database.reading() as session:
             asked = select(JobRow).where(JobRow.state.not_in([state for state in JobState if state.is_final]))
@@ -242,15 +257,16 @@ def _cancel_now(locked: LockedJob) -> None:
 
 
 def _retry_failed_trials(session: Session, job_id: str) -> int:
-    failed = session.scalars(
-        select(TrialRow.id).where(TrialRow.job_id == job_id, TrialRow.state == TrialState.FAILED)
-    ).all()
+    # A result from outside has failed where its network cannot be built: no attempt would change that.
+    is_failed = (TrialRow.job_id == job_id) & (TrialRow.state == TrialState.FAILED) & TrialRow.told.is_(None)
+    failed = session.scalars(select(TrialRow.id).where(is_failed)).all()
     session.execute(
         update(TrialRow)
-        .where(TrialRow.job_id == job_id, TrialRow.state == TrialState.FAILED)
+        .where(is_failed)
         .values(
             state=TrialState.PLANNED,
             attempts=0,
+            blame=0,
             epochs=0,
             seconds=0.0,
             error=None,

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from grouping.domain.networks import Network
+from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.task_definitions import SizeVariant
 from grouping.store.rows import NetworkRow
 
@@ -33,6 +33,19 @@ def costs_of_sizes(sizes: tuple[SizeVariant, ...], networks: Sequence[Network]) 
         name: np.array([by_number[network.size][name] for network in networks], dtype=np.float64)
         for name in sizes[0].costs
     }
+
+
+def known_costs(
+    sizes: tuple[SizeVariant, ...], rows: Sequence[NetworkRow]
+) -> dict[str, dict[NetworkKey, float]]:
+    """Return all further costs that are known, stated, reported or measured, by name and network."""
+    stated = {size.number: size.costs for size in sizes}
+    found: dict[str, dict[NetworkKey, float]] = {}
+    for row in rows:
+        latency = {} if row.latency_ms is None else {LATENCY_COST: row.latency_ms}
+        for name, cost in {**stated.get(row.size, {}), **(row.costs or {}), **latency}.items():
+            found.setdefault(name, {})[NetworkKey(frozenset(row.tasks), row.size)] = cost
+    return found
 
 
 def tables_with_latencies(session: Session, table_ids: Collection[str]) -> frozenset[str]:

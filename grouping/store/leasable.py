@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
 from grouping.domain.jobs import JobState
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.store.codec import is_id, network_from_row
 from grouping.store.locked_jobs import LockedJob
+from grouping.store.records import TrialWanted
 from grouping.store.rows import JobRow, NetworkRow, TrialRow
 from grouping.trainers import Trainer, trainer_class
 
@@ -20,10 +22,28 @@ N_SEEN = 100
 """The first planned trials of a job, among which one is looked for that fits a worker."""
 
 
-def jobs_with_work(session: Session, now_s: float, job_ids: Collection[str] | None) -> list[str]:
-    """Return jobs with planned trials, or with leases that are over.
+@dataclass(slots=True)
+class JobWithWork:
+    """A job with planned trials, or with leases that are over.
 
-    The job with the fewest trials in training comes first, then the oldest.
+    Attributes:
+        id: identifier of the job.
+        created_s: time at which it was accepted.
+        n_running: number of its trials in training.
+    """
+
+    id: str
+    created_s: float
+    n_running: int = 0
+
+    @property
+    def turn(self) -> tuple[int, float, str]:
+        """Whose turn it is: the job with the fewest trials in training comes first, then the oldest."""
+        return self.n_running, self.created_s, self.id
+
+
+def jobs_with_work(session: Session, now_s: float, job_ids: Collection[str] | None) -> list[JobWithWork]:
+    """Return jobs with planned trials, or with leases that are over.
 
     Args:
         session: a reading transaction.
@@ -33,20 +53,24 @@ def jobs_with_work(session: Session, now_s: float, job_ids: Collection[str] | No
     open_jobs = JobRow.state.in_(LEASABLE) & ~JobRow.cancel_requested
     if job_ids is not None:
         open_jobs &= JobRow.id.in_([job_id for job_id in job_ids if is_id(job_id)])
-    found = session.execute(select(JobRow.id, JobRow.spec, JobRow.created_s).where(open_jobs)).all()
-    created = {row[0]: row[2] for row in found if trainer_class(row[1]["trainer"]).trains_elsewhere}
+    of_job = TrialRow.job_id == JobRow.id
     is_over = is_expired(now_s)
-    counts = session.execute(
-        select(TrialRow.job_id, TrialRow.state, is_over.label("is_over"), func.count())
-        .where(
-            TrialRow.job_id.in_(list(created)),
-            TrialRow.state.in_((TrialState.PLANNED, TrialState.RUNNING)),
+    has_work = exists().where(of_job, TrialRow.state == TrialState.PLANNED) | exists().where(of_job, is_over)
+    found = session.execute(select(JobRow.id, JobRow.spec, JobRow.created_s).where(open_jobs, has_work)).all()
+    jobs = {
+        row[0]: JobWithWork(row[0], row[2])
+        for row in found
+        if trainer_class(row[1]["trainer"]).trains_elsewhere
+    }
+    if len(jobs) > 1:  # else whose turn it is needs no count
+        counts = session.execute(
+            select(TrialRow.job_id, func.count())
+            .where(TrialRow.job_id.in_(list(jobs)), TrialRow.state == TrialState.RUNNING, ~is_over)
+            .group_by(TrialRow.job_id)
         )
-        .group_by(TrialRow.job_id, TrialRow.state, "is_over")
-    ).all()
-    running = {job_id: n for job_id, state, over, n in counts if state == TrialState.RUNNING and not over}
-    with_work = {job_id for job_id, state, over, _ in counts if state == TrialState.PLANNED or over}
-    return sorted(with_work, key=lambda job_id: (running.get(job_id, 0), created[job_id], job_id))
+        for job_id, count in counts:
+            jobs[job_id].n_running = count
+    return list(jobs.values())
 
 
 def is_expired(now_s: float) -> ColumnElement[bool]:
@@ -54,28 +78,39 @@ def is_expired(now_s: float) -> ColumnElement[bool]:
     return (TrialRow.state == TrialState.RUNNING) & (TrialRow.lease_expires_s <= now_s)
 
 
-def first_fitting(
-    locked: LockedJob, trainer: Trainer, available: Mapping[str, float] | None
-) -> tuple[TrialRow, NetworkRow] | None:
-    """Return the first planned trial of a job that fits a worker, with its network.
+def fitting_trials(
+    locked: LockedJob, trainer: Trainer, asked: Sequence[TrialWanted]
+) -> list[tuple[TrialRow, NetworkRow] | None]:
+    """Return for each worker in turn the first planned trial of a job that fits it, with its network.
 
     Args:
         locked: the job.
         trainer: its trainer.
-        available: amounts that the worker has, by the names of `Resources.fit_into`; None to take any.
+        asked: the workers.
     """
-    planned = locked.session.execute(
-        select(TrialRow, NetworkRow)
-        .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-        .where(TrialRow.job_id == locked.job.id, TrialRow.state == TrialState.PLANNED)
-        .order_by(TrialRow.position)
-        .limit(1 if available is None else N_SEEN)
-    )
-    for trial, network in planned:
-        wanted = None if available is None else trainer.resources(network_from_row(network))
-        if wanted is None or available is None or wanted.fit_into(available):
-            return trial, network
-    return None
+    takes_any = all(one.available is None for one in asked)
+    planned = [
+        (trial, network)
+        for trial, network in locked.session.execute(
+            select(TrialRow, NetworkRow)
+            .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+            .where(TrialRow.job_id == locked.job.id, TrialRow.state == TrialState.PLANNED)
+            .order_by(TrialRow.position)
+            .limit(len(asked) + (0 if takes_any else N_SEEN))
+        )
+    ]
+    found: list[tuple[TrialRow, NetworkRow] | None] = []
+    for one in asked:
+        fitting = next((n for n, (_, network) in enumerate(planned) if _fits(network, trainer, one)), None)
+        found.append(None if fitting is None else planned.pop(fitting))
+    return found
+
+
+def _fits(network: NetworkRow, trainer: Trainer, worker: TrialWanted) -> bool:
+    if worker.available is None:
+        return True
+    wanted = trainer.trainings.resources(network_from_row(network))
+    return wanted is None or wanted.fit_into(worker.available) > 0
 
 
 def request_of(trial: TrialRow, network: NetworkRow) -> TrialRequest:

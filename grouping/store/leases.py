@@ -13,11 +13,13 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from grouping.domain.jobs import JobState, StopReason
+from grouping.domain.trials import Blame
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import as_json, job_from_row, storable
 from grouping.store.database import Database
-from grouping.store.locked_jobs import LockedJob, lock_claimed_job
+from grouping.store.locked_jobs import NOT_LEASED, LockedJob, lock_claimed_job
 from grouping.store.records import Claim
+from grouping.store.results import count_told
 from grouping.store.rows import JobRow
 
 _ENDINGS = frozenset({JobState.FAILED, JobState.CANCELLING, JobState.CANCELLED})
@@ -41,7 +43,7 @@ class LeaseMethods:
     def claim_job(self, owner: str, *, lease_s: float = 30.0) -> Claim | None:
         """Claim the oldest job that is queued or whose dispatcher's lease ended; None if there is none.
 
-        Running trials are planned again, and given up after the last allowed attempt; those that workers
+        Running trials are planned again, or given up if that happens for ever (`Blame`); those that workers
         leased go on. A job that is being cancelled stays in that state: its claimer only has to finish
         cancelling.
         """
@@ -67,8 +69,8 @@ class LeaseMethods:
             row.lease_expires_s = locked.now_s + lease_s
             row.started_s = locked.now_s if row.started_s is None else row.started_s
             locked.add_event("job_claimed", {"owner": owner, "epoch": row.lease_epoch, "state": row.state})
-            for trial, network in locked.running_trials(with_leased=False):
-                locked.lose_trial(trial, network, "the dispatcher was lost.")
+            for trial, network in locked.running_trials(NOT_LEASED):
+                locked.lose_trial(trial, network, "the dispatcher was lost.", Blame.WITH_ALL)
             session.flush()
             return Claim(job_from_row(row), owner, row.lease_epoch, lease_s)
 
@@ -93,7 +95,7 @@ class LeaseMethods:
         """
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
-            given_back = locked.give_back_trials(with_leased=False)
+            given_back = locked.give_back_trials(NOT_LEASED)
             locked.job.charged_trainings -= given_back
             locked.clear_lease()
             locked.add_event("job_released", {"owner": claim.owner, "trials_given_back": given_back})
@@ -105,6 +107,7 @@ class LeaseMethods:
         *,
         stop_reason: StopReason | None = None,
         error: str | None = None,
+        n_told: int | None = None,
     ) -> None:
         """Change the state of the job; the same state again changes nothing. A final state ends the lease.
 
@@ -115,10 +118,13 @@ class LeaseMethods:
             state: the new state.
             stop_reason: reason why it ended, with `JobState.SUCCEEDED` only.
             error: what went wrong in words for the user, with `JobState.FAILED` only.
+            n_told: number of results from outside that were known when this was decided; None if they do
+                not matter.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
-            StateConflictError: if there is no such transition, as when the user cancelled meanwhile.
+            StateConflictError: if there is no such transition, as when the user cancelled meanwhile; or if
+                there are further results from outside.
             InvalidInputError: if reason or error do not belong to the state.
         """
         if (stop_reason is not None and state is not JobState.SUCCEEDED) or (
@@ -133,6 +139,8 @@ class LeaseMethods:
                 return
             if state not in TRANSITIONS[before]:
                 raise StateConflictError(f"A job that is {before} cannot become {state}.")
+            if n_told is not None and count_told(session, job.id) != n_told:
+                raise StateConflictError("Results were added meanwhile; plan with them first.")
             job.state = state
             job.stop_reason = stop_reason
             job.error = None if error is None else storable(error)

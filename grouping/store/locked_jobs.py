@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, true, update
 from sqlalchemy.orm import Session
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import TrialState
+from grouping.domain.trials import Blame, TrialState
 from grouping.errors import NotFoundError, StaleLeaseError
-from grouping.store.codec import as_json, is_id, network_from_row
+from grouping.store.codec import as_json, is_id, network_from_row, spec_from_json
 from grouping.store.database import Database
 from grouping.store.records import Claim
 from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreTableRow, TrialRow
-from grouping.trainers import trainer_class
+from grouping.trainers import max_attempts_of
 
 
 def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
@@ -30,6 +30,11 @@ def find_job(session: Session, job_id: str, *, lock: bool = False) -> JobRow:
     if row is None:
         raise NotFoundError("job", job_id)
     return row
+
+
+ALL: ColumnElement[bool] = true()
+NOT_LEASED: ColumnElement[bool] = TrialRow.lease_token.is_(None)
+"""Trials that no worker leased: leased ones outlive a dispatcher."""
 
 
 @dataclass(slots=True)
@@ -72,19 +77,15 @@ class LockedJob:
         self.job.lease_owner = None
         self.job.lease_expires_s = None
 
-    def running_trials(self, *, with_leased: bool = True) -> list[tuple[TrialRow, NetworkRow]]:
-        """Return the running trials with their networks, in the order of the plan.
-
-        Args:
-            with_leased: whether to return those too that workers leased: they outlive a dispatcher.
-        """
+    def running_trials(self, chosen: ColumnElement[bool] = ALL) -> list[tuple[TrialRow, NetworkRow]]:
+        """Return the running trials that are chosen, with their networks, in the order of the plan."""
         found = self.session.execute(
             select(TrialRow, NetworkRow)
             .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-            .where(TrialRow.job_id == self.job.id, TrialRow.state == TrialState.RUNNING)
+            .where(TrialRow.job_id == self.job.id, TrialRow.state == TrialState.RUNNING, chosen)
             .order_by(TrialRow.position)
         )
-        return [(trial, network) for trial, network in found if with_leased or trial.lease_token is None]
+        return [(trial, network) for trial, network in found]
 
     def start_trial(self, trial: TrialRow, network: NetworkRow, **data: Any) -> None:
         """Mark a planned trial as running, with an attempt counted and charged, and no lease on it."""
@@ -95,11 +96,12 @@ class LockedJob:
         self.job.charged_trainings += 1
         self.add_event("trial_started", describe_trial(trial, network) | data)
 
-    def lose_trial(self, trial: TrialRow, network: NetworkRow, reason: str) -> TrialState:
-        """Plan a running trial again that will give no result, or give it up after the last attempt."""
+    def lose_trial(self, trial: TrialRow, network: NetworkRow, reason: str, blame: Blame) -> TrialState:
+        """Plan a running trial again that will give no result, or give it up if it is to blame too often."""
         trial.state = TrialState.PLANNED
         trial.started_s = trial.lease_token = None
-        if trial.attempts >= trainer_class(self.job.spec["trainer"]).max_attempts:
+        trial.blame += blame
+        if trial.blame >= Blame.ITS_OWN * max_attempts_of(spec_from_json(self.job.spec)):
             trial.state = TrialState.FAILED
             trial.finished_s = self.now_s
             trial.error = f"Lost {trial.attempts} times; the last time: {reason}"
@@ -108,9 +110,9 @@ class LockedJob:
         self.add_event("trial_lost", data)
         return TrialState(trial.state)
 
-    def give_back_trials(self, *, with_leased: bool = True) -> int:
-        """Plan running trials again without counting this attempt; return how many."""
-        running = self.running_trials(with_leased=with_leased)
+    def give_back_trials(self, chosen: ColumnElement[bool] = ALL) -> int:
+        """Plan the running trials that are chosen again without counting this attempt; return how many."""
+        running = self.running_trials(chosen)
         for trial, _ in running:
             self.give_back(trial)
         return len(running)

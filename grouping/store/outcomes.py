@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from grouping.domain.reported import with_losses
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
+from grouping.domain.trials import Blame, TaskScore, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
 from grouping.store.codec import is_id, joint_affinities_to_row, storable, task_from_json
 from grouping.store.database import CHUNK, Database
@@ -81,16 +81,19 @@ class OutcomeMethods:
         """Record the outcome of one trial; see `record_outcomes`."""
         self.record_outcomes(claim, {trial_id: outcome})
 
-    def requeue_trials(self, claim: Claim, trial_ids: Sequence[str], reason: str) -> Mapping[str, TrialState]:
-        """Plan lost trials again, or mark them as failed after the last allowed attempt.
+    def requeue_trials(
+        self, claim: Claim, trial_ids: Sequence[str], reason: str, blame: Blame
+    ) -> Mapping[str, TrialState]:
+        """Plan lost trials again, or mark those as failed that are to blame too often.
 
         Args:
             claim: the claim of the caller.
             trial_ids: running trials that were lost.
             reason: reason of the loss, in words for the user.
+            blame: how far they themselves are to blame.
 
         Returns:
-            By trial `TrialState.PLANNED`, or `TrialState.FAILED` after the last allowed attempt.
+            By trial `TrialState.PLANNED` or `TrialState.FAILED`.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -101,11 +104,14 @@ class OutcomeMethods:
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
             found = _find_trials(locked, trial_ids, TrialState.RUNNING)
-            return {trial.id: locked.lose_trial(trial, network, storable(reason)) for trial, network in found}
+            return {
+                trial.id: locked.lose_trial(trial, network, storable(reason), blame)
+                for trial, network in found
+            }
 
-    def requeue_trial(self, claim: Claim, trial_id: str, reason: str) -> TrialState:
+    def requeue_trial(self, claim: Claim, trial_id: str, reason: str, blame: Blame) -> TrialState:
         """Plan one lost trial again; see `requeue_trials`."""
-        return self.requeue_trials(claim, [trial_id], reason)[trial_id]
+        return self.requeue_trials(claim, [trial_id], reason, blame)[trial_id]
 
 
 def check_outcome(outcome: TrialOutcome) -> None:
@@ -175,7 +181,7 @@ def record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: Tri
     trial.artefact = None if outcome.artefact is None else storable(outcome.artefact)
     keep_costs(network, outcome)
     trial.finished_s = locked.now_s
-    locked.session.add_all(_score_row(trial.id, score) for score in outcome.scores)
+    locked.session.add_all(score_row(trial.id, score) for score in outcome.scores)
     if outcome.affinities is not None:
         locked.session.add(joint_affinities_to_row(trial.id, network.tasks, outcome.affinities))
     locked.job.charged_epochs += outcome.epochs
@@ -189,7 +195,8 @@ def record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: Tri
     locked.add_event(f"trial_{outcome.state}", data)
 
 
-def _score_row(trial_id: str, score: TaskScore) -> ScoreRow:
+def score_row(trial_id: str, score: TaskScore) -> ScoreRow:
+    """Convert the losses and metrics of a trial on one task to a row."""
     return ScoreRow(
         trial_id=trial_id,
         task=score.task,

@@ -10,7 +10,7 @@ from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
 from grouping.domain.progress import Progress
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TrialRequest
+from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest
 
 T = TypeVar("T")
 
@@ -52,6 +52,19 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class AddedResults:
+    """Answer to results that were told from outside.
+
+    Attributes:
+        added: number of trials that they added to the search.
+        known: number of those that it had already, with the same values.
+    """
+
+    added: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
 class TrialLease:
     """The right of one worker to train one trial and to report on it, until its lease ends.
 
@@ -79,10 +92,45 @@ class TrialLease:
     lease_s: float
     expires_s: float
 
+    @property
+    def size_name(self) -> str:
+        """Name of the size of the network; empty where it has none."""
+        return self.job.spec.size_names.get(self.request.network.size, "")
+
+
+@dataclass(frozen=True, slots=True)
+class TrialWanted:
+    """A worker that asks for a trial.
+
+    Attributes:
+        worker: name of the worker, for people.
+        job_ids: jobs to take trials of; all when None.
+        available: amounts that the worker has, by the names of `Resources.fit_into`; None to take any.
+    """
+
+    worker: str
+    job_ids: tuple[str, ...] | None = None
+    available: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTold:
+    """An outcome that a worker tells.
+
+    Attributes:
+        token: token of its lease.
+        outcome: outcome of the training; a failure is final here, see `Store.fail_trial` for another attempt.
+        measures_time: whether the seconds of the outcome are those since the lease began.
+    """
+
+    token: str
+    outcome: TrialOutcome
+    measures_time: bool = False
+
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """What a worker is told when it renews a lease.
+    """Answer to a worker that renews a lease.
 
     Attributes:
         expires_s: time at which it ends unless renewed, in seconds since 1970, UTC.
@@ -95,7 +143,7 @@ class Renewal:
 
 @dataclass(frozen=True, slots=True)
 class TrialReport:
-    """What a training told since it told something last.
+    """Report of a training on the time since its last one.
 
     Attributes:
         points: points of its learning curves, in order.

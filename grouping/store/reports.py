@@ -1,4 +1,4 @@
-"""What trainings tell while they run: points of learning curves, thinned, and a log, cut in the middle.
+"""Reports of trainings while they run: points of learning curves, thinned, and a log, cut in the middle.
 
 A training that is started again begins its curves anew; its log goes on.
 """

@@ -69,7 +69,7 @@ class ReuseMethods:
     def reusable_for(self, spec: JobSpec, tasks: Sequence[Task]) -> tuple[tuple[ReuseSource, ...], Reusable]:
         """Return sources and reusable outcomes for a job that is not submitted yet."""
         definitions = {task.name: definition_of(task_to_json(task)) for task in tasks}
-        told = depends_on(spec.chosen_trainer, None)
+        told = depends_on(spec.chosen_trainer, None, spec.epochs)
         wanted = Wanted(
             None,
             spec.problem,
@@ -195,6 +195,7 @@ def _copy(
         seconds=original.seconds,
         error=original.error,
         artefact=original.artefact,
+        told=original.told,
         finished_s=locked.now_s,
         # Where it was trained, if it was copied there too.
         reused_from_job=original.reused_from_job or original.job_id,

@@ -44,17 +44,17 @@ class Wanted:
     def of_row(cls, session: Session, row: JobRow) -> Wanted:
         """Take the properties of a stored job."""
         settled = row.settled if row.data_digest is not None else None
-        trainer = trainer_of_spec(row.spec)
+        trainer, spec = trainer_of_spec(row.spec), spec_from_json(row.spec)
         return cls(
             row.id,
             row.spec["problem"],
             row.spec["seed"],
             tuple(row.spec.get("reuse_jobs", ())),
             trainer.name,
-            depends_on(trainer, settled),
+            depends_on(trainer, settled, spec.epochs),
             row.data_digest,
             _definitions(session, row),
-            spec_from_json(row.spec).size_names,
+            spec.size_names,
         )
 
 
@@ -92,14 +92,18 @@ def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | Non
     return None
 
 
-def depends_on(trainer: Method, settled: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def depends_on(
+    trainer: Method, settled: Mapping[str, Any] | None, epochs: int | None
+) -> Mapping[str, Any] | None:
     """Return what the scores of a job depend on; see `Trainer.scores_depend_on`.
 
     Args:
         trainer: the job's trainer with its parameters.
         settled: what it settled; None before the job is prepared.
+        epochs: epochs of a full training that the job states; None where it leaves them to its trainer.
     """
-    return trainer_class(trainer.name).scores_depend_on(trainer.parameters, settled)
+    found = trainer_class(trainer.name).scores_depend_on(trainer.parameters, settled)
+    return found if found is None or epochs is None else {**found, "epochs": epochs}
 
 
 def _different(ours: Wanted, theirs: Wanted) -> list[str]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -96,7 +97,8 @@ class NetworkRow(StoredRow):
     """A candidate of a score table; `group_key` is the set of its tasks, for the unique constraint.
 
     `imported` is null in a job's table, whose losses are those of trials; else the losses by task and seed,
-    and the further costs. `costs` are further costs by name that trials reported; null for none.
+    and the further costs. `costs` are further costs by name that trials reported; null for none. A network of
+    which results were told before its cost was measured stands at its nominal cost.
     """
 
     __tablename__ = "networks"
@@ -118,6 +120,7 @@ class NetworkRow(StoredRow):
     imported: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
     latency_ms: Mapped[float | None] = mapped_column(Double)
     costs: Mapped[dict[str, float] | None] = mapped_column(_JSON)
+    is_measured: Mapped[bool] = mapped_column(server_default=true())
 
 
 class TrialRow(StoredRow):
@@ -125,6 +128,7 @@ class TrialRow(StoredRow):
 
     `reused_from_job` and `reused_from_trial` name the training whose outcome was copied; they are no foreign
     keys, since that job may be deleted. The lease is the last one, and holds only while the trial is running.
+    `told` is null unless the result was told from outside: source, teller and time (`ToldFrom`).
     """
 
     __tablename__ = "trials"
@@ -158,6 +162,8 @@ class TrialRow(StoredRow):
     lease_s: Mapped[float | None] = mapped_column(Double)
     lease_expires_s: Mapped[float | None] = mapped_column(Double)
     artefact: Mapped[str | None] = mapped_column(Text)
+    told: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
+    blame: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
 
 
 class ScoreRow(StoredRow):
@@ -174,7 +180,7 @@ class ScoreRow(StoredRow):
 
 
 class TrialReportRow(StoredRow):
-    """What a trial told while it ran: beginning and end of its log, and how many points came.
+    """Report of a trial while it ran: beginning and end of its log, and how many points came.
 
     `attempt` is that of the points; those of earlier attempts are removed.
     """

@@ -25,7 +25,9 @@ _N_JOBS_SEEN = 500
 _STARTED = (TrialState.RUNNING, TrialState.SUCCEEDED, TrialState.DIVERGED, TrialState.FAILED)
 _ENDED = tuple(state for state in _STARTED if state.is_final)
 _OUTCOMES = (TrialState.SUCCEEDED, TrialState.DIVERGED)
-_OWN = TrialRow.reused_from_trial.is_(None)
+_TOLD = TrialRow.told.is_not(None)
+_COPIED = TrialRow.reused_from_trial.is_not(None) & ~_TOLD
+_OWN = TrialRow.reused_from_trial.is_(None) & ~_TOLD
 
 
 class SpendingMethods:
@@ -93,7 +95,9 @@ class SpendingMethods:
         shape = (NetworkRow.group_size, NetworkRow.size)
         with self._database.reading() as session:
             found = session.execute(
-                select(*shape, func.count()).where(NetworkRow.score_table_id == table_id).group_by(*shape)
+                select(*shape, func.count())
+                .where(NetworkRow.score_table_id == table_id, NetworkRow.is_measured.is_(True))
+                .group_by(*shape)
             )
             return {(group_size, size): count for group_size, size, count in found}
 
@@ -161,7 +165,6 @@ def _sums() -> tuple[Any, ...]:
         return func.coalesce(func.sum(case((condition, value), else_=0)), 0)
 
     is_trained = TrialRow.state.in_(_STARTED) & _OWN
-    is_copied = TrialRow.reused_from_trial.is_not(None)
     has_succeeded = TrialRow.state == TrialState.SUCCEEDED
     with_outcome = case((TrialRow.state.in_(_OUTCOMES), TrialRow.network_id), else_=None)
     return (
@@ -171,9 +174,10 @@ def _sums() -> tuple[Any, ...]:
         total(_OWN, TrialRow.attempts),
         total(is_trained, TrialRow.epochs),
         total(is_trained, TrialRow.seconds),
-        total(is_copied, 1),
-        total(is_copied, TrialRow.epochs),
-        total(is_copied, TrialRow.seconds),
+        total(_COPIED, 1),
+        total(_COPIED, TrialRow.epochs),
+        total(_COPIED, TrialRow.seconds),
+        total(_TOLD, 1),
         total(TrialRow.state == TrialState.PLANNED, 1),
         total(
             _OWN & (TrialRow.state != TrialState.SKIPPED),
@@ -185,7 +189,7 @@ def _sums() -> tuple[Any, ...]:
 def _spending(kind: Sequence[Any], sums: Sequence[Any], network: str = "") -> Spending:
     purpose, group_size, size, fidelity = kind
     networks, trainings, finished, attempts, epochs, seconds, *copied, planned, reserved = sums
-    reused, reused_epochs, reused_s = copied
+    reused, reused_epochs, reused_s, told = copied
     return Spending(
         Purpose(purpose),
         group_size,
@@ -201,6 +205,7 @@ def _spending(kind: Sequence[Any], sums: Sequence[Any], network: str = "") -> Sp
         int(reused),
         int(reused_epochs),
         float(reused_s),
+        int(told),
         int(planned),
         int(reserved),
     )

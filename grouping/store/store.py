@@ -13,6 +13,7 @@ from grouping.store.leases import LeaseMethods
 from grouping.store.migrations import check_schema
 from grouping.store.outcomes import OutcomeMethods
 from grouping.store.reports import ReportMethods
+from grouping.store.results import ResultMethods
 from grouping.store.reuse import ReuseMethods
 from grouping.store.score_tables import ScoreTableMethods
 from grouping.store.spending import SpendingMethods
@@ -31,6 +32,7 @@ class Store(
     TrialLeaseMethods,
     ReportMethods,
     ReuseMethods,
+    ResultMethods,
     SpendingMethods,
     ImportMethods,
     GroupingMethods,

@@ -9,15 +9,23 @@ Every write but a renewal locks the job first, as all writers of a job do, and n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from grouping.domain.jobs import Job, JobState
 from grouping.domain.reported import with_losses
-from grouping.domain.trials import TrialOutcome, TrialState
-from grouping.errors import IdempotencyConflictError, LeaseLostError, NotFoundError
+from grouping.domain.tasks import Task
+from grouping.domain.trials import Blame, TrialOutcome, TrialState
+from grouping.errors import (
+    GroupingError,
+    IdempotencyConflictError,
+    InvalidInputError,
+    LeaseLostError,
+    NotFoundError,
+)
 from grouping.store.codec import (
     is_id,
     job_from_row,
@@ -26,18 +34,21 @@ from grouping.store.codec import (
     storable,
 )
 from grouping.store.database import Database
-from grouping.store.leasable import LEASABLE, first_fitting, is_expired, jobs_with_work, request_of
+from grouping.store.leasable import LEASABLE, fitting_trials, is_expired, jobs_with_work, request_of
 from grouping.store.locked_jobs import LockedJob, describe_trial, lock_job
 from grouping.store.outcomes import check_outcome, record, tasks_of
-from grouping.store.records import Renewal, TrialLease, TrialReport
+from grouping.store.records import Renewal, TrialLease, TrialReport, TrialTold, TrialWanted
 from grouping.store.reports import keep_report
 from grouping.store.rows import JobRow, NetworkRow, ScoreRow, TrialRow
-from grouping.trainers import trainer_of
+from grouping.trainers import Trainer, trainer_of
 
 _GONE = (
     "This lease has ended: its time was over and the trial was planned again, or the job has ended or was "
     "deleted. Nobody waits for the training; drop its result and ask for another lease."
 )
+
+
+_WITHOUT_OUTCOME = (TrialState.SKIPPED, TrialState.PLANNED)
 
 
 class TrialLeaseMethods:
@@ -52,23 +63,53 @@ class TrialLeaseMethods:
         job_ids: Collection[str] | None = None,
         available: Mapping[str, float] | None = None,
     ) -> TrialLease | None:
-        """Lease the first planned trial of a job whose trainer trains elsewhere; None if there is none.
+        """Lease a trial to one worker; see `lease_trials` and `TrialWanted`."""
+        wanted = TrialWanted(worker, None if job_ids is None else tuple(job_ids), available)
+        return self.lease_trials([wanted])[0]
 
-        The job with the fewest trials in training comes first, then the oldest. An attempt is counted and
-        charged.
+    def lease_trials(self, asked: Sequence[TrialWanted]) -> list[TrialLease | None]:
+        """Lease to each worker in turn the first planned trial that fits it; None if there is none.
 
-        Args:
-            worker: name of the worker, for people.
-            job_ids: jobs to take trials of; all when None.
-            available: amounts that the worker has, by the names of `Resources.fit_into`; None to take any.
+        Trials are those of jobs whose trainer trains elsewhere. The job with the fewest trials in training
+        comes first, then the oldest. An attempt is counted and charged for each. One transaction per job
+        serves all workers, since a thousand that are served one by one would queue up for the job's lock.
         """
+        found: list[TrialLease | None] = [None] * len(asked)
+        named = [one.job_ids for one in asked if one.job_ids is not None]
+        of_interest = {job_id for ids in named for job_id in ids} if len(named) == len(asked) else None
         with self._database.reading() as session:
-            waiting = jobs_with_work(session, self._database.now_s(session), job_ids)
-        for job_id in waiting:
-            lease = self._lease_from(job_id, worker, available)
-            if lease is not None:
-                return lease
-        return None
+            jobs = jobs_with_work(session, self._database.now_s(session), of_interest)
+        left = {n: {job.id for job in jobs if _is_wanted(job.id, one)} for n, one in enumerate(asked)}
+        while True:
+            served: dict[str, list[int]] = {}
+            for n, ids in left.items():
+                if found[n] is None and ids:
+                    job = min((job for job in jobs if job.id in ids), key=lambda job: job.turn)
+                    job.n_running += 1
+                    ids.remove(job.id)
+                    served.setdefault(job.id, []).append(n)
+            if not served:
+                return found
+            for job_id, workers in served.items():
+                leases = self._lease_from(job_id, [asked[n] for n in workers])
+                for n, lease in zip(workers, leases, strict=True):
+                    found[n] = lease
+
+    def unfinished_jobs(self, job_ids: Collection[str]) -> set[str]:
+        """Return those of some jobs that exist and have not ended."""
+        ids = [job_id for job_id in job_ids if is_id(job_id)]
+        final = [state for state in JobState if state.is_final]
+        with self._database.reading() as session:
+            return set(
+                session.scalars(select(JobRow.id).where(JobRow.id.in_(ids), JobRow.state.not_in(final)))
+            )
+
+    def trainers_of(self, job_ids: Collection[str]) -> Mapping[str, str]:
+        """Return the names of the trainers of some jobs, by job; those that do not exist are left out."""
+        ids = [job_id for job_id in job_ids if is_id(job_id)]
+        with self._database.reading() as session:
+            rows = session.execute(select(JobRow.id, JobRow.spec).where(JobRow.id.in_(ids)))
+            return {row[0]: row[1]["trainer"] for row in rows}
 
     def renew_trial(self, token: str, report: TrialReport | None = None) -> Renewal:
         """Extend a lease by its length from now, and tell whether the user asked to cancel the job.
@@ -97,35 +138,65 @@ class TrialLeaseMethods:
             return Renewal(found[0].lease_expires_s, found[1])
 
     def complete_trial(self, token: str, outcome: TrialOutcome, *, measures_time: bool = False) -> TrialState:
-        """Record the outcome of a leased trial; the same again changes nothing.
+        """Record one outcome; see `TrialTold` and `complete_trials`, whose refusals are raised here."""
+        told = self.complete_trials([TrialTold(token, outcome, measures_time)])[0]
+        if isinstance(told, GroupingError):
+            raise told
+        return told
 
-        Args:
-            token: token of the lease.
-            outcome: outcome of the training; a failure is final here, see `fail_trial` for another attempt.
-            measures_time: whether the seconds of the outcome are those since the lease began.
+    def complete_trials(self, told: Sequence[TrialTold]) -> list[TrialState | GroupingError]:
+        """Record outcomes of leased trials, of each job in one transaction; the same again changes nothing.
 
         Returns:
-            The state of the trial.
-
-        Raises:
-            LeaseLostError: if the lease has ended without an outcome.
-            IdempotencyConflictError: if another outcome came before with this token.
-            InvalidInputError: if the scores are not those of the tasks of its network, one each.
+            The state of each trial; or why its outcome is refused: `LeaseLostError` if the lease has ended
+            without an outcome, `IdempotencyConflictError` if another outcome came before with this token,
+            `InvalidInputError` if the scores are not those of the tasks of its network, one each.
         """
-        check_outcome(outcome)
+        tokens = [one.token for one in told if is_id(one.token)]
+        with self._database.reading() as session:
+            rows = session.execute(
+                select(TrialRow.lease_token, TrialRow.job_id).where(TrialRow.lease_token.in_(tokens))
+            )
+            job_of = {row[0]: row[1] for row in rows}
+        answers: list[TrialState | GroupingError] = [LeaseLostError(_GONE) for _ in told]
+        for job_id in dict.fromkeys(job_of.values()):
+            places = [n for n, one in enumerate(told) if job_of.get(one.token) == job_id]
+            of_job = self._complete_of_job(job_id, [told[n] for n in places])
+            for n, answer in zip(places, of_job, strict=True):
+                answers[n] = answer
+        return answers
+
+    def _complete_of_job(self, job_id: str, told: Sequence[TrialTold]) -> list[TrialState | GroupingError]:
         with self._database.writing() as session:
-            locked, trial, network = self._locked(session, token)
-            outcome = with_losses(outcome, tasks_of(locked))
-            if trial.state == TrialState.RUNNING:
-                if measures_time:
-                    outcome = replace(outcome, seconds=_seconds(locked, trial))
-                record(locked, trial, network, outcome)
+            try:
+                locked = lock_job(self._database, session, job_id)
+            except NotFoundError:
+                return [LeaseLostError(_GONE) for _ in told]
+            rows = session.execute(
+                select(TrialRow, NetworkRow)
+                .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
+                .where(TrialRow.lease_token.in_([one.token for one in told]))
+            )
+            found = {trial.lease_token: (trial, network) for trial, network in rows}
+            tasks = tasks_of(locked)
+            answers: list[TrialState | GroupingError] = []
+            n_recorded = 0
+            for one in told:
+                if one.token not in found or found[one.token][0].state in _WITHOUT_OUTCOME:
+                    answers.append(LeaseLostError(_GONE))
+                    continue
+                trial, network = found[one.token]
+                was_running = trial.state == TrialState.RUNNING
+                try:
+                    _complete(locked, trial, network, one, tasks)
+                except (InvalidInputError, IdempotencyConflictError) as error:  # nothing was changed by then
+                    answers.append(error)
+                else:
+                    answers.append(TrialState(trial.state))
+                    n_recorded += was_running
+            if n_recorded:
                 locked.revise_table()
-            elif not _is_recorded(session, trial, outcome):
-                raise IdempotencyConflictError(
-                    "Another outcome was reported with this lease before; that one is kept."
-                )
-            return TrialState(trial.state)
+            return answers
 
     def fail_trial(self, token: str, error: str, *, retry: bool) -> TrialState:
         """Record that a leased training failed; the same again changes nothing.
@@ -142,9 +213,9 @@ class TrialLeaseMethods:
             LeaseLostError: if the lease has ended otherwise.
         """
         with self._database.writing() as session:
-            locked, trial, network = self._locked(session, token, or_planned=True)
+            locked, trial, network = self._locked(session, token)
             if trial.state == TrialState.RUNNING and retry:
-                state = locked.lose_trial(trial, network, storable(error))
+                state = locked.lose_trial(trial, network, storable(error), Blame.ITS_OWN)
                 trial.lease_token = token  # so that the same again is known
                 return state
             if trial.state == TrialState.RUNNING:
@@ -162,7 +233,7 @@ class TrialLeaseMethods:
             LeaseLostError: if the lease has ended otherwise.
         """
         with self._database.writing() as session:
-            locked, trial, network = self._locked(session, token, or_planned=True)
+            locked, trial, network = self._locked(session, token)
             if trial.state == TrialState.RUNNING:
                 data = describe_trial(trial, network) | {"worker": trial.lease_owner}
                 locked.add_event("trial_given_back", data)
@@ -173,7 +244,7 @@ class TrialLeaseMethods:
             return TrialState(trial.state)
 
     def expire_trials(self, job_id: str) -> int:
-        """Plan trials again whose workers were not heard from in time, up to the last allowed attempt.
+        """Plan trials again whose workers were not heard from in time, or give them up (`Blame`).
 
         Needs no claim on the job, and writes nothing where no lease is over.
 
@@ -190,49 +261,29 @@ class TrialLeaseMethods:
             except NotFoundError:
                 return 0
 
-    def _lease_from(
-        self, job_id: str, worker: str, available: Mapping[str, float] | None
-    ) -> TrialLease | None:
+    def _lease_from(self, job_id: str, asked: Sequence[TrialWanted]) -> list[TrialLease | None]:
+        nothing: list[TrialLease | None] = [None] * len(asked)
         with self._database.writing() as session:
             try:
                 locked = lock_job(self._database, session, job_id)
             except NotFoundError:
-                return None
+                return nothing
             if locked.job.state not in LEASABLE or locked.job.cancel_requested:
-                return None
+                return nothing
             _expire(locked)
             job = job_from_row(locked.job)
             trainer = trainer_of(job)
-            found = first_fitting(locked, trainer, available)
-            if found is None:
-                return None
-            trial, network = found
-            locked.start_trial(trial, network, worker=storable(worker))
-            trial.lease_owner = storable(worker)
-            trial.lease_token = new_lease_token()
-            trial.lease_s = trainer.lease_s
-            trial.lease_expires_s = locked.now_s + trainer.lease_s
-            request = request_of(trial, network)
-            return TrialLease(
-                trial.lease_token,
-                worker,
-                job,
-                trial.id,
-                trial.attempts,
-                request,
-                trial.planned_epochs,
-                trainer.deadline_s(request.network, request.fidelity),
-                trial.lease_s,
-                trial.lease_expires_s,
-            )
+            found = fitting_trials(locked, trainer, asked)
+            return [
+                None if trial is None else _begin_lease(locked, job, trainer, *trial, one.worker)
+                for trial, one in zip(found, asked, strict=True)
+            ]
 
-    def _locked(
-        self, session: Session, token: str, *, or_planned: bool = False
-    ) -> tuple[LockedJob, TrialRow, NetworkRow]:
-        """Lock the job of a lease and return its trial, running or ended, or planned if `or_planned`.
+    def _locked(self, session: Session, token: str) -> tuple[LockedJob, TrialRow, NetworkRow]:
+        """Lock the job of a lease and return its trial: running, ended, or planned again.
 
         Raises:
-            LeaseLostError: if the trial is leased anew, planned or skipped, or its job was deleted.
+            LeaseLostError: if the trial is leased anew or skipped, or its job was deleted.
         """
         mine = TrialRow.lease_token == _known(token)
         job_id = session.scalar(select(TrialRow.job_id).where(mine))
@@ -245,10 +296,57 @@ class TrialLeaseMethods:
         found = session.execute(
             select(TrialRow, NetworkRow).join(NetworkRow, NetworkRow.id == TrialRow.network_id).where(mine)
         ).one_or_none()
-        ended = {TrialState.SKIPPED} if or_planned else {TrialState.SKIPPED, TrialState.PLANNED}
-        if found is None or found[0].state in ended:
+        if found is None or found[0].state == TrialState.SKIPPED:
             raise LeaseLostError(_GONE)
         return locked, found[0], found[1]
+
+
+def _is_wanted(job_id: str, worker: TrialWanted) -> bool:
+    return worker.job_ids is None or job_id in worker.job_ids
+
+
+def _complete(
+    locked: LockedJob, trial: TrialRow, network: NetworkRow, told: TrialTold, tasks: Sequence[Task]
+) -> None:
+    """Record the outcome of a running trial; of an ended one check that it is the same again.
+
+    Raises:
+        InvalidInputError: if the scores are not those of the tasks of its network, one each.
+        IdempotencyConflictError: if another outcome was recorded.
+    """
+    check_outcome(told.outcome)
+    outcome = with_losses(told.outcome, tasks)
+    if trial.state == TrialState.RUNNING:
+        if told.measures_time:
+            outcome = replace(outcome, seconds=_seconds(locked, trial))
+        record(locked, trial, network, outcome)
+    elif not _is_recorded(locked.session, trial, outcome):
+        raise IdempotencyConflictError(
+            "Another outcome was reported with this lease before; that one is kept."
+        )
+
+
+def _begin_lease(
+    locked: LockedJob, job: Job, trainer: Trainer, trial: TrialRow, network: NetworkRow, worker: str
+) -> TrialLease:
+    locked.start_trial(trial, network, worker=storable(worker))
+    trial.lease_owner = storable(worker)
+    trial.lease_token = new_lease_token()
+    trial.lease_s = trainer.lease_s
+    trial.lease_expires_s = locked.now_s + trainer.lease_s
+    request = request_of(trial, network)
+    return TrialLease(
+        trial.lease_token,
+        worker,
+        job,
+        trial.id,
+        trial.attempts,
+        request,
+        trial.planned_epochs,
+        trainer.trainings.deadline_s(request.network, request.fidelity),
+        trial.lease_s,
+        trial.lease_expires_s,
+    )
 
 
 def _known(token: str) -> str:
@@ -268,15 +366,10 @@ def _seconds(locked: LockedJob, trial: TrialRow) -> float:
 
 
 def _expire(locked: LockedJob) -> int:
-    over = [
-        (trial, network)
-        for trial, network in locked.running_trials()
-        if trial.lease_expires_s is not None and trial.lease_expires_s <= locked.now_s
-    ]
+    over = locked.running_trials(is_expired(locked.now_s))
     for trial, network in over:
-        locked.lose_trial(
-            trial, network, f"worker {trial.lease_owner} was not heard from for {trial.lease_s:g} s."
-        )
+        reason = f"worker {trial.lease_owner} was not heard from for {trial.lease_s:g} s."
+        locked.lose_trial(trial, network, reason, Blame.WITH_WORKER)
     return len(over)
 
 

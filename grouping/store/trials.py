@@ -28,7 +28,8 @@ class TrialMethods:
     def add_networks(self, claim: Claim, networks: Sequence[MeasuredNetwork]) -> None:
         """Add candidates to the job's score table, after the present ones.
 
-        A network whose group and size are there already is left as it is, cost included.
+        A network whose group and size are there already is left as it is, cost included; one of which
+        results were told before gets its measured cost.
 
         Raises:
             StaleLeaseError: if the claim is no longer valid.
@@ -39,6 +40,7 @@ class TrialMethods:
             table_id = locked.job.score_table_id
             order = _task_order(session, table_id)
             there = _network_ids(session, table_id)
+            nominal = _nominal_rows(session, table_id)
             added: list[NetworkRow] = []
             for measured in networks:
                 network = measured.network
@@ -47,6 +49,8 @@ class TrialMethods:
                         f"Network {network} has tasks outside the job: {', '.join(sorted(unknown))}."
                     )
                 key = (group_key(network.group), network.size)
+                if key in nominal:
+                    _measure(nominal[key], measured)
                 if key in there:
                     continue
                 row = _network_row(table_id, len(there), order, measured)
@@ -160,6 +164,22 @@ def _network_ids(session: Session, table_id: str) -> dict[tuple[str, float], str
         )
     )
     return {(row[0], row[1]): row[2] for row in found}
+
+
+def _nominal_rows(session: Session, table_id: str) -> dict[tuple[str, float], NetworkRow]:
+    """Select the networks whose cost is not measured yet."""
+    rows = session.scalars(
+        select(NetworkRow).where(NetworkRow.score_table_id == table_id, NetworkRow.is_measured.is_(False))
+    )
+    return {(row.group_key, row.size): row for row in rows}
+
+
+def _measure(row: NetworkRow, measured: MeasuredNetwork) -> None:
+    row.cost_snt = measured.network.cost_snt
+    row.multiply_adds = measured.multiply_adds
+    row.widths = list(measured.widths)
+    row.latency_ms = measured.latency_ms
+    row.is_measured = True
 
 
 def _network_row(table_id: str, position: int, order: list[str], measured: MeasuredNetwork) -> NetworkRow:

@@ -46,7 +46,7 @@ class Strategy(Protocol):
         lists_candidates: whether it needs the candidates listed; one that does not generates them.
 
     A strategy with a class attribute ``plans_ahead = True`` is also asked while trials are running, where
-    planning is continuous; `Evidence` says which trials are running and how many could begin.
+    planning is continuous; ``Evidence`` says which trials are running and how many could begin.
     """
 
     name: ClassVar[str]

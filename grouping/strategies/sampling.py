@@ -14,6 +14,9 @@ import numpy as np
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.strategies.forecast import count_candidate_shapes
 
+MOST_MISSED = 100_000
+"""Draws in a row without a new candidate after which none is drawn any more."""
+
 
 def cover(candidates: Candidates, diverged: Collection[NetworkKey] = frozenset()) -> tuple[Network, ...]:
     """Choose few candidates that together serve every task; the network of all tasks, if it is one.
@@ -34,13 +37,17 @@ def cover(candidates: Candidates, diverged: Collection[NetworkKey] = frozenset()
     found = []
     while left:
         n_tasks = min(candidates.max_group_size, len(left))
-        while n_tasks > 1 and (frozenset(left[:n_tasks]), 1.0) in diverged:
+        while n_tasks > 1 and _is_unusable(candidates.find(left[:n_tasks]), diverged):
             n_tasks -= 1
         network = candidates.find(left[:n_tasks])
         if network is not None and network.key not in diverged:
             found.append(network)
         left = left[n_tasks:]
     return tuple(found)
+
+
+def _is_unusable(network: Network | None, diverged: Collection[NetworkKey]) -> bool:
+    return network is None or network.key in diverged
 
 
 def _cover_listed(candidates: Candidates, diverged: Collection[NetworkKey]) -> tuple[Network, ...]:
@@ -68,7 +75,8 @@ def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
     """Yield every candidate once, in random order; each is equally likely to be the next.
 
     Candidates that are not listed are drawn one by one and never held all at once. Reading a large share of
-    them takes ever longer per candidate, since repeated draws are skipped.
+    them takes ever longer per candidate, since repeated draws are skipped. Where tasks are kept apart, so
+    that fewer are candidates than their rules count, the draw ends after `MOST_MISSED` without a new one.
 
     Args:
         candidates: listed or described.
@@ -82,10 +90,13 @@ def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
         return
     shapes = count_candidate_shapes(candidates)
     seen = set[NetworkKey]()
-    while len(seen) < candidates.count:
+    n_missed = 0
+    while len(seen) < candidates.count and n_missed < MOST_MISSED:
         n_tasks, size = _draw_shape(shapes, draw)
         network = candidates.find(draw.sample(candidates.tasks, n_tasks), size)
+        n_missed += 1
         if network is not None and network.key not in seen:
+            n_missed = 0
             seen.add(network.key)
             yield network
 

@@ -1,4 +1,4 @@
-"""Preparation of a study: its trainer, what that can answer, what networks cost, and what to train."""
+"""Preparation of a study: its trainer, what that can answer, and what networks cost."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
 from grouping.study.plan import PlannedTraining, StudyOptions, size_alone
 from grouping.study.records import Finding
 from grouping.trainers import LocalPool, PreparedTrainer, TrainerJob, TrainerRequest, get_trainer
-from grouping.trainers.processes import Work, stacks_of
 
 Planned = tuple[PlannedTraining, ...]
 
@@ -90,26 +88,20 @@ class StudyTrainer:
             costs[network] = measured.network.cost_snt
         return sum(costs[network] for network in small), costs[Network.of(*self._names)]
 
-    def divide(self, plan: Sequence[PlannedTraining], processes: int) -> list[tuple[Planned, Work]]:
-        """Divide the plan into stacks as the trainer cuts them, each as planned and as work to carry out.
+    def variants(self, plan: Sequence[PlannedTraining]) -> list[tuple[PreparedTrainer, Planned]]:
+        """Divide the plan by the rows and the source that trainings have, each part with its trainer.
 
-        Stacks with equal workers follow each other, those that train long first.
+        What takes most epochs in all comes first.
         """
         kinds: dict[tuple[float, str | None], list[PlannedTraining]] = {}
         for one in plan:
             kinds.setdefault((one.share, one.source), []).append(one)
-        cut: list[tuple[float, list[tuple[Planned, Work]]]] = []
+        found: list[tuple[float, PreparedTrainer, Planned]] = []
         for (share, source), trainings in kinds.items():
-            found = self._variant(share, source)
-            requests = [TrialRequest(one.network, one.seed) for one in trainings]
-            setup = found.trainer.setup()
-            parts = [
-                (tuple(trainings[n] for n in stack), Work(setup, tuple(requests[n] for n in stack)))
-                for stack in stacks_of(found.planner, requests, processes)
-            ]
-            n_epochs = sum(found.planner.epochs_of(len(one.network.group), 1.0) for one in trainings)
-            cut.append((share * n_epochs, parts))
-        return [part for _, parts in sorted(cut, key=lambda each: -each[0]) for part in parts]
+            trainer = self._variant(share, source)
+            n_epochs = sum(trainer.planner.epochs_of(len(one.network.group), 1.0) for one in trainings)
+            found.append((share * n_epochs, trainer, tuple(trainings)))
+        return [(trainer, trainings) for _, trainer, trainings in sorted(found, key=lambda each: -each[0])]
 
     def _variant(self, share: float, source: str | None) -> PreparedTrainer:
         """Prepare the trainer for a share of the rows or a transfer; no training of a plan is both."""

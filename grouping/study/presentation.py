@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from grouping.errors import NotFoundError
 from grouping.plots import EffectPoint, PairEffect, SetupColumn, scatter_svg, setups_svg
 from grouping.study.records import Cells, Correlation, Effects, MeanOverSeeds, StudyReport
-from grouping.study.sentences import interval, percent
+from grouping.study.sentences import gain_text, interval
 from grouping.trainers import trainer_class
 
 PICTURES: Mapping[str, str] = {
@@ -166,10 +166,10 @@ def _cell(values: Cells, errors: Cells, i: int, j: int) -> str:
 def _comparison(report: StudyReport) -> str:
     found = report.together
     rows = [
-        [row.task, _loss(row.loss_alone), _loss(row.loss_together), percent(row.gain.value)]
+        [row.task, _loss(row.loss_alone), _loss(row.loss_together), gain_text(row.gain.value)]
         for row in found.tasks
     ]
-    rows.append(["all", _loss(found.total_alone), _loss(found.total_together), percent(found.gain.value)])
+    rows.append(["all", _loss(found.total_alone), _loss(found.total_together), gain_text(found.gain.value)])
     alone = f"alone, size {found.size_alone:.3g} ({found.cost_alone_snt:.3g} SNT)"
     return _markdown(["task", alone, f"together ({found.cost_together_snt:.3g} SNT)", "gain"], rows)
 

@@ -10,14 +10,15 @@ from typing import Any
 
 from grouping.domain.jobs import DEFAULT_TRAINER
 from grouping.domain.recipes import Method
-from grouping.domain.trials import TaskScore, TrialState
+from grouping.domain.trials import TaskScore, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
+from grouping.search.executors import processes_or_this_one
+from grouping.search.fixed_plan import train_all
 from grouping.study.analysis import StudyScore
 from grouping.study.plan import PlannedTraining, StudyOptions, plan_study
 from grouping.study.preparation import StudyTrainer
 from grouping.study.records import Losses
 from grouping.study.reporting import StudyRun
-from grouping.trainers.processes import train_works
 
 
 def run_study(
@@ -50,18 +51,20 @@ def run_study(
     options, left_out = prepared.answerable(options)
     plan = plan_study(names, options)
     alone, together = prepared.costs_snt(plan)
-    parts = prepared.divide(plan, processes)
+    variants = prepared.variants(plan)
     started = time.perf_counter()
     scored: list[tuple[PlannedTraining, TaskScore]] = []
     n_finished = n_diverged = n_epochs = 0
-    for position, outcomes in train_works([work for _, work in parts], processes):
-        for training, outcome in zip(parts[position][0], outcomes, strict=True):
-            scored += [(training, score) for score in outcome.scores]
-            n_diverged += outcome.state is TrialState.DIVERGED
-            n_epochs += outcome.epochs
-        n_finished += len(outcomes)
-        if on_progress is not None:
-            on_progress(n_finished, len(plan))
+    with processes_or_this_one(processes) as executor:
+        for variant, trainings in variants:
+            planned = {TrialRequest(one.network, one.seed): one for one in trainings}
+            for request, outcome in train_all(variant, planned, executor):
+                scored += [(planned[request], score) for score in outcome.scores]
+                n_diverged += outcome.state is TrialState.DIVERGED
+                n_epochs += outcome.epochs
+                n_finished += 1
+                if on_progress is not None:
+                    on_progress(n_finished, len(plan))
     losses, scores = _compared(scored)
     return StudyRun(
         problem=problem_name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from grouping.domain.percentages import fixed_percent
 from grouping.study.analysis import quantile
 from grouping.study.records import (
     Correlation,
@@ -33,9 +34,9 @@ def findings_of(report: StudyReport) -> tuple[Finding, ...]:
     return tuple(finding for finding in every if finding.question not in left_out)
 
 
-def percent(value: float | None, decimals: int = 1) -> str:
-    """Format a gain with its sign, such as ``+2.1 %``."""
-    return "unknown" if value is None else f"{100 * value:+.{decimals}f} %"
+def gain_text(value: float | None) -> str:
+    """Format a gain in percent with its sign, such as ``+2.1 %``."""
+    return "unknown" if value is None else fixed_percent(value, 1, signed=True)
 
 
 def interval(found: MeanOverSeeds) -> tuple[float, float]:
@@ -72,9 +73,13 @@ def _pairs(effects: Effects, tasks: Sequence[str]) -> str:
     n = len(tasks) * (len(tasks) - 1)
     return (
         f"{said} Of the {n} effects {effects.n_helped} are helps and {effects.n_harmed} harms beyond the "
-        f"noise of the seeds, where about {0.05 * n:.2g} would seem to be by chance. "
+        f"noise of the seeds, where about {_few(0.05 * n)} would seem to be by chance. "
         f"{_extremes(effects, tasks)}"
     )
+
+
+def _few(number: float) -> str:
+    return f"{number:.2g}" if number < 99.5 else f"{number:,.0f}"
 
 
 def _on_average(found: MeanOverSeeds) -> str:
@@ -86,7 +91,7 @@ def _on_average(found: MeanOverSeeds) -> str:
         return said
     low, high = interval(found)
     noise = "" if is_clear(found) else "; that is within the noise"
-    return f"{said} (95 % interval {percent(low)} to {percent(high)}, {found.n_seeds} seeds{noise})"
+    return f"{said} (95 % interval {gain_text(low)} to {gain_text(high)}, {found.n_seeds} seeds{noise})"
 
 
 def _lower(found: MeanOverSeeds) -> str:
@@ -96,7 +101,7 @@ def _lower(found: MeanOverSeeds) -> str:
     if found.standard_error is None:
         return said
     low, high = interval(found)
-    return f"{said} (95 % interval of the gain {percent(low)} to {percent(high)}, {found.n_seeds} seeds)"
+    return f"{said} (95 % interval of the gain {gain_text(low)} to {gain_text(high)}, {found.n_seeds} seeds)"
 
 
 def _extremes(effects: Effects, tasks: Sequence[str]) -> str:
@@ -111,9 +116,9 @@ def _extremes(effects: Effects, tasks: Sequence[str]) -> str:
     most, least = max(cells), min(cells)
     parts = []
     if most[0] > 0:
-        parts.append(f"{most[1]} helps {most[2]} most ({percent(most[0])})")
+        parts.append(f"{most[1]} helps {most[2]} most ({gain_text(most[0])})")
     if least[0] < 0:
-        parts.append(f"{least[1]} harms {least[2]} most ({percent(least[0])})")
+        parts.append(f"{least[1]} harms {least[2]} most ({gain_text(least[0])})")
     said = "; ".join(parts)
     return f"{said[0].upper()}{said[1:]}." if said else ""
 
@@ -161,9 +166,9 @@ def _setups(setups: Sequence[Effects], what: str, names: Sequence[str]) -> str:
 def _short(found: MeanOverSeeds) -> str:
     """Format a gain with its interval in brackets, where there is one."""
     if found.value is None or found.standard_error is None:
-        return percent(found.value)
+        return gain_text(found.value)
     low, high = interval(found)
-    return f"{percent(found.value)} ({percent(low)} to {percent(high)})"
+    return f"{gain_text(found.value)} ({gain_text(low)} to {gain_text(high)})"
 
 
 def _agreement(found: Correlation) -> str:

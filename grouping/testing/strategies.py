@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from grouping.domain.networks import Candidates, list_candidates
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
 from grouping.search import Search
 from grouping.solver import solve_budgets
 from grouping.strategies import Evidence, Strategy, plans_ahead

@@ -8,6 +8,7 @@ from grouping.trainers.registry import (
     get_trainer,
     list_trainers,
     list_unavailable,
+    max_attempts_of,
     parameters_in_use,
     terms_of_job,
     trainer_class,
@@ -29,6 +30,7 @@ from grouping.trainers.trainer import (
     WorkerPool,
     WorkerSetup,
 )
+from grouping.trainers.trainings import Trainings
 
 __all__ = [
     "DEFAULT_TRAINER",
@@ -45,6 +47,7 @@ __all__ = [
     "TrainerRequest",
     "TrainingReports",
     "TrainingWorker",
+    "Trainings",
     "WorkerContext",
     "WorkerPool",
     "WorkerSetup",
@@ -52,6 +55,7 @@ __all__ = [
     "get_trainer",
     "list_trainers",
     "list_unavailable",
+    "max_attempts_of",
     "parameters_in_use",
     "terms_of_job",
     "trainer_class",

@@ -19,8 +19,8 @@ from grouping.domain.engines import Engine
 from grouping.domain.jobs import DEFAULT_TRAINER, Job
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.percentages import percent
-from grouping.domain.recipes import MAX_EPOCHS, BuiltInParameters, EpochsOf, Method, Part, Precision, Recipe
-from grouping.domain.trials import Trial
+from grouping.domain.recipes import MAX_EPOCHS, BuiltInParameters, Method, Part, Precision, Recipe
+from grouping.domain.trials import EpochsOf, Trial
 from grouping.errors import InvalidInputError, TrainingError, pointing_below
 from grouping.parameters import build
 from grouping.problems.problem import DATA_SEED, Problem

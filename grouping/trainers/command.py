@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from grouping.domain.trials import TrialOutcome, TrialRequest
 from grouping.trainers.command_process import Command, run_command
 from grouping.trainers.declaration import Declaration, TableTrainer, attributes_of, parameters_of
 from grouping.trainers.placeholders import Training, fill
+from grouping.trainers.runtime_env import here
 from grouping.trainers.trainer import Trainer, TrainerRequest, TrainingWorker, WorkerContext, WorkerSetup
 
 
 @dataclass(frozen=True, slots=True)
 class CommandPlan:
-    """What a worker needs to train by a command.
+    """Plan of a worker that trains by a command.
 
     Attributes:
         command: the command.
@@ -28,6 +29,7 @@ class CommandPlan:
         job: identifier of the job.
         epochs: epochs of a full training.
         deadline_s: seconds after which a training is ended; None for no end.
+        size_names: names of sizes by their number.
     """
 
     command: Command
@@ -36,6 +38,7 @@ class CommandPlan:
     job: str = ""
     epochs: int = 1
     deadline_s: float | None = None
+    size_names: Mapping[float, str] = field(default_factory=dict)
 
 
 class CommandWorker(TrainingWorker):
@@ -47,7 +50,7 @@ class CommandWorker(TrainingWorker):
     """
 
     def __init__(self, plan: CommandPlan, context: WorkerContext) -> None:
-        self._plan = plan
+        self._plan = replace(plan, command=replace(plan.command, directory=here(plan.command.directory)))
         self._context = context
 
     def train(self, requests: Sequence[TrialRequest], checkpoints: Path | None = None) -> list[TrialOutcome]:
@@ -68,6 +71,7 @@ class CommandWorker(TrainingWorker):
                 deadline_s=plan.deadline_s,
                 epochs=max(1, round(plan.epochs * request.fidelity)),
                 job=plan.job,
+                size_name=plan.size_names.get(request.network.size, ""),
             )
             for request in requests
         ]
@@ -94,9 +98,15 @@ class CommandTrainer(TableTrainer):
 
     def setup(self) -> WorkerSetup:
         """Return the setup of a worker that runs the command."""
-        said = self.declaration
+        whole = Network(frozenset(self.job.tasks))
         plan = CommandPlan(
-            self.command(), self.job.tasks, self.given, self.job.id, said.epochs or 1, said.deadline_s
+            self.command(),
+            self.job.tasks,
+            self.given,
+            self.job.id,
+            self.trainings.epochs_of(len(self.job.tasks), 1.0),
+            self.trainings.deadline_s(whole, 1.0),
+            self.job.size_names,
         )
         key = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True, default=str).encode()).hexdigest()
         return WorkerSetup(f"command {key}", CommandWorker, plan)

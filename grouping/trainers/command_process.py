@@ -85,6 +85,7 @@ def run_command(
     checkpoints: Path | None = None,
     deadline_s: float | None = None,
     epochs: int = 1,
+    size_name: str = "",
     job: str = "",
     trial: str = "",
 ) -> TrialOutcome:
@@ -98,7 +99,8 @@ def run_command(
         parameters: values of the declared parameters.
         checkpoints: folder of the job that survives this process; the training has a folder of its own in it.
         deadline_s: seconds after which the command is ended, and failed; None for no end.
-        epochs: epochs that count if the result says none.
+        epochs: epochs of the training, which it is told; they count if the result says none.
+        size_name: name of the size of the network; empty where it has none.
         job: identifier of the job.
         trial: identifier of the training; `training_id` unless given.
 
@@ -124,6 +126,8 @@ def run_command(
             name,
             parameters or {},
             sys.executable,
+            epochs,
+            size_name,
         )
         for folder in (training.out, training.checkpoint):
             folder.mkdir(parents=True, exist_ok=True)

@@ -13,13 +13,13 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval, Len, MaxLen
 
-from grouping.domain.fields import check
+from grouping.domain.fields import STRICT, check
 from grouping.domain.networks import Network
-from grouping.domain.recipes import STRICT
-from grouping.domain.resources import Resources
+from grouping.domain.resources import PlacedResources, Resources
 from grouping.errors import InvalidInputError
 from grouping.parameters import build
 from grouping.trainers.placeholders import PLACEHOLDERS
+from grouping.trainers.runtime_env import RuntimeEnv
 from grouping.trainers.trainer import Prepared, Trainer, TrainerRequest, WorkerPool
 
 Value = bool | int | float | str
@@ -35,14 +35,16 @@ class Declaration:
         python: a class or function: ``file.py:Name`` or ``package.module:Name``.
         title: name for people; that of the trainer unless given.
         description: what it trains, in a sentence.
-        directory: folder that a command is started in, and that `python` is found from; that of the file of
-            declarations unless given.
+        directory: folder that a command is started in, and that `python` is found from; unless given, the
+            `working_dir` of `runtime_env`, or else the folder of the file of declarations.
+        runtime_env: what Ray brings to the workers, on every node.
         environment: environment variables of a command.
         epochs: epochs that a full training counts in a training budget.
         resources: what a training holds.
         resources_of: what differs from that, by size of the network.
         deadline_s: seconds after which a training is ended and counts as failed.
-        max_attempts: starts of a training after which it is given up.
+        max_attempts: failures after which a training is given up that asks for another attempt; a loss of its
+            worker counts half, one of the dispatcher or the cluster a tenth.
         measures_affinities: whether it can measure affinities.
         data: name of the version of the data. Scores of another version are never compared.
         parameters: parameters that a job may give, with their defaults, which also say their types.
@@ -56,9 +58,10 @@ class Declaration:
     title: Annotated[str, MaxLen(200)] = ""
     description: Annotated[str, MaxLen(1000)] = ""
     directory: Annotated[str, Len(1)] | None = None
+    runtime_env: RuntimeEnv | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     epochs: Annotated[int, Interval(ge=1, le=1_000_000)] | None = None
-    resources: Resources | None = None
+    resources: PlacedResources | None = None
     resources_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     deadline_s: Annotated[float, Interval(gt=0)] | None = None
     max_attempts: Annotated[int, Interval(ge=1, le=100)] | None = None
@@ -78,7 +81,7 @@ class Declaration:
                 raise InvalidInputError(
                     f"{name!r} is no name of a parameter: use letters, digits and _.", pointer="/parameters"
                 )
-            if name in PLACEHOLDERS:
+            if name in PLACEHOLDERS and name != "epochs":  # may be a parameter: the job says it once
                 raise InvalidInputError(
                     f"Each training has its own {name!r}: choose another name for the parameter.",
                     pointer="/parameters",
@@ -95,7 +98,7 @@ class Declaration:
         if other is None:
             return self.resources
         common = {} if self.resources is None else dataclasses.asdict(self.resources)
-        return build(Resources, {**common, **other}, what="resources", pointer=f"/resources_of/{size}")
+        return build(PlacedResources, {**common, **other}, what="resources", pointer=f"/resources_of/{size}")
 
     @property
     def digest(self) -> str:
@@ -128,6 +131,11 @@ class DeclaredTrainer(Trainer):
         """Return the declared resources."""
         found = self.declaration.resources_for(network)
         return super().resources(network) if found is None else found
+
+    def runtime_env(self) -> RuntimeEnv | None:
+        """Return what is declared."""
+        declared = self.declaration.runtime_env
+        return super().runtime_env() if declared is None else declared
 
     def deadline_s(self, network: Network, fidelity: float) -> float | None:
         """Return the declared deadline."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, ClassVar
@@ -9,9 +10,9 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Interval, Len
 from pydantic import Field
 
-from grouping.domain.fields import check
+from grouping.domain.fields import STRICT, check
 from grouping.domain.networks import Network
-from grouping.domain.recipes import MAX_EPOCHS, STRICT
+from grouping.domain.recipes import MAX_EPOCHS
 from grouping.domain.resources import Resources
 from grouping.errors import TrainingError
 from grouping.parameters import build
@@ -134,7 +135,7 @@ class External(Trainer):
             "POST /v1/leases."
         )
 
-    @property
+    @functools.cached_property
     def _own(self) -> ExternalParameters:
         return _read(self.job.parameters)
 

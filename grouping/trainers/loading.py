@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from grouping.errors import InvalidInputError
+from grouping.trainers.runtime_env import here
 from grouping.trainers.trainer import TrainingWorker, WorkerContext
 
 
@@ -75,7 +76,8 @@ def _import(module: str) -> ModuleType:
 
 
 def _load_file(path: str) -> ModuleType:
-    file = Path(path)
+    file = here(Path(path))
+    # The name is that of the original, so that what is pickled here is found where there is a copy.
     name = f"registered_{file.stem}_{hashlib.sha256(path.encode()).hexdigest()[:12]}"
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))

@@ -18,8 +18,9 @@ PLACEHOLDERS: Mapping[str, str] = {
     "tasks_json": "the same as a JSON list, for names that hold a comma",
     "task_count": "number of tasks of the network",
     "size": "size of the network, such as 0.5",
-    "size_name": "name of that size",
+    "size_name": "name of that size, such as resnet18; its number where it has none",
     "cost": "inference cost of the network, in SNT",
+    "epochs": "epochs of this training: its share of those of a full one",
     "seed": "seed of the training",
     "fidelity": "share of a full training, in (0, 1]",
     "purpose": "search or confirmation",
@@ -30,7 +31,7 @@ PLACEHOLDERS: Mapping[str, str] = {
     "trial": "identifier of the training within the job, the same at each attempt",
     "python": "the Python that runs this program",
 }
-"""What each placeholder stands for. ``{parameters.NAME}`` is a declared parameter of the trainer."""
+"""Meaning of each placeholder. ``{parameters.NAME}`` is a declared parameter of the trainer."""
 
 PREFIX = "GROUPING_"
 PARAMETERS = "parameters."
@@ -49,6 +50,8 @@ class Training:
         trial: identifier of the training.
         parameters: parameters of the trainer, by name: numbers, texts and truth values.
         python: path of the Python that runs this program.
+        epochs: epochs of this training.
+        size_name: name of the size of the network; empty where it has none.
     """
 
     request: TrialRequest
@@ -59,6 +62,8 @@ class Training:
     trial: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     python: str = "python"
+    epochs: int = 1
+    size_name: str = ""
 
     def values(self) -> dict[str, str]:
         """Return the text of each placeholder."""
@@ -69,7 +74,8 @@ class Training:
             "tasks_json": json.dumps(list(self.tasks)),
             "task_count": str(len(self.tasks)),
             "size": size,
-            "size_name": size,
+            "size_name": self.size_name or size,
+            "epochs": str(self.epochs),
             "cost": f"{request.network.cost_snt:.12g}",
             "seed": str(request.seed),
             "fidelity": f"{request.fidelity:.12g}",

@@ -29,6 +29,8 @@ TOLD_TO_FUNCTIONS: Mapping[str, str] = {
     "tasks": "names of the tasks of the network, in display order",
     "seed": "seed of the training",
     "size": "size of the network, such as 0.5",
+    "size_name": "name of that size, such as resnet18; empty where it has none",
+    "epochs": "epochs of this training: its share of those of a full one",
     "fidelity": "share of a full training, in (0, 1]",
     "cost": "inference cost of the network, in SNT",
     "purpose": "search or confirmation",
@@ -49,7 +51,7 @@ TOLD_TO_CLASSES: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PythonPlan:
-    """What a worker needs to train by a function or class.
+    """Plan of a worker that trains by a function or class.
 
     Attributes:
         reference: the function or class.
@@ -57,6 +59,7 @@ class PythonPlan:
         parameters: values of the declared parameters.
         data: name of the version of the data.
         epochs: epochs of a full training.
+        size_names: names of sizes by their number.
     """
 
     reference: Reference
@@ -64,6 +67,7 @@ class PythonPlan:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     data: str = ""
     epochs: int = 1
+    size_names: Mapping[float, str] = field(default_factory=dict)
 
     def outcome(self, answer: Any, request: TrialRequest, seconds: float) -> TrialOutcome:
         """Return what user code answered as an outcome.
@@ -79,11 +83,17 @@ class PythonPlan:
                 f'{name} returned {type(answer).__name__}; it must return a dict such as {{"validation": '
                 '{"TASK": 0.3}}.'
             )
-        epochs = max(1, round(self.epochs * request.fidelity))
-        tasks = self.tasks_of(request)
-        return replace(
-            outcome_of(answer, tasks, epochs=epochs, what=f"The result of {name}"), seconds=seconds
+        outcome = outcome_of(
+            answer,
+            self.tasks_of(request),
+            epochs=self.epochs_of(request),
+            what=f"The result of {name}",
         )
+        return replace(outcome, seconds=seconds)
+
+    def epochs_of(self, request: TrialRequest) -> int:
+        """Return the epochs of a training."""
+        return max(1, round(self.epochs * request.fidelity))
 
     def tasks_of(self, request: TrialRequest) -> list[str]:
         """Return the tasks of a network, in display order."""
@@ -122,6 +132,8 @@ class FunctionWorker(TrainingWorker):
             "tasks": self._plan.tasks_of(request),
             "seed": request.seed,
             "size": request.network.size,
+            "size_name": self._plan.size_names.get(request.network.size, ""),
+            "epochs": self._plan.epochs_of(request),
             "fidelity": request.fidelity,
             "cost": request.network.cost_snt,
             "purpose": request.purpose.value,
@@ -171,7 +183,14 @@ class PythonTrainer(TableTrainer):
     def setup(self) -> WorkerSetup:
         """Return the setup of a worker that calls the code."""
         said = self.declaration
-        plan = PythonPlan(self.reference, self.job.tasks, self.given, said.data, said.epochs or 1)
+        plan = PythonPlan(
+            self.reference,
+            self.job.tasks,
+            self.given,
+            said.data,
+            self.trainings.epochs_of(len(self.job.tasks), 1.0),
+            self.job.size_names,
+        )
         return WorkerSetup(f"{said.digest} {plan!r}", LoadingFirst(self.reference, self.worker), plan)
 
 
@@ -198,7 +217,14 @@ def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Tr
         InvalidInputError: if there is no such code, or it cannot be a trainer. Errors of the code pass
             through.
     """
+    shipped = declaration.runtime_env
+    if shipped is not None:
+        shipped.make_importable()
     reference = Reference.parse(declaration.python, folder)
+    if shipped is not None and not shipped.brings(reference.module):
+        raise InvalidInputError(
+            f"{reference.module} is not in the working_dir, of which workers have a copy.", pointer="/python"
+        )
     found = reference.load()
     if declaration.environment:
         raise InvalidInputError(
@@ -212,20 +238,37 @@ def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Tr
     said: dict[str, Any] = {"title": name, "description": summary, "reference": reference}
     if inspect.isclass(found) and issubclass(found, Trainer):
         return _whole_trainer(found, declaration, said | attributes_of(name, declaration, folder))
-    if inspect.isclass(found) and callable(getattr(found, "train", None)):
-        worker: type[TrainingWorker] = ClassWorker
-        _accepted(found, [*TOLD_TO_CLASSES, *declaration.parameters])
-    elif callable(found) and not inspect.isclass(found):
-        worker = FunctionWorker
-        _accepted(found, [*TOLD_TO_FUNCTIONS, *declaration.parameters])
-    else:
-        raise InvalidInputError(
-            f"{declaration.python} is neither a function, nor a class with a method train(requests), nor a "
-            "subclass of grouping.trainers.Trainer."
-        )
+    worker = worker_class(reference, declaration.parameters)
     attributes = {"parameters": parameters_of(declaration), "worker": worker, "__module__": __name__}
     return type(
         "PythonTrainer", (PythonTrainer,), said | attributes | attributes_of(name, declaration, folder)
+    )
+
+
+def worker_class(reference: Reference, parameters: Iterable[str]) -> type[FunctionWorker] | type[ClassWorker]:
+    """Return the worker that trains by a function or by a class with ``train``.
+
+    Args:
+        reference: the function or class, which is loaded.
+        parameters: names of the declared parameters.
+
+    Raises:
+        InvalidInputError: if it is neither, or needs what nobody tells it. Errors of its code pass through.
+    """
+    found = reference.load()
+    if inspect.isclass(found) and issubclass(found, Trainer):
+        raise InvalidInputError(
+            f"{reference.name} is a whole trainer: register it in a file of trainers, under [trainers.NAME]."
+        )
+    if inspect.isclass(found) and callable(getattr(found, "train", None)):
+        _accepted(found, [*TOLD_TO_CLASSES, *parameters])
+        return ClassWorker
+    if callable(found) and not inspect.isclass(found):
+        _accepted(found, [*TOLD_TO_FUNCTIONS, *parameters])
+        return FunctionWorker
+    raise InvalidInputError(
+        f"{reference.name} in {reference.module} is neither a function, nor a class with a method "
+        "train(requests), nor a subclass of grouping.trainers.Trainer."
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +91,30 @@ def _trainer(file: Path, name: str, table: Any) -> type[Trainer]:
     try:
         if name != check_name(name, "trainer").lower() or not isinstance(table, dict):
             raise InvalidInputError("A trainer is a table with a name in small letters.")
-        known = [field.name for field in fields(Declaration)]
-        if unknown := sorted(set(table) - set(known)):
-            raise InvalidInputError(f"There is no key {unknown[0]!r}. Known: {', '.join(known)}.")
         declaration = build(Declaration, table, what="declaration")
-        folder = (file.parent / Path(declaration.directory or ".").expanduser()).resolve()
-        if not folder.is_dir():
-            raise InvalidInputError(f"There is no folder {str(folder)!r}.", pointer="/directory")
+        wanted = declaration.runtime_env
+        if wanted is not None:
+            declaration = replace(declaration, runtime_env=wanted.at(file.parent))
+        folder = _folder(declaration, file.parent)
         make = command_trainer if declaration.command else python_trainer
         return make(name, declaration, folder)
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error}") from error
+
+
+def _folder(declaration: Declaration, beside: Path) -> Path:
+    """Return the folder that a trainer is found from; workers have it too, where they work in a copy.
+
+    Raises:
+        InvalidInputError: if there is no such folder, or it is not part of the copy.
+    """
+    copied = declaration.runtime_env.working_dir if declaration.runtime_env is not None else ""
+    folder = (beside / Path(declaration.directory or copied or ".").expanduser()).resolve()
+    if not folder.is_dir():
+        raise InvalidInputError(f"There is no folder {str(folder)!r}.", pointer="/directory")
+    if copied and not folder.is_relative_to(copied):
+        raise InvalidInputError(
+            f"The folder {str(folder)!r} is not in the working_dir, of which workers have a copy.",
+            pointer="/directory",
+        )
+    return folder

@@ -139,6 +139,7 @@ def trainer_for(
         job_id,
         spec.definitions,
         spec.size_names,
+        spec.training_terms,
     )
     return get_trainer(spec.trainer, spec.trainer_parameters)(told)
 
@@ -152,6 +153,11 @@ def trainer_class(name: str) -> type[Trainer]:
     """Return the class of a trainer; `Trainer`, for its defaults, where it is no longer installed."""
     found: dict[str, type[Trainer]] = {trainer.name: trainer for trainer in discover_trainers().found}
     return found.get(name, Trainer)
+
+
+def max_attempts_of(spec: JobSpec) -> int:
+    """Return the starts of a training of a job after which it is given up; see `Trainings.max_attempts`."""
+    return spec.max_attempts or trainer_class(spec.trainer).max_attempts
 
 
 def parameters_in_use(job: Job) -> Mapping[str, Any]:

@@ -134,6 +134,46 @@ def outcome_of(
     )
 
 
+def document_of(outcome: TrialOutcome) -> dict[str, Any]:
+    """Return the content of the result file of a successful training; `outcome_of` reads it."""
+    scores = outcome.scores
+    columns: dict[str, dict[str, float | None]] = {
+        "validation": {score.task: score.validation_loss for score in scores},
+        "test": {score.task: score.test_loss for score in scores},
+        "validation_metrics": {score.task: score.validation_metric for score in scores},
+        "test_metrics": {score.task: score.test_metric for score in scores},
+    }
+    result: dict[str, Any] = {"epochs": outcome.epochs}
+    for name, values in columns.items():
+        known = {task: value for task, value in values.items() if value is not None}
+        if known:
+            result[name] = known
+    if outcome.cost_snt is not None:
+        result["cost_snt"] = outcome.cost_snt
+    if outcome.costs:
+        result["costs"] = dict(outcome.costs)
+    if outcome.artefact is not None:
+        result["artefact"] = outcome.artefact
+    if outcome.affinities is not None:
+        result["affinities"] = _document_of_affinities(outcome.affinities)
+    return result
+
+
+def _document_of_affinities(measured: JointAffinities) -> dict[str, Any]:
+    values = {
+        method: {
+            source: {
+                target: float(value)
+                for target, value in zip(measured.tasks, row, strict=True)
+                if not math.isnan(value)
+            }
+            for source, row in zip(measured.tasks, matrix, strict=True)
+        }
+        for method, matrix in measured.values.items()
+    }
+    return {"values": values, "n_steps": measured.n_steps}
+
+
 def _parse(result: bytes | Mapping[str, Any], what: str) -> Result:
     try:
         if isinstance(result, bytes):

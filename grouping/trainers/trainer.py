@@ -23,12 +23,15 @@ from grouping.domain.resources import Resources
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.task_definitions import TaskDefinition
 from grouping.domain.tasks import Task
+from grouping.domain.training_terms import TrainingTerms
 from grouping.domain.trials import Trial, TrialOutcome, TrialRequest
+from grouping.trainers.runtime_env import RuntimeEnv
+from grouping.trainers.trainings import Trainings
 
 
 @dataclass(frozen=True, slots=True)
 class TrainerRequest:
-    """What a user asks of a trainer, before there is a job.
+    """Request of a user to a trainer, before there is a job.
 
     Attributes:
         problem: name of the problem to train on; empty where the job defines its tasks.
@@ -59,6 +62,8 @@ class TrainerJob:
         definitions: definitions of the tasks, where the job defines them. A trainer then gives the value of
             a task's metric, in the direction of that metric, where it would give a loss.
         size_names: names of the sizes that it can build, by their number; empty where it builds any.
+        stated: what the job itself says of its trainings. It goes over what the trainer says: ask
+            `Trainer.trainings`.
     """
 
     problem: str
@@ -71,6 +76,7 @@ class TrainerJob:
     id: str = ""
     definitions: tuple[TaskDefinition, ...] = ()
     size_names: Mapping[float, str] = field(default_factory=dict)
+    stated: TrainingTerms = field(default_factory=TrainingTerms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +265,7 @@ class Trainer(ABC):
         parameters: a frozen dataclass whose fields, annotated for Pydantic, are the parameters that a job may
             give it; None if it is handed whatever a job says.
         measures_affinities: whether it can measure affinities while it trains
-            (`TrialRequest.measures_affinity`).
+            (``TrialRequest.measures_affinity``).
         needs_problem: whether it trains on installed problems only, and no tasks that a job defines.
         plans_continuously: whether the next networks are chosen whenever a worker is free, so that none waits
             for the others; else in steps, once everything is trained, which is the same whenever a job is
@@ -267,7 +273,8 @@ class Trainer(ABC):
         trains_elsewhere: whether its trainings are done by workers that ask for them over HTTP, so that it
             has no `setup`.
         tells_progress: whether its workers report progress or output while they train.
-        max_attempts: starts of a training after which it is given up when its process is lost each time.
+        max_attempts: failures after which a training is given up that asks for another attempt; a loss of its
+            worker counts half, one of the dispatcher or the cluster a tenth.
     """
 
     name: ClassVar[str]
@@ -283,6 +290,11 @@ class Trainer(ABC):
 
     def __init__(self, job: TrainerJob) -> None:
         self.job = job
+
+    @property
+    def trainings(self) -> Trainings:
+        """Length, resources, deadline and attempts of the trainings, by the job and else by this trainer."""
+        return Trainings(self)
 
     @classmethod  # noqa: B027 - nothing, by default
     def warm_up(cls) -> None:
@@ -401,6 +413,10 @@ class Trainer(ABC):
 
     def resources(self, network: Network) -> Resources | None:
         """Return what a training of a network holds; None for one processor and the usual share of a GPU."""
+        return None
+
+    def runtime_env(self) -> RuntimeEnv | None:
+        """Return what Ray brings to the workers of the job, with absolute paths; None for nothing."""
         return None
 
     def deadline_s(self, network: Network, fidelity: float) -> float | None:

@@ -12,7 +12,9 @@ from grouping.store import Store
 from grouping.trainers import parameters_in_use
 from grouping.use_cases.asked_again import asked_like
 from grouping.use_cases.idempotency import FIRST_OF_CLONE, counted, digest_of
+from grouping.use_cases.results import refused_groups
 from grouping.use_cases.submit import build_spec
+from grouping.wire.constraints import ConstraintsOut
 from grouping.wire.requests import CloneRequest, JobRequest, TaskIn
 
 AskedTask = str | TaskDefinition | TaskIn
@@ -45,7 +47,14 @@ def clone(
             error.pointer = "/".join(("/add_tasks", str(int(position) - n_kept), *within))
         raise
     digest = digest_of({"clone": source.id, **counted(wanted, FIRST_OF_CLONE)})
-    return store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
+    return store.create_job(
+        spec,
+        tasks,
+        idempotency_key=idempotency_key,
+        request_digest=digest,
+        results=[told.results() for told in wanted.results],
+        refused=refused_groups(spec),
+    )
 
 
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
@@ -62,18 +71,23 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
     asked = asked_like(spec) | {
         "name": spec.name,
         "tasks": [_as_asked(task) for task in tasks],
+        "constraints": ConstraintsOut.read(spec.constraints.among(names), tasks=spec.tasks).model_dump(),
         "weights": {task: weight for task, weight in spec.weights.items() if task in names},
         "trainer": _trainer(source, wanted),
         "reuse_jobs": [source.id],
     }
     if spec.max_group_size >= len(spec.tasks):
         asked["max_group_size"] = None  # the source allowed a group of all tasks, and so does the clone
-    changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks", "trainer"}, exclude_none=True)
+    changes = wanted.model_dump(exclude={"add_tasks", "drop_tasks", "trainer", "results"}, exclude_none=True)
+    if "resources" in changes:
+        changes["resources"] = {**asked["resources"], **changes["resources"]}
     return JobRequest.model_validate(asked | changes)
 
 
 def _trainer(source: Job, wanted: CloneRequest) -> dict[str, Any]:
-    name, parameters = source.spec.trainer, parameters_in_use(source)
+    name, parameters = source.spec.trainer, dict(parameters_in_use(source))
+    if wanted.epochs is not None:
+        parameters.pop("epochs", None)  # it is that number, where the trainer has such a parameter
     if wanted.trainer is None:
         return {"name": name, "parameters": parameters}
     own = parameters if wanted.trainer.name == name else {}

@@ -90,7 +90,7 @@ def delete(folder: DataFolder, name: str, store: Store | None) -> DataSet:
     """
     found = folder.get(name)
     made = {problem.name for problem in folder.problems(found)}
-    for job in () if store is None else store.unfinished_jobs():
+    for job in () if store is None else store.jobs_under_way():
         if job.spec.problem in made:
             raise StateConflictError(
                 f"Job {job.id} trains on the data set {found.version!r}: wait for its end, or cancel it."

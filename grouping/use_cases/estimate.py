@@ -12,22 +12,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from grouping.domain.allowance import Fit, Prices
+from grouping.domain.constraints import Constraints
+from grouping.domain.job_sentences import Stated
 from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.ledgers import Amount, Rates, cost_of
-from grouping.domain.recipes import EpochsOf
 from grouping.domain.reuse import count_reusable
 from grouping.domain.scales import networks_first
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
-from grouping.domain.trials import Purpose, TrialRequest
+from grouping.domain.trials import EpochsOf, Purpose, TrialRequest
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.problems.registry import get_problem
 from grouping.search import evidence_of
-from grouping.solver import solve_budgets
+from grouping.solver import BudgetSolver
 from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
 from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes, exhaustive, forecast
 from grouping.trainers import Trainer, trainer_for
 from grouping.use_cases.estimate_words import estimate_sentence, kind_names, time_sentence
+from grouping.use_cases.results import told_trials
 from grouping.use_cases.submit import build_spec, can_train, check_reused
 from grouping.wire.amounts import ReuseOut
 from grouping.wire.estimates import BasisOut, EstimateOut, ExhaustiveOut, KindOut, OptionOut
@@ -55,10 +57,11 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
     trainer, terms = trainer_for(spec), SearchTerms.of_job(spec)
     if trainer.scores_depend_on(spec.trainer_parameters, None) is None:
         known = {}  # such as a recipe that is tuned first
-    pricing = _Pricing(spec, Rates(measured), trainer.epochs_of)
+    told = told_trials(spec, tasks, [told.results() for told in request.results])
+    pricing = _Pricing(spec, Rates(measured), trainer.trainings.epochs_of)
     need = ConfirmationNeed.of(terms)
     kept = _kept_back(spec, terms, need, pricing.epochs_of)
-    free = _Free.of(spec, SearchState(tuple(tasks), known_elsewhere=known))
+    free = _Free.of(spec, SearchState(tuple(tasks), known_elsewhere={**told, **known}))
     left = terms.training_budget.less(trainings=kept or 0)
     evidence = evidence_of(terms, SearchState(tuple(tasks)), left.whole_trainings)
     confirmation = pricing.bounds(_confirmation(spec, need, free))
@@ -92,8 +95,10 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
         kept_back=kept,
         largest_that_fits=largest,
         options=options,
+        told=len(told),
         reuse=ReuseOut.read(reusable=reusable, of=of, jobs=sources) if sources else None,
         findings=get_problem(spec.problem).findings if spec.problem else (),
+        stated=Stated.of(spec).sentences,
         sentence=estimate_sentence(
             spec,
             chosen,
@@ -176,10 +181,12 @@ class _Free:
     Attributes:
         state: search state that tells whether the outcome of a request is known.
         candidates: number of known full trainings of candidates, by kind.
+        constraints: what a grouping must satisfy.
     """
 
     state: SearchState
     candidates: Mapping[Kind, int]
+    constraints: Constraints
 
     @classmethod
     def of(cls, spec: JobSpec, state: SearchState) -> _Free:
@@ -189,15 +196,17 @@ class _Free:
             for key in state.known_elsewhere
             if key.purpose is Purpose.SEARCH and key.fidelity == 1 and key.seed in spec.search_seeds
         )
-        return cls(state, {kind: n for kind, n in kinds.items() if kind[:2] in shapes})
+        known = {kind: n for kind, n in kinds.items() if kind[:2] in shapes}
+        return cls(state, known, spec.constraints)
 
     def forecast(self, strategy: Strategy, evidence: Evidence) -> Forecast:
         """Forecast the trainings of a strategy beyond the known ones."""
-        told = forecast(strategy, evidence, solve_budgets, is_free=self.state.is_free, n_free=self.candidates)
+        solver = BudgetSolver(self.constraints)
+        told = forecast(strategy, evidence, solver, is_free=self.state.is_free, n_free=self.candidates)
         first = [
             request
             for seed in evidence.seeds
-            for network in networks_first(self.state.tasks)
+            for network in networks_first(self.state.tasks, self.constraints)
             if not self.state.is_free(request := TrialRequest(network, seed))
         ]
         return told.beginning_with(Counter({(1, 1.0, 1.0): len(first)})) if first else told

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from grouping.domain.allowance import Fit
 from grouping.domain.jobs import JobSpec, TrainingBudget
 from grouping.domain.ledgers import Shape
+from grouping.domain.number_texts import MOST_WRITTEN_OUT, range_text
 from grouping.wire.estimates import OptionOut
 
 _FITS = {
@@ -37,22 +38,28 @@ def estimate_sentence(
         largest: name of the largest strategy that surely fits the budget; None if none does.
         preparation: what the trainer trains before; empty for nothing.
     """
-    n = _range(chosen.lower.trainings, chosen.upper.trainings)
-    text = f"{spec.strategy} takes {n} trainings, {_range(*confirming)} of them to confirm"
+    n = range_text(chosen.lower.trainings, chosen.upper.trainings)
+    text = f"{spec.strategy} takes {n} trainings, {range_text(*confirming)} of them to confirm"
     low, high = (f"{100 * share:.0f}" for share in shares)
     share = high if low == high else f"{low} to {high}"
     text += f"; its search takes {share} % of the epochs of an exhaustive one."
-    text += _fit_sentence(spec, chosen.fits, kept_back, largest)
+    text += _fit_sentence(spec, chosen, kept_back, largest)
     if preparation:
         text += f" {preparation[:1].upper()}{preparation[1:]} comes on top."
     return text
 
 
-def _fit_sentence(spec: JobSpec, fit: Fit, kept_back: int | None, largest: str | None) -> str:
+def _fit_sentence(spec: JobSpec, chosen: OptionOut, kept_back: int | None, largest: str | None) -> str:
     if spec.training_budget == TrainingBudget():
-        return " There is no training budget."
-    text = _FITS[fit]
-    if fit is not Fit.YES:
+        text = " There is no training budget."
+        if chosen.upper.trainings >= MOST_WRITTEN_OUT:
+            text += (
+                " The upper bound is that of every group of tasks: set a training budget, or a smaller "
+                "max_group_size, for one that tells more."
+            )
+        return text
+    text = _FITS[chosen.fits]
+    if chosen.fits is not Fit.YES:
         text += f" The largest that surely fits is {largest}." if largest else " None surely fits."
     if spec.n_confirmation_seeds and kept_back is not None:
         text += (
@@ -74,9 +81,10 @@ def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing
         missing: kinds of networks whose time is not known.
     """
     if not n:
+        of = f" of {spec.problem}" if spec.problem else ""
         return (
-            f"There is no basis for a time yet: no network of {spec.subject} has been trained to its end "
-            f"like this by the trainer {spec.trainer}."
+            f"There is no basis for a time yet: no network{of} has been trained to its end like this by the "
+            f"trainer {spec.trainer}."
         )
     basis = f"measured on {n:,} finished training{_s(n)} in {n_jobs:,} job{_s(n_jobs)}"
     lower, upper = chosen.lower.seconds, chosen.upper.seconds
@@ -93,10 +101,6 @@ def time_sentence(spec: JobSpec, chosen: OptionOut, n: int, n_jobs: int, missing
 def kind_names(shapes: Iterable[Shape]) -> list[str]:
     """Name shapes of networks in words, small ones first."""
     return [f"{n_tasks} task{_s(n_tasks)} at size {size:g}" for n_tasks, size in sorted(shapes)]
-
-
-def _range(lower: int, upper: int) -> str:
-    return f"{lower:,}" if lower == upper else f"{lower:,} to {upper:,}"
 
 
 def _seconds(number: float) -> str:

@@ -56,7 +56,7 @@ def import_inline(inline: InlineTable, values: Literal["losses", "gains"]) -> Im
     table = ScoreTable(
         tasks, networks, tuple(range(n_seeds)), validation, test, other_costs=_other_costs(inline)
     )
-    return ImportedTable(table, make_report(table, "json", values, Findings()))
+    return ImportedTable(table, make_report(table, "json", values, Findings(), has_seeds=False))
 
 
 def _network(inline: InlineTable, position: int) -> Network:

@@ -8,39 +8,31 @@ from dataclasses import replace
 from grouping.domain.progress import Progress
 from grouping.domain.resources import Resources
 from grouping.domain.trials import TrialOutcome, TrialState
-from grouping.errors import InvalidInputError, StateConflictError, TrainingError
-from grouping.store import Renewal, Store, TrialLease, TrialReport
+from grouping.errors import InvalidInputError, NotFoundError, StateConflictError, TrainingError
+from grouping.store import Renewal, Store, TrialReport, TrialTold, TrialWanted
 from grouping.trainers import trainer_class
 from grouping.trainers.result_file import outcome_of
 from grouping.wire.leases import CompletionIn, FailureIn, HeartbeatIn, LeaseRequest
 
 
-def check_jobs(store: Store, request: LeaseRequest) -> None:
-    """Refuse a request that names jobs of which no trial will ever be leased.
+def wanted(store: Store, request: LeaseRequest) -> TrialWanted:
+    """Return what a worker asks for; refuse one that names jobs of which no trial will ever be leased.
 
     Raises:
         NotFoundError: if one does not exist.
         StateConflictError: if one is trained by the service itself.
     """
+    trainers = store.trainers_of(request.job_ids) if request.job_ids else {}
     for job_id in request.job_ids or ():
-        spec = store.get_job(job_id).spec
-        if not trainer_class(spec.trainer).trains_elsewhere:
+        if job_id not in trainers:
+            raise NotFoundError("job", job_id)
+        if not trainer_class(trainers[job_id]).trains_elsewhere:
             raise StateConflictError(
-                f"The networks of job {job_id} are trained by the service itself, with {spec.trainer!r}. "
+                f"The networks of job {job_id} are trained by the service itself, with {trainers[job_id]!r}. "
                 "Workers anywhere train jobs that were submitted with the trainer 'external'."
             )
-
-
-def is_over(store: Store, request: LeaseRequest) -> bool:
-    """Return whether all jobs that a request names have ended, so that there is nothing to wait for."""
-    return request.job_ids is not None and all(
-        store.get_job(job_id).state.is_final for job_id in request.job_ids
-    )
-
-
-def lease(store: Store, request: LeaseRequest) -> TrialLease | None:
-    """Lease a trial to a worker; None if there is none for it now."""
-    return store.lease_trial(request.worker, job_ids=request.job_ids, available=_available(request))
+    job_ids = None if request.job_ids is None else tuple(request.job_ids)
+    return TrialWanted(request.worker, job_ids, _available(request))
 
 
 def heartbeat(store: Store, token: str, told: HeartbeatIn) -> Renewal:
@@ -54,12 +46,10 @@ def heartbeat(store: Store, token: str, told: HeartbeatIn) -> Renewal:
     return store.renew_trial(token, TrialReport(points, told.log) if points or told.log else None)
 
 
-def complete(store: Store, token: str, result: CompletionIn) -> TrialState:
-    """Record the result of a leased training.
+def told(token: str, result: CompletionIn) -> TrialTold:
+    """Return the outcome of a leased training, as it was reported.
 
     Raises:
-        LeaseLostError: if the lease has ended.
-        IdempotencyConflictError: if another outcome was reported before.
         InvalidInputError: if the result breaks a rule.
     """
     if not result.validation:
@@ -69,7 +59,9 @@ def complete(store: Store, token: str, result: CompletionIn) -> TrialState:
         outcome = outcome_of(given, sorted(result.validation), what="The result")
     except TrainingError as error:
         raise InvalidInputError(str(error)) from error
-    return _complete(store, token, outcome, result.seconds)
+    seconds = result.seconds
+    timed = outcome if seconds is None else replace(outcome, seconds=seconds)
+    return TrialTold(token, timed, measures_time=seconds is None)
 
 
 def fail(store: Store, token: str, failure: FailureIn) -> TrialState:
@@ -81,13 +73,8 @@ def fail(store: Store, token: str, failure: FailureIn) -> TrialState:
     """
     if failure.is_diverged:
         outcome = TrialOutcome(TrialState.DIVERGED, epochs=failure.epochs, error=failure.error)
-        return _complete(store, token, outcome, None)
+        return store.complete_trial(token, outcome, measures_time=True)
     return store.fail_trial(token, failure.error, retry=failure.retry)
-
-
-def _complete(store: Store, token: str, outcome: TrialOutcome, seconds: float | None) -> TrialState:
-    timed = outcome if seconds is None else replace(outcome, seconds=seconds)
-    return store.complete_trial(token, timed, measures_time=seconds is None)
 
 
 def _available(request: LeaseRequest) -> Mapping[str, float] | None:

@@ -63,6 +63,11 @@ class JobLedger:
         )
 
     @property
+    def told(self) -> int:
+        """Number of trials whose result was told from outside."""
+        return sum(row.told for row in self.rows)
+
+    @property
     def left(self) -> Mapping[str, float | None]:
         """Amount that may still be planned, by limit of the training budget; None without that limit."""
         started = Amount.spent(self.rows).trainings + sum(row.planned for row in self.rows)
@@ -129,7 +134,9 @@ def read_ledger(store: Store, job: Job) -> JobLedger:
     """
     rows = store.spending(job.id)
     rates = Rates(_measured(rows))
-    made = savings(rows, _candidates(store, job), job.spec.n_seeds, trainer_of(job).epochs_of, rates)
+    made = savings(
+        rows, _candidates(store, job), job.spec.n_seeds, trainer_of(job).trainings.epochs_of, rates
+    )
     return JobLedger(job, store.ledger(job.id), rows, rates, made)
 
 

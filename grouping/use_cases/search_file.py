@@ -17,11 +17,13 @@ from grouping.domain.jobs import CHOICES
 from grouping.errors import InvalidInputError, MarkedTextError, SearchFileError
 from grouping.formats.marked_text import SUFFIXES, MarkedText, Path, read_marked
 from grouping.wire.base_types import path_of, sentence_of
+from grouping.wire.constraints import ConstraintsIn
 from grouping.wire.requests import (
     JobRequest,
     MethodIn,
     RecipeIn,
     SizeIn,
+    StatedResourcesIn,
     StrategyIn,
     TaskIn,
     TrainerIn,
@@ -43,6 +45,9 @@ _PARTS: Mapping[Path, type[BaseModel]] = {
     ("strategy",): StrategyIn,
     ("trainer",): TrainerIn,
     ("recipe",): RecipeIn,
+    ("constraints",): ConstraintsIn,
+    ("resources",): StatedResourcesIn,
+    ("resources_of",): StatedResourcesIn,
 }
 MAX_FAULTS = 20
 
@@ -120,11 +125,11 @@ def is_search_file(name: str) -> bool:
 def with_options(asked: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a request with others in their place.
 
-    Limits of the training budget and parts of the recipe are replaced one by one. Names of tasks choose among
-    the tasks that are defined.
+    Limits of the training budget, parts of the recipe and resources are replaced one by one. Names of tasks
+    choose among the tasks that are defined.
     """
     changed = {**asked, **options}
-    for name in ("training_budget", "recipe"):
+    for name in ("training_budget", "recipe", "resources"):
         if name in asked and name in options and isinstance(asked[name], Mapping):
             given = {key: value for key, value in options[name].items() if value is not None}
             changed[name] = {**asked[name], **given}

@@ -8,10 +8,13 @@ from dataclasses import asdict
 from enum import Enum
 from typing import Any
 
+from grouping.domain.constraints import Constraints
 from grouping.domain.fields import Declared, declared
 from grouping.domain.jobs import CHOICES, DEFINED, PARAMETERS, JobSpec, TrainingBudget
+from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import SizeVariant, TaskDefinition
 from grouping.use_cases.search_file import SHORT_NAMES
+from grouping.wire.constraints import ConstraintsOut
 
 _OWN_FORM = {"problem", "tasks", *CHOICES, *DEFINED, *PARAMETERS}
 
@@ -43,11 +46,20 @@ def search_text(spec: JobSpec) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, TrainingBudget):
+    if isinstance(value, (TrainingBudget, StatedResources)):
         return _without_none(asdict(value))
+    if isinstance(value, Constraints):
+        return _set(ConstraintsOut.read(value).model_dump())
+    if isinstance(value, Enum):
+        return value.value
     if isinstance(value, Mapping):
-        return dict(value)
+        return {key: _plain(item) for key, item in value.items()}
     return list(value) if isinstance(value, tuple) else value
+
+
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is not demanded."""
+    return {name: value for name, value in values.items() if value not in (None, False, [], {})}
 
 
 def _parts(defined: TaskDefinition | SizeVariant) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def answer_of(queries: TableQueries, info: TableInfo, request: GroupingRequest) 
         explanation=list(explanation.sentences()),
         explanation_data=explanation_data(explanation),
         confidence=confidence,
+        held=list(queries.held(info, request)),
     )
 
 

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from grouping.domain.baselines import Baselines
+from grouping.domain.constraints import Constraints
 from grouping.domain.fields import declared, from_plain
 from grouping.domain.groupings import fits
 from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import BuiltInParameters
+from grouping.domain.resources import StatedResources
 from grouping.domain.tasks import Task
 from grouping.errors import (
     BudgetTooSmallError,
     InvalidInputError,
     NotFoundError,
     TooManyCandidatesError,
+    pointer_part,
     pointing_below,
 )
 from grouping.problems.registry import get_problem
@@ -26,6 +31,7 @@ from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import TrainerRequest, get_trainer, list_trainers
 from grouping.use_cases.asked_tasks import check_named_sizes, definitions_of, tasks_of
 from grouping.use_cases.idempotency import FIRST_OF_JOB, counted, digest_of
+from grouping.use_cases.results import refused_groups
 from grouping.wire.base_types import path_of, sentence_of
 from grouping.wire.requests import JobRequest
 
@@ -41,12 +47,20 @@ def submit(store: Store, request: JobRequest, idempotency_key: str | None = None
 
     Raises:
         InvalidInputError: as for `build_spec`, or if a job to reuse cannot be reused.
+        ResultsRefusedError: if a finished training does not fit the search.
         IdempotencyConflictError: if the key was used before with another request.
     """
     spec, tasks = build_spec(request)
     check_reused(spec, store)
     digest = request_digest(request)
-    return store.create_job(spec, tasks, idempotency_key=idempotency_key, request_digest=digest)
+    return store.create_job(
+        spec,
+        tasks,
+        idempotency_key=idempotency_key,
+        request_digest=digest,
+        results=[told.results() for told in request.results],
+        refused=refused_groups(spec),
+    )
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
@@ -117,8 +131,9 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     strategy = get_strategy(request.strategy.name, request.strategy.parameters)
     check_trainer(request, strategy)
     max_group_size = min(request.max_group_size or len(names), len(names))
+    has_together = Baselines(request.compared_with).has_together
     # One of the baselines of the confirmation is the network of all tasks.
-    largest = len(names) if request.n_confirmation_seeds else max_group_size
+    largest = len(names) if request.n_confirmation_seeds and has_together else max_group_size
     parameters = _completed_parameters(request, tasks, largest)
     singles_snt = [size.cost for size in request.sizes[1:]] if request.sizes else request.single_sizes
     if strategy.lists_candidates:
@@ -137,14 +152,34 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         "name": request.name.strip(),
         "max_group_size": max_group_size,
         "budgets_snt": budgets,
+        "constraints": _constraints(request),
+        **_stated_resources(request),
     }
     for choice in CHOICES:
         chosen = getattr(request, choice)
         completed |= {choice: chosen.name, f"{choice}_parameters": chosen.parameters}
     completed["trainer_parameters"] = parameters
-    spec = from_plain(JobSpec, request.model_dump(exclude={"tasks"}) | completed)
+    if request.trainer.name == DEFAULT_TRAINER:
+        completed["epochs"] = None  # they stand in the recipe
+    spec = from_plain(JobSpec, request.model_dump(exclude={"tasks", "results"}) | completed)
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted
+
+
+def _constraints(request: JobRequest) -> Constraints:
+    with pointing_below("/constraints"):
+        constraints: Constraints = request.constraints.to_domain()
+        return constraints
+
+
+def _stated_resources(request: JobRequest) -> Mapping[str, Any]:
+    with pointing_below("/resources"):
+        common = from_plain(StatedResources, request.resources.model_dump())
+    by_size = {}
+    for size, stated in request.resources_of.items():
+        with pointing_below(f"/resources_of/{pointer_part(size)}"):
+            by_size[size] = from_plain(StatedResources, stated.model_dump())
+    return {"resources": common, "resources_of": by_size}
 
 
 def check_trainer(request: JobRequest, strategy: Strategy) -> None:
@@ -240,6 +275,8 @@ def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest:
             )
         within = given.get(field)
         given[field] = {**within, **value} if isinstance(within, Mapping) else value
+    if request.epochs is not None:
+        given |= _parameters_with_epochs(request, given)
     try:
         return get_trainer(name).complete(TrainerRequest(request.problem or "", tasks, largest, given))
     except InvalidInputError as error:
@@ -247,3 +284,28 @@ def _completed_parameters(request: JobRequest, tasks: tuple[Task, ...], largest:
         if not first or (first[0] in request.trainer.parameters and first[0] not in beside):
             error.pointer = f"/trainer/parameters{error.pointer}"
         raise
+
+
+def _parameters_with_epochs(request: JobRequest, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the parameter of the trainer that is the epochs of the job, if it has one.
+
+    With the built-in trainer these are the epochs of the recipe.
+    """
+    epochs, name = request.epochs, request.trainer.name
+    if name == DEFAULT_TRAINER:
+        if request.recipe.epochs not in (None, epochs):
+            raise _given_twice(epochs, request.recipe.epochs, "recipe.epochs")
+        return {"recipe": {**given.get("recipe", {}), "epochs": epochs}}
+    own = get_trainer(name).parameters
+    if own is None or "epochs" not in {field.name for field in fields(own)}:
+        return {}
+    if request.trainer.parameters.get("epochs", epochs) != epochs:
+        raise _given_twice(epochs, request.trainer.parameters["epochs"], "trainer.parameters.epochs")
+    return {"epochs": epochs}
+
+
+def _given_twice(epochs: int, other: int, where: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"The epochs of a full training are {epochs} here and {other} as {where}: give them once.",
+        pointer="/epochs",
+    )

@@ -13,11 +13,11 @@ import numpy as np
 
 from grouping.clustering import ClusteringComparison, compare_clusterings
 from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.constraints import Constraints, standing_demands, without_standing
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import Purpose
+from grouping.domain.trials import EARLY_FIDELITY, Purpose
 from grouping.domain.verdicts import Verdict, judge
 from grouping.solver import (
     Confidence,
@@ -102,12 +102,12 @@ class TableQueries:
     ) -> Curve:
         """Solve for several inference budgets; for those of `budgets` unless given."""
         budgets = self.budgets(info, demands) if budgets_snt is None else tuple(budgets_snt)
-        return solve_curve(self.demanded(info, demands), budgets, **self._options(demands))
+        return solve_curve(self.demanded(info, demands), budgets, **self._options(info, demands))
 
     @once_per_revision
     def solution(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Solution:
         """Solve for one inference budget."""
-        return solve(self.demanded(info, demands), budget_snt, **self._options(demands))
+        return solve(self.demanded(info, demands), budget_snt, **self._options(info, demands))
 
     @once_per_revision
     def pairwise_solution(self, info: TableInfo, request: PairwiseRequest) -> Solution:
@@ -117,22 +117,29 @@ class TableQueries:
             InvalidInputError: if the table has too few or too many tasks, or a demand names an unknown task.
         """
         table = self.table(info).on_common_seeds().with_weights(request.weights)
+        if not request.standing_demands:
+            table = without_standing(table)
         return solve_pairwise(
             PairwiseEstimate.from_table(table),
             request.budget_snt,
-            constraints=request.to_constraints(),
+            constraints=self.pairwise_constraints(info, request),
             time_limit_s=self._time_limit_s,
         )
+
+    def pairwise_constraints(self, info: TableInfo, request: PairwiseRequest) -> Constraints:
+        """Return what a solve over all groups must satisfy, but for what tasks demand themselves."""
+        asked = request.to_constraints()
+        return self._of_job(info).merge(asked) if request.standing_demands else asked
 
     @once_per_revision
     def ranked(self, info: TableInfo, budget_snt: float, k: int, demands: Demands = PLAIN) -> Ranked:
         """Find the `k` best groupings for one budget."""
-        return best_groupings(self.demanded(info, demands), budget_snt, k, **self._options(demands))
+        return best_groupings(self.demanded(info, demands), budget_snt, k, **self._options(info, demands))
 
     @once_per_revision
     def explanation(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Explanation:
         """Explain the grouping for one budget."""
-        options = self._options(demands) | {"time_limit_s": min(EXPLANATION_TIME_S, self._time_limit_s)}
+        options = self._options(info, demands) | {"time_limit_s": min(EXPLANATION_TIME_S, self._time_limit_s)}
         return explain(self.demanded(info, demands), self.solution(info, budget_snt, demands), **options)
 
     @once_per_revision
@@ -145,11 +152,31 @@ class TableQueries:
             InvalidInputError: if no grouping exists, or the noise is neither given nor measured by seeds.
         """
         table = self.demanded(info, demands)
-        return assess_confidence(table, budget_snt, **self._options(demands), **options.model_dump())
+        return assess_confidence(table, budget_snt, **self._options(info, demands), **options.model_dump())
 
-    def _options(self, demands: Demands) -> dict[str, Any]:
+    def constraints(self, info: TableInfo, demands: Demands = PLAIN) -> Constraints:
+        """Return what a grouping must satisfy: the constraints of the table's job, and what is demanded.
+
+        Those of the job hold as far as the scores tell, unless the demands drop them; a number that is
+        demanded replaces that of the job. What tasks demand themselves is not among them.
+        """
+        asked = demands.to_constraints()
+        if not demands.standing_demands:
+            return asked
+        return self._of_job(info).known_in(self.demanded(info, demands)).merge(asked)
+
+    def held(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[str, ...]:
+        """Return everything that a solve holds to beside the budget, as phrases."""
+        standing = standing_demands(self.demanded(info, demands))
+        return tuple(standing.merge(self.constraints(info, demands)).sentences())
+
+    def _of_job(self, info: TableInfo) -> Constraints:
+        job = self.job(info)
+        return Constraints() if job is None else job.spec.constraints
+
+    def _options(self, info: TableInfo, demands: Demands) -> dict[str, Any]:
         return {
-            "constraints": demands.to_constraints(),
+            "constraints": self.constraints(info, demands),
             "objective": demands.objective,
             "time_limit_s": self._time_limit_s,
         }
@@ -204,7 +231,8 @@ class TableQueries:
             self.table(info),
             confirmation,
             budgets,
-            built_snt=job.spec.candidates.built_snt,
+            constraints=job.spec.constraints,
+            baselines=job.spec.equal_cost_baselines,
             time_limit_s=self._time_limit_s,
         )
 
@@ -213,8 +241,8 @@ class TableQueries:
         confirmation = self._confirmation(job, info)
         if solution.grouping is None or confirmation is None:
             return None
-        built_snt = job.spec.candidates.built_snt
-        return judge(solution.grouping, solution.budget_snt, confirmation, built_snt)
+        baselines = job.spec.equal_cost_baselines
+        return judge(solution.grouping, solution.budget_snt, confirmation, baselines)
 
     def _confirmation(self, job: Job, info: TableInfo) -> ScoreTable | None:
         """Read the scores of the fresh seeds; None without any."""

@@ -92,4 +92,9 @@ class EstimateOut(Output):
     findings: list[FindingOut] = Field(
         description="What to look at in the data before training; only of problems made of stored tables."
     )
+    told: int = Field(description="Finished trainings that come with the job, which are not trained again.")
+    stated: list[str] = Field(
+        description="What the job states beside networks, budgets and seeds, in sentences: constraints, the "
+        "baselines of its verdict, and of its trainings length, resources, deadline and attempts."
+    )
     sentence: str

@@ -106,6 +106,7 @@ class CurveOut(Output):
     revision: int = Field(validation_alias=AliasPath("table", "revision"))
     points: list[CurvePointOut]
     baselines: list[BaselineOut]
+    held: list[str] = Field(description="Demands that each grouping keeps to beside its budget, as phrases.")
 
 
 class GroupingAnswer(SolutionOut):
@@ -113,6 +114,7 @@ class GroupingAnswer(SolutionOut):
 
     score_table_id: str = Field(validation_alias=AliasPath("table", "id"))
     revision: int = Field(validation_alias=AliasPath("table", "revision"))
+    held: list[str] = Field(description="Demands that it keeps to beside the budget, as phrases.")
 
 
 class ComparisonOut(Output):
@@ -129,6 +131,14 @@ class ComparisonOut(Output):
     is_beaten: bool
 
 
+class FreshLossOut(Output):
+    """Total loss of a grouping on fresh seeds."""
+
+    loss: Finite
+    standard_error: Finite
+    n_seeds: int
+
+
 class VerdictOut(Output):
     """Whether the recommended grouping is worth it, judged on fresh seeds."""
 
@@ -137,6 +147,9 @@ class VerdictOut(Output):
     is_worth_it: bool
     comparisons: list[ComparisonOut]
     missing: list[str]
+    alone: FreshLossOut | None = Field(
+        description="Its loss on fresh seeds, where the job compares it with no baseline."
+    )
 
 
 class RecommendationOut(Output):
@@ -146,6 +159,10 @@ class RecommendationOut(Output):
     solution: SolutionOut
     verdict: VerdictOut | None
     sentence: str
+    held: list[str] = Field(description="Demands that it keeps to beside the budget, as phrases.")
+    not_held: list[str] = Field(
+        description="Constraints of the job that the scores do not allow to hold yet, as phrases."
+    )
 
 
 class RecommendationList(Output):

@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field
 from grouping.domain.tasks import MAX_TASKS
 from grouping.formats.limits import MAX_OTHER_COSTS, MAX_TABLE_SEEDS
 from grouping.wire.base_types import Input, Output
+from grouping.wire.constraints import NetworkName
 from grouping.wire.requests import Name
-from grouping.wire.solving import NetworkName, Weights
+from grouping.wire.solving import Weights
 
 MAX_INLINE_NETWORKS = 20_000
 

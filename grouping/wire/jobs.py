@@ -7,13 +7,16 @@ from typing import Any
 
 from pydantic import AliasPath, Field
 
+from grouping.domain.constraints import Constraints
 from grouping.domain.fields import declared
 from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
+from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale
 from grouping.domain.trials import Purpose, TrialState
 from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output
+from grouping.wire.constraints import ConstraintsOut
 from grouping.wire.derived import Derived, answered
 
 
@@ -46,12 +49,19 @@ class SizeOut(Output, Derived):
     """A size that the trainer can build, by its name."""
 
 
+@answered(StatedResources, nested={})
+class StatedResourcesOut(Output, Derived):
+    """What the job states that each training holds; null where it leaves that to its trainer."""
+
+
 @answered(
     JobSpec,
     nested={
         TrainingBudget: TrainingBudgetOut,
         TaskDefinition: TaskDefinitionOut,
         SizeVariant: SizeOut,
+        Constraints: ConstraintsOut,
+        StatedResources: StatedResourcesOut,
     },
     without=PARAMETERS | {"name"},
 )
@@ -145,6 +155,14 @@ class ReusedFromOut(Output):
     trial_id: str
 
 
+class ToldFromOut(Output):
+    """Origin of a result from outside, by the word of whoever told it."""
+
+    source: str = Field(description="Such as the name of a file; may be empty.")
+    told_by: str = Field(description="Who told it; may be empty.")
+    told_at: datetime = Field(validation_alias="at_s")
+
+
 class TrialOut(Output):
     """One training of one network."""
 
@@ -167,6 +185,9 @@ class TrialOut(Output):
     finished_at: datetime | None = Field(validation_alias="finished_s")
     reused_from: ReusedFromOut | None = Field(
         description="Where it was trained, if its outcome was copied; epochs and seconds are those there."
+    )
+    told: ToldFromOut | None = Field(
+        description="Where the result comes from, if it was told from outside and not trained by any job."
     )
     artefact: str | None = Field(description="What its training keeps, as it told: a path or an address.")
     scores: list[TaskScoreOut]

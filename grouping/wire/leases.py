@@ -59,6 +59,7 @@ class LeaseOut(Output):
         description="Names of the tasks to train together, in display order.",
     )
     size: float = Field(validation_alias=AliasPath("request", "network", "size"))
+    size_name: str = Field(description="Name of the size, such as resnet18; empty where it has none.")
     cost_snt: float = Field(validation_alias=AliasPath("request", "network", "cost_snt"))
     seed: int = Field(validation_alias=AliasPath("request", "seed"))
     fidelity: float = Field(
@@ -70,7 +71,7 @@ class LeaseOut(Output):
         validation_alias=AliasPath("job", "spec", "trainer_parameters"),
         description="Parameters of the job's trainer.",
     )
-    epochs: int = Field(description="Epochs that it counts in a training budget.")
+    epochs: int = Field(description="Epochs of this training, as they count in a training budget.")
     deadline_s: float | None = Field(description="Seconds after which to end it and report a failure.")
     lease_s: float = Field(description="Seconds for which a heartbeat keeps the lease.")
     expires_at: datetime = Field(validation_alias="expires_s")

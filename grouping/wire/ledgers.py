@@ -27,6 +27,7 @@ class LedgerRowOut(Output):
     reused: int = Field(description="Trials copied from other jobs; they cost nothing here.")
     reused_epochs: int = Field(description="Epochs that the copied trials took in the job that trained them.")
     reused_seconds: float
+    told: int = Field(description="Trials whose result was told from outside; they cost nothing.")
 
 
 class SavingsOut(Output):
@@ -37,7 +38,7 @@ class SavingsOut(Output):
     """
 
     candidates: int
-    networks: int = Field(description="Candidates with a full training that has an outcome, own or copied.")
+    networks: int = Field(description="Candidates with the outcome of a full training: own, copied or told.")
     exhaustive: AmountOut
     trained: AmountOut = Field(
         description="Cost of the trainings that ended; those under way are not counted."
@@ -45,6 +46,7 @@ class SavingsOut(Output):
     saved: AmountOut | None
     share: Finite = Field(description="Share of the epochs that was saved; negative if it took more.")
     reused: int = Field(description="Trials of the search that were copied from other jobs.")
+    told: int = Field(description="Trials of the search whose result was told from outside.")
     basis: str = Field(description="Measurements on which the seconds of the exhaustive search are based.")
 
 
@@ -59,6 +61,7 @@ class JobLedgerOut(Output):
     search: AmountOut = Field(description="Trainings started, with epochs and seconds of those that ended.")
     confirmation: AmountOut = Field(description="The same for the confirmation.")
     reused: AmountOut = Field(description="Amount that the copied trials took in the jobs that trained them.")
+    told: int = Field(description="Trials whose result was told from outside; they cost nothing.")
     training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("job", "spec", "training_budget"))
     left: TrainingBudgetOut = Field(description="What may still be planned; null where there is no limit.")
     savings: SavingsOut = Field(validation_alias="told_savings")

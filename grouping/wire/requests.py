@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
+from grouping.domain.constraints import Constraints
 from grouping.domain.fields import declared
 from grouping.domain.jobs import (
     DEFAULT_STRATEGY,
@@ -16,12 +17,17 @@ from grouping.domain.jobs import (
     TrainingBudget,
 )
 from grouping.domain.recipes import BuiltInParameters, Method, Recipe
+from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import Positive, SizeVariant, TaskDefinition
-from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS, Scale
-from grouping.wire.base_types import Input, JsonObject, PlainText
+from grouping.domain.tasks import MAX_TASKS, Scale
+from grouping.wire.base_types import Input, JsonObject
+from grouping.wire.constraints import ConstraintsIn
+from grouping.wire.constraints import Name as Name
 from grouping.wire.derived import Derived, Nested, requested
+from grouping.wire.results import FinishedResultsIn
 
-Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
+MAX_RESULT_FILES = 10
+"""The most sets of finished results that come with a job."""
 
 EXAMPLE: dict[str, Any] = {
     "problem": "digits",
@@ -92,6 +98,11 @@ class SizeIn(Input, Derived):
     """A size that the trainer can build, by its name."""
 
 
+@requested(StatedResources, nested={})
+class StatedResourcesIn(Input, Derived):
+    """What each training holds while it runs; what is left out is as the trainer says."""
+
+
 def _name_or_task(value: object) -> str:
     return "(name)" if isinstance(value, str) else "(task)"
 
@@ -106,6 +117,8 @@ NESTED: Nested = {
     TrainingBudget: TrainingBudgetIn,
     Recipe: RecipeIn,
     SizeVariant: SizeIn,
+    Constraints: ConstraintsIn,
+    StatedResources: StatedResourcesIn,
 }
 
 
@@ -125,6 +138,11 @@ class JobRequest(Input, Derived):
     )
     strategy: StrategyIn = Field(default_factory=StrategyIn)
     trainer: TrainerIn = Field(default_factory=TrainerIn)
+    results: list[FinishedResultsIn] = Field(
+        default_factory=list,
+        max_length=MAX_RESULT_FILES,
+        description="Trainings that were carried out before, which count as trained and cost nothing.",
+    )
 
     @property
     def defined(self) -> tuple[TaskIn, ...]:
@@ -159,3 +177,8 @@ class CloneRequest(Input, Derived):
     strategy: StrategyIn | None = None
     trainer: TrainerIn | None = None
     recipe: RecipeIn = Field(default_factory=RecipeIn)
+    results: list[FinishedResultsIn] = Field(
+        default_factory=list,
+        max_length=MAX_RESULT_FILES,
+        description="Further trainings that were carried out elsewhere, which count as trained.",
+    )

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.jobs import MAX_BUDGET_SNT, Weight
-from grouping.domain.networks import Network
+from grouping.domain.constraints import Constraints, Objective, without_standing
+from grouping.domain.jobs import MAX_BUDGET_SNT
 from grouping.domain.scores import ScoreTable
-from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
-from grouping.errors import InvalidInputError, pointing_below
-from grouping.wire.base_types import MAX_SAFE_INTEGER, Input, PlainText
+from grouping.domain.task_definitions import Weight
+from grouping.domain.tasks import MAX_TASKS
+from grouping.errors import pointing_below
+from grouping.wire.base_types import MAX_SAFE_INTEGER, Input
+from grouping.wire.constraints import AtLeastOne, ConstraintsIn, TaskSets
 from grouping.wire.requests import Name
 
 MAX_ALTERNATIVES = 20
 MAX_ASKED_RESAMPLES = 2000
 """Over HTTP, where the answer is waited for; `grouping.solver.assess_confidence` itself allows more."""
 MAX_NOISE = 1.0
-MAX_DEMANDS = 200
 MAX_BUDGET_IN_ANY_UNIT = 1e15
 """Of a budget in whatever unit it counts: standard network times, or that of another cost, such as bytes."""
 
-NetworkName = Annotated[PlainText, Field(min_length=1, max_length=MAX_TASKS * (MAX_NAME_LENGTH + 1) + 30)]
-TaskSets = Annotated[
-    list[Annotated[list[Name], Field(min_length=2, max_length=MAX_TASKS)]], Field(max_length=MAX_DEMANDS)
-]
-Numbers = Annotated[dict[Name, Annotated[float, Field(ge=0, le=1e300)]], Field(max_length=MAX_TASKS)]
-AnyNumbers = Annotated[dict[Name, Annotated[float, Field(ge=-1e300, le=1e300)]], Field(max_length=MAX_TASKS)]
 Weights = Annotated[dict[Name, Weight], Field(max_length=MAX_TASKS)]
-Networks = Annotated[list[NetworkName], Field(max_length=MAX_DEMANDS)]
-AtLeastOne = Annotated[int, Field(ge=1, le=1_000_000)]
 
 GROUPING_EXAMPLE: dict[str, Any] = {
     "budget_snt": 1.5,
@@ -43,53 +34,6 @@ GROUPING_EXAMPLE: dict[str, Any] = {
     "k": 3,
     "confidence": {"n_resamples": 200, "tolerance": 0.01},
 }
-
-
-class ConstraintsIn(Input):
-    """Demands on a grouping; all of them hold at once. Networks are named such as `depth+edges@0.5`."""
-
-    together: TaskSets = Field(default_factory=list, description="Sets of tasks served by the same network.")
-    apart: TaskSets = Field(
-        default_factory=list, description="Sets of tasks of which no chosen network is trained on two."
-    )
-    max_networks: AtLeastOne | None = Field(default=None, description="The most networks chosen.")
-    max_group_size: AtLeastOne | None = Field(
-        default=None, description="The most tasks a chosen network is trained on."
-    )
-    is_partition: bool = Field(
-        default=False, description="Whether every task is trained in one network only."
-    )
-    ceilings: AnyNumbers = Field(
-        default_factory=dict, description="Upper bound on the validation loss of a task."
-    )
-    ceilings_alone: Numbers = Field(
-        default_factory=dict,
-        description="Upper bound as a multiple of the task's loss alone: 1 is no worse than alone.",
-    )
-    forced: Networks = Field(default_factory=list, description="Networks that must be chosen.")
-    forbidden: Networks = Field(default_factory=list, description="Networks that must not be chosen.")
-    limits: Numbers = Field(
-        default_factory=dict,
-        description="The most that the chosen networks cost together, by the table's further costs.",
-    )
-
-    def to_domain(self) -> Constraints:
-        """Convert to the constraints of the domain.
-
-        Raises:
-            InvalidInputError: if one breaks a rule.
-        """
-        networks = {name: tuple(_networks(name, getattr(self, name))) for name in ("forced", "forbidden")}
-        return Constraints(**{**dict(self), **networks})
-
-
-def _networks(field: str, names: list[str]) -> Iterator[Network]:
-    for position, name in enumerate(names):
-        try:
-            yield Network.parse(name)
-        except InvalidInputError as error:
-            error.pointer = f"/{field}/{position}"
-            raise
 
 
 class ConfidenceIn(Input):
@@ -126,6 +70,11 @@ class Demands(Input):
         "standard network times if left out.",
     )
     constraints: ConstraintsIn = Field(default_factory=lambda: ConstraintsIn())
+    standing_demands: bool = Field(
+        default=True,
+        description="Whether what stands holds too: the constraints of the job that trains the table, and "
+        "`must_not_worsen` of its tasks. A number in `constraints` replaces that of the job.",
+    )
     weights: Weights = Field(
         default_factory=dict, description="Weights of tasks in the total loss; the table's own if left out."
     )
@@ -164,6 +113,8 @@ class Demands(Input):
             table = table.with_weights(self.weights)
         if self.cost is not None:
             table = table.priced_by(self.cost)
+        if not self.standing_demands:
+            table = without_standing(table)
         constraints = self.to_constraints()
         with pointing_below("/constraints"):
             constraints.check(table)
@@ -199,6 +150,11 @@ class PairwiseRequest(Input):
     max_group_size: AtLeastOne | None = Field(default=None, description="The most tasks in a network.")
     weights: Weights = Field(
         default_factory=dict, description="Weights of tasks in the total loss; the table's own if left out."
+    )
+    standing_demands: bool = Field(
+        default=True,
+        description="Whether what stands must hold too: the constraints of the job that trains the table, "
+        "and `must_not_worsen` of its tasks. What only listed networks can be held to is refused then.",
     )
 
     @property

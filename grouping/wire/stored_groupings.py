@@ -109,6 +109,11 @@ class GroupingAnswerBody(SolutionOut):
     explanation: list[str] = Field(description="Reasons for these networks, in sentences.")
     explanation_data: ExplanationData = Field(description="Reasons for these networks, as data.")
     confidence: ConfidenceOut | None = Field(description="Null where it was not requested.")
+    held: list[str] = Field(
+        default_factory=list,
+        description="Demands that it keeps to beside the budget, as phrases; empty in answers that were kept "
+        "before this was told.",
+    )
 
 
 class StoredGroupingOut(GroupingAnswerBody):

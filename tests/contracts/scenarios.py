@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import event, select
 
+from grouping.domain.finished_results import FinishedResults, FinishedTraining
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import Blame, Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store, TrialReport
 from grouping.store.rows import StoredRow
+from grouping.trainers import Trainer
 from tests.tables import random_table
 
 T = TypeVar("T")
@@ -31,6 +33,11 @@ DEPTH = MeasuredNetwork(Network.of("depth", cost_snt=1.0), 1000, (32, 32))
 SMALL_EDGES = MeasuredNetwork(Network.of("edges", size=0.5, cost_snt=0.4983), 498, (22, 22))
 PAIR = MeasuredNetwork(Network.of("edges", "depth", cost_snt=1.0), 1001, (32, 32))
 NETWORKS = (DEPTH, SMALL_EDGES, PAIR)
+
+
+def losses_until_given_up(blame: Blame) -> int:
+    """How often a training may be lost that way before it is given up, that time included."""
+    return Trainer.max_attempts * Blame.ITS_OWN // blame
 
 
 def submit(
@@ -71,6 +78,8 @@ def success(network: Network, loss: float = 0.25, **options: Any) -> TrialOutcom
     return TrialOutcome(TrialState.SUCCEEDED, scores, **({"epochs": 10, "seconds": 1.5} | options))
 
 
+TOLD = FinishedResults((FinishedTraining(("scene",), {"scene": 0.5}, seed=1),), "half.csv", "ada")
+"""A result from outside that no scene has."""
 DIVERGED = TrialOutcome(TrialState.DIVERGED, epochs=4, seconds=0.5, error="the loss became infinite")
 FAILED = TrialOutcome(TrialState.FAILED, epochs=1, seconds=0.25, error="no memory left")
 
@@ -146,13 +155,14 @@ FENCED: dict[str, Callable[[Scene], object]] = {
     "skip_trials": lambda s: s.store.skip_trials(s.claim, [s.planned.id]),
     "start_trials": lambda s: s.store.start_trials(s.claim, [s.planned.id, s.last.id]),
     "record_outcomes": lambda s: s.store.record_outcomes(s.claim, {s.running.id: success(s.running.network)}),
-    "requeue_trials": lambda s: s.store.requeue_trials(s.claim, [s.running.id], "the worker died"),
+    "requeue_trials": lambda s: s.store.requeue_trials(s.claim, [s.running.id], "died", Blame.WITH_WORKER),
     "start_trial": lambda s: s.store.start_trial(s.claim, s.planned.id),
     "record_outcome": lambda s: s.store.record_outcome(s.claim, s.running.id, success(s.running.network)),
-    "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "the worker died"),
+    "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "died", Blame.WITH_WORKER),
     "report_progress": lambda s: s.store.report_progress(
         s.claim, {s.running.id: TrialReport((Progress(1, {"depth": 0.5}),), "a line\n")}
     ),
+    "leave_out_results": lambda s: s.store.leave_out_results(s.claim, {}),
     "append_event": lambda s: s.store.append_event(s.claim, "note", {"text": "hello"}),
 }
 """A write of each kind that a dispatcher does, legal in the scene."""
@@ -162,6 +172,7 @@ UNFENCED: dict[str, Callable[[Scene], object]] = {
     "request_cancel": lambda s: s.store.request_cancel(s.job_id),
     "claim_job": lambda s: s.store.claim_job("another"),
     "import_table": lambda s: s.store.import_table(random_table(1), "a table"),
+    "add_results": lambda s: s.store.add_results(s.job_id, TOLD),
     "add_grouping": lambda s: s.store.add_grouping(s.table_id, revision=1, request={}, answer={}),
 }
 """The writes of users, and claiming, legal in the scene."""

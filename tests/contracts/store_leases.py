@@ -10,13 +10,21 @@ import pytest
 
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialState
+from grouping.domain.trials import Blame, TrialState
 from grouping.errors import InvalidInputError, StaleLeaseError, StateConflictError
 from grouping.store import Claim, Store, open_store
 from grouping.store.database import Database
-from grouping.trainers import Trainer
 from grouping.trainers.built_in import recipe_of
-from tests.contracts.scenarios import FENCED, Scene, at_once, claim, everything, running_scene, submit
+from tests.contracts.scenarios import (
+    FENCED,
+    Scene,
+    at_once,
+    claim,
+    everything,
+    losses_until_given_up,
+    running_scene,
+    submit,
+)
 
 
 def _claimed_by_another(scene: Scene) -> None:
@@ -148,16 +156,17 @@ class LeaseContract:
 
     def test_a_trial_that_keeps_losing_its_dispatcher_fails_at_the_limit(self, store: Store) -> None:
         scene = running_scene(store, lease_s=0)
-        for attempt in range(2, Trainer.max_attempts + 1):
+        n = losses_until_given_up(Blame.WITH_ALL)
+        for attempt in range(2, n + 1):
             held = claim(store, f"dispatcher {attempt}", lease_s=0)
             assert store.trials(scene.job_id)[0].state is TrialState.PLANNED
             store.start_trial(held, scene.running.id)
         claim(store, "last")
         trial = store.trials(scene.job_id)[0]
-        assert (trial.state, trial.attempts) == (TrialState.FAILED, Trainer.max_attempts)
+        assert (trial.state, trial.attempts) == (TrialState.FAILED, n)
         assert trial.error is not None
         assert "dispatcher" in trial.error
-        assert store.ledger(scene.job_id).trainings == Trainer.max_attempts
+        assert store.ledger(scene.job_id).trainings == n
 
     def test_a_job_that_was_being_cancelled_is_given_out_to_be_finished(
         self, store: Store, pass_time: PassTime

@@ -15,7 +15,9 @@ from sqlalchemy import select
 
 from grouping.domain.jobs import JobState
 from grouping.domain.networks import Network
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.resources import StatedResources
+from grouping.domain.task_definitions import SizeVariant
+from grouping.domain.trials import Blame, Purpose, TrialState
 from grouping.errors import (
     IdempotencyConflictError,
     InvalidInputError,
@@ -33,6 +35,7 @@ from tests.contracts.scenarios import (
     claim,
     crash_everywhere,
     everything,
+    losses_until_given_up,
     plan,
     prepare,
     requests,
@@ -76,9 +79,10 @@ class Away:
         assert self.store.ledger(self.job_id).trainings == attempts
 
 
-def away(store: Store, *, n_seeds: int = 1, **changes: Any) -> Away:
-    """Set the scene."""
-    submit(store, fields={"trainer": "external", "trainer_parameters": {**PARAMETERS, **changes}})
+def away(store: Store, *, n_seeds: int = 1, stated: Mapping[str, Any] | None = None, **changes: Any) -> Away:
+    """Set the scene, with what the job states itself and changed parameters of its trainer."""
+    parameters = {"trainer": "external", "trainer_parameters": {**PARAMETERS, **changes}}
+    submit(store, fields={**parameters, **(stated or {})})
     held = claim(store, "dispatcher", lease_s=1e6)
     prepare(store, held)
     store.enter_state(held, JobState.RUNNING)
@@ -121,7 +125,7 @@ def _expired(scene: Away, pass_time: PassTime) -> None:
 
 
 def _given_up(scene: Away, pass_time: PassTime) -> None:
-    for _ in range(Trainer.max_attempts - 1):
+    for _ in range(losses_until_given_up(Blame.WITH_WORKER) - 1):
         pass_time(LEASE_S)
         scene.lease("another")
     _expired(scene, pass_time)
@@ -297,6 +301,19 @@ class TrialLeaseContract:
         assert scene.trial_states() == [TrialState.FAILED, TrialState.FAILED, TrialState.PLANNED]
         scene.check_charges()
 
+    def test_what_a_job_states_of_its_trainings_goes_over_its_trainer(self, store: Store) -> None:
+        stated = {
+            "deadline_s": 60.0,
+            "max_attempts": 1,
+            "resources": StatedResources(gpus=1.0),
+            "sizes": (SizeVariant("large", 1.0),),
+        }
+        scene = away(store, stated=stated, resources={"cpus": 2.0, "gpus": 4.0})
+        assert store.lease_trial("small", available={"CPU": 2, "GPU": 0.5}) is None
+        lease = scene.lease("able", available={"CPU": 2, "GPU": 1})
+        assert (lease.deadline_s, lease.size_name) == (60.0, "large")
+        assert WRITES["fail and retry"](store, lease) is TrialState.FAILED, "the only attempt"
+
     def test_what_is_given_back_costs_nothing_however_often(self, store: Store) -> None:
         scene = away(store)
         lease = scene.lease()
@@ -374,7 +391,7 @@ class TrialLeaseContract:
         self, store: Store, pass_time: PassTime
     ) -> None:
         scene = away(store)
-        for _ in range(Trainer.max_attempts):
+        for _ in range(losses_until_given_up(Blame.WITH_WORKER)):
             assert scene.lease("leaver").trial_id == store.trials(scene.job_id)[0].id
             pass_time(LEASE_S)
         assert scene.lease().trial_id == store.trials(scene.job_id)[1].id
@@ -401,7 +418,7 @@ class TrialLeaseContract:
         with pytest.raises(StateConflictError, match="worker"):
             store.record_outcome(scene.claim, lease.trial_id, FAILED)
         with pytest.raises(StateConflictError, match="worker"):
-            store.requeue_trial(scene.claim, lease.trial_id, "lost")
+            store.requeue_trial(scene.claim, lease.trial_id, "lost", Blame.WITH_WORKER)
         WRITES["complete"](store, lease)
 
     def test_expiring_the_trials_of_no_job_does_nothing(self, store: Store) -> None:

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from grouping.domain.jobs import JobState, Ledger
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.scores import Score, ScoreTable
-from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import Blame, Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
 from grouping.store import ProgressRow, Store
-from grouping.trainers import Trainer
 from tests.contracts.scenarios import (
     DEPTH,
     DIVERGED,
@@ -26,6 +25,7 @@ from tests.contracts.scenarios import (
     TASKS,
     claim,
     everything,
+    losses_until_given_up,
     plan,
     requests,
     running_scene,
@@ -286,22 +286,24 @@ class TrialContract:
             with pytest.raises(error):
                 store.record_outcomes(scene.claim, {scene.running.id: fine, wrong: outcome})
             with pytest.raises(error):
-                store.requeue_trials(scene.claim, [scene.running.id, wrong], "killed")
+                store.requeue_trials(scene.claim, [scene.running.id, wrong], "killed", Blame.WITH_WORKER)
         assert everything(store) == before
 
-    def test_a_lost_trial_is_planned_again_until_its_attempts_are_spent(self, store: Store) -> None:
+    @pytest.mark.parametrize("blame", Blame)
+    def test_a_lost_trial_is_planned_again_until_it_is_to_blame(self, store: Store, blame: Blame) -> None:
         scene = running_scene(store)
-        for _ in range(Trainer.max_attempts - 1):
-            assert store.requeue_trial(scene.claim, scene.running.id, "killed") is TrialState.PLANNED
-            store.start_trial(scene.claim, scene.running.id)
-        assert store.requeue_trial(scene.claim, scene.running.id, "killed\0") is TrialState.FAILED
+        running, n = scene.running.id, losses_until_given_up(blame)
+        for _ in range(n - 1):
+            assert store.requeue_trial(scene.claim, running, "killed", blame) is TrialState.PLANNED
+            store.start_trial(scene.claim, running)
+        assert store.requeue_trial(scene.claim, running, "killed\0", blame) is TrialState.FAILED
         trial = store.trials(scene.job_id)[0]
-        assert (trial.state, trial.attempts) == (TrialState.FAILED, Trainer.max_attempts)
+        assert (trial.state, trial.attempts) == (TrialState.FAILED, n)
         assert trial.error is not None
         assert "killed\ufffd" in trial.error
         assert store.events(scene.job_id)[-1].kind == "trial_lost"
         with pytest.raises(StateConflictError):
-            store.requeue_trial(scene.claim, scene.running.id, "killed")
+            store.requeue_trial(scene.claim, scene.running.id, "killed", Blame.WITH_WORKER)
 
     # --- reading
 

@@ -27,6 +27,7 @@ from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
 from tests.contracts.store_reports import ReportContract
+from tests.contracts.store_results import ResultsContract
 from tests.contracts.store_reuse import ReuseContract
 from tests.contracts.store_studies import StudyContract
 from tests.contracts.store_trial_leases import TrialLeaseContract
@@ -40,6 +41,7 @@ class StoreContract(
     TrialLeaseContract,
     ReportContract,
     ReuseContract,
+    ResultsContract,
     AffinityContract,
     DefinedContract,
     ImportContract,

@@ -48,11 +48,33 @@ pathlib.Path(told.out, "result.json").write_text(json.dumps({"validation": losse
 TRAIN = ["train.py", "--tasks", "{tasks}", "--size", "{size}", "--seed", "{seed}", "--out", "{out}"]
 
 
-def start(folder: Path, *options: str, training_s: float = 0.0) -> subprocess.Popen[str]:
+FUNCTION = """
+import os, random
+
+def train(tasks, seed, checkpoint, report, log):
+    assert checkpoint.is_dir()
+    report(1, {"validation": 1.0})
+    log(f"process {os.getpid()} below {os.getppid()}")
+    noise = random.Random(f"{sorted(tasks)} {seed}")
+    helped = 0.2 * (sorted(tasks) == ["leak", "vibration"])
+    losses = {task: 1.0 - helped + noise.gauss(0, 0.01) for task in tasks}
+    return {"validation": losses, "test": losses}
+
+class Whole:
+    def train(self, requests):
+        return [{"validation": dict.fromkeys(r.network.group, float("nan"))} for r in requests]
+"""
+
+
+def start(
+    folder: Path, *options: str, training_s: float = 0.0, by_command: bool = True
+) -> subprocess.Popen[str]:
     """Start the search in a folder of its own."""
     (folder / "search.toml").write_text(SEARCH)
     (folder / "train.py").write_text(SCRIPT)
-    command = ["run", "search.toml", "--home", "home", *options, "--", sys.executable, *TRAIN]
+    (folder / "own.py").write_text(FUNCTION)
+    command = ["run", "search.toml", "--home", "home", *options]
+    command += ["--", sys.executable, *TRAIN] if by_command else []
     return subprocess.Popen(
         [sys.executable, "-m", "grouping.cli", *command],
         cwd=folder,
@@ -65,8 +87,12 @@ def start(folder: Path, *options: str, training_s: float = 0.0) -> subprocess.Po
     )
 
 
-def test_a_file_and_a_command_give_a_recommendation_with_its_verdict(tmp_path: Path) -> None:
-    running = start(tmp_path, "--slots", "2", "--json")
+@pytest.mark.parametrize("by_command", [True, False])
+def test_a_file_and_a_command_or_a_function_give_a_recommendation_with_its_verdict(
+    tmp_path: Path, by_command: bool
+) -> None:
+    code = [] if by_command else ["--trainer", "own.py:train"]
+    running = start(tmp_path, "--slots", "2", "--json", *code, by_command=by_command)
     told, said = running.communicate(timeout=240 * slowness())
     assert running.returncode == 0, said
     answer: dict[str, Any] = json.loads(told)
@@ -113,3 +139,22 @@ def test_a_trainer_and_a_command_are_refused_together(tmp_path: Path) -> None:
     assert running.returncode == 2
     assert "leave out one of them" in said
     assert time.monotonic() - started < 60 * slowness()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("own.py:train", "Give either --trainer own.py:train or a command."),
+        ("gone.py:train", "There is no file"),
+        ("own.py:gone", "has no 'gone'"),
+        ("own.py:os", "neither a function"),
+    ],
+)
+def test_code_of_ones_own_that_cannot_train_is_refused_before_anything_starts(
+    tmp_path: Path, code: str, words: str
+) -> None:
+    running = start(tmp_path, "--trainer", code, by_command=words.startswith("Give"))
+    _, said = running.communicate(timeout=60 * slowness())
+    assert running.returncode == 2
+    assert words in said
+    assert not (tmp_path / "home").exists()

@@ -153,7 +153,8 @@ class Scenes:
         claim = self.claims[job.id]
         self.store.enter_state(claim, JobState.CONFIRMING)
         table = self.store.score_table(job.score_table_id, purpose=Purpose.SEARCH, fidelity=1.0)
-        networks = networks_to_confirm(recommend(table, None, job.spec.budgets_snt), table.task_names)
+        chosen = recommend(table, None, job.spec.budgets_snt, constraints=job.spec.constraints)
+        networks = networks_to_confirm(chosen, table.task_names, job.spec.equal_cost_baselines)
         self.add(claim, networks)
         self.plan(claim, networks, job.spec.confirmation_seeds, Purpose.CONFIRMATION)
         self.train(job)

@@ -215,3 +215,15 @@ def test_hundreds_of_waiting_workers_hold_no_thread(api: Api, store: Store) -> N
     statuses, took_s = asyncio.run(crowd())
     assert set(statuses) == {204}
     assert took_s < 5
+
+
+def test_a_key_of_idempotency_leases_nothing_twice_but_the_token_repeats_reports(
+    api: Api, job: Job, store: Store
+) -> None:
+    """As the documentation says: asking again is asking for another training."""
+    key = {"Idempotency-Key": "the same"}
+    first, second = (api.post("/v1/leases", json={"worker": "me"}, headers=key).json() for _ in range(2))
+    assert first["trial_id"] != second["trial_id"]
+    answers = [report(api, first, "complete", validation=losses(first)) for _ in range(2)]
+    assert [answer.json() for answer in answers] == [{"state": "succeeded"}] * 2
+    assert store.ledger(job.id).trainings == 2

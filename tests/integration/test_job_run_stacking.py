@@ -87,3 +87,58 @@ def test_each_difference_of_a_worker_is_told_once(sqlite_url: str) -> None:
     found = events_of(sqlite_url, Stacking.FULL, [{"blas": "a"}, {"blas": "b"}, {"blas": "c"}])
     told = [reason.rpartition("blas ")[2] for reason in found["environment_differs"]]
     assert told == ["a, here b", "a, here c"]
+
+
+class LosingExecutor(ScriptedExecutor):
+    """Loses its worker whenever one network is among what it trains."""
+
+    def __init__(self, fatal: str, most: int) -> None:
+        super().__init__(Stacking.FULL, [{"blas": "a"}])
+        self._fatal, self._most = fatal, most
+        self.orders: list[list[str]] = []
+
+    def submit(self, order: Order) -> None:
+        names = [f"{sorted(r.network.group)}@{r.network.size:g}/{r.seed}" for r in order.requests.values()]
+        self.orders.append(names)
+        if self._fatal in names and self._most:
+            self._most -= 1
+            self._answers.append(Lost(order.number, "out of memory"))
+        else:
+            super().submit(order)
+
+
+FATAL = "['digit']@1/0"
+
+
+def losing(url: str, most: int) -> tuple[JobState, list[list[str]], list[tuple[TrialState, int]]]:
+    """State of a job, its orders, and state and attempts of each trial in the order of the plan."""
+    store = open_store(url)
+    job = submit(store, SPEC)
+    claim = store.claim_job("test", lease_s=60)
+    assert claim is not None
+    executor = LosingExecutor(FATAL, most)
+    JobRun(store, claim, executor, Control()).run()
+    trials = [(trial.state, trial.attempts) for trial in store.trials(job.id)]
+    state = store.get_job(job.id).state
+    store.close()
+    return state, executor.orders, trials
+
+
+def test_an_innocent_training_lives_through_more_losses_of_its_worker_than_it_may_fail(
+    sqlite_url: str,
+) -> None:
+    state, _, trials = losing(sqlite_url, most=2 * Trainer.max_attempts - 1)
+    assert state is JobState.SUCCEEDED
+    assert {state for state, _ in trials} == {TrialState.SUCCEEDED}
+
+
+def test_what_was_lost_together_is_tried_alone_and_only_the_cause_is_given_up(sqlite_url: str) -> None:
+    state, orders, trials = losing(sqlite_url, most=1000)
+    first = next(names for names in orders if FATAL in names)
+    assert len(first) > 1, "it was lost with others"
+    again = [names for names in orders if set(names) & set(first)][1:]
+    assert all(len(names) == 1 for names in again)
+    assert state is JobState.SUCCEEDED
+    failed = [attempts for state, attempts in trials if state is TrialState.FAILED]
+    assert failed == [2 * Trainer.max_attempts]
+    assert all(attempts <= 2 for state, attempts in trials if state is TrialState.SUCCEEDED)

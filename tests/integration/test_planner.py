@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from grouping.domain.allowance import Prices
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job, JobState, Planning, StopReason, TrainingBudget
-from grouping.domain.recipes import EARLY_FIDELITY, Method, Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.training_budgets import (
     ConfirmationNeed,
@@ -22,7 +22,7 @@ from grouping.domain.training_budgets import (
     is_time_short,
     trials_over_time,
 )
-from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
+from grouping.domain.trials import EARLY_FIDELITY, Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.recipes import epochs_of
 from grouping.search import Plan, networks_to_measure
 from grouping.solver import TableSolver

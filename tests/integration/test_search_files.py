@@ -17,9 +17,12 @@ from grouping.cli import app
 from grouping.cli.own_commands import with_own_trainer
 from grouping.client import Client
 from grouping.domain.fields import declared
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs import JobSpec, JobState
+from grouping.domain.networks import Network
+from grouping.domain.resources import Resources
 from grouping.domain.task_definitions import Better, TaskDefinition
 from grouping.store import Store
+from grouping.trainers import trainer_for
 from grouping.use_cases.search_file import read_search
 from grouping.use_cases.submit import build_spec, request_of
 from tests.defined import FORMULA, POINTS, formula_installed
@@ -58,6 +61,18 @@ costs = {memory = 8.1}
 name = "resnet18"
 cost = 0.45
 costs = {memory = 4.1}
+"""
+STATED = """
+[constraints]
+apart = [["vibration", "wear"]]
+max_networks = 2
+
+[resources]
+cpus = 2
+gpus = 0.5
+
+[resources_of.resnet50]
+gpus = 1
 """
 ASKED: dict[str, Any] = {
     "trainer": {"name": "mine"},
@@ -117,6 +132,116 @@ def test_what_cannot_be_is_refused_and_pointed_at(
     found, detail = refusal(api, **fields)
     assert found == pointer
     assert said in detail
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("fields", "pointer", "said"),
+    [
+        ({"constraints": {"apart": [["wear", "nose"]]}}, "/constraints/apart", "no task 'nose'"),
+        ({"constraints": {"ceilings": {"nose": 1}}}, "/constraints/ceilings", "no task 'nose'"),
+        ({"constraints": {"forced": ["wear@0.25"]}}, "/constraints/forced/0", "no candidate"),
+        ({"constraints": {"forbidden": ["nose"]}}, "/constraints/forbidden/0", "no candidate"),
+        (
+            {"constraints": {"together": [["wear", "vibration"]], "apart": [["wear", "vibration"]]}},
+            "/constraints/apart/0",
+            "must be served together as well",
+        ),
+        (
+            {"constraints": {"forced": ["wear"], "forbidden": ["wear"]}},
+            "/constraints/forced/0",
+            "breaks another",
+        ),
+        ({"constraints": {"most": 2}}, "/constraints/most", "Extra inputs"),
+        ({"compared_with": "all"}, "/compared_with", "'both', 'all-together', 'all-alone' or 'none'"),
+        ({"epochs": 0}, "/epochs", "greater than or equal to 1"),
+        ({"deadline_s": 0}, "/deadline_s", "greater than 0"),
+        ({"max_attempts": 0}, "/max_attempts", "greater than or equal to 1"),
+        ({"resources": {"gpus": 1.5}}, "/resources/gpus", "share of one or whole ones"),
+        ({"resources": {"cpu": 1}}, "/resources/cpu", "Extra inputs"),
+        ({"resources_of": {"small": {"gpus": 1}}}, "/resources_of/small", "is no size"),
+        ({"resources_of": {"a/b": {"gpus": 1}}}, "/resources_of/a~1b", "is no size"),
+        ({"resources_of": {"0.5": {"gpus": 1.5}}}, "/resources_of/0.5/gpus", "share of one or whole"),
+    ],
+)
+def test_what_a_job_states_is_held_to_its_rules(
+    api: Api, fields: dict[str, Any], pointer: str, said: str
+) -> None:
+    found, detail = refusal(api, **fields)
+    assert found == pointer
+    assert said in detail
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_a_job_states_is_answered_estimated_shown_and_cloned(api: Api, store: Store) -> None:
+    top = 'compared_with = "all-alone"\nepochs = 30\ndeadline_s = 3600\nmax_attempts = 5\n'
+    text = top + SEARCH + STATED
+    read = api.post("/jobs/new/file", data={"text": text, "action": "read"}).text
+    sent = {"text": text, "action": "submit", "key": "s"}
+    answer = api.post("/jobs/new/file", data=sent, follow_redirects=False)
+    page = api.get(answer.headers["location"]).text
+    for shown in (
+        "vibration and wear are never trained in the same network; at most 2 networks",
+        "compares with each task alone, and nothing else",
+        "A full training counts 30 epochs.",
+        "Each training holds 2 CPU, 0.5 GPU.",
+        "At size resnet50 instead: 1 GPU.",
+        "A training is ended after 3600 s",
+        "A training is given up after 5 attempts; a lost worker is half of one.",
+    ):
+        assert shown in read
+        assert shown in page
+    (stored,) = store.list_jobs().items
+    asked = api.get(f"/v1/jobs/{stored.id}").json()["spec"]
+    assert asked["constraints"]["apart"] == [["vibration", "wear"]]
+    assert asked["resources"] == {"cpus": 2, "gpus": 0.5, "memory_gib": None, "custom": None}
+    assert asked["resources_of"]["resnet50"]["gpus"] == 1
+    assert [n for n in stored.spec.candidates.require_listed() if {"vibration", "wear"} <= n.group] == []
+
+    changes = {"drop_tasks": ["wear"], "resources": {"cpus": 4}, "epochs": 40, "compared_with": "none"}
+    clone = store.get_job(api.post(f"/v1/jobs/{stored.id}/clone", json=changes).json()["id"]).spec
+    assert (clone.constraints.apart, clone.constraints.max_networks) == ((), 2)
+    assert (clone.resources.cpus, clone.resources.gpus, clone.epochs) == (4, 0.5, 40)
+    assert (clone.deadline_s, clone.max_attempts, clone.compared_with) == (3600, 5, "none")
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_epochs_of_a_job_are_those_of_its_trainer(api: Api, store: Store) -> None:
+    def spec(**fields: Any) -> JobSpec:
+        answer = api.post("/v1/jobs", json=fields)
+        assert answer.status_code == 202, answer.text
+        return store.get_job(answer.json()["id"]).spec
+
+    built_in = spec(problem="digits", epochs=7)
+    assert (built_in.epochs, built_in.trainer_parameters["recipe"]["epochs"]) == (None, 7)
+    trainer: dict[str, Any] = {"name": "external", "parameters": {"data": "v1"}}
+    external = spec(**{**ASKED, "trainer": trainer, "epochs": 7})
+    assert external.trainer_parameters["epochs"] == 7
+    mine = spec(**{**ASKED, "epochs": 7})
+    for one in (built_in, external, mine):
+        trainings = trainer_for(one).trainings
+        assert (trainings.epochs_of(1, 1.0), trainings.epochs_of(1, 0.3)) == (7, 2)
+    assert trainer_for(spec(**ASKED)).trainings.epochs_of(1, 1.0) == 1
+
+    twice = api.post("/v1/jobs", json={"problem": "digits", "epochs": 7, "recipe": {"epochs": 8}}).json()
+    assert twice["errors"][0]["pointer"] == "/epochs"
+    assert "give them once" in twice["detail"]
+    trainer["parameters"]["epochs"] = 8
+    assert refusal(api, trainer=trainer, epochs=7)[0] == "/epochs"
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_job_states_the_deadline_attempts_and_resources_that_a_worker_meets(api: Api, store: Store) -> None:
+    stated = {"deadline_s": 5, "max_attempts": 1, "resources": {"gpus": 1}, "epochs": 10}
+    spec = store.get_job(api.post("/v1/jobs", json={**ASKED, **stated}).json()["id"]).spec
+    trainings = trainer_for(spec).trainings
+    network = Network.of("wear")
+    assert (trainings.deadline_s(network, 1.0), trainings.max_attempts) == (5, 1)
+    assert trainings.resources(network) == Resources(1, 1)
+    assert trainings.resources(network, Resources(3, 0.25)) == Resources(3, 1)
+    unsaid = trainer_for(store.get_job(api.post("/v1/jobs", json=ASKED).json()["id"]).spec).trainings
+    assert (unsaid.resources(network), unsaid.resources(network, Resources(3))) == (None, Resources(3))
+    assert (unsaid.deadline_s(network, 1.0), unsaid.max_attempts) == (None, 3)
 
 
 @pytest.mark.usefixtures("installed")

@@ -20,7 +20,7 @@ from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
 from grouping.domain.ledgers import Amount, Savings
 from grouping.domain.networks import list_candidates
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.trials import Blame, Purpose, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm, recommend
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Api, Scenes, server
@@ -84,7 +84,7 @@ def cut_off(scenes: Scenes) -> Job:
     job = searching(scenes, n_done=12, training_budget=TrainingBudget(trainings=14))
     claim = scenes.claims[job.id]
     for trial in scenes.store.trials(job.id, states=(TrialState.RUNNING,)):
-        scenes.store.requeue_trial(claim, trial.id, "moved")
+        scenes.store.requeue_trial(claim, trial.id, "moved", Blame.WITH_WORKER)
     left = scenes.store.trials(job.id, states=(TrialState.PLANNED,))
     scenes.store.skip_trials(claim, [trial.id for trial in left])
     return ended(scenes, job, JobState.SUCCEEDED, stop_reason=StopReason.TRAINING_BUDGET_SPENT)

@@ -47,7 +47,9 @@ class Supervised:
         self.store, self.claim = store, claim
         self.scripts = list(scripts)
         self.started: list[Script] = []
-        self.job = SupervisedJob(store, claim, self._start, LIMITS_S)  # type: ignore[arg-type]
+        self.ray_trouble = ""
+        start: Any = self._start
+        self.job = SupervisedJob(store, claim, start, LIMITS_S, lambda: self.ray_trouble)
 
     def _start(self) -> Script:
         self.started.append(self.scripts.pop(0))
@@ -152,3 +154,21 @@ def test_the_process_of_a_job_that_has_ended_is_kept_for_the_next_one(store: Sto
     one.started[0]._messages = [None, Finished()]
     assert not one.run()
     assert not one.started[0].is_ended
+
+
+def test_a_job_waits_for_a_ray_that_cannot_be_reached_and_its_history_says_so_once(
+    store: Store, supervised: Any
+) -> None:
+    one = supervised(Script(DIES), Script())
+    one.ray_trouble = "No Ray cluster answers at head:6379."
+    assert one.run()
+    assert (one.started, one.events("ray_unreachable"), one.events("job_interrupted")) == ([], 1, 0)
+    one.ray_trouble = ""
+    one.run(2)
+    assert len(one.started) == 1
+    one.ray_trouble = "No Ray cluster answers at head:6379."
+    assert one.run()
+    assert (len(one.started), one.events("ray_unreachable")) == (1, 2)
+    store.request_cancel(one.claim.job.id)
+    assert not one.run()
+    assert store.get_job(one.claim.job.id).state is JobState.CANCELLED

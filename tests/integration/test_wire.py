@@ -23,6 +23,7 @@ from grouping.domain.networks import Network
 from grouping.errors import StoreUnavailableError
 from grouping.wire.base_types import Finite, Group, Input, NetworkLabel, Output, Rows
 from grouping.wire.catalogue import ProblemList, RecipeMethods
+from grouping.wire.constraints import ConstraintsIn
 from grouping.wire.estimates import EstimateOut
 from grouping.wire.graph import AffinityGraphOut
 from grouping.wire.groupings import CurveOut, RecommendationList
@@ -30,7 +31,6 @@ from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.ledgers import JobLedgerOut
 from grouping.wire.rank_checks import RankCheckOut
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut
-from grouping.wire.solving import ConstraintsIn
 from grouping.wire.stored_groupings import ExplanationOut, GroupingComparison, GroupingPage, StoredGroupingOut
 from tests.integration.conftest import Api, Scenes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.recipes import Method, Recipe
+from grouping.domain.trials import TrialState
 from grouping.store import Store
 from tests.patience import wait_for
 from tests.plug_ins import write_distribution
+from tests.recipes import by
 from tests.services import descendants, dispatcher, small_spec, submit, wait_until_final
 
 pytestmark = pytest.mark.slow
@@ -55,6 +59,37 @@ class Raises(_Bad):
     def ask(self, evidence, choose):
         raise KeyError("nothing")
 """
+STALLS = """
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Stalls:
+    name: ClassVar[str] = "stalls"
+    title: ClassVar[str] = "Stalls"
+    description: ClassVar[str] = "Never begins to train more than one task."
+    source: ClassVar[str] = "None."
+    implementation: ClassVar[str] = "stalling:StallsWeighting"
+"""
+STALLING = """
+import subprocess
+import time
+
+import torch
+from grouping.training.weighting.weighting import Weighting
+
+
+class StallsWeighting(Weighting):
+    def __init__(self, context, parameters):
+        super().__init__(context)
+        if context.n_tasks > 1:
+            subprocess.Popen(["sleep", "3599"])
+            time.sleep(3600)
+
+    def weights(self, step):
+        return torch.ones_like(step.losses)
+"""
 POINTS = "\n".join(
     ["[mtl_grouping.strategies]", *(f"{name.lower()} = bad:{name}" for name in ("Exits", "Hangs", "Raises"))]
 )
@@ -65,6 +100,8 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = tmp_path / "site"
     site.mkdir()
     write_distribution(site, "bad", STRATEGIES, POINTS)
+    write_distribution(site, "stalls", STALLS, "[mtl_grouping.weighting]\nstalls = stalls:Stalls")
+    (site / "stalling.py").write_text(STALLING)
     path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
     monkeypatch.setenv("PYTHONPATH", path)
 
@@ -72,6 +109,17 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def with_strategy(name: str) -> JobSpec:
     """A small job with one of the bad strategies."""
     return replace(small_spec(), strategy=name, strategy_parameters={})
+
+
+def _sleeping(seconds: str) -> list[int]:
+    """Processes that sleep for so many seconds."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if (entry / "cmdline").read_bytes().split(b"\0")[:2] == [b"sleep", seconds.encode()]:
+                    found.append(int(entry.name))
+    return found
 
 
 def interruptions(store: Store, job: Job) -> list[str]:
@@ -111,6 +159,34 @@ def test_a_strategy_that_hangs_is_ended_and_counted_and_one_that_raises_fails_at
             "the end of trainings",
         )
     assert set(interruptions(store, hanging)) == {"Planning took longer than 2 s."}
+
+
+def test_a_training_that_hangs_is_ended_at_the_deadline_of_its_job_or_else_that_of_the_operator(
+    store: Store, sqlite_url: str, tmp_path: Path
+) -> None:
+    recipe = Recipe(epochs=3, weighting=Method("stalls", {}))
+    spec = replace(
+        small_spec(tasks=("digit", "loop"), budgets_snt=(2.0,), n_seeds=1, n_confirmation_seeds=0),
+        trainer_parameters=by(recipe),
+    )
+    stating = submit(store, replace(spec, deadline_s=2.0))
+    unsaid = submit(store, spec)
+    with dispatcher(sqlite_url, tmp_path / "log", "--train-s", "3"):
+        jobs = [wait_until_final(store, job) for job in (stating, unsaid)]
+        wait_for(lambda: not _sleeping("3599"), "the end of what they started")
+    for job, deadline in zip(jobs, ("2 s", "3 s"), strict=True):
+        assert job.state is JobState.SUCCEEDED, "the job goes on with what it has"
+        trials = {trial.network.name(): trial for trial in store.trials(job.id)}
+        assert {name: trial.state for name, trial in trials.items()} == {
+            "digit@0.5": TrialState.SUCCEEDED,
+            "loop@0.5": TrialState.SUCCEEDED,
+            "digit": TrialState.SUCCEEDED,
+            "loop": TrialState.SUCCEEDED,
+            "digit+loop": TrialState.FAILED,
+        }
+        assert trials["digit+loop"].error == f"It was ended at its deadline of {deadline}."
+        assert store.ledger(job.id).trainings == sum(trial.attempts for trial in trials.values())
+        assert trials["digit+loop"].attempts == 2, "first with others, which were no cause, and then alone"
 
 
 def test_a_busy_process_does_not_keep_a_cancelled_job(store: Store, sqlite_url: str, tmp_path: Path) -> None:

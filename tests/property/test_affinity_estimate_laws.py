@@ -14,7 +14,7 @@ from grouping.domain.affinity_status import CellStatus
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.strategies.affinity.estimate import MAX_CELLS, estimate_affinity, gains_over_first
+from grouping.strategies.affinity.estimate import MAX_ESTIMATE_CELLS, estimate_affinity, gains_over_first
 from tests.tables import make_table, random_table
 
 PARTS = st.lists(st.integers(0, 18), unique=True, max_size=10)
@@ -164,7 +164,7 @@ def test_names_and_orders_change_nothing_where_a_part_of_a_large_table_is_seen()
     table, _ = additive_table(7, n_tasks=9)
     member = table.membership.sum(axis=1)
     large = table.select(np.flatnonzero((member != 2) | (table.costs_snt < 1)))
-    assert large.membership.sum() > MAX_CELLS
+    assert large.membership.sum() > MAX_ESTIMATE_CELLS
     order = [4, 2, 8, 1, 0, 7, 3, 6, 5]
     rows = np.random.default_rng(1).permutation(len(large.networks)).tolist()
     assert_same(estimate_affinity(renamed(large, order, rows)), estimate_affinity(large), order)
@@ -177,7 +177,7 @@ def test_only_the_networks_that_the_model_sees_are_said_to_be_behind_it() -> Non
     said = " ".join(estimate_affinity(large).warnings)
     (number,) = re.findall(r"a model of ([\d,]+) trained networks", said)
     sizes = np.sort(large.membership.sum(axis=1))
-    assert 0.9 * MAX_CELLS < sizes[: int(number)].sum() <= MAX_CELLS < sizes.sum()
+    assert 0.9 * MAX_ESTIMATE_CELLS < sizes[: int(number)].sum() <= MAX_ESTIMATE_CELLS < sizes.sum()
 
 
 def test_test_losses_are_not_read() -> None:

@@ -60,8 +60,10 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield path
     for name in ("tasks", "sizes"):
         yield from ((name, n) for n in range(len(data.get(name, ()))))
-    if "training_budget" in data:
-        yield ("training_budget",)
+    for name in ("training_budget", "constraints", "resources"):
+        if name in data:
+            yield (name,)
+    yield from (("resources_of", size) for size in data.get("resources_of", ()))
 
 
 @settings(max_examples=30, deadline=None)

@@ -12,11 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
+from grouping.domain.baselines import BOTH_BASELINES
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 from grouping.domain.tasks import Task
-from grouping.domain.verdicts import Verdict, equal_cost_baselines, judge
+from grouping.domain.verdicts import Verdict, judge
 from tests.tables import make_table
 
 BUDGET_SNT = 2.0
@@ -33,7 +34,7 @@ def verdict_on(gains: FloatArray, baseline_loss: float = 1.0, alone_loss: float 
     `alone_loss` is given.
     """
     pair, half = Network.of("a", "b"), Network.of("b", size=0.5)
-    together, alone = equal_cost_baselines(("a", "b"), BUDGET_SNT)
+    together, alone = BOTH_BASELINES.of_cost(("a", "b"), BUDGET_SNT)
     networks = (pair, half, *together.networks, *alone.networks)
     losses = np.full((len(networks), 2, len(gains)), baseline_loss)
     losses[:2] = baseline_loss * (1 - gains)
@@ -106,7 +107,7 @@ def test_a_baseline_serves_every_task_for_the_whole_budget_in_networks_of_one_si
     n_tasks: int, budget_snt: float
 ) -> None:
     names = tuple(f"task {i}" for i in range(n_tasks))
-    together, alone = equal_cost_baselines(names, budget_snt)
+    together, alone = BOTH_BASELINES.of_cost(names, budget_snt)
     assert [network.group for network in together.networks] == [frozenset(names)]
     assert [network.group for network in alone.networks] == [frozenset({name}) for name in names]
     for baseline in (together, alone):

@@ -7,9 +7,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from grouping.clustering import MAX_CLUSTERED_TASKS, compare_clusterings, percent
+from grouping.clustering import MAX_CLUSTERED_TASKS, compare_clusterings
 from grouping.domain.affinity import pairwise_affinity
 from grouping.domain.networks import Network, list_candidates
+from grouping.domain.percentages import two_digit_percent
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import solve
@@ -47,7 +48,7 @@ def test_no_clustering_beats_the_exact_grouping_and_its_price_is_read_from_the_t
             assert outcome.relative_difference * exact.loss == pytest.approx(outcome.difference)
         best = min(outcome.relative_difference or 0.0 for outcome in found.outcomes)
         if best > 1e-9:
-            assert f"at least {percent(best)} more loss" in found.sentence()
+            assert f"at least {two_digit_percent(best)} more loss" in found.sentence()
 
 
 def test_networks_that_were_not_measured_are_named() -> None:
@@ -150,4 +151,4 @@ def test_a_table_of_too_many_tasks_is_not_clustered() -> None:
     ("share", "text"), [(0.0312, "3.1 %"), (0.0, "0.0 %"), (0.00042, "0.042 %"), (1.5, "150.0 %")]
 )
 def test_small_shares_keep_their_digits(share: float, text: str) -> None:
-    assert percent(share) == text
+    assert two_digit_percent(share) == text

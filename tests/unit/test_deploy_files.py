@@ -16,6 +16,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
+from grouping.domain.networks import Candidates, Network
+from grouping.domain.search_state import SearchTerms
+from grouping.domain.trials import TrialRequest
+from grouping.trainers import LocalPool, TrainerJob, discover_trainers, get_trainer
+from grouping.trainers.registered import TRAINERS_VARIABLE
+
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 SCRIPTS = Path(sys.executable).parent
@@ -40,6 +46,28 @@ def read_compose() -> dict[str, Any]:
     return content
 
 
+def read_kuberay() -> dict[str, dict[str, Any]]:
+    """The manifests for Kubernetes, by kind and name."""
+    documents = YAML(typ="safe").load_all(DEPLOY / "kuberay.yaml")
+    return {f"{one['kind']} {one['metadata']['name']}": one for one in documents}
+
+
+def containers() -> dict[str, dict[str, Any]]:
+    """Every container of the manifests, by its name."""
+    found = read_kuberay()
+    cluster = found["RayCluster grouping"]["spec"]
+    templates = [one["spec"]["template"] for one in found.values() if one["kind"] == "Deployment"]
+    templates += [cluster["headGroupSpec"]["template"]]
+    templates += [group["template"] for group in cluster["workerGroupSpecs"]]
+    specs = [template["spec"] for template in templates]
+    return {c["name"]: c for spec in specs for c in [*spec.get("initContainers", ()), *spec["containers"]]}
+
+
+def variables_of(container: dict[str, Any]) -> dict[str, Any]:
+    """Environment variables of a container: texts, or where a secret is."""
+    return {one["name"]: one.get("value", one.get("valueFrom")) for one in container.get("env", ())}
+
+
 def read_project() -> dict[str, Any]:
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return project
@@ -52,8 +80,9 @@ def read_lock() -> dict[str, str]:
 
 
 def grouping_commands() -> list[list[str]]:
-    """Every call of the command line in the compose file, the Dockerfile and the scripts."""
+    """Every call of the command line in the compose file, the manifests, the Dockerfile and the scripts."""
     calls = [service.get("command", []) for service in read_compose()["services"].values()]
+    calls += [container.get("command", []) for container in containers().values()]
     scripts = "\n".join(path.read_text() for path in SHELL_SCRIPTS)
     calls += [line.split() for line in re.findall(r"^grouping .*?(?= \"\$@\"| &|$)", scripts, re.MULTILINE)]
     images = re.findall(r"^CMD \[(.*)\]$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
@@ -216,13 +245,9 @@ def test_the_compose_file_follows_the_compose_schema() -> None:
 
 
 def test_every_grouping_command_exists_with_its_options() -> None:
-    import typer
+    from grouping.cli.commands import load_commands
 
-    from grouping.cli import app
-
-    command = typer.main.get_command(app)
-    context = typer.Context(command)
-    known = {name: command.get_command(context, name) for name in command.list_commands(context)}  # type: ignore[attr-defined]
+    known = dict(load_commands())
     calls = grouping_commands()
     assert {call[1] for call in calls} == {"migrate", "api", "dispatcher"}
     for call in calls:
@@ -279,3 +304,68 @@ def test_every_ray_node_shows_a_token_and_has_room_for_its_object_store() -> Non
     for name in nodes:
         assert services[name]["environment"]["RAY_AUTH_MODE"] == "token", name
         assert services[name]["shm_size"] == "1gb", name
+
+
+# The manifests for Kubernetes
+
+
+def test_every_volume_claim_and_map_that_is_mounted_is_declared() -> None:
+    found = read_kuberay()
+    cluster = found["RayCluster grouping"]["spec"]
+    groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    pods = [group["template"]["spec"] for group in groups]
+    pods += [one["spec"]["template"]["spec"] for one in found.values() if one["kind"] == "Deployment"]
+    for pod in pods:
+        volumes = {volume["name"]: volume for volume in pod.get("volumes", ())}
+        for container in pod["containers"]:
+            assert {mount["name"] for mount in container.get("volumeMounts", ())} <= volumes.keys()
+        for volume in volumes.values():
+            if claim := volume.get("persistentVolumeClaim"):
+                assert f"PersistentVolumeClaim {claim['claimName']}" in found
+            if mapped := volume.get("configMap"):
+                assert f"ConfigMap {mapped['name']}" in found
+
+
+def test_the_manifests_say_what_the_compose_file_says() -> None:
+    services, pods = read_compose()["services"], containers()
+    for name in ("api", "dispatcher"):
+        wanted = services[name]["environment"].keys() | {"GROUPING_TRAINERS"}
+        assert wanted == variables_of(pods[name]).keys()
+    assert pods["dispatcher"]["command"] == services["dispatcher"]["command"]
+    assert pods["migrate"]["command"] == services["migrate"]["command"]
+    assert read_kuberay()["RayCluster grouping"]["spec"]["rayVersion"] == read_lock()["ray"]
+
+
+def test_every_secret_of_the_manifests_is_made_by_the_papers() -> None:
+    papers = (DEPLOY / "README.md").read_text()
+    keys = {"auth_token"}  # which KubeRay reads
+    for container in containers().values():
+        for value in variables_of(container).values():
+            if isinstance(value, dict):
+                assert value["secretKeyRef"]["name"] == "grouping"
+                keys.add(value["secretKeyRef"]["key"])
+    assert keys == set(re.findall(r"--from-literal=(\w+)=", papers))
+
+
+def test_the_trainers_of_the_manifests_can_be_used_and_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A ConfigMap is mounted as links into a folder that is replaced as a whole.
+    (tmp_path / "..1").mkdir()
+    (tmp_path / "..data").symlink_to("..1")
+    for name, text in read_kuberay()["ConfigMap grouping-trainers"]["data"].items():
+        (tmp_path / "..1" / name).write_text(text)
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    monkeypatch.setenv(TRAINERS_VARIABLE, str(tmp_path / "trainers.toml"))
+    discover_trainers.cache_clear()
+    try:
+        trainer = get_trainer("mine")
+        terms = SearchTerms(Candidates.of(["a", "b"]), (1.0,), (0,))
+        made = trainer(TrainerJob("any", ("a", "b"), terms))
+        shipped = made.runtime_env()
+        assert shipped is not None
+        assert shipped.working_dir == str(tmp_path)
+        (outcome,) = LocalPool().worker(made.setup()).train([TrialRequest(Network.of("a", "b"), 0)])
+        assert [score.task for score in outcome.scores] == ["a", "b"], outcome.error
+    finally:
+        discover_trainers.cache_clear()

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grouping.domain.affinity import higher_order_affinity, pairwise_affinity
+from grouping.domain.baselines import BOTH_BASELINES
 from grouping.domain.gains import GainFormula, losses_alone
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network, count_candidates, list_candidates
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.verdicts import equal_cost_baselines, judge
+from grouping.domain.verdicts import judge
 from grouping.errors import InvalidInputError, TooManyCandidatesError
 from grouping.solver import solve
 from grouping.strategies.affinity.from_table import table_affinity
@@ -171,7 +172,7 @@ def test_forty_tasks_are_refused_before_anything_is_listed() -> None:
 
 def confirmation_table(ours: list[float], theirs: list[float]) -> tuple[Grouping, ScoreTable]:
     """A grouping of two singles at budget 2 against the baselines of equal cost, test loss = 1.1 x these."""
-    together, alone = equal_cost_baselines(("a", "b"), 2.0)
+    together, alone = BOTH_BASELINES.of_cost(("a", "b"), 2.0)
     pair = Network.of("a", "b")
     half = Network.of("b", size=0.5)
     networks = (pair, half, *together.networks, *alone.networks)
@@ -186,7 +187,7 @@ def confirmation_table(ours: list[float], theirs: list[float]) -> tuple[Grouping
 def test_a_gain_is_claimed_only_when_both_baselines_are_beaten_beyond_the_noise() -> None:
     clear = judge(*_at_budget_2([0.80, 0.81, 0.79], [1.0, 1.01, 0.99]))
     assert clear.is_worth_it
-    assert clear.sentence().startswith("Worth it under this recipe")
+    assert clear.sentence().startswith("Worth it as trained here")
     assert [c.gain for c in clear.comparisons] == pytest.approx([0.2, 0.2], abs=0.005)
     noisy = judge(*_at_budget_2([0.6, 1.2, 0.9], [1.0, 1.01, 0.99]))
     assert not noisy.is_worth_it
@@ -225,7 +226,7 @@ def test_a_missing_baseline_does_not_hide_the_other_comparison() -> None:
 
 def test_choosing_a_baseline_itself_is_said_plainly() -> None:
     together = Network.of("a", "b")
-    alone = equal_cost_baselines(("a", "b"), 1.0)[1].networks
+    alone = BOTH_BASELINES.of_cost(("a", "b"), 1.0)[1].networks
     table = make_table((together, *alone), (A, B), np.ones((3, 2, 3)))
     verdict = judge(Grouping(("a", "b"), (together,), (0, 0)), 1.0, table)
     assert "baseline all together itself" in verdict.sentence()

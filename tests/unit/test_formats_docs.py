@@ -51,7 +51,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         limits.MAX_LINES,
         limits.MAX_LINE_CHARACTERS,
         limits.MAX_NETWORKS,
-        limits.MAX_CELLS,
+        limits.MAX_TABLE_CELLS,
     ):
         assert f"{number:,}" in TEXT
     listed = f"| {MAX_TASKS}, {limits.MAX_TABLE_SEEDS}, {limits.MAX_OTHER_COSTS} |"

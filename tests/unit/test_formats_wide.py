@@ -140,6 +140,6 @@ def test_a_split_is_chosen_for_wide_files_only() -> None:
 
 
 def test_a_table_has_no_more_cells_than_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grouping.formats.assembly.MAX_CELLS", 3)
+    monkeypatch.setattr("grouping.formats.assembly.MAX_TABLE_CELLS", 3)
     with pytest.raises(TableFormatError, match=r"line 3: the table has 4 cells .* at most 3"):
         read_table((HEADER + "a,1,1,1,\nb,1,1,,1\n").encode())

@@ -24,6 +24,9 @@ OTHERS = [
     Loss("huber", (("delta", 50.0),)),
     Loss("quantile", (("quantile", 0.05),)),
     Loss("quantile", (("quantile", 0.9),)),
+    Loss("balanced_cross_entropy", (("balance", 0.5),)),
+    Loss("focal", (("gamma", 1.0),)),
+    Loss("focal", (("gamma", 5.0),)),
 ]
 CASES = [
     pytest.param(task, id=f"{task.loss.name}-{dict(task.loss.parameters)}-{task.kind}")

@@ -9,7 +9,7 @@ from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import FloatArray
 from grouping.errors import SolverError
 from grouping.strategies.adaptive.loss_covariance import PRIOR, Cells, Pool
-from grouping.strategies.adaptive.loss_model import BETA, MAX_CELLS, LossModel, _factor, fit_model
+from grouping.strategies.adaptive.loss_model import BETA, MAX_MODEL_CELLS, LossModel, _factor, fit_model
 
 TASKS = ("a", "b", "c", "d")
 NETWORKS = list_candidates(TASKS, max_group_size=4, single_sizes=(0.5,))
@@ -142,5 +142,5 @@ def test_more_cells_than_the_limit_are_left_out_by_whole_networks() -> None:
     networks = (*(Network(group) for group in sorted(groups, key=sorted)), Network.of(*names))
     losses = losses_with(generator.normal(0, 0.01, (20, 20)), networks=networks)
     model = fit_model(Pool.of(networks, names), losses, np.full(losses.shape, np.nan), generator)
-    assert np.isfinite(losses).sum() > MAX_CELLS >= len(model.residuals) > 0.9 * MAX_CELLS
+    assert np.isfinite(losses).sum() > MAX_MODEL_CELLS >= len(model.residuals) > 0.9 * MAX_MODEL_CELLS
     assert len(networks) - 1 in model.cells.n

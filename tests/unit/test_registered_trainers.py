@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from grouping.cli import app
 from grouping.cli.trainers_file import use_trainers
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.resources import Resources
+from grouping.domain.resources import PlacedResources
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
@@ -90,8 +90,8 @@ def test_what_is_declared_holds(files: Files) -> None:
     trainer = built("mine")
     small, full = Network.of("a", size=0.5), Network.of("a")
     assert [trainer.epochs_of(1, fidelity) for fidelity in (1.0, 0.5, 0.001)] == [30, 15, 1]
-    assert trainer.resources(full) == Resources(2, 0.5, 8)
-    assert trainer.resources(small) == Resources(2, 0.25, 8)
+    assert trainer.resources(full) == PlacedResources(2, 0.5, 8)
+    assert trainer.resources(small) == PlacedResources(2, 0.25, 8)
     assert trainer.deadline_s(full, 1.0) == 21600
     assert (trainer.max_attempts, trainer.measures_affinities) == (5, True)
     (info,) = (info for info in list_trainers() if info.name == "mine")
@@ -124,7 +124,10 @@ def test_scores_under_another_command_or_another_name_of_the_data_are_never_comp
         ("[trainer.mine]", "only tables such as [trainers.mine]"),
         ("[trainers.mine]", "Give either command"),
         ('[trainers.mine]\ncommand = ["a"]\npython = "b.py:c"', "Give either command"),
-        ('[trainers.mine]\ncommand = ["a"]\nepoch = 3', "no key 'epoch'. Known: command,"),
+        (
+            '[trainers.mine]\ncommand = ["a"]\nepoch = 3',
+            "does not know epoch: did you mean epochs? Its parameters are command,",
+        ),
         ('[trainers.mine]\ncommand = "train.py"', "command"),
         ('[trainers.mine]\ncommand = ["a"]\nepochs = 0', "epochs"),
         ('[trainers.mine]\ncommand = ["a", "{epoch}"]', "unknown placeholder {epoch}"),
@@ -299,3 +302,66 @@ def test_the_command_line_lists_trainers_with_where_they_come_from(
     discover_trainers.cache_clear()
     with pytest.raises(UnknownNameError):
         get_trainer("mine")
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('{working_dirr = "."}', "did you mean working_dir? Its parameters are working_dir, py_modules,"),
+        ('{working_dir = "gone"}', "There is no "),
+        ('{working_dir = "code.py"}', "is no folder"),
+        ('{working_dir = "s3://bucket/code.zip"}', "an archive at an address goes to py_modules"),
+        ('{py_modules = ["gone"]}', "There is no "),
+        ('{py_modules = ["trainers.toml"]}', "is no folder, Python file or wheel"),
+        ('{pip = "numpy"}', "pip"),
+        ("{env_vars = {A = 1}}", "env_vars"),
+        ('{image_uri = "me/image", pip = ["numpy"]}', "give image_uri with env_vars alone"),
+        ('{working_dir = "inner"}', "is not in the working_dir"),
+    ],
+)
+def test_a_runtime_env_that_nobody_could_ship_is_refused(files: Files, table: str, words: str) -> None:
+    (files.folder / "inner").mkdir()
+    files.write(
+        f'[trainers.mine]\npython = "{files.folder}/code.py:train"\nruntime_env = {table}', code=FUNCTION
+    )
+    (broken,) = list_unavailable()
+    assert words in broken.reason
+
+
+def test_a_runtime_env_is_found_from_the_file_and_its_modules_are_imported_here_too(files: Files) -> None:
+    for folder in ("project", "lib/helpers"):
+        (files.folder / folder).mkdir(parents=True)
+    (files.folder / "project" / "own.py").write_text(
+        "from helpers import rate\n\ndef train(tasks): return {'validation': dict.fromkeys(tasks, rate)}"
+    )
+    (files.folder / "lib" / "helpers" / "__init__.py").write_text("rate = 0.125")
+    files.write(
+        '[trainers.mine]\npython = "own.py:train"\n[trainers.mine.runtime_env]\nworking_dir = "project"\n'
+        'py_modules = ["lib/helpers", "https://example.org/more.zip"]\nenv_vars = {A = "1"}'
+    )
+    trainer = built("mine")
+    assert train(trainer).scores[0].validation_loss == 0.125
+    shipped = trainer.runtime_env()
+    assert shipped is not None
+    assert shipped.working_dir == str(files.folder / "project")
+    assert shipped.py_modules == (str(files.folder / "lib" / "helpers"), "https://example.org/more.zip")
+
+
+def test_a_setup_finds_its_code_in_a_copy_of_the_folder(files: Files, tmp_path: Path) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    (original / "code.py").write_text(FUNCTION + WHOLE)
+    files.write('[trainers.mine]\npython = "code.py:Whole"\nruntime_env = {working_dir = "original"}')
+    trainer = built("mine")
+    trainer.prepare(LocalPool())
+    setup = files.folder / "setup"
+    setup.write_bytes(pickle.dumps(trainer.setup()))
+    original.rename(copy)
+    moved = (
+        "from pathlib import Path\nfrom grouping.trainers.runtime_env import use_copy\n"
+        f"use_copy(Path({str(original)!r}), Path({str(copy)!r}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", moved + READ, str(setup)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "0.5", done.stderr

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.replay.oracle import Answers, Oracle, free_networks, share_charged
 from grouping.replay.replaying import Mode, Replay, Setup, default_checkpoints, replay

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from grouping.domain.baselines import BOTH_BASELINES
 from grouping.domain.jobs import StopReason
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.trials import Purpose, TrialRequest
-from grouping.domain.verdicts import equal_cost_baselines
 from grouping.errors import InvalidInputError
 from grouping.search import Search
 from grouping.solver import solve
@@ -119,7 +119,7 @@ def test_a_search_with_fresh_seeds_confirms_what_it_recommends_and_gives_a_verdi
     confirmed = {r.network.key for r in asked if r.purpose is Purpose.CONFIRMATION}
     assert {r.seed for r in asked if r.purpose is Purpose.CONFIRMATION} == set(fresh)
     (found,) = search.recommendations()
-    baselines = {n.key for b in equal_cost_baselines(TRUTH.task_names, 2.0) for n in b.networks}
+    baselines = {n.key for b in BOTH_BASELINES.of_cost(TRUTH.task_names, 2.0) for n in b.networks}
     assert confirmed == baselines | {n.key for n in found.solution.require_grouping().networks}
     assert found.verdict is not None
     assert found.verdict.is_confirmed

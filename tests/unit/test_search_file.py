@@ -93,18 +93,20 @@ def test_all_faults_are_told_at_once_in_the_order_of_their_lines() -> None:
 
 
 def test_options_come_before_the_file() -> None:
-    asked = read_search(SEARCH + "[[tasks]]\nname = 'heat'").asked
+    asked = read_search(SEARCH + "[[tasks]]\nname = 'heat'\n[resources]\ncpus = 4\ngpus = 1").asked
     changed = with_options(
         asked,
         {
             "budgets_snt": [3.0],
             "tasks": ["heat", "wear"],
             "training_budget": {"epochs": 7, "trainings": None},
+            "resources": {"gpus": 2.0, "cpus": None},
         },
     )
     assert changed["budgets_snt"] == [3.0]
     assert [task["name"] for task in changed["tasks"]] == ["wear", "heat"]
     assert changed["training_budget"] == {"trainings": 200, "epochs": 7}
+    assert changed["resources"] == {"cpus": 4, "gpus": 2.0}
     assert changed["name"] == "pumps"
     with pytest.raises(InvalidInputError, match="no task 'nose'"):
         with_options(asked, {"tasks": ["nose"]})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.resources import Resources
+from grouping.domain.resources import PlacedResources, Resources
 from grouping.errors import InvalidInputError
 from grouping_workers.dispatch.fair_shares import fair_shares
 
@@ -39,6 +39,9 @@ def test_a_job_alone_has_the_whole_cluster_whatever_it_wants_now() -> None:
         (Resources(custom={"a100": 1}), 1),
         (Resources(custom={"none": 1}), 0),
         (Resources(cpus=0, gpus=0.1), 20),
+        (PlacedResources(cpus=1, bundles=({"CPU": 1, "GPU": 1},)), 2),
+        (PlacedResources(cpus=2, bundles=({"CPU": 1}, {"CPU": 1})), 2),
+        (PlacedResources(cpus=1, memory_gib=8, bundles=({"a100": 1},)), 1),
     ],
 )
 def test_trainings_fit_by_their_scarcest_resource(wanted: Resources, n: int) -> None:
@@ -50,3 +53,12 @@ def test_trainings_fit_by_their_scarcest_resource(wanted: Resources, n: int) -> 
 def test_what_ray_cannot_reserve_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(InvalidInputError):
         Resources(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"bundles": ({},)}, {"bundles": ({"GPU": 0.0},)}, {"cpus": 0, "bundles": ({"GPU": 1.0},)}]
+)
+def test_a_bundle_that_holds_nothing_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(InvalidInputError, match="bundle"):
+        PlacedResources(**fields)  # type: ignore[arg-type]
+    assert PlacedResources(cpus=0).own_amounts() == {}, "without bundles there is no group"

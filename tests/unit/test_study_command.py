@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +12,8 @@ import pytest
 from grouping.cli import main
 from grouping.store import open_store
 from grouping.study.records import report_from_json
+from grouping.trainers import discover_trainers
+from grouping.trainers.registered import TRAINERS_VARIABLE
 
 SHORT = ["breast-cancer", "--seeds", "1", "--epochs", "1", "--sizes", "1", "--shares", "1", "--hidden", "8"]
 
@@ -56,6 +59,27 @@ def test_json_is_all_that_is_printed(
     assert run(monkeypatch, *SHORT, "--no-keep", "--json", "--recipe", '{"batch_size": 200}') == 0
     report = report_from_json(json.loads(capsys.readouterr().out))
     assert (report.seeds, report.recipe["epochs"], report.recipe["batch_size"]) == ((0,), 1, 200)
+
+
+def test_code_of_ones_own_trains_a_study_under_its_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code = "def My_Own(tasks, seed): return {'validation': dict.fromkeys(tasks, 0.25 + seed / 100)}\n"
+    (tmp_path / "own.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(TRAINERS_VARIABLE, "")
+    monkeypatch.setattr("sys.path", list(sys.path))
+    options = ["--seeds", "1", "--sizes", "1", "--shares", "1", "--no-keep", "--json"]
+    try:
+        # Two processes: those that train find it, too.
+        assert (
+            run(monkeypatch, "breast-cancer", *options, "--trainer", "own.py:My_Own", "--processes", "2") == 0
+        )
+    finally:
+        monkeypatch.undo()
+        discover_trainers.cache_clear()
+    report = report_from_json(json.loads(capsys.readouterr().out))
+    assert report.trainer.name == "my_own"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from grouping.domain.baselines import Baseline, Baselines
 from grouping.domain.jobs import JobSpec
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.reported import with_losses
@@ -13,7 +14,6 @@ from grouping.domain.search_state import SearchTerms
 from grouping.domain.task_definitions import Better, SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale, Task
 from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
-from grouping.domain.verdicts import Baseline, equal_cost_baselines
 from grouping.errors import InvalidInputError
 from grouping.search import Search
 from grouping.strategies import get_strategy, list_strategies
@@ -65,7 +65,7 @@ def test_the_sizes_of_a_job_are_those_of_its_single_tasks_with_their_costs() -> 
 @pytest.mark.parametrize("budget", [0.4, 0.9, 1.0, 1.5, 2.0, 9.0])
 def test_baselines_have_only_sizes_that_can_be_built_and_keep_to_the_budget(budget: float) -> None:
     built = {1.0: 1.0, 0.5: 0.45}
-    baselines = equal_cost_baselines(("a", "b"), budget, built)
+    baselines = Baselines(built_snt=built).of_cost(("a", "b"), budget)
     assert {network.size for baseline in baselines for network in baseline.networks} <= set(built)
     assert all(sum(n.cost_snt for n in baseline.networks) <= budget for baseline in baselines)
     names = [baseline.name for baseline in baselines]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import sys
 from collections.abc import Iterator
@@ -80,9 +79,6 @@ def train(
     ],
 )
 def test_an_example_learns_something_and_the_same_again(name: str) -> None:
-    needed = {"lightning": ["lightning"], "huggingface": ["transformers", "accelerate"]}.get(name, [])
-    if missing := [module for module in needed if importlib.util.find_spec(module) is None]:
-        pytest.skip(f"pip install {' '.join(missing)}")
     first, again = train(name), train(name)
     assert [score.task for score in first.scores] == ["bmi", "pressure"]
     for score in first.scores:

@@ -20,6 +20,8 @@ LIMITS_S: dict[Activity, float] = {
     Activity.WAITING: 300.0,
 }
 """While trainings run, a process tells every second that it lives."""
+TRAINING_S = 7 * 86_400.0
+"""A week: longer than trainings take, so that only what hangs is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class RaySettings:
             fastest, measured once per job.
         limits_s: seconds after which the process of a job that has told nothing new counts as hanging, by
             what it does.
+        training_s: seconds after which what one worker trains in one go is ended, and has failed, where
+            neither job nor trainer states a deadline; None for no end.
     """
 
     address: str | None = None
@@ -46,6 +50,7 @@ class RaySettings:
     checkpoint_interval_s: float = CHECKPOINT_INTERVAL_S
     engine: Engine = Engine.AUTO
     limits_s: Mapping[Activity, float] = field(default_factory=lambda: LIMITS_S)
+    training_s: float | None = TRAINING_S
 
     @property
     def trainer_settings(self) -> Mapping[str, Any]:

@@ -10,12 +10,13 @@ from grouping_api.routes import (
     imports,
     jobs,
     leases,
+    results,
     score_tables,
     studies,
     system,
     trials,
 )
 
-OF_JOBS = (jobs, trials, budgets, events)
+OF_JOBS = (jobs, trials, results, budgets, events)
 OF_TABLES = (score_tables, graph, imports, groupings)
 ROUTES = (*OF_JOBS, *OF_TABLES, leases, data_sets, studies, catalogue, system)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from grouping.domain.trials import TrialState
-from grouping.store import Renewal, Store, TrialLease
+from grouping.store import Renewal, TrialLease
 from grouping.use_cases import lease as use_case
 from grouping.wire.leases import (
     CompletionIn,
@@ -20,14 +19,15 @@ from grouping.wire.leases import (
     LeaseRequest,
     TrialStateOut,
 )
-from grouping_api.dependencies import SettingsDep, StoreDep
+from grouping_api.dependencies import LeaseDeskDep, ResultDeskDep, StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
+from grouping_api.lease_desk import Ask, LeaseDesk
 
 router = APIRouter(prefix="/v1/leases", tags=["leases"], route_class=StrictJsonRoute)
 
-N_AT_FULL_RATE = 20
-"""Waiting workers beyond which each looks less often, so that the database is read no more."""
+CALLER_LOOK_S = 2.0
+"""Seconds between two looks whether a caller that waits is still there."""
 
 
 @router.post(
@@ -37,15 +37,19 @@ N_AT_FULL_RATE = 20
     responses={204: {"description": "There is none now."}, **problem_responses(404, 409, 415, 422, 503)},
 )
 async def lease_trial(
-    asked: LeaseRequest, request: Request, store: StoreDep, settings: SettingsDep
+    asked: LeaseRequest, request: Request, store: StoreDep, desk: LeaseDeskDep
 ) -> LeaseOut | Response:
     """Lease the next training of a job with the trainer `external`, waiting up to `wait_s` for one.
 
     An attempt is counted with it. Send heartbeats, then one report: a result, a failure, or that it is given
     back. A worker that is not heard from for `lease_s` has lost the lease, and the training is leased anew.
+
+    An `Idempotency-Key` has no effect here: asking again is asking for another training. The key is the token
+    of the answer, by which each report may be repeated. A training whose answer was lost is leased anew after
+    `lease_s`, and has lost an attempt.
     """
-    await run_in_threadpool(use_case.check_jobs, store, asked)
-    found = await _wait_for_lease(asked, request, store, settings.event_poll_s)
+    wanted = await run_in_threadpool(use_case.wanted, store, asked)
+    found = await _answered(desk, desk.ask(wanted, asked.wait_s), request)
     if found is None:
         return Response(status_code=204)
     if await request.is_disconnected():
@@ -70,9 +74,9 @@ def renew_lease(token: str, told: HeartbeatIn, store: StoreDep) -> Renewal:
     summary="Report the result of a training",
     responses=problem_responses(409, 415, 422, 503),
 )
-def complete_trial(token: str, result: CompletionIn, store: StoreDep) -> TrialStateOut:
+async def complete_trial(token: str, result: CompletionIn, told: ResultDeskDep) -> TrialStateOut:
     """Record losses for every task of the network. The same again is answered as the first time."""
-    return _answer(use_case.complete(store, token, result))
+    return _answer(await asyncio.wrap_future(told.submit(use_case.told(token, result))))
 
 
 @router.post(
@@ -95,32 +99,15 @@ def give_back_trial(token: str, store: StoreDep) -> TrialStateOut:
     return _answer(store.give_back_trial(token))
 
 
-async def _wait_for_lease(
-    asked: LeaseRequest, request: Request, store: Store, poll_s: float
-) -> TrialLease | None:
-    """Look for a trial until there is one, time is up, the caller is gone, or the server stops.
-
-    No thread and no transaction is held between two looks.
-    """
-    state = request.app.state
-    end = time.monotonic() + asked.wait_s
-    state.waiting_workers += 1
-    try:
-        while True:
-            found = await run_in_threadpool(use_case.lease, store, asked)
-            left_s = end - time.monotonic()
-            if found is not None or left_s <= 0 or await request.is_disconnected():
-                return found
-            if await run_in_threadpool(use_case.is_over, store, asked):
-                return None
-            pause_s = poll_s * max(1.0, state.waiting_workers / N_AT_FULL_RATE)
-            try:
-                await asyncio.wait_for(state.stopping.wait(), min(left_s, pause_s))
-            except TimeoutError:
-                continue
-            return None
-    finally:
-        state.waiting_workers -= 1
+async def _answered(desk: LeaseDesk, ask: Ask, request: Request) -> TrialLease | None:
+    """Wait for the answer until the caller is gone; no thread is held meanwhile."""
+    answer = asyncio.wrap_future(ask.answer)
+    while not answer.done():
+        await asyncio.wait((answer,), timeout=CALLER_LOOK_S)
+        if not answer.done() and await request.is_disconnected():
+            desk.withdraw(ask)
+            break
+    return await answer
 
 
 def _answer(state: TrialState) -> TrialStateOut:

@@ -151,7 +151,7 @@ def get_curve(
     """Return validation and test loss over the budget, beside baselines that need no search."""
     wanted = budgets_of("budgets", budgets)
     info = asked.unless_known()
-    return CurveOut.read(queries.curve(info, wanted), table=info)
+    return CurveOut.read(queries.curve(info, wanted), table=info, held=queries.held(info))
 
 
 @router.get(
@@ -169,7 +169,7 @@ def get_grouping(
     """Solve for one inference budget; without a grouping the status is `infeasible`, with the reason."""
     budget = budget_of("budget_snt", budget_snt)
     info = asked.unless_known()
-    return GroupingAnswer.read(queries.solution(info, budget), table=info)
+    return GroupingAnswer.read(queries.solution(info, budget), table=info, held=queries.held(info))
 
 
 @router.post(
@@ -187,7 +187,8 @@ def solve_curve(
     Baselines and random groupings do not obey the constraints.
     """
     info = queries.info(table_id)
-    return CurveOut.read(queries.curve(info, request.budgets_snt, request), table=info)
+    curve = queries.curve(info, request.budgets_snt, request)
+    return CurveOut.read(curve, table=info, held=queries.held(info, request))
 
 
 @router.post(
@@ -206,4 +207,5 @@ def solve_pairwise(
     train the networks before relying on them. Past the time limit the answer is the best found, with its gap.
     """
     info = queries.info(table_id)
-    return GroupingAnswer.read(queries.pairwise_solution(info, request), table=info)
+    held = list(queries.pairwise_constraints(info, request).sentences())
+    return GroupingAnswer.read(queries.pairwise_solution(info, request), table=info, held=held)

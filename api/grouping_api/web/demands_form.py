@@ -40,6 +40,7 @@ class DemandFields(BaseModel):
     max_networks: _Line = ""
     max_group_size: _Line = ""
     is_partition: _Line = ""
+    without_standing: _Line = ""
     ceilings: _Text = ""
     forced: _Text = ""
     forbidden: _Text = ""
@@ -110,6 +111,8 @@ class FormReading:
         yield from self.demands.to_constraints().sentences()
         for task, weight in self.demands.weights.items():
             yield f"{task} has the weight {weight:g}"
+        if not self.demands.standing_demands:
+            yield "what the job demands is left out"
         if self.demands.objective is Objective.RELATIVE:
             yield "losses count relative to each task alone"
 
@@ -143,6 +146,7 @@ def read_form(fields: DemandFields, tasks: Sequence[str]) -> FormReading:
         "constraints": constraints,
         "weights": _numbers(fields.weights, "weights", faults),
         "objective": fields.objective or "sum",
+        "standing_demands": not fields.without_standing,
     }
     demands = None
     try:

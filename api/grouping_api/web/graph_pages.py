@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from grouping.clustering import SAME, ClusteringOutcome, percent
+from grouping.clustering import SAME, ClusteringOutcome
 from grouping.domain.affinity import STANDS_OUT, AffinityMatrix
+from grouping.domain.percentages import two_digit_percent
 from grouping.errors import UnknownNameError
 from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
@@ -106,4 +107,4 @@ def _difference(outcome: ClusteringOutcome, exact_loss: float | None) -> str:
     absolute = f"{sign}{abs(outcome.difference):.4f}"
     if outcome.relative_difference is None:
         return absolute
-    return f"{absolute} ({sign}{percent(abs(outcome.relative_difference))})"
+    return f"{absolute} ({sign}{two_digit_percent(abs(outcome.relative_difference))})"

@@ -11,10 +11,12 @@ from typing import Any
 from grouping.domain.fields import Declared, declared
 from grouping.domain.jobs import CHOICES, JobSpec, TrainingBudget
 from grouping.domain.recipes import BuiltInParameters, Method, Recipe
+from grouping.domain.resources import StatedResources
 from grouping.problems.problem import Problem
 
-ASKED_OTHERWISE = frozenset({"problem", "tasks", *CHOICES})
-"""Fields of a job for which the form has ticks and questions in place of entries."""
+ASKED_OTHERWISE = frozenset({"problem", "tasks", "epochs", *CHOICES})
+"""Fields of a job for which the form has ticks and questions in place of entries, or, for the
+epochs, an entry of the recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """Part of the form that holds the entry: ``training_budget``, ``recipe``, or empty for neither."""
+        """Part of the form that holds the entry: the field that it is within; empty for none."""
         return self.path[0] if len(self.path) > 1 else ""
 
     @property
@@ -82,6 +84,8 @@ def _entries() -> Iterator[Entry]:
             yield Entry(name, (name,), field)
     for name, field in declared(TrainingBudget).items():
         yield Entry(f"budget.{name}", ("training_budget", name), field)
+    for name, field in declared(StatedResources).items():
+        yield Entry(f"resources.{name}", ("resources", name), field)
     for name, field in declared(Recipe).items():
         if field.kind is not Method:
             yield Entry(f"recipe.{name}", ("recipe", name), field)

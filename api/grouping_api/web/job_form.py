@@ -138,6 +138,7 @@ class JobForm:
             "tasks": list(self.values.get("task", ())),
             **{choice: self._chosen(choice, default) for choice, default in _DEFAULTS.items()},
             "training_budget": {},
+            "resources": {},
             "recipe": {},
         }
         for name, entry in ENTRIES.items():
@@ -155,6 +156,11 @@ class JobForm:
     def entries(self, place: str) -> list[Entry]:
         """List the entries of one part of the form."""
         return [entry for entry in ENTRIES.values() if entry.place == place]
+
+    def has_any(self, place: str) -> bool:
+        """Tell whether a part of the form holds an entered text or a fault."""
+        names = [entry.name for entry in self.entries(place)]
+        return any(self.value(name).strip() or name in self.faults for name in names)
 
     def _chosen(self, choice: str, default: str) -> dict[str, Any]:
         name = self.value(choice) or default

@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grouping.domain.job_sentences import JobSentences
+from grouping.domain.job_sentences import JobSentences, Stated
 from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Event, Job, JobState
 from grouping.domain.ledgers import Amount
@@ -38,6 +38,8 @@ class Bar:
     bad_share: float
     running_share: float
     note: str
+    free: str = ""
+    """What of it was not trained here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,13 @@ class JobView:
     events: tuple[Event, ...]
     last_event: int
     values: tuple[TaskValues, ...] = ()
+    held: tuple[str, ...] = ()
+    not_held: tuple[str, ...] = ()
+
+    @property
+    def stated(self) -> Stated:
+        """What the job states beside its networks, budgets and seeds."""
+        return Stated.of(self.job.spec)
 
     @property
     def can_cancel(self) -> bool:
@@ -136,13 +145,13 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
     sentences = JobSentences.of(job)
     rows = store.progress(job.id)
     ledger = read_ledger(store, job)
-    reused = {(r.purpose, r.group_size, r.size, r.fidelity): r.reused for r in ledger.rows}
+    free = {(r.purpose, r.group_size, r.size, r.fidelity): (r.reused, r.told) for r in ledger.rows}
     bars = tuple(
         _bar(
             row,
             _label(row),
             row.purpose,
-            reused.get((row.purpose, row.group_size, row.size, row.fidelity), 0),
+            free.get((row.purpose, row.group_size, row.size, row.fidelity), (0, 0)),
         )
         for row in rows
     )
@@ -169,6 +178,8 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         events=events[::-1],
         last_event=events[-1].number if events else 0,
         values=task_values(queries.table(info), recommended) if job.spec.definitions else (),
+        held=recommended[0].held if any(item.solution.grouping for item in recommended) else (),
+        not_held=recommended[0].not_held,
     )
 
 
@@ -181,12 +192,16 @@ def _label(row: ProgressRow) -> str:
     return label
 
 
-def _bar(row: ProgressRow, label: str, purpose: str, reused: int = 0) -> Bar:
+def _bar(row: ProgressRow, label: str, purpose: str, free: tuple[int, int] = (0, 0)) -> Bar:
     bad = row.diverged + row.failed
     total = row.planned + row.running + row.succeeded + bad  # a skipped training is planned no more
+    reused, told = free
     notes = [
         f"{number:,} {word}"
-        for number, word in ((bad, "failed"), (row.skipped, "skipped"), (reused, "reused"))
+        for number, word in (
+            (bad, "failed"),
+            (row.skipped, "skipped"),
+        )
         if number
     ]
 
@@ -203,6 +218,7 @@ def _bar(row: ProgressRow, label: str, purpose: str, reused: int = 0) -> Bar:
         share(bad),
         share(row.running),
         ", ".join(notes),
+        ", ".join(f"{n:,} {word}" for n, word in ((reused, "reused"), (told, "from outside")) if n),
     )
 
 

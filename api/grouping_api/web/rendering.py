@@ -16,8 +16,8 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from grouping.domain.percentages import percent
+from grouping.wire.event_texts import event_details, event_title, is_bad_news
 from grouping_api.version import program_version
-from grouping_api.web.wording import event_details, event_title, is_bad_news
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 STATIC_FOLDER = Path(__file__).parent / "static"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,6 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
+from grouping.domain.finished_results import ResultValues
+from grouping.domain.job_sentences import Stated
 from grouping.errors import InvalidInputError, SearchFileError
 from grouping.formats.marked_text import MAX_BYTES
 from grouping.store import Store
@@ -18,7 +21,10 @@ from grouping.use_cases.estimate import estimate
 from grouping.use_cases.search_file import SearchFile, read_search
 from grouping.use_cases.search_text import search_text
 from grouping.use_cases.submit import build_spec, request_digest, submit
-from grouping_api.dependencies import StoreDep
+from grouping.wire.requests import JobRequest
+from grouping.wire.results import MAX_LABEL, FinishedResultsIn
+from grouping_api.dependencies import ImporterDep, StoreDep
+from grouping_api.uploads import Importer, Upload, UploadOptions
 from grouping_api.web.rendering import Render
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
@@ -47,14 +53,15 @@ def new_search_page(render: Render) -> HTMLResponse:
 
 @router.post("/jobs/new/file", response_model=None)
 async def take_search_file(
-    request: Request, render: Render, store: StoreDep
+    request: Request, render: Render, store: StoreDep, importer: ImporterDep
 ) -> HTMLResponse | RedirectResponse:
     """Show what a file was understood as, price it or submit it; show its faults at their lines."""
-    async with request.form(max_fields=10, max_files=1, max_part_size=2 * MAX_BYTES) as form:
+    async with request.form(max_fields=10, max_files=2, max_part_size=2 * MAX_BYTES) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         name, text = await _file_of(form)
+        results = await _results_of(form)
     try:
-        return await run_in_threadpool(_carry_out, render, store, fields, name, text)
+        return await run_in_threadpool(_carry_out, render, store, importer, fields, name, text, results)
     except SearchFileError as error:
         lines = text.splitlines()
         faults = [
@@ -82,29 +89,68 @@ async def _file_of(form: FormData) -> tuple[str, str]:
     return name if isinstance(name, str) else "", pasted
 
 
+async def _results_of(form: FormData) -> Upload | None:
+    """Return the file with finished results that comes with a search; None without one."""
+    file = form.get("results")
+    if not isinstance(file, UploadFile) or not file.filename:
+        return None
+    label = PurePosixPath(file.filename.replace("\\", "/")).name[:MAX_LABEL]
+    return Upload(await file.read(), None, UploadOptions.model_construct(name=label))
+
+
 def _carry_out(
-    render: Render, store: Store, fields: dict[str, str], name: str, text: str
+    render: Render,
+    store: Store,
+    importer: Importer,
+    fields: dict[str, str],
+    name: str,
+    text: str,
+    results: Upload | None,
 ) -> HTMLResponse | RedirectResponse:
     if not text.strip():
         raise SearchFileError([(None, "Choose a file, or paste its text.")])
     found = read_search(text, name)
     try:
-        return _answer(render, store, fields, found, text)
+        return _answer(render, store, fields, found, text, _with_results(found, importer, fields, results))
     except InvalidInputError as error:
         raise found.located(error) from error
 
 
-def _answer(
-    render: Render, store: Store, fields: dict[str, str], found: SearchFile, text: str
-) -> HTMLResponse | RedirectResponse:
+def _with_results(
+    found: SearchFile, importer: Importer, fields: dict[str, str], results: Upload | None
+) -> JobRequest:
+    """Return the request of a search file, with the finished results that come with it."""
     request = found.request()
+    if results is None:
+        return request
+    spec, _ = build_spec(request)
+    values = fields.get("values", "")
+    told = importer.read_results(
+        results,
+        spec,
+        source=results.options.name,
+        told_by="",
+        values=ResultValues(values) if values in list(ResultValues) else None,
+    )
+    return request.model_copy(update={"results": [*request.results, FinishedResultsIn.of(told)]})
+
+
+def _answer(
+    render: Render,
+    store: Store,
+    fields: dict[str, str],
+    found: SearchFile,
+    text: str,
+    request: JobRequest,
+) -> HTMLResponse | RedirectResponse:
     action = fields.get("action", "read")
     if action == "submit":
         key = f"form-{fields.get('key', '')}-{request_digest(request)}"[:200]  # sent twice makes one job
         job, _ = submit(store, request, key)
         return RedirectResponse(f"/jobs/{job.id}", 303)
     spec, _ = build_spec(request)
-    return _page(render, name=found.name, text=text, spec=spec, told=estimate(request, store))
+    told = estimate(request, store)
+    return _page(render, name=found.name, text=text, spec=spec, stated=Stated.of(spec), told=told)
 
 
 def _page(render: Render, *, status: int = 200, **shown: Any) -> HTMLResponse:
@@ -113,6 +159,7 @@ def _page(render: Render, *, status: int = 200, **shown: Any) -> HTMLResponse:
         "text": "",
         "faults": (),
         "spec": None,
+        "stated": None,
         "told": None,
         "key": secrets.token_hex(8),
     }

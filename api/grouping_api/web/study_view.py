@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from grouping.study.presentation import QUESTIONS, losses_words, picture_svg, pictures_of, training_words
 from grouping.study.records import Effects, Finding, MeanOverSeeds, StudyReport
-from grouping.study.sentences import percent
+from grouping.study.sentences import gain_text
 from grouping_api.web.affinity_view import LEAST_SCALE, Cell, shade
 from grouping_api.web.rendering import MINUS
 
@@ -162,4 +162,4 @@ def _gain(found: MeanOverSeeds) -> str:
     if found.value is None:
         return "–"
     spread = "" if found.standard_error is None else f" ±{100 * found.standard_error:.1f}"
-    return percent(found.value).replace("-", MINUS) + spread
+    return gain_text(found.value).replace("-", MINUS) + spread

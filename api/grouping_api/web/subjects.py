@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grouping.domain.constraints import Constraints
 from grouping.domain.job_sentences import JobSentences
 from grouping.domain.jobs import Job
 from grouping.store import TableInfo
@@ -34,6 +35,13 @@ class Subject:
     def task_names(self) -> tuple[str, ...]:
         """Names of the tasks, in display order."""
         return tuple(task.name for task in self.info.tasks)
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """Demands that hold in every solve unless they are left out, as phrases."""
+        of_tasks = Constraints(ceilings_alone={t.name: 1.0 for t in self.info.tasks if t.must_not_worsen})
+        of_job = Constraints() if self.job is None else self.job.spec.constraints
+        return tuple(of_tasks.merge(of_job).sentences())
 
 
 def subject_of(table_id: str, queries: TableQueries) -> Subject:

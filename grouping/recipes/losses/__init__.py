@@ -1,12 +1,15 @@
 """Declarations of losses that a task may name, one file each; `grouping.training.losses` computes them."""
 
 from grouping.recipes.losses.absolute_error import AbsoluteError
+from grouping.recipes.losses.balanced_cross_entropy import BalancedCrossEntropy
 from grouping.recipes.losses.binary_cross_entropy import BinaryCrossEntropy
 from grouping.recipes.losses.cross_entropy import CrossEntropy
 from grouping.recipes.losses.declaration import Constants, LossDeclaration
+from grouping.recipes.losses.focal import Focal
 from grouping.recipes.losses.huber import Huber
 from grouping.recipes.losses.poisson import Poisson
 from grouping.recipes.losses.quantile import Quantile
+from grouping.recipes.losses.ranked_probability import RankedProbability
 from grouping.recipes.losses.squared_error import SquaredError
 
 LOSSES: tuple[type[LossDeclaration], ...] = (
@@ -17,6 +20,9 @@ LOSSES: tuple[type[LossDeclaration], ...] = (
     Huber,
     Quantile,
     Poisson,
+    BalancedCrossEntropy,
+    Focal,
+    RankedProbability,
 )
 
 __all__ = ["LOSSES", "Constants", "LossDeclaration"]

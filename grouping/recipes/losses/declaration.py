@@ -29,6 +29,7 @@ class Constants:
         constant_loss: that loss in the target's own units, or in nats; 0 where nothing can be learned.
         center: offset subtracted from each output, ``[n_outputs]``, or ``[1]`` for all.
         scale: divisor of all outputs, positive.
+        class_weights: weight of each class in the loss, ``[classes]``; None where all weigh the same.
     """
 
     best_constant: FloatArray = field(repr=False)
@@ -36,6 +37,7 @@ class Constants:
     constant_loss: float
     center: FloatArray = field(default_factory=lambda: np.zeros(1), repr=False)
     scale: float = 1.0
+    class_weights: FloatArray | None = field(default=None, repr=False)
 
 
 class LossDeclaration(Declaration, Protocol):

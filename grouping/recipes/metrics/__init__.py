@@ -3,6 +3,7 @@
 from grouping.recipes.metrics.accuracy import Accuracy
 from grouping.recipes.metrics.average_precision import AveragePrecision
 from grouping.recipes.metrics.balanced_accuracy import BalancedAccuracy
+from grouping.recipes.metrics.class_distance import ClassDistance
 from grouping.recipes.metrics.declaration import MetricDeclaration
 from grouping.recipes.metrics.f1 import F1
 from grouping.recipes.metrics.mae import MeanAbsoluteError
@@ -19,6 +20,7 @@ METRICS: tuple[type[MetricDeclaration], ...] = (
     F1,
     RocAuc,
     AveragePrecision,
+    ClassDistance,
 )
 
 __all__ = ["METRICS", "MetricDeclaration"]

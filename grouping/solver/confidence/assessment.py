@@ -62,8 +62,8 @@ def assess_confidence(
     Args:
         table: the score table.
         budget_snt: the inference budget.
-        constraints: as `grouping.solver.solve`.
-        objective: as `grouping.solver.solve`.
+        constraints: as `grouping.solve`.
+        objective: as `grouping.solve`.
         noise: standard deviation of a mean loss relative to its value, such as 0.01; measured on the seeds
             unless given.
         n_resamples: number of draws.

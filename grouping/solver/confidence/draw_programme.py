@@ -23,7 +23,7 @@ from grouping.domain.scores import FloatArray
 from grouping.solver.exact.instance import Instance, IntArray
 
 MAX_BLOCKS = 10
-MAX_LEVELS = 100
+MAX_USE_LEVELS = 100
 MAX_SERVED_SETS = 200_000
 
 
@@ -217,7 +217,7 @@ def _levels(kinds: FloatArray, most: FloatArray, n_blocks: int) -> dict[tuple[fl
                 if key not in levels and (total <= most).all():
                     levels[key] = len(levels)
                     reached.append(key)
-                    if len(levels) > MAX_LEVELS:
+                    if len(levels) > MAX_USE_LEVELS:
                         return None
         newest = reached
     return levels

@@ -78,6 +78,6 @@ def _refuse_other(constraints: Constraints) -> None:
     for part in constraints.split():
         if all(getattr(part, name) == getattr(Constraints(), name) for name in honoured):
             raise InvalidInputError(
-                f"Groups that are not listed cannot be held to: {next(part.sentences())}. List the "
-                "candidates in a score table to solve under it."
+                f"Groups that are not listed cannot be held to: {next(part.sentences())}. Solve "
+                "the score table, whose networks are listed, or ask without that."
             )

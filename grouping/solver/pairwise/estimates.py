@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from grouping.domain.constraints import Constraints, standing_demands
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
@@ -27,6 +28,7 @@ class PairwiseEstimate:
             share a network. The diagonal is not read.
         weights: ``[T]`` weights of the tasks' losses.
         group_cost_snt: inference cost of a group of two or more tasks.
+        demands: what the tasks demand themselves.
     """
 
     tasks: tuple[str, ...]
@@ -34,6 +36,7 @@ class PairwiseEstimate:
     pairs: FloatArray = field(repr=False)
     weights: FloatArray = field(repr=False)
     group_cost_snt: float = 1.0
+    demands: Constraints = field(default_factory=Constraints)
 
     def __post_init__(self) -> None:
         n = len(self.tasks)
@@ -65,7 +68,7 @@ class PairwiseEstimate:
             for n, network in enumerate(table.networks)
             if len(network.group) == 1 and table.is_complete[n]
         )
-        return cls(names, singles, pairs, table.weights)
+        return cls(names, singles, pairs, table.weights, demands=standing_demands(table))
 
     def losses_of(self, group: Sequence[str] | frozenset[str]) -> FloatArray:
         """Estimate the loss of each task of a group of two or more, ``[T]``; NaN for the others."""

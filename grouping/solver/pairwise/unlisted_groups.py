@@ -62,8 +62,8 @@ def solve_pairwise(
     Args:
         estimate: losses of any group.
         budget_snt: the most the grouping may cost; positive.
-        constraints: `apart`, `max_networks` and `max_group_size` are honoured here; others need a
-            score table.
+        constraints: `apart`, `max_networks` and `max_group_size` are honoured here; others need a score
+            table, and so does what tasks demand themselves (`must_not_worsen`).
         solver: PuLP's name of the solver.
         time_limit_s: wall time; past it the answer is the best found, with bound and gap.
 
@@ -75,7 +75,7 @@ def solve_pairwise(
         raise InvalidInputError(
             "An inference budget must be a positive number of SNT.", pointer="/budget_snt"
         )
-    made = _Generation(estimate, budget_snt, constraints or Constraints(), solver)
+    made = _Generation(estimate, budget_snt, estimate.demands.merge(constraints or Constraints()), solver)
     deadline = math.inf if time_limit_s is None else time.monotonic() + time_limit_s
     return made.solve(deadline)
 

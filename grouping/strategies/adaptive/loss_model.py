@@ -25,7 +25,7 @@ BETA = -0.04
 TYPICAL_DEVIATION = 0.08
 """Deviation of the relative losses of a task that the amplitudes of `PRIOR` are meant for."""
 MAX_FITTED = 240
-MAX_CELLS = 3_000
+MAX_MODEL_CELLS = 3_000
 """Measured cells used at most; beyond it a seeded part of the networks is left out."""
 MAX_LIFTS = 8
 """How often the diagonal of a covariance is raised at most, 100-fold each time, until it can be factored."""
@@ -177,7 +177,7 @@ def fit_model(
         SolverError: if the losses are too large to compute with.
     """
     measured = np.flatnonzero(np.isfinite(losses).any(axis=1))
-    measured = _at_most(measured, losses, MAX_CELLS, generator)
+    measured = _at_most(measured, losses, MAX_MODEL_CELLS, generator)
     n, t = _cells_of(measured, losses)
     known = np.full(losses.shape, np.nan)
     known[n, t] = losses[n, t]

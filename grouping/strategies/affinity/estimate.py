@@ -29,7 +29,7 @@ from grouping.strategies.adaptive.loss_covariance import Cells, Pool
 from grouping.strategies.adaptive.loss_model import LossModel, fit_model
 from grouping.strategies.affinity.warnings import warnings_of_estimate
 
-MAX_CELLS = 1_500
+MAX_ESTIMATE_CELLS = 1_500
 """Measured cells that the model sees at most; of larger tables the smallest groups, and the largest one."""
 SIZE_DEVIATION = 0.1
 """Standard error of a loss alone, as a share of it, per doubling of the size that it is extrapolated over."""
@@ -124,7 +124,7 @@ def _seen_by_model(table: ScoreTable) -> NDArray[np.int64]:
     needed = {int(order[-1]), *(int(order[table.membership[order, t].argmax()]) for t in _known(table))}
     first = np.array([n for n in order if n in needed])
     rest = np.array([n for n in order if n not in needed], dtype=np.int64)
-    fits = np.cumsum(count[rest]) <= MAX_CELLS - count[first].sum()
+    fits = np.cumsum(count[rest]) <= MAX_ESTIMATE_CELLS - count[first].sum()
     return np.concatenate([first, rest[fits]])
 
 

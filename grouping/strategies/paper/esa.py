@@ -18,8 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT
-from grouping.domain.recipes import EARLY_FIDELITY
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 from grouping.strategies.prediction.rank_check import check_ranks

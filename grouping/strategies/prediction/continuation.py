@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates, Network
-from grouping.domain.recipes import EARLY_FIDELITY
 from grouping.domain.scores import FloatArray, PredictedLosses, ScoreTable
+from grouping.domain.trials import EARLY_FIDELITY
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast
 from grouping.strategies.prediction.early_line import fit_early_line

@@ -1,8 +1,9 @@
 """Heads of all members of a stack: those of one loss and one width are one batch of products.
 
 Members have different tasks, so a stack has a list of heads, each with its member and its task. They are
-sorted into kinds by loss, number of outputs, and whether every training row has a label. Within a member, the
-order of its heads is the same in any stack, and so is the order in which their gradients are added.
+sorted into kinds by loss, number of outputs, whether every training row has a label, and weights of classes.
+Within a member, the order of its heads is the same in any stack, and so is the order in which their gradients
+are added.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from grouping.errors import TrainingError
 from grouping.training.data import Rows, TrainingData
 from grouping.training.losses import StackableLoss
 from grouping.training.sampling import Sampling
+
+_Kind = tuple[Loss, int, bool, tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,14 +84,16 @@ def sort_heads(
     data: TrainingData, groups: Sequence[Sequence[Task]], labelled_shares: Mapping[str, float]
 ) -> tuple[HeadKind, ...]:
     """Sort the heads of a stack whose members have these tasks into kinds; see `Sampling` for the shares."""
-    found: dict[tuple[Loss, int, bool], list[tuple[int, int]]] = {}
+    found: dict[_Kind, list[tuple[int, int]]] = {}
     for member, group in enumerate(groups):
         for place, task in enumerate(group):
-            is_complete = labelled_shares[task.name] == 1
-            found.setdefault((task.loss, task.n_outputs, is_complete), []).append((member, place))
+            weights = data.normalisations[task.name].constants.class_weights
+            weighted = () if weights is None else tuple(weights.tolist())
+            kind = (task.loss, task.n_outputs, labelled_shares[task.name] == 1, weighted)
+            found.setdefault(kind, []).append((member, place))
     kinds = []
-    for kind in sorted(found, key=lambda kind: (kind[0].name, kind[1], str(kind[0].parameters), kind[2])):
-        loss, n_outputs, is_complete = kind
+    for kind in sorted(found, key=lambda kind: (kind[0].name, kind[1], str(kind[0].parameters), *kind[2:])):
+        loss, n_outputs, is_complete, _ = kind
         owners = found[kind]
         held = [groups[member][place].name for member, place in owners]
         names = tuple(task.name for task in data.tasks if task.name in set(held))

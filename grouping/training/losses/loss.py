@@ -16,7 +16,13 @@ class LossFunction(ABC):
 
     Targets are encoded by the kind of the task: numbers ``[rows, n_outputs]``, centred and scaled by the
     `grouping.recipes.losses.Constants` of the declaration; class numbers ``[rows]``; 0 and 1 ``[rows, 1]``.
+
+    Attributes:
+        declaration: the declaration it was built from.
+        class_weights: weights of classes that it is to put on its rows, if any; see `Constants`.
     """
+
+    class_weights: Tensor | None = None
 
     def __init__(self, declaration: Any) -> None:
         self.declaration = declaration

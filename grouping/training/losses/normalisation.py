@@ -82,6 +82,8 @@ class Normalisation:
         function = implementation_of(declaration, "loss")(declaration)
         if not isinstance(function, LossFunction):
             raise TrainingError(f"{declaration.implementation} gives no LossFunction.")
+        if constants.class_weights is not None:
+            function.class_weights = torch.from_numpy(constants.class_weights)
         reported, learned = metric_of(task), default_metric(task.kind)
         return cls(task, constants, function, MetricFunction.of(reported), MetricFunction.of(learned))
 

@@ -21,6 +21,7 @@ from grouping_workers.checkpoint_folders import prune
 from grouping_workers.dispatch.child_process import ChildProcess
 from grouping_workers.dispatch.fair_shares import fair_shares
 from grouping_workers.dispatch.messages import Join
+from grouping_workers.dispatch.reach import Reachability
 from grouping_workers.dispatch.supervised_job import SupervisedJob
 from grouping_workers.settings import RaySettings
 
@@ -62,10 +63,12 @@ class Dispatcher:
         self._stop = threading.Event()
         self._cluster: ChildProcess | None = None
         self._cluster_not_before = 0.0
-        self._ray = None if settings.address is None else Join(settings.address)
+        self._reachability = Reachability(settings.address)
+        self._ray: Join | None = None
         self._jobs: list[SupervisedJob] = []
         self._spare: ChildProcess | None = None
         self._waiting_for_ray: list[ChildProcess] = []
+        self._told_trouble = ""
         self._claimed_at = 0.0
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
@@ -115,7 +118,11 @@ class Dispatcher:
             self._claimed_at = time.monotonic()
             return
         logger.info("Job %s: claimed", claim.job.id)
-        self._jobs.append(SupervisedJob(self._store, claim, self._take_process, self._settings.limits_s))
+        self._jobs.append(
+            SupervisedJob(
+                self._store, claim, self._take_process, self._settings.limits_s, self._reachability.trouble
+            )
+        )
 
     def _look_after_jobs(self) -> None:
         for job in list(self._jobs):
@@ -185,8 +192,9 @@ class Dispatcher:
     # --- Ray
 
     def _look_after_cluster(self) -> None:
-        """Keep a cluster of this dispatcher's own running, unless it uses another one."""
+        """Keep a cluster of this dispatcher's own running, or watch whether the named one can be reached."""
         if self._settings.address is not None:
+            self._watch_cluster_at(self._settings.address)
             return
         if self._cluster is None:
             if time.monotonic() < self._cluster_not_before:
@@ -205,10 +213,24 @@ class Dispatcher:
                 job.lose_process(str(error))
             return
         if isinstance(message, Join):
-            self._ray = message
-            for process in self._waiting_for_ray:
-                process.send(message)
-            self._waiting_for_ray.clear()
+            self._have_joined(message)
+
+    def _watch_cluster_at(self, address: str) -> None:
+        """Have processes join the cluster once it can be reached; jobs without Ray need not wait for it."""
+        trouble = self._reachability.trouble()
+        if trouble and trouble != self._told_trouble:
+            logger.warning("%s It is tried again; jobs wait.", trouble)
+        self._told_trouble = trouble
+        if trouble:
+            self._ray = None
+        elif self._ray is None:
+            self._have_joined(Join(address))
+
+    def _have_joined(self, cluster: Join) -> None:
+        self._ray = cluster
+        for process in self._waiting_for_ray:
+            process.send(cluster)
+        self._waiting_for_ray.clear()
 
     def _end_spare(self) -> None:
         if self._spare is not None:

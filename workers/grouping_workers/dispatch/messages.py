@@ -12,7 +12,7 @@ from grouping.store import Claim
 
 
 class Activity(StrEnum):
-    """What the process of a job does; each has a time after which the process counts as hanging."""
+    """Activity of the process of a job; each has a time after which the process counts as hanging."""
 
     STARTING = "starting"
     """It imports what trains, and joins Ray."""
@@ -56,7 +56,7 @@ class ShareTold:
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """What the process does from now on.
+    """Activity of the process from now on.
 
     Attributes:
         activity: the activity.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from grouping.domain.jobs import JobState
-from grouping.domain.trials import TrialState
+from grouping.domain.trials import Blame, TrialState
 from grouping.errors import (
     NotFoundError,
     StaleLeaseError,
@@ -28,6 +28,8 @@ MAX_DEATHS = 5
 """Deaths of its process in a row, without any training finished in between, after which a job fails."""
 SHARE_STEP = 1e-3
 """Change of a share that is told."""
+RAY_PAUSE_S = 1.0
+"""Seconds after which a Ray that could not be reached is tried again."""
 CANCEL_GRACE_S = 3.0
 """Seconds in which a process should cancel its job or give it back by itself, before it is ended."""
 _HANGS: Mapping[Activity, str] = {
@@ -55,6 +57,7 @@ class SupervisedJob:
         claim: the lease on the job, which is renewed here.
         start: returns a process that is ready for a job, or will be soon.
         limits_s: seconds after which a process that has told nothing new counts as hanging.
+        ray_trouble: returns why Ray cannot be reached; empty where it can.
 
     Attributes:
         process: the process that works on the job; None while there is none.
@@ -68,11 +71,14 @@ class SupervisedJob:
         claim: Claim,
         start: Callable[[], ChildProcess],
         limits_s: Mapping[Activity, float],
+        ray_trouble: Callable[[], str] = str,
     ) -> None:
         self._store = store
         self._claim = claim
         self._start = start
         self._limits_s = limits_s
+        self._ray_trouble = ray_trouble
+        self._told_trouble = ""
         self._lease = LeaseKeeper(store, claim)
         self._deaths = 0
         self._not_before = 0.0
@@ -148,10 +154,22 @@ class SupervisedJob:
         if job.state is JobState.CANCELLING:
             self._store.enter_state(self._claim, JobState.CANCELLED)
             return False
+        if self.is_on_ray and self._is_waiting_for_ray():
+            return True
         self.process, self._share = self._start(), 1.0
         self._told(Activity.STARTING)
         self.process.send(Begin(replace(self._claim, job=job)))
         return True
+
+    def _is_waiting_for_ray(self) -> bool:
+        """Return whether Ray cannot be reached; the history of the job says so once."""
+        trouble = self._ray_trouble()
+        if trouble and trouble != self._told_trouble:
+            self._store.append_event(self._claim, "ray_unreachable", {"reason": trouble})
+        self._told_trouble = trouble
+        if trouble:
+            self._not_before = time.monotonic() + RAY_PAUSE_S
+        return bool(trouble)
 
     def _listen(self) -> bool:
         assert self.process is not None
@@ -224,7 +242,7 @@ class SupervisedJob:
         if self.is_on_ray:
             running = [t.id for t in self._store.trials(self.job_id, states={TrialState.RUNNING})]
             if running:
-                self._store.requeue_trials(self._claim, running, loss.reason)
+                self._store.requeue_trials(self._claim, running, loss.reason, Blame.WITH_ALL)
         if loss.is_death:
             data = {"reason": loss.reason, "times": self._deaths}
             self._store.append_event(self._claim, "job_interrupted", data)

@@ -9,7 +9,7 @@ from typing import Protocol
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
 from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trials import Blame, TrialOutcome, TrialRequest
 from grouping.trainers import Prepared, Trainer
 
 
@@ -35,8 +35,8 @@ class Order:
     Attributes:
         number: identifies the order in its answer; never used twice by one job.
         requests: what to train, by trial.
-        resources: what the worker holds; None for one processor and the usual share of a GPU.
-        deadline_s: seconds after which it is ended; None for no end.
+        resources: what the worker holds; None until the executor, which knows what is usual, has said it.
+        deadline_s: seconds after which it is ended; None where neither job nor trainer says it.
     """
 
     number: int
@@ -64,15 +64,22 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The trainings of an order were lost with their worker; which training caused it is not known."""
+    """The trainings of an order were lost: with their worker, or one of them asked for another attempt.
+
+    Attributes:
+        number: number of the order.
+        reason: reason, in words for the user.
+        blame: how far the trainings themselves are to blame.
+    """
 
     number: int
     reason: str
+    blame: Blame = Blame.WITH_WORKER
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a training told while it ran.
+    """Report of a training while it ran.
 
     Attributes:
         trial: the trial.

@@ -31,6 +31,7 @@ from grouping_workers.dispatch.messages import (
     Join,
     ShareTold,
 )
+from grouping_workers.dispatch.reach import refuse_unreachable
 from grouping_workers.job.control import Control
 from grouping_workers.job.elsewhere import ElsewhereExecutor
 from grouping_workers.job.executor import Executor
@@ -106,7 +107,7 @@ class _JobProcess:
         self._folder.cleanup()
 
     def _join(self, cluster: Join) -> None:
-        from grouping_workers.on_ray.cluster import connect, refuse_unreachable
+        from grouping_workers.on_ray.cluster import connect
         from grouping_workers.on_ray.ray_executor import RayExecutor
 
         refuse_unreachable(cluster.address)

@@ -69,6 +69,7 @@ class JobRun:
         self._notes = NoteRecorder(store, claim)
         self._reason = StopReason.SEARCH_COMPLETE
         self._round: ConfirmationRound | None = None
+        self._n_told = 0
 
     def run(self) -> None:
         """Work until the job is final, cancelled, or to be given back.
@@ -96,8 +97,13 @@ class JobRun:
                 elif self._advance():
                     return
             except StateConflictError:
-                if self._store.get_job(self._job.id).state is not JobState.CANCELLING:
-                    raise  # else cancelled just before the job moved on: seen above, next
+                # Cancelled just before the job moved on, which is seen above, next; or results were told
+                # from outside, of trials that were about to start, or just before the job ended.
+                is_cancelled = self._store.get_job(self._job.id).state is JobState.CANCELLING
+                if not is_cancelled and self._store.count_told(self._job.id) == self._n_told:
+                    raise
+                self._queue.forget_waiting()
+                self._n_told = self._store.count_told(self._job.id)
         if not self._control.is_orphaned:
             self._store.release(self._claim)
 
@@ -125,7 +131,7 @@ class JobRun:
 
     def _tell_reusable(self) -> None:
         """Record once how much of the search can be reused from other jobs."""
-        if self._job.spec.reuse_jobs and not self._store.trials(self._job.id, limit=1):
+        if self._job.spec.reuse_jobs and all(trial.told for trial in self._store.trials(self._job.id)):
             self._store.append_event(self._claim, "reuse_found", report_reuse(self._store, self._job))
 
     def _add_networks(self, networks: Sequence[Network], measured: Sequence[MeasuredNetwork | None]) -> None:
@@ -176,6 +182,8 @@ class JobRun:
         """Add the next trials; return False when there are none for now."""
         self._control.working(Activity.PLANNING)
         self._round = None
+        self._n_told = self._store.count_told(self._job.id)
+        self._measure_told()
         plan = planner_of(self._store, self._job).next_plan(n_free)
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
             self._notes.record(plan.note)
@@ -198,7 +206,7 @@ class JobRun:
         return added > 0
 
     def _epochs(self, requests: Sequence[TrialRequest]) -> list[int]:
-        counting = self._trainer.epochs_of
+        counting = self._trainer.trainings.epochs_of
         return [counting(len(request.network.group), request.fidelity) for request in requests]
 
     def _measure(self, networks: Sequence[Network]) -> None:
@@ -210,6 +218,19 @@ class JobRun:
             wanted = tuple(new.values())
             self._add_networks(wanted, self._executor.measure(wanted))
 
+    def _measure_told(self) -> None:
+        """Measure networks of which results were told first; those that cannot be built are left out."""
+        networks = self._store.unmeasured_networks(self._job.id)
+        if not networks:
+            return
+        self._control.working(Activity.MEASURING)
+        measured = self._executor.measure(networks)
+        self._add_networks(networks, measured)
+        reason = "no network of this size can be built"
+        missing = {n: reason for n, found in zip(networks, measured, strict=True) if found is None}
+        if missing:
+            self._store.leave_out_results(self._claim, missing)
+
     def _finish(self) -> None:
         trials = self._store.trials(self._job.id)
         searched = [trial for trial in trials if trial.purpose is Purpose.SEARCH]
@@ -220,7 +241,7 @@ class JobRun:
             )
         was_cut = any(trial.state is TrialState.SKIPPED for trial in trials)
         reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else self._reason
-        self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason)
+        self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason, n_told=self._n_told)
         remove_folder(self._checkpoints, self._job.id)
 
     def _enter(self, state: JobState) -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 from grouping.domain.arithmetic import differences
-from grouping.domain.trials import Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import Blame, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store, TrialReport
 from grouping.trainers import Stack, Trainer
 from grouping_workers.job.executor import Executor, Lost, Order, Trained
@@ -93,13 +93,13 @@ class TrainingQueue:
         return self._executor.size + (0 if self.trainer.plans_continuously else PREFETCH)
 
     def _order(self, number: int, stack: tuple[Trial, ...]) -> Order:
-        deadlines = [self.trainer.deadline_s(trial.network, trial.fidelity) for trial in stack]
+        trainings = self.trainer.trainings
+        deadlines = [trainings.deadline_s(trial.network, trial.fidelity) for trial in stack]
         known = [deadline for deadline in deadlines if deadline is not None]
         return Order(
             number,
             {trial.id: _request(trial) for trial in stack},
-            self.trainer.resources(stack[0].network),
-            sum(known) if len(known) == len(stack) else None,
+            deadline_s=sum(known) if len(known) == len(stack) else None,
         )
 
     def _next_stack(self) -> tuple[Trial, ...]:
@@ -108,6 +108,9 @@ class TrainingQueue:
         trials = stack.trials
         if len(trials) == 1 or stack.is_whole:
             return trials
+        if any(t.blame >= Blame.WITH_WORKER for t in trials):  # alone: the next loss tells which it was
+            self._waiting.appendleft(Stack(trials[1:]))
+            return trials[:1]
         most = largest_stack(
             self._store.ledger(self._claim.job.id),
             sum(trial.planned_epochs for trial in trials) / len(trials),
@@ -140,7 +143,7 @@ class TrainingQueue:
                 ended.append(answer.number)
             else:
                 lost = [trial.id for trial in self._in_flight[answer.number]]
-                self._store.requeue_trials(self._claim, lost, answer.reason)
+                self._store.requeue_trials(self._claim, lost, answer.reason, answer.blame)
                 del self._in_flight[answer.number]
                 self.forget_waiting()
         if outcomes:

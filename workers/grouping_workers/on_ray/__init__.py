@@ -1,1 +1,1 @@
-"""What trains on Ray: the executor of a job, its pool of actors, and the shares of a cluster."""
+"""Training on Ray: the executor of a job, its pool of actors, and the shares of a cluster."""

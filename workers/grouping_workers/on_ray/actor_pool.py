@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError, RuntimeEnvSetupError
 
 from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialState
+from grouping.domain.trials import Blame, TrialOutcome, TrialState
 from grouping.errors import RetryTrainingError
 from grouping.trainers import StepResult, WorkerContext, WorkerSetup
+from grouping.trainers.runtime_env import RuntimeEnv
 from grouping_workers.job.executor import Lost, Order, Trained
 from grouping_workers.on_ray.cluster import cluster_resources, usual_resources
+from grouping_workers.on_ray.held_actor import HeldActor
+from grouping_workers.on_ray.shipment import Shipment, failed_setup
 from grouping_workers.settings import RaySettings
 
 logger = logging.getLogger(__name__)
@@ -30,12 +33,23 @@ GRACE_S = 30.0
 SIZE_CHECK_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
     order: Order
-    actor: Any
-    resources: Resources
-    ends_at: float | None
+    held: HeldActor
+    begun: Any
+    """Reference of an answer that the actor gives once it is up, before it trains."""
+    ends_at: float | None = None
+
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether the deadline is past, from when the actor was up: it may have to wait for room."""
+        if self.order.deadline_s is None:
+            return False
+        if self.ends_at is None:
+            if ray.wait([self.begun], timeout=0)[0]:
+                self.ends_at = now + self.order.deadline_s + GRACE_S
+            return False
+        return now > self.ends_at
 
 
 class ActorPool:
@@ -55,18 +69,31 @@ class ActorPool:
         self._cluster = cluster_resources()
         self._looked_at = time.monotonic()
         self._share = 1.0
-        self._idle: list[tuple[Any, Resources]] = []
+        self._idle: list[HeldActor] = []
         self._waiting: deque[tuple[Order, _StoredSetup]] = deque()
         self._running: dict[Any, _Running] = {}
         self._stored: _StoredSetup | None = None
         self._folder: Path | None = None
         self._mailbox: Any = None
+        self._shipment: Shipment | None = None
 
-    def begin_job(self, job_id: str, mailbox: Any) -> None:
-        """Keep checkpoints in the folder of this job, and have workers report to this mailbox, if any."""
+    def begin_job(self, job_id: str, mailbox: Any, runtime_env: RuntimeEnv | None = None) -> None:
+        """Keep checkpoints in the folder of this job, and give workers what they need.
+
+        Args:
+            job_id: identifier of the job.
+            mailbox: where workers report to; None for nowhere.
+            runtime_env: what Ray brings to them; None for nothing.
+
+        Raises:
+            TrainingError: if Ray does not take that.
+        """
         root = self._settings.checkpoints
         self._folder = None if root is None else root / job_id
         self._mailbox = mailbox
+        if runtime_env is not None or self._shipment is not None:
+            self.release_idle()  # they are as the last job needed them
+        self._shipment = None if runtime_env is None else Shipment(runtime_env)
 
     @property
     def size(self) -> int:
@@ -93,18 +120,18 @@ class ActorPool:
             self._cluster = cluster_resources()
         self._share = share
         while self._idle and self._held() > share + 1e-9:
-            self._end(self._idle.pop()[0])
+            self._idle.pop().end()
         self._start_waiting()
 
     def warm_up(self) -> None:
         """Start as many usual actors as there is room for; returns at once."""
         while self._has_room(self._usual):
-            self._idle.append((self._new_actor(self._usual), self._usual))
+            self._idle.append(self._new_actor(self._usual))
 
     def release_idle(self) -> None:
         """End the actors that have nothing to do, and free the processors they hold."""
-        for actor, _ in self._idle:
-            self._end(actor)
+        for held in self._idle:
+            held.end()
         self._idle.clear()
 
     def submit(self, order: Order, setup: WorkerSetup) -> None:
@@ -116,20 +143,23 @@ class ActorPool:
         """Call a method of an idle worker and return its answer; None if no worker was free in time."""
         if not self._idle and not self._has_room(self._usual):
             return None
-        actor, resources = self._idle.pop() if self._idle else (self._new_actor(self._usual), self._usual)
+        held = self._idle.pop() if self._idle else self._new_actor(self._usual)
         stored = self._store(setup)
         try:
-            reference = actor.ask.remote([stored.reference], stored.key, method, arguments)
+            reference = held.actor.ask.remote([stored.reference], stored.key, method, arguments)
             found = ray.get(reference, timeout=MEASURING_TIMEOUT_S)
+        except RuntimeEnvSetupError as error:
+            held.end()
+            raise failed_setup(error) from error
         except (RayTaskError, GetTimeoutError) as error:  # the actor is well, or still to come
             logger.warning("No answer to %s: %s", method, error)
-            self._idle.append((actor, resources))
+            self._idle.append(held)
             return None
         except RayError as error:
             logger.warning("The worker asked to %s was lost: %s", method, error)
-            self._end(actor)
+            held.end()
             return None
-        self._idle.append((actor, resources))
+        self._idle.append(held)
         return found
 
     def successive_halving(
@@ -162,7 +192,7 @@ class ActorPool:
     def end_running(self) -> None:
         """End the trainings that run, and forget what waits."""
         for one in self._running.values():
-            self._end(one.actor)
+            one.held.end()
         self._running.clear()
         self._waiting.clear()
 
@@ -174,9 +204,8 @@ class ActorPool:
 
     def _held(self) -> float:
         """Return the share of the cluster that the actors hold."""
-        held = [resources for _, resources in self._idle]
-        held += [one.resources for one in self._running.values()]
-        return sum(1 / self._most(resources) for resources in held)
+        held = [*self._idle, *(one.held for one in self._running.values())]
+        return sum(1 / self._most(one.resources) for one in held)
 
     def _has_room(self, resources: Resources) -> bool:
         """Tell whether another actor fits into the share; a first one always does."""
@@ -189,9 +218,6 @@ class ActorPool:
             self._stored = _StoredSetup(ray.put(setup), setup.key)
         return self._stored
 
-    def _end(self, actor: Any) -> None:
-        ray.kill(actor)
-
     def _finish(self, reference: Any) -> Trained | Lost:
         one = self._running.pop(reference)
         order = one.order
@@ -199,65 +225,72 @@ class ActorPool:
             outcomes, environment, remarks = ray.get(reference)
         except RayTaskError as error:  # the worker is well: its code raised
             logger.warning("Order %d failed: %s", order.number, error)
-            self._idle.append((one.actor, one.resources))
+            self._idle.append(one.held)
             if isinstance(error.cause, RetryTrainingError):
-                return Lost(order.number, str(error.cause))
+                return Lost(order.number, str(error.cause), Blame.ITS_OWN)
             reason = f"{type(error.cause).__name__}: {error.cause}"
             return Trained(order.number, dict.fromkeys(order.requests, _failed(reason)))
+        except RuntimeEnvSetupError as error:
+            one.held.end()
+            raise failed_setup(error) from error
         except RayError as error:
             logger.warning("The worker of order %d was lost: %s", order.number, error)
-            self._end(one.actor)
+            one.held.end()
             return Lost(order.number, f"{type(error).__name__}: the worker died or could not be reached.")
-        self._idle.append((one.actor, one.resources))
+        self._idle.append(one.held)
         by_trial = dict(zip(order.requests, outcomes, strict=True))
         return Trained(order.number, by_trial, environment, remarks)
 
-    def _end_overdue(self) -> list[Trained]:
-        """End trainings that hang: their deadline is past, and they did not end by themselves."""
-        ended = []
+    def _end_overdue(self) -> list[Trained | Lost]:
+        """End trainings that hang: their deadline is past, and they did not end by themselves.
+
+        Which of several it was is not known: they are lost, to be trained one by one.
+        """
+        ended: list[Trained | Lost] = []
         now = time.monotonic()
         for reference, one in list(self._running.items()):
-            if one.ends_at is not None and now > one.ends_at:
+            if one.is_overdue(now):
                 del self._running[reference]
-                self._end(one.actor)
-                failed = _failed(f"It was ended at its deadline of {one.order.deadline_s:g} s.")
-                ended.append(Trained(one.order.number, dict.fromkeys(one.order.requests, failed)))
+                one.held.end()
+                order = one.order
+                if len(order.requests) > 1:
+                    reason = (
+                        f"{len(order.requests)} networks that were trained as one were ended at their "
+                        f"deadline of {order.deadline_s:g} s."
+                    )
+                    ended.append(Lost(order.number, reason))
+                else:
+                    failed = _failed(f"It was ended at its deadline of {order.deadline_s:g} s.")
+                    ended.append(Trained(order.number, dict.fromkeys(order.requests, failed)))
         return ended
 
     def _start_waiting(self) -> None:
         while self._waiting:
             resources = self._waiting[0][0].resources or self._usual
-            actor = self._actor_with(resources)
-            if actor is None:
+            held = self._actor_with(resources)
+            if held is None:
                 return
             order, stored = self._waiting.popleft()
-            # A long line of trainings behind each other in one actor is given the time of all of them.
-            ends_at = None if order.deadline_s is None else time.monotonic() + order.deadline_s + GRACE_S
-            reference = actor.train.remote(
+            begun = held.actor.process_id.remote()
+            reference = held.actor.train.remote(
                 [stored.reference], stored.key, dict(order.requests), self._folder, self._mailbox
             )
-            self._running[reference] = _Running(order, actor, resources, ends_at)
+            self._running[reference] = _Running(order, held, begun)
 
-    def _actor_with(self, resources: Resources) -> Any:
+    def _actor_with(self, resources: Resources) -> HeldActor | None:
         """Return an idle actor that holds these resources, or a new one; None if there is no room."""
-        for n, (actor, held) in enumerate(self._idle):
-            if held == resources:
-                del self._idle[n]
-                return actor
+        for n, held in enumerate(self._idle):
+            if held.resources == resources:
+                return self._idle.pop(n)
         while self._idle and not self._has_room(resources):
-            self._end(self._idle.pop()[0])  # it holds what is needed otherwise
+            self._idle.pop().end()  # it holds what is needed otherwise
         return self._new_actor(resources) if self._has_room(resources) else None
 
-    def _new_actor(self, resources: Resources) -> Any:
+    def _new_actor(self, resources: Resources) -> HeldActor:
         from grouping_workers.on_ray.actors import TrainingActor  # imports what trains
 
-        options: dict[str, Any] = {"num_cpus": resources.cpus, "num_gpus": resources.gpus}
-        if resources.memory_gib is not None:
-            options["memory"] = int(resources.memory_gib * 2**30)
-        if resources.custom:
-            options["resources"] = dict(resources.custom)
-        remote = ray.remote(scheduling_strategy="SPREAD", **options)
-        return remote(TrainingActor).remote(self._context)
+        copied = None if self._shipment is None else self._shipment.copied
+        return HeldActor.start(TrainingActor, (self._context, copied), resources, self._shipment)
 
 
 @dataclass(frozen=True, slots=True)

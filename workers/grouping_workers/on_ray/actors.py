@@ -6,7 +6,6 @@ worker of a job once and trains one stack of networks after another.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,11 +15,11 @@ from typing import Any
 import ray
 
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
-from grouping.errors import GroupingError, RetryTrainingError
+from grouping.errors import GroupingError
 from grouping.trainers import DEFAULT_TRAINER, TrainingWorker, WorkerContext, WorkerSetup, get_trainer
+from grouping.trainers.runtime_env import use_copy
+from grouping.trainers.stack_training import text_of, train_stack
 from grouping_workers.on_ray.reports import ReportsToMailbox
-
-logger = logging.getLogger(__name__)
 
 Holder = list[Any]
 """A list of one reference to a setup: what is in a list is fetched only when it is asked for."""
@@ -31,9 +30,12 @@ class TrainingActor:
 
     Args:
         context: settings of workers.
+        copied: folder of which this process works in a copy; None for none.
     """
 
-    def __init__(self, context: WorkerContext) -> None:
+    def __init__(self, context: WorkerContext, copied: Path | None = None) -> None:
+        if copied is not None:
+            use_copy(copied, Path.cwd())
         self._reports = ReportsToMailbox()
         self._context = replace(context, reports=self._reports)
         self._key: str | None = None
@@ -73,9 +75,12 @@ class TrainingActor:
         try:
             worker = self._require_worker(holder, key)
         except GroupingError as error:
-            return tuple(_failed(error) for _ in wanted), {}, {}
+            return tuple(_failed(request, error) for request in wanted), {}, {}
         self._reports.begin(mailbox, {request: trial for trial, request in requests.items()})
-        outcomes = _train_all(worker, wanted, checkpoints)
+        try:
+            outcomes = train_stack(worker, wanted, checkpoints, failed=_failed)
+        finally:
+            self._reports.flush()
         return outcomes, dict(worker.environment()), dict(worker.remarks(wanted))
 
     def _require_worker(self, holder: Holder, key: str) -> TrainingWorker:
@@ -87,33 +92,5 @@ class TrainingActor:
         return self._worker
 
 
-def _train_all(
-    worker: TrainingWorker, requests: Sequence[TrialRequest], checkpoints: Path | None
-) -> tuple[TrialOutcome, ...]:
-    """Train all at once; where that raises, one by one, so that one network fails no other."""
-    try:
-        return _checked(worker.train(requests, checkpoints), requests)
-    except Exception as error:
-        if len(requests) == 1:
-            if isinstance(error, RetryTrainingError):
-                raise  # counted as a lost attempt
-            return (_failed(error),)
-        logger.exception("A stack of %d networks failed; each is trained alone now", len(requests))
-    return tuple(outcome for request in requests for outcome in _train_all(worker, [request], checkpoints))
-
-
-def _checked(outcomes: Sequence[TrialOutcome], requests: Sequence[TrialRequest]) -> tuple[TrialOutcome, ...]:
-    if len(outcomes) != len(requests):
-        raise TypeError(f"The trainer gave {len(outcomes)} outcomes for {len(requests)} requests.")
-    for outcome, request in zip(outcomes, requests, strict=True):
-        scored = {score.task for score in outcome.scores}
-        if outcome.state is TrialState.SUCCEEDED and scored != request.network.group:
-            raise TypeError(
-                f"The trainer scored {sorted(scored)} of {request.network}, not all of its tasks."
-            )
-    return tuple(outcomes)
-
-
-def _failed(error: Exception) -> TrialOutcome:
-    text = str(error) if isinstance(error, GroupingError) else f"{type(error).__name__}: {error}"
-    return TrialOutcome(TrialState.FAILED, error=text)
+def _failed(_request: TrialRequest, error: Exception) -> TrialOutcome:
+    return TrialOutcome(TrialState.FAILED, error=text_of(error))

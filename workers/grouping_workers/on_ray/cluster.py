@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,6 @@ from grouping.domain.resources import Resources
 from grouping_workers.settings import RaySettings
 
 LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
-REACH_TIMEOUT_S = 3.0
 
 
 def connect(address: str | None, n_workers: int | None, empty_folder: str) -> None:
@@ -66,19 +64,3 @@ def usual_resources(settings: RaySettings) -> Resources:
     """Return what a training holds unless its trainer says otherwise: a processor, and a share of a GPU."""
     has_gpus = bool(ray.cluster_resources().get("GPU", 0.0))
     return Resources(gpus=1 / settings.trials_per_gpu if has_gpus else 0.0)
-
-
-def refuse_unreachable(address: str) -> None:
-    """Raise within seconds where nothing listens at the address of a cluster; Ray tries for minutes.
-
-    Raises:
-        ConnectionError: if it cannot be reached.
-    """
-    host, _, port = address.rpartition(":")
-    if not port.isdigit() or not host or "//" in address:
-        return  # such as "auto": Ray knows where to look
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_TIMEOUT_S).close()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConnectionError(f"No Ray cluster answers at {address}: {reason}.") from error

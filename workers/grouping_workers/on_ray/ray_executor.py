@@ -6,10 +6,12 @@ import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ray.exceptions import RayError
 
 from grouping.domain.networks import MeasuredNetwork, Network
+from grouping.domain.resources import Resources
 from grouping.errors import GroupingError, TrainingError, WorkerLostError
 from grouping.trainers import Trainer, WorkerSetup
 from grouping_workers.job.control import Control
@@ -38,6 +40,7 @@ class RayExecutor:
         self._pool = ActorPool(settings)
         self._trainer: Trainer | None = None
         self._setup: WorkerSetup | None = None
+        self._has_ended = False
 
     @property
     def size(self) -> int:
@@ -53,7 +56,7 @@ class RayExecutor:
         """Have the trainer prepare its job, and measure what networks cost."""
         with _ray_may_be_lost():
             mailbox = self._mailbox.address if trainer.tells_progress else None
-            self._pool.begin_job(trainer.job.id, mailbox)
+            self._pool.begin_job(trainer.job.id, mailbox, trainer.runtime_env())
             self._refuse_what_never_fits(trainer, networks)
             self._follow_share()
         with _code_of_the_trainer():
@@ -72,19 +75,32 @@ class RayExecutor:
     def submit(self, order: Order) -> None:
         """Start the trainings of an order as soon as there is room."""
         with _ray_may_be_lost():
-            self._pool.submit(order, self._require_prepared()[1])
+            trainer, setup = self._require_prepared()
+            self._pool.submit(self._complete(order, trainer), setup)
+
+    def _complete(self, order: Order, trainer: Trainer) -> Order:
+        """Fill in what the worker holds, and the end of trainings for which nobody states one."""
+        usual = usual_resources(self._settings)
+        networks = {request.network.key: request.network for request in order.requests.values()}
+        wanted = (trainer.trainings.resources(network, usual) or usual for network in networks.values())
+        deadline_s = order.deadline_s
+        if deadline_s is None:
+            deadline_s = self._settings.training_s
+        return replace(order, resources=Resources.of_all(wanted), deadline_s=deadline_s)
 
     def collect(self, timeout_s: float) -> list[Trained | Lost]:
         """Return answers to orders that ended, waiting at most so long for the first."""
         with _ray_may_be_lost():
             require_alive()
             self._follow_share()
-            return self._pool.collect(timeout_s)
+            answers = self._pool.collect(timeout_s)
+            self._has_ended = bool(answers)
+            return answers
 
     def reports(self) -> list[Report]:
         """Return what trainings told since the last call."""
         with _ray_may_be_lost():
-            return self._mailbox.take()
+            return self._mailbox.take(is_complete=self._has_ended)
 
     def end_job(self) -> None:
         """End what still runs; keep idle workers only where nobody else could use their processors."""
@@ -109,7 +125,7 @@ class RayExecutor:
         there = cluster_resources()
         usual = usual_resources(self._settings)
         for network in networks:
-            wanted = trainer.resources(network) or usual
+            wanted = trainer.trainings.resources(network, usual) or usual
             if wanted.fit_into(there) == 0 and not self._settings.is_shared:
                 raise TrainingError(
                     f"The training of {network} needs {wanted.in_words()}, and Ray has "

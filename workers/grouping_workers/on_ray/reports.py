@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 MAX_LOG = 256 * 1024
 """The most characters of a training's output that wait; of more the first are dropped."""
 MAX_POINTS = 2_000
+WAIT_S = 5.0
+"""Seconds for which the last reports of a training are waited for."""
 
 
 class MailboxActor:
@@ -58,20 +60,27 @@ class Mailbox:
             self._actor = ray.remote(num_cpus=0, max_restarts=-1)(MailboxActor).remote()
         return self._actor
 
-    def take(self) -> list[Report]:
-        """Return what came since it was last asked; never waits."""
+    def take(self, *, is_complete: bool = False) -> list[Report]:
+        """Return what came since it was last asked; never waits, unless it is to be complete.
+
+        Args:
+            is_complete: whether to wait for all that came before this call, as when a training has ended.
+        """
         if self._actor is None:
             return []
         found: list[Report] = []
         if self._asked is not None:
             try:
-                found = ray.get(self._asked, timeout=0)
+                found += ray.get(self._asked, timeout=WAIT_S if is_complete else 0)
             except GetTimeoutError:
                 return []
             except RayError as error:  # what it held is lost; no score is
                 logger.warning("Reports of trainings were lost: %s", error)
         self._asked = self._actor.take.remote()
-        return found
+        return [*found, *self.take(is_complete=False)] if is_complete and self._has_answer() else found
+
+    def _has_answer(self) -> bool:
+        return bool(ray.wait([self._asked], timeout=WAIT_S)[0])
 
     def close(self) -> None:
         """End the actor, and drop what it holds."""
@@ -81,10 +90,11 @@ class Mailbox:
 
 
 class ReportsToMailbox:
-    """What a worker is given to report to; it does not wait for the mailbox."""
+    """Reports of a worker on their way to the mailbox, for which it does not wait."""
 
     def __init__(self) -> None:
         self._mailbox: Any = None
+        self._last: Any = None
         self._trials: dict[TrialRequest, str] = {}
 
     def begin(self, mailbox: Any, trials: dict[TrialRequest, str]) -> None:
@@ -94,12 +104,21 @@ class ReportsToMailbox:
     def progress(self, request: TrialRequest, progress: Progress) -> None:
         """Send a point of the learning curves of a training."""
         if self._mailbox is not None and request in self._trials:
-            self._mailbox.put_point.remote(self._trials[request], progress)
+            self._last = self._mailbox.put_point.remote(self._trials[request], progress)
 
     def log(self, request: TrialRequest, text: str) -> None:
         """Send further output of a training."""
         if self._mailbox is not None and request in self._trials:
-            self._mailbox.put_log.remote(self._trials[request], text)
+            self._last = self._mailbox.put_log.remote(self._trials[request], text)
+
+    def flush(self) -> None:
+        """Wait until the mailbox has everything; what it does not take is lost, and no score with it."""
+        if self._last is not None:
+            last, self._last = self._last, None
+            try:
+                ray.get(last, timeout=WAIT_S)
+            except (RayError, GetTimeoutError) as error:
+                logger.warning("Reports of a training were lost: %s", error)
 
     def is_cancelled(self) -> bool:
         """Return False: a training that nobody waits for is ended with its actor."""

@@ -1,0 +1,118 @@
+"""Finished results: the command that adds them to a job, and the options by which a new job brings them."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from grouping.cli import demands
+from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.terminal import print_json
+from grouping.domain.finished_results import ResultValues
+
+ResultsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--results",
+        help="File with trainings that were carried out before, in any layout of score tables; they count as "
+        "trained. Repeat for several.",
+    ),
+]
+ValuesOption = Annotated[
+    ResultValues | None,
+    typer.Option(
+        "--values",
+        help="Meaning of the numbers of results: reported, what the trainer would report; or losses, as in "
+        "an exported score table. Needed only for tasks whose metric is higher better.",
+    ),
+]
+
+
+def add_results(
+    job_id: JobId,
+    file: Annotated[
+        Path, typer.Argument(help="Trainings that were carried out, in any layout of score tables.")
+    ],
+    test: Annotated[Path | None, typer.Option(help="Test values in the same form.")] = None,
+    values: ValuesOption = None,
+    table_format: demands.FormatOption = None,
+    told_by: Annotated[
+        str | None,
+        typer.Option("--told-by", help="Who tells them, for people.", show_default="your user name"),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="Digest of their data; they are refused if the job has another."),
+    ] = None,
+    server: Server = DEFAULT_SERVER,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Add finished results to a job: they count as trained and cost nothing; all of the file, or none.
+
+    The same file again changes nothing. A job that has succeeded stays as it is: clone it with --results.
+    """
+    from grouping.client import Client
+
+    with Client(server, token=token) as client:
+        told = client.job(job_id).add_results(
+            file, test=test, told_by=teller(told_by), values=values, data=data, format=table_format
+        )
+    if as_json:
+        print_json(told)
+        return
+    known = f", {told.known:,} were known" if told.known else ""
+    typer.echo(f"{told.added:,} result{'s' * (told.added != 1)} added{known}.")
+
+
+def with_results(
+    request: Mapping[str, Any],
+    files: Sequence[Path] | None,
+    values: ResultValues | None,
+    sizes: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Return a request with the trainings of files, which count as trained from the start.
+
+    Args:
+        request: fields of the request.
+        files: score tables in any layout.
+        values: meaning of their numbers.
+        sizes: numbers of the sizes that they may name, by name.
+
+    Raises:
+        TableFormatError: if a file cannot be read.
+        InvalidInputError: if it has no results.
+    """
+    from grouping.formats import read_table, results_of_table
+    from grouping.wire.results import FinishedResultsIn
+
+    found = [
+        results_of_table(read_table(path, sizes=sizes), source=path.name, told_by=teller(None), values=values)
+        for path in files or ()
+    ]
+    told = [FinishedResultsIn.of(results).model_dump(mode="json") for results in found]
+    return {**request, "results": [*request.get("results", ()), *told]} if told else dict(request)
+
+
+def sizes_in(request: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of the sizes that a request names; those that are not valid are left out."""
+    found = {}
+    for size in request.get("sizes") or ():
+        number = size.get("width") or size.get("cost")
+        if isinstance(size.get("name"), str) and isinstance(number, int | float):
+            found[size["name"]] = float(number)
+    return found
+
+
+def teller(told_by: str | None) -> str:
+    """Return who tells results: the user of this machine unless another is named."""
+    if told_by is not None:
+        return told_by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""
