@@ -42,7 +42,9 @@ def _title(found: DefinedProblem) -> str:
     targets = [target.label for target in found.definition.targets]
     named = ", ".join(targets[:MOST_NAMED]) + (", ..." if len(targets) > MOST_NAMED else "")
     by = f" by {found.definition.task_column}" if found.definition.task_column else ""
-    return f"{found.data_set.name}: {named}{by}"
+    split = found.definition.split
+    divided = f" (split by {split.kind} of {split.column})" if split.column else ""
+    return f"{found.data_set.name}: {named}{by}{divided}"
 
 
 def _description(found: DefinedProblem) -> str:

@@ -45,6 +45,7 @@ def test_from_a_file_to_the_form_of_a_job(browser: Browser, site: Site, table: P
         assert page.evaluate(STRUCTURE) == []
         page.get_by_role("link", name="mines:").click()
         expect(page.get_by_role("link", name="Search on this")).to_be_visible()
+        page.get_by_text("Delete this data set").click()
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_text("Nothing is stored yet.")).to_be_visible()
 

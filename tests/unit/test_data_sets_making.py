@@ -8,6 +8,7 @@ import pytest
 
 from grouping.data_sets.columns import ColumnKind, TargetKind
 from grouping.data_sets.definitions import ProblemDefinition, Target, parse_kind, parse_split, parse_target
+from grouping.data_sets.features import fit
 from grouping.data_sets.making import Made, make, recipe_for
 from grouping.data_sets.reading import read_frame
 from grouping.domain.datasets import labelled_rows
@@ -42,6 +43,13 @@ def test_columns_become_tasks_with_their_own_rows() -> None:
     assert np.isfinite(data.inputs).all()
     expected = shop()["clicked"].map({"no": 0, "yes": 1}).to_numpy(dtype=np.float32)
     np.testing.assert_array_equal(data.targets["clicked"], expected)
+
+
+def test_inputs_are_fitted_to_the_training_rows_alone() -> None:
+    frame = stored(shop())
+    result = make(frame, ProblemDefinition((parse_target("price"),), inputs=("age", "city")))
+    kinds = {"age": ColumnKind.NUMBER, "city": ColumnKind.CATEGORY}
+    assert result.fitted == fit(frame.iloc[result.dataset.train], kinds)
 
 
 def test_the_same_definition_gives_the_same_arrays_and_another_seed_another_split() -> None:
