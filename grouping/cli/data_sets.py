@@ -34,8 +34,8 @@ Targets = Annotated[
     typer.Option(
         "--target",
         help="What is predicted: COLUMN:regression, :binary or :multiclass, then perhaps "
-        ":loss=huber,metric=mae,weight=2,name=...,positive=yes; without a kind, what it looks like. "
-        "A+B:regression is one target of two numbers.",
+        ":loss=huber,metric=mae,weight=2,chosen_by=metric,name=...,positive=yes; without a kind, what it "
+        "looks like. A+B:regression is one target of two numbers.",
     ),
 ]
 TaskColumn = Annotated[

@@ -12,7 +12,7 @@ from annotated_types import Interval, Len, MaxLen
 
 from grouping.data_sets.columns import ColumnKind, TargetKind
 from grouping.domain.fields import STRICT, check, from_plain
-from grouping.domain.tasks import MAX_TASKS
+from grouping.domain.tasks import MAX_TASKS, ChosenBy
 from grouping.errors import InvalidInputError
 
 MAX_COLUMNS = 2_000
@@ -20,6 +20,7 @@ MAX_COLUMN_NAME = 200
 ColumnName = Annotated[str, Len(1, MAX_COLUMN_NAME)]
 Share = Annotated[float, Interval(gt=0, lt=1)]
 
+_OPTIONS = ("name", "loss", "metric", "weight", "chosen_by", "positive")
 _TARGET = re.compile(
     r"(?P<columns>.+?)(?::(?P<kind>regression|binary|multiclass)(?::(?P<options>.+))?)?", re.DOTALL
 )
@@ -91,6 +92,7 @@ class Target:
         metric: name of the metric that is reported; that of its kind if left out.
         metric_parameters: parameters of the metric.
         weight: weight in the total loss.
+        chosen_by: what networks are chosen by, its loss or its metric; it is trained on its loss either way.
         positive: value of a binary target that counts as yes; the later one in order if left out.
     """
 
@@ -104,6 +106,7 @@ class Target:
     metric: Annotated[str, MaxLen(100)] = ""
     metric_parameters: Mapping[str, Any] = field(default_factory=dict)
     weight: Annotated[float, Interval(gt=0, le=1e6)] = 1.0
+    chosen_by: ChosenBy = ChosenBy.LOSS
     positive: Annotated[str, MaxLen(200)] = ""
 
     def __post_init__(self) -> None:
@@ -111,6 +114,11 @@ class Target:
         if self.kind is not None and self.kind not in list(TargetKind):
             raise InvalidInputError(
                 f"A target is one of {', '.join(TargetKind)}, not {self.kind!r}.", pointer="/kind"
+            )
+        if self.chosen_by not in list(ChosenBy):
+            raise InvalidInputError(
+                f"Networks are chosen by {' or '.join(ChosenBy)}, not {self.chosen_by!r}.",
+                pointer="/chosen_by",
             )
         if len(self.columns) > 1 and self.kind not in (None, TargetKind.REGRESSION):
             raise InvalidInputError(
@@ -185,7 +193,8 @@ class ProblemDefinition:
 def parse_target(text: str) -> Target:
     """Read a target such as ``price``, ``clicked:binary``, ``x+y:regression:name=position,weight=2``.
 
-    Options after the kind are ``name``, ``loss``, ``metric``, ``weight`` and ``positive``.
+    Options after the kind are ``name``, ``loss``, ``metric``, ``weight``, ``chosen_by`` and
+    ``positive``.
 
     Raises:
         InvalidInputError: if it is none.
@@ -194,11 +203,11 @@ def parse_target(text: str) -> Target:
     if found is None:
         raise InvalidInputError("A target is a column, such as price:regression.", pointer="/targets")
     options: dict[str, Any] = {}
-    for part in (found["options"] or "").split(",") if found["options"] else ():
+    for part in found["options"].split(",") if found["options"] else ():
         name, is_given, value = part.partition("=")
-        if not is_given or name not in ("name", "loss", "metric", "weight", "positive"):
+        if not is_given or name not in _OPTIONS:
             raise InvalidInputError(
-                f"{part!r} is no option of a target: name=, loss=, metric=, weight= or positive=.",
+                f"{part!r} is no option of a target: {'=, '.join(_OPTIONS)}=.",
                 pointer="/targets",
             )
         options[name] = value
@@ -210,7 +219,7 @@ def parse_target(text: str) -> Target:
                 f"The weight of a target is a number, not {options['weight']!r}.", pointer="/targets"
             ) from error
     kind = None if found["kind"] is None else TargetKind(found["kind"])
-    return Target(tuple(found["columns"].split("+")), kind, **options)
+    return from_plain(Target, {"columns": found["columns"].split("+"), "kind": kind, **options})
 
 
 def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 0) -> Split:

@@ -33,7 +33,7 @@ from grouping.data_sets.making import Made, make
 from grouping.data_sets.packed import unpack
 from grouping.domain.fields import from_plain
 from grouping.domain.recipes import Recipe
-from grouping.domain.tasks import Direction, Loss, Metric, Task, TaskKind
+from grouping.domain.tasks import ChosenBy, Direction, Loss, Metric, Task, TaskKind
 from grouping.errors import DataSetError, InvalidInputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -358,6 +358,7 @@ def _task(data: Mapping[str, Any]) -> Task:
         Metric(metric["name"], Direction(metric["direction"]), _parameters(metric), metric["unit"]),
         data["weight"],
         data["n_outputs"],
+        chosen_by=ChosenBy(data["chosen_by"]),
     )
 
 

@@ -83,7 +83,7 @@ class _Labels:
             task = replace(task, loss=named_loss(loss, **self.target.loss_parameters))
         if metric:
             task = replace(task, metric=named_metric(metric, **self.target.metric_parameters))
-        return complete_task(task.with_weight(self.target.weight))
+        return complete_task(replace(task, weight=self.target.weight, chosen_by=self.target.chosen_by))
 
     def only(self, rows: NDArray[np.bool_]) -> NDArray[Any]:
         """Return the labels of some rows; the others have none."""

@@ -53,7 +53,8 @@ def test_tables_of_one_name_are_versions(folder: DataFolder) -> None:
 
 def test_a_problem_of_a_table_is_found_beside_installed_ones(folder: DataFolder) -> None:
     stored, _ = folder.add(table(fields()), "mines", "mines.csv")
-    definition = ProblemDefinition((parse_target("mine:binary"),), "field")
+    target = parse_target("mine:binary:metric=roc_auc,chosen_by=metric,weight=2")
+    definition = ProblemDefinition((target,), "field")
     made, is_new = folder.define(stored, definition)
     again, is_new_again = DataFolder(folder.address).define(stored, definition)
     assert (is_new, is_new_again) == (True, False)

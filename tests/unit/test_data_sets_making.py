@@ -12,7 +12,7 @@ from grouping.data_sets.features import fit
 from grouping.data_sets.making import Made, make, recipe_for
 from grouping.data_sets.reading import read_frame
 from grouping.domain.datasets import labelled_rows
-from grouping.domain.tasks import TaskKind
+from grouping.domain.tasks import ChosenBy, TaskKind
 from grouping.errors import InvalidInputError
 from tests.frames import fields, shop
 
@@ -196,6 +196,10 @@ def test_a_task_that_outweighs_all_others_is_told() -> None:
         ("price", Target(("price",))),
         ("Jitter:RAP:regression", Target(("Jitter:RAP",), TargetKind.REGRESSION)),
         ("Jitter:RAP", Target(("Jitter:RAP",))),
+        (
+            "y:binary:metric=roc_auc,chosen_by=metric",
+            Target(("y",), TargetKind.BINARY, metric="roc_auc", chosen_by=ChosenBy.METRIC),
+        ),
         ("y:binary:positive=a=b,name=z", Target(("y",), TargetKind.BINARY, "z", positive="a=b")),
     ],
 )
@@ -203,7 +207,9 @@ def test_targets_are_read(text: str, target: Target) -> None:
     assert parse_target(text) == target
 
 
-@pytest.mark.parametrize("text", ["", "y:binary:colour=red", "y:binary:weight=much", "a+b:binary"])
+@pytest.mark.parametrize(
+    "text", ["", "y:binary:colour=red", "y:binary:weight=much", "y:binary:chosen_by=luck", "a+b:binary"]
+)
 def test_what_is_no_target_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError):
         parse_target(text)
