@@ -110,9 +110,14 @@ def watch(console: Console, job: RemoteJob, *, trains_here: bool = False) -> int
 
             job.wait(on_progress=on_progress, on_event=partial(_tell_trouble, console))
     except KeyboardInterrupt:
+        left = (
+            "No longer training; what is stored is kept. Train on: "
+            f"grouping worker --job {job.id} -- COMMAND. Watch it: grouping show {job.id}. "
+            if trains_here
+            else f"No longer watching; the job is left to itself. Watch it again: grouping show {job.id}. "
+        )
         console.print(
-            f"No longer watching; the job is left to itself. Watch it again: grouping show {job.id}. "
-            f"End it: grouping cancel {job.id}",
+            f"{left}End it: grouping cancel {job.id}",
             soft_wrap=True,
         )
         return EXIT_INTERRUPTED
@@ -257,6 +262,8 @@ def _run_by_command(
             job = client.submit(**with_own_trainer(known))
         with trained_here(job, command, slots, home.expanduser() / "checkpoints"):
             status = _watch_and_report(job, as_json=as_json, trains_here=True)
+        if status == EXIT_INTERRUPTED and address not in (server, DEFAULT_SERVER):
+            typer.echo(f"The service ends too; start it again first: grouping serve --home {home}", err=True)
     raise typer.Exit(status)
 
 
