@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from grouping.domain.networks import Network, NetworkKey
+from grouping.domain.result_values import ResultValues as ResultValues
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Direction, Task, check_name
 from grouping.domain.trials import Purpose, TaskScore, Trial, TrialKey, TrialRequest, TrialState
@@ -24,16 +24,6 @@ MAX_FAULTS = 20
 
 _OPEN = frozenset({TrialState.PLANNED, TrialState.SKIPPED, TrialState.FAILED})
 """States of a trial of the search that a result from outside takes the place of."""
-
-
-class ResultValues(StrEnum):
-    """Meaning of the numbers of finished results."""
-
-    REPORTED = "reported"
-    """What the trainer of the job would report: the value of its metric, such as an accuracy, of a task that
-    the job defines or that is chosen by its metric; else the loss of the problem."""
-    LOSSES = "losses"
-    """Losses as in the score table of the job, lower is better, as it is exported."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from grouping.domain.baselines import Baselines
 from grouping.domain.constraints import Constraints
+from grouping.domain.costs import fits
 from grouping.domain.fields import declared, from_plain
-from grouping.domain.groupings import fits
 from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import BuiltInParameters
