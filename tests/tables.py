@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.groupings import fits
+from grouping.domain.costs import fits
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task

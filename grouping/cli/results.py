@@ -12,7 +12,7 @@ import typer
 from grouping.cli import demands
 from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
 from grouping.cli.terminal import print_json
-from grouping.domain.finished_results import ResultValues
+from grouping.domain.result_values import ResultValues
 
 ResultsOption = Annotated[
     list[Path] | None,

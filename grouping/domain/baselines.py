@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from grouping.domain.groupings import fits
+from grouping.domain.costs import fits
 from grouping.domain.networks import Network
 
 

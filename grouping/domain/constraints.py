@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from grouping.domain.gains import mean_losses_alone
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.objectives import Objective as Objective
-from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError, UnknownNameError
 
-TableT = TypeVar("TableT", bound=LossTable)
+if TYPE_CHECKING:  # a job is described without NumPy
+    from grouping.domain.scores import FloatArray, LossTable
+
+TableT = TypeVar("TableT", bound="LossTable")
 
 
 def under_objective(table: TableT, objective: Objective) -> TableT:
@@ -26,7 +25,7 @@ def under_objective(table: TableT, objective: Objective) -> TableT:
     """
     if objective is Objective.SUM:
         return table
-    alone = dict(zip(table.task_names, mean_losses_alone(table), strict=True))
+    alone = _losses_alone(table)
     unknown = [name for name, loss in alone.items() if not loss > 0]
     if unknown:
         raise InvalidInputError(
@@ -113,7 +112,7 @@ class Constraints:
         for name in self.limits:
             if name not in table.other_costs:
                 raise UnknownNameError("cost", name, tuple(table.other_costs), pointer="/limits")
-        alone = dict(zip(table.task_names, mean_losses_alone(table), strict=True))
+        alone = _losses_alone(table)
         for task, factor in self.ceilings_alone.items():
             if not (alone[task] > 0 or (factor == 1 and alone[task] <= 0)):
                 raise InvalidInputError(
@@ -197,7 +196,7 @@ class Constraints:
         A search begins without scores: a multiple of the loss alone is a demand once that loss is measured, a
         network has to be chosen once it is, and a further cost is limited once every network has it.
         """
-        alone = dict(zip(table.task_names, mean_losses_alone(table), strict=True))
+        alone = _losses_alone(table)
         rows = {network: table.find_position(*network.key) for network in (*self.forced, *self.forbidden)}
         return replace(
             self,
@@ -222,13 +221,15 @@ class Constraints:
 
     def task_ceilings(self, table: LossTable) -> FloatArray:
         """Return the upper bound on each task's validation loss, ``[T]``; infinite where none is set."""
+        import numpy as np
+
         ceilings = np.full(len(table.tasks), np.inf)
-        alone = mean_losses_alone(table)
+        alone = _losses_alone(table)
         for t, task in enumerate(table.task_names):
             if task in self.ceilings:
                 ceilings[t] = self.ceilings[task]
             if task in self.ceilings_alone:
-                ceilings[t] = min(ceilings[t], self.ceilings_alone[task] * alone[t])
+                ceilings[t] = min(ceilings[t], self.ceilings_alone[task] * alone[task])
         return ceilings
 
     def blocks(self, tasks: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -307,12 +308,19 @@ class Constraints:
             yield f"{name} is at most {most:.6g} in total"
 
 
+def _losses_alone(table: LossTable) -> Mapping[str, float]:
+    """Return each task's own single-task loss; NaN where it is not measured."""
+    from grouping.domain.gains import mean_losses_alone
+
+    return dict(zip(table.task_names, mean_losses_alone(table).tolist(), strict=True))
+
+
 def standing_demands(table: LossTable) -> Constraints:
     """Return the demands that the tasks of a table make themselves, where their losses alone are known."""
     names = [task.name for task in table.tasks if task.must_not_worsen]
     if not names:
         return Constraints()
-    alone = dict(zip(table.task_names, mean_losses_alone(table), strict=True))
+    alone = _losses_alone(table)
     return Constraints(ceilings_alone={name: 1.0 for name in names if math.isfinite(alone[name])})
 
 

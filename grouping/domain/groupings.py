@@ -14,14 +14,6 @@ from grouping.domain.percentages import fixed_percent
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError
 
-BUDGET_TOLERANCE = 1e-9
-"""A cost this much (relative) above the budget still fits: sums of SNT are rounded."""
-
-
-def fits(cost_snt: float, budget_snt: float) -> bool:
-    """Return whether a cost is within an inference budget, up to rounding."""
-    return cost_snt <= budget_snt + BUDGET_TOLERANCE * max(1.0, abs(budget_snt))
-
 
 @dataclass(frozen=True, slots=True)
 class ChosenNetwork:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from grouping.domain.allowance import Allowance, Prices
-from grouping.domain.groupings import fits
+from grouping.domain.costs import fits
 from grouping.domain.jobs import Ledger
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.search_state import SearchState, SearchTerms

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.groupings import BUDGET_TOLERANCE, Grouping, Solution, SolutionStatus
+from grouping.domain.costs import BUDGET_TOLERANCE
+from grouping.domain.groupings import Grouping, Solution, SolutionStatus
 from grouping.domain.scores import ScoreTable
 from grouping.errors import SolverError
 from grouping.solver.exact.feasibility import cheapest_cover

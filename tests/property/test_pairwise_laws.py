@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.groupings import SolutionStatus, fits
+from grouping.domain.costs import fits
+from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.scores import LossTable, ScoreTable
 from grouping.domain.tasks import Task

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.groupings import SolutionStatus, fits
+from grouping.domain.costs import fits
+from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import ScoreTable
 from grouping.domain.tasks import Task

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grouping.domain.groupings import fits
+from grouping.domain.costs import fits
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.recipes import Recipe
 from grouping.domain.trials import EARLY_FIDELITY, TrialRequest

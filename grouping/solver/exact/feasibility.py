@@ -13,7 +13,8 @@ import time
 import numpy as np
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.groupings import Infeasibility, fits
+from grouping.domain.costs import fits
+from grouping.domain.groupings import Infeasibility
 from grouping.domain.scores import LossTable
 from grouping.errors import SolverError
 from grouping.solver.exact.cover import find_cover

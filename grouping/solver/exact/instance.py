@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.groupings import BUDGET_TOLERANCE
+from grouping.domain.costs import BUDGET_TOLERANCE
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError

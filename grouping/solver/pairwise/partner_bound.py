@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pulp
 
-from grouping.domain.groupings import BUDGET_TOLERANCE
+from grouping.domain.costs import BUDGET_TOLERANCE
 from grouping.domain.scores import FloatArray
 from grouping.solver.exact.column_generation import PRECISION
 from grouping.solver.exact.programme import DEFAULT_SOLVER, make_solver

@@ -25,7 +25,8 @@ import time
 import numpy as np
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.groupings import BUDGET_TOLERANCE, Infeasibility, Solution, SolutionStatus
+from grouping.domain.costs import BUDGET_TOLERANCE
+from grouping.domain.groupings import Infeasibility, Solution, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 from grouping.errors import InvalidInputError, SolverError

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.groupings import fits
+from grouping.domain.costs import fits
 from grouping.domain.scores import FloatArray
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.groupings import fits
+from grouping.domain.costs import fits
 from grouping.domain.scores import FloatArray
 
 Groups = tuple[tuple[int, ...], ...]
