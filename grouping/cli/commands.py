@@ -67,7 +67,11 @@ LISTED = (
         "Add finished results to a job: they count as trained and cost nothing; all of the file, or none.",
     ),
     ("cancel", "jobs:cancel", "Cancel a job; its scores are kept."),
-    ("resume", "jobs:resume", "Continue a failed or cancelled job from its stored scores."),
+    (
+        "resume",
+        "jobs:resume",
+        "Continue a job that has ended from its stored scores, and try failed trainings again.",
+    ),
     (
         "problems",
         "system:problems",

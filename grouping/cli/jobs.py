@@ -105,15 +105,35 @@ def _counts(progress: ProgressOut) -> list[tuple[str, int, int]]:
     return [(purpose, done, total) for purpose, (done, total) in counts.items() if total]
 
 
-def watch(console: Console, job: RemoteJob) -> int:
-    """Show a job until it is final, then its result; return the exit status. Ctrl-C stops watching only."""
+def watch(console: Console, job: RemoteJob, *, trains_here: bool = False) -> int:
+    """Show a job until it is final, then its result; return the exit status. Ctrl-C stops watching only.
+
+    Args:
+        console: where to show it.
+        job: the job.
+        trains_here: whether this process trains its networks, so that no other worker is missed.
+    """
+    has_told = trains_here
     try:
-        with _progress_shown(console) as on_progress:
+        with _progress_shown(console) as show_progress:
+
+            def on_progress(progress: ProgressOut) -> None:
+                nonlocal has_told
+                show_progress(progress)
+                if progress.notes and not has_told and not progress.state.is_final:
+                    has_told = True
+                    show_notes(console, progress.notes)
+
             job.wait(on_progress=on_progress, on_event=partial(_tell_trouble, console))
     except KeyboardInterrupt:
+        left = (
+            "No longer training; what is stored is kept. Train on: "
+            f"grouping worker --job {job.id} -- COMMAND. Watch it: grouping show {job.id}. "
+            if trains_here
+            else f"No longer watching; the job is left to itself. Watch it again: grouping show {job.id}. "
+        )
         console.print(
-            f"No longer watching; the job is left to itself. Watch it again: grouping show {job.id}. "
-            f"End it: grouping cancel {job.id}",
+            f"{left}End it: grouping cancel {job.id}",
             soft_wrap=True,
         )
         return EXIT_INTERRUPTED
@@ -121,11 +141,18 @@ def watch(console: Console, job: RemoteJob) -> int:
         recommendations = job.recommendations()
         show_recommendations(console, recommendations)
         show_ledger(console, job)
+        show_notes(console, job.progress().notes)
         return 0 if any(item.solution.grouping for item in recommendations) else EXIT_FAILED
     console.print(f"Job {job.id} {job.state.value}: {job.data.error or ''}".rstrip(": "), soft_wrap=True)
     show_ledger(console, job)
     console.print(f"Continue it: grouping resume {job.id}", soft_wrap=True)
     return EXIT_CANCELLED if job.state is JobState.CANCELLED else EXIT_FAILED
+
+
+def show_notes(console: Console, notes: Sequence[str]) -> None:
+    """Print what is missing in a job, or what it waits for."""
+    for note in notes:
+        console.print(f"Note: {note}", soft_wrap=True, markup=False)
 
 
 def _tell_trouble(console: Console, event: EventOut) -> None:
@@ -315,7 +342,9 @@ def _run_by_command(
             known = with_results(request, *told, sizes_in(request))
             job = client.submit(**with_own_trainer(known))
         with trained_here(job, command, slots, home.expanduser() / "checkpoints"):
-            status = _watch_and_report(job, as_json=as_json)
+            status = _watch_and_report(job, as_json=as_json, trains_here=True)
+        if status == EXIT_INTERRUPTED and address not in (server, DEFAULT_SERVER):
+            typer.echo(f"The service ends too; start it again first: grouping serve --home {home}", err=True)
     raise typer.Exit(status)
 
 
@@ -337,10 +366,10 @@ def report_submitted(job: RemoteJob, *, detach: bool, as_json: bool) -> int:
     return _watch_and_report(job, as_json=as_json)
 
 
-def _watch_and_report(job: RemoteJob, *, as_json: bool) -> int:
+def _watch_and_report(job: RemoteJob, *, as_json: bool, trains_here: bool = False) -> int:
     console = new_console(stderr=as_json)
     console.print(f"Job {job.id}: {job.url}", soft_wrap=True)
-    status = watch(console, job)
+    status = watch(console, job, trains_here=trains_here)
     if as_json:
         answer = {"job": job.data, "recommendations": job.recommendations(), "ledger": job.ledger()}
         print_json(answer)
@@ -366,7 +395,10 @@ def cancel(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) 
 
 
 def resume(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
-    """Continue a failed or cancelled job from its stored scores."""
+    """Continue a job that has ended from its stored scores, and try failed trainings again.
+
+    A job that has succeeded can be resumed if some of its trainings failed.
+    """
     from grouping.client import Client
 
     with Client(server, token=token) as client:

@@ -32,8 +32,11 @@ def asked_for(named: str, options: Mapping[str, Any]) -> Iterator[Mapping[str, A
         yield with_options(found.asked, options)
     except GroupingError as error:
         pointer = _pointer(error)
-        if not pointer or pointer.split("/")[1] in options:
+        field = pointer.split("/")[1] if pointer else ""
+        if not field or field in options:
             raise
+        if field == "results" and field not in found.asked:
+            raise InvalidInputError(f"Finished results: {error}", pointer=pointer) from error
         raise found.located(InvalidInputError(str(error), pointer=pointer)) from error
 
 

@@ -175,6 +175,11 @@ class Constraints:
             return False
         return not any(len(network.group & tasks) > 1 for tasks in self.apart)
 
+    @property
+    def rules_out_networks(self) -> bool:
+        """Whether some network is never allowed, whatever else is chosen."""
+        return bool(self.apart or self.forbidden or self.max_group_size is not None)
+
     def narrow(self, candidates: Candidates) -> Candidates:
         """Return the candidates without those that no grouping may have."""
         largest = min(candidates.max_group_size, self.max_group_size or candidates.max_group_size)

@@ -260,7 +260,7 @@ class _Fitting:
             return f"groups of the search have at most {candidates.max_group_size} tasks."
         if len(group) > 1 and size != 1:
             return "groups of several tasks have the full size in the search."
-        return "it is no candidate of the search."
+        return "the constraints of the search rule it out, so it is no candidate."
 
     def _scores_of(self, training: FinishedTraining) -> tuple[TaskScore, ...]:
         group = set(training.tasks)

@@ -103,6 +103,7 @@ class JobSentences:
         is_to_be_confirmed: whether it asks for a confirmation on fresh seeds.
         kept_up: tasks that must be served no worse than alone.
         has_constraints: whether the job demands more of a grouping than its budget.
+        is_taken: whether a dispatcher holds it.
     """
 
     state: JobState
@@ -110,6 +111,7 @@ class JobSentences:
     is_to_be_confirmed: bool
     kept_up: tuple[str, ...] = ()
     has_constraints: bool = False
+    is_taken: bool = False
 
     @classmethod
     def of(cls, job: Job) -> JobSentences:
@@ -117,7 +119,7 @@ class JobSentences:
         kept_up = tuple(task.name for task in job.spec.definitions if task.must_not_worsen)
         is_to_be_confirmed = job.spec.n_confirmation_seeds > 0
         has_constraints = job.spec.constraints != Constraints()
-        return cls(job.state, job.stop_reason, is_to_be_confirmed, kept_up, has_constraints)
+        return cls(job.state, job.stop_reason, is_to_be_confirmed, kept_up, has_constraints, job.is_taken)
 
     @property
     def title(self) -> str:
@@ -134,6 +136,8 @@ class JobSentences:
     def hint(self) -> str:
         """Explanation of the state, to follow its title."""
         hint = None if self.stop_reason is None else _REASONS.get(self.stop_reason)
+        if self.state is JobState.QUEUED and self.is_taken:
+            return "taken by a dispatcher, which starts what trains it"
         return hint or _HINTS[self.state]
 
     @property

@@ -385,6 +385,7 @@ class Job:
             `grouping.domain.arithmetic`.
         settled: facts that its trainer settled before the first training, and that must not change; see
             `grouping.trainers.Prepared`.
+        is_taken: whether a dispatcher holds it.
     """
 
     id: str
@@ -399,6 +400,7 @@ class Job:
     data_digest: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     settled: Mapping[str, Any] = field(default_factory=dict)
+    is_taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from grouping.errors import TableFormatError
 from grouping.formats.cells import Cell
 
 
@@ -15,7 +16,10 @@ def with_numbers(
     Args:
         header: the headings.
         rows: place and cells of each row.
-        sizes: numbers by name; what is none of the names stays as it is.
+        sizes: numbers by name; numbers stay as they are.
+
+    Raises:
+        TableFormatError: if a size has another name.
     """
     if not sizes:
         yield from rows
@@ -25,15 +29,22 @@ def with_numbers(
     for place, cells in rows:
         changed = list(cells)
         if size is not None and size < len(changed):
-            changed[size] = _number(changed[size], sizes)
+            changed[size] = _number(changed[size], sizes, place)
         if network is not None and network < len(changed) and isinstance(changed[network], str):
             stem, separator, name = str(changed[network]).partition("@")
             if separator:
-                changed[network] = f"{stem}@{_number(name, sizes)}"
+                changed[network] = f"{stem}@{_number(name, sizes, place)}"
         yield place, changed
 
 
-def _number(cell: Cell, sizes: Mapping[str, float]) -> Cell:
-    if not isinstance(cell, str) or cell.strip() not in sizes:
+def _number(cell: Cell, sizes: Mapping[str, float], place: int) -> Cell:
+    if not isinstance(cell, str) or not cell.strip():
         return cell
-    return repr(sizes[cell.strip()])
+    name = cell.strip()
+    if name in sizes:
+        return repr(sizes[name])
+    if name[0].isalpha() and name.lower() not in ("nan", "inf", "infinity", "null", "none", "na"):
+        raise TableFormatError(
+            f"no size has the name {name[:40]!r}. Names of sizes: {', '.join(sizes)}.", line=place
+        )
+    return cell

@@ -183,6 +183,7 @@ def job_from_row(row: JobRow) -> Job:
         data_digest=row.data_digest,
         versions=dict(row.versions),
         settled=dict(row.settled),
+        is_taken=row.lease_owner is not None,
     )
 
 

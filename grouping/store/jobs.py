@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -173,6 +173,8 @@ class JobMethods:
     def resume(self, job_id: str) -> Job:
         """Queue a failed or cancelled job again; its scores stay, failed trials get new attempts.
 
+        So is one that has succeeded without some of its trials, as they failed.
+
         Raises:
             NotFoundError: if there is none.
             StateConflictError: in any other state.
@@ -180,7 +182,7 @@ class JobMethods:
         with self._database.writing() as session:
             locked = lock_job(self._database, session, job_id)
             job = locked.job
-            _check(JobVerb.RESUME, job)
+            _check(JobVerb.RESUME, job, _count_failed_trials(session, job_id))
             retried = _retry_failed_trials(session, job_id)
             if retried:
                 locked.revise_table()
@@ -209,8 +211,8 @@ class JobMethods:
             session.execute(delete(ScoreTableRow).where(ScoreTableRow.id == table_id))
 
 
-def _check(verb: JobVerb, job: JobRow) -> None:
-    why = refusal(verb, JobState(job.state))
+def _check(verb: JobVerb, job: JobRow, n_given_up: int = 0) -> None:
+    why = refusal(verb, JobState(job.state), n_given_up)
     if why is not None:
         raise StateConflictError(why)
 
@@ -254,6 +256,11 @@ def _cancel_now(locked: LockedJob) -> None:
     locked.job.cancel_requested = True
     locked.job.finished_s = locked.now_s
     locked.add_event("job_cancelled", {})
+
+
+def _count_failed_trials(session: Session, job_id: str) -> int:
+    is_failed = (TrialRow.job_id == job_id) & (TrialRow.state == TrialState.FAILED)
+    return session.scalar(select(func.count()).select_from(TrialRow).where(is_failed)) or 0
 
 
 def _retry_failed_trials(session: Session, job_id: str) -> int:

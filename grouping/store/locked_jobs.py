@@ -104,7 +104,7 @@ class LockedJob:
         if trial.blame >= Blame.ITS_OWN * max_attempts_of(spec_from_json(self.job.spec)):
             trial.state = TrialState.FAILED
             trial.finished_s = self.now_s
-            trial.error = f"Lost {trial.attempts} times; the last time: {reason}"
+            trial.error = f"Given up after {trial.attempts} attempts; the last one: {reason}"
             self.revise_table()
         data = describe_trial(trial, network) | {"reason": reason, "state": trial.state}
         self.add_event("trial_lost", data)

@@ -163,5 +163,7 @@ def _candidates(store: Store, job: Job) -> Mapping[Shape, int]:
     nominal = count_candidate_shapes(described)
     if described.count > CANDIDATE_LIMIT:
         return nominal
+    if spec.constraints.rules_out_networks:
+        nominal = count_candidate_shapes(spec.candidates)
     built = store.count_networks(job.score_table_id)
     return {shape: min(n, built.get(shape, 0)) for shape, n in nominal.items()} if built else nominal

@@ -59,6 +59,8 @@ def plan_pairs(store: Store, table: ScoreTable, job: Job | None) -> PairPlan | N
         return PairPlan(
             gaps, None, None, "A job that measures what is missing can start when this job is over."
         )
+    if not any(job.spec.constraints.allows(network) for network in gaps.networks):
+        return PairPlan(gaps, None, None, "The constraints of the job rule them out.")
     try:
         request = _request(job)
         spec, tasks = build_spec(request)
@@ -77,14 +79,26 @@ def _counted(n_trainings: int) -> str:
 
 
 def _request(job: Job) -> JobRequest:
-    """Build the request for all single tasks and pairs at full size, without confirmation."""
+    """Build the request for all single tasks and pairs at full size, without confirmation.
+
+    Of the constraints those stay that rule networks out; others are about what is recommended.
+    """
     spec = job.spec
     asked = asked_like(spec)
     del asked["training_budget"], asked["budgets_snt"]
+    full = {"1"}
     if spec.sizes:
         asked["sizes"] = asked["sizes"][:1]
+        full.add(spec.sizes[0].name)
     else:
         asked["single_sizes"] = []
+    asked["resources_of"] = {size: held for size, held in asked["resources_of"].items() if size in full}
+    demanded = spec.constraints
+    asked["constraints"] = {
+        "apart": asked["constraints"]["apart"],
+        "max_group_size": demanded.max_group_size,
+        "forbidden": [n.name() for n in demanded.forbidden if n.size == 1 and len(n.group) <= 2],
+    }
     return JobRequest.model_validate(
         asked
         | {

@@ -133,6 +133,9 @@ class ProgressOut(Output):
     spent: LedgerOut
     training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("spec", "training_budget"))
     rows: list[ProgressRowOut]
+    notes: list[str] = Field(
+        description="What is missing in the job, or what it waits for, and what to do about it; in sentences."
+    )
 
 
 class TaskScoreOut(Output):

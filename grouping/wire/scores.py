@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AliasPath, BeforeValidator, Field
+from pydantic import AliasPath, BeforeValidator, Field, SerializerFunctionWrapHandler, field_serializer
 
 from grouping.domain.affinity_status import CellStatus
 from grouping.domain.tasks import ChosenBy, Direction, Loss, Scale, TaskKind
@@ -139,6 +139,11 @@ class MissingPairsOut(Output):
     sentence: str = Field(
         description="What is missing, unless the summary says it, and what to do, or why nothing can be done."
     )
+
+    @field_serializer("job", mode="wrap")
+    def _as_asked(self, job: JobRequest | None, dump: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]
+        """Leave out what is not asked for: a default may contradict what is, such as `single_sizes` sizes."""
+        return None if job is None else {k: v for k, v in dump(job).items() if k in job.model_fields_set}
 
 
 class AffinityOut(Output):

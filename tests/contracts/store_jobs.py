@@ -9,7 +9,15 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_SEED, Job, JobSpec, JobState, TrainingBudget
+from grouping.domain.jobs import (
+    MAX_BUDGET_SNT,
+    MAX_SEED,
+    Job,
+    JobSpec,
+    JobState,
+    StopReason,
+    TrainingBudget,
+)
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import SQUARED_ERROR, Direction, Metric, Task, TaskKind
 from grouping.domain.trials import TrialState
@@ -289,6 +297,20 @@ class JobContract:
         store.enter_state(held, JobState.PREPARING)
         store.start_trial(held, second.id)
         assert store.ledger(scene.job_id).trainings == spent.trainings + 1
+
+    def test_a_job_that_succeeded_without_some_of_its_trials_resumes_for_them(self, store: Store) -> None:
+        scene = running_scene(store)
+        store.record_outcome(scene.claim, scene.running.id, success(scene.running.network))
+        train(store, scene.claim, scene.planned, FAILED)
+        store.enter_state(scene.claim, JobState.SUCCEEDED, stop_reason=StopReason.SEARCH_COMPLETE)
+        job = store.resume(scene.job_id)
+        assert (job.state, job.stop_reason, job.finished_s) == (JobState.QUEUED, None, None)
+        kept, again, _ = store.trials(scene.job_id)
+        assert kept.state is TrialState.SUCCEEDED
+        assert (again.state, again.attempts, again.error) == (TrialState.PLANNED, 0, None)
+        assert not job.is_taken
+        claim(store, "two")
+        assert store.get_job(scene.job_id).is_taken
 
     def test_jobs_that_have_not_failed_cannot_be_resumed(self, store: Store) -> None:
         scene = running_scene(store)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -116,12 +117,14 @@ def test_ctrl_c_ends_the_service_and_the_trainings_that_were_started_for_it(tmp_
         )
         below = descendants(running.pid)
         running.send_signal(signal.SIGINT)
-        running.communicate(timeout=60 * slowness())
+        said = "".join(running.communicate(timeout=60 * slowness()))
     finally:
         running.kill()
         running.communicate()
     wait_for(lambda: not any(_is_alive(pid) for pid in below), "the end of every process", 60.0)
     assert running.returncode not in (None, 0)
+    assert re.search(r"Train on: grouping worker --job \w+ -- COMMAND", said)
+    assert "The service ends too; start it again first: grouping serve --home home" in said
 
 
 def _is_alive(pid: int) -> bool:

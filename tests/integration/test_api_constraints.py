@@ -122,3 +122,9 @@ def test_a_job_that_compares_with_nothing_tells_its_loss_on_fresh_seeds(api: Api
     assert verdict["alone"]["n_seeds"] == job.spec.n_confirmation_seeds
     assert item["sentence"].startswith("Compared with no baseline, as the job asked")
     assert f"{verdict['alone']['loss']:.4g}" in item["sentence"]
+
+
+def test_the_ledger_counts_no_network_that_constraints_rule_out_as_a_candidate(api: Api, job: Job) -> None:
+    saved = api.get(f"/v1/jobs/{job.id}/ledger").json()["savings"]
+    allowed = [n for n in job.spec.candidates.require_listed() if not {"depth", "normals"} <= n.group]
+    assert saved["candidates"] == len(allowed)

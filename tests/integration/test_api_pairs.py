@@ -220,3 +220,37 @@ def test_edges_of_the_graph_say_how_they_are_known_and_whether_they_are_noise(
     assert text.count('<th scope="row" class="plain wrap">') == drawn
     assert ("sees effects between two tasks, estimated ones as well," in text) == (drawn > 0)
     assert ("nothing is clustered" in text) == (drawn == 0)
+
+
+def test_the_job_that_measures_pairs_keeps_what_rules_networks_out_and_drops_what_names_other_sizes(
+    api: Api, scenes: Scenes
+) -> None:
+    job = part_trained(
+        scenes,
+        problem="",
+        tasks=[{"name": task} for task in TASKS],
+        sizes=[{"name": "large", "cost": 1}, {"name": "small", "cost": 0.5}],
+        trainer={"name": "external", "parameters": {"data": "v1"}},
+        resources_of={"large": {"gpus": 1}, "small": {"gpus": 0.5}},
+        constraints={"apart": [["loop", "edges"]], "forced": ["digit@0.5"], "max_networks": 2},
+        networks=tuple(network for network in TRAINED if not {"loop", "edges"} <= network.group),
+    )
+    page(api, f"/score-tables/{job.score_table_id}/affinity")
+    submitted = api.post("/v1/jobs", json=affinity(api, job.score_table_id)["missing"]["job"])
+    assert submitted.status_code == 202, submitted.text
+    spec = scenes.store.get_job(submitted.json()["id"]).spec
+    assert list(spec.resources_of) == ["large"]
+    assert [set(tasks) for tasks in spec.constraints.apart] == [{"loop", "edges"}]
+    assert (spec.constraints.forced, spec.constraints.max_networks) == ((), None)
+
+
+def test_pairs_that_constraints_rule_out_are_left_to_them(api: Api, scenes: Scenes) -> None:
+    networks = (
+        *(Network.of(task) for task in TASKS),
+        Network.of("digit", "loop"),
+        Network.of("digit", "edges"),
+    )
+    job = part_trained(scenes, networks=networks, constraints={"apart": [["loop", "edges"]]})
+    missing = affinity(api, job.score_table_id)["missing"]
+    assert missing["job"] is None
+    assert missing["sentence"].endswith("The constraints of the job rule them out.")

@@ -110,6 +110,16 @@ def test_networks_that_diverge_are_replaced() -> None:
     assert Network.of("digit") in found.networks
 
 
+def test_a_task_that_fails_alone_and_with_all_others_is_served_beside_another() -> None:
+    fails = {frozenset({"digit"}), frozenset(DIGITS.task_names), frozenset({"digit", "loop"})}
+    found = run_to_the_end(
+        get_strategy("adaptive"), DIGITS, budgets_snt=BUDGETS, diverges=lambda r: r.network.group in fails
+    )
+    best = found.search.recommend(3.0)
+    assert best.grouping is not None
+    assert found.search.stop_reason is StopReason.CONVERGED
+
+
 def test_a_task_that_no_network_learns_ends_the_search_with_the_reason() -> None:
     found = run_to_the_end(get_strategy("adaptive"), DIGITS, diverges=lambda r: "digit" in r.network.group)
     assert found.search.stop_reason is StopReason.SEARCH_COMPLETE

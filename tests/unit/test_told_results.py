@@ -53,7 +53,7 @@ def test_a_file_names_sizes_and_seeds_and_its_costs_are_not_those_of_the_search(
     )
     wide = results_of_table(read(WIDE.encode(), sizes=SIZES))
     assert [(t.size, t.seed, dict(t.costs)) for t in wide.trainings] == [(0.45, None, {}), (1.0, None, {})]
-    with pytest.raises(TableFormatError, match="'resnet18'"):
+    with pytest.raises(TableFormatError, match="line 2: no size has the name 'resnet18'"):
         read(LONG.encode(), sizes={"other": 0.5})
 
 

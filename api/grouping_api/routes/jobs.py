@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, Response
 from grouping.domain.job_sentences import JobSentences
 from grouping.domain.jobs import Job
 from grouping.store import Page
+from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.submit import submit
 from grouping.wire.base_types import Joined
 from grouping.wire.groupings import RecommendationList
@@ -102,12 +103,15 @@ def cancel_job(job_id: str, store: StoreDep) -> Job:
 @router.post(
     "/{job_id}/resume",
     status_code=202,
-    summary="Continue a failed or cancelled job",
+    summary="Continue a job that has ended, and try failed trainings again",
     response_model=JobOut,
     responses=problem_responses(404, 409),
 )
 def resume_job(job_id: str, store: StoreDep) -> Job:
-    """Queue a failed or cancelled job again; what has been trained is not trained again."""
+    """Queue a failed or cancelled job again; what has been trained is not trained again.
+
+    So is a job that has succeeded without some of its trainings: those that failed are tried again.
+    """
     store.resume(job_id)
     return store.get_job(job_id)
 
@@ -120,7 +124,8 @@ def resume_job(job_id: str, store: StoreDep) -> Job:
 def get_job_progress(job_id: str, store: StoreDep) -> ProgressOut:
     """Return the number of trials by purpose, group size and state, and what has been spent."""
     job = store.get_job(job_id)
-    return ProgressOut.read(job, spent=store.ledger(job_id), rows=store.progress(job_id))
+    rows = store.progress(job_id)
+    return ProgressOut.read(job, spent=store.ledger(job_id), rows=rows, notes=notes_of(job, rows))
 
 
 @router.get(

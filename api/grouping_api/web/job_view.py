@@ -15,6 +15,7 @@ from grouping.domain.percentages import fixed_percent
 from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
+from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.ledger import read_ledger
 from grouping.use_cases.table_queries import TableQueries
 from grouping_api.web.task_values import TaskValues, task_values
@@ -98,11 +99,18 @@ class JobView:
     values: tuple[TaskValues, ...] = ()
     held: tuple[str, ...] = ()
     not_held: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def stated(self) -> Stated:
         """What the job states beside its networks, budgets and seeds."""
         return Stated.of(self.job.spec)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether the job can be resumed."""
+        n_failed = sum(failure.n for failure in self.failures if failure.state == TrialState.FAILED)
+        return refusal(JobVerb.RESUME, self.job.state, n_failed) is None
 
     @property
     def can_cancel(self) -> bool:
@@ -180,6 +188,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         values=task_values(queries.table(info), recommended) if job.spec.definitions else (),
         held=recommended[0].held if any(item.solution.grouping for item in recommended) else (),
         not_held=recommended[0].not_held,
+        notes=notes_of(job, rows),
     )
 
 

@@ -138,6 +138,14 @@ def first_networks(evidence: Evidence) -> tuple[Network, ...]:
             first.append(network)
             if network.key not in diverged:
                 served |= network.group
+    for task in candidates.tasks:  # that cannot be trained alone: with another one, whichever works
+        pairs = (candidates.find((task, other)) for other in candidates.tasks if other != task)
+        for pair in pairs:
+            if task in served or pair is None:
+                continue
+            first.append(pair)
+            if pair.key not in diverged:
+                served |= pair.group
     return tuple(dict.fromkeys(first))
 
 
