@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from grouping.domain.trials import TrialRequest as TrialRequest
     from grouping.domain.trials import TrialState as TrialState
     from grouping.errors import BudgetTooSmallError as BudgetTooSmallError
+    from grouping.errors import DataSetError as DataSetError
     from grouping.errors import GroupingError as GroupingError
     from grouping.errors import InvalidInputError as InvalidInputError
     from grouping.errors import MissingExtraError as MissingExtraError
@@ -112,7 +113,7 @@ _HOMES = {
     "grouping.domain.table_formats": "TableFormat",
     "grouping.domain.tasks": "Task",
     "grouping.domain.trials": "TaskScore TrialOutcome TrialRequest TrialState",
-    "grouping.errors": "BudgetTooSmallError GroupingError InvalidInputError MissingExtraError "
+    "grouping.errors": "BudgetTooSmallError DataSetError GroupingError InvalidInputError MissingExtraError "
     "ResultsRefusedError RetryTrainingError SolverError "
     "StoreUnavailableError TableFormatError TooManyCandidatesError TrainingError UnknownNameError",
     "grouping.formats": "from_frame read_table results_of_table to_frame write_table",

@@ -63,6 +63,12 @@ class TableFormatError(InvalidInputError):
         self.line = line
 
 
+class DataSetError(InvalidInputError):
+    """A file does not hold a table that can be stored as a data set, or a stored one is damaged."""
+
+    code = "bad_data_set"
+
+
 class MarkedTextError(InvalidInputError):
     """A text is not in the format that it should be, or holds what cannot be read.
 

@@ -22,10 +22,14 @@ from grouping_api.settings import Settings
 
 MAX_BODY_BYTES = 1 << 20
 MAX_UPLOAD_BYTES = 32 << 20
+MAX_DATA_BYTES = 256 << 20
 UPLOAD_PATHS = frozenset({"/v1/score-tables", "/score-tables"})
 """Addresses that accept files of score tables, as a raw body or from the form of a page."""
 RESULT_PATH = re.compile(r"(/v1)?/jobs/[^/]+/results")
 """Addresses that accept files with finished results of a job."""
+
+DATA_PATHS = frozenset({"/v1/data-sets", "/data-sets"})
+"""Addresses that accept tables of data, likewise."""
 
 PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
 """The only addresses that need no token: probes call them, and they reveal nothing."""
@@ -113,9 +117,7 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on and count what it sends."""
         received = 0
-        path = scope.get("path", "")
-        is_upload = path in UPLOAD_PATHS or RESULT_PATH.fullmatch(path) is not None
-        limit = MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
+        limit = _limit_of(scope.get("path", ""))
         message = f"A request body has at most {limit} bytes here."
 
         async def counted_receive() -> Message:
@@ -132,6 +134,13 @@ class BodyLimit:
                 await problem(413, message, headers={"Connection": "close"})(scope, receive, send)
                 return
         await self.app(scope, counted_receive, send)
+
+
+def _limit_of(path: str) -> int:
+    if path in DATA_PATHS:
+        return MAX_DATA_BYTES
+    is_upload = path in UPLOAD_PATHS or RESULT_PATH.fullmatch(path) is not None
+    return MAX_UPLOAD_BYTES if is_upload else MAX_BODY_BYTES
 
 
 def host_check(settings: Settings) -> Check:

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from grouping.store import Store, open_store
 from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import ProblemOut
+from grouping.wire.data_sets import TableOnServer
 from grouping.wire.imports import InlineTable
 from grouping_api.errors import install_error_handlers
 from grouping_api.gathering import Gathering
@@ -39,6 +40,7 @@ _TAGS = [
     {"name": "score tables", "description": "Losses by network and task, and results computed from them."},
     {"name": "groupings", "description": "Stored solutions of score tables."},
     {"name": "leases", "description": "Trainings for workers anywhere, leased one at a time."},
+    {"name": "data sets", "description": "Tables of users, and the problems made of them."},
     {"name": "studies", "description": "Effects of tasks on one another, measured by studies."},
     {"name": "catalogue", "description": "Problems, strategies and methods of this installation."},
     {"name": "system", "description": "The service itself."},
@@ -111,9 +113,9 @@ def _describe(app: FastAPI) -> None:
                 routes=app.routes,
             )
             schemas = document["components"]["schemas"]
-            for model in (ProblemOut, InlineTable):  # not in the signature of any route
+            for model in (ProblemOut, InlineTable, TableOnServer):  # not in the signature of any route
                 schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-                schemas |= {**schema.pop("$defs"), model.__name__: schema}
+                schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
             for operations in document["paths"].values():

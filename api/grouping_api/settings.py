@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr, field_validator
@@ -21,6 +23,7 @@ class Settings(BaseSettings):
         api_token: token that callers must present; None leaves the API open, which is for loopback only.
         allowed_hosts: host names under which the service may be called, without ports. A name that is not
             listed is refused, so that a page of another site cannot reach the service by rebinding its name.
+        data_paths: folders of this machine from which tables may be stored by their path; none unless given.
         solve_time_limit_s: most wall time of one solve; an answer that it ends gives its optimality gap.
         event_poll_s: seconds between two reads of the database by a stream of events.
         heartbeat_s: seconds after which a silent stream sends a comment, so that proxies keep it open.
@@ -31,6 +34,7 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///grouping.db"
     api_token: SecretStr | None = None
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = LOOPBACK_NAMES
+    data_paths: Annotated[tuple[Path, ...], NoDecode] = ()
     solve_time_limit_s: float = Field(default=10.0, gt=0, le=600)
     event_poll_s: float = Field(default=0.5, gt=0, le=60)
     heartbeat_s: float = Field(default=15.0, gt=0, le=300)
@@ -39,6 +43,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split_hosts(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @field_validator("data_paths", mode="before")
+    @classmethod
+    def _split_paths(cls, value: object) -> object:
+        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
 
     @field_validator("allowed_hosts")
     @classmethod

@@ -183,10 +183,10 @@ async def form_upload(
         data = fields.get("text", "").encode()
     if not data.strip():
         raise TableFormatError("Choose a file with a score table, or paste one.")
-    return Upload(data, test or None, _checked(UploadOptions, said))
+    return Upload(data, test or None, checked(UploadOptions, said))
 
 
-def _checked(kind: type[Model], said: Any) -> Model:
+def checked(kind: type[Model], said: Any) -> Model:
     """Check the fields of a body.
 
     Raises:
@@ -293,7 +293,7 @@ def _find_results(upload: Upload) -> FinishedResultsIn | None:
     document = _parsed(upload.data) if upload.may_be_inline else None
     if not isinstance(document, dict) or "trainings" not in document:
         return None
-    return _checked(FinishedResultsIn, document)
+    return checked(FinishedResultsIn, document)
 
 
 def _find_inline(data: bytes) -> InlineTable | None:
@@ -306,7 +306,7 @@ def _find_inline(data: bytes) -> InlineTable | None:
     document = _parsed(data)
     if not isinstance(document, dict) or "format" in document:  # the own file format names itself
         return None
-    return _checked(InlineTable, document)
+    return checked(InlineTable, document)
 
 
 def _parsed(data: bytes) -> Any:

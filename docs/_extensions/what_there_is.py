@@ -31,9 +31,13 @@ class Commands(SphinxDirective):
         group = typer.main.get_command(app)
         context = typer.Context(group, info_name="grouping")
         text = []
-        for name, command in load_commands():
-            own = typer.Context(command, info_name=name, parent=context, terminal_width=WIDTH)
-            text.append(f"## grouping {name}\n\n```text\n{command.get_help(own)}\n```\n")
+        waiting = [(name, command, context) for name, command in reversed([*load_commands()])]
+        while waiting:
+            name, command, parent = waiting.pop()
+            own = typer.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
+            text.append(f"## {own.command_path}\n\n```text\n{command.get_help(own)}\n```\n")
+            within = getattr(command, "commands", {})  # those of a group stand behind it
+            waiting += [(name, command, own) for name, command in reversed(within.items())]
         return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
 
 

@@ -20,8 +20,8 @@ LISTED = (
     (
         "run",
         "jobs:run",
-        "Submit a grouping search, of a problem or as a file describes it, to a running service and "
-        "watch it.",
+        "Submit a grouping search, of a problem, a table or as a file describes it, to a service and watch "
+        "it.",
     ),
     (
         "solve",
@@ -68,7 +68,11 @@ LISTED = (
     ),
     ("cancel", "jobs:cancel", "Cancel a job; its scores are kept."),
     ("resume", "jobs:resume", "Continue a failed or cancelled job from its stored scores."),
-    ("problems", "system:problems", "List the problems that can be trained, built in and installed."),
+    (
+        "problems",
+        "system:problems",
+        "List the problems that can be trained: built in, installed, made of stored tables.",
+    ),
     ("strategies", "system:strategies", "List the strategies that decide what is trained."),
     (
         "trainers",
@@ -98,6 +102,7 @@ LISTED = (
         "List the checkpoints of unfinished trainings, by job; with --remove, remove those no job needs.",
     ),
     ("openapi", "system:openapi", "Print the OpenAPI document of the API."),
+    ("data", "data_sets:app", "Store tables of your own, from which problems are made."),
     ("bench", "bench:app", "Measure strategies on score tables, without training anything."),
 )
 """Name of a command, where it stands in `grouping.cli`, and the first sentence of its help."""

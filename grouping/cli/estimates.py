@@ -81,6 +81,8 @@ def show_estimate(console: Console, told: EstimateOut) -> None:
     console.print(told.basis.sentence, soft_wrap=True)
     if told.told:
         console.print(f"Results from outside, which are not trained again: {told.told:,}.", soft_wrap=True)
+    for finding in told.findings:
+        console.print(f"Look at: {finding.sentence}", soft_wrap=True)
     if told.reuse is not None:
         reuse = told.reuse
         console.print(f"Reused: {reuse.reusable} of {reuse.of} trainings of candidates.", soft_wrap=True)

@@ -16,6 +16,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, ServerIfAny, Token
+from grouping.cli.data_folder import DataFolderOption, use_data
+from grouping.cli.data_sets import (
+    Inputs,
+    Kinds,
+    LeastLabels,
+    Shares,
+    SplitOption,
+    SplitSeed,
+    Targets,
+    TaskColumn,
+    Without,
+    definition_of,
+    problem_here,
+    problem_there,
+)
 from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
 from grouping.cli.job_options import with_job_options
 from grouping.cli.results import ResultsOption, ValuesOption, sizes_in, with_results
@@ -35,6 +50,7 @@ from grouping.cli.terminal import new_console, print_json
 from grouping.cli.trainers_file import use_trainers
 from grouping.domain.finished_results import ResultValues
 from grouping.domain.jobs import JobState
+from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
@@ -145,13 +161,13 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
 @with_job_options
 def run(
     problem: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="PROBLEM|FILE",
+            metavar="[PROBLEM|FILE]",
             help="Name of a problem; see: grouping problems. Or a file that describes the search, ending in "
             ".toml, .yaml, .yml or .json; options come before what it says.",
         ),
-    ],
+    ] = None,
     command: Annotated[
         list[str] | None,
         typer.Argument(
@@ -162,6 +178,23 @@ def run(
     ] = None,
     *,
     asked: dict[str, Any],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="Table to search on, in place of PROBLEM: a file (CSV, TSV, Parquet, Arrow, NPZ), which is "
+            "stored, or the name of a stored one; see: grouping data. A service is started unless one runs.",
+        ),
+    ] = None,
+    targets: Targets = None,
+    task_column: TaskColumn = None,
+    least_labels: LeastLabels = None,
+    inputs: Inputs = None,
+    without: Without = None,
+    kinds: Kinds = None,
+    split: SplitOption = None,
+    shares: Shares = None,
+    split_seed: SplitSeed = None,
     results: ResultsOption = None,
     values: ValuesOption = None,
     slots: Annotated[
@@ -180,22 +213,39 @@ def run(
     token: Token = None,
     home: Home = DEFAULT_HOME,
     url: DatabaseUrl = None,
+    data_folder: DataFolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a grouping search, of a problem or as a file describes it, to a running service and watch it.
+    """Submit a grouping search, of a problem, a table or as a file describes it, to a service and watch it.
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
     from grouping.cli.own_commands import own_words, with_own_trainer
 
+    use_data(data_folder, home)
+    options = (task_column, least_labels, inputs, without, kinds, split, shares, split_seed)
+
+    def known(request: Mapping[str, Any]) -> dict[str, Any]:
+        return with_results(request, results, values, sizes_in(request))
+
+    if data is not None:
+        if problem is not None:
+            raise InvalidInputError("Name a problem or --data, one of the two.")
+        definition = definition_of(targets, *options)
+        asked = known(asked)
+        _run_on_table(
+            data, definition, asked, server, token, home, url, dry_run=dry_run, detach=detach, as_json=as_json
+        )
+    if problem is None or targets or any(option is not None for option in options):
+        missing = "Name a problem, a file that describes a search, or a table: --data FILE."
+        raise InvalidInputError(missing if problem is None else "--target and what goes with it need --data.")
     command = own_words(asked, command)
     if command and not dry_run:
         told = (results, values)
         _run_by_command(problem, asked, command, slots, server, token, home, told, as_json=as_json)
 
     def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
-        known = with_results(request, results, values, sizes_in(request))
-        return with_own_trainer(known) if command else known
+        return with_own_trainer(known(request)) if command else known(request)
 
     if dry_run and server is None:
         use_trainers(None, home)
@@ -211,6 +261,37 @@ def run(
                 return
             job = client.submit(**prepared(request))
         raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))
+
+
+def _run_on_table(
+    data: str,
+    definition: dict[str, Any],
+    asked: dict[str, Any],
+    server: str | None,
+    token: str | None,
+    home: Path,
+    url: str | None,
+    *,
+    dry_run: bool,
+    detach: bool,
+    as_json: bool,
+) -> NoReturn:
+    """Store a table, make a problem of it, and search on it."""
+    if dry_run and server is None:
+        use_trainers(None, home)
+        named = problem_here(data, definition, has_findings=False)  # the estimate tells them
+        _tell(estimate_here({**asked, "problem": named}, url, home), as_json=as_json)
+        raise typer.Exit
+    from grouping.cli.own_commands import service_at
+    from grouping.client import Client
+
+    service = service_at(server, home, default=DEFAULT_SERVER, workers=None)
+    with service as address, Client(address, token=token) as client:
+        request = {**asked, "problem": problem_there(client, data, definition, has_findings=not dry_run)}
+        if dry_run:
+            _tell(client.estimate(**request), as_json=as_json)
+            raise typer.Exit
+        raise typer.Exit(report_submitted(client.submit(**request), detach=detach, as_json=as_json))
 
 
 def _run_by_command(

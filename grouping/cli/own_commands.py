@@ -61,13 +61,14 @@ def with_own_trainer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def service_at(server: str | None, home: Path, *, default: str) -> Iterator[str]:
+def service_at(server: str | None, home: Path, *, default: str, workers: int | None = 1) -> Iterator[str]:
     """Yield the address of a service: the one named, one that runs at the default address, or one of its own.
 
     Args:
         server: address of a service; None if none was named.
         home: folder of the service that is started.
         default: address at which a service may run.
+        workers: the most trainings at the same time in a service that is started.
 
     Raises:
         MissingExtraError: if there is none, and what starts one is not installed.
@@ -93,7 +94,7 @@ def service_at(server: str | None, home: Path, *, default: str) -> Iterator[str]
     )
     database = database_url(None, home)
     with running_service(
-        host="127.0.0.1", port=0, home=home, database=database, workers=1, ray_address=None
+        host="127.0.0.1", port=0, home=home, database=database, workers=workers, ray_address=None
     ) as service:
         yield service.url
 

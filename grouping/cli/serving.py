@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from grouping.cli.data_folder import DataFolderOption, use_data
 from grouping.cli.processes import Child, end_with_parent
 from grouping.cli.trainers_file import TrainersFile, use_trainers
 from grouping.domain.engines import Engine
@@ -81,6 +82,14 @@ Jobs = Annotated[
         max=100,
         envvar="GROUPING_JOBS",
         help="The most jobs at the same time, which share Ray.",
+    ),
+]
+DataPaths = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--allow-data-path",
+        help="Folder from which the service may store tables by their path; may be given several times.",
+        file_okay=False,
     ),
 ]
 DEFAULT_JOBS = 2
@@ -200,6 +209,14 @@ def _wait_until_ready(url: str, api: Child) -> None:
     raise StoreUnavailableError(f"The API did not come up within {READY_TIMEOUT_S:.0f} s; see its messages.")
 
 
+def _allow(paths: list[Path] | None) -> None:
+    """Have the API, here or in a process that is started, read tables in some folders by their path."""
+    if paths:
+        os.environ["GROUPING_DATA_PATHS"] = os.pathsep.join(
+            str(path.expanduser().resolve()) for path in paths
+        )
+
+
 def wait_for_signal() -> None:
     """Block until Ctrl-C or SIGTERM."""
     stop = threading.Event()
@@ -221,9 +238,13 @@ def serve(
     workers: Workers = None,
     ray_address: RayAddress = None,
     trainers: TrainersFile = None,
+    data_folder: DataFolderOption = None,
+    data_paths: DataPaths = None,
 ) -> None:
     """Run everything on this machine: database, API and web view, dispatcher, Ray."""
     use_trainers(trainers, home, is_strict=True)
+    use_data(data_folder, home)
+    _allow(data_paths)
     database = database_url(url, home)
     if ray_address:
         _warn_if_unreachable(ray_address)
@@ -250,9 +271,13 @@ def api(
     home: Home = DEFAULT_HOME,
     url: DatabaseUrl = None,
     trainers: TrainersFile = None,
+    data_folder: DataFolderOption = None,
+    data_paths: DataPaths = None,
 ) -> None:
     """Run the API and web view alone."""
     use_trainers(trainers, home)
+    use_data(data_folder, home)
+    _allow(data_paths)
     import uvicorn
 
     from grouping_api.main import create_app
@@ -309,9 +334,11 @@ def dispatcher(
         ),
     ] = None,
     trainers: TrainersFile = None,
+    data_folder: DataFolderOption = None,
 ) -> None:
     """Run one dispatcher: it claims jobs, and each has its networks trained by a process of its own."""
     use_trainers(trainers, home)
+    use_data(data_folder, home)
     from grouping.store import open_store
     from grouping_workers.dispatch.dispatcher import Dispatcher
     from grouping_workers.dispatch.messages import Activity

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from grouping.cli.data_folder import DataFolderOption, use_data
 from grouping.cli.job_options import is_own_code
 from grouping.cli.recipes import parse_method, with_recipe_options
 from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_url
@@ -69,6 +70,7 @@ def study(
     ] = True,
     url: DatabaseUrl = None,
     home: Home = DEFAULT_HOME,
+    data_folder: DataFolderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Ask the questions of Standley et al. (2020) about a problem: pairs, sizes, data, transfer.
@@ -80,6 +82,7 @@ def study(
     from grouping.study.reporting import make_report
     from grouping.study.running import run_study
 
+    use_data(data_folder, home)
     with ExitStack() as stack:
         if is_own_code(trainer):
             trainer = stack.enter_context(own_code_registered(trainer))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from grouping.cli.data_folder import DataFolderOption, use_data
 from grouping.cli.serving import DEFAULT_HOME, Home
 from grouping.cli.terminal import new_console, print_json
 from grouping.cli.trainers_file import TrainersFile, use_trainers
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def problems(as_json: AsJson = False) -> None:
-    """List the problems that can be trained, built in and installed."""
+def problems(
+    home: Home = DEFAULT_HOME, data_folder: DataFolderOption = None, as_json: AsJson = False
+) -> None:
+    """List the problems that can be trained: built in, installed, made of stored tables."""
+    use_data(data_folder, home)
     from grouping.problems.registry import list_problems, list_unavailable
 
     found = list_problems()

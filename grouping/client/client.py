@@ -8,6 +8,7 @@ from typing import Any, Literal
 from grouping.client.assignments import Assignments
 from grouping.client.connection import Connection
 from grouping.client.contents import content_of
+from grouping.client.data_sets import DataSets
 from grouping.client.remote_job import RemoteJob
 from grouping.client.remote_table import RemoteTable
 from grouping.domain.scores import ScoreTable
@@ -16,7 +17,7 @@ from grouping.wire.jobs import JobOut, JobPage
 from grouping.wire.scores import ScoreTableOut
 
 
-class Client(Connection, Assignments):
+class Client(Connection, Assignments, DataSets):
     """Client of one service; see ``Connection`` for its arguments."""
 
     def _service(self) -> Connection:

@@ -30,8 +30,8 @@ class ResultValues(StrEnum):
     """Meaning of the numbers of finished results."""
 
     REPORTED = "reported"
-    """What the trainer of the job would report: of a task that the job defines the value of its metric, such
-    as an accuracy; else the loss of the problem."""
+    """What the trainer of the job would report: the value of its metric, such as an accuracy, of a task that
+    the job defines or that is chosen by its metric; else the loss of the problem."""
     LOSSES = "losses"
     """Losses as in the score table of the job, lower is better, as it is exported."""
 
@@ -167,7 +167,7 @@ def _values_of(results: FinishedResults, tasks: Sequence[Task]) -> ResultValues:
     named = {task for training in results.trainings for task in training.tasks}
     for task in tasks:
         is_higher = task.metric is not None and task.metric.direction is Direction.HIGHER_IS_BETTER
-        if task.name in named and task.is_reported and is_higher:
+        if task.name in named and task.has_values and is_higher:
             metric = "its metric" if task.metric is None else task.metric.name
             raise ResultsRefusedError(
                 [
@@ -291,7 +291,7 @@ class _Fitting:
 
     def _score(self, name: str, value: float, tested: float | None) -> TaskScore:
         task = self._tasks[name]
-        if not task.is_reported:
+        if not task.has_values:
             return TaskScore(name, value, tested)
         # `Task.loss_of` is its own inverse: it gives the loss of a value, and the value of a loss.
         other, other_tested = task.loss_of(value), None if tested is None else task.loss_of(tested)

@@ -44,6 +44,15 @@ class Scale(StrEnum):
     """The task's own single-task loss: the mean over seeds in its full-size network, without its sign."""
 
 
+class ChosenBy(StrEnum):
+    """What the losses of a task in a score table are, by which networks are chosen; lower is better."""
+
+    LOSS = "loss"
+    """The loss that it is trained on, on the rows that decide."""
+    METRIC = "metric"
+    """Its metric, as `Task.loss_of` turns it into a loss; it is trained on its loss all the same."""
+
+
 class Direction(StrEnum):
     """Direction in which a metric improves."""
 
@@ -169,9 +178,10 @@ class Task:
             Encoders without segments ignore this.
         scale: what its loss is divided by in the total loss, a positive number or a rule; see
             ``grouping.domain.scales``.
-        best: value of a perfect prediction, for a reported metric of which higher is better.
+        best: value of a perfect prediction, where a metric of which higher is better becomes a loss.
         reference: value of its metric to compare with, such as that of a system in use; None for none.
         must_not_worsen: whether a grouping must serve it no worse than its own full-size network does.
+        chosen_by: what its losses in a score table are.
     """
 
     name: str
@@ -185,6 +195,7 @@ class Task:
     best: float = 1.0
     reference: float | None = None
     must_not_worsen: bool = False
+    chosen_by: ChosenBy = ChosenBy.LOSS
 
     def __post_init__(self) -> None:
         check_name(self.name, "task")
@@ -199,6 +210,8 @@ class Task:
             raise InvalidInputError(f"Task {self.name!r}: the scale must be a positive number.")
         if self.n_outputs < 1:
             raise InvalidInputError(f"Task {self.name!r}: a head needs at least one output.")
+        if self.chosen_by is ChosenBy.METRIC and self.metric is None:
+            raise InvalidInputError(f"Task {self.name!r} is chosen by its metric, and names none.")
         if len(set(self.reads)) != len(self.reads) or any(segment < 0 for segment in self.reads):
             raise InvalidInputError(f"Task {self.name!r} reads segments by different numbers, from 0.")
         if self.kind is TaskKind.RANKING and self.reads and len(self.reads) != self.n_outputs + 1:
@@ -222,8 +235,13 @@ class Task:
         """Whether a trainer reports values of its metric, which `loss_of` turns into losses."""
         return self.loss == REPORTED
 
+    @property
+    def has_values(self) -> bool:
+        """Whether its losses are values of its metric, which ``value_of`` gives back."""
+        return self.is_reported or self.chosen_by is ChosenBy.METRIC
+
     def loss_of(self, value: float) -> float:
-        """Turn a value that a trainer reports into a loss: the value, or how far it is below the best."""
+        """Turn a value of its metric into a loss: the value, or how far it is below the best."""
         is_turned = self.metric is not None and self.metric.direction is Direction.HIGHER_IS_BETTER
         return self.best - value if is_turned else value
 
@@ -239,6 +257,10 @@ class Task:
         """Return the task with other segments of a row to read."""
         return replace(self, reads=segments)
 
+    def by_metric(self) -> Task:
+        """Return the task as one of which networks are chosen by its metric; see ``ChosenBy``."""
+        return replace(self, chosen_by=ChosenBy.METRIC)
+
     def as_mapping(self) -> dict[str, Any]:
         """Return all fields, ready for JSON; those after `n_outputs` only where they are not the default."""
         fields: dict[str, Any] = {
@@ -253,7 +275,13 @@ class Task:
             fields["loss_parameters"] = dict(self.loss.parameters)
         if self.reads:
             fields["reads"] = list(self.reads)
-        beside = {"scale": Scale.NONE, "best": 1.0, "reference": None, "must_not_worsen": False}
+        beside = {
+            "scale": Scale.NONE,
+            "best": 1.0,
+            "reference": None,
+            "must_not_worsen": False,
+            "chosen_by": ChosenBy.LOSS,
+        }
         return fields | {k: getattr(self, k) for k, usual in beside.items() if getattr(self, k) != usual}
 
     @classmethod

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import resource
-import sys
-
 from grouping.errors import GroupingError, TableFormatError
 from grouping.formats.files import read_table
-from grouping.formats.guarded import TOO_MUCH_MEMORY
 from grouping.formats.reader_messages import ReadRequest, encode_error, encode_table
+from grouping.guarded_process import TOO_MUCH_MEMORY, answer_guarded
 
 
 def main() -> None:
     """Limit this process, read the request, write the answer."""
-    memory_bytes, time_s = map(int, sys.argv[1:])
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (time_s, time_s))  # holds even when the parent is gone
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.stdout.buffer.write(_answer(sys.stdin.buffer.read()))
+    answer_guarded(_answer)
 
 
 def _answer(message: bytes) -> bytes:

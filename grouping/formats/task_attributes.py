@@ -5,7 +5,17 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from grouping.domain.tasks import UNSPECIFIED, Direction, Loss, Metric, Parameters, Scale, Task, TaskKind
+from grouping.domain.tasks import (
+    UNSPECIFIED,
+    ChosenBy,
+    Direction,
+    Loss,
+    Metric,
+    Parameters,
+    Scale,
+    Task,
+    TaskKind,
+)
 from grouping.errors import InvalidInputError
 from grouping.formats.strict_json import (
     read_integer,
@@ -19,7 +29,7 @@ from grouping.formats.strict_json import (
 E = TypeVar("E", bound=StrEnum)
 
 MAX_OUTPUTS = 2**31 - 1
-_COUNTING = ("scale", "best", "reference", "must_not_worsen")
+_COUNTING = ("scale", "best", "reference", "must_not_worsen", "chosen_by")
 """Attributes that say what the losses of a task count."""
 
 
@@ -61,6 +71,7 @@ def _task(document: object, pointer: str) -> Task:
         read_number(fields.get("best", 1.0), f"{pointer}/best"),
         None if (value := fields.get("reference")) is None else read_number(value, f"{pointer}/reference"),
         _truth(fields.get("must_not_worsen", False), f"{pointer}/must_not_worsen"),
+        _member(ChosenBy, fields.get("chosen_by", ChosenBy.LOSS), f"{pointer}/chosen_by"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from grouping.data_sets.findings import Finding
 from grouping.domain.datasets import Dataset
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task, check_name
@@ -26,6 +27,7 @@ class Problem:
         tasks: in canonical order; their losses and metrics get the parameters that are left out.
         loader: makes the data set from a seed; the same seed gives the same arrays.
         recipe: used unless a job brings its own.
+        findings: what to look at in the data before training, where that is known.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Problem:
     tasks: tuple[Task, ...]
     loader: Callable[[int], Dataset] = field(repr=False)
     recipe: Recipe = field(default_factory=Recipe)
+    findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "problem")

@@ -25,7 +25,7 @@ from grouping.domain.jobs import (
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Method
-from grouping.domain.tasks import Direction, Loss, Metric, Scale, Task, TaskKind, scale_of
+from grouping.domain.tasks import ChosenBy, Direction, Loss, Metric, Scale, Task, TaskKind, scale_of
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
 from grouping.store.records import StoredGrouping, StoredNetwork, TableInfo
@@ -154,6 +154,7 @@ def task_from_json(data: Mapping[str, Any]) -> Task:
         best=data.get("best", 1.0),
         reference=data.get("reference"),
         must_not_worsen=data.get("must_not_worsen", False),
+        chosen_by=ChosenBy(data.get("chosen_by", ChosenBy.LOSS)),
     )
 
 

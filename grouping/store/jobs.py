@@ -134,6 +134,12 @@ class JobMethods:
             rows, token = newest_first(session, select(JobRow), JobRow, limit, after)
             return Page(tuple(job_from_row(row) for (row,) in rows), token)
 
+    def jobs_under_way(self) -> tuple[Job, ...]:
+        """Return the jobs that have not ended, in no particular order."""
+        with self._database.reading() as session:
+            asked = select(JobRow).where(JobRow.state.not_in([state for state in JobState if state.is_final]))
+            return tuple(job_from_row(row) for row in session.scalars(asked))
+
     def find_job_of_table(self, table_id: str) -> Job | None:
         """Find the job that fills a score table, or None for a table without one."""
         if not is_id(table_id):

@@ -20,8 +20,8 @@ class Evaluation:
 
     Attributes:
         tasks: names of the tasks.
-        validation_losses: normalised losses, lower is better.
-        test_losses: normalised losses, lower is better.
+        validation_losses: what score tables hold, lower is better: normalised losses, or metrics turned so.
+        test_losses: the same on the test rows.
         validation_metrics: metrics, each in the direction of its task's metric.
         test_metrics: metrics, each in the direction of its task's metric.
     """
@@ -66,7 +66,7 @@ def evaluate(
         losses, metrics = [], []
         for norm, output in zip(normalisations, forward(rows.inputs), strict=True):
             target = rows.targets[norm.task.name]
-            losses.append(norm.loss_of_labelled(output, target))
+            losses.append(norm.deciding_loss(output, target))
             metrics.append(norm.metric(output, target))
         return tuple(losses), tuple(metrics)
 

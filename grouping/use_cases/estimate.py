@@ -22,6 +22,7 @@ from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
 from grouping.domain.trials import EpochsOf, Purpose, TrialRequest
 from grouping.errors import GroupingError, InvalidInputError
+from grouping.problems.registry import get_problem
 from grouping.search import evidence_of
 from grouping.solver import BudgetSolver
 from grouping.strategies import Evidence, Strategy, get_strategy, list_strategies
@@ -96,6 +97,7 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
         options=options,
         told=len(told),
         reuse=ReuseOut.read(reusable=reusable, of=of, jobs=sources) if sources else None,
+        findings=get_problem(spec.problem).findings if spec.problem else (),
         stated=Stated.of(spec).sentences,
         sentence=estimate_sentence(
             spec,

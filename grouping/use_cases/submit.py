@@ -26,6 +26,7 @@ from grouping.errors import (
     pointer_part,
     pointing_below,
 )
+from grouping.problems.registry import get_problem
 from grouping.strategies import Strategy, get_strategy, list_strategies
 from grouping.trainers import TrainerRequest, get_trainer, list_trainers
 from grouping.use_cases.asked_tasks import check_named_sizes, definitions_of, tasks_of
@@ -144,7 +145,8 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
             pointer = f"/budgets_snt/{position}" if request.budgets_snt else "/budgets_snt"
             raise BudgetTooSmallError(budget, cover, pointer=pointer)
     completed: dict[str, Any] = {
-        "problem": request.problem or "",
+        # The name of a data set stands for its newest problem: the job keeps which one that was.
+        "problem": get_problem(request.problem).name if request.problem else "",
         "tasks": names,
         "definitions": definitions_of(request),
         "name": request.name.strip(),

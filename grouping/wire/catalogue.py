@@ -14,6 +14,14 @@ from grouping.wire.jobs import RecipeOut
 from grouping.wire.scores import TaskOut
 
 
+class FindingOut(Output):
+    """Something to look at in the data of a problem before training."""
+
+    code: str = Field(description="Stable name of the kind of finding, for programs.")
+    sentence: str
+    subjects: list[str] = Field(description="Tasks or columns that it is about.")
+
+
 class ProblemItem(Output):
     """A problem that networks can be trained on."""
 
@@ -22,6 +30,9 @@ class ProblemItem(Output):
     description: str
     tasks: list[TaskOut]
     recipe: RecipeOut
+    findings: list[FindingOut] = Field(
+        description="What to look at in the data before training; only of problems made of stored tables."
+    )
 
 
 class UnavailableItem(Output):

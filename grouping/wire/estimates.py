@@ -8,6 +8,7 @@ from grouping.domain.allowance import Fit
 from grouping.domain.trials import Purpose
 from grouping.wire.amounts import AmountOut, ReuseOut
 from grouping.wire.base_types import Finite, Output
+from grouping.wire.catalogue import FindingOut
 from grouping.wire.jobs import TrainingBudgetOut
 
 
@@ -88,6 +89,9 @@ class EstimateOut(Output):
         description="All strategies that can run the job, the fewest trainings first.",
     )
     reuse: ReuseOut | None
+    findings: list[FindingOut] = Field(
+        description="What to look at in the data before training; only of problems made of stored tables."
+    )
     told: int = Field(description="Finished trainings that come with the job, which are not trained again.")
     stated: list[str] = Field(
         description="What the job states beside networks, budgets and seeds, in sentences: constraints, the "

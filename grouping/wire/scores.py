@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AliasPath, BeforeValidator, Field
 
 from grouping.domain.affinity_status import CellStatus
-from grouping.domain.tasks import Direction, Loss, Scale, TaskKind
+from grouping.domain.tasks import ChosenBy, Direction, Loss, Scale, TaskKind
 from grouping.domain.trials import Purpose
 from grouping.wire.base_types import Finite, Listed, NextPage, Output, Row, Rows, Sentence
 from grouping.wire.imports import ImportReportOut
@@ -56,6 +56,7 @@ class TaskOut(Output):
     best: float = Field(description="Value of a perfect prediction, for a reported metric.")
     reference: float | None = Field(description="Value of its metric to compare with; null for none.")
     must_not_worsen: bool = Field(description="Whether it must be served no worse than alone.")
+    chosen_by: ChosenBy = Field(description="What its losses in score tables are: its loss, or its metric.")
 
 
 class ScoreTableOut(Output):

@@ -36,8 +36,10 @@ def served(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> I
     folder = tmp_path_factory.mktemp("site")
     path = folder / "grouping.db"
     shutil.copy(sqlite_template, path)
-    with server(f"sqlite:///{path}", folder / "server.log", GROUPING_EVENT_POLL_S="0.1") as (url, _):
-        yield url, path
+    url, data = f"sqlite:///{path}", str(folder / "data")
+    served = server(url, folder / "server.log", GROUPING_EVENT_POLL_S="0.1", GROUPING_DATA=data)
+    with served as (address, _):
+        yield address, path
 
 
 @pytest.fixture

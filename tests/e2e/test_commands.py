@@ -16,6 +16,7 @@ import pytest
 
 from grouping.client import Client
 from grouping.domain.jobs import JobState
+from tests.frames import fields
 from tests.patience import wait_for
 from tests.services import (
     Service,
@@ -74,6 +75,23 @@ def forty_tasks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def running(tmp_path_factory: pytest.TempPathFactory, forty_tasks: dict[str, str]) -> Iterator[Service]:
     with service(tmp_path_factory.mktemp("service"), environment=forty_tasks) as found:
         yield found
+
+
+def test_a_table_becomes_a_verdict(running: Service, tmp_path: Path) -> None:
+    file = tmp_path / "mines.csv"
+    fields(2).to_csv(file, index=False)
+    said = ["--task-column", "field", "--target", "mine:binary", "--seeds", "1", "--confirm", "1"]
+    done = grouping("run", "--data", str(file), *said, "--epochs", "2", "--budget", "2", server=running.url)
+    assert done.returncode == 0, done.stderr
+    assert "Problem mines:" in done.stderr
+    assert "field 1" in done.stdout
+    assert "Budget 2:" in done.stdout
+    busy = grouping("run", "--data", "mines", *said, "--detach", server=running.url)
+    assert busy.returncode == 0, busy.stderr
+    with Client(running.url) as client:
+        client.job(busy.stdout.strip()).wait()
+    assert grouping("data", "delete", "mines", "--server", running.url).returncode == 0
+    assert grouping("data", "list", "--server", running.url).stdout.count("mines") == 0
 
 
 def test_run_prints_progress_and_the_grouping_and_ends_with_the_result(running: Service) -> None:

@@ -7,12 +7,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from grouping.client import Client
 from grouping.domain.jobs import JobState
 from grouping.formats import read_table
+from tests.frames import fields
 from tests.services import service
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +38,11 @@ def write_table(page: str, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path: Path) -> None:
+def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fields().to_csv("mines.csv", index=False)
     script = "".join(blocks(HTTP, "sh curl"))
     assert script.count("curl ") == 13
     write_table(TUTORIAL, tmp_path)
@@ -44,6 +50,12 @@ def test_the_curl_examples_submit_a_job_follow_it_and_read_its_results(tmp_path:
         (client_code,) = blocks(CLIENT, "python client")
         client_code = client_code.replace("http://127.0.0.1:8000", running.url)
         exec(compile(client_code, "use-the-python-client.md", "exec"), {})
+        (data_code,) = blocks(CLIENT, "python data client")
+        told: dict[str, Any] = {}
+        data_code = data_code.replace("http://127.0.0.1:8000", running.url)
+        exec(compile(data_code, "use-the-python-client.md", "exec"), told)
+        with Client(running.url) as client:
+            client.job(told["job"].id).cancel()
         script = script.replace("http://127.0.0.1:8000", running.url)
         script = script.replace("curl -s", "curl -sS --fail-with-body")
         done = subprocess.run(

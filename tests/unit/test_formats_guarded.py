@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from grouping import guarded_process
 from grouping.errors import TableFormatError
-from grouping.formats import TableFormat, guarded, read_table, read_table_guarded, write_table
+from grouping.formats import TableFormat, read_table, read_table_guarded, write_table
 from tests.tables import random_table
 
 WIDE = b"network,size,cost,cost:x,a,b\na,1,1,2,nan,\nb,1,1,3,,0.5\nb,1,1,3,,0.50\n"
@@ -88,7 +89,7 @@ def test_a_file_that_takes_too_long_ends_in_an_error() -> None:
 def test_whatever_becomes_of_the_process_there_is_an_error(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, code: str, says: str
 ) -> None:
-    monkeypatch.setattr(guarded, "_COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(guarded_process, "command_of", lambda module: (sys.executable, "-c", code))
     with caplog.at_level(logging.ERROR), pytest.raises(TableFormatError, match=says):
         read_table_guarded(b"x" * 2**20)
     assert ("a defect" in caplog.text) == ("a defect" in code)
@@ -97,7 +98,7 @@ def test_whatever_becomes_of_the_process_there_is_an_error(
 def test_the_process_knows_no_settings_of_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROUPING_API_TOKEN", "secret")
     code = "import os, json; print(json.dumps({'error': ' '.join(os.environ), 'line': None}))"
-    monkeypatch.setattr(guarded, "_COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(guarded_process, "command_of", lambda module: (sys.executable, "-c", code))
     with pytest.raises(TableFormatError) as raised:
         read_table_guarded(b"x")
     assert "ARROW_DEFAULT_MEMORY_POOL" in str(raised.value)

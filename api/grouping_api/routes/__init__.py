@@ -3,6 +3,7 @@
 from grouping_api.routes import (
     budgets,
     catalogue,
+    data_sets,
     events,
     graph,
     groupings,
@@ -18,4 +19,4 @@ from grouping_api.routes import (
 
 OF_JOBS = (jobs, trials, results, budgets, events)
 OF_TABLES = (score_tables, graph, imports, groupings)
-ROUTES = (*OF_JOBS, *OF_TABLES, leases, studies, catalogue, system)
+ROUTES = (*OF_JOBS, *OF_TABLES, leases, data_sets, studies, catalogue, system)

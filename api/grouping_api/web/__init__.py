@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from grouping_api.web import (
+    data_pages,
     graph_pages,
     job_form_pages,
     pages,
@@ -25,6 +26,7 @@ def install_web(app: FastAPI) -> None:
     app.state.pages = Pages()
     app.state.recent_events = RecentEvents()
     for module in (
+        data_pages,
         job_form_pages,
         search_file_pages,
         pages,

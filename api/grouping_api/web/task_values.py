@@ -29,8 +29,8 @@ class TaskValues:
 
 
 def task_values(table: ScoreTable, recommendations: Sequence[Recommendation]) -> tuple[TaskValues, ...]:
-    """Compute mean values over the search seeds, of the tasks whose metric a trainer reports."""
-    if not any(task.is_reported for task in table.tasks):
+    """Compute mean values over the search seeds, of the tasks whose losses are values of a metric."""
+    if not any(task.has_values for task in table.tasks):
         return ()
     common = table.on_common_seeds()
     alone = dict(zip(table.task_names, mean_losses_alone(common).tolist(), strict=True))
@@ -43,7 +43,7 @@ def task_values(table: ScoreTable, recommendations: Sequence[Recommendation]) ->
             tuple(_value(task, losses.get(task.name, math.nan)) for losses in served),
         )
         for task in table.tasks
-        if task.is_reported
+        if task.has_values
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from grouping.domain.datasets import labelled_rows
-from grouping.domain.tasks import Task
+from grouping.domain.tasks import ChosenBy, Task
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.recipes.losses import Constants
 from grouping.recipes.losses_and_metrics import complete_task, default_metric, get_loss, metric_of
@@ -135,6 +135,12 @@ class Normalisation:
     def loss_of_labelled(self, outputs: Tensor, target: Tensor) -> float:
         """Compute the mean normalised loss over those rows that are labelled; NaN if there are none."""
         return float(self.loss(*_only_labelled(outputs, target)))
+
+    def deciding_loss(self, outputs: Tensor, target: Tensor) -> float:
+        """Compute what a score table holds as the loss of the task, over those rows that are labelled."""
+        if self.task.chosen_by is ChosenBy.METRIC:
+            return self.task.loss_of(self.metric(outputs, target))
+        return self.loss_of_labelled(outputs, target)
 
     def metric(self, outputs: Tensor, target: Tensor) -> float:
         """Compute the task's own metric; where it names none, R² for numbers and accuracy else."""

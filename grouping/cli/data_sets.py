@@ -1,0 +1,301 @@
+"""``grouping data``: store tables of one's own, look at them, delete them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from grouping.cli.connecting import AsJson, Token
+from grouping.cli.data_folder import DataFolderOption, use_data
+from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_file, database_url
+from grouping.cli.terminal import new_console, print_json
+
+if TYPE_CHECKING:
+    from grouping.client import Client
+    from grouping.wire.data_sets import DataSetDetail, DataSetOut, MadeProblemOut
+
+app = typer.Typer(help="Store tables of your own, from which problems are made.", no_args_is_help=True)
+
+File = Annotated[
+    Path, typer.Argument(help="CSV, TSV, Parquet, Arrow (Feather) or NPZ, by its suffix.", dir_okay=False)
+]
+Name = Annotated[str, typer.Argument(help="Name of a data set, for its newest version, or a version.")]
+ServerIfAny = Annotated[
+    str | None,
+    typer.Option(envvar="GROUPING_SERVER", help="Address of a service; the folder here unless given."),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        help="What is predicted: COLUMN:regression, :binary or :multiclass, then perhaps "
+        ":loss=huber,metric=mae,weight=2,chosen_by=metric,name=...,positive=yes; without a kind, what it "
+        "looks like. A+B:regression is one target of two numbers.",
+    ),
+]
+TaskColumn = Annotated[
+    str | None,
+    typer.Option("--task-column", help="Column whose every value is a task of its own, on its own rows."),
+]
+LeastLabels = Annotated[
+    int | None,
+    typer.Option("--least-labels", min=1, help="Leave out tasks of --task-column with fewer labels."),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="Column to predict from; all that are nothing else unless given."),
+]
+Without = Annotated[list[str] | None, typer.Option("--without", help="Column not to predict from.")]
+Kinds = Annotated[
+    list[str] | None,
+    typer.Option("--kind", help="COLUMN=category or COLUMN=number, where it is not what it looks like."),
+]
+SplitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--split",
+        help="How rows are divided: stratified (by task and class, unless given), stratified=COLUMN, random, "
+        "group=COLUMN, time=COLUMN, or column=COLUMN, which says train, validation or test.",
+    ),
+]
+Shares = Annotated[
+    str | None, typer.Option("--shares", help="Shares that train, validate and test, such as 0.6,0.2,0.2.")
+]
+SplitSeed = Annotated[int | None, typer.Option("--split-seed", min=0, help="Seed of the split.")]
+
+
+def definition_of(
+    targets: Sequence[str] | None,
+    task_column: str | None = None,
+    least_labels: int | None = None,
+    inputs: Sequence[str] | None = None,
+    without: Sequence[str] | None = None,
+    kinds: Sequence[str] | None = None,
+    split: str | None = None,
+    shares: str | None = None,
+    split_seed: int | None = None,
+) -> dict[str, Any]:
+    """Return the definition of a problem as a request has it, from the options of a command.
+
+    Raises:
+        InvalidInputError: if an option cannot be read, or there is no target.
+    """
+    from grouping.data_sets.definitions import (
+        ProblemDefinition,
+        parse_kind,
+        parse_shares,
+        parse_split,
+        parse_target,
+    )
+    from grouping.errors import InvalidInputError
+
+    if not targets:
+        raise InvalidInputError("Say what is predicted: --target COLUMN:regression.", pointer="/targets")
+    definition = ProblemDefinition(
+        tuple(map(parse_target, targets)),
+        task_column or "",
+        least_labels or 1,
+        tuple(inputs or ()),
+        tuple(without or ()),
+        dict(map(parse_kind, kinds or ())),
+        parse_split(split or "stratified", parse_shares(shares), split_seed or 0),
+    )
+    return definition.as_mapping()
+
+
+@contextmanager
+def _client(server: str, token: str | None) -> Iterator[Client]:
+    from grouping.client import Client
+
+    with Client(server, token=token) as client:
+        yield client
+
+
+@app.command()
+def add(
+    file: File,
+    name: Annotated[str, typer.Option(help="Name for people; that of the file unless given.")] = "",
+    server: ServerIfAny = None,
+    token: Token = None,
+    home: Home = DEFAULT_HOME,
+    data_folder: DataFolderOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store a table; the same table is stored once."""
+    if server is not None:
+        with _client(server, token) as client:
+            stored = client.add_data_set(file, name=name)
+    else:
+        from grouping.data_sets.folder import require_data_folder
+        from grouping.use_cases.data_sets import add_file
+        from grouping.wire.data_sets import DataSetOut
+
+        use_data(data_folder, home)
+        stored = DataSetOut.read(add_file(require_data_folder(), file, name)[0])
+    if as_json:
+        print_json(stored)
+    else:
+        _show_columns(stored)
+
+
+@app.command("list")
+def list_(
+    server: ServerIfAny = None,
+    token: Token = None,
+    home: Home = DEFAULT_HOME,
+    data_folder: DataFolderOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the stored tables, newest first."""
+    if server is not None:
+        with _client(server, token) as client:
+            found = client.data_sets()
+    else:
+        from grouping.data_sets.folder import require_data_folder
+        from grouping.wire.data_sets import DataSetList
+
+        use_data(data_folder, home)
+        found = DataSetList.read(items=require_data_folder().list()).items
+    if as_json:
+        print_json(found)
+        return
+    rows = Table("version", "rows", "columns", "from", box=None, pad_edge=False)
+    for one in found:
+        rows.add_row(one.version, f"{one.n_rows:,}", f"{len(one.columns):,}", one.source)
+    new_console().print(rows)
+
+
+@app.command()
+def show(
+    name: Name,
+    server: ServerIfAny = None,
+    token: Token = None,
+    home: Home = DEFAULT_HOME,
+    data_folder: DataFolderOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the columns of a table, and the problems made of it with what to look at."""
+    if server is not None:
+        with _client(server, token) as client:
+            found, made = client.data_set(name), client.problems_of(name)
+    else:
+        use_data(data_folder, home)
+        found, made = _read_here(name)
+    if as_json:
+        print_json({"data_set": found, "problems": made})
+        return
+    _show_columns(found)
+    for problem in made:
+        show_problem(problem)
+
+
+@app.command()
+def delete(
+    name: Name,
+    server: ServerIfAny = None,
+    token: Token = None,
+    home: Home = DEFAULT_HOME,
+    url: DatabaseUrl = None,
+    data_folder: DataFolderOption = None,
+) -> None:
+    """Delete a table and the problems made of it; refused while a job that has not ended needs it."""
+    if server is not None:
+        with _client(server, token) as client:
+            client.delete_data_set(name)
+        return
+    from grouping.data_sets.folder import require_data_folder
+    from grouping.use_cases import data_sets
+
+    use_data(data_folder, home)
+    if url is None and not database_file(home).exists():
+        data_sets.delete(require_data_folder(), name, None)
+        return
+    from grouping.store import open_store
+
+    with closing(open_store(database_url(url, home))) as store:
+        data_sets.delete(require_data_folder(), name, store)
+
+
+def problem_here(source: str, definition: Mapping[str, Any], *, has_findings: bool = True) -> str:
+    """Store a table of this machine if need be, make a problem of it, and return its name.
+
+    Args:
+        source: path of a file, or name of a data set.
+        definition: what `definition_of` gives.
+        has_findings: whether to print what to look at.
+    """
+    from grouping.data_sets.definitions import ProblemDefinition
+    from grouping.data_sets.folder import require_data_folder
+    from grouping.use_cases import data_sets
+    from grouping.wire.data_sets import MadeProblemOut
+
+    folder = require_data_folder()
+    name = data_sets.add_file(folder, Path(source))[0].version if _is_file(source) else source
+    made, _ = data_sets.define(folder, name, ProblemDefinition.from_mapping(definition))
+    show_problem(MadeProblemOut.read(made), is_error=True, has_findings=has_findings)
+    return made.name
+
+
+def problem_there(
+    client: Client, source: str, definition: Mapping[str, Any], *, has_findings: bool = True
+) -> str:
+    """As `problem_here`, at a service, to which the file is uploaded."""
+    name = client.add_data_set(Path(source)).version if _is_file(source) else source
+    made = client.make_problem(name, **definition)
+    show_problem(made, is_error=True, has_findings=has_findings)
+    return made.name
+
+
+def show_problem(problem: MadeProblemOut, *, is_error: bool = False, has_findings: bool = True) -> None:
+    """Print what a problem is and what to look at."""
+    console = new_console(stderr=is_error)
+    names = [task.name for task in problem.tasks]
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    rows = {part: sum(labels[part] for labels in problem.labels.values()) for part in ("train", "validation")}
+    console.print(
+        f"Problem {problem.name}: {len(names)} task{'s' if len(names) > 1 else ''} ({shown}) from "
+        f"{len(problem.inputs)} inputs; {rows['train']:,} labels train, {rows['validation']:,} validate.",
+        soft_wrap=True,
+    )
+    for finding in problem.findings if has_findings else ():
+        console.print(f"Look at: {finding.sentence}", soft_wrap=True)
+
+
+def _is_file(source: str) -> bool:
+    from grouping.data_sets.reading import is_table_file
+
+    return is_table_file(source) or Path(source).is_file()
+
+
+def _read_here(name: str) -> tuple[DataSetDetail, list[MadeProblemOut]]:
+    from grouping.data_sets.folder import require_data_folder
+    from grouping.use_cases.data_sets import preview
+    from grouping.wire.data_sets import DataSetDetail, MadeProblemList
+
+    folder = require_data_folder()
+    found = folder.get(name)
+    made = folder.problems(found)
+    detail = DataSetDetail.read(found, preview=preview(folder, found), problems=[one.name for one in made])
+    return detail, MadeProblemList.read(items=made).items
+
+
+def _show_columns(stored: DataSetOut) -> None:
+    console = new_console()
+    console.print(f"Data set {stored.version}: {stored.n_rows:,} rows, from {stored.source}.", soft_wrap=True)
+    rows = Table("column", "kind", "missing", "different", "as target", "such as", box=None, pad_edge=False)
+    for column in stored.columns:
+        missing = f"{column.n_missing / stored.n_rows:.1%}" if column.n_missing else "-"
+        rows.add_row(
+            column.name,
+            column.kind,
+            missing,
+            f"{column.n_distinct:,}",
+            column.as_target or "-",
+            ", ".join(column.examples),
+        )
+    console.print(rows)

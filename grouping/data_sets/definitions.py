@@ -1,0 +1,265 @@
+"""Definition of a problem on a stored table: its targets, its inputs, and how its rows are split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Interval, Len, MaxLen
+
+from grouping.data_sets.columns import ColumnKind, TargetKind
+from grouping.domain.fields import STRICT, check, from_plain
+from grouping.domain.tasks import MAX_TASKS, ChosenBy
+from grouping.errors import InvalidInputError
+
+MAX_COLUMNS = 2_000
+MAX_COLUMN_NAME = 200
+ColumnName = Annotated[str, Len(1, MAX_COLUMN_NAME)]
+Share = Annotated[float, Interval(gt=0, lt=1)]
+
+_OPTIONS = ("name", "loss", "metric", "weight", "chosen_by", "positive")
+_TARGET = re.compile(
+    r"(?P<columns>.+?)(?::(?P<kind>regression|binary|multiclass)(?::(?P<options>.+))?)?", re.DOTALL
+)
+
+
+class SplitKind(StrEnum):
+    """How rows come into the parts of the split."""
+
+    STRATIFIED = "stratified"
+    RANDOM = "random"
+    GROUP = "group"
+    TIME = "time"
+    COLUMN = "column"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """How the rows are divided into training, validation and test.
+
+    Attributes:
+        kind: how rows come into the parts. Stratified: each value of a column in like shares; without a
+            column that is each task of a table in long form, and each class where one target has classes.
+            Random: any row anywhere. Group: rows with the same value of a column stay together. Time: the
+            earliest rows train, the latest test. Column: a column says train, validation or test.
+        column: the column that the kind speaks of; empty for stratified by task and class, and for random.
+        shares: shares of the rows that train, validate and test, which make 1 together.
+        seed: seed of the draw.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    kind: SplitKind = SplitKind.STRATIFIED
+    column: Annotated[str, MaxLen(MAX_COLUMN_NAME)] = ""
+    shares: Annotated[tuple[Share, ...], Len(3, 3)] = (0.6, 0.2, 0.2)
+    seed: Annotated[int, Interval(ge=0, le=2**31 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        check(self, "/split")
+        if self.kind not in list(SplitKind):
+            raise InvalidInputError(
+                f"A split is one of {', '.join(SplitKind)}, not {self.kind!r}.", pointer="/split/kind"
+            )
+        if abs(sum(self.shares) - 1) > 1e-6:
+            raise InvalidInputError(
+                f"The shares of the split make {sum(self.shares):g} together, and have to make 1.",
+                pointer="/split/shares",
+            )
+        needs = self.kind in (SplitKind.GROUP, SplitKind.TIME, SplitKind.COLUMN)
+        if needs and not self.column:
+            raise InvalidInputError(
+                f"A split by {self.kind} names its column, such as {self.kind}=day.", pointer="/split/column"
+            )
+        if self.column and self.kind is SplitKind.RANDOM:
+            raise InvalidInputError(
+                "A random split takes no column; stratified and group do.", pointer="/split/column"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is predicted: a column, or several numbers as one target. A row without a value has no label.
+
+    Attributes:
+        columns: the column, or several of numbers.
+        kind: regression, binary or multiclass; what the column looks like if left out.
+        name: name of the task; that of its columns if left out.
+        loss: name of the loss that it is trained on; that of its kind if left out.
+        loss_parameters: parameters of the loss.
+        metric: name of the metric that is reported; that of its kind if left out.
+        metric_parameters: parameters of the metric.
+        weight: weight in the total loss.
+        chosen_by: what networks are chosen by, its loss or its metric; it is trained on its loss either way.
+        positive: value of a binary target that counts as yes; the later one in order if left out.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    columns: Annotated[tuple[ColumnName, ...], Len(1, MAX_COLUMNS)]
+    kind: TargetKind | None = None
+    name: Annotated[str, MaxLen(100)] = ""
+    loss: Annotated[str, MaxLen(100)] = ""
+    loss_parameters: Mapping[str, Any] = field(default_factory=dict)
+    metric: Annotated[str, MaxLen(100)] = ""
+    metric_parameters: Mapping[str, Any] = field(default_factory=dict)
+    weight: Annotated[float, Interval(gt=0, le=1e6)] = 1.0
+    chosen_by: ChosenBy = ChosenBy.LOSS
+    positive: Annotated[str, MaxLen(200)] = ""
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.kind is not None and self.kind not in list(TargetKind):
+            raise InvalidInputError(
+                f"A target is one of {', '.join(TargetKind)}, not {self.kind!r}.", pointer="/kind"
+            )
+        if self.chosen_by not in list(ChosenBy):
+            raise InvalidInputError(
+                f"Networks are chosen by {' or '.join(ChosenBy)}, not {self.chosen_by!r}.",
+                pointer="/chosen_by",
+            )
+        if len(self.columns) > 1 and self.kind not in (None, TargetKind.REGRESSION):
+            raise InvalidInputError(
+                "Several columns are one target of numbers only: make columns of classes targets of "
+                "their own.",
+                pointer="/columns",
+            )
+
+    @property
+    def label(self) -> str:
+        """Its name, or that of its columns."""
+        return self.name or " and ".join(self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemDefinition:
+    """A problem on a stored table.
+
+    Attributes:
+        targets: what is predicted.
+        task_column: column whose every value is a task of its own, on its own rows, for a table in long form;
+            empty for a task per target.
+        least_labels: labels that a task of the task column needs; tasks with fewer are left out.
+        inputs: columns from which is predicted; all that say nothing about targets, tasks and split unless
+            given.
+        without: columns to leave out of the inputs.
+        kinds: kinds of columns where they are not what they look like, such as numbers that are categories.
+        split: how the rows are divided.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
+
+    targets: Annotated[tuple[Target, ...], Len(1, MAX_TASKS)]
+    task_column: Annotated[str, MaxLen(MAX_COLUMN_NAME)] = ""
+    least_labels: Annotated[int, Interval(ge=1, le=1_000_000)] = 1
+    inputs: Annotated[tuple[ColumnName, ...], MaxLen(MAX_COLUMNS)] = ()
+    without: Annotated[tuple[ColumnName, ...], MaxLen(MAX_COLUMNS)] = ()
+    kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
+    split: Split = field(default_factory=Split)
+
+    def __post_init__(self) -> None:
+        check(self)
+        labels = [target.label for target in self.targets]
+        for place, label in enumerate(labels):
+            if label in labels[:place]:
+                raise InvalidInputError(
+                    f"Two targets are named {label!r}: name one of them otherwise.",
+                    pointer=f"/targets/{place}",
+                )
+        for column, kind in self.kinds.items():
+            if kind not in (ColumnKind.NUMBER, ColumnKind.CATEGORY):
+                raise InvalidInputError(
+                    f"The column {column!r} may be made a number or a category, not {kind!r}.",
+                    pointer=f"/kinds/{column}",
+                )
+
+    def as_mapping(self) -> dict[str, Any]:
+        """Return all fields, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> ProblemDefinition:
+        """Invert `as_mapping`; missing fields have their defaults.
+
+        Raises:
+            InvalidInputError: if a value breaks a rule.
+        """
+        kinds = {name: ColumnKind(kind) for name, kind in data.get("kinds", {}).items()}
+        return from_plain(cls, {**data, "kinds": kinds})
+
+
+def parse_target(text: str) -> Target:
+    """Read a target such as ``price``, ``clicked:binary``, ``x+y:regression:name=position,weight=2``.
+
+    Options after the kind are ``name``, ``loss``, ``metric``, ``weight``, ``chosen_by`` and
+    ``positive``.
+
+    Raises:
+        InvalidInputError: if it is none.
+    """
+    found = _TARGET.fullmatch(text)
+    if found is None:
+        raise InvalidInputError("A target is a column, such as price:regression.", pointer="/targets")
+    options: dict[str, Any] = {}
+    for part in found["options"].split(",") if found["options"] else ():
+        name, is_given, value = part.partition("=")
+        if not is_given or name not in _OPTIONS:
+            raise InvalidInputError(
+                f"{part!r} is no option of a target: {'=, '.join(_OPTIONS)}=.",
+                pointer="/targets",
+            )
+        options[name] = value
+    if "weight" in options:
+        try:
+            options["weight"] = float(options["weight"])
+        except ValueError as error:
+            raise InvalidInputError(
+                f"The weight of a target is a number, not {options['weight']!r}.", pointer="/targets"
+            ) from error
+    kind = None if found["kind"] is None else TargetKind(found["kind"])
+    return from_plain(Target, {"columns": found["columns"].split("+"), "kind": kind, **options})
+
+
+def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 0) -> Split:
+    """Read a split such as ``random``, ``stratified``, ``group=user``, ``time=day`` or ``column=part``.
+
+    Raises:
+        InvalidInputError: if it is none.
+    """
+    kind, _, column = text.partition("=")
+    if kind not in list(SplitKind):
+        raise InvalidInputError(
+            f"{text!r} is no split: {', '.join(SplitKind)}, the last three with a column, as group=user.",
+            pointer="/split",
+        )
+    return Split(SplitKind(kind), column, **({} if shares is None else {"shares": shares}), seed=seed)
+
+
+def parse_shares(text: str | None) -> tuple[float, ...] | None:
+    """Read shares such as ``0.6,0.2,0.2``; None for none.
+
+    Raises:
+        InvalidInputError: if they are no numbers.
+    """
+    try:
+        return None if not text else tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InvalidInputError(
+            f"Shares are three numbers such as 0.6,0.2,0.2, not {text!r}.", pointer="/split/shares"
+        ) from error
+
+
+def parse_kind(text: str) -> tuple[str, ColumnKind]:
+    """Read ``COLUMN=number`` or ``COLUMN=category``.
+
+    Raises:
+        InvalidInputError: if it is neither.
+    """
+    column, _, kind = text.rpartition("=")
+    if not column or kind not in ("number", "category"):
+        raise InvalidInputError(
+            f"{text!r} is no kind of a column: COLUMN=number or COLUMN=category.", pointer="/kinds"
+        )
+    return column, ColumnKind(kind)

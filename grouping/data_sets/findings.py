@@ -1,0 +1,178 @@
+"""Findings about the data of a problem before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grouping.data_sets.columns import Column, ColumnKind, is_number, numbered
+from grouping.domain.datasets import PARTS, Dataset, labelled_rows
+from grouping.domain.percentages import percent
+from grouping.domain.tasks import Task, TaskKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW_OF_A_CLASS = 10
+"""Labels of one class in a part below which its losses are mostly chance."""
+FEW_LABELS = 50
+"""Training labels of a task below which it counts as tiny."""
+MOST_OF_THE_SUM = 0.9
+MOST_NAMED = 5
+LEAST_REPEATED = 5
+"""Rows per value, on average, from which a value of a column that fits a target exactly is no chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something to look at in the data of a problem that can be trained. What cannot be is an error.
+
+    Attributes:
+        code: stable name for programs, such as ``few_labels``.
+        sentence: what was found, and what to do.
+        subjects: tasks or columns it is about.
+    """
+
+    code: str
+    sentence: str
+    subjects: tuple[str, ...] = ()
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name the first few of some names, and count the rest."""
+    shown = ", ".join(map(repr, names[:MOST_NAMED]))
+    return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"
+
+
+def obstacle_of(task: Task, dataset_parts: Mapping[str, Any], target: Any) -> str | None:
+    """Return why a task cannot be trained, in words after its name; None where it can.
+
+    Args:
+        task: the task.
+        dataset_parts: rows of each part of the split.
+        target: its target, as in `grouping.domain.datasets.Dataset`.
+    """
+    known = labelled_rows(target)
+    without = [part for part in PARTS if not known[dataset_parts[part]].any()]
+    if without:
+        return f"has no label in the {' and '.join(without)} rows"
+    train = target[dataset_parts["train"]][known[dataset_parts["train"]]]
+    return "has one value only in the training rows" if np.all(train == train[0]) else None
+
+
+def of_tasks(tasks: Sequence[Task], dataset: Dataset) -> Iterator[Finding]:
+    """Find tasks with few labels, few of a class, and a weight that drowns all others."""
+    tiny = [task.name for task in tasks if dataset.label_counts(task.name)["train"] < FEW_LABELS]
+    if tiny:
+        yield Finding(
+            "few_labels",
+            f"Fewer than {FEW_LABELS} training labels in {listed(tiny)}: more seeds or another split tell "
+            "whether their losses mean anything.",
+            tuple(tiny),
+        )
+    for part in ("train", "validation"):
+        yield from _few_of_a_class(tasks, dataset, part)
+    total = sum(task.weight for task in tasks)
+    for task in tasks:
+        if len(tasks) > 1 and task.weight / total >= MOST_OF_THE_SUM:
+            yield Finding(
+                "one_task_decides",
+                f"The weight of {task.name!r} is {percent(task.weight / total, 0)} of the sum: the grouping "
+                "is chosen for this task almost alone.",
+                (task.name,),
+            )
+
+
+def _few_of_a_class(tasks: Sequence[Task], dataset: Dataset, part: str) -> Iterator[Finding]:
+    rarest: dict[str, tuple[int, int]] = {}
+    for task in tasks:
+        if task.kind not in (TaskKind.BINARY, TaskKind.MULTICLASS):
+            continue
+        target = dataset.targets[task.name][getattr(dataset, part)]
+        values = target[labelled_rows(target)].astype(np.int64)
+        counts = np.bincount(values, minlength=2 if task.kind is TaskKind.BINARY else task.n_outputs)
+        if counts.min() < FEW_OF_A_CLASS:
+            rarest[task.name] = (int(counts.min()), len(values))
+    if rarest:
+        name, (count, of) = min(rarest.items(), key=lambda item: item[1])
+        rows = "training" if part == "train" else part
+        others = "" if len(rarest) == 1 else f" ({len(rarest)} tasks have fewer than {FEW_OF_A_CLASS})"
+        yield Finding(
+            "few_of_a_class",
+            f"The rarest class of {name!r} has {count:,} of {of:,} {rows} labels{others}: its losses and "
+            "metrics depend on single rows.",
+            tuple(rarest),
+        )
+
+
+def of_inputs(frame: pd.DataFrame, columns: Sequence[Column], dataset: Dataset) -> Iterator[Finding]:
+    """Find input columns that are equal, identify rows, or never vary, and rows in two parts."""
+    seen: dict[bytes, str] = {}
+    for column in columns:
+        series = frame[column.name]
+        codes = numbered(series)[0]
+        if column.n_distinct < 2 and not column.n_missing:
+            yield Finding("constant_input", f"The column {column.name!r} has one value only.", (column.name,))
+        first = seen.setdefault(codes.tobytes(), column.name)
+        if first != column.name and column.n_distinct > 1:
+            yield Finding(
+                "same_input",
+                f"The columns {first!r} and {column.name!r} say the same: leave one out.",
+                (first, column.name),
+            )
+        is_counted = column.kind is ColumnKind.CATEGORY or column.is_whole
+        if is_counted and column.n_distinct == len(series) and len(series) > FEW_LABELS:
+            yield Finding(
+                "identifies_rows",
+                f"The column {column.name!r} has another value in every row, as a row number has: leave it "
+                "out unless it says something about new rows.",
+                (column.name,),
+            )
+    yield from _in_two_parts(frame, dataset)
+
+
+def _in_two_parts(frame: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
+    """Find rows that are equal in every column to a training row."""
+    train = frame.iloc[dataset.train].drop_duplicates()
+    for part in ("validation", "test"):
+        rows = frame.iloc[getattr(dataset, part)]
+        both = rows.drop_duplicates().merge(train, how="inner")  # on every column
+        if len(both):
+            yield Finding(
+                "same_rows",
+                f"{len(both):,} different {part} rows are equal in every column to a training row: if they "
+                "are copies, losses look better than on new rows; leave copies out, or split by group.",
+            )
+
+
+def of_leaks(frame: pd.DataFrame, inputs: Sequence[str], targets: Sequence[str]) -> Iterator[Finding]:
+    """Find input columns that tell a target exactly: equal to it, or one value for each of its values."""
+    for target in targets:
+        labels = numbered(frame[target])[0]
+        for name in inputs:
+            codes = numbered(frame[name])[0]
+            both = (labels >= 0) & (codes >= 0)
+            if both.any() and _is_told(frame, name, target, codes[both], labels[both], both):
+                yield Finding(
+                    "tells_target",
+                    f"The column {name!r} tells {target!r} exactly: leave it out, unless it is known before "
+                    f"{target!r} is.",
+                    (name, target),
+                )
+
+
+def _is_told(frame: pd.DataFrame, name: str, target: str, codes: Any, labels: Any, both: Any) -> bool:
+    """Tell whether every value of a column has one value of the target, and not because all rows differ."""
+    n_labels, n_codes = len(np.unique(labels)), len(np.unique(codes))
+    if n_labels < 2:
+        return False
+    if is_number(frame[name]) and is_number(frame[target]) and n_labels > 2:
+        x, y = (frame[c].to_numpy(dtype=np.float64)[both] for c in (name, target))
+        return bool(abs(np.corrcoef(x, y)[0, 1]) > 1 - 1e-9) if n_codes > 1 and len(x) > 2 else False
+    if n_codes * LEAST_REPEATED > len(codes):
+        return False
+    pairs = len(np.unique(codes.astype(np.int64) * (int(labels.max()) + 1) + labels))
+    return bool(pairs == n_codes)

@@ -1,0 +1,350 @@
+"""Making of tasks and arrays from a table and the definition of a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grouping.data_sets import findings as found
+from grouping.data_sets.columns import (
+    MOST_CLASSES,
+    Column,
+    ColumnKind,
+    TargetKind,
+    describe,
+    is_number,
+    numbered,
+    texts_of,
+)
+from grouping.data_sets.definitions import ProblemDefinition, Split, SplitKind, Target
+from grouping.data_sets.features import FittedInputs, fit
+from grouping.data_sets.findings import Finding
+from grouping.data_sets.splits import Parts, split_rows
+from grouping.domain.datasets import NO_CLASS, PARTS, Dataset, labelled_rows
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import MAX_TASKS, Task
+from grouping.errors import InvalidInputError, pointing_below
+from grouping.recipes.losses_and_metrics import complete_task, named_loss, named_metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STEPS_PER_EPOCH = 30
+BATCH_SIZES = (16, 256)
+TRAINING_STEPS = 1_500
+MOST_EPOCHS = 60
+LEAST_EPOCHS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Tasks and arrays of a problem.
+
+    Attributes:
+        tasks: the tasks, in the order of the targets and of the values of the task column.
+        classes: values of each target of classes as text, by its label; their numbers are their places.
+        dataset: inputs, targets and split.
+        fitted: how columns become inputs.
+        recipe: recipe that suits so many rows.
+        findings: what a user should look at before training.
+    """
+
+    tasks: tuple[Task, ...]
+    classes: Mapping[str, tuple[str, ...]]
+    dataset: Dataset
+    fitted: FittedInputs
+    recipe: Recipe
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """A target as an array, for a task without a name yet."""
+
+    target: Target
+    kind: TargetKind
+    classes: tuple[str, ...]
+    values: NDArray[Any]
+
+    def task(self, name: str) -> Task:
+        """Return the task of this target."""
+        if self.kind is TargetKind.BINARY:
+            task = Task.binary(name)
+        elif self.kind is TargetKind.MULTICLASS:
+            task = Task.multiclass(name, len(self.classes))
+        else:
+            task = Task.regression(name, self.values.shape[1])
+        loss, metric = self.target.loss, self.target.metric
+        if loss:
+            task = replace(task, loss=named_loss(loss, **self.target.loss_parameters))
+        if metric:
+            task = replace(task, metric=named_metric(metric, **self.target.metric_parameters))
+        return complete_task(replace(task, weight=self.target.weight, chosen_by=self.target.chosen_by))
+
+    def only(self, rows: NDArray[np.bool_]) -> NDArray[Any]:
+        """Return the labels of some rows; the others have none."""
+        values = self.values.copy()
+        values[~rows] = NO_CLASS if self.kind is TargetKind.MULTICLASS else np.nan
+        return values
+
+
+def make(frame: pd.DataFrame, definition: ProblemDefinition, data_seed: int = 0) -> Made:
+    """Make the tasks and arrays of a problem; the same table, definition and seed give the same arrays.
+
+    Args:
+        frame: the stored table.
+        definition: what is predicted from what, on which rows.
+        data_seed: seed of the split beside that of the definition.
+
+    Raises:
+        InvalidInputError: if nothing can be trained on that; points at the field of the definition.
+    """
+    columns = {column.name: column for column in describe(frame)}
+    _check_columns(definition, columns)
+    labels = []
+    for place, target in enumerate(definition.targets):
+        with pointing_below(f"/targets/{place}", always=True):
+            labels.append(_labels_of(frame, target, columns))
+            labels[-1].task(target.label)  # its loss and metric fit
+    usable = np.flatnonzero(np.any([labelled_rows(one.values) for one in labels], axis=0)).astype(np.int64)
+    if definition.task_column:
+        usable = usable[frame[definition.task_column].notna().to_numpy()[usable]]
+    strata = _strata(frame, definition, labels)[usable]
+    parts = split_rows(frame, definition.split, usable, strata, data_seed)
+    named, left_out = _named_tasks(frame, definition, labels, parts)
+    kinds = _input_kinds(definition, columns)
+    fitted = fit(frame.iloc[parts[0]], kinds)
+    targets = {task.name: values for task, values in named}
+    dataset = Dataset(fitted.apply(frame), targets, *parts)
+    tasks = tuple(task for task, _ in named)
+    dataset.check_tasks(tasks)
+    told = tuple(_findings(frame, definition, columns, kinds, dataset, tasks))
+    classes = {one.target.label: one.classes for one in labels if one.classes}
+    return Made(tasks, classes, dataset, fitted, recipe_for(len(parts[0])), (*left_out, *told))
+
+
+def recipe_for(n_train: int) -> Recipe:
+    """Return a recipe for a table of so many training rows.
+
+    Rows per step are a power of two that makes about `STEPS_PER_EPOCH` steps, within `BATCH_SIZES`; epochs
+    make about `TRAINING_STEPS` steps. A start, and not tuned on anything: ``--tune`` tunes.
+    """
+    wanted = max(1.0, n_train / STEPS_PER_EPOCH)
+    batch = int(np.clip(2 ** round(np.log2(wanted)), *BATCH_SIZES))
+    steps = max(1, n_train // batch)
+    epochs = int(np.clip(round(TRAINING_STEPS / steps), LEAST_EPOCHS, MOST_EPOCHS))
+    return Recipe(hidden=(32, 32), epochs=epochs, batch_size=batch, learning_rate=0.003, weight_decay=0.01)
+
+
+def _check_columns(definition: ProblemDefinition, columns: Mapping[str, Column]) -> None:
+    named = [(f"/targets/{n}/columns", name) for n, t in enumerate(definition.targets) for name in t.columns]
+    named += [("/task_column", definition.task_column), ("/split/column", definition.split.column)]
+    named += [("/inputs", name) for name in definition.inputs]
+    named += [("/without", name) for name in definition.without]
+    named += [("/kinds", name) for name in definition.kinds]
+    for pointer, name in named:
+        if name and name not in columns:
+            raise InvalidInputError(
+                f"The table has no column {name!r}. Its columns: {found.listed(list(columns))}.",
+                pointer=pointer,
+            )
+    if any(definition.task_column in target.columns for target in definition.targets):
+        raise InvalidInputError("The task column is a target too.", pointer="/task_column")
+    for name in definition.inputs:
+        if any(name in target.columns for target in definition.targets):
+            raise InvalidInputError(f"The column {name!r} is a target, and no input.", pointer="/inputs")
+
+
+def _labels_of(frame: pd.DataFrame, target: Target, columns: Mapping[str, Column]) -> _Labels:
+    kind = target.kind or (TargetKind.REGRESSION if len(target.columns) > 1 else None)
+    kind = kind or columns[target.columns[0]].as_target
+    if kind is None:
+        raise InvalidInputError(_no_target(columns[target.columns[0]]))
+    if kind is TargetKind.REGRESSION:
+        return _Labels(target, kind, (), _numbers_of(frame, target))
+    codes, values = numbered(frame[target.columns[0]])
+    if kind is TargetKind.BINARY:
+        return _binary(target, codes, values)
+    if not 2 <= len(values) <= MOST_CLASSES:
+        raise InvalidInputError(
+            f"The column {target.columns[0]!r} has {len(values):,} different values, and a target of classes "
+            f"2 to {MOST_CLASSES}."
+        )
+    return _Labels(target, kind, tuple(values), codes)
+
+
+def _no_target(column: Column) -> str:
+    if column.n_distinct < 2:
+        return f"The column {column.name!r} has {column.n_distinct} value(s): there is nothing to learn."
+    return (
+        f"The column {column.name!r} is {column.kind} with {column.n_distinct:,} different values, such as "
+        f"{found.listed(column.examples)}: a target has numbers, or few classes."
+    )
+
+
+def _numbers_of(frame: pd.DataFrame, target: Target) -> NDArray[np.float32]:
+    for name in target.columns:
+        if not is_number(frame[name]) and str(frame[name].dtype) != "boolean":
+            raise InvalidInputError(f"The column {name!r} holds no numbers: make it binary or multiclass.")
+    wide = np.stack([frame[name].to_numpy(np.float64, na_value=np.nan) for name in target.columns], axis=1)
+    wide[np.isnan(wide).any(axis=1)] = np.nan  # a row is labelled wholly or not at all
+    if (np.abs(wide[~np.isnan(wide)]) > np.finfo(np.float32).max).any():
+        raise InvalidInputError(f"{target.label!r} holds numbers beyond 3.4e38.")
+    return wide.astype(np.float32)
+
+
+def _binary(target: Target, codes: NDArray[np.int64], values: Sequence[str]) -> _Labels:
+    if len(values) != 2:
+        raise InvalidInputError(
+            f"The column {target.columns[0]!r} has {len(values):,} different values, and a binary target "
+            f"two: {found.listed(values)}."
+        )
+    if target.positive and target.positive not in values:
+        raise InvalidInputError(
+            f"{target.positive!r} is no value of {target.columns[0]!r}: {values[0]!r} or {values[1]!r}.",
+            pointer="/positive",
+        )
+    positive = values.index(target.positive) if target.positive else 1
+    labels = np.where(codes < 0, np.nan, codes == positive).astype(np.float32)
+    return _Labels(target, TargetKind.BINARY, (values[1 - positive], values[positive]), labels)
+
+
+def _strata(
+    frame: pd.DataFrame, definition: ProblemDefinition, labels: Sequence[_Labels]
+) -> NDArray[np.int64]:
+    """Number the rows by task, and by class where there is one target of classes."""
+    strata = np.zeros(len(frame), dtype=np.int64)
+    if definition.task_column:
+        strata = numbered(frame[definition.task_column])[0]
+    if len(labels) == 1 and labels[0].classes:
+        codes = np.nan_to_num(labels[0].values, nan=NO_CLASS).astype(np.int64) + 1
+        strata = strata * (len(labels[0].classes) + 1) + codes
+    return strata
+
+
+def _named_tasks(
+    frame: pd.DataFrame, definition: ProblemDefinition, labels: Sequence[_Labels], parts: Parts
+) -> tuple[list[tuple[Task, NDArray[Any]]], list[Finding]]:
+    """Return each task with its target, and what is told of those left out."""
+    rows = dict(zip(PARTS, parts, strict=True))
+    if not definition.task_column:
+        named = [(one.task(one.target.label), one.values) for one in labels]
+        for place, (task, values) in enumerate(named):
+            if obstacle := found.obstacle_of(task, rows, values):
+                raise InvalidInputError(
+                    f"The target {task.name!r} {obstacle}: leave it out, or choose another split.",
+                    pointer=f"/targets/{place}",
+                )
+        return named, []
+    column = frame[definition.task_column]
+    # Texts as they come, so that "field 2" stands before "field 10".
+    codes, names = numbered(column, as_they_come=not is_number(column))
+    _check_task_column(definition, len(names) * len(labels), frame)
+    prefix = f"{definition.task_column} " if is_number(column) else ""
+    kept: list[tuple[Task, NDArray[Any]]] = []
+    left_out: dict[str, str] = {}
+    for one in labels:
+        for code, value in enumerate(names):
+            name = f"{prefix}{value}" if len(labels) == 1 else f"{one.target.label}, {prefix}{value}"
+            task, target = one.task(name), one.only(codes == code)
+            obstacle = found.obstacle_of(task, rows, target)
+            if obstacle is None and (n := int(labelled_rows(target).sum())) < definition.least_labels:
+                obstacle = f"has {n:,} labels"
+            if obstacle:
+                left_out[name] = obstacle
+            else:
+                kept.append((task, target))
+    if not kept:
+        first = next(iter(left_out))
+        raise InvalidInputError(
+            f"No value of {definition.task_column!r} makes a task: {first!r} {left_out[first]}.",
+            pointer="/task_column",
+        )
+    if len(kept) > MAX_TASKS:
+        raise InvalidInputError(
+            f"{len(kept)} tasks; a problem has at most {MAX_TASKS}. Ask for more labels of each "
+            "(least_labels).",
+            pointer="/least_labels",
+        )
+    if not left_out:
+        return kept, []
+    first = next(iter(left_out))
+    sentence = (
+        f"{len(left_out)} of {len(left_out) + len(kept)} tasks are left out; {first!r} {left_out[first]}."
+    )
+    return kept, [Finding("tasks_left_out", sentence, tuple(left_out))]
+
+
+def _check_task_column(definition: ProblemDefinition, n_tasks: int, frame: pd.DataFrame) -> None:
+    if n_tasks > 10 * MAX_TASKS:
+        raise InvalidInputError(
+            f"The column {definition.task_column!r} would make {n_tasks:,} tasks of {len(frame):,} rows; a "
+            f"problem has at most {MAX_TASKS}.",
+            pointer="/task_column",
+        )
+
+
+def _input_kinds(definition: ProblemDefinition, columns: Mapping[str, Column]) -> dict[str, ColumnKind]:
+    """Return the kind of every column that is an input, in the order of the table."""
+    taken = {name for target in definition.targets for name in target.columns} | {definition.task_column}
+    if definition.split.kind not in (SplitKind.STRATIFIED, SplitKind.RANDOM):
+        taken.add(definition.split.column)
+    wanted = definition.inputs or [name for name in columns if name not in taken]
+    kinds: dict[str, ColumnKind] = {}
+    for name in wanted:
+        kind = definition.kinds.get(name, columns[name].kind)
+        if name in definition.without or (kind is ColumnKind.EMPTY and name not in definition.inputs):
+            continue
+        if kind is ColumnKind.NUMBER and columns[name].kind in (ColumnKind.TEXT, ColumnKind.CATEGORY):
+            raise InvalidInputError(f"The column {name!r} holds texts, no numbers.", pointer=f"/kinds/{name}")
+        if kind is ColumnKind.TEXT:
+            raise InvalidInputError(
+                f"The column {name!r} holds free text ({columns[name].n_distinct:,} different values), which "
+                "is no input: leave it out (--without), or make it a category (--kind).",
+                pointer="/inputs",
+            )
+        kinds[name] = kind
+    if not kinds:
+        raise InvalidInputError("No column is left to predict from.", pointer="/inputs")
+    return kinds
+
+
+def _findings(
+    frame: pd.DataFrame,
+    definition: ProblemDefinition,
+    columns: Mapping[str, Column],
+    kinds: Mapping[str, ColumnKind],
+    dataset: Dataset,
+    tasks: Sequence[Task],
+) -> Iterator[Finding]:
+    yield from found.of_tasks(tasks, dataset)
+    yield from found.of_inputs(frame, [columns[name] for name in kinds], dataset)
+    targets = [name for target in definition.targets for name in target.columns]
+    yield from found.of_leaks(frame, list(kinds), targets)
+    yield from _divided_groups(frame, definition.split, columns, dataset)
+
+
+def _divided_groups(
+    frame: pd.DataFrame, split: Split, columns: Mapping[str, Column], dataset: Dataset
+) -> Iterator[Finding]:
+    """Find columns outside the inputs' numbers whose values might be groups and stand in two parts."""
+    if split.kind in (SplitKind.GROUP, SplitKind.TIME):
+        return
+    for name, column in columns.items():
+        looks_like_id = column.kind is ColumnKind.TEXT or name.lower().rstrip("#").endswith(("id", "_id"))
+        if not looks_like_id or not 2 <= column.n_distinct <= len(frame) // 2:
+            continue
+        values = texts_of(frame[name].iloc[dataset.train].dropna())
+        elsewhere = texts_of(frame[name].iloc[dataset.validation].dropna())
+        shared = len(set(values) & set(elsewhere))
+        if shared:
+            yield Finding(
+                "group_in_two_parts",
+                f"{shared:,} values of {name!r} stand in training and in validation rows: if they are people "
+                f"or things measured several times, split by group={name}.",
+                (name,),
+            )
