@@ -140,6 +140,24 @@ def test_the_longest_trainings_of_the_confirmation_begin_first() -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
+@pytest.mark.parametrize(("n_free", "n_large"), [(3, 0), (4, 1), (8, 2)])
+def test_a_quarter_of_the_workers_train_large_baselines_while_others_search(
+    n_free: int, n_large: int
+) -> None:
+    search = Search(
+        get_strategy("exhaustive"),
+        TRUTH.tasks,
+        SPACE,
+        budgets_snt=BUDGETS,
+        seeds=TRUTH.seeds,
+        confirmation_seeds=(7, 8, 9),
+        planning="continuous",
+    )
+    asked = search.ask(n_free)
+    assert sum(request.network.size > 1 for request in asked) == n_large
+    assert sum(request.purpose is Purpose.SEARCH for request in asked) == n_free - n_large
+
+
 class Asked:
     """A strategy that notes with which evidence it is asked."""
 
