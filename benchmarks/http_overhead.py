@@ -72,7 +72,7 @@ def in_process(url: str, job_id: str) -> list[float]:
     store = open_store(url)
     search = undisturbed_search(store.get_job(job_id))
     store.close()
-    waits = []
+    waits: list[float] = []
     while True:
         started = time.perf_counter()
         asked = search.ask(1)

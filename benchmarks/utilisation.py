@@ -22,7 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from _machine import describe_machine, spread
@@ -33,7 +33,7 @@ from grouping.domain.tasks import Scale
 from grouping.domain.trials import Purpose, TrialKey, TrialRequest
 from grouping.replay.in_flight import InFlight, drawn_durations
 from grouping.search import Loop, Search
-from grouping.strategies import Choose, Evidence, Proposal, get_strategy, plans_ahead
+from grouping.strategies import Choose, Evidence, Proposal, Strategy, get_strategy, plans_ahead
 
 NAMES = tuple(f"task{n}" for n in range(10))
 
@@ -123,7 +123,7 @@ def run(seed: int, asked: argparse.Namespace, scale: Scale | float) -> Found:
     """One search."""
     tasks = tuple(TaskDefinition(name, scale=scale).task() for name in NAMES)
     search = Search(
-        Remembering(asked.strategy),
+        cast(Strategy, Remembering(asked.strategy)),
         tasks,
         Candidates.of(NAMES, max_group_size=asked.largest_group, single_sizes=(0.5,)),
         budgets_snt=(4.0, 5.0),

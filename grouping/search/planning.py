@@ -15,7 +15,8 @@ from functools import cached_property
 
 from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.constraints import Constraints
-from grouping.domain.groupings import Solution, fits
+from grouping.domain.costs import fits
+from grouping.domain.groupings import Solution
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.scales import networks_first

@@ -73,7 +73,7 @@ LEASE_S = 3
 
 def loss_of(size: float, n_tasks: int, seed: int) -> float:
     """What the command tells of each task."""
-    return 0.5 / size**0.1 - 0.02 * n_tasks + 0.001 * seed
+    return float(0.5 / size**0.1 - 0.02 * n_tasks + 0.001 * seed)
 
 
 class Site:
