@@ -1,8 +1,9 @@
 """How much of their time workers train, and how long a search takes beside the ideal, on a simulated clock.
 
-    python benchmarks/utilisation.py [--workers N] [--seeds N] [--max-trainings N] [--strategy NAME]
+    python benchmarks/utilisation.py [--workers N] [--seeds N] [--largest-group N] [--max-trainings N]
+        [--strategy NAME] [--processes N]
 
-Ten tasks, groups of up to four, three search seeds and three fresh ones, planned continuously; durations
+Ten tasks, groups of up to three, three search seeds and three fresh ones, planned continuously; durations
 are log-normal (sigma 0.5) in proportion to the size of the network. The clock is simulated, so what is
 measured is what the planner leaves to do, not how fast it is.
 
@@ -15,7 +16,13 @@ were idle, as shares of all their time.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from multiprocessing import get_context
+from typing import Any, cast
 
 import numpy as np
 from _machine import describe_machine, spread
@@ -23,10 +30,10 @@ from _machine import describe_machine, spread
 from grouping.domain.networks import Candidates
 from grouping.domain.task_definitions import TaskDefinition
 from grouping.domain.tasks import Scale
-from grouping.domain.trials import Purpose, TrialRequest
+from grouping.domain.trials import Purpose, TrialKey, TrialRequest
 from grouping.replay.in_flight import InFlight, drawn_durations
 from grouping.search import Loop, Search
-from grouping.strategies import get_strategy
+from grouping.strategies import Choose, Evidence, Proposal, Strategy, get_strategy, plans_ahead
 
 NAMES = tuple(f"task{n}" for n in range(10))
 
@@ -48,42 +55,78 @@ def drawn_losses(seed: int) -> Callable[[TrialRequest], dict[str, float]]:
     return losses
 
 
+@dataclass(frozen=True)
+class Found:
+    """What came out of one search.
+
+    Attributes:
+        n: number of trainings.
+        used: share of the workers' time in which they trained.
+        over: makespan over the ideal.
+        idle: share of the workers' time in which they were idle: while the search went on, after its last
+            training.
+    """
+
+    n: int
+    used: float
+    over: float
+    idle: tuple[float, float]
+
+
+class Remembering:
+    """A strategy that is not asked again while it has nothing to propose and knows nothing new."""
+
+    def __init__(self, name: str) -> None:
+        self._strategy = get_strategy(name)
+        self.plans_ahead = plans_ahead(self._strategy)
+        self._nothing: tuple[tuple[frozenset[TrialKey], frozenset[TrialKey]], Proposal] | None = None
+
+    def ask(self, evidence: Evidence, choose: Choose) -> Proposal:
+        """Ask it, or repeat what it said."""
+        known = evidence.attempted, evidence.running
+        if self._nothing is not None and self._nothing[0] == known:
+            return self._nothing[1]
+        found = self._strategy.ask(evidence, choose)
+        self._nothing = None if found.requests else (known, found)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._strategy, name)
+
+
 class Clocked(InFlight):
-    """Trainings that remember how many workers were idle before each phase ended."""
+    """Trainings that remember how many workers were idle, while the search went on and afterwards."""
 
     def __init__(self, search: Search, n_workers: int, seed: int) -> None:
         losses = drawn_losses(seed)
         durations = drawn_durations(seed)
-        self.idle_s = {"search": 0.0, "confirmation": 0.0}
-        self.longest_s, self.n_begun = 0.0, 0
+        self.idle_s = [0.0, 0.0]
+        self.lengths_s: list[float] = []
         self._of = search
 
         def duration_s(request: TrialRequest) -> float:
-            found = durations(request)
-            self.n_begun += 1
-            self.longest_s = max(self.longest_s, found)
-            return found
+            self.lengths_s.append(durations(request))
+            return self.lengths_s[-1]
 
         super().__init__(search, n_workers, duration_s, lambda request: search.tell(request, losses(request)))
 
     def collect(self) -> bool:
         """Put the clock forward, and note how many workers were idle until then."""
         before, n_idle = self.now_s, self._n_workers - len(self._running)
-        running = self._of.state.running
-        phase = "confirmation" if any(t.purpose is Purpose.CONFIRMATION for t in running) else "search"
+        is_over = all(trial.purpose is Purpose.CONFIRMATION for trial in self._of.state.running)
         found = super().collect()
-        self.idle_s[phase] += n_idle * (self.now_s - before)
+        self.idle_s[is_over] += n_idle * (self.now_s - before)
         return found
 
 
-def run(seed: int, asked: argparse.Namespace, scale: Scale | float) -> Clocked:
+def run(seed: int, asked: argparse.Namespace, scale: Scale | float) -> Found:
     """One search."""
     tasks = tuple(TaskDefinition(name, scale=scale).task() for name in NAMES)
     search = Search(
-        get_strategy(asked.strategy),
+        cast(Strategy, Remembering(asked.strategy)),
         tasks,
-        Candidates.of(NAMES, max_group_size=4, single_sizes=(0.5,)),
-        budgets_snt=(3.0, 5.0),
+        Candidates.of(NAMES, max_group_size=asked.largest_group, single_sizes=(0.5,)),
+        budgets_snt=(4.0, 5.0),
         seeds=(0, 1, 2),
         confirmation_seeds=(500, 501, 502),
         max_trainings=asked.max_trainings,
@@ -94,7 +137,9 @@ def run(seed: int, asked: argparse.Namespace, scale: Scale | float) -> Clocked:
     loop = Loop(search, clocked)
     while loop.advance():
         pass
-    return clocked
+    ideal_s = max(clocked.busy_s / asked.workers, *clocked.lengths_s)
+    during, after = (idle_s / (asked.workers * clocked.now_s) for idle_s in clocked.idle_s)
+    return Found(len(clocked.lengths_s), clocked.utilisation, clocked.now_s / ideal_s, (during, after))
 
 
 def main() -> None:
@@ -102,29 +147,30 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--workers", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--largest-group", type=int, default=3)
     parser.add_argument("--max-trainings", type=int, default=None)
     parser.add_argument("--strategy", default="adaptive")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
     asked = parser.parse_args()
     print(f"{describe_machine()}; {asked.strategy}, {asked.workers} workers, {asked.seeds} seeds")
-    for name, scale in (
-        ("losses in use as they are", 1.0),
-        ("losses over those of single tasks", Scale.SINGLE),
-    ):
-        used, over, n = [], [], []
-        idle: dict[str, list[float]] = {"search": [], "confirmation": []}
-        for seed in range(asked.seeds):
-            one = run(seed, asked, scale)
-            ideal_s = max(one.busy_s / asked.workers, one.longest_s)
-            used.append(one.utilisation)
-            over.append(one.now_s / ideal_s)
-            n.append(one.n_begun)
-            for phase, idle_s in one.idle_s.items():
-                idle[phase].append(idle_s / (asked.workers * one.now_s))
-        print(f"{name}: {spread(n)} trainings")
-        print(f"  utilisation: mean {np.mean(used):.3f}, median {spread(used)}")
-        print(f"  makespan over the ideal: mean {np.mean(over):.3f}, median {spread(over)}")
-        for phase, shares in idle.items():
-            print(f"  idle in the {phase}: mean {np.mean(shares):.1%}")
+    with ProcessPoolExecutor(asked.processes, get_context("spawn")) as pool:
+        for name, scale in (
+            ("losses in use as they are", 1.0),
+            ("losses over those of single tasks", Scale.SINGLE),
+        ):
+            seeds = range(asked.seeds)
+            found = list(pool.map(run, seeds, repeat(asked), repeat(scale)))
+            used, over = [one.used for one in found], [one.over for one in found]
+            print(f"{name}: {spread([one.n for one in found])} trainings")
+            print(f"  utilisation: {of_seeds(used, np.argmin(used))}")
+            print(f"  makespan over the ideal: {of_seeds(over, np.argmax(over))}")
+            during, after = np.mean([one.idle for one in found], axis=0)
+            print(f"  idle while the search goes on: mean {during:.1%}; afterwards: {after:.1%}", flush=True)
+
+
+def of_seeds(values: list[float], worst: np.intp) -> str:
+    """Mean, standard deviation, and the worst seed."""
+    return f"mean {np.mean(values):.3f} ± {np.std(values):.3f}, worst {values[worst]:.3f} (seed {worst})"
 
 
 if __name__ == "__main__":

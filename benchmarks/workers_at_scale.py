@@ -239,11 +239,11 @@ def processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def undisturbed(job: Job) -> Search:
-    """The same search in this process, in one go."""
+def undisturbed_search(job: Job) -> Search:
+    """The same search in this process, of which nothing is trained."""
     spec = job.spec
     tasks = tuple(task.task() for task in spec.definitions)
-    search = Search(
+    return Search(
         get_strategy(spec.strategy),
         tasks,
         spec.candidates,
@@ -251,6 +251,11 @@ def undisturbed(job: Job) -> Search:
         seeds=spec.search_seeds,
         confirmation_seeds=spec.confirmation_seeds,
     )
+
+
+def undisturbed(job: Job) -> Search:
+    """The same search in this process, in one go."""
+    search = undisturbed_search(job)
     while requests := search.ask():
         for request in requests:
             group = sorted(request.network.group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -133,6 +134,11 @@ def dispatcher(
         yield process
     finally:
         process.stop()
+
+
+def moments_of_kills() -> random.Random:
+    """Draws what is killed when; other moments with another number in ``GROUPING_KILLS_SEED``."""
+    return random.Random(int(os.environ.get("GROUPING_KILLS_SEED", "0")))
 
 
 def descendants(pid: int) -> dict[int, str]:

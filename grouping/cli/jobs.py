@@ -48,8 +48,8 @@ from grouping.cli.serving import (
 )
 from grouping.cli.terminal import new_console, print_json
 from grouping.cli.trainers_file import use_trainers
-from grouping.domain.finished_results import ResultValues
 from grouping.domain.jobs import JobState
+from grouping.domain.result_values import ResultValues
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:

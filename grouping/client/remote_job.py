@@ -12,8 +12,8 @@ from grouping.client.assignments import Assignments
 from grouping.client.connection import POLL_S, Connection
 from grouping.client.contents import content_of
 from grouping.client.remote_table import TableViews
-from grouping.domain.finished_results import ResultValues
 from grouping.domain.jobs import JobState
+from grouping.domain.result_values import ResultValues
 from grouping.domain.scores import ScoreTable
 from grouping.domain.table_formats import TableFormat
 from grouping.errors import InvalidInputError, StoreUnavailableError

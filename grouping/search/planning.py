@@ -8,12 +8,14 @@ How much of the budget the search may use is decided in `grouping.domain.trainin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.constraints import Constraints
+from grouping.domain.costs import fits
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import JobState, StopReason
 from grouping.domain.networks import Candidates, Network
@@ -26,13 +28,18 @@ from grouping.domain.training_budgets import (
     allowance_left,
     allowance_of_search,
     epoch_seconds,
+    rounds_kept_back,
 )
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
 from grouping.solver import BudgetSolver, Recommendation, networks_to_confirm, recommend
 from grouping.strategies import Evidence, Proposal, Strategy, plans_ahead
+from grouping.strategies.sampling import cover
 
 ALONE_FIRST = "Single-task networks come first: the losses of tasks are compared with those alone."
 FORCED_FIRST = "Networks that the constraints name come first."
+WORKERS_PER_LONG = 4
+"""Workers of which one may train a baseline larger than a full-size network while the search goes on."""
+BASELINES_MEANWHILE = "While workers are free, baselines are trained with fresh seeds."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +102,39 @@ class Planner:
     def next_plan(self, n_free: int = 0) -> Plan:
         """Return the trials to add.
 
-        While trials are planned or running there are some only if the search is planned continuously and the
-        strategy plans ahead. The confirmation begins when the last trial of the search is finished.
+        While trials of the search are planned or running there are further ones only if it is planned
+        continuously and the strategy plans ahead. The confirmation begins when the last trial of the search
+        is finished. Baselines, which are wanted whatever is chosen, are trained with fresh seeds before: by
+        workers that would be idle, and, if larger than a full-size network, by a share of all workers.
 
         Args:
             n_free: trainings that could begin at once; without effect where the search is planned in steps.
         """
-        if self._state.running and (not self._may_plan_ahead or self._awaits_alone):
-            return Plan(self._phase, ())
-        proposal, fitting = self._search_step(n_free)
+        if self._state.running and self.phase is JobState.CONFIRMING:
+            return Plan(JobState.CONFIRMING, ())
+        if self._is_searching and (not self._may_plan_ahead or self._awaits_alone):
+            return self._plan_meanwhile(n_free)
+        n_long = self._n_long(n_free)
+        proposal, fitting = self._search_step(n_free - n_long)
         if fitting:
-            return self._split(JobState.RUNNING, fitting, proposal, None)
-        if self._state.running:
-            return Plan(self._phase, ())
+            early = self._meanwhile(max(n_long, n_free - len(fitting)))
+            return self._split(JobState.RUNNING, (*early, *fitting), proposal, None)
+        if self._is_searching:
+            return self._plan_meanwhile(n_free)
         wanted = self._confirmation()
         fitting = self._left.first_fitting(wanted, self._prices, is_free=self._state.is_free)
+        if self._state.running and not fitting:
+            return Plan(JobState.CONFIRMING, ())
         is_cut = bool(proposal.requests) or len(fitting) < len(wanted)
         reason = StopReason.TRAINING_BUDGET_SPENT if is_cut else proposal.reason
+        fitting = self._in_order(fitting)
         return self._split(JobState.CONFIRMING, fitting, proposal, reason or StopReason.SEARCH_COMPLETE)
+
+    @property
+    def phase(self) -> JobState:
+        """State of the search by its trials: running or confirming."""
+        is_confirming = self._has_confirmation_begun and not self._is_searching
+        return JobState.CONFIRMING if is_confirming else JobState.RUNNING
 
     def evidence(self, remaining: int | None, n_free: int = 0) -> Evidence:
         """Build the evidence that the strategy is given.
@@ -190,14 +212,12 @@ class Planner:
     @property
     def _may_plan_ahead(self) -> bool:
         """Whether the search may go on while trials are running."""
-        is_continuous = self._terms.plans_continuously and plans_ahead(self._strategy)
-        return is_continuous and self._phase is JobState.RUNNING
+        return self._terms.plans_continuously and plans_ahead(self._strategy)
 
-    @property
-    def _phase(self) -> JobState:
-        """State of the search by the trials that are running."""
-        is_confirming = any(trial.purpose is Purpose.CONFIRMATION for trial in self._state.running)
-        return JobState.CONFIRMING if is_confirming else JobState.RUNNING
+    @cached_property
+    def _is_searching(self) -> bool:
+        """Whether trials of the search are planned or running."""
+        return any(trial.purpose is Purpose.SEARCH for trial in self._state.running)
 
     @property
     def _is_unlimited(self) -> bool:
@@ -216,10 +236,8 @@ class Planner:
     @cached_property
     def _has_search_ended(self) -> bool:
         """Whether the search has ended; under a budget it ends for good."""
-        return any(
-            trial.purpose is Purpose.CONFIRMATION or trial.state is TrialState.SKIPPED
-            for trial in self._state.trials
-        )
+        is_skipped = any(trial.state is TrialState.SKIPPED for trial in self._state.trials)
+        return self._has_confirmation_begun or is_skipped
 
     # --- the confirmation
 
@@ -247,6 +265,85 @@ class Planner:
             )
         )
         return tuple(request for request in wanted if request.key not in known)
+
+    @cached_property
+    def _certain(self) -> tuple[TrialRequest, ...]:
+        """Trainings of the confirmation that may begin during the search, longest first.
+
+        They are those of the baselines, but for the shortest. It is left to the confirmation proper, so that
+        the trials alone say whether that has begun. There are none where the training budget might not hold
+        the whole confirmation: then the chosen networks come first.
+        """
+        terms = self._terms
+        if not terms.plans_continuously or terms.training_budget.seconds is not None:
+            return ()
+        need = ConfirmationNeed.of(terms)
+        most = need.most_in_a_round(terms, self._prices)
+        if rounds_kept_back(terms, most) < len(terms.confirmation_seeds):
+            return ()
+        requests = (
+            TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
+            for seed in terms.confirmation_seeds
+            for network in self._buildable(need.baselines)
+        )
+        return self._in_order(requests)[:-1]
+
+    def _meanwhile(self, n_free: int) -> tuple[TrialRequest, ...]:
+        """Return what idle workers train of the confirmation while the search goes on."""
+        if n_free <= 0 or not self._certain or not self._will_be_covered:
+            return ()
+        known = {trial.key for trial in self._state.trials}
+        is_free = self._state.is_free
+        wanted = (one for one in self._certain if one.key not in known and not is_free(one))
+        return tuple(itertools.islice(wanted, n_free))
+
+    @property
+    def _will_be_covered(self) -> bool:
+        """Whether a grouping for every inference budget is known or expected; else none is confirmed.
+
+        It is expected where nothing limits the search, and a few candidates that serve all tasks are cheap
+        enough.
+        """
+        if self._is_covered:
+            return True
+        if not self._is_unlimited or self._terms.constraints != Constraints():
+            return False
+        few = cover(_priced(self._terms.candidates, self._state))
+        serves_all = {task for network in few for task in network.group} == set(self._terms.candidates.tasks)
+        return serves_all and fits(sum(network.cost_snt for network in few), min(self._terms.budgets_snt))
+
+    def _n_long(self, n_free: int) -> int:
+        """Return how many of the free workers begin a baseline larger than a full-size network.
+
+        Begun after the search, such trainings would go on alone after all others.
+        """
+        running = self._state.running
+        most = (len(running) + n_free) // WORKERS_PER_LONG
+        is_long = [t for t in running if t.purpose is Purpose.CONFIRMATION and t.network.size > 1]
+        n_new = max(0, min(most - len(is_long), n_free))
+        return sum(request.network.size > 1 for request in self._meanwhile(n_new))
+
+    def _plan_meanwhile(self, n_free: int) -> Plan:
+        requests = self._meanwhile(n_free)
+        return Plan(JobState.RUNNING, requests, note=BASELINES_MEANWHILE if requests else "")
+
+    @cached_property
+    def _has_confirmation_begun(self) -> bool:
+        """Whether the search was over once: the confirmation has a trial beyond the certain ones."""
+        certain = {request.key for request in self._certain}
+        return any(
+            trial.purpose is Purpose.CONFIRMATION and trial.key not in certain for trial in self._state.trials
+        )
+
+    def _in_order(self, requests: Iterable[TrialRequest]) -> tuple[TrialRequest, ...]:
+        """Return trainings of the confirmation in the order in which they begin.
+
+        Where each begins when a worker is free, the longest come first, so that none is left alone at the
+        end. Where seconds may run out, one seed after another, so that whole rounds are finished.
+        """
+        if not self._terms.plans_continuously or self._terms.training_budget.seconds is not None:
+            return tuple(requests)
+        return tuple(sorted(requests, key=self._prices.equivalents, reverse=True))
 
     def _buildable(self, networks: Iterable[Network]) -> list[Network]:
         """Return networks at their measured costs, without those that cannot be built."""

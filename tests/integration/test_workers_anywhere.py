@@ -25,6 +25,7 @@ from grouping.store import Store, open_store
 from grouping.trainers import Trainer, TrainingReports
 from tests.integration.conftest import server
 from tests.patience import slowness, wait_for
+from tests.services import descendants, moments_of_kills
 from tests.stand_in import begin, plan_step, planned_by_stand_in
 from tests.unit.test_base_install import COMMAND, lacking_modules
 
@@ -48,6 +49,8 @@ if given.fate == "hang":
     (notes / "pids.new").write_text(f"{os.getpid()} {child.pid}")
     (notes / "pids.new").rename(notes / "pids")
     time.sleep(600)
+if given.fate == "slow":
+    time.sleep(0.5)
 if given.fate.isdecimal():
     print("the last line of output", file=sys.stderr)
     sys.exit(int(given.fate))
@@ -66,6 +69,11 @@ REQUEST: dict[str, Any] = {
     "n_confirmation_seeds": 2,
 }
 LEASE_S = 3
+
+
+def loss_of(size: float, n_tasks: int, seed: int) -> float:
+    """What the command tells of each task."""
+    return float(0.5 / size**0.1 - 0.02 * n_tasks + 0.001 * seed)
 
 
 class Site:
@@ -302,21 +310,69 @@ def test_an_exception_of_the_function_is_a_failure_with_its_words(site: Site) ->
         assert (first.state, first.error) == (TrialState.FAILED, "ValueError: the label 7 is unknown")
 
 
-def test_an_agent_goes_on_when_the_service_was_away(sqlite_template: Path, tmp_path: Path) -> None:
+class Outage:
+    """A service and two agents of which each may be killed, and is started again."""
+
+    def __init__(self, stack: ExitStack, url: str, folder: Path) -> None:
+        self.stack, self.url, self.folder = stack, url, folder
+        self.port, self.n_started = 0, 0
+        self.store = open_store(url)
+        stack.callback(self.store.close)
+        self.start_api()
+        self.site = Site(stack.enter_context(Client(f"http://127.0.0.1:{self.port}")), self.store, folder)
+        self.job = stack.enter_context(self.site.job())
+        self.agents = [self.start_agent(), self.start_agent()]
+
+    def start_api(self) -> None:
+        self.n_started += 1
+        log = self.folder / f"api {self.n_started}.log"
+        address, self.api = self.stack.enter_context(server(self.url, log, port=self.port))
+        self.port = int(address.rpartition(":")[2])
+
+    def start_agent(self) -> subprocess.Popen[bytes]:
+        return self.stack.enter_context(self.site.agent(self.job, fate="slow"))
+
+    def n_trained(self) -> int:
+        return sum(trial.state is TrialState.SUCCEEDED for trial in self.store.trials(self.job.id))
+
+    def wait_for_results(self, n: int) -> None:
+        """Wait until so many more are there."""
+        enough = self.n_trained() + n
+        wait_for(lambda: self.n_trained() >= enough, f"{enough} results")
+
+    def kill_api(self) -> None:
+        self.api.kill()
+        self.api.wait()
+        time.sleep(1)  # the agents find nobody
+        self.start_api()
+
+    def kill_agent(self) -> None:
+        agent = self.agents.pop(0)
+        trained = [child for child, line in descendants(agent.pid).items() if str(self.site.script) in line]
+        agent.kill()
+        agent.wait()
+        wait_for_death(trained)
+        self.agents.append(self.start_agent())
+
+
+def test_whenever_service_and_agents_are_killed_the_table_is_that_of_an_undisturbed_job(
+    sqlite_template: Path, tmp_path: Path
+) -> None:
     shutil.copy(sqlite_template, tmp_path / "own.db")
-    url = f"sqlite:///{tmp_path / 'own.db'}"
-    store = open_store(url)
+    moments = moments_of_kills()
     with ExitStack() as stack:
-        with server(url, tmp_path / "one.log") as (address, _):
-            client = stack.enter_context(Client(address))
-            own = Site(client, store, tmp_path)
-            job = stack.enter_context(own.job(lease_s=60))
-            stack.enter_context(own.agent(job, "--slots", "2"))
-            wait_for(lambda: any(t.state.is_final for t in store.trials(job.id)), "the first result")
-        port = address.rpartition(":")[2]
-        time.sleep(1)
-        with server(url, tmp_path / "two.log", port=int(port)):
-            job.wait(timeout_s=120 * slowness())
-            own.check_complete(job)
-    store.close()
-    assert "trying again" in own.log
+        outage = Outage(stack, f"sqlite:///{tmp_path / 'own.db'}", tmp_path)
+        kills = [outage.kill_api, outage.kill_agent] * 2
+        moments.shuffle(kills)
+        for kill in kills:
+            outage.wait_for_results(moments.randint(1, 2))
+            time.sleep(moments.uniform(0, 0.5))  # somewhere within a training
+            kill()
+        outage.job.wait(timeout_s=120 * slowness())
+        outage.site.check_complete(outage.job)
+        for trial in outage.store.trials(outage.job.id):
+            loss = loss_of(trial.network.size, len(trial.network.group), trial.seed)
+            assert [score.validation_loss for score in trial.scores] == [pytest.approx(loss, abs=1e-9)] * len(
+                trial.network.group
+            )
+    assert "trying again" in outage.site.log

@@ -127,7 +127,7 @@ class JobRun:
         self._reload()
         self._queue.versions = self._job.versions
         self._tell_reusable()
-        self._enter(self._phase())
+        self._enter(planner_of(self._store, self._job).phase)
 
     def _tell_reusable(self) -> None:
         """Record once how much of the search can be reused from other jobs."""
@@ -141,11 +141,6 @@ class JobRun:
         if names:
             reason = "no network of this size can be built"
             self._store.append_event(self._claim, "networks_left_out", {"networks": names, "reason": reason})
-
-    def _phase(self) -> JobState:
-        trials = self._store.trials(self._job.id)
-        confirming = any(trial.purpose is Purpose.CONFIRMATION for trial in trials)
-        return JobState.CONFIRMING if confirming else JobState.RUNNING
 
     # --- training
 
