@@ -100,7 +100,7 @@ def test_epochs_need_only_do_for_the_largest_network_that_will_be_trained(api: A
 
 def test_every_method_of_a_recipe_is_listed_with_its_schema(api: Api) -> None:
     parts = {part["part"]: part["items"] for part in api.get("/v1/recipes").json()["items"]}
-    assert list(parts) == ["encoder", "sharing", "weighting", "schedule", "optimiser"]
+    assert list(parts) == ["encoder", "sharing", "weighting", "schedule", "sampling", "optimiser"]
     sgd = next(method for method in parts["optimiser"] if method["name"] == "sgd")
     assert sgd["parameters"]["properties"]["momentum"]["default"] == 0.9
     assert "Standley" in sgd["source"]
