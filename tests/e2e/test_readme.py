@@ -140,7 +140,9 @@ def test_every_command_that_a_page_names_exists() -> None:
     from grouping.cli import app
 
     known = set(typer.main.get_group(app).commands)
-    named = {name for page in PAGES for name in re.findall(r"(?:`|^ {4}|^)grouping ([a-z][a-z-]*)", page, re.M)}
+    named = {
+        name for page in PAGES for name in re.findall(r"(?:`|^ {4}|^)grouping ([a-z][a-z-]*)", page, re.M)
+    }
     assert {"solve", "serve", "run", "study"} <= named
     assert named <= known
 
