@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -105,17 +105,20 @@ def _counts(progress: ProgressOut) -> list[tuple[str, int, int]]:
     return [(purpose, done, total) for purpose, (done, total) in counts.items() if total]
 
 
-def watch(console: Console, job: RemoteJob, *, trains_here: bool = False) -> int:
-    """Show a job until it is final, then its result; return the exit status. Ctrl-C stops watching only.
+def watch(console: Console, job: RemoteJob, *, training: AbstractContextManager[None] | None = None) -> int:
+    """Show a job until it is final, then its result; return the exit status.
+
+    Ctrl-C stops watching, and what is trained here, and nothing else.
 
     Args:
         console: where to show it.
         job: the job.
-        trains_here: whether this process trains its networks, so that no other worker is missed.
+        training: trains its networks in this process as long as it is entered, so that no other worker is
+            missed.
     """
-    has_told = trains_here
+    trains_here = has_told = training is not None
     try:
-        with _progress_shown(console) as show_progress:
+        with training or nullcontext(), _progress_shown(console) as show_progress:
 
             def on_progress(progress: ProgressOut) -> None:
                 nonlocal has_told
@@ -341,8 +344,8 @@ def _run_by_command(
         with asked_for(named, asked) as request:
             known = with_results(request, *told, sizes_in(request))
             job = client.submit(**with_own_trainer(known))
-        with trained_here(job, command, slots, home.expanduser() / "checkpoints"):
-            status = _watch_and_report(job, as_json=as_json, trains_here=True)
+        training = trained_here(job, command, slots, home.expanduser() / "checkpoints")
+        status = _watch_and_report(job, as_json=as_json, training=training)
         if status == EXIT_INTERRUPTED and address not in (server, DEFAULT_SERVER):
             typer.echo(f"The service ends too; start it again first: grouping serve --home {home}", err=True)
     raise typer.Exit(status)
@@ -366,10 +369,12 @@ def report_submitted(job: RemoteJob, *, detach: bool, as_json: bool) -> int:
     return _watch_and_report(job, as_json=as_json)
 
 
-def _watch_and_report(job: RemoteJob, *, as_json: bool, trains_here: bool = False) -> int:
+def _watch_and_report(
+    job: RemoteJob, *, as_json: bool, training: AbstractContextManager[None] | None = None
+) -> int:
     console = new_console(stderr=as_json)
     console.print(f"Job {job.id}: {job.url}", soft_wrap=True)
-    status = watch(console, job, trains_here=trains_here)
+    status = watch(console, job, training=training)
     if as_json:
         answer = {"job": job.data, "recommendations": job.recommendations(), "ledger": job.ledger()}
         print_json(answer)
