@@ -27,6 +27,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.InvalidInputError: (422, "Invalid input"),
     errors.UnknownNameError: (422, "Unknown name"),
     errors.TableFormatError: (422, "Not a score table"),
+    errors.ResultsRefusedError: (422, "Finished results do not fit"),
     errors.DataSetError: (422, "Not a table"),
     errors.MarkedTextError: (422, "Not readable"),
     errors.SearchFileError: (422, "Not a search file"),

@@ -230,7 +230,8 @@ def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Tr
         raise InvalidInputError(
             "The environment is for commands: set it in the code.", pointer="/environment"
         )
-    if taken := sorted({*TOLD_TO_FUNCTIONS, *TOLD_TO_CLASSES} & set(declaration.parameters)):
+    told = {*TOLD_TO_FUNCTIONS, *TOLD_TO_CLASSES} - {"epochs"}  # may be a parameter, which is told instead
+    if taken := sorted(told & set(declaration.parameters)):
         raise InvalidInputError(
             f"{taken[0]!r} is told by the search: choose another name.", pointer="/parameters"
         )

@@ -48,6 +48,7 @@ def filled_in(path: str) -> str:
         "{picture}",
         "{trial_id}",
         "{token}",
+        "{name}",
     ):
         path = path.replace(name, "a")
     return path
