@@ -23,7 +23,7 @@ from grouping.domain.jobs import (
     StopReason,
 )
 from grouping.domain.joint_runs import JointAffinities, JointRun
-from grouping.domain.networks import Network
+from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.recipes import Method
 from grouping.domain.tasks import ChosenBy, Direction, Loss, Metric, Scale, Task, TaskKind, scale_of
 from grouping.domain.trials import TaskScore
@@ -166,6 +166,35 @@ def _metric_from_json(data: Mapping[str, Any]) -> Metric:
 def group_key(group: Collection[str]) -> str:
     """Return a short key of a set of tasks, whatever their number; names never hold ``+``."""
     return hashlib.sha256("+".join(sorted(group)).encode()).hexdigest()
+
+
+def network_to_row(
+    table_id: str, position: int, order: Sequence[str], measured: MeasuredNetwork, *, is_measured: bool = True
+) -> NetworkRow:
+    """Make the row of a network that a score table gets.
+
+    Args:
+        table_id: the score table.
+        position: its place in the table.
+        order: names of all tasks of the table, in order.
+        measured: the network with its costs.
+        is_measured: whether these are measured; else they are nominal until then.
+    """
+    network = measured.network
+    return NetworkRow(
+        id=new_id(),
+        score_table_id=table_id,
+        position=position,
+        tasks=[name for name in order if name in network.group],
+        group_key=group_key(network.group),
+        group_size=len(network.group),
+        size=network.size,
+        cost_snt=network.cost_snt,
+        multiply_adds=measured.multiply_adds,
+        widths=list(measured.widths),
+        latency_ms=measured.latency_ms,
+        is_measured=is_measured,
+    )
 
 
 def job_from_row(row: JobRow) -> Job:

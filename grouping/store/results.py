@@ -14,11 +14,18 @@ from sqlalchemy.orm import Session
 
 from grouping.domain.finished_results import FinishedResults, FittingResult, FittingResults, fit_results
 from grouping.domain.jobs import JobState
-from grouping.domain.networks import Network
+from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.trials import Purpose, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, StateConflictError
-from grouping.store.codec import group_key, network_from_row, new_id, spec_from_json, storable
+from grouping.store.codec import (
+    group_key,
+    network_from_row,
+    network_to_row,
+    new_id,
+    spec_from_json,
+    storable,
+)
 from grouping.store.database import Database
 from grouping.store.locked_jobs import LockedJob, find_job, lock_claimed_job, lock_job, network_name
 from grouping.store.outcomes import score_row, tasks_of
@@ -174,8 +181,10 @@ def _write(locked: LockedJob, fitting: FittingResults, told: Mapping[str, Any]) 
     for network in {result.request.network.key: result.request.network for result in fitting.new}.values():
         key = (group_key(network.group), network.size)
         if key not in networks:
-            networks[key] = _nominal_row(job.score_table_id, len(networks), order, network)
-            session.add(networks[key])
+            nominal = MeasuredNetwork(network)
+            row = network_to_row(job.score_table_id, len(networks), order, nominal, is_measured=False)
+            networks[key] = row
+            session.add(row)
     session.flush()
     present = session.scalars(select(TrialRow).where(TrialRow.job_id == job.id)).all()
     trials = {(trial.network_id, trial.purpose, trial.seed, trial.fidelity): trial for trial in present}
@@ -225,22 +234,6 @@ def _give_up(locked: LockedJob, network: NetworkRow, reason: str) -> None:
     locked.add_event(
         "results_left_out",
         {"network": network_name(network), "reason": reason, "results": len(ids)},
-    )
-
-
-def _nominal_row(table_id: str, position: int, order: list[str], network: Network) -> NetworkRow:
-    return NetworkRow(
-        id=new_id(),
-        score_table_id=table_id,
-        position=position,
-        tasks=[name for name in order if name in network.group],
-        group_key=group_key(network.group),
-        group_size=len(network.group),
-        size=network.size,
-        cost_snt=network.cost_snt,
-        multiply_adds=0,
-        widths=[],
-        is_measured=False,
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from grouping.domain.networks import MeasuredNetwork
 from grouping.domain.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, StateConflictError
-from grouping.store.codec import group_key, new_id
+from grouping.store.codec import group_key, network_to_row, new_id
 from grouping.store.database import CHUNK, Database
 from grouping.store.locked_jobs import lock_claimed_job
 from grouping.store.records import Claim
@@ -53,7 +53,7 @@ class TrialMethods:
                     _measure(nominal[key], measured)
                 if key in there:
                     continue
-                row = _network_row(table_id, len(there), order, measured)
+                row = network_to_row(table_id, len(there), order, measured)
                 there[key] = row.id
                 added.append(row)
             session.add_all(added)
@@ -180,23 +180,6 @@ def _measure(row: NetworkRow, measured: MeasuredNetwork) -> None:
     row.widths = list(measured.widths)
     row.latency_ms = measured.latency_ms
     row.is_measured = True
-
-
-def _network_row(table_id: str, position: int, order: list[str], measured: MeasuredNetwork) -> NetworkRow:
-    network = measured.network
-    return NetworkRow(
-        id=new_id(),
-        score_table_id=table_id,
-        position=position,
-        tasks=[name for name in order if name in network.group],
-        group_key=group_key(network.group),
-        group_size=len(network.group),
-        size=network.size,
-        cost_snt=network.cost_snt,
-        multiply_adds=measured.multiply_adds,
-        widths=list(measured.widths),
-        latency_ms=measured.latency_ms,
-    )
 
 
 def _trial_row(job_id: str, network_id: str, position: int, request: TrialRequest, epochs: int) -> TrialRow:
