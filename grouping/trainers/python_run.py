@@ -54,15 +54,23 @@ def main(arguments: Sequence[str], told: Mapping[str, str]) -> int:
     tasks = tuple(json.loads(told[f"{PREFIX}TASKS_JSON"]))
     parameters = json.loads(told.get(f"{PREFIX}PARAMETERS") or "{}")
     reference = Reference.parse(arguments[0], Path.cwd())
-    data, epochs = str(parameters.get("data", "")), int(parameters.get("epochs") or 1)
-    plan = PythonPlan(reference, tasks, {}, data, epochs)
-    network = Network(frozenset(tasks), float(told[f"{PREFIX}SIZE"]), float(told[f"{PREFIX}COST"]))
+    size, size_name = told[f"{PREFIX}SIZE"], told[f"{PREFIX}SIZE_NAME"]
+    network = Network(frozenset(tasks), float(size), float(told[f"{PREFIX}COST"]))
     request = TrialRequest(
         network,
         int(told[f"{PREFIX}SEED"]),
         float(told[f"{PREFIX}FIDELITY"]),
         Purpose(told[f"{PREFIX}PURPOSE"]),
         told[f"{PREFIX}MEASURES_AFFINITY"] == "1",
+    )
+    plan = PythonPlan(
+        reference,
+        tasks,
+        {},
+        str(parameters.get("data", "")),
+        # Those of a full training, from those of this one.
+        round(int(told[f"{PREFIX}EPOCHS"]) / request.fidelity),
+        {} if size_name == size else {network.size: size_name},
     )
     try:
         worker = worker_class(reference, {})(plan, WorkerContext(reports=_ToOutput()))

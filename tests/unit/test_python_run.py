@@ -18,7 +18,10 @@ CODE = """
 from grouping.errors import RetryTrainingError
 from grouping import TaskScore, TrialOutcome, TrialState
 
-def train(tasks, seed, size, fidelity, cost, purpose, measures_affinity, checkpoint, report, log):
+def train(
+    tasks, seed, size, size_name, epochs, fidelity, cost, purpose, measures_affinity, checkpoint, report, log
+):
+    assert (size_name, epochs) == ("small", 2)
     assert (size, fidelity, cost, purpose, measures_affinity) == (0.5, 0.25, 0.4, "confirmation", True)
     (checkpoint / "kept").write_text("1")
     report(3, {"validation.b": 0.5})
@@ -81,7 +84,9 @@ def run(name: str, kept: Kept | None = None) -> TrialOutcome:
         REQUEST,
         kept or Kept(),
         tasks=["b", "a"],
-        parameters={"data": "v3", "epochs": 8},
+        parameters={"data": "v3", "epochs": 9},
+        epochs=2,
+        size_name="small",
         checkpoints=Path("checkpoints").absolute(),
     )
 
