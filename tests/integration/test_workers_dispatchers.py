@@ -15,8 +15,8 @@ from grouping.store import Store
 from tests.patience import wait_for
 from tests.services import (
     assert_same_result,
-    descendants,
     dispatcher,
+    find_descendant,
     kill_alone,
     submit,
     wait_for_trials,
@@ -93,8 +93,7 @@ def test_a_cancelled_job_ends_and_resumes_from_its_scores(
         wait_for_trials(store, job, 3)
         store.request_cancel(job.id)
         wait_for(lambda: store.get_job(job.id).state is JobState.CANCELLED, "the cancellation")
-        below = descendants(process.pid)
-        wait_for(lambda: not any("TrainingActor.train" in c for c in below.values()), "the end of trainings")
+        wait_for(lambda: find_descendant(process.pid, "TrainingActor.train") is None, "the end of trainings")
         assert not store.trials(job.id, states={TrialState.RUNNING})
         finished = {t.id for t in store.trials(job.id, states={TrialState.SUCCEEDED})}
         store.resume(job.id)
