@@ -47,7 +47,8 @@ def worker(
     resources: Annotated[
         str | None,
         typer.Option(
-            help="What each slot has, such as gpu=1,cpu=4,memory=16 (GiB); only trainings that fit are taken."
+            help="What each slot has, such as gpu=1,cpu=4,memory=16 (GiB); only trainings that fit are "
+            "taken. Processors and memory that are not stated are those of this machine, shared by the slots."
         ),
     ] = None,
     slots: Annotated[int, typer.Option(min=1, max=1000, help="Trainings at the same time.")] = 1,
@@ -87,7 +88,7 @@ def worker(
             train,
             worker=name,
             slots=slots,
-            resources=None if resources is None else read_resources(resources),
+            resources=None if resources is None else read_resources(resources, slots),
             once=once,
             idle_exit_s=idle_exit,
             on_event=lambda sentence: typer.echo(sentence, err=True),
@@ -102,12 +103,17 @@ def worker(
         agent.run()
 
 
-def read_resources(text: str) -> Resources:
+def read_resources(text: str, slots: int = 1) -> Resources:
     """Read resources such as ``gpu=1,cpu=4,memory=16``; other names are those of custom resources.
+
+    Args:
+        text: what each slot has.
+        slots: number of slots, which share processors and memory of this machine that are not stated.
 
     Raises:
         InvalidInputError: if the text is not understood.
     """
+    from grouping.cli.machine import memory_bytes, processors
     from grouping.domain.resources import Resources
 
     amounts: dict[str, float] = {}
@@ -119,9 +125,14 @@ def read_resources(text: str) -> Resources:
             raise InvalidInputError(
                 f"--resources: {part!r} is not understood; write NAME=AMOUNT, such as gpu=1,cpu=4."
             ) from None
-    known = {"cpu": "cpus", "gpu": "gpus", "memory": "memory_gib"}
-    own = {known[name]: amount for name, amount in amounts.items() if name in known}
-    return Resources(**own, custom={name: n for name, n in amounts.items() if name not in known})
+    memory = memory_bytes()
+    custom = {name: n for name, n in amounts.items() if name not in ("cpu", "gpu", "memory")}
+    return Resources(
+        amounts.get("cpu", max(1, processors() // slots)),
+        amounts.get("gpu", 0.0),
+        amounts.get("memory", None if memory is None else memory / 2**30 / slots),
+        custom,
+    )
 
 
 def train_by(words: Sequence[str], checkpoints: Path | None) -> Train:

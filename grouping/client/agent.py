@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 ASK_S = 5.0
 """Seconds for which the service is asked to wait; a stop is noticed after them."""
+LOOK_S = 60.0
+"""The most seconds between two looks at what waits and does not fit."""
 PATIENCE_S = 600.0
 """Seconds for which a service that does not answer is tried again."""
 PATIENCE_AT_END_S = 10.0
@@ -36,6 +38,35 @@ PATIENCE_AT_END_S = 10.0
 PAUSE_S = 1.0
 
 logger = logging.getLogger(__name__)
+
+
+class Lacks:
+    """Says what waits and does not fit a worker that is given nothing: once, and again when it changes.
+
+    Args:
+        service: a client, or one of its jobs.
+        resources: what the worker has; None for a worker that takes anything.
+        say: takes a sentence for people.
+    """
+
+    def __init__(self, service: Assignments, resources: Resources | None, say: Callable[[str], None]) -> None:
+        self._service = service
+        self._resources = resources
+        self._say = say
+        self._said = ""
+        self._next_s = 0.0
+        self._pause_s = ASK_S
+
+    def look(self) -> None:
+        """Look what waits, at first each time and later once a minute."""
+        if self._resources is None or time.monotonic() < self._next_s:
+            return
+        sentence = self._service.waiting(self._resources).sentence
+        if sentence and sentence != self._said:
+            self._say(sentence)
+        self._said = sentence
+        self._next_s = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LOOK_S)
 
 
 class Agent:
@@ -46,7 +77,8 @@ class Agent:
         train: carries out a training; called from several threads where there are several slots.
         worker: name of the worker, for people; host and process unless given.
         slots: number of trainings at the same time.
-        resources: what each slot has; only trainings that fit are leased then.
+        resources: what each slot has; only trainings that fit are leased then, and what the others need is
+            told. Memory that is not stated is not limited.
         once: whether each slot ends after one training.
         idle_exit_s: seconds without a training after which a slot ends; None to wait for ever.
         on_event: takes a sentence about each training, for people.
@@ -102,6 +134,7 @@ class Agent:
         name = self._worker if self._slots == 1 else f"{self._worker}/{number}"
         try:
             idle_since = time.monotonic()
+            lacks = Lacks(self._service, self._resources, self._on_event)
             while not self._stop.is_set():
                 assignment = self._patiently(functools.partial(self._ask, name), at_end_s=0.0)
                 if assignment is not None:
@@ -111,6 +144,8 @@ class Agent:
                     idle_since = time.monotonic()
                 elif self._service.has_ended() or self._is_idle_since(idle_since):
                     return
+                elif number == 0:
+                    self._patiently(lacks.look, at_end_s=0.0)
         except Exception as error:  # noqa: BLE001 - raised by `run`
             self._errors.append(error)
             self._stop.set()

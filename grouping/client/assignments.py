@@ -17,7 +17,7 @@ from grouping.domain.resources import Resources
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.trainers.result_file import document_of
 from grouping.wire.jobs import JobOut
-from grouping.wire.leases import MAX_POINTS, MAX_TEXT, HeartbeatOut, LeaseOut, TrialStateOut
+from grouping.wire.leases import MAX_POINTS, MAX_TEXT, HeartbeatOut, LeaseOut, TrialStateOut, WaitingOut
 
 if TYPE_CHECKING:
     from grouping.client.agent import Train
@@ -121,21 +121,29 @@ class Assignments:
         Args:
             worker: name of the worker, for people; host and process unless given.
             wait_s: seconds to wait for a training where there is none; at most 60.
-            resources: what the worker has for it; only trainings that fit are leased then.
+            resources: what the worker has for it; only trainings that fit are leased then. Memory that is
+                not stated is not limited.
 
         Raises:
             ServiceError: if the service refuses, as where it trains the job itself.
             StoreUnavailableError: if the service or its database does not answer.
         """
-        jobs = self._job_ids()
-        asked: dict[str, Any] = {"worker": worker or this_worker(), "wait_s": wait_s}
-        asked |= {} if jobs is None else {"job_ids": list(jobs)}
-        asked |= {} if resources is None else {"resources": asdict(resources)}
+        asked = {"worker": worker or this_worker(), "wait_s": wait_s, **self._asked_for(resources)}
         timeout = httpx.Timeout(wait_s + ANSWER_S)
         answer = self._service().request("POST", "/v1/leases", json=asked, timeout=timeout)
         if answer is None:
             return None
         return Assignment.of(LeaseOut.model_validate(answer, extra="ignore"))
+
+    def waiting(self, resources: Resources | None = None) -> WaitingOut:
+        """Tell what waits for workers, and what a worker with these resources lacks for it.
+
+        Raises:
+            ServiceError: if the service refuses, as where it trains the job itself.
+            StoreUnavailableError: if the service or its database does not answer.
+        """
+        asked = self._asked_for(resources)
+        return self._service().read(WaitingOut, "POST", "/v1/leases/waiting", json=asked)
 
     def heartbeat(self, assignment: Assignment, progress: Sequence[Progress] = (), log: str = "") -> bool:
         """Keep the lease, and pass on what the training told since the last heartbeat.
@@ -229,6 +237,11 @@ class Assignments:
         return jobs is not None and all(
             self._service().read(JobOut, "GET", f"/v1/jobs/{job_id}").state.is_final for job_id in jobs
         )
+
+    def _asked_for(self, resources: Resources | None) -> dict[str, Any]:
+        jobs = self._job_ids()
+        asked: dict[str, Any] = {} if jobs is None else {"job_ids": list(jobs)}
+        return asked if resources is None else asked | {"resources": asdict(resources)}
 
     def _report(self, assignment: Assignment, how: str, told: Mapping[str, Any] | None) -> TrialState:
         options = {} if told is None else {"json": told}

@@ -13,6 +13,9 @@ from annotated_types import Interval, MaxLen
 from grouping.domain.fields import STRICT, Shown, check
 from grouping.errors import InvalidInputError
 
+MAX_AT_ONCE = 1_000_000
+"""What is said to fit at the same time where nothing limits it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -63,14 +66,24 @@ class Resources:
         """Return how many trainings fit at the same time.
 
         Args:
-            available: amounts by Ray's names: ``CPU``, ``GPU``, ``memory`` in bytes, and custom ones.
+            available: amounts by Ray's names: ``CPU``, ``GPU``, ``memory`` in bytes, and custom ones;
+                infinite where there is no limit.
         """
-        counts = [
-            math.floor(available.get(name, 0.0) / amount + 1e-9)
-            for name, amount in self.amounts().items()
-            if amount
-        ]
-        return min(counts, default=1_000_000)
+        shares = (available.get(name, 0.0) / amount for name, amount in self.amounts().items() if amount)
+        return math.floor(min(MAX_AT_ONCE, *shares) + 1e-9)
+
+    def lacking(self, available: Mapping[str, float]) -> tuple[str, ...]:
+        """Name each amount that is needed and not there, for people; empty where one training fits.
+
+        Args:
+            available: amounts by Ray's names, as in `fit_into`.
+        """
+        needed = self.amounts()
+        return tuple(
+            f"{_in_words(name, amount)} (has {_number(name, available.get(name, 0.0))})"
+            for name, amount in needed.items()
+            if available.get(name, 0.0) < amount * (1 - 1e-9)
+        )
 
     def amounts(self) -> dict[str, float]:
         """Return what is needed in all by Ray's names: ``CPU``, ``GPU``, ``memory`` in bytes, custom ones."""
@@ -195,6 +208,14 @@ class StatedResources:
     def beside(self, other: StatedResources) -> StatedResources:
         """Return what is stated here, and of `other` what is not."""
         return replace(other, **self.stated)
+
+
+def _in_words(name: str, amount: float) -> str:
+    return f"{_number(name, amount)} {'GiB of memory' if name == 'memory' else name}"
+
+
+def _number(name: str, amount: float) -> str:
+    return f"{amount / 2**30 if name == 'memory' else amount:.4g}"
 
 
 def _check_share(gpus: float, pointer: str) -> None:

@@ -24,6 +24,7 @@ from grouping.store.records import (
     TrialReport,
     TrialTold,
     TrialWanted,
+    WaitingTrials,
 )
 from grouping.store.reports import TrialLog
 from grouping.store.store import Store, open_store
@@ -46,6 +47,7 @@ __all__ = [
     "TrialReport",
     "TrialTold",
     "TrialWanted",
+    "WaitingTrials",
     "migrate",
     "open_store",
 ]

@@ -9,12 +9,13 @@ from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
 from grouping.domain.jobs import JobState
+from grouping.domain.resources import Resources
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
-from grouping.store.codec import is_id, network_from_row
+from grouping.store.codec import is_id, job_from_row, network_from_row
 from grouping.store.locked_jobs import LockedJob
-from grouping.store.records import TrialWanted
+from grouping.store.records import TrialWanted, WaitingTrials
 from grouping.store.rows import JobRow, NetworkRow, TrialRow
-from grouping.trainers import Trainer, trainer_class
+from grouping.trainers import Trainer, trainer_class, trainer_of
 
 LEASABLE = (JobState.RUNNING, JobState.CONFIRMING)
 """States of a job in which its trials are leased."""
@@ -111,6 +112,25 @@ def _fits(network: NetworkRow, trainer: Trainer, worker: TrialWanted) -> bool:
         return True
     wanted = trainer.trainings.resources(network_from_row(network))
     return wanted is None or wanted.fit_into(worker.available) > 0
+
+
+def waiting_of(session: Session, job_ids: Collection[str]) -> list[WaitingTrials]:
+    """Return the planned trials of some jobs by what each of them holds, the most first."""
+    found: dict[str, tuple[Resources | None, int]] = {}
+    for job in session.scalars(select(JobRow).where(JobRow.id.in_(job_ids))):
+        trainer = trainer_of(job_from_row(job))
+        planned = session.execute(
+            select(NetworkRow, func.count(TrialRow.id))
+            .join(TrialRow, TrialRow.network_id == NetworkRow.id)
+            .where(TrialRow.job_id == job.id, TrialRow.state == TrialState.PLANNED)
+            .group_by(NetworkRow.id)
+        )
+        for network, count in planned:
+            resources = trainer.trainings.resources(network_from_row(network))
+            key = "" if resources is None else resources.in_words()
+            found[key] = resources, count + found.get(key, (None, 0))[1]
+    kinds = [WaitingTrials(resources, count) for resources, count in found.values()]
+    return sorted(kinds, key=lambda kind: -kind.count)
 
 
 def request_of(trial: TrialRow, network: NetworkRow) -> TrialRequest:

@@ -9,12 +9,19 @@ import math
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from grouping.domain.reported import with_losses
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Blame, TaskScore, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
-from grouping.store.codec import is_id, joint_affinities_to_row, storable, task_from_json
+from grouping.store.codec import (
+    is_id,
+    joint_affinities_to_row,
+    score_from_row,
+    storable,
+    task_from_json,
+)
 from grouping.store.database import CHUNK, Database
 from grouping.store.locked_jobs import LockedJob, describe_trial, lock_claimed_job
 from grouping.store.records import Claim
@@ -210,3 +217,12 @@ def score_row(trial_id: str, score: TaskScore) -> ScoreRow:
 def _positive_zero(value: float | None) -> float | None:
     """Turn -0.0 into 0.0, as SQLite does, so that every database returns the same."""
     return None if value is None else value + 0.0
+
+
+def is_recorded(session: Session, trial: TrialRow, outcome: TrialOutcome) -> bool:
+    """Return whether this outcome was recorded; how long it took is not compared."""
+    rows = session.scalars(select(ScoreRow).where(ScoreRow.trial_id == trial.id))
+    scores = {score.task: score for score in map(score_from_row, rows)}
+    error = None if outcome.error is None else storable(outcome.error)
+    there = (TrialState(trial.state), trial.epochs, trial.error, scores)
+    return there == (outcome.state, outcome.epochs, error, {score.task: score for score in outcome.scores})

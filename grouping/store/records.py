@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from grouping.domain.jobs import Job
 from grouping.domain.networks import Network
 from grouping.domain.progress import Progress
+from grouping.domain.resources import Resources
 from grouping.domain.tasks import Task
 from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest
 
@@ -111,6 +112,19 @@ class TrialWanted:
     worker: str
     job_ids: tuple[str, ...] | None = None
     available: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingTrials:
+    """Planned trials that hold the same.
+
+    Attributes:
+        resources: what each of them holds; None where nobody says it, and any worker will do.
+        count: number of trials.
+    """
+
+    resources: Resources | None
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,16 +30,29 @@ from grouping.store.codec import (
     is_id,
     job_from_row,
     new_lease_token,
-    score_from_row,
     storable,
 )
 from grouping.store.database import Database
-from grouping.store.leasable import LEASABLE, fitting_trials, is_expired, jobs_with_work, request_of
+from grouping.store.leasable import (
+    LEASABLE,
+    fitting_trials,
+    is_expired,
+    jobs_with_work,
+    request_of,
+    waiting_of,
+)
 from grouping.store.locked_jobs import LockedJob, describe_trial, lock_job
-from grouping.store.outcomes import check_outcome, record, tasks_of
-from grouping.store.records import Renewal, TrialLease, TrialReport, TrialTold, TrialWanted
+from grouping.store.outcomes import check_outcome, is_recorded, record, tasks_of
+from grouping.store.records import (
+    Renewal,
+    TrialLease,
+    TrialReport,
+    TrialTold,
+    TrialWanted,
+    WaitingTrials,
+)
 from grouping.store.reports import keep_report
-from grouping.store.rows import JobRow, NetworkRow, ScoreRow, TrialRow
+from grouping.store.rows import JobRow, NetworkRow, TrialRow
 from grouping.trainers import Trainer, trainer_of
 
 _GONE = (
@@ -94,6 +107,16 @@ class TrialLeaseMethods:
                 leases = self._lease_from(job_id, [asked[n] for n in workers])
                 for n, lease in zip(workers, leases, strict=True):
                     found[n] = lease
+
+    def waiting_trials(self, job_ids: Collection[str] | None = None) -> list[WaitingTrials]:
+        """Return what waits for a worker anywhere, by what each trial holds, the most first.
+
+        Args:
+            job_ids: jobs to look at; all when None.
+        """
+        with self._database.reading() as session:
+            jobs = jobs_with_work(session, self._database.now_s(session), job_ids)
+            return waiting_of(session, [job.id for job in jobs])
 
     def unfinished_jobs(self, job_ids: Collection[str]) -> set[str]:
         """Return those of some jobs that exist and have not ended."""
@@ -320,7 +343,7 @@ def _complete(
         if told.measures_time:
             outcome = replace(outcome, seconds=_seconds(locked, trial))
         record(locked, trial, network, outcome)
-    elif not _is_recorded(locked.session, trial, outcome):
+    elif not is_recorded(locked.session, trial, outcome):
         raise IdempotencyConflictError(
             "Another outcome was reported with this lease before; that one is kept."
         )
@@ -371,12 +394,3 @@ def _expire(locked: LockedJob) -> int:
         reason = f"worker {trial.lease_owner} was not heard from for {trial.lease_s:g} s."
         locked.lose_trial(trial, network, reason, Blame.WITH_WORKER)
     return len(over)
-
-
-def _is_recorded(session: Session, trial: TrialRow, outcome: TrialOutcome) -> bool:
-    """Return whether this outcome was recorded; how long it took is not compared."""
-    rows = session.scalars(select(ScoreRow).where(ScoreRow.trial_id == trial.id))
-    scores = {score.task: score for score in map(score_from_row, rows)}
-    error = None if outcome.error is None else storable(outcome.error)
-    there = (TrialState(trial.state), trial.epochs, trial.error, scores)
-    return there == (outcome.state, outcome.epochs, error, {score.task: score for score in outcome.scores})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from grouping.domain.progress import Progress
@@ -12,7 +13,19 @@ from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
 from grouping.store import Renewal, Store, TrialReport, TrialTold, TrialWanted
 from grouping.trainers import trainer_class
 from grouping.trainers.result_file import outcome_of
-from grouping.wire.leases import CompletionIn, FailureIn, HeartbeatIn, LeaseRequest
+from grouping.wire.leases import (
+    CompletionIn,
+    FailureIn,
+    HeartbeatIn,
+    LeaseRequest,
+    ResourcesIn,
+    TooLargeOut,
+    WaitingOut,
+    WaitingRequest,
+)
+
+MAX_KINDS = 4
+"""Kinds of trainings that are too large for a worker and are told in a sentence."""
 
 
 def wanted(store: Store, request: LeaseRequest) -> TrialWanted:
@@ -22,8 +35,49 @@ def wanted(store: Store, request: LeaseRequest) -> TrialWanted:
         NotFoundError: if one does not exist.
         StateConflictError: if one is trained by the service itself.
     """
-    trainers = store.trainers_of(request.job_ids) if request.job_ids else {}
-    for job_id in request.job_ids or ():
+    return TrialWanted(request.worker, _jobs(store, request.job_ids), _available(request.resources))
+
+
+def waiting(store: Store, request: WaitingRequest) -> WaitingOut:
+    """Tell what waits for workers anywhere, and what a worker lacks for it.
+
+    Raises:
+        NotFoundError: if a job that it names does not exist.
+        StateConflictError: if one is trained by the service itself.
+    """
+    available = _available(request.resources)
+    kinds = store.waiting_trials(_jobs(store, request.job_ids))
+    too_large = [
+        TooLargeOut(trainings=kind.count, needs=kind.resources.in_words(), lacks=list(lacks))
+        for kind in kinds
+        if kind.resources is not None and available is not None
+        if (lacks := kind.resources.lacking(available))
+    ]
+    n_waiting, n_too_large = sum(kind.count for kind in kinds), sum(one.trainings for one in too_large)
+    return WaitingOut(
+        trainings=n_waiting,
+        fitting=n_waiting - n_too_large,
+        too_large=too_large,
+        sentence=_too_large_in_words(too_large, n_too_large),
+    )
+
+
+def _too_large_in_words(too_large: Sequence[TooLargeOut], count: int) -> str:
+    if not too_large:
+        return ""
+    kinds = [
+        f"{one.trainings:,} {'needs' if one.trainings == 1 else 'need'} {', '.join(one.lacks)}"
+        for one in too_large[:MAX_KINDS]
+    ]
+    rest = "; and others" if len(too_large) > MAX_KINDS else ""
+    said = "1 training waits that is" if count == 1 else f"{count:,} trainings wait that are"
+    return f"{said} too large for this worker: {'; '.join(kinds)}{rest}."
+
+
+def _jobs(store: Store, job_ids: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the jobs that a worker names; refuse one of which no trial will ever be leased."""
+    trainers = store.trainers_of(job_ids) if job_ids else {}
+    for job_id in job_ids or ():
         if job_id not in trainers:
             raise NotFoundError("job", job_id)
         if not trainer_class(trainers[job_id]).trains_elsewhere:
@@ -31,8 +85,7 @@ def wanted(store: Store, request: LeaseRequest) -> TrialWanted:
                 f"The networks of job {job_id} are trained by the service itself, with {trainers[job_id]!r}. "
                 "Workers anywhere train jobs that were submitted with the trainer 'external'."
             )
-    job_ids = None if request.job_ids is None else tuple(request.job_ids)
-    return TrialWanted(request.worker, job_ids, _available(request))
+    return None if job_ids is None else tuple(job_ids)
 
 
 def heartbeat(store: Store, token: str, told: HeartbeatIn) -> Renewal:
@@ -77,10 +130,9 @@ def fail(store: Store, token: str, failure: FailureIn) -> TrialState:
     return store.fail_trial(token, failure.error, retry=failure.retry)
 
 
-def _available(request: LeaseRequest) -> Mapping[str, float] | None:
+def _available(stated: ResourcesIn | None) -> Mapping[str, float] | None:
     """Return what a worker has, by the names of `Resources.fit_into`; None if it does not say."""
-    if request.resources is None:
+    if stated is None:
         return None
-    has = Resources(**request.resources.model_dump())
-    memory = {} if has.memory_gib is None else {"memory": has.memory_gib * 2**30}
-    return {"CPU": has.cpus, "GPU": has.gpus, **memory, **has.custom}
+    has = Resources(**stated.model_dump())
+    return {"memory": math.inf, **has.amounts()}

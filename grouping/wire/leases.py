@@ -22,6 +22,10 @@ MAX_POINTS = 500
 MAX_TEXT = 64 * 1024
 
 Seconds = Annotated[float, Interval(ge=0, le=1e9)]
+WHAT_A_WORKER_HAS = (
+    "What the worker has for one training; only trainings that fit are leased then. Memory that is not "
+    "stated is not limited."
+)
 
 
 @requested(Resources, nested={})
@@ -39,9 +43,33 @@ class LeaseRequest(Input):
     wait_s: Annotated[float, Interval(ge=0, le=MAX_WAIT_S)] = Field(
         default=0, description="Seconds to wait for a training where there is none."
     )
-    resources: ResourcesIn | None = Field(
-        default=None, description="What the worker has for it; only trainings that fit are leased then."
+    resources: ResourcesIn | None = Field(default=None, description=WHAT_A_WORKER_HAS)
+
+
+class WaitingRequest(Input):
+    """A worker that asks what waits for workers, and what it lacks for it."""
+
+    job_ids: Annotated[list[str], Len(1, MAX_JOBS)] | None = Field(
+        default=None, description="Jobs to look at; any job whose trainer trains elsewhere if left out."
     )
+    resources: ResourcesIn | None = Field(default=None, description=WHAT_A_WORKER_HAS)
+
+
+class TooLargeOut(Output):
+    """Trainings that wait and do not fit a worker."""
+
+    trainings: int
+    needs: str = Field(description="What each of them holds, for people.")
+    lacks: list[str] = Field(description="What the worker has too little of, for people.")
+
+
+class WaitingOut(Output):
+    """What waits for workers, and what one of them lacks for it."""
+
+    trainings: int = Field(description="Number of trainings that wait for a worker.")
+    fitting: int = Field(description="Number of those that the worker has enough for.")
+    too_large: list[TooLargeOut] = Field(description="The others, the most first.")
+    sentence: str = Field(description="What the worker lacks, for people; empty where nothing is too large.")
 
 
 class LeaseOut(Output):

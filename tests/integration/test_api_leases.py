@@ -177,6 +177,39 @@ def test_a_worker_is_leased_what_fits_into_it(api: Api, scenes: Scenes) -> None:
     assert ask(api).status_code == 200
 
 
+def test_memory_that_a_worker_does_not_state_is_not_limited(api: Api, scenes: Scenes) -> None:
+    scenes.running(
+        NAMES, trainer="external", trainer_parameters=parameters(resources={"gpus": 1, "memory_gib": 64})
+    )
+    assert ask(api, resources={"gpus": 1, "memory_gib": 63}).status_code == 204
+    assert ask(api, resources={"gpus": 1}).status_code == 200
+
+
+def test_a_worker_learns_what_waits_and_what_it_lacks(api: Api, scenes: Scenes) -> None:
+    def waiting(status: int = 200, **asked: Any) -> Any:
+        answer = api.post("/v1/leases/waiting", json=asked)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    assert waiting(resources={}) == {"trainings": 0, "fitting": 0, "too_large": [], "sentence": ""}
+    needs = parameters(resources={"gpus": 2, "cpus": 4, "memory_gib": 8, "custom": {"a100": 1}})
+    job = scenes.running(NAMES, trainer="external", trainer_parameters=needs)
+    enough = {"gpus": 2, "cpus": 4, "custom": {"a100": 2}}
+    found = waiting(resources=enough)
+    assert (found["trainings"], found["fitting"], found["sentence"]) == (N_TRIALS, N_TRIALS, "")
+    assert waiting()["fitting"] == N_TRIALS
+    found = waiting(job_ids=[job.id], resources={"gpus": 1, "cpus": 4, "memory_gib": 7.5})
+    assert (found["trainings"], found["fitting"]) == (N_TRIALS, 0)
+    assert found["sentence"] == (
+        "10 trainings wait that are too large for this worker: 10 need 2 GPU (has 1), "
+        "8 GiB of memory (has 7.5), 1 a100 (has 0)."
+    )
+    leased(api, resources=enough)
+    assert waiting()["trainings"] == N_TRIALS - 1
+    waiting(404, job_ids=["0" * 32])
+    waiting(409, job_ids=[scenes.running().id])
+
+
 def test_a_worker_that_waits_gets_the_training_that_is_planned_meanwhile(api: Api, scenes: Scenes) -> None:
     job = scenes.running(NAMES, trainer="external", trainer_parameters=parameters())
     leases = [leased(api) for _ in range(N_TRIALS)]

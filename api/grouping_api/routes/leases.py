@@ -18,6 +18,8 @@ from grouping.wire.leases import (
     LeaseOut,
     LeaseRequest,
     TrialStateOut,
+    WaitingOut,
+    WaitingRequest,
 )
 from grouping_api.dependencies import LeaseDeskDep, ResultDeskDep, StoreDep
 from grouping_api.errors import problem_responses
@@ -56,6 +58,19 @@ async def lease_trial(
         await run_in_threadpool(store.give_back_trial, found.token)
         return Response(status_code=204)
     return LeaseOut.read(found, tasks=found.job.spec.tasks)
+
+
+@router.post(
+    "/waiting",
+    summary="See what waits for workers",
+    responses=problem_responses(404, 409, 415, 422, 503),
+)
+def waiting_trials(asked: WaitingRequest, store: StoreDep) -> WaitingOut:
+    """Tell how many trainings wait for workers, and what a worker with these resources lacks for them.
+
+    Nothing is leased. A worker that was given nothing learns here whether nothing waits or nothing fits.
+    """
+    return use_case.waiting(store, asked)
 
 
 @router.post(
