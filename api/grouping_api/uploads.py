@@ -20,7 +20,6 @@ from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
 from grouping.domain.finished_results import FinishedResults, ResultValues
-from grouping.domain.jobs import JobSpec
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, read_table_guarded, results_of_table
@@ -235,14 +234,22 @@ class Importer:
     def read_results(
         self,
         upload: Upload,
-        spec: JobSpec,
+        sizes: Mapping[str, float],
         *,
         source: str,
         told_by: str,
         values: ResultValues | None,
         data: str | None = None,
     ) -> FinishedResults:
-        """Read finished results for a job; see `grouping.formats.results_of_table`.
+        """Read finished results; see `grouping.formats.results_of_table`.
+
+        Args:
+            upload: what was sent.
+            sizes: numbers of the sizes of the job that it may name, by name.
+            source: where they come from, for people.
+            told_by: who tells them, for people.
+            values: meaning of the numbers.
+            data: digest of the data.
 
         Raises:
             TableFormatError: if the upload cannot be read.
@@ -252,7 +259,6 @@ class Importer:
         listed = _find_results(upload)
         if listed is not None:
             return listed.results()
-        sizes = {name: number for number, name in spec.size_names.items()}
         imported = self.read(upload, sizes=sizes)
         return results_of_table(imported, source=source, told_by=told_by, values=values, data=data)
 

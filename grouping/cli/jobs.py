@@ -33,7 +33,7 @@ from grouping.cli.data_sets import (
 )
 from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
 from grouping.cli.job_options import with_job_options
-from grouping.cli.results import ResultsOption, ValuesOption, sizes_in, with_results
+from grouping.cli.results import ResultsOption, ValuesOption, with_results
 from grouping.cli.search_files import asked_for
 from grouping.cli.serving import (
     DEFAULT_HOME,
@@ -256,7 +256,7 @@ def run(
     options = (task_column, least_labels, inputs, without, kinds, split, shares, split_seed)
 
     def known(request: Mapping[str, Any]) -> dict[str, Any]:
-        return with_results(request, results, values, sizes_in(request))
+        return with_results(request, results, values)
 
     if data is not None:
         if problem is not None:
@@ -342,7 +342,7 @@ def _run_by_command(
 
     with service_at(server, home, default=DEFAULT_SERVER) as address, Client(address, token=token) as client:
         with asked_for(named, asked) as request:
-            known = with_results(request, *told, sizes_in(request))
+            known = with_results(request, *told)
             job = client.submit(**with_own_trainer(known))
         training = trained_here(job, command, slots, home.expanduser() / "checkpoints")
         status = _watch_and_report(job, as_json=as_json, training=training)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from grouping.cli import demands
 from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
 from grouping.cli.terminal import print_json
 from grouping.domain.result_values import ResultValues
+
+if TYPE_CHECKING:
+    from grouping.domain.finished_results import FinishedResults
 
 ResultsOption = Annotated[
     list[Path] | None,
@@ -81,31 +84,48 @@ def with_results(
         request: fields of the request.
         files: score tables in any layout.
         values: meaning of their numbers.
-        sizes: numbers of the sizes that they may name, by name.
+        sizes: numbers of the sizes that they may name, by name; those of the request unless given.
+
+    Raises:
+        TableFormatError: if a file cannot be read.
+        InvalidInputError: if it has no results.
+    """
+    if not files:
+        return dict(request)
+    from grouping.use_cases.named_results import sizes_in
+    from grouping.wire.results import FinishedResultsIn
+
+    sizes = sizes_in(request) if sizes is None else sizes
+    found = [read_results(path, sizes, values) for path in files]
+    told = [FinishedResultsIn.of(results).model_dump(mode="json") for results in found]
+    return {**request, "results": [*request.get("results", ()), *told]}
+
+
+def read_results(
+    path: Path,
+    sizes: Mapping[str, float] | None,
+    values: ResultValues | None,
+    *,
+    test: Path | None = None,
+    data: str | None = None,
+) -> FinishedResults:
+    """Read the trainings of a file.
+
+    Args:
+        path: a score table in any layout.
+        sizes: numbers of the sizes that it may name, by name.
+        values: meaning of its numbers.
+        test: a file with the test values; None if they stand in the same file, or there are none.
+        data: digest of the data; None if not known.
 
     Raises:
         TableFormatError: if a file cannot be read.
         InvalidInputError: if it has no results.
     """
     from grouping.formats import read_table, results_of_table
-    from grouping.wire.results import FinishedResultsIn
 
-    found = [
-        results_of_table(read_table(path, sizes=sizes), source=path.name, told_by=teller(None), values=values)
-        for path in files or ()
-    ]
-    told = [FinishedResultsIn.of(results).model_dump(mode="json") for results in found]
-    return {**request, "results": [*request.get("results", ()), *told]} if told else dict(request)
-
-
-def sizes_in(request: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers of the sizes that a request names; those that are not valid are left out."""
-    found = {}
-    for size in request.get("sizes") or ():
-        number = size.get("width") or size.get("cost")
-        if isinstance(size.get("name"), str) and isinstance(number, int | float):
-            found[size["name"]] = float(number)
-    return found
+    table = read_table(path, test=test, sizes=sizes)
+    return results_of_table(table, source=path.name, told_by=teller(None), values=values, data=data)
 
 
 def teller(told_by: str | None) -> str:

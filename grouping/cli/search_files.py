@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grouping.errors import GroupingError, InvalidInputError, SearchFileError
+
+if TYPE_CHECKING:
+    from grouping.domain.finished_results import FinishedResults
+    from grouping.use_cases.named_results import NamedResults
 
 
 @contextmanager
@@ -21,12 +25,15 @@ def asked_for(named: str, options: Mapping[str, Any]) -> Iterator[Mapping[str, A
     Raises:
         SearchFileError: if the file cannot be read or does not describe a search.
     """
+    from grouping.use_cases.named_results import with_results_read
     from grouping.use_cases.search_file import is_search_file, read_search, with_options
 
     if not is_search_file(named):
         yield {**options, "problem": named}
         return
-    found = read_search(text_of(Path(named)), named)
+    file = Path(named)
+    described = read_search(text_of(file), named)
+    found = with_results_read(described, _reader(file.parent, described.asked))
     found.request(options)  # faults are told with their lines before anything is sent
     try:
         yield with_options(found.asked, options)
@@ -38,6 +45,20 @@ def asked_for(named: str, options: Mapping[str, Any]) -> Iterator[Mapping[str, A
         if field == "results" and field not in found.asked:
             raise InvalidInputError(f"Finished results: {error}", pointer=pointer) from error
         raise found.located(InvalidInputError(str(error), pointer=pointer)) from error
+
+
+def _reader(folder: Path, asked: Mapping[str, Any]) -> Callable[[NamedResults], FinishedResults]:
+    """Return what reads files with finished results that lie in the folder of a search file."""
+    from grouping.cli.results import read_results
+    from grouping.use_cases.named_results import sizes_in
+
+    sizes = sizes_in(asked)
+
+    def read(named: NamedResults) -> FinishedResults:
+        test = None if named.test is None else folder / named.test
+        return read_results(folder / named.file, sizes, named.values, test=test, data=named.data)
+
+    return read
 
 
 def _pointer(error: GroupingError) -> str:

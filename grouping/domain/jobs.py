@@ -328,6 +328,11 @@ class JobSpec:
         return {size.number: size.name for size in self.sizes}
 
     @property
+    def size_numbers(self) -> Mapping[str, float]:
+        """Numbers of the sizes that the trainer can build, by name."""
+        return {size.name: size.number for size in self.sizes}
+
+    @property
     def search_seeds(self) -> tuple[int, ...]:
         """Seeds of the trials on which choices are made."""
         return tuple(self.seed * 1000 + i for i in range(self.n_seeds))

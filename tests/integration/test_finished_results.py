@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from itertools import combinations
@@ -19,6 +20,7 @@ from grouping.client import Client, ServiceError
 from grouping.domain.jobs import JobState
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.trials import Purpose, Trial
+from grouping.errors import SearchFileError
 from grouping.store import Store
 from grouping.trainers import discover_trainers
 from grouping.trainers.registered import TRAINERS_VARIABLE
@@ -498,6 +500,12 @@ def test_the_pages_take_a_file_show_what_is_wrong_and_mark_what_was_told(
     files = {"results": ("singles.csv", content)}
     read = site.api.post("/jobs/new/file", files=files, data={"text": text, "action": "read"})
     assert "3 trainings from outside" in read.text
+    named = 'results = "old/singles.csv"\n' + text
+    unread = site.api.post("/jobs/new/file", data={"text": named, "action": "read"})
+    assert (unread.status_code, "lies on your machine" in unread.text) == (422, True)
+    assert "<strong>Line 1</strong>" in unread.text
+    read = site.api.post("/jobs/new/file", files=files, data={"text": named, "action": "read"})
+    assert "3 trainings from outside" in read.text
     wrong = {"results": ("singles.csv", content.replace("scene", "speed"))}
     refused = site.api.post("/jobs/new/file", files=wrong, data={"text": text, "action": "submit"})
     assert (refused.status_code, "has no task" in refused.text) == (422, True)
@@ -505,6 +513,59 @@ def test_the_pages_take_a_file_show_what_is_wrong_and_mark_what_was_told(
     assert made.status_code == 303
     told = site.store.trials(made.headers["location"].removeprefix("/jobs/"))
     assert [trial.told and trial.told.source for trial in told] == ["singles.csv"] * 3
+
+
+def test_the_form_of_a_new_job_takes_files_with_results(site_of: Callable[[str], Site]) -> None:
+    site = site_of("external")
+    content = "network,size,task,validation_loss\n" + "".join(f"{n},1,{n},0.5\n" for n in ("digit", "loop"))
+    files = [("results", ("one.csv", content)), ("results", ("two.csv", content.replace("0.5", "0.4")))]
+    fields = {"problem": "digits", "task": ["digit", "loop"], "values": "losses"}
+    told = site.api.post("/jobs", files=files, data={**fields, "action": "estimate"})
+    assert "4 trainings from outside" in told.text, told.text
+    wrong = [files[0], ("results", ("two.csv", content.replace("loop", "speed")))]
+    refused = site.api.post("/jobs", files=wrong, data=fields)
+    assert refused.status_code == 422
+    fault = refused.text.partition('id="results-fault">')[2].partition("</span>")[0]
+    assert "has no task &#39;speed&#39;" in fault
+    assert '<option value="losses" selected>' in refused.text
+    made = site.api.post("/jobs", files=files, data={**fields, "key": "k"})
+    trials = site.store.trials(made.headers["location"].removeprefix("/jobs/"))
+    sources = [trial.told.source for trial in trials if trial.told is not None]
+    assert sorted(sources) == ["one.csv", "one.csv", "two.csv", "two.csv"]
+
+
+def test_a_search_file_names_its_results_from_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "half.csv").write_text(as_csv(half()))
+    (tmp_path / "old" / "one.csv").write_text("network,size,task,validation_loss\ndepth,small,depth,0.5\n")
+    search = tmp_path / "search.json"
+
+    def priced(results: Any) -> Any:
+        trainer = {"name": "external", "parameters": {"data": "v1"}}
+        search.write_text(json.dumps({"results": results, **REQUEST, "trainer": trainer}, indent=1))
+        home = ("--home", str(tmp_path / "home"))
+        return CliRunner().invoke(app, ["run", str(search), "--dry-run", "--json", *home])
+
+    reported = {"file": "old/half.csv", "values": "reported"}
+    for results, n_told in (
+        ("old/one.csv", 1),
+        (reported, len(half())),
+        (["old/one.csv", reported], 1 + len(half())),
+    ):
+        found = priced(results)
+        assert found.exit_code == 0, (found.output, found.exception)
+        assert json.loads(found.stdout)["told"] == n_told
+    for wrong, words in (
+        ("new.csv", "new.csv"),
+        ("old/half.csv", "may be its accuracy"),
+        ({"file": "old/half.csv", "value": "losses"}, "there is no key 'value'"),
+        ({"file": "old/half.csv", "values": "gains"}, "values is one of"),
+        ([7], "results.0: "),
+    ):
+        refused = priced(wrong)
+        assert isinstance(refused.exception, SearchFileError), (wrong, refused.output)
+        assert words in str(refused.exception)
+        assert re.search(r"line [23]: ", str(refused.exception))
 
 
 def test_the_commands_and_the_client_tell_results(

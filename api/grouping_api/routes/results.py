@@ -103,7 +103,7 @@ def _add(
 ) -> AddedResults:
     results = importer.read_results(
         upload,
-        store.get_job(job_id).spec,
+        store.get_job(job_id).spec.size_numbers,
         source=upload.options.name.strip(),
         told_by=options.told_by.strip(),
         values=options.values,

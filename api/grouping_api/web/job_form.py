@@ -175,6 +175,8 @@ class JobForm:
         match parts:
             case ["tasks", *_]:
                 return "task"
+            case ["results", *_]:
+                return "results"
             case [choice, "parameters", parameter, *_] if choice in _DEFAULTS:
                 return f"{choice}.{self.value(choice) or _DEFAULTS[choice]}.{parameter}"
             case [choice, *_] if choice in _DEFAULTS:

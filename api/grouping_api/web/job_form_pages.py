@@ -16,10 +16,12 @@ from grouping.store import Store
 from grouping.use_cases.estimate import estimate
 from grouping.use_cases.submit import request_digest, submit
 from grouping.wire.estimates import EstimateOut
-from grouping_api.dependencies import StoreDep
+from grouping_api.dependencies import ImporterDep, StoreDep
 from grouping_api.errors import status_of
+from grouping_api.uploads import Importer
 from grouping_api.web.job_form import JobForm
 from grouping_api.web.rendering import Render
+from grouping_api.web.told_results import MAX_FILES, ToldResults
 
 MAX_FIELDS = 2000
 MAX_FIELD_BYTES = 1 << 16
@@ -37,23 +39,30 @@ def new_job_page(
 
 
 @router.post("/jobs", response_model=None)
-async def submit_job(request: Request, render: Render, store: StoreDep) -> HTMLResponse | RedirectResponse:
+async def submit_job(
+    request: Request, render: Render, store: StoreDep, importer: ImporterDep
+) -> HTMLResponse | RedirectResponse:
     """Submit the job and go to its page, or show its estimated cost; show the form again if it is invalid."""
-    async with request.form(max_fields=MAX_FIELDS, max_files=0, max_part_size=MAX_FIELD_BYTES) as data:
+    async with request.form(
+        max_fields=MAX_FIELDS, max_files=MAX_FILES, max_part_size=MAX_FIELD_BYTES
+    ) as data:
         values: dict[str, list[str]] = {}
         for name, value in data.multi_items():
             if isinstance(value, str):
                 values.setdefault(name, []).append(value)
+        results = await ToldResults.of(data)
     form = JobForm(get_problem(next(iter(values.get("problem", [""])))), values)
     try:
-        return await run_in_threadpool(_carry_out, render, store, form)
+        return await run_in_threadpool(_carry_out, render, store, importer, form, results)
     except (InvalidInputError, ValidationError) as error:
         status = status_of(error)[0] if isinstance(error, InvalidInputError) else 422
         return _page(render, form.with_fault(error), status=status)
 
 
-def _carry_out(render: Render, store: Store, form: JobForm) -> HTMLResponse | RedirectResponse:
-    asked = form.request()
+def _carry_out(
+    render: Render, store: Store, importer: Importer, form: JobForm, results: ToldResults
+) -> HTMLResponse | RedirectResponse:
+    asked = results.added_to(form.request(), importer)
     if form.value("action") == "estimate":
         return _page(render, form, told=estimate(asked, store))
     key = f"form-{form.value('key')}-{request_digest(asked)}"[:200]  # the same form sent twice makes one job

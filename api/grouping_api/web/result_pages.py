@@ -69,7 +69,7 @@ def _add(
     values = fields.get("values", "")
     results = importer.read_results(
         upload,
-        store.get_job(job_id).spec,
+        store.get_job(job_id).spec.size_numbers,
         source=name[:MAX_LABEL],
         told_by=fields.get("told_by", "").strip()[:MAX_LABEL],
         values=ResultValues(values) if values in list(ResultValues) else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,20 +11,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
-from grouping.domain.finished_results import ResultValues
 from grouping.domain.job_sentences import Stated
 from grouping.errors import InvalidInputError, SearchFileError
 from grouping.formats.marked_text import MAX_BYTES
 from grouping.store import Store
 from grouping.use_cases.estimate import estimate
+from grouping.use_cases.named_results import sizes_in, with_results_read
 from grouping.use_cases.search_file import SearchFile, read_search
 from grouping.use_cases.search_text import search_text
 from grouping.use_cases.submit import build_spec, request_digest, submit
 from grouping.wire.requests import JobRequest
-from grouping.wire.results import MAX_LABEL, FinishedResultsIn
 from grouping_api.dependencies import ImporterDep, StoreDep
-from grouping_api.uploads import Importer, Upload, UploadOptions
+from grouping_api.uploads import Importer
 from grouping_api.web.rendering import Render
+from grouping_api.web.told_results import MAX_FILES, ToldResults
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -56,10 +55,10 @@ async def take_search_file(
     request: Request, render: Render, store: StoreDep, importer: ImporterDep
 ) -> HTMLResponse | RedirectResponse:
     """Show what a file was understood as, price it or submit it; show its faults at their lines."""
-    async with request.form(max_fields=10, max_files=2, max_part_size=2 * MAX_BYTES) as form:
+    async with request.form(max_fields=10, max_files=1 + MAX_FILES, max_part_size=2 * MAX_BYTES) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         name, text = await _file_of(form)
-        results = await _results_of(form)
+        results = await ToldResults.of(form)
     try:
         return await run_in_threadpool(_carry_out, render, store, importer, fields, name, text, results)
     except SearchFileError as error:
@@ -89,15 +88,6 @@ async def _file_of(form: FormData) -> tuple[str, str]:
     return name if isinstance(name, str) else "", pasted
 
 
-async def _results_of(form: FormData) -> Upload | None:
-    """Return the file with finished results that comes with a search; None without one."""
-    file = form.get("results")
-    if not isinstance(file, UploadFile) or not file.filename:
-        return None
-    label = PurePosixPath(file.filename.replace("\\", "/")).name[:MAX_LABEL]
-    return Upload(await file.read(), None, UploadOptions.model_construct(name=label))
-
-
 def _carry_out(
     render: Render,
     store: Store,
@@ -105,34 +95,18 @@ def _carry_out(
     fields: dict[str, str],
     name: str,
     text: str,
-    results: Upload | None,
+    results: ToldResults,
 ) -> HTMLResponse | RedirectResponse:
     if not text.strip():
         raise SearchFileError([(None, "Choose a file, or paste its text.")])
     found = read_search(text, name)
+    sizes = sizes_in(found.asked)
+    found = with_results_read(found, lambda named: results.read(named, importer, sizes))
     try:
-        return _answer(render, store, fields, found, text, _with_results(found, importer, fields, results))
+        request = results.added_to(found.request(), importer)
+        return _answer(render, store, fields, found, text, request)
     except InvalidInputError as error:
         raise found.located(error) from error
-
-
-def _with_results(
-    found: SearchFile, importer: Importer, fields: dict[str, str], results: Upload | None
-) -> JobRequest:
-    """Return the request of a search file, with the finished results that come with it."""
-    request = found.request()
-    if results is None:
-        return request
-    spec, _ = build_spec(request)
-    values = fields.get("values", "")
-    told = importer.read_results(
-        results,
-        spec,
-        source=results.options.name,
-        told_by="",
-        values=ResultValues(values) if values in list(ResultValues) else None,
-    )
-    return request.model_copy(update={"results": [*request.results, FinishedResultsIn.of(told)]})
 
 
 def _answer(
