@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,58 +96,81 @@ def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat |
     return read_table(path, format=table_format, values="gains" if gains else "losses", test=test)
 
 
-def demand(
-    table: ScoreTable,
+def stated_constraints(
     *,
-    weight: WeightOption = None,
     together: TogetherOption = None,
     apart: ApartOption = None,
     max_networks: MaxNetworksOption = None,
-    max_group_size: MaxGroupSizeOption = None,
     partition: PartitionOption = False,
     ceiling: CeilingOption = None,
     ceiling_alone: CeilingAloneOption = None,
     force: ForceOption = None,
     forbid: ForbidOption = None,
     limit: LimitOption = None,
+) -> dict[str, Any]:
+    """Return the constraints that options state, by their names over HTTP; nothing that was not given.
+
+    Raises:
+        InvalidInputError: if one is not understood.
+    """
+    found = {
+        "together": _sets(together) or None,
+        "apart": _sets(apart) or None,
+        "max_networks": max_networks,
+        "is_partition": partition or None,
+        "ceilings": numbers_by_name("ceiling", ceiling) or None,
+        "ceilings_alone": numbers_by_name("ceiling-alone", ceiling_alone) or None,
+        "forced": force or None,
+        "forbidden": forbid or None,
+        "limits": numbers_by_name("limit", limit) or None,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def demand(
+    table: ScoreTable,
+    *,
+    weight: WeightOption = None,
+    max_group_size: MaxGroupSizeOption = None,
     cost: CostOption = None,
+    **stated: Any,
 ) -> Demanded:
     """Build table and constraints from the options, which `with_demands` adds to a command.
+
+    Args:
+        table: the table.
+        weight: weights of tasks.
+        max_group_size: the most tasks in a network.
+        cost: the further cost in which the budget is counted.
+        **stated: see `stated_constraints`.
 
     Raises:
         InvalidInputError: if one is not understood or names what the table does not have.
     """
     from grouping.domain.constraints import Constraints
-    from grouping.domain.networks import Network
 
     unit = "SNT" if cost is None else cost
     table = table.with_weights(numbers_by_name("weight", weight))
     if cost is not None:
         table = table.priced_by(cost)
-    constraints = Constraints(
-        together=_sets(together),
-        apart=_sets(apart),
-        max_networks=max_networks,
-        max_group_size=max_group_size,
-        is_partition=partition,
-        ceilings=numbers_by_name("ceiling", ceiling),
-        ceilings_alone=numbers_by_name("ceiling-alone", ceiling_alone),
-        forced=tuple(map(Network.parse, force or ())),
-        forbidden=tuple(map(Network.parse, forbid or ())),
-        limits=numbers_by_name("limit", limit),
-    )
+    constraints = Constraints(**stated_constraints(**stated), max_group_size=max_group_size)
     constraints.check(table)
     return Demanded(table, constraints, unit)
 
 
 def with_demands(command: Callable[..., Any]) -> Callable[..., Any]:
     """Replace the parameter ``demanded`` of a command by the options of `demand`; it takes a table."""
-    options = evaluated(demand, without={"table"})
+    options = [*evaluated(demand, without={"table", "stated"}), *constraint_options()]
     return replacing(command, "demanded", options, lambda **given: functools.partial(demand, **given))
 
 
-def _sets(items: list[str] | None) -> tuple[frozenset[str], ...]:
-    return tuple(frozenset(name.strip() for name in item.split(",")) for item in items or ())
+def constraint_options() -> list[inspect.Parameter]:
+    """Return the options of `stated_constraints`, as parameters of a command."""
+    return evaluated(stated_constraints, without=())
+
+
+def _sets(items: list[str] | None) -> list[list[str]]:
+    return [[name.strip() for name in item.split(",")] for item in items or ()]
 
 
 def numbers_by_name(option: str, items: list[str] | None) -> dict[str, float]:

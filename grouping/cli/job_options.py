@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from grouping.cli.demands import numbers_by_name
+from grouping.cli.demands import constraint_options, numbers_by_name, stated_constraints
 from grouping.cli.options import option, option_name, replacing
 from grouping.cli.recipes import method_option, parse_method, recipe_options, recipe_request
 from grouping.domain.fields import Declared, declared
 from grouping.domain.jobs import CHOICES, NOT_CLONED, JobSpec, TrainingBudget
 from grouping.domain.recipes import BuiltInParameters
 from grouping.domain.resources import StatedResources
+from grouping.errors import InvalidInputError
 
 _OWN_CODE = re.compile(r".+\.py:[^:=,]+")
 _LISTED_BY = {"strategy": "strategies", "trainer": "trainers"}
@@ -56,7 +57,12 @@ def _with(
     # Of a recipe, what the job itself has an option for is said there.
     of_recipe = [parameter for parameter in recipe_options() if parameter.name not in fields]
 
+    constraints = constraint_options()
+
     def gathered(**given: Any) -> dict[str, Any]:
+        stated = stated_constraints(
+            **{parameter.name: given.pop(parameter.name) for parameter in constraints}
+        )
         recipe = recipe_request(**{parameter.name: given.pop(parameter.name) for parameter in of_recipe})
         within = {
             name: {field.name: _value(field, given.pop(own)) for own, field in nested.items()}
@@ -69,12 +75,13 @@ def _with(
             for name, values in within.items()
             if any(value is not None for value in values.values())
         }
-        return asked | given_within | ({"recipe": recipe} if recipe else {})
+        parts = {"recipe": recipe, "constraints": stated}
+        return asked | given_within | {name: part for name, part in parts.items() if part}
 
     options = [_option(field, has_default=has_default) for field in fields.values()]
     for nested in _WITHIN.values():
         options += [option(field, has_default=has_default) for field in nested.values()]
-    return replacing(command, "asked", [*options, *of_recipe], gathered)
+    return replacing(command, "asked", [*options, *constraints, *of_recipe], gathered)
 
 
 def _option(field: Declared, *, has_default: bool) -> inspect.Parameter:
@@ -88,6 +95,24 @@ def _value(field: Declared, value: Any) -> Any:
         return {"name": value}  # trained here; see `grouping.cli.own_commands`
     if field.name in CHOICES:
         return parse_method(value, field.name)
+    if field.item is StatedResources:
+        return resources_by_size(value)
     if field.is_mapping:
         return numbers_by_name(field.name, value) if value else None
     return value
+
+
+def resources_by_size(items: Sequence[str]) -> dict[str, Any]:
+    """Parse resources written as ``SIZE:NAME=AMOUNT,...``.
+
+    Raises:
+        InvalidInputError: if they are written otherwise.
+    """
+    found = {}
+    for item in items:
+        size, _, amounts = item.rpartition(":")
+        try:
+            found[size.strip()] = dict(StatedResources.parse(amounts).stated)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"--resources-of {item}: {error}", pointer="/resources_of") from None
+    return found

@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import is_dataclass
 from typing import Annotated, Any
 
 import typer
@@ -30,7 +31,7 @@ def option(field: Declared, *, has_default: bool) -> inspect.Parameter:
     kind = str if field.is_mapping else field.item
     help_text = field.doc
     if field.is_mapping:
-        help_text += " As NAME=NUMBER."
+        help_text += " As SIZE:NAME=AMOUNT,..." if is_dataclass(field.item) else " As NAME=NUMBER."
     if is_repeated:
         help_text += " Repeat for several."
     least, most = field.bounds

@@ -114,25 +114,16 @@ def read_resources(text: str, slots: int = 1) -> Resources:
         InvalidInputError: if the text is not understood.
     """
     from grouping.cli.machine import memory_bytes, processors
-    from grouping.domain.resources import Resources
+    from grouping.domain.resources import Resources, StatedResources
 
-    amounts: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, amount = part.partition("=")
-        try:
-            amounts[name.strip()] = float(amount)
-        except ValueError:
-            raise InvalidInputError(
-                f"--resources: {part!r} is not understood; write NAME=AMOUNT, such as gpu=1,cpu=4."
-            ) from None
     memory = memory_bytes()
-    custom = {name: n for name, n in amounts.items() if name not in ("cpu", "gpu", "memory")}
-    return Resources(
-        amounts.get("cpu", max(1, processors() // slots)),
-        amounts.get("gpu", 0.0),
-        amounts.get("memory", None if memory is None else memory / 2**30 / slots),
-        custom,
+    of_machine = Resources(
+        max(1, processors() // slots), memory_gib=None if memory is None else memory / 2**30 / slots
     )
+    try:
+        return StatedResources.parse(text).over(of_machine)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"--resources: {error}") from None
 
 
 def train_by(words: Sequence[str], checkpoints: Path | None) -> Train:

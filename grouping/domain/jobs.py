@@ -213,9 +213,11 @@ class JobSpec:
         Shown("Epochs of a full training", "--epochs", "as the trainer says"),
     ] = None
     resources: StatedResources = field(default_factory=StatedResources)
-    resources_of: Annotated[Mapping[SizeKey, StatedResources], MaxLen(MAX_SIZES)] = field(
-        default_factory=dict
-    )
+    resources_of: Annotated[
+        Mapping[SizeKey, StatedResources],
+        MaxLen(MAX_SIZES),
+        Shown("What differs by size", "--resources-of"),
+    ] = field(default_factory=dict)
     deadline_s: Annotated[
         Seconds | None, Shown("Seconds until a training is ended", "--deadline-s", "as the trainer says")
     ] = None

@@ -97,6 +97,17 @@ class Resources:
         return ", ".join([*parts, *(f"{amount:g} {name}" for name, amount in self.custom.items())])
 
 
+_WRITTEN: Mapping[str, str] = {
+    "cpu": "cpus",
+    "cpus": "cpus",
+    "gpu": "gpus",
+    "gpus": "gpus",
+    "memory": "memory_gib",
+    "memory_gib": "memory_gib",
+}
+"""Names of amounts where people write them, and of the fields that they stand for."""
+
+
 class Placement(StrEnum):
     """How the bundles of a training lie on the nodes of a cluster, as Ray calls it."""
 
@@ -189,6 +200,27 @@ class StatedResources:
         _check_share(self.gpus or 0.0, "/gpus")
         if self.custom is not None and not all(self.custom):
             raise InvalidInputError("Each resource needs a name.", pointer="/custom")
+
+    @classmethod
+    def parse(cls, text: str) -> StatedResources:
+        """Read amounts such as ``gpu=1,cpu=4,memory=16``; other names are those of custom resources.
+
+        Raises:
+            InvalidInputError: if the text is not understood.
+        """
+        own: dict[str, float] = {}
+        custom: dict[str, float] = {}
+        for part in text.split(","):
+            name, _, amount = part.partition("=")
+            try:
+                number = float(amount)
+            except ValueError:
+                raise InvalidInputError(
+                    f"{part!r} is not understood; write NAME=AMOUNT, such as gpu=1,cpu=4,memory=16."
+                ) from None
+            known = _WRITTEN.get(name.strip())
+            (own if known else custom)[known or name.strip()] = number
+        return cls(**own, custom=custom or None)
 
     @property
     def is_empty(self) -> bool:

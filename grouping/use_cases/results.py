@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from grouping.domain.finished_results import FinishedResults, fit_results
 from grouping.domain.jobs import JobSpec
 from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialKey
+from grouping.domain.trials import Trial, TrialKey, TrialState
 from grouping.errors import pointing_below
 from grouping.search import groups_not_told
 from grouping.strategies import get_strategy
@@ -46,9 +47,11 @@ def told_trials(
         ResultsRefusedError: if one does not fit.
     """
     terms, refused = SearchTerms.of_job(spec), refused_groups(spec)
-    known: dict[TrialKey, bool] = {}
+    known: list[Trial] = []
     for position, results in enumerate(told):
         with pointing_below(f"/results/{position}", always=True):
-            fitting = fit_results(results, tasks, terms, size_names=spec.size_names, refused=refused)
-            known |= {result.request.key: False for result in fitting.new}
-    return known
+            fitting = fit_results(results, tasks, terms, known, size_names=spec.size_names, refused=refused)
+        for result in fitting.new:
+            planned = Trial.planned(len(known), result.request)
+            known.append(replace(planned, state=TrialState.SUCCEEDED, scores=result.scores))
+    return {trial.key: False for trial in known}

@@ -125,11 +125,11 @@ def is_search_file(name: str) -> bool:
 def with_options(asked: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a request with others in their place.
 
-    Limits of the training budget, parts of the recipe and resources are replaced one by one. Names of tasks
-    choose among the tasks that are defined.
+    Limits of the training budget, parts of the recipe, resources and constraints are replaced one by one.
+    Names of tasks choose among the tasks that are defined.
     """
     changed = {**asked, **options}
-    for name in ("training_budget", "recipe", "resources"):
+    for name in ("training_budget", "recipe", "resources", "constraints"):
         if name in asked and name in options and isinstance(asked[name], Mapping):
             given = {key: value for key, value in options[name].items() if value is not None}
             changed[name] = {**asked[name], **given}

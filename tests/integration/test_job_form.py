@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from grouping.domain.recipes import Method
+from grouping.domain.resources import StatedResources
 from grouping.problems.registry import get_problem
 from grouping.store import Store
 from tests.integration.conftest import Api
@@ -28,7 +29,7 @@ def fault_of(page: str, field: str) -> str:
 
 def test_the_form_offers_the_tasks_of_the_problem_and_every_method(api: Api) -> None:
     page = api.get("/jobs/new?problem=digits-8").text
-    assert page.count('type="checkbox"') == 8
+    assert page.count('name="task"') == 8
     assert 'name="optimiser.sgd.momentum"' in page
     assert '<option value="adaptive" selected>' in page
 
@@ -74,6 +75,10 @@ def test_every_field_arrives(api: Api, store: Store) -> None:
         "recipe.precision": "bfloat16",
         "optimiser": "sgd",
         "optimiser.sgd.momentum": "0.5",
+        "resources_of": "0.5: gpus=0.25, memory_gib=4; 0.25: cpus=2",
+        "constraints.apart": f"{TASKS[0]} + {TASKS[1]}",
+        "constraints.ceilings": f"{TASKS[0]}: 0.4\n{TASKS[1]}: 1.05 alone",
+        "constraints.is_partition": "on",
     }
     spec = store.get_job(send(api, fields).headers["location"].rpartition("/")[2]).spec
     assert (spec.tasks, spec.name, spec.budgets_snt) == (TASKS[:3], "by hand", (1.0, 1.5, 2.0))
@@ -93,6 +98,14 @@ def test_every_field_arrives(api: Api, store: Store) -> None:
     assert recipe_in(spec).optimiser == Method("sgd", {"momentum": 0.5})
     assert recipe_in(spec).precision == "bfloat16"
     assert spec.planning == "continuous"
+    assert spec.resources_of == {
+        "0.5": StatedResources(gpus=0.25, memory_gib=4.0),
+        "0.25": StatedResources(cpus=2),
+    }
+    demands = spec.constraints
+    assert demands.apart == (frozenset(TASKS[:2]),)
+    assert (demands.ceilings, demands.ceilings_alone) == ({TASKS[0]: 0.4}, {TASKS[1]: 1.05})
+    assert demands.is_partition
 
 
 def test_parameters_of_methods_that_are_not_chosen_are_not_read(api: Api, store: Store) -> None:
@@ -134,6 +147,10 @@ def test_a_form_sent_twice_makes_one_job_and_a_changed_one_another(api: Api, sto
         ),
         ({"optimiser": "sgd", "optimiser.sgd.momentum": "2"}, "optimiser.sgd.momentum", "less than 1"),
         ({"task": ["no such"]}, "task", "no such"),
+        ({"constraints.ceilings": "loop: x"}, "constraints.ceilings", "a colon and a number"),
+        ({"constraints.apart": "loop"}, "constraints.apart", "at least 2"),
+        ({"constraints.together": "loop + nobody"}, "constraints.together", "nobody"),
+        ({"resources_of": "0.5: gpus"}, "resources_of", "valid"),
         ({"task": []}, "task", "at least 1"),
     ],
 )

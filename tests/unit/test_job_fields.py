@@ -22,9 +22,13 @@ from grouping.domain.recipes import BuiltInParameters, Method, Recipe
 from grouping.domain.resources import StatedResources
 from grouping.errors import InvalidInputError
 from grouping.wire.base_types import Input
+from grouping.wire.constraints import ConstraintsIn
 from grouping.wire.derived import requested
 from grouping.wire.jobs import SpecOut
 from grouping.wire.requests import NESTED, CloneRequest, JobRequest
+from grouping_api.web.constraint_fields import FIELDS as CONSTRAINT_FIELDS
+from grouping_api.web.constraint_fields import field_of as constraint_field
+from grouping_api.web.constraint_fields import read_constraints
 from grouping_api.web.job_entries import ASKED_OTHERWISE, ENTRIES
 
 SPEC = JobSpec("digits", ("digit", "loop"))
@@ -78,8 +82,36 @@ def schema_bounds(schema: dict[str, Any]) -> tuple[float | None, float | None]:
 def test_every_field_says_what_it_is() -> None:
     assert [field.name for field in EVERY if not field.doc] == []
     of_fields = {"training_budget", "recipe", "resources"}
-    only_in_files = {"constraints", "resources_of", *DEFINED}
-    assert {field.name for field in EVERY if field.shown is None} == of_fields | only_in_files
+    assert {field.name for field in EVERY if field.shown is None} == of_fields | {"constraints", *DEFINED}
+
+
+def test_every_constraint_has_a_field_in_the_form_and_an_option() -> None:
+    of_job = {"max_group_size"}  # which the job itself has
+    asked = {name for name in ConstraintsIn.model_fields if name not in of_job}
+    assert {constraint_field(name) for name in asked} == set(CONSTRAINT_FIELDS)
+    shown = {
+        "together": "a",
+        "apart": "b",
+        "max_networks": "2",
+        "is_partition": "on",
+        "ceilings": "a: 1\nb: 2 alone",
+    }
+    shown |= {"forced": "a", "forbidden": "b", "limits": "ms: 3"}
+    faults: dict[str, str] = {}
+    assert set(read_constraints(shown, ("a", "b"), faults)) == asked
+    stated = (
+        "--together=a,b",
+        "--apart=b,c",
+        "--max-networks=2",
+        "--partition",
+        "--ceiling=a=1",
+        "--ceiling-alone=b=2",
+    )
+    got = asked_by(*stated, "--force=a", "--forbid=b", "--limit=ms=3")["constraints"]
+    assert set(got) == asked
+    assert (got["together"], got["ceilings_alone"]) == ([["a", "b"]], {"b": 2.0})
+    assert asked_by("--max-networks=0") == {"constraints": {"max_networks": 0}}  # refused where it is checked
+    ConstraintsIn.model_validate(got)
 
 
 @pytest.mark.parametrize("field", OF_JOB, ids=name_of)
@@ -167,8 +199,9 @@ def test_a_new_field_is_there_by_its_declaration_alone() -> None:
     assert {f.name for f in fields(_Wider)} - set(JobRequest.model_fields) >= {"imaginary"}
 
 
-def test_the_command_line_sends_what_was_given_and_nothing_else() -> None:
-    got: list[Any] = []
+def asked_by(*options: str) -> dict[str, Any]:
+    """What options of `grouping run` ask for."""
+    got: list[dict[str, Any]] = []
     own = typer.Typer()
 
     @own.command()
@@ -176,8 +209,13 @@ def test_the_command_line_sends_what_was_given_and_nothing_else() -> None:
     def ask(problem: str, *, asked: dict[str, Any]) -> None:
         got.append(asked)
 
-    arguments = [
-        "digits",
+    done = CliRunner().invoke(own, ["digits", *options], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return got[0]
+
+
+def test_the_command_line_sends_what_was_given_and_nothing_else() -> None:
+    arguments: tuple[str, ...] = (
         "--seeds",
         "2",
         "--confirm",
@@ -188,8 +226,8 @@ def test_the_command_line_sends_what_was_given_and_nothing_else() -> None:
         "1.5",
         "--name",
         "",
-    ]
-    arguments += [
+    )
+    arguments += (
         "--strategy",
         "adaptive:tolerance=0.1",
         "--max-epochs",
@@ -198,25 +236,22 @@ def test_the_command_line_sends_what_was_given_and_nothing_else() -> None:
         "3",
         "--reuse",
         "a" * 32,
-        "--gpus",
-        "0.5",
-        "--resource",
-        "a100=1",
-    ]
-    done = CliRunner().invoke(own, arguments, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    assert got == [
-        {
-            "n_seeds": 2,
-            "n_confirmation_seeds": 0,
-            "weights": {"loop": 2.0},
-            "budgets_snt": [1.5],
-            "name": "",
-            "strategy": {"name": "adaptive", "parameters": {"tolerance": 0.1}},
-            "training_budget": {"trainings": None, "epochs": 9, "seconds": None},
-            "epochs": 3,
-            "resources": {"cpus": None, "gpus": 0.5, "memory_gib": None, "custom": {"a100": 1.0}},
-            "reuse_jobs": ["a" * 32],
-        }
-    ]
-    JobRequest.model_validate({"problem": "digits", **got[0]})
+    )
+    arguments += ("--gpus", "0.5", "--resource", "a100=1", "--resources-of", "0.5:gpu=0.25,a100=2")
+    got = asked_by(*arguments)
+    assert got == {
+        "n_seeds": 2,
+        "n_confirmation_seeds": 0,
+        "weights": {"loop": 2.0},
+        "budgets_snt": [1.5],
+        "name": "",
+        "strategy": {"name": "adaptive", "parameters": {"tolerance": 0.1}},
+        "training_budget": {"trainings": None, "epochs": 9, "seconds": None},
+        "epochs": 3,
+        "resources": {"cpus": None, "gpus": 0.5, "memory_gib": None, "custom": {"a100": 1.0}},
+        "resources_of": {"0.5": {"gpus": 0.25, "custom": {"a100": 2.0}}},
+        "reuse_jobs": ["a" * 32],
+    }
+    JobRequest.model_validate({"problem": "digits", **got})
+    with pytest.raises(InvalidInputError, match="write NAME=AMOUNT"):
+        asked_by("--resources-of", "0.5:gpu")

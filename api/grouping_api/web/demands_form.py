@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Query
@@ -22,10 +21,10 @@ from grouping.wire.solving import (
     ConfidenceIn,
     Demands,
 )
+from grouping_api.web.constraint_fields import field_of, number, numbers, read_constraints, whole
 
 _Line = Annotated[str, Field(max_length=200)]
 _Text = Annotated[str, Field(max_length=4000)]
-_RELATIVE = re.compile(r"\s*[x×*]?\s*alone$")
 
 
 class DemandFields(BaseModel):
@@ -94,7 +93,7 @@ class FormReading:
     def with_fault(self, error: InvalidInputError) -> FormReading:
         """Copy the reading, with an error of the table or the solver at the field it concerns."""
         place = [part for part in error.pointer.split("/") if part not in {"", "constraints"}]
-        name = {"ceilings_alone": "ceilings"}.get(place[0], place[0]) if place else "budget_snt"
+        name = field_of(place[0]) or place[0] if place else "budget_snt"
         if name not in DemandFields.model_fields:
             name = "budget_snt"
         faults = {**self.faults, name: str(error)}
@@ -120,31 +119,17 @@ class FormReading:
 def read_form(fields: DemandFields, tasks: Sequence[str]) -> FormReading:
     """Parse the fields of the form.
 
-    Sets of tasks and networks are written one per line, their tasks joined by ``+`` or separated by commas.
-    Numbers are written as ``task: number``; a ceiling that ends in ``alone`` is a multiple of the task's loss
-    alone.
-
     Args:
         fields: fields as they were sent.
         tasks: names of the tasks of the table.
     """
     faults: dict[str, str] = {}
-    constraints: dict[str, Any] = {
-        "together": _sets(fields.together, tasks),
-        "apart": _sets(fields.apart, tasks),
-        "is_partition": bool(fields.is_partition),
-        "forced": _networks(fields.forced, tasks),
-        "forbidden": _networks(fields.forbidden, tasks),
-    }
-    for name in ("max_networks", "max_group_size"):
-        constraints[name] = _whole(getattr(fields, name), name, faults)
-    plain, relative = _ceilings(fields.ceilings, faults)
-    constraints |= {"ceilings": plain, "ceilings_alone": relative}
-    constraints["limits"] = _numbers(fields.limits, "limits", faults)
+    constraints = read_constraints(fields.model_dump(), tasks, faults)
+    constraints["max_group_size"] = whole(fields.max_group_size, "max_group_size", faults)
     said = {
         "cost": fields.cost or None,
         "constraints": constraints,
-        "weights": _numbers(fields.weights, "weights", faults),
+        "weights": numbers(fields.weights, "weights", faults),
         "objective": fields.objective or "sum",
         "standing_demands": not fields.without_standing,
     }
@@ -155,12 +140,11 @@ def read_form(fields: DemandFields, tasks: Sequence[str]) -> FormReading:
     except ValidationError as error:
         for fault in error.errors():
             place = [str(part) for part in fault["loc"] if part != "constraints"]
-            name = {"ceilings_alone": "ceilings"}.get(place[0], place[0])
-            faults.setdefault(name, sentence_of(str(fault["msg"])))
+            faults.setdefault(field_of(place[0]) or place[0], sentence_of(str(fault["msg"])))
     except InvalidInputError as error:
         return FormReading(fields, None, None, faults=faults).with_fault(error)
     budget = _budget(fields.budget_snt, bool(fields.cost), faults)
-    n_alternatives = _whole(fields.k, "k", faults) or 1
+    n_alternatives = whole(fields.k, "k", faults) or 1
     confidence = ConfidenceIn(noise=_noise(fields.noise, faults)) if fields.confidence else None
     has_demand_fault = set(faults) - {"budget_snt", "noise", "k"}
     return FormReading(
@@ -173,83 +157,23 @@ def read_form(fields: DemandFields, tasks: Sequence[str]) -> FormReading:
     )
 
 
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _tasks(line: str, tasks: Sequence[str]) -> list[str]:
-    """Split a line into task names at ``+``; without one at commas, unless the line is a task's name."""
-    if "+" in line or line in tasks:
-        return [name.strip() for name in line.split("+")]
-    return [name.strip() for name in line.split(",")]
-
-
-def _sets(text: str, tasks: Sequence[str]) -> list[list[str]]:
-    return [_tasks(line, tasks) for line in _lines(text)]
-
-
-def _networks(text: str, tasks: Sequence[str]) -> list[str]:
-    found = []
-    for line in _lines(text):
-        stem, separator, size = line.rpartition("@")
-        names = _tasks(stem if separator else line, tasks)
-        found.append("+".join(names) + (f"@{size.strip()}" if separator else ""))
-    return found
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text.strip().replace(",", ".")) if len(text) <= 40 else None
-    except ValueError:
-        return None
-
-
-def _numbers(text: str, name: str, faults: dict[str, str]) -> dict[str, float]:
-    found = {}
-    for line in _lines(text):
-        key, _, value = line.rpartition(":")
-        number = _number(value)
-        if not key.strip() or number is None:
-            faults[name] = f"Write a name, a colon and a number on each line, not {line[:60]!r}."
-            continue
-        found[key.strip()] = number
-    return found
-
-
-def _ceilings(text: str, faults: dict[str, str]) -> tuple[dict[str, float], dict[str, float]]:
-    lines = _lines(text)
-    relative = [_RELATIVE.sub("", line) for line in lines if _RELATIVE.search(line)]
-    plain = [line for line in lines if not _RELATIVE.search(line)]
-    return _numbers("\n".join(plain), "ceilings", faults), _numbers("\n".join(relative), "ceilings", faults)
-
-
-def _whole(text: str, name: str, faults: dict[str, str]) -> int | None:
-    text = text.strip()
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 6 and int(text) >= 1):
-        faults[name] = "This is a whole number of at least 1."
-        return None
-    return int(text)
-
-
 def _noise(text: str, faults: dict[str, str]) -> float | None:
     if not text.strip():
         return None
-    number = _number(text)
-    if number is None or not 0 < number <= MAX_NOISE:
+    found = number(text)
+    if found is None or not 0 < found <= MAX_NOISE:
         faults["noise"] = f"The noise is a number above 0 and at most {MAX_NOISE:g}, such as 0.01."
         return None
-    return number
+    return found
 
 
 def _budget(text: str, is_other_cost: bool, faults: dict[str, str]) -> float | None:
     if not text.strip():
         return None
-    number = _number(text)
+    found = number(text)
     most = MAX_BUDGET_IN_ANY_UNIT if is_other_cost else MAX_BUDGET_SNT
-    if number is None or not 0 < number <= most:
+    if found is None or not 0 < found <= most:
         unit = "" if is_other_cost else " of SNT"
         faults["budget_snt"] = f"An inference budget is a number{unit} above 0 and at most {most:g}."
         return None
-    return number
+    return found

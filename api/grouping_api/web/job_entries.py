@@ -12,6 +12,7 @@ from grouping.domain.fields import Declared, declared
 from grouping.domain.jobs import CHOICES, JobSpec, TrainingBudget
 from grouping.domain.recipes import BuiltInParameters, Method, Recipe
 from grouping.domain.resources import StatedResources
+from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
 
 ASKED_OTHERWISE = frozenset({"problem", "tasks", "epochs", *CHOICES})
@@ -46,6 +47,8 @@ class Entry:
     @property
     def hint(self) -> str:
         """Description of the field, and how several values are written."""
+        if self.field.item is StatedResources:
+            return f"{self.field.doc} Written as size: gpus=0.5, memory_gib=4; size: cpus=1."
         if self.field.is_mapping:
             return f"{self.field.doc} Written as name: number; name: number."
         return f"{self.field.doc} Separated by commas." if self.field.is_many else self.field.doc
@@ -66,7 +69,9 @@ class Entry:
         """Parse the text of the entry; text that cannot be parsed stays text, and is refused later."""
         if self.field.is_mapping:
             pairs = (piece.rpartition(":") for piece in text.split(";") if piece.strip())
-            return {name.strip(): _number(value) for name, _, value in pairs}
+            is_numbers = self.field.item is not StatedResources
+            meant = _number if is_numbers else _resources
+            return {name.strip(): meant(value) for name, _, value in pairs}
         if self.field.is_many:
             pieces = [piece for piece in re.split(r"[,;\s]+", text.strip()) if piece]
             return pieces if self.field.item is str else [_number(piece) for piece in pieces]
@@ -93,6 +98,14 @@ def _entries() -> Iterator[Entry]:
 
 ENTRIES: Mapping[str, Entry] = {entry.name: entry for entry in _entries()}
 """Entries by name, in the order of the form."""
+
+
+def _resources(text: str) -> dict[str, Any] | str:
+    """Parse amounts of resources; text that holds none stays text, and is refused later."""
+    try:
+        return dict(StatedResources.parse(text).stated)
+    except InvalidInputError:
+        return text.strip()
 
 
 def _number(text: str) -> int | float | str:

@@ -23,7 +23,13 @@ from grouping.strategies import StrategyInfo, list_strategies
 from grouping.trainers import TrainerInfo, list_trainers
 from grouping.wire.base_types import sentence_of
 from grouping.wire.requests import JobRequest
+from grouping_api.web.constraint_fields import FIELDS as CONSTRAINT_FIELDS
+from grouping_api.web.constraint_fields import field_of as constraint_field
+from grouping_api.web.constraint_fields import read_constraints
 from grouping_api.web.job_entries import ENTRIES, Entry
+
+CONSTRAINTS = "constraints"
+"""Field of a job for which the form has fields of its own."""
 
 Listed = MethodInfo | StrategyInfo | TrainerInfo
 _LISTS: Mapping[str, Callable[[], Sequence[Listed]]] = {
@@ -140,6 +146,7 @@ class JobForm:
             "training_budget": {},
             "resources": {},
             "recipe": {},
+            "constraints": self._constraints(),
         }
         for name, entry in ENTRIES.items():
             if text := self.value(name).strip():
@@ -152,6 +159,23 @@ class JobForm:
                 chosen["parameters"] = {**own.parameters, **chosen["parameters"]}
             asked["recipe"][part.value] = chosen
         return asked
+
+    @property
+    def demands(self) -> Mapping[str, str]:
+        """Texts entered into the fields for constraints, by constraint."""
+        return {name: self.value(f"{CONSTRAINTS}.{name}") for name in CONSTRAINT_FIELDS}
+
+    @property
+    def has_demands(self) -> bool:
+        """Tell whether any constraint was entered, or is at fault."""
+        return any(self.demands.values()) or any(name.startswith(f"{CONSTRAINTS}.") for name in self.faults)
+
+    def _constraints(self) -> dict[str, Any]:
+        faults: dict[str, str] = {}
+        stated = read_constraints(self.demands, [task.name for task in self.problem.tasks], faults)
+        for name, message in faults.items():
+            raise InvalidInputError(message, pointer=f"/{CONSTRAINTS}/{name}")
+        return stated
 
     def entries(self, place: str) -> list[Entry]:
         """List the entries of one part of the form."""
@@ -177,6 +201,8 @@ class JobForm:
                 return "task"
             case ["results", *_]:
                 return "results"
+            case ["constraints", name, *_] if constraint_field(name):
+                return f"{CONSTRAINTS}.{constraint_field(name)}"
             case [choice, "parameters", parameter, *_] if choice in _DEFAULTS:
                 return f"{choice}.{self.value(choice) or _DEFAULTS[choice]}.{parameter}"
             case [choice, *_] if choice in _DEFAULTS:
