@@ -250,6 +250,7 @@ def run(
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
+    from grouping.cli.measured_sizes import are_to_be_measured, with_nominal_costs
     from grouping.cli.own_commands import own_words, with_own_trainer
 
     use_data(data_folder, home)
@@ -275,7 +276,8 @@ def run(
         _run_by_command(problem, asked, command, slots, server, token, home, told, as_json=as_json)
 
     def prepared(request: Mapping[str, Any]) -> dict[str, Any]:
-        return with_own_trainer(known(request)) if command else known(request)
+        own = with_own_trainer(known(request)) if command else known(request)
+        return with_nominal_costs(own) if command and are_to_be_measured(own) else own
 
     if dry_run and server is None:
         use_trainers(None, home)
@@ -337,13 +339,17 @@ def _run_by_command(
     as_json: bool,
 ) -> NoReturn:
     """Submit a search and train its networks here with a command, until it is over."""
+    from grouping.cli.measured_sizes import are_to_be_measured, with_measured_costs
     from grouping.cli.own_commands import service_at, trained_here, with_own_trainer
     from grouping.client import Client
 
     with service_at(server, home, default=DEFAULT_SERVER) as address, Client(address, token=token) as client:
         with asked_for(named, asked) as request:
             known = with_results(request, *told)
-            job = client.submit(**with_own_trainer(known))
+            own = with_own_trainer(known)
+            if are_to_be_measured(own):
+                own = with_measured_costs(own, command, lambda sentence: typer.echo(sentence, err=True))
+            job = client.submit(**own)
         training = trained_here(job, command, slots, home.expanduser() / "checkpoints")
         status = _watch_and_report(job, as_json=as_json, training=training)
         if status == EXIT_INTERRUPTED and address not in (server, DEFAULT_SERVER):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from grouping.domain.resources import Resources
     from grouping.domain.trials import TrialOutcome
     from grouping.trainers import TrainingReports
+    from grouping.trainers.command_process import Command
 
 GRACE_S = 4.0
 """Seconds between SIGTERM and SIGKILL for a command that is ended."""
@@ -136,9 +137,9 @@ def train_by(words: Sequence[str], checkpoints: Path | None) -> Train:
     Raises:
         InvalidInputError: if there is no such placeholder.
     """
-    from grouping.trainers.command_process import Command, run_command
+    from grouping.trainers.command_process import run_command
 
-    command = Command(tuple(words), parameters=PARAMETERS, grace_s=GRACE_S)
+    command = own_command_of(words)
 
     def train(assignment: Assignment, reports: TrainingReports) -> TrialOutcome:
         return run_command(
@@ -146,7 +147,7 @@ def train_by(words: Sequence[str], checkpoints: Path | None) -> Train:
             assignment.request,
             reports,
             tasks=assignment.tasks,
-            parameters={name: assignment.parameters.get(name, "") for name in PARAMETERS},
+            parameters=parameters_of(assignment.parameters),
             checkpoints=None if checkpoints is None else checkpoints.resolve() / assignment.job_id,
             deadline_s=assignment.deadline_s,
             epochs=assignment.epochs,
@@ -156,3 +157,19 @@ def train_by(words: Sequence[str], checkpoints: Path | None) -> Train:
         )
 
     return train
+
+
+def own_command_of(words: Sequence[str]) -> Command:
+    """Return the command that the user of this machine gives.
+
+    Raises:
+        InvalidInputError: if there is no such placeholder.
+    """
+    from grouping.trainers.command_process import Command
+
+    return Command(tuple(words), parameters=PARAMETERS, grace_s=GRACE_S)
+
+
+def parameters_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a job that the placeholders of such a command may name."""
+    return {name: parameters.get(name, "") for name in PARAMETERS}

@@ -75,6 +75,10 @@ class TaskDefinition:
         )
 
 
+MEASURED = "measured"
+"""In place of the cost of a size: it is measured before the search is submitted."""
+
+
 @dataclass(frozen=True, slots=True)
 class SizeVariant:
     """A size that the trainer can build, by the name that it has there.

@@ -149,7 +149,10 @@ def _parts(argument: str) -> Iterator[tuple[str, str | None]]:
     try:
         for literal, name, form, conversion in Formatter().parse(argument):
             if form or conversion:
-                raise InvalidInputError(f"{argument!r}: write {{{name}}} without a format.")
+                raise InvalidInputError(
+                    f"{argument!r}: {{{name}:...}} is no placeholder. Write placeholders without a format, "
+                    "and braces that are the program's own twice: {{ and }}."
+                )
             yield literal, name
     except ValueError as error:
         raise InvalidInputError(

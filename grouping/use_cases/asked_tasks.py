@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grouping.domain.task_definitions import SizeVariant, TaskDefinition
+from grouping.domain.task_definitions import MEASURED, SizeVariant, TaskDefinition
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, pointing_below
 from grouping.problems.problem import Problem
@@ -60,6 +60,11 @@ def check_named_sizes(request: JobRequest) -> None:
         InvalidInputError: pointing at the size.
     """
     for place, size in enumerate(request.sizes):
+        if size.cost == MEASURED:
+            raise InvalidInputError(
+                f"The cost of {size.name!r} is measured by: grouping run FILE -- COMMAND. Else state it.",
+                pointer=f"/sizes/{place}/cost",
+            )
         with pointing_below(f"/sizes/{place}", always=True):
             SizeVariant(**size.model_dump())
     if request.sizes and "single_sizes" in request.model_fields_set:

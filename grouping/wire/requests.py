@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+from annotated_types import Interval
 from pydantic import Discriminator, Field, Tag
 
 from grouping.domain.constraints import Constraints
@@ -96,6 +97,15 @@ class TaskIn(Input, Derived):
 @requested(SizeVariant, nested={})
 class SizeIn(Input, Derived):
     """A size that the trainer can build, by its name."""
+
+    cost: Annotated[
+        Annotated[Annotated[float, Interval(gt=0, le=1000)], Tag("(number)")]
+        | Annotated[Literal["measured"], Tag("(rule)")],
+        Discriminator(_number_or_rule),
+    ] = Field(
+        description=f"{declared(SizeVariant)['cost'].doc} In a search file that is run with a command, "
+        "`measured`: it is then measured once, before the search is submitted."
+    )
 
 
 @requested(StatedResources, nested={})

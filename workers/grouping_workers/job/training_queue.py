@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from grouping.domain.arithmetic import differences
 from grouping.domain.trials import Blame, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store, TrialReport
 from grouping.trainers import Stack, Trainer
-from grouping_workers.job.executor import Executor, Lost, Order, Trained
+from grouping_workers.job.executor import Executor, Lost, Order, Report, Trained
 from grouping_workers.job.stack_size import largest_stack
 
 POLL_S = 0.5
@@ -127,9 +127,7 @@ class TrainingQueue:
         answers = self._executor.collect(POLL_S)
         self.has_outcomes = self._record(answers)
         if reports := self._executor.reports():
-            self._store.report_progress(
-                self._claim, {report.trial: TrialReport(report.points, report.log) for report in reports}
-            )
+            self._store.report_progress(self._claim, by_trial(reports))
         return bool(answers) or self._executor.size != size
 
     def _record(self, answers: Sequence[Trained | Lost]) -> bool:
@@ -161,6 +159,16 @@ class TrainingQueue:
             if reason and reason not in self._told:
                 self._told.add(reason)
                 self._store.append_event(self._claim, kind, {"reason": reason})
+
+
+def by_trial(reports: Iterable[Report]) -> dict[str, TrialReport]:
+    """Return what each trial told, of which there may be several reports, in the order of telling."""
+    found: dict[str, TrialReport] = {}
+    for report in reports:
+        before = found.get(report.trial, TrialReport())
+        points = (*before.points, *report.points)
+        found[report.trial] = TrialReport(points, before.log + report.log)
+    return found
 
 
 def _request(trial: Trial) -> TrialRequest:
