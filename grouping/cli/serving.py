@@ -319,10 +319,27 @@ def dispatcher(
     jobs: Jobs = DEFAULT_JOBS,
     prepare_s: Annotated[
         float | None,
-        typer.Option(min=1, help="Seconds after which a trainer that prepares a job counts as hanging."),
+        typer.Option(
+            min=1,
+            help="Seconds after which a trainer that prepares a job, and loads its data, counts as hanging.",
+            show_default="6 hours",
+        ),
+    ] = None,
+    measure_s: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Seconds after which a trainer that measures what further networks cost counts as hanging.",
+            show_default="an hour",
+        ),
     ] = None,
     plan_s: Annotated[
-        float | None, typer.Option(min=1, help="Seconds after which a strategy that plans counts as hanging.")
+        float | None,
+        typer.Option(
+            min=1,
+            help="Seconds after which a strategy that plans counts as hanging.",
+            show_default="an hour",
+        ),
     ] = None,
     train_s: Annotated[
         float | None,
@@ -349,7 +366,11 @@ def dispatcher(
     store = open_store(database)
     store.check_schema()
     folder = checkpoint_folder(checkpoints, database, home)
-    given = ((Activity.PREPARING, prepare_s), (Activity.PLANNING, plan_s))
+    given = (
+        (Activity.PREPARING, prepare_s),
+        (Activity.MEASURING, measure_s),
+        (Activity.PLANNING, plan_s),
+    )
     settings = RaySettings(
         ray_address,
         workers,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -134,6 +136,24 @@ def test_deaths_without_a_result_in_between_fail_the_job_and_those_with_one_do_n
     assert f"ended {MAX_DEATHS} times in a row" in (job.error or "")
     assert "signal 9" in (job.error or "")
     assert len(one.started) == 2 * MAX_DEATHS - 1
+
+
+@pytest.mark.parametrize("activity", LIMITS_S)
+def test_what_hangs_in_any_activity_is_ended_counted_and_begun_anew(
+    store: Store, supervised: Any, monkeypatch: pytest.MonkeyPatch, activity: Activity
+) -> None:
+    now_s = time.monotonic()
+    clock = SimpleNamespace(monotonic=lambda: now_s)
+    monkeypatch.setattr("grouping_workers.dispatch.supervised_job.time", clock)
+    one = supervised(Script(Working(activity)), Script())
+    assert one.run(3)
+    now_s += LIMITS_S[activity] - 1
+    assert one.run(3)
+    assert (len(one.started), one.started[0].is_ended) == (1, False), "not before its time"
+    now_s += 2
+    assert one.run(3)
+    assert one.started[0].is_ended
+    assert (len(one.started), one.events("job_interrupted"), running(store, one)) == (2, 1, 0)
 
 
 def test_a_process_that_lost_the_database_goes_on_without_counting_as_dead(
