@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +15,11 @@ from grouping.cli.terminal import new_console, print_json
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
+    from grouping.client import RemoteJob
     from grouping.wire.jobs import TrialOut
+
+POLL_S = 1.0
+_GAP = re.compile(r"\n\[\.\.\. [\d,]+ characters left out \.\.\.\]\n")
 
 
 def logs(
@@ -22,6 +28,10 @@ def logs(
         str | None,
         typer.Argument(help="Identifier of a training, or its beginning; lists the trainings unless given."),
     ] = None,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", "-f", help="Go on showing what the training prints until it has ended."),
+    ] = False,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
     as_json: AsJson = False,
@@ -29,17 +39,48 @@ def logs(
     """List the trainings of a job, or show what one has printed so far."""
     from grouping.client import Client
 
+    if follow and (trial is None or as_json):
+        raise InvalidInputError("--follow shows the log of one training: name it, and leave out --json.")
+
     with Client(server, token=token) as client:
         job = client.job(job_id)
         found = job.trials()
         if trial is None:
             _show_list(found, as_json=as_json)
             return
-        log = job.trial_log(_find(found, trial).id)
+        chosen = _find(found, trial).id
+        if follow:
+            _follow(job, chosen)
+            return
+        log = job.trial_log(chosen)
     if as_json:
         print_json(log)
     else:
         typer.echo(log.text, nl=False)
+
+
+def _follow(job: RemoteJob, trial_id: str) -> None:
+    """Show the log of a training as it grows, until the training or its job has ended."""
+    shown = ""
+    while True:
+        is_over = job.refresh().state.is_final or _find(job.trials(), trial_id).state.is_final
+        text = job.trial_log(trial_id).text  # after the look: what came before the end is in it
+        typer.echo(further(shown, text), nl=False)
+        shown = text
+        if is_over:
+            return
+        time.sleep(POLL_S)
+
+
+def further(shown: str, text: str) -> str:
+    """Return what a log has beyond what was shown of it; its middle may have been left out since."""
+    if text.startswith(shown):
+        return text[len(shown) :]
+    before, after = (_GAP.split(one)[-1] for one in (shown, text))
+    for start in range(max(0, len(before) - len(after)), len(before)):
+        if after.startswith(before[start:]):
+            return after[len(before) - start :]
+    return text
 
 
 def _find(trials: Sequence[TrialOut], beginning: str) -> TrialOut:

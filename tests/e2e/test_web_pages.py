@@ -14,10 +14,11 @@ from playwright.sync_api import Browser, expect
 
 from grouping.domain.jobs import Job, StopReason
 from grouping.domain.jobs import JobState as State
+from grouping.domain.progress import Progress
 from grouping.formats import read_table
-from grouping.store import Store
+from grouping.store import Store, TrialReport
 from tests.e2e.conftest import Site, opened
-from tests.integration.conftest import Scenes, formula_table, server
+from tests.integration.conftest import Scenes, formula_table, outcome_of, server
 from tests.patience import slowness
 
 pytestmark = pytest.mark.slow
@@ -59,6 +60,27 @@ def test_pages_can_be_read_without_javascript(browser: Browser, site: Site) -> N
         page.get_by_role("textbox", name="Inference budget").fill("2.5")
         page.get_by_role("button", name="Solve").click()
         expect(page.get_by_role("heading", name="Within 2.5 SNT")).to_be_visible()
+
+
+def test_the_page_of_a_training_follows_it_to_its_end(browser: Browser, site: Site) -> None:
+    job = site.scenes.running()
+    claim, trial = site.scenes.claims[job.id], site.scenes.store.trials(job.id)[0]
+    site.scenes.store.start_trial(claim, trial.id)
+    lines = "".join(f"epoch {n}\n" for n in range(100))
+    site.scenes.store.report_progress(claim, {trial.id: TrialReport((), lines)})
+    with opened(browser, site) as page:
+        page.goto(f"/jobs/{job.id}/trials/{trial.id}")
+        log = page.locator(".log")
+        expect(log).to_contain_text("epoch 99")
+        log.evaluate("log => { log.scrollTop = log.scrollHeight }")
+        points = (Progress(1, {"validation": 0.5}), Progress(2, {"validation": 0.4}))
+        site.scenes.store.report_progress(claim, {trial.id: TrialReport(points, "epoch 100\n")})
+        expect(log).to_contain_text("epoch 100")
+        expect(page.locator(".plot-frame svg")).to_be_visible()
+        assert log.evaluate("log => log.scrollTop + log.clientHeight >= log.scrollHeight - 4")
+        site.scenes.store.record_outcome(claim, trial.id, outcome_of(trial))
+        expect(page.locator(".state")).to_have_text("succeeded")
+        expect(page.get_by_role("heading", name="Scores")).to_be_visible()
 
 
 def test_the_job_page_follows_the_job_and_keeps_focus_and_scroll(browser: Browser, site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,19 @@ class TestCommandLine:
         assert shown.stdout == "epoch 1\nepoch 2 [red]\n"
         as_json = CliRunner().invoke(app, ["logs", job_id, trial_id, "--json", *at])
         assert json.loads(as_json.stdout) == {"text": "epoch 1\nepoch 2 [red]\n", "dropped": 0}
+        claim = scenes.claims[job_id]
+
+        def end() -> None:
+            scenes.store.report_progress(claim, {trial_id: TrialReport(log="epoch 3\n")})
+            scenes.store.record_outcome(claim, trial_id, outcome_of(scenes.store.trials(job_id)[0]))
+
+        timer = threading.Timer(1.5, end)
+        timer.start()
+        followed = CliRunner().invoke(app, ["logs", job_id, trial_id, "--follow", *at])
+        timer.join()
+        assert followed.stdout == "epoch 1\nepoch 2 [red]\nepoch 3\n"
+        refused = CliRunner().invoke(app, ["logs", job_id, "--follow", *at])
+        assert "name it" in str(refused.exception)
         refused = CliRunner().invoke(app, ["logs", job_id, "", *at])
         assert isinstance(refused.exception, InvalidInputError)
         with Client(address) as client:

@@ -1,5 +1,5 @@
-// The whole script of the web view. Without it every page can be read; with it a job's page follows the job,
-// its buttons appear, a form shows only the parameters of what is chosen, and the arrow keys walk through the
+// The whole script of the web view. Without it every page can be read; with it the pages of a job and of a
+// training follow them, buttons appear, a form shows only the parameters of what is chosen, and the arrow keys walk through the
 // affinity matrix.
 "use strict";
 
@@ -50,6 +50,28 @@ function followJob(live) {
   window.addEventListener("pagehide", () => source.close());
 }
 
+// A page that is shown anew while what it shows goes on, such as the log of a training.
+function followPage(live) {
+  const announcement = document.getElementById("announcement");
+
+  async function refresh() {
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (answer.ok) {
+        const html = await answer.text();
+        replaceParts(live, html, announcement);
+        const fresh = new DOMParser().parseFromString(html, "text/html").getElementById("live");
+        if (fresh && !("open" in fresh.dataset)) return;
+      }
+    } catch {
+      // The server is away; the next time it may be back.
+    }
+    setTimeout(refresh, 2 * REFRESH_MS);
+  }
+
+  setTimeout(refresh, 2 * REFRESH_MS);
+}
+
 // Replaces only the parts that changed, and gives focus and scroll positions back.
 function replaceParts(live, html, announcement) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
@@ -59,7 +81,12 @@ function replaceParts(live, html, announcement) {
     const shown = part.outerHTML;
     const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
     const scrolled = [...old.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    const log = old.querySelector(".log");
+    const top = log?.scrollTop ?? 0;
+    const isAtEnd = log !== null && top + log.clientHeight >= log.scrollHeight - 4;
     old.replaceWith(part);
+    const freshLog = part.querySelector(".log");
+    if (log && freshLog) freshLog.scrollTop = isAtEnd ? freshLog.scrollHeight : top;
     part.dataset.shown = shown;
     part.querySelectorAll(".scroll").forEach((box, i) => (box.scrollLeft = scrolled[i] ?? 0));
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
@@ -137,6 +164,6 @@ function followChoice(select) {
 showButtons(document);
 document.querySelectorAll("select[data-choice]").forEach(followChoice);
 const live = document.getElementById("live");
-if (live && "open" in live.dataset) followJob(live);
+if (live && "open" in live.dataset) ("page" in live.dataset ? followPage : followJob)(live);
 const grid = document.querySelector("table[data-grid]");
 if (grid) walkGrid(grid);
