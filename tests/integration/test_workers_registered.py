@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,11 +49,6 @@ command = ["{python}", "own.py"]
 working_dir = "project"
 py_modules = ["lib/helpers"]
 env_vars = {SHIPPED_RATE = "0.5"}
-
-[trainers.installed]
-command = ["{python}", "installed.py"]
-[trainers.installed.runtime_env]
-pip = ["--no-index", "WHEEL"]
 
 [trainers.group]
 python = "here.py:train_with_others"
@@ -136,33 +130,6 @@ if __name__ == "__main__":
                            float(told["GROUPING_SIZE"]), float(told["SHIPPED_RATE"]))
     json.dump(found, open(told["GROUPING_OUT"] + "/result.json", "w"))
 """
-INSTALLED = """
-import json, os
-import wheeled
-
-told = os.environ
-print("wheeled", wheeled.__file__)
-found = wheeled.losses(json.loads(told["GROUPING_TASKS_JSON"]), int(told["GROUPING_SEED"]),
-                       float(told["GROUPING_SIZE"]), 0.5)
-json.dump(found, open(told["GROUPING_OUT"] + "/result.json", "w"))
-"""
-
-
-def make_wheel(folder: Path) -> Path:
-    """Make a wheel of one module, as no package index is at hand."""
-    path = folder / "wheeled-1.0-py3-none-any.whl"
-    about = "wheeled-1.0.dist-info"
-    files = {
-        "wheeled.py": LOSSES,
-        f"{about}/METADATA": "Metadata-Version: 2.1\nName: wheeled\nVersion: 1.0\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    with zipfile.ZipFile(path, "w") as wheel:
-        for name, text in files.items():
-            wheel.writestr(name, text)
-        record = [*files, f"{about}/RECORD"]
-        wheel.writestr(f"{about}/RECORD", "".join(f"{name},,\n" for name in record))
-    return path
 
 
 @dataclass(frozen=True)
@@ -240,8 +207,7 @@ def ray_node(log: Path, *options: str, environment: Mapping[str, str]) -> Iterat
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("registered")
     for name, text in {
-        "trainers.toml": TRAINERS.replace("WHEEL", str(make_wheel(folder))),
-        "installed.py": INSTALLED,
+        "trainers.toml": TRAINERS,
         "here.py": HERE,
         "project/own.py": OWN,
         "lib/helpers/__init__.py": LOSSES,
@@ -322,14 +288,6 @@ def test_what_is_shipped_is_what_trains_on_every_node(
     assert not any(str(cluster.folder) in log for log in logs)
     if name == "shipped":
         assert len({line for log in logs for line in log.splitlines() if line.startswith("node ")}) == 2
-
-
-def test_packages_are_installed_for_the_trainings_of_one_trainer(
-    cluster: Cluster, expected: Mapping[object, object]
-) -> None:
-    job = cluster.job("installed")
-    assert cluster.cells(job) == expected
-    assert all("runtime_resources/pip" in log for log in cluster.logs(job)), "in an environment of its own"
 
 
 def test_a_training_with_bundles_starts_its_workers_in_its_group(
