@@ -169,7 +169,11 @@ def build_instance(
         weighted = losses[rows] * table.weights
     allowed = member & (losses[rows] <= constraints.task_ceilings(table))
     blocks = constraints.blocks(table.task_names)
-    cells = np.stack([np.where(allowed, weighted, np.inf)[:, list(block)].sum(axis=1) for block in blocks], 1)
+    by_task = np.where(allowed, weighted, np.inf)
+    if all(len(block) == 1 for block in blocks):
+        cells = by_task[:, [block[0] for block in blocks]]
+    else:
+        cells = np.stack([by_task[:, list(block)].sum(axis=1) for block in blocks], 1)
     if constraints.is_partition:
         touched = np.stack([member[:, list(block)].any(axis=1) for block in blocks], 1)
         whole = ~(touched & ~np.isfinite(cells)).any(axis=1)

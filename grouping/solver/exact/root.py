@@ -60,9 +60,6 @@ class Root:
         search = LocalSearch(instance, limits, cells)
         self._offer(search.best(self.chosen or (), deadline=deadline))
         relaxed = self._relaxed(cells, deadline)
-        if relaxed.bound < 0.0:  # ended too early: no loss is below the scaled zero
-            nothing = np.zeros(instance.n_blocks), np.zeros(len(limits))
-            relaxed = price(instance, *nothing, limits, np.asarray((instance.costs <= limits).all(axis=1)))
         self._offer(relaxed.integral_choice() or ())
         if self.value - relaxed.bound > instance.precision:
             used = np.argsort(-relaxed.use, kind="stable")[: instance.n_blocks]
@@ -70,17 +67,23 @@ class Root:
         return relaxed
 
     def _relaxed(self, cells: Cells, deadline: float | None) -> Relaxed:
-        limits, relaxation = self._limits, self._relaxation
-        if (np.diff(cells.starts) == 0).any() or not np.isfinite(self.value):
-            return relaxation.solve(limits, deadline=deadline)  # no cover is known: it may not exist
-        known = relaxation.solve(limits, deadline=deadline) if relaxation.is_suited else None
-        if known is not None and known.is_optimal:
-            return known
-        ascended = DualAscent(self._instance, limits, cells).solve(
-            self.value, known or relaxation.last, deadline=deadline
-        )
-        relaxation.last = ascended
-        return ascended if known is None or ascended.bound > known.bound else known
+        instance, limits, relaxation = self._instance, self._limits, self._relaxation
+        if (np.diff(cells.starts) == 0).any():
+            return self._nothing()  # a block that nobody can serve: there is no choice
+        best = relaxation.solve(limits, deadline=deadline) if relaxation.is_suited else None
+        if best is None or not best.is_optimal:
+            value = min(self.value, instance.n_blocks + 1.0)  # scaled losses are at most 1
+            start = best or relaxation.last
+            ascended = DualAscent(instance, limits, cells).solve(value, start, deadline=deadline)
+            relaxation.last = ascended
+            best = ascended if best is None or ascended.bound > best.bound else best
+        return best if best.bound >= 0.0 else self._nothing()
+
+    def _nothing(self) -> Relaxed:
+        """Return duals of 0, which say that no loss is below the scaled zero."""
+        instance, limits = self._instance, self._limits
+        usable = np.asarray((instance.costs <= limits).all(axis=1))
+        return price(instance, np.zeros(instance.n_blocks), np.zeros(len(limits)), limits, usable)
 
     def _offer(self, choice: Sequence[int]) -> None:
         """Keep a choice if it is valid and better than the one known."""
