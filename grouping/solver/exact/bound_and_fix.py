@@ -1,16 +1,16 @@
 """Exact search in three steps: bound the loss, fix candidates, and decide the small core that remains.
 
-1. `grouping.solver.exact.root` gives a good grouping and a lower bound with duals. Often they meet: then nothing
-   is left to prove.
+1. `grouping.solver.exact.root` gives a good grouping and a lower bound with duals. Often they meet: then
+   nothing is left to prove.
 2. Otherwise let `tau` be a small slack. A grouping with a candidate or cell whose reduced cost is above `tau`
    has a value above ``bound + tau``, so the *core* of the others decides everything up to that value. If the
    best of the core is at most ``bound + tau``, it is the optimum of all; if not, it bounds the optimum from
    above, `tau` grows up to the remaining gap, and the next core decides.
 3. A core is first searched by `grouping.solver.exact.enumeration`, which closes most of them within some
    hundred nodes, then by `grouping.solver.exact.branch_and_bound`, which comes first where there are many
-   blocks; what they do not close goes to a 0/1 programme in PuLP (`grouping.solver.exact.programme`), less the
-   candidates that another one dominates: serves no block worse and costs no more. Partitions, and a solver
-   other than the default, get it at once.
+   blocks; what they do not close goes to a 0/1 programme in PuLP (`grouping.solver.exact.programme`), less
+   the candidates that another one dominates: serves no block worse and costs no more. A solver other than
+   the default gets every core.
 4. Where nothing hints at a grouping, the cheapest cover (`grouping.solver.exact.cover`) is one, or proves
    that there is none.
 5. The columns stay for the next budget, and its search starts from the groupings of the smaller ones.
