@@ -13,7 +13,7 @@ KINDS = ("clustered", "additive", "structureless")
 
 
 def names_of(n_tasks: int) -> tuple[str, ...]:
-    return tuple(f"task {t:02d}" for t in range(n_tasks))
+    return tuple(f"task {t:0{max(2, len(str(n_tasks - 1)))}d}" for t in range(n_tasks))
 
 
 def table_of(losses: FloatArray) -> ScoreTable:
@@ -41,7 +41,7 @@ def random_groups(seed: int, n_tasks: int = 27, n_groups: int = 3200, noise: flo
     while len(groups) < n_groups:
         chosen = generator.choice(n_tasks, generator.integers(2, 9), replace=False)
         groups.add(sum(1 << int(t) for t in chosen))
-    member = (np.array(sorted(groups))[:, None] >> np.arange(n_tasks)) & 1
+    member = np.array([[mask >> t & 1 for t in range(n_tasks)] for mask in sorted(groups)])
     partners = np.maximum(1, member.sum(axis=1, keepdims=True) - 1)
     losses = scales * (1.0 + (member @ effects) / partners + generator.normal(0.0, noise, member.shape))
     return table_of(np.where(member == 1, losses, np.inf))

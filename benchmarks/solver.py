@@ -1,6 +1,8 @@
 """The solver beside the plain programme in CBC, and on its own where CBC does not finish; in one run.
 
-    python benchmarks/solver.py [published] [random] [all] [best] [implicit] [size]   (all unless named)
+    python benchmarks/solver.py [published] [random] [large] [p-median] [all] [best] [implicit] [size]
+
+All sections run unless some are named.
 
 The plain programme (a variable per cell, see `grouping.solver.exact.programme`) goes to CBC through PuLP, on
 the same arrays, with a time limit; where CBC hits it, the ratio is "at least". `--plot FILE` draws the
@@ -26,6 +28,7 @@ from _tables import KINDS, all_groups, pairwise, random_groups, table_of
 from grouping.domain.constraints import Constraints
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.plots.svg import BLUE, ORANGE, RULE, document, element, text
+from grouping.replay.p_median import read_p_median
 from grouping.replay.published import reproduce
 from grouping.solver import best_groupings, solve, solve_curve, solve_pairwise
 from grouping.solver.exact.bound_and_fix import ExactSearch
@@ -91,6 +94,64 @@ def random_section() -> None:
         f"  all 27 budgets, seed 0: ours {ours:.2f} s, CBC {theirs:.1f} s ({closed} closed within "
         f"{CBC_LIMIT_S:g} s each): {at_least}{theirs / ours:.0f} times faster"
     )
+
+
+def plain_highs(table: ScoreTable, budget: float, limit_s: float) -> str:
+    """What HiGHS makes of the plain programme in a time: its loss, or that it has none, and its gap."""
+    instance = build_instance(table, Constraints())
+    limited = replace(instance, limits=instance.limits_for(budget))
+    started = time.perf_counter()
+    result = solve_programme(limited, time_limit_s=limit_s)
+    seconds = time.perf_counter() - started
+    if result.chosen is None:
+        return f"nothing after {seconds:.1f} s"
+    loss = instance.value(result.chosen) * instance.unit + instance.floor
+    return f"{loss:.2f} {'proven' if result.is_proven else 'not proven'} after {seconds:.1f} s"
+
+
+def large_section() -> None:
+    """100 to 500 tasks: the answer within a second and within 30 s, and HiGHS on the plain programme."""
+    print("\nLarge tables, seed 0, budgets a twentieth, a tenth and a quarter of the number of tasks")
+    for n_tasks, n_groups in ((100, 3_000), (200, 10_000), (500, 20_000)):
+        table = random_groups(0, n_tasks, n_groups)
+        _ = table.validation, table.is_complete
+        for part in (20, 10, 4):
+            budget = n_tasks / part
+            line = f"  {n_tasks} tasks, {n_groups:,} groups, budget {budget:g}:"
+            for limit in (1.0, 30.0):
+                started = time.perf_counter()
+                found = solve(table, budget, time_limit_s=limit)
+                assert found.loss is not None
+                line += (
+                    f" {found.loss:.4f} (gap {found.gap:.3%}) in {time.perf_counter() - started:.2f} s"
+                    f" of {limit:g};"
+                )
+            print(f"{line} HiGHS, plain programme: {plain_highs(table, budget, 30.0)}")
+
+
+def p_median_section(folder: Path | None) -> None:
+    """p-median instances of the OR-Library, each to its proof."""
+    if folder is None:
+        print("\np-median: name the folder of pmed1.txt, pmed2.txt, ... with --p-median")
+        return
+    files = sorted(folder.glob("pmed*.txt"), key=lambda path: int(path.stem.removeprefix("pmed")))
+    print(f"\np-median, {len(files)} instances; seconds include no reading")
+    total = 0.0
+    for path in files:
+        table, n_medians = read_p_median(path)
+        _ = table.validation, table.is_complete
+        started = time.perf_counter()
+        first = solve(table, n_medians, time_limit_s=0.0, max_ties=1)
+        at_once = time.perf_counter() - started
+        started = time.perf_counter()
+        found = solve(table, n_medians, max_ties=1)
+        seconds = time.perf_counter() - started
+        total += seconds
+        print(
+            f"  {path.stem}: {len(table.tasks)} vertices, {n_medians:g} medians: {first.loss:g} after "
+            f"{at_once:.2f} s, {found.loss:g} {found.status} after {seconds:.2f} s"
+        )
+    print(f"  all: {total:.2f} s")
 
 
 def all_section() -> None:
@@ -247,6 +308,8 @@ def main() -> None:
     sections: dict[str, Callable[[], None]] = {
         "published": lambda: published_section(asked.published),
         "random": random_section,
+        "large": large_section,
+        "p-median": lambda: p_median_section(asked.p_median),
         "all": all_section,
         "best": best_section,
         "implicit": lambda: implicit_section(asked.tasks),
@@ -255,6 +318,7 @@ def main() -> None:
     parser.add_argument("sections", nargs="*", choices=[[], *sections, "size"])
     parser.add_argument("--plot", type=Path)
     parser.add_argument("--published", type=Path, help="folder with settingN_val.csv, _test.csv and _esa.csv")
+    parser.add_argument("--p-median", type=Path, help="folder with pmed1.txt, pmed2.txt, ...")
     parser.add_argument("--tasks", type=int, nargs="*", default=(20, 24, 30, 40), help="for `implicit`")
     parser.add_argument(
         "--processor-time", action="store_true", help="time limits count work, for a machine that is shared"

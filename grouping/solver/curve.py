@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.costs import BUDGET_TOLERANCE
+from grouping.domain.costs import most_within
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
 from grouping.domain.scores import ScoreTable
 from grouping.errors import SolverError
@@ -158,7 +158,7 @@ def draw_random(
         while True:
             open_tasks = np.flatnonzero(np.isinf(served))
             pool = holders[generator.choice(open_tasks)] if open_tasks.size else complete
-            pool = pool[costs[pool] <= left + BUDGET_TOLERANCE * max(1.0, budget_snt)]
+            pool = pool[costs[pool] <= left + most_within(budget_snt) - budget_snt]
             if not pool.size:
                 break
             n = generator.choice(pool)

@@ -1,15 +1,16 @@
 """Exact search in three steps: bound the loss, fix candidates, and decide the small core that remains.
 
-1. `grouping.solver.exact.column_generation` gives a lower bound with duals, and often a grouping that attains
-   it: then nothing is left to prove.
+1. `grouping.solver.exact.root` gives a good grouping and a lower bound with duals. Often they meet: then
+   nothing is left to prove.
 2. Otherwise let `tau` be a small slack. A grouping with a candidate or cell whose reduced cost is above `tau`
    has a value above ``bound + tau``, so the *core* of the others decides everything up to that value. If the
    best of the core is at most ``bound + tau``, it is the optimum of all; if not, it bounds the optimum from
    above, `tau` grows up to the remaining gap, and the next core decides.
 3. A core is first searched by `grouping.solver.exact.enumeration`, which closes most of them within some
-   hundred nodes; what it does not close goes to a 0/1 programme in PuLP (`grouping.solver.exact.programme`),
-   less the candidates that another one dominates: serves no block worse and costs no more. A solver other
-   than the default gets every core.
+   hundred nodes, then by `grouping.solver.exact.branch_and_bound`, which comes first where there are many
+   blocks; what they do not close goes to a 0/1 programme in PuLP (`grouping.solver.exact.programme`), less
+   the candidates that another one dominates: serves no block worse and costs no more. A solver other than
+   the default gets every core.
 4. Where nothing hints at a grouping, the cheapest cover (`grouping.solver.exact.cover`) is one, or proves
    that there is none.
 5. The columns stay for the next budget, and its search starts from the groupings of the smaller ones.
@@ -20,20 +21,26 @@ bound does not exclude was closed.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from grouping.domain.scores import FloatArray
-from grouping.solver.exact.column_generation import PRECISION, Relaxation, Relaxed
+from grouping.solver.deadlines import is_past, left_s
+from grouping.solver.exact.branch_and_bound import branch_and_bound
+from grouping.solver.exact.column_generation import Relaxation, Relaxed
 from grouping.solver.exact.cover import find_cover
 from grouping.solver.exact.enumeration import MAX_NODES, Enumerated, enumerate_groupings
-from grouping.solver.exact.instance import BoolArray, Instance, IntArray
+from grouping.solver.exact.instance import PRECISION, BoolArray, Instance, IntArray
 from grouping.solver.exact.programme import DEFAULT_SOLVER, check_solver, solve_programme
+from grouping.solver.exact.root import Root, is_valid
 
 _SEARCH_NODES = 20_000
+_BRANCHED_NODES = 500
+_MOST_LOOKED_AT = 100_000_000
+"""Cells that an enumeration looks at, which bounds its nodes on large cores."""
+_FEWEST_NODES = 100
 _MOST_COMPARED = 4_000
 
 
@@ -88,32 +95,28 @@ class ExactSearch:
         instance = self.instance
         if instance.is_contradictory or (limits < 0).any():
             return Optimum(limits, None, np.inf, np.inf, True, None)
-        relaxed = self._relaxation.solve(limits, deadline=deadline)
-        choice = relaxed.integral_choice()
-        guesses = [*starts, *([] if choice is None else [choice]), self._rounded(relaxed, limits)]
-        best: tuple[int, ...] | None = None
-        value = np.inf
-        for guess in guesses:
-            if self._is_valid(guess, limits) and instance.value(guess) < value:
-                best, value = self._completed(guess), instance.value(guess)
-        bound = relaxed.bound
+        limits = instance.attainable(limits)
+        root = Root(instance, limits, self._relaxation, starts)
+        relaxed = root.bound(deadline)
+        best, value, bound = root.chosen, root.value, relaxed.bound
         if best is None:
-            left = None if deadline is None else max(0.1, deadline - time.monotonic())
-            cover, is_known = find_cover(instance, limits, solver=self._solver, time_limit_s=left)
+            cover, is_known = find_cover(
+                instance, limits, solver=self._solver, time_limit_s=left_s(deadline, at_least=1.0)
+            )
             if cover is not None:
                 best, value = cover, instance.value(cover)
             elif is_known:
                 return Optimum(limits, None, np.inf, np.inf, True, None)
-        tau = self._first_slack(relaxed)
+        tau = self._first_slack(relaxed) if self._relaxation.is_suited else np.inf
         while True:
-            if value - bound <= PRECISION:
-                return Optimum(limits, best, value, min(bound, value), True, relaxed)
-            if deadline is not None and time.monotonic() > deadline:
+            if value - bound <= instance.precision:
+                return Optimum(limits, best, value, value, True, relaxed)
+            if is_past(deadline):
                 return Optimum(limits, best, value, bound, False, relaxed)
             tau = min(tau, value - relaxed.bound + PRECISION)
-            found, reached, is_closed = self._decide(relaxed, limits, tau, deadline, max_nodes)
+            found, reached, is_closed = self._decide(relaxed, limits, tau, value, deadline, max_nodes)
             if found is not None and instance.value(found) < value:
-                best, value = self._completed(found), instance.value(found)
+                best, value = root.completed(found), instance.value(found)
             if not is_closed:
                 bound = max(bound, min(reached, relaxed.bound + tau, value))
                 return Optimum(limits, best, value, bound, False, relaxed)
@@ -158,7 +161,9 @@ class ExactSearch:
             tolerance=tolerance,
             n_best=n_best,
             n_stop=n_stop,
-            max_nodes=max_nodes,
+            max_nodes=max(
+                _FEWEST_NODES, min(max_nodes, _MOST_LOOKED_AT // max(1, kept.size * self.instance.n_blocks))
+            ),
             deadline=deadline,
         )
         choices = tuple((value, tuple(int(kept[n]) for n in chosen)) for value, chosen in found.choices)
@@ -169,25 +174,44 @@ class ExactSearch:
         relaxed: Relaxed,
         limits: FloatArray,
         tau: float,
+        value: float,
         deadline: float | None,
         max_nodes: int | None,
     ) -> tuple[tuple[int, ...] | None, float, bool]:
         """Search the core within `tau`; return its best choice, a bound, and whether the core is closed."""
-        if self._solver == DEFAULT_SOLVER:
-            kept = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
+        if self._solver != DEFAULT_SOLVER:
+            return self._programme(relaxed, limits, tau, deadline)
+        kept = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
+        core = replace(self.instance.select(kept), limits=limits)
+        is_small = self._relaxation.is_suited or max_nodes is not None
+        if is_small:
             found = enumerate_groupings(
-                replace(self.instance.select(kept), limits=limits),
+                core,
                 relaxed.select(kept),
                 relaxed.bound + min(tau, self._worst),
                 n_best=1,
                 max_nodes=max_nodes or _SEARCH_NODES,
                 deadline=deadline,
             )
-            if found.is_complete or max_nodes:
+            if found.is_complete or max_nodes or is_past(deadline):
                 chosen = tuple(int(kept[n]) for n in found.choices[0][1]) if found.choices else None
                 reached = found.choices[0][0] if found.choices else np.inf
                 return chosen, reached if found.is_complete else relaxed.bound, found.is_complete
-        return self._programme(relaxed, limits, tau, deadline)
+        if core.is_partition:
+            return self._programme(relaxed, limits, tau, deadline)
+        branched = branch_and_bound(
+            core,
+            limits,
+            relaxed.select(kept),
+            min(value, relaxed.bound + tau, self._worst),
+            precision=self.instance.precision,
+            max_nodes=_BRANCHED_NODES if is_small else None,
+            deadline=deadline,
+        )
+        if is_small and not (branched.is_closed or is_past(deadline)):
+            return self._programme(relaxed, limits, tau, deadline)
+        chosen = None if branched.chosen is None else tuple(int(kept[n]) for n in branched.chosen)
+        return chosen, branched.bound, branched.is_closed
 
     def _programme(
         self, relaxed: Relaxed, limits: FloatArray, tau: float, deadline: float | None
@@ -208,12 +232,11 @@ class ExactSearch:
             return None, np.inf, True
         excluded: list[tuple[int, ...]] = []
         while True:
-            left = None if deadline is None else max(0.1, deadline - time.monotonic())
             result = solve_programme(
-                core, cells=cells, excluded=excluded, solver=self._solver, time_limit_s=left
+                core, cells=cells, excluded=excluded, solver=self._solver, time_limit_s=left_s(deadline)
             )
             chosen = None if result.chosen is None else tuple(int(kept[n]) for n in result.chosen)
-            if chosen is None or self._is_valid(chosen, limits):
+            if chosen is None or is_valid(self.instance, chosen, limits):
                 break
             excluded.append(result.chosen or ())  # passes a limit by the solver's tolerance
         bound = np.inf if result.is_proven and chosen is None else result.bound
@@ -225,34 +248,6 @@ class ExactSearch:
         if self.instance.n_candidates <= wanted:
             return np.inf
         return max(float(np.partition(relaxed.reduced_costs, wanted)[wanted]), PRECISION)
-
-    def _rounded(self, relaxed: Relaxed, limits: FloatArray) -> tuple[int, ...]:
-        """Return the candidates that the relaxation uses most, as far as the limits allow."""
-        left = limits.copy()
-        chosen: list[int] = []
-        open_blocks = np.ones(self.instance.n_blocks, dtype=np.bool_)
-        for n in np.argsort(-relaxed.use, kind="stable")[: 4 * self.instance.n_blocks].tolist():
-            served = np.isfinite(self.instance.losses[n])
-            if relaxed.use[n] <= 0 or (self.instance.costs[n] > left).any():
-                continue
-            if self.instance.is_partition and not open_blocks[served].all():
-                continue
-            chosen.append(n)
-            left -= self.instance.costs[n]
-            open_blocks &= ~served
-        return tuple(chosen)
-
-    def _is_valid(self, chosen: Sequence[int], limits: FloatArray) -> bool:
-        instance = self.instance
-        index = np.union1d(np.asarray(chosen, dtype=np.int64), np.flatnonzero(instance.is_forced))
-        if (instance.costs[index].sum(axis=0) > limits).any():
-            return False
-        served = np.isfinite(instance.losses[index]).sum(axis=0)
-        return bool((served == 1).all() if instance.is_partition else (served >= 1).all())
-
-    def _completed(self, chosen: Sequence[int]) -> tuple[int, ...]:
-        forced = np.flatnonzero(self.instance.is_forced)
-        return tuple(np.union1d(np.asarray(chosen, dtype=np.int64), forced).tolist())
 
 
 def _is_undominated(core: Instance) -> BoolArray:

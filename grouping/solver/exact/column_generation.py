@@ -24,17 +24,19 @@ It is computed from the table in double precision, not taken from the solver. A 
 
 from __future__ import annotations
 
-import time
+import itertools
 from dataclasses import dataclass, replace
 
 import highspy
 import numpy as np
 
 from grouping.domain.scores import FloatArray
-from grouping.solver.exact.instance import BoolArray, Instance, IntArray
+from grouping.solver.deadlines import is_past, left_s
+from grouping.solver.exact.instance import PRECISION, BoolArray, Instance, IntArray
 
-PRECISION = 1e-9
-"""Scaled difference below which the relaxation counts as solved."""
+MAX_GENERATED_BLOCKS = 40
+"""Most blocks for which column generation is tried; programmes of more are too degenerate."""
+_MAX_ROUNDS = 60
 _CHUNK = 1 << 14
 _INTEGRAL = 1e-6
 
@@ -49,6 +51,7 @@ class Relaxed:
         prices: ``[R]`` duals of the resources.
         reduced_costs: ``[N]``; infinite for candidates that do not fit the limits alone.
         use: ``[N]`` how much of each candidate the relaxation uses.
+        is_optimal: whether no duals give a higher bound, up to `PRECISION`.
     """
 
     bound: float
@@ -56,6 +59,7 @@ class Relaxed:
     prices: FloatArray
     reduced_costs: FloatArray
     use: FloatArray
+    is_optimal: bool = False
 
     def select(self, keep: IntArray) -> Relaxed:
         """Return the same duals with these candidates only."""
@@ -74,6 +78,8 @@ class Relaxation:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self.is_suited = instance.is_partition or instance.n_blocks <= MAX_GENERATED_BLOCKS
+        self.last: Relaxed | None = None
         self._owner: list[int] = []
         self._known = set[tuple[int, bytes]]()
         self._lp = _new_lp()
@@ -104,19 +110,33 @@ class Relaxation:
             self._lp.changeRowBounds(n_blocks + r, -highspy.kHighsInf, upper)
         for column, n in enumerate(self._owner):
             self._lp.changeColBounds(n_blocks + column, 0.0, highspy.kHighsInf if usable[n] else 0.0)
-        best: Relaxed | None = None
-        while True:
-            self._lp.run()
-            values, prices, objective = self._duals(limits)
-            relaxed = self._price(values, prices, limits, usable)
-            if best is None or relaxed.bound > best.bound:
-                best = relaxed
-            is_late = deadline is not None and time.monotonic() > deadline
-            if objective - best.bound <= PRECISION * max(1.0, abs(objective)) or is_late:
+        relaxed, objective = self._priced(limits, usable, deadline)
+        best, is_optimal = relaxed, False
+        for n_round in itertools.count(1):
+            is_optimal = objective - best.bound <= PRECISION * max(1.0, abs(objective))
+            if is_optimal or is_past(deadline) or (n_round > _MAX_ROUNDS and not instance.is_partition):
                 break
-            if not self._add_columns(relaxed.reduced_costs, values):
+            is_new = self._add_columns(relaxed.reduced_costs, relaxed.values)
+            if (
+                relaxed is not best
+            ):  # the duals swing: the mean of these and the best asks for what serves both
+                middle = self.between(best, relaxed, limits)
+                best = middle if middle.bound > best.bound else best
+                is_new |= self._add_columns(middle.reduced_costs, middle.values)
+            if not is_new:
+                is_optimal = True
                 break
-        return replace(best, use=self._use())
+            relaxed, objective = self._priced(limits, usable, deadline)
+            best = relaxed if relaxed.bound > best.bound else best
+        return replace(best, use=self._use(), is_optimal=is_optimal)
+
+    def _priced(self, limits: FloatArray, usable: BoolArray, deadline: float | None) -> tuple[Relaxed, float]:
+        """Solve the programme of the columns; return what its duals say of all candidates, and its value."""
+        if (left := left_s(deadline)) is not None:
+            self._lp.setOptionValue("time_limit", self._lp.getRunTime() + left)
+        self._lp.run()
+        values, prices, objective = self._duals(limits)
+        return price(self._instance, values, prices, limits, usable), objective
 
     def extend(self, instance: Instance) -> None:
         """Replace the instance by one with more candidates appended; columns and basis stay."""
@@ -126,7 +146,7 @@ class Relaxation:
         """Return the mean of two duals with the bound and reduced costs it gives; `use` is the other's."""
         usable: BoolArray = np.asarray((self._instance.costs <= limits).all(axis=1))
         values, prices = (one.values + other.values) / 2.0, (one.prices + other.prices) / 2.0
-        return replace(self._price(values, prices, limits, usable), use=other.use)
+        return replace(price(self._instance, values, prices, limits, usable), use=other.use)
 
     def _duals(self, limits: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         n_blocks = self._instance.n_blocks
@@ -135,32 +155,6 @@ class Relaxation:
         prices = np.maximum(-duals[n_blocks:], 0.0) / self._unit_cost
         prices[np.isinf(limits)] = 0.0
         return values, prices, float(self._lp.getInfo().objective_function_value)
-
-    def _price(
-        self, values: FloatArray, prices: FloatArray, limits: FloatArray, usable: BoolArray
-    ) -> Relaxed:
-        """Compute reduced costs of all candidates, in passes that fit a cache, and the bound they give."""
-        instance = self._instance
-        reduced = instance.costs @ prices
-        for start in range(0, instance.n_candidates, _CHUNK):
-            part = slice(start, start + _CHUNK)
-            if instance.is_partition:
-                served = np.isfinite(instance.losses[part])
-                reduced[part] -= np.where(
-                    served, values - np.where(served, instance.losses[part], 0.0), 0.0
-                ).sum(1)
-            else:
-                saved = values - instance.losses[part]
-                np.maximum(saved, 0.0, out=saved)
-                reduced[part] -= saved.sum(axis=1)
-        reduced[~usable] = np.inf
-        finite = np.isfinite(limits)
-        bound = float(values.sum() - prices[finite] @ limits[finite])
-        negative = reduced[reduced < 0.0]
-        most = _most_chosen(instance, limits, usable)
-        if negative.size > most:
-            negative = np.partition(negative, most - 1)[:most]
-        return Relaxed(bound + float(negative.sum()), values, prices, reduced, reduced)
 
     def _add_columns(self, reduced: FloatArray, values: FloatArray) -> bool:
         """Add the most negative columns; return False if none of them is new."""
@@ -200,6 +194,40 @@ class Relaxation:
         columns = np.array(self._lp.getSolution().col_value, dtype=np.float64)[self._instance.n_blocks :]
         np.add.at(use, self._owner[: columns.size], columns)
         return use
+
+
+def price(
+    instance: Instance, values: FloatArray, prices: FloatArray, limits: FloatArray, usable: BoolArray
+) -> Relaxed:
+    """Compute reduced costs of all candidates, in passes that fit a cache, and the bound they give.
+
+    Args:
+        instance: candidates.
+        values: ``[B]`` duals of the blocks.
+        prices: ``[R]`` duals of the resources.
+        limits: ``[R]``.
+        usable: ``[N]``, whether a candidate fits the limits alone.
+    """
+    reduced = instance.costs @ prices
+    for start in range(0, instance.n_candidates, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        if instance.is_partition:
+            served = np.isfinite(instance.losses[part])
+            reduced[part] -= np.where(served, values - np.where(served, instance.losses[part], 0.0), 0.0).sum(
+                1
+            )
+        else:
+            saved = values - instance.losses[part]
+            np.maximum(saved, 0.0, out=saved)
+            reduced[part] -= saved.sum(axis=1)
+    reduced[~usable] = np.inf
+    finite = np.isfinite(limits)
+    bound = float(values.sum() - prices[finite] @ limits[finite])
+    negative = reduced[reduced < 0.0]
+    most = _most_chosen(instance, limits, usable)
+    if negative.size > most:
+        negative = np.partition(negative, most - 1)[:most]
+    return Relaxed(bound + float(negative.sum()), values, prices, reduced, reduced)
 
 
 def _most_chosen(instance: Instance, limits: FloatArray, usable: BoolArray) -> int:

@@ -21,13 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.costs import BUDGET_TOLERANCE
+from grouping.domain.costs import most_within
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.errors import InvalidInputError
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+PRECISION = 1e-9
+"""Scaled difference below which a value and a bound are the same."""
+_FINEST_GRAIN = 6
+_PARTS = 12
+"""Parts of the least cost that are tried as the step of all costs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +54,7 @@ class Instance:
         floor: loss of the scaled zero.
         paid_snt: inference cost of the forced networks.
         is_contradictory: whether a forced network is ruled out, so that nothing meets the demands.
+        grain: values of choices are multiples of it apart, in scaled units; 0 where that is not known.
     """
 
     rows: IntArray
@@ -60,6 +67,12 @@ class Instance:
     floor: float = 0.0
     paid_snt: float = 0.0
     is_contradictory: bool = False
+    grain: float = 0.0
+
+    @property
+    def precision(self) -> float:
+        """Scaled difference to a bound below which a choice is optimal."""
+        return max(PRECISION, (1.0 - 1e-6) * self.grain)
 
     @property
     def n_candidates(self) -> int:
@@ -84,8 +97,43 @@ class Instance:
     def limits_for(self, budget_snt: float) -> FloatArray:
         """Return ``[R]``: what may still be used under this inference budget; infinite for no limit."""
         limits = self.limits.copy()
-        limits[0] = budget_snt + BUDGET_TOLERANCE * max(1.0, abs(budget_snt)) - self.paid_snt
+        limits[0] = most_within(budget_snt) - self.paid_snt
         return limits
+
+    def attainable(self, limits: FloatArray) -> FloatArray:
+        """Return limits lowered to what sums of costs can reach; a budget of 2.5 buys two networks of cost 1.
+
+        The relaxation cannot buy half a network then, and its bound is sharper.
+        """
+        lowered = limits.copy()
+        for r in np.flatnonzero(np.isfinite(limits)):
+            step = _common_step(self.costs[:, r])
+            if step > 0.0:
+                most = float(np.floor(limits[r] / step * (1.0 + 1e-12)) * step)
+                lowered[r] = min(float(limits[r]), most_within(most))
+        return lowered
+
+    def undominated(self, chosen: Sequence[int]) -> tuple[int, ...]:
+        """Put what serves one of its blocks better, none worse, and is no dearer in place of a candidate.
+
+        Where losses of very different size are summed, the sum does not tell such candidates apart.
+        """
+        if self.is_partition or not len(chosen):
+            return tuple(chosen)
+        kept: list[int] = []
+        server = np.asarray(chosen)[self.losses[list(chosen)].argmin(axis=0)]
+        for n in chosen:
+            better = np.zeros(0, dtype=np.int64)
+            if not self.is_forced[n]:
+                better = np.flatnonzero((self.costs <= self.costs[n]).all(axis=1))
+                for b in np.flatnonzero(np.isfinite(self.losses[n])).tolist():
+                    better = better[self.losses[better, b] <= self.losses[n, b]]
+                better = better[((self.losses[better] < self.losses[n]) & (server == n)).any(axis=1)]
+            # The first in the order of their losses is beaten by no other of them.
+            best = int(better[np.lexsort(self.losses[better].T[::-1])[0]]) if better.size else int(n)
+            if best not in kept:
+                kept.append(best)
+        return tuple(kept)
 
     def value(self, chosen: Sequence[int]) -> float:
         """Return the scaled objective of candidates and forced ones; infinite if a block is not served."""
@@ -121,7 +169,11 @@ def build_instance(
         weighted = losses[rows] * table.weights
     allowed = member & (losses[rows] <= constraints.task_ceilings(table))
     blocks = constraints.blocks(table.task_names)
-    cells = np.stack([np.where(allowed, weighted, np.inf)[:, list(block)].sum(axis=1) for block in blocks], 1)
+    by_task = np.where(allowed, weighted, np.inf)
+    if all(len(block) == 1 for block in blocks):
+        cells = by_task[:, [block[0] for block in blocks]]
+    else:
+        cells = np.stack([by_task[:, list(block)].sum(axis=1) for block in blocks], 1)
     if constraints.is_partition:
         touched = np.stack([member[:, list(block)].any(axis=1) for block in blocks], 1)
         whole = ~(touched & ~np.isfinite(cells)).any(axis=1)
@@ -136,7 +188,7 @@ def build_instance(
     )
     most = np.inf if constraints.max_networks is None else float(constraints.max_networks)
     limits = np.array([np.inf, most, *constraints.limits.values()])
-    limits += np.where(np.isfinite(limits), BUDGET_TOLERANCE * np.maximum(1.0, np.abs(limits)), 0.0)
+    limits = np.array([most_within(limit) if np.isfinite(limit) else limit for limit in limits.tolist()])
     paid = costs[is_forced].sum(axis=0)
     scaled, unit, floor = _scaled(cells)
     return Instance(
@@ -148,6 +200,7 @@ def build_instance(
         is_partition=constraints.is_partition,
         unit=unit,
         floor=floor,
+        grain=_grain(cells) / unit,
         paid_snt=float(paid[0]),
         is_contradictory=bool(is_forced.sum() < np.unique(forced).size or _overlap(table, constraints)),
     )
@@ -192,3 +245,31 @@ def _scaled(losses: FloatArray) -> tuple[FloatArray, float, float]:
         raise InvalidInputError("The losses of a task differ by more than a number can hold.")
     unit = largest if largest > 0 else 1.0
     return np.where(known, shifted / unit, np.inf), unit, float(floors.sum())
+
+
+def _grain(losses: FloatArray) -> float:
+    """Return the power of ten, at most 1, of which all losses are multiples; 0 if there is none.
+
+    Sums of such losses differ by that much or not at all, so a bound nearer than that is a proof.
+    """
+    known = losses[np.isfinite(losses)]
+    if not known.size or np.abs(known).max() > 1e9:
+        return 0.0
+    for digits in range(_FINEST_GRAIN + 1):
+        grown = known * 10.0**digits
+        if (np.abs(grown - np.round(grown)) <= 1e-9 * np.maximum(1.0, np.abs(grown))).all():
+            return float(10.0**-digits)
+    return 0.0
+
+
+def _common_step(costs: FloatArray) -> float:
+    """Return a cost of which all others are whole multiples; 0 if none is found."""
+    paid = np.unique(costs[costs > 0.0])
+    if not paid.size or paid[-1] / paid[0] > 1e6:
+        return 0.0
+    for parts in range(1, _PARTS + 1):
+        counts = paid / paid[0] * parts
+        whole = np.round(counts)
+        if (np.abs(counts - whole) <= 1e-10 * counts).all():
+            return float(paid[0] / parts * np.gcd.reduce(whole.astype(np.int64)))
+    return 0.0

@@ -181,7 +181,7 @@ class TableSolver(Generic[TableT]):
     def _grouping(self, chosen: Sequence[int]) -> Grouping:
         """Build the grouping of these candidates, without networks that can be left out at the same loss."""
         instance, table = self._engine.instance, self.table
-        kept = sorted(chosen, key=self._order)
+        kept = sorted(instance.undominated(chosen), key=self._order)
         value = instance.value(kept)
         tolerance = 1e-9 * abs(value + instance.floor / instance.unit)
         for n in reversed(kept):  # the dearest first

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pulp
 
-from grouping.domain.costs import BUDGET_TOLERANCE
+from grouping.domain.costs import most_within
 from grouping.domain.scores import FloatArray
-from grouping.solver.exact.column_generation import PRECISION
+from grouping.solver.exact.instance import PRECISION
 from grouping.solver.exact.programme import DEFAULT_SOLVER, make_solver
 from grouping.solver.pairwise.arrays import PairArrays
 
@@ -51,7 +51,7 @@ def bound_by_best_partners(
     for (_, s), a in serves.items():
         problem += a <= count[s]
     spent = pulp.lpSum(float(arrays.single_costs[row]) * x for (row, _), x in alone.items())
-    budget = budget_snt + BUDGET_TOLERANCE * max(1.0, budget_snt)
+    budget = most_within(budget_snt)
     problem += spent + group_cost_snt * pulp.lpSum(count) <= budget
     problem.solve(make_solver(DEFAULT_SOLVER, None))
     if problem.status != pulp.LpStatusOptimal:

@@ -25,14 +25,14 @@ import time
 import numpy as np
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.costs import BUDGET_TOLERANCE
+from grouping.domain.costs import most_within
 from grouping.domain.groupings import Infeasibility, Solution, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver.exact.bound_and_fix import ExactSearch, Optimum
-from grouping.solver.exact.column_generation import PRECISION, Relaxation, Relaxed
-from grouping.solver.exact.instance import BoolArray, Instance
+from grouping.solver.exact.column_generation import Relaxation, Relaxed
+from grouping.solver.exact.instance import PRECISION, BoolArray, Instance
 from grouping.solver.exact.programme import DEFAULT_SOLVER
 from grouping.solver.pairwise.arrays import scaled_arrays
 from grouping.solver.pairwise.estimates import PairwiseEstimate
@@ -265,7 +265,7 @@ class _Generation:
 
     def _most_groups(self, limits: FloatArray) -> int:
         most = min(limits[0] / self.estimate.group_cost_snt, limits[1])
-        return int(min(most + BUDGET_TOLERANCE, 1e6))
+        return int(min(most_within(most), 1e6))
 
     def _answer(self, optimum: Optimum, is_proven: bool) -> Solution:
         estimate = self.estimate

@@ -1,0 +1,92 @@
+"""The cells of an instance as sparse arrays: for each block who can serve it, best first, and the reverse.
+
+Most candidates of a large table serve few of the blocks, so passes over the cells cost a small part of those
+over ``[N, B]``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grouping.domain.scores import FloatArray
+from grouping.solver.exact.instance import Instance, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Finite cells of an instance in two orders; `E` cells.
+
+    Attributes:
+        candidates, blocks, losses: ``[E]``, by block and within a block by loss, then by candidate.
+        starts: ``[B + 1]``, where each block begins in them.
+        rows: ``[E]``, positions in them, by candidate.
+        row_starts: ``[N + 1]``, where each candidate begins in `rows`.
+    """
+
+    candidates: IntArray
+    blocks: IntArray
+    losses: FloatArray
+    starts: IntArray
+    rows: IntArray
+    row_starts: IntArray
+
+    @classmethod
+    def of(cls, instance: Instance, usable: IntArray) -> Cells:
+        """Collect the cells of the usable candidates."""
+        part = instance.losses[usable]
+        n, b = np.nonzero(np.isfinite(part))
+        losses = part[n, b]
+        n = usable[n]
+        order = np.lexsort((n, losses, b))
+        n, b, losses = n[order], b[order], losses[order]
+        rows = np.argsort(n, kind="stable")
+        return cls(
+            n,
+            b,
+            losses,
+            np.searchsorted(b, np.arange(instance.n_blocks + 1)),
+            rows,
+            np.searchsorted(n[rows], np.arange(instance.n_candidates + 1)),
+        )
+
+    def select(self, keep: IntArray, n_candidates: int) -> Cells:
+        """Return the cells of these candidates, numbered anew in the order given."""
+        place = np.full(n_candidates, -1, dtype=np.int64)
+        place[keep] = np.arange(keep.size)
+        candidates = place[self.candidates]
+        inside = candidates >= 0
+        candidates, blocks = candidates[inside], self.blocks[inside]
+        rows = np.argsort(candidates, kind="stable")
+        return Cells(
+            candidates,
+            blocks,
+            self.losses[inside],
+            np.searchsorted(blocks, np.arange(len(self.starts))),
+            rows,
+            np.searchsorted(candidates[rows], np.arange(keep.size + 1)),
+        )
+
+    def of_blocks(self, blocks: IntArray) -> IntArray:
+        """Return the positions of the cells of these blocks."""
+        return _ranges(self.starts[blocks], self.starts[blocks + 1])
+
+    def of_candidates(self, candidates: IntArray) -> IntArray:
+        """Return the positions of the cells of these candidates."""
+        return self.rows[_ranges(self.row_starts[candidates], self.row_starts[candidates + 1])]
+
+    def below(self, blocks: IntArray, levels: FloatArray) -> IntArray:
+        """Return the positions of the cells of these blocks whose losses are below a level each."""
+        at = self.of_blocks(blocks)
+        sizes = self.starts[blocks + 1] - self.starts[blocks]
+        return at[self.losses[at] < np.repeat(levels, sizes)]
+
+
+def _ranges(starts: IntArray, ends: IntArray) -> IntArray:
+    """Return the numbers of all ranges ``starts[i]`` to ``ends[i]``, one after another."""
+    sizes = ends - starts
+    if not sizes.size or not (total := int(sizes.sum())):
+        return np.zeros(0, dtype=np.int64)
+    shift = np.repeat(starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
+    return shift + np.arange(total)

@@ -1,0 +1,105 @@
+"""Laws of the way that large tables take, on tables small enough for brute force, and on large ones."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from grouping.domain.groupings import SolutionStatus
+from grouping.domain.networks import Network
+from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tasks import Task
+from grouping.solver import TableSolver, solve
+from grouping.solver.exact import column_generation
+from tests.property.test_constraint_laws import BUDGETS, demands, tables
+from tests.tables import every_grouping, make_table
+
+
+@pytest.fixture
+def way_of_large_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tables are solved as if they had very many tasks."""
+    monkeypatch.setattr(column_generation, "MAX_GENERATED_BLOCKS", 0)
+
+
+def large_table(seed: int, n_tasks: int = 60, n_groups: int = 600) -> ScoreTable:
+    """Singles and random groups of 2 to 8 tasks; sizes cost 0.5, 1 or 2."""
+    generator = np.random.default_rng(seed)
+    names = [f"t{t:02d}" for t in range(n_tasks)]
+    groups = {frozenset([name]) for name in names}
+    while len(groups) < n_groups:
+        groups.add(frozenset(generator.choice(names, generator.integers(2, 9), replace=False).tolist()))
+    sizes = generator.choice([0.5, 1.0, 2.0], n_groups)
+    networks = [
+        Network(group, float(size)) for group, size in zip(sorted(groups, key=sorted), sizes, strict=True)
+    ]
+    losses = generator.uniform(0.5, 1.5, n_tasks) * generator.normal(1.0, 0.1, (n_groups, n_tasks))
+    return make_table(tuple(networks), tuple(map(Task, names)), losses)
+
+
+@pytest.mark.usefixtures("way_of_large_tables")
+@settings(max_examples=4000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data(), tables(), BUDGETS)
+def test_the_way_of_large_tables_finds_the_optimum_under_any_demands(
+    data: st.DataObject, table: ScoreTable, budget: float
+) -> None:
+    demanded = data.draw(demands(table))
+    best = every_grouping(table, budget, demanded)
+    solution = solve(table, budget, constraints=demanded)
+    if not best:
+        assert solution.status is SolutionStatus.INFEASIBLE
+    else:
+        assert solution.status is SolutionStatus.OPTIMAL
+        assert solution.loss == pytest.approx(best[0][0], rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_more_time_and_more_budget_never_give_a_worse_answer(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = large_table(seed)
+    proven = [TableSolver(table).solve(b, max_ties=1).loss or np.inf for b in (20.0, 25.0, 30.0, 35.5)]
+    assert proven == sorted(proven, reverse=True)
+    losses = []
+    for n_looks in (0, 1, 5, 20, 50, 100, 300, 10_000):
+        clock = itertools.count()
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "monotonic", lambda clock=clock: float(next(clock)))
+            found = TableSolver(table).solve(30.0, time_limit_s=n_looks, max_ties=1)
+        assert found.loss is not None, "a cover exists, so one is found"
+        assert found.bound is not None
+        losses.append(found.loss)
+        assert found.bound <= proven[2] + 1e-9
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] == proven[2], "with all the time it is the optimum"
+
+
+@pytest.mark.parametrize("exponent", [-12, -3, 6, 12])
+def test_a_power_of_ten_on_losses_or_costs_changes_no_choice(exponent: int) -> None:
+    table, factor = large_table(7, n_tasks=50, n_groups=300), 10.0**exponent
+    chosen = solve(table, 20.0, max_ties=1).grouping
+    assert chosen is not None
+    by_loss = solve(rescaled(table, factor * table.validation), 20.0, max_ties=1).grouping
+    by_cost = solve(rescaled(table, table.validation, factor), 20.0 * factor, max_ties=1).grouping
+    for other in (by_loss, by_cost):
+        assert other is not None
+        assert [n.group for n in other.networks] == [n.group for n in chosen.networks]
+
+
+def test_a_small_loss_beside_a_giant_one_is_still_made_small() -> None:
+    small, giant = Task("small"), Task("giant")
+    groups = [Network.of("giant", "small"), Network(frozenset({"giant", "small"}), 0.5, 1.0)]
+    losses = np.array([[1e9, 0.2], [1e9, 0.1]])
+    table = make_table(tuple(groups), (giant, small), losses)
+    chosen = solve(table, 1.0).grouping
+    assert chosen is not None
+    assert chosen.networks == (groups[1],)
+
+
+def rescaled(table: ScoreTable, losses: FloatArray, cost: float = 1.0) -> ScoreTable:
+    networks = tuple(Network(n.group, n.size, n.cost_snt * cost) for n in table.networks)
+    return make_table(networks, table.tasks, losses)
