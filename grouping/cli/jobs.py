@@ -55,7 +55,7 @@ from grouping.errors import InvalidInputError
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
     from grouping.wire.estimates import EstimateOut
-    from grouping.wire.groupings import RecommendationOut
+    from grouping.wire.groupings import RecommendationOut, VerdictOut
     from grouping.wire.jobs import EventOut, ProgressOut
 
 EXIT_FAILED = 1
@@ -166,6 +166,21 @@ def _tell_trouble(console: Console, event: EventOut) -> None:
         console.print(f"{event_title(event)}: {event_details(event)}", soft_wrap=True, markup=False)
 
 
+def show_comparisons(console: Console, verdict: VerdictOut) -> None:
+    """Print what a verdict compares, with an interval each."""
+    if not verdict.comparisons:
+        return
+    random = [] if verdict.random is None else [verdict.random]
+    rows = Table("compared with", "loss", "gain", "95 % interval", "fresh seeds", box=None, pad_edge=False)
+    for one in (*verdict.comparisons, *random):
+        low, high = one.interval
+        interval = "-" if low is None or high is None else f"{100 * low:+.1f} to {100 * high:+.1f} %"
+        gain = "-" if one.gain is None else f"{100 * one.gain:+.1f} %"
+        loss = "-" if one.baseline_loss is None else f"{one.baseline_loss:.4f}"
+        rows.add_row(one.baseline, loss, gain, interval, str(one.n_seeds))
+    console.print(rows)
+
+
 def show_recommendations(console: Console, recommendations: Sequence[RecommendationOut]) -> None:
     """Print the grouping for each budget, and the verdict of the fresh seeds."""
     rows = Table("budget", "loss", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False)
@@ -186,6 +201,9 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
         console.print(f"Not held, for want of scores: {waits}.", soft_wrap=True)
     for item in recommendations:
         console.print(f"Budget {item.budget_snt:g}: {item.sentence}", soft_wrap=True)
+        if item.tuned is not None:
+            console.print(f"Each its best: {item.tuned_sentence}", soft_wrap=True)
+            show_comparisons(console, item.tuned)
 
 
 @with_job_options

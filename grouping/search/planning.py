@@ -23,15 +23,17 @@ from grouping.domain.scales import networks_first
 from grouping.domain.scores import FloatArray, LossTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import (
+    SHARE_KEPT_BACK,
     ConfirmationNeed,
     ConfirmationRound,
     allowance_left,
     allowance_of_search,
     epoch_seconds,
+    kept_for_tuning,
     rounds_kept_back,
 )
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
-from grouping.solver import BudgetSolver, Recommendation, networks_to_confirm, recommend
+from grouping.solver import BudgetSolver, Recommendation, networks_to_confirm, recommend, tunings_of
 from grouping.strategies import Evidence, Proposal, Strategy, plans_ahead
 from grouping.strategies.sampling import cover
 
@@ -39,6 +41,7 @@ ALONE_FIRST = "Single-task networks come first: the losses of tasks are compared
 FORCED_FIRST = "Networks that the constraints name come first."
 WORKERS_PER_LONG = 4
 """Workers of which one may train a baseline larger than a full-size network while the search goes on."""
+TUNING = "Recipes are tuned for the recommended groupings and the baselines, each for itself."
 BASELINES_MEANWHILE = "While workers are free, baselines are trained with fresh seeds."
 
 
@@ -122,13 +125,17 @@ class Planner:
         if self._is_searching:
             return self._plan_meanwhile(n_free)
         wanted = self._confirmation()
+        note = proposal.note
+        if not wanted:
+            wanted, note = self._tuning(), TUNING if self._terms.tuning else note
         fitting = self._left.first_fitting(wanted, self._prices, is_free=self._state.is_free)
         if self._state.running and not fitting:
             return Plan(JobState.CONFIRMING, ())
         is_cut = bool(proposal.requests) or len(fitting) < len(wanted)
         reason = StopReason.TRAINING_BUDGET_SPENT if is_cut else proposal.reason
         fitting = self._in_order(fitting)
-        return self._split(JobState.CONFIRMING, fitting, proposal, reason or StopReason.SEARCH_COMPLETE)
+        reason = reason or StopReason.SEARCH_COMPLETE
+        return self._split(JobState.CONFIRMING, fitting, replace(proposal, note=note), reason)
 
     @property
     def phase(self) -> JobState:
@@ -231,7 +238,18 @@ class Planner:
     def _beside(self) -> Allowance:
         """Budget that the search may use, beside the confirmation."""
         epoch_s = epoch_seconds(self._state.spent)
-        return allowance_of_search(self._terms, self._left, self.one_round, epoch_s)
+        beside = allowance_of_search(self._terms, self._left, self.one_round, epoch_s)
+        kept = kept_for_tuning(self._terms, self._prices)
+        return beside.less(
+            trainings=kept.networks,
+            epochs=kept.epochs,
+            equivalents=kept.equivalents,
+            seconds=kept.epochs * epoch_s if kept.epochs * epoch_s <= self._half_of_seconds else 0.0,
+        )
+
+    @property
+    def _half_of_seconds(self) -> float:
+        return SHARE_KEPT_BACK * (self._terms.training_budget.seconds or 0.0)
 
     @cached_property
     def _has_search_ended(self) -> bool:
@@ -265,6 +283,12 @@ class Planner:
             )
         )
         return tuple(request for request in wanted if request.key not in known)
+
+    def _tuning(self) -> tuple[TrialRequest, ...]:
+        """Return what the next rounds of the tuning train, or its fresh seeds; nothing without a tuning."""
+        tunings = tunings_of(self._terms, self._state, self._recommendations)
+        wanted = {request.key: request for tuning in tunings for request in tuning.missing}
+        return tuple(wanted.values())
 
     @cached_property
     def _certain(self) -> tuple[TrialRequest, ...]:
@@ -387,6 +411,7 @@ def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None, n
         seed=terms.seed,
         running=frozenset(trial.key for trial in state.running if trial.purpose is Purpose.SEARCH),
         n_free=n_free if terms.plans_continuously else 0,
+        n_together=terms.n_together,
     )
 
 

@@ -164,4 +164,6 @@ class TrainingQueue:
 
 
 def _request(trial: Trial) -> TrialRequest:
-    return TrialRequest(trial.network, trial.seed, trial.fidelity, trial.purpose, trial.measures_affinity)
+    return TrialRequest(
+        trial.network, trial.seed, trial.fidelity, trial.purpose, trial.measures_affinity, trial.variant
+    )
