@@ -160,7 +160,7 @@ class BuiltIn(Trainer):
 
     @cached_property
     def recipes(self) -> tuple[Recipe, ...]:
-        """Recipes drawn to be tuned, the own one first; until the job is prepared right in their epochs only."""
+        """Recipes drawn to be tuned, its own first; until the job is prepared right in their epochs only."""
         if settled := (self.job.settled or {}).get("recipes"):
             return tuple(Recipe.from_mapping(drawn) for drawn in settled)
         tuning = self.job.terms.tuning
