@@ -274,7 +274,7 @@ class Trainer(ABC):
             has no `setup`.
         tells_progress: whether its workers report progress or output while they train.
         tunes: whether it draws recipes of its own where the job tunes them (``job.terms.tuning``), and
-            trains by `TrialRequest.variant`.
+            trains by ``TrialRequest.variant``.
         max_attempts: failures after which a training is given up that asks for another attempt; a loss of its
             worker counts half, one of the dispatcher or the cluster a tenth.
     """
