@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 
+from grouping.domain.contestants import Contestant, totals
 from grouping.domain.scores import FloatArray
 from grouping.domain.search_state import SearchState
 from grouping.domain.trials import Purpose, TrialRequest, Variant
-from grouping.domain.tuning import Contestant, TuningTerms, totals
+from grouping.domain.tuning import TuningTerms
 
 
 @dataclass(frozen=True)

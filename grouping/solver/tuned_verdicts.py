@@ -12,12 +12,12 @@ from functools import cached_property
 
 import numpy as np
 
+from grouping.domain.contestants import Contestant, contestants_of, random_alike, totals
 from grouping.domain.groupings import Grouping
 from grouping.domain.scores import FloatArray
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.trials import Purpose, TrialRequest, Variant
 from grouping.domain.tuned_recipes import TunedRecipe
-from grouping.domain.tuning import Contestant, contestants_of, random_alike, totals
 from grouping.domain.verdicts import Comparison, FoundRecipe, Question, Verdict, compare
 from grouping.solver.recommendation import Recommendation
 

@@ -12,13 +12,14 @@ from dataclasses import replace
 import pytest
 
 from grouping.domain.allowance import Allowance, Prices
+from grouping.domain.contestants import contestants_of, random_alike
 from grouping.domain.jobs import JobSpec, StopReason
 from grouping.domain.networks import Network
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
 from grouping.domain.training_budgets import tuning_at_most
 from grouping.domain.trials import PLAIN, Purpose, TaskScore, Trial, TrialRequest, TrialState
-from grouping.domain.tuning import TuningTerms, contestants_of, random_alike
+from grouping.domain.tuning import TuningTerms
 from grouping.domain.verdicts import Question, Verdict
 from grouping.errors import InvalidInputError
 from grouping.search import Planner
