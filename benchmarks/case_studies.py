@@ -47,20 +47,15 @@ STUDIES: Mapping[str, Study] = {
             *("--shares", "0.55,0.2,0.25", "--train-share", "0.25"),
             *("--hidden", "21", "--hidden", "21", "--weight-decay", "1", "--learning-rate", "0.006"),
             *("--epochs", "50", "--max-group-size", "29", "--budget", "2", "--seeds", "2"),
+            *("--strategy", "spectral"),
         )
     ),
     "parkinsons": Study(
         (
-            *("--target", "motor_UPDRS:regression", "--target", "total_UPDRS:regression"),
-            *("--split", "group=subject#", "--shares", "0.5,0.25,0.25"),
-            *("--epochs", "10", "--budget", "2", "--seeds", "3", "--single-size", "0.5"),
-        )
-    ),
-    "school": Study(
-        (
-            *("--task-column", "School", "--target", "ExamScore:regression", "--kind", "Ethnicity=category"),
-            *("--least-labels", "150", "--hidden", "16", "--weight-decay", "0.3", "--epochs", "10"),
-            *("--max-group-size", "40", "--budget", "2", "--seeds", "2"),
+            *("--task-column", "subject#", "--target", "motor_UPDRS:regression:metric=rmse"),
+            *("--without", "total_UPDRS", "--shares", "0.55,0.2,0.25"),
+            *("--hidden", "21", "--hidden", "21", "--weight-decay", "0.1", "--epochs", "30"),
+            *("--max-group-size", "42", "--budget", "2", "--seeds", "1", "--strategy", "spectral"),
         )
     ),
 }
@@ -89,8 +84,8 @@ def main() -> None:
         }
         RESULTS.mkdir(parents=True, exist_ok=True)
         (RESULTS / f"{asked.study}-{number}.json").write_text(json.dumps(kept, indent=1) + "\n")
-        (RESULTS / f"{asked.study}.md").write_text("\n".join(table_of(parts_of(asked.study))) + "\n")
-        print((RESULTS / f"{asked.study}.md").read_text(), flush=True)
+        (RESULTS / f"{asked.study}.txt").write_text("\n".join(table_of(parts_of(asked.study))) + "\n")
+        print((RESULTS / f"{asked.study}.txt").read_text(), flush=True)
 
 
 def command_of(study: Study, table: Path, split_seed: int) -> list[str]:
