@@ -37,7 +37,7 @@ class Study:
 
     options: tuple[str, ...]
     split_seeds: tuple[int, ...] = (1, 2, 3)
-    n_recipes: int = 8
+    n_recipes: int = 12
 
 
 STUDIES: Mapping[str, Study] = {
@@ -46,7 +46,7 @@ STUDIES: Mapping[str, Study] = {
             *("--task-column", "field", "--target", "mine:binary:metric=roc_auc"),
             *("--shares", "0.55,0.2,0.25", "--train-share", "0.25"),
             *("--hidden", "21", "--hidden", "21", "--weight-decay", "1", "--learning-rate", "0.006"),
-            *("--epochs", "50", "--max-group-size", "29", "--budget", "2", "--seeds", "2"),
+            *("--epochs", "50", "--max-group-size", "29", "--budget", "2", "--seeds", "1"),
             *("--strategy", "spectral"),
         )
     ),

@@ -18,7 +18,7 @@ from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH, Method, Recipe
 
 RATE_FACTOR = 10.0
 """Learning rates are drawn within this factor of the given one, up and down, evenly in the logarithm."""
-WEIGHT_DECAYS = (1e-4, 1.0)
+WEIGHT_DECAYS = (1e-3, 10.0)
 """Weight decays are drawn between these, evenly in the logarithm; one in six is 0."""
 EPOCH_FACTORS = (0.25, 0.5, 1.0, 2.0)
 DEPTHS = (1, 2, 3)
