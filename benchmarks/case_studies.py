@@ -17,10 +17,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
+
+from grouping.domain.contestants import Contestant
+from grouping.domain.search_state import SearchState, SearchTerms
+from grouping.domain.trials import Purpose, Variant
+from grouping.solver import recommend, tunings_of
+from grouping.store import open_store
 
 RESULTS = Path(__file__).parents[1] / "docs" / "case-studies" / "results"
 
@@ -54,9 +61,11 @@ STUDIES: Mapping[str, Study] = {
         (
             *("--task-column", "subject#", "--target", "motor_UPDRS:regression:metric=rmse"),
             *("--without", "total_UPDRS", "--shares", "0.55,0.2,0.25"),
-            *("--hidden", "21", "--hidden", "21", "--weight-decay", "0.1", "--epochs", "30"),
+            *("--hidden", "21", "--hidden", "21", "--weight-decay", "0.1", "--epochs", "15"),
             *("--max-group-size", "42", "--budget", "2", "--seeds", "1", "--strategy", "spectral"),
-        )
+        ),
+        split_seeds=(1,),
+        n_recipes=8,
     ),
 }
 
@@ -73,7 +82,7 @@ def main() -> None:
         command = command_of(study, asked.table, study.split_seeds[number - 1])
         print("$", " ".join(command), flush=True)
         started = time.perf_counter()
-        answer = answer_of(command)
+        answer, metrics = answer_of(command)
         kept = {
             "command": " ".join(["grouping", *command[1:]]).replace(str(asked.table), asked.table.name),
             "seconds": round(time.perf_counter() - started),
@@ -81,6 +90,7 @@ def main() -> None:
             "recommendations": answer["recommendations"],
             "ledger": {key: value for key, value in answer["ledger"].items() if key != "items"},
             "recipes": answer["job"]["settled"]["recipes"],
+            "metrics": metrics,
         }
         RESULTS.mkdir(parents=True, exist_ok=True)
         (RESULTS / f"{asked.study}-{number}.json").write_text(json.dumps(kept, indent=1) + "\n")
@@ -104,15 +114,38 @@ def command_of(study: Study, table: Path, split_seed: int) -> list[str]:
     ]
 
 
-def answer_of(command: Sequence[str]) -> dict[str, Any]:
-    """Carry out a command in a home of its own; return what it printed."""
+def answer_of(command: Sequence[str]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Carry out a command in a home of its own; return what it printed, and the metrics."""
     home = Path(tempfile.mkdtemp(prefix="case-study-"))
     try:
         done = subprocess.run([*command, "--json", "--home", str(home)], stdout=subprocess.PIPE, check=True)
         answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
+        return answer, metrics_of(home / "grouping.db", answer["job"]["id"])
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def metrics_of(database: Path, job_id: str) -> dict[str, float]:
+    """Return the test metric of each contestant, mean over tasks and fresh seeds, at the first budget."""
+    with closing(open_store(f"sqlite:///{database}")) as store:
+        terms, state = SearchTerms.of_job(store.get_job(job_id).spec), store.search_state(job_id)
+    found = recommend(state.full, None, terms.budgets_snt, baselines=terms.baselines)
+    tuning = tunings_of(terms, state, found)[0]
+    best = {tuned.contestant: tuned.best for tuned in tuning.contestants}
+    best |= dict.fromkeys(tuning.random, tuning.contestants[0].best)
+    return {one.name: _metric(state, one, recipe) for one, recipe in best.items() if recipe is not None}
+
+
+def _metric(state: SearchState, contestant: Contestant, recipe: int) -> float:
+    variant = Variant(recipe, contestant.members)
+    serving = {task: contestant.grouping.network_for(task).key for task in contestant.grouping.tasks}
+    return mean(
+        score.test_metric
+        for trial in state.trials
+        if trial.purpose is Purpose.TUNED and trial.variant == variant
+        for score in trial.scores
+        if serving[score.task] == trial.network.key and score.test_metric is not None
+    )
 
 
 def parts_of(study: str) -> list[tuple[str, dict[str, Any]]]:
@@ -145,6 +178,8 @@ def table_of(parts: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
             f"Part {number}: {part['seconds']:,} s (load average {part['load_average']:.1f}), "
             f"{spent['trainings']:,} trainings, {part['ledger']['search']['trainings']:,} of them to search. "
             + "; ".join(_groups(item) for item in part["recommendations"])
+            + ". Test metric, mean over tasks and fresh seeds, each its best: "
+            + ", ".join(f"{name} {value:.3f}" for name, value in part["metrics"].items())
             + "."
         )
         yield ""
