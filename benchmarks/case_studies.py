@@ -43,7 +43,7 @@ class Study:
     """
 
     options: tuple[str, ...]
-    split_seeds: tuple[int, ...] = (1, 2, 3)
+    split_seeds: tuple[int, ...]
     n_recipes: int = 12
 
 
@@ -55,7 +55,8 @@ STUDIES: Mapping[str, Study] = {
             *("--hidden", "21", "--hidden", "21", "--weight-decay", "1", "--learning-rate", "0.006"),
             *("--epochs", "50", "--max-group-size", "29", "--budget", "2", "--seeds", "1"),
             *("--strategy", "spectral"),
-        )
+        ),
+        split_seeds=(1, 3, 4),
     ),
     "parkinsons": Study(
         (
@@ -63,6 +64,25 @@ STUDIES: Mapping[str, Study] = {
             *("--without", "total_UPDRS", "--shares", "0.55,0.2,0.25"),
             *("--hidden", "21", "--hidden", "21", "--weight-decay", "0.1", "--epochs", "15"),
             *("--max-group-size", "42", "--budget", "2", "--seeds", "1", "--strategy", "spectral"),
+        ),
+        split_seeds=(1,),
+        n_recipes=8,
+    ),
+    "school": Study(
+        (
+            *("--task-column", "School", "--target", "ExamScore:regression:metric=rmse"),
+            *(
+                "--kind",
+                "Ethnicity=category",
+                "--kind",
+                "Year=category",
+                "--kind",
+                "VR_BAND_Student=category",
+            ),
+            *("--kind", "School_Denomination=category", "--kind", "School_Gender=category"),
+            *("--shares", "0.55,0.2,0.25", "--least-labels", "155"),
+            *("--hidden", "21", "--hidden", "21", "--weight-decay", "0.3", "--epochs", "10"),
+            *("--max-group-size", "40", "--budget", "2", "--seeds", "1", "--strategy", "spectral"),
         ),
         split_seeds=(1,),
         n_recipes=8,
