@@ -103,8 +103,10 @@ def show_ledger(console: Console, job: RemoteJob) -> None:
         name = "s" if unit == "seconds" else unit.removesuffix("s") if amount == "1" else unit
         parts.append(f"{amount} {name}" if limit is None else f"{amount} of {limit:,.0f} {name}")
     searching, confirming = told.search.trainings, told.confirmation.trainings
-    again = spent.trainings - searching - confirming
+    tuning = told.tuning.trainings
+    again = spent.trainings - searching - confirming - tuning
     split = [f"{searching:,} to search", f"{confirming:,} to confirm"]
+    split += [f"{tuning:,} to tune each"] if tuning else []
     split += [f"{again:,} cut off or repeated"] if again else []
     parts[0] += f" ({', '.join(split)})" if confirming or again else ""
     console.print(f"{told.sentence} Spent in all: {', '.join(parts)}.", soft_wrap=True)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, ServerIfAny, Token
 from grouping.cli.data_folder import DataFolderOption, use_data
@@ -33,6 +32,7 @@ from grouping.cli.data_sets import (
 )
 from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
 from grouping.cli.job_options import with_job_options
+from grouping.cli.recommendations import show_recommendations
 from grouping.cli.results import ResultsOption, ValuesOption, with_results
 from grouping.cli.search_files import asked_for
 from grouping.cli.serving import (
@@ -55,7 +55,6 @@ from grouping.errors import InvalidInputError
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
     from grouping.wire.estimates import EstimateOut
-    from grouping.wire.groupings import RecommendationOut
     from grouping.wire.jobs import EventOut, ProgressOut
 
 EXIT_FAILED = 1
@@ -164,28 +163,6 @@ def _tell_trouble(console: Console, event: EventOut) -> None:
 
     if event.kind in OF_WHOLE_JOBS:
         console.print(f"{event_title(event)}: {event_details(event)}", soft_wrap=True, markup=False)
-
-
-def show_recommendations(console: Console, recommendations: Sequence[RecommendationOut]) -> None:
-    """Print the grouping for each budget, and the verdict of the fresh seeds."""
-    rows = Table("budget", "loss", "cost (SNT)", "serves", "only trained with", box=None, pad_edge=False)
-    for item in recommendations:
-        solution = item.solution
-        head = [f"{item.budget_snt:g}", "-" if solution.loss is None else f"{solution.loss:.4f}"]
-        for network in () if solution.grouping is None else solution.grouping.networks:
-            served, helpers = ", ".join(network.serves), ", ".join(network.helpers) or "-"
-            rows.add_row(*head, f"{network.cost_snt:.3g}", served, helpers)
-            head = ["", ""]
-        if head[0]:
-            rows.add_row(*head, "-", "no grouping", "-")
-    console.print(rows)
-    console.print()
-    for held in dict.fromkeys("; ".join(item.held) for item in recommendations if item.held):
-        console.print(f"Held: {held}.", soft_wrap=True)
-    for waits in dict.fromkeys("; ".join(item.not_held) for item in recommendations if item.not_held):
-        console.print(f"Not held, for want of scores: {waits}.", soft_wrap=True)
-    for item in recommendations:
-        console.print(f"Budget {item.budget_snt:g}: {item.sentence}", soft_wrap=True)
 
 
 @with_job_options

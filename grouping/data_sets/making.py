@@ -131,7 +131,7 @@ def recipe_for(n_train: int) -> Recipe:
     """Return a recipe for a table of so many training rows.
 
     Rows per step are a power of two that makes about `STEPS_PER_EPOCH` steps, within `BATCH_SIZES`; epochs
-    make about `TRAINING_STEPS` steps. A start, and not tuned on anything: ``--tune`` tunes.
+    make about `TRAINING_STEPS` steps. A start, and not tuned on anything: ``--tuning-samples`` tunes.
     """
     wanted = max(1.0, n_train / STEPS_PER_EPOCH)
     batch = int(np.clip(2 ** round(np.log2(wanted)), *BATCH_SIZES))

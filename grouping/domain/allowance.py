@@ -32,18 +32,24 @@ class Prices:
     Attributes:
         epochs_of: function from the size of a group and a fidelity to the epochs of a training.
         share_of: function from a fidelity to the share of a full training that is charged in equivalents.
+        epochs_of_recipe: function from the number of a drawn recipe and the size of a group to the epochs of
+            a full training; None where no recipes are drawn.
     """
 
     epochs_of: EpochsOf
     share_of: Callable[[float], float] = float
+    epochs_of_recipe: Callable[[int, int], int] | None = None
 
     def epochs(self, wanted: TrialRequest | Trial) -> int:
-        """Return the epochs of a training."""
-        return self.epochs_of(len(wanted.network.group), wanted.fidelity)
+        """Return the epochs of a training, of an ensemble those of all its members."""
+        n_tasks, (recipe, members) = len(wanted.network.group), wanted.variant
+        if recipe and self.epochs_of_recipe is not None:
+            return members * self.epochs_of_recipe(recipe, n_tasks)
+        return members * self.epochs_of(n_tasks, wanted.fidelity)
 
     def equivalents(self, wanted: TrialRequest | Trial) -> float:
         """Return the full-network equivalents of a training."""
-        return wanted.network.size * self.share_of(wanted.fidelity)
+        return wanted.variant.members * wanted.network.size * self.share_of(wanted.fidelity)
 
 
 @dataclass(frozen=True, slots=True)

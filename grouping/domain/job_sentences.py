@@ -164,6 +164,15 @@ class JobSentences:
             return self._judged(verdict)
         return f"{self._judged(verdict)} On the search seeds no worse than alone: {', '.join(self.kept_up)}."
 
+    def tuned(self, verdict: Verdict | None) -> str:
+        """Say what the verdict with each at its best recipe is; empty where nothing is tuned."""
+        if verdict is None:
+            return ""
+        if verdict.is_confirmed or self.state is JobState.SUCCEEDED:
+            so_far = "" if self.state.is_final else "So far: "
+            return f"{so_far}{verdict.sentence()}"
+        return "Recipes are not tuned to the end" + ("." if self.state.is_final else " yet.")
+
     def _judged(self, verdict: Verdict | None) -> str:
         if verdict is not None and verdict.is_confirmed:
             return verdict.sentence() if self.state.is_final else f"So far: {verdict.sentence()}"

@@ -18,10 +18,13 @@ from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import MAX_SIZES, SizeVariant, TaskDefinition, Weight, check_sizes
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS, Name
 from grouping.domain.training_terms import TrainingTerms, size_text
+from grouping.domain.tuning import N_TUNING_SEEDS, Tune, TuningTerms
 from grouping.errors import InvalidInputError, pointer_part, pointing_below
 
 MAX_SEEDS = 50
 MAX_BUDGETS = 50
+N_DEFAULT_BUDGETS = 5
+"""The most inference budgets of a job that names none."""
 MAX_REUSE_JOBS = 10
 MAX_BUDGET_SNT = 10_000.0
 MAX_SEED = (2**53 - 1) // 10_000
@@ -168,6 +171,11 @@ class JobSpec:
         deadline_s: seconds after which a training is ended with what it started, and has failed; goes over
             what the trainer says.
         max_attempts: starts of a training after which it is given up when its process is lost each time.
+        tune: what is tuned for the verdict: none, so that all are trained under the one recipe of the job; or
+            each, so that the recommended grouping and each baseline get a recipe of their own by the same
+            tuner, and a second verdict compares them under these.
+        n_recipes: number of recipes that are tried for each of them, that of the job first, where each is
+            tuned; the best are tried on more seeds.
     """
 
     problem: Annotated[
@@ -188,7 +196,7 @@ class JobSpec:
     budgets_snt: Annotated[
         tuple[Budget, ...],
         Len(1, MAX_BUDGETS),
-        Shown("Inference budgets (SNT)", "--budget", "1, 2, ... up to the number of tasks"),
+        Shown("Inference budgets (SNT)", "--budget", "1, 2, ... up to the number of tasks, at most five,"),
     ] = (1.0, 2.0, 3.0)
     n_seeds: Annotated[int, Interval(ge=1, le=MAX_SEEDS), Shown("Seeds to choose on", "--seeds")] = 3
     n_confirmation_seeds: Annotated[
@@ -226,6 +234,8 @@ class JobSpec:
         Interval(ge=1, le=100),
         Shown("Starts of a training that is lost", "--max-attempts", "as the trainer says"),
     ] = None
+    tune: Annotated[Tune, Shown("Tuned for the verdict", "--tune")] = Tune.NONE
+    n_recipes: Annotated[int, Interval(ge=2, le=200), Shown("Recipes tried for each", "--recipes")] = 24
 
     def __post_init__(self) -> None:
         check(self)
@@ -253,12 +263,28 @@ class JobSpec:
                 f"A verdict compares with one of {', '.join(ComparedWith)}.", pointer="/compared_with"
             )
         object.__setattr__(self, "compared_with", ComparedWith(self.compared_with))
+        self._check_tune()
         with pointing_below("/constraints"):
             constraints = self.constraints.of_search(self._possible(limit=0))
         object.__setattr__(self, "constraints", constraints)
         self._check_resources_of()
         object.__setattr__(self, "budgets_snt", tuple(sorted(set(self.budgets_snt))))
         object.__setattr__(self, "reuse_jobs", tuple(dict.fromkeys(self.reuse_jobs)))
+
+    def _check_tune(self) -> None:
+        if self.tune not in list(Tune):
+            raise InvalidInputError(f"Tune one of {', '.join(Tune)}.", pointer="/tune")
+        object.__setattr__(self, "tune", Tune(self.tune))
+        if self.tune is Tune.NONE:
+            return
+        if self.n_confirmation_seeds < 2:
+            raise InvalidInputError(
+                "What is tuned is judged on fresh seeds: ask for two or more, or tune none.", pointer="/tune"
+            )
+        if self.compared_with is ComparedWith.NONE:
+            raise InvalidInputError(
+                "Each is tuned to be compared: choose baselines, or tune none.", pointer="/tune"
+            )
 
     def _check_resources_of(self) -> None:
         for size in self.resources_of:
@@ -343,6 +369,14 @@ class JobSpec:
     def confirmation_seeds(self) -> tuple[int, ...]:
         """Seeds of the confirmation's trials; none of them is a search seed."""
         return tuple(self.seed * 1000 + 500 + i for i in range(self.n_confirmation_seeds))
+
+    @property
+    def tuning(self) -> TuningTerms | None:
+        """Terms of the tuning for the verdict, the seeds of the search first; None if nothing is tuned."""
+        if self.tune is Tune.NONE:
+            return None
+        further = (self.seed * 1000 + 200 + i for i in range(N_TUNING_SEEDS))
+        return TuningTerms(self.n_recipes, (*self.search_seeds, *further)[:N_TUNING_SEEDS])
 
     @property
     def preparation_seed(self) -> int:

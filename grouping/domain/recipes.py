@@ -140,7 +140,9 @@ class BuiltInParameters:
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
 
     recipe: Recipe = field(default_factory=Recipe)
-    tuning_samples: Annotated[int, Interval(ge=0, le=100), Shown("Recipes to try before", "--tune")] = 0
+    tuning_samples: Annotated[
+        int, Interval(ge=0, le=100), Shown("Recipes to try before", "--tuning-samples")
+    ] = 0
     train_share: Annotated[float, Gt(0), Le(1), Shown("Share of the training rows", "--train-share")] = 1.0
 
     def __post_init__(self) -> None:

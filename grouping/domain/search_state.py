@@ -21,7 +21,8 @@ from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import FloatArray, Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import EARLY_FIDELITY, Purpose, Trial, TrialKey, TrialRequest
+from grouping.domain.trials import EARLY_FIDELITY, PLAIN, Purpose, Trial, TrialKey, TrialRequest, Variant
+from grouping.domain.tuning import TuningTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class SearchTerms:
             once all are finished.
         constraints: what a grouping must satisfy beside its budget.
         baselines: what verdicts compare with.
+        tuning: how the recommended groupings and the baselines are tuned for the verdict; None if not at all.
+        n_together: networks of one kind that the trainer trains about as fast together as one by itself.
     """
 
     candidates: Candidates
@@ -50,14 +53,17 @@ class SearchTerms:
     plans_continuously: bool = False
     constraints: Constraints = field(default_factory=Constraints)
     baselines: Baselines = field(default_factory=Baselines)
+    tuning: TuningTerms | None = None
+    n_together: int = 1
 
     @classmethod
-    def of_job(cls, spec: JobSpec, *, plans_continuously: bool = False) -> SearchTerms:
+    def of_job(cls, spec: JobSpec, *, plans_continuously: bool = False, n_together: int = 1) -> SearchTerms:
         """Take the terms from the specification of a job.
 
         Args:
             spec: what is asked for.
             plans_continuously: how to plan where the job leaves it out; the trainer says it.
+            n_together: networks that the trainer trains about as fast together as one by itself.
         """
         return cls(
             spec.candidates,
@@ -69,6 +75,8 @@ class SearchTerms:
             plans_continuously if spec.planning is None else spec.planning is Planning.CONTINUOUS,
             spec.constraints,
             spec.equal_cost_baselines,
+            spec.tuning,
+            n_together,
         )
 
 
@@ -105,13 +113,22 @@ class SearchState:
         """Scores of the search's short passes."""
         return self.scores(fidelity=EARLY_FIDELITY)
 
-    def scores(self, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0) -> ScoreTable:
+    def scores(
+        self, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0, variant: Variant = PLAIN
+    ) -> ScoreTable:
         """Return the scores of one kind of trials; see `table_of_trials`. Scales are those of `full`."""
-        table = self._table(purpose, fidelity)
+        table = self._table(purpose, fidelity, variant)
         return scaled(table, self.full) if awaits_scale(self.tasks) else table
 
-    def _table(self, purpose: Purpose, fidelity: float) -> ScoreTable:
-        chosen = (t for t in self.trials if t.purpose is purpose and t.fidelity == fidelity)
+    @cached_property
+    def _by_kind(self) -> Mapping[tuple[Purpose, float, Variant], Sequence[Trial]]:
+        kinds: dict[tuple[Purpose, float, Variant], list[Trial]] = {}
+        for trial in self.trials:
+            kinds.setdefault((trial.purpose, trial.fidelity, trial.variant), []).append(trial)
+        return kinds
+
+    def _table(self, purpose: Purpose, fidelity: float, variant: Variant = PLAIN) -> ScoreTable:
+        chosen = self._by_kind.get((purpose, fidelity, variant), ())
         table = table_of_trials(self.tasks, chosen, self.networks)
         costs = {name: _costs_in(table, known) for name, known in self.other_costs.items()}
         found = {name: values for name, values in costs.items() if values is not None}

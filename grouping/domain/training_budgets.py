@@ -25,6 +25,7 @@ from grouping.domain.jobs import Ledger
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.trials import Purpose, Trial, TrialRequest, TrialState
+from grouping.domain.tuning import N_RANDOM
 
 LEAST_ROUNDS = 2
 """Fresh seeds without which no noise is known, and so no verdict."""
@@ -95,6 +96,42 @@ class ConfirmationNeed:
             for baseline in terms.baselines.of_cost(terms.candidates.tasks, budget):
                 baselines |= {network.key: network for network in baseline.networks}
         return cls(tuple(baselines.values()), most_chosen(terms.candidates, terms.budgets_snt))
+
+
+def tuning_at_most(terms: SearchTerms, prices: Prices) -> ConfirmationRound:
+    """Bound all trainings that tuning takes, those with fresh seeds included; none where nothing is tuned."""
+    tuning, tasks = terms.tuning, terms.candidates.tasks
+    if tuning is None:
+        return ConfirmationRound(0, 0)
+    longest = max(
+        prices.epochs_of_recipe(recipe, n_tasks) if prices.epochs_of_recipe else prices.epochs_of(n_tasks, 1)
+        for recipe in range(tuning.n_recipes)
+        for n_tasks in (1, len(tasks))
+    )
+    n_fresh, networks, epochs, equivalents = len(terms.confirmation_seeds), 0, 0, 0.0
+    for budget in terms.budgets_snt:
+        chosen = most_chosen(terms.candidates, (budget,))
+        baselines = sum(len(one.networks) for one in terms.baselines.of_cost(tasks, budget))
+        is_split = chosen > 1
+        # Each is tuned and trained with fresh seeds, an ensemble too; random groupings with fresh seeds only.
+        per_network = tuning.trainings + n_fresh
+        networks += (chosen + baselines + is_split) * per_network + N_RANDOM * chosen * n_fresh
+        trained = (chosen + baselines + is_split * chosen) * per_network + N_RANDOM * chosen * n_fresh
+        epochs += trained * longest
+        equivalents += (3 + is_split) * budget * per_network + N_RANDOM * budget * n_fresh
+    return ConfirmationRound(networks, epochs, equivalents)
+
+
+def kept_for_tuning(terms: SearchTerms, prices: Prices) -> ConfirmationRound:
+    """Return what the search leaves to the tuning: its bound, or nothing if that is over half the budget."""
+    most, budget = tuning_at_most(terms, prices), terms.training_budget
+    costs = (
+        (budget.trainings, most.networks),
+        (budget.epochs, most.epochs),
+        (budget.equivalents, most.equivalents),
+    )
+    fits_in = all(limit is None or cost <= SHARE_KEPT_BACK * limit for limit, cost in costs)
+    return most if fits_in else ConfirmationRound(0, 0)
 
 
 def most_chosen(candidates: Candidates, budgets_snt: Sequence[float]) -> int:
@@ -183,8 +220,9 @@ def trials_over_time(
     """
     left = terms.training_budget.less(seconds=spent.seconds)
     of_search = allowance_of_search(terms, left, one_round, epoch_seconds(spent))
-    allowances = {Purpose.SEARCH: of_search, Purpose.CONFIRMATION: left}
-    return tuple(trial for trial in planned if allowances[trial.purpose].is_out_of_time)
+    return tuple(
+        trial for trial in planned if (of_search if trial.purpose is Purpose.SEARCH else left).is_out_of_time
+    )
 
 
 def epoch_seconds(spent: Ledger) -> float:

@@ -24,12 +24,16 @@ CHECKPOINT_SUFFIX = ".safetensors"
 
 
 class Purpose(StrEnum):
-    """Purpose of a trial: search, on which choices are made, or confirmation, which judges them."""
+    """Purpose of a trial: to choose or to judge a grouping, and the same for the recipes that are tuned."""
 
     SEARCH = "search"
     """Its validation losses take part in choosing the grouping."""
     CONFIRMATION = "confirmation"
     """A fresh seed for a chosen network or a baseline: measures the gain, decides nothing."""
+    TUNING = "tuning"
+    """A recipe tried for the networks of a grouping that is compared; chooses its recipe, nothing else."""
+    TUNED = "tuned"
+    """A fresh seed under the recipe that was found: measures the gain, decides nothing."""
 
 
 class TrialState(StrEnum):
@@ -56,6 +60,22 @@ class TrialState(StrEnum):
         return self in (TrialState.DIVERGED, TrialState.FAILED)
 
 
+class Variant(NamedTuple):
+    """How a trial is trained, where that differs from all others of its job; only while recipes are tuned.
+
+    Attributes:
+        recipe: number of a recipe that the trainer drew; 0 for the recipe of the job.
+        members: number of networks whose predictions are averaged; each has a seed of its own.
+    """
+
+    recipe: int = 0
+    members: int = 1
+
+
+PLAIN = Variant()
+"""One network under the recipe of the job."""
+
+
 class TrialKey(NamedTuple):
     """Identity of a trial within a job."""
 
@@ -63,6 +83,7 @@ class TrialKey(NamedTuple):
     seed: int
     fidelity: float = 1.0
     purpose: Purpose = Purpose.SEARCH
+    variant: Variant = PLAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +94,9 @@ class TrialRequest:
         network: network to train.
         seed: seed of the initial weights and of the order of the rows.
         fidelity: share of the full number of epochs, in (0, 1].
-        purpose: search or confirmation.
+        purpose: what its scores are for.
         measures_affinity: whether gradients are measured while it trains, which changes none of its scores.
+        variant: recipe, and number of networks that are averaged.
     """
 
     network: Network
@@ -82,6 +104,7 @@ class TrialRequest:
     fidelity: float = 1.0
     purpose: Purpose = Purpose.SEARCH
     measures_affinity: bool = False
+    variant: Variant = PLAIN
 
     def __post_init__(self) -> None:
         if not 0 < self.fidelity <= 1:
@@ -90,7 +113,7 @@ class TrialRequest:
     @property
     def key(self) -> TrialKey:
         """Identity of the trial within a job."""
-        return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose)
+        return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose, self.variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +230,7 @@ class Trial:
         id: identifier of the trial.
         position: position in the plan of its job, from 0.
         network: network that is trained.
-        purpose: search or confirmation.
+        purpose: what its scores are for.
         seed: seed of the initial weights and of the order of the rows.
         fidelity: share of the full number of epochs.
         state: its present state.
@@ -225,6 +248,7 @@ class Trial:
         artefact: path or address of what the training keeps, as text; None for nothing.
         told: where its result comes from, if it was told from outside and not trained by any job.
         blame: sum of how far it was to blame for its losses; see `Blame`.
+        variant: recipe, and number of networks that are averaged.
     """
 
     id: str
@@ -247,6 +271,7 @@ class Trial:
     artefact: str | None = None
     told: ToldFrom | None = None
     blame: int = 0
+    variant: Variant = PLAIN
 
     @classmethod
     def planned(cls, position: int, request: TrialRequest) -> Trial:
@@ -260,6 +285,7 @@ class Trial:
             request.fidelity,
             TrialState.PLANNED,
             measures_affinity=request.measures_affinity,
+            variant=request.variant,
         )
 
     @property
@@ -270,4 +296,4 @@ class Trial:
     @property
     def key(self) -> TrialKey:
         """Identity of the trial within its job."""
-        return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose)
+        return TrialKey(self.network.key, self.seed, self.fidelity, self.purpose, self.variant)

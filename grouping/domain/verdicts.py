@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
 
 import numpy as np
 
@@ -25,6 +26,30 @@ MIN_T = 3.0
 MIN_SEEDS = 3
 """A gain is claimed only at a mean of at least `MIN_GAIN` with a paired t of at least `MIN_T` over at least
 `MIN_SEEDS` fresh seeds (with two, a t of 3 comes up once in ten times by chance)."""
+
+
+class Question(StrEnum):
+    """Question that a verdict answers."""
+
+    ONE_RECIPE = "one recipe for all"
+    """All are trained under the one recipe of the job."""
+    EACH_ITS_BEST = "each its best"
+    """Each is trained under the best recipe that the same tuner found for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRecipe:
+    """Best recipe that was found for one of the groupings that are compared.
+
+    Attributes:
+        name: name of the grouping.
+        recipe: number of the recipe among those that the trainer drew; 0 is that of the job.
+        loss: mean total validation loss under it on the seeds of the tuning, lower is better.
+    """
+
+    name: str
+    recipe: int
+    loss: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +83,12 @@ class Comparison:
         if self.standard_error == 0:
             return math.copysign(math.inf, self.gain) if self.gain else 0.0
         return self.gain / self.standard_error
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Interval of 95 % of the gain over training seeds, by Student's t; NaN with fewer than two seeds."""
+        half = t_quantile(self.n_seeds - 1) * self.standard_error if self.n_seeds > 1 else math.nan
+        return self.gain - half, self.gain + half
 
     @property
     def is_beaten(self) -> bool:
@@ -94,6 +125,10 @@ class Verdict:
         is_within: whether the baselines cost at most the budget, since only some sizes can be built, and not
             the same.
         alone: its loss on fresh seeds, where it is compared with nothing and all of it was trained.
+        question: which question it answers.
+        recipes: the recipe that was found for each, the recommended grouping first; none under one recipe.
+        random: comparison with random groupings of the same shape under the recipe of the recommended one,
+            which tells whether it is the choice or the splitting that helps; it decides nothing.
     """
 
     budget_snt: float
@@ -103,6 +138,9 @@ class Verdict:
     is_by_validation: bool = False
     is_within: bool = False
     alone: FreshLoss | None = None
+    question: Question = Question.ONE_RECIPE
+    recipes: tuple[FoundRecipe, ...] = ()
+    random: Comparison | None = None
 
     @property
     def is_confirmed(self) -> bool:
@@ -120,9 +158,20 @@ class Verdict:
 
     def sentence(self) -> str:
         """Return the verdict in words."""
+        said = [self._finding()]
+        if self.random is not None and self.is_confirmed:
+            said.append(
+                f"Over {self.random.baseline} of the same shape under its recipe it gains "
+                f"{_tenths(100 * self.random.gain):+} % ± {fixed_percent(self.random.standard_error, 1)}."
+            )
         if self.is_by_validation and self.is_confirmed:
-            return f"{self._finding()} Validation losses were compared: there are no test losses."
-        return self._finding()
+            said.append("Validation losses were compared: there are no test losses.")
+        return " ".join(said)
+
+    @property
+    def _as_trained(self) -> str:
+        is_tuned = self.question is Question.EACH_ITS_BEST
+        return "with each at its best recipe" if is_tuned else "as trained here"
 
     def _finding(self) -> str:
         if not self.is_confirmed:
@@ -136,10 +185,11 @@ class Verdict:
             )
         if self.is_worth_it:
             least = min(self.comparisons, key=lambda comparison: comparison.gain)
-            which = "both baselines" if len(self.comparisons) > 1 else "the one baseline"
+            n = len(self.comparisons)
+            which = {1: "the one baseline", 2: "both baselines"}.get(n, f"all {n} baselines")
             cost = "within the budget" if self.is_within else "of equal cost"
             return (
-                f"Worth it as trained here: better than {which} {cost}, by at least "
+                f"Worth it {self._as_trained}: better than {which} {cost}, by at least "
                 f"{_tenths(100 * least.gain)} % ± {fixed_percent(least.standard_error, 1)} "
                 f"(over {least.baseline}, {_t(least)}, {least.n_seeds} fresh seeds)."
             )
@@ -151,7 +201,7 @@ class Verdict:
             key=lambda comparison: comparison.gain,
         )
         return (
-            f"Not worth it as trained here: against {worst.baseline} "
+            f"Not worth it {self._as_trained}: against {worst.baseline} "
             f"{'within the budget' if self.is_within else 'at equal cost'} the gain is "
             f"{_tenths(100 * worst.gain):+} % ± {fixed_percent(worst.standard_error, 1)} ({_t(worst)}, "
             f"{worst.n_seeds} fresh seeds); {fixed_percent(MIN_GAIN, 0)} with t of at least {MIN_T:g} over "
@@ -240,18 +290,41 @@ def _is_untrained(network: Network, table: ScoreTable) -> bool:
 def _compare(grouping: Grouping, baseline: Baseline, table: ScoreTable, losses: FloatArray) -> Comparison:
     rows = [table.position(network) for network in baseline.networks]
     reference = Grouping.from_rows(table, rows)
-    ours, theirs = _totals(grouping, table, losses), _totals(reference, table, losses)
+    chosen = {network.key for network in grouping.networks}
+    return compare(
+        baseline.name,
+        _totals(grouping, table, losses),
+        _totals(reference, table, losses),
+        is_same=chosen == {network.key for network in baseline.networks},
+    )
+
+
+def compare(name: str, ours: FloatArray, theirs: FloatArray, *, is_same: bool = False) -> Comparison:
+    """Compare total losses on the same fresh seeds, seed by seed.
+
+    Args:
+        name: name of what is compared with.
+        ours: total loss of the grouping by seed, ``[S]``, lower is better; NaN where not known.
+        theirs: that of the baseline.
+        is_same: whether the baseline is the grouping itself.
+    """
     known = ~np.isnan(ours) & ~np.isnan(theirs)
     ours, theirs = ours[known], theirs[known]
     n = len(ours)
     gains = (theirs - ours) / np.abs(theirs)
-    chosen = {network.key for network in grouping.networks}
     return Comparison(
-        baseline=baseline.name,
+        baseline=name,
         grouping_loss=float(ours.mean()) if n else math.nan,
         baseline_loss=float(theirs.mean()) if n else math.nan,
         gain=float(gains.mean()) if n else math.nan,
         standard_error=float(gains.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
         n_seeds=n,
-        is_same=chosen == {network.key for network in baseline.networks},
+        is_same=is_same,
     )
+
+
+def t_quantile(degrees: int) -> float:
+    """Return the 97.5 % quantile of Student's t distribution."""
+    from scipy.special import stdtrit  # only where an interval is shown
+
+    return float(stdtrit(degrees, 0.975))

@@ -16,22 +16,23 @@ from functools import cached_property
 from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.constraints import Constraints
 from grouping.domain.costs import fits
-from grouping.domain.groupings import Solution
 from grouping.domain.jobs import JobState, StopReason
-from grouping.domain.networks import Candidates, Network
+from grouping.domain.networks import Network
 from grouping.domain.scales import networks_first
-from grouping.domain.scores import FloatArray, LossTable
 from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.training_budgets import (
+    SHARE_KEPT_BACK,
     ConfirmationNeed,
     ConfirmationRound,
     allowance_left,
     allowance_of_search,
     epoch_seconds,
+    kept_for_tuning,
     rounds_kept_back,
 )
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
-from grouping.solver import BudgetSolver, Recommendation, networks_to_confirm, recommend
+from grouping.search.evidence import SolvedOnce, evidence_of, priced
+from grouping.solver import Recommendation, networks_to_confirm, recommend, tunings_of
 from grouping.strategies import Evidence, Proposal, Strategy, plans_ahead
 from grouping.strategies.sampling import cover
 
@@ -39,6 +40,7 @@ ALONE_FIRST = "Single-task networks come first: the losses of tasks are compared
 FORCED_FIRST = "Networks that the constraints name come first."
 WORKERS_PER_LONG = 4
 """Workers of which one may train a baseline larger than a full-size network while the search goes on."""
+TUNING = "Recipes are tuned for the recommended groupings and the baselines, each for itself."
 BASELINES_MEANWHILE = "While workers are free, baselines are trained with fresh seeds."
 
 
@@ -122,13 +124,17 @@ class Planner:
         if self._is_searching:
             return self._plan_meanwhile(n_free)
         wanted = self._confirmation()
+        note = proposal.note
+        if not wanted:
+            wanted, note = self._tuning(), TUNING if self._terms.tuning else note
         fitting = self._left.first_fitting(wanted, self._prices, is_free=self._state.is_free)
         if self._state.running and not fitting:
             return Plan(JobState.CONFIRMING, ())
         is_cut = bool(proposal.requests) or len(fitting) < len(wanted)
         reason = StopReason.TRAINING_BUDGET_SPENT if is_cut else proposal.reason
         fitting = self._in_order(fitting)
-        return self._split(JobState.CONFIRMING, fitting, proposal, reason or StopReason.SEARCH_COMPLETE)
+        reason = reason or StopReason.SEARCH_COMPLETE
+        return self._split(JobState.CONFIRMING, fitting, replace(proposal, note=note), reason)
 
     @property
     def phase(self) -> JobState:
@@ -174,7 +180,7 @@ class Planner:
     def _search_step(self, n_free: int) -> tuple[Proposal, tuple[TrialRequest, ...]]:
         """Return what the strategy wants, and the part of it that fits the budget beside confirmation."""
         proposal = self._alone_first() or self._strategy.ask(
-            self.evidence(self.remaining, n_free), _SolvedOnce(self._terms.constraints)
+            self.evidence(self.remaining, n_free), SolvedOnce(self._terms.constraints)
         )
         if self._is_unlimited:
             return proposal, proposal.requests
@@ -231,7 +237,18 @@ class Planner:
     def _beside(self) -> Allowance:
         """Budget that the search may use, beside the confirmation."""
         epoch_s = epoch_seconds(self._state.spent)
-        return allowance_of_search(self._terms, self._left, self.one_round, epoch_s)
+        beside = allowance_of_search(self._terms, self._left, self.one_round, epoch_s)
+        kept = kept_for_tuning(self._terms, self._prices)
+        return beside.less(
+            trainings=kept.networks,
+            epochs=kept.epochs,
+            equivalents=kept.equivalents,
+            seconds=kept.epochs * epoch_s if kept.epochs * epoch_s <= self._half_of_seconds else 0.0,
+        )
+
+    @property
+    def _half_of_seconds(self) -> float:
+        return SHARE_KEPT_BACK * (self._terms.training_budget.seconds or 0.0)
 
     @cached_property
     def _has_search_ended(self) -> bool:
@@ -265,6 +282,12 @@ class Planner:
             )
         )
         return tuple(request for request in wanted if request.key not in known)
+
+    def _tuning(self) -> tuple[TrialRequest, ...]:
+        """Return what the next rounds of the tuning train, or its fresh seeds; nothing without a tuning."""
+        tunings = tunings_of(self._terms, self._state, self._recommendations)
+        wanted = {request.key: request for tuning in tunings for request in tuning.missing}
+        return tuple(wanted.values())
 
     @cached_property
     def _certain(self) -> tuple[TrialRequest, ...]:
@@ -308,7 +331,7 @@ class Planner:
             return True
         if not self._is_unlimited or self._terms.constraints != Constraints():
             return False
-        few = cover(_priced(self._terms.candidates, self._state))
+        few = cover(priced(self._terms.candidates, self._state))
         serves_all = {task for network in few for task in network.group} == set(self._terms.candidates.tasks)
         return serves_all and fits(sum(network.cost_snt for network in few), min(self._terms.budgets_snt))
 
@@ -363,61 +386,3 @@ class Planner:
         reused = tuple(request for request in fitting if is_free(request))
         requests = tuple(request for request in fitting if not is_free(request))
         return Plan(state, requests, reason, proposal.note, reused)
-
-
-def evidence_of(terms: SearchTerms, state: SearchState, remaining: int | None, n_free: int = 0) -> Evidence:
-    """Build the evidence that a strategy is given, from terms and state.
-
-    Args:
-        terms: what the search is for.
-        state: what is known.
-        remaining: trainings that the strategy may still ask for; None where nothing limits their number.
-        n_free: trainings that could begin at once; without effect where the search is planned in steps.
-    """
-    finished = (t for t in state.trials if t.purpose is Purpose.SEARCH and t.state.is_final)
-    return Evidence(
-        candidates=_priced(terms.candidates, state),
-        full=state.full,
-        early=state.early,
-        budgets_snt=terms.budgets_snt,
-        seeds=terms.search_seeds,
-        attempted=frozenset(trial.key for trial in finished),
-        affinities=state.affinities,
-        remaining=remaining,
-        seed=terms.seed,
-        running=frozenset(trial.key for trial in state.running if trial.purpose is Purpose.SEARCH),
-        n_free=n_free if terms.plans_continuously else 0,
-    )
-
-
-def _priced(candidates: Candidates, state: SearchState) -> Candidates:
-    """Return the candidates at their measured costs, without those that cannot be built."""
-    measured = state.measured
-    if measured is None:
-        return candidates
-    if candidates.networks is not None:
-        found = (measured.get(network.key) for network in candidates.networks)
-        networks = tuple(network for network in found if network is not None)
-        return replace(candidates, networks=networks)
-    costs = {n.size: n.cost_snt for n in measured.values() if len(n.group) == 1}
-    sizes = tuple(size for size in candidates.single_sizes if size in costs)
-    return replace(candidates, single_sizes=sizes, costs_snt=costs)
-
-
-class _SolvedOnce:
-    """The solver as given to a strategy; it solves no table twice in one step."""
-
-    def __init__(self, constraints: Constraints) -> None:
-        self._solve = BudgetSolver(constraints)
-        self._solved: dict[tuple[int, tuple[float, ...]], tuple[LossTable, tuple[Solution, ...]]] = {}
-
-    def __call__(self, table: LossTable, budgets_snt: Sequence[float], /) -> tuple[Solution, ...]:
-        key = (id(table), tuple(budgets_snt))
-        if key not in self._solved:  # the table is kept, so that no other gets its identity
-            self._solved[key] = (table, self._solve(table, budgets_snt))
-        return self._solved[key][1]
-
-    def in_draws(
-        self, table: LossTable, draws: FloatArray, budgets_snt: Sequence[float], /
-    ) -> tuple[tuple[tuple[int, ...], ...], ...]:
-        return self._solve.in_draws(table, draws, budgets_snt)

@@ -18,6 +18,7 @@ from grouping.solver.explanation.explanation import Explanation, TaskExplanation
 from grouping.solver.pairwise.estimates import PairwiseEstimate
 from grouping.solver.pairwise.unlisted_groups import solve_pairwise
 from grouping.solver.recommendation import Recommendation, networks_to_confirm, recommend
+from grouping.solver.tuned_verdicts import TuningOfOne, tunings_of
 
 __all__ = [
     "DEFAULT_SOLVER",
@@ -35,6 +36,7 @@ __all__ = [
     "TableSolver",
     "TaskExplanation",
     "TrialValue",
+    "TuningOfOne",
     "assess_confidence",
     "best_groupings",
     "cheapest_cover",
@@ -51,4 +53,5 @@ __all__ = [
     "solve_curve",
     "solve_pairwise",
     "solver_names",
+    "tunings_of",
 ]

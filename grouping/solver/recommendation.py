@@ -24,6 +24,7 @@ class Recommendation:
         verdict: the judgement on fresh seeds; None when infeasible or nothing was confirmed.
         held: the demands that it keeps to, as phrases.
         not_held: the constraints of the search that the scores do not allow to hold yet, as phrases.
+        tuned: the judgement on fresh seeds with each at its best recipe; None where nothing is tuned.
     """
 
     budget_snt: float
@@ -31,6 +32,7 @@ class Recommendation:
     verdict: Verdict | None
     held: tuple[str, ...] = ()
     not_held: tuple[str, ...] = ()
+    tuned: Verdict | None = None
 
 
 def recommend(

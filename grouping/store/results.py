@@ -179,23 +179,24 @@ def _write(locked: LockedJob, fitting: FittingResults, told: Mapping[str, Any]) 
     networks = {(row.group_key, row.size): row for row in rows}
     order = [task.name for task in tasks_of(locked)]
     for network in {result.request.network.key: result.request.network for result in fitting.new}.values():
-        key = (group_key(network.group), network.size)
-        if key not in networks:
+        place = (group_key(network.group), network.size)
+        if place not in networks:
             nominal = MeasuredNetwork(network)
             row = network_to_row(job.score_table_id, len(networks), order, nominal, is_measured=False)
-            networks[key] = row
+            networks[place] = row
             session.add(row)
     session.flush()
     present = session.scalars(select(TrialRow).where(TrialRow.job_id == job.id)).all()
-    trials = {(trial.network_id, trial.purpose, trial.seed, trial.fidelity): trial for trial in present}
+    trials = {trial.key: trial for trial in present}
     written: list[tuple[TrialRow, NetworkRow, FittingResult]] = []
     for result in fitting.new:
         request = result.request
         row = networks[group_key(request.network.group), request.network.size]
-        trial = trials.get((row.id, str(request.purpose), request.seed, request.fidelity))
+        key = (row.id, str(request.purpose), request.seed, request.fidelity, *request.variant)
+        trial = trials.get(key)
         if trial is None:
             trial = _trial_row(job.id, row.id, len(trials), result)
-            trials[row.id, str(request.purpose), request.seed, request.fidelity] = trial
+            trials[key] = trial
             session.add(trial)
         written.append((trial, row, result))
     session.flush()

@@ -1,7 +1,8 @@
 """Reuse: outcomes are copied from other jobs where training would give the same.
 
 They are copied, scores and affinities included, not referred to: the other job may be deleted afterwards.
-Trials of the search are copied as trials of the search, those of the confirmation as such.
+Trials of the search are copied as trials of the search, those of the confirmation as such; those of tuned
+recipes are not copied.
 """
 
 from __future__ import annotations
@@ -108,16 +109,16 @@ class ReuseMethods:
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
             networks = _networks(session, locked.job.score_table_id)
-            there = _planned(session, locked.job.id)
+            planned = _planned(session, locked.job.id)
+            there, n_trials = set(planned), len(planned)
             known = _originals(session, locked.job, networks)
-            first = len(there)
             copies: dict[str, tuple[TrialRow, NetworkRow]] = {}
             for request, epochs in wanted:
                 key, network = _key(request), stored_network(request, networks)
                 original = known.get(key)
                 if key in there or original is None or original[1] < request.measures_affinity:
                     continue
-                trial = _copy(locked, network, original[0], request, len(there), epochs)
+                trial = _copy(locked, network, original[0], request, n_trials + len(copies), epochs)
                 copies[original[0].id] = (trial, network)
                 there.add(key)
             session.add_all(trial for trial, _ in copies.values())
@@ -127,10 +128,11 @@ class ReuseMethods:
                 origin = {"from_job": trial.reused_from_job, "from_trial": trial.reused_from_trial}
                 outcome = {"state": trial.state, "error": trial.error}
                 locked.add_event("trial_reused", describe_trial(trial, network) | origin | outcome)
-            added = len(there) - first
+            added = len(copies)
             if added:
                 locked.revise_table()
-                locked.add_event("trials_planned", {"added": added, "trials": len(there), "reused": added})
+                n_now = n_trials + added
+                locked.add_event("trials_planned", {"added": added, "trials": n_now, "reused": added})
             return added
 
 
@@ -162,13 +164,13 @@ def _networks(session: Session, table_id: str) -> dict[tuple[str, float], Networ
     return {(row.group_key, row.size): row for row in rows}
 
 
-def _planned(session: Session, job_id: str) -> set[TrialKey]:
+def _planned(session: Session, job_id: str) -> list[TrialKey]:
     found = session.execute(
         select(NetworkRow.group_key, NetworkRow.size, TrialRow.purpose, TrialRow.seed, TrialRow.fidelity)
         .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
         .where(TrialRow.job_id == job_id)
     )
-    return {(row[0], row[1], row[2], row[3], row[4]) for row in found}
+    return [(row[0], row[1], row[2], row[3], row[4]) for row in found]
 
 
 def _copy(

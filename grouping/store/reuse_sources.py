@@ -157,11 +157,18 @@ def find_reusable(session: Session, wanted: Wanted) -> Reusable:
 def known_trials(
     session: Session, source: JobRow, tasks: Collection[str]
 ) -> Iterator[tuple[TrialRow, NetworkRow]]:
-    """Yield trials of a job with an outcome, of networks of these tasks only, in the order of the plan."""
+    """Yield trials of a job with an outcome, of networks of these tasks only, in the order of the plan.
+
+    Those of tuned recipes are left out: what they are compared with is chosen anew in each job.
+    """
     found = session.execute(
         select(TrialRow, NetworkRow)
         .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-        .where(TrialRow.job_id == source.id, TrialRow.state.in_(_KNOWN))
+        .where(
+            TrialRow.job_id == source.id,
+            TrialRow.state.in_(_KNOWN),
+            TrialRow.purpose.in_((Purpose.SEARCH, Purpose.CONFIRMATION)),
+        )
         .order_by(TrialRow.position)
     )
     return ((trial, network) for trial, network in found if set(network.tasks) <= set(tasks))

@@ -128,12 +128,13 @@ class TrialRow(StoredRow):
 
     `reused_from_job` and `reused_from_trial` name the training whose outcome was copied; they are no foreign
     keys, since that job may be deleted. The lease is the last one, and holds only while the trial is running.
-    `told` is null unless the result was told from outside: source, teller and time (`ToldFrom`).
+    `told` is null unless the result was told from outside: source, teller and time (`ToldFrom`). `recipe` and
+    `members` are its `Variant`.
     """
 
     __tablename__ = "trials"
     __table_args__ = (
-        UniqueConstraint("network_id", "purpose", "seed", "fidelity"),
+        UniqueConstraint("network_id", "purpose", "seed", "fidelity", "recipe", "members"),
         UniqueConstraint("job_id", "position"),
         Index(None, "job_id", "state"),
         Index(None, "lease_token", unique=True),
@@ -164,6 +165,13 @@ class TrialRow(StoredRow):
     artefact: Mapped[str | None] = mapped_column(Text)
     told: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
     blame: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    recipe: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    members: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
+
+    @property
+    def key(self) -> tuple[str, str, int, float, int, int]:
+        """Identity among the trials of the job."""
+        return (self.network_id, self.purpose, self.seed, self.fidelity, self.recipe, self.members)
 
 
 class ScoreRow(StoredRow):

@@ -12,7 +12,7 @@ from grouping.domain.joint_affinity import joint_affinities
 from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import Score, ScoreTable
 from grouping.domain.task_definitions import SizeVariant
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.trials import PLAIN, Purpose, TrialState
 from grouping.store.codec import (
     joint_run_from_row,
     network_from_row,
@@ -83,7 +83,7 @@ class ScoreTableMethods:
 
         Args:
             table_id: the table.
-            purpose: search or confirmation.
+            purpose: what the scores are for; of those of tuned recipes only those of the job's own recipe.
             fidelity: share of the full number of epochs, exactly as planned.
 
         Raises:
@@ -195,7 +195,11 @@ def read_affinities(
 def _trials_of_kind(table_id: str, purpose: Purpose, fidelity: float) -> ColumnElement[bool]:
     """Return the condition for trials of a table, purpose and fidelity; the query joins networks, trials."""
     return and_(
-        NetworkRow.score_table_id == table_id, TrialRow.purpose == purpose, TrialRow.fidelity == fidelity
+        NetworkRow.score_table_id == table_id,
+        TrialRow.purpose == purpose,
+        TrialRow.fidelity == fidelity,
+        TrialRow.recipe == PLAIN.recipe,
+        TrialRow.members == PLAIN.members,
     )
 
 

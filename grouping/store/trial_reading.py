@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.orm import Session
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import Purpose, TaskScore, ToldFrom, Trial, TrialOrigin, TrialState
+from grouping.domain.trials import Purpose, TaskScore, ToldFrom, Trial, TrialOrigin, TrialState, Variant
 from grouping.store.codec import network_from_row
 from grouping.store.rows import NetworkRow, ScoreRow, TrialRow
 
@@ -68,6 +68,7 @@ def _trial(
         artefact=row.artefact,
         told=None if row.told is None else ToldFrom(**row.told),
         blame=row.blame,
+        variant=Variant(row.recipe, row.members),
     )
 
 

@@ -82,15 +82,20 @@ class TrialMethods:
             locked = lock_claimed_job(self._database, session, claim)
             networks = _network_ids(session, locked.job.score_table_id)
             planned = session.execute(
-                select(TrialRow.network_id, TrialRow.purpose, TrialRow.seed, TrialRow.fidelity).where(
-                    TrialRow.job_id == locked.job.id
-                )
+                select(
+                    TrialRow.network_id,
+                    TrialRow.purpose,
+                    TrialRow.seed,
+                    TrialRow.fidelity,
+                    TrialRow.recipe,
+                    TrialRow.members,
+                ).where(TrialRow.job_id == locked.job.id)
             )
-            there = {(row[0], row[1], row[2], row[3]) for row in planned}
+            there = {tuple(row) for row in planned}
             first = len(there)
             for request, epochs in wanted:
                 network_id = stored_network(request, networks)
-                key = (network_id, str(request.purpose), request.seed, request.fidelity)
+                key = (network_id, str(request.purpose), request.seed, request.fidelity, *request.variant)
                 if key not in there:
                     session.add(_trial_row(locked.job.id, network_id, len(there), request, epochs))
                     there.add(key)
@@ -197,4 +202,6 @@ def _trial_row(job_id: str, network_id: str, position: int, request: TrialReques
         planned_epochs=epochs,
         epochs=0,
         seconds=0.0,
+        recipe=request.variant.recipe,
+        members=request.variant.members,
     )

@@ -52,6 +52,7 @@ class Evidence:
             the strategy plans ahead; see `Strategy`.
         n_free: trainings that could begin at once, where planning is continuous; 0 otherwise, and where that
             is not known.
+        n_together: networks of one kind that are trained about as fast together as one by itself.
     """
 
     candidates: Candidates
@@ -65,6 +66,7 @@ class Evidence:
     seed: int = 0
     running: frozenset[TrialKey] = frozenset()
     n_free: int = 0
+    n_together: int = 1
 
     def request(
         self, networks: Iterable[Network], fidelity: float = 1.0, *, measures_affinity: bool = False

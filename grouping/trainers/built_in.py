@@ -26,21 +26,25 @@ from grouping.parameters import build
 from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete, epochs_of
+from grouping.recipes.drawing import draw_recipes
 from grouping.recipes.schedules import FineTuning
+from grouping.recipes.stackable import is_stackable
 from grouping.trainers.stacks import make_stacks
 from grouping.trainers.trainer import Prepared, Stack, Trainer, TrainerRequest, WorkerPool, WorkerSetup
 
 logger = logging.getLogger(__name__)
 
 IMPLEMENTATION = "grouping.training.trainer"
+WORTH_STACKING = 16
+"""Networks in a stack beyond which another one costs about as much as the first ones did."""
 
 
 class BuiltIn(Trainer):
     """Trainer that trains with PyTorch, many small networks at once.
 
     Its parameters are `BuiltInParameters`; of the recipe a user gives what differs from the problem's own. It
-    settles ``recipe`` (as tuned) and ``engine``. The operator may set ``engine``, to be used in place of the
-    fastest.
+    settles ``recipe`` (as tuned) and ``engine``, and ``recipes`` where it draws some to be tuned. The
+    operator may set ``engine``, to be used in place of the fastest.
     """
 
     name: ClassVar[str] = DEFAULT_TRAINER
@@ -53,6 +57,7 @@ class BuiltIn(Trainer):
     needs_problem: ClassVar[bool] = True
     plans_continuously: ClassVar[bool] = False
     tells_progress: ClassVar[bool] = False
+    tunes: ClassVar[bool] = True
 
     @classmethod
     def warm_up(cls) -> None:
@@ -124,6 +129,11 @@ class BuiltIn(Trainer):
         return frozenset(name for name, method in METHODS.items() if method.needs_sharing == sharing)
 
     @classmethod
+    def n_together(cls, parameters: Mapping[str, Any]) -> int:
+        """Return the networks of a stack that still gain by each other, where the recipe can be stacked."""
+        return WORTH_STACKING if is_stackable(recipe_in_use(parameters, None)) else 1
+
+    @classmethod
     def preparation(cls, parameters: Mapping[str, Any]) -> str:
         """Name the tuning of the recipe."""
         return "tuning the recipe" if BuiltInParameters.from_mapping(parameters).tuning_samples else ""
@@ -148,6 +158,14 @@ class BuiltIn(Trainer):
         """The recipe in use: the tuned one, once there is one."""
         return recipe_in_use(self.job.parameters, self.job.settled)
 
+    @cached_property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Recipes drawn to be tuned, its own first; until the job is prepared right in their epochs only."""
+        if settled := (self.job.settled or {}).get("recipes"):
+            return tuple(Recipe.from_mapping(drawn) for drawn in settled)
+        tuning = self.job.terms.tuning
+        return () if tuning is None else draw_recipes(self.recipe, tuning.n_recipes, self.job.seed, 1)
+
     @property
     def engine(self) -> Engine:
         """The engine that trains the networks of the job."""
@@ -156,6 +174,10 @@ class BuiltIn(Trainer):
     def epochs_of(self, n_tasks: int, fidelity: float) -> int:
         """Return the epochs of a training, including those that prepare its network."""
         return self._epochs_of(n_tasks, fidelity)
+
+    def epochs_of_recipe(self, recipe: int, n_tasks: int) -> int:
+        """Return the epochs of a training under a drawn recipe."""
+        return epochs_of(self.recipes[recipe])(n_tasks, 1.0)
 
     def stacks(self, planned: Sequence[Trial], n_workers: int) -> list[Stack]:
         """Cut planned trials into stacks of networks of one kind."""

@@ -146,7 +146,12 @@ def trainer_for(
 
 def terms_of_job(spec: JobSpec) -> SearchTerms:
     """Return the terms of the search of a job; its trainer says how to plan where the job leaves it out."""
-    return SearchTerms.of_job(spec, plans_continuously=trainer_class(spec.trainer).plans_continuously)
+    trainer = trainer_class(spec.trainer)
+    return SearchTerms.of_job(
+        spec,
+        plans_continuously=trainer.plans_continuously,
+        n_together=trainer.n_together(spec.trainer_parameters),
+    )
 
 
 def trainer_class(name: str) -> type[Trainer]:

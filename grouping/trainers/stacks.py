@@ -26,7 +26,7 @@ MAX_STACK = 64
 def make_stacks(
     planned: Sequence[Trial], n_workers: int, engine: Engine = Engine.AUTO, *, is_timed: bool = False
 ) -> list[Stack]:
-    """Cut the plan into stacks of equal purpose, seed, size and fidelity, in the order of the plan.
+    """Cut the plan into stacks of equal purpose, seed, size, fidelity and recipe, in the order of the plan.
 
     Where seeds are trained as one, a stack has equal purpose, network and fidelity instead.
 
@@ -45,7 +45,7 @@ def make_stacks(
     kinds: dict[object, list[Trial]] = {}
     for trial in planned:
         network = trial.network
-        common = (trial.purpose, network.size, trial.fidelity, trial.measures_affinity)
+        common = (trial.purpose, network.size, trial.fidelity, trial.measures_affinity, trial.variant)
         kind = (*common, network.group, trial.attempts) if of_one_network else (*common, trial.seed)
         is_suspect = trial.attempts > (1 if of_one_network else 0)
         kinds.setdefault(trial.id if is_suspect else kind, []).append(trial)

@@ -273,6 +273,8 @@ class Trainer(ABC):
         trains_elsewhere: whether its trainings are done by workers that ask for them over HTTP, so that it
             has no `setup`.
         tells_progress: whether its workers report progress or output while they train.
+        tunes: whether it draws recipes of its own where the job tunes them (``job.terms.tuning``), and
+            trains by ``TrialRequest.variant``.
         max_attempts: failures after which a training is given up that asks for another attempt; a loss of its
             worker counts half, one of the dispatcher or the cluster a tenth.
     """
@@ -286,6 +288,7 @@ class Trainer(ABC):
     plans_continuously: ClassVar[bool] = True
     trains_elsewhere: ClassVar[bool] = False
     tells_progress: ClassVar[bool] = True
+    tunes: ClassVar[bool] = False
     max_attempts: ClassVar[int] = 3
 
     def __init__(self, job: TrainerJob) -> None:
@@ -353,6 +356,11 @@ class Trainer(ABC):
         return frozenset()
 
     @classmethod
+    def n_together(cls, parameters: Mapping[str, Any]) -> int:
+        """Return how many networks of one kind take about as long together as one by itself."""
+        return 1
+
+    @classmethod
     def preparation(cls, parameters: Mapping[str, Any]) -> str:
         """Name what `prepare` trains beside the trials, for people; empty for nothing."""
         return ""
@@ -401,6 +409,10 @@ class Trainer(ABC):
     def epochs_of(self, n_tasks: int, fidelity: float) -> int:
         """Return the epochs that a training counts in a training budget; one, if it has no epochs."""
         return 1
+
+    def epochs_of_recipe(self, recipe: int, n_tasks: int) -> int:
+        """Return the epochs of a full training under a recipe that it drew; see `tunes`."""
+        return self.epochs_of(n_tasks, 1.0)
 
     def stacks(self, planned: Sequence[Trial], n_workers: int) -> list[Stack]:
         """Cut planned trials into stacks that are trained together, in the order in which to start them.

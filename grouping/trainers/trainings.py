@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from grouping.domain.allowance import Prices
 from grouping.domain.networks import Network
 from grouping.domain.resources import Resources
 
@@ -26,6 +27,11 @@ class Trainings:
         """Return the epochs of a training of a fidelity, as they count in a training budget."""
         stated = self._stated.epochs_at(fidelity)
         return self._trainer.epochs_of(n_tasks, fidelity) if stated is None else stated
+
+    @property
+    def prices(self) -> Prices:
+        """Costs of the trainings, as they count in a training budget."""
+        return Prices(self.epochs_of, epochs_of_recipe=self._trainer.epochs_of_recipe)
 
     def resources(self, network: Network, usual: Resources | None = None) -> Resources | None:
         """Return what a training of a network holds.

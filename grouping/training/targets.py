@@ -5,6 +5,7 @@ Rows without a label stay such rows: NaN, or the class number -1.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from grouping.domain.datasets import NO_CLASS
 from grouping.domain.tasks import TaskKind
@@ -28,6 +30,14 @@ class TargetForm(ABC):
     @abstractmethod
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
         """Decode predictions to the target's own units, ``[rows, n_outputs]``."""
+
+    def averaged(self, outputs: Tensor) -> Tensor:
+        """Return raw outputs that stand for the mean prediction of several networks.
+
+        Args:
+            outputs: raw outputs of each, ``[networks, rows, ...]``.
+        """
+        return outputs.mean(dim=0)
 
 
 class Numbers(TargetForm):
@@ -54,6 +64,10 @@ class Classes(TargetForm):
         """See `TargetForm.decode`."""
         return predictions.softmax(dim=1)
 
+    def averaged(self, outputs: Tensor) -> Tensor:
+        """Average probabilities; see `TargetForm.averaged`."""
+        return outputs.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(outputs))
+
 
 class YesOrNo(TargetForm):
     """A column of 0 and 1, ``[rows, 1]`` float32; decoded to the probability of 1."""
@@ -65,6 +79,12 @@ class YesOrNo(TargetForm):
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
         """See `TargetForm.decode`."""
         return predictions.sigmoid()
+
+    def averaged(self, outputs: Tensor) -> Tensor:
+        """Average probabilities; see `TargetForm.averaged`."""
+        return functional.logsigmoid(outputs).logsumexp(dim=0) - functional.logsigmoid(-outputs).logsumexp(
+            dim=0
+        )
 
 
 def labelled(target: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.recipes import BuiltInParameters, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
+from grouping.recipes import check_trainable, complete
+from grouping.recipes.drawing import WEIGHTINGS, draw_recipes
 from grouping.trainers.trainer import Prepared, TrainerJob, WorkerPool, WorkerSetup
 from grouping.training.cost import measure_costs
 from grouping.training.devices import warm_up as warm_up_device
@@ -51,6 +54,7 @@ class TrainingSession:
         self._dataset = dataset
         self._digest = dataset.digest()
         self._engine = Engine((job.settled or {}).get("engine") or Engine.AUTO)
+        self._recipes = tuple(map(Recipe.from_mapping, (job.settled or {}).get("recipes", ())))
         # Refused here, rather than with every network one by one.
         build_encoder(recipe, self._n_features)
         check_labels(recipe, {task.name: dataset.labelled_share(task.name) for task in tasks})
@@ -69,17 +73,35 @@ class TrainingSession:
             tuned = tune_recipe(self._dataset, self._tasks, self._recipe, n_samples, seed, pool)
             self._recipe = tuned.recipe
             events.append(("recipe_tuned", _told(tuned)))
+        self._recipes = self._drawn()
         choice = self._choose_engine(pool)
         self._engine = Engine.AUTO if choice is None else choice.engine
         if choice is not None and choice.reason:
             milliseconds = {name.value: value for name, value in choice.step_ms.items()}
             told = {"engine": choice.engine.value, "reason": choice.reason, "step_ms": milliseconds}
             events.append(("engine_chosen", told))
-        settled = {
+        settled: dict[str, Any] = {
             "recipe": asdict(self._recipe),
             "engine": None if choice is None else choice.engine.value,
         }
+        if self._recipes:
+            settled["recipes"] = [asdict(recipe) for recipe in self._recipes]
         return Prepared(self._digest, settled, tuple(events))
+
+    def _drawn(self) -> tuple[Recipe, ...]:
+        """Draw the recipes that are to be tuned; none where the job tunes nothing."""
+        tuning = self._job.terms.tuning
+        if tuning is None:
+            return ()
+        shares = {task.name: self._dataset.labelled_share(task.name) for task in self._tasks}
+        fitting = []
+        for weighting in WEIGHTINGS:
+            with contextlib.suppress(InvalidInputError):  # it needs labels, or a task, that the data have not
+                recipe = complete(replace(self._recipe, weighting=weighting))
+                check_labels(recipe, shares)
+                check_trainable(recipe, self._tasks, len(self._tasks))
+                fitting.append(recipe.weighting)
+        return draw_recipes(self._recipe, tuning.n_recipes, self._job.seed, self._n_features, fitting)
 
     def measure(self, networks: Sequence[Network], pool: WorkerPool) -> tuple[MeasuredNetwork | None, ...]:
         """Count multiply-adds here; measure latencies where the networks are trained."""
@@ -99,8 +121,9 @@ class TrainingSession:
     def setup(self) -> WorkerSetup:
         """Return the setup from which workers are built."""
         names = ",".join(task.name for task in self._tasks)
-        key = f"{self._digest} {names} {self._recipe} {self._engine}"
-        maker = WorkerMaker(f"{self._digest} {names}", self._tasks, self._recipe, self._engine)
+        key = f"{self._digest} {names} {self._recipe} {self._engine} {self._recipes}"
+        digest = f"{self._digest} {names}"
+        maker = WorkerMaker(digest, self._tasks, self._recipe, self._engine, self._recipes)
         return WorkerSetup(key, maker, self._dataset)
 
     def _choose_engine(self, pool: WorkerPool) -> EngineChoice | None:

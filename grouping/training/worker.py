@@ -12,13 +12,14 @@ from grouping.domain.engines import Engine, EngineChoice, Work, engine_of_stack
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState, Variant
 from grouping.errors import InvalidInputError
 from grouping.trainers.trainer import TrainingWorker, WorkerContext
 from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
 from grouping.training.data import TrainingData
 from grouping.training.devices import take_device
 from grouping.training.engines import compare_engines, stacking_of, train_networks
+from grouping.training.ensembles import train_ensemble
 from grouping.training.environment import versions_here
 from grouping.training.latency import measure_latency
 from grouping.training.methods import cost_key
@@ -33,12 +34,18 @@ class WorkerMaker:
         tasks: the tasks of the job.
         recipe: recipe of the trainings.
         engine: the engine of the job; networks that it cannot train are trained one by one.
+        recipes: recipes that are tried while recipes are tuned, by number; that of the job first.
     """
 
     digest: str
     tasks: tuple[Task, ...]
     recipe: Recipe
     engine: Engine = Engine.AUTO
+    recipes: tuple[Recipe, ...] = ()
+
+    def recipe_of(self, variant: Variant) -> Recipe:
+        """Return the recipe of a training."""
+        return self.recipes[variant.recipe] if variant.recipe else self.recipe
 
     def __call__(self, dataset: Dataset, context: WorkerContext) -> BuiltInWorker:
         """Build the worker, on the device of this process."""
@@ -63,22 +70,37 @@ class BuiltInWorker(TrainingWorker):
     def train(
         self, requests: Sequence[TrialRequest], checkpoints: Path | None = None
     ) -> tuple[TrialOutcome, ...]:
-        """Train networks of one stack, and go on from their checkpoints."""
+        """Train networks of one stack, and go on from their checkpoints; ensembles begin anew."""
+        variants: dict[Variant, list[int]] = {}
+        for number, request in enumerate(requests):
+            variants.setdefault(request.variant, []).append(number)
+        outcomes: dict[int, TrialOutcome] = {}
+        for variant, numbers in variants.items():
+            wanted = [requests[number] for number in numbers]
+            found = self._train_alike(wanted, self._maker.recipe_of(variant), checkpoints)
+            outcomes |= zip(numbers, found, strict=True)
+        return tuple(outcomes[number] for number in range(len(requests)))
+
+    def _train_alike(
+        self, requests: Sequence[TrialRequest], recipe: Recipe, checkpoints: Path | None
+    ) -> tuple[TrialOutcome, ...]:
+        """Train requests of one variant."""
         maker = self._maker
+        if requests[0].variant.members > 1:
+            own = engine_of_stack(maker.engine, 1)
+            return tuple(train_ensemble(self._data, request, recipe, own) for request in requests)
         engine = engine_of_stack(maker.engine, len(requests))
         if checkpoints is None:
-            return train_networks(self._data, requests, maker.recipe, engine=engine)
-        folder = CheckpointFolder(checkpoints, maker.digest, maker.tasks, maker.recipe)
+            return train_networks(self._data, requests, recipe, engine=engine)
+        folder = CheckpointFolder(checkpoints, maker.digest, maker.tasks, recipe)
         interval_s = self._context.checkpoint_interval_s
-        keeper = CheckpointKeeper(folder, requests, maker.recipe, interval_s=interval_s)
-        outcomes = list(train_networks(self._data, requests, maker.recipe, keeper=keeper, engine=engine))
+        keeper = CheckpointKeeper(folder, requests, recipe, interval_s=interval_s)
+        outcomes = list(train_networks(self._data, requests, recipe, keeper=keeper, engine=engine))
         for number, request in enumerate(requests):
             if outcomes[number].state is TrialState.FAILED and keeper.discard(request):
                 # A checkpoint that does not fit, as after a plug-in was changed, must not fail a training.
                 own = engine_of_stack(maker.engine, 1)
-                (outcomes[number],) = train_networks(
-                    self._data, [request], maker.recipe, keeper=keeper, engine=own
-                )
+                (outcomes[number],) = train_networks(self._data, [request], recipe, keeper=keeper, engine=own)
         return tuple(keeper.with_own_epochs(*pair) for pair in zip(requests, outcomes, strict=True))
 
     def environment(self) -> Mapping[str, str]:

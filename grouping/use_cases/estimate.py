@@ -31,6 +31,7 @@ from grouping.trainers import Trainer, trainer_for
 from grouping.use_cases.estimate_words import estimate_sentence, kind_names, time_sentence
 from grouping.use_cases.results import told_trials
 from grouping.use_cases.submit import build_spec, can_train, check_reused
+from grouping.use_cases.tuning_estimate import forecast_tuning
 from grouping.wire.amounts import ReuseOut
 from grouping.wire.estimates import BasisOut, EstimateOut, ExhaustiveOut, KindOut, OptionOut
 from grouping.wire.requests import JobRequest
@@ -58,23 +59,28 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
     if trainer.scores_depend_on(spec.trainer_parameters, None) is None:
         known = {}  # such as a recipe that is tuned first
     told = told_trials(spec, tasks, [told.results() for told in request.results])
-    pricing = _Pricing(spec, Rates(measured), trainer.trainings.epochs_of)
+    prices = trainer.trainings.prices
+    pricing = _Pricing(spec, Rates(measured), prices.epochs_of)
     need = ConfirmationNeed.of(terms)
     kept = _kept_back(spec, terms, need, pricing.epochs_of)
     free = _Free.of(spec, SearchState(tuple(tasks), known_elsewhere={**told, **known}))
     left = terms.training_budget.less(trainings=kept or 0)
     evidence = evidence_of(terms, SearchState(tuple(tasks)), left.whole_trainings)
     confirmation = pricing.bounds(_confirmation(spec, need, free))
+    tuning = Bounds(*forecast_tuning(terms, prices, pricing.rates))
+    after = Bounds(
+        confirmation.forecast, confirmation.lower + tuning.lower, confirmation.upper + tuning.upper
+    )
     strategy = get_strategy(spec.strategy, spec.strategy_parameters)
     search = pricing.bounds(free.forecast(strategy, evidence))
-    chosen = pricing.option(spec.strategy, search, confirmation)
+    chosen = pricing.option(spec.strategy, search, after)
     options = [chosen]
     for other in _other_strategies(spec, trainer):
         try:
             bounds = pricing.bounds(free.forecast(other, evidence))
         except GroupingError:
             continue  # it cannot search this job: for example, it would have to list too many candidates
-        options.append(pricing.option(other.name, bounds, confirmation))
+        options.append(pricing.option(other.name, bounds, after))
     options.sort(key=lambda o: (o.upper.trainings, o.lower.trainings, o.name))
     largest = next((option.name for option in reversed(options) if option.fits is Fit.YES), None)
     whole = cost_of(exhaustive(evidence), pricing.epochs_of, pricing.rates)
@@ -84,8 +90,13 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
         spec=spec,
         search=search,
         confirmation=confirmation,
+        tuning=tuning,
         option=chosen,
-        kinds=[*pricing.kinds(Purpose.SEARCH, search), *pricing.kinds(Purpose.CONFIRMATION, confirmation)],
+        kinds=[
+            *pricing.kinds(Purpose.SEARCH, search),
+            *pricing.kinds(Purpose.CONFIRMATION, confirmation),
+            *pricing.kinds(Purpose.TUNING, tuning),
+        ],
         wall_seconds_lower=_wall(chosen.lower.seconds, n_workers),
         wall_seconds_upper=_wall(chosen.upper.seconds, n_workers),
         basis=pricing.basis(n_jobs, chosen, {*search.kinds, *confirmation.kinds}),
@@ -103,6 +114,7 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
             spec,
             chosen,
             confirmation.trainings,
+            tuning.trainings,
             shares,
             kept,
             largest,
@@ -144,7 +156,7 @@ class _Pricing:
         return Bounds(told, lower, upper)
 
     def option(self, name: str, search: Bounds, confirmation: Bounds) -> OptionOut:
-        """Price the job with a strategy, its confirmation included."""
+        """Price the job with a strategy, its confirmation and tuning included."""
         lower, upper = search.lower + confirmation.lower, search.upper + confirmation.upper
         fit = _fit_of(self.spec.training_budget, lower, upper)
         return OptionOut.read(name=name, lower=lower, upper=upper, fit=fit)

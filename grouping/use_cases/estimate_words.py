@@ -22,6 +22,7 @@ def estimate_sentence(
     spec: JobSpec,
     chosen: OptionOut,
     confirming: tuple[int, int],
+    tuning: tuple[int, int],
     shares: tuple[float, float],
     kept_back: int | None,
     largest: str | None,
@@ -33,6 +34,7 @@ def estimate_sentence(
         spec: the job.
         chosen: cost of the job with its strategy, confirmation included.
         confirming: lower and upper bound of the number of trainings of the confirmation.
+        tuning: the same of the tuning of each, its fresh seeds included.
         shares: epochs of the search as shares of those of an exhaustive search, lower and upper bound.
         kept_back: trainings reserved for the confirmation; None without a budget of trainings or epochs.
         largest: name of the largest strategy that surely fits the budget; None if none does.
@@ -40,6 +42,7 @@ def estimate_sentence(
     """
     n = range_text(chosen.lower.trainings, chosen.upper.trainings)
     text = f"{spec.strategy} takes {n} trainings, {range_text(*confirming)} of them to confirm"
+    text += f" and {range_text(*tuning)} to tune each" if tuning[1] else ""
     low, high = (f"{100 * share:.0f}" for share in shares)
     share = high if low == high else f"{low} to {high}"
     text += f"; its search takes {share} % of the epochs of an exhaustive one."

@@ -53,6 +53,11 @@ class JobLedger:
         return self._of(Purpose.CONFIRMATION)
 
     @property
+    def tuning(self) -> Amount:
+        """Training that was started to tune recipes for the verdict, fresh seeds under them included."""
+        return Amount.spent(row for row in self.rows if row.purpose in (Purpose.TUNING, Purpose.TUNED))
+
+    @property
     def reused(self) -> Amount:
         """Training that copied trials took in the jobs that trained them."""
         return Amount(

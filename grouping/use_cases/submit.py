@@ -13,11 +13,12 @@ from grouping.domain.baselines import Baselines
 from grouping.domain.constraints import Constraints
 from grouping.domain.costs import fits
 from grouping.domain.fields import declared, from_plain
-from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, MAX_BUDGETS, Job, JobSpec
+from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, N_DEFAULT_BUDGETS, Job, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import BuiltInParameters
 from grouping.domain.resources import StatedResources
 from grouping.domain.tasks import Task
+from grouping.domain.tuning import Tune
 from grouping.errors import (
     BudgetTooSmallError,
     InvalidInputError,
@@ -191,6 +192,11 @@ def check_trainer(request: JobRequest, strategy: Strategy) -> None:
     """
     name = request.trainer.name
     trainer = get_trainer(name, request.trainer.parameters)
+    if request.tune is Tune.EACH and not trainer.tunes:
+        raise InvalidInputError(
+            f"The trainer {name!r} draws no recipes, so nothing can be tuned for the verdict: tune none.",
+            pointer="/tune",
+        )
     if trainer.needs_problem and (request.defined or request.sizes):
         what = "defines its tasks" if request.defined else "names its sizes"
         raise InvalidInputError(
@@ -213,12 +219,13 @@ def can_train(measures_affinities: bool, strategy: Strategy) -> bool:
 
 
 def whole_budgets(cover_snt: float, n_tasks: int) -> tuple[float, ...]:
-    """Return whole budgets from the cheapest that covers every task to one full-size network per task.
+    """Return whole budgets from the cheapest that covers every task, at most to one network per task.
 
-    Unlike a budget of a curve, which takes half steps, each of these makes a job train more.
+    Unlike a budget of a curve, which takes half steps, each of these makes a job train more: with it the
+    recommended networks and the baselines, one per task among them, are confirmed. So they are few.
     """
     first = math.ceil(cover_snt - 1e-9)
-    return tuple(float(budget) for budget in range(first, max(first, n_tasks) + 1))[:MAX_BUDGETS]
+    return tuple(float(budget) for budget in range(first, max(first, n_tasks) + 1))[:N_DEFAULT_BUDGETS]
 
 
 def nominal_cover(n_tasks: int, max_group_size: int, single_sizes: Sequence[float]) -> float:

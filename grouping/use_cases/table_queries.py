@@ -7,6 +7,7 @@ holds a transaction: the scores are read before.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from grouping.domain.constraints import Constraints, standing_demands, without_s
 from grouping.domain.groupings import Solution
 from grouping.domain.jobs import Job
 from grouping.domain.scores import ScoreTable
+from grouping.domain.search_state import SearchTerms
 from grouping.domain.trials import EARLY_FIDELITY, Purpose
 from grouping.domain.verdicts import Verdict, judge
 from grouping.solver import (
@@ -35,6 +37,7 @@ from grouping.solver import (
     solve,
     solve_curve,
     solve_pairwise,
+    tunings_of,
 )
 from grouping.store import Store, TableInfo
 from grouping.strategies.affinity.from_table import table_affinity
@@ -227,7 +230,7 @@ class TableQueries:
         """Recommend a grouping for each budget of the table's job, on what has been trained so far."""
         job = self._store.get_job(info.job_id or "")
         confirmation, budgets = self._confirmation(job, info), job.spec.budgets_snt
-        return recommend(
+        found = recommend(
             self.table(info),
             confirmation,
             budgets,
@@ -235,6 +238,14 @@ class TableQueries:
             baselines=job.spec.equal_cost_baselines,
             time_limit_s=self._time_limit_s,
         )
+        return found if job.spec.tuning is None else self._tuned(job, found)
+
+    def _tuned(self, job: Job, found: Sequence[Recommendation]) -> tuple[Recommendation, ...]:
+        """Add the verdicts with each at its best recipe."""
+        state = self._store.search_state(job.id, with_reuse=False)
+        tunings = tunings_of(SearchTerms.of_job(job.spec), state, found)
+        verdicts = {tuning.budget_snt: tuning.verdict for tuning in tunings}
+        return tuple(replace(item, tuned=verdicts.get(item.budget_snt)) for item in found)
 
     def verdict(self, job: Job, info: TableInfo, solution: Solution) -> Verdict | None:
         """Judge a grouping of a job by fresh seeds; None without a grouping or without their scores."""

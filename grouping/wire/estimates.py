@@ -68,6 +68,10 @@ class EstimateOut(Output):
     strategy: str = Field(validation_alias=AliasPath("spec", "strategy"))
     search: BoundsOut
     confirmation: BoundsOut
+    tuning: BoundsOut = Field(
+        description="Trainings that tune recipes for the verdict, their fresh seeds included; none unless "
+        "each is tuned."
+    )
     total: OptionOut = Field(validation_alias="option")
     kinds: list[KindOut]
     wall_seconds_lower: Finite = Field(

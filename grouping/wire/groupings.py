@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import AliasPath, Field, model_validator
 
 from grouping.domain.groupings import SolutionStatus
+from grouping.domain.verdicts import Question
 from grouping.wire.base_types import Finite, Joined, Output, Sentence
 
 
@@ -127,6 +128,9 @@ class ComparisonOut(Output):
     standard_error: Finite
     t: Finite = Field(description="Paired t statistic; null where there is no spread to measure.")
     n_seeds: int
+    interval: tuple[Finite, Finite] = Field(
+        description="Interval of 95 % of the gain over training seeds; null with fewer than two."
+    )
     is_same: bool = Field(description="Whether the baseline is the grouping itself.")
     is_beaten: bool
 
@@ -139,16 +143,29 @@ class FreshLossOut(Output):
     n_seeds: int
 
 
+class FoundRecipeOut(Output):
+    """Best recipe that was found for one of the groupings that are compared."""
+
+    name: str
+    recipe: int = Field(description="Its number in `settled.recipes` of the job; 0 is that of the job.")
+    loss: Finite = Field(description="Mean total validation loss on the seeds of the tuning.")
+
+
 class VerdictOut(Output):
     """Whether the recommended grouping is worth it, judged on fresh seeds."""
 
     sentence: Sentence
+    question: Question = Field(description="Whether all had the one recipe of the job, or each its best.")
     is_confirmed: bool
     is_worth_it: bool
     comparisons: list[ComparisonOut]
     missing: list[str]
     alone: FreshLossOut | None = Field(
         description="Its loss on fresh seeds, where the job compares it with no baseline."
+    )
+    recipes: list[FoundRecipeOut] = Field(description="The recipe found for each; none under one recipe.")
+    random: ComparisonOut | None = Field(
+        description="Comparison with random groupings of the same shape under the recipe found for it."
     )
 
 
@@ -158,7 +175,11 @@ class RecommendationOut(Output):
     budget_snt: float
     solution: SolutionOut
     verdict: VerdictOut | None
+    tuned: VerdictOut | None = Field(
+        description="The verdict with each at its best recipe; null where nothing is tuned."
+    )
     sentence: str
+    tuned_sentence: str = Field(description="The same in words; empty where nothing is tuned.")
     held: list[str] = Field(description="Demands that it keeps to beside the budget, as phrases.")
     not_held: list[str] = Field(
         description="Constraints of the job that the scores do not allow to hold yet, as phrases."

@@ -56,10 +56,13 @@ class JobLedgerOut(Output):
     job_id: str = Field(validation_alias=AliasPath("job", "id"))
     is_final: bool = Field(validation_alias=AliasPath("job", "state", "is_final"))
     charged: AmountOut = Field(
-        description="Everything that was started, repeated attempts included; tuning the recipe is not."
+        description="Everything that was started, repeated attempts included; `tuning_samples` are not."
     )
     search: AmountOut = Field(description="Trainings started, with epochs and seconds of those that ended.")
     confirmation: AmountOut = Field(description="The same for the confirmation.")
+    tuning: AmountOut = Field(
+        description="The same for recipes tuned for the verdict, fresh seeds under them included."
+    )
     reused: AmountOut = Field(description="Amount that the copied trials took in the jobs that trained them.")
     told: int = Field(description="Trials whose result was told from outside; they cost nothing.")
     training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("job", "spec", "training_budget"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grouping.domain.jobs import JobState, Ledger
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.scores import Score, ScoreTable
-from grouping.domain.trials import Blame, Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trials import Blame, Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState, Variant
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
 from grouping.store import ProgressRow, Store
 from tests.contracts.scenarios import (
@@ -40,6 +40,27 @@ _floats = st.floats(allow_nan=False, allow_infinity=False)
 
 class TrialContract:
     """Planning, training and reading scores."""
+
+    # --- variants
+
+    def test_a_network_is_planned_once_with_each_seed_under_each_recipe(self, store: Store) -> None:
+        held = running_scene(store).claim
+        n_before = len(store.trials(held.job.id))
+        wanted = [
+            TrialRequest(PAIR.network, 0, purpose=purpose, variant=variant)
+            for purpose in (Purpose.TUNING, Purpose.TUNED)
+            for variant in (Variant(), Variant(1), Variant(1, 2))
+        ]
+        assert store.plan_trials(held, wanted, planned_epochs=[3] * 6) == 6
+        assert store.plan_trials(held, wanted, planned_epochs=[3] * 6) == 0
+        found = store.trials(held.job.id)[n_before:]
+        assert [(t.purpose, t.variant) for t in found] == [(r.purpose, r.variant) for r in wanted]
+        assert [t.key for t in found] == [r.key for r in wanted]
+        assert [t.position for t in found] == list(range(n_before, n_before + 6))
+        train(store, held, found[1])
+        assert store.trials(held.job.id)[n_before + 1].scores == success(PAIR.network).scores
+        table = store.score_table(held.job.score_table_id, purpose=Purpose.TUNING)
+        assert table.networks == (), "what is trained under another recipe is in no table"
 
     # --- networks
 

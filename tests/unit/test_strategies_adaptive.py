@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,9 +15,9 @@ from grouping.domain.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.replay.tables import open_table
 from grouping.search import Search
-from grouping.solver import solve, solve_budgets
+from grouping.solver import BudgetSolver, solve, solve_budgets
 from grouping.solver.confidence.draw_programme import MAX_BLOCKS
-from grouping.strategies import get_strategy
+from grouping.strategies import Evidence, get_strategy
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
 from grouping.strategies.sampling import cover
 from tests.searches import run_to_the_end
@@ -132,6 +134,26 @@ def test_a_coarser_tolerance_trains_less() -> None:
         for t in (0.0, 0.002, 1.0)
     ]
     assert spent[0] > spent[1] > spent[2] == 6
+
+
+@pytest.mark.parametrize(("n_tasks", "size"), [(14, 16), (10, 2)])
+def test_steps_are_as_large_as_a_stack_where_there_are_many_tasks(n_tasks: int, size: int) -> None:
+    table = sparse_table(n_tasks)
+    rows = [0, *range(1, n_tasks + 1)]
+    evidence = Evidence(
+        Candidates.of(table.task_names, single_sizes=(0.5,)),
+        table.select(rows),
+        table.select([]),
+        (2.0, 4.0),
+        table.seeds,
+        frozenset(TrialRequest(table.networks[n], 0).key for n in rows),
+        n_together=16,
+    )
+    asked = get_strategy("adaptive").ask(evidence, BudgetSolver())
+    assert len(asked.requests) == size
+    alone = get_strategy("adaptive").ask(replace(evidence, n_together=1), BudgetSolver())
+    assert len(alone.requests) == n_tasks // 5
+    assert set(alone.requests) <= set(asked.requests)
 
 
 def test_a_batch_is_as_large_as_asked_for() -> None:

@@ -150,7 +150,13 @@ def list_recommendations(job_id: str, store: StoreDep, queries: TableQueriesDep)
     info = queries.info(job.score_table_id)
     sentences = JobSentences.of(job)
     items = [
-        Joined(item, SimpleNamespace(sentence=sentences.recommendation(item.solution, item.verdict)))
+        Joined(
+            item,
+            SimpleNamespace(
+                sentence=sentences.recommendation(item.solution, item.verdict),
+                tuned_sentence=sentences.tuned(item.tuned),
+            ),
+        )
         for item in queries.recommendations(info)
     ]
     return RecommendationList.read(job, table=info, items=items)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from grouping.domain.job_sentences import JobSentences, Stated
@@ -13,6 +13,7 @@ from grouping.domain.jobs import Event, Job, JobState
 from grouping.domain.ledgers import Amount
 from grouping.domain.percentages import fixed_percent
 from grouping.domain.trials import Purpose, Trial, TrialState
+from grouping.domain.verdicts import Comparison
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
 from grouping.use_cases.job_notes import notes_of
@@ -43,6 +44,15 @@ class Bar:
     """What of it was not trained here."""
 
 
+TITLES: Mapping[Purpose, str] = {
+    Purpose.SEARCH: "To choose",
+    Purpose.CONFIRMATION: "To confirm, with fresh seeds",
+    Purpose.TUNING: "To find a recipe for each",
+    Purpose.TUNED: "To confirm under these, with fresh seeds",
+}
+"""Titles of the bars."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecommendationRow:
     """Row of the table of recommendations."""
@@ -52,6 +62,15 @@ class RecommendationRow:
     sentence: str
     mark: str
     """Mark of the sentence: ``good``, ``same``, ``poor``, ``open`` or ``none``."""
+    tuned: str = ""
+
+    @property
+    def tuned_rows(self) -> tuple[Comparison, ...]:
+        """Comparisons with each at its best recipe, those with random groupings last."""
+        verdict = self.recommendation.tuned
+        if verdict is None:
+            return ()
+        return (*verdict.comparisons, *(() if verdict.random is None else (verdict.random,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +119,12 @@ class JobView:
     held: tuple[str, ...] = ()
     not_held: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def bars_by_purpose(self) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
+        """Bars under the title of their purpose, in the order of the job."""
+        found = ((TITLES[p], tuple(bar for bar in self.bars if bar.purpose == p)) for p in Purpose)
+        return tuple((title, bars) for title, bars in found if bars)
 
     @property
     def stated(self) -> Stated:
@@ -256,7 +281,8 @@ def _choice(item: Recommendation, sentences: JobSentences) -> RecommendationRow:
         mark = "good"
     else:
         mark = "same" if any(c.is_same for c in verdict.comparisons) else "poor"
-    return RecommendationRow(item, names, sentences.recommendation(item.solution, item.verdict), mark)
+    said = sentences.recommendation(item.solution, item.verdict)
+    return RecommendationRow(item, names, said, mark, sentences.tuned(item.tuned))
 
 
 def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:

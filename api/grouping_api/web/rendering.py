@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse
 from grouping.domain.percentages import percent
 from grouping.wire.event_texts import event_details, event_title, is_bad_news
 from grouping_api.version import program_version
+from grouping_api.web.wording import role
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 STATIC_FOLDER = Path(__file__).parent / "static"
@@ -50,6 +51,7 @@ class Pages:
             "percent": percent,
             "event_title": event_title,
             "event_details": event_details,
+            "role": role,
         }
         environment.tests["bad_news"] = is_bad_news
         environment.globals |= {

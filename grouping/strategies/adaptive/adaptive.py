@@ -85,7 +85,8 @@ class Adaptive:
             ge=1,
             le=10_000,
             description="Networks per step; if left out a fifth of the number of tasks, or more where more "
-            "workers are free and planning is continuous.",
+            "workers are free and planning is continuous, or where there are more than ten tasks and small "
+            "networks are trained many at once.",
         ),
     ] = None
 
@@ -103,7 +104,9 @@ class Adaptive:
         values, expected = state.as_expected().values(choose)
         order = np.argsort(-values, kind="stable")
         n_free = math.ceil(evidence.n_free / len(evidence.seeds))
-        size = self.batch or max(1, len(evidence.candidates.tasks) // 5, n_free)
+        n_tasks = len(evidence.candidates.tasks)
+        n_together = evidence.n_together if n_tasks > FEW_TASKS else 1
+        size = self.batch or max(1, n_tasks // 5, n_free, n_together)
         chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
         note = (
             f"Training {state.pool.networks[chosen[0]].name(evidence.candidates.tasks)} is expected to "

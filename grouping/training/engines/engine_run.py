@@ -58,6 +58,10 @@ class EngineRun(ABC):
     def evaluate(self, member: int) -> Evaluation:
         """Compute losses and metrics of one member on the validation and test rows."""
 
+    def forward(self, member: int) -> Callable[[Tensor], Sequence[Tensor]]:
+        """Return the function of a trained member from inputs to the raw outputs of each of its tasks."""
+        raise NotImplementedError
+
     @abstractmethod
     def state_dict(self, member: int) -> dict[str, Tensor]:
         """Return a copy of the state of one member, in the format of `Training.state_dict`."""

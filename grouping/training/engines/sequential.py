@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
@@ -52,6 +52,10 @@ class SingleTraining(EngineRun):
     def evaluate(self, member: int) -> Evaluation:
         """Evaluate the one member."""
         return self._training.evaluate()
+
+    def forward(self, member: int) -> Callable[[Tensor], Sequence[Tensor]]:
+        """Return the network of the one member."""
+        return self._training.network.eval()
 
     def state_dict(self, member: int) -> dict[str, Tensor]:
         """Return the state of the one member."""

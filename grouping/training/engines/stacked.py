@@ -12,16 +12,17 @@ products are asked for (`products`), on where the weights lie (`layout`) and on 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from grouping.domain.recipes import Precision, Recipe
+from grouping.domain.recipes import Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import TrainingError
+from grouping.recipes.stackable import is_stackable
 from grouping.training.blueprint import Blueprint
 from grouping.training.cost import scaled_widths
 from grouping.training.data import TrainingData
@@ -35,23 +36,11 @@ from grouping.training.loop import decayed
 from grouping.training.losses import StackableLoss
 from grouping.training.methods import build_encoder, build_optimiser, build_sampling
 
-_METHODS = {
-    "encoder": ("mlp",),
-    "sharing": ("hard",),
-    "weighting": ("equal",),
-    "schedule": ("joint",),
-    "optimiser": ("adamw", "sgd"),
-}
-
 
 def can_stack(data: TrainingData, request: TrialRequest, recipe: Recipe) -> bool:
     """Return whether this engine can train the request: plain networks, without measuring affinities."""
-    return (
-        not request.measures_affinity
-        and recipe.precision is Precision.FLOAT32
-        and all(getattr(recipe, part).name in names for part, names in _METHODS.items())
-        and not unstackable_tasks(data, request)
-    )
+    is_plain = not request.measures_affinity and is_stackable(recipe)
+    return is_plain and not unstackable_tasks(data, request)
 
 
 def unstackable_tasks(data: TrainingData, request: TrialRequest) -> list[str]:
@@ -125,9 +114,13 @@ class StackedTraining(EngineRun):
     def evaluate(self, member: int) -> Evaluation:
         """Evaluate one member by itself, by the same operations as in `Training`."""
         norms = [self._data.normalisations[task.name] for task in self._groups[member]]
+        return evaluate(self._data, norms, self.forward(member))
+
+    def forward(self, member: int) -> Callable[[Tensor], list[Tensor]]:
+        """Return a function from inputs to the outputs of one member as it is now."""
         # Copies begin with a line of the cache: where a member lies among the others must not matter.
         own = {name: value.clone() for name, value in self._own(self._weights.detach(), member).items()}
-        return evaluate(self._data, norms, partial(self._outputs, own))
+        return partial(self._outputs, own)
 
     def _outputs(self, own: Mapping[str, Tensor], inputs: Tensor) -> list[Tensor]:
         seen = inputs

@@ -100,7 +100,7 @@ def _train(
         return _train(data, wanted, recipe, chosen, own, should_stop, on_epoch, keeper)
 
     try:
-        run = _begin(data, requests, recipe, engine, states)
+        run = begin(data, requests, recipe, engine, states)
     except GroupingError as error:
         if engine is Engine.VMAP or len(requests) > 1:
             single = Engine.SEQUENTIAL if engine is Engine.VMAP else engine
@@ -111,13 +111,18 @@ def _train(
     return carry_out(run, should_stop, on_epoch, keeper)
 
 
-def _begin(
+def begin(
     data: TrainingData,
     requests: Sequence[TrialRequest],
     recipe: Recipe,
     engine: Engine,
     states: Sequence[State],
 ) -> EngineRun:
+    """Begin the run of an engine; `states` are those to go on from, one per request.
+
+    Raises:
+        GroupingError: if the engine cannot train the requests together.
+    """
     if engine is Engine.STACKED:
         return StackedTraining(data, requests, recipe, states)
     if engine is Engine.VMAP:

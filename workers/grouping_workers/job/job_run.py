@@ -195,14 +195,22 @@ class JobRun:
             return False
         self._measure([request.network for request in plan.requests])
         self._enter(plan.state)
-        epochs = self._epochs(plan.requests)
-        added = self._store.plan_trials(self._claim, plan.requests, planned_epochs=epochs)
+        requests = self._buildable(plan.requests)
+        epochs = self._epochs(requests)
+        added = self._store.plan_trials(self._claim, requests, planned_epochs=epochs)
         self._queue.forget_waiting()
         return added > 0
 
+    def _buildable(self, requests: Sequence[TrialRequest]) -> Sequence[TrialRequest]:
+        """Leave out trainings of the tuning whose networks cannot be built, such as too small ones."""
+        if all(request.purpose not in (Purpose.TUNING, Purpose.TUNED) for request in requests):
+            return requests
+        built = {stored.network.key for stored in self._store.networks(self._job.score_table_id)}
+        return [request for request in requests if request.network.key in built]
+
     def _epochs(self, requests: Sequence[TrialRequest]) -> list[int]:
-        counting = self._trainer.trainings.epochs_of
-        return [counting(len(request.network.group), request.fidelity) for request in requests]
+        prices = self._trainer.trainings.prices
+        return [prices.epochs(request) for request in requests]
 
     def _measure(self, networks: Sequence[Network]) -> None:
         """Measure inference costs that are not known yet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from grouping.domain.allowance import Prices
 from grouping.domain.jobs import Job
 from grouping.search import Planner
 from grouping.store import Store
@@ -20,4 +19,4 @@ def planner_of(store: Store, job: Job, *, with_reuse: bool = True) -> Planner:
     """
     strategy = get_strategy(job.spec.strategy, job.spec.strategy_parameters)
     state = store.search_state(job.id, with_reuse=with_reuse)
-    return Planner(terms_of_job(job.spec), state, strategy, Prices(trainer_of(job).trainings.epochs_of))
+    return Planner(terms_of_job(job.spec), state, strategy, trainer_of(job).trainings.prices)

@@ -172,4 +172,6 @@ def by_trial(reports: Iterable[Report]) -> dict[str, TrialReport]:
 
 
 def _request(trial: Trial) -> TrialRequest:
-    return TrialRequest(trial.network, trial.seed, trial.fidelity, trial.purpose, trial.measures_affinity)
+    return TrialRequest(
+        trial.network, trial.seed, trial.fidelity, trial.purpose, trial.measures_affinity, trial.variant
+    )
