@@ -19,7 +19,15 @@ from grouping.domain.engines import Engine
 from grouping.domain.jobs import DEFAULT_TRAINER, Job
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.percentages import percent
-from grouping.domain.recipes import MAX_EPOCHS, BuiltInParameters, Method, Part, Precision, Recipe
+from grouping.domain.recipes import (
+    LATER_FIELDS,
+    MAX_EPOCHS,
+    BuiltInParameters,
+    Method,
+    Part,
+    Precision,
+    Recipe,
+)
 from grouping.domain.trials import EpochsOf, Trial
 from grouping.errors import InvalidInputError, TrainingError, pointing_below
 from grouping.parameters import build
@@ -110,8 +118,10 @@ class BuiltIn(Trainer):
                 f"batch {recipe.batch_size}",
                 f"learning rate {recipe.learning_rate:g}",
                 f"weight decay {recipe.weight_decay:g}",
-                *(f"{part} {recipe.method(part).name}" for part in Part),
+                *(f"{part.words} {recipe.method(part).name}" for part in Part if _is_told(part, recipe)),
                 *([] if recipe.precision is Precision.FLOAT32 else [str(recipe.precision)]),
+                *([f"patience {recipe.patience} epochs"] if recipe.patience else []),
+                *([f"gradients clipped at {recipe.gradient_clip:g}"] if recipe.gradient_clip else []),
                 *(f"{percent(share, 1)} of the training rows" for share in shares),
                 *([f"engine {engine}"] if engine else []),
             ]
@@ -195,6 +205,11 @@ class BuiltIn(Trainer):
         dataset.check_tasks(tasks)
         session = importlib.import_module(IMPLEMENTATION).TrainingSession
         return session(self.job, tasks, dataset, self.recipe)
+
+
+def _is_told(part: Part, recipe: Recipe) -> bool:
+    """Return whether a line about a recipe names the method of a part: not what hardly anybody changes."""
+    return part.value not in LATER_FIELDS or recipe.method(part).name != Recipe().method(part).name
 
 
 def recipe_in_use(parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> Recipe:

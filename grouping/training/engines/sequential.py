@@ -49,6 +49,10 @@ class SingleTraining(EngineRun):
         self.epoch, self.prepared = self._training.epoch, self._training.prepared
         return [loss]
 
+    def has_stopped(self, member: int) -> bool:
+        """Return whether the training has ended early."""
+        return self._training.has_stopped
+
     def evaluate(self, member: int) -> Evaluation:
         """Evaluate the one member."""
         return self._training.evaluate()
