@@ -4,11 +4,12 @@
 
 One method at a time replaces that of the problem's own recipe; all else stays, the learning rate too, which
 suits hard sharing with equal weights. For each, one network of all tasks is trained with every seed, and is
-compared with full-size single-task networks: under the problem's own recipe for another sharing, weighting or
-schedule, else under the same. The gain is ``(single - multi) / single`` of the sum of the test losses, higher is better,
-mean and standard error over the seeds. Then: how many tasks gained on average; the inference cost of the
-network of all tasks in SNT; and where the network is another one, its latency for one row beside that of the
-first line. Latency wants a machine that does nothing else; the rest does not depend on it.
+compared with full-size single-task networks: under the problem's own recipe for another sharing, weighting
+or schedule, else under the same. The gain is ``(single - multi) / single`` of the sum of the test losses,
+higher is better, mean and standard error over the seeds. Then: how many tasks gained on average; the
+inference cost of the network of all tasks in SNT; and where the network is another one, its latency for one
+row beside that of the first line. Latency wants a machine that does nothing else; the rest does not depend
+on it.
 
 ``--write docs/reference/recipes.md`` puts the tables between the markers of the document. With ``--keep
 FILE`` finished trainings are kept in a file, so that a run that was ended goes on.

@@ -49,8 +49,8 @@ class OneCycle:
     name: ClassVar[str] = "one-cycle"
     title: ClassVar[str] = "One cycle"
     description: ClassVar[str] = (
-        "The learning rate of the recipe is the largest one: it is reached along half a cosine from a
-        smaller " "one, and then falls far below that along another. Momentum stays as it is."
+        "The learning rate of the recipe is the largest one: it is reached along half a cosine from "
+        "a smaller one, and then falls far below that along another. Momentum stays as it is."
     )
     source: ClassVar[str] = (
         "Smith and Topin, Super-convergence: very fast training of neural networks using large learning "

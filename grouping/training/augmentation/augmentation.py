@@ -41,7 +41,7 @@ class Augmentation(ABC):
         Args:
             inputs: ``[rows, features]``.
             targets: encoded targets of some tasks, rows first: see `grouping.training.data.Rows`. Maps are
-                flat, channel by channel, and centred and scaled.
+                flat, channel by channel, scaled, and centred pixel by pixel.
             generator: what to draw from, on the CPU.
         """
 

@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from grouping.domain.tasks import TaskKind
 from grouping.errors import InvalidInputError
 from grouping.training.augmentation.augmentation import Augmentation
 from grouping.training.data import TrainingData
+from grouping.training.losses import Normalisation
 
 
 class ImageAugmentation(Augmentation):
@@ -28,8 +30,8 @@ class ImageAugmentation(Augmentation):
         super().__init__(data, declaration)
         self.height, self.width = _size(data.n_features, declaration)
         n_pixels = self.height * self.width
-        self._moved = {
-            task.name
+        self._centres = {
+            task.name: _centre(data.normalisations[task.name])
             for task in data.tasks
             if task.kind is TaskKind.DENSE_MAP and task.n_outputs % n_pixels == 0
         }
@@ -50,11 +52,12 @@ class ImageAugmentation(Augmentation):
         vertical, horizontal = self.places(len(inputs), generator)
         pixels = (vertical * self.width + horizontal).expand(len(inputs), self.height, self.width)
         pixels = pixels.flatten(1).to(inputs.device)
-        moved = {
-            name: _taken(target, pixels) if name in self._moved else target
-            for name, target in targets.items()
-        }
-        return _taken(inputs, pixels), moved
+        changed = dict(targets)
+        for name in targets.keys() & self._centres.keys():
+            # Targets are centred pixel by pixel: it is the map itself that moves.
+            centre = self._centres[name].to(targets[name])
+            changed[name] = _taken(targets[name] + centre, pixels) - centre
+        return _taken(inputs, pixels), changed
 
 
 class FlipAugmentation(ImageAugmentation):
@@ -78,6 +81,13 @@ class ShiftAugmentation(ImageAugmentation):
         vertical = (torch.arange(self.height).view(1, -1, 1) + moved[0]).clamp(0, self.height - 1)
         horizontal = (torch.arange(self.width).view(1, 1, -1) + moved[1]).clamp(0, self.width - 1)
         return vertical, horizontal
+
+
+def _centre(normalisation: Normalisation) -> Tensor:
+    """Return what is subtracted from each output of a task, in its scaled units, ``[n_outputs]``."""
+    constants = normalisation.constants
+    centre = torch.from_numpy(np.asarray(constants.center / constants.scale))
+    return centre.expand(normalisation.task.n_outputs)
 
 
 def _taken(rows: Tensor, pixels: Tensor) -> Tensor:
