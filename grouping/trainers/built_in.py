@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from grouping.domain.affinity_methods import METHODS
-from grouping.domain.datasets import Dataset
+from grouping.domain.datasets import DataDigests, Dataset
 from grouping.domain.engines import Engine
+from grouping.domain.fields import from_plain
 from grouping.domain.jobs import DEFAULT_TRAINER, Job
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.percentages import percent
@@ -46,9 +47,9 @@ IMPLEMENTATION = "grouping.training.trainer"
 class BuiltIn(Trainer):
     """Trainer that trains with PyTorch, many small networks at once.
 
-    Its parameters are `BuiltInParameters`; of the recipe a user gives what differs from the problem's own. It
-    settles ``recipe`` (as tuned) and ``engine``. The operator may set ``engine``, to be used in place of the
-    fastest.
+    Its parameters are `BuiltInParameters`; of the recipe a user gives what differs from the problem's own.
+    It settles ``recipe`` (as tuned), ``engine`` and ``data``, the digests of its parts. The operator may
+    set ``engine``, to be used in place of the fastest.
     """
 
     name: ClassVar[str] = DEFAULT_TRAINER
@@ -97,6 +98,12 @@ class BuiltIn(Trainer):
         if settled is None and BuiltInParameters.from_mapping(parameters).tuning_samples:
             return None
         return {**asdict(recipe_in_use(parameters, settled)), **_train_share(parameters)}
+
+    @classmethod
+    def data_digests(cls, settled: Mapping[str, Any]) -> DataDigests | None:
+        """Return the digests of inputs, split and targets; None for jobs from before they were settled."""
+        data = settled.get("data")
+        return None if data is None else from_plain(DataDigests, data)
 
     @classmethod
     def durations_depend_on(

@@ -92,7 +92,8 @@ class JobOut(Output):
     )
     settled: dict[str, Any] = Field(
         description="Facts that its trainer settled before the first training; of the built-in one the "
-        "`recipe` in use, as tuned, and the `engine`, null where a rule decides. Empty before that."
+        "`recipe` in use, as tuned, the `engine`, null where a rule decides, and `data`, digests of inputs, "
+        "split and the target of each task. Empty before that."
     )
 
 
