@@ -6,7 +6,7 @@ Every task has its own rows: those with a label of it. The other rows count for 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from grouping.errors import InvalidInputError
 
 NO_CLASS = -1
 """Class number of a row without a label."""
+BLOCK_BYTES = 16 * 2**20
 PARTS = ("train", "validation", "test")
 """Parts of the split, by the names of their fields in `Dataset`."""
 
@@ -27,6 +28,12 @@ def labelled_rows(target: NDArray[Any]) -> NDArray[np.bool_]:
     if not np.issubdtype(target.dtype, np.floating):
         return np.asarray(target != NO_CLASS)
     return np.asarray(~np.isnan(target.reshape(len(target), -1)).any(axis=1))
+
+
+def in_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield an array some rows at a time, for what would need as much memory again for all of them."""
+    n_rows = max(1, BLOCK_BYTES * len(array) // max(1, array.nbytes))
+    return (array[start : start + n_rows] for start in range(0, len(array), n_rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.inputs.ndim != 2 or self.inputs.dtype != np.float32:
             raise InvalidInputError("Inputs must be a float32 array of shape [rows, features].")
-        if not np.isfinite(self.inputs).all():
+        if not all(np.isfinite(some).all() for some in in_blocks(self.inputs)):
             raise InvalidInputError("Inputs hold missing or infinite values; fill or drop those rows.")
         rows = len(self.inputs)
         for name, target in self.targets.items():
@@ -170,5 +177,6 @@ def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
     digest = hashlib.sha256()
     for name, array in arrays.items():
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        for some in in_blocks(array):
+            digest.update(np.ascontiguousarray(some).data)
     return digest.hexdigest()

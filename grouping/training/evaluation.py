@@ -12,6 +12,7 @@ from torch import Tensor
 from grouping.domain.trials import TaskScore
 from grouping.training.data import Rows, TrainingData
 from grouping.training.losses import Normalisation
+from grouping.training.mapped_rows import MappedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ hundred times as much, is held in memory meanwhile."""
 MOST_ROWS = 8_192
 
 
-def outputs_of(forward: Callable[[Tensor], Sequence[Tensor]], inputs: Tensor) -> list[Tensor]:
+def outputs_of(forward: Callable[[Tensor], Sequence[Tensor]], inputs: Tensor | MappedRows) -> list[Tensor]:
     """Compute the raw outputs of each task on many rows, some rows at a time.
 
     Args:
@@ -63,8 +64,8 @@ def outputs_of(forward: Callable[[Tensor], Sequence[Tensor]], inputs: Tensor) ->
     """
     most = min(MOST_ROWS, max(1, MOST_NUMBERS // max(1, inputs.shape[1])))
     if len(inputs) <= most:
-        return list(forward(inputs))
-    parts = [forward(some) for some in torch.split(inputs, most)]
+        return list(forward(inputs[:]))
+    parts = [forward(inputs[start : start + most]) for start in range(0, len(inputs), most)]
     return [torch.cat(of_task) for of_task in zip(*parts, strict=True)]
 
 

@@ -12,7 +12,7 @@ from grouping.domain.jobs import JobSpec
 from grouping.domain.recipes import Method, Recipe
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
-from grouping.testing import LocalPool
+from grouping.trainers import LocalPool
 from grouping.trainers.built_in import BuiltIn
 from grouping.trainers.registry import terms_of_job
 from grouping.trainers.trainer import TrainerJob
