@@ -5,9 +5,11 @@
 
 A dispatcher runs in this process with a private Ray, as `grouping dispatcher` does, and a problem of random
 inputs is installed for it. What is measured is the sum over all its processes of the proportional set size
-(``/proc/*/smaps_rollup``), the most of all looks at it, by phase; memory of the same job on hardly any data
-is what the processes need by themselves. The private part (anonymous memory) stands beside it: it is what
-cannot be dropped when memory is short, so a data set may be as much larger than the memory as the rest is.
+(``/proc/*/smaps_rollup`` and ``smaps``) of anonymous and shared memory and of the file that holds the
+inputs, the most of all looks at it, by phase; code of libraries is left out, since any other Python on the
+machine has it too; memory of the same job on hardly any data is what the processes need by themselves. The
+private part (anonymous memory) stands beside it: it is what cannot be dropped when memory is short, so a
+data set may be as much larger than the memory as the rest is.
 """
 
 from __future__ import annotations
@@ -105,10 +107,25 @@ def memory_mb() -> tuple[float, float, float]:
         except OSError:
             continue
         numbers = {line.split()[0]: float(line.split()[1]) for line in text.splitlines()[1:]}
-        pss += numbers["Pss:"] * 1.024e-3
+        pss += (numbers["Pss_Anon:"] + numbers["Pss_Shmem:"]) * 1.024e-3 + data_mb(number)
         anonymous += numbers["Pss_Anon:"] * 1.024e-3
         workers += numbers["Pss_Anon:"] * 1.024e-3 * (b"TrainingActor" in command)
     return pss, anonymous, workers
+
+
+def data_mb(number: int) -> float:
+    """Proportional memory of the unnamed files that a process maps."""
+    found, is_data = 0.0, False
+    try:
+        for line in Path(f"/proc/{number}/smaps").read_text().splitlines():
+            first = line.split(maxsplit=1)[0]
+            if not first.endswith(":"):
+                is_data = line.endswith("(deleted)") and "/dev/shm" not in line
+            elif is_data and first == "Pss:":
+                found += float(line.split()[1]) * 1.024e-3
+    except OSError:
+        pass
+    return found
 
 
 def watch(url: str, job_id: str, dispatcher: Dispatcher, peaks: dict[str, Peak]) -> None:

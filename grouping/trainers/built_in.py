@@ -36,6 +36,7 @@ from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import get_problem
 from grouping.recipes import check_named_tasks, check_trainable, complete, epochs_of
 from grouping.recipes.schedules import FineTuning
+from grouping.trainers.shared_arrays import with_shared_inputs
 from grouping.trainers.stacks import make_stacks
 from grouping.trainers.trainer import Prepared, Stack, Trainer, TrainerRequest, WorkerPool, WorkerSetup
 
@@ -208,7 +209,7 @@ class BuiltIn(Trainer):
         problem = get_problem(self.job.problem)
         tasks = tuple(task for task in problem.tasks if task.name in self.job.tasks)
         share = BuiltInParameters.from_mapping(self.job.parameters).train_share
-        dataset = _load(problem).on_share(share, DATA_SEED)
+        dataset = with_shared_inputs(_load(problem).on_share(share, DATA_SEED))
         dataset.check_tasks(tasks)
         session = importlib.import_module(IMPLEMENTATION).TrainingSession
         return session(self.job, tasks, dataset, self.recipe)

@@ -7,6 +7,7 @@ that ends.
 
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 import weakref
@@ -19,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.datasets import in_blocks
+from grouping.domain.datasets import Dataset, in_blocks
 from grouping.errors import TrainingError
 
 LARGE_BYTES = 64 * 2**20
@@ -75,6 +76,16 @@ def shared(array: NDArray[Any]) -> NDArray[Any]:
             f"The data ({array.nbytes / 2**30:.1f} GiB) cannot be written to {tempfile.gettempdir()}: "
             f"{error}. Make room there, or name another folder in TMPDIR."
         ) from error
+
+
+def with_shared_inputs(dataset: Dataset) -> Dataset:
+    """Return the data set with its inputs as `shared` gives them; they were checked, and are not read again.
+
+    Nothing else should hold the data set, so that there is no moment with its inputs in memory twice.
+    """
+    made = copy.copy(dataset)
+    object.__setattr__(made, "inputs", shared(dataset.inputs))
+    return made
 
 
 def _open(path: str, dtype: str, shape: tuple[int, ...]) -> SharedArray:

@@ -17,7 +17,6 @@ from grouping.domain.recipes import BuiltInParameters, Part, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.recipes import get_declaration
-from grouping.trainers.shared_arrays import shared
 from grouping.trainers.trainer import Prepared, TrainerJob, WorkerPool, WorkerSetup
 from grouping.training.cost import measure_costs
 from grouping.training.devices import warm_up as warm_up_device
@@ -52,7 +51,7 @@ class TrainingSession:
         self._job = job
         self._recipe = recipe
         self._tasks = tasks
-        self._dataset = replace(dataset, inputs=shared(dataset.inputs))
+        self._dataset = dataset
         self._digest = dataset.digest()
         self._engine = Engine((job.settled or {}).get("engine") or Engine.AUTO)
         # Refused here, rather than with every network one by one.

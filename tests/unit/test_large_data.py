@@ -13,12 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import TrainingError
-from grouping.trainers.shared_arrays import SharedArray, handed_over_by_path, shared
+from grouping.trainers.shared_arrays import SharedArray, handed_over_by_path, shared, with_shared_inputs
 from grouping.training import evaluation
 from grouping.training.data import TrainingData
 from grouping.training.engines import Engine, batches, train_networks
@@ -43,7 +42,7 @@ def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def mapped(everything_is_large: None) -> TrainingData:
     found = make_dataset(rows=220)
-    dataset = Dataset(shared(found.inputs), found.targets, found.train, found.validation, found.test)
+    dataset = with_shared_inputs(found)
     assert isinstance(dataset.inputs, SharedArray)
     assert dataset.digest() == found.digest()
     data = TrainingData.from_dataset(dataset, TASKS)
