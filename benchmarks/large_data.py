@@ -6,21 +6,22 @@
 A dispatcher runs in this process with a private Ray, as `grouping dispatcher` does, and a problem of random
 inputs is installed for it. What is measured is the sum over all its processes of the proportional set size
 (``/proc/*/smaps_rollup`` and ``smaps``) of anonymous and shared memory and of the file that holds the
-inputs, the most of all looks at it, by phase; code of libraries is left out, since any other Python on the
-machine has it too; memory of the same job on hardly any data is what the processes need by themselves. The
-private part (anonymous memory) stands beside it: it is what cannot be dropped when memory is short, so a
-data set may be as much larger than the memory as the rest is.
+inputs, the median and the most of all looks at it, by phase; code of libraries is left out, since any other
+Python on the machine has it too; memory of the same job on hardly any data is what the processes need by
+themselves. The private part (anonymous memory) stands beside it: it is what cannot be dropped when memory
+is short, so a data set may be as much larger than the memory as the rest is.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from _machine import describe_machine
@@ -29,7 +30,7 @@ from grouping.domain.jobs import Job, JobSpec
 from grouping.domain.recipes import BuiltInParameters
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialState
-from grouping.store import Store, migrate, open_store
+from grouping.store import migrate, open_store
 from grouping_workers.dispatch.dispatcher import Dispatcher
 from grouping_workers.settings import RaySettings
 
@@ -59,17 +60,25 @@ def problem(n_rows):
 
 
 @dataclass
-class Peak:
-    """Most memory seen, MB."""
+class Memory:
+    """What was seen in a phase, MB: all that counts, the anonymous part, and that of the workers alone."""
 
-    pss: float = 0.0
-    anonymous: float = 0.0
-    workers: float = 0.0
-    """Private memory of the workers alone."""
+    seen: list[tuple[float, float, float]] = field(default_factory=list)
 
-    def see(self, found: tuple[float, float, float]) -> None:
-        self.pss, self.anonymous = max(self.pss, found[0]), max(self.anonymous, found[1])
-        self.workers = max(self.workers, found[2])
+    @property
+    def most(self) -> tuple[float, float, float]:
+        """The most of each."""
+        total, anonymous, workers = (max(values) for values in zip(*self.seen, strict=True))
+        return total, anonymous, workers
+
+    @property
+    def median(self) -> float:
+        """Median of all that counts.
+
+        Processes are looked at one after another: while pages are read for the first time, those that a
+        process had by itself are counted whole there, and in part again in the next.
+        """
+        return statistics.median(total for total, _, _ in self.seen)
 
 
 def install(folder: Path, sizes: list[int]) -> None:
@@ -128,21 +137,21 @@ def data_mb(number: int) -> float:
     return found
 
 
-def watch(url: str, job_id: str, dispatcher: Dispatcher, peaks: dict[str, Peak]) -> None:
+def watch(url: str, job_id: str, dispatcher: Dispatcher, memory: dict[str, Memory]) -> None:
     """Look at the memory until the job is final: while its data are loaded, and while it trains."""
     store = open_store(url)
     while not (job := store.get_job(job_id)).state.is_final:
         states = {TrialState.RUNNING, TrialState.SUCCEEDED}
         phase = "training" if store.trials(job_id, states=states) else "loading"
-        peaks[phase].see(memory_mb())
+        memory[phase].seen.append(memory_mb())
         time.sleep(POLL_S)
     if job.error:
         print(f"The job failed: {job.error}")
     dispatcher.request_stop()
 
 
-def run(n_rows: int, n_workers: int) -> tuple[dict[str, Peak], Store, Job, float]:
-    """Carry out a job of every task alone; return memory, store, job and seconds."""
+def run(n_rows: int, n_workers: int) -> tuple[dict[str, Memory], Job, float]:
+    """Carry out a job of every task alone; return memory, job and seconds."""
     from grouping.problems.registry import get_problem
 
     folder = tempfile.mkdtemp(prefix="grouping-large-")
@@ -160,13 +169,13 @@ def run(n_rows: int, n_workers: int) -> tuple[dict[str, Peak], Store, Job, float
     )
     job = store.create_job(spec, TASKS)[0]
     dispatcher = Dispatcher(store, url, RaySettings(n_workers=n_workers, checkpoints=Path(folder) / "c"))
-    peaks = {"loading": Peak(), "training": Peak()}
-    follower = threading.Thread(target=watch, args=(url, job.id, dispatcher, peaks))
+    memory = {"loading": Memory(), "training": Memory()}
+    follower = threading.Thread(target=watch, args=(url, job.id, dispatcher, memory))
     follower.start()
     started = time.perf_counter()
     dispatcher.run()
     follower.join()
-    return peaks, store, store.get_job(job.id), time.perf_counter() - started
+    return memory, store.get_job(job.id), time.perf_counter() - started
 
 
 def main() -> None:
@@ -179,20 +188,22 @@ def main() -> None:
     large = round(arguments.gb * 1e9 / (4 * N_FEATURES))
     with tempfile.TemporaryDirectory(prefix="grouping-large-") as folder:
         install(Path(folder), [2_560, large])
-        before: dict[str, Peak] = {}
+        before: dict[str, Memory] = {}
         for n_rows in (2_560, large):
-            peaks, _, job, seconds = run(n_rows, arguments.workers)
+            memory, job, seconds = run(n_rows, arguments.workers)
             size = n_rows * N_FEATURES * 4e-6
             print(f"{size:.0f} MB, {arguments.workers} workers: {job.state} after {seconds:.0f} s")
-            for phase, peak in peaks.items():
+            for phase, found in memory.items():
+                total, anonymous, workers = found.most
                 print(
-                    f"  {phase}: {peak.pss:.0f} MB, of it anonymous {peak.anonymous:.0f} MB "
-                    f"(workers {peak.workers:.0f} MB)"
+                    f"  {phase}: median {found.median:.0f} MB, at most {total:.0f} MB, anonymous at most "
+                    f"{anonymous:.0f} MB (workers {workers:.0f} MB)"
                 )
                 if before:
-                    more, own = peak.pss - before[phase].pss, peak.anonymous - before[phase].anonymous
-                    print(f"    {more / size:.2f} times the data more than without; anonymous {own:.0f} MB")
-            before = peaks
+                    more = (found.median - before[phase].median) / size
+                    most = (total - before[phase].most[0]) / size
+                    print(f"    more than without, by the data: median {more:.2f}, at most {most:.2f}")
+            before = memory
 
 
 if __name__ == "__main__":
