@@ -38,7 +38,7 @@ class SharedArray(np.memmap[Any, Any]):
         """Return the place where this process keeps the file open, or the numbers."""
         if _BY_PATH.get() and self._descriptor is not None:
             path = f"/proc/{os.getpid()}/fd/{self._descriptor}"
-            return _open, (path, self.dtype.str, self.shape)
+            return _open, (path, _identity(self._descriptor), self.dtype.str, self.shape)
         return self.view(np.ndarray).__reduce_ex__(protocol)
 
 
@@ -88,9 +88,17 @@ def with_shared_inputs(dataset: Dataset) -> Dataset:
     return made
 
 
-def _open(path: str, dtype: str, shape: tuple[int, ...]) -> SharedArray:
+def _identity(descriptor: int) -> tuple[int, int]:
+    """Return what tells an open file from one that takes its place: numbers of files are given again."""
+    found = os.fstat(descriptor)
+    return found.st_ino, found.st_mtime_ns
+
+
+def _open(path: str, identity: tuple[int, int], dtype: str, shape: tuple[int, ...]) -> SharedArray:
     try:
         with Path(path).open("rb") as file:
+            if _identity(file.fileno()) != identity:
+                raise FileNotFoundError("another file is there")
             return _mapped(file, dtype, shape)
     except OSError as error:
         raise TrainingError(f"The data of the job, {path}, cannot be read by this worker: {error}") from error

@@ -68,7 +68,7 @@ class TrainingData:
     ) -> TrainingData:
         """Copy the arrays to tensors; the data set may be read-only.
 
-        On the CPU, inputs of `LARGE_BYTES` and more are not copied: they are read where they lie.
+        On the CPU, inputs of 64 MiB and more are not copied: they are read where they lie.
 
         Args:
             dataset: the arrays.

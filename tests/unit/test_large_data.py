@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +125,13 @@ def test_another_process_maps_the_same_file_and_nothing_is_left_of_it(tmp_path: 
     del made
     with pytest.raises(TrainingError, match="cannot be read by this worker"):
         pickle.loads(place)
+    descriptor = int(re.findall(rb"/fd/(\d+)", place)[0])
+    with tempfile.TemporaryFile() as other:
+        other.write(array.tobytes())
+        os.dup2(other.fileno(), descriptor)
+        with pytest.raises(TrainingError, match="another file is there"):
+            pickle.loads(place)
+        os.close(descriptor)
 
 
 @pytest.mark.usefixtures("everything_is_large")

@@ -217,7 +217,7 @@ class ActorPool:
     def _store(self, setup: WorkerSetup) -> _StoredSetup:
         """Put a setup into the object store, unless it is the one that was put there last."""
         if self._stored is None or self._stored.key != setup.key:
-            self._stored = _StoredSetup(self._put(setup), setup.key)
+            self._stored = _StoredSetup(self._put(setup), setup.key, setup)
         return self._stored
 
     def _put(self, setup: WorkerSetup) -> Any:
@@ -300,10 +300,14 @@ class ActorPool:
 
 @dataclass(frozen=True, slots=True)
 class _StoredSetup:
-    """A setup in Ray's object store, for workers to fetch, with its key."""
+    """A setup in Ray's object store, for workers to fetch, with its key.
+
+    The setup itself is kept too: what is handed over by path is there as long as this process holds it.
+    """
 
     reference: Any
     key: str
+    setup: WorkerSetup
 
 
 def _failed(reason: str) -> TrialOutcome:
