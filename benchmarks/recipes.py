@@ -4,11 +4,12 @@
 
 One method at a time replaces that of the problem's own recipe; all else stays, the learning rate too, which
 suits hard sharing with equal weights. For each, one network of all tasks is trained with every seed, and is
-compared with full-size single-task networks: under the problem's own recipe, for another encoder or optimiser
-under the same. The gain is ``(single - multi) / single`` of the sum of the test losses, higher is better,
-mean and standard error over the seeds. Then: how many tasks gained on average; the inference cost of the
-network of all tasks in SNT; and where the network is another one, its latency for one row beside that of the
-first line. Latency wants a machine that does nothing else; the rest does not depend on it.
+compared with full-size single-task networks: under the problem's own recipe for another sharing, weighting
+or schedule, else under the same. The gain is ``(single - multi) / single`` of the sum of the test losses,
+higher is better, mean and standard error over the seeds. Then: how many tasks gained on average; the
+inference cost of the network of all tasks in SNT; and where the network is another one, its latency for one
+row beside that of the first line. Latency wants a machine that does nothing else; the rest does not depend
+on it.
 
 ``--write docs/reference/recipes.md`` puts the tables between the markers of the document. With ``--keep
 FILE`` finished trainings are kept in a file, so that a run that was ended goes on.
@@ -52,6 +53,7 @@ PARAMETERS: dict[tuple[str, str], dict[str, Any]] = {
 }
 """What a method needs to know of a problem: images of 8 by 8, and one hidden width for the sentences."""
 ENCODERS = {"digits": ("mlp", "convolutional", "xception"), "breast-cancer": ("mlp",)}
+IMAGES, OF_IMAGES = ("digits",), ("flip", "shift")
 BEGIN, END = "<!-- recipes: begin -->", "<!-- recipes: end -->"
 
 
@@ -75,7 +77,7 @@ class Case:
     @property
     def baseline(self) -> Recipe:
         """Of the single-task networks it is compared with."""
-        if self.part in (Part.ENCODER, Part.SAMPLING, Part.OPTIMISER):
+        if self.part not in (Part.SHARING, Part.WEIGHTING, Part.SCHEDULE, None):
             return self.recipe
         return complete(get_problem(self.problem).recipe)
 
@@ -138,6 +140,8 @@ def cases(problem: str, parts: Sequence[Part]) -> Iterator[Case]:
             if info.name == base.method(part).name:
                 continue
             if part is Part.ENCODER and info.name not in ENCODERS.get(problem, ()):
+                continue
+            if info.name in OF_IMAGES and problem not in IMAGES:
                 continue
             yield Case(problem, part, Method(info.name, PARAMETERS.get((problem, info.name), {})))
 

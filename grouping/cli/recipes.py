@@ -46,11 +46,16 @@ def method_option(field: Declared, listed_by: str, *, has_default: bool = False)
         has_default: whether the help tells what it is unless given.
     """
     info = typer.Option(
-        f"--{field.name}",
+        _flag(field),
         help=f"{field.doc} NAME[:KEY=VALUE,...]; see: grouping {listed_by}",
         show_default=has_default and field.default_text,
     )
     return option(field, has_default=False).replace(annotation=Annotated[str | None, info])
+
+
+def _flag(field: Declared) -> str:
+    """Return the option of a field, such as ``--learning-rate-schedule``."""
+    return field.shown.option if field.shown is not None and field.shown.option else f"--{field.name}"
 
 
 def recipe_request(recipe: str = "{}", **options: Any) -> dict[str, Any]:
@@ -67,7 +72,7 @@ def recipe_request(recipe: str = "{}", **options: Any) -> dict[str, Any]:
 
 def _value_of(field: Declared, value: Any) -> Any:
     if field.kind is Method:
-        return parse_method(value, field.name)
+        return parse_method(value, _flag(field).removeprefix("--"))
     return value.value if isinstance(value, Enum) else value
 
 

@@ -31,6 +31,7 @@ from grouping.data_sets.definitions import ProblemDefinition
 from grouping.data_sets.findings import Finding
 from grouping.data_sets.making import Made, make
 from grouping.data_sets.packed import unpack
+from grouping.data_sets.versions import EarlierVersion, compare
 from grouping.domain.fields import from_plain
 from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import ChosenBy, Direction, Loss, Metric, Task, TaskKind
@@ -61,6 +62,7 @@ class DataSet:
         n_rows: number of rows.
         n_bytes: size of the stored table.
         columns: its columns, in order.
+        earlier: the version of its name that was the newest before it, and what changed; None for the first.
     """
 
     name: str
@@ -70,6 +72,7 @@ class DataSet:
     n_rows: int
     n_bytes: int
     columns: tuple[Column, ...]
+    earlier: EarlierVersion | None = None
 
     @property
     def version(self) -> str:
@@ -149,10 +152,20 @@ class DataFolder:
         if (present := self._find(digest)) is not None:
             return present, False
         frame = unpack(table)
-        made = DataSet(name, digest, source[:200], _now(), len(frame), len(table), describe(frame))
+        columns, earlier = describe(frame), self._compare(frame, name)
+        made = DataSet(name, digest, source[:200], _now(), len(frame), len(table), columns, earlier)
         self._write(f"{digest}/table.arrow", table)
         self._write(f"{digest}/data-set.json", json.dumps(asdict(made)).encode())
         return made, True
+
+    def _compare(self, frame: pd.DataFrame, name: str) -> EarlierVersion | None:
+        before = next((one for one in self.list() if one.name == name), None)
+        if before is None:
+            return None
+        try:
+            return compare(frame, self.frame(before), before.version)
+        except DataSetError:  # it is gone or damaged, which is told to whoever asks for it
+            return None
 
     def list(self) -> tuple[DataSet, ...]:
         """List all data sets, the newest first."""
@@ -323,7 +336,7 @@ def _described(data_set: DataSet, digest: str, definition: ProblemDefinition, ma
         made.fitted.names,
         labels,
         made.recipe,
-        made.findings,
+        (*(() if data_set.earlier is None else data_set.earlier.findings(data_set.n_rows)), *made.findings),
     )
 
 

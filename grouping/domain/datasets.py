@@ -6,7 +6,7 @@ Every task has its own rows: those with a label of it. The other rows count for 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from grouping.errors import InvalidInputError
 
 NO_CLASS = -1
 """Class number of a row without a label."""
+BLOCK_BYTES = 16 * 2**20
 PARTS = ("train", "validation", "test")
 """Parts of the split, by the names of their fields in `Dataset`."""
 
@@ -27,6 +28,29 @@ def labelled_rows(target: NDArray[Any]) -> NDArray[np.bool_]:
     if not np.issubdtype(target.dtype, np.floating):
         return np.asarray(target != NO_CLASS)
     return np.asarray(~np.isnan(target.reshape(len(target), -1)).any(axis=1))
+
+
+def in_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield an array some rows at a time, for what would need as much memory again for all of them."""
+    n_rows = max(1, BLOCK_BYTES * len(array) // max(1, array.nbytes))
+    return (array[start : start + n_rows] for start in range(0, len(array), n_rows))
+
+
+@dataclass(frozen=True, slots=True)
+class DataDigests:
+    """SHA-256 of the parts of a data set: a training depends on inputs, split and the targets of its tasks.
+
+    Attributes:
+        inputs: of the inputs.
+        split: of the numbers of the rows of each part.
+        targets: of the target of each task.
+        n_rows: number of rows of the inputs.
+    """
+
+    inputs: str
+    split: str
+    targets: Mapping[str, str]
+    n_rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +76,7 @@ class Dataset:
     def __post_init__(self) -> None:
         if self.inputs.ndim != 2 or self.inputs.dtype != np.float32:
             raise InvalidInputError("Inputs must be a float32 array of shape [rows, features].")
-        if not np.isfinite(self.inputs).all():
+        if not all(np.isfinite(some).all() for some in in_blocks(self.inputs)):
             raise InvalidInputError("Inputs hold missing or infinite values; fill or drop those rows.")
         rows = len(self.inputs)
         for name, target in self.targets.items():
@@ -132,11 +156,27 @@ class Dataset:
 
     def digest(self) -> str:
         """Compute SHA-256 over all arrays; jobs record it, so that scores can be traced to their data."""
-        digest = hashlib.sha256()
-        arrays: dict[str, NDArray[Any]] = {"inputs": self.inputs, "train": self.train}
-        arrays |= {"validation": self.validation, "test": self.test}
-        arrays |= {f"target {name}": self.targets[name] for name in sorted(self.targets)}
-        for name, array in arrays.items():
-            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        targets = {f"target {name}": self.targets[name] for name in sorted(self.targets)}
+        return _digest({"inputs": self.inputs, **self._split, **targets})
+
+    def digests(self, tasks: Iterable[str]) -> DataDigests:
+        """Compute the digest of each part, with the targets of these tasks."""
+        return DataDigests(
+            _digest({"inputs": self.inputs}),
+            _digest(self._split),
+            {name: _digest({"target": self.targets[name]}) for name in tasks},
+            len(self.inputs),
+        )
+
+    @property
+    def _split(self) -> dict[str, NDArray[Any]]:
+        return {part: getattr(self, part) for part in PARTS}
+
+
+def _digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        for some in in_blocks(array):
+            digest.update(np.ascontiguousarray(some).data)
+    return digest.hexdigest()

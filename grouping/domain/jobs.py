@@ -153,9 +153,10 @@ class JobSpec:
             same job always trains the same networks; or continuous, whenever a worker is free, so that none
             waits.
         seed: seed from which everything random in the job follows.
-        reuse_jobs: jobs on the same problem whose outcomes are copied, at no cost, where training would give
-            the same: data, trainer, its parameters, group, size and seed agree. Training seeds follow
-            from the job's seed, so use the same seed.
+        reuse_jobs: jobs on the same problem, or on another version of its data set, whose outcomes are
+            copied, at no cost, where training would give the same: inputs, split, labels, trainer, its
+            parameters, group, size and seed agree. Training seeds follow from the job's seed, so use the
+            same seed.
         definitions: definitions of the tasks, where the job defines them itself and has no problem.
         sizes: sizes that the trainer can build, by name, the full size first; then no others are trained, and
             `single_sizes` are the numbers of the further ones. Groups of several tasks have the full size.

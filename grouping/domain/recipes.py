@@ -36,6 +36,15 @@ class Part(StrEnum):
     """Which rows a gradient step sees, and for which tasks they count."""
     OPTIMISER = "optimiser"
     """Rule that turns a gradient into a step."""
+    LEARNING_RATE_SCHEDULE = "learning_rate_schedule"
+    """How the learning rate changes during a training."""
+    AUGMENTATION = "augmentation"
+    """How the rows of a gradient step are changed before they are seen, inputs and targets together."""
+
+    @property
+    def words(self) -> str:
+        """The name for people."""
+        return self.value.replace("_", " ")
 
 
 class Precision(StrEnum):
@@ -45,6 +54,8 @@ class Precision(StrEnum):
     BFLOAT16 = "bfloat16"
     """Products and convolutions below the heads only: weights, heads, losses, optimiser and all evaluation
     are those of float32."""
+    FLOAT16 = "float16"
+    """The same layers as under bfloat16; gradients are scaled while they pass through them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +84,10 @@ class Recipe:
 
     Attributes:
         hidden: widths of the stages of the full-size encoder, in order.
-        epochs: passes over the training rows in a full training; always all of them, without early stopping.
+        epochs: passes over the training rows in a full training; with `patience` at most so many.
         batch_size: rows per gradient step; with the sampling by task, of each task on average.
-        learning_rate: initial learning rate of the optimiser; it decays to 0 along a cosine over the epochs
-            of a full training.
+        learning_rate: learning rate of the optimiser, which the learning-rate schedule changes during a full
+            training.
         weight_decay: decoupled weight decay, as in AdamW.
         encoder: architecture of the encoder's stages.
         sharing: which stages of the encoder the tasks share, and how.
@@ -85,6 +96,12 @@ class Recipe:
         sampling: which rows a gradient step sees, and for which tasks they count.
         optimiser: algorithm that updates the weights in each gradient step.
         precision: number format in which the layers compute during training.
+        learning_rate_schedule: how the learning rate changes during a training.
+        augmentation: how rows are changed before a gradient step sees them.
+        patience: epochs without a lower validation loss after which a training ends, with the weights of its
+            best epoch; 0 carries out all epochs and keeps the last weights.
+        gradient_clip: largest norm of the gradient of a network in a step, to which a longer one is
+            shortened; 0 for no limit.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -103,6 +120,14 @@ class Recipe:
     sampling: Annotated[Method, Shown("Sampling of rows", "--sampling")] = Method("rows")
     optimiser: Annotated[Method, Shown("Optimiser", "--optimiser")] = Method("adamw")
     precision: Annotated[Precision, Shown("Precision", "--precision")] = Precision.FLOAT32
+    learning_rate_schedule: Annotated[Method, Shown("Learning-rate schedule", "--learning-rate-schedule")] = (
+        Method("cosine")
+    )
+    augmentation: Annotated[Method, Shown("Augmentation", "--augmentation")] = Method("none")
+    patience: Annotated[int, Interval(ge=0, le=MAX_EPOCHS), Shown("Patience in epochs", "--patience")] = 0
+    gradient_clip: Annotated[
+        float, Interval(ge=0, le=1e6), Shown("Largest gradient norm", "--gradient-clip")
+    ] = 0.0
 
     def __post_init__(self) -> None:
         check(self)
@@ -115,6 +140,18 @@ class Recipe:
         """Build a recipe from the result of ``dataclasses.asdict``; missing fields have their defaults."""
         return from_plain(cls, data)
 
+    def identity(self) -> dict[str, Any]:
+        """Return what equal recipes are known by, ready for JSON.
+
+        Fields that recipes have not always had count only where they differ from their default: so what was
+        kept under a recipe before is found again.
+        """
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in LATER_FIELDS or getattr(self, name) != getattr(_DEFAULT, name)
+        }
+
     def method(self, part: Part) -> Method:
         """Return the method chosen for a part."""
         chosen: Method = getattr(self, part.value)
@@ -123,6 +160,11 @@ class Recipe:
     def epochs_at(self, fidelity: float) -> int:
         """Return the epochs of a training at a fidelity, without those that prepare it; at least one."""
         return max(1, round(self.epochs * fidelity))
+
+
+_DEFAULT = Recipe()
+LATER_FIELDS = frozenset({"learning_rate_schedule", "augmentation", "patience", "gradient_clip"})
+"""Fields added to recipes after checkpoints were named by them; a further one belongs here too."""
 
 
 @dataclass(frozen=True, slots=True)

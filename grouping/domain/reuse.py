@@ -28,6 +28,17 @@ class ReuseSource:
     tasks: frozenset[str] = frozenset()
 
 
+def are_of_one_data_set(problem: str, other: str) -> bool:
+    """Return whether outcomes on one problem may hold for another one.
+
+    A problem made of a stored table is named by its data set and a digest, ``NAME:DIGEST``: of another
+    version of the table, or with further targets, it may have the same inputs, rows and targets. What they
+    are is compared once they are known.
+    """
+    (name, _, digest), (other_name, _, other_digest) = problem.partition(":"), other.partition(":")
+    return problem == other or (name == other_name and bool(digest) and bool(other_digest))
+
+
 def count_reusable(spec: JobSpec, known: Iterable[TrialKey]) -> tuple[int, int]:
     """Count the full trainings of candidates with the search seeds: those known, and all of them."""
     candidates, seeds = spec.candidates, frozenset(spec.search_seeds)

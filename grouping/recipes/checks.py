@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from grouping.domain.recipes import Part, Recipe
 from grouping.domain.tasks import Task
+from grouping.errors import InvalidInputError
 from grouping.recipes.registry import get_declaration
 from grouping.recipes.schedules import FineTuning, require_epochs
 from grouping.recipes.sharing import SHARING
@@ -30,7 +31,17 @@ def check_trainable(recipe: Recipe, tasks: Sequence[Task], largest: int) -> None
         check_recipe = getattr(get_declaration(part, recipe.method(part)), "check_recipe", None)
         if check_recipe is not None:
             check_recipe(recipe, tasks)
+    _check_patience(recipe)
     _check_schedule(recipe, tasks, largest)
+
+
+def _check_patience(recipe: Recipe) -> None:
+    if recipe.patience and recipe.schedule.name != "joint":
+        raise InvalidInputError(
+            f"With patience a training may end in any epoch, and the schedule {recipe.schedule.name!r} needs "
+            "all of its phases: set patience to 0, or choose the schedule 'joint'.",
+            pointer="/patience",
+        )
 
 
 def stages_below(recipe: Recipe, tasks: Sequence[Task]) -> Mapping[str, int] | None:

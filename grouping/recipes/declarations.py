@@ -28,6 +28,9 @@ class Declaration(Protocol):
     - ``n_phases(tasks, n_depths)``, of a schedule: phases of the training of a network of these tasks, which
       needs as many epochs;
     - ``stages_below(task, n_stages)``, of a way of sharing: stages of the encoder below the head of a task;
+    - ``draws_by_task``, of a sampling: whether the rows that it draws depend on which tasks the job has, as
+    is
+      assumed of one that does not say;
     - ``preparation_epochs(n_tasks, recipe)``: the epochs that a network is prepared for before it is trained;
       see `grouping.recipes.epochs`.
     """

@@ -1,8 +1,9 @@
 """Registry of the methods a recipe may name: the built-in ones, and those of installed plug-ins.
 
-A plug-in is a distribution with entry points in one of the groups ``mtl_grouping.encoders``,
-``.sharing``, ``.weighting``, ``.schedules``, ``.sampling`` and ``.optimisers``; the value of each is a
-`Declaration`. It should not import PyTorch: the implementation it names may.
+A plug-in is a distribution with entry points in one of the groups ``mtl_grouping.encoders``, ``.sharing``,
+``.weighting``, ``.schedules``, ``.sampling``, ``.optimisers``, ``.learning_rate_schedules`` and
+``.augmentation``; the value of each is a `Declaration`. It should not import PyTorch: the implementation it
+names may.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from grouping.domain.recipes import Method, Part, Recipe
 from grouping.errors import InvalidInputError
 from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
+from grouping.recipes.augmentation import AUGMENTATIONS
 from grouping.recipes.declarations import Declaration
 from grouping.recipes.encoders import ENCODERS
+from grouping.recipes.learning_rate_schedules import LEARNING_RATE_SCHEDULES
 from grouping.recipes.optimisers import OPTIMISERS
 from grouping.recipes.sampling import SAMPLING
 from grouping.recipes.schedules import SCHEDULES
@@ -35,6 +38,8 @@ BUILT_IN: Mapping[Part, tuple[type[Declaration], ...]] = {
     Part.SCHEDULE: SCHEDULES,
     Part.SAMPLING: SAMPLING,
     Part.OPTIMISER: OPTIMISERS,
+    Part.LEARNING_RATE_SCHEDULE: LEARNING_RATE_SCHEDULES,
+    Part.AUGMENTATION: AUGMENTATIONS,
 }
 ENTRY_POINT_GROUPS: Mapping[Part, str] = {
     Part.ENCODER: "mtl_grouping.encoders",
@@ -43,6 +48,8 @@ ENTRY_POINT_GROUPS: Mapping[Part, str] = {
     Part.SCHEDULE: "mtl_grouping.schedules",
     Part.SAMPLING: "mtl_grouping.sampling",
     Part.OPTIMISER: "mtl_grouping.optimisers",
+    Part.LEARNING_RATE_SCHEDULE: "mtl_grouping.learning_rate_schedules",
+    Part.AUGMENTATION: "mtl_grouping.augmentation",
 }
 
 
@@ -107,8 +114,8 @@ def get_declaration(part: Part, method: Method) -> Declaration:
         InvalidInputError: if it does not take one of the parameters, or not that value, or if its plug-in
             cannot be used.
     """
-    declaration = discover_methods(part).get(method.name, kind=part.value, pointer=f"/{part}/name")
-    what = f"{part} {method.name}"
+    declaration = discover_methods(part).get(method.name, kind=part.words, pointer=f"/{part}/name")
+    what = f"{part.words} {method.name}"
     return build(declaration, method.parameters, what=what, pointer=f"/{part}/parameters")
 
 
@@ -142,8 +149,8 @@ def check_named_tasks(recipe: Recipe, tasks: Collection[str]) -> None:
         for place, name in named_tasks() if named_tasks is not None else ():
             if name not in tasks:
                 raise InvalidInputError(
-                    f"The {part} {declaration.name} names the task {name!r}, which the problem does not "
-                    f"have. Its tasks: {', '.join(tasks)}.",
+                    f"The {part.words} {declaration.name} names the task {name!r}, which the problem does "
+                    f"not have. Its tasks: {', '.join(tasks)}.",
                     pointer=f"/{part}/parameters{place}",
                 )
 

@@ -22,6 +22,7 @@ class AllRows:
     )
     source: ClassVar[str] = ""
     implementation: ClassVar[str] = "grouping.training.sampling.all_rows:AllRowsSampling"
+    draws_by_task: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class ByTask:
         "Temperature: Arivazhagan et al., Massively multilingual neural machine translation in the wild, 2019"
     )
     implementation: ClassVar[str] = "grouping.training.sampling.by_task:ByTaskSampling"
+    draws_by_task: ClassVar[bool] = True
 
     temperature: Annotated[
         float,

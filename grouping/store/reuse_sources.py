@@ -1,8 +1,8 @@
 """Sources of reuse: which outcomes of other jobs may be copied into a job, and why others may not.
 
-A training depends on the data, on the definitions of its tasks, on the trainer and what that says its scores
-depend on (`Trainer.scores_depend_on`), and on its own group, size, seed and fidelity; on nothing else of its
-job. Where all of these agree, so do the outcomes.
+A training depends on the inputs, the split and the labels of its tasks, on the definitions of its tasks, on
+the trainer and what that says its scores depend on (`Trainer.scores_depend_on`), and on its own group,
+size, seed and fidelity; on nothing else of its job. Where all of these agree, so do the outcomes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from grouping.domain.datasets import DataDigests
 from grouping.domain.networks import NetworkKey
 from grouping.domain.recipes import Method
-from grouping.domain.reuse import Reusable, ReuseSource
+from grouping.domain.reuse import Reusable, ReuseSource, are_of_one_data_set
 from grouping.domain.trials import Purpose, TrialKey, TrialState
 from grouping.store.codec import as_json, is_id, spec_from_json, trainer_of_spec
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
@@ -39,6 +40,7 @@ class Wanted:
     data_digest: str | None
     definitions: dict[str, dict[str, Any]]
     size_names: Mapping[float, str]
+    digests: DataDigests | None = None
 
     @classmethod
     def of_row(cls, session: Session, row: JobRow) -> Wanted:
@@ -55,6 +57,7 @@ class Wanted:
             row.data_digest,
             _definitions(session, row),
             spec.size_names,
+            trainer_class(trainer.name).data_digests(settled or {}),
         )
 
 
@@ -66,18 +69,18 @@ def find_sources(session: Session, wanted: Wanted) -> Iterator[tuple[ReuseSource
             yield ReuseSource(job_id, "it was deleted"), None
             continue
         theirs = Wanted.of_row(session, row)
-        alike = frozenset(t for t, task in wanted.definitions.items() if theirs.definitions.get(t) == task)
+        alike = frozenset(task for task in wanted.definitions if _is_alike(task, wanted, theirs))
         yield ReuseSource(row.id, _obstacle(wanted, theirs, alike), alike), row
 
 
 def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | None:
     """Say why no outcome of theirs can be copied into ours; None if some may."""
-    if theirs.problem != ours.problem:
+    if not are_of_one_data_set(theirs.problem, ours.problem):
         return f"it is on another problem, {theirs.problem}"
     if theirs.data_digest is None:
         return "it has trained nothing"
-    if ours.data_digest is not None and theirs.data_digest != ours.data_digest:
-        return "the data changed since"
+    if ours.data_digest is not None and (change := _change_of_data(ours, theirs)):
+        return change
     if theirs.trainer != ours.trainer:
         return f"its trainer is {theirs.trainer} and this job's is {ours.trainer}"
     if different := _different(ours, theirs):
@@ -89,6 +92,30 @@ def _obstacle(ours: Wanted, theirs: Wanted, alike: Collection[str]) -> str | Non
     # Seeds follow from the job's own, and those of two jobs are the same or have nothing in common.
     if theirs.seed != ours.seed:
         return f"its seed is {theirs.seed} and this job's is {ours.seed}, so no trial is the same"
+    return None
+
+
+def _is_alike(task: str, ours: Wanted, theirs: Wanted) -> bool:
+    """Return whether a task is defined alike in both jobs, and has the same labels, as far as known."""
+    if theirs.definitions.get(task) != ours.definitions[task]:
+        return False
+    known = ours.digests is not None and theirs.digests is not None
+    return not known or ours.digests.targets.get(task) == theirs.digests.targets.get(task)  # type: ignore[union-attr]
+
+
+def _change_of_data(ours: Wanted, theirs: Wanted) -> str | None:
+    """Say what no network can have seen alike in the data of two jobs; None if only targets may differ."""
+    here, there = ours.digests, theirs.digests
+    if here is None or there is None:
+        return None if ours.data_digest == theirs.data_digest else "the data changed since"
+    if here.n_rows != there.n_rows:
+        return f"the data changed since: {there.n_rows:,} rows then and {here.n_rows:,} now"
+    if here.inputs != there.inputs:
+        return "the data changed since: its inputs are others"
+    if here.split != there.split:
+        return (
+            "the data changed since: rows are divided into training, validation and test, or drawn, otherwise"
+        )
     return None
 
 

@@ -14,12 +14,21 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from grouping.domain.affinity_methods import METHODS
-from grouping.domain.datasets import Dataset
+from grouping.domain.datasets import DataDigests, Dataset
 from grouping.domain.engines import Engine
+from grouping.domain.fields import from_plain
 from grouping.domain.jobs import DEFAULT_TRAINER, Job
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.percentages import percent
-from grouping.domain.recipes import MAX_EPOCHS, BuiltInParameters, Method, Part, Precision, Recipe
+from grouping.domain.recipes import (
+    LATER_FIELDS,
+    MAX_EPOCHS,
+    BuiltInParameters,
+    Method,
+    Part,
+    Precision,
+    Recipe,
+)
 from grouping.domain.trials import EpochsOf, Trial
 from grouping.errors import InvalidInputError, TrainingError, pointing_below
 from grouping.parameters import build
@@ -29,6 +38,7 @@ from grouping.recipes import check_named_tasks, check_trainable, complete, epoch
 from grouping.recipes.drawing import draw_recipes
 from grouping.recipes.schedules import FineTuning
 from grouping.recipes.stackable import is_stackable
+from grouping.trainers.shared_arrays import with_shared_inputs
 from grouping.trainers.stacks import make_stacks
 from grouping.trainers.trainer import Prepared, Stack, Trainer, TrainerRequest, WorkerPool, WorkerSetup
 
@@ -43,8 +53,8 @@ class BuiltIn(Trainer):
     """Trainer that trains with PyTorch, many small networks at once.
 
     Its parameters are `BuiltInParameters`; of the recipe a user gives what differs from the problem's own. It
-    settles ``recipe`` (as tuned) and ``engine``, and ``recipes`` where it draws some to be tuned. The
-    operator may set ``engine``, to be used in place of the fastest.
+    settles ``recipe`` (as tuned), ``engine``, ``recipes`` where it draws some to be tuned, and ``data``, the
+    digests of its parts. The operator may set ``engine``, to be used in place of the fastest.
     """
 
     name: ClassVar[str] = DEFAULT_TRAINER
@@ -96,6 +106,12 @@ class BuiltIn(Trainer):
         return {**asdict(recipe_in_use(parameters, settled)), **_train_share(parameters)}
 
     @classmethod
+    def data_digests(cls, settled: Mapping[str, Any]) -> DataDigests | None:
+        """Return the digests of inputs, split and targets; None for jobs from before they were settled."""
+        data = settled.get("data")
+        return None if data is None else from_plain(DataDigests, data)
+
+    @classmethod
     def durations_depend_on(
         cls, parameters: Mapping[str, Any], settled: Mapping[str, Any] | None
     ) -> Mapping[str, Any]:
@@ -115,8 +131,10 @@ class BuiltIn(Trainer):
                 f"batch {recipe.batch_size}",
                 f"learning rate {recipe.learning_rate:g}",
                 f"weight decay {recipe.weight_decay:g}",
-                *(f"{part} {recipe.method(part).name}" for part in Part),
+                *(f"{part.words} {recipe.method(part).name}" for part in Part if _is_told(part, recipe)),
                 *([] if recipe.precision is Precision.FLOAT32 else [str(recipe.precision)]),
+                *([f"patience {recipe.patience} epochs"] if recipe.patience else []),
+                *([f"gradients clipped at {recipe.gradient_clip:g}"] if recipe.gradient_clip else []),
                 *(f"{percent(share, 1)} of the training rows" for share in shares),
                 *([f"engine {engine}"] if engine else []),
             ]
@@ -213,10 +231,15 @@ class BuiltIn(Trainer):
         problem = get_problem(self.job.problem)
         tasks = tuple(task for task in problem.tasks if task.name in self.job.tasks)
         share = BuiltInParameters.from_mapping(self.job.parameters).train_share
-        dataset = _load(problem).on_share(share, DATA_SEED)
+        dataset = with_shared_inputs(_load(problem).on_share(share, DATA_SEED))
         dataset.check_tasks(tasks)
         session = importlib.import_module(IMPLEMENTATION).TrainingSession
         return session(self.job, tasks, dataset, self.recipe)
+
+
+def _is_told(part: Part, recipe: Recipe) -> bool:
+    """Return whether a line about a recipe names the method of a part: not what hardly anybody changes."""
+    return part.value not in LATER_FIELDS or recipe.method(part).name != Recipe().method(part).name
 
 
 def recipe_in_use(parameters: Mapping[str, Any], settled: Mapping[str, Any] | None) -> Recipe:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from grouping.domain.datasets import DataDigests
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
 from grouping.domain.resources import Resources
@@ -337,6 +338,15 @@ class Trainer(ABC):
             Values ready for JSON; None where they are not known before the job is prepared.
         """
         return {**cls.in_use(parameters, settled), **(settled or {})}
+
+    @classmethod
+    def data_digests(cls, settled: Mapping[str, Any]) -> DataDigests | None:
+        """Return digests of the parts of the data, from what a job settled; None where only the whole counts.
+
+        With them, outcomes are copied between jobs whose data differ in nothing that a network saw, such as
+        in the target of a task that it was not trained on.
+        """
+        return None
 
     @classmethod
     def durations_depend_on(

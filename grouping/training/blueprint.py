@@ -60,6 +60,14 @@ class Encoder(ABC):
         """Width of `gate_inputs`."""
         return self.n_features
 
+    def trial_rows(self, n_rows: int) -> Tensor:
+        """Return inputs that the stages can be run on, ``[n_rows, n_features]``; ones unless overridden."""
+        return torch.ones(n_rows, self.n_features)
+
+    def counted_on(self, hidden: tuple[int, ...]) -> str:
+        """Return the device that costs are counted on: ``meta``, where tensors have no values, if it can."""
+        return "meta"
+
     def check_widths(self, hidden: tuple[int, ...]) -> None:  # noqa: B027 - most have nothing to refuse
         """Refuse widths that this architecture cannot have.
 

@@ -20,7 +20,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -82,7 +82,7 @@ class CheckpointFolder:
             "torch": torch.__version__,
             "data": data_digest,
             "tasks": [task.as_mapping() | {"reads": task.reads} for task in tasks],
-            "recipe": asdict(complete(recipe)),
+            "recipe": complete(recipe).identity(),
         }
 
     def path(self, request: TrialRequest) -> Path:

@@ -16,15 +16,17 @@ from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from grouping.domain.networks import Network
 from grouping.domain.recipes import MAX_WIDTH, Method, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.training.blueprint import Blueprint, Encoder
+from grouping.training.counting import multiply_adds
 from grouping.training.methods import build_encoder, build_network, cost_key
 from grouping.training.networks import MultiTaskNetwork
+
+_Built = tuple[MultiTaskNetwork, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,7 @@ def measure_costs(
             widths[key] = network_widths(recipe, encoder, members, network.size)
         own = {task.name: (key, task.name) for task in members}
         if key not in counted or not heads.keys() >= set(own.values()):
-            built = build_network(recipe, Blueprint(encoder, widths[key], members, device="meta"))
-            features, of_heads = _count(built, n_features)
+            features, of_heads = _count(*_built(recipe, encoder, widths[key], members))
             counted[key] = features
             heads |= {own[name]: count for name, count in of_heads.items()}
         of_tasks = {name: heads[head] for name, head in own.items()}
@@ -106,8 +107,8 @@ def _fitting_widths(
     most = size * _encoder_multiply_adds(encoder, hidden)
 
     def fits(widths: tuple[int, ...]) -> bool:
-        built = build_network(recipe, Blueprint(encoder, widths, tasks, device="meta"))
-        return _multiply_adds(built.features, encoder.n_features) <= most * (1 + 1e-12)
+        network, row = _built(recipe, encoder, widths, tasks)
+        return multiply_adds(partial(network.features, row)) <= most * (1 + 1e-12)
 
     if fits(widest):
         return widest
@@ -169,27 +170,34 @@ def _last_fitting(
 
 @lru_cache(maxsize=65_536)
 def _encoder_multiply_adds(encoder: Encoder, widths: tuple[int, ...]) -> int:
-    stages = nn.Sequential(*Blueprint(encoder, widths, (), device="meta").stages())
-    return _multiply_adds(stages, encoder.n_features)
+    device = encoder.counted_on(widths)
+    stages = nn.Sequential(*Blueprint(encoder, widths, (), device=device).stages()).eval()
+    found = multiply_adds(partial(stages, _row(encoder, device)))
+    if not found:
+        raise InvalidInputError(
+            f"PyTorch counts no multiply-adds in {type(encoder).__name__}, so that networks cannot be "
+            "compared by cost: state them (ModuleEncoder.multiply_adds)."
+        )
+    return found
 
 
-def _count(network: MultiTaskNetwork, n_features: int) -> tuple[int, dict[str, int]]:
+def _row(encoder: Encoder, device: str) -> Tensor:
+    return encoder.trial_rows(1).to(device)
+
+
+def _built(recipe: Recipe, encoder: Encoder, widths: tuple[int, ...], tasks: tuple[Task, ...]) -> _Built:
+    """Build a network where its costs are counted, with a row for it."""
+    device = encoder.counted_on(widths)
+    network = build_network(recipe, Blueprint(encoder, widths, tasks, device=device)).eval()
+    return network, _row(encoder, device)
+
+
+def _count(network: MultiTaskNetwork, row: Tensor) -> tuple[int, dict[str, int]]:
     """Count multiply-adds of all but the heads, and of the head of each task."""
     with torch.no_grad():
-        features = network.features(torch.zeros(1, n_features, device="meta"))
+        features = network.features(row)
     of_heads = {
-        name: _operations(partial(head, own))
+        name: multiply_adds(partial(head, own))
         for name, head, own in zip(network.task_names, network.heads, features, strict=True)
     }
-    return _multiply_adds(network.features, n_features), of_heads
-
-
-def _multiply_adds(forward: Callable[[Tensor], object], n_features: int) -> int:
-    return _operations(partial(forward, torch.zeros(1, n_features, device="meta")))
-
-
-def _operations(run: Callable[[], object]) -> int:
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        run()
-    # The counter counts a multiplication and an addition as two operations.
-    return int(counter.get_total_flops()) // 2
+    return multiply_adds(partial(network.features, row)), of_heads

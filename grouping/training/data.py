@@ -12,8 +12,10 @@ from torch import Tensor
 from grouping.domain.datasets import Dataset
 from grouping.domain.tasks import Task
 from grouping.errors import TrainingError
+from grouping.trainers.shared_arrays import LARGE_BYTES
 from grouping.training.initialisation import generator_for
 from grouping.training.losses import Normalisation
+from grouping.training.mapped_rows import MappedRows
 from grouping.training.targets import labelled
 
 
@@ -27,13 +29,13 @@ class Rows:
     """Inputs and targets of one part of the split.
 
     Attributes:
-        inputs: ``[rows, features]`` float32.
+        inputs: ``[rows, features]`` float32; large ones are read where they lie.
         targets: by task name, encoded for the loss: ``[rows, n_outputs]`` float32, centred and scaled, for
             numbers; ``[rows]`` int64 for classes and candidates; ``[rows, 1]`` float32 for binary. NaN, or
             the class number -1, in rows without a label.
     """
 
-    inputs: Tensor = field(repr=False)
+    inputs: Tensor | MappedRows = field(repr=False)
     targets: Mapping[str, Tensor] = field(repr=False)
 
     def __len__(self) -> int:
@@ -64,7 +66,9 @@ class TrainingData:
     def from_dataset(
         cls, dataset: Dataset, tasks: Sequence[Task], device: torch.device | None = None
     ) -> TrainingData:
-        """Copy the arrays to tensors; the data set may be read-only and is not kept.
+        """Copy the arrays to tensors; the data set may be read-only.
+
+        On the CPU, inputs of 64 MiB and more are not copied: they are read where they lie.
 
         Args:
             dataset: the arrays.
@@ -84,9 +88,15 @@ class TrainingData:
             for task in tasks
         }
 
+        is_large = place.type == "cpu" and dataset.inputs.nbytes >= LARGE_BYTES
+
         def rows(index: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Rows:
             # Indexing with an array copies: tensors never alias memory that is read-only or shared.
-            inputs = torch.from_numpy(dataset.inputs[index]).to(place)
+            inputs = (
+                MappedRows(dataset.inputs, index, place)
+                if is_large
+                else torch.from_numpy(np.asarray(dataset.inputs[index])).to(place)
+            )
             targets = {
                 task.name: normalisations[task.name].encode(dataset.targets[task.name][index]).to(place)
                 for task in tasks

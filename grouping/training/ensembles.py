@@ -74,7 +74,7 @@ def train_ensemble(
 
 def _to_the_end(run: EngineRun) -> str:
     """Train a single member; return why it diverged, or nothing."""
-    while run.epoch < run.n_epochs:
+    while run.epoch < run.n_epochs and not run.has_stopped(0):
         if not run.prepare_epoch():
             (loss,) = run.run_epoch()
             if not math.isfinite(loss):

@@ -12,6 +12,7 @@ from torch import Tensor
 from grouping.domain.trials import TaskScore
 from grouping.training.data import Rows, TrainingData
 from grouping.training.losses import Normalisation
+from grouping.training.mapped_rows import MappedRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,41 @@ class Evaluation:
         return tuple(map(TaskScore, self.tasks, *columns))
 
 
+MOST_NUMBERS = 2**18
+"""Numbers of inputs that a network sees at once when it is scored: what its layers give for them, often a
+hundred times as much, is held in memory meanwhile."""
+MOST_ROWS = 8_192
+
+
+def outputs_of(forward: Callable[[Tensor], Sequence[Tensor]], inputs: Tensor | MappedRows) -> list[Tensor]:
+    """Compute the raw outputs of each task on many rows, some rows at a time.
+
+    Args:
+        forward: function from inputs to the raw outputs of each task.
+        inputs: ``[rows, features]``.
+    """
+    most = min(MOST_ROWS, max(1, MOST_NUMBERS // max(1, inputs.shape[1])))
+    if len(inputs) <= most:
+        return list(forward(inputs[:]))
+    parts = [forward(inputs[start : start + most]) for start in range(0, len(inputs), most)]
+    return [torch.cat(of_task) for of_task in zip(*parts, strict=True)]
+
+
+@torch.no_grad()
+def validation_loss(
+    data: TrainingData,
+    normalisations: Sequence[Normalisation],
+    forward: Callable[[Tensor], Sequence[Tensor]],
+) -> float:
+    """Compute the sum of the normalised losses on the validation rows, lower is better; see `evaluate`."""
+    rows = data.validation
+    outputs = outputs_of(forward, rows.inputs)
+    return sum(
+        norm.loss_of_labelled(output, rows.targets[norm.task.name])
+        for norm, output in zip(normalisations, outputs, strict=True)
+    )
+
+
 @torch.no_grad()
 def evaluate(
     data: TrainingData,
@@ -64,7 +100,7 @@ def evaluate(
 
     def on(rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
         losses, metrics = [], []
-        for norm, output in zip(normalisations, forward(rows.inputs), strict=True):
+        for norm, output in zip(normalisations, outputs_of(forward, rows.inputs), strict=True):
             target = rows.targets[norm.task.name]
             losses.append(norm.deciding_loss(output, target))
             metrics.append(norm.metric(output, target))

@@ -1,4 +1,4 @@
-"""Joint training of the tasks of one network for a fixed number of epochs."""
+"""Joint training of the tasks of one network, for a number of epochs at most."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from grouping.domain.joint_runs import JointAffinities
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import TrainingError
 from grouping.recipes import check_named_tasks
 from grouping.training.affinities import AffinityMeter, measured_affinities
+from grouping.training.augmentation import Augmentation
 from grouping.training.blueprint import Blueprint
 from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData
-from grouping.training.evaluation import Evaluation, divergence, evaluate
-from grouping.training.initialisation import seeded
+from grouping.training.early_stopping import EarlyStopping
+from grouping.training.evaluation import Evaluation, divergence, evaluate, validation_loss
+from grouping.training.initialisation import generator_for, seeded
+from grouping.training.learning_rates import LearningRateSchedule
 from grouping.training.losses import Normalisation
 from grouping.training.methods import (
+    build_augmentation,
     build_encoder,
+    build_learning_rates,
     build_network,
     build_optimiser,
     build_sampling,
@@ -30,17 +36,12 @@ from grouping.training.methods import (
     build_weighting,
 )
 from grouping.training.optimisers import parameter_groups
-from grouping.training.precision import check_precision
+from grouping.training.precision import GradientScale, check_precision
 from grouping.training.sampling import Sampling
 from grouping.training.schedules.schedule import Phase
 from grouping.training.states import load_module, load_optimiser, module_state, optimiser_state
 from grouping.training.targets import labelled
 from grouping.training.weighting.weighting import Step, Weighting, WeightingContext
-
-
-def decayed(learning_rate: float, epoch: float, n_epochs: int) -> float:
-    """Return the learning rate after some epochs of a full training: a cosine decay to zero."""
-    return learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / n_epochs))
 
 
 class Training:
@@ -70,13 +71,17 @@ class Training:
         network = build_network(recipe, Blueprint(encoder, widths, tasks, request.seed))
         self.network = network.to(data.device, data.dtype)
         self.network.precision = check_precision(recipe.precision, data.device)
+        if recipe.precision is Precision.FLOAT16:
+            self.network.gradient_scale = GradientScale()
         self.n_epochs = recipe.epochs_at(request.fidelity)
         self.epoch = self.prepared = 0
+        self._stopping = EarlyStopping(recipe.patience)
         self._preparation: Iterator[int] | None = self.network.preparation(data, recipe, request.seed)
         self._data = data
         self._seed = request.seed
         self._recipe = recipe
         self._sampling = build_sampling(recipe, data)
+        self._augmentation = build_augmentation(recipe, data)
         shares = self._sampling.labelled_shares
         self._normalisations = {
             task.name: replace(data.normalisations[task.name], labelled_share=shares[task.name])
@@ -128,14 +133,33 @@ class Training:
         own = list(self._weighting.parameters())
         groups = parameter_groups(self.network, self._depths, phase.rates, own)
         self._optimiser = build_optimiser(self._recipe, groups)
+        self._rates = build_learning_rates(self._recipe)
+        if (scale := self.network.gradient_scale) is not None:
+            below = [p for name, p in self.network.named_parameters() if not name.startswith("heads.")]
+            scale.attach(below)
         if self._measures and self._shared and len(phase.tasks) == len(self.network.task_names):
             n_steps = self.n_epochs * len(self._sampling.steps(self._seed, 0))
             self._meter = AffinityMeter(self.network, norms, self._optimiser, n_steps)
 
     @property
+    def rates(self) -> LearningRateSchedule:
+        """Learning-rate schedule of the current phase."""
+        return self._rates
+
+    @property
+    def augmentation(self) -> Augmentation:
+        """Augmentation of the rows."""
+        return self._augmentation
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether patience is at its end, so that no further epoch is carried out."""
+        return self._stopping.has_ended(self.epoch)
+
+    @property
     def is_finished(self) -> bool:
-        """Whether all epochs of the requested fidelity have been carried out."""
-        return self.epoch >= self.n_epochs
+        """Whether no epoch of the requested fidelity is left to be carried out."""
+        return self.epoch >= self.n_epochs or self.has_stopped
 
     @property
     def spent(self) -> int:
@@ -167,7 +191,7 @@ class Training:
             TrainingError: if all epochs have been carried out.
         """
         if self.is_finished:
-            raise TrainingError(f"All {self.n_epochs} epochs of this training have been carried out.")
+            raise TrainingError(f"It has ended: {self.epoch} of {self.n_epochs} epochs were carried out.")
         while self.prepare_epoch():
             pass
         if self.epoch - self._phase_start >= self._phase.epochs:
@@ -182,28 +206,58 @@ class Training:
                 rate = self._learning_rate(epoch + number / n_steps)
                 for group in self._optimiser.param_groups:
                     group["lr"] = rate * group["factor"]
-                inputs, wanted = self._rows(batch)
+                inputs, wanted = self._rows(batch, number)
                 step = self._forward(inputs, wanted, epoch, len(inputs) / len(batch))
                 if self._meter is not None and len(self._active) == len(self.network.task_names):
                     self._meter.observe(epoch * n_steps + number, inputs, wanted, list(step.losses))
                 self._optimiser.zero_grad()
                 self._weighting.backward(step)
-                self._optimiser.step()
+                self._step()
                 totals += step.losses.detach()
         self.epoch += 1
         self._weighting.end_epoch(totals / n_steps)
         self.network.end_epoch()
+        self.observe_validation()
         return float(totals.sum()) / n_steps
 
-    def _rows(self, batch: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def _step(self) -> None:
+        """Let the optimiser take a step along the gradients, clipped and of finite numbers."""
+        scale = self.network.gradient_scale
+        if scale is not None and not scale.is_good(self.network.parameters()):
+            return
+        if self._recipe.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._recipe.gradient_clip)
+        self._optimiser.step()
+
+    def observe_validation(self) -> None:
+        """Look at the validation rows after an epoch, where the recipe wants that."""
+        if not (self._stopping.is_on or self._rates.follows_validation):
+            return
+        self.network.eval()
+        loss = validation_loss(self._data, self.normalisations, self.network)
+        if self._rates.follows_validation:
+            self._rates.end_epoch(loss)
+        if self._stopping.is_on:
+            self._stopping.observe(self.epoch, loss, partial(module_state, "network", self.network))
+
+    def _rows(self, batch: torch.Tensor, step: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Return inputs and targets of the rows with a label of a task in training; of one row at least."""
-        train, sampling = self._data.train, self._sampling
-        wanted = [sampling.targets(train.targets, name, batch) for name in self._phase.tasks]
-        if all(self._normalisations[name].labelled_share == 1 for name in self._phase.tasks):
-            return train.inputs[batch], wanted
-        chosen = torch.stack([labelled(target) for target in wanted]).any(dim=0).nonzero().flatten()
-        chosen = chosen if len(chosen) else chosen.new_zeros(1)
-        return train.inputs[batch[chosen]], [target[chosen] for target in wanted]
+        train, sampling, names = self._data.train, self._sampling, self._phase.tasks
+        wanted = [sampling.targets(train.targets, name, batch) for name in names]
+        is_complete = all(self._normalisations[name].labelled_share == 1 for name in names)
+        if not self._augmentation.changes_rows:
+            if is_complete:
+                return train.inputs[batch], wanted
+            chosen = _with_label(wanted)
+            return train.inputs[batch[chosen]], [target[chosen] for target in wanted]
+        draws = generator_for("augmentation", self._seed, self.epoch, step)
+        given = dict(zip(names, wanted, strict=True))
+        inputs, changed = self._augmentation.apply(train.inputs[batch], given, draws)
+        wanted = [changed[name] for name in names]
+        if is_complete:
+            return inputs, wanted
+        chosen = _with_label(wanted)
+        return inputs[chosen], [target[chosen] for target in wanted]
 
     def _forward(
         self, inputs: torch.Tensor, wanted: Sequence[torch.Tensor], epoch: int, share: float
@@ -216,12 +270,29 @@ class Training:
         ]
         # Rows that were left out count in the length of the batch.
         every_loss = torch.stack(losses) if share == 1 else torch.stack(losses) * share
-        return Step(every_loss, self._shared, self.network.penalty(), outputs, wanted, epoch)
+        penalty, scale = self.network.penalty(), self.network.gradient_scale
+        penalty = penalty if scale is None else scale.scaled_penalty(penalty)
+        return Step(every_loss, self._shared, penalty, outputs, wanted, epoch)
+
+    def best_network(self) -> torch.nn.Module:
+        """Return the network, with patience that of its best epoch; the training cannot go on then."""
+        self.network.eval()
+        if self._stopping.weights is not None:
+            load_module("network", self.network, self._stopping.weights)
+        return self.network
 
     def evaluate(self) -> Evaluation:
-        """Compute losses and metrics on the validation and test rows."""
+        """Compute losses and metrics on the validation and test rows; with patience, of the best epoch."""
         self.network.eval()
-        return evaluate(self._data, self.normalisations, self.network)
+        best = self._stopping.weights
+        last = module_state("network", self.network) if best is not None else {}
+        if best is not None:
+            load_module("network", self.network, best)
+        try:
+            return evaluate(self._data, self.normalisations, self.network)
+        finally:
+            if last:
+                load_module("network", self.network, last)
 
     def affinities(self) -> JointAffinities | None:
         """Return affinities so far: from gradients if requested, from masks if the network has them."""
@@ -236,7 +307,9 @@ class Training:
         state |= optimiser_state(self._named_parameters(), self._optimiser)
         if self._meter is not None:
             state |= self._meter.state_dict()
-        return state
+        if self.network.gradient_scale is not None:
+            state |= self.network.gradient_scale.state_dict()
+        return state | self._rates.state_dict() | self._stopping.state_dict()
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
         """Continue from a state of a training of the same request and recipe; the tensors are copied.
@@ -263,6 +336,10 @@ class Training:
         load_optimiser(self._named_parameters(), self._optimiser, state)
         if self._meter is not None:
             self._meter.load_state_dict(state)
+        if self.network.gradient_scale is not None:
+            self.network.gradient_scale.load_state_dict(state)
+        self._rates.load_state_dict(state)
+        self._stopping.load_state_dict(state)
 
     def _named_parameters(self) -> list[tuple[str, torch.nn.Parameter]]:
         owners = (("network", self.network), ("weighting", self._weighting))
@@ -270,7 +347,13 @@ class Training:
 
     def _learning_rate(self, epoch: float) -> float:
         # Over the full number of epochs of the phase: a short pass follows the start of the same schedule.
-        return decayed(self._recipe.learning_rate, epoch, self._phase.epochs)
+        return self._recipe.learning_rate * self._rates.factor(epoch, self._phase.epochs)
+
+
+def _with_label(targets: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Return the numbers of the rows with a label of any target; of the first one where there is none."""
+    chosen = torch.stack([labelled(target) for target in targets]).any(dim=0).nonzero().flatten()
+    return chosen if len(chosen) else chosen.new_zeros(1)
 
 
 def train_network(

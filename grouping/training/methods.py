@@ -11,9 +11,11 @@ from grouping.domain.recipes import Part, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.recipes import Declaration, get_declaration
+from grouping.training.augmentation import Augmentation
 from grouping.training.blueprint import Blueprint, Encoder
 from grouping.training.data import TrainingData
 from grouping.training.implementations import implementation_of
+from grouping.training.learning_rates import LearningRateSchedule
 from grouping.training.networks import MultiTaskNetwork
 from grouping.training.sampling import Sampling
 from grouping.training.schedules.schedule import Schedule
@@ -105,6 +107,28 @@ def check_labels(recipe: Recipe, labelled_shares: Mapping[str, float]) -> None:
     )
 
 
+def build_learning_rates(recipe: Recipe) -> LearningRateSchedule:
+    """Build the learning-rate schedule of a recipe. Its implementation: a `LearningRateSchedule`."""
+    implementation, declaration = _find(recipe, Part.LEARNING_RATE_SCHEDULE)
+    rates = implementation(declaration)
+    if not isinstance(rates, LearningRateSchedule):
+        raise TrainingError(f"{declaration.implementation} gives no LearningRateSchedule.")
+    return rates
+
+
+def build_augmentation(recipe: Recipe, data: TrainingData) -> Augmentation:
+    """Build the augmentation of a recipe. Its implementation: an `Augmentation`.
+
+    Raises:
+        InvalidInputError: if the augmentation cannot read the data.
+    """
+    implementation, declaration = _find(recipe, Part.AUGMENTATION)
+    augmentation = implementation(data, declaration)
+    if not isinstance(augmentation, Augmentation):
+        raise TrainingError(f"{declaration.implementation} gives no Augmentation.")
+    return augmentation
+
+
 def build_optimiser(recipe: Recipe, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
     """Build the optimiser of a recipe. Its implementation: a function of groups, recipe, declaration."""
     implementation, declaration = _find(recipe, Part.OPTIMISER)
@@ -114,4 +138,4 @@ def build_optimiser(recipe: Recipe, groups: list[dict[str, Any]]) -> torch.optim
 
 def _find(recipe: Recipe, part: Part) -> tuple[Any, Declaration]:
     declaration = get_declaration(part, recipe.method(part))
-    return implementation_of(declaration, part.value), declaration
+    return implementation_of(declaration, part.words), declaration

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.tasks import Task
 from grouping.training.blueprint import Blueprint
-from grouping.training.precision import reduced
+from grouping.training.precision import GradientScale, reduced
 
 if TYPE_CHECKING:
     from grouping.training.data import TrainingData
@@ -27,10 +27,12 @@ class MultiTaskNetwork(nn.Module, ABC):
         task_names: names of the tasks, in the order of the heads.
         heads: one per task, from its features to ``[rows, n_outputs]``.
         precision: precision in which features are computed in training mode.
+        gradient_scale: factor on the gradients of the features, under float16; None for none.
     """
 
     heads: nn.ModuleList
     precision: Precision = Precision.FLOAT32
+    gradient_scale: GradientScale | None = None
 
     def __init__(self, blueprint: Blueprint) -> None:
         super().__init__()
@@ -52,9 +54,11 @@ class MultiTaskNetwork(nn.Module, ABC):
     def _features_in_precision(self, inputs: Tensor) -> list[Tensor]:
         if not self.training or self.precision is Precision.FLOAT32:
             return self.features(inputs)
-        with reduced(inputs.device):
+        with reduced(inputs.device, self.precision):
             features = self.features(inputs)
-        return [own.to(inputs.dtype) for own in features]
+        scale = self.gradient_scale
+        every = [own.to(inputs.dtype) for own in features]
+        return every if scale is None else [scale.scaled(own) for own in every]
 
     def shared_parameters(self) -> Mapping[str, nn.Parameter]:
         """Return parameters that losses of several tasks may train, by name; none if none are shared.

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from grouping.domain.datasets import Dataset
+from grouping.domain.datasets import DataDigests, Dataset
 from grouping.domain.engines import Engine, EngineChoice, Work
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.recipes import BuiltInParameters, Recipe
+from grouping.domain.recipes import BuiltInParameters, Part, Recipe
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
-from grouping.recipes import check_trainable, complete
+from grouping.recipes import check_trainable, complete, get_declaration
 from grouping.recipes.drawing import WEIGHTINGS, draw_recipes
 from grouping.trainers.trainer import Prepared, TrainerJob, WorkerPool, WorkerSetup
 from grouping.training.cost import measure_costs
@@ -83,6 +85,7 @@ class TrainingSession:
         settled: dict[str, Any] = {
             "recipe": asdict(self._recipe),
             "engine": None if choice is None else choice.engine.value,
+            "data": asdict(self._data_digests()),
         }
         if self._recipes:
             settled["recipes"] = [asdict(recipe) for recipe in self._recipes]
@@ -102,6 +105,16 @@ class TrainingSession:
                 check_trainable(recipe, self._tasks, len(self._tasks))
                 fitting.append(recipe.weighting)
         return draw_recipes(self._recipe, tuning.n_recipes, self._job.seed, self._n_features, fitting)
+
+    def _data_digests(self) -> DataDigests:
+        """Return what outcomes depend on in the data, part by part."""
+        found = self._dataset.digests(task.name for task in self._tasks)
+        sampling = get_declaration(Part.SAMPLING, self._recipe.sampling)
+        if not getattr(sampling, "draws_by_task", True):
+            return found
+        # Which rows a step sees follows from the labels of all tasks of the job.
+        drawn = json.dumps([found.split, found.targets], sort_keys=True).encode()
+        return replace(found, split=hashlib.sha256(drawn).hexdigest())
 
     def measure(self, networks: Sequence[Network], pool: WorkerPool) -> tuple[MeasuredNetwork | None, ...]:
         """Count multiply-adds here; measure latencies where the networks are trained."""

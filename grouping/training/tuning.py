@@ -104,8 +104,9 @@ class SampleTraining:
         self._training = training
 
     def step(self) -> StepResult:
-        """Train for an epoch; the loss is the mean validation loss of the tasks."""
-        self._training.run_epoch()
+        """Train for an epoch, unless ended early; the loss is the mean validation loss of the tasks."""
+        if not self._training.is_finished:
+            self._training.run_epoch()
         losses = np.asarray(self._training.evaluate().validation_losses)
         loss = float(losses.mean()) if np.isfinite(losses).all() else DIVERGED_LOSS
         return StepResult(min(loss, DIVERGED_LOSS), self._training.spent)

@@ -17,6 +17,7 @@ from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, N_DEFAULT_BUDGETS, Jo
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
 from grouping.domain.recipes import BuiltInParameters
 from grouping.domain.resources import StatedResources
+from grouping.domain.reuse import are_of_one_data_set
 from grouping.domain.tasks import Task
 from grouping.domain.tuning import Tune
 from grouping.errors import (
@@ -99,7 +100,7 @@ def check_reused(spec: JobSpec, store: Store | None) -> None:
             source = None if store is None else _find_job(store, job_id)
             if source is None:
                 raise InvalidInputError(f"There is no job {job_id} to reuse.")
-            if source.spec.problem != spec.problem:
+            if not are_of_one_data_set(source.spec.problem, spec.problem):
                 raise InvalidInputError(
                     f"Job {job_id} is on the problem {source.spec.problem!r}, and this one on "
                     f"{spec.problem!r}: nothing of it can be reused."

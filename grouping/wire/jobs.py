@@ -92,8 +92,9 @@ class JobOut(Output):
     )
     settled: dict[str, Any] = Field(
         description="Facts that its trainer settled before the first training; of the built-in one the "
-        "`recipe` in use, as tuned, the `engine`, null where a rule decides, and the `recipes` that are "
-        "tried where each is tuned. Empty before that."
+        "`recipe` in use, as tuned, the `engine`, null where a rule decides, the `recipes` that are tried "
+        "where each is tuned, and `data`, digests of inputs, split and the target of each task. Empty before "
+        "that."
     )
 
 

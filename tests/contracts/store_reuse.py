@@ -187,6 +187,44 @@ class ReuseContract:
         assert found.obstacle is not None
         assert obstacle in found.obstacle
 
+    def test_what_saw_the_same_data_is_copied_between_versions_of_a_data_set(self, store: Store) -> None:
+        def data(targets: str, inputs: str = "i", split: str = "s", n_rows: int = 9) -> dict[str, Any]:
+            found = {"depth": targets[0], "edges": targets[1], "scene": targets[2]}
+            return {"data": {"inputs": inputs, "split": split, "targets": found, "n_rows": n_rows}}
+
+        def prepared(problem: str, digest: str, settled: dict[str, Any], *reuse: str) -> Claim:
+            store.create_job(replace(SPEC, problem=problem, reuse_jobs=reuse), TASKS)
+            held = claim(store)
+            store.enter_state(held, JobState.PREPARING)
+            store.record_preparation(held, data_digest=digest, versions={}, settled=settled)
+            store.add_networks(held, [DEPTH, PAIR])
+            store.enter_state(held, JobState.RUNNING)
+            return held
+
+        first = prepared("rooms:1", "0f", data("abc"))
+        store.plan_trials(first, SEARCH, planned_epochs=[10] * len(SEARCH))
+        for trial in store.trials(first.job.id):
+            train(store, first, trial)
+        store.enter_state(first, JobState.SUCCEEDED)
+        source = first.job.id
+
+        added = prepared("rooms:2", "1e", data("abx"), source)
+        assert copy(store, added, SEARCH) == len(SEARCH)
+        relabelled = prepared("rooms:3", "2d", data("axc"), source)
+        assert copy(store, relabelled, SEARCH) == 2, "of depth alone"
+        for problem, settled, obstacle in (
+            ("rooms:4", data("abc", n_rows=12), "9 rows then and 12 now"),
+            ("rooms:5", data("abc", inputs="j"), "its inputs are others"),
+            ("rooms:6", data("abc", split="t"), "divided"),
+            ("rooms:7", {}, "the data changed since"),
+            ("halls:8", data("abc"), "another problem"),
+        ):
+            held = prepared(problem, "3c", settled, source)
+            assert copy(store, held, SEARCH) == 0
+            (found,) = store.reuse_sources(held.job.id)
+            assert found.obstacle is not None
+            assert obstacle in found.obstacle
+
     def test_a_task_of_another_definition_is_trained_again(self, store: Store) -> None:
         source = finished_source(store, SEARCH)
         tasks = (TASKS[0], replace(TASKS[1], metric=None), TASKS[2].with_weight(5.0))

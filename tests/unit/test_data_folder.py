@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
+import pandas as pd
 import pytest
 
 from grouping.data_sets.definitions import ProblemDefinition, parse_target
@@ -148,3 +150,23 @@ def test_without_a_folder_there_are_installed_problems_only(monkeypatch: pytest.
     assert all(":" not in problem.name for problem in list_problems())
     with pytest.raises(InvalidInputError, match="--data-folder"):
         require_data_folder()
+
+
+def test_what_is_new_in_a_version_is_told(folder: DataFolder) -> None:
+    definition = ProblemDefinition((parse_target("mine:binary"),), "field")
+    rows = fields()
+    more = pd.concat([rows.iloc[::-1], rows.iloc[:30].assign(a=99.5)], ignore_index=True)
+    wider = more.assign(depth=np.arange(len(more)) % 7)
+    found = {}
+    for name, frame in (("first", rows), ("more", more), ("wider", wider)):
+        stored, _ = folder.add(table(frame), "mines", "mines.csv")
+        problem, _ = folder.define(stored, definition)
+        codes = {finding.code: finding.sentence for finding in problem.findings}
+        found[name] = {code: codes[code] for code in ("rows_changed", "columns_added") if code in codes}
+        assert folder.get(stored.version) == stored
+    assert found["first"] == {}
+    share = f"{30 / len(more):.0%}".replace("%", " %")
+    assert found["more"].keys() == {"rows_changed"}
+    assert f"{share} of the rows (30 of {len(more):,}) are new" in found["more"]["rows_changed"]
+    assert found["wider"].keys() == {"columns_added"}
+    assert "'depth'" in found["wider"]["columns_added"]

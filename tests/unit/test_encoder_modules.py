@@ -72,6 +72,8 @@ class Layer(nn.Module):
                 return y[:1]
             case "values":
                 return y if y.sum() > 0 else -y
+            case "nothing of it":
+                raise ValueError("no such shape")
         return y
 
 
@@ -134,7 +136,7 @@ def test_an_encoder_that_is_not_installed_is_answered_with_the_known_ones() -> N
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("shape", ["vector", "sequence", "map"])
+@pytest.mark.parametrize("shape", ["vector", "sequence", "map", "values"])
 def test_an_installed_module_trains_and_continues_with_the_same_floats(shape: str) -> None:
     data, request = make_data(), TrialRequest(BOTH, seed=0)
     assert "waves" in [method.name for method in list_methods(Part.ENCODER)]
@@ -150,7 +152,7 @@ def test_an_installed_module_trains_and_continues_with_the_same_floats(shape: st
 
 
 @pytest.mark.usefixtures("installed")
-@pytest.mark.parametrize("shape", ["vector", "sequence", "map"])
+@pytest.mark.parametrize("shape", ["vector", "sequence", "map", "values"])
 def test_costs_and_sizes_are_those_of_the_modules(shape: str) -> None:
     full, half = measure_costs(4, TASKS, [BOTH, Network.of("sum", size=0.5)], recipe(shape))
     assert full.encoder_multiply_adds == 4 * 6 + 6 * 6
@@ -174,7 +176,7 @@ def test_a_linear_map_of_channels_keeps_the_other_dimensions() -> None:
         ("pair", r"Stage 0 of WavesEncoder gives tuple"),
         ("five dimensions", r"Stage 0 of WavesEncoder gives \[2, 6, 1, 1, 1\] for 2 rows"),
         ("fewer rows", r"Stage 0 of WavesEncoder gives \[1, 6\] for 2 rows"),
-        ("values", r"Stage 0 of WavesEncoder cannot be built and run on rows without values"),
+        ("nothing of it", r"Stage 0 of WavesEncoder cannot be built and run on 2 trial rows.*no such shape"),
     ],
 )
 def test_a_module_that_cannot_be_a_stage_is_refused_with_the_reason(shape: str, reason: str) -> None:
@@ -206,3 +208,57 @@ def test_a_network_that_is_not_there_is_told_when_it_is_needed(waves: Callable[[
     assert list_unavailable(Part.ENCODER) == ()
     with pytest.raises(TrainingError, match=r"no_such_module.*Install its plug-in where the workers run"):
         build_encoder(recipe(), 4)
+
+
+STATED = """
+import torch
+from torch import nn
+from waves_network import WavesEncoder as Base
+
+
+class StatedEncoder(Base):
+    variants = ((4, 4), (6, 6), (8, 8))
+
+    def multiply_adds(self, index, n_in, width):
+        return 1000 * width if index else None
+
+    def load_weights(self, module, index, width):
+        if self.parameters.frequency > 1:
+            raise OSError("no such file")
+        nn.init.constant_(module.linear.weight, 0.5)
+"""
+
+
+@pytest.fixture
+def stated(tmp_path: Path, waves: Callable[[str, str], None]) -> Iterator[None]:
+    waves(CODE.replace("waves_network:WavesEncoder", "stated_network:StatedEncoder"), NETWORK)
+    (tmp_path / "stated_network.py").write_text(STATED, encoding="utf-8")
+    yield
+    sys.modules.pop("stated_network", None)
+
+
+@pytest.mark.usefixtures("stated")
+def test_stated_costs_count_and_sizes_are_variants_with_their_weights() -> None:
+    networks = [BOTH, *(Network.of("sum", size=size) for size in (0.7, 0.74, 0.99, 1.2, 1.34))]
+    costs = measure_costs(4, TASKS, networks, recipe())
+    assert [cost.widths for cost in costs] == [(6, 6), (4, 4), (4, 4), (4, 4), (6, 6), (8, 8)]
+    assert costs[0].encoder_multiply_adds == 4 * 6 + 6 * 1000
+    assert costs[-1].cost_snt == pytest.approx(8 * 1004 / (6 * 1004))
+    request = TrialRequest(Network.of("sum", size=0.7), seed=0)
+    training = Training(make_data(), request, recipe())
+    first = dict(training.network.named_parameters())["stages.0.linear.weight"]
+    assert first.shape == (4, 4)
+    assert bool((first == 0.5).all())
+    training.run_epoch()
+    with pytest.raises(InvalidInputError, match="4, 4; 6, 6; 8, 8") as refused:
+        build_encoder(recipe(hidden=(5, 5)), 4)
+    assert refused.value.pointer == "/hidden"
+    with pytest.raises(InvalidInputError, match="narrower than the narrowest"):
+        measure_costs(4, TASKS, [Network.of("sum", size=0.5)], recipe())
+
+
+@pytest.mark.usefixtures("stated")
+def test_pretrained_weights_that_are_not_there_are_told_as_such() -> None:
+    wrong = Recipe((6, 6), encoder=Method("waves", {"frequency": 2.0}))
+    with pytest.raises(TrainingError, match=r"pretrained weights of stage 0 .* width 6.*no such file"):
+        Training(make_data(), TrialRequest(BOTH, 0), wrong)

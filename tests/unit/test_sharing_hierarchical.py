@@ -81,7 +81,7 @@ def test_all_tasks_at_the_last_stage_are_hard_sharing(data: TrainingData) -> Non
 def test_all_tasks_at_one_lower_stage_are_hard_sharing_of_a_shallower_encoder(data: TrainingData) -> None:
     network = trained(data, at(dict.fromkeys(DEPTHS, 2)), LOW, MIDDLE, HIGH)
     assert len(network.depths()) == 3  # two stages and the heads
-    low, *others = network.features(data.test.inputs)
+    low, *others = network.features(data.test.inputs[:])
     assert low.shape[1] == BASE.hidden[1]
     assert all(other is low for other in others)
 

@@ -88,7 +88,7 @@ def test_encoders_are_the_nearer_the_larger_the_strength(
         network = trained(data, replace(recipe, sharing=Method("soft", {"strength": strength})))
         distances.append(float(network.squared_distance().detach()))
         with torch.no_grad():
-            features = network.features(data.validation.inputs)
+            features = network.features(data.validation.inputs[:])
         differences.append(float(torch.stack(features).std(dim=0).mean()))
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 0.02 * distances[0]

@@ -135,8 +135,8 @@ def test_a_training_goes_on_from_its_state() -> None:
 
 
 def test_a_precision_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="float32, bfloat16") as caught:
-        Recipe.from_mapping({"precision": "float16"})
+    with pytest.raises(InvalidInputError, match="float32, bfloat16, float16") as caught:
+        Recipe.from_mapping({"precision": "float8"})
     assert caught.value.pointer == "/precision"
 
 

@@ -17,14 +17,18 @@ that does not import PyTorch; the declaration names a subclass of `ModuleEncoder
         def module(self, index: int, n_in: int, width: int) -> nn.Module:
             return MyLayer(n_in, width, self.parameters.frequency)
 
-A network of one piece is an encoder of one stage, with one hidden width: that of its features.
+A network of one piece is an encoder of one stage, with one hidden width: that of its features. Texts with an
+attention mask: see `grouping.training.encoders.token_module`.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +36,7 @@ from torch import Tensor, nn
 from grouping.domain.tasks import Task
 from grouping.errors import GroupingError, InvalidInputError, TrainingError
 from grouping.training.blueprint import Blueprint, Encoder
+from grouping.training.counting import Stated
 
 _ROWS = 2
 _TRIAL = Task.multiclass("trial", 3)
@@ -41,12 +46,18 @@ _TRIAL = Task.multiclass("trial", 3)
 class ModuleEncoder(Encoder):
     """Base of encoders of plug-ins: tries the modules out before anything is trained, and adds heads.
 
-    Modules must also run on PyTorch's ``meta`` device, where tensors have a shape and no values: that is how
-    costs are measured. They should treat every row by itself, as normalisation over a batch does not.
+    Costs are counted on PyTorch's ``meta`` device, where tensors have a shape and no values. A module that
+    cannot run there, since it looks at values, is counted on a row of `trial_rows`; where PyTorch cannot
+    count what it does, it states its cost (`multiply_adds`). Modules should treat every row by itself, as
+    normalisation over a batch does not.
 
     Attributes:
         parameters: the declaration of the plug-in.
+        variants: hidden widths that the network comes in, narrowest first, such as the sizes of a pretrained
+            one; a network of a size is the widest one that costs at most that. Empty for any widths.
     """
+
+    variants: ClassVar[Sequence[tuple[int, ...]]] = ()
 
     parameters: Any
 
@@ -66,9 +77,31 @@ class ModuleEncoder(Encoder):
         Channels are the last dimension of its output, or the second one where there are four dimensions.
         """
 
+    def load_weights(self, module: nn.Module, index: int, width: int) -> None:
+        """Fill a stage that `module` built with pretrained weights; called wherever it is trained."""
+
+    def multiply_adds(self, index: int, n_in: int, width: int) -> int | None:
+        """State the multiply-adds of a stage for one row; None to have them counted."""
+        return None
+
     def stage(self, index: int, n_in: int, width: int) -> nn.Module:
-        """Return the module of the plug-in."""
-        return self.module(index, n_in, width)
+        """Return the module of the plug-in, with its pretrained weights."""
+        module = self.module(index, n_in, width)
+        if torch.get_default_device().type != "meta":
+            self._load(module, index, width)
+        stated = self.multiply_adds(index, n_in, width)
+        return module if stated is None else Stated(module, stated)
+
+    def _load(self, module: nn.Module, index: int, width: int) -> None:
+        try:
+            self.load_weights(module, index, width)
+        except GroupingError:
+            raise
+        except Exception as error:
+            raise TrainingError(
+                f"The pretrained weights of stage {index} of {type(self).__name__}, width {width}, cannot be "
+                f"loaded here: {type(error).__name__}: {error}"
+            ) from error
 
     def head(self, task: Task, width: int) -> nn.Module:
         """Build a linear layer on the mean of the features over positions; may be overridden."""
@@ -80,15 +113,42 @@ class ModuleEncoder(Encoder):
         """Build a linear layer over the channels."""
         return _Pointwise(n_in, n_out)
 
+    def scaled(self, hidden: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
+        """Return the widest variant within the factor, or else the narrowest one."""
+        if not self.variants:
+            return super().scaled(hidden, factor)
+        fitting = [widths for widths in self.variants if max(widths) <= factor * max(hidden)]
+        return fitting[-1] if fitting else self.variants[0]
+
+    def counted_on(self, hidden: tuple[int, ...]) -> str:
+        """Return ``meta`` if the modules run there, else ``cpu``.
+
+        Raises:
+            TrainingError: if a module cannot be built or run at all, naming its stage.
+            InvalidInputError: if a stage gives another number of channels than its width.
+        """
+        return _tried_on(self, hidden)
+
     def check_widths(self, hidden: tuple[int, ...]) -> None:
-        """Build the stages and a head, and run them on rows without values.
+        """Build the stages and a head, and run them on a few rows.
 
         Raises:
             TrainingError: if a module cannot be built or run, naming its stage.
-            InvalidInputError: if a stage gives another number of channels than its width.
+            InvalidInputError: if a stage gives another number of channels than its width, or there is no
+                such variant.
         """
-        blueprint = Blueprint(self, hidden, (_TRIAL,), device="meta")
-        features = torch.zeros(_ROWS, self.n_features, device="meta")
+        if self.variants and hidden not in self.variants:
+            offered = "; ".join(", ".join(map(str, widths)) for widths in self.variants)
+            raise InvalidInputError(
+                f"{type(self).__name__} comes in hidden widths {offered}: choose one of them.",
+                pointer="/hidden",
+            )
+        self.counted_on(hidden)
+
+    def try_out(self, hidden: tuple[int, ...], device: str) -> None:
+        """Build the stages and a head on a device, and run them there; raises as `counted_on`."""
+        blueprint = Blueprint(self, hidden, (_TRIAL,), device=device)
+        features = self.trial_rows(_ROWS).to(device)
         for index, width in enumerate(hidden):
             features = self._try(f"Stage {index}", lambda i=index: blueprint.stage(i), features)
             self._check_features(index, width, features)
@@ -102,7 +162,7 @@ class ModuleEncoder(Encoder):
     def _try(self, what: str, build: Any, features: Tensor) -> Tensor:
         name = type(self).__name__
         try:
-            module = build()
+            module = build().eval()
             with torch.no_grad():
                 answer = module(features)
         except GroupingError:
@@ -110,8 +170,8 @@ class ModuleEncoder(Encoder):
         except Exception as error:
             # Whatever a stranger's module raises is told as what it is: that module cannot be used here.
             raise TrainingError(
-                f"{what} of {name} cannot be built and run on rows without values (the meta device), "
-                f"{list(features.shape)}: {type(error).__name__}: {error}"
+                f"{what} of {name} cannot be built and run on {_ROWS} trial rows, {list(features.shape)}: "
+                f"{type(error).__name__}: {error}"
             ) from error
         if not isinstance(answer, Tensor) or not answer.is_floating_point():
             found = answer.dtype if isinstance(answer, Tensor) else type(answer).__name__
@@ -132,6 +192,16 @@ class ModuleEncoder(Encoder):
                 f"{width}: choose hidden widths that the module can have.",
                 pointer="/hidden",
             )
+
+
+@lru_cache(maxsize=1024)
+def _tried_on(encoder: ModuleEncoder, hidden: tuple[int, ...]) -> str:
+    try:
+        encoder.try_out(hidden, "meta")
+    except TrainingError:
+        encoder.try_out(hidden, "cpu")
+        return "cpu"
+    return "meta"
 
 
 class _Summary(nn.Module):

@@ -64,7 +64,7 @@ def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineCho
     n_steps = max(1, min(N_STEPS, int(ROUND_S / MOST_MEMBERS / step_s)))
     sample = data.with_first_rows(n_steps * recipe.batch_size)
     most = min(MOST_MEMBERS, int(ROUND_S / (n_steps * step_s)))
-    runs = _begin(sample, work, replace(recipe, epochs=100 * N_ROUNDS), most)
+    runs = _begin(sample, work, replace(recipe, epochs=100 * N_ROUNDS, patience=0), most)
     if len(runs) < 2:
         return EngineChoice(rule)
     return choose(rule, _measure(runs, len(build_sampling(recipe, sample).steps(0, 0)), data.device))

@@ -54,6 +54,13 @@ class EngineRun(ABC):
             not finite if its training diverged.
         """
 
+    def has_stopped(self, member: int) -> bool:
+        """Return whether the training of one member has ended early, for it gets no better."""
+        return False
+
+    def narrow(self, members: Sequence[int]) -> None:  # noqa: B027 - most gain nothing by it
+        """Take notice that only these members are still of interest."""
+
     @abstractmethod
     def evaluate(self, member: int) -> Evaluation:
         """Compute losses and metrics of one member on the validation and test rows."""
@@ -90,6 +97,20 @@ def carry_out(
     def members() -> list[int]:
         return [member for member in range(len(run.requests)) if member not in ended]
 
+    def finish(member: int) -> None:
+        evaluation = run.evaluate(member)
+        if evaluation.is_finite:
+            scores, affinities = evaluation.scores(), run.affinities(member)
+            ended[member] = TrialOutcome(TrialState.SUCCEEDED, scores, run.spent, affinities=affinities)
+        else:
+            end(member, TrialState.DIVERGED, divergence("validation or test", run.epoch))
+
+    def finish_stopped() -> None:
+        for member in members():
+            if run.has_stopped(member):
+                finish(member)
+
+    finish_stopped()
     while run.epoch < run.n_epochs and members():
         if should_stop is not None and should_stop():
             for member in members():
@@ -102,15 +123,12 @@ def carry_out(
                     end(member, TrialState.DIVERGED, divergence("training", run.epoch))
                 elif on_epoch is not None:
                     on_epoch(run.requests[member], run.epoch, losses[member])
+            finish_stopped()
+            run.narrow(members())
         if keeper is not None and keeper.is_due(run.epoch):
             for member in members():
                 keeper.save(run.requests[member], run.state_dict(member), run.spent)
     for member in members():
-        evaluation = run.evaluate(member)
-        if evaluation.is_finite:
-            scores, affinities = evaluation.scores(), run.affinities(member)
-            ended[member] = TrialOutcome(TrialState.SUCCEEDED, scores, run.spent, affinities=affinities)
-        else:
-            end(member, TrialState.DIVERGED, divergence("validation or test", run.epoch))
+        finish(member)
     seconds = (time.perf_counter() - started) / len(run.requests)
     return tuple(replace(ended[member], seconds=seconds) for member in range(len(run.requests)))

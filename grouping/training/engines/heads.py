@@ -16,9 +16,8 @@ from torch import Tensor
 
 from grouping.domain.tasks import Loss, Task
 from grouping.errors import TrainingError
-from grouping.training.data import Rows, TrainingData
+from grouping.training.data import TrainingData
 from grouping.training.losses import StackableLoss
-from grouping.training.sampling import Sampling
 
 _Kind = tuple[Loss, int, bool, tuple[float, ...]]
 
@@ -47,13 +46,13 @@ class HeadKind:
     factors: Tensor = field(repr=False)
     is_complete: bool = True
 
-    def targets(self, rows: Rows, sampling: Sampling, order: Tensor) -> Tensor:
-        """Return targets of the tasks, rows last and in this order: ``[tasks, n_outputs, rows]``.
+    def arranged(self, targets: Mapping[str, Tensor]) -> Tensor:
+        """Arrange the targets of some rows, by task and rows first, rows last: ``[tasks, n_outputs, rows]``.
 
         For classes and candidates they are class numbers, ``[tasks, 1, rows]``.
         """
-        wanted = [sampling.targets(rows.targets, name, order) for name in self.task_names]
-        return torch.stack([target.view(len(order), -1).T for target in wanted])
+        wanted = [targets[name] for name in self.task_names]
+        return torch.stack([target.reshape(len(target), -1).T for target in wanted])
 
     def losses_and_gradients(self, outputs: Tensor, targets: Tensor, n_rows: int) -> tuple[Tensor, Tensor]:
         """Compute the normalised loss of each head on the first rows, and its gradient on the outputs.

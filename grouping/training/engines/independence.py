@@ -64,7 +64,7 @@ def _try(data: TrainingData, recipe: Recipe, size: float) -> bool:
     if most == 1:
         return True
     sample = _first_batches(data, recipe.batch_size)
-    short = replace(recipe, epochs=1)
+    short = replace(recipe, epochs=1, patience=0)
     alone = [_trained(sample, short, [request])[0] for request in requests]
     stacks = ([n % len(requests) for n in range(most)], list(range(len(requests)))[-min(3, most) :])
     return all(

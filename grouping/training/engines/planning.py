@@ -95,8 +95,8 @@ def _choose(data: TrainingData, request: TrialRequest, recipe: Recipe, engine: E
             f"The stacked engine knows no gradient of the losses of {tasks}. Choose the engine auto."
             if tasks
             else "The stacked engine trains fully connected encoders with hard sharing, equal weights, joint "
-            "training and AdamW or SGD, in float32 and without measuring affinities. Choose the engine auto, "
-            "or another recipe.",
+            "training and AdamW or SGD, in float32, at a learning rate that follows no validation loss and "
+            "without measuring affinities. Choose the engine auto, or another recipe.",
             pointer="/engine",
         )
     return engine

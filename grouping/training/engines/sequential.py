@@ -49,13 +49,17 @@ class SingleTraining(EngineRun):
         self.epoch, self.prepared = self._training.epoch, self._training.prepared
         return [loss]
 
+    def has_stopped(self, member: int) -> bool:
+        """Return whether the training has ended early."""
+        return self._training.has_stopped
+
     def evaluate(self, member: int) -> Evaluation:
         """Evaluate the one member."""
         return self._training.evaluate()
 
     def forward(self, member: int) -> Callable[[Tensor], Sequence[Tensor]]:
-        """Return the network of the one member."""
-        return self._training.network.eval()
+        """Return the network of the one member, which is not trained any further then."""
+        return self._training.best_network()
 
     def state_dict(self, member: int) -> dict[str, Tensor]:
         """Return the state of the one member."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from grouping.domain.tasks import Task
 from grouping.training.blueprint import Blueprint
+from grouping.training.clipping import clip_members
 from grouping.training.engines.heads import HeadKind
 from grouping.training.engines.layout import Layout, Segment
 from grouping.training.engines.products import affine, products
@@ -48,6 +49,8 @@ class StackedNetwork:
         self._rooms: dict[tuple[str, tuple[int, ...]], Tensor] = {}
         self._views = self.layout.views(self.weights.detach())
         self._gradients = self.layout.views(self.weights.grad)
+        owners = [[member for member, _ in segment.owners] for segment in self.layout.segments]
+        self._owners = [torch.tensor(members, device=like.device) for members in owners]
 
     def _fill(self, vector: Tensor, blueprint: Blueprint, groups: Sequence[Sequence[Task]]) -> None:
         """Fill the vector with initial weights; members of one seed share them: each layer is drawn once."""
@@ -67,7 +70,7 @@ class StackedNetwork:
 
         Args:
             inputs: ``[features, rows]``.
-            targets: targets of each kind of heads, see `HeadKind.targets`.
+            targets: targets of each kind of heads, see `HeadKind.arranged`.
             n_rows: number of rows that count.
 
         Returns:
@@ -111,6 +114,10 @@ class StackedNetwork:
             products(weight.transpose(1, 2), slopes, out=seen)
         gradient.zero_().index_add_(0, self._members, seen_by_all)
         return losses
+
+    def clip_gradients(self, most: float) -> None:
+        """Shorten the gradient of each member, as `differentiate` left it, to a norm of at most that."""
+        clip_members(self._gradients, self._owners, self._n_members, most)
 
     def _room(self, name: str, *shape: int) -> Tensor:
         """Return memory for an intermediate result, reused in each step: fresh memory costs a page fault."""

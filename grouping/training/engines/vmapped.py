@@ -22,10 +22,11 @@ from torch.func import functional_call, grad, vmap
 from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.trials import TrialRequest
 from grouping.errors import TrainingError
+from grouping.training.clipping import clip_members
 from grouping.training.data import TrainingData
 from grouping.training.engines.engine_run import EngineRun
 from grouping.training.evaluation import Evaluation
-from grouping.training.loop import Training, decayed
+from grouping.training.loop import Training
 from grouping.training.methods import build_optimiser
 from grouping.training.networks import MultiTaskNetwork
 from grouping.training.weighting.weighting import Step, Weighting
@@ -82,7 +83,7 @@ class VmappedTraining(EngineRun):
             if state is not None:
                 training.load_state_dict(state)
         first = self._trainings[0]
-        self._sampling = first.sampling
+        self._sampling, self._rates = first.sampling, first.rates
         if len({(t.network.task_names, t.n_epochs, t.epoch) for t in self._trainings}) != 1:
             raise TrainingError("The members need one group, one length and one number of epochs behind.")
         if any(request.measures_affinity for request in requests):
@@ -121,21 +122,35 @@ class VmappedTraining(EngineRun):
         """Carry out one epoch of every member, even of those that have diverged."""
         size = self._sampling.rows_per_step
         orders = torch.stack([self._sampling.order(r.seed, self.epoch) for r in self.requests])
-        n_steps = math.ceil(orders.shape[1] / size)
+        n_steps, recipe = math.ceil(orders.shape[1] / size), self._recipe
         totals = torch.zeros(len(self.requests), dtype=self._data.dtype, device=self._data.device)
         (group,) = self._optimiser.param_groups
         self._objective.train()
         for number, chosen in enumerate(torch.split(orders, size, dim=1)):
             share = self.epoch + number / n_steps
-            group["lr"] = decayed(self._recipe.learning_rate, share, self._recipe.epochs)
+            group["lr"] = recipe.learning_rate * self._rates.factor(share, recipe.epochs)
             gradients, losses = self._differentiate(chosen)
             for name, weight in self._weights.items():
                 # vmap may give strides of its own, which the fused optimisers do not follow.
                 weight.grad = gradients[name].contiguous()
+            if recipe.gradient_clip:
+                self._clip()
             self._optimiser.step()
             totals += losses.sum(dim=1)
         self.epoch += 1
+        if recipe.patience:
+            for member in range(len(self.requests)):
+                self._give_back(member).observe_validation()
         return [total / n_steps for total in totals.tolist()]
+
+    def _clip(self) -> None:
+        gradients = [weight.grad for weight in self._weights.values() if weight.grad is not None]
+        members = torch.arange(len(self.requests), device=self._data.device)
+        clip_members(gradients, [members] * len(gradients), len(members), self._recipe.gradient_clip)
+
+    def has_stopped(self, member: int) -> bool:
+        """Return whether the member's own training has ended early."""
+        return self._trainings[member].has_stopped
 
     def _differentiate(self, chosen: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Compute gradients of the stacked weights, and losses ``[members, T]``, at a batch per member."""
@@ -225,6 +240,9 @@ def _check(training: Training, recipe: Recipe) -> None:
     in_the_way = {
         "its optimiser": recipe.optimiser.name not in ELEMENTWISE_OPTIMISERS,
         "its schedule": len(phases) != 1 or bool(phases[0].rates) or phases[0].tasks != network.task_names,
+        "its learning-rate schedule": training.rates.follows_validation,
+        "its augmentation": training.augmentation.changes_rows,
+        "its precision": recipe.precision is Precision.FLOAT16,
         "its weighting": not _is_plain(weighting),
         "its network": (
             any(True for _ in network.buffers())

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from grouping.recipes.sharing_from_data import AdaptiveWidening as Parameters
 from grouping.training.blueprint import Blueprint
+from grouping.training.evaluation import outputs_of
 from grouping.training.networks import MultiTaskNetwork
 from grouping.training.sharing.branching import Branching, branch_counts, divide
 from grouping.training.sharing.columns import members
@@ -138,7 +139,7 @@ def hardness_affinity(network: MultiTaskNetwork, data: TrainingData) -> Tensor:
     network.eval()
     rows = data.train
     hard, easy = [], []
-    for name, outputs in zip(network.task_names, network(rows.inputs), strict=True):
+    for name, outputs in zip(network.task_names, outputs_of(network, rows.inputs), strict=True):
         known = labelled(rows.targets[name])
         losses = data.normalisations[name].row_losses(outputs, rows.targets[name])
         is_hard = losses > losses[known].mean()

@@ -22,6 +22,7 @@ from grouping_workers.job.executor import Lost, Order, Trained
 from grouping_workers.on_ray.cluster import cluster_resources, usual_resources
 from grouping_workers.on_ray.held_actor import HeldActor
 from grouping_workers.on_ray.shipment import Shipment, failed_setup
+from grouping_workers.on_ray.stored_setup import put_setup
 from grouping_workers.settings import RaySettings
 
 logger = logging.getLogger(__name__)
@@ -171,8 +172,9 @@ class ActorPool:
 
         self.end_running()
         self.release_idle()  # Ray Tune needs the processors that the actors hold
+        reference, gpus = self._put(setup), self._usual.gpus
         return run_halving(
-            setup, n_samples, max_steps, reduction, context=self._context, gpu_share=self._usual.gpus
+            [reference], n_samples, max_steps, reduction, context=self._context, gpu_share=gpus
         )
 
     def collect(self, timeout_s: float) -> list[Trained | Lost]:
@@ -215,8 +217,11 @@ class ActorPool:
     def _store(self, setup: WorkerSetup) -> _StoredSetup:
         """Put a setup into the object store, unless it is the one that was put there last."""
         if self._stored is None or self._stored.key != setup.key:
-            self._stored = _StoredSetup(ray.put(setup), setup.key)
+            self._stored = _StoredSetup(self._put(setup), setup.key, setup)
         return self._stored
+
+    def _put(self, setup: WorkerSetup) -> Any:
+        return put_setup(setup, is_one_machine=not self._settings.is_shared)
 
     def _finish(self, reference: Any) -> Trained | Lost:
         one = self._running.pop(reference)
@@ -295,10 +300,14 @@ class ActorPool:
 
 @dataclass(frozen=True, slots=True)
 class _StoredSetup:
-    """A setup in Ray's object store, for workers to fetch, with its key."""
+    """A setup in Ray's object store, for workers to fetch, with its key.
+
+    The setup itself is kept too: what is handed over by path is there as long as this process holds it.
+    """
 
     reference: Any
     key: str
+    setup: WorkerSetup
 
 
 def _failed(reason: str) -> TrialOutcome:

@@ -46,7 +46,7 @@ class SteppedTrial(tune.Trainable):  # type: ignore[misc]  # Ray is untyped in p
 
 
 def run_halving(
-    setup: WorkerSetup,
+    holder: Holder,
     n_samples: int,
     max_steps: int,
     reduction: int,
@@ -57,7 +57,8 @@ def run_halving(
     """Train samples with synchronous HyperBand; see `grouping.trainers.WorkerPool.successive_halving`.
 
     Args:
-        setup, n_samples, max_steps, reduction: as in `grouping.trainers.WorkerPool.successive_halving`.
+        holder: a list of the reference of a setup in the object store.
+        n_samples, max_steps, reduction: as in `grouping.trainers.WorkerPool.successive_halving`.
         context: settings of workers.
         gpu_share: fraction of a GPU reserved per sample; 0 without GPUs.
     """
@@ -66,7 +67,7 @@ def run_halving(
         results = tune.Tuner(
             tune.with_parameters(
                 tune.with_resources(SteppedTrial, {"cpu": 1, "gpu": gpu_share}),
-                holder=[ray.put(setup)],
+                holder=holder,
                 context=context,
             ),
             param_space={"sample": tune.grid_search(list(range(n_samples)))},
