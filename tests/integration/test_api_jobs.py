@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from grouping.domain.datasets import Dataset
-from grouping.domain.recipes import Method, Precision
+from grouping.domain.recipes import Method, Part, Precision
 from grouping.domain.tasks import Task
 from grouping.plug_ins import Catalogue, Unavailable
 from grouping.problems import registry
@@ -100,7 +100,8 @@ def test_epochs_need_only_do_for_the_largest_network_that_will_be_trained(api: A
 
 def test_every_method_of_a_recipe_is_listed_with_its_schema(api: Api) -> None:
     parts = {part["part"]: part["items"] for part in api.get("/v1/recipes").json()["items"]}
-    assert list(parts) == ["encoder", "sharing", "weighting", "schedule", "sampling", "optimiser"]
+    assert list(parts) == [part.value for part in Part]
+    assert next(method["name"] for method in parts["learning_rate_schedule"]) == "cosine"
     sgd = next(method for method in parts["optimiser"] if method["name"] == "sgd")
     assert sgd["parameters"]["properties"]["momentum"]["default"] == 0.9
     assert "Standley" in sgd["source"]
@@ -191,7 +192,13 @@ def test_the_same_key_with_another_request_is_refused(api: Api, store: Store) ->
         ({"training_budget": {"trainings": 0}}, "invalid_input", "/training_budget/trainings"),
         ({"recipe": {"hidden": [0]}}, "invalid_input", "/recipe/hidden/0"),
         ({"recipe": {"learning_rate": 0}}, "invalid_input", "/recipe/learning_rate"),
-        ({"recipe": {"precision": "float16"}}, "invalid_input", "/recipe/precision"),
+        ({"recipe": {"precision": "float8"}}, "invalid_input", "/recipe/precision"),
+        ({"recipe": {"patience": -1}}, "invalid_input", "/recipe/patience"),
+        (
+            {"recipe": {"patience": 1, "schedule": {"name": "continual"}}},
+            "invalid_input",
+            "/recipe/patience",
+        ),
         ({"weights": {"no such": 1}}, "invalid_input", "/weights"),
         ({"seed": 10**30}, "invalid_input", "/seed"),
         ({"surprise": 1}, "invalid_input", "/surprise"),
