@@ -66,6 +66,16 @@ SplitOption = Annotated[
 Shares = Annotated[
     str | None, typer.Option("--shares", help="Shares that train, validate and test, such as 0.6,0.2,0.2.")
 ]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        "--folds",
+        min=2,
+        help="Divide the rows beside those that validate into so many folds, each the test rows of one "
+        "split, in place of test rows by share; the verdict is made over all of them, unless --splits says "
+        "over fewer.",
+    ),
+]
 SplitSeed = Annotated[int | None, typer.Option("--split-seed", min=0, help="Seed of the split.")]
 
 
@@ -79,6 +89,7 @@ def definition_of(
     split: str | None = None,
     shares: str | None = None,
     split_seed: int | None = None,
+    folds: int | None = None,
 ) -> dict[str, Any]:
     """Return the definition of a problem as a request has it, from the options of a command.
 
@@ -103,7 +114,7 @@ def definition_of(
         tuple(inputs or ()),
         tuple(without or ()),
         dict(map(parse_kind, kinds or ())),
-        parse_split(split or "stratified", parse_shares(shares), split_seed or 0),
+        parse_split(split or "stratified", parse_shares(shares), split_seed or 0, folds or 0),
     )
     return definition.as_mapping()
 

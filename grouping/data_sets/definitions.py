@@ -12,12 +12,14 @@ from annotated_types import Interval, Len, MaxLen
 
 from grouping.data_sets.columns import ColumnKind, TargetKind
 from grouping.domain.fields import STRICT, check, from_plain
+from grouping.domain.splits import MAX_SPLITS
 from grouping.domain.tasks import MAX_TASKS, ChosenBy
 from grouping.errors import InvalidInputError
 
 MAX_COLUMNS = 2_000
 MAX_COLUMN_NAME = 200
 ColumnName = Annotated[str, Len(1, MAX_COLUMN_NAME)]
+MAX_FOLDS = 50
 Share = Annotated[float, Interval(gt=0, lt=1)]
 
 _OPTIONS = ("name", "loss", "metric", "weight", "chosen_by", "positive")
@@ -48,6 +50,8 @@ class Split:
         column: the column that the kind speaks of; empty for stratified by task and class, and for random.
         shares: shares of the rows that train, validate and test, which make 1 together.
         seed: seed of the draw.
+        folds: folds of k-fold cross-validation, each the test rows of one split; 0 for test rows by their
+            share. The validation rows are in no fold.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -56,6 +60,7 @@ class Split:
     column: Annotated[str, MaxLen(MAX_COLUMN_NAME)] = ""
     shares: Annotated[tuple[Share, ...], Len(3, 3)] = (0.6, 0.2, 0.2)
     seed: Annotated[int, Interval(ge=0, le=2**31 - 1)] = 0
+    folds: Annotated[int, Interval(ge=0, le=MAX_FOLDS)] = 0
 
     def __post_init__(self) -> None:
         check(self, "/split")
@@ -77,6 +82,23 @@ class Split:
             raise InvalidInputError(
                 "A random split takes no column; stratified and group do.", pointer="/split/column"
             )
+        if self.folds and not self.is_drawn:
+            raise InvalidInputError(
+                f"A split by {self.kind} has no folds; stratified, random and group have.",
+                pointer="/split/folds",
+            )
+        if self.folds == 1:
+            raise InvalidInputError("There are two folds or more.", pointer="/split/folds")
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it is drawn at random, so that there are other splits of its kind."""
+        return self.kind in (SplitKind.STRATIFIED, SplitKind.RANDOM, SplitKind.GROUP)
+
+    @property
+    def most_splits(self) -> int:
+        """The number of splits there are of its kind: of folds, as many as folds."""
+        return (self.folds or MAX_SPLITS) if self.is_drawn else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +244,7 @@ def parse_target(text: str) -> Target:
     return from_plain(Target, {"columns": found["columns"].split("+"), "kind": kind, **options})
 
 
-def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 0) -> Split:
+def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 0, folds: int = 0) -> Split:
     """Read a split such as ``random``, ``stratified``, ``group=user``, ``time=day`` or ``column=part``.
 
     Raises:
@@ -234,7 +256,9 @@ def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 
             f"{text!r} is no split: {', '.join(SplitKind)}, the last three with a column, as group=user.",
             pointer="/split",
         )
-    return Split(SplitKind(kind), column, **({} if shares is None else {"shares": shares}), seed=seed)
+    return Split(
+        SplitKind(kind), column, **({} if shares is None else {"shares": shares}), seed=seed, folds=folds
+    )
 
 
 def parse_shares(text: str | None) -> tuple[float, ...] | None:

@@ -92,13 +92,14 @@ class _Labels:
         return values
 
 
-def make(frame: pd.DataFrame, definition: ProblemDefinition, data_seed: int = 0) -> Made:
-    """Make the tasks and arrays of a problem; the same table, definition and seed give the same arrays.
+def make(frame: pd.DataFrame, definition: ProblemDefinition, number: int = 0) -> Made:
+    """Make the tasks and arrays of a problem; the same table, definition and number give the same arrays.
 
     Args:
         frame: the stored table.
         definition: what is predicted from what, on which rows.
-        data_seed: seed of the split beside that of the definition.
+        number: number of the split, from 0. Tasks are those of the first one; inputs are fitted to the
+            training rows of this one.
 
     Raises:
         InvalidInputError: if nothing can be trained on that; points at the field of the definition.
@@ -114,8 +115,9 @@ def make(frame: pd.DataFrame, definition: ProblemDefinition, data_seed: int = 0)
     if definition.task_column:
         usable = usable[frame[definition.task_column].notna().to_numpy()[usable]]
     strata = _strata(frame, definition, labels)[usable]
-    parts = split_rows(frame, definition.split, usable, strata, data_seed)
-    named, left_out = _named_tasks(frame, definition, labels, parts)
+    first = split_rows(frame, definition.split, usable, strata)
+    named, left_out = _named_tasks(frame, definition, labels, first)
+    parts = split_rows(frame, definition.split, usable, strata, number) if number else first
     kinds = _input_kinds(definition, columns)
     fitted = fit(frame.iloc[parts[0]], kinds)
     targets = {task.name: values for task, values in named}

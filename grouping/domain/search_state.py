@@ -20,6 +20,7 @@ from grouping.domain.jobs import JobSpec, Ledger, Planning
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import FloatArray, Score, ScoreTable
+from grouping.domain.splits import split_of
 from grouping.domain.tasks import Task
 from grouping.domain.trials import EARLY_FIDELITY, Purpose, Trial, TrialKey, TrialRequest
 
@@ -39,6 +40,8 @@ class SearchTerms:
             once all are finished.
         constraints: what a grouping must satisfy beside its budget.
         baselines: what verdicts compare with.
+        split_seeds: confirmation seeds that are trained on further splits of the data, one on each in order;
+            all other seeds are trained on the first split.
     """
 
     candidates: Candidates
@@ -50,6 +53,7 @@ class SearchTerms:
     plans_continuously: bool = False
     constraints: Constraints = field(default_factory=Constraints)
     baselines: Baselines = field(default_factory=Baselines)
+    split_seeds: tuple[int, ...] = ()
 
     @classmethod
     def of_job(cls, spec: JobSpec, *, plans_continuously: bool = False) -> SearchTerms:
@@ -69,7 +73,12 @@ class SearchTerms:
             plans_continuously if spec.planning is None else spec.planning is Planning.CONTINUOUS,
             spec.constraints,
             spec.equal_cost_baselines,
+            spec.split_seeds,
         )
+
+    def split_of(self, seed: int) -> int:
+        """Return the number of the split that a seed is trained on, from 0."""
+        return split_of(seed, self.split_seeds)
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,6 +82,33 @@ def test_a_problem_is_made_and_a_job_asks_for_it(api: Api, store: Store) -> None
     assert spec.tasks == tuple(f"field {n}" for n in range(1, 5))
 
 
+def test_a_job_has_the_splits_that_its_problem_makes(api: Api, store: Store) -> None:
+    stored(api, fields())
+    folded = made(api, "mines", {**MINES, "split": {"kind": "stratified", "folds": 4}})["name"]
+    drawn = made(api, "mines", MINES)["name"]
+    timed = made(api, "mines", {**MINES, "split": {"kind": "time", "column": "a"}})["name"]
+
+    def asked(problem: str, **fields: Any) -> Any:
+        return api.post("/v1/jobs", json={"problem": problem, "budgets_snt": [2], **fields})
+
+    for problem, fields_, n_splits in [
+        (folded, {}, 4),
+        (folded, {"n_splits": 2}, 2),
+        (folded, {"n_confirmation_seeds": 0}, 1),
+        (drawn, {}, 1),
+        (drawn, {"n_splits": 7}, 7),
+    ]:
+        job = asked(problem, **fields_).json()
+        assert job["spec"]["n_splits"] == n_splits
+        spec = store.get_job(job["id"]).spec
+        assert len(spec.confirmation_seeds) == spec.n_confirmation_seeds + n_splits - 1
+    for problem, says in ((timed, "has 1 split, and 2"), (folded, "as many as folds"), ("digits", "1 split")):
+        refused = asked(problem, n_splits=2 if problem != folded else 5)
+        assert refused.status_code == 422
+        assert says in refused.json()["detail"]
+        assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/n_splits"]
+
+
 def test_a_data_set_is_deleted_once_no_job_needs_it(api: Api, folder: Path) -> None:
     version = stored(api, fields())["version"]
     made(api, "mines", MINES)

@@ -112,7 +112,8 @@ def _definition(found: DataSet, values: Mapping[str, str]) -> ProblemDefinition:
     split = parse_split(
         f"{kind}={column}" if column and kind != SplitKind.RANDOM else kind,
         parse_shares(values.get("shares")),
-        _whole(values.get("split_seed", "")),
+        _whole(values.get("split_seed", ""), "seed"),
+        _whole(values.get("folds", ""), "folds"),
     )
     kept = (split.column, *by_task)
     return ProblemDefinition(
@@ -131,9 +132,9 @@ def _role(values: Mapping[str, str], place: int, column: Column) -> str:
     return NOTHING if column.kind in (ColumnKind.TEXT, ColumnKind.EMPTY) else INPUT
 
 
-def _whole(text: str) -> int:
+def _whole(text: str, field: str) -> int:
     if text and not text.isdecimal():
-        raise InvalidInputError(f"A seed is a whole number from 0, not {text!r}.", pointer="/split/seed")
+        raise InvalidInputError(f"{text!r} is no whole number from 0.", pointer=f"/split/{field}")
     return int(text or 0)
 
 
@@ -162,7 +163,14 @@ def _page(
         problems=folder.problems(found),
         roles=ROLE_WORDS,
         splits=SPLIT_WORDS,
-        values={"split": SplitKind.STRATIFIED, "split_column": "", "shares": "", "split_seed": "", **values},
+        values={
+            "split": SplitKind.STRATIFIED,
+            "split_column": "",
+            "shares": "",
+            "split_seed": "",
+            "folds": "",
+            **values,
+        },
         fault=fault,
     )
 
