@@ -324,8 +324,8 @@ def _findings(
     tasks: Sequence[Task],
 ) -> Iterator[Finding]:
     yield from found.of_tasks(tasks, dataset)
-    yield from found.of_inputs(frame, [columns[name] for name in kinds], dataset)
     targets = [name for target in definition.targets for name in target.columns]
+    yield from found.of_inputs(frame, [columns[name] for name in kinds], targets, dataset)
     yield from found.of_leaks(frame, list(kinds), targets)
     yield from _divided_groups(frame, definition.split, columns, dataset)
 
@@ -341,12 +341,13 @@ def _divided_groups(
         if not looks_like_id or not 2 <= column.n_distinct <= len(frame) // 2:
             continue
         values = texts_of(frame[name].iloc[dataset.train].dropna())
-        elsewhere = texts_of(frame[name].iloc[dataset.validation].dropna())
+        others = np.concatenate([dataset.validation, dataset.test])
+        elsewhere = texts_of(frame[name].iloc[others].dropna())
         shared = len(set(values) & set(elsewhere))
         if shared:
             yield Finding(
                 "group_in_two_parts",
-                f"{shared:,} values of {name!r} stand in training and in validation rows: if they are people "
-                f"or things measured several times, split by group={name}.",
+                f"{shared:,} values of {name!r} stand in training and in validation or test rows: if they "
+                f"are people or things measured several times, split by group={name}.",
                 (name,),
             )

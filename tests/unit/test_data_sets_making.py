@@ -190,6 +190,29 @@ def test_a_task_that_outweighs_all_others_is_told() -> None:
     assert "one_task_decides" in codes(result)
 
 
+def test_a_metric_in_units_of_its_target_that_outweighs_all_shares_is_told() -> None:
+    def told(price: str) -> set[str]:
+        return codes(made(shop(), price, "clicked", without=("user", "day")))
+
+    assert "one_task_decides" in told("price:regression:metric=mae,chosen_by=metric")
+    assert "one_task_decides" not in told("price:regression:metric=mae")
+    assert "one_task_decides" not in told("price:regression:metric=r2,chosen_by=metric")
+    assert "one_task_decides" not in told("price:regression:metric=mae,chosen_by=metric,weight=0.05")
+
+
+def test_two_tasks_with_the_same_labels_are_told() -> None:
+    frame = shop().assign(again=shop()["price"])
+    result = made(frame, "price", "again", without=("user", "day", "clicked"))
+    assert "same_target" in codes(result)
+    assert "same_target" not in codes(made(frame, "price", "clicked", without=("user", "day", "again")))
+
+
+def test_copies_of_rows_are_found_beside_a_number_that_nothing_uses() -> None:
+    frame = pd.concat([shop(), shop().iloc[:60]]).assign(row=range(300))
+    without = ("user", "day", "row")
+    assert "same_rows" in codes(made(frame, "price", "clicked", without=without))
+
+
 @pytest.mark.parametrize(
     ("text", "target"),
     [
