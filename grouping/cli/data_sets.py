@@ -53,7 +53,7 @@ Inputs = Annotated[
 Without = Annotated[list[str] | None, typer.Option("--without", help="Column not to predict from.")]
 Kinds = Annotated[
     list[str] | None,
-    typer.Option("--kind", help="COLUMN=category or COLUMN=number, where it is not what it looks like."),
+    typer.Option("--kind", help="COLUMN=category, number or text, where it is not what it looks like."),
 ]
 SplitOption = Annotated[
     str | None,

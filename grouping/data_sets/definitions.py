@@ -20,6 +20,8 @@ MAX_COLUMNS = 2_000
 MAX_COLUMN_NAME = 200
 ColumnName = Annotated[str, Len(1, MAX_COLUMN_NAME)]
 MAX_FOLDS = 50
+MADE_KINDS = (ColumnKind.NUMBER, ColumnKind.CATEGORY, ColumnKind.TEXT)
+"""Kinds that a column can be made where it looks like another."""
 Share = Annotated[float, Interval(gt=0, lt=1)]
 
 _OPTIONS = ("name", "loss", "metric", "weight", "chosen_by", "positive")
@@ -167,7 +169,8 @@ class ProblemDefinition:
         inputs: columns from which is predicted; all that say nothing about targets, tasks and split unless
             given.
         without: columns to leave out of the inputs.
-        kinds: kinds of columns where they are not what they look like, such as numbers that are categories.
+        kinds: kinds of columns where they are not what they look like, such as numbers that are categories, or
+            short texts to be read as text.
         split: how the rows are divided.
     """
 
@@ -191,9 +194,9 @@ class ProblemDefinition:
                     pointer=f"/targets/{place}",
                 )
         for column, kind in self.kinds.items():
-            if kind not in (ColumnKind.NUMBER, ColumnKind.CATEGORY):
+            if kind not in MADE_KINDS:
                 raise InvalidInputError(
-                    f"The column {column!r} may be made a number or a category, not {kind!r}.",
+                    f"The column {column!r} may be made {', '.join(MADE_KINDS)}, not {kind!r}.",
                     pointer=f"/kinds/{column}",
                 )
 
@@ -276,14 +279,14 @@ def parse_shares(text: str | None) -> tuple[float, ...] | None:
 
 
 def parse_kind(text: str) -> tuple[str, ColumnKind]:
-    """Read ``COLUMN=number`` or ``COLUMN=category``.
+    """Read ``COLUMN=number``, ``COLUMN=category`` or ``COLUMN=text``.
 
     Raises:
-        InvalidInputError: if it is neither.
+        InvalidInputError: if it is none.
     """
     column, _, kind = text.rpartition("=")
-    if not column or kind not in ("number", "category"):
+    if not column or kind not in MADE_KINDS:
         raise InvalidInputError(
-            f"{text!r} is no kind of a column: COLUMN=number or COLUMN=category.", pointer="/kinds"
+            f"{text!r} is no kind of a column: COLUMN= and one of {', '.join(MADE_KINDS)}.", pointer="/kinds"
         )
     return column, ColumnKind(kind)

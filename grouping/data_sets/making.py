@@ -25,7 +25,7 @@ from grouping.data_sets.features import FittedInputs, fit
 from grouping.data_sets.findings import Finding
 from grouping.data_sets.splits import Parts, split_rows
 from grouping.domain.datasets import NO_CLASS, PARTS, Dataset, labelled_rows
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError, pointing_below
 from grouping.recipes.losses_and_metrics import complete_task, named_loss, named_metric
@@ -126,11 +126,11 @@ def make(frame: pd.DataFrame, definition: ProblemDefinition, number: int = 0) ->
     dataset.check_tasks(tasks)
     told = tuple(_findings(frame, definition, columns, kinds, dataset, tasks))
     classes = {one.target.label: one.classes for one in labels if one.classes}
-    return Made(tasks, classes, dataset, fitted, recipe_for(len(parts[0])), (*left_out, *told))
+    return Made(tasks, classes, dataset, fitted, recipe_for(len(parts[0]), fitted), (*left_out, *told))
 
 
-def recipe_for(n_train: int) -> Recipe:
-    """Return a recipe for a table of so many training rows.
+def recipe_for(n_train: int, fitted: FittedInputs | None = None) -> Recipe:
+    """Return a recipe for a table of so many training rows: of texts by a Transformer of one block.
 
     Rows per step are a power of two that makes about `STEPS_PER_EPOCH` steps, within `BATCH_SIZES`; epochs
     make about `TRAINING_STEPS` steps. A start, and not tuned on anything: ``--tune`` tunes.
@@ -139,7 +139,17 @@ def recipe_for(n_train: int) -> Recipe:
     batch = int(np.clip(2 ** round(np.log2(wanted)), *BATCH_SIZES))
     steps = max(1, n_train // batch)
     epochs = int(np.clip(round(TRAINING_STEPS / steps), LEAST_EPOCHS, MOST_EPOCHS))
-    return Recipe(hidden=(32, 32), epochs=epochs, batch_size=batch, learning_rate=0.003, weight_decay=0.01)
+    hidden, encoder = (32, 32), Recipe().encoder
+    if fitted is not None and fitted.texts is not None:
+        hidden, encoder = (32,), Method("transformer", fitted.texts.layout)
+    return Recipe(
+        hidden=hidden,
+        epochs=epochs,
+        batch_size=batch,
+        learning_rate=0.003,
+        weight_decay=0.01,
+        encoder=encoder,
+    )
 
 
 def _check_columns(definition: ProblemDefinition, columns: Mapping[str, Column]) -> None:
@@ -303,15 +313,20 @@ def _input_kinds(definition: ProblemDefinition, columns: Mapping[str, Column]) -
             continue
         if kind is ColumnKind.NUMBER and columns[name].kind in (ColumnKind.TEXT, ColumnKind.CATEGORY):
             raise InvalidInputError(f"The column {name!r} holds texts, no numbers.", pointer=f"/kinds/{name}")
-        if kind is ColumnKind.TEXT:
-            raise InvalidInputError(
-                f"The column {name!r} holds free text ({columns[name].n_distinct:,} different values), which "
-                "is no input: leave it out (--without), or make it a category (--kind).",
-                pointer="/inputs",
-            )
+        if kind is ColumnKind.TEXT and columns[name].kind not in (ColumnKind.TEXT, ColumnKind.CATEGORY):
+            raise InvalidInputError(f"The column {name!r} holds no texts.", pointer=f"/kinds/{name}")
         kinds[name] = kind
     if not kinds:
         raise InvalidInputError("No column is left to predict from.", pointer="/inputs")
+    texts = [name for name, kind in kinds.items() if kind is ColumnKind.TEXT]
+    if texts and len(texts) < len(kinds):
+        others = [name for name in kinds if name not in texts]
+        raise InvalidInputError(
+            f"Inputs are texts or none: {found.listed(texts)} hold{'s' * (len(texts) == 1)} free text, and "
+            f"{found.listed(others)} {'do' if len(others) > 1 else 'does'} not. Predict from the texts alone "
+            "(--input), leave them out (--without), or make them categories (--kind).",
+            pointer="/inputs",
+        )
     return kinds
 
 

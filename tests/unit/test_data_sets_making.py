@@ -116,10 +116,12 @@ def test_classes_of_any_type_are_numbered_in_their_order() -> None:
     assert result.dataset.targets["on"][:2].tolist() == [1, 0]
 
 
-def test_numbers_may_be_categories_and_free_text_must_be_left_out() -> None:
+def test_numbers_may_be_categories_and_free_text_stands_alone_or_is_left_out() -> None:
     frame = shop().assign(code=np.tile([1, 2, 3], 80), review=[f"text {n}" for n in range(240)])
-    with pytest.raises(InvalidInputError, match="'review' holds free text"):
+    with pytest.raises(InvalidInputError, match="'review' holds free text, and 'user'"):
         made(frame, "price")
+    with pytest.raises(InvalidInputError, match="'age' holds no texts"):
+        made(frame, "price", kinds={"age": ColumnKind.TEXT})
     result = made(frame, "price", without=("review",), kinds=dict([parse_kind("code=category")]))
     assert {"code = 1", "code = 2", "code = 3"} <= set(result.fitted.names)
     assert result.fitted.columns[-1].kind is not ColumnKind.TEXT
