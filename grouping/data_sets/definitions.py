@@ -169,8 +169,8 @@ class ProblemDefinition:
         inputs: columns from which is predicted; all that say nothing about targets, tasks and split unless
             given.
         without: columns to leave out of the inputs.
-        kinds: kinds of columns where they are not what they look like, such as numbers that are categories, or
-            short texts to be read as text.
+        kinds: kinds of columns where they are not what they look like, such as numbers that are categories,
+            or short texts to be read as text.
         split: how the rows are divided.
     """
 

@@ -139,17 +139,10 @@ def recipe_for(n_train: int, fitted: FittedInputs | None = None) -> Recipe:
     batch = int(np.clip(2 ** round(np.log2(wanted)), *BATCH_SIZES))
     steps = max(1, n_train // batch)
     epochs = int(np.clip(round(TRAINING_STEPS / steps), LEAST_EPOCHS, MOST_EPOCHS))
-    hidden, encoder = (32, 32), Recipe().encoder
-    if fitted is not None and fitted.texts is not None:
-        hidden, encoder = (32,), Method("transformer", fitted.texts.layout)
-    return Recipe(
-        hidden=hidden,
-        epochs=epochs,
-        batch_size=batch,
-        learning_rate=0.003,
-        weight_decay=0.01,
-        encoder=encoder,
-    )
+    recipe = Recipe((32, 32), epochs=epochs, batch_size=batch, learning_rate=0.003, weight_decay=0.01)
+    if fitted is None or fitted.texts is None:
+        return recipe
+    return replace(recipe, hidden=(32,), encoder=Method("transformer", fitted.texts.layout))
 
 
 def _check_columns(definition: ProblemDefinition, columns: Mapping[str, Column]) -> None:

@@ -10,10 +10,9 @@ splits is ``(1/J + test rows / training rows)`` times that of one.
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from grouping.domain.percentages import fixed_percent, tenths
 
@@ -46,19 +45,19 @@ class FreshSplits:
     other_seeds: tuple[int, ...]
     test_per_train: float
 
-    def gain(self, gains: NDArray[np.float64], seeds: tuple[int, ...]) -> SplitGain:
+    def gain(self, gains: Sequence[float], seeds: Sequence[int]) -> SplitGain:
         """Take the gain over splits from that of each seed.
 
         Args:
-            gains: ``[seeds]``, NaN where something was not trained.
+            gains: gain with each seed, NaN where something was not trained.
             seeds: the seeds, in this order.
         """
-        wanted = np.isin(seeds, (self.first_seed, *self.other_seeds))
-        found = gains[wanted & ~np.isnan(gains)]
+        wanted = {self.first_seed, *self.other_seeds}
+        found = [g for g, seed in zip(gains, seeds, strict=True) if seed in wanted and not math.isnan(g)]
         n = len(found)
-        variance = float(found.var(ddof=1)) if n > 1 else math.nan
+        variance = statistics.variance(found) if n > 1 else math.nan
         error = math.sqrt(variance * (1 / n + self.test_per_train)) if n > 1 else math.nan
-        return SplitGain(float(found.mean()) if n else math.nan, error, n, 1 + len(self.other_seeds))
+        return SplitGain(statistics.fmean(found) if n else math.nan, error, n, len(wanted))
 
 
 @dataclass(frozen=True, slots=True)

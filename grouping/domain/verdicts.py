@@ -276,5 +276,5 @@ def _compare(
         standard_error=float(gains.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan,
         n_seeds=n,
         is_same=chosen == {network.key for network in baseline.networks},
-        over_splits=None if splits is None else splits.gain(by_seed, table.seeds),
+        over_splits=None if splits is None else splits.gain(by_seed.tolist(), table.seeds),
     )

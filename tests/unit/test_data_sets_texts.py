@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pandas as pd
 
-from grouping.data_sets.columns import ColumnKind
-from grouping.data_sets.definitions import ProblemDefinition, Target, TargetKind, parse_kind
+from grouping.data_sets.columns import ColumnKind, TargetKind
+from grouping.data_sets.definitions import ProblemDefinition, Target, parse_kind
 from grouping.data_sets.features import FittedInputs, fit
 from grouping.data_sets.making import make
 from grouping.data_sets.packed import pack, unpack
@@ -69,4 +69,4 @@ def test_a_problem_of_texts_is_trained_by_a_transformer_that_learns_from_the_wor
     data = TrainingData.from_dataset(made.dataset, made.tasks)
     request = TrialRequest(Network.of("praises", "stars"), 0)
     (outcome,) = train_networks(data, [request], complete(made.recipe))
-    assert {score.task: score.test_loss < 0.3 for score in outcome.scores} == {"praises": True, "stars": True}
+    assert [score.task for score in outcome.scores if (score.test_loss or 1) < 0.3] == ["praises", "stars"]

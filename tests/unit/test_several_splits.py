@@ -85,7 +85,7 @@ def test_a_gain_is_claimed_only_if_it_is_certain_over_seeds_and_over_splits() ->
 
 
 def test_gains_that_are_the_same_on_every_split_are_certain() -> None:
-    splits = FreshSplits(0, (1, 2), 0.5).gain(np.array([0.25, 0.25, 0.25]), (0, 1, 2))
+    splits = FreshSplits(0, (1, 2), 0.5).gain([0.25, 0.25, 0.25], (0, 1, 2))
     assert (splits.t, splits.words()) == (np.inf, "over 3 splits +25.0 % ± 0.0 %, t = inf")
 
 
