@@ -22,8 +22,25 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Store tables of your own, from which problems are made.", no_args_is_help=True)
 
 File = Annotated[
-    Path, typer.Argument(help="CSV, TSV, Parquet, Arrow (Feather) or NPZ, by its suffix.", dir_okay=False)
+    Path,
+    typer.Argument(
+        help="CSV, TSV, Parquet, Arrow (Feather) or NPZ, by its suffix; or a folder of images, with --table."
+    ),
 ]
+ImageTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--table", help="Table that describes the images of a folder, a row for each.", dir_okay=False
+    ),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option("--image-column", help="Column of that table with the name of each image in the folder."),
+]
+ImageSize = Annotated[
+    str, typer.Option("--image-size", help="Height and width to which images are scaled, such as 32x32.")
+]
+Grey = Annotated[bool, typer.Option("--grey", help="Make images grey: one channel in place of three.")]
 Name = Annotated[str, typer.Argument(help="Name of a data set, for its newest version, or a version.")]
 ServerIfAny = Annotated[
     str | None,
@@ -130,6 +147,11 @@ def _client(server: str, token: str | None) -> Iterator[Client]:
 @app.command()
 def add(
     file: File,
+    *,
+    table: ImageTable = None,
+    image_column: ImageColumn = None,
+    image_size: ImageSize = "32x32",
+    grey: Grey = False,
     name: Annotated[str, typer.Option(help="Name for people; that of the file unless given.")] = "",
     server: ServerIfAny = None,
     token: Token = None,
@@ -137,21 +159,53 @@ def add(
     data_folder: DataFolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Store a table; the same table is stored once."""
+    """Store a table, or a folder of images with a table; the same content is stored once."""
+    images = _images_of(file, table, image_column, image_size)
     if server is not None:
+        from grouping.use_cases.data_sets import packed_images
+
         with _client(server, token) as client:
-            stored = client.add_data_set(file, name=name)
+            if images:
+                content = packed_images(*images, is_grey=grey)
+                stored = client.upload_data_set(content, f"{file.resolve().name}.arrow", name=name)
+            else:
+                stored = client.add_data_set(file, name=name)
     else:
         from grouping.data_sets.folder import require_data_folder
-        from grouping.use_cases.data_sets import add_file
+        from grouping.use_cases.data_sets import add_file, add_images
         from grouping.wire.data_sets import DataSetOut
 
         use_data(data_folder, home)
-        stored = DataSetOut.read(add_file(require_data_folder(), file, name)[0])
+        folder = require_data_folder()
+        added = add_images(folder, *images, name, is_grey=grey) if images else add_file(folder, file, name)
+        stored = DataSetOut.read(added[0])
     if as_json:
         print_json(stored)
     else:
         _show_columns(stored)
+
+
+def _images_of(
+    folder: Path, table: Path | None, column: str | None, size: str
+) -> tuple[Path, Path, str, tuple[int, int]] | None:
+    """Return folder, table, column and size of images to store; None for a file of a table.
+
+    Raises:
+        InvalidInputError: if a part is missing, or the size cannot be read.
+    """
+    from grouping.errors import InvalidInputError
+
+    if table is None and column is None and not folder.is_dir():
+        return None
+    if table is None or column is None or not folder.is_dir():
+        raise InvalidInputError(
+            "A folder of images comes with its table and the column of that with the names of the images: "
+            "grouping data add FOLDER --table labels.csv --image-column file."
+        )
+    height, _, width = size.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise InvalidInputError(f"A size of images is height and width, such as 32x32, not {size!r}.")
+    return folder.resolve(), table, column, (int(height), int(width))
 
 
 @app.command("list")

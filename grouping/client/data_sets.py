@@ -41,7 +41,11 @@ class DataSets:
             content = file.read_bytes()
         except OSError as error:
             raise DataSetError(f"{file} cannot be read: {error.strerror}.") from error
-        files = {"file": (file.name, content)}
+        return self.upload_data_set(content, file.name, name=name)
+
+    def upload_data_set(self, content: bytes, file_name: str, *, name: str = "") -> DataSetOut:
+        """Store a table from the content of a file; see `add_data_set`."""
+        files = {"file": (file_name, content)}
         return self._service().read(DataSetOut, "POST", PATH, files=files, params={"name": name})
 
     def add_data_set_there(self, path: str, *, name: str = "") -> DataSetOut:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grouping.data_sets.columns import Column, ColumnKind, is_number, numbered
+from grouping.data_sets.images import digests
 from grouping.domain.datasets import PARTS, Dataset, labelled_rows
 from grouping.domain.percentages import percent
 from grouping.domain.tasks import ChosenBy, Task, TaskKind
@@ -164,7 +165,9 @@ def of_inputs(
                 (column.name,),
             )
     used = list(dict.fromkeys([*(column.name for column in columns), *targets]))
-    yield from _in_two_parts(frame[used], dataset)
+    images = {column.name for column in columns if column.kind is ColumnKind.IMAGE}
+    compared = frame[used].assign(**{name: digests(frame[name]) for name in images})
+    yield from _in_two_parts(compared, dataset)
 
 
 def _in_two_parts(frame: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:

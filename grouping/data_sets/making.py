@@ -130,7 +130,7 @@ def make(frame: pd.DataFrame, definition: ProblemDefinition, number: int = 0) ->
 
 
 def recipe_for(n_train: int, fitted: FittedInputs | None = None) -> Recipe:
-    """Return a recipe for a table of so many training rows: of texts by a Transformer of one block.
+    """Return a recipe for a table of so many training rows: texts by a Transformer, images by convolutions.
 
     Rows per step are a power of two that makes about `STEPS_PER_EPOCH` steps, within `BATCH_SIZES`; epochs
     make about `TRAINING_STEPS` steps. A start, and not tuned on anything: ``--tune`` tunes.
@@ -140,9 +140,11 @@ def recipe_for(n_train: int, fitted: FittedInputs | None = None) -> Recipe:
     steps = max(1, n_train // batch)
     epochs = int(np.clip(round(TRAINING_STEPS / steps), LEAST_EPOCHS, MOST_EPOCHS))
     recipe = Recipe((32, 32), epochs=epochs, batch_size=batch, learning_rate=0.003, weight_decay=0.01)
-    if fitted is None or fitted.texts is None:
-        return recipe
-    return replace(recipe, hidden=(32,), encoder=Method("transformer", fitted.texts.layout))
+    if fitted is not None and fitted.texts is not None:
+        return replace(recipe, hidden=(32,), encoder=Method("transformer", fitted.texts.layout))
+    if fitted is not None and fitted.images is not None:
+        return replace(recipe, hidden=(16, 32), encoder=Method("convolutional", fitted.images.layout))
+    return recipe
 
 
 def _check_columns(definition: ProblemDefinition, columns: Mapping[str, Column]) -> None:
@@ -311,16 +313,27 @@ def _input_kinds(definition: ProblemDefinition, columns: Mapping[str, Column]) -
         kinds[name] = kind
     if not kinds:
         raise InvalidInputError("No column is left to predict from.", pointer="/inputs")
-    texts = [name for name, kind in kinds.items() if kind is ColumnKind.TEXT]
-    if texts and len(texts) < len(kinds):
-        others = [name for name in kinds if name not in texts]
-        raise InvalidInputError(
-            f"Inputs are texts or none: {found.listed(texts)} hold{'s' * (len(texts) == 1)} free text, and "
-            f"{found.listed(others)} {'do' if len(others) > 1 else 'does'} not. Predict from the texts alone "
-            "(--input), leave them out (--without), or make them categories (--kind).",
-            pointer="/inputs",
-        )
+    _check_mixture(kinds)
     return kinds
+
+
+def _check_mixture(kinds: Mapping[str, ColumnKind]) -> None:
+    """Refuse texts or an image beside inputs of another kind: no encoder reads both."""
+    for kind, whole in ((ColumnKind.TEXT, "free text"), (ColumnKind.IMAGE, "images")):
+        of_kind = [name for name, its in kinds.items() if its is kind]
+        others = [name for name in kinds if name not in of_kind]
+        if of_kind and others:
+            raise InvalidInputError(
+                f"{found.listed(of_kind)} hold{'s' * (len(of_kind) == 1)} {whole}, which no encoder reads "
+                f"beside {found.listed(others)}. Predict from {whole} alone (--input), or leave "
+                f"{'it' if len(of_kind) == 1 else 'them'} out (--without).",
+                pointer="/inputs",
+            )
+        if kind is ColumnKind.IMAGE and len(of_kind) > 1:
+            raise InvalidInputError(
+                f"{found.listed(of_kind)} hold images, and an encoder reads one: name it (--input).",
+                pointer="/inputs",
+            )
 
 
 def _findings(
@@ -334,7 +347,8 @@ def _findings(
     yield from found.of_tasks(tasks, dataset)
     targets = [name for target in definition.targets for name in target.columns]
     yield from found.of_inputs(frame, [columns[name] for name in kinds], targets, dataset)
-    yield from found.of_leaks(frame, list(kinds), targets)
+    compared = [name for name, kind in kinds.items() if kind is not ColumnKind.IMAGE]
+    yield from found.of_leaks(frame, compared, targets)
     yield from _divided_groups(frame, definition.split, columns, dataset)
 
 

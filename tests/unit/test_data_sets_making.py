@@ -118,7 +118,9 @@ def test_classes_of_any_type_are_numbered_in_their_order() -> None:
 
 def test_numbers_may_be_categories_and_free_text_stands_alone_or_is_left_out() -> None:
     frame = shop().assign(code=np.tile([1, 2, 3], 80), review=[f"text {n}" for n in range(240)])
-    with pytest.raises(InvalidInputError, match="'review' holds free text, and 'user'"):
+    with pytest.raises(
+        InvalidInputError, match="'review' holds free text, which no encoder reads beside 'user'"
+    ):
         made(frame, "price")
     with pytest.raises(InvalidInputError, match="'age' holds no texts"):
         made(frame, "price", kinds={"age": ColumnKind.TEXT})
