@@ -52,7 +52,7 @@ Targets = Annotated[
         "--target",
         help="What is predicted: COLUMN:regression, :binary or :multiclass, then perhaps "
         ":loss=huber,metric=mae,weight=2,chosen_by=metric,name=...,positive=yes; without a kind, what it "
-        "looks like. A+B:regression is one target of two numbers.",
+        "looks like. A+B:regression is one target of two numbers, A+B:multilabel of two labels.",
     ),
 ]
 TaskColumn = Annotated[

@@ -48,6 +48,8 @@ class TargetKind(StrEnum):
     REGRESSION = "regression"
     BINARY = "binary"
     MULTICLASS = "multiclass"
+    MULTILABEL = "multilabel"
+    """Several columns of two values each, as one target."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ Share = Annotated[float, Interval(gt=0, lt=1)]
 
 _OPTIONS = ("name", "loss", "metric", "weight", "chosen_by", "positive")
 _TARGET = re.compile(
-    r"(?P<columns>.+?)(?::(?P<kind>regression|binary|multiclass)(?::(?P<options>.+))?)?", re.DOTALL
+    rf"(?P<columns>.+?)(?::(?P<kind>{'|'.join(TargetKind)})(?::(?P<options>.+))?)?", re.DOTALL
 )
 
 
@@ -105,11 +105,11 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is predicted: a column, or several numbers as one target. A row without a value has no label.
+    """What is predicted: a column, or several as one target. A row without a value has no label.
 
     Attributes:
-        columns: the column, or several of numbers.
-        kind: regression, binary or multiclass; what the column looks like if left out.
+        columns: the column, or several: of numbers, or of two values each for several labels.
+        kind: regression, binary, multiclass or multilabel; what the column looks like if left out.
         name: name of the task; that of its columns if left out.
         loss: name of the loss that it is trained on; that of its kind if left out.
         loss_parameters: parameters of the loss.
@@ -117,7 +117,8 @@ class Target:
         metric_parameters: parameters of the metric.
         weight: weight in the total loss.
         chosen_by: what networks are chosen by, its loss or its metric; it is trained on its loss either way.
-        positive: value of a binary target that counts as yes; the later one in order if left out.
+        positive: value of a binary target that counts as yes, or of the columns of several labels; the later
+            one in order if left out.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -144,10 +145,15 @@ class Target:
                 f"Networks are chosen by {' or '.join(ChosenBy)}, not {self.chosen_by!r}.",
                 pointer="/chosen_by",
             )
-        if len(self.columns) > 1 and self.kind not in (None, TargetKind.REGRESSION):
+        if len(self.columns) > 1 and self.kind not in (None, TargetKind.REGRESSION, TargetKind.MULTILABEL):
             raise InvalidInputError(
-                "Several columns are one target of numbers only: make columns of classes targets of "
-                "their own.",
+                "Several columns are one target of numbers, or of labels (multilabel): make columns of "
+                "classes targets of their own.",
+                pointer="/columns",
+            )
+        if len(self.columns) == 1 and self.kind is TargetKind.MULTILABEL:
+            raise InvalidInputError(
+                "Several labels are several columns, such as red+green+blue:multilabel; one is binary.",
                 pointer="/columns",
             )
 
@@ -217,6 +223,8 @@ class ProblemDefinition:
 
 def parse_target(text: str) -> Target:
     """Read a target such as ``price``, ``clicked:binary``, ``x+y:regression:name=position,weight=2``.
+
+    Several columns are joined by ``+``, also as ``red+green:multilabel``.
 
     Options after the kind are ``name``, ``loss``, ``metric``, ``weight``, ``chosen_by`` and
     ``positive``.

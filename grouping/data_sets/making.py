@@ -76,6 +76,8 @@ class _Labels:
             task = Task.binary(name)
         elif self.kind is TargetKind.MULTICLASS:
             task = Task.multiclass(name, len(self.classes))
+        elif self.kind is TargetKind.MULTILABEL:
+            task = Task.multilabel(name, self.values.shape[1])
         else:
             task = Task.regression(name, self.values.shape[1])
         loss, metric = self.target.loss, self.target.metric
@@ -173,9 +175,12 @@ def _labels_of(frame: pd.DataFrame, target: Target, columns: Mapping[str, Column
         raise InvalidInputError(_no_target(columns[target.columns[0]]))
     if kind is TargetKind.REGRESSION:
         return _Labels(target, kind, (), _numbers_of(frame, target))
+    if kind is TargetKind.MULTILABEL:
+        return _several_labels(frame, target)
     codes, values = numbered(frame[target.columns[0]])
     if kind is TargetKind.BINARY:
-        return _binary(target, codes, values)
+        classes, labels = _binary(target, target.columns[0], codes, values)
+        return _Labels(target, kind, classes, labels)
     if not 2 <= len(values) <= MOST_CLASSES:
         raise InvalidInputError(
             f"The column {target.columns[0]!r} has {len(values):,} different values, and a target of classes "
@@ -204,20 +209,29 @@ def _numbers_of(frame: pd.DataFrame, target: Target) -> NDArray[np.float32]:
     return wide.astype(np.float32)
 
 
-def _binary(target: Target, codes: NDArray[np.int64], values: Sequence[str]) -> _Labels:
+def _several_labels(frame: pd.DataFrame, target: Target) -> _Labels:
+    """Make a target of several columns of two values; a row has a label of some of them, or of all."""
+    labels = [_binary(target, name, *numbered(frame[name]))[1] for name in target.columns]
+    return _Labels(target, TargetKind.MULTILABEL, (), np.stack(labels, axis=1))
+
+
+def _binary(
+    target: Target, column: str, codes: NDArray[np.int64], values: Sequence[str]
+) -> tuple[tuple[str, str], NDArray[np.float32]]:
+    """Return the values for no and for yes, and the labels, ``[rows]``, NaN where there is none."""
     if len(values) != 2:
         raise InvalidInputError(
-            f"The column {target.columns[0]!r} has {len(values):,} different values, and a binary target "
+            f"The column {column!r} has {len(values):,} different values, and a binary target "
             f"two: {found.listed(values)}."
         )
     if target.positive and target.positive not in values:
         raise InvalidInputError(
-            f"{target.positive!r} is no value of {target.columns[0]!r}: {values[0]!r} or {values[1]!r}.",
+            f"{target.positive!r} is no value of {column!r}: {values[0]!r} or {values[1]!r}.",
             pointer="/positive",
         )
     positive = values.index(target.positive) if target.positive else 1
     labels = np.where(codes < 0, np.nan, codes == positive).astype(np.float32)
-    return _Labels(target, TargetKind.BINARY, (values[1 - positive], values[positive]), labels)
+    return (values[1 - positive], values[positive]), labels
 
 
 def _strata(

@@ -67,15 +67,50 @@ class YesOrNo(TargetForm):
         return predictions.sigmoid()
 
 
-def labelled(target: Tensor) -> Tensor:
-    """Return which rows of an encoded target have a label, ``[rows]``.
+class SeveralLabels(TargetForm):
+    """Columns of 0 and 1, ``[rows, labels]`` float32; decoded to the probabilities of 1."""
 
-    A row has none where a number, or a truth value, is NaN, or where the class number is negative.
+    def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
+        """See `TargetForm.encode`."""
+        return torch.from_numpy(np.array(target, dtype=np.float32))
+
+    def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
+        """See `TargetForm.decode`."""
+        return predictions.sigmoid()
+
+
+class ClassMaps(Classes):
+    """Class numbers of pixels, ``[rows, pixels]`` int64; decoded to probabilities at each pixel."""
+
+    def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
+        """See `TargetForm.decode`."""
+        by_pixel = predictions.reshape(len(predictions), -1, constants.n_elements)
+        return by_pixel.softmax(dim=1).reshape(len(predictions), -1)
+
+
+class Directions(TargetForm):
+    """Directions of length 1, ``[rows, 3 * pixels]`` float32; predictions are decoded to that length."""
+
+    def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
+        """See `TargetForm.encode`."""
+        vectors = np.array(target, dtype=np.float64).reshape(len(target), 3, -1)
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return torch.from_numpy(unit.reshape(len(target), -1).astype(np.float32))
+
+    def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
+        """See `TargetForm.decode`."""
+        vectors = predictions.reshape(len(predictions), 3, -1)
+        unit: Tensor = torch.nn.functional.normalize(vectors, dim=1)
+        return unit.reshape(len(predictions), -1)
+
+
+def labelled(target: Tensor) -> Tensor:
+    """Return which rows of an encoded target have a label, ``[rows]``, if only in part.
+
+    A number or truth value that is NaN is no label, and neither is a negative class number.
     """
-    if not target.is_floating_point():
-        return target >= 0
-    known: Tensor = target.isnan().reshape(len(target), -1).any(dim=1).logical_not()
-    return known
+    known = ~target.isnan() if target.is_floating_point() else target >= 0
+    return known if known.ndim == 1 else known.reshape(len(target), -1).any(dim=1)
 
 
 def without_labels(target: Tensor, rows: Tensor) -> Tensor:
@@ -90,4 +125,7 @@ FORMS: Mapping[TaskKind, TargetForm] = {
     TaskKind.BINARY: YesOrNo(),
     TaskKind.MULTICLASS: Classes(),
     TaskKind.RANKING: Classes(),
+    TaskKind.MULTILABEL: SeveralLabels(),
+    TaskKind.CLASS_MAP: ClassMaps(),
+    TaskKind.NORMALS: Directions(),
 }

@@ -103,6 +103,20 @@ def test_several_numbers_are_one_target() -> None:
     assert labelled_rows(result.dataset.targets["place"]).sum() == 230
 
 
+def test_several_columns_of_two_values_are_one_target_of_labels_some_of_them_missing() -> None:
+    frame = shop().assign(again=shop()["clicked"].map({"yes": "no", "no": "yes"}))
+    frame.loc[60:80, "again"] = None
+    result = made(frame, "clicked+again:multilabel:positive=yes,metric=f1", without=("user", "day"))
+    (task,) = result.tasks
+    assert (task.kind, task.n_outputs, task.name) == (TaskKind.MULTILABEL, 2, "clicked and again")
+    labels = result.dataset.targets[task.name]
+    assert np.isnan(labels[60:80, 1]).all()
+    assert not np.isnan(labels[60:80, 0]).any()
+    assert (labels[100:].sum(axis=1) == 1).all()
+    with pytest.raises(InvalidInputError, match="one is binary"):
+        parse_target("clicked:multilabel")
+
+
 def test_classes_of_any_type_are_numbered_in_their_order() -> None:
     frame = shop().assign(stars=np.tile([10, 2, 5], 80), on=np.tile([True, False], 120))
     result = made(frame, "stars:multiclass", "city", "on", "clicked:binary:positive=no")

@@ -31,7 +31,7 @@ ROLE_WORDS = {
     INPUT: "input",
     CATEGORY: "input, as a category",
     NOTHING: "left out",
-    **{kind.value: f"predicted: {kind.value}" for kind in TargetKind},
+    **{kind.value: f"predicted: {kind.value}" for kind in TargetKind if kind is not TargetKind.MULTILABEL},
     TASKS: "a task per value",
 }
 SPLIT_WORDS = {
