@@ -324,7 +324,8 @@ def show_problem(problem: MadeProblemOut, *, is_error: bool = False, has_finding
     rows = {part: sum(labels[part] for labels in problem.labels.values()) for part in ("train", "validation")}
     console.print(
         f"Problem {problem.name}: {len(names)} task{'s' if len(names) > 1 else ''} ({shown}) from "
-        f"{len(problem.inputs)} inputs; {rows['train']:,} labels train, {rows['validation']:,} validate.",
+        f"{len(problem.inputs)} input{'s' if len(problem.inputs) > 1 else ''}; "
+        f"{rows['train']:,} labels train, {rows['validation']:,} validate.",
         soft_wrap=True,
     )
     for finding in problem.findings if has_findings else ():

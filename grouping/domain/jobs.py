@@ -203,7 +203,7 @@ class JobSpec:
     n_splits: Annotated[
         int | None,
         Interval(ge=1, le=MAX_SPLITS),
-        Shown("Splits to confirm on", "--splits", "the folds of the problem, else 1"),
+        Shown("Splits to confirm on", "--splits", "1, or the folds"),
     ] = None
     training_budget: TrainingBudget = TrainingBudget()
     weights: Annotated[Mapping[Name, Weight], MaxLen(MAX_TASKS), Shown("Weights of tasks", "--weight")] = (

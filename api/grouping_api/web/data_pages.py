@@ -26,10 +26,11 @@ MOST_COLUMNS = 300
 """Columns that the form shows a choice for; of wider tables a problem is made by command or request."""
 MOST_PREVIEWED = 30
 MAX_FIELD_BYTES = 1 << 16
-INPUT, CATEGORY, NOTHING, TASKS = "input", "category", "nothing", "tasks"
+INPUT, CATEGORY, TEXT, NOTHING, TASKS = "input", "category", "text", "nothing", "tasks"
 ROLE_WORDS = {
     INPUT: "input",
     CATEGORY: "input, as a category",
+    TEXT: "input, as text",
     NOTHING: "left out",
     **{kind.value: f"predicted: {kind.value}" for kind in TargetKind if kind is not TargetKind.MULTILABEL},
     TASKS: "a task per value",
@@ -120,7 +121,7 @@ def _definition(found: DataSet, values: Mapping[str, str]) -> ProblemDefinition:
         tuple(targets),
         by_task[0] if by_task else "",
         without=tuple(name for name, role in roles.items() if role == NOTHING and name not in kept),
-        kinds={name: ColumnKind.CATEGORY for name, role in roles.items() if role == CATEGORY},
+        kinds={name: ColumnKind(role) for name, role in roles.items() if role in (CATEGORY, TEXT)},
         split=split,
     )
 
