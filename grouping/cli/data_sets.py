@@ -334,7 +334,13 @@ def show_problem(problem: MadeProblemOut, *, is_error: bool = False, has_finding
 
 def _is_file(source: str) -> bool:
     from grouping.data_sets.reading import is_table_file
+    from grouping.errors import InvalidInputError
 
+    if Path(source).is_dir():
+        raise InvalidInputError(
+            f"{source!r} is a folder: store its images first (grouping data add {source} --table ... "
+            "--image-column ...), and name the data set."
+        )
     return is_table_file(source) or Path(source).is_file()
 
 

@@ -52,12 +52,20 @@ def unpack(data: bytes) -> pd.DataFrame:
 
 
 def frame_of(table: Any) -> pd.DataFrame:
-    """Convert an Arrow table; of a column of tensors each row has an array."""
+    """Convert an Arrow table; of a column of tensors each row has an array.
+
+    Raises:
+        DataSetError: if a tensor is missing.
+    """
     import pyarrow as pa
 
     tensors = [field.name for field in table.schema if isinstance(field.type, pa.FixedShapeTensorType)]
     frame: pd.DataFrame = table.drop_columns(tensors).to_pandas()
     for name in tensors:
+        if missing := table[name].null_count:
+            raise DataSetError(
+                f"The column {name!r} has no image in {missing:,} rows: leave these out of the file."
+            )
         arrays = [row for chunk in table[name].chunks for row in chunk.to_numpy_ndarray()]
         frame.insert(table.column_names.index(name), name, arrays)
     return frame

@@ -101,6 +101,28 @@ def test_what_is_no_image_is_refused(folder: Path, frame: pd.DataFrame) -> None:
         make(frame, ProblemDefinition((Target(("colour",)),)))
 
 
+def test_arrays_that_are_no_images_are_refused_when_they_are_read(frame: pd.DataFrame) -> None:
+    import pyarrow as pa
+    from pyarrow import feather
+
+    def content(column: object) -> bytes:
+        sink = pa.BufferOutputStream()
+        feather.write_feather(pa.table({"file": column}), sink)
+        return bytes(sink.getvalue())
+
+    numbers = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((2, 3, 4, 4), np.float32))
+    images = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((2, 3, 4, 4), np.uint8))
+    gaps = pa.ExtensionArray.from_storage(images.type, pa.array([[0] * 48, None], images.type.storage_type))
+    for column, says in (
+        (numbers, "arrays that are no images: uint8"),
+        (gaps, "no image in 1 rows"),
+        (pa.array([[1, 2], [3]]), "arrays that are no images"),
+    ):
+        with pytest.raises(DataSetError, match=says):
+            read_frame(content(column), "any.arrow")
+    assert describe(read_frame(content(images), "any.arrow"))[0].kind is ColumnKind.IMAGE
+
+
 def test_a_folder_is_stored_by_a_command(folder: Path, tmp_path: Path) -> None:
     def command(*words: str) -> tuple[int, str]:
         done = CliRunner().invoke(
@@ -114,3 +136,5 @@ def test_a_folder_is_stored_by_a_command(folder: Path, tmp_path: Path) -> None:
     assert "1 x 8 x 6" in text
     assert command("--table", str(folder / "labels.csv"))[0] != 0
     assert command(*table, "--image-size", "big")[0] != 0
+    run = CliRunner().invoke(app, ["run", "--data", str(folder / "images"), "--target", "light", "--dry-run"])
+    assert run.exit_code != 0
