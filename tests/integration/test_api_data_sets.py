@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from grouping.data_sets.features import FittedInputs
 from grouping.data_sets.folder import DATA_VARIABLE, require_data_folder
 from grouping.store import Store
 from grouping_api.main import create_app
@@ -80,6 +81,17 @@ def test_a_problem_is_made_and_a_job_asks_for_it(api: Api, store: Store) -> None
     spec = store.get_job(job["id"]).spec
     assert spec.problem == problem["name"]  # which one that was stays with the job
     assert spec.tasks == tuple(f"field {n}" for n in range(1, 5))
+
+
+def test_what_was_fitted_to_the_columns_is_read_and_applied(api: Api) -> None:
+    stored(api, fields())
+    problem = made(api, "mines", MINES)
+    address = f"/v1/data-sets/mines/problems/{problem['name']}/inputs"
+    fitted = FittedInputs.from_mapping(api.get(address).json())
+    assert list(fitted.names) == problem["inputs"]
+    assert fitted.apply(fields().head(3)).shape == (3, len(problem["inputs"]))
+    missing = api.get("/v1/data-sets/mines/problems/mines:none/inputs")
+    assert "no problem 'mines:none'" in check_problem(missing, 404)["detail"]
 
 
 def test_a_job_has_the_splits_that_its_problem_makes(api: Api, store: Store) -> None:

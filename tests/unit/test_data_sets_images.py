@@ -1,3 +1,6 @@
+# mypy: disable-error-code="attr-defined,no-untyped-call"
+# pyarrow has no types, and re-exports what is defined in its C extension.
+
 """Folders of images with a table: read, stored, made into inputs of convolutions."""
 
 from __future__ import annotations

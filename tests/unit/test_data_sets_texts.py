@@ -43,6 +43,7 @@ def test_texts_become_numbers_side_by_side_and_a_missing_one_is_padding() -> Non
     assert inputs.shape == (200, 2 * length)
     assert fitted.names[length] == "body token 1"
     assert (inputs[0, length:] == 0).all(), "a missing text"
+    assert (inputs.reshape(-1, length) > 0).any(axis=0).all(), "no place is left empty by every text"
     assert inputs[1].max() < fitted.texts.vocabulary
     assert (inputs[1] != 1).all(), "no token of a training row is unknown"
 
