@@ -30,7 +30,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (
         "py:class",
-        r"(collections|grouping|numpy|pandas|pathlib|pd|torch)\..*|tuple\[.*|ImportedTable|Train|Values",
+        r"(collections|grouping|np|numpy|pandas|pathlib|pd|torch)\..*|tuple\[.*|NDArray|ImportedTable|Train|Values",
     ),
     ("py:obj", r"[a-z_]+|[A-Z]"),
 ]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from grouping.client import RemoteJob as RemoteJob
     from grouping.client import RemoteTable as RemoteTable
     from grouping.client import ServiceError as ServiceError
+    from grouping.data_sets.features import FittedInputs as FittedInputs
     from grouping.domain.affinity import AffinityMatrix as AffinityMatrix
     from grouping.domain.constraints import Constraints as Constraints
     from grouping.domain.datasets import Dataset as Dataset
@@ -101,6 +102,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "grouping.client": "Assignment Client RemoteJob RemoteTable ServiceError",
+    "grouping.data_sets.features": "FittedInputs",
     "grouping.domain.affinity": "AffinityMatrix",
     "grouping.domain.constraints": "Constraints",
     "grouping.domain.datasets": "Dataset",

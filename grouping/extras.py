@@ -20,7 +20,7 @@ SMALL_TORCH = "pip install torch --index-url https://download.pytorch.org/whl/cp
 """Command that installs the small build of PyTorch, without CUDA."""
 
 _MAX_NAMED = 3
-_RENAMED = {"scikit_learn": "sklearn"}
+_RENAMED = {"scikit_learn": "sklearn", "pillow": "PIL"}
 """Modules that are not called as the distribution that brings them."""
 
 
@@ -51,7 +51,7 @@ def require(extra: str) -> None:
 def error_for(error: ModuleNotFoundError) -> MissingExtraError | None:
     """Return the error for a module that could not be imported; None if no extra installs it."""
     module = (error.name or "").partition(".")[0]
-    for extra in ("api", "training", "postgres"):
+    for extra in ("api", "training", "postgres", "images"):
         if module in modules_of(extra):
             return _error(extra, [module])
     return None

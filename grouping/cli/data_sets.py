@@ -22,8 +22,25 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Store tables of your own, from which problems are made.", no_args_is_help=True)
 
 File = Annotated[
-    Path, typer.Argument(help="CSV, TSV, Parquet, Arrow (Feather) or NPZ, by its suffix.", dir_okay=False)
+    Path,
+    typer.Argument(
+        help="CSV, TSV, Parquet, Arrow (Feather) or NPZ, by its suffix; or a folder of images, with --table."
+    ),
 ]
+ImageTable = Annotated[
+    Path | None,
+    typer.Option(
+        "--table", help="Table that describes the images of a folder, a row for each.", dir_okay=False
+    ),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option("--image-column", help="Column of that table with the name of each image in the folder."),
+]
+ImageSize = Annotated[
+    str, typer.Option("--image-size", help="Height and width to which images are scaled, such as 32x32.")
+]
+Grey = Annotated[bool, typer.Option("--grey", help="Make images grey: one channel in place of three.")]
 Name = Annotated[str, typer.Argument(help="Name of a data set, for its newest version, or a version.")]
 ServerIfAny = Annotated[
     str | None,
@@ -35,7 +52,7 @@ Targets = Annotated[
         "--target",
         help="What is predicted: COLUMN:regression, :binary or :multiclass, then perhaps "
         ":loss=huber,metric=mae,weight=2,chosen_by=metric,name=...,positive=yes; without a kind, what it "
-        "looks like. A+B:regression is one target of two numbers.",
+        "looks like. A+B:regression is one target of two numbers, A+B:multilabel of two labels.",
     ),
 ]
 TaskColumn = Annotated[
@@ -53,7 +70,7 @@ Inputs = Annotated[
 Without = Annotated[list[str] | None, typer.Option("--without", help="Column not to predict from.")]
 Kinds = Annotated[
     list[str] | None,
-    typer.Option("--kind", help="COLUMN=category or COLUMN=number, where it is not what it looks like."),
+    typer.Option("--kind", help="COLUMN=category, number or text, where it is not what it looks like."),
 ]
 SplitOption = Annotated[
     str | None,
@@ -65,6 +82,16 @@ SplitOption = Annotated[
 ]
 Shares = Annotated[
     str | None, typer.Option("--shares", help="Shares that train, validate and test, such as 0.6,0.2,0.2.")
+]
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        "--folds",
+        min=2,
+        help="Divide the rows beside those that validate into so many folds, each the test rows of one "
+        "split, in place of test rows by share; the verdict is made over all of them, unless --splits says "
+        "over fewer.",
+    ),
 ]
 SplitSeed = Annotated[int | None, typer.Option("--split-seed", min=0, help="Seed of the split.")]
 
@@ -79,6 +106,7 @@ def definition_of(
     split: str | None = None,
     shares: str | None = None,
     split_seed: int | None = None,
+    folds: int | None = None,
 ) -> dict[str, Any]:
     """Return the definition of a problem as a request has it, from the options of a command.
 
@@ -103,7 +131,7 @@ def definition_of(
         tuple(inputs or ()),
         tuple(without or ()),
         dict(map(parse_kind, kinds or ())),
-        parse_split(split or "stratified", parse_shares(shares), split_seed or 0),
+        parse_split(split or "stratified", parse_shares(shares), split_seed or 0, folds or 0),
     )
     return definition.as_mapping()
 
@@ -119,6 +147,11 @@ def _client(server: str, token: str | None) -> Iterator[Client]:
 @app.command()
 def add(
     file: File,
+    *,
+    table: ImageTable = None,
+    image_column: ImageColumn = None,
+    image_size: ImageSize = "32x32",
+    grey: Grey = False,
     name: Annotated[str, typer.Option(help="Name for people; that of the file unless given.")] = "",
     server: ServerIfAny = None,
     token: Token = None,
@@ -126,21 +159,53 @@ def add(
     data_folder: DataFolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Store a table; the same table is stored once."""
+    """Store a table, or a folder of images with a table; the same content is stored once."""
+    images = _images_of(file, table, image_column, image_size)
     if server is not None:
+        from grouping.use_cases.data_sets import packed_images
+
         with _client(server, token) as client:
-            stored = client.add_data_set(file, name=name)
+            if images:
+                content = packed_images(*images, is_grey=grey)
+                stored = client.upload_data_set(content, f"{file.resolve().name}.arrow", name=name)
+            else:
+                stored = client.add_data_set(file, name=name)
     else:
         from grouping.data_sets.folder import require_data_folder
-        from grouping.use_cases.data_sets import add_file
+        from grouping.use_cases.data_sets import add_file, add_images
         from grouping.wire.data_sets import DataSetOut
 
         use_data(data_folder, home)
-        stored = DataSetOut.read(add_file(require_data_folder(), file, name)[0])
+        folder = require_data_folder()
+        added = add_images(folder, *images, name, is_grey=grey) if images else add_file(folder, file, name)
+        stored = DataSetOut.read(added[0])
     if as_json:
         print_json(stored)
     else:
         _show_columns(stored)
+
+
+def _images_of(
+    folder: Path, table: Path | None, column: str | None, size: str
+) -> tuple[Path, Path, str, tuple[int, int]] | None:
+    """Return folder, table, column and size of images to store; None for a file of a table.
+
+    Raises:
+        InvalidInputError: if a part is missing, or the size cannot be read.
+    """
+    from grouping.errors import InvalidInputError
+
+    if table is None and column is None and not folder.is_dir():
+        return None
+    if table is None or column is None or not folder.is_dir():
+        raise InvalidInputError(
+            "A folder of images comes with its table and the column of that with the names of the images: "
+            "grouping data add FOLDER --table labels.csv --image-column file."
+        )
+    height, _, width = size.partition("x")
+    if not (height.isdecimal() and width.isdecimal()):
+        raise InvalidInputError(f"A size of images is height and width, such as 32x32, not {size!r}.")
+    return folder.resolve(), table, column, (int(height), int(width))
 
 
 @app.command("list")
@@ -259,7 +324,8 @@ def show_problem(problem: MadeProblemOut, *, is_error: bool = False, has_finding
     rows = {part: sum(labels[part] for labels in problem.labels.values()) for part in ("train", "validation")}
     console.print(
         f"Problem {problem.name}: {len(names)} task{'s' if len(names) > 1 else ''} ({shown}) from "
-        f"{len(problem.inputs)} inputs; {rows['train']:,} labels train, {rows['validation']:,} validate.",
+        f"{len(problem.inputs)} input{'s' if len(problem.inputs) > 1 else ''}; "
+        f"{rows['train']:,} labels train, {rows['validation']:,} validate.",
         soft_wrap=True,
     )
     for finding in problem.findings if has_findings else ():
@@ -268,7 +334,13 @@ def show_problem(problem: MadeProblemOut, *, is_error: bool = False, has_finding
 
 def _is_file(source: str) -> bool:
     from grouping.data_sets.reading import is_table_file
+    from grouping.errors import InvalidInputError
 
+    if Path(source).is_dir():
+        raise InvalidInputError(
+            f"{source!r} is a folder: store its images first (grouping data add {source} --table ... "
+            "--image-column ...), and name the data set."
+        )
     return is_table_file(source) or Path(source).is_file()
 
 

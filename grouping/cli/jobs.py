@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, ServerIfAny, Token
 from grouping.cli.data_folder import DataFolderOption, use_data
 from grouping.cli.data_sets import (
+    Folds,
     Inputs,
     Kinds,
     LeastLabels,
@@ -202,6 +203,7 @@ def run(
     split: SplitOption = None,
     shares: Shares = None,
     split_seed: SplitSeed = None,
+    folds: Folds = None,
     results: ResultsOption = None,
     values: ValuesOption = None,
     slots: Annotated[
@@ -231,7 +233,7 @@ def run(
     from grouping.cli.own_commands import own_words, with_own_trainer
 
     use_data(data_folder, home)
-    options = (task_column, least_labels, inputs, without, kinds, split, shares, split_seed)
+    options = (task_column, least_labels, inputs, without, kinds, split, shares, split_seed, folds)
 
     def known(request: Mapping[str, Any]) -> dict[str, Any]:
         return with_results(request, results, values)

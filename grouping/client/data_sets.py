@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from grouping.client.connection import Answer, Connection
 from grouping.errors import DataSetError
@@ -11,9 +11,13 @@ from grouping.wire.data_sets import (
     DataSetDetail,
     DataSetList,
     DataSetOut,
+    FittedInputsOut,
     MadeProblemList,
     MadeProblemOut,
 )
+
+if TYPE_CHECKING:
+    from grouping.data_sets.features import FittedInputs
 
 PATH = "/v1/data-sets"
 
@@ -41,7 +45,11 @@ class DataSets:
             content = file.read_bytes()
         except OSError as error:
             raise DataSetError(f"{file} cannot be read: {error.strerror}.") from error
-        files = {"file": (file.name, content)}
+        return self.upload_data_set(content, file.name, name=name)
+
+    def upload_data_set(self, content: bytes, file_name: str, *, name: str = "") -> DataSetOut:
+        """Store a table from the content of a file; see `add_data_set`."""
+        files = {"file": (file_name, content)}
         return self._service().read(DataSetOut, "POST", PATH, files=files, params={"name": name})
 
     def add_data_set_there(self, path: str, *, name: str = "") -> DataSetOut:
@@ -86,6 +94,21 @@ class DataSets:
             ServiceError: if nothing can be trained on that.
         """
         return self._at(MadeProblemOut, "POST", f"{data_set}/problems", json=definition)
+
+    def inputs_of(self, data_set: str, problem: str) -> FittedInputs:
+        """Return how columns become the inputs of a problem; its `apply` makes them of new rows.
+
+        Args:
+            data_set: name or version of the table.
+            problem: name of the problem.
+
+        Raises:
+            ServiceError: if there is none.
+        """
+        from grouping.data_sets.features import FittedInputs
+
+        found = self._at(FittedInputsOut, "GET", f"{data_set}/problems/{problem}/inputs")
+        return FittedInputs.from_mapping(found.model_dump())
 
     def problems_of(self, data_set: str) -> list[MadeProblemOut]:
         """List the problems made of a table, newest first.

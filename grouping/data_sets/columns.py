@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grouping.data_sets.images import checked_images, digests, is_image, shape_text
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -33,7 +35,11 @@ class ColumnKind(StrEnum):
     CATEGORY = "category"
     DATE = "date"
     TEXT = "text"
+    IMAGE = "image"
     EMPTY = "empty"
+
+
+NO_TARGETS = (ColumnKind.TEXT, ColumnKind.DATE, ColumnKind.EMPTY, ColumnKind.IMAGE)
 
 
 class TargetKind(StrEnum):
@@ -42,6 +48,8 @@ class TargetKind(StrEnum):
     REGRESSION = "regression"
     BINARY = "binary"
     MULTICLASS = "multiclass"
+    MULTILABEL = "multilabel"
+    """Several columns of two values each, as one target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class Column:
     @property
     def as_target(self) -> TargetKind | None:
         """Kind that it has as a target unless another is named; None where it can be none."""
-        if self.kind in (ColumnKind.TEXT, ColumnKind.DATE, ColumnKind.EMPTY) or self.n_distinct < 2:
+        if self.kind in NO_TARGETS or self.n_distinct < 2:
             return None
         if self.n_distinct == 2:
             return TargetKind.BINARY
@@ -78,7 +86,7 @@ class Column:
 
 
 def normalised(series: pd.Series[Any]) -> pd.Series[Any]:
-    """Return a column in one of the types that are stored: numbers, truth values, times in UTC, or texts.
+    """Return a column in a type that is stored: numbers, truth values, times in UTC, texts or images.
 
     Raises:
         TypeError: if it holds lists, bytes or other values.
@@ -86,6 +94,8 @@ def normalised(series: pd.Series[Any]) -> pd.Series[Any]:
     import pandas as pd
     from pandas.api import types
 
+    if is_image(series):
+        return checked_images(series)
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(series.cat.categories.dtype)
     if types.is_bool_dtype(series.dtype):
@@ -121,6 +131,8 @@ def describe(frame: pd.DataFrame) -> tuple[Column, ...]:
 
 
 def _describe(name: str, series: pd.Series[Any]) -> Column:
+    if is_image(series):
+        return Column(name, ColumnKind.IMAGE, 0, digests(series).nunique(), (shape_text(series.iloc[0]),))
     known = series.dropna()
     distinct = known.unique()
     examples = tuple(texts_of(known.iloc[:1000].drop_duplicates()[:N_EXAMPLES]))
@@ -159,6 +171,8 @@ def texts_of(values: pd.Series[Any]) -> list[str]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"image of {shape_text(value)}"
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (float, np.floating)):
@@ -179,6 +193,8 @@ def numbered(series: pd.Series[Any], *, as_they_come: bool = False) -> tuple[NDA
     """
     import pandas as pd
 
+    if is_image(series):
+        series = digests(series)
     codes, values = pd.factorize(series, sort=not as_they_come)
     return codes.astype(np.int64), texts_of(pd.Series(values))
 

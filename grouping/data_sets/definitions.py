@@ -12,17 +12,21 @@ from annotated_types import Interval, Len, MaxLen
 
 from grouping.data_sets.columns import ColumnKind, TargetKind
 from grouping.domain.fields import STRICT, check, from_plain
+from grouping.domain.splits import MAX_SPLITS
 from grouping.domain.tasks import MAX_TASKS, ChosenBy
 from grouping.errors import InvalidInputError
 
 MAX_COLUMNS = 2_000
 MAX_COLUMN_NAME = 200
 ColumnName = Annotated[str, Len(1, MAX_COLUMN_NAME)]
+MAX_FOLDS = 50
+MADE_KINDS = (ColumnKind.NUMBER, ColumnKind.CATEGORY, ColumnKind.TEXT)
+"""Kinds that a column can be made where it looks like another."""
 Share = Annotated[float, Interval(gt=0, lt=1)]
 
 _OPTIONS = ("name", "loss", "metric", "weight", "chosen_by", "positive")
 _TARGET = re.compile(
-    r"(?P<columns>.+?)(?::(?P<kind>regression|binary|multiclass)(?::(?P<options>.+))?)?", re.DOTALL
+    rf"(?P<columns>.+?)(?::(?P<kind>{'|'.join(TargetKind)})(?::(?P<options>.+))?)?", re.DOTALL
 )
 
 
@@ -48,6 +52,8 @@ class Split:
         column: the column that the kind speaks of; empty for stratified by task and class, and for random.
         shares: shares of the rows that train, validate and test, which make 1 together.
         seed: seed of the draw.
+        folds: folds of k-fold cross-validation, each the test rows of one split; 0 for test rows by their
+            share. The validation rows are in no fold.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -56,6 +62,7 @@ class Split:
     column: Annotated[str, MaxLen(MAX_COLUMN_NAME)] = ""
     shares: Annotated[tuple[Share, ...], Len(3, 3)] = (0.6, 0.2, 0.2)
     seed: Annotated[int, Interval(ge=0, le=2**31 - 1)] = 0
+    folds: Annotated[int, Interval(ge=0, le=MAX_FOLDS)] = 0
 
     def __post_init__(self) -> None:
         check(self, "/split")
@@ -77,15 +84,32 @@ class Split:
             raise InvalidInputError(
                 "A random split takes no column; stratified and group do.", pointer="/split/column"
             )
+        if self.folds and not self.is_drawn:
+            raise InvalidInputError(
+                f"A split by {self.kind} has no folds; stratified, random and group have.",
+                pointer="/split/folds",
+            )
+        if self.folds == 1:
+            raise InvalidInputError("There are two folds or more.", pointer="/split/folds")
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether it is drawn at random, so that there are other splits of its kind."""
+        return self.kind in (SplitKind.STRATIFIED, SplitKind.RANDOM, SplitKind.GROUP)
+
+    @property
+    def most_splits(self) -> int:
+        """The number of splits there are of its kind: of folds, as many as folds."""
+        return (self.folds or MAX_SPLITS) if self.is_drawn else 1
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is predicted: a column, or several numbers as one target. A row without a value has no label.
+    """What is predicted: a column, or several as one target. A row without a value has no label.
 
     Attributes:
-        columns: the column, or several of numbers.
-        kind: regression, binary or multiclass; what the column looks like if left out.
+        columns: the column, or several: of numbers, or of two values each for several labels.
+        kind: regression, binary, multiclass or multilabel; what the column looks like if left out.
         name: name of the task; that of its columns if left out.
         loss: name of the loss that it is trained on; that of its kind if left out.
         loss_parameters: parameters of the loss.
@@ -93,7 +117,8 @@ class Target:
         metric_parameters: parameters of the metric.
         weight: weight in the total loss.
         chosen_by: what networks are chosen by, its loss or its metric; it is trained on its loss either way.
-        positive: value of a binary target that counts as yes; the later one in order if left out.
+        positive: value of a binary target that counts as yes, or of the columns of several labels; the later
+            one in order if left out.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -120,10 +145,15 @@ class Target:
                 f"Networks are chosen by {' or '.join(ChosenBy)}, not {self.chosen_by!r}.",
                 pointer="/chosen_by",
             )
-        if len(self.columns) > 1 and self.kind not in (None, TargetKind.REGRESSION):
+        if len(self.columns) > 1 and self.kind not in (None, TargetKind.REGRESSION, TargetKind.MULTILABEL):
             raise InvalidInputError(
-                "Several columns are one target of numbers only: make columns of classes targets of "
-                "their own.",
+                "Several columns are one target of numbers, or of labels (multilabel): make columns of "
+                "classes targets of their own.",
+                pointer="/columns",
+            )
+        if len(self.columns) == 1 and self.kind is TargetKind.MULTILABEL:
+            raise InvalidInputError(
+                "Several labels are several columns, such as red+green+blue:multilabel; one is binary.",
                 pointer="/columns",
             )
 
@@ -145,7 +175,8 @@ class ProblemDefinition:
         inputs: columns from which is predicted; all that say nothing about targets, tasks and split unless
             given.
         without: columns to leave out of the inputs.
-        kinds: kinds of columns where they are not what they look like, such as numbers that are categories.
+        kinds: kinds of columns where they are not what they look like, such as numbers that are categories,
+            or short texts to be read as text.
         split: how the rows are divided.
     """
 
@@ -169,9 +200,9 @@ class ProblemDefinition:
                     pointer=f"/targets/{place}",
                 )
         for column, kind in self.kinds.items():
-            if kind not in (ColumnKind.NUMBER, ColumnKind.CATEGORY):
+            if kind not in MADE_KINDS:
                 raise InvalidInputError(
-                    f"The column {column!r} may be made a number or a category, not {kind!r}.",
+                    f"The column {column!r} may be made {', '.join(MADE_KINDS)}, not {kind!r}.",
                     pointer=f"/kinds/{column}",
                 )
 
@@ -192,6 +223,8 @@ class ProblemDefinition:
 
 def parse_target(text: str) -> Target:
     """Read a target such as ``price``, ``clicked:binary``, ``x+y:regression:name=position,weight=2``.
+
+    Several columns are joined by ``+``, also as ``red+green:multilabel``.
 
     Options after the kind are ``name``, ``loss``, ``metric``, ``weight``, ``chosen_by`` and
     ``positive``.
@@ -222,7 +255,7 @@ def parse_target(text: str) -> Target:
     return from_plain(Target, {"columns": found["columns"].split("+"), "kind": kind, **options})
 
 
-def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 0) -> Split:
+def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 0, folds: int = 0) -> Split:
     """Read a split such as ``random``, ``stratified``, ``group=user``, ``time=day`` or ``column=part``.
 
     Raises:
@@ -234,7 +267,9 @@ def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 
             f"{text!r} is no split: {', '.join(SplitKind)}, the last three with a column, as group=user.",
             pointer="/split",
         )
-    return Split(SplitKind(kind), column, **({} if shares is None else {"shares": shares}), seed=seed)
+    return Split(
+        SplitKind(kind), column, **({} if shares is None else {"shares": shares}), seed=seed, folds=folds
+    )
 
 
 def parse_shares(text: str | None) -> tuple[float, ...] | None:
@@ -252,14 +287,14 @@ def parse_shares(text: str | None) -> tuple[float, ...] | None:
 
 
 def parse_kind(text: str) -> tuple[str, ColumnKind]:
-    """Read ``COLUMN=number`` or ``COLUMN=category``.
+    """Read ``COLUMN=number``, ``COLUMN=category`` or ``COLUMN=text``.
 
     Raises:
-        InvalidInputError: if it is neither.
+        InvalidInputError: if it is none.
     """
     column, _, kind = text.rpartition("=")
-    if not column or kind not in ("number", "category"):
+    if not column or kind not in MADE_KINDS:
         raise InvalidInputError(
-            f"{text!r} is no kind of a column: COLUMN=number or COLUMN=category.", pointer="/kinds"
+            f"{text!r} is no kind of a column: COLUMN= and one of {', '.join(MADE_KINDS)}.", pointer="/kinds"
         )
     return column, ColumnKind(kind)

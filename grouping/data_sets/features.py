@@ -1,7 +1,7 @@
 """Inputs of a network from columns of a table, by numbers that are fitted to the training rows alone.
 
 What is fitted is plain data: it can be kept as JSON beside a network and applied where nothing but pandas is
-installed. `tests/unit/test_features.py` holds the results to those of scikit-learn's transformers.
+installed. `tests/unit/test_data_sets_features.py` holds the results to those of scikit-learn's transformers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouping.data_sets.columns import ColumnKind, texts_of
+from grouping.data_sets.images import FittedImages, fit_images
+from grouping.data_sets.texts import FittedTexts, fit_texts
 from grouping.domain.fields import from_plain
 
 if TYPE_CHECKING:
@@ -91,24 +93,37 @@ class FittedInputs:
     """How the columns of a table become inputs.
 
     Attributes:
-        columns: one for each column that is an input, in order.
+        columns: one for each column that is an input and no text, in order.
+        texts: how columns of text become inputs, after the others; None without any.
+        images: how a column of images becomes inputs, after all others; None without any.
     """
 
     columns: tuple[FittedColumn, ...]
+    texts: FittedTexts | None = None
+    images: FittedImages | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Name of each input, in order."""
-        return tuple(name for column in self.columns for name in column.names)
+        """Name of each input, in order; one for an image."""
+        named = tuple(name for column in self.columns for name in column.names)
+        named += () if self.texts is None else self.texts.names
+        return named if self.images is None else (*named, self.images.column)
 
     def apply(self, frame: pd.DataFrame) -> NDArray[np.float32]:
-        """Return the inputs of rows, ``[rows, len(names)]``; values never seen in training are no error."""
+        """Return the inputs of rows, ``[rows, features]``; values never seen in training are no error.
+
+        A feature for each of `names`, and for each number of an image.
+        """
+        if self.images is not None:
+            return self.images.apply(frame)
         inputs = np.empty((len(frame), len(self.names)), dtype=np.float32)
         place = 0
         for column in self.columns:
             for values in column.columns_of(frame[column.column]):
                 inputs[:, place] = values
                 place += 1
+        if self.texts is not None:
+            inputs[:, place:] = self.texts.apply(frame)
         return inputs
 
     def as_mapping(self) -> dict[str, Any]:
@@ -126,9 +141,15 @@ def fit(frame: pd.DataFrame, kinds: Mapping[str, ColumnKind]) -> FittedInputs:
 
     Args:
         frame: the training rows alone.
-        kinds: kind of each column that is an input, in order: number, boolean, date or category.
+        kinds: kind of each column that is an input, in order: number, boolean, date, category or text,
+            or one image and nothing else.
     """
-    return FittedInputs(tuple(_fit(frame[name], name, kind) for name, kind in kinds.items()))
+    if ColumnKind.IMAGE in kinds.values():
+        (column,) = kinds
+        return FittedInputs((), images=fit_images(frame, column))
+    texts = [name for name, kind in kinds.items() if kind is ColumnKind.TEXT]
+    others = (_fit(frame[name], name, kind) for name, kind in kinds.items() if name not in texts)
+    return FittedInputs(tuple(others), fit_texts(frame, texts) if texts else None)
 
 
 def _fit(series: pd.Series[Any], name: str, kind: ColumnKind) -> FittedColumn:

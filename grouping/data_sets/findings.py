@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from grouping.data_sets.columns import Column, ColumnKind, is_number, numbered
+from grouping.data_sets.images import digests
 from grouping.domain.datasets import PARTS, Dataset, labelled_rows
 from grouping.domain.percentages import percent
-from grouping.domain.tasks import Task, TaskKind
+from grouping.domain.tasks import ChosenBy, Task, TaskKind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ def obstacle_of(task: Task, dataset_parts: Mapping[str, Any], target: Any) -> st
 
 
 def of_tasks(tasks: Sequence[Task], dataset: Dataset) -> Iterator[Finding]:
-    """Find tasks with few labels, few of a class, and a weight that drowns all others."""
+    """Find tasks with few labels, few of a class or another's labels, and one that drowns all others."""
     tiny = [task.name for task in tasks if dataset.label_counts(task.name)["train"] < FEW_LABELS]
     if tiny:
         yield Finding(
@@ -73,16 +74,46 @@ def of_tasks(tasks: Sequence[Task], dataset: Dataset) -> Iterator[Finding]:
             "whether their losses mean anything.",
             tuple(tiny),
         )
-    for part in ("train", "validation"):
+    for part in PARTS:
         yield from _few_of_a_class(tasks, dataset, part)
-    total = sum(task.weight for task in tasks)
-    for task in tasks:
-        if len(tasks) > 1 and task.weight / total >= MOST_OF_THE_SUM:
+    yield from _same_targets(tasks, dataset)
+    shares = {task.name: task.weight * untrained_loss(task, dataset) for task in tasks}
+    total = sum(shares.values())
+    for name, share in shares.items():
+        if len(tasks) > 1 and share / total >= MOST_OF_THE_SUM:
             yield Finding(
                 "one_task_decides",
-                f"The weight of {task.name!r} is {percent(task.weight / total, 0)} of the sum: the grouping "
-                "is chosen for this task almost alone.",
-                (task.name,),
+                f"{name!r} makes up {percent(share / total, 0)} of the sum of losses where nothing is "
+                "learned: the grouping is chosen for this task almost alone. Give it a smaller weight, or "
+                "choose by its loss, which is 1 there.",
+                (name,),
+            )
+
+
+def untrained_loss(task: Task, dataset: Dataset) -> float:
+    """Return about what a constant prediction costs a task in the sum that networks are chosen by.
+
+    Losses are divided by what they are there, and most metrics are shares: both count as 1. Errors in the
+    units of the target or in classes are the mean distance of the training labels from their median.
+    """
+    metric = None if task.metric is None else task.metric.name
+    if task.chosen_by is not ChosenBy.METRIC or metric not in ("mae", "rmse", "class_distance"):
+        return 1.0
+    labels = dataset.targets[task.name][dataset.train]
+    labels = labels[labelled_rows(labels)].astype(np.float64)
+    return float(np.abs(labels - np.median(labels, axis=0)).mean())
+
+
+def _same_targets(tasks: Sequence[Task], dataset: Dataset) -> Iterator[Finding]:
+    """Find tasks whose training labels are those of another."""
+    seen: dict[bytes, str] = {}
+    for task in tasks:
+        first = seen.setdefault(dataset.targets[task.name][dataset.train].tobytes(), task.name)
+        if first != task.name:
+            yield Finding(
+                "same_target",
+                f"The tasks {first!r} and {task.name!r} have the same training labels: leave one out.",
+                (first, task.name),
             )
 
 
@@ -108,7 +139,9 @@ def _few_of_a_class(tasks: Sequence[Task], dataset: Dataset, part: str) -> Itera
         )
 
 
-def of_inputs(frame: pd.DataFrame, columns: Sequence[Column], dataset: Dataset) -> Iterator[Finding]:
+def of_inputs(
+    frame: pd.DataFrame, columns: Sequence[Column], targets: Sequence[str], dataset: Dataset
+) -> Iterator[Finding]:
     """Find input columns that are equal, identify rows, or never vary, and rows in two parts."""
     seen: dict[bytes, str] = {}
     for column in columns:
@@ -131,11 +164,14 @@ def of_inputs(frame: pd.DataFrame, columns: Sequence[Column], dataset: Dataset) 
                 "out unless it says something about new rows.",
                 (column.name,),
             )
-    yield from _in_two_parts(frame, dataset)
+    used = list(dict.fromkeys([*(column.name for column in columns), *targets]))
+    images = {column.name for column in columns if column.kind is ColumnKind.IMAGE}
+    compared = frame[used].assign(**{name: digests(frame[name]) for name in images})
+    yield from _in_two_parts(compared, dataset)
 
 
 def _in_two_parts(frame: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
-    """Find rows that are equal in every column to a training row."""
+    """Find rows that are equal to a training row in every column that is used."""
     train = frame.iloc[dataset.train].drop_duplicates()
     for part in ("validation", "test"):
         rows = frame.iloc[getattr(dataset, part)]
@@ -143,7 +179,7 @@ def _in_two_parts(frame: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
         if len(both):
             yield Finding(
                 "same_rows",
-                f"{len(both):,} different {part} rows are equal in every column to a training row: if they "
+                f"{len(both):,} different {part} rows have the inputs and targets of a training row: if they "
                 "are copies, losses look better than on new rows; leave copies out, or split by group.",
             )
 

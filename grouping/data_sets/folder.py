@@ -5,6 +5,7 @@ Each data set has a folder named by the SHA-256 of its table, so the same table 
     <digest>/table.arrow       the table, an Arrow file whose SHA-256 is the digest
     <digest>/data-set.json     its name, where it is from, and its columns
     <digest>/problems/<digest>.json   a problem: its definition, its tasks, and the findings
+    <digest>/inputs/<digest>.json     how the columns become the inputs of that problem
 
 Files never change. Each is written under another name first and then moved, the table before what names it;
 so several processes may write, and nobody reads half a file.
@@ -28,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from grouping.data_sets.columns import Column, describe
 from grouping.data_sets.definitions import ProblemDefinition
+from grouping.data_sets.features import FittedInputs
 from grouping.data_sets.findings import Finding
 from grouping.data_sets.making import Made, make
 from grouping.data_sets.packed import unpack
@@ -218,7 +220,10 @@ class DataFolder:
         digest = hashlib.sha256(said.encode()).hexdigest()
         if (present := self._find_problem(data_set, digest)) is not None:
             return present, False
-        problem = _described(data_set, digest, definition, make(self.frame(data_set), definition))
+        made = make(self.frame(data_set), definition)
+        problem = _described(data_set, digest, definition, made)
+        fitted = json.dumps(made.fitted.as_mapping()).encode()
+        self._write(f"{data_set.digest}/inputs/{digest}.json", fitted)
         content = {name: value for name, value in asdict(problem).items() if name != "data_set"}
         self._write(f"{data_set.digest}/problems/{digest}.json", json.dumps(content).encode())
         return problem, True
@@ -232,6 +237,29 @@ class DataFolder:
                 if problem is not None:
                     found.append(problem)
         return tuple(sorted(found, key=lambda problem: (problem.created_at, problem.digest), reverse=True))
+
+    def problem(self, data_set: DataSet, name: str) -> DefinedProblem:
+        """Return a problem made of a data set, by its name.
+
+        Raises:
+            UnknownNameError: if there is none.
+        """
+        known = self.problems(data_set)
+        for one in known:
+            if one.name == name:
+                return one
+        raise UnknownNameError("problem of this data set", name, [one.name for one in known])
+
+    def fitted(self, problem: DefinedProblem) -> FittedInputs:
+        """Return how columns become the inputs of a problem, as fitted to its training rows.
+
+        Raises:
+            DataSetError: if that was not kept.
+        """
+        content = self._read(f"{problem.data_set.digest}/inputs/{problem.digest}.json")
+        if content is None:
+            raise DataSetError(f"The inputs of {problem.name!r} were not kept: make the problem again.")
+        return FittedInputs.from_mapping(json.loads(content))
 
     def _find(self, digest: str) -> DataSet | None:
         content = self._read_kept(f"{digest}/data-set.json")

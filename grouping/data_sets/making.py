@@ -25,7 +25,7 @@ from grouping.data_sets.features import FittedInputs, fit
 from grouping.data_sets.findings import Finding
 from grouping.data_sets.splits import Parts, split_rows
 from grouping.domain.datasets import NO_CLASS, PARTS, Dataset, labelled_rows
-from grouping.domain.recipes import Recipe
+from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError, pointing_below
 from grouping.recipes.losses_and_metrics import complete_task, named_loss, named_metric
@@ -76,6 +76,8 @@ class _Labels:
             task = Task.binary(name)
         elif self.kind is TargetKind.MULTICLASS:
             task = Task.multiclass(name, len(self.classes))
+        elif self.kind is TargetKind.MULTILABEL:
+            task = Task.multilabel(name, self.values.shape[1])
         else:
             task = Task.regression(name, self.values.shape[1])
         loss, metric = self.target.loss, self.target.metric
@@ -92,13 +94,14 @@ class _Labels:
         return values
 
 
-def make(frame: pd.DataFrame, definition: ProblemDefinition, data_seed: int = 0) -> Made:
-    """Make the tasks and arrays of a problem; the same table, definition and seed give the same arrays.
+def make(frame: pd.DataFrame, definition: ProblemDefinition, number: int = 0) -> Made:
+    """Make the tasks and arrays of a problem; the same table, definition and number give the same arrays.
 
     Args:
         frame: the stored table.
         definition: what is predicted from what, on which rows.
-        data_seed: seed of the split beside that of the definition.
+        number: number of the split, from 0. Tasks are those of the first one; inputs are fitted to the
+            training rows of this one.
 
     Raises:
         InvalidInputError: if nothing can be trained on that; points at the field of the definition.
@@ -114,8 +117,9 @@ def make(frame: pd.DataFrame, definition: ProblemDefinition, data_seed: int = 0)
     if definition.task_column:
         usable = usable[frame[definition.task_column].notna().to_numpy()[usable]]
     strata = _strata(frame, definition, labels)[usable]
-    parts = split_rows(frame, definition.split, usable, strata, data_seed)
-    named, left_out = _named_tasks(frame, definition, labels, parts)
+    first = split_rows(frame, definition.split, usable, strata)
+    named, left_out = _named_tasks(frame, definition, labels, first)
+    parts = split_rows(frame, definition.split, usable, strata, number) if number else first
     kinds = _input_kinds(definition, columns)
     fitted = fit(frame.iloc[parts[0]], kinds)
     targets = {task.name: values for task, values in named}
@@ -124,11 +128,11 @@ def make(frame: pd.DataFrame, definition: ProblemDefinition, data_seed: int = 0)
     dataset.check_tasks(tasks)
     told = tuple(_findings(frame, definition, columns, kinds, dataset, tasks))
     classes = {one.target.label: one.classes for one in labels if one.classes}
-    return Made(tasks, classes, dataset, fitted, recipe_for(len(parts[0])), (*left_out, *told))
+    return Made(tasks, classes, dataset, fitted, recipe_for(len(parts[0]), fitted), (*left_out, *told))
 
 
-def recipe_for(n_train: int) -> Recipe:
-    """Return a recipe for a table of so many training rows.
+def recipe_for(n_train: int, fitted: FittedInputs | None = None) -> Recipe:
+    """Return a recipe for a table of so many training rows: texts by a Transformer, images by convolutions.
 
     Rows per step are a power of two that makes about `STEPS_PER_EPOCH` steps, within `BATCH_SIZES`; epochs
     make about `TRAINING_STEPS` steps. A start, and not tuned on anything: ``--tuning-samples`` tunes.
@@ -137,7 +141,12 @@ def recipe_for(n_train: int) -> Recipe:
     batch = int(np.clip(2 ** round(np.log2(wanted)), *BATCH_SIZES))
     steps = max(1, n_train // batch)
     epochs = int(np.clip(round(TRAINING_STEPS / steps), LEAST_EPOCHS, MOST_EPOCHS))
-    return Recipe(hidden=(32, 32), epochs=epochs, batch_size=batch, learning_rate=0.003, weight_decay=0.01)
+    recipe = Recipe((32, 32), epochs=epochs, batch_size=batch, learning_rate=0.003, weight_decay=0.01)
+    if fitted is not None and fitted.texts is not None:
+        return replace(recipe, hidden=(32,), encoder=Method("transformer", fitted.texts.layout))
+    if fitted is not None and fitted.images is not None:
+        return replace(recipe, hidden=(16, 32), encoder=Method("convolutional", fitted.images.layout))
+    return recipe
 
 
 def _check_columns(definition: ProblemDefinition, columns: Mapping[str, Column]) -> None:
@@ -166,9 +175,12 @@ def _labels_of(frame: pd.DataFrame, target: Target, columns: Mapping[str, Column
         raise InvalidInputError(_no_target(columns[target.columns[0]]))
     if kind is TargetKind.REGRESSION:
         return _Labels(target, kind, (), _numbers_of(frame, target))
+    if kind is TargetKind.MULTILABEL:
+        return _several_labels(frame, target)
     codes, values = numbered(frame[target.columns[0]])
     if kind is TargetKind.BINARY:
-        return _binary(target, codes, values)
+        classes, labels = _binary(target, target.columns[0], codes, values)
+        return _Labels(target, kind, classes, labels)
     if not 2 <= len(values) <= MOST_CLASSES:
         raise InvalidInputError(
             f"The column {target.columns[0]!r} has {len(values):,} different values, and a target of classes "
@@ -197,20 +209,29 @@ def _numbers_of(frame: pd.DataFrame, target: Target) -> NDArray[np.float32]:
     return wide.astype(np.float32)
 
 
-def _binary(target: Target, codes: NDArray[np.int64], values: Sequence[str]) -> _Labels:
+def _several_labels(frame: pd.DataFrame, target: Target) -> _Labels:
+    """Make a target of several columns of two values; a row has a label of some of them, or of all."""
+    labels = [_binary(target, name, *numbered(frame[name]))[1] for name in target.columns]
+    return _Labels(target, TargetKind.MULTILABEL, (), np.stack(labels, axis=1))
+
+
+def _binary(
+    target: Target, column: str, codes: NDArray[np.int64], values: Sequence[str]
+) -> tuple[tuple[str, str], NDArray[np.float32]]:
+    """Return the values for no and for yes, and the labels, ``[rows]``, NaN where there is none."""
     if len(values) != 2:
         raise InvalidInputError(
-            f"The column {target.columns[0]!r} has {len(values):,} different values, and a binary target "
+            f"The column {column!r} has {len(values):,} different values, and a binary target "
             f"two: {found.listed(values)}."
         )
     if target.positive and target.positive not in values:
         raise InvalidInputError(
-            f"{target.positive!r} is no value of {target.columns[0]!r}: {values[0]!r} or {values[1]!r}.",
+            f"{target.positive!r} is no value of {column!r}: {values[0]!r} or {values[1]!r}.",
             pointer="/positive",
         )
     positive = values.index(target.positive) if target.positive else 1
     labels = np.where(codes < 0, np.nan, codes == positive).astype(np.float32)
-    return _Labels(target, TargetKind.BINARY, (values[1 - positive], values[positive]), labels)
+    return (values[1 - positive], values[positive]), labels
 
 
 def _strata(
@@ -301,16 +322,32 @@ def _input_kinds(definition: ProblemDefinition, columns: Mapping[str, Column]) -
             continue
         if kind is ColumnKind.NUMBER and columns[name].kind in (ColumnKind.TEXT, ColumnKind.CATEGORY):
             raise InvalidInputError(f"The column {name!r} holds texts, no numbers.", pointer=f"/kinds/{name}")
-        if kind is ColumnKind.TEXT:
-            raise InvalidInputError(
-                f"The column {name!r} holds free text ({columns[name].n_distinct:,} different values), which "
-                "is no input: leave it out (--without), or make it a category (--kind).",
-                pointer="/inputs",
-            )
+        if kind is ColumnKind.TEXT and columns[name].kind not in (ColumnKind.TEXT, ColumnKind.CATEGORY):
+            raise InvalidInputError(f"The column {name!r} holds no texts.", pointer=f"/kinds/{name}")
         kinds[name] = kind
     if not kinds:
         raise InvalidInputError("No column is left to predict from.", pointer="/inputs")
+    _check_mixture(kinds)
     return kinds
+
+
+def _check_mixture(kinds: Mapping[str, ColumnKind]) -> None:
+    """Refuse texts or an image beside inputs of another kind: no encoder reads both."""
+    for kind, whole in ((ColumnKind.TEXT, "free text"), (ColumnKind.IMAGE, "images")):
+        of_kind = [name for name, its in kinds.items() if its is kind]
+        others = [name for name in kinds if name not in of_kind]
+        if of_kind and others:
+            raise InvalidInputError(
+                f"{found.listed(of_kind)} hold{'s' * (len(of_kind) == 1)} {whole}, which no encoder reads "
+                f"beside {found.listed(others)}. Predict from {whole} alone (--input), or leave "
+                f"{'it' if len(of_kind) == 1 else 'them'} out (--without).",
+                pointer="/inputs",
+            )
+        if kind is ColumnKind.IMAGE and len(of_kind) > 1:
+            raise InvalidInputError(
+                f"{found.listed(of_kind)} hold images, and an encoder reads one: name it (--input).",
+                pointer="/inputs",
+            )
 
 
 def _findings(
@@ -322,9 +359,10 @@ def _findings(
     tasks: Sequence[Task],
 ) -> Iterator[Finding]:
     yield from found.of_tasks(tasks, dataset)
-    yield from found.of_inputs(frame, [columns[name] for name in kinds], dataset)
     targets = [name for target in definition.targets for name in target.columns]
-    yield from found.of_leaks(frame, list(kinds), targets)
+    yield from found.of_inputs(frame, [columns[name] for name in kinds], targets, dataset)
+    compared = [name for name, kind in kinds.items() if kind is not ColumnKind.IMAGE]
+    yield from found.of_leaks(frame, compared, targets)
     yield from _divided_groups(frame, definition.split, columns, dataset)
 
 
@@ -339,12 +377,13 @@ def _divided_groups(
         if not looks_like_id or not 2 <= column.n_distinct <= len(frame) // 2:
             continue
         values = texts_of(frame[name].iloc[dataset.train].dropna())
-        elsewhere = texts_of(frame[name].iloc[dataset.validation].dropna())
+        others = np.concatenate([dataset.validation, dataset.test])
+        elsewhere = texts_of(frame[name].iloc[others].dropna())
         shared = len(set(values) & set(elsewhere))
         if shared:
             yield Finding(
                 "group_in_two_parts",
-                f"{shared:,} values of {name!r} stand in training and in validation rows: if they are people "
-                f"or things measured several times, split by group={name}.",
+                f"{shared:,} values of {name!r} stand in training and in validation or test rows: if they "
+                f"are people or things measured several times, split by group={name}.",
                 (name,),
             )

@@ -15,6 +15,7 @@ import numpy as np
 
 from grouping.data_sets.columns import named_twice, normalised
 from grouping.data_sets.definitions import MAX_COLUMN_NAME, MAX_COLUMNS
+from grouping.data_sets.packed import frame_of
 from grouping.errors import DataSetError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _read_arrow(data: bytes, suffix: str) -> pd.DataFrame:
         table = read(source)
         _check_width(table.num_columns, table.num_rows)
         _check_names(table.column_names)
-        return table.to_pandas()  # type: ignore[no-any-return]
+        return frame_of(table)
     except MemoryError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:

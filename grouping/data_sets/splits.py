@@ -1,4 +1,8 @@
-"""Division of rows into training, validation and test. Every function gives three arrays of row numbers."""
+"""Division of rows into training, validation and test, once or several times.
+
+Several splits have the same validation rows: networks are chosen on them, so they must not be test rows of
+another split. All other rows are divided anew into training and test, at random or in folds.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,8 @@ PART_NAMES = {
 """What a column that says the part may hold, in any case."""
 
 
-def split_rows(frame: pd.DataFrame, split: Split, rows: Rows, strata: Rows, data_seed: int = 0) -> Parts:
-    """Divide rows by a split.
+def split_rows(frame: pd.DataFrame, split: Split, rows: Rows, strata: Rows, number: int = 0) -> Parts:
+    """Divide rows by a split: three arrays of row numbers, for training, validation and test.
 
     Args:
         frame: the whole table.
@@ -34,23 +38,28 @@ def split_rows(frame: pd.DataFrame, split: Split, rows: Rows, strata: Rows, data
         rows: numbers of the rows to divide, sorted.
         strata: a number for each of these rows; those of one number are divided in like shares by a
             stratified split without a column.
-        data_seed: seed beside that of the split.
+        number: number of the split, from 0: the one that networks are chosen on. The others have its
+            validation rows, and other training and test rows.
 
     Raises:
-        InvalidInputError: if a part would be empty, or the column does not say the parts.
+        InvalidInputError: if a part would be empty, the column does not say the parts, or there is no split
+            of that number.
     """
-    generator = np.random.default_rng([split.seed, data_seed])
+    if number >= split.most_splits:
+        raise InvalidInputError(
+            f"There is no split number {number + 1}: this one makes {split.most_splits}.", pointer="/split"
+        )
     column = frame[split.column].iloc[rows] if split.column else None
-    if split.kind is SplitKind.GROUP:
-        parts = _by_group(_numbers(column), split.shares, generator)
-    elif split.kind is SplitKind.TIME:
+    if split.kind is SplitKind.TIME:
         parts = _by_time(_known(column, "time"), split.shares)
     elif split.kind is SplitKind.COLUMN:
         parts = _by_column(_known(column, "part of the split"))
+    elif split.kind is SplitKind.GROUP:
+        parts = _drawn(_numbers(column), split, number, by_group=True)
     elif split.kind is SplitKind.RANDOM:
-        parts = _in_shares(np.zeros(len(rows), dtype=np.int64), split.shares, generator)
+        parts = _drawn(np.zeros(len(rows), dtype=np.int64), split, number)
     else:
-        parts = _in_shares(strata if column is None else _numbers(column), split.shares, generator)
+        parts = _drawn(strata if column is None else _numbers(column), split, number)
     if empty := [name for name, part in zip(PART_NAMES, parts, strict=True) if not len(part)]:
         raise InvalidInputError(
             f"The split leaves no row for {' and '.join(empty)}: {len(rows):,} rows have a label. Choose "
@@ -77,34 +86,63 @@ def _known(column: pd.Series[Any] | None, what: str) -> pd.Series[Any]:
     return column
 
 
-def _in_shares(strata: Rows, shares: Sequence[float], generator: np.random.Generator) -> Parts:
-    """Draw each part's share of every stratum; of three rows and more each part gets one."""
-    found: tuple[list[Rows], ...] = ([], [], [])
-    order = generator.permutation(len(strata))
-    order = order[np.argsort(strata[order], kind="stable")]
-    starts = np.flatnonzero(np.diff(strata[order], prepend=-2))
-    carried = np.zeros(2)  # what rounding took from validation and test, so that small strata keep the shares
-    for stratum in np.split(order, starts[1:]):
-        exact = np.array(shares[1:]) * len(stratum) + carried
-        taken = np.floor(exact + 0.5).astype(np.int64)
-        if len(stratum) >= 3:
-            taken = np.maximum(taken, 1)
-        taken = np.clip(taken, 0, (len(stratum) - 1) // 2)
-        carried = np.clip(exact - taken, -1, 1)
-        for part, piece in zip(found, np.split(stratum, np.cumsum(taken)), strict=True):
-            part.append(piece)
-    validation, test, train = (
-        np.concatenate([*part, np.array([], dtype=np.int64)]).astype(np.int64) for part in found
-    )
+def _drawn(units: Rows, split: Split, number: int, *, by_group: bool = False) -> Parts:
+    """Draw the parts of a split of that number; units are groups that stay together, or strata."""
+    draw = _by_group if by_group else _in_shares
+    first = np.random.default_rng([split.seed, 0])
+    train_share, validation_share, test_share = split.shares
+    if split.folds:
+        rest, validation = draw(units, (1 - validation_share, validation_share), first)
+        divide = _by_group if by_group else _in_folds
+        folds = divide(units[rest], (1 / split.folds,) * split.folds, first)
+        train = np.concatenate([fold for n, fold in enumerate(folds) if n != number])
+        return rest[train], validation, rest[folds[number]]
+    train, validation, test = draw(units, split.shares, first)
+    if number:
+        rest = np.sort(np.concatenate([train, test]))
+        share = test_share / (train_share + test_share)
+        again = np.random.default_rng([split.seed, number])
+        train, test = (rest[part] for part in draw(units[rest], (1 - share, share), again))
     return train, validation, test
 
 
-def _by_group(groups: Rows, shares: Sequence[float], generator: np.random.Generator) -> Parts:
+def _in_folds(strata: Rows, shares: Sequence[float], generator: np.random.Generator) -> list[Rows]:
+    """Deal the rows of every stratum in turn, in random order, so that all folds are alike."""
+    order = generator.permutation(len(strata))
+    order = order[np.argsort(strata[order], kind="stable")]
+    return [order[n :: len(shares)] for n in range(len(shares))]
+
+
+def _in_shares(strata: Rows, shares: Sequence[float], generator: np.random.Generator) -> list[Rows]:
+    """Draw each part's share of every stratum; of as many rows as parts, or more, each part gets one."""
+    found: list[list[Rows]] = [[] for _ in shares]
+    order = generator.permutation(len(strata))
+    order = order[np.argsort(strata[order], kind="stable")]
+    starts = np.flatnonzero(np.diff(strata[order], prepend=-2))
+    # What rounding took from all parts but the first, so that small strata keep the shares.
+    carried = np.zeros(len(shares) - 1)
+    for stratum in np.split(order, starts[1:]):
+        exact = np.array(shares[1:]) * len(stratum) + carried
+        taken = np.floor(exact + 0.5).astype(np.int64)
+        if len(stratum) >= len(shares):
+            taken = np.maximum(taken, 1)
+        taken = np.clip(taken, 0, (len(stratum) - 1) // (len(shares) - 1))
+        carried = np.clip(exact - taken, -1, 1)
+        for part, piece in zip(found, np.split(stratum, np.cumsum(taken)), strict=True):
+            part.append(piece)
+    *others, first = (
+        np.concatenate([*part, np.array([], dtype=np.int64)]).astype(np.int64) for part in found
+    )
+    return [first, *others]
+
+
+def _by_group(groups: Rows, shares: Sequence[float], generator: np.random.Generator) -> list[Rows]:
     """Give each group, in random order, to the part that lacks most."""
     values, sizes = np.unique(groups, return_counts=True)
     if len(values) < len(shares):
         raise InvalidInputError(
-            f"The column of the split has {len(values)} groups, and each part needs one.",
+            f"The column of the split leaves {len(values)} groups for {len(shares)} parts, and each part "
+            "needs one.",
             pointer="/split/column",
         )
     filled = np.zeros(len(shares))
@@ -114,8 +152,7 @@ def _by_group(groups: Rows, shares: Sequence[float], generator: np.random.Genera
         part_of[values[place]] = part
         filled[part] += sizes[place]
     parts = np.array([part_of[group] for group in groups])
-    train, validation, test = (np.flatnonzero(parts == n) for n in range(3))
-    return train, validation, test
+    return [np.flatnonzero(parts == n) for n in range(len(shares))]
 
 
 def _by_time(times: pd.Series[Any], shares: Sequence[float]) -> Parts:

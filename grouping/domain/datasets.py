@@ -23,11 +23,26 @@ PARTS = ("train", "validation", "test")
 """Parts of the split, by the names of their fields in `Dataset`."""
 
 
+WITH_GAPS = (TaskKind.DENSE_MAP, TaskKind.MULTILABEL, TaskKind.CLASS_MAP, TaskKind.NORMALS)
+"""Kinds of tasks of which a row may have a label in part: some pixels, or some of several labels."""
+
+
+def labelled_elements(target: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which numbers of a target are labels, ``[rows, numbers]``; see `Dataset`."""
+    numbers = target.reshape(len(target), -1)
+    is_float = np.issubdtype(target.dtype, np.floating)
+    return np.asarray(~np.isnan(numbers) if is_float else numbers != NO_CLASS)
+
+
 def labelled_rows(target: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which rows of a target have a label, ``[rows]``; see `Dataset`."""
-    if not np.issubdtype(target.dtype, np.floating):
-        return np.asarray(target != NO_CLASS)
-    return np.asarray(~np.isnan(target.reshape(len(target), -1)).any(axis=1))
+    """Return which rows of a target have a label, ``[rows]``, if only in part; see `Dataset`."""
+    return np.asarray(labelled_elements(target).any(axis=1))
+
+
+def has_gaps(target: NDArray[Any]) -> bool:
+    """Tell whether a row of a target is labelled in part."""
+    known = labelled_elements(target)
+    return bool((known.any(axis=1) & ~known.all(axis=1)).any())
 
 
 def in_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
@@ -59,9 +74,11 @@ class Dataset:
 
     Attributes:
         inputs: ``[rows, features]`` float32; token numbers of texts are exact up to 2^24.
-        targets: one array per task name: ``[rows, n_outputs]`` float32 for regression and dense maps,
-            ``[rows]`` float32 of 0 and 1 for binary, ``[rows]`` int64 class numbers for multiclass and
-            ranking. NaN, or the class number -1, says that a row has no label of this task.
+        targets: one array per task name: ``[rows, n_outputs]`` float32 for regression, dense maps, several
+            labels (0 and 1) and directions, ``[rows]`` float32 of 0 and 1 for binary, ``[rows]`` int64 class
+            numbers for multiclass and ranking, ``[rows, pixels]`` int64 for maps of classes. NaN, or the
+            class number -1, says that a row has no label of this task; of maps and several labels, that this
+            pixel or label has none.
         train: numbers of the rows for gradient steps (and for every constant of normalisation).
         validation: numbers of the rows whose losses decide.
         test: numbers of the rows whose losses are only reported.
@@ -84,11 +101,6 @@ class Dataset:
                 raise InvalidInputError(f"Target {name!r} has {len(target)} rows, the inputs {rows}.")
             if np.isinf(target).any():
                 raise InvalidInputError(f"Target {name!r} holds infinite values.")
-            if target.ndim > 1 and not np.isnan(target[~labelled_rows(target)]).all():
-                raise InvalidInputError(
-                    f"Target {name!r} has rows that are labelled in part: make its outputs tasks of their "
-                    "own, or leave out those labels."
-                )
         parts = (self.train, self.validation, self.test)
         together = np.concatenate(parts)
         if any(len(part) == 0 for part in parts) or len(np.unique(together)) != len(together):
@@ -106,13 +118,32 @@ class Dataset:
             if task.name not in self.targets:
                 raise InvalidInputError(f"The data has no target for task {task.name!r}.")
             target = self.targets[task.name]
-            wide = task.kind in (TaskKind.REGRESSION, TaskKind.DENSE_MAP)
-            expected = (len(self.inputs), task.n_outputs) if wide else (len(self.inputs),)
+            expected = self._shape_of(task, target)
             if target.shape != expected:
                 raise InvalidInputError(
                     f"Target {task.name!r} has shape {target.shape}; expected {expected}."
                 )
+            if task.kind not in WITH_GAPS and has_gaps(target):
+                raise InvalidInputError(
+                    f"Target {task.name!r} has rows that are labelled in part: make its outputs tasks of "
+                    "their own, or leave out those labels."
+                )
             self._check_labels(task, target)
+
+    def _shape_of(self, task: Task, target: NDArray[Any]) -> tuple[int, ...]:
+        """Return the shape that a target must have."""
+        if task.kind is TaskKind.CLASS_MAP:
+            n_pixels = target.shape[1] if target.ndim == 2 else task.n_outputs
+            if n_pixels < 1 or task.n_outputs % n_pixels or task.n_outputs < 2 * n_pixels:
+                raise InvalidInputError(
+                    f"Target {task.name!r} has {n_pixels} pixels, and its task {task.n_outputs} outputs: a "
+                    "map of classes has two outputs or more for each pixel, one for each class."
+                )
+            return (len(self.inputs), n_pixels)
+        if task.kind is TaskKind.NORMALS and task.n_outputs % 3:
+            raise InvalidInputError(f"Task {task.name!r} has no three outputs for each direction.")
+        wide = task.kind is TaskKind.REGRESSION or task.kind in WITH_GAPS
+        return (len(self.inputs), task.n_outputs) if wide else (len(self.inputs),)
 
     def _check_labels(self, task: Task, target: NDArray[Any]) -> None:
         known = labelled_rows(target)
@@ -124,12 +155,26 @@ class Dataset:
             raise InvalidInputError(
                 f"Target {task.name!r} has one value only in the training rows: nothing to learn."
             )
-        values = target[known]
-        numbered = task.kind in (TaskKind.MULTICLASS, TaskKind.RANKING)
-        if numbered and (values.min() < 0 or values.max() >= task.n_outputs):
-            raise InvalidInputError(f"Target {task.name!r} has classes outside 0..{task.n_outputs - 1}.")
-        if task.kind is TaskKind.BINARY and not np.isin(values, (0, 1)).all():
+        values = target.reshape(len(target), -1)[labelled_elements(target)]
+        numbered = task.kind in (TaskKind.MULTICLASS, TaskKind.RANKING, TaskKind.CLASS_MAP)
+        n_classes = task.n_outputs // (target.shape[1] if task.kind is TaskKind.CLASS_MAP else 1)
+        if numbered and not np.issubdtype(target.dtype, np.integer):
+            raise InvalidInputError(f"Target {task.name!r} must hold whole numbers of classes.")
+        if numbered and (values.min() < 0 or values.max() >= n_classes):
+            raise InvalidInputError(f"Target {task.name!r} has classes outside 0..{n_classes - 1}.")
+        if task.kind in (TaskKind.BINARY, TaskKind.MULTILABEL) and not np.isin(values, (0, 1)).all():
             raise InvalidInputError(f"Target {task.name!r} must hold only 0 and 1.")
+        if task.kind is TaskKind.NORMALS:
+            self._check_directions(task, target)
+
+    def _check_directions(self, task: Task, target: NDArray[Any]) -> None:
+        vectors = target.reshape(len(target), 3, -1)
+        known = ~np.isnan(vectors)
+        if (known.any(axis=1) != known.all(axis=1)).any() or (np.abs(vectors).sum(axis=1) == 0).any():
+            raise InvalidInputError(
+                f"Target {task.name!r} has directions without a length, or with some of their three numbers "
+                "missing: make all three NaN there."
+            )
 
     def labelled_share(self, task: str) -> float:
         """Return the share of the training rows that have a label of a task."""

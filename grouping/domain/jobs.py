@@ -15,6 +15,7 @@ from grouping.domain.fields import Pattern, Shown, check
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates
 from grouping.domain.recipes import MAX_EPOCHS, Method
 from grouping.domain.resources import StatedResources
+from grouping.domain.splits import MAX_SPLITS, FreshSplits
 from grouping.domain.task_definitions import MAX_SIZES, SizeVariant, TaskDefinition, Weight, check_sizes
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS, Name
 from grouping.domain.training_terms import TrainingTerms, size_text
@@ -29,6 +30,8 @@ MAX_REUSE_JOBS = 10
 MAX_BUDGET_SNT = 10_000.0
 MAX_SEED = (2**53 - 1) // 10_000
 """So that every seed that follows from it is an exact number in JSON."""
+TEST_PER_TRAIN = "test_per_train"
+"""What a trainer settles under this name: test rows by training rows of each of several splits."""
 DEFAULT_STRATEGY = "adaptive"
 DEFAULT_TRAINER = "built-in"
 CHOICES = ("strategy", "trainer")
@@ -146,6 +149,9 @@ class JobSpec:
             mean loss over them.
         n_confirmation_seeds: number of fresh seeds with which the chosen networks and the baselines are
             trained again for the verdict; 0 for no verdict.
+        n_splits: number of splits of the data over which the verdict is made: the first is that of the
+            search, and on each further one the chosen networks and the baselines are trained once. The data
+            must be divided at random: a table of your own, unless it is split by time or by a column.
         training_budget: the most training that the job may spend.
         weights: weights of tasks in the total loss; tasks that are left out keep the problem's weight,
             usually 1.
@@ -203,6 +209,11 @@ class JobSpec:
     n_confirmation_seeds: Annotated[
         int, Interval(ge=0, le=MAX_SEEDS), Shown("Fresh seeds to confirm on", "--confirm")
     ] = 5
+    n_splits: Annotated[
+        int | None,
+        Interval(ge=1, le=MAX_SPLITS),
+        Shown("Splits to confirm on", "--splits", "1, or the folds"),
+    ] = None
     training_budget: TrainingBudget = TrainingBudget()
     weights: Annotated[Mapping[Name, Weight], MaxLen(MAX_TASKS), Shown("Weights of tasks", "--weight")] = (
         field(default_factory=dict)
@@ -246,6 +257,11 @@ class JobSpec:
             )
         if self.definitions and tuple(task.name for task in self.definitions) != self.tasks:
             raise InvalidInputError("The tasks are not those that the job defines.", pointer="/tasks")
+        if (self.n_splits or 1) > 1 and not self.n_confirmation_seeds:
+            raise InvalidInputError(
+                "A verdict over several splits needs fresh seeds: ask for some to confirm on.",
+                pointer="/n_splits",
+            )
         check_sizes(self.sizes)
         if self.sizes:
             object.__setattr__(self, "single_sizes", tuple(size.number for size in self.sizes[1:]))
@@ -368,8 +384,17 @@ class JobSpec:
 
     @property
     def confirmation_seeds(self) -> tuple[int, ...]:
-        """Seeds of the confirmation's trials; none of them is a search seed."""
-        return tuple(self.seed * 1000 + 500 + i for i in range(self.n_confirmation_seeds))
+        """Seeds of the confirmation's trials, those on further splits last; none of them is a search seed."""
+        fresh = tuple(self.seed * 1000 + 500 + i for i in range(self.n_confirmation_seeds))
+        return fresh + self.split_seeds
+
+    @property
+    def split_seeds(self) -> tuple[int, ...]:
+        """Seeds that are trained on the further splits, one on each in order.
+
+        A seed tells its split whatever the number of splits, so that outcomes can be reused.
+        """
+        return tuple(self.seed * 1000 + 600 + split for split in range(1, self.n_splits or 1))
 
     @property
     def tuning(self) -> TuningTerms | None:
@@ -443,6 +468,14 @@ class Job:
     versions: Mapping[str, str] = field(default_factory=dict)
     settled: Mapping[str, Any] = field(default_factory=dict)
     is_taken: bool = False
+
+    @property
+    def fresh_splits(self) -> FreshSplits | None:
+        """What its verdict needs to know of its splits; None where it has one."""
+        if not self.spec.split_seeds:
+            return None
+        first = self.spec.confirmation_seeds[0]
+        return FreshSplits(first, self.spec.split_seeds, float(self.settled.get(TEST_PER_TRAIN, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)

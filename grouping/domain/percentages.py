@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from decimal import ROUND_FLOOR, Decimal
 
 
 def percent(share: float, decimals: int = 0) -> str:
@@ -25,6 +26,11 @@ def percent(share: float, decimals: int = 0) -> str:
 def fixed_percent(share: float, decimals: int, *, signed: bool = False) -> str:
     """Format a share as a percentage with all its decimals, such as ``5.0 %``; signed ``+5.0 %``."""
     return f"{100 * share:{'+' if signed else ''}.{decimals}f} %"
+
+
+def tenths(value: float) -> Decimal:
+    """Round down to one decimal place, so that a figure short of a limit never reads as if it reached it."""
+    return Decimal(repr(round(value, 9))).quantize(Decimal("0.1"), rounding=ROUND_FLOOR)
 
 
 def two_digit_percent(share: float) -> str:

@@ -20,6 +20,7 @@ from grouping.domain.jobs import JobSpec, Ledger, Planning
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import FloatArray, Score, ScoreTable
+from grouping.domain.splits import split_of
 from grouping.domain.tasks import Task
 from grouping.domain.trials import EARLY_FIDELITY, PLAIN, Purpose, Trial, TrialKey, TrialRequest, Variant
 from grouping.domain.tuning import TuningTerms
@@ -42,6 +43,8 @@ class SearchTerms:
         baselines: what verdicts compare with.
         tuning: how the recommended groupings and the baselines are tuned for the verdict; None if not at all.
         n_together: networks of one kind that the trainer trains about as fast together as one by itself.
+        split_seeds: confirmation seeds that are trained on further splits of the data, one on each in order;
+            all other seeds are trained on the first split.
     """
 
     candidates: Candidates
@@ -55,6 +58,7 @@ class SearchTerms:
     baselines: Baselines = field(default_factory=Baselines)
     tuning: TuningTerms | None = None
     n_together: int = 1
+    split_seeds: tuple[int, ...] = ()
 
     @classmethod
     def of_job(cls, spec: JobSpec, *, plans_continuously: bool = False, n_together: int = 1) -> SearchTerms:
@@ -77,7 +81,12 @@ class SearchTerms:
             spec.equal_cost_baselines,
             spec.tuning,
             n_together,
+            spec.split_seeds,
         )
+
+    def split_of(self, seed: int) -> int:
+        """Return the number of the split that a seed is trained on, from 0."""
+        return split_of(seed, self.split_seeds)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,12 @@ class TaskKind(StrEnum):
     DENSE_MAP = "dense_map"
     RANKING = "ranking"
     """Choice of the right one among several candidates: the target is its position, as a class number."""
+    MULTILABEL = "multilabel"
+    """Several answers of yes or no, of which a row may lack some."""
+    CLASS_MAP = "class_map"
+    """A class at each pixel, as in segmentation: the outputs of all pixels for one class, then the next."""
+    NORMALS = "normals"
+    """A direction in space at each pixel: x of all pixels, then y, then z."""
     UNSPECIFIED = "unspecified"
     """Known only as a column of losses, as in an imported score table."""
 
@@ -159,6 +165,9 @@ REPORTED = Loss("reported")
 """A value that a trainer reports for a task which a job defines; `Task.loss_of` turns it into a loss."""
 ACCURACY = Metric("accuracy", Direction.HIGHER_IS_BETTER)
 R2 = Metric("r2", Direction.HIGHER_IS_BETTER)
+COSINE = Loss("cosine")
+MEAN_IOU = Metric("mean_iou", Direction.HIGHER_IS_BETTER)
+ANGULAR_ERROR = Metric("angular_error", Direction.LOWER_IS_BETTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +180,8 @@ class Task:
         loss: loss that it is trained on; lower is better.
         metric: metric that is reported beside the loss; None for none.
         weight: its weight in the total loss of a grouping, positive; 1 in the paper.
-        n_outputs: width of its head: classes, candidates, pixels of the map, or numbers predicted; 1 for
-            binary.
+        n_outputs: width of its head: classes, candidates, labels, pixels of the map, or numbers predicted; 1
+            for binary. Of a map of classes it is classes times pixels, of directions 3 times pixels.
         reads: segments of a row that it is about, where a row holds several texts side by side: numbers from
             0, in order; empty for the whole row. A ranking reads the question, then the candidates.
             Encoders without segments ignore this.
@@ -307,6 +316,33 @@ class Task:
     def dense_map(cls, name: str, n_pixels: int, *, loss: Loss = SQUARED_ERROR, metric: Metric = R2) -> Task:
         """Build a task that predicts a real number at each of `n_pixels`."""
         return cls(name, TaskKind.DENSE_MAP, loss, metric, n_outputs=n_pixels)
+
+    @classmethod
+    def multilabel(
+        cls, name: str, n_labels: int, *, loss: Loss = BINARY_CROSS_ENTROPY, metric: Metric = ACCURACY
+    ) -> Task:
+        """Build a task that answers yes or no to each of `n_labels`."""
+        return cls(name, TaskKind.MULTILABEL, loss, metric, n_outputs=n_labels)
+
+    @classmethod
+    def class_map(
+        cls,
+        name: str,
+        n_classes: int,
+        n_pixels: int,
+        *,
+        loss: Loss = CROSS_ENTROPY,
+        metric: Metric = MEAN_IOU,
+    ) -> Task:
+        """Build a task that picks one of `n_classes` at each of `n_pixels`."""
+        return cls(name, TaskKind.CLASS_MAP, loss, metric, n_outputs=n_classes * n_pixels)
+
+    @classmethod
+    def normals(
+        cls, name: str, n_pixels: int, *, loss: Loss = COSINE, metric: Metric = ANGULAR_ERROR
+    ) -> Task:
+        """Build a task that predicts a direction in space at each of `n_pixels`."""
+        return cls(name, TaskKind.NORMALS, loss, metric, n_outputs=3 * n_pixels)
 
     @classmethod
     def ranking(cls, name: str, question: int, candidates: tuple[int, ...]) -> Task:

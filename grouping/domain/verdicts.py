@@ -3,23 +3,26 @@
 Choosing the minimum of noisy scores flatters it, so the chosen networks and the baselines are trained
 again with seeds that took no part in the choice, and compared on test losses, seed by seed. All of them
 are trained in the same way: a baseline with a training tuned for itself may do better, which is why the
-verdict says "as trained here". The noise is that of the training seeds on one split of the data.
+verdict says "as trained here". The noise is that of the training seeds on one split of the data; a job with
+several splits is also told the noise over splits (`grouping.domain.splits`), and a gain is claimed if it is
+certain over both.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from decimal import ROUND_FLOOR, Decimal
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from grouping.domain.baselines import BOTH_BASELINES, Baseline, Baselines, ComparedWith
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
-from grouping.domain.percentages import fixed_percent
+from grouping.domain.percentages import fixed_percent, tenths
 from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.splits import FreshSplits, SplitGain
 
 MIN_GAIN = 0.02
 MIN_T = 3.0
@@ -61,10 +64,11 @@ class Comparison:
         grouping_loss: mean total test loss of the grouping; lower is better.
         baseline_loss: mean total test loss of the baseline.
         gain: mean over seeds of ``(baseline - grouping) / abs(baseline)``; positive when the grouping
-            is better.
+            is better. The seeds are those on the split of the search.
         standard_error: standard error of the gain over seeds; NaN with fewer than two.
         n_seeds: number of seeds with which both were trained.
         is_same: whether the baseline is the grouping itself.
+        over_splits: the gain over several splits of the data; None where the job has one.
     """
 
     baseline: str
@@ -74,6 +78,7 @@ class Comparison:
     standard_error: float
     n_seeds: int
     is_same: bool = False
+    over_splits: SplitGain | None = None
 
     @property
     def t(self) -> float:
@@ -94,6 +99,8 @@ class Comparison:
     def is_beaten(self) -> bool:
         """Whether the gain is large and certain enough to be claimed."""
         is_certain = self.n_seeds >= MIN_SEEDS and self.t >= MIN_T
+        if self.over_splits is not None and not self.over_splits.reaches(MIN_GAIN, MIN_T):
+            return False
         return not self.is_same and self.gain >= MIN_GAIN and is_certain
 
 
@@ -162,7 +169,7 @@ class Verdict:
         if self.random is not None and self.is_confirmed:
             said.append(
                 f"Over {self.random.baseline} of the same shape under its recipe it gains "
-                f"{_tenths(100 * self.random.gain):+} % ± {fixed_percent(self.random.standard_error, 1)}."
+                f"{tenths(100 * self.random.gain):+} % ± {fixed_percent(self.random.standard_error, 1)}."
             )
         if self.is_by_validation and self.is_confirmed:
             said.append("Validation losses were compared: there are no test losses.")
@@ -190,8 +197,8 @@ class Verdict:
             cost = "within the budget" if self.is_within else "of equal cost"
             return (
                 f"Worth it {self._as_trained}: better than {which} {cost}, by at least "
-                f"{_tenths(100 * least.gain)} % ± {fixed_percent(least.standard_error, 1)} "
-                f"(over {least.baseline}, {_t(least)}, {least.n_seeds} fresh seeds)."
+                f"{tenths(100 * least.gain)} % ± {fixed_percent(least.standard_error, 1)} "
+                f"(over {least.baseline}, {_t(least)}, {least.n_seeds} fresh seeds{_splits(least)})."
             )
         same = [comparison for comparison in self.comparisons if comparison.is_same]
         if same:
@@ -200,22 +207,22 @@ class Verdict:
             (comparison for comparison in self.comparisons if not comparison.is_beaten),
             key=lambda comparison: comparison.gain,
         )
+        both = "" if worst.over_splits is None else ", and over as many splits,"
         return (
             f"Not worth it {self._as_trained}: against {worst.baseline} "
             f"{'within the budget' if self.is_within else 'at equal cost'} the gain is "
-            f"{_tenths(100 * worst.gain):+} % ± {fixed_percent(worst.standard_error, 1)} ({_t(worst)}, "
-            f"{worst.n_seeds} fresh seeds); {fixed_percent(MIN_GAIN, 0)} with t of at least {MIN_T:g} over "
-            f"{MIN_SEEDS} or more seeds is needed to claim one."
+            f"{tenths(100 * worst.gain):+} % ± {fixed_percent(worst.standard_error, 1)} ({_t(worst)}, "
+            f"{worst.n_seeds} fresh seeds{_splits(worst)}); {fixed_percent(MIN_GAIN, 0)} with t of at least "
+            f"{MIN_T:g} over {MIN_SEEDS} or more seeds{both} is needed to claim one."
         )
 
 
-def _tenths(value: float) -> Decimal:
-    """Round down to one decimal place, so that a figure short of a limit never reads as if it reached it."""
-    return Decimal(repr(round(value, 9))).quantize(Decimal("0.1"), rounding=ROUND_FLOOR)
-
-
 def _t(comparison: Comparison) -> str:
-    return f"t = {_tenths(comparison.t)}" if math.isfinite(comparison.t) else f"t = {comparison.t:.1f}"
+    return f"t = {tenths(comparison.t)}" if math.isfinite(comparison.t) else f"t = {comparison.t:.1f}"
+
+
+def _splits(comparison: Comparison) -> str:
+    return "" if comparison.over_splits is None else f"; {comparison.over_splits.words()}"
 
 
 def _totals(grouping: Grouping, table: ScoreTable, losses: FloatArray) -> FloatArray:
@@ -229,6 +236,7 @@ def judge(
     budget_snt: float,
     confirmation: ScoreTable,
     baselines: Baselines = BOTH_BASELINES,
+    splits: FreshSplits | None = None,
 ) -> Verdict:
     """Compare a grouping with the baselines of equal cost, by test losses where there are any.
 
@@ -240,6 +248,7 @@ def judge(
         budget_snt: the budget it was chosen for.
         confirmation: losses of the chosen networks and of the baselines on fresh seeds.
         baselines: what to compare with.
+        splits: which of the seeds were trained on further splits; None for none.
     """
     missing = [
         f"{network.name(grouping.tasks)} has no fresh seeds"
@@ -258,7 +267,7 @@ def judge(
         if untrained:
             missing.append(f"the baseline {baseline.name} has no fresh seeds")
         elif is_trained:
-            comparison = _compare(grouping, baseline, confirmation, losses)
+            comparison = _compare(grouping, baseline, confirmation, losses, splits)
             if comparison.n_seeds < 2:
                 missing.append(f"the noise against {baseline.name} needs two fresh seeds or more")
             else:
@@ -270,16 +279,23 @@ def judge(
         tuple(missing),
         not is_tested,
         baselines.built_snt is not None,
-        _fresh_loss(grouping, confirmation, losses) if is_trained and not wanted else None,
+        _fresh_loss(grouping, confirmation, losses, splits) if is_trained and not wanted else None,
     )
 
 
-def _fresh_loss(grouping: Grouping, table: ScoreTable, losses: FloatArray) -> FreshLoss:
-    totals = _totals(grouping, table, losses)
+def _fresh_loss(
+    grouping: Grouping, table: ScoreTable, losses: FloatArray, splits: FreshSplits | None
+) -> FreshLoss:
+    totals = _totals(grouping, table, losses)[_on_first_split(table, splits)]
     known = totals[~np.isnan(totals)]
     n = len(known)
     error = float(known.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
     return FreshLoss(float(known.mean()) if n else math.nan, error, n)
+
+
+def _on_first_split(table: ScoreTable, splits: FreshSplits | None) -> NDArray[np.bool_]:
+    """Tell which seeds were trained on the split of the search, ``[S]``."""
+    return ~np.isin(table.seeds, () if splits is None else splits.other_seeds)
 
 
 def _is_untrained(network: Network, table: ScoreTable) -> bool:
@@ -287,16 +303,27 @@ def _is_untrained(network: Network, table: ScoreTable) -> bool:
     return row is None or not table.is_complete[row]
 
 
-def _compare(grouping: Grouping, baseline: Baseline, table: ScoreTable, losses: FloatArray) -> Comparison:
+def _compare(
+    grouping: Grouping,
+    baseline: Baseline,
+    table: ScoreTable,
+    losses: FloatArray,
+    splits: FreshSplits | None,
+) -> Comparison:
     rows = [table.position(network) for network in baseline.networks]
     reference = Grouping.from_rows(table, rows)
+    ours, theirs = _totals(grouping, table, losses), _totals(reference, table, losses)
+    by_seed = (theirs - ours) / np.abs(theirs)
     chosen = {network.key for network in grouping.networks}
-    return compare(
+    on_first = _on_first_split(table, splits)
+    compared = compare(
         baseline.name,
-        _totals(grouping, table, losses),
-        _totals(reference, table, losses),
+        ours[on_first],
+        theirs[on_first],
         is_same=chosen == {network.key for network in baseline.networks},
     )
+    over_splits = None if splits is None else splits.gain(by_seed.tolist(), table.seeds)
+    return replace(compared, over_splits=over_splits)
 
 
 def compare(name: str, ours: FloatArray, theirs: FloatArray, *, is_same: bool = False) -> Comparison:

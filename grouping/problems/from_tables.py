@@ -30,11 +30,20 @@ def find_stored(name: str) -> Problem | None:
 def problem_of(folder: DataFolder, found: DefinedProblem) -> Problem:
     """Return what networks can be trained on; the table is read when it is loaded."""
 
-    def load(seed: int) -> Dataset:
-        return make(folder.frame(found.data_set), found.definition, seed).dataset
+    def load(number: int) -> Dataset:
+        return make(folder.frame(found.data_set), found.definition, number).dataset
 
+    split = found.definition.split
     return Problem(
-        found.name, _title(found), _description(found), found.tasks, load, found.recipe, found.findings
+        found.name,
+        _title(found),
+        _description(found),
+        found.tasks,
+        load,
+        found.recipe,
+        found.findings,
+        split.most_splits,
+        split.folds or 1,
     )
 
 
@@ -48,10 +57,10 @@ def _title(found: DefinedProblem) -> str:
 
 
 def _description(found: DefinedProblem) -> str:
-    split, column = found.definition.split.kind, found.definition.split.column
+    split, column, folds = (getattr(found.definition.split, name) for name in ("kind", "column", "folds"))
     return (
         f"Table {found.data_set.source} of {found.data_set.n_rows:,} rows, stored as "
         f"{found.data_set.version}. "
         f"Inputs: {len(found.inputs)}; tasks: {len(found.tasks)}; the split is {split.value}"
-        f"{f' by {column}' if column else ''}."
+        f"{f' by {column}' if column else ''}{f', in {folds} folds' if folds else ''}."
     )

@@ -28,6 +28,9 @@ class Problem:
         loader: makes the data set from a seed; the same seed gives the same arrays.
         recipe: used unless a job brings its own.
         findings: what to look at in the data before training, where that is known.
+        most_splits: number of splits of the data there are: `load` makes one of each number. All have the
+            validation rows of the first, on which networks are chosen, and as many test and training rows.
+        n_splits: number of splits that a job has unless it says how many.
     """
 
     name: str
@@ -37,6 +40,8 @@ class Problem:
     loader: Callable[[int], Dataset] = field(repr=False)
     recipe: Recipe = field(default_factory=Recipe)
     findings: tuple[Finding, ...] = ()
+    most_splits: int = 1
+    n_splits: int = 1
 
     def __post_init__(self) -> None:
         check_name(self.name, "problem")
@@ -49,6 +54,9 @@ class Problem:
 
     def load(self, seed: int = 0) -> Dataset:
         """Load the data set and its split, both fixed by the seed.
+
+        Args:
+            seed: seed of the data; with `most_splits` of more than 1, the number of the split, from 0.
 
         Raises:
             InvalidInputError: if the data does not fit the tasks.

@@ -178,7 +178,9 @@ def metric_of(task: Task) -> Metric:
 
 
 def default_metric(kind: TaskKind) -> Metric:
-    """Return R² for numbers and accuracy for classes."""
+    """Return R² for numbers, the mean cosine for directions, and accuracy for classes."""
+    if kind is TaskKind.NORMALS:
+        return Metric("cosine_similarity", Direction.HIGHER_IS_BETTER)
     return R2 if kind in NUMBERS else ACCURACY
 
 

@@ -10,6 +10,7 @@ from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
 from grouping.domain.networks import Network, NetworkKey
 from grouping.domain.scores import ScoreTable
+from grouping.domain.splits import FreshSplits
 from grouping.domain.verdicts import Verdict, judge
 from grouping.solver.exact.table_solver import TableSolver
 
@@ -42,6 +43,7 @@ def recommend(
     *,
     constraints: Constraints | None = None,
     baselines: Baselines = BOTH_BASELINES,
+    splits: FreshSplits | None = None,
     time_limit_s: float | None = None,
 ) -> tuple[Recommendation, ...]:
     """Choose a grouping on one table for each budget, and judge it on the other table.
@@ -54,6 +56,7 @@ def recommend(
         constraints: what a grouping must satisfy beside the budget, as far as the scores tell; see
             `Constraints.known_in`.
         baselines: what a verdict compares with.
+        splits: which seeds of the confirmation are on further splits of the data; None for none.
         time_limit_s: wall time of each solve; see `grouping.solver.solve`.
     """
     asked = constraints or Constraints()
@@ -64,7 +67,7 @@ def recommend(
         solution = solver.solve(budget, time_limit_s=time_limit_s)
         verdict = None
         if solution.grouping is not None and confirmation is not None:
-            verdict = judge(solution.grouping, budget, confirmation, baselines)
+            verdict = judge(solution.grouping, budget, confirmation, baselines, splits)
         recommendations.append(Recommendation(budget, solution, verdict, held, not_held))
     return tuple(recommendations)
 

@@ -21,10 +21,19 @@ from torch.nn.functional import pad
 
 from grouping.domain.tasks import Loss, Task, TaskKind
 from grouping.recipes.losses_and_metrics import get_loss
+from grouping.recipes.metrics.declaration import CLASSES
 from grouping.training.losses import Normalisation, StackableLoss
 
 ROWS = 48
-WIDTHS = {TaskKind.REGRESSION: 2, TaskKind.DENSE_MAP: 5, TaskKind.BINARY: 1, TaskKind.MULTICLASS: 4}
+PIXELS = 2
+WIDTHS = {
+    TaskKind.REGRESSION: 2,
+    TaskKind.DENSE_MAP: 5,
+    TaskKind.BINARY: 1,
+    TaskKind.MULTICLASS: 4,
+    TaskKind.CLASS_MAP: 3 * PIXELS,
+    TaskKind.NORMALS: 3 * PIXELS,
+}
 N_CASES = 6
 
 
@@ -37,6 +46,15 @@ def targets_of(task: Task, generator: np.random.Generator) -> NDArray[Any]:
     """Draw targets, shaped as in a `Dataset`; numbers are skewed and not negative, and some are alike."""
     if task.kind in (TaskKind.MULTICLASS, TaskKind.RANKING):
         return np.append(generator.integers(task.n_outputs, size=ROWS - 2), [0, 1]).astype(np.int64)
+    if task.kind is TaskKind.CLASS_MAP:
+        drawn = generator.integers(task.n_outputs // PIXELS, size=(ROWS - 2, PIXELS))
+        return np.append(drawn, [[0] * PIXELS, [1] * PIXELS], axis=0).astype(np.int64)
+    if task.kind is TaskKind.NORMALS:
+        return (generator.normal(size=(ROWS, task.n_outputs)) + 0.5).astype(np.float32)
+    if task.kind is TaskKind.MULTILABEL:
+        labels = generator.random((ROWS - 2, task.n_outputs)) < generator.random(task.n_outputs)
+        both = [[0] * task.n_outputs, [1] * task.n_outputs]
+        return np.append(labels, both, axis=0).astype(np.float32)
     if task.kind is TaskKind.BINARY:
         return np.append(generator.random(ROWS - 2) < generator.random(), [0, 1]).astype(np.float32)
     scale = 10.0 ** generator.uniform(-2, 2, size=task.n_outputs)
@@ -99,8 +117,8 @@ class LossContract:
     def test_numbers_in_other_units_are_the_same_to_a_network(self, task: Task) -> None:
         target = targets_of(task, np.random.default_rng(0))
         norm = Normalisation.from_targets(task, target)
-        if target.ndim == 1:
-            assert norm.encode(target).flatten().tolist() == target.tolist()
+        if task.kind in (*CLASSES, TaskKind.RANKING):
+            assert norm.encode(target).flatten().tolist() == target.flatten().tolist()
             return
         larger = Normalisation.from_targets(task, 8 * target.astype(np.float64))
         assert_close(larger.encode(8 * target), norm.encode(target), 1e-5)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from grouping.domain.tasks import Direction, Metric, Task, TaskKind
 from grouping.recipes.losses_and_metrics import get_metric, named_loss
-from grouping.testing.losses import N_CASES, ROWS, WIDTHS, targets_of
+from grouping.testing.losses import N_CASES, PIXELS, ROWS, WIDTHS, targets_of
 from grouping.training.losses import Normalisation
 
 LOSSES = {
@@ -26,6 +26,9 @@ LOSSES = {
     TaskKind.BINARY: "binary_cross_entropy",
     TaskKind.MULTICLASS: "cross_entropy",
     TaskKind.RANKING: "cross_entropy",
+    TaskKind.MULTILABEL: "binary_cross_entropy",
+    TaskKind.CLASS_MAP: "cross_entropy",
+    TaskKind.NORMALS: "cosine",
 }
 
 
@@ -42,8 +45,11 @@ def predicted(task: Task, seed: int) -> tuple[Normalisation, Tensor, Tensor, Ten
     norm = Normalisation.from_targets(task, target)
     wanted = norm.encode(target)
     best = wanted
-    if task.kind is TaskKind.BINARY:
+    if task.kind in (TaskKind.BINARY, TaskKind.MULTILABEL):
         best = 20.0 * wanted - 10.0
+    elif task.kind is TaskKind.CLASS_MAP:
+        classes = torch.nn.functional.one_hot(wanted, task.n_outputs // PIXELS)
+        best = 10.0 * classes.transpose(1, 2).flatten(1).float()
     elif not wanted.is_floating_point():
         best = 10.0 * torch.nn.functional.one_hot(wanted, task.n_outputs).float()
     other = torch.from_numpy(generator.normal(size=best.shape)).float()
@@ -65,7 +71,8 @@ class MetricContract:
             top = sign * norm.metric(best, wanted)
             assert top >= sign * norm.metric(other, wanted)
             assert top >= sign * norm.metric(0.9 * best + 0.1 * other, wanted)
-            opposite = -best if task.kind is not TaskKind.MULTICLASS else best.roll(1, dims=1)
+            shift = {TaskKind.MULTICLASS: 1, TaskKind.CLASS_MAP: PIXELS}.get(task.kind)
+            opposite = -best if shift is None else best.roll(shift, dims=1)
             assert top > sign * norm.metric(opposite, wanted)
 
     def test_the_order_of_the_rows_does_not_matter(self, task: Task) -> None:

@@ -66,6 +66,7 @@ class BuiltIn(Trainer):
     measures_affinities: ClassVar[bool] = True
     needs_problem: ClassVar[bool] = True
     plans_continuously: ClassVar[bool] = False
+    makes_splits: ClassVar[bool] = True
     tells_progress: ClassVar[bool] = False
     tunes: ClassVar[bool] = True
 
@@ -200,7 +201,9 @@ class BuiltIn(Trainer):
     def stacks(self, planned: Sequence[Trial], n_workers: int) -> list[Stack]:
         """Cut planned trials into stacks of networks of one kind."""
         is_timed = self.job.terms.training_budget.seconds is not None
-        return make_stacks(planned, n_workers, self.engine, is_timed=is_timed)
+        return make_stacks(
+            planned, n_workers, self.engine, is_timed=is_timed, split_of=self.job.terms.split_of
+        )
 
     def prepare(self, pool: WorkerPool) -> Prepared:
         """Load the data, tune the recipe if asked to, and choose the engine, the latter two once."""
@@ -234,7 +237,11 @@ class BuiltIn(Trainer):
         dataset = with_shared_inputs(_load(problem).on_share(share, DATA_SEED))
         dataset.check_tasks(tasks)
         session = importlib.import_module(IMPLEMENTATION).TrainingSession
-        return session(self.job, tasks, dataset, self.recipe)
+        others = []
+        for number in range(1, 1 + len(self.job.terms.split_seeds)):
+            others.append(_load(problem, number).on_share(share, DATA_SEED))
+            others[-1].check_tasks(tasks)
+        return session(self.job, tasks, dataset, self.recipe, others)
 
 
 def _is_told(part: Part, recipe: Recipe) -> bool:
@@ -271,12 +278,14 @@ def _with_epochs(recipe: Recipe, epochs: int, remedy: str = "") -> Recipe:
     return replace(recipe, epochs=epochs)
 
 
-def _load(problem: Problem) -> Dataset:
+def _load(problem: Problem, split: int = DATA_SEED) -> Dataset:
     """Load the problem's data; an exception of its code fails the job, not this process."""
     try:
-        return problem.load(DATA_SEED)
+        return problem.load(split)
     except Exception as error:
+        which = f" with split {split + 1}" if split else ""
         logger.exception("The data of problem %s could not be loaded", problem.name)
         raise TrainingError(
-            f"The data of problem {problem.name!r} could not be loaded: {type(error).__name__}: {error}"
+            f"The data of problem {problem.name!r} could not be loaded{which}: "
+            f"{type(error).__name__}: {error}"
         ) from error

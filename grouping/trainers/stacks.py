@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from grouping.domain.engines import Engine
 from grouping.domain.trials import Trial
@@ -24,7 +24,12 @@ MAX_STACK = 64
 
 
 def make_stacks(
-    planned: Sequence[Trial], n_workers: int, engine: Engine = Engine.AUTO, *, is_timed: bool = False
+    planned: Sequence[Trial],
+    n_workers: int,
+    engine: Engine = Engine.AUTO,
+    *,
+    is_timed: bool = False,
+    split_of: Callable[[int], int] = lambda seed: 0,
 ) -> list[Stack]:
     """Cut the plan into stacks of equal purpose, seed, size, fidelity and recipe, in the order of the plan.
 
@@ -35,6 +40,7 @@ def make_stacks(
         n_workers: number of stacks that are trained at the same time; each gets about as many trials.
         engine: the engine of the job.
         is_timed: whether the training budget is in seconds: then any stack may be handed over in parts.
+        split_of: number of the split of the data that a seed is trained on; a stack has one.
     """
     if not planned:
         return []
@@ -45,7 +51,9 @@ def make_stacks(
     kinds: dict[object, list[Trial]] = {}
     for trial in planned:
         network = trial.network
-        common = (trial.purpose, network.size, trial.fidelity, trial.measures_affinity, trial.variant)
+        split = split_of(trial.seed)
+        alike = trial.measures_affinity, trial.variant, split
+        common = (trial.purpose, network.size, trial.fidelity, *alike)
         kind = (*common, network.group, trial.attempts) if of_one_network else (*common, trial.seed)
         is_suspect = trial.attempts > (1 if of_one_network else 0)
         kinds.setdefault(trial.id if is_suspect else kind, []).append(trial)

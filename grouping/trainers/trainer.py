@@ -271,6 +271,8 @@ class Trainer(ABC):
         plans_continuously: whether the next networks are chosen whenever a worker is free, so that none waits
             for the others; else in steps, once everything is trained, which is the same whenever a job is
             run. A job may ask for the other.
+        makes_splits: whether it trains on several splits of the data, as the terms of
+            the search say for each seed.
         trains_elsewhere: whether its trainings are done by workers that ask for them over HTTP, so that it
             has no `setup`.
         tells_progress: whether its workers report progress or output while they train.
@@ -287,6 +289,7 @@ class Trainer(ABC):
     measures_affinities: ClassVar[bool] = False
     needs_problem: ClassVar[bool] = False
     plans_continuously: ClassVar[bool] = True
+    makes_splits: ClassVar[bool] = False
     trains_elsewhere: ClassVar[bool] = False
     tells_progress: ClassVar[bool] = True
     tunes: ClassVar[bool] = False

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grouping.domain.datasets import Dataset
+from grouping.domain.datasets import Dataset, has_gaps
 from grouping.domain.tasks import Task
 from grouping.errors import TrainingError
 from grouping.trainers.shared_arrays import LARGE_BYTES
@@ -31,8 +31,9 @@ class Rows:
     Attributes:
         inputs: ``[rows, features]`` float32; large ones are read where they lie.
         targets: by task name, encoded for the loss: ``[rows, n_outputs]`` float32, centred and scaled, for
-            numbers; ``[rows]`` int64 for classes and candidates; ``[rows, 1]`` float32 for binary. NaN, or
-            the class number -1, in rows without a label.
+            numbers; ``[rows]`` int64 for classes and candidates; ``[rows, 1]`` float32 for binary, and as
+            many columns as labels for several; ``[rows, pixels]`` int64 for maps of classes. NaN, or the
+            class number -1, where there is no label.
     """
 
     inputs: Tensor | MappedRows = field(repr=False)
@@ -84,7 +85,9 @@ class TrainingData:
         dataset.check_tasks(tasks)
         place = torch.device("cpu") if device is None else device
         normalisations = {
-            task.name: Normalisation.from_targets(task, dataset.targets[task.name][dataset.train])
+            task.name: Normalisation.from_targets(
+                task, dataset.targets[task.name][dataset.train], has_gaps=has_gaps(dataset.targets[task.name])
+            )
             for task in tasks
         }
 

@@ -59,11 +59,13 @@ def train_ensemble(
             return _without_scores(fault, epochs, started)
         forwards.append(run.forward(0))
     norms = [data.normalisations[task.name] for task in data.tasks_of(request.network.group)]
-    kinds = [norm.task.kind for norm in norms]
 
     def mean(inputs: Tensor) -> list[Tensor]:
         each = zip(*(forward(inputs) for forward in forwards), strict=True)
-        return [FORMS[kind].averaged(torch.stack(outputs)) for kind, outputs in zip(kinds, each, strict=True)]
+        return [
+            FORMS[norm.task.kind].averaged(torch.stack(outputs), norm.constants)
+            for norm, outputs in zip(norms, each, strict=True)
+        ]
 
     evaluation = evaluate(data, norms, mean)
     if not evaluation.is_finite:

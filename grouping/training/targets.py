@@ -31,11 +31,12 @@ class TargetForm(ABC):
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
         """Decode predictions to the target's own units, ``[rows, n_outputs]``."""
 
-    def averaged(self, outputs: Tensor) -> Tensor:
+    def averaged(self, outputs: Tensor, constants: Constants) -> Tensor:
         """Return raw outputs that stand for the mean prediction of several networks.
 
         Args:
-            outputs: raw outputs of each, ``[networks, rows, ...]``.
+            outputs: raw outputs of each, ``[networks, rows, n_outputs]``.
+            constants: those of the target.
         """
         return outputs.mean(dim=0)
 
@@ -64,38 +65,77 @@ class Classes(TargetForm):
         """See `TargetForm.decode`."""
         return predictions.softmax(dim=1)
 
-    def averaged(self, outputs: Tensor) -> Tensor:
+    def averaged(self, outputs: Tensor, constants: Constants) -> Tensor:
         """Average probabilities; see `TargetForm.averaged`."""
         return outputs.log_softmax(dim=2).logsumexp(dim=0) - math.log(len(outputs))
 
 
-class YesOrNo(TargetForm):
-    """A column of 0 and 1, ``[rows, 1]`` float32; decoded to the probability of 1."""
+class SeveralLabels(TargetForm):
+    """Columns of 0 and 1, ``[rows, labels]`` float32; decoded to the probabilities of 1."""
 
     def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
         """See `TargetForm.encode`."""
-        return torch.from_numpy(np.array(target, dtype=np.float32)).unsqueeze(1)
+        return torch.from_numpy(np.array(target, dtype=np.float32))
 
     def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
         """See `TargetForm.decode`."""
         return predictions.sigmoid()
 
-    def averaged(self, outputs: Tensor) -> Tensor:
+    def averaged(self, outputs: Tensor, constants: Constants) -> Tensor:
         """Average probabilities; see `TargetForm.averaged`."""
-        return functional.logsigmoid(outputs).logsumexp(dim=0) - functional.logsigmoid(-outputs).logsumexp(
-            dim=0
-        )
+        yes, no = functional.logsigmoid(outputs), functional.logsigmoid(-outputs)
+        return yes.logsumexp(dim=0) - no.logsumexp(dim=0)
+
+
+class YesOrNo(SeveralLabels):
+    """A column of 0 and 1, ``[rows, 1]`` float32; decoded to the probability of 1."""
+
+    def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
+        """See `TargetForm.encode`."""
+        return super().encode(target, constants).unsqueeze(1)
+
+
+class ClassMaps(Classes):
+    """Class numbers of pixels, ``[rows, pixels]`` int64; decoded to probabilities at each pixel."""
+
+    def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
+        """See `TargetForm.decode`."""
+        by_pixel = predictions.reshape(len(predictions), -1, constants.n_elements)
+        return by_pixel.softmax(dim=1).reshape(len(predictions), -1)
+
+    def averaged(self, outputs: Tensor, constants: Constants) -> Tensor:
+        """Average probabilities at each pixel; see `TargetForm.averaged`."""
+        by_pixel = outputs.reshape(*outputs.shape[:2], -1, constants.n_elements)
+        return super().averaged(by_pixel, constants).reshape(outputs.shape[1], -1)
+
+
+class Directions(TargetForm):
+    """Directions of length 1, ``[rows, 3 * pixels]`` float32; predictions are decoded to that length."""
+
+    def encode(self, target: NDArray[np.generic], constants: Constants) -> Tensor:
+        """See `TargetForm.encode`."""
+        vectors = np.array(target, dtype=np.float64).reshape(len(target), 3, -1)
+        unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return torch.from_numpy(unit.reshape(len(target), -1).astype(np.float32))
+
+    def decode(self, predictions: Tensor, constants: Constants) -> Tensor:
+        """See `TargetForm.decode`."""
+        vectors = predictions.reshape(len(predictions), 3, -1)
+        unit: Tensor = functional.normalize(vectors, dim=1)
+        return unit.reshape(len(predictions), -1)
+
+    def averaged(self, outputs: Tensor, constants: Constants) -> Tensor:
+        """Average directions; see `TargetForm.averaged`."""
+        return torch.stack([self.decode(one, constants) for one in outputs]).mean(dim=0)
 
 
 def labelled(target: Tensor) -> Tensor:
-    """Return which rows of an encoded target have a label, ``[rows]``.
+    """Return which rows of an encoded target have a label, ``[rows]``, if only in part.
 
-    A row has none where a number, or a truth value, is NaN, or where the class number is negative.
+    A number or truth value that is NaN is no label, and neither is a negative class number.
     """
-    if not target.is_floating_point():
-        return target >= 0
-    known: Tensor = target.isnan().reshape(len(target), -1).any(dim=1).logical_not()
-    return known
+    known = ~target.isnan() if target.is_floating_point() else target >= 0
+    return known if known.ndim == 1 else known.reshape(len(target), -1).any(dim=1)
 
 
 def without_labels(target: Tensor, rows: Tensor) -> Tensor:
@@ -110,4 +150,7 @@ FORMS: Mapping[TaskKind, TargetForm] = {
     TaskKind.BINARY: YesOrNo(),
     TaskKind.MULTICLASS: Classes(),
     TaskKind.RANKING: Classes(),
+    TaskKind.MULTILABEL: SeveralLabels(),
+    TaskKind.CLASS_MAP: ClassMaps(),
+    TaskKind.NORMALS: Directions(),
 }

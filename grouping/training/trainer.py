@@ -13,6 +13,7 @@ from typing import Any
 
 from grouping.domain.datasets import DataDigests, Dataset
 from grouping.domain.engines import Engine, EngineChoice, Work
+from grouping.domain.jobs import TEST_PER_TRAIN
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.recipes import BuiltInParameters, Part, Recipe
 from grouping.domain.tasks import Task
@@ -44,22 +45,32 @@ class TrainingSession:
         tasks: the tasks of the job.
         dataset: data set to train on; fits the tasks.
         recipe: recipe of the trainings, before tuning.
+        further: the data set as each further split divides it, in the order of their seeds.
 
     Raises:
         InvalidInputError: if the encoder cannot read the data, or the weighting needs more labels.
     """
 
-    def __init__(self, job: TrainerJob, tasks: tuple[Task, ...], dataset: Dataset, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        job: TrainerJob,
+        tasks: tuple[Task, ...],
+        dataset: Dataset,
+        recipe: Recipe,
+        further: Sequence[Dataset] = (),
+    ) -> None:
         self._job = job
         self._recipe = recipe
         self._tasks = tasks
         self._dataset = dataset
+        self._datasets = (dataset, *further)
         self._digest = dataset.digest()
         self._engine = Engine((job.settled or {}).get("engine") or Engine.AUTO)
         self._recipes = tuple(map(Recipe.from_mapping, (job.settled or {}).get("recipes", ())))
         # Refused here, rather than with every network one by one.
         build_encoder(recipe, self._n_features)
-        check_labels(recipe, {task.name: dataset.labelled_share(task.name) for task in tasks})
+        for divided in self._datasets:
+            check_labels(recipe, {task.name: divided.labelled_share(task.name) for task in tasks})
 
     @property
     def _n_features(self) -> int:
@@ -89,6 +100,8 @@ class TrainingSession:
         }
         if self._recipes:
             settled["recipes"] = [asdict(recipe) for recipe in self._recipes]
+        if len(self._datasets) > 1:
+            settled[TEST_PER_TRAIN] = len(self._dataset.test) / len(self._dataset.train)
         return Prepared(self._digest, settled, tuple(events))
 
     def _drawn(self) -> tuple[Recipe, ...]:
@@ -134,10 +147,13 @@ class TrainingSession:
     def setup(self) -> WorkerSetup:
         """Return the setup from which workers are built."""
         names = ",".join(task.name for task in self._tasks)
-        key = f"{self._digest} {names} {self._recipe} {self._engine} {self._recipes}"
+        split_seeds = self._job.terms.split_seeds
+        # Splits of one first split and number may still be others: the problem says how the rest is divided.
+        of_splits = f" {self._job.problem} {split_seeds}" if split_seeds else ""
+        key = f"{self._digest} {names} {self._recipe} {self._engine} {self._recipes}{of_splits}"
         digest = f"{self._digest} {names}"
-        maker = WorkerMaker(digest, self._tasks, self._recipe, self._engine, self._recipes)
-        return WorkerSetup(key, maker, self._dataset)
+        maker = WorkerMaker(digest, self._tasks, self._recipe, self._engine, self._recipes, split_seeds)
+        return WorkerSetup(key, maker, self._datasets)
 
     def _choose_engine(self, pool: WorkerPool) -> EngineChoice | None:
         """Return the engine named by the operator, else the fastest; None if no worker could compare."""

@@ -11,6 +11,7 @@ from grouping.domain.datasets import Dataset
 from grouping.domain.engines import Engine, EngineChoice, Work, engine_of_stack
 from grouping.domain.networks import Network
 from grouping.domain.recipes import Recipe
+from grouping.domain.splits import split_of
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState, Variant
 from grouping.errors import InvalidInputError
@@ -35,6 +36,7 @@ class WorkerMaker:
         recipe: recipe of the trainings.
         engine: the engine of the job; networks that it cannot train are trained one by one.
         recipes: recipes that are tried while recipes are tuned, by number; that of the job first.
+        split_seeds: seeds that are trained on the further splits, one on each in order.
     """
 
     digest: str
@@ -42,28 +44,31 @@ class WorkerMaker:
     recipe: Recipe
     engine: Engine = Engine.AUTO
     recipes: tuple[Recipe, ...] = ()
+    split_seeds: tuple[int, ...] = ()
 
     def recipe_of(self, variant: Variant) -> Recipe:
         """Return the recipe of a training."""
         return self.recipes[variant.recipe] if variant.recipe else self.recipe
 
-    def __call__(self, dataset: Dataset, context: WorkerContext) -> BuiltInWorker:
-        """Build the worker, on the device of this process."""
-        data = TrainingData.from_dataset(dataset, self.tasks, take_device())
-        return BuiltInWorker(data, self, context)
+    def __call__(self, datasets: Sequence[Dataset], context: WorkerContext) -> BuiltInWorker:
+        """Build the worker, on the device of this process; a data set for each split."""
+        return BuiltInWorker(datasets, self, context)
 
 
 class BuiltInWorker(TrainingWorker):
     """Trains networks of one job.
 
     Args:
-        data: the data set, on the device of the training.
+        datasets: the data set as each split divides it.
         maker: maker that it was built by.
         context: settings of the worker.
     """
 
-    def __init__(self, data: TrainingData, maker: WorkerMaker, context: WorkerContext) -> None:
-        self._data = data
+    def __init__(self, datasets: Sequence[Dataset], maker: WorkerMaker, context: WorkerContext) -> None:
+        self._datasets = datasets
+        self._device = take_device()
+        self._data = TrainingData.from_dataset(datasets[0], maker.tasks, self._device)
+        self._other: tuple[int, TrainingData] | None = None
         self._maker = maker
         self._context = context
 
@@ -85,22 +90,22 @@ class BuiltInWorker(TrainingWorker):
         self, requests: Sequence[TrialRequest], recipe: Recipe, checkpoints: Path | None
     ) -> tuple[TrialOutcome, ...]:
         """Train requests of one variant."""
-        maker = self._maker
+        maker, data = self._maker, self._data_of(requests)
         if requests[0].variant.members > 1:
             own = engine_of_stack(maker.engine, 1)
-            return tuple(train_ensemble(self._data, request, recipe, own) for request in requests)
+            return tuple(train_ensemble(data, request, recipe, own) for request in requests)
         engine = engine_of_stack(maker.engine, len(requests))
         if checkpoints is None:
-            return train_networks(self._data, requests, recipe, engine=engine)
+            return train_networks(data, requests, recipe, engine=engine)
         folder = CheckpointFolder(checkpoints, maker.digest, maker.tasks, recipe)
         interval_s = self._context.checkpoint_interval_s
         keeper = CheckpointKeeper(folder, requests, recipe, interval_s=interval_s)
-        outcomes = list(train_networks(self._data, requests, recipe, keeper=keeper, engine=engine))
+        outcomes = list(train_networks(data, requests, recipe, keeper=keeper, engine=engine))
         for number, request in enumerate(requests):
             if outcomes[number].state is TrialState.FAILED and keeper.discard(request):
                 # A checkpoint that does not fit, as after a plug-in was changed, must not fail a training.
                 own = engine_of_stack(maker.engine, 1)
-                (outcomes[number],) = train_networks(self._data, [request], recipe, keeper=keeper, engine=own)
+                (outcomes[number],) = train_networks(data, [request], recipe, keeper=keeper, engine=own)
         return tuple(keeper.with_own_epochs(*pair) for pair in zip(requests, outcomes, strict=True))
 
     def environment(self) -> Mapping[str, str]:
@@ -110,8 +115,22 @@ class BuiltInWorker(TrainingWorker):
     def remarks(self, requests: Sequence[TrialRequest]) -> Mapping[str, str]:
         """Say whether fewer networks than usual can be trained together here."""
         is_stacked = self._maker.engine in (Engine.AUTO, Engine.STACKED) and len(requests) > 1
-        stacking = stacking_of(self._data, self._maker.recipe, requests) if is_stacked else Stacking.FULL
+        stacking = (
+            stacking_of(self._data_of(requests), self._maker.recipe, requests)
+            if is_stacked
+            else Stacking.FULL
+        )
         return {"company_limited": stacking.reason} if stacking.reason else {}
+
+    def _data_of(self, requests: Sequence[TrialRequest]) -> TrainingData:
+        """Return the data of the split of a stack; of the further splits the last one is kept."""
+        (split,) = {split_of(request.seed, self._maker.split_seeds) for request in requests}
+        if not split:
+            return self._data
+        if self._other is None or self._other[0] != split:
+            made = TrainingData.from_dataset(self._datasets[split], self._maker.tasks, self._device)
+            self._other = (split, made)
+        return self._other[1]
 
     # --- while the job is prepared
 

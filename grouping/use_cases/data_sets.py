@@ -10,6 +10,7 @@ from grouping.data_sets.columns import texts_of
 from grouping.data_sets.definitions import ProblemDefinition
 from grouping.data_sets.folder import DataFolder, DataSet, DefinedProblem, name_of
 from grouping.data_sets.guarded import read_packed_guarded
+from grouping.data_sets.images import with_images
 from grouping.data_sets.packed import pack
 from grouping.data_sets.reading import read_frame
 from grouping.errors import DataSetError, InvalidInputError, StateConflictError
@@ -33,6 +34,43 @@ def add_file(folder: DataFolder, path: Path, name: str = "") -> tuple[DataSet, b
     """
     named = _checked_name(name, path.name)
     return folder.add(pack(read_frame(_content(path), path.name)), named, path.name)
+
+
+def add_images(
+    folder: DataFolder,
+    images: Path,
+    table: Path,
+    column: str,
+    size: tuple[int, int],
+    name: str = "",
+    **how: bool,
+) -> tuple[DataSet, bool]:
+    """Store a folder of images with the table that describes them; see `packed_images`."""
+    named = _checked_name(name, images.name)
+    return folder.add(packed_images(images, table, column, size, **how), named, images.name)
+
+
+def packed_images(
+    images: Path, table: Path, column: str, size: tuple[int, int], *, is_grey: bool = False
+) -> bytes:
+    """Read a table and put the images that it names in place of their names.
+
+    Args:
+        images: folder of the images.
+        table: file of the table.
+        column: column of the table with the names of the images, relative to the folder.
+        size: height and width to which they are scaled.
+        is_grey: whether they become grey; else red, green and blue.
+
+    Returns:
+        An Arrow file, which may be uploaded.
+
+    Raises:
+        DataSetError: if table or images cannot be read.
+        InvalidInputError: if there is no such column.
+    """
+    frame = read_frame(_content(table), table.name)
+    return pack(with_images(frame, images, column, size, is_grey=is_grey))
 
 
 def add_upload(folder: DataFolder, data: bytes, file_name: str, name: str = "") -> tuple[DataSet, bool]:

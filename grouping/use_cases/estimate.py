@@ -255,8 +255,8 @@ def _confirmation(spec: JobSpec, need: ConfirmationNeed, free: _Free) -> Forecas
     upper = Counter(lower)
     if need.most_chosen:
         for shape, count in count_candidate_shapes(spec.candidates).items():
-            upper[(*shape, 1.0)] += count * spec.n_confirmation_seeds
-    most = sum(lower.values()) + need.most_chosen * spec.n_confirmation_seeds
+            upper[(*shape, 1.0)] += count * len(spec.confirmation_seeds)
+    most = sum(lower.values()) + need.most_chosen * len(spec.confirmation_seeds)
     return Forecast(lower, upper, most)
 
 

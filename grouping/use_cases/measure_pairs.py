@@ -106,6 +106,7 @@ def _request(job: Job) -> JobRequest:
             "strategy": {"name": "exhaustive"},
             "max_group_size": 2,
             "n_confirmation_seeds": 0,
+            "n_splits": 1,
             "trainer": {"name": spec.trainer, "parameters": parameters_in_use(job)},
             "reuse_jobs": [job.id],
         }

@@ -34,6 +34,7 @@ SHORT_NAMES: Mapping[str, str] = {
     "budgets": "budgets_snt",
     "seeds": "n_seeds",
     "confirm": "n_confirmation_seeds",
+    "splits": "n_splits",
 }
 """Names in a file of fields that are longer over HTTP, where both are understood."""
 _LONG_NAMES = {long: short for short, long in SHORT_NAMES.items()}

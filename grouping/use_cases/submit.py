@@ -151,6 +151,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         "problem": get_problem(request.problem).name if request.problem else "",
         "tasks": names,
         "definitions": definitions_of(request),
+        "n_splits": _n_splits(request),
         "name": request.name.strip(),
         "max_group_size": max_group_size,
         "budgets_snt": budgets,
@@ -166,6 +167,38 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     spec = from_plain(JobSpec, request.model_dump(exclude={"tasks", "results"}) | completed)
     weighted = tuple(task.with_weight(request.weights.get(task.name, task.weight)) for task in tasks)
     return spec, weighted
+
+
+def _n_splits(request: JobRequest) -> int:
+    """Return the number of splits of a job, those of its problem unless it says how many.
+
+    Raises:
+        InvalidInputError: if its trainer or its problem has not as many.
+    """
+    makes_splits = get_trainer(request.trainer.name).makes_splits and request.problem
+    wanted: int | None = request.n_splits
+    if not makes_splits:
+        if (wanted or 1) > 1:
+            raise InvalidInputError(
+                f"The trainer {request.trainer.name!r} divides its data itself, and knows one split.",
+                pointer="/n_splits",
+            )
+        return 1
+    problem = get_problem(request.problem or "")
+    if wanted is None:
+        return problem.n_splits if request.n_confirmation_seeds else 1
+    if wanted > problem.most_splits:
+        reason = (
+            "a split of a table that is random, stratified or by group has others of its kind"
+            if problem.most_splits == 1
+            else "there are as many as folds"
+        )
+        raise InvalidInputError(
+            f"The problem {problem.name!r} has {problem.most_splits} split"
+            f"{'' if problem.most_splits == 1 else 's'}, and {wanted} are asked for: {reason}.",
+            pointer="/n_splits",
+        )
+    return wanted
 
 
 def _constraints(request: JobRequest) -> Constraints:

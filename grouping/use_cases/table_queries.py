@@ -236,6 +236,7 @@ class TableQueries:
             budgets,
             constraints=job.spec.constraints,
             baselines=job.spec.equal_cost_baselines,
+            splits=job.fresh_splits,
             time_limit_s=self._time_limit_s,
         )
         return found if job.spec.tuning is None else self._tuned(job, found)
@@ -253,7 +254,7 @@ class TableQueries:
         if solution.grouping is None or confirmation is None:
             return None
         baselines = job.spec.equal_cost_baselines
-        return judge(solution.grouping, solution.budget_snt, confirmation, baselines)
+        return judge(solution.grouping, solution.budget_snt, confirmation, baselines, job.fresh_splits)
 
     def _confirmation(self, job: Job, info: TableInfo) -> ScoreTable | None:
         """Read the scores of the fresh seeds; None without any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -126,6 +126,16 @@ class MadeProblemOut(Output):
     )
     recipe: RecipeOut
     findings: list[FindingOut]
+
+
+class FittedInputsOut(Output):
+    """How columns become inputs, fitted to training rows; in Python `FittedInputs.from_mapping` takes it."""
+
+    columns: list[Mapping[str, Any]] = Field(
+        description="Scaled numbers, parts of dates and categories, in the order of the inputs."
+    )
+    texts: Mapping[str, Any] | None = Field(description="Columns of text and their tokenizer.")
+    images: Mapping[str, Any] | None = Field(description="Scaling of the channels of images.")
 
 
 class MadeProblemList(Output):

@@ -118,6 +118,18 @@ class GroupingAnswer(SolutionOut):
     held: list[str] = Field(description="Demands that it keeps to beside the budget, as phrases.")
 
 
+class SplitGainOut(Output):
+    """Gain over several splits of the data, with one fresh seed on each."""
+
+    gain: Finite = Field(description="Mean over splits of (baseline - grouping) / abs(baseline).")
+    standard_error: Finite = Field(
+        description="Corrected for the rows that splits share, after Nadeau and Bengio (2003)."
+    )
+    t: Finite
+    n_splits: int = Field(description="Splits on which both were trained.")
+    n_wanted: int = Field(description="Splits that the job asks for.")
+
+
 class ComparisonOut(Output):
     """Comparison of the recommended grouping with a baseline of equal cost, on test losses of fresh seeds."""
 
@@ -132,7 +144,10 @@ class ComparisonOut(Output):
         description="Interval of 95 % of the gain over training seeds; null with fewer than two."
     )
     is_same: bool = Field(description="Whether the baseline is the grouping itself.")
-    is_beaten: bool
+    is_beaten: bool = Field(
+        description="Whether the gain may be claimed: over seeds, and over splits where there are several."
+    )
+    over_splits: SplitGainOut | None = Field(description="Null where the job has one split.")
 
 
 class FreshLossOut(Output):

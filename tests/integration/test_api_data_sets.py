@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from grouping.data_sets.features import FittedInputs
 from grouping.data_sets.folder import DATA_VARIABLE, require_data_folder
 from grouping.store import Store
 from grouping_api.main import create_app
@@ -80,6 +81,44 @@ def test_a_problem_is_made_and_a_job_asks_for_it(api: Api, store: Store) -> None
     spec = store.get_job(job["id"]).spec
     assert spec.problem == problem["name"]  # which one that was stays with the job
     assert spec.tasks == tuple(f"field {n}" for n in range(1, 5))
+
+
+def test_what_was_fitted_to_the_columns_is_read_and_applied(api: Api) -> None:
+    stored(api, fields())
+    problem = made(api, "mines", MINES)
+    address = f"/v1/data-sets/mines/problems/{problem['name']}/inputs"
+    fitted = FittedInputs.from_mapping(api.get(address).json())
+    assert list(fitted.names) == problem["inputs"]
+    assert fitted.apply(fields().head(3)).shape == (3, len(problem["inputs"]))
+    missing = api.get("/v1/data-sets/mines/problems/mines:none/inputs")
+    assert "no problem 'mines:none'" in check_problem(missing, 404)["detail"]
+
+
+def test_a_job_has_the_splits_that_its_problem_makes(api: Api, store: Store) -> None:
+    stored(api, fields())
+    folded = made(api, "mines", {**MINES, "split": {"kind": "stratified", "folds": 4}})["name"]
+    drawn = made(api, "mines", MINES)["name"]
+    timed = made(api, "mines", {**MINES, "split": {"kind": "time", "column": "a"}})["name"]
+
+    def asked(problem: str, **fields: Any) -> Any:
+        return api.post("/v1/jobs", json={"problem": problem, "budgets_snt": [2], **fields})
+
+    for problem, fields_, n_splits in [
+        (folded, {}, 4),
+        (folded, {"n_splits": 2}, 2),
+        (folded, {"n_confirmation_seeds": 0}, 1),
+        (drawn, {}, 1),
+        (drawn, {"n_splits": 7}, 7),
+    ]:
+        job = asked(problem, **fields_).json()
+        assert job["spec"]["n_splits"] == n_splits
+        spec = store.get_job(job["id"]).spec
+        assert len(spec.confirmation_seeds) == spec.n_confirmation_seeds + n_splits - 1
+    for problem, says in ((timed, "has 1 split, and 2"), (folded, "as many as folds"), ("digits", "1 split")):
+        refused = asked(problem, n_splits=2 if problem != folded else 5)
+        assert refused.status_code == 422
+        assert says in refused.json()["detail"]
+        assert [fault["pointer"] for fault in refused.json()["errors"]] == ["/n_splits"]
 
 
 def test_a_data_set_is_deleted_once_no_job_needs_it(api: Api, folder: Path) -> None:

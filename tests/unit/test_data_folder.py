@@ -53,6 +53,17 @@ def test_tables_of_one_name_are_versions(folder: DataFolder) -> None:
         folder.get("ship")
 
 
+def test_how_columns_become_inputs_is_kept_with_the_problem(folder: DataFolder) -> None:
+    stored, _ = folder.add(table(shop()), "shop", "shop.csv")
+    made, _ = folder.define(stored, ProblemDefinition((parse_target("price"),), without=("clicked",)))
+    fitted = DataFolder(folder.address).fitted(folder.problem(stored, made.name))
+    assert fitted.names == made.inputs
+    wanted = get_problem(made.name).load().inputs
+    assert (fitted.apply(folder.frame(stored)) == wanted).all()
+    with pytest.raises(UnknownNameError, match=r"Known: shop:"):
+        folder.problem(stored, "shop:none")
+
+
 def test_a_problem_of_a_table_is_found_beside_installed_ones(folder: DataFolder) -> None:
     stored, _ = folder.add(table(fields()), "mines", "mines.csv")
     target = parse_target("mine:binary:metric=roc_auc,chosen_by=metric,weight=2")

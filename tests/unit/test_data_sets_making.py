@@ -103,6 +103,20 @@ def test_several_numbers_are_one_target() -> None:
     assert labelled_rows(result.dataset.targets["place"]).sum() == 230
 
 
+def test_several_columns_of_two_values_are_one_target_of_labels_some_of_them_missing() -> None:
+    frame = shop().assign(again=shop()["clicked"].map({"yes": "no", "no": "yes"}))
+    frame.loc[60:80, "again"] = None
+    result = made(frame, "clicked+again:multilabel:positive=yes,metric=f1", without=("user", "day"))
+    (task,) = result.tasks
+    assert (task.kind, task.n_outputs, task.name) == (TaskKind.MULTILABEL, 2, "clicked and again")
+    labels = result.dataset.targets[task.name]
+    assert np.isnan(labels[60:80, 1]).all()
+    assert not np.isnan(labels[60:80, 0]).any()
+    assert (labels[100:].sum(axis=1) == 1).all()
+    with pytest.raises(InvalidInputError, match="one is binary"):
+        parse_target("clicked:multilabel")
+
+
 def test_classes_of_any_type_are_numbered_in_their_order() -> None:
     frame = shop().assign(stars=np.tile([10, 2, 5], 80), on=np.tile([True, False], 120))
     result = made(frame, "stars:multiclass", "city", "on", "clicked:binary:positive=no")
@@ -116,10 +130,14 @@ def test_classes_of_any_type_are_numbered_in_their_order() -> None:
     assert result.dataset.targets["on"][:2].tolist() == [1, 0]
 
 
-def test_numbers_may_be_categories_and_free_text_must_be_left_out() -> None:
+def test_numbers_may_be_categories_and_free_text_stands_alone_or_is_left_out() -> None:
     frame = shop().assign(code=np.tile([1, 2, 3], 80), review=[f"text {n}" for n in range(240)])
-    with pytest.raises(InvalidInputError, match="'review' holds free text"):
+    with pytest.raises(
+        InvalidInputError, match="'review' holds free text, which no encoder reads beside 'user'"
+    ):
         made(frame, "price")
+    with pytest.raises(InvalidInputError, match="'age' holds no texts"):
+        made(frame, "price", kinds={"age": ColumnKind.TEXT})
     result = made(frame, "price", without=("review",), kinds=dict([parse_kind("code=category")]))
     assert {"code = 1", "code = 2", "code = 3"} <= set(result.fitted.names)
     assert result.fitted.columns[-1].kind is not ColumnKind.TEXT
@@ -188,6 +206,29 @@ def test_what_to_look_at_is_found(change: Any, code: str) -> None:
 def test_a_task_that_outweighs_all_others_is_told() -> None:
     result = made(shop(), "price:regression:weight=30", "clicked", without=("user", "day"))
     assert "one_task_decides" in codes(result)
+
+
+def test_a_metric_in_units_of_its_target_that_outweighs_all_shares_is_told() -> None:
+    def told(price: str) -> set[str]:
+        return codes(made(shop(), price, "clicked", without=("user", "day")))
+
+    assert "one_task_decides" in told("price:regression:metric=mae,chosen_by=metric")
+    assert "one_task_decides" not in told("price:regression:metric=mae")
+    assert "one_task_decides" not in told("price:regression:metric=r2,chosen_by=metric")
+    assert "one_task_decides" not in told("price:regression:metric=mae,chosen_by=metric,weight=0.05")
+
+
+def test_two_tasks_with_the_same_labels_are_told() -> None:
+    frame = shop().assign(again=shop()["price"])
+    result = made(frame, "price", "again", without=("user", "day", "clicked"))
+    assert "same_target" in codes(result)
+    assert "same_target" not in codes(made(frame, "price", "clicked", without=("user", "day", "again")))
+
+
+def test_copies_of_rows_are_found_beside_a_number_that_nothing_uses() -> None:
+    frame = pd.concat([shop(), shop().iloc[:60]]).assign(row=range(300))
+    without = ("user", "day", "row")
+    assert "same_rows" in codes(made(frame, "price", "clicked", without=without))
 
 
 @pytest.mark.parametrize(

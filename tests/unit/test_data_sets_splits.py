@@ -46,6 +46,43 @@ def test_time_goes_on_from_part_to_part_and_a_time_is_not_divided() -> None:
     assert validation.max() < test.min()
 
 
+@pytest.mark.parametrize("text", ["random", "stratified=label", "group=user"])
+def test_of_several_splits_each_folds_rows_are_tested_once_and_none_that_networks_are_chosen_on(
+    text: str,
+) -> None:
+    split = parse_split(text, folds=5)
+    zeros = np.zeros(200, dtype=np.int64)
+    parts = [split_rows(FRAME, split, ROWS, zeros, number) for number in range(5)]
+    assert all(np.array_equal(np.sort(np.concatenate(part)), ROWS) for part in parts)
+    assert all(np.array_equal(validation, parts[0][1]) for _, validation, _ in parts)
+    tested = np.sort(np.concatenate([test for _, _, test in parts]))
+    assert np.array_equal(tested, np.setdiff1d(ROWS, parts[0][1]))
+    assert {len(test) for _, _, test in parts} <= {30, 31, 32, 33, 34, 35}
+    if text == "group=user":
+        users = [[set(FRAME["user"].iloc[rows]) for rows in part] for part in parts]
+        assert all(sum(map(len, three)) == 40 for three in users)
+    with pytest.raises(InvalidInputError, match="no split number 6"):
+        split_rows(FRAME, split, ROWS, zeros, 5)
+
+
+@pytest.mark.parametrize("text", ["random", "stratified=label", "group=user"])
+def test_splits_drawn_anew_keep_shares_and_validation_rows(text: str) -> None:
+    zeros = np.zeros(200, dtype=np.int64)
+    parts = [split_rows(FRAME, parse_split(text), ROWS, zeros, number) for number in range(3)]
+    assert [[len(part) for part in three] for three in parts] == [[120, 40, 40]] * 3
+    assert all(np.array_equal(validation, parts[0][1]) for _, validation, _ in parts)
+    assert len({tuple(test) for _, _, test in parts}) == 3
+    if text == "stratified=label":
+        assert all((FRAME["label"].iloc[test] == "rare").any() for _, _, test in parts)
+
+
+@pytest.mark.parametrize("text", ["time=day", "column=part"])
+def test_what_is_not_drawn_is_one_split(text: str) -> None:
+    assert parse_split(text).most_splits == 1
+    with pytest.raises(InvalidInputError, match="no folds"):
+        parse_split(text, folds=5)
+
+
 def test_a_column_says_the_part_in_the_words_that_people_use() -> None:
     train, validation, test = divided(parse_split("column=part"))
     assert (train.tolist(), validation[0], test[0]) == (list(range(100)), 100, 150)

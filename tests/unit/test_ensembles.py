@@ -23,7 +23,8 @@ from tests.unit.test_training_loop import TASKS, make_dataset
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-DATA = TrainingData.from_dataset(make_dataset(rows=200), TASKS)
+DATASET = make_dataset(rows=200)
+DATA = TrainingData.from_dataset(DATASET, TASKS)
 RECIPE = Recipe(hidden=(8,), epochs=4, learning_rate=0.02)
 OTHER = replace(RECIPE, hidden=(5, 5), epochs=2, learning_rate=0.05)
 ALL = Network.of(*(task.name for task in TASKS))
@@ -55,17 +56,19 @@ def test_an_ensemble_of_one_is_the_network_and_equal_requests_give_equal_floats(
 
 
 def test_probabilities_and_numbers_are_averaged() -> None:
-    outputs = torch.randn(4, 50, 3, dtype=torch.float64) * 5
-    constants = Constants(torch.zeros(3).numpy(), 1.0, 1.0)
-    for kind in (TaskKind.REGRESSION, TaskKind.BINARY, TaskKind.MULTICLASS):
-        form = FORMS[kind]
+    outputs = torch.randn(4, 50, 6, dtype=torch.float64) * 5
+    for kind, form in FORMS.items():
+        n_elements = 2 if kind is TaskKind.CLASS_MAP else 1
+        constants = Constants(torch.zeros(6).numpy(), 1.0, 1.0, n_elements=n_elements)
         mean = torch.stack([form.decode(one, constants) for one in outputs]).mean(dim=0)
-        torch.testing.assert_close(form.decode(form.averaged(outputs), constants), mean)
+        if kind is TaskKind.NORMALS:
+            mean = form.decode(mean, constants)
+        torch.testing.assert_close(form.decode(form.averaged(outputs, constants), constants), mean)
 
 
 def test_each_of_a_mixed_stack_is_trained_under_its_recipe() -> None:
     maker = WorkerMaker("d", TASKS, RECIPE, recipes=(RECIPE, OTHER))
-    worker = BuiltInWorker(DATA, maker, WorkerContext())
+    worker = BuiltInWorker([DATASET], maker, WorkerContext())
     variants = (Variant(), Variant(1), Variant(1, 2), Variant())
     requests = [TrialRequest(ALL, seed, variant=variant) for seed, variant in enumerate(variants)]
     found = [losses(one) for one in worker.train(requests)]

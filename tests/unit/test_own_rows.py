@@ -252,7 +252,6 @@ def test_affinities_tell_how_many_rows_two_tasks_share() -> None:
     [
         ("sum", lambda data: data.validation, np.nan, "no label in the validation"),
         ("class", lambda data: data.train, NO_CLASS, "no label in the train"),
-        ("map", lambda data: (0, 0), np.nan, "labelled in part"),
         ("sum", lambda data: 0, np.inf, "infinite"),
         ("class", lambda data: 0, -2, "classes outside"),
     ],

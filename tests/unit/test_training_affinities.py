@@ -219,7 +219,7 @@ def test_the_overlap_counts_rows_with_both_labels_among_those_with_either() -> N
     nothing = torch.full((4, 1), nan)
     numbers = torch.tensor([0, 1, 2, 1])
     overlap = sample_overlap([a, b, nothing, numbers])
-    assert overlap[0, 1] == overlap[1, 0] == pytest.approx(1 / 3)
+    assert overlap[0, 1] == overlap[1, 0] == pytest.approx(2 / 3), "a row that is labelled in part counts"
     assert overlap[0, 3] == pytest.approx(2 / 4)
     assert overlap[2].tolist() == [0.0, 0.0, 0.0, 0.0]
     assert torch.diag(overlap).tolist() == [1.0, 1.0, 0.0, 1.0]

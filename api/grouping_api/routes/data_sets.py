@@ -19,6 +19,7 @@ from grouping.wire.data_sets import (
     DataSetList,
     DataSetName,
     DataSetOut,
+    FittedInputsOut,
     MadeProblemList,
     MadeProblemOut,
     ProblemDefinitionIn,
@@ -178,3 +179,18 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body)
     except ValueError as error:
         raise HTTPException(400, "The body is not valid JSON.") from error
+
+
+@router.get(
+    "/{name}/problems/{problem}/inputs",
+    summary="Read how columns become the inputs of a problem",
+    responses=problem_responses(404, 422),
+)
+def read_inputs(name: str, problem: str) -> FittedInputsOut:
+    """Return what was fitted to the training rows: apply it to new rows before a network reads them."""
+    folder = require_data_folder()
+    try:
+        made = folder.problem(find_data_set(folder, name), problem)
+    except UnknownNameError as error:
+        raise NotFoundError("problem", problem) from error
+    return FittedInputsOut.model_validate(folder.fitted(made).as_mapping())

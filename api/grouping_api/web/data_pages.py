@@ -26,12 +26,13 @@ MOST_COLUMNS = 300
 """Columns that the form shows a choice for; of wider tables a problem is made by command or request."""
 MOST_PREVIEWED = 30
 MAX_FIELD_BYTES = 1 << 16
-INPUT, CATEGORY, NOTHING, TASKS = "input", "category", "nothing", "tasks"
+INPUT, CATEGORY, TEXT, NOTHING, TASKS = "input", "category", "text", "nothing", "tasks"
 ROLE_WORDS = {
     INPUT: "input",
     CATEGORY: "input, as a category",
+    TEXT: "input, as text",
     NOTHING: "left out",
-    **{kind.value: f"predicted: {kind.value}" for kind in TargetKind},
+    **{kind.value: f"predicted: {kind.value}" for kind in TargetKind if kind is not TargetKind.MULTILABEL},
     TASKS: "a task per value",
 }
 SPLIT_WORDS = {
@@ -112,14 +113,15 @@ def _definition(found: DataSet, values: Mapping[str, str]) -> ProblemDefinition:
     split = parse_split(
         f"{kind}={column}" if column and kind != SplitKind.RANDOM else kind,
         parse_shares(values.get("shares")),
-        _whole(values.get("split_seed", "")),
+        _whole(values.get("split_seed", ""), "seed"),
+        _whole(values.get("folds", ""), "folds"),
     )
     kept = (split.column, *by_task)
     return ProblemDefinition(
         tuple(targets),
         by_task[0] if by_task else "",
         without=tuple(name for name, role in roles.items() if role == NOTHING and name not in kept),
-        kinds={name: ColumnKind.CATEGORY for name, role in roles.items() if role == CATEGORY},
+        kinds={name: ColumnKind(role) for name, role in roles.items() if role in (CATEGORY, TEXT)},
         split=split,
     )
 
@@ -131,9 +133,9 @@ def _role(values: Mapping[str, str], place: int, column: Column) -> str:
     return NOTHING if column.kind in (ColumnKind.TEXT, ColumnKind.EMPTY) else INPUT
 
 
-def _whole(text: str) -> int:
+def _whole(text: str, field: str) -> int:
     if text and not text.isdecimal():
-        raise InvalidInputError(f"A seed is a whole number from 0, not {text!r}.", pointer="/split/seed")
+        raise InvalidInputError(f"{text!r} is no whole number from 0.", pointer=f"/split/{field}")
     return int(text or 0)
 
 
@@ -162,7 +164,14 @@ def _page(
         problems=folder.problems(found),
         roles=ROLE_WORDS,
         splits=SPLIT_WORDS,
-        values={"split": SplitKind.STRATIFIED, "split_column": "", "shares": "", "split_seed": "", **values},
+        values={
+            "split": SplitKind.STRATIFIED,
+            "split_column": "",
+            "shares": "",
+            "split_seed": "",
+            "folds": "",
+            **values,
+        },
         fault=fault,
     )
 

@@ -3,6 +3,7 @@
 from grouping.recipes.losses.absolute_error import AbsoluteError
 from grouping.recipes.losses.balanced_cross_entropy import BalancedCrossEntropy
 from grouping.recipes.losses.binary_cross_entropy import BinaryCrossEntropy
+from grouping.recipes.losses.cosine import Cosine
 from grouping.recipes.losses.cross_entropy import CrossEntropy
 from grouping.recipes.losses.declaration import Constants, LossDeclaration
 from grouping.recipes.losses.focal import Focal
@@ -23,6 +24,7 @@ LOSSES: tuple[type[LossDeclaration], ...] = (
     BalancedCrossEntropy,
     Focal,
     RankedProbability,
+    Cosine,
 )
 
 __all__ = ["LOSSES", "Constants", "LossDeclaration"]

@@ -23,7 +23,7 @@ class CrossEntropy:
     description: ClassVar[str] = "Cross entropy, divided by the entropy of the class frequencies."
     source: ClassVar[str] = ""
     implementation: ClassVar[str] = "grouping.training.losses.cross_entropy:CrossEntropyLoss"
-    kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.MULTICLASS, TaskKind.RANKING)
+    kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.MULTICLASS, TaskKind.RANKING, TaskKind.CLASS_MAP)
 
     def constants(self, targets: FloatArray, n_outputs: int) -> Constants:
         """See `LossDeclaration.constants`; the targets are class numbers."""

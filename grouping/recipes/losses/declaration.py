@@ -30,6 +30,8 @@ class Constants:
         center: offset subtracted from each output, ``[n_outputs]``, or ``[1]`` for all.
         scale: divisor of all outputs, positive.
         class_weights: weight of each class in the loss, ``[classes]``; None where all weigh the same.
+        n_elements: pixels or labels of a row that have losses of their own; 1 where a row has one loss.
+        has_gaps: whether some of them have no label in rows where others have one.
     """
 
     best_constant: FloatArray = field(repr=False)
@@ -38,6 +40,8 @@ class Constants:
     center: FloatArray = field(default_factory=lambda: np.zeros(1), repr=False)
     scale: float = 1.0
     class_weights: FloatArray | None = field(default=None, repr=False)
+    n_elements: int = 1
+    has_gaps: bool = False
 
 
 class LossDeclaration(Declaration, Protocol):

@@ -27,7 +27,11 @@ class Focal:
         "Lin, Goyal, Girshick, He and Dollar, Focal loss for dense object detection, ICCV 2017"
     )
     implementation: ClassVar[str] = "grouping.training.losses.focal:FocalLoss"
-    kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.BINARY, TaskKind.MULTICLASS)
+    kinds: ClassVar[tuple[TaskKind, ...]] = (
+        TaskKind.BINARY,
+        TaskKind.MULTICLASS,
+        TaskKind.MULTILABEL,
+    )
 
     gamma: Annotated[
         float, Field(ge=1, le=10, allow_inf_nan=False, description="How little they count; 2 in the paper.")

@@ -21,4 +21,4 @@ class AveragePrecision:
     implementation: ClassVar[str] = "grouping.training.metrics.average_precision:average_precision"
     unit: ClassVar[str] = "0 to 1"
     direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
-    kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.BINARY,)
+    kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.BINARY, TaskKind.MULTILABEL)

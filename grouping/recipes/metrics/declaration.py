@@ -8,7 +8,8 @@ from grouping.domain.tasks import Direction, TaskKind
 from grouping.recipes.declarations import Declaration
 
 NUMBERS = (TaskKind.REGRESSION, TaskKind.DENSE_MAP)
-CLASSES = (TaskKind.BINARY, TaskKind.MULTICLASS)
+CLASSES = (TaskKind.BINARY, TaskKind.MULTICLASS, TaskKind.MULTILABEL, TaskKind.CLASS_MAP)
+"""Kinds whose rows, labels or pixels have a class, or yes or no."""
 
 
 class MetricDeclaration(Declaration, Protocol):

@@ -21,4 +21,4 @@ class RocAuc:
     implementation: ClassVar[str] = "grouping.training.metrics.roc_auc:roc_auc"
     unit: ClassVar[str] = "0 to 1"
     direction: ClassVar[Direction] = Direction.HIGHER_IS_BETTER
-    kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.BINARY,)
+    kinds: ClassVar[tuple[TaskKind, ...]] = (TaskKind.BINARY, TaskKind.MULTILABEL)

@@ -20,6 +20,9 @@ from grouping.domain.tasks import Task, TaskKind
 from grouping.errors import InvalidInputError
 from grouping.training.blueprint import Encoder
 
+MAPS = (TaskKind.DENSE_MAP, TaskKind.CLASS_MAP, TaskKind.NORMALS)
+"""Kinds of tasks with outputs at each pixel."""
+
 
 class ImageParameters(Protocol):
     """Parameters that every encoder of images has."""
@@ -92,7 +95,7 @@ class ImageEncoder(Encoder):
     def head(self, task: Task, width: int) -> nn.Module:
         """Build a decoder for a map with a whole number of values per pixel, else a linear layer."""
         n_pixels = math.prod(self.size)
-        if task.kind is TaskKind.DENSE_MAP and task.n_outputs % n_pixels == 0:
+        if task.kind in MAPS and task.n_outputs % n_pixels == 0:
             return MapDecoder(self, width, task.n_outputs // n_pixels)
         grid = self.image.grid
         linear = nn.Linear(width * grid * grid, task.n_outputs)

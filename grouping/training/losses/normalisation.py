@@ -15,12 +15,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grouping.domain.datasets import labelled_rows
-from grouping.domain.tasks import ChosenBy, Task
+from grouping.domain.datasets import NO_CLASS, labelled_rows
+from grouping.domain.tasks import ChosenBy, Task, TaskKind
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.recipes.losses import Constants
 from grouping.recipes.losses_and_metrics import complete_task, default_metric, get_loss, metric_of
 from grouping.training.implementations import implementation_of
+from grouping.training.losses.elements import (
+    OF_ELEMENTS,
+    WRAPPED,
+    ElementLoss,
+    Elements,
+    constants_of_elements,
+    with_exact_divisor,
+)
 from grouping.training.losses.loss import LossFunction
 from grouping.training.metrics import MetricFunction, Predictions
 from grouping.training.targets import FORMS, labelled
@@ -50,8 +58,13 @@ class Normalisation:
     labelled_share: float = 1.0
 
     @classmethod
-    def from_targets(cls, task: Task, train: NDArray[np.generic]) -> Normalisation:
+    def from_targets(cls, task: Task, train: NDArray[np.generic], *, has_gaps: bool = False) -> Normalisation:
         """Compute the constants from labelled training rows; targets as `Dataset` documents.
+
+        Args:
+            task: the task.
+            train: target of the training rows.
+            has_gaps: whether rows, these or others, are labelled in part.
 
         Raises:
             InvalidInputError: if the task names a loss or a metric that is not known, or does not fit it, or
@@ -63,10 +76,13 @@ class Normalisation:
         if not known.any():
             raise TrainingError(f"Target {task.name!r} has no label in the training rows.")
         values = np.asarray(train[known], dtype=np.float64)
-        spread = float(np.square(values - values.mean(axis=0)).mean())
-        if spread > SMALLEST_RELATIVE_VARIANCE * float(np.square(values).mean()):
+        if task.kind is TaskKind.CLASS_MAP:
+            values[values == NO_CLASS] = np.nan
+        held = np.ma.masked_invalid(values) if has_gaps else values
+        spread = float(np.square(held - held.mean(axis=0)).mean())
+        if spread > SMALLEST_RELATIVE_VARIANCE * float(np.square(held).mean()):
             try:
-                constants = get_loss(task.loss).constants(values, task.n_outputs)
+                constants = _constants(task, values, train[known], has_gaps=has_gaps)
             except InvalidInputError as error:
                 raise InvalidInputError(f"Target {task.name!r}: {error}") from error
             if min(constants.constant_loss, constants.divisor, constants.scale) > 0:
@@ -82,6 +98,9 @@ class Normalisation:
         function = implementation_of(declaration, "loss")(declaration)
         if not isinstance(function, LossFunction):
             raise TrainingError(f"{declaration.implementation} gives no LossFunction.")
+        elements = Elements.of(task, constants)
+        if elements is not None and (constants.has_gaps or task.kind in WRAPPED):
+            function = ElementLoss(function, elements)
         if constants.class_weights is not None:
             function.class_weights = torch.from_numpy(constants.class_weights)
         reported, learned = metric_of(task), default_metric(task.kind)
@@ -152,7 +171,36 @@ class Normalisation:
 
     def _predictions(self, outputs: Tensor, target: Tensor) -> Predictions:
         outputs, target = _only_labelled(outputs, target)
-        return Predictions(self.function.predict(outputs), target, self.constants)
+        predicted, elements = self.function.predict(outputs), Elements.of(self.task, self.constants)
+        if elements is None:
+            return Predictions(predicted, target, self.constants)
+        target, constants = elements.targets(target), self.constants
+        if constants.center.size > 1:  # numbers, each in the units of its pixel
+            center = torch.from_numpy(constants.center / constants.scale).to(predicted)
+            shift = center.repeat(len(outputs)).unsqueeze(1)
+            constants = replace(constants, center=np.zeros(1))
+            known = elements.known(target)
+            return Predictions(
+                (elements.outputs(predicted) + shift)[known], (target + shift)[known], constants
+            )
+        known = elements.known(target)
+        return Predictions(elements.outputs(predicted)[known], target[known], constants)
+
+
+def _constants(
+    task: Task, values: NDArray[np.float64], train: NDArray[np.generic], *, has_gaps: bool
+) -> Constants:
+    declaration = get_loss(task.loss)
+    if task.kind not in OF_ELEMENTS and not has_gaps:
+        return declaration.constants(values, task.n_outputs)
+    constants = constants_of_elements(declaration, task, values, has_gaps=has_gaps)
+    if not has_gaps or not constants.scale > 0:
+        return constants
+    norm = Normalisation.of(task, constants)
+    wanted = norm.encode(train).double() if task.kind is not TaskKind.CLASS_MAP else norm.encode(train)
+    return with_exact_divisor(
+        constants, lambda best: float(norm.function.mean(best.expand(len(wanted), -1), wanted))
+    )
 
 
 def _only_labelled(outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

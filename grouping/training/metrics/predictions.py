@@ -17,7 +17,8 @@ class Predictions:
     Attributes:
         predicted: ``[rows, n_outputs]``: numbers in the units of `wanted`, or logits.
         wanted: encoded targets: numbers ``[rows, n_outputs]``, centred and scaled; class numbers ``[rows]``;
-            0 and 1 ``[rows, 1]``.
+            0 and 1 ``[rows, 1]``. Of maps of classes, directions and several labels, and of maps with gaps,
+            each labelled pixel or label is a row.
         constants: constants by which numbers were centred and scaled.
     """
 
@@ -31,6 +32,13 @@ class Predictions:
         scaled = (self.predicted.double(), self.wanted.double())
         predicted, wanted = (numbers * self.constants.scale + center for numbers in scaled)
         return predicted, wanted
+
+    def cosines(self) -> Tensor:
+        """Return the cosine of the angle between predicted and true direction, ``[rows]`` float64."""
+        cosines: Tensor = torch.nn.functional.cosine_similarity(
+            self.predicted.double(), self.wanted.double(), dim=1
+        )
+        return cosines
 
     def classes(self) -> tuple[Tensor, Tensor]:
         """Return the predicted and the true class of each row, ``[rows]`` int64; 0 and 1 for no and yes."""
