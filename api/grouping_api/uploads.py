@@ -222,7 +222,8 @@ class Importer:
             IdempotencyConflictError: if the key was used before with another upload.
         """
         imported = self.read(upload)
-        report = {**asdict(imported.report), "sentences": list(imported.report.sentences())}
+        said = {name: list(getattr(imported.report, name)()) for name in ("sentences", "findings")}
+        report = {**asdict(imported.report), **said}
         return self._store.import_table(
             imported.table,
             upload.options.name.strip(),

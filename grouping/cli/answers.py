@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -109,11 +109,15 @@ class Answer:
     confidence: Confidence | None = None
     is_estimated: bool = False
 
-    def on_the_wire(self) -> LocalSolution:
-        """Convert to the answer of the API, with the test loss and the requested additions."""
+    def on_the_wire(self, findings: Sequence[str]) -> LocalSolution:
+        """Convert to the answer of the API, with the test loss and the requested additions.
+
+        Args:
+            findings: sentences about what was read and changes the answer.
+        """
         from grouping.wire.local import LocalSolution
 
-        beside: dict[str, Any] = {"test_loss": self.test_loss}
+        beside: dict[str, Any] = {"test_loss": self.test_loss, "findings": list(findings)}
         if self.is_estimated:
             beside["is_estimated"] = True
         if self.ranked is not None:

@@ -184,7 +184,9 @@ def _sources(names: Sequence[str], test: Sequence[Path], early: Sequence[Path], 
                 f"({', '.join(shipped) or 'none do'})."
             )
         values: Values = "gains" if gains else "losses"
-        full = demands.load(path, test[n] if test else None, gains, None).table
+        imported = demands.load(path, test[n] if test else None, gains, None)
+        demands.say(demands.findings_of(imported), name)
+        full = imported.table
         short = read_table(early[n], values=values).table if early else None
         found.append(_Source(path.stem, values, full, short))
     return found

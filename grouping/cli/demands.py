@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -94,6 +94,28 @@ def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat |
     from grouping.formats import read_table
 
     return read_table(path, format=table_format, values="gains" if gains else "losses", test=test)
+
+
+def findings_of(
+    imported: ImportedTable, table: ScoreTable | None = None, objective: Objective = Objective.SUM
+) -> list[str]:
+    """Return the sentences about what changes the answer of a solve.
+
+    Args:
+        imported: the table as it was read, with its report.
+        table: the table as it is solved, with other weights perhaps; as it was read unless given.
+        objective: with `Objective.RELATIVE` no task can make up most of the sum by the unit of its loss.
+    """
+    from grouping.domain.dominance import dominance_sentence
+
+    weighed = "" if objective is Objective.RELATIVE else dominance_sentence(table or imported.table)
+    return list(imported.report.findings(weighed))
+
+
+def say(findings: Iterable[str], about: str = "") -> None:
+    """Print findings to the standard error, so that they disturb no program that reads the answer."""
+    for finding in findings:
+        typer.echo(f"Look at{about and f' {about}'}: {finding}", err=True)
 
 
 def stated_constraints(

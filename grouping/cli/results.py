@@ -125,6 +125,7 @@ def read_results(
     from grouping.formats import read_table, results_of_table
 
     table = read_table(path, test=test, sizes=sizes)
+    demands.say(table.report.findings(""), path.name)
     return results_of_table(table, source=path.name, told_by=teller(None), values=values, data=data)
 
 

@@ -61,13 +61,18 @@ def solve(
     from grouping.domain.groupings import SolutionStatus
     from grouping.solver import default_budgets
 
-    wanted = demanded(demands.load(table, test, gains, table_format).table)
+    imported = demands.load(table, test, gains, table_format)
+    wanted = demanded(imported.table)
     if pairwise and (best > 1 or explain or confidence or objective is not Objective.SUM or test):
         raise InvalidInputError("--pairwise goes with budgets, weights, --apart and --max-… only.")
     options = SolveOptions(objective, best, explain, confidence, noise, pairwise, solver, time_limit_s)
+    findings = demands.findings_of(imported, wanted.table, objective)
+    demands.say(findings)
     answers = list(options.answers(wanted, tuple(budget or default_budgets(wanted.table))))
     if as_json:
-        shown = [answer.on_the_wire().model_dump(mode="json", exclude_unset=True) for answer in answers]
+        shown = [
+            answer.on_the_wire(findings).model_dump(mode="json", exclude_unset=True) for answer in answers
+        ]
         print_json(shown[0] if budget and len(budget) == 1 else shown)
     else:
         console = new_console()
@@ -93,14 +98,16 @@ def curve(
     from grouping.plots import curve_svg
     from grouping.solver import solve_curve
 
-    scores = demands.load(table, test, gains, table_format).table
-    found = solve_curve(scores, budget or None, objective=objective)
+    imported = demands.load(table, test, gains, table_format)
+    findings = demands.findings_of(imported, objective=objective)
+    demands.say(findings)
+    found = solve_curve(imported.table, budget or None, objective=objective)
     if svg is not None:
         svg.write_text(curve_svg(found), encoding="utf-8")
     if as_json:
         from grouping.wire.local import LocalCurve
 
-        print_json(LocalCurve.read(found))
+        print_json(LocalCurve.read(found, findings=findings))
         return
     console = new_console()
     rows = Table("budget", "loss", "test loss", "cost", "proof", "random mean", "random worst", box=None)
@@ -141,6 +148,7 @@ def table(
         for sentence in imported.report.sentences():
             typer.echo(sentence)
         return
+    demands.say(demands.findings_of(imported))
     data = write_table(imported.table, to)
     if output is not None:
         output.write_bytes(data)

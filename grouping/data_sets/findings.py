@@ -11,6 +11,7 @@ import numpy as np
 from grouping.data_sets.columns import Column, ColumnKind, is_number, numbered
 from grouping.data_sets.images import digests
 from grouping.domain.datasets import PARTS, Dataset, labelled_rows
+from grouping.domain.dominance import MOST_OF_THE_SUM
 from grouping.domain.percentages import percent
 from grouping.domain.tasks import ChosenBy, Task, TaskKind
 
@@ -21,7 +22,6 @@ FEW_OF_A_CLASS = 10
 """Labels of one class in a part below which its losses are mostly chance."""
 FEW_LABELS = 50
 """Training labels of a task below which it counts as tiny."""
-MOST_OF_THE_SUM = 0.9
 MOST_NAMED = 5
 LEAST_REPEATED = 5
 """Rows per value, on average, from which a value of a column that fits a target exactly is no chance."""

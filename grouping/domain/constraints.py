@@ -15,6 +15,8 @@ if TYPE_CHECKING:  # a job is described without NumPy
     from grouping.domain.scores import FloatArray, LossTable
 
 TableT = TypeVar("TableT", bound="LossTable")
+LEAST_DIVISOR = 1e-100
+"""Least loss alone by which losses are divided; by a smaller one a quotient could be beyond a double."""
 
 
 def under_objective(table: TableT, objective: Objective) -> TableT:
@@ -26,11 +28,12 @@ def under_objective(table: TableT, objective: Objective) -> TableT:
     if objective is Objective.SUM:
         return table
     alone = _losses_alone(table)
-    unknown = [name for name, loss in alone.items() if not loss > 0]
+    unknown = [name for name, loss in alone.items() if not loss > LEAST_DIVISOR]
     if unknown:
         raise InvalidInputError(
-            "The relative objective divides by each task's loss alone, which is not measured or not "
-            f"positive for {', '.join(unknown)}. Train those single-task networks, or choose the raw sum.",
+            "The relative objective divides by each task's loss alone, which is not measured, not "
+            f"positive or below {LEAST_DIVISOR:g} for {', '.join(unknown)}. Train those "
+            "single-task networks, or choose the raw sum.",
             pointer="/objective",
         )
     return replace(table, tasks=tuple(replace(task, scale=float(alone[task.name])) for task in table.tasks))

@@ -12,7 +12,13 @@ from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError
 from grouping.formats.findings import Findings
-from grouping.formats.limits import MAX_NETWORKS, MAX_OTHER_COSTS, MAX_TABLE_CELLS, MAX_TABLE_SEEDS
+from grouping.formats.limits import (
+    MAX_LOSS,
+    MAX_NETWORKS,
+    MAX_OTHER_COSTS,
+    MAX_TABLE_CELLS,
+    MAX_TABLE_SEEDS,
+)
 from grouping.formats.report import ImportReport, Values, make_report
 
 COST_PREFIX = "cost:"
@@ -81,6 +87,7 @@ def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings
     Raises:
         TableFormatError: if the content is no score table.
     """
+    _refuse_too_large(raw, findings)
     validation, n_lost = _without_diverged(raw.validation)
     test, n_test_lost = _without_diverged(raw.test)
     if n_lost + n_test_lost:
@@ -100,6 +107,16 @@ def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings
 def gains_to_losses(gains: FloatArray) -> FloatArray:
     """Convert gains by ``loss = 1 - gain``, its own inverse up to rounding; absent stays absent."""
     return 1.0 - gains
+
+
+def _refuse_too_large(raw: RawTable, findings: Findings) -> None:
+    for values in (raw.validation, raw.test):
+        too_large = np.argwhere(np.isfinite(values) & (np.abs(values) > MAX_LOSS))
+        for n, t, s in too_large[:1]:
+            raise findings.error(
+                f"network {raw.networks[n]}, task {raw.tasks[t].name}: {values[n, t, s]:g} is too large; at "
+                f"most {MAX_LOSS:g} is read, without the sign. Write nan where a training diverged."
+            )
 
 
 def _without_diverged(values: FloatArray) -> tuple[FloatArray, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 
 from grouping.errors import InvalidInputError
 from grouping.formats.limits import MAX_NUMBER_CHARACTERS
 
-Cell = str | float | int | None
+Cell = str | float | int | Decimal | None
 """A cell of a row: text from a text file; a number, or None where it is blank, from anything else."""
 
 BLANK = math.nan
@@ -42,7 +43,7 @@ def parse_number(cell: Cell, column: str) -> float:
         raise InvalidInputError(f"column {column!r} holds {text[:40]!r}, which is not a number{hint}.")
     if cell is None:
         return BLANK
-    if isinstance(cell, bool) or not isinstance(cell, float | int):
+    if isinstance(cell, bool) or not isinstance(cell, float | int | Decimal):
         raise InvalidInputError(f"column {column!r} holds {str(cell)[:40]!r}, which is not a number.")
     try:
         number = float(cell)

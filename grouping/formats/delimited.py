@@ -33,16 +33,16 @@ def split_lines(text: str, findings: Findings) -> list[str]:
     return lines
 
 
-def first_line(text: str, findings: Findings) -> str:
-    """Return the first line that is not empty, without splitting the others.
+def first_lines(text: str, findings: Findings) -> tuple[str, ...]:
+    """Return the first two lines that are not empty, without splitting the others; the first may be empty.
 
     Raises:
-        TableFormatError: if it is too long.
+        TableFormatError: if the first is too long.
     """
-    start = re.compile(r"[\r\n]*([^\r\n]*)").match(text)
-    line = start[1] if start else ""
-    check_length(line, 1, findings)
-    return line
+    found = re.compile(r"[\r\n]*([^\r\n]*)[\r\n]*([^\r\n]*)").match(text)
+    lines = (found[1], found[2][: MAX_LINE_CHARACTERS + 1]) if found else ("", "")
+    check_length(lines[0], 1, findings)
+    return lines
 
 
 def check_length(line: str, number: int, findings: Findings) -> None:
@@ -75,10 +75,10 @@ def split_cells(line: str, delimiter: str, number: int, findings: Findings) -> l
     return [unguard_text(cell) for cell in cells] if "'" in line else cells
 
 
-def records(lines: Sequence[str], delimiter: str, findings: Findings) -> Iterator[Record]:
-    """Yield numbers and cells of the lines that are not empty."""
+def records(lines: Sequence[str], delimiter: str, findings: Findings, *, first: int = 0) -> Iterator[Record]:
+    """Yield numbers and cells of the lines that are not empty, from line `first` on, counted from 0."""
     for number, line in enumerate(lines, start=1):
-        if line:
+        if line and number > first:
             yield number, split_cells(line, delimiter, number, findings)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -10,7 +10,10 @@ from typing import get_args
 from grouping.domain.scores import ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.formats.assembly import ImportedTable, RawTable, assemble
+from grouping.formats.cells import Cell
 from grouping.formats.delimited import records
+from grouping.formats.dialects import COMMA_DELIMITER, Dialect, with_decimal_points
+from grouping.formats.headings import clean_headings, without_index
 from grouping.formats.json_document import read_json, write_json
 from grouping.formats.long_layout import write_long
 from grouping.formats.long_layout_reader import read_long
@@ -21,7 +24,7 @@ from grouping.formats.results_txt import read_results, write_results
 from grouping.formats.source import Source
 from grouping.formats.wide_csv import Split, read_wide, write_wide
 
-_DELIMITERS = {
+_WRITTEN_DELIMITERS = {
     TableFormat.WIDE_CSV: ",",
     TableFormat.WIDE_TSV: "\t",
     TableFormat.LONG_CSV: ",",
@@ -95,12 +98,25 @@ def _parse(
             return read_parquet(source.data, values, findings, sizes)
         case TableFormat.RESULTS_TXT:
             return read_results(source.lines(), task_names, findings)
-    rows = records(source.lines(), _DELIMITERS[chosen], findings)
-    _, header = next(rows, (1, []))
+    header, rows = _headed_rows(source, chosen)
     numbered = with_numbers(header, rows, sizes)
     if chosen in _ONE_SPLIT:
         return read_wide(header, numbered, findings)
     return read_long(header, numbered, values, findings)
+
+
+def _headed_rows(
+    source: Source, chosen: TableFormat
+) -> tuple[Sequence[str], Iterable[tuple[int, Sequence[Cell]]]]:
+    """Return the headings and the rows of a text, whatever its dialect."""
+    findings, lines = source.findings, source.lines()
+    dialect = Dialect.of(lines, findings, chosen)
+    body = records(lines, dialect.delimiter, findings, first=dialect.heading_line)
+    _, headings = next(body, (1, []))
+    header, rows = without_index(clean_headings(headings), body, findings)
+    if dialect.delimiter == COMMA_DELIMITER:
+        rows = with_decimal_points(header, rows, findings)
+    return header, rows
 
 
 def write_table(
@@ -133,7 +149,7 @@ def write_table(
             return write_parquet(table, values)
         case TableFormat.RESULTS_TXT:
             return write_results(table, split=split, values=values).encode()
-    delimiter = _DELIMITERS[format]
+    delimiter = _WRITTEN_DELIMITERS[format]
     if format in _ONE_SPLIT:
         return write_wide(table, split=split, values=values, delimiter=delimiter).encode()
     return write_long(table, values=values, delimiter=delimiter).encode()

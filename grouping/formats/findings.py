@@ -47,6 +47,7 @@ class Findings:
         non_finite: cells with ``nan``, ``inf`` and the like.
         duplicates: rows and cells that repeat an earlier one.
         warnings: sentences about anything else a user should look at.
+        notes: sentences about how the file is written; they change no answer.
     """
 
     name: str = ""
@@ -54,6 +55,7 @@ class Findings:
     non_finite: Listing = field(default_factory=Listing)
     duplicates: Listing = field(default_factory=Listing)
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def error(self, message: str, at: int | None = None) -> TableFormatError:
         """Return the error to raise for this source.
@@ -85,4 +87,5 @@ class Findings:
         for mine, theirs in ((self.non_finite, other.non_finite), (self.duplicates, other.duplicates)):
             mine.extend(f"test losses, {name}" for name in theirs.named)
             mine.count += theirs.count - len(theirs.named)
-        self.warnings.extend(warning for warning in other.warnings if warning not in self.warnings)
+        for ours, others in ((self.warnings, other.warnings), (self.notes, other.notes)):
+            ours.extend(sentence for sentence in others if sentence not in ours)

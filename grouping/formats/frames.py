@@ -11,7 +11,7 @@ from grouping.formats.assembly import ImportedTable, assemble
 from grouping.formats.cells import Cell
 from grouping.formats.findings import Findings
 from grouping.formats.layouts import read_layout
-from grouping.formats.long_layout import is_long, long_columns
+from grouping.formats.long_layout import is_known, is_long, long_columns
 from grouping.formats.report import Values
 from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
 
@@ -45,13 +45,16 @@ def from_frame(frame: pd.DataFrame, *, values: Values = "losses") -> ImportedTab
     """Read a DataFrame in the long or in the wide layout, as its columns tell.
 
     Args:
-        frame: NaN, None and NA are blank; an infinite number is a result that is not finite.
+        frame: NaN, None and NA are blank; an infinite number is a result that is not finite. The levels of
+            its index are read where they are called like columns of the layouts; where neither a column nor
+            a level is called ``network``, an index of text holds the networks.
         values: ``losses`` or ``gains``, as for `read_table`.
 
     Raises:
         TableFormatError: if it is no score table; rows are counted from 1.
     """
     findings = Findings(unit="row")
+    frame = _with_named_index(frame)
     header = [str(name) for name in frame.columns]
     try:
         tasks = tasks_from_json(frame.attrs.get(ATTRIBUTE, []), f"attrs[{ATTRIBUTE!r}]")
@@ -59,6 +62,16 @@ def from_frame(frame: pd.DataFrame, *, values: Values = "losses") -> ImportedTab
         raise findings.error(str(error)) from error
     raw = read_layout(header, _rows(frame), values, findings, tasks=tasks)
     return assemble(raw, "long_frame" if is_long(header) else "wide_frame", values, findings)
+
+
+def _with_named_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the levels of the index as columns that belong to the layouts."""
+    columns = set(map(str, frame.columns))
+    names = [None if name is None else str(name) for name in frame.index.names]
+    if "network" not in {*columns, *names} and len(names) == 1 and frame.index.inferred_type == "string":
+        return frame.rename_axis("network").reset_index()
+    known = [i for i, name in enumerate(names) if name and is_known(name) and name not in columns]
+    return frame.reset_index(level=known) if known else frame
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[tuple[int, Sequence[Cell]]]:

@@ -8,6 +8,7 @@ from grouping.domain.tasks import Task
 from grouping.formats.assembly import RawTable
 from grouping.formats.cells import Cell
 from grouping.formats.findings import Findings
+from grouping.formats.headings import clean_headings, without_index
 from grouping.formats.long_layout import is_long
 from grouping.formats.long_layout_reader import read_long
 from grouping.formats.report import Values
@@ -34,6 +35,7 @@ def read_layout(
     Raises:
         TableFormatError: if it is no score table.
     """
+    header, rows = without_index(clean_headings(header), rows, findings)
     if is_long(header):
         return read_long(header, rows, values, findings, tasks=tasks)
     return read_wide(header, rows, findings)

@@ -15,6 +15,8 @@ MAX_UNPACKED_BYTES = 256 * 2**20
 MAX_OTHER_COSTS = 20
 MAX_NETWORKS = 200_000
 MAX_TABLE_SEEDS = 64
+MAX_LOSS = 1e100
+"""Largest loss, without its sign. Sums, squares and ratios of such losses stay within a double."""
 MAX_TABLE_CELLS = 4_000_000
 """Networks times tasks times seeds: what the arrays of a table hold, filled or not."""
 MAX_LISTED = 20

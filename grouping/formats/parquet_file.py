@@ -20,6 +20,7 @@ from grouping.errors import InvalidInputError
 from grouping.formats.assembly import RawTable
 from grouping.formats.cells import Cell
 from grouping.formats.findings import Findings
+from grouping.formats.headings import clean_headings, is_unnamed
 from grouping.formats.layouts import read_layout
 from grouping.formats.limits import MAX_LINES, MAX_OTHER_COSTS, MAX_UNPACKED_BYTES
 from grouping.formats.long_layout import is_known, is_long, long_columns
@@ -76,9 +77,9 @@ def read_parquet(
         ) as file:
             _check_size(file, findings)
             tasks = _read_tasks(file.schema_arrow.metadata or {}, findings)
-            header = _choose_columns(file.schema_arrow, findings)
-            rows = with_numbers(header, _rows(file, header), sizes)
-            return read_layout(header, rows, values, findings, tasks=tasks)
+            columns = _choose_columns(file.schema_arrow, findings)
+            rows = with_numbers(list(columns), _rows(file, list(columns.values())), sizes)
+            return read_layout(list(columns), rows, values, findings, tasks=tasks)
     except MemoryError:  # Arrow's is one of its own exceptions too
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -106,17 +107,21 @@ def _read_tasks(metadata: dict[bytes, bytes], findings: Findings) -> tuple[Task,
         raise findings.error(f"the metadata {METADATA_KEY.decode()} is broken: {error}") from error
 
 
-def _choose_columns(schema: Schema, findings: Findings) -> list[str]:
-    """Return the headings of the columns to read; they hold text or numbers."""
+def _choose_columns(schema: Schema, findings: Findings) -> dict[str, str]:
+    """Return the names of the columns to read by their headings; they hold text or numbers."""
     from pyarrow import types
 
     names = list(schema.names)
     if len(set(names)) != len(names):
         raise findings.error("a column is named twice.")
-    if is_long(names):
-        warn_of_ignored([name for name in names if not is_known(name)], findings)
-        names = [name for name in names if is_known(name)]
-    for name in names:
+    index = _index_columns(schema)
+    headings = [f"__index_level_{i}__" if name in index else name for i, name in enumerate(names)]
+    columns = dict(zip(clean_headings(headings), names, strict=True))
+    if is_long(list(columns)):
+        ignored = [heading for heading in columns if not (is_known(heading) or is_unnamed(heading))]
+        warn_of_ignored(ignored, findings)
+        columns = {heading: name for heading, name in columns.items() if heading not in ignored}
+    for name in columns.values():
         kind = schema.field(name).type
         kind = kind.value_type if types.is_dictionary(kind) else kind
         if not any(
@@ -126,11 +131,22 @@ def _choose_columns(schema: Schema, findings: Findings) -> list[str]:
                 types.is_large_string,
                 types.is_integer,
                 types.is_floating,
+                types.is_decimal,
                 types.is_null,
             )
         ):
             raise findings.error(f"the column {name[:80]!r} is of type {kind}; it must be text or number.")
-    return names
+    return columns
+
+
+def _index_columns(schema: Schema) -> set[str]:
+    """Return the columns that pandas took from an index, but for those of the layouts."""
+    try:
+        told = json.loads((schema.metadata or {}).get(b"pandas", b"{}")).get("index_columns", [])
+    except (ValueError, AttributeError, RecursionError):
+        return set()  # the metadata of other programs may be anything
+    listed = told if isinstance(told, list) else []
+    return {name for name in listed if isinstance(name, str) and not is_known(name)}
 
 
 def _rows(file: ParquetFile, names: list[str]) -> Iterator[tuple[int, Sequence[Cell]]]:

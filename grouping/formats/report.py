@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import Literal
 
 import numpy as np
 
+from grouping.domain.dominance import dominance_sentence
 from grouping.domain.networks import count_candidates
 from grouping.domain.scores import ScoreTable
 from grouping.domain.table_formats import TableFormat as TableFormat
+from grouping.formats.doubts import doubts
 from grouping.formats.findings import Findings, Listing
 from grouping.formats.limits import MAX_LISTED
+from grouping.formats.words import counted, enumerated, shown_number
 
 Values = Literal["losses", "gains"]
 """Kind of the cells of a file: losses (lower is better) or gains (higher is better)."""
@@ -63,6 +66,8 @@ class ImportReport:
         incomplete_networks: the incomplete networks.
         uncovered_tasks: tasks that no complete network has; while there are any, no grouping exists.
         warnings: sentences about anything else to look at.
+        notes: sentences about how the file is written, which change no answer.
+        dominance: sentence about a task that makes up most of the sum of the losses, empty if none does.
     """
 
     format: str
@@ -86,55 +91,74 @@ class ImportReport:
     incomplete_networks: tuple[str, ...]
     uncovered_tasks: tuple[str, ...]
     warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    dominance: str
 
     def sentences(self) -> tuple[str, ...]:
         """Return the report in sentences, the most important first."""
         gains = f"gains (higher is better), turned into losses as {GAIN_FORMULA}"
         direction = gains if self.values == "gains" else "losses (lower is better)"
-        sizes = _enumerate([f"{size:g}" for size in self.sizes], self.n_sizes)
+        sizes = enumerated([f"{size:g}" for size in self.sizes], self.n_sizes)
         said = [
             f"Read as {LABELS[self.format]}; the values are {direction}.",
-            f"{_count(len(self.tasks), 'task')}: {_enumerate(self.tasks, len(self.tasks))}.",
-            f"{_count(self.n_networks, 'network')} (size {sizes}), {_count(self.n_seeds, 'seed')}.",
+            *self.notes,
+            f"{counted(len(self.tasks), 'task')}: {enumerated(self.tasks, len(self.tasks))}.",
+            f"{counted(self.n_networks, 'network')} (size {sizes}), {counted(self.n_seeds, 'seed')}.",
         ]
         if self.other_costs:
             said.append(f"Further costs: {', '.join(self.other_costs)}.")
-        if self.uncovered_tasks:
-            names = _enumerate(self.uncovered_tasks, len(self.uncovered_tasks))
-            said.append(f"No complete network has {names}: there is no grouping of all tasks.")
+        said.extend(self._uncovered())
         said.append(self._groups_sentence())
-        said.extend(
-            f"{what}: {count:,} ({_enumerate(listed, count)})."
-            for what, count, listed in (
-                (
-                    "Networks without a result for some task, which take no part in solving",
-                    self.n_incomplete_networks,
-                    self.incomplete_networks,
-                ),
-                (
-                    "Cells without a finite number, which count as not measured",
-                    self.n_non_finite_cells,
-                    self.non_finite_cells,
-                ),
-                (
-                    "Entries that repeat an earlier one with the same numbers, and were merged with it",
-                    self.n_duplicates,
-                    self.duplicates,
-                ),
+        said.extend(self._not_measured())
+        if self.n_duplicates:
+            repeated = enumerated(self.duplicates, self.n_duplicates)
+            said.append(
+                "Entries that repeat an earlier one with the same numbers, and were merged with it: "
+                f"{self.n_duplicates:,} ({repeated})."
             )
-            if count
-        )
-        return (*said, *self.warnings)
+        return (*said, *self.warnings, *filter(None, [self.dominance]))
+
+    def findings(self, dominance: str | None = None) -> tuple[str, ...]:
+        """Return the sentences about what changes the answer of a solve; a part of `sentences`.
+
+        Args:
+            dominance: replaces `dominance`, for other weights or another objective than those of the file;
+                empty for none.
+        """
+        weighed = self.dominance if dominance is None else dominance
+        return (*self._uncovered(), *self._not_measured(), *self.warnings, *filter(None, [weighed]))
+
+    def _uncovered(self) -> tuple[str, ...]:
+        if not self.uncovered_tasks:
+            return ()
+        names = enumerated(self.uncovered_tasks, len(self.uncovered_tasks))
+        return (f"No complete network has {names}: there is no grouping of all tasks.",)
+
+    def _not_measured(self) -> Iterator[str]:
+        for what, count, listed in (
+            (
+                "Networks without a result for some task, which take no part in solving",
+                self.n_incomplete_networks,
+                self.incomplete_networks,
+            ),
+            (
+                "Cells without a finite number, which count as not measured",
+                self.n_non_finite_cells,
+                self.non_finite_cells,
+            ),
+        ):
+            if count:
+                yield f"{what}: {count:,} ({enumerated(listed, count)})."
 
     def _groups_sentence(self) -> str:
         if not self.largest_group_size:
             return "There is no network of full size (size 1)."
-        expected = f"{_count(self.n_expected_groups, 'group')} of up to "
-        expected += f"{_count(self.largest_group_size, 'task')} at full size"
+        expected = f"{counted(self.n_expected_groups, 'group')} of up to "
+        expected += f"{counted(self.largest_group_size, 'task')} at full size"
         if not self.n_missing_groups:
             return f"Nothing is missing of the {expected}."
-        names = _enumerate(self.missing_groups, self.n_missing_groups)
-        return f"Missing of the {expected}: {_number(self.n_missing_groups)} ({names})."
+        names = enumerated(self.missing_groups, self.n_missing_groups)
+        return f"Missing of the {expected}: {shown_number(self.n_missing_groups)} ({names})."
 
 
 def make_report(
@@ -156,13 +180,6 @@ def make_report(
     incomplete.extend(table.networks[n].name(order) for n in np.flatnonzero(~table.is_complete))
     covered = np.asarray(table.membership[table.is_complete].any(axis=0)).tolist()
     sizes = sorted({network.size for network in table.networks})
-    warnings = list(findings.warnings)
-    n_negative = int((table.validation_losses < 0).sum())
-    if n_negative and values == "losses":
-        verb = "is" if n_negative == 1 else "are"
-        warnings.append(
-            f"{_count(n_negative, 'loss')} {verb} negative: if the values are gains, say so when importing."
-        )
     return ImportReport(
         format=format_name,
         values=values,
@@ -186,20 +203,7 @@ def make_report(
         uncovered_tasks=tuple(
             name for name, is_covered in zip(order, covered, strict=True) if not is_covered
         ),
-        warnings=tuple(warnings),
+        warnings=(*findings.warnings, *doubts(table, values)),
+        notes=tuple(findings.notes),
+        dominance=dominance_sentence(table),
     )
-
-
-def _number(number: int) -> str:
-    return f"{number:,}" if number < 10**12 else f"{float(number):.1e}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{_number(number)} {noun}" + ("" if number == 1 else "s" if noun[-1] != "s" else "es")
-
-
-def _enumerate(names: Sequence[str], count: int) -> str:
-    """Join the names, cut to `MAX_LISTED` of `count`."""
-    listed = ", ".join(names[:MAX_LISTED])
-    more = count - len(names[:MAX_LISTED])
-    return f"{listed} and {_number(more)} more" if more else listed

@@ -57,7 +57,7 @@ def read_results(lines: Sequence[str], task_names: Sequence[str] | None, finding
     except InvalidInputError as error:
         raise findings.error(str(error), at=1) from error
     if task_names is None:
-        findings.warnings.append(
+        findings.notes.append(
             f"The file names no tasks: they are called {names[0]} to {names[-1]}, in its order."
         )
     return read_wide([*LEADING_COLUMNS, *names], _as_wide(lines, n_tasks, findings), findings)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grouping.errors import TableFormatError
-from grouping.formats.delimited import first_line, split_cells, split_lines
+from grouping.formats.delimited import first_lines, split_lines
+from grouping.formats.dialects import Dialect
 from grouping.formats.findings import Findings
 from grouping.formats.limits import MAX_BYTES
-from grouping.formats.long_layout import is_long
 from grouping.formats.report import TableFormat
 from grouping.formats.results_txt import looks_like_results
 from grouping.formats.wide_csv import LEADING_COLUMNS
@@ -100,22 +100,17 @@ class Source:
             return TableFormat.PARQUET
         if self.data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
             return TableFormat.JSON
-        first = first_line(self.text(), self.findings)
-        for delimiter, long, wide in (
-            (",", TableFormat.LONG_CSV, TableFormat.WIDE_CSV),
-            ("\t", TableFormat.LONG_TSV, TableFormat.WIDE_TSV),
-        ):
-            header = split_cells(first, delimiter, 1, self.findings)
-            if is_long(header):
-                return long
-            if tuple(header[:3]) == LEADING_COLUMNS:
-                return wide
+        lines = first_lines(self.text(), self.findings)
+        found = Dialect.of(lines, self.findings).format
+        if found is not None:
+            return found
+        first = lines[0]
         if looks_like_results(first):
             return TableFormat.RESULTS_TXT
         start = repr(first[:60]) if first else "an empty line"
         raise self.findings.error(
-            f"this is no score table, since it begins with {start}. A wide one must begin with the columns "
-            f"{', '.join(LEADING_COLUMNS)} and then one per task, separated by commas or tabs; a long one "
-            "has the columns network, task and validation_loss; a results.txt has numbers between tabs. "
+            f"this is no score table, since it begins with {start}. A wide one has the columns "
+            f"{', '.join(LEADING_COLUMNS)} and one per task, separated by commas, semicolons or tabs; a long "
+            "one has the columns network, task and validation_loss; a results.txt has numbers between tabs. "
             "Tables in JSON and Parquet are read too."
         )

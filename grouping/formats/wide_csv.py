@@ -4,11 +4,12 @@
     depth,1.0,1.0,0.1695,
     depth+edges,1.0,1.0,0.1748,0.0136
 
-Columns for further inference costs may stand before the tasks; their headings begin with ``cost:``, such as
-``cost:latency_ms``. The group of a network is the set of its non-blank columns. A task of the group without a
-result is written ``nan``: it stays a member, and the network takes no part in solving. The column ``network``
-is a label and must agree with the row when it is written in the project's own notation (task names joined
-by ``+``, with ``@size``).
+The order of the columns is free: ``network``, ``size`` and ``cost`` are found by their names, and further
+inference costs by headings that begin with ``cost:``, such as ``cost:latency_ms``; every other column is a
+task, also a second one of these names. The group of a network is the set of its non-blank columns. A task
+of the group without a result is written ``nan``: it stays a member, and the network takes no part in solving.
+The column ``network`` is a label and must agree with the row when it is written in the project's own notation
+(task names joined by ``+``, with ``@size``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -35,11 +37,54 @@ from grouping.formats.cells import (
     require_number,
 )
 from grouping.formats.delimited import write_lines
+from grouping.formats.doubts import SENTINELS
 from grouping.formats.findings import Findings
 from grouping.formats.report import Values
 
 LEADING_COLUMNS = ("network", "size", "cost")
 Split = Literal["validation", "test"]
+
+
+def is_wide(header: Sequence[str]) -> bool:
+    """Return whether these are headings of the wide layout."""
+    return set(LEADING_COLUMNS) <= set(header)
+
+
+@dataclass(frozen=True, slots=True)
+class WideColumns:
+    """Positions of the columns; further costs and tasks with their names, in the order of the file."""
+
+    network: int
+    size: int
+    cost: int
+    costs: tuple[tuple[str, int], ...]
+    tasks: tuple[tuple[str, int], ...]
+    n_columns: int
+
+    @classmethod
+    def of(cls, header: Sequence[str]) -> WideColumns:
+        """Find the columns from the headings.
+
+        Raises:
+            InvalidInputError: if one is missing, named twice, or has no sound name.
+        """
+        if not is_wide(header):
+            start = ", ".join(header[:4])[:80] or "an empty file"
+            raise InvalidInputError(
+                f"the file needs the columns {', '.join(LEADING_COLUMNS)} and one per task, separated by "
+                f"commas, semicolons or tabs; it begins with {start}."
+            )
+        network, size, cost = (header.index(name) for name in LEADING_COLUMNS)
+        others = [(parse_text(name), i) for i, name in enumerate(header) if i not in (network, size, cost)]
+        costs = [(name.removeprefix(COST_PREFIX), i) for name, i in others if name.startswith(COST_PREFIX)]
+        tasks = [(name, i) for name, i in others if not name.startswith(COST_PREFIX)]
+        if not 1 <= len(tasks) <= MAX_TASKS:
+            raise InvalidInputError(f"the table needs 1 to {MAX_TASKS} task columns; got {len(tasks)}.")
+        check_counts(other_costs=len(costs))
+        for what, listed in (("cost", costs), ("task", tasks)):
+            if len({check_name(name, what) for name, _ in listed}) != len(listed):
+                raise InvalidInputError(f"a {what} column is named twice.")
+        return cls(network, size, cost, tuple(costs), tuple(tasks), len(header))
 
 
 def read_wide(
@@ -59,10 +104,10 @@ def read_wide(
         TableFormatError: if it is not such a table.
     """
     try:
-        costs, tasks = _check_header(header)
+        columns = WideColumns.of(header)
     except InvalidInputError as error:
         raise findings.error(str(error), at=findings.header_place) from error
-    reader = _WideRows(costs, tasks, findings)
+    reader = _WideRows(columns, findings)
     for place, cells in rows:
         try:
             reader.add(place, cells)
@@ -71,37 +116,13 @@ def read_wide(
     return reader.finish()
 
 
-def _check_header(header: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names of the further costs and of the tasks."""
-    if tuple(header[:3]) != LEADING_COLUMNS:
-        start = ", ".join(header[:4])[:80] or "an empty file"
-        raise InvalidInputError(
-            f"the file must begin with the columns {', '.join(LEADING_COLUMNS)} and then one per task, "
-            f"separated by commas; got {start}."
-        )
-    names = [parse_text(cell) for cell in header[3:]]
-    n_costs = next((i for i, name in enumerate(names) if not name.startswith(COST_PREFIX)), len(names))
-    costs = tuple(check_name(name.removeprefix(COST_PREFIX), "cost") for name in names[:n_costs])
-    tasks = tuple(names[n_costs:])
-    if not 1 <= len(tasks) <= MAX_TASKS:
-        raise InvalidInputError(f"the table needs 1 to {MAX_TASKS} task columns; got {len(tasks)}.")
-    check_counts(other_costs=len(costs))
-    for name in tasks:
-        check_name(name, "task")
-        if name.startswith(COST_PREFIX):
-            raise InvalidInputError(f"the column {name!r} must stand before the columns of the tasks.")
-    for what, listed in (("task", tasks), ("cost", costs)):
-        if len(set(listed)) != len(listed):
-            raise InvalidInputError(f"a {what} column is named twice.")
-    return costs, tasks
-
-
 class _WideRows:
     """Collects rows; `finish` makes the table."""
 
-    def __init__(self, costs: tuple[str, ...], tasks: tuple[str, ...], findings: Findings) -> None:
-        self._costs = costs
-        self._tasks = tasks
+    def __init__(self, columns: WideColumns, findings: Findings) -> None:
+        self._columns = columns
+        self._costs = tuple(name for name, _ in columns.costs)
+        self._tasks = tuple(name for name, _ in columns.tasks)
         self._findings = findings
         self._networks: list[Network] = []
         self._positions: dict[NetworkKey, tuple[int, int]] = {}
@@ -109,28 +130,26 @@ class _WideRows:
         self._other_costs = array("d")
 
     def add(self, place: int, cells: Sequence[Cell]) -> None:
-        n_leading = len(LEADING_COLUMNS) + len(self._costs)
-        expected = n_leading + len(self._tasks)
-        if len(cells) != expected:
+        columns = self._columns
+        if len(cells) != columns.n_columns:
             raise InvalidInputError(
-                f"the line has {len(cells)} cells, the header {expected}; "
+                f"the line has {len(cells)} cells, the header {columns.n_columns}; "
                 "write nothing between the commas for a task that is not in the network."
             )
-        label = parse_text(cells[0])
-        values = [parse_number(cell, task) for cell, task in zip(cells[n_leading:], self._tasks, strict=True)]
+        label = parse_text(cells[columns.network])
+        values = [parse_number(cells[i], task) for task, i in columns.tasks]
         group = [task for task, value in zip(self._tasks, values, strict=True) if not math.isnan(value)]
         if not group:
             raise InvalidInputError(
                 f"network {label[:80]!r} has no losses; write nan for a task of it whose result is missing."
             )
         network = Network(
-            frozenset(group), require_number(cells[1], "size"), require_number(cells[2], "cost")
+            frozenset(group),
+            require_number(cells[columns.size], "size"),
+            require_number(cells[columns.cost], "cost"),
         )
         _check_label(label, network, self._tasks)
-        costs = [
-            require_number(cell, COST_PREFIX + name)
-            for cell, name in zip(cells[len(LEADING_COLUMNS) : n_leading], self._costs, strict=True)
-        ]
+        costs = [require_number(cells[i], COST_PREFIX + name) for name, i in columns.costs]
         if self._is_repeated(place, network, costs, values):
             return
         for task, value in zip(self._tasks, values, strict=True):
@@ -154,7 +173,8 @@ class _WideRows:
         ):
             raise InvalidInputError(
                 f"network {network.name(self._tasks)} stands in the table more than once, with other numbers "
-                f"in {self._findings.unit} {earlier}; results of several seeds need the long layout."
+                f"in {self._findings.unit} {earlier}; results of several seeds need the long layout"
+                f"{_sentinel_hint(values)}."
             )
         self._findings.duplicates.add(self._findings.place(place, f"network {network.name(self._tasks)}"))
         return True
@@ -176,6 +196,12 @@ class _WideRows:
         )
 
 
+def _sentinel_hint(values: Sequence[float]) -> str:
+    """Return what else may be wrong with a row that has a number which often stands for an absent task."""
+    number = next((value for value in values if value in SENTINELS), None)
+    return "" if number is None else f", and a task that is not in the network a blank cell, not {number:g}"
+
+
 def _check_label(label: str, network: Network, tasks: tuple[str, ...]) -> None:
     """Refuse a label in the project's notation that names another group or size; any other is ignored."""
     stem, separator, size = label.partition("@")
@@ -184,8 +210,8 @@ def _check_label(label: str, network: Network, tasks: tuple[str, ...]) -> None:
         return
     if named != network.group:
         raise InvalidInputError(
-            f"network {label[:80]!r} has losses for {', '.join(sorted(network.group))}; "
-            "write nan for a task of it whose result is missing."
+            f"network {label[:80]!r} has losses for {', '.join(sorted(network.group))}; leave the cell of a "
+            "task that is not in it blank, and write nan for a task of it whose result is missing."
         )
     # A name carries the size to six digits.
     if separator and f"{parse_number(size, 'network'):g}" != f"{network.size:g}":

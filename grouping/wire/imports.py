@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from grouping.domain.tasks import MAX_TASKS
-from grouping.formats.limits import MAX_OTHER_COSTS, MAX_TABLE_SEEDS
+from grouping.formats.limits import MAX_LOSS, MAX_OTHER_COSTS, MAX_TABLE_SEEDS
 from grouping.wire.base_types import Input, Output
 from grouping.wire.constraints import NetworkName
 from grouping.wire.requests import Name
@@ -15,7 +15,7 @@ from grouping.wire.solving import Weights
 
 MAX_INLINE_NETWORKS = 20_000
 
-Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+Number = Annotated[float, Field(ge=-MAX_LOSS, le=MAX_LOSS)]
 BySeed = Annotated[list[Number | None], Field(min_length=1, max_length=MAX_TABLE_SEEDS)]
 Losses = Annotated[dict[Name, Number | BySeed | None], Field(max_length=MAX_TASKS)]
 Size = Annotated[float, Field(gt=0, le=1e6)]
@@ -86,3 +86,8 @@ class ImportReportOut(Output):
     duplicates: list[str]
     uncovered_tasks: list[str] = Field(description="Tasks that no complete network has.")
     warnings: list[str]
+    findings: list[str] = Field(
+        default_factory=list,
+        description="Sentences about what changes the answer of a solve, such as networks that take no part; "
+        "some of `sentences`.",
+    )

@@ -15,12 +15,13 @@ from grouping.domain.finished_results import (
     ResultValues,
 )
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
+from grouping.formats.limits import MAX_LOSS
 from grouping.wire.base_types import MAX_SAFE_INTEGER, Input, Output, PlainText
 
 MAX_LABEL = 200
 
 _Name = Annotated[PlainText, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
-_Number = Annotated[float, Field(ge=-1e300, le=1e300)]
+_Number = Annotated[float, Field(ge=-MAX_LOSS, le=MAX_LOSS)]
 _Values = Annotated[dict[_Name, _Number], Field(max_length=MAX_TASKS)]
 Label = Annotated[PlainText, Field(max_length=MAX_LABEL)]
 

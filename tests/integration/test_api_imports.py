@@ -51,6 +51,30 @@ def test_a_csv_becomes_a_table_and_the_answer_says_what_was_understood(api: Api,
     assert store.score_table(table["id"]).validation[2].tolist() == [0.175, 0.0136]
 
 
+def test_what_changes_the_answer_is_said_to_whoever_uploads_it_and_on_the_page(api: Api) -> None:
+    content = b"sep=;\nnetwork;size;cost;a;b\nx;0,5;0,5;0,25;0\ny;1;1;0,5;0,5\n"
+    table = imported(api, content)
+    (finding,) = table["report"]["findings"]
+    assert finding.startswith("1 value is exactly 0 (b in a+b@0.5).")
+    assert {finding, "Cells stand between semicolons, and decimals after a comma."} < {
+        *table["report"]["sentences"]
+    }
+    assert finding in api.get(f"/score-tables/{table['id']}").text
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type", "says"),
+    [
+        (b"network,size,cost,a\na,1,1,1.7e308\n", "text/csv", "at most 1e+100 is read"),
+        (b'{"networks": [{"network": "a", "losses": {"a": 1.7e308}}]}', "application/json", "/losses/a"),
+    ],
+)
+def test_a_loss_beyond_all_sums_is_refused(api: Api, content: bytes, media_type: str, says: str) -> None:
+    answer = api.post("/v1/score-tables", content=content, headers={"Content-Type": media_type})
+    assert answer.status_code == 422, answer.text
+    assert says in answer.text
+
+
 @pytest.mark.parametrize("kind", ["/scores", "/affinity", "/curve", "/grouping?budget_snt=2"])
 def test_everything_that_reads_a_table_reads_an_imported_one(api: Api, kind: str) -> None:
     content = bytes(write_table(random_table(3, n_seeds=2), TableFormat.JSON))

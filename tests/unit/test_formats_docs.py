@@ -56,6 +56,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         assert f"{number:,}" in TEXT
     listed = f"| {MAX_TASKS}, {limits.MAX_TABLE_SEEDS}, {limits.MAX_OTHER_COSTS} |"
     assert listed in TEXT
+    assert f"| {limits.MAX_LOSS:.0e}".replace("e+", "e") in TEXT
     assert f"{limits.MAX_BYTES // 2**20} MiB" in TEXT
     assert f"{limits.MAX_UNPACKED_BYTES // 2**20} MiB" in TEXT
 

@@ -69,7 +69,7 @@ def test_gains() -> None:
 @pytest.mark.parametrize(
     ("frame", "says"),
     [
-        (pd.DataFrame(), "must begin with the columns"),
+        (pd.DataFrame(), "needs the columns network, size, cost"),
         (pd.DataFrame({"network": ["a"], "task": ["a"], "validation_loss": ["x"]}), "Row 1: .*not a number"),
         (pd.DataFrame({"network": ["a"], "task": ["a"], "validation_loss": [True]}), "Row 1: .*not a number"),
         (

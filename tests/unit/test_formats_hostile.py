@@ -36,7 +36,7 @@ def zipped(data: bytes) -> bytes:
         (b"\n\n\n", "begins with an empty line"),
         (b"hello", "begins with 'hello'"),
         (b"<html>", "begins with '<html>'"),
-        (b"network;size;cost;a\na;1;1;0,5\n", "separated by commas or tabs"),
+        (b"network|size|cost|a\na|1|1|0,5\n", "separated by commas, semicolons or tabs"),
         (b"x" * 10_000_000, "10,000,000 characters; at most 100,000"),
         (b"network,size,cost" + b",a" * 1_000_000, "characters; at most 100,000"),
         (b"network,size,cost,a\nx,1,1," + b"1" * 10_000_000, "line 2: .*characters"),

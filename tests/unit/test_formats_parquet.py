@@ -90,7 +90,7 @@ def test_broken_metadata_are_refused(tasks: object, says: str) -> None:
         (LONG.assign(validation_loss=[True, False, True]), "is of type bool; it must be text or number"),
         (LONG.assign(task=LONG["task"].map(lambda name: [name])), "is of type list"),
         (LONG.assign(network=[1, 2, 3]), "Row 1: task 'a' is not in the network '1'"),
-        (LONG.drop(columns="task"), "must begin with the columns"),
+        (LONG.drop(columns="task"), "needs the columns network, size, cost"),
         (LONG.iloc[:0], "no networks"),
         (LONG.assign(seed=[0.5, 1, 2]), "Row 1: .*whole number"),
         (pd.DataFrame({f"c{i}": [1] for i in range(300)}), "300 columns; at most 223"),

@@ -30,7 +30,7 @@ def test_the_first_line_holds_half_size_networks_and_each_other_line_one_of_full
 def test_tasks_are_numbered_unless_named() -> None:
     imported = read_table(RESULTS.encode())
     assert imported.table.task_names == ("task 1", "task 2")
-    assert "names no tasks" in imported.report.warnings[0]
+    assert "names no tasks" in imported.report.notes[0]
 
 
 def test_a_loss_of_99_is_an_absent_one() -> None:

@@ -32,7 +32,6 @@ def test_columns_before_the_tasks_hold_further_costs() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("network,size,cost,a,cost:x\na,1,1,1,1\n", "before the columns of the tasks"),
         ("network,size,cost,cost:x,cost:x,a\na,1,1,1,1,1\n", "cost column is named twice"),
         ("network,size,cost,cost:x,a\na,1,1,,1\n", "line 2: the column cost:x is blank"),
         ("network,size,cost,cost:x,a\na,1,1,-1,1\n", "not negative"),

@@ -45,7 +45,7 @@ def test_any_table_survives_writing_and_reading_to_the_last_digit(
 
 
 @settings(max_examples=30, deadline=None)
-@given(arrays(np.float64, 2, elements=st.floats(-1e300, 1e300)))
+@given(arrays(np.float64, 2, elements=st.floats(-1e100, 1e100)))
 def test_every_finite_number_is_read_exactly(
     tmp_path_factory: pytest.TempPathFactory, numbers: np.ndarray
 ) -> None:
@@ -78,8 +78,8 @@ def test_a_cell_without_a_finite_number_is_a_member_that_was_not_measured(tmp_pa
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "must begin with the columns"),
-        ("a,b\n1,2\n", "must begin with the columns"),
+        ("", "needs the columns network, size, cost"),
+        ("a,b\n1,2\n", "needs the columns network, size, cost"),
         ("network,size,cost\nx,1,1\n", "task columns"),
         ("network,size,cost,a,a\nx,1,1,1,1\n", "twice"),
         (HEADER, "no networks"),
@@ -98,7 +98,7 @@ def test_a_cell_without_a_finite_number_is_a_member_that_was_not_measured(tmp_pa
         (HEADER + "a@0.5,1,1,0.1,\n", "has the size 1"),
         (HEADER + "a,1,1,0.1," + "9" * 200_000 + "\n", "line 2.*200,010 characters"),
         (HEADER + "a,1,1,0.1," + "9" * 2_000 + "\n", "line 2.*not a number"),
-        ("network;size;cost;a\na;1;1;0,1\n", "separated by commas"),
+        ("network|size|cost|a\na|1|1|0,1\n", "separated by commas, semicolons or tabs"),
         ("network,size,cost,a+b\nx,1,1,1\n", "not allowed"),
         ("network,size,cost,a\u202eb\nx,1,1,1\n", "not allowed"),
         (b"\xff\xfe\x00network", "UTF-8"),
