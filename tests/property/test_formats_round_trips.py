@@ -42,7 +42,7 @@ AWKWARD = [
     "＝x",
 ]
 CHARACTERS = st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp"), exclude_characters="+@")
-FINITE = st.floats(-1e300, 1e300)
+FINITE = st.floats(-1e100, 1e100)
 
 
 def is_name(text: str) -> bool:
