@@ -9,11 +9,11 @@ class TableFormat(StrEnum):
     """A file format of score tables."""
 
     WIDE_CSV = "wide_csv"
-    """A row per network, a column per task, separated by commas."""
+    """A row per network, a column per task, separated by commas; semicolons are read too."""
     WIDE_TSV = "wide_tsv"
     """The same, separated by tabs."""
     LONG_CSV = "long_csv"
-    """A row per network, task and seed, separated by commas."""
+    """A row per network, task and seed, separated by commas; semicolons are read too."""
     LONG_TSV = "long_tsv"
     """The same, separated by tabs."""
     JSON = "json"
