@@ -14,7 +14,7 @@ from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.solver import TableSolver, solve
+from grouping.solver import BudgetSolver, TableSolver, solve
 from grouping.solver.exact import column_generation
 from tests.property.test_constraint_laws import BUDGETS, demands, tables
 from tests.tables import every_grouping, make_table
@@ -76,6 +76,19 @@ def test_more_time_and_more_budget_never_give_a_worse_answer(
         assert found.bound <= proven[2] + 1e-9
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] == proven[2], "with all the time it is the optimum"
+
+
+def test_draws_of_a_large_table_are_answered_within_two_per_cent_of_the_optimum() -> None:
+    table, budgets = large_table(3, n_tasks=50, n_groups=300), (12.0, 16.0, 25.0)
+    noise = np.random.default_rng(0).normal(1.0, 0.02, (3, *table.validation.shape))
+    draws = table.validation * noise
+    chosen = BudgetSolver().in_draws(table, draws, budgets)
+    for draw, by_budget in zip(draws, chosen, strict=True):
+        for budget, rows in zip(budgets, by_budget, strict=True):
+            assert sum(table.networks[n].cost_snt for n in rows) <= budget
+            optimum = solve(rescaled(table, draw), budget, max_ties=1).loss
+            assert optimum is not None
+            assert np.nanmin(draw[list(rows)], axis=0).sum() == pytest.approx(optimum, rel=0.02)
 
 
 @pytest.mark.parametrize("exponent", [-12, -3, 6, 12])
