@@ -145,8 +145,8 @@ def draws_section() -> None:
             assert best is not None
             excess.append(float(np.nanmin(draw[list(rows)], axis=0).sum()) / best - 1.0)
     print(
-        f"\n48 draws of 60 tasks and 600 networks at 9 budgets: {seconds:.2f} s of processor time; four draws "
-        f"are above their optima by {100 * statistics.mean(excess):.3f} %, at most {100 * max(excess):.3f} %"
+        f"\n48 draws of 60 tasks and 600 networks at 9 budgets: {seconds:.2f} s of processor time; four "
+        f"draws are above their optima by {statistics.mean(excess):.3%}, at most {max(excess):.3%}"
     )
 
 

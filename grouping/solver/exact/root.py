@@ -18,6 +18,8 @@ from grouping.solver.exact.dual_ascent import DualAscent
 from grouping.solver.exact.instance import Instance
 from grouping.solver.exact.local_search import LocalSearch
 
+_ROUNDS = 30
+
 
 class Root:
     """The best choice known under one set of limits, and the bound on all.
@@ -74,6 +76,9 @@ class Root:
         if self.value - relaxed.bound > instance.precision:
             used = np.argsort(-relaxed.use, kind="stable")[: instance.n_blocks]
             self._offer(search.best(tuple(used[relaxed.use[used] > 0].tolist()), deadline=deadline))
+        is_open = self.value - relaxed.bound > instance.precision
+        if is_open and self.chosen is not None and not self._relaxation.is_suited:
+            self._offer(search.perturbed(self.chosen, _ROUNDS, deadline=deadline))
         return relaxed
 
     def _relaxed(self, cells: Cells, deadline: float | None) -> Relaxed:
