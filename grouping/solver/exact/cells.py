@@ -88,7 +88,7 @@ class FittingCells:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._usable: IntArray | None = None
+        self._usable: IntArray = np.zeros(0, dtype=np.int64)
         self._cells: Cells | None = None
 
     def within(self, limits: FloatArray) -> Cells:
