@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.solver import TableSolver, solve
+from grouping.solver import BudgetSolver, TableSolver, solve
 from grouping.solver.exact import column_generation
 from tests.property.test_constraint_laws import BUDGETS, demands, tables
 from tests.tables import every_grouping, make_table
@@ -26,7 +28,7 @@ def way_of_large_tables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(column_generation, "MAX_GENERATED_BLOCKS", 0)
 
 
-def large_table(seed: int, n_tasks: int = 60, n_groups: int = 600) -> ScoreTable:
+def large_table(seed: int, n_tasks: int = 60, n_groups: int = 600, noise: float = 0.1) -> ScoreTable:
     """Singles and random groups of 2 to 8 tasks; sizes cost 0.5, 1 or 2."""
     generator = np.random.default_rng(seed)
     names = [f"t{t:02d}" for t in range(n_tasks)]
@@ -35,9 +37,10 @@ def large_table(seed: int, n_tasks: int = 60, n_groups: int = 600) -> ScoreTable
         groups.add(frozenset(generator.choice(names, generator.integers(2, 9), replace=False).tolist()))
     sizes = generator.choice([0.5, 1.0, 2.0], n_groups)
     networks = [
-        Network(group, float(size)) for group, size in zip(sorted(groups, key=sorted), sizes, strict=True)
+        Network(group, float(size), float(size))
+        for group, size in zip(sorted(groups, key=sorted), sizes, strict=True)
     ]
-    losses = generator.uniform(0.5, 1.5, n_tasks) * generator.normal(1.0, 0.1, (n_groups, n_tasks))
+    losses = generator.uniform(0.5, 1.5, n_tasks) * generator.normal(1.0, noise, (n_groups, n_tasks))
     return make_table(tuple(networks), tuple(map(Task, names)), losses)
 
 
@@ -55,6 +58,33 @@ def test_the_way_of_large_tables_finds_the_optimum_under_any_demands(
     else:
         assert solution.status is SolutionStatus.OPTIMAL
         assert solution.loss == pytest.approx(best[0][0], rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_both_ways_agree_on_any_costs_limits_and_steps_of_the_losses(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = np.random.default_rng(seed)
+    table = large_table(
+        seed, n_tasks=int(generator.integers(8, 14)), n_groups=int(generator.integers(20, 60))
+    )
+    costs = (
+        generator.choice([0.5, 1.0, 2.0], len(table.networks)) if seed % 3 else np.ones(len(table.networks))
+    )
+    costs = costs if seed % 3 < 2 else generator.uniform(0.2, 2.0, len(table.networks))
+    networks = tuple(
+        replace(network, cost_snt=float(cost)) for network, cost in zip(table.networks, costs, strict=True)
+    )
+    losses = np.round(table.validation, 1 + seed % 4) * 10.0 ** (seed % 7 - 3)
+    latencies = {"ms": generator.integers(0, 5, len(networks)).astype(np.float64)}
+    table = replace(make_table(networks, table.tasks, losses), other_costs=latencies)
+    demanded = Constraints(limits={"ms": 8.0}) if seed % 2 else Constraints()
+    budget = float(generator.uniform(0.15, 0.5) * len(table.tasks) * costs.mean())
+    plain = solve(table, budget, constraints=demanded, max_ties=1)
+    monkeypatch.setattr(column_generation, "MAX_GENERATED_BLOCKS", 0)
+    other = solve(table, budget, constraints=demanded, max_ties=1)
+    assert other.status is plain.status
+    assert other.loss == (None if plain.loss is None else pytest.approx(plain.loss, rel=1e-9))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -76,6 +106,19 @@ def test_more_time_and_more_budget_never_give_a_worse_answer(
         assert found.bound <= proven[2] + 1e-9
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] == proven[2], "with all the time it is the optimum"
+
+
+def test_draws_of_a_large_table_are_answered_within_three_per_cent_of_the_optimum() -> None:
+    table, budgets = large_table(3, n_tasks=50, n_groups=300), (12.0, 16.0, 25.0)
+    noise = np.random.default_rng(0).normal(1.0, 0.02, (3, *table.validation.shape))
+    draws = table.validation * noise
+    chosen = BudgetSolver().in_draws(table, draws, budgets)
+    for draw, by_budget in zip(draws, chosen, strict=True):
+        for budget, rows in zip(budgets, by_budget, strict=True):
+            assert sum(table.networks[n].cost_snt for n in rows) <= budget
+            optimum = solve(rescaled(table, draw), budget, max_ties=1).loss
+            assert optimum is not None
+            assert np.nanmin(draw[list(rows)], axis=0).sum() == pytest.approx(optimum, rel=0.03)
 
 
 @pytest.mark.parametrize("exponent", [-12, -3, 6, 12])

@@ -78,7 +78,8 @@ def choose_in_draws(
     """Choose candidates for every draw at every inference budget, ``[D][B]``.
 
     A choice is optimal where the dynamic programme is used. Beyond that it is the best that a search over
-    `ROUGH_NODES` nodes finds, which is optimal or nearly so, and the same every time.
+    `ROUGH_NODES` nodes finds, or local search where there are very many blocks: optimal or nearly so, and the
+    same every time.
 
     Args:
         instance: as in `solve_draws`.

@@ -29,6 +29,7 @@ import numpy as np
 from grouping.domain.scores import FloatArray
 from grouping.solver.deadlines import is_past, left_s
 from grouping.solver.exact.branch_and_bound import branch_and_bound
+from grouping.solver.exact.cells import FittingCells
 from grouping.solver.exact.column_generation import Relaxation, Relaxed
 from grouping.solver.exact.cover import find_cover
 from grouping.solver.exact.enumeration import MAX_NODES, Enumerated, enumerate_groupings
@@ -73,6 +74,7 @@ class ExactSearch:
         self.instance = instance
         self._solver = solver
         self._relaxation = Relaxation(instance)
+        self._fitting = FittingCells(instance)
         # Scaled losses are at most 1: no grouping has a higher value.
         self._worst = instance.n_blocks + 1.0
 
@@ -90,13 +92,16 @@ class ExactSearch:
             limits: ``[R]``, from `Instance.limits_for`.
             starts: known choices, such as those of smaller budgets.
             deadline: a time of `time.monotonic`.
-            max_nodes: settle for the best found by one search over so many nodes; None goes on to the proof.
+            max_nodes: settle for the best found by one search over so many nodes, or by local search where
+                there are very many blocks; None goes on to the proof.
         """
         instance = self.instance
         if instance.is_contradictory or (limits < 0).any():
             return Optimum(limits, None, np.inf, np.inf, True, None)
         limits = instance.attainable(limits)
-        root = Root(instance, limits, self._relaxation, starts)
+        root = Root(instance, limits, self._relaxation, self._fitting, starts)
+        if max_nodes is not None and not self._relaxation.is_suited:
+            return Optimum(limits, root.at_once(deadline), root.value, 0.0, False, None)
         relaxed = root.bound(deadline)
         best, value, bound = root.chosen, root.value, relaxed.bound
         if best is None:

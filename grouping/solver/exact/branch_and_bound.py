@@ -4,11 +4,13 @@ Each node keeps the candidates that are taken and those still free; some steps o
 `grouping.solver.exact.dual_ascent` from the duals of the node above give its bound. By the reduced costs rc
 and the gap to the best choice known
 
-    rc[n] > gap    no better choice of the node has n: it is left out
-    -rc[n] > gap   every better choice of the node has n: it is taken
+    rc[n] > gap          no better choice of the node has n: it is left out
+    next - rc[n] > gap   every better choice of the node has n: it is taken
 
-so few nodes fix most of a core. The node of least bound is next, and of its candidates the one of which the
-relaxation uses nearest to a half is decided. The least bound of all open nodes is the bound of the whole.
+with next the least negative reduced cost that the bound leaves out because the limits allow no more
+candidates, and 0 where it has room for all. So few nodes fix most of a core. The node of least bound comes
+next, and of its candidates the one of which the relaxation uses nearest to a half is decided. The least bound
+of all open nodes is the bound of the whole.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 from grouping.domain.scores import FloatArray
 from grouping.solver.deadlines import is_past
 from grouping.solver.exact.cells import Cells
-from grouping.solver.exact.column_generation import Relaxed
+from grouping.solver.exact.column_generation import Relaxed, least_left_out
 from grouping.solver.exact.dual_ascent import DualAscent
 from grouping.solver.exact.instance import BoolArray, Instance, IntArray
 from grouping.solver.exact.local_search import LocalSearch
@@ -85,7 +87,8 @@ class _Tree:
         gap = self.value - relaxed.bound
         taken, free = taken.copy(), free.copy()
         free[kept[relaxed.reduced_costs > gap]] = False
-        sure = kept[-relaxed.reduced_costs > gap]
+        left_out = least_left_out(part, limits, relaxed.reduced_costs)
+        sure = kept[left_out - relaxed.reduced_costs > gap]
         taken[sure], free[sure] = True, False
         wide = Relaxed(
             relaxed.bound,
@@ -140,7 +143,8 @@ class _Tree:
     def _finish(self, node: _Node) -> None:
         chosen = tuple(np.flatnonzero(node.taken).tolist())
         value = self._instance.value(chosen)
-        if value < self.value:
+        fits = (self._instance.costs[node.taken].sum(axis=0) <= self._limits).all()
+        if fits and value < self.value:
             self.value, self.chosen = value, chosen
 
 

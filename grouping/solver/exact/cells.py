@@ -83,6 +83,22 @@ class Cells:
         return at[self.losses[at] < np.repeat(levels, sizes)]
 
 
+class FittingCells:
+    """The cells of the candidates that fit limits alone; those of the last limits are kept."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._usable: IntArray = np.zeros(0, dtype=np.int64)
+        self._cells: Cells | None = None
+
+    def within(self, limits: FloatArray) -> Cells:
+        """Return the cells of the candidates within the limits, ``[R]``."""
+        usable = np.flatnonzero((self._instance.costs <= limits).all(axis=1))
+        if self._cells is None or not np.array_equal(usable, self._usable):
+            self._usable, self._cells = usable, Cells.of(self._instance, usable)
+        return self._cells
+
+
 def _ranges(starts: IntArray, ends: IntArray) -> IntArray:
     """Return the numbers of all ranges ``starts[i]`` to ``ends[i]``, one after another."""
     sizes = ends - starts

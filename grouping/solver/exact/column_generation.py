@@ -230,6 +230,19 @@ def price(
     return Relaxed(bound + float(negative.sum()), values, prices, reduced, reduced)
 
 
+def least_left_out(instance: Instance, limits: FloatArray, reduced: FloatArray) -> float:
+    """Return the least negative reduced cost that the bound of `price` leaves out; 0 if it has all of them.
+
+    Args:
+        instance: candidates.
+        limits: ``[R]``.
+        reduced: ``[N]`` reduced costs.
+    """
+    negative = np.sort(reduced[reduced < 0.0])
+    most = _most_chosen(instance, limits, np.isfinite(reduced))
+    return float(negative[most]) if negative.size > most else 0.0
+
+
 def _most_chosen(instance: Instance, limits: FloatArray, usable: BoolArray) -> int:
     """Return the most candidates that the limits allow, not counting those without any cost."""
     most = instance.n_candidates

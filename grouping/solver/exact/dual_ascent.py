@@ -40,7 +40,6 @@ class _State:
     values: FloatArray
     prices: FloatArray
     bound: float
-    use: FloatArray
 
 
 class DualAscent:
@@ -103,7 +102,7 @@ class DualAscent:
             if best is None or bound > best.bound:
                 is_gain = best is None or bound > best.bound + 1e-4 * abs(value - bound)
                 without_gain = 0 if is_gain else without_gain + 1
-                best = _State(values.copy(), prices.copy(), bound, use)
+                best = _State(values.copy(), prices.copy(), bound)
             else:
                 without_gain += 1
             if value - best.bound <= PRECISION or is_past(deadline):

@@ -257,7 +257,7 @@ def _grain(losses: FloatArray) -> float:
         return 0.0
     for digits in range(_FINEST_GRAIN + 1):
         grown = known * 10.0**digits
-        if (np.abs(grown - np.round(grown)) <= 1e-9 * np.maximum(1.0, np.abs(grown))).all():
+        if (np.abs(grown - np.round(grown)) <= 1e-12 * np.abs(grown)).all():
             return float(10.0**-digits)
     return 0.0
 

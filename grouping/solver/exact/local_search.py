@@ -12,6 +12,7 @@ a chosen candidate r for another one n (fast interchange; Whitaker, 1983) change
 with m1 the least and m2 the second least loss of a block among the chosen. After an exchange only the blocks
 whose m1 or m2 changes are looked at again (Resende and Werneck, 2007). Where costs differ, what an exchange
 leaves of the limits is filled, and chosen candidates are dropped one after another to refill their place.
+A choice that no exchange improves is perturbed: a part of it is left out by lot, and searched anew.
 
 A block that nobody serves counts `UNSERVED` times the largest loss, so that covers are found first.
 """
@@ -28,6 +29,8 @@ from grouping.solver.exact.instance import BoolArray, Instance, IntArray
 UNSERVED = 4.0
 """Scaled loss of a block without a server, in largest losses for each block."""
 _LEAST_GAIN = 1e-12
+_LEFT_OUT = 0.25
+_CELLS_PERTURBED = 30_000_000
 _MOST_PAIRS = 4_000_000
 """Pairs of a candidate and a chosen one that are compared at once; of more candidates the best are taken."""
 
@@ -48,7 +51,7 @@ class LocalSearch:
         finite = np.isfinite(limits)
         self._costs, self._most = instance.costs[:, finite], limits[finite]
         self._shares = (self._costs / np.maximum(self._most, 1e-300)).max(axis=1, initial=0.0)
-        self._is_uniform = bool(self._costs.size and (self._costs == self._costs[:1]).all())
+        self._has_one_cost = bool(self._costs.size and (self._costs == self._costs[:1]).all())
         self._usable = np.unique(cells.candidates)
         self._allowed = np.zeros(instance.n_candidates, dtype=np.bool_)
         self._allowed[self._usable] = True
@@ -65,13 +68,39 @@ class LocalSearch:
         while not is_past(deadline):
             exchanged = self._exchanged(chosen, deadline)
             filled = self._filled(exchanged)
-            if not self._is_uniform:
+            if not self._has_one_cost:
                 filled = self._replaced(filled, deadline)
             new = self._value(filled)
             if new >= value - _LEAST_GAIN:
                 break
             chosen, value = filled, new
         return tuple(sorted(chosen))
+
+    def perturbed(
+        self, chosen: tuple[int, ...], most_rounds: int, *, deadline: float | None = None
+    ) -> tuple[int, ...]:
+        """Leave out a quarter of a choice by lot, search from the rest, and keep what is better, in rounds.
+
+        The same every time; on large tables there are fewer rounds, so that it stays short.
+
+        Args:
+            chosen: a valid choice.
+            most_rounds: number of rounds on small tables.
+            deadline: a time of `time.monotonic`.
+        """
+        generator = np.random.default_rng(0)
+        value = self._value(list(chosen))
+        for _ in range(min(most_rounds, _CELLS_PERTURBED // max(1, self._cells.losses.size))):
+            if is_past(deadline):
+                break
+            kept = generator.random(len(chosen)) >= _LEFT_OUT
+            other = self.best(
+                tuple(n for n, keep in zip(chosen, kept, strict=True) if keep), deadline=deadline
+            )
+            new = self._value(list(other))
+            if new < value - _LEAST_GAIN:
+                chosen, value = other, new
+        return chosen
 
     def _fitting(self, start: tuple[int, ...]) -> list[int]:
         chosen = np.flatnonzero(self._instance.is_forced).tolist()

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from grouping.domain.scores import FloatArray
-from grouping.solver.exact.cells import Cells
+from grouping.solver.exact.cells import Cells, FittingCells
 from grouping.solver.exact.column_generation import Relaxation, Relaxed, price
 from grouping.solver.exact.dual_ascent import DualAscent
 from grouping.solver.exact.instance import Instance
 from grouping.solver.exact.local_search import LocalSearch
+
+_ROUNDS = 30
 
 
 class Root:
@@ -26,6 +28,7 @@ class Root:
         instance: candidates.
         limits: ``[R]``.
         relaxation: that of the instance, which keeps what it learns from one set of limits to the next.
+        fitting: the cells of the instance, by limits.
         starts: known choices, such as those of smaller budgets.
 
     Attributes:
@@ -38,15 +41,24 @@ class Root:
         instance: Instance,
         limits: FloatArray,
         relaxation: Relaxation,
+        fitting: FittingCells,
         starts: Sequence[tuple[int, ...]],
     ) -> None:
         self._instance = instance
         self._limits = limits
         self._relaxation = relaxation
+        self._fitting = fitting
         self.chosen: tuple[int, ...] | None = None
         self.value = np.inf
         for start in starts:
             self._offer(start)
+
+    def at_once(self, deadline: float | None) -> tuple[int, ...] | None:
+        """Return the best choice that is known or that local search finds, without a bound."""
+        search = LocalSearch(self._instance, self._limits, self._fitting.within(self._limits))
+        for start in dict.fromkeys([self.chosen or (), ()]):
+            self._offer(search.best(start, deadline=deadline))
+        return self.chosen
 
     def bound(self, deadline: float | None) -> Relaxed:
         """Find a choice and a bound."""
@@ -56,7 +68,7 @@ class Root:
             self._offer(relaxed.integral_choice() or ())
             self._offer(_rounded(instance, relaxed, limits))
             return relaxed
-        cells = Cells.of(instance, np.flatnonzero((instance.costs <= limits).all(axis=1)))
+        cells = self._fitting.within(limits)
         search = LocalSearch(instance, limits, cells)
         self._offer(search.best(self.chosen or (), deadline=deadline))
         relaxed = self._relaxed(cells, deadline)
@@ -64,6 +76,9 @@ class Root:
         if self.value - relaxed.bound > instance.precision:
             used = np.argsort(-relaxed.use, kind="stable")[: instance.n_blocks]
             self._offer(search.best(tuple(used[relaxed.use[used] > 0].tolist()), deadline=deadline))
+        is_open = self.value - relaxed.bound > instance.precision
+        if is_open and self.chosen is not None and not self._relaxation.is_suited:
+            self._offer(search.perturbed(self.chosen, _ROUNDS, deadline=deadline))
         return relaxed
 
     def _relaxed(self, cells: Cells, deadline: float | None) -> Relaxed:
