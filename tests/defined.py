@@ -146,6 +146,7 @@ def specs(draw: st.DrawFn) -> JobSpec:
         ),
         n_seeds=draw(st.integers(1, 5)),
         n_confirmation_seeds=draw(st.integers(0, 5)),
+        n_splits=1,  # such a trainer divides its data itself
         training_budget=draw(st.builds(TrainingBudget, limit, limit, st.none() | NUMBERS)),
         weights=draw(st.dictionaries(st.sampled_from(names), NUMBERS, max_size=2)),
         seed=draw(st.integers(0, 1000)),

@@ -49,6 +49,7 @@ def filled_in(path: str) -> str:
         "{trial_id}",
         "{token}",
         "{name}",
+        "{problem}",
     ):
         path = path.replace(name, "a")
     return path

@@ -94,7 +94,8 @@ class TableSolver(Generic[TableT]):
     ) -> Solution:
         if optimum.chosen is None:
             return self._without_answer(budget_snt, optimum, time_limit_s)
-        grouping = self._grouping(optimum.chosen)
+        undominated = self._engine.instance.undominated
+        grouping = self._grouping(undominated(optimum.chosen))
         loss = self._loss(grouping)
         if not optimum.is_proven:
             instance = self._engine.instance
@@ -106,7 +107,7 @@ class TableSolver(Generic[TableT]):
         )
         tied = {grouping.networks: grouping} if not found.is_complete else {}
         for _, chosen in found.choices:
-            tie = self._grouping(chosen)
+            tie = self._grouping(undominated(chosen))
             tied.setdefault(tie.networks, tie)
         ranked = sorted(tied.values() or [grouping], key=_preference)
         best = self._loss(ranked[0])
@@ -181,7 +182,7 @@ class TableSolver(Generic[TableT]):
     def _grouping(self, chosen: Sequence[int]) -> Grouping:
         """Build the grouping of these candidates, without networks that can be left out at the same loss."""
         instance, table = self._engine.instance, self.table
-        kept = sorted(instance.undominated(chosen), key=self._order)
+        kept = sorted(chosen, key=self._order)
         value = instance.value(kept)
         tolerance = 1e-9 * abs(value + instance.floor / instance.unit)
         for n in reversed(kept):  # the dearest first
