@@ -5,11 +5,6 @@ from __future__ import annotations
 import time
 
 
-def after(time_limit_s: float | None) -> float | None:
-    """Return the deadline that a wall time from now gives."""
-    return None if time_limit_s is None else time.monotonic() + time_limit_s
-
-
 def is_past(deadline: float | None) -> bool:
     """Return whether a deadline has passed."""
     return deadline is not None and time.monotonic() > deadline

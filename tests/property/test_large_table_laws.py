@@ -17,7 +17,7 @@ from grouping.domain.networks import Network
 from grouping.domain.scores import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import BudgetSolver, TableSolver, solve
-from grouping.solver.exact import column_generation
+from grouping.solver.exact import cells, column_generation
 from tests.property.test_constraint_laws import BUDGETS, demands, tables
 from tests.tables import every_grouping, make_table
 
@@ -119,6 +119,26 @@ def test_draws_of_a_large_table_are_answered_within_three_per_cent_of_the_optimu
             optimum = solve(rescaled(table, draw), budget, max_ties=1).loss
             assert optimum is not None
             assert np.nanmin(draw[list(rows)], axis=0).sum() == pytest.approx(optimum, rel=0.03)
+
+
+def test_a_grain_of_the_table_proves_nothing_of_its_draws() -> None:
+    table = large_table(5, n_tasks=14, n_groups=120, noise=0.3)
+    rounded = rescaled(table, np.round(10 * table.validation))  # values of choices are 1 apart or equal
+    noise = np.random.default_rng(1).normal(1.0, 0.05, (6, *table.validation.shape))
+    draws = rounded.validation * noise
+    for draw, (rows,) in zip(draws, BudgetSolver().in_draws(rounded, draws, (5.0,)), strict=True):
+        optimum = solve(rescaled(table, draw), 5.0, max_ties=1).loss
+        assert np.nanmin(draw[list(rows)], axis=0).sum() == pytest.approx(optimum, rel=1e-9)
+
+
+def test_a_start_among_few_of_very_many_candidates_leads_to_the_same_optimum(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = large_table(8, n_tasks=16, n_groups=400, noise=0.3)
+    losses = [solve(table, budget, max_ties=1).loss for budget in (3.0, 5.0, 8.0)]
+    monkeypatch.setattr(cells, "_FEW", 5)
+    monkeypatch.setattr(cells, "_FEW_FOR_A_BLOCK", 2)
+    assert [solve(table, budget, max_ties=1).loss for budget in (3.0, 5.0, 8.0)] == losses
 
 
 @pytest.mark.parametrize("exponent", [-12, -3, 6, 12])

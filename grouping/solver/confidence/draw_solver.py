@@ -155,4 +155,5 @@ def _engine_of(instance: Instance, draw: FloatArray) -> ExactSearch:
     floors = cells.min(axis=0, initial=np.inf)
     cells = cells - np.where(np.isfinite(floors), floors, 0.0)
     unit = float(cells[usable].max(initial=0.0)) or 1.0
-    return ExactSearch(replace(instance, losses=cells / unit))
+    # Drawn losses are no multiples of anything, whatever those of the table are.
+    return ExactSearch(replace(instance, losses=cells / unit, grain=0.0))

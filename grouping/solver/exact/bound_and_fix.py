@@ -106,7 +106,7 @@ class ExactSearch:
         best, value, bound = root.chosen, root.value, relaxed.bound
         if best is None:
             cover, is_known = find_cover(
-                instance, limits, solver=self._solver, time_limit_s=left_s(deadline, at_least=1.0)
+                instance, limits, solver=self._solver, time_limit_s=left_s(deadline, at_least=0.4)
             )
             if cover is not None:
                 best, value = cover, instance.value(cover)

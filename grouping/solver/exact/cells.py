@@ -13,6 +13,9 @@ import numpy as np
 from grouping.domain.scores import FloatArray
 from grouping.solver.exact.instance import Instance, IntArray
 
+_FEW = 1_000
+_FEW_FOR_A_BLOCK = 50
+
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -89,14 +92,43 @@ class FittingCells:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._usable: IntArray = np.zeros(0, dtype=np.int64)
-        self._cells: Cells | None = None
+        self._all: Cells | None = None
+        self._few: Cells | None = None
 
     def within(self, limits: FloatArray) -> Cells:
-        """Return the cells of the candidates within the limits, ``[R]``."""
+        """Return the cells of all candidates within the limits, ``[R]``."""
+        self._look(limits)
+        if self._all is None:
+            self._all = Cells.of(self._instance, self._usable)
+        return self._all
+
+    def few_within(self, limits: FloatArray) -> Cells:
+        """Return the cells of what serves some block best, where the candidates are very many; else of all.
+
+        A million groups of twenty tasks have ten million cells, and what is good for a start is among few.
+        """
+        self._look(limits)
+        if self._usable.size <= _FEW + _FEW_FOR_A_BLOCK * self._instance.n_blocks:
+            return self.within(limits)
+        if self._few is None:
+            self._few = Cells.of(self._instance, self._shortlist())
+        return self._few
+
+    def _look(self, limits: FloatArray) -> None:
         usable = np.flatnonzero((self._instance.costs <= limits).all(axis=1))
-        if self._cells is None or not np.array_equal(usable, self._usable):
-            self._usable, self._cells = usable, Cells.of(self._instance, usable)
-        return self._cells
+        if not np.array_equal(usable, self._usable):
+            self._usable, self._all, self._few = usable, None, None
+
+    def _shortlist(self) -> IntArray:
+        """Return the candidates that serve some block best, those that serve most, and the forced ones."""
+        losses, usable = self._instance.losses, self._usable
+        n_served = np.isfinite(losses[usable]).sum(axis=1)
+        listed = self._instance.is_forced.copy()
+        listed[usable[np.argpartition(-n_served, _FEW)[:_FEW]]] = True
+        for b in range(self._instance.n_blocks):
+            own = losses[usable, b]
+            listed[usable[np.argpartition(own, _FEW_FOR_A_BLOCK)[:_FEW_FOR_A_BLOCK]]] = True
+        return np.flatnonzero(listed)
 
 
 def _ranges(starts: IntArray, ends: IntArray) -> IntArray:

@@ -37,6 +37,8 @@ from grouping.solver.exact.instance import PRECISION, BoolArray, Instance, IntAr
 MAX_GENERATED_BLOCKS = 40
 """Most blocks for which column generation is tried; programmes of more are too degenerate."""
 _MAX_ROUNDS = 60
+_MOST_ASCENDED = 2_000_000
+"""Numbers of a table up to which dual ascent is tried in place of further rounds."""
 _CHUNK = 1 << 14
 _INTEGRAL = 1e-6
 
@@ -74,11 +76,18 @@ class Relaxed:
 
 
 class Relaxation:
-    """The relaxation of one instance; keeps its columns from one set of limits to the next."""
+    """The relaxation of one instance; keeps its columns from one set of limits to the next.
+
+    Attributes:
+        is_suited: whether column generation is tried on the instance at all.
+        gives_up: whether it ends after some rounds, so that dual ascent goes on from its duals.
+        last: duals of the last ascent.
+    """
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self.is_suited = instance.is_partition or instance.n_blocks <= MAX_GENERATED_BLOCKS
+        self.gives_up = not instance.is_partition and instance.losses.size <= _MOST_ASCENDED
         self.last: Relaxed | None = None
         self._owner: list[int] = []
         self._known = set[tuple[int, bytes]]()
@@ -114,7 +123,7 @@ class Relaxation:
         best, is_optimal = relaxed, False
         for n_round in itertools.count(1):
             is_optimal = objective - best.bound <= PRECISION * max(1.0, abs(objective))
-            if is_optimal or is_past(deadline) or (n_round > _MAX_ROUNDS and not instance.is_partition):
+            if is_optimal or is_past(deadline) or (self.gives_up and n_round > _MAX_ROUNDS):
                 break
             is_new = self._add_columns(relaxed.reduced_costs, relaxed.values)
             if (

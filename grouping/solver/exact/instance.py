@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,11 +108,15 @@ class Instance:
         """
         lowered = limits.copy()
         for r in np.flatnonzero(np.isfinite(limits)):
-            step = _common_step(self.costs[:, r])
+            step = self._cost_steps[r]
             if step > 0.0:
                 most = float(np.floor(limits[r] / step * (1.0 + 1e-12)) * step)
                 lowered[r] = min(float(limits[r]), most_within(most))
         return lowered
+
+    @cached_property
+    def _cost_steps(self) -> tuple[float, ...]:
+        return tuple(_common_step(column) for column in self.costs.T)
 
     def undominated(self, chosen: Sequence[int]) -> tuple[int, ...]:
         """Put what serves one of its blocks better, none worse, and is no dearer in place of a candidate.

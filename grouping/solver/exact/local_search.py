@@ -53,8 +53,7 @@ class LocalSearch:
         self._shares = (self._costs / np.maximum(self._most, 1e-300)).max(axis=1, initial=0.0)
         self._has_one_cost = bool(self._costs.size and (self._costs == self._costs[:1]).all())
         self._usable = np.unique(cells.candidates)
-        self._allowed = np.zeros(instance.n_candidates, dtype=np.bool_)
-        self._allowed[self._usable] = True
+        self._allowed = np.asarray((self._costs <= self._most).all(axis=1))
 
     def best(self, start: tuple[int, ...] = (), *, deadline: float | None = None) -> tuple[int, ...]:
         """Return a choice that no exchange improves; not always a cover.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from grouping.domain.scores import FloatArray
-from grouping.solver.exact.cells import Cells, FittingCells
+from grouping.solver.exact.cells import FittingCells
 from grouping.solver.exact.column_generation import Relaxation, Relaxed, price
 from grouping.solver.exact.dual_ascent import DualAscent
 from grouping.solver.exact.instance import Instance
@@ -55,7 +55,7 @@ class Root:
 
     def at_once(self, deadline: float | None) -> tuple[int, ...] | None:
         """Return the best choice that is known or that local search finds, without a bound."""
-        search = LocalSearch(self._instance, self._limits, self._fitting.within(self._limits))
+        search = LocalSearch(self._instance, self._limits, self._fitting.few_within(self._limits))
         for start in dict.fromkeys([self.chosen or (), ()]):
             self._offer(search.best(start, deadline=deadline))
         return self.chosen
@@ -68,10 +68,9 @@ class Root:
             self._offer(relaxed.integral_choice() or ())
             self._offer(_rounded(instance, relaxed, limits))
             return relaxed
-        cells = self._fitting.within(limits)
-        search = LocalSearch(instance, limits, cells)
+        search = LocalSearch(instance, limits, self._fitting.few_within(limits))
         self._offer(search.best(self.chosen or (), deadline=deadline))
-        relaxed = self._relaxed(cells, deadline)
+        relaxed = self._relaxed(deadline)
         self._offer(relaxed.integral_choice() or ())
         if self.value - relaxed.bound > instance.precision:
             used = np.argsort(-relaxed.use, kind="stable")[: instance.n_blocks]
@@ -81,15 +80,16 @@ class Root:
             self._offer(search.perturbed(self.chosen, _ROUNDS, deadline=deadline))
         return relaxed
 
-    def _relaxed(self, cells: Cells, deadline: float | None) -> Relaxed:
+    def _relaxed(self, deadline: float | None) -> Relaxed:
         instance, limits, relaxation = self._instance, self._limits, self._relaxation
-        if (np.diff(cells.starts) == 0).any():
+        if (np.diff(self._fitting.few_within(limits).starts) == 0).any():
             return self._nothing()  # a block that nobody can serve: there is no choice
         best = relaxation.solve(limits, deadline=deadline) if relaxation.is_suited else None
-        if best is None or not best.is_optimal:
+        if best is None or (relaxation.gives_up and not best.is_optimal):
             value = min(self.value, instance.n_blocks + 1.0)  # scaled losses are at most 1
             start = best or relaxation.last
-            ascended = DualAscent(instance, limits, cells).solve(value, start, deadline=deadline)
+            ascent = DualAscent(instance, limits, self._fitting.within(limits))
+            ascended = ascent.solve(value, start, deadline=deadline)
             relaxation.last = ascended
             best = ascended if best is None or ascended.bound > best.bound else best
         return best if best.bound >= 0.0 else self._nothing()
