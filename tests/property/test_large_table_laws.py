@@ -123,8 +123,8 @@ def test_draws_of_a_large_table_are_answered_within_three_per_cent_of_the_optimu
 
 def test_a_grain_of_the_table_proves_nothing_of_its_draws() -> None:
     table = large_table(5, n_tasks=14, n_groups=120, noise=0.3)
-    rounded = rescaled(table, np.round(10 * table.validation))  # values of choices are 1 apart or equal
-    noise = np.random.default_rng(1).normal(1.0, 0.05, (6, *table.validation.shape))
+    rounded = rescaled(table, np.round(2 * table.validation) + 1)  # values of choices are 1 apart or equal
+    noise = np.random.default_rng(1).normal(1.0, 0.3, (20, *table.validation.shape))
     draws = rounded.validation * noise
     for draw, (rows,) in zip(draws, BudgetSolver().in_draws(rounded, draws, (5.0,)), strict=True):
         optimum = solve(rescaled(table, draw), 5.0, max_ties=1).loss
