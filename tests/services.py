@@ -143,7 +143,28 @@ def moments_of_kills() -> random.Random:
 
 def descendants(pid: int) -> dict[int, str]:
     """Command lines of all processes below a process, by process id."""
+    parents, commands = _processes()
     children: dict[int, list[int]] = {}
+    for child, parent in parents.items():
+        children.setdefault(parent, []).append(child)
+    found: dict[int, str] = {}
+    queue = [pid]
+    while queue:
+        for child in children.get(queue.pop(), []):
+            found[child] = commands[child]
+            queue.append(child)
+    return found
+
+
+def guarded_by(pid: int) -> dict[int, str]:
+    """What a process trains by commands, by process id: all below its guards, which are nobody's children."""
+    guards = {guard for guard, line in _processes()[1].items() if f"guard.py {pid} " in line}
+    return {child: line for guard in guards for child, line in descendants(guard).items()}
+
+
+def _processes() -> tuple[dict[int, int], dict[int, str]]:
+    """The parent and the command line of every process."""
+    parents: dict[int, int] = {}
     commands: dict[int, str] = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -153,16 +174,9 @@ def descendants(pid: int) -> dict[int, str]:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended meanwhile
-        parent = int(stat.rpartition(")")[2].split()[1])
-        children.setdefault(parent, []).append(int(folder.name))
+        parents[int(folder.name)] = int(stat.rpartition(")")[2].split()[1])
         commands[int(folder.name)] = command
-    found: dict[int, str] = {}
-    queue = [pid]
-    while queue:
-        for child in children.get(queue.pop(), []):
-            found[child] = commands[child]
-            queue.append(child)
-    return found
+    return parents, commands
 
 
 def find_descendant(pid: int, needle: str) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.patience import slowness, wait_for
-from tests.services import descendants
+from tests.services import descendants, guarded_by
 
 pytestmark = pytest.mark.slow
 
@@ -110,18 +110,14 @@ def test_a_file_and_a_command_or_a_function_give_a_recommendation_with_its_verdi
 def test_ctrl_c_ends_the_service_and_the_trainings_that_were_started_for_it(tmp_path: Path) -> None:
     running = start(tmp_path, training_s=300.0)
     try:
-        wait_for(
-            lambda: any("train.py --tasks" in command for command in descendants(running.pid).values()),
-            "a training",
-            120.0,
-        )
-        below = descendants(running.pid)
+        wait_for(lambda: bool(guarded_by(running.pid)), "a training", 120.0)
+        started = [*guarded_by(running.pid), *descendants(running.pid)]
         running.send_signal(signal.SIGINT)
         said = "".join(running.communicate(timeout=60 * slowness()))
     finally:
         running.kill()
         running.communicate()
-    wait_for(lambda: not any(_is_alive(pid) for pid in below), "the end of every process", 60.0)
+    wait_for(lambda: not any(_is_alive(pid) for pid in started), "the end of every process", 60.0)
     assert running.returncode not in (None, 0)
     assert re.search(r"Train on: grouping worker --job \w+ -- COMMAND", said)
     assert "The service ends too; start it again first: grouping serve --home home" in said

@@ -25,7 +25,7 @@ from grouping.store import Store, open_store
 from grouping.trainers import Trainer, TrainingReports
 from tests.integration.conftest import server
 from tests.patience import slowness, wait_for
-from tests.services import descendants, moments_of_kills
+from tests.services import guarded_by, moments_of_kills
 from tests.stand_in import begin, plan_step, planned_by_stand_in
 from tests.unit.test_base_install import COMMAND, lacking_modules
 
@@ -348,7 +348,7 @@ class Outage:
 
     def kill_agent(self) -> None:
         agent = self.agents.pop(0)
-        trained = [child for child, line in descendants(agent.pid).items() if str(self.site.script) in line]
+        trained = [*guarded_by(agent.pid)]
         agent.kill()
         agent.wait()
         wait_for_death(trained)

@@ -32,6 +32,8 @@ def connect(address: str | None, n_workers: int | None, empty_folder: str) -> No
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     # Unset, Ray warns on every start that a later release will stop hiding GPUs from CPU-only tasks.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Ray's own 15 leaves trainings next to nothing beside other programs; API and solver still go first.
+    os.environ.setdefault("RAY_worker_niceness", "5")
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
     if address is None:
         address = "local"  # otherwise Ray joins whatever cluster it finds on this machine
