@@ -32,15 +32,14 @@ from grouping.cli.data_sets import (
     problem_there,
 )
 from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
+from grouping.cli.home import DEFAULT_HOME, Home, expanded
 from grouping.cli.job_options import with_job_options
 from grouping.cli.recommendations import show_recommendations
 from grouping.cli.results import ResultsOption, ValuesOption, with_results
 from grouping.cli.search_files import asked_for
 from grouping.cli.serving import (
-    DEFAULT_HOME,
     DEFAULT_PORT,
     DatabaseUrl,
-    Home,
     Port,
     Workers,
     database_url,
@@ -329,7 +328,7 @@ def _run_by_command(
             if are_to_be_measured(own):
                 own = with_measured_costs(own, command, lambda sentence: typer.echo(sentence, err=True))
             job = client.submit(**own)
-        training = trained_here(job, command, slots, home.expanduser() / "checkpoints")
+        training = trained_here(job, command, slots, expanded(home) / "checkpoints")
         status = _watch_and_report(job, as_json=as_json, training=training)
         if status == EXIT_INTERRUPTED and address not in (server, DEFAULT_SERVER):
             typer.echo(f"The service ends too; start it again first: grouping serve --home {home}", err=True)
