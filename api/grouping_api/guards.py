@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from grouping_api.errors import problem, problem_of_bug
+from grouping_api.root_path import RootPath
 from grouping_api.settings import Settings
 
 MAX_BODY_BYTES = 1 << 20
@@ -171,7 +172,8 @@ def origin_check(scope: Scope, headers: Headers) -> Response | None:
     site = headers.get("sec-fetch-site", "none")
     origin = headers.get("origin")
     host = headers.get("host", "").lower()
-    is_ours = origin is None or origin.lower().partition("://")[2] == host
+    # What a browser says of the site counts first: a proxy may have put another host name into the request.
+    is_ours = site == "same-origin" or origin is None or origin.lower().partition("://")[2] == host
     if site in {"same-origin", "none"} and is_ours:
         return None
     return problem(403, "Changes are accepted from this service's own pages and from programs only.")
@@ -215,3 +217,4 @@ def install_guards(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(RequestCheck, check=host_check(settings))
     app.add_middleware(LastResort)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(RootPath, root_path=settings.root_path)

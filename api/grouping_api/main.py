@@ -111,6 +111,7 @@ def _describe(app: FastAPI) -> None:
                 description=app.description,
                 tags=app.openapi_tags,
                 routes=app.routes,
+                servers=[{"url": root}] if (root := app.state.settings.root_path) else None,
             )
             schemas = document["components"]["schemas"]
             for model in (ProblemOut, InlineTable, TableOnServer):  # not in the signature of any route

@@ -90,6 +90,14 @@ DataPaths = Annotated[
         file_okay=False,
     ),
 ]
+RootPathOption = Annotated[
+    str | None,
+    typer.Option(
+        "--root-path",
+        envvar="GROUPING_ROOT_PATH",
+        help="Path below which a proxy shows the service, such as /grouping.",
+    ),
+]
 DEFAULT_JOBS = 2
 
 
@@ -150,12 +158,12 @@ def running_service(
         StoreUnavailableError: if the database cannot be reached or the API does not come up.
     """
     from grouping.store import migrate
-    from grouping_api.settings import Settings
+    from grouping_api.settings import read_settings
     from grouping_workers.dispatch.private_cluster import surprises
 
     for sentence in () if ray_address else surprises():
         typer.echo(sentence, err=True)
-    Settings(database_url=database).check_bind(host)
+    read_settings(database).check_bind(host)
     port = _free_port(host, port)
     logs = private_folder(expanded(home)) / "logs"
     migrate(database)
@@ -212,6 +220,12 @@ def _allow(paths: list[Path] | None) -> None:
         os.environ["GROUPING_DATA_PATHS"] = os.pathsep.join(str(expanded(path)) for path in paths)
 
 
+def _show_below(root_path: str | None) -> None:
+    """Have the API, here or in a process that is started, put a path before all its addresses."""
+    if root_path is not None:
+        os.environ["GROUPING_ROOT_PATH"] = root_path
+
+
 def wait_for_signal() -> None:
     """Block until Ctrl-C or SIGTERM."""
     stop = threading.Event()
@@ -235,8 +249,10 @@ def serve(
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
     data_paths: DataPaths = None,
+    root_path: RootPathOption = None,
 ) -> None:
     """Run everything on this machine: database, API and web view, dispatcher, Ray."""
+    _show_below(root_path)
     use_trainers(trainers, home, is_strict=True)
     use_data(data_folder, home)
     _allow(data_paths)
@@ -268,17 +284,19 @@ def api(
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
     data_paths: DataPaths = None,
+    root_path: RootPathOption = None,
 ) -> None:
     """Run the API and web view alone."""
+    _show_below(root_path)
     use_trainers(trainers, home)
     use_data(data_folder, home)
     _allow(data_paths)
     import uvicorn
 
     from grouping_api.main import create_app
-    from grouping_api.settings import Settings
+    from grouping_api.settings import read_settings
 
-    settings = Settings(database_url=database_url(url, home))
+    settings = read_settings(database_url(url, home))
     settings.check_bind(host)
     config = uvicorn.Config(
         create_app(settings),

@@ -13,7 +13,7 @@ from grouping.errors import InvalidInputError
 from grouping.store import Store
 from grouping_api.guards import PUBLIC_PATHS
 from grouping_api.main import create_app
-from grouping_api.settings import Settings
+from grouping_api.settings import Settings, read_settings
 from tests.integration.conftest import Api
 
 TOKEN = "correct horse battery staple"
@@ -192,3 +192,28 @@ def test_a_token_that_can_be_guessed_is_refused() -> None:
 def test_an_empty_token_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROUPING_API_TOKEN", "")
     assert Settings().api_token is None
+
+
+def test_variables_that_cannot_be_understood_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUPING_HEARTBEAT_S", "often")
+    monkeypatch.setenv("GROUPING_ROOT_PATH", "//evil.example")
+    with pytest.raises(InvalidInputError, match=r"GROUPING_ROOT_PATH: .*GROUPING_HEARTBEAT_S: "):
+        read_settings("sqlite:///x.db")
+
+
+@pytest.mark.parametrize(
+    "told", ["//evil.example", "/a b", "https://evil.example", '/a"evil', "grouping/evil", ""]
+)
+def test_a_forwarded_prefix_that_is_no_path_changes_no_address(api: Api, told: str) -> None:
+    page = api.get("/", headers={"Accept": "text/html", "X-Forwarded-Prefix": told}).text
+    assert 'href="/data-sets"' in page
+    assert "evil" not in page
+
+
+def test_our_page_behind_a_proxy_that_changes_the_host_may_change_things(api: Api) -> None:
+    ours = {"Origin": "http://shown.example", "Sec-Fetch-Site": "same-origin"}
+    foreign = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert api.post("/v1/jobs", json={"problem": "digits"}, headers=ours).status_code == 202
+    assert api.post("/v1/jobs", json={"problem": "digits"}, headers=foreign).status_code == 403
+    unsaid = foreign | {"Sec-Fetch-Site": "none"}
+    assert api.post("/v1/jobs", json={"problem": "digits"}, headers=unsaid).status_code == 403
