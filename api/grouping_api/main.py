@@ -16,7 +16,7 @@ from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import ProblemOut
 from grouping.wire.data_sets import TableOnServer
 from grouping.wire.imports import InlineTable
-from grouping_api.errors import install_error_handlers
+from grouping_api.errors import install_error_handlers, problem_responses
 from grouping_api.gathering import Gathering
 from grouping_api.guards import install_guards
 from grouping_api.lease_desk import LeaseDesk
@@ -114,6 +114,7 @@ def _describe(app: FastAPI) -> None:
                 servers=[{"url": root}] if (root := app.state.settings.root_path) else None,
             )
             schemas = document["components"]["schemas"]
+            unreadable = problem_responses(400, 413)
             for model in (ProblemOut, InlineTable, TableOnServer):  # not in the signature of any route
                 schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
@@ -121,6 +122,8 @@ def _describe(app: FastAPI) -> None:
                 schemas.pop(unused, None)
             for operations in document["paths"].values():
                 for operation in operations.values():
+                    if "requestBody" in operation:
+                        operation["responses"] |= {str(status): told for status, told in unreadable.items()}
                     refused = operation["responses"].get("422", {}).get("content", {})
                     if "application/json" in refused:
                         reference = {"schema": {"$ref": "#/components/schemas/ProblemOut"}}

@@ -298,8 +298,10 @@ def api(
 
     settings = read_settings(database_url(url, home))
     settings.check_bind(host)
+    app = create_app(settings)
+    app.state.store.check_schema()
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=host,
         port=port,
         log_level="warning",
@@ -375,6 +377,7 @@ def dispatcher(
     from grouping_workers.settings import LIMITS_S, TRAINING_S, RaySettings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     database = database_url(url, home)
     store = open_store(database)
     store.check_schema()

@@ -7,16 +7,18 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from grouping.client import Client
+from grouping.store import migrate
 from tests.patience import slowness, wait_for
 from tests.services import descendants
 
@@ -163,3 +165,44 @@ def test_a_home_that_cannot_be_written_to_is_named(folder: Path) -> None:
     assert done.returncode == 2
     assert f"cannot write to {folder}/read-only/.mtl-grouping" in done.stderr
     assert "GROUPING_HOME" in done.stderr
+
+
+def _older(file: Path) -> None:
+    migrate(f"sqlite:///{file}")
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+
+
+def _newer(file: Path) -> None:
+    migrate(f"sqlite:///{file}")
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of next year'")
+
+
+@pytest.mark.parametrize("command", ["api", "dispatcher"])
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (_older, "grouping migrate"),
+        (_newer, "update the program"),
+        (Path.touch, "grouping migrate"),
+        (lambda file: file.write_bytes(b"no database" * 1000), "no SQLite database, or is damaged"),
+        (lambda file: None, "grouping migrate"),
+    ],
+    ids=["older", "newer", "empty", "garbage", "none"],
+)
+def test_another_database_than_the_program_needs_is_refused_at_the_start(
+    folder: Path, command: str, make: Callable[[Path], object], says: str
+) -> None:
+    make(folder / "grouping.db")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "grouping.cli", command, "--home", str(folder)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120 * slowness(),
+    )
+    assert done.returncode in (2, 4)
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1

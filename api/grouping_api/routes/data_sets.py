@@ -48,6 +48,7 @@ _BODY: dict[str, Any] = {
             FORM_TYPE: {
                 "schema": {
                     "type": "object",
+                    "additionalProperties": False,
                     "properties": {
                         "file": {
                             "type": "string",

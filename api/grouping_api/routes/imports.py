@@ -40,6 +40,7 @@ depth+edges,1.0,1.0,0.175,0.0136
 """
 _FORM_SCHEMA = {
     "type": "object",
+    "additionalProperties": False,
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "test_file": {
@@ -104,6 +105,12 @@ def delete_score_table(table_id: str, store: StoreDep) -> None:
     store.delete_table(table_id)
 
 
+def _schema_of(item: FileFormat) -> dict[str, Any]:
+    if item is FileFormat.JSON:
+        return {"type": "object", "required": ["format", "version", "tasks", "networks"]}
+    return {"type": "string", "format": "binary"}
+
+
 @router.get(
     "/{table_id}/export",
     summary="Export a score table as a file",
@@ -112,8 +119,7 @@ def delete_score_table(table_id: str, store: StoreDep) -> None:
         200: {
             "description": "The file.",
             "content": {
-                item.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
-                for item in FileFormat
+                item.media_type.partition(";")[0]: {"schema": _schema_of(item)} for item in FileFormat
             },
         },
         **problem_responses(304, 404, 422),

@@ -31,6 +31,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _CSV_EXAMPLE = "network,task,seed,validation_loss\ndepth,depth,0,0.174\ndepth+edges,depth,0,0.175\n"
 _FORM_SCHEMA = {
     "type": "object",
+    "additionalProperties": False,
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "test_file": {"type": "string", "format": "binary", "description": "Test values of the same rows."},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -108,6 +109,8 @@ def _create_private(file: Path) -> None:
             file.touch(mode=0o600)
     except OSError as error:
         raise StoreUnavailableError(f"{error.filename} cannot be created: {error.strerror}.") from error
+    if not os.access(file, os.W_OK):
+        raise StoreUnavailableError(f"{file} is read-only; give this account the right to write to it.")
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
