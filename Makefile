@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check docs format bench tables migrate openapi lock browser clean
+.PHONY: help run test check docs format images bench tables migrate openapi lock browser clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -43,6 +43,11 @@ docs: $(VENV)/.test-stamp ## Build the documentation into docs/_build/html; a br
 format: $(VENV)/.test-stamp ## Format the code and repair what the linter can repair
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+# Not part of "make test": it takes some minutes, and 6 GB of disk. Buildah runs what it built; Docker alone only builds.
+images: $(VENV)/.test-stamp ## Build the images, and run the commands of docker-compose.yml in them (Buildah)
+	deploy/build-images.sh
+	GROUPING_TEST_IMAGES=1 STORAGE_DRIVER=$${STORAGE_DRIVER:-vfs} $(BIN)/pytest -k in_the_images tests/integration/test_compose_commands.py
 
 bench: $(VENV)/.test-stamp ## Run the benchmarks one after another
 	@set -eu; for script in benchmarks/[!_]*.py; do \
