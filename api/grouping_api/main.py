@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -20,6 +20,7 @@ from grouping_api.errors import install_error_handlers
 from grouping_api.gathering import Gathering
 from grouping_api.guards import install_guards
 from grouping_api.lease_desk import LeaseDesk
+from grouping_api.parameters import refuse_unknown_parameters
 from grouping_api.routes import ROUTES
 from grouping_api.settings import Settings
 from grouping_api.stopping import stop_signals
@@ -82,6 +83,7 @@ def _assemble(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
+        dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()

@@ -49,6 +49,7 @@ LISTED = (
         "studies:study",
         "Ask the questions of Standley et al. (2020) about a problem: pairs, sizes, data, transfer.",
     ),
+    ("jobs", "job_list:jobs", "List jobs, newest first, or find them by state, problem, name, tag or text."),
     ("show", "jobs:show", "Watch a job, or show the result of a finished one."),
     ("logs", "logs:logs", "List the trainings of a job, or show what one has printed so far."),
     (
@@ -71,6 +72,24 @@ LISTED = (
         "resume",
         "jobs:resume",
         "Continue a job that has ended from its stored scores, and try failed trainings again.",
+    ),
+    ("rename", "job_labels:rename", "Give a job another name."),
+    ("tag", "job_labels:tag", "Add tags to a job or remove some; print the tags that it has then."),
+    ("note", "job_labels:note", "Print the note of a job, or replace it."),
+    (
+        "delete",
+        "job_labels:delete",
+        "Delete jobs that have ended, with their scores; say first what goes with them.",
+    ),
+    (
+        "tables",
+        "stored_tables:tables",
+        "List the score tables of a service, newest first: those of jobs, and imported ones.",
+    ),
+    (
+        "groupings",
+        "stored_tables:groupings",
+        "List the stored groupings of a score table, newest first; at most 100.",
     ),
     (
         "problems",

@@ -213,6 +213,9 @@ def job_from_row(row: JobRow) -> Job:
         versions=dict(row.versions),
         settled=dict(row.settled),
         is_taken=row.lease_owner is not None,
+        name=row.name,
+        note=row.note,
+        tags=tuple(row.tags),
     )
 
 

@@ -6,8 +6,10 @@ from sqlalchemy import text
 
 from grouping.store.database import Database, make_engine, parse_url, shown_url
 from grouping.store.groupings import GroupingMethods
+from grouping.store.identifiers import IdentifierMethods
 from grouping.store.imports import ImportMethods
 from grouping.store.job_progress import ProgressMethods
+from grouping.store.job_search import JobSearchMethods
 from grouping.store.jobs import JobMethods
 from grouping.store.leases import LeaseMethods
 from grouping.store.migrations import check_schema
@@ -24,6 +26,8 @@ from grouping.store.trials import TrialMethods
 
 class Store(
     JobMethods,
+    JobSearchMethods,
+    IdentifierMethods,
     ProgressMethods,
     ScoreTableMethods,
     LeaseMethods,

@@ -15,7 +15,7 @@ from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale
 from grouping.domain.trials import Purpose, TrialState
-from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output
+from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output, Sentences
 from grouping.wire.constraints import ConstraintsOut
 from grouping.wire.derived import Derived, answered
 
@@ -63,7 +63,7 @@ class StatedResourcesOut(Output, Derived):
         Constraints: ConstraintsOut,
         StatedResources: StatedResourcesOut,
     },
-    without=PARAMETERS | {"name"},
+    without=PARAMETERS | {"name", "tags"},
 )
 class SpecOut(Output, Derived):
     """Specification of a job, with all defaults filled in."""
@@ -76,7 +76,9 @@ class JobOut(Output):
     """A job in its present state."""
 
     id: str
-    name: str = Field(validation_alias=AliasPath("spec", "name"))
+    name: str
+    note: str
+    tags: list[str]
     state: JobState
     stop_reason: StopReason | None = Field(description="Reason why it ended, once succeeded.")
     error: str | None = Field(description="What went wrong, once failed.")
@@ -99,10 +101,24 @@ class JobOut(Output):
 
 
 class JobPage(Output):
-    """Jobs, newest first."""
+    """Jobs, in the order asked for."""
 
     items: list[JobOut]
     next_page_token: NextPage
+
+
+class JobDeletionOut(Output):
+    """A job that is deleted, or would be, and what becomes of what depends on it."""
+
+    job: JobOut
+    is_deleted: bool = Field(description="False for a dry run.")
+    n_trainings: int = Field(description="Trainings that go with it.")
+    n_groupings: int = Field(description="Stored groupings of its score table, which go with it.")
+    copied_by: list[str] = Field(description="Jobs that have copied outcomes of it, and keep them.")
+    wanted_by: list[str] = Field(
+        description="Jobs under way that may still copy outcomes of it; without it they train them."
+    )
+    sentences: Sentences
 
 
 class LedgerOut(Output):

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event, select
 
 from grouping.domain.finished_results import FinishedResults, FinishedTraining
+from grouping.domain.job_labels import LabelChanges
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
@@ -169,6 +170,7 @@ FENCED: dict[str, Callable[[Scene], object]] = {
 
 UNFENCED: dict[str, Callable[[Scene], object]] = {
     "create_job": lambda s: submit(s.store, "another"),
+    "change_labels": lambda s: s.store.change_labels(s.job_id, LabelChanges("b", "c", ("d",))),
     "request_cancel": lambda s: s.store.request_cancel(s.job_id),
     "claim_job": lambda s: s.store.claim_job("another"),
     "import_table": lambda s: s.store.import_table(random_table(1), "a table"),

@@ -24,6 +24,7 @@ from tests.contracts.store_affinities import AffinityContract
 from tests.contracts.store_defined import DefinedContract
 from tests.contracts.store_faults import FaultContract
 from tests.contracts.store_imports import ImportContract
+from tests.contracts.store_job_search import JobSearchContract
 from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
 from tests.contracts.store_reports import ReportContract
@@ -36,6 +37,7 @@ from tests.contracts.store_trials import TrialContract
 
 class StoreContract(
     JobContract,
+    JobSearchContract,
     LeaseContract,
     TrialContract,
     TrialLeaseContract,

@@ -14,7 +14,7 @@ from grouping.wire.estimates import EstimateOut
 from grouping.wire.jobs import JobOut
 from grouping.wire.ledgers import JobLedgerOut
 from grouping.wire.requests import EXAMPLE, CloneRequest, JobRequest
-from grouping_api.dependencies import IdempotencyKey, PageSize, StoreDep, location_of, tell_location
+from grouping_api.dependencies import IdempotencyKey, JobId, PageSize, StoreDep, location_of, tell_location
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
 
@@ -56,7 +56,7 @@ def estimate_job(
     responses=problem_responses(404, 422),
 )
 def get_job_ledger(
-    job_id: str, store: StoreDep, page_size: PageSize, page_token: LedgerToken = None
+    job_id: JobId, store: StoreDep, page_size: PageSize, page_token: LedgerToken = None
 ) -> JobLedgerOut:
     """Return trainings by network and purpose, totals, reuse, and savings against an exhaustive search."""
     after = None if page_token is None else int(page_token)
@@ -71,7 +71,7 @@ def get_job_ledger(
     responses={**location_of(202, "job"), **problem_responses(404, 413, 415, 422, 503)},
 )
 def clone_job(
-    job_id: str,
+    job_id: JobId,
     request: Annotated[
         CloneRequest,
         Body(

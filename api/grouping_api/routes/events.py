@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from grouping.wire.jobs import EventPage
-from grouping_api.dependencies import SettingsDep, StoreDep
+from grouping_api.dependencies import JobId, SettingsDep, StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.streams import event_stream
 
@@ -32,7 +32,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     responses={**_STREAM, **problem_responses(404, 422)},
 )
 async def list_events(
-    job_id: str,
+    job_id: JobId,
     request: Request,
     store: StoreDep,
     settings: SettingsDep,

@@ -20,10 +20,12 @@ from grouping.wire.stored_groupings import (
     StoredGroupingOut,
 )
 from grouping_api.dependencies import (
+    GroupingId,
     IdempotencyKey,
     PageSize,
     PageToken,
     StoreDep,
+    TableId,
     TableQueriesDep,
     location_of,
     tell_location,
@@ -55,7 +57,7 @@ _EXAMPLES: dict[str, Any] = {
     responses={**location_of(201, "grouping"), **problem_responses(404, 413, 415, 422, 503)},
 )
 def create_grouping(
-    table_id: str,
+    table_id: TableId,
     request: Annotated[GroupingRequest, Body(openapi_examples=_EXAMPLES)],
     response: Response,
     store: StoreDep,
@@ -79,7 +81,7 @@ def create_grouping(
     responses=problem_responses(404, 422),
 )
 def list_groupings(
-    table_id: str, store: StoreDep, page_size: PageSize, page_token: PageToken = None
+    table_id: TableId, store: StoreDep, page_size: PageSize, page_token: PageToken = None
 ) -> Page[StoredGrouping]:
     """Return one page of the stored groupings of a score table."""
     return store.list_groupings(table_id, limit=page_size, after=page_token)
@@ -92,7 +94,8 @@ def list_groupings(
 )
 def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
     """Return the networks in both and in one only, and every change of a loss: second minus first."""
-    return compare(store.get_grouping(a), store.get_grouping(b))
+    first, second = (store.get_grouping(store.whole_id("grouping", one)) for one in (a, b))
+    return compare(first, second)
 
 
 @router.get(
@@ -101,7 +104,7 @@ def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
     response_model=StoredGroupingOut,
     responses=problem_responses(404),
 )
-def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGrouping:
+def get_stored_grouping(grouping_id: GroupingId, store: StoreDep) -> StoredGrouping:
     """Return a grouping as it was answered, whatever happened to its table since."""
     return store.get_grouping(grouping_id)
 
@@ -111,7 +114,7 @@ def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGrouping:
     summary="Explain the networks of a grouping",
     responses=problem_responses(404),
 )
-def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
+def get_explanation(grouping_id: GroupingId, store: StoreDep) -> ExplanationOut:
     """Return the explanation in sentences and as data, as it was when the grouping was solved."""
     stored = StoredGroupingOut.read(store.get_grouping(grouping_id))
     return ExplanationOut(grouping_id=stored.id, sentences=stored.explanation, data=stored.explanation_data)
@@ -123,7 +126,7 @@ def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
     responses=problem_responses(404, 409, 422),
 )
 def get_confidence(
-    grouping_id: str,
+    grouping_id: GroupingId,
     store: StoreDep,
     queries: TableQueriesDep,
     options: Annotated[ConfidenceQuery, Query()],
@@ -151,7 +154,7 @@ def get_confidence(
     },
 )
 def export_grouping(
-    grouping_id: str,
+    grouping_id: GroupingId,
     store: StoreDep,
     format: Annotated[  # noqa: A002  the name of the parameter in the address
         Literal["json", "csv", "svg"],

@@ -16,6 +16,7 @@ from grouping_api.dependencies import (
     IdempotencyKey,
     ImporterDep,
     StoreDep,
+    TableId,
     TableQueriesDep,
     location_of,
     tell_location,
@@ -99,7 +100,7 @@ async def create_score_table(
     summary="Delete an imported score table, with its groupings",
     responses=problem_responses(404, 409),
 )
-def delete_score_table(table_id: str, store: StoreDep) -> None:
+def delete_score_table(table_id: TableId, store: StoreDep) -> None:
     """Delete an imported table with its groupings; the table of a job is deleted with its job."""
     store.delete_table(table_id)
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Query, Response
 
 from grouping.domain.job_sentences import JobSentences
+from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Job
+from grouping.errors import StateConflictError
 from grouping.store import Page
 from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.submit import submit
 from grouping.wire.base_types import Joined
 from grouping.wire.groupings import RecommendationList
-from grouping.wire.jobs import JobOut, JobPage, ProgressOut, TrialList
+from grouping.wire.job_labels import JobChanges
+from grouping.wire.jobs import JobDeletionOut, JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.rank_checks import RankCheckOut
 from grouping.wire.requests import EXAMPLE, JobRequest
 from grouping_api.dependencies import (
     IdempotencyKey,
+    JobId,
+    JobQueryDep,
     PageSize,
     PageToken,
     StoreDep,
@@ -56,13 +61,15 @@ def create_job(
 
 @router.get(
     "",
-    summary="List jobs, newest first",
+    summary="List jobs, or find them again",
     response_model=JobPage,
     responses=problem_responses(422),
 )
-def list_jobs(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[Job]:
-    """Return one page of jobs."""
-    return store.list_jobs(limit=page_size, after=page_token)
+def list_jobs(
+    store: StoreDep, query: JobQueryDep, page_size: PageSize, page_token: PageToken = None
+) -> Page[Job]:
+    """Return one page of the jobs of which everything that is asked for is true, newest first."""
+    return store.list_jobs(query, limit=page_size, after=page_token)
 
 
 @router.get(
@@ -71,20 +78,41 @@ def list_jobs(store: StoreDep, page_size: PageSize, page_token: PageToken = None
     response_model=JobOut,
     responses=problem_responses(404),
 )
-def get_job(job_id: str, store: StoreDep) -> Job:
+def get_job(job_id: JobId, store: StoreDep) -> Job:
     """Return a job in its present state."""
     return store.get_job(job_id)
 
 
+@router.patch(
+    "/{job_id}",
+    summary="Change name, note or tags of a job",
+    response_model=JobOut,
+    responses=problem_responses(404, 413, 415, 422),
+)
+def change_job(job_id: JobId, changes: JobChanges, store: StoreDep) -> Job:
+    """Change what people find a job by, in any state; nothing is trained otherwise."""
+    return store.change_labels(job_id, changes.changes())
+
+
 @router.delete(
     "/{job_id}",
-    status_code=204,
     summary="Delete a job that has ended, with its scores",
     responses=problem_responses(404, 409),
 )
-def delete_job(job_id: str, store: StoreDep) -> None:
-    """Delete a job that has ended; cancel one under way first, and delete it when it has ended."""
-    store.delete_job(job_id)
+def delete_job(
+    job_id: JobId,
+    store: StoreDep,
+    dry_run: Annotated[bool, Query(description="Delete nothing, and say what would be.")] = False,
+) -> JobDeletionOut:
+    """Delete a job that has ended, and say what becomes of what depends on it.
+
+    Cancel a job under way first, and delete it when it has ended.
+    """
+    job = store.get_job(job_id)
+    if dry_run and (why := refusal(JobVerb.DELETE, job.state)) is not None:
+        raise StateConflictError(why)
+    dependents = store.job_dependents(job_id) if dry_run else store.delete_job(job_id)
+    return JobDeletionOut.read(dependents, job=job, is_deleted=not dry_run)
 
 
 @router.post(
@@ -94,7 +122,7 @@ def delete_job(job_id: str, store: StoreDep) -> None:
     response_model=JobOut,
     responses=problem_responses(404, 409),
 )
-def cancel_job(job_id: str, store: StoreDep) -> Job:
+def cancel_job(job_id: JobId, store: StoreDep) -> Job:
     """Request the end of a job. Its scores so far are kept, and `resume` continues from them."""
     store.request_cancel(job_id)
     return store.get_job(job_id)
@@ -107,7 +135,7 @@ def cancel_job(job_id: str, store: StoreDep) -> Job:
     response_model=JobOut,
     responses=problem_responses(404, 409),
 )
-def resume_job(job_id: str, store: StoreDep) -> Job:
+def resume_job(job_id: JobId, store: StoreDep) -> Job:
     """Queue a failed or cancelled job again; what has been trained is not trained again.
 
     So is a job that has succeeded without some of its trainings: those that failed are tried again.
@@ -121,7 +149,7 @@ def resume_job(job_id: str, store: StoreDep) -> Job:
     summary="Read the progress of a job",
     responses=problem_responses(404),
 )
-def get_job_progress(job_id: str, store: StoreDep) -> ProgressOut:
+def get_job_progress(job_id: JobId, store: StoreDep) -> ProgressOut:
     """Return the number of trials by purpose, group size and state, and what has been spent."""
     job = store.get_job(job_id)
     rows = store.progress(job_id)
@@ -133,7 +161,7 @@ def get_job_progress(job_id: str, store: StoreDep) -> ProgressOut:
     summary="List the trainings of a job",
     responses=problem_responses(404),
 )
-def list_trials(job_id: str, store: StoreDep) -> TrialList:
+def list_trials(job_id: JobId, store: StoreDep) -> TrialList:
     """Return every training with its scores, in the order of the plan."""
     job = store.get_job(job_id)
     return TrialList.read(job, tasks=job.spec.tasks, items=store.trials(job_id))
@@ -144,7 +172,7 @@ def list_trials(job_id: str, store: StoreDep) -> TrialList:
     summary="List the recommended grouping for each inference budget",
     responses=problem_responses(404),
 )
-def list_recommendations(job_id: str, store: StoreDep, queries: TableQueriesDep) -> RecommendationList:
+def list_recommendations(job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> RecommendationList:
     """Return groupings that are chosen on validation losses and judged on test losses of fresh seeds."""
     job = store.get_job(job_id)
     info = queries.info(job.score_table_id)
@@ -167,7 +195,7 @@ def list_recommendations(job_id: str, store: StoreDep, queries: TableQueriesDep)
     summary="Check whether early losses rank the networks of each task",
     responses=problem_responses(404),
 )
-def get_rank_check(job_id: str, store: StoreDep, queries: TableQueriesDep) -> RankCheckOut:
+def get_rank_check(job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> RankCheckOut:
     """Compare early and full losses task by task, over the networks trained at both lengths so far.
 
     Only strategies with short passes, such as `esa` and `continuation`, train networks at both lengths.

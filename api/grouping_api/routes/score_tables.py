@@ -22,6 +22,7 @@ from grouping_api.dependencies import (
     PageSize,
     PageToken,
     StoreDep,
+    TableId,
     TableQueriesDep,
     budget_of,
     budgets_of,
@@ -178,7 +179,7 @@ def get_grouping(
     responses=_SOLVED,
 )
 def solve_curve(
-    table_id: str,
+    table_id: TableId,
     request: Annotated[CurveRequest, Body(openapi_examples=_CURVE_EXAMPLES)],
     queries: TableQueriesDep,
 ) -> CurveOut:
@@ -197,7 +198,7 @@ def solve_curve(
     responses=_SOLVED,
 )
 def solve_pairwise(
-    table_id: str,
+    table_id: TableId,
     request: Annotated[PairwiseRequest, Body(openapi_examples=_PAIRWISE_EXAMPLES)],
     queries: TableQueriesDep,
 ) -> GroupingAnswer:

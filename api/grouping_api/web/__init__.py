@@ -9,6 +9,7 @@ from grouping_api.web import (
     data_pages,
     graph_pages,
     job_form_pages,
+    job_label_pages,
     pages,
     result_pages,
     search_file_pages,
@@ -28,6 +29,7 @@ def install_web(app: FastAPI) -> None:
     for module in (
         data_pages,
         job_form_pages,
+        job_label_pages,
         search_file_pages,
         pages,
         result_pages,

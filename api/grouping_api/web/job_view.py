@@ -20,7 +20,6 @@ from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.ledger import read_ledger
 from grouping.use_cases.table_queries import TableQueries
 from grouping_api.web.task_values import TaskValues, task_values
-from grouping_api.web.wording import plural
 
 N_EVENTS = 12
 N_RUNNING = 12
@@ -168,11 +167,6 @@ class RecentEvents:
         return tuple(known)
 
 
-def job_title(job: Job) -> str:
-    """Return the label of a job; without a label, its problem and number of tasks."""
-    return job.spec.name or f"{job.spec.subject}, {plural(len(job.spec.tasks), 'task')}"
-
-
 def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents) -> JobView:
     """Build the view of the page of a job. Each part is read by itself; no transaction spans them."""
     sentences = JobSentences.of(job)
@@ -196,7 +190,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
     events = recent.of(store, job.id)
     return JobView(
         job=job,
-        title=job_title(job),
+        title=job.name,
         sentences=sentences,
         announcement=_announcement(sentences, overall),
         bars=bars,

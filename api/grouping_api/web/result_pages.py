@@ -18,7 +18,7 @@ from grouping.use_cases.results import add_results
 from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import sentence_of
 from grouping.wire.results import MAX_LABEL
-from grouping_api.dependencies import ImporterDep, StoreDep, TableQueriesDep
+from grouping_api.dependencies import ImporterDep, JobId, StoreDep, TableQueriesDep
 from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, Importer, Upload, form_upload
 from grouping_api.web.rendering import Render
@@ -28,7 +28,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/jobs/{job_id}/results")
-def results_page(render: Render, job_id: str, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
+def results_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
     """Show the form that takes finished results."""
     return _page(render, store, queries, job_id, {})
 
@@ -37,7 +37,7 @@ def results_page(render: Render, job_id: str, store: StoreDep, queries: TableQue
 async def add_results_page(
     request: Request,
     render: Render,
-    job_id: str,
+    job_id: JobId,
     store: StoreDep,
     queries: TableQueriesDep,
     importer: ImporterDep,
@@ -81,7 +81,7 @@ def _page(
     render: Render,
     store: Store,
     queries: TableQueries,
-    job_id: str,
+    job_id: JobId,
     fields: dict[str, str],
     *,
     fault: str | None = None,

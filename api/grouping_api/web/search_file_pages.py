@@ -21,7 +21,7 @@ from grouping.use_cases.search_file import SearchFile, read_search
 from grouping.use_cases.search_text import search_text
 from grouping.use_cases.submit import build_spec, request_digest, submit
 from grouping.wire.requests import JobRequest
-from grouping_api.dependencies import ImporterDep, StoreDep
+from grouping_api.dependencies import ImporterDep, JobId, StoreDep
 from grouping_api.uploads import Importer
 from grouping_api.web.rendering import Render
 from grouping_api.web.told_results import MAX_FILES, ToldResults
@@ -71,7 +71,7 @@ async def take_search_file(
 
 
 @router.get("/jobs/{job_id}/search.toml")
-def job_search_file(job_id: str, store: StoreDep) -> PlainTextResponse:
+def job_search_file(job_id: JobId, store: StoreDep) -> PlainTextResponse:
     """Write the search file of a job."""
     text = search_text(store.get_job(job_id).spec)
     headers = {"Content-Disposition": f'attachment; filename="search-{job_id[:16]}.toml"'}

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from grouping.study.records import report_from_json
-from grouping_api.dependencies import PageToken, StoreDep
+from grouping_api.dependencies import PageToken, StoreDep, StudyId
 from grouping_api.web.rendering import Render
 from grouping_api.web.study_view import view_study
 
@@ -28,7 +28,7 @@ def studies_page(render: Render, store: StoreDep, page_token: PageToken = None) 
 
 
 @router.get("/studies/{study_id}")
-def study_page(render: Render, study_id: str, store: StoreDep) -> HTMLResponse:
+def study_page(render: Render, study_id: StudyId, store: StoreDep) -> HTMLResponse:
     """Show a study: an answer to each question, with its matrices and pictures."""
     stored = store.get_study(study_id)
     view = view_study(report_from_json(stored.report))
@@ -36,7 +36,7 @@ def study_page(render: Render, study_id: str, store: StoreDep) -> HTMLResponse:
 
 
 @router.post("/studies/{study_id}/delete", response_model=None)
-def delete_study(study_id: str, store: StoreDep) -> RedirectResponse:
+def delete_study(study_id: StudyId, store: StoreDep) -> RedirectResponse:
     """Delete a study and go back to the list."""
     store.delete_study(study_id)
     return RedirectResponse("/studies", 303)

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from grouping.errors import InvalidInputError
 from grouping.wire.base_types import sentence_of
 from grouping.wire.stored_groupings import GroupingSummary
-from grouping_api.dependencies import ImporterDep, PageToken, StoreDep, TableQueriesDep
+from grouping_api.dependencies import ImporterDep, PageToken, StoreDep, TableId, TableQueriesDep
 from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
 from grouping_api.web.rendering import Render
@@ -82,7 +82,7 @@ def _form(
 
 
 @router.get("/score-tables/{table_id}")
-def table_page(render: Render, table_id: str, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
+def table_page(render: Render, table_id: TableId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
     """Show the losses of a table, the report on its import, and its stored groupings."""
     subject = subject_of(table_id, queries)
     table = queries.table(subject.info)
@@ -108,7 +108,7 @@ def table_page(render: Render, table_id: str, store: StoreDep, queries: TableQue
 
 
 @router.post("/score-tables/{table_id}/delete", response_model=None)
-def delete_table(table_id: str, store: StoreDep) -> RedirectResponse:
+def delete_table(table_id: TableId, store: StoreDep) -> RedirectResponse:
     """Delete an imported table and go back to the list."""
     store.delete_table(table_id)
     return RedirectResponse("/score-tables", 303)

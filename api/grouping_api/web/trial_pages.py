@@ -13,7 +13,7 @@ from grouping.domain.trials import Trial, TrialState
 from grouping.errors import NotFoundError
 from grouping.plots import progress_svg
 from grouping.plots.svg import shortened
-from grouping_api.dependencies import StoreDep, TableQueriesDep
+from grouping_api.dependencies import JobId, StoreDep, TableQueriesDep
 from grouping_api.web.rendering import Render
 from grouping_api.web.subjects import subject_of
 from grouping_api.web.wording import plural
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/jobs/{job_id}/trials")
-def trials_page(render: Render, job_id: str, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
+def trials_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
     """List trainings: those that run or failed first, then in the order of the plan."""
     job = store.get_job(job_id)
     trials = sorted(store.trials(job_id), key=_rank)
@@ -43,7 +43,7 @@ def trials_page(render: Render, job_id: str, store: StoreDep, queries: TableQuer
 
 @router.get("/jobs/{job_id}/trials/{trial_id}")
 def trial_page(
-    render: Render, job_id: str, trial_id: str, store: StoreDep, queries: TableQueriesDep
+    render: Render, job_id: JobId, trial_id: str, store: StoreDep, queries: TableQueriesDep
 ) -> HTMLResponse:
     """Show the scores, the learning curves and the log of a training."""
     job = store.get_job(job_id)
