@@ -67,11 +67,21 @@ LISTED = (
         "results:add_results",
         "Add finished results to a job: they count as trained and cost nothing; all of the file, or none.",
     ),
+    (
+        "stop",
+        "jobs:stop",
+        "Train no further network of a job to search; it confirms and recommends what is there.",
+    ),
+    (
+        "pause",
+        "jobs:pause",
+        "Begin no training of a job until it is resumed; those under way are finished first.",
+    ),
     ("cancel", "jobs:cancel", "Cancel a job; its scores are kept."),
     (
         "resume",
         "jobs:resume",
-        "Continue a job that has ended from its stored scores, and try failed trainings again.",
+        "Continue a job that is paused or has ended from its stored scores, and try failed trainings again.",
     ),
     ("rename", "job_labels:rename", "Give a job another name."),
     ("tag", "job_labels:tag", "Add tags to a job or remove some; print the tags that it has then."),

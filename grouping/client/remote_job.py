@@ -272,13 +272,31 @@ class RemoteJob(TableViews, Assignments):
         query = {"dry_run": dry_run}
         return self._client.read(JobDeletionOut, "DELETE", f"/v1/jobs/{self.id}", params=query)
 
+    def stop(self, *, confirm: bool = True) -> RemoteJob:
+        """Ask the service to train no further network to search, and to recommend from what is there.
+
+        Args:
+            confirm: whether what is chosen is still trained with fresh seeds; else nothing is trained at all.
+
+        Raises:
+            ServiceError: if the job has ended, or nothing is there to recommend from.
+        """
+        path, query = f"/v1/jobs/{self.id}/stop", {"confirm": confirm}
+        self.data = self._client.read(JobOut, "POST", path, params=query)
+        return self
+
+    def pause(self) -> RemoteJob:
+        """Ask the service to begin no training of the job until it is resumed."""
+        self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/pause")
+        return self
+
     def cancel(self) -> RemoteJob:
         """Ask the service to cancel the job."""
         self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/cancel")
         return self
 
     def resume(self) -> RemoteJob:
-        """Continue the job from its stored scores."""
+        """Continue the job, paused or ended, from its stored scores."""
         self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/resume")
         return self
 

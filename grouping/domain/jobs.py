@@ -65,6 +65,10 @@ class JobState(StrEnum):
     """Networks are trained to search for the grouping."""
     CONFIRMING = "confirming"
     """The chosen networks and the baselines are trained again with fresh seeds."""
+    PAUSING = "pausing"
+    """The user asked to pause; no training begins, and those under way are finished."""
+    PAUSED = "paused"
+    """Nothing is trained until the user resumes the job."""
     CANCELLING = "cancelling"
     """The user asked to end; the dispatcher stops what is in flight."""
     SUCCEEDED = "succeeded"
@@ -77,8 +81,13 @@ class JobState(StrEnum):
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing more happens unless the user asks for it: the job has ended or is paused."""
+        return self.is_final or self is JobState.PAUSED
+
+    @property
     def is_resumable(self) -> bool:
-        """Whether ``resume`` continues from the stored scores."""
+        """Whether the job has ended, and ``resume`` continues from the stored scores."""
         return self in (JobState.FAILED, JobState.CANCELLED)
 
 
@@ -90,6 +99,17 @@ class StopReason(StrEnum):
     CONVERGED = "converged"
     """The strategy expects no improvement worth a further training."""
     TRAINING_BUDGET_SPENT = "training_budget_spent"
+    STOPPED_BY_USER = "stopped_by_user"
+    """The user asked to recommend from what is there."""
+
+
+class Stop(StrEnum):
+    """What a user who stopped a job wants no more of; it is recommended from what is there."""
+
+    SEARCH = "search"
+    """No further training to search; what is chosen is still confirmed with fresh seeds, under one recipe."""
+    ALL = "all"
+    """No training at all, those under way included."""
 
 
 class Planning(StrEnum):
@@ -465,6 +485,7 @@ class Job:
         name: its present name, by which people recognise it.
         note: note of its users; may be empty.
         tags: its present tags.
+        stop: what the user who stopped it wants no more of; None unless it was stopped.
     """
 
     id: str
@@ -483,6 +504,7 @@ class Job:
     name: str = ""
     note: str = ""
     tags: tuple[str, ...] = ()
+    stop: Stop | None = None
 
     @property
     def fresh_splits(self) -> FreshSplits | None:

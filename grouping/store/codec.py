@@ -20,6 +20,7 @@ from grouping.domain.jobs import (
     Job,
     JobSpec,
     JobState,
+    Stop,
     StopReason,
 )
 from grouping.domain.joint_runs import JointAffinities, JointRun
@@ -216,6 +217,7 @@ def job_from_row(row: JobRow) -> Job:
         name=row.name,
         note=row.note,
         tags=tuple(row.tags),
+        stop=None if row.stop is None else Stop(row.stop),
     )
 
 

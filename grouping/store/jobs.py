@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from grouping.domain.finished_results import FinishedResults
 from grouping.domain.job_deletion import JobDependents
-from grouping.domain.job_verbs import JobVerb, refusal
+from grouping.domain.job_verbs import JobVerb
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialState
-from grouping.errors import IdempotencyConflictError, InvalidInputError, StateConflictError, pointing_below
+from grouping.errors import IdempotencyConflictError, InvalidInputError, pointing_below
 from grouping.store.codec import (
     check_idempotency_key,
     is_id,
@@ -29,6 +29,7 @@ from grouping.store.job_search import new_name, set_labels
 from grouping.store.locked_jobs import LockedJob, find_job, lock_job
 from grouping.store.results import Refused, add_to
 from grouping.store.rows import GroupingRow, JobRow, NetworkRow, ScoreTableRow, TrialRow
+from grouping.store.stops import check_verb, skip_unwanted
 
 MAX_INTEGER = 2**63 - 1
 _FINAL = tuple(state for state in JobState if state.is_final)
@@ -158,7 +159,7 @@ class JobMethods:
         with self._database.writing() as session:
             locked = lock_job(self._database, session, job_id)
             job = locked.job
-            _check(JobVerb.CANCEL, job)
+            check_verb(JobVerb.CANCEL, job)
             if not locked.has_live_lease():
                 _cancel_now(locked)
             elif not job.cancel_requested:
@@ -169,9 +170,10 @@ class JobMethods:
             return job_from_row(job)
 
     def resume(self, job_id: str) -> Job:
-        """Queue a failed or cancelled job again; its scores stay, failed trials get new attempts.
+        """Queue a failed, cancelled or paused job again; its scores stay, failed trials get new attempts.
 
-        So is one that has succeeded without some of its trials, as they failed.
+        So is one that has succeeded without some of its trials, as they failed. A job that was stopped stays
+        so, and searches no more.
 
         Raises:
             NotFoundError: if there is none.
@@ -180,9 +182,10 @@ class JobMethods:
         with self._database.writing() as session:
             locked = lock_job(self._database, session, job_id)
             job = locked.job
-            _check(JobVerb.RESUME, job, _count_failed_trials(session, job_id))
+            check_verb(JobVerb.RESUME, job, _count_failed_trials(session, job_id))
             retried = _retry_failed_trials(session, job_id)
-            if retried:
+            skipped = skip_unwanted(locked, job.stop)
+            if retried and not skipped:
                 locked.revise_table()
             before = job.state
             job.state = JobState.QUEUED
@@ -213,7 +216,7 @@ class JobMethods:
         """
         with self._database.writing() as session:
             job = lock_job(self._database, session, job_id).job
-            _check(JobVerb.DELETE, job)
+            check_verb(JobVerb.DELETE, job)
             dependents = _dependents(session, job)
             table_id = job.score_table_id
             # Trials and events go with their job, scores with their trials: ON DELETE CASCADE.
@@ -237,12 +240,6 @@ def _dependents(session: Session, job: JobRow) -> JobDependents:
         tuple(session.scalars(copies.order_by(TrialRow.job_id))),
         tuple(other.id for other in under_way if job.id in other.spec.get("reuse_jobs", ())),
     )
-
-
-def _check(verb: JobVerb, job: JobRow, n_given_up: int = 0) -> None:
-    why = refusal(verb, JobState(job.state), n_given_up)
-    if why is not None:
-        raise StateConflictError(why)
 
 
 def _check_submission(spec: JobSpec, tasks: Sequence[Task], key: str | None) -> None:

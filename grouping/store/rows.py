@@ -105,6 +105,7 @@ class JobRow(StoredRow):
     tags: Mapped[list[str]] = mapped_column(_JSON)
     name_key: Mapped[str] = mapped_column(BINARY_TEXT)
     search_text: Mapped[str] = mapped_column(Text)
+    stop: Mapped[str | None] = mapped_column(String(10))
 
 
 class NetworkRow(StoredRow):

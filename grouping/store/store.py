@@ -19,6 +19,7 @@ from grouping.store.results import ResultMethods
 from grouping.store.reuse import ReuseMethods
 from grouping.store.score_tables import ScoreTableMethods
 from grouping.store.spending import SpendingMethods
+from grouping.store.stops import StopMethods
 from grouping.store.studies import StudyMethods
 from grouping.store.trial_leases import TrialLeaseMethods
 from grouping.store.trials import TrialMethods
@@ -28,6 +29,7 @@ class Store(
     JobMethods,
     JobSearchMethods,
     IdentifierMethods,
+    StopMethods,
     ProgressMethods,
     ScoreTableMethods,
     LeaseMethods,

@@ -9,7 +9,7 @@ from pydantic import AliasPath, Field
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.fields import declared
-from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, Stop, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import SizeVariant, TaskDefinition
@@ -81,6 +81,9 @@ class JobOut(Output):
     tags: list[str]
     state: JobState
     stop_reason: StopReason | None = Field(description="Reason why it ended, once succeeded.")
+    stop: Stop | None = Field(
+        description="What a user who stopped it wants no more of: training to search, or any training."
+    )
     error: str | None = Field(description="What went wrong, once failed.")
     score_table_id: str = Field(description="The score table that its trials fill.")
     created_at: datetime = Field(validation_alias="created_s")

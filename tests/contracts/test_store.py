@@ -30,6 +30,7 @@ from tests.contracts.store_leases import LeaseContract
 from tests.contracts.store_reports import ReportContract
 from tests.contracts.store_results import ResultsContract
 from tests.contracts.store_reuse import ReuseContract
+from tests.contracts.store_stops import StopContract
 from tests.contracts.store_studies import StudyContract
 from tests.contracts.store_trial_leases import TrialLeaseContract
 from tests.contracts.store_trials import TrialContract
@@ -38,6 +39,7 @@ from tests.contracts.store_trials import TrialContract
 class StoreContract(
     JobContract,
     JobSearchContract,
+    StopContract,
     LeaseContract,
     TrialContract,
     TrialLeaseContract,

@@ -1,4 +1,4 @@
-"""Routes for jobs: submit, list, read, cancel, resume, delete."""
+"""Routes for jobs: submit, find, read, label, pause, stop, cancel, resume, delete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Response
 
 from grouping.domain.job_sentences import JobSentences
 from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Job
+from grouping.domain.jobs import Job, Stop
 from grouping.errors import StateConflictError
 from grouping.store import Page
 from grouping.use_cases.job_notes import notes_of
@@ -116,6 +116,44 @@ def delete_job(
 
 
 @router.post(
+    "/{job_id}/stop",
+    status_code=202,
+    summary="Stop a job and recommend from what is there",
+    response_model=JobOut,
+    responses=problem_responses(404, 409, 422),
+)
+def stop_job(
+    job_id: JobId,
+    store: StoreDep,
+    confirm: Annotated[
+        bool,
+        Query(description="Whether what is chosen is still trained with fresh seeds, as the job asks for."),
+    ] = True,
+) -> Job:
+    """Train no further network to search: the job confirms, recommends and succeeds with what is there.
+
+    Trainings of the search that are under way are finished and count. Without `confirm` nothing more is
+    trained at all, and what is under way is ended. The same again changes nothing.
+    """
+    return store.request_stop(job_id, Stop.SEARCH if confirm else Stop.ALL)
+
+
+@router.post(
+    "/{job_id}/pause",
+    status_code=202,
+    summary="Pause a job",
+    response_model=JobOut,
+    responses=problem_responses(404, 409),
+)
+def pause_job(job_id: JobId, store: StoreDep) -> Job:
+    """Begin no training until the job is resumed; those under way are finished first.
+
+    The same again changes nothing. A paused job holds no worker and no dispatcher.
+    """
+    return store.request_pause(job_id)
+
+
+@router.post(
     "/{job_id}/cancel",
     status_code=202,
     summary="Cancel a job",
@@ -131,12 +169,12 @@ def cancel_job(job_id: JobId, store: StoreDep) -> Job:
 @router.post(
     "/{job_id}/resume",
     status_code=202,
-    summary="Continue a job that has ended, and try failed trainings again",
+    summary="Continue a job that is paused or has ended, and try failed trainings again",
     response_model=JobOut,
     responses=problem_responses(404, 409),
 )
 def resume_job(job_id: JobId, store: StoreDep) -> Job:
-    """Queue a failed or cancelled job again; what has been trained is not trained again.
+    """Queue a paused, failed or cancelled job again; what has been trained is not trained again.
 
     So is a job that has succeeded without some of its trainings: those that failed are tried again.
     """
