@@ -112,10 +112,15 @@ def _study_id(study_id: Annotated[str, _id_in_path("study")], store: StoreDep) -
     return store.whole_id("study", study_id)
 
 
+def _token_id(token_id: Annotated[str, _id_in_path("token")], store: StoreDep) -> str:
+    return store.whole_id("token", token_id)
+
+
 JobId = Annotated[str, Depends(_job_id)]
 TableId = Annotated[str, Depends(_table_id)]
 GroupingId = Annotated[str, Depends(_grouping_id)]
 StudyId = Annotated[str, Depends(_study_id)]
+TokenId = Annotated[str, Depends(_token_id)]
 """Identifiers in the path; the first characters do where no other begins so."""
 
 

@@ -136,6 +136,11 @@ LISTED = (
     ),
     ("openapi", "system:openapi", "Print the OpenAPI document of the API."),
     ("data", "data_sets:app", "Store tables of your own, from which problems are made."),
+    (
+        "tokens",
+        "tokens:app",
+        "Create, list and revoke tokens of a service; needs its own token, or one of the scope admin.",
+    ),
     ("bench", "bench:app", "Measure strategies on score tables, without training anything."),
 )
 """Name of a command, where it stands in `grouping.cli`, and the first sentence of its help."""

@@ -11,6 +11,7 @@ from grouping.client.contents import content_of
 from grouping.client.data_sets import DataSets
 from grouping.client.remote_job import RemoteJob
 from grouping.client.remote_table import RemoteTable
+from grouping.client.tokens import Tokens
 from grouping.domain.job_query import JobQuery
 from grouping.domain.scores import ScoreTable
 from grouping.wire.estimates import EstimateOut
@@ -21,7 +22,7 @@ MAX_PAGE_SIZE = 100
 """Items of a list that the service gives at once."""
 
 
-class Client(Connection, Assignments, DataSets):
+class Client(Tokens, Assignments, DataSets):
     """Client of one service; see ``Connection`` for its arguments."""
 
     def _service(self) -> Connection:

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from grouping.errors import AmbiguousIdError
 from grouping.store.codec import is_id
 from grouping.store.database import Database
-from grouping.store.rows import ID_LENGTH, GroupingRow, JobRow, ScoreTableRow, StudyRow
+from grouping.store.rows import ID_LENGTH, GroupingRow, JobRow, ScoreTableRow, StudyRow, TokenRow
 
 SHORTEST = 4
 """Characters of an identifier that are needed at least."""
@@ -23,6 +23,7 @@ _ROWS: Mapping[str, Any] = {
     "score table": ScoreTableRow,
     "grouping": GroupingRow,
     "study": StudyRow,
+    "token": TokenRow,
 }
 
 
@@ -35,7 +36,7 @@ class IdentifierMethods:
         """Return the identifier that begins so; the text itself where none does, or it is a whole one.
 
         Args:
-            kind: ``job``, ``score table``, ``grouping`` or ``study``.
+            kind: ``job``, ``score table``, ``grouping``, ``study`` or ``token``.
             text: an identifier or its first `SHORTEST` characters or more.
 
         Raises:

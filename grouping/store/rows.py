@@ -274,6 +274,22 @@ class GroupingRow(StoredRow):
     request_digest: Mapped[str] = mapped_column(Text)
 
 
+class TokenRow(StoredRow):
+    """A token of the HTTP API, of which the digest is kept."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (Index(None, "digest", unique=True),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    scope: Mapped[str] = mapped_column(String(10))
+    digest: Mapped[str] = mapped_column(String(64))
+    hint: Mapped[str] = mapped_column(String(20))
+    created_s: Mapped[float] = mapped_column(Double)
+    expires_s: Mapped[float | None] = mapped_column(Double)
+    revoked_s: Mapped[float | None] = mapped_column(Double)
+
+
 class StudyRow(StoredRow):
     """A study that was carried out, with its whole report; it does not change."""
 

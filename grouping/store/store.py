@@ -21,6 +21,7 @@ from grouping.store.score_tables import ScoreTableMethods
 from grouping.store.spending import SpendingMethods
 from grouping.store.stops import StopMethods
 from grouping.store.studies import StudyMethods
+from grouping.store.tokens import TokenMethods
 from grouping.store.trial_leases import TrialLeaseMethods
 from grouping.store.trials import TrialMethods
 
@@ -43,6 +44,7 @@ class Store(
     ImportMethods,
     GroupingMethods,
     StudyMethods,
+    TokenMethods,
 ):
     """Jobs, score tables, groupings and their history in SQLite or PostgreSQL.
 

@@ -32,6 +32,7 @@ from tests.contracts.store_results import ResultsContract
 from tests.contracts.store_reuse import ReuseContract
 from tests.contracts.store_stops import StopContract
 from tests.contracts.store_studies import StudyContract
+from tests.contracts.store_tokens import TokenContract
 from tests.contracts.store_trial_leases import TrialLeaseContract
 from tests.contracts.store_trials import TrialContract
 
@@ -50,6 +51,7 @@ class StoreContract(
     DefinedContract,
     ImportContract,
     StudyContract,
+    TokenContract,
     FaultContract,
 ):
     """All of it; a database gives the URLs."""

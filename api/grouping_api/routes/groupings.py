@@ -19,6 +19,7 @@ from grouping.wire.stored_groupings import (
     GroupingPage,
     StoredGroupingOut,
 )
+from grouping_api.access import READ, SUBMIT
 from grouping_api.dependencies import (
     GroupingId,
     IdempotencyKey,
@@ -55,6 +56,7 @@ _EXAMPLES: dict[str, Any] = {
     summary="Solve a score table and store the answer",
     response_model=StoredGroupingOut,
     responses={**location_of(201, "grouping"), **problem_responses(404, 413, 415, 422, 503)},
+    dependencies=[SUBMIT],
 )
 def create_grouping(
     table_id: TableId,
@@ -79,6 +81,7 @@ def create_grouping(
     summary="List stored groupings of a score table, newest first",
     response_model=GroupingPage,
     responses=problem_responses(404, 422),
+    dependencies=[READ],
 )
 def list_groupings(
     table_id: TableId, store: StoreDep, page_size: PageSize, page_token: PageToken = None
@@ -91,6 +94,7 @@ def list_groupings(
     "/groupings/compare",
     summary="Compare two groupings",
     responses=problem_responses(404, 422),
+    dependencies=[READ],
 )
 def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
     """Return the networks in both and in one only, and every change of a loss: second minus first."""
@@ -103,6 +107,7 @@ def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
     summary="Read a stored grouping",
     response_model=StoredGroupingOut,
     responses=problem_responses(404),
+    dependencies=[READ],
 )
 def get_stored_grouping(grouping_id: GroupingId, store: StoreDep) -> StoredGrouping:
     """Return a grouping as it was answered, whatever happened to its table since."""
@@ -113,6 +118,7 @@ def get_stored_grouping(grouping_id: GroupingId, store: StoreDep) -> StoredGroup
     "/groupings/{grouping_id}/explanation",
     summary="Explain the networks of a grouping",
     responses=problem_responses(404),
+    dependencies=[READ],
 )
 def get_explanation(grouping_id: GroupingId, store: StoreDep) -> ExplanationOut:
     """Return the explanation in sentences and as data, as it was when the grouping was solved."""
@@ -124,6 +130,7 @@ def get_explanation(grouping_id: GroupingId, store: StoreDep) -> ExplanationOut:
     "/groupings/{grouping_id}/confidence",
     summary="Estimate how often a grouping stays the best under the noise of the scores",
     responses=problem_responses(404, 409, 422),
+    dependencies=[READ],
 )
 def get_confidence(
     grouping_id: GroupingId,
@@ -152,6 +159,7 @@ def get_confidence(
         },
         **problem_responses(404, 409, 422),
     },
+    dependencies=[READ],
 )
 def export_grouping(
     grouping_id: GroupingId,

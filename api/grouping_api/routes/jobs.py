@@ -20,6 +20,7 @@ from grouping.wire.job_labels import JobChanges
 from grouping.wire.jobs import JobDeletionOut, JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.rank_checks import RankCheckOut
 from grouping.wire.requests import EXAMPLE, JobRequest
+from grouping_api.access import ADMIN, READ, SUBMIT
 from grouping_api.dependencies import (
     IdempotencyKey,
     JobId,
@@ -43,6 +44,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute
     summary="Submit a grouping search",
     response_model=JobOut,
     responses={**location_of(202, "job"), **problem_responses(413, 415, 422, 503)},
+    dependencies=[SUBMIT],
 )
 def create_job(
     request: Annotated[
@@ -64,6 +66,7 @@ def create_job(
     summary="List jobs, or find them again",
     response_model=JobPage,
     responses=problem_responses(422),
+    dependencies=[READ],
 )
 def list_jobs(
     store: StoreDep, query: JobQueryDep, page_size: PageSize, page_token: PageToken = None
@@ -77,6 +80,7 @@ def list_jobs(
     summary="Read a job",
     response_model=JobOut,
     responses=problem_responses(404),
+    dependencies=[READ],
 )
 def get_job(job_id: JobId, store: StoreDep) -> Job:
     """Return a job in its present state."""
@@ -88,6 +92,7 @@ def get_job(job_id: JobId, store: StoreDep) -> Job:
     summary="Change name, note or tags of a job",
     response_model=JobOut,
     responses=problem_responses(404, 413, 415, 422),
+    dependencies=[SUBMIT],
 )
 def change_job(job_id: JobId, changes: JobChanges, store: StoreDep) -> Job:
     """Change what people find a job by, in any state; nothing is trained otherwise."""
@@ -98,6 +103,7 @@ def change_job(job_id: JobId, changes: JobChanges, store: StoreDep) -> Job:
     "/{job_id}",
     summary="Delete a job that has ended, with its scores",
     responses=problem_responses(404, 409),
+    dependencies=[ADMIN],
 )
 def delete_job(
     job_id: JobId,
@@ -121,6 +127,7 @@ def delete_job(
     summary="Stop a job and recommend from what is there",
     response_model=JobOut,
     responses=problem_responses(404, 409, 422),
+    dependencies=[SUBMIT],
 )
 def stop_job(
     job_id: JobId,
@@ -144,6 +151,7 @@ def stop_job(
     summary="Pause a job",
     response_model=JobOut,
     responses=problem_responses(404, 409),
+    dependencies=[SUBMIT],
 )
 def pause_job(job_id: JobId, store: StoreDep) -> Job:
     """Begin no training until the job is resumed; those under way are finished first.
@@ -159,6 +167,7 @@ def pause_job(job_id: JobId, store: StoreDep) -> Job:
     summary="Cancel a job",
     response_model=JobOut,
     responses=problem_responses(404, 409),
+    dependencies=[SUBMIT],
 )
 def cancel_job(job_id: JobId, store: StoreDep) -> Job:
     """Request the end of a job. Its scores so far are kept, and `resume` continues from them."""
@@ -172,6 +181,7 @@ def cancel_job(job_id: JobId, store: StoreDep) -> Job:
     summary="Continue a job that is paused or has ended, and try failed trainings again",
     response_model=JobOut,
     responses=problem_responses(404, 409),
+    dependencies=[SUBMIT],
 )
 def resume_job(job_id: JobId, store: StoreDep) -> Job:
     """Queue a paused, failed or cancelled job again; what has been trained is not trained again.
@@ -186,6 +196,7 @@ def resume_job(job_id: JobId, store: StoreDep) -> Job:
     "/{job_id}/progress",
     summary="Read the progress of a job",
     responses=problem_responses(404),
+    dependencies=[READ],
 )
 def get_job_progress(job_id: JobId, store: StoreDep) -> ProgressOut:
     """Return the number of trials by purpose, group size and state, and what has been spent."""
@@ -198,6 +209,7 @@ def get_job_progress(job_id: JobId, store: StoreDep) -> ProgressOut:
     "/{job_id}/trials",
     summary="List the trainings of a job",
     responses=problem_responses(404),
+    dependencies=[READ],
 )
 def list_trials(job_id: JobId, store: StoreDep) -> TrialList:
     """Return every training with its scores, in the order of the plan."""
@@ -209,6 +221,7 @@ def list_trials(job_id: JobId, store: StoreDep) -> TrialList:
     "/{job_id}/recommendations",
     summary="List the recommended grouping for each inference budget",
     responses=problem_responses(404),
+    dependencies=[READ],
 )
 def list_recommendations(job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> RecommendationList:
     """Return groupings that are chosen on validation losses and judged on test losses of fresh seeds."""
@@ -232,6 +245,7 @@ def list_recommendations(job_id: JobId, store: StoreDep, queries: TableQueriesDe
     "/{job_id}/rank-check",
     summary="Check whether early losses rank the networks of each task",
     responses=problem_responses(404),
+    dependencies=[READ],
 )
 def get_rank_check(job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> RankCheckOut:
     """Compare early and full losses task by task, over the networks trained at both lengths so far.

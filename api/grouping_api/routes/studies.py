@@ -10,6 +10,7 @@ from grouping.store import Page, StudyInfo
 from grouping.study.presentation import as_markdown, picture_svg
 from grouping.study.records import report_from_json
 from grouping.wire.studies import StudyOut, StudyPage
+from grouping_api.access import ADMIN, READ
 from grouping_api.dependencies import PageSize, PageToken, StoreDep, StudyId
 from grouping_api.errors import problem_responses
 
@@ -28,6 +29,7 @@ _MARKDOWN: dict[int | str, dict[str, Any]] = {
     summary="List studies, newest first",
     response_model=StudyPage,
     responses=problem_responses(422),
+    dependencies=[READ],
 )
 def list_studies(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[StudyInfo]:
     """Return one page of studies, without their reports."""
@@ -38,6 +40,7 @@ def list_studies(store: StoreDep, page_size: PageSize, page_token: PageToken = N
     "/{study_id}",
     summary="Read a study with its report",
     responses=problem_responses(404),
+    dependencies=[READ],
 )
 def get_study(study_id: StudyId, store: StoreDep) -> StudyOut:
     """Return effects of pairs by setup, losses together and alone, transfer, and answers to the questions."""
@@ -50,6 +53,7 @@ def get_study(study_id: StudyId, store: StoreDep) -> StudyOut:
     status_code=204,
     summary="Delete a study",
     responses=problem_responses(404),
+    dependencies=[ADMIN],
 )
 def delete_study(study_id: StudyId, store: StoreDep) -> None:
     """Delete a study with its report; its results are not stored anywhere else."""
@@ -61,6 +65,7 @@ def delete_study(study_id: StudyId, store: StoreDep) -> None:
     summary="Export a study as Markdown",
     response_class=Response,
     responses={**_MARKDOWN, **problem_responses(404)},
+    dependencies=[READ],
 )
 def get_study_report(study_id: StudyId, store: StoreDep) -> Response:
     """Return tables and sentences, with relative links to the pictures, such as `size.svg`."""
@@ -73,6 +78,7 @@ def get_study_report(study_id: StudyId, store: StoreDep) -> Response:
     summary="Draw a picture of a study",
     response_class=Response,
     responses={**_SVG, **problem_responses(404, 422)},
+    dependencies=[READ],
 )
 def get_study_picture(
     study_id: StudyId, picture: Literal["size", "data", "transfer"], store: StoreDep

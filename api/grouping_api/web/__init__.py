@@ -16,6 +16,7 @@ from grouping_api.web import (
     solve_pages,
     study_pages,
     table_pages,
+    token_pages,
     trial_pages,
 )
 from grouping_api.web.job_view import RecentEvents
@@ -38,6 +39,7 @@ def install_web(app: FastAPI) -> None:
         solve_pages,
         graph_pages,
         study_pages,
+        token_pages,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

@@ -18,6 +18,7 @@ from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
 from grouping.strategies.affinity.graph import communities
 from grouping.use_cases.affinity import pair_plan, read_affinity, usual_method
+from grouping_api.access import READ
 from grouping_api.dependencies import StoreDep, TableId, TableQueriesDep, budget_of
 from grouping_api.errors import InvalidParameterError
 from grouping_api.web.affinity_view import offered_methods
@@ -33,7 +34,7 @@ MOST_NAMED = 12
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/score-tables/{table_id}/graph")
+@router.get("/score-tables/{table_id}/graph", dependencies=[READ])
 def graph_page(
     render: Render,
     table_id: TableId,

@@ -16,6 +16,7 @@ from grouping.errors import InvalidInputError
 from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import sentence_of
 from grouping.wire.job_labels import JobChanges
+from grouping_api.access import ADMIN, READ, SUBMIT
 from grouping_api.dependencies import JobId, StoreDep, TableQueriesDep
 from grouping_api.web.rendering import Render
 from grouping_api.web.subjects import Subject
@@ -25,7 +26,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 _Text = Annotated[str, Form(max_length=2 * MAX_NOTE)]
 
 
-@router.get("/jobs/{job_id}/labels")
+@router.get("/jobs/{job_id}/labels", dependencies=[READ])
 def labels_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
     """Show the form with name, note and tags of a job."""
     job = store.get_job(job_id)
@@ -33,7 +34,7 @@ def labels_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQu
     return _labels(render, job, queries, fields)
 
 
-@router.post("/jobs/{job_id}/labels", response_model=None)
+@router.post("/jobs/{job_id}/labels", response_model=None, dependencies=[SUBMIT])
 def change_labels(
     render: Render,
     job_id: JobId,
@@ -59,7 +60,7 @@ def change_labels(
     return RedirectResponse(f"/jobs/{job_id}", 303)
 
 
-@router.get("/jobs/{job_id}/delete")
+@router.get("/jobs/{job_id}/delete", dependencies=[READ])
 def delete_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
     """Say what goes with a job, and ask whether to delete it."""
     job = store.get_job(job_id)
@@ -73,7 +74,7 @@ def delete_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQu
     )
 
 
-@router.post("/jobs/{job_id}/delete", response_model=None)
+@router.post("/jobs/{job_id}/delete", response_model=None, dependencies=[ADMIN])
 def delete_job_page(job_id: JobId, store: StoreDep) -> RedirectResponse:
     """Delete a job and go back to the list."""
     store.delete_job(job_id)

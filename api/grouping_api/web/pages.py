@@ -14,6 +14,7 @@ from grouping.trainers import trainer_class
 from grouping.use_cases.affinity import ORDERS, pair_plan, read_affinity, usual_method
 from grouping.use_cases.submit import request_digest, submit
 from grouping.use_cases.table_queries import TableQueries
+from grouping_api.access import READ, SUBMIT
 from grouping_api.dependencies import (
     JobId,
     JobQueryDep,
@@ -38,7 +39,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 Recent = Annotated[RecentEvents, of_app("recent_events")]
 
 
-@router.get("/")
+@router.get("/", dependencies=[READ])
 def jobs_page(
     render: Render,
     store: StoreDep,
@@ -61,7 +62,7 @@ def jobs_page(
     )
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", dependencies=[READ])
 def job_page(
     render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep, recent: Recent
 ) -> HTMLResponse:
@@ -69,7 +70,7 @@ def job_page(
     return render("job.html", **_of_job(job_id, store, queries, recent))
 
 
-@router.get("/jobs/{job_id}/live")
+@router.get("/jobs/{job_id}/live", dependencies=[READ])
 def job_fragment(
     render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep, recent: Recent
 ) -> HTMLResponse:
@@ -89,7 +90,7 @@ def _of_job(job_id: str, store: Store, queries: TableQueries, recent: RecentEven
     }
 
 
-@router.get("/score-tables/{table_id}/affinity")
+@router.get("/score-tables/{table_id}/affinity", dependencies=[READ])
 def affinity_page(
     render: Render,
     table_id: TableId,
@@ -114,7 +115,7 @@ def affinity_page(
     )
 
 
-@router.post("/score-tables/{table_id}/pairs", response_model=None)
+@router.post("/score-tables/{table_id}/pairs", response_model=None, dependencies=[SUBMIT])
 def measure_pairs(table_id: TableId, store: StoreDep, queries: TableQueriesDep) -> RedirectResponse:
     """Submit the job that measures missing pairs and go to its page; without one, go back to the matrix.
 
