@@ -124,6 +124,9 @@ TokenId = Annotated[str, Depends(_token_id)]
 """Identifiers in the path; the first characters do where no other begins so."""
 
 
+IdQuery = Annotated[str, Query(max_length=50, description="Identifier, or its first characters.")]
+
+
 def _asked_jobs(asked: Annotated[JobQueryIn, Query()]) -> JobQuery:
     try:
         return asked.query()

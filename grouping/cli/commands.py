@@ -102,6 +102,11 @@ LISTED = (
         "List the stored groupings of a score table, newest first; at most 100.",
     ),
     (
+        "compare",
+        "comparisons:compare",
+        "Compare two jobs or two stored groupings: every change is the second minus the first.",
+    ),
+    (
         "problems",
         "system:problems",
         "List the problems that can be trained: built in, installed, made of stored tables.",

@@ -14,9 +14,11 @@ from grouping.client.remote_table import RemoteTable
 from grouping.client.tokens import Tokens
 from grouping.domain.job_query import JobQuery
 from grouping.domain.scores import ScoreTable
+from grouping.wire.comparisons import JobComparison
 from grouping.wire.estimates import EstimateOut
 from grouping.wire.jobs import JobOut, JobPage
 from grouping.wire.scores import ScoreTableOut, ScoreTablePage
+from grouping.wire.stored_groupings import GroupingComparison
 
 MAX_PAGE_SIZE = 100
 """Items of a list that the service gives at once."""
@@ -95,6 +97,14 @@ class Client(Tokens, Assignments, DataSets):
             ServiceError: if there is none, or several begin so.
         """
         return RemoteJob(self, self.read(JobOut, "GET", f"/v1/jobs/{job_id}"))
+
+    def compare_jobs(self, a: str, b: str) -> JobComparison:
+        """Compare two jobs, by their identifiers; every change is the second minus the first."""
+        return self.read(JobComparison, "GET", "/v1/jobs/compare", params={"a": a, "b": b})
+
+    def compare_groupings(self, a: str, b: str) -> GroupingComparison:
+        """Compare two stored groupings, by their identifiers; every change is the second minus the first."""
+        return self.read(GroupingComparison, "GET", "/v1/groupings/compare", params={"a": a, "b": b})
 
     def import_table(
         self,

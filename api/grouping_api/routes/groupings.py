@@ -23,6 +23,7 @@ from grouping_api.access import READ, SUBMIT
 from grouping_api.dependencies import (
     GroupingId,
     IdempotencyKey,
+    IdQuery,
     PageSize,
     PageToken,
     StoreDep,
@@ -36,8 +37,6 @@ from grouping_api.json_body import StrictJsonRoute
 from grouping_api.uploads import attachment
 
 router = APIRouter(prefix="/v1", tags=["groupings"], route_class=StrictJsonRoute)
-
-_Id = Annotated[str, Query(max_length=50)]
 
 
 class ConfidenceQuery(ConfidenceIn, strict=False, extra="ignore"):
@@ -96,7 +95,7 @@ def list_groupings(
     responses=problem_responses(404, 422),
     dependencies=[READ],
 )
-def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
+def compare_groupings(store: StoreDep, a: IdQuery, b: IdQuery) -> GroupingComparison:
     """Return the networks in both and in one only, and every change of a loss: second minus first."""
     first, second = (store.get_grouping(store.whole_id("grouping", one)) for one in (a, b))
     return compare(first, second)

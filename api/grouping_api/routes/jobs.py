@@ -12,9 +12,11 @@ from grouping.domain.job_verbs import JobVerb, refusal
 from grouping.domain.jobs import Job, Stop
 from grouping.errors import StateConflictError
 from grouping.store import Page
+from grouping.use_cases.compare_jobs import compare_jobs
 from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.submit import submit
 from grouping.wire.base_types import Joined
+from grouping.wire.comparisons import JobComparison
 from grouping.wire.groupings import RecommendationList
 from grouping.wire.job_labels import JobChanges
 from grouping.wire.jobs import JobDeletionOut, JobOut, JobPage, ProgressOut, TrialList
@@ -23,6 +25,7 @@ from grouping.wire.requests import EXAMPLE, JobRequest
 from grouping_api.access import ADMIN, READ, SUBMIT
 from grouping_api.dependencies import (
     IdempotencyKey,
+    IdQuery,
     JobId,
     JobQueryDep,
     PageSize,
@@ -73,6 +76,18 @@ def list_jobs(
 ) -> Page[Job]:
     """Return one page of the jobs of which everything that is asked for is true, newest first."""
     return store.list_jobs(query, limit=page_size, after=page_token)
+
+
+@router.get(
+    "/compare",
+    summary="Compare two jobs",
+    responses=problem_responses(404, 422),
+    dependencies=[READ],
+)
+def compare_two_jobs(store: StoreDep, queries: TableQueriesDep, a: IdQuery, b: IdQuery) -> JobComparison:
+    """Return what was asked otherwise, both recommendations for each budget, and every change: b - a."""
+    first, second = (store.get_job(store.whole_id("job", one)) for one in (a, b))
+    return compare_jobs(store, queries, first, second)
 
 
 @router.get(

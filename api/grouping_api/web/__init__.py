@@ -6,6 +6,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from grouping_api.web import (
+    comparison_pages,
     data_pages,
     graph_pages,
     job_form_pages,
@@ -28,6 +29,7 @@ def install_web(app: FastAPI) -> None:
     app.state.pages = Pages()
     app.state.recent_events = RecentEvents()
     for module in (
+        comparison_pages,
         data_pages,
         job_form_pages,
         job_label_pages,
