@@ -6,7 +6,7 @@ that says what to do. The HTTP status of each code is decided in one table, in `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 
@@ -47,6 +47,25 @@ class UnknownNameError(InvalidInputError):
         self.kind = kind
         self.name = name
         self.known = tuple(sorted(known))
+
+
+class AmbiguousIdError(InvalidInputError):
+    """Several objects have an identifier that begins so.
+
+    Attributes:
+        candidates: name of each by its identifier, the newest first; not all of them if there are many.
+    """
+
+    code = "ambiguous_id"
+
+    def __init__(self, kind: str, beginning: str, candidates: Mapping[str, str], n_found: int) -> None:
+        listed = "; ".join(f"{found} {name}".rstrip() for found, name in candidates.items())
+        more = f"; and {n_found - len(candidates):,} more" if n_found > len(candidates) else ""
+        super().__init__(
+            f"{n_found:,} {kind}s have an identifier that begins with {beginning}: {listed}{more}. "
+            "Write more of it."
+        )
+        self.candidates = dict(candidates)
 
 
 class TableFormatError(InvalidInputError):

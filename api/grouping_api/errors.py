@@ -27,6 +27,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.GroupingError: (500, "Internal error"),
     errors.InvalidInputError: (422, "Invalid input"),
     errors.UnknownNameError: (422, "Unknown name"),
+    errors.AmbiguousIdError: (422, "More than one begins so"),
     errors.TableFormatError: (422, "Not a score table"),
     errors.ResultsRefusedError: (422, "Finished results do not fit"),
     errors.DataSetError: (422, "Not a table"),
@@ -71,6 +72,20 @@ class InvalidParameterError(errors.InvalidInputError):
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
         self.parameter = parameter
+
+
+class UnknownParameterError(InvalidParameterError):
+    """A query parameter that the address does not have.
+
+    Attributes:
+        known: names of those that it has.
+    """
+
+    def __init__(self, parameter: str, known: Sequence[str]) -> None:
+        listed = f"It takes {', '.join(known)}." if known else "It takes none."
+        shown = parameter[:50].encode("utf-8", "replace").decode()
+        super().__init__(shown, f"This address has no query parameter {shown!r}. {listed}")
+        self.known = tuple(known)
 
 
 class NotModifiedError(Exception):
@@ -144,7 +159,9 @@ def problem_of(error: errors.GroupingError) -> JSONResponse:
             faults.append({"parameter": error.parameter, "message": detail})
         else:
             faults.append({"pointer": error.pointer, "message": detail})
-    if isinstance(error, errors.UnknownNameError):
+    if isinstance(error, errors.AmbiguousIdError):
+        extra["candidates"] = [{"id": found, "name": name} for found, name in error.candidates.items()]
+    if isinstance(error, (errors.UnknownNameError, UnknownParameterError)):
         extra["known"] = list(error.known)
     if isinstance(error, errors.TooManyCandidatesError):
         extra |= {"n_networks": error.n_networks, "limit": error.limit}

@@ -49,10 +49,11 @@ class Requests(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The table."""
         document: dict[str, Any] = json.loads((ROOT / "api" / "openapi.json").read_text(encoding="utf-8"))
-        rows = ["| request | what it does |", "|---|---|"]
+        rows = ["| request | what it does | scope of the token |", "|---|---|---|"]
         for path, verbs in sorted(document["paths"].items()):
             for verb, request in verbs.items():
-                rows.append(f"| `{verb.upper()} {path}` | {request['summary']} |")
+                scope = next((one["bearer"][0] for one in request["security"] if one), "none")
+                rows.append(f"| `{verb.upper()} {path}` | {request['summary']} | {scope} |")
         return self.parse_text_to_nodes("\n".join(rows))
 
 

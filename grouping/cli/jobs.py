@@ -1,4 +1,4 @@
-"""Commands that submit, watch, cancel and resume jobs."""
+"""Commands that submit, watch, pause, stop, cancel and resume jobs."""
 
 from __future__ import annotations
 
@@ -375,23 +375,64 @@ def show(
         raise typer.Exit(_watch_and_report(client.job(job_id), as_json=as_json))
 
 
-def cancel(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
+def stop(
+    job_id: JobId,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm/--no-confirm",
+            help="Whether what is chosen is still trained with fresh seeds; else nothing is trained at all.",
+        ),
+    ] = True,
+    server: Server = DEFAULT_SERVER,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train no further network of a job to search; it confirms and recommends what is there."""
+    from grouping.client import Client
+
+    with Client(server, token=token) as client:
+        _tell_state(client.job(job_id).stop(confirm=confirm), as_json=as_json)
+
+
+def pause(
+    job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Begin no training of a job until it is resumed; those under way are finished first."""
+    from grouping.client import Client
+
+    with Client(server, token=token) as client:
+        _tell_state(client.job(job_id).pause(), as_json=as_json)
+
+
+def _tell_state(job: RemoteJob, *, as_json: bool) -> None:
+    if as_json:
+        print_json(job.data)
+    else:
+        typer.echo(job.state.value)
+
+
+def cancel(
+    job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None, as_json: AsJson = False
+) -> None:
     """Cancel a job; its scores are kept."""
     from grouping.client import Client
 
     with Client(server, token=token) as client:
-        typer.echo(client.job(job_id).cancel().state.value)
+        _tell_state(client.job(job_id).cancel(), as_json=as_json)
 
 
-def resume(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
-    """Continue a job that has ended from its stored scores, and try failed trainings again.
+def resume(
+    job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Continue a job that is paused or has ended from its stored scores, and try failed trainings again.
 
     A job that has succeeded can be resumed if some of its trainings failed.
     """
     from grouping.client import Client
 
     with Client(server, token=token) as client:
-        typer.echo(client.job(job_id).resume().state.value)
+        _tell_state(client.job(job_id).resume(), as_json=as_json)
 
 
 def _digest(request: Mapping[str, Any]) -> str:

@@ -20,6 +20,7 @@ from grouping.domain.jobs import (
     Job,
     JobSpec,
     JobState,
+    Stop,
     StopReason,
 )
 from grouping.domain.joint_runs import JointAffinities, JointRun
@@ -213,6 +214,10 @@ def job_from_row(row: JobRow) -> Job:
         versions=dict(row.versions),
         settled=dict(row.settled),
         is_taken=row.lease_owner is not None,
+        name=row.name,
+        note=row.note,
+        tags=tuple(row.tags),
+        stop=None if row.stop is None else Stop(row.stop),
     )
 
 
