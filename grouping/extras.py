@@ -37,14 +37,18 @@ def modules_of(extra: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def missing_of(extra: str) -> list[str]:
+    """Return the modules of an extra that are not installed, without importing any."""
+    return [module for module in modules_of(extra) if not _is_installed(module)]
+
+
 def require(extra: str) -> None:
     """Check that the modules of an extra are installed, without importing them.
 
     Raises:
         MissingExtraError: if one is missing, with the line that installs the extra.
     """
-    missing = [module for module in modules_of(extra) if not _is_installed(module)]
-    if missing:
+    if missing := missing_of(extra):
         raise _error(extra, missing)
 
 

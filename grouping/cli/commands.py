@@ -66,6 +66,21 @@ LISTED = (
         "results:add_results",
         "Add finished results to a job: they count as trained and cost nothing; all of the file, or none.",
     ),
+    (
+        "finish",
+        "bundles:finish",
+        "Train the recommended networks of a job once more, as the search did, and keep their weights.",
+    ),
+    (
+        "export",
+        "bundles:export",
+        "Write the recommended networks of a job as a bundle: one folder that answers every task.",
+    ),
+    (
+        "kept",
+        "bundles:kept_networks",
+        "List the kept networks of jobs, with their size; with --remove, remove them.",
+    ),
     ("cancel", "jobs:cancel", "Cancel a job; its scores are kept."),
     (
         "resume",
@@ -114,6 +129,8 @@ NEEDS = {
     "serve": "service",
     "demo": "service",
     "study": "service",
+    "finish": "service",
+    "export": "service",
     "dispatcher": "service",
     "api": "api",
     "migrate": "api",
