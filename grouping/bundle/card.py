@@ -56,7 +56,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
         yield _row(bundled)
     yield ""
     yield (
-        "A loss of 1 is that of the best constant prediction, as known from the rows trained on; lower is "
+        "A loss of 1 is that of the best constant prediction, as known from the training rows; lower is "
         f'better. "Over seeds" is the mean of {len(manifest.seeds)} trainings with an interval of 95 %; each '
         f"network of this bundle is one of them, {_CHOSEN[manifest.rows]}."
     )
@@ -87,14 +87,14 @@ def _lines(manifest: Manifest) -> Iterator[str]:
     yield "## Limits"
     yield ""
     yield (
-        "The figures are those of rows like the test rows. Nothing was looked for in the data beyond what the "
-        "search reports: neither fairness between groups of people nor harm by wrong answers."
+        "The figures are those of rows like the test rows. Nothing was looked for in the data beyond what "
+        "the search reports: neither fairness between groups of people nor harm by wrong answers."
     )
     yield ""
     yield "## Licence"
     yield ""
     yield manifest.licence or (
-        "Nobody has said under which licence the data stand; whether weights may be passed on follows from it."
+        "Nobody has told under which licence the data are; whether weights may be passed on depends on it."
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from grouping.artefacts.kept import Rows
 from grouping.bundle.inputs import ArrayInputs, Inputs, TableInputs
 from grouping.data_sets.definitions import Target
 from grouping.data_sets.folder import DefinedProblem
@@ -27,7 +26,7 @@ class Source:
     Attributes:
         title: what the networks predict, in a line.
         tasks: the tasks of the job, in the order of the problem.
-        dataset: inputs, targets and split, as the networks were trained on them.
+        dataset: inputs, targets and split.
         recipe: recipe in use.
         inputs: how rows of the user become inputs.
         test_rows: the test rows as a user has them: a table, or an array of inputs.
@@ -45,23 +44,25 @@ class Source:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def source_of(job: Job, rows: Rows) -> Source:
+def source_of(job: Job) -> Source:
     """Return the source of a job of the built-in trainer, on its first split.
 
     Args:
         job: the job.
-        rows: rows that its networks are trained on.
 
     Raises:
         UnknownNameError: if there is no such problem any more.
         DataSetError: if its table is gone.
     """
     problem = get_problem(job.spec.problem)
-    tasks = tuple(task for task in problem.tasks if task.name in job.spec.tasks)
+    weights = job.spec.weights
+    tasks = tuple(
+        task.with_weight(weights.get(task.name, task.weight))
+        for task in problem.tasks
+        if task.name in job.spec.tasks
+    )
     share = BuiltInParameters.from_mapping(job.spec.trainer_parameters).train_share
     dataset = problem.load(DATA_SEED).on_share(share, DATA_SEED)
-    if rows is Rows.TRAIN_AND_VALIDATION:
-        dataset = dataset.with_validation_trained()
     recipe = recipe_of(job)
     found = None if _is_installed(problem) else find_defined(problem.name)
     if found is None:

@@ -108,7 +108,7 @@ def export(
         finished = _finished(store, found, shelf, on, seeds, again=again)
     about = About("" if found.verdict is None else found.verdict.sentence(), licence)
     written = write_bundle(
-        out, finished, lambda one: shelf.weights(finished, one), source_of(found.job, on), about
+        out, finished, lambda one: shelf.weights(finished, one), source_of(found.job), about
     )
     equal = (
         "to the last bit" if written.manifest.is_exact else f"up to {written.difference:.1e} of their values"

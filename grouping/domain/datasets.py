@@ -199,10 +199,6 @@ class Dataset:
         order = np.random.default_rng(seed).permutation(self.train)
         return replace(self, train=np.sort(order[: max(1, round(share * len(order)))]))
 
-    def with_validation_trained(self) -> Dataset:
-        """Return the data with the validation rows among the training rows too; they are scored as before."""
-        return replace(self, train=np.sort(np.concatenate([self.train, self.validation])))
-
     def digest(self) -> str:
         """Compute SHA-256 over all arrays; jobs record it, so that scores can be traced to their data."""
         targets = {f"target {name}": self.targets[name] for name in sorted(self.targets)}

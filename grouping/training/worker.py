@@ -110,9 +110,17 @@ class BuiltInWorker(TrainingWorker):
                 (outcomes[number],) = train_networks(data, [request], recipe, keeper=keeper, engine=own)
         return tuple(keeper.with_own_epochs(*pair) for pair in zip(requests, outcomes, strict=True))
 
-    def train_to_keep(self, requests: Sequence[TrialRequest]) -> tuple[KeptTraining, ...]:
-        """Train networks of one stack under the recipe of the job as `train` does, and give their weights."""
+    def train_to_keep(
+        self, requests: Sequence[TrialRequest], *, on_validation: bool = False
+    ) -> tuple[KeptTraining, ...]:
+        """Train networks of one stack under the recipe of the job as `train` does, and give their weights.
+
+        Args:
+            requests: what to train.
+            on_validation: whether to train on the validation rows too.
+        """
         maker, data = self._maker, self._data_of(requests)
+        data = data.with_validation_trained() if on_validation else data
         keeper, engine = WeightsKeeper(), engine_of_stack(maker.engine, len(requests))
         outcomes = train_networks(data, requests, maker.recipe, keeper=keeper, engine=engine)
         encoder = build_encoder(maker.recipe, data.n_features)

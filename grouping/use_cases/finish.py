@@ -19,7 +19,7 @@ from grouping.domain.trials import PLAIN, Purpose, TaskScore, Trial, TrialReques
 from grouping.domain.verdicts import Verdict
 from grouping.errors import InvalidInputError, StateConflictError, TrainingError
 from grouping.store import Store
-from grouping.trainers import LocalPool, Trainer, WorkerSetup, trainer_of
+from grouping.trainers import LocalPool, Trainer, trainer_of
 from grouping.use_cases.table_queries import TableQueries
 
 MAX_SEEDS = 100
@@ -113,11 +113,12 @@ def finish(
             f"The data of {job.spec.problem!r} are not those that the job was trained on: their digests are "
             f"{prepared.fingerprint[:12]} and {str(job.data_digest)[:12]}. Run the search again."
         )
-    setup = _setup_on(rows, trainer, pool)
+    worker: Any = pool.worker(trainer.setup())
+    _check_rows(rows, worker.needs_validation())
     known = _scored(store, job) if rows is Rows.TRAIN else {}
     networks, weights = [], []
     for one, content in _trained(
-        found.grouping, job.spec.fresh_seeds(count), trainer, setup, pool, on_trained
+        found.grouping, job.spec.fresh_seeds(count), trainer, worker, rows, on_trained
     ):
         networks.append(_compared(one, known))
         weights.append(content)
@@ -129,7 +130,7 @@ def finish(
         found.grouping.serving,
         tuple(networks),
         prepared.fingerprint,
-        dict(pool.worker(setup).environment()),
+        dict(worker.environment()),
     )
     kept.add(finished, weights)
     return finished
@@ -149,24 +150,20 @@ def _check_trainer(store: Store, job: Job) -> None:
     )
 
 
-def _setup_on(rows: Rows, trainer: Trainer, pool: LocalPool) -> WorkerSetup:
-    setup = trainer.setup()
-    if rows is Rows.TRAIN:
-        return setup
-    if needs := pool.ask(setup, "needs_validation"):
+def _check_rows(rows: Rows, needs: str) -> None:
+    if rows is Rows.TRAIN_AND_VALIDATION and needs:
         raise InvalidInputError(
             f"The recipe of the job needs validation rows of its own, for its {needs}: train on the rows of "
             "the search (--on train)."
         )
-    return replace(setup, key=f"{setup.key} {rows}", data=[setup.data[0].with_validation_trained()])
 
 
 def _trained(
     grouping: Grouping,
     seeds: Sequence[int],
     trainer: Trainer,
-    setup: WorkerSetup,
-    pool: LocalPool,
+    worker: Any,
+    rows: Rows,
     on_trained: OnTrained,
 ) -> list[tuple[KeptNetwork, bytes]]:
     """Train every network with every seed, cut into stacks as the trainer cuts those of a job."""
@@ -179,7 +176,9 @@ def _trained(
     done: dict[int, Any] = {}
     for stack in trainer.stacks(planned, 1):
         numbers = [trial.position for trial in stack.trials]
-        done |= zip(numbers, pool.ask(setup, "train_to_keep", [requests[n] for n in numbers]), strict=True)
+        wanted = [requests[number] for number in numbers]
+        trained = worker.train_to_keep(wanted, on_validation=rows is Rows.TRAIN_AND_VALIDATION)
+        done |= zip(numbers, trained, strict=True)
         on_trained(len(done), len(requests))
     return [_kept(request, done[number]) for number, request in enumerate(requests)]
 
