@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from os import PathLike, fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,7 +61,7 @@ class Bundle:
             A table with the index of the rows.
 
         Raises:
-            InvalidInputError: if a column is missing, or holds what it cannot; see `grouping.bundle.inputs`.
+            InvalidInputError: if a column is missing, or holds what it cannot; says which.
         """
         import pandas as pd
 
@@ -104,7 +104,7 @@ class Bundle:
             return {b.task.name: answer(b, outputs[b.task.name]) for b in self.manifest.tasks}
 
 
-def load(address: str | PathLike[str]) -> Bundle:
+def load(address: str | Path) -> Bundle:
     """Load a bundle.
 
     Args:
@@ -117,7 +117,7 @@ def load(address: str | PathLike[str]) -> Bundle:
         BundleError: if there is none, if it is damaged or was changed, or if it needs a later version or a
             plug-in that is not installed.
     """
-    folder = Address(fspath(address))
+    folder = Address(str(address))
     manifest = read_manifest(folder)
     return Bundle(manifest, serving_networks(manifest, [_weights(folder, one) for one in manifest.networks]))
 
