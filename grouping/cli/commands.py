@@ -76,6 +76,7 @@ LISTED = (
         "bundles:export",
         "Write the recommended networks of a job as a bundle: one folder that answers every task.",
     ),
+    ("bundle", "bundle_commands:app", "Look at a bundle, measure it, convert it."),
     (
         "kept",
         "bundles:kept_networks",
