@@ -55,7 +55,7 @@ def require(extra: str) -> None:
 def error_for(error: ModuleNotFoundError) -> MissingExtraError | None:
     """Return the error for a module that could not be imported; None if no extra installs it."""
     module = (error.name or "").partition(".")[0]
-    for extra in ("api", "training", "postgres", "images"):
+    for extra in ("api", "training", "postgres", "images", "onnx"):
         if module in modules_of(extra):
             return _error(extra, [module])
     return None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.filesize import decimal
 from rich.table import Table
 
+from grouping.artefacts.formats import Format
 from grouping.cli.connecting import AsJson
 from grouping.cli.terminal import new_console, print_json
 
 if TYPE_CHECKING:
     from grouping.bundle.bench import Bench
+
 
 app = typer.Typer(no_args_is_help=True, help="Look at a bundle, measure it, convert it.")
 Address = Annotated[str, typer.Argument(metavar="BUNDLE", help="Folder of a bundle, or its address.")]
@@ -79,3 +82,34 @@ def _show(found: Bench, resident: int | None) -> None:
         "equal cost in the unit of the search, with initial weights.",
         soft_wrap=True,
     )
+
+
+@app.command()
+def convert(
+    bundle: Address,
+    out: Annotated[str, typer.Option("--out", help="Folder of the graphs, or an address.")],
+    wanted: Annotated[
+        Format, typer.Option("--format", help="ONNX, or a programme of torch.export.")
+    ] = Format.ONNX,
+    each: Annotated[bool, typer.Option("--each", help="Write a graph of each network too.")] = False,
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="Table to check them on (CSV, Parquet, Arrow, NPZ); drawn rows unless given."),
+    ] = None,
+) -> None:
+    """Write a bundle as ONNX or as a programme of torch.export, checked against PyTorch.
+
+    A graph begins after the preprocessing: it reads [rows, features], and answers every task in its units.
+    """
+    from grouping.bundle import load
+    from grouping.bundle.formats import convert as convert_to
+    from grouping.data_sets.reading import read_frame
+
+    table = None if rows is None else read_frame(rows.read_bytes(), rows.name)
+    console = new_console()
+    for one in convert_to(load(bundle), wanted, out, each=each, rows=table):
+        console.print(
+            f"{out.rstrip('/')}/{one.file}: {', '.join(one.tasks)}; {decimal(one.n_bytes)}; differs from "
+            f"PyTorch by at most {one.difference:.1g}.",
+            soft_wrap=True,
+        )
