@@ -113,3 +113,23 @@ def convert(
             f"PyTorch by at most {one.difference:.1g}.",
             soft_wrap=True,
         )
+
+
+def serve_bundle(
+    bundle: Address,
+    host: Annotated[str, typer.Option(help="Address to listen on. There are no accounts.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8080,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
+) -> None:
+    """Serve a bundle over HTTP: predict, schema, health and metrics; no database and no Ray.
+
+    It asks nobody who they are: put it behind what does, before it listens beyond this machine.
+    """
+    import uvicorn
+
+    from grouping.bundle import load
+    from grouping.bundle.bench import use_threads
+    from grouping.bundle.serving import create_app
+
+    use_threads(threads)
+    uvicorn.run(create_app(load(bundle)), host=host, port=port)

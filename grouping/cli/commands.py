@@ -78,6 +78,11 @@ LISTED = (
     ),
     ("bundle", "bundle_commands:app", "Look at a bundle, measure it, convert it."),
     (
+        "serve-bundle",
+        "bundle_commands:serve_bundle",
+        "Serve a bundle over HTTP: predict, schema, health and metrics; no database and no Ray.",
+    ),
+    (
         "kept",
         "bundles:kept_networks",
         "List the kept networks of jobs, with their size; with --remove, remove them.",
@@ -130,6 +135,7 @@ NEEDS = {
     "serve": "service",
     "demo": "service",
     "study": "service",
+    "serve-bundle": "bundle-server",
     "finish": "service",
     "export": "service",
     "dispatcher": "service",
