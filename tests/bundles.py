@@ -136,7 +136,14 @@ def made_of(folder: Path, source: Source, engine: Engine = Engine.AUTO) -> Made:
             )
         )
     finished = FinishedGrouping(
-        "0" * 32, 2.0, Rows.TRAIN, grouping.tasks, grouping.serving, tuple(kept), "1" * 64, {"torch": "any"}
+        "0" * 32,
+        2.0,
+        Rows.TRAIN,
+        grouping.tasks,
+        grouping.serving,
+        tuple(kept),
+        source.dataset.digest(),
+        {"torch": "any"},
     )
     about = About("As trained here.", "")
     written = write_bundle(str(folder), finished, lambda one: files[one.sha256], source, about)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from grouping.training.evaluation import outputs_of
 
 LARGEST_DIFFERENCE = 1e-3
 """Relative difference of test losses beyond which a bundle is not what was trained, on whatever machine."""
+_OWN = re.compile(rf"(network-\d+\.safetensors|{MANIFEST}|{CARD}|{PICTURE})(\.[0-9a-f]+\.partial)?")
 WeightsOf = Callable[[KeptNetwork], bytes]
 
 
@@ -77,11 +79,16 @@ def write_bundle(
         about: what it says of itself.
 
     Raises:
-        BundleError: if the folder holds something else, if it cannot be written, or if the bundle scores
-            something else than its networks did.
+        BundleError: if the folder holds something else, if the data are other ones, if the bundle cannot be
+            written, or if it scores something else than its networks did.
     """
     folder = Address(out)
     _check_folder(folder)
+    if source.dataset.digest() != finished.data_digest:
+        raise BundleError(
+            "The data are not those that the networks were trained on: their digest is another one. Where "
+            "they follow from installed libraries, install the versions that the job was trained with."
+        )
     take_device()  # one thread, as the trainings: more would round differently
     data = TrainingData.from_dataset(source.dataset, source.tasks)
     manifest, files = _contents(finished, weights_of, source, data, about)
@@ -103,7 +110,7 @@ def write_bundle(
     }
     for name, content in shown.items():
         folder.write(name, content)
-    for left in set(folder.names()) - set(files) - set(shown):
+    for left in set(filter(_OWN.fullmatch, folder.names())) - set(files) - set(shown):
         folder.remove(left)
     return Written(manifest, sum(map(len, (files | shown).values())), difference)
 
@@ -125,8 +132,9 @@ def largest_difference(bundle: Bundle, data: TrainingData, source: Source) -> fl
 
 
 def _check_folder(folder: Address) -> None:
+    """Refuse a folder of something else; one where an export was killed holds nothing but its files."""
     names = folder.names()
-    if names and MANIFEST not in names:
+    if MANIFEST not in names and not all(map(_OWN.fullmatch, names)):
         raise BundleError(
             f"{folder.address!r} is there and holds no bundle: choose another folder (--out), or empty it."
         )

@@ -197,7 +197,8 @@ def _finished(
 
     console = new_console(stderr=True)
     known = None if again else shelf.find(found.job.id, found.grouping, on)
-    if known is not None and seeds in (None, len(known.seeds)):
+    usual = found.job.spec.n_confirmation_seeds
+    if known is not None and (len(known.seeds) == seeds or (seeds is None and len(known.seeds) >= usual)):
         console.print(f"Kept since {known.created_at} in {shelf.address}.", soft_wrap=True)
         return known
     told = 0

@@ -150,10 +150,18 @@ def test_rows_of_an_array_that_do_not_fit_are_refused(made: Made, rows: Any, sai
 
 
 def test_a_bundle_takes_the_place_of_one_and_of_nothing_else(made: Made, tmp_path: Path) -> None:
-    made_of_arrays(tmp_path / "bundle", DATASET, TASKS, RECIPE)
-    (tmp_path / "bundle" / "network-9.safetensors").write_bytes(b"of an earlier bundle")
-    made_of_arrays(tmp_path / "bundle", DATASET, TASKS, RECIPE)
-    assert not (tmp_path / "bundle" / "network-9.safetensors").exists()
+    folder = tmp_path / "bundle"
+    made_of_arrays(folder, DATASET, TASKS, RECIPE)
+    (folder / "network-9.safetensors").write_bytes(b"of an earlier bundle")
+    (folder / "notes.txt").write_text("of the user")
+    made_of_arrays(folder, DATASET, TASKS, RECIPE)
+    assert not (folder / "network-9.safetensors").exists()
+    assert (folder / "notes.txt").exists()
+    (folder / "notes.txt").unlink()
+    (folder / MANIFEST).unlink()
+    (folder / f"{FILE}.0a1b.partial").write_bytes(b"of an export that was killed")
+    made_of_arrays(folder, DATASET, TASKS, RECIPE)
+    assert {path.suffix for path in folder.iterdir()} == {".json", ".md", ".svg", ".safetensors"}
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("two years of work")
     with pytest.raises(BundleError, match="holds no bundle"):
