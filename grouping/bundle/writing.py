@@ -83,7 +83,7 @@ def write_bundle(
             written, or if it scores something else than its networks did.
     """
     folder = Address(out)
-    _check_folder(folder)
+    check_folder(out)
     if source.dataset.digest() != finished.data_digest:
         raise BundleError(
             "The data are not those that the networks were trained on: their digest is another one. Where "
@@ -131,12 +131,17 @@ def largest_difference(bundle: Bundle, data: TrainingData, source: Source) -> fl
     return math.nan if any(map(math.isnan, found)) else max(found)
 
 
-def _check_folder(folder: Address) -> None:
-    """Refuse a folder of something else; one where an export was killed holds nothing but its files."""
-    names = folder.names()
+def check_folder(out: str) -> None:
+    """Check that a bundle may be written to a folder: to none yet, or in the place of another bundle.
+
+    Raises:
+        BundleError: if it holds something else.
+    """
+    names = Address(out).names()
+    # One where an export was killed has no manifest, and nothing but files of a bundle.
     if MANIFEST not in names and not all(map(_OWN.fullmatch, names)):
         raise BundleError(
-            f"{folder.address!r} is there and holds no bundle: choose another folder (--out), or empty it."
+            f"{out!r} is there and holds no bundle: choose another folder (--out), or empty it."
         )
 
 

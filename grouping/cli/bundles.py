@@ -16,9 +16,10 @@ from rich.table import Table
 from grouping.artefacts.kept import FinishedGrouping, KeptNetworks, Rows, kept_address
 from grouping.cli.connecting import AsJson, JobId
 from grouping.cli.data_folder import DataFolderOption, use_data
-from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_url
+from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_file, database_url
 from grouping.cli.terminal import new_console
 from grouping.cli.trainers_file import use_trainers
+from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -98,8 +99,9 @@ def export(
     and has to score on the test rows what its networks scored.
     """
     from grouping.bundle.source import source_of
-    from grouping.bundle.writing import About, write_bundle
+    from grouping.bundle.writing import About, check_folder, write_bundle
 
+    check_folder(out)
     use_data(data_folder, home)
     use_trainers(None, home)
     console, shelf = new_console(), _kept(kept, home)
@@ -156,7 +158,8 @@ def kept_networks(
     if listed:
         console.print(rows)
     done = "removed from" if remove else "in"
-    console.print(f"{len(listed)} groupings, {decimal(total)} {done} {shelf.address}.")
+    n = len(listed)
+    console.print(f"{n} grouping{'s' * (n != 1)}, {decimal(total)} {done} {shelf.address}.", soft_wrap=True)
 
 
 def _entry(one: FinishedGrouping) -> dict[str, object]:
@@ -174,6 +177,11 @@ def _entry(one: FinishedGrouping) -> dict[str, object]:
 def _store(url: str | None, home: Path) -> Store:
     from grouping.store import open_store
 
+    if url is None and not database_file(home).exists():
+        raise InvalidInputError(
+            f"There is no database in {home}: name the home folder of the service (--home), or its database "
+            "(--database-url)."
+        )
     store = open_store(database_url(url, home))
     store.check_schema()
     return store

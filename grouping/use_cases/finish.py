@@ -103,7 +103,7 @@ def finish(
     """
     job = found.job
     _check_trainer(store, job)
-    count = n_seeds or job.spec.n_confirmation_seeds or 1
+    count = (job.spec.n_confirmation_seeds or 1) if n_seeds is None else n_seeds
     if not 1 <= count <= MAX_SEEDS:
         raise InvalidInputError(f"Seeds are 1 to {MAX_SEEDS}, not {count}.", pointer="/seeds")
     trainer, pool = trainer_of(job), LocalPool()

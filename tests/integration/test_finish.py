@@ -162,8 +162,8 @@ def test_kept_networks_are_listed_and_removed_by_a_command(home: Path, job: Job,
     assert (entry["job_id"], entry["rows"], len(entry["seeds"])) == (job.id, "train", 1)
     assert entry["bytes"] > 0
     assert "0 groupings" in command(home, "kept", "--kept", other, "--older-than", "1", "--remove").output
-    assert "1 groupings" in command(home, "kept", job.id, "--kept", other).output
-    assert "1 groupings" in command(home, "kept", "--kept", other, "--remove").output
+    assert "1 grouping," in command(home, "kept", job.id, "--kept", other).output
+    assert "1 grouping," in command(home, "kept", "--kept", other, "--remove").output
     assert "0 groupings" in command(home, "kept", "--kept", other).output
 
 
@@ -200,8 +200,9 @@ def test_what_cannot_be_finished_is_refused_in_words(
 ) -> None:
     kept = KeptNetworks(str(tmp_path))
     found = recommended(store, job.id)
-    with pytest.raises(InvalidInputError, match="Seeds are 1 to 100, not 101"):
-        finish(store, found, kept, n_seeds=101)
+    for n_seeds in (0, 101):
+        with pytest.raises(InvalidInputError, match=f"Seeds are 1 to 100, not {n_seeds}"):
+            finish(store, found, kept, n_seeds=n_seeds)
     other = replace(found, job=replace(job, data_digest="0" * 64))
     with pytest.raises(InvalidInputError, match="not those that the job was trained on"):
         finish(store, other, kept)
@@ -219,6 +220,18 @@ def test_what_cannot_be_finished_is_refused_in_words(
     assert kept.list() == ()
     done = command(home, "export", "f" * 32, "--out", str(tmp_path / "bundle"))
     assert (done.exit_code, "f" * 32 in str(done.exception)) == (1, True)
+    done = command(tmp_path / "nowhere", "finish", job.id)
+    assert "There is no database in" in str(done.exception)
+
+
+def test_a_folder_of_something_else_is_refused_before_anything_is_trained(
+    home: Path, job: Job, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.txt").write_text("two years of work")
+    shelf = str(tmp_path / "kept")
+    done = command(home, "export", job.id, "--out", str(tmp_path), "--kept", shelf)
+    assert "holds no bundle" in str(done.exception)
+    assert KeptNetworks(shelf).list() == ()
 
 
 def test_a_job_of_several_budgets_asks_for_one_and_takes_any(store: Store, job: Job) -> None:
