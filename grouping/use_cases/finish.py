@@ -15,7 +15,15 @@ from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, KeptNetworks,
 from grouping.domain.groupings import Grouping
 from grouping.domain.jobs import DEFAULT_TRAINER, Job
 from grouping.domain.networks import NetworkKey
-from grouping.domain.trials import PLAIN, Purpose, TaskScore, Trial, TrialRequest, TrialState
+from grouping.domain.trials import (
+    PLAIN,
+    Purpose,
+    TaskScore,
+    Trial,
+    TrialOutcome,
+    TrialRequest,
+    TrialState,
+)
 from grouping.domain.verdicts import Verdict
 from grouping.errors import InvalidInputError, StateConflictError, TrainingError
 from grouping.store import Store
@@ -98,7 +106,7 @@ def finish(
     Raises:
         InvalidInputError: if the job is not one of the built-in trainer, if its data are other ones now, or
             if its recipe cannot do without validation rows.
-        TrainingError: if a training does not succeed.
+        TrainingError: if a training fails, or all of a network diverge.
         BundleError: if the weights cannot be written.
     """
     job = found.job
@@ -166,7 +174,10 @@ def _trained(
     rows: Rows,
     on_trained: OnTrained,
 ) -> list[tuple[KeptNetwork, bytes]]:
-    """Train every network with every seed, cut into stacks as the trainer cuts those of a job."""
+    """Train every network with every seed, cut into stacks as the trainer cuts those of a job.
+
+    Trainings that diverged are left out.
+    """
     requests = [
         TrialRequest(network, seed, purpose=Purpose.CONFIRMATION)
         for network in grouping.networks
@@ -180,14 +191,25 @@ def _trained(
         trained = worker.train_to_keep(wanted, on_validation=rows is Rows.TRAIN_AND_VALIDATION)
         done |= zip(numbers, trained, strict=True)
         on_trained(len(done), len(requests))
-    return [_kept(request, done[number]) for number, request in enumerate(requests)]
+    _check_outcomes(requests, [done[number].outcome for number in range(len(requests))])
+    return [
+        _kept(request, done[number])
+        for number, request in enumerate(requests)
+        if done[number].outcome.state is TrialState.SUCCEEDED
+    ]
+
+
+def _check_outcomes(requests: Sequence[TrialRequest], outcomes: Sequence[TrialOutcome]) -> None:
+    """Check that nothing failed, and that some training of each network did not diverge."""
+    kept = {r.network for r, o in zip(requests, outcomes, strict=True) if o.state is TrialState.SUCCEEDED}
+    for request, outcome in zip(requests, outcomes, strict=True):
+        if outcome.state is TrialState.FAILED or request.network not in kept:
+            name = request.network.name(sorted(request.network.group))
+            raise TrainingError(f"{name} with seed {request.seed} {outcome.state}: {outcome.error}")
 
 
 def _kept(request: TrialRequest, training: Any) -> tuple[KeptNetwork, bytes]:
     outcome, network = training.outcome, request.network
-    if outcome.state is not TrialState.SUCCEEDED:
-        name = network.name(sorted(network.group))
-        raise TrainingError(f"{name} with seed {request.seed} {outcome.state}: {outcome.error}")
     one = KeptNetwork(
         tuple(score.task for score in outcome.scores),
         network.size,

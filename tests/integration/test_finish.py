@@ -22,11 +22,14 @@ from grouping.data_sets.folder import DATA_VARIABLE, DataFolder
 from grouping.data_sets.packed import pack
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.recipes import BuiltInParameters, Method, Recipe
-from grouping.domain.trials import Purpose
-from grouping.errors import BundleError, InvalidInputError, StateConflictError
+from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest, TrialState
+from grouping.errors import BundleError, InvalidInputError, StateConflictError, TrainingError
 from grouping.problems.registry import get_problem
 from grouping.store import Store, open_store
+from grouping.training.keeping import KeptTraining
+from grouping.training.worker import BuiltInWorker
 from grouping.use_cases.finish import finish, recommended
+from grouping.use_cases.table_queries import TableQueries
 from tests.frames import shop
 from tests.in_process import LocalExecutor, run_of
 from tests.recipes import by
@@ -87,7 +90,10 @@ def test_every_loss_is_that_of_the_job_to_the_last_bit(
     store: Store, job: Job, finished: FinishedGrouping
 ) -> None:
     assert finished.seeds == job.spec.confirmation_seeds
-    assert finished.grouping == recommended(store, job.id).grouping
+    queries = TableQueries(store, time_limit_s=60)
+    (told,) = queries.recommendations(queries.info(job.score_table_id))
+    assert finished.grouping == recommended(store, job.id).grouping == told.solution.grouping
+    assert recommended(store, job.id).verdict == told.verdict
     assert all(one.is_compared and not one.differs for one in finished.kept)
     of_job = {
         (trial.network.key, trial.seed): trial.scores
@@ -193,6 +199,29 @@ def test_trainings_that_differ_are_told(
         assert one.is_compared
         assert "here" in one.differs[0]
         assert "in the job" in one.differs[0]
+
+
+def test_a_seed_that_diverges_is_left_out(
+    store: Store, job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, train = recommended(store, job.id), BuiltInWorker.train_to_keep
+    first, *others = job.spec.confirmation_seeds
+
+    def lost(seeds: tuple[int, ...]) -> None:
+        """Have trainings with these seeds diverge."""
+
+        def trained(self: BuiltInWorker, requests: list[TrialRequest], **more: bool) -> list[KeptTraining]:
+            diverged = KeptTraining(TrialOutcome(TrialState.DIVERGED, error="too fast"))
+            done = train(self, requests, **more)
+            return [diverged if r.seed in seeds else one for r, one in zip(requests, done, strict=True)]
+
+        monkeypatch.setattr(BuiltInWorker, "train_to_keep", trained)
+
+    lost((first,))
+    assert finish(store, found, KeptNetworks(str(tmp_path))).seeds == tuple(others)
+    lost(job.spec.confirmation_seeds)
+    with pytest.raises(TrainingError, match="diverged: too fast"):
+        finish(store, found, KeptNetworks(str(tmp_path / "none")))
 
 
 def test_what_cannot_be_finished_is_refused_in_words(
