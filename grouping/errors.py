@@ -88,6 +88,12 @@ class DataSetError(InvalidInputError):
     code = "bad_data_set"
 
 
+class BundleError(InvalidInputError):
+    """A bundle or kept networks are damaged, made by another version, or not there."""
+
+    code = "bad_bundle"
+
+
 class MarkedTextError(InvalidInputError):
     """A text is not in the format that it should be, or holds what cannot be read.
 

@@ -31,6 +31,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.TableFormatError: (422, "Not a score table"),
     errors.ResultsRefusedError: (422, "Finished results do not fit"),
     errors.DataSetError: (422, "Not a table"),
+    errors.BundleError: (422, "Not a sound bundle"),
     errors.MarkedTextError: (422, "Not readable"),
     errors.SearchFileError: (422, "Not a search file"),
     errors.TooManyCandidatesError: (422, "Too many candidate networks"),

@@ -77,6 +77,27 @@ LISTED = (
         "jobs:pause",
         "Begin no training of a job until it is resumed; those under way are finished first.",
     ),
+    (
+        "finish",
+        "bundles:finish",
+        "Train the recommended networks of a job once more, as the search did, and keep their weights.",
+    ),
+    (
+        "export",
+        "bundles:export",
+        "Write the recommended networks of a job as a bundle: one folder that answers every task.",
+    ),
+    ("bundle", "bundle_commands:app", "Look at a bundle, measure it, convert it."),
+    (
+        "serve-bundle",
+        "bundle_commands:serve_bundle",
+        "Serve a bundle over HTTP: predict, schema, health and metrics; no database and no Ray.",
+    ),
+    (
+        "kept",
+        "bundles:kept_networks",
+        "List the kept networks of jobs, with their size; with --remove, remove them.",
+    ),
     ("cancel", "jobs:cancel", "Cancel a job; its scores are kept."),
     (
         "resume",
@@ -153,6 +174,9 @@ NEEDS = {
     "serve": "service",
     "demo": "service",
     "study": "service",
+    "serve-bundle": "bundle-server",
+    "finish": "service",
+    "export": "service",
     "dispatcher": "service",
     "api": "api",
     "migrate": "api",

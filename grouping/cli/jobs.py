@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -61,6 +64,7 @@ EXIT_FAILED = 1
 EXIT_CANCELLED = 3
 EXIT_INTERRUPTED = 130
 
+DEMO_BUDGET = 2
 DEMO = {"problem": "digits", "name": "demo", "budgets_snt": [1, 2, 3]}
 """The job that `grouping demo` submits; all else is as by default."""
 
@@ -439,6 +443,13 @@ def _digest(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def _export_line(job_id: str, home: Path) -> str:
+    """Return the command that makes a bundle of the demonstration."""
+    program = "grouping" if shutil.which("grouping") else sys.argv[0]
+    where = "" if home == DEFAULT_HOME else f" --home {shlex.quote(str(home))}"
+    return f"{program} export {job_id} --budget {DEMO_BUDGET}{where} --out bundle"
+
+
 def demo(
     port: Port = DEFAULT_PORT,
     home: Home = DEFAULT_HOME,
@@ -468,6 +479,8 @@ def demo(
         console.print(f"Web page of the job: {job.url}", soft_wrap=True)
         status = watch(console, job)
         console.print(f"\nMatrix, curve and networks: {job.url}", soft_wrap=True)
+        if status == 0:
+            console.print(f"Take the networks home: {_export_line(job.id, home)}", soft_wrap=True)
         if not exit_when_done:
             console.print("Serving until Ctrl-C.")
             wait_for_signal()

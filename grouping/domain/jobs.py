@@ -414,8 +414,11 @@ class JobSpec:
     @property
     def confirmation_seeds(self) -> tuple[int, ...]:
         """Seeds of the confirmation's trials, those on further splits last; none of them is a search seed."""
-        fresh = tuple(self.seed * 1000 + 500 + i for i in range(self.n_confirmation_seeds))
-        return fresh + self.split_seeds
+        return self.fresh_seeds(self.n_confirmation_seeds) + self.split_seeds
+
+    def fresh_seeds(self, count: int) -> tuple[int, ...]:
+        """Return so many seeds that are none of the search, at most 100, those of the confirmation first."""
+        return tuple(self.seed * 1000 + 500 + i for i in range(count))
 
     @property
     def split_seeds(self) -> tuple[int, ...]:
