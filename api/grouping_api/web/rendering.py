@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse
 from grouping.domain.percentages import percent
 from grouping.wire.event_texts import event_details, event_title, is_bad_news
 from grouping_api.version import program_version
+from grouping_api.web.task_labels import short_labels
 from grouping_api.web.wording import role
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
@@ -26,6 +27,8 @@ MINUS = "\u2212"
 NO_VALUE = "–"
 MANY_TASKS = 9
 """Number of tasks above which the cells of a matrix are small; their sentences tell the networks then."""
+MOST_NUMBERS = 30
+"""Number of tasks above which the cells of a matrix are colours alone, whatever the width of the window."""
 
 
 class Pages:
@@ -58,6 +61,8 @@ class Pages:
             "version": program_version(),
             "static": _static_address,
             "many_tasks": MANY_TASKS,
+            "most_numbers": MOST_NUMBERS,
+            "short_labels": short_labels,
         }
         self._environment = environment
 

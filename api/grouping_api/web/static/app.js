@@ -115,7 +115,7 @@ async function post(button) {
   window.location.reload();
 }
 
-// One stop for the Tab key, arrow keys inside; the sentence of the cell is shown below the matrix.
+// One stop for the Tab key, arrow keys inside; the sentence of the cell is shown above the matrix.
 function walkGrid(table) {
   const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].filter((cell) => cell.tagName === "TD"));
   const note = document.getElementById("cell-note");
@@ -147,6 +147,10 @@ function walkGrid(table) {
       if (j >= 0) [row, column] = [i, j];
     });
     note.textContent = event.target.title ?? "";
+  });
+  table.addEventListener("mouseover", (event) => {
+    const cell = event.target.closest("td[title], th[title]");
+    if (cell && !table.contains(document.activeElement)) note.textContent = cell.title;
   });
 }
 
