@@ -6,10 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from grouping.domain.networks import Network
 from grouping.plots.svg import shortened
 
 MOST_CHARACTERS = 14
 """Most characters of a label, but for the number that tells two of them apart."""
+MOST_NAMED = 3
+"""Most tasks of a network that its short name names."""
 _END_OF_WORD = re.compile(r"[_\-. /:]")
 
 
@@ -30,6 +33,23 @@ def short_labels(tasks: Sequence[str], most: int = MOST_CHARACTERS) -> dict[str,
         name: label if counted[label] == 1 else f"{label} {place}"
         for place, (name, label) in enumerate(zip(tasks, cut, strict=True), 1)
     }
+
+
+def short_network_name(network: Network, tasks: Sequence[str]) -> str:
+    """Return a short name of a network: the labels of its first tasks, how many more it has, and its size.
+
+    Args:
+        network: the network.
+        tasks: names of all tasks, in display order.
+    """
+    members = [task for task in tasks if task in network.group]
+    size = "" if network.size == 1 else f" @{network.size:g}"
+    if len(members) == len(tasks) > MOST_NAMED:
+        return f"all {len(tasks)} tasks{size}"
+    labels = short_labels(tasks)
+    named = members if len(members) <= MOST_NAMED + 1 else members[:MOST_NAMED]
+    more = "" if len(named) == len(members) else f" + {len(members) - len(named)} more"
+    return " + ".join(labels[task] for task in named) + more + size
 
 
 def _common_start(tasks: Sequence[str]) -> int:
