@@ -168,7 +168,7 @@ def solve_curve(
     n_random: int = 100,
     seed: int = 0,
 ) -> Curve:
-    """Solve for several budgets; see `CurveSolver`.
+    """Solve for several budgets; each search starts from what the smaller budgets have found.
 
     Args:
         table: the score table.
@@ -176,9 +176,10 @@ def solve_curve(
         constraints: what a grouping must satisfy beside the budget. The baselines do not heed them.
         objective: raw weighted sum of losses, or relative to the losses alone.
         solver: PuLP's name of the solver.
-        time_limit_s: wall time of each solve.
+        time_limit_s: wall time of each solve. Where it leaves a worse answer than a smaller budget has,
+            the answer of the smaller budget is kept.
         n_random: how many random groupings are drawn for each budget.
-        seed: seed of the random groupings.
+        seed: seed of the random groupings; those of a budget do not depend on the other budgets.
 
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.

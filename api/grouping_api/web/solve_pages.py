@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -115,6 +116,7 @@ def networks_page(
         except InvalidInputError as error:
             form = form.with_fault(error)
 
+    @functools.cache
     def solve() -> _Answer | _NoAnswer | None:
         if budget is None or form.demands is None:
             return None
@@ -123,9 +125,12 @@ def networks_page(
         except (InvalidInputError, SolverError) as error:
             return _NoAnswer(str(error))
 
+    status = 422 if form.faults else 200
+    if form.confidence and isinstance(answer := solve(), _Answer) and answer.noise_fault:
+        form = form.with_note("noise", answer.noise_fault)  # stands at a field, which is sent first
     return stream(
         "networks.html",
-        status=422 if form.faults else 200,
+        status=status,
         subject=subject,
         budget=budget,
         budgets=budgets,
