@@ -3,7 +3,16 @@
 from grouping.solver.budget_solver import BudgetSolver, solve_budgets
 from grouping.solver.confidence.assessment import assess_confidence
 from grouping.solver.confidence.confidence import Alternative, Confidence, TrialValue
-from grouping.solver.curve import BaselinePoint, Curve, CurvePoint, RandomLosses, default_budgets, solve_curve
+from grouping.solver.curve import (
+    BaselinePoint,
+    Curve,
+    CurvePoint,
+    CurveSolver,
+    RandomLosses,
+    curve_around,
+    default_budgets,
+    solve_curve,
+)
 from grouping.solver.exact.feasibility import cheapest_cover
 from grouping.solver.exact.programme import DEFAULT_SOLVER, solver_names
 from grouping.solver.exact.table_solver import Ranked, TableSolver, best_groupings, solve
@@ -28,6 +37,7 @@ __all__ = [
     "Confidence",
     "Curve",
     "CurvePoint",
+    "CurveSolver",
     "Explanation",
     "PairwiseEstimate",
     "RandomLosses",
@@ -41,6 +51,7 @@ __all__ = [
     "best_groupings",
     "cheapest_cover",
     "comparison_sentences",
+    "curve_around",
     "default_budgets",
     "explain",
     "is_same_cost",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grouping.domain.constraints import Constraints, Objective
+from grouping.domain.constraints import Constraints, Objective, under_objective
 from grouping.domain.costs import most_within
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
 from grouping.domain.scores import ScoreTable
@@ -91,6 +91,72 @@ def default_budgets(table: ScoreTable) -> tuple[float, ...]:
     return tuple(first + BUDGET_STEP_SNT * i for i in range(steps + 1))
 
 
+class CurveSolver:
+    """Solves a curve budget by budget, in ascending order.
+
+    Args:
+        table: the score table.
+        constraints: what a grouping must satisfy beside the budget. The baselines do not heed them.
+        objective: raw weighted sum of losses, or relative to the losses alone.
+        solver: PuLP's name of the solver.
+        n_random: how many random groupings are drawn for each budget.
+        seed: seed of the random groupings; those of a budget do not depend on the other budgets.
+
+    Raises:
+        InvalidInputError, UnknownNameError: as `solve`, for what is wrong whatever the budget.
+    """
+
+    def __init__(
+        self,
+        table: ScoreTable,
+        *,
+        constraints: Constraints | None = None,
+        objective: Objective = Objective.SUM,
+        solver: str = DEFAULT_SOLVER,
+        n_random: int = 100,
+        seed: int = 0,
+    ) -> None:
+        self._solver = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
+        self._draws = n_random, seed
+
+    def default_budgets(self) -> tuple[float, ...]:
+        """Return the budgets of a curve; see `default_budgets`."""
+        return default_budgets(self._solver.table)
+
+    @property
+    def baselines(self) -> tuple[BaselinePoint, ...]:
+        """Those whose networks are in the table."""
+        return _baselines(self._solver.table)
+
+    def point(
+        self, budget_snt: float, smaller: CurvePoint | None, *, time_limit_s: float | None = None
+    ) -> CurvePoint:
+        """Solve for a budget; each search starts from what the smaller budgets have found.
+
+        Args:
+            budget_snt: the budget, positive.
+            smaller: point of the next smaller budget; None for the first.
+            time_limit_s: wall time. Where it leaves a worse answer than the smaller budget has, the answer of
+                the smaller budget is kept.
+
+        Raises:
+            InvalidInputError, SolverError: as `solve`.
+        """
+        before = None if smaller is None else smaller.solution
+        try:
+            solution = self._solver.solve(budget_snt, time_limit_s=time_limit_s)
+        except SolverError:
+            if before is None or before.grouping is None:
+                raise
+            solution = replace(
+                before, budget_snt=budget_snt, status=SolutionStatus.FEASIBLE, bound=None, ties=()
+            )
+        if before is not None and solution.status is SolutionStatus.FEASIBLE:
+            solution = _keep_better(before, solution)
+        is_dominated = before is not None and before.loss is not None and before.loss == solution.loss
+        return _point(self._solver.table, solution, *self._draws, is_dominated=is_dominated)
+
+
 def solve_curve(
     table: ScoreTable,
     budgets_snt: Sequence[float] | None = None,
@@ -118,26 +184,41 @@ def solve_curve(
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.
     """
-    made = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
-    table = made.table
-    budgets = default_budgets(table) if budgets_snt is None else budgets_snt
+    made = CurveSolver(
+        table, constraints=constraints, objective=objective, solver=solver, n_random=n_random, seed=seed
+    )
     points: list[CurvePoint] = []
-    for budget in sorted(set(budgets)):
-        smaller = points[-1].solution if points else None
-        try:
-            solution = made.solve(budget, time_limit_s=time_limit_s)
-        except SolverError:
-            if smaller is None or smaller.grouping is None:
-                raise
-            solution = replace(
-                smaller, budget_snt=budget, status=SolutionStatus.FEASIBLE, bound=None, ties=()
-            )
-        if smaller is not None and solution.status is SolutionStatus.FEASIBLE:
-            solution = _keep_better(smaller, solution)
-        is_dominated = smaller is not None and smaller.loss is not None and smaller.loss == solution.loss
-        random = draw_random(table, budget, n_random, np.random.default_rng(seed))
-        points.append(CurvePoint(solution, _test_loss(table, solution.grouping), is_dominated, random))
-    return Curve(tuple(points), _baselines(table))
+    for budget in sorted(set(made.default_budgets() if budgets_snt is None else budgets_snt)):
+        points.append(made.point(budget, points[-1] if points else None, time_limit_s=time_limit_s))
+    return Curve(tuple(points), made.baselines)
+
+
+def curve_around(
+    table: ScoreTable,
+    solution: Solution,
+    *,
+    objective: Objective = Objective.SUM,
+    n_random: int = 100,
+    seed: int = 0,
+) -> Curve:
+    """Return the curve of one budget that is solved already: its random groupings, and the baselines.
+
+    Args:
+        table: the score table.
+        solution: the answer for the budget, by the same objective.
+        objective: raw weighted sum of losses, or relative to the losses alone.
+        n_random: how many random groupings are drawn.
+        seed: seed of the random groupings.
+    """
+    table = under_objective(table.on_common_seeds(), objective)
+    return Curve((_point(table, solution, n_random, seed),), _baselines(table))
+
+
+def _point(
+    table: ScoreTable, solution: Solution, n_random: int, seed: int, *, is_dominated: bool = False
+) -> CurvePoint:
+    random = draw_random(table, solution.budget_snt, n_random, np.random.default_rng(seed))
+    return CurvePoint(solution, _test_loss(table, solution.grouping), is_dominated, random)
 
 
 def draw_random(

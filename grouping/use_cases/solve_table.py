@@ -132,7 +132,7 @@ def changes(
             change=None if loss is None or not baseline.loss else relative_change(loss, baseline.loss),
             is_equal_cost=None if cost is None else is_same_cost(cost, baseline.cost_snt),
         )
-        for baseline in queries.curve(info, (request.budget_snt,), request).baselines
+        for baseline in queries.curve_around(info, request.budget_snt, request).baselines
     ]
 
 

@@ -24,6 +24,7 @@ from grouping.domain.verdicts import Verdict, judge
 from grouping.solver import (
     Confidence,
     Curve,
+    CurveSolver,
     Explanation,
     PairwiseEstimate,
     Ranked,
@@ -31,6 +32,7 @@ from grouping.solver import (
     assess_confidence,
     best_groupings,
     cheapest_cover,
+    curve_around,
     default_budgets,
     explain,
     recommend,
@@ -44,6 +46,7 @@ from grouping.strategies.affinity.from_table import table_affinity
 from grouping.strategies.prediction.rank_check import RankCheck, check_ranks
 from grouping.use_cases.kept import Kept, once_per_revision
 from grouping.use_cases.measure_pairs import PairPlan, plan_pairs
+from grouping.use_cases.stepwise_curve import StepwiseCurve, thinned
 from grouping.wire.solving import ConfidenceIn, Demands, PairwiseRequest
 
 N_EVEN_BUDGETS = 8
@@ -106,6 +109,34 @@ class TableQueries:
         """Solve for several inference budgets; for those of `budgets` unless given."""
         budgets = self.budgets(info, demands) if budgets_snt is None else tuple(budgets_snt)
         return solve_curve(self.demanded(info, demands), budgets, **self._options(info, demands))
+
+    @once_per_revision
+    def stepwise_curve(self, info: TableInfo, demands: Demands = PLAIN) -> StepwiseCurve:
+        """Prepare the curve of the default budgets, at most about `MOST_BUDGETS`, and those of the job.
+
+        Raises:
+            InvalidInputError: if the demands cannot be read on this table; nothing is solved yet.
+        """
+        job = self.job(info)
+        budgets = (*thinned(self.budgets(info, demands)), *self._budgets_of(job, demands))
+        options = self._options(info, demands)
+        time_limit_s = options.pop("time_limit_s")
+        solver = CurveSolver(self.demanded(info, demands), **options)
+        return StepwiseCurve(solver, budgets, time_limit_s=time_limit_s)
+
+    def offered_budgets(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[float, ...]:
+        """Return the budgets that are offered: those of the table's job, or some of the default ones."""
+        return self._budgets_of(self.job(info), demands) or thinned(self.budgets(info, demands))
+
+    @staticmethod
+    def _budgets_of(job: Job | None, demands: Demands) -> tuple[float, ...]:
+        return () if job is None or demands.cost is not None else job.spec.budgets_snt
+
+    @once_per_revision
+    def curve_around(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Curve:
+        """Return the curve of one budget alone: its `solution`, random groupings, and the baselines."""
+        solution = self.solution(info, budget_snt, demands)
+        return curve_around(self.demanded(info, demands), solution, objective=demands.objective)
 
     @once_per_revision
     def solution(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Solution:

@@ -140,7 +140,7 @@ def test_the_page_shows_the_methods_there_are_and_why_others_are_not(api: Api, s
     assert "tag, cosine and first-order were not measured for this score table." in text
     assert 'href="?method=higher-order&amp;order=cluster"' in text
     assert "± standard error" in text
-    assert re.search(r"<small>±\d+\.\d · n 4</small>", text), "of the networks with both tasks"
+    assert "; 4 networks trained with both tasks, for each cell</span>" in text, "said once, not in each"
 
 
 def test_the_page_opens_with_what_was_measured_and_switches_method(api: Api, job: Job) -> None:
@@ -148,9 +148,9 @@ def test_the_page_opens_with_what_was_measured_and_switches_method(api: Api, job
     text = page(api, path)
     assert "aria-disabled" not in text
     assert re.search(r'href="\?method=tag&amp;order=cluster"[^>]*aria-current="true"', text)
-    assert "+0.060<small>±0.020 · n 1</small>" in text
+    assert '<span class="value">+0.060</span><small>±0.020</small>' in text
     cosine = page(api, f"{path}?method=cosine&order=input")
-    assert "+0.25<small>±0.00 · n 1</small>" in cosine
+    assert '<span class="value">+0.25</span><small>±0.00</small>' in cosine
     assert "in percent" not in cosine
     assert "Not measured at full size: 4 single tasks" in page(api, f"{path}?method=pairwise")
 

@@ -121,10 +121,10 @@ def test_the_page_shows_overlaps_from_0_to_1_and_never_as_help(api: Api, job: Jo
         'title="depth overlaps with normals: 0.61 (from 1 network, standard error 0.010); at random 0.29"'
         in text
     )
-    assert re.search(r'<td class="help-4"[^>]*>0\.61<small>±0\.01 · n 1</small>', text), "4 of 6 shades"
-    assert re.search(
-        r'<td class="self" title="depth keeps 51 % of the weights">0\.51<small>kept</small>', text
-    )
+    value = r'<span class="value">0\.{}</span><small>{}</small>'
+    assert re.search(r'<td class="help-4"[^>]*>' + value.format(61, "±0.01"), text), "4 of 6 shades"
+    kept = r'<td class="self" title="depth keeps 51 % of the weights">'
+    assert re.search(kept + value.format(51, "kept"), text)
     assert '<span class="quiet">nothing in common</span> <span class="number">0</span>' in text
     assert "harm-" not in text
     assert "helps" not in text.replace(METHODS["overlap"].meaning, "")

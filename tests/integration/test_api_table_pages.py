@@ -241,9 +241,52 @@ def test_a_table_without_singles_can_be_shown_and_refuses_what_needs_them(api: A
     assert 'id="objective-fault"' in text
 
 
-def test_a_large_table_is_shown_in_part(api: Api, store: Store) -> None:
+def losses_of_first_task(text: str) -> list[float]:
+    """Losses of the first task on a page of scores, in the order of its rows."""
+    rows = [re.findall(r'<td class="number[^>]*>([\d.]*)</td>', row) for row in text.split("<tr>")]
+    return [float(row[1]) for row in rows if len(row) > 1 and row[1]]
+
+
+def test_a_large_table_is_shown_in_pages(api: Api, store: Store) -> None:
     info, _ = store.import_table(random_table(1, n_tasks=7), "")
-    assert "The first 60 of 134 networks" in shown(api, f"/score-tables/{info.id}")
+    address = f"/score-tables/{info.id}"
+    assert "1 to 50 of 134 networks" in shown(api, address)
+    assert "101 to 134 of 134 networks" in shown(api, address, page="3")
+    first, last = page(api, address), page(api, f"{address}?page=3")
+    assert 'rel="next" href="?page=2"' in first
+    assert 'rel="prev"' not in first
+    assert 'rel="prev" href="?page=2"' in last
+    assert 'rel="next"' not in last
+    assert 'rel="prev" href="?page=1"' in page(api, f"{address}?page=2")
+    assert "No network is on this page" in shown(api, address, page="4")
+
+
+def test_scores_are_searched_by_parts_of_the_names_of_tasks(api: Api, table_id: str) -> None:
+    address = f"/score-tables/{table_id}"
+    found = shown(api, address, q="DEP + norm")
+    assert "1 to 4 of 4 networks found among 19" in found
+    assert found.count("●●") >= 4
+    assert "No network has tasks with these words in their names" in shown(api, address, q="nose")
+
+
+def test_scores_are_sorted_by_cost_number_of_tasks_and_each_loss(api: Api, table_id: str) -> None:
+    address = f"/score-tables/{table_id}"
+    query = {"sort": "loss of depth", "q": "depth"}
+    losses = losses_of_first_task(page(api, f"{address}?{urlencode(query)}"))
+    assert losses == sorted(losses)
+    assert len(losses) == 9
+    assert losses_of_first_task(page(api, f"{address}?{urlencode({**query, 'down': 'yes'})}")) == losses[::-1]
+    text = page(api, f"{address}?{urlencode({'sort': 'tasks', 'down': 'yes'})}")
+    dots = re.findall(r'class="dots" aria-hidden="true">([●○]+)<', text)
+    assert [row.count("●") for row in dots] == sorted((row.count("●") for row in dots), reverse=True)
+    assert 'aria-sort="descending"' in text
+    assert "Known:" in page(api, f"{address}?sort=nose", 422)
+
+
+def test_a_loss_is_coloured_by_how_it_compares_with_the_task_alone(api: Api, table_id: str) -> None:
+    text = page(api, f"/score-tables/{table_id}?q=depth+normals")
+    assert re.search(r'class="number help-\d" title="normals: [\d.]+ % lower than alone"', text)
+    assert re.search(r'class="number harm-\d" title="depth: [\d.]+ % higher than alone"', text)
 
 
 def test_names_with_commas_are_told_from_lists() -> None:

@@ -48,6 +48,7 @@ class AffinityView:
         shades: CSS classes from the lowest value to the highest.
         ends: labels of the two ends of the shades, each a word and a number.
         statuses: the ways in which cells are known that occur in the matrix.
+        networks_each: number of networks behind each known cell, where it is the same for all; else None.
     """
 
     matrix: AffinityMatrix
@@ -58,6 +59,7 @@ class AffinityView:
     shades: tuple[str, ...]
     ends: tuple[tuple[str, str], tuple[str, str]]
     statuses: tuple[CellStatus, ...]
+    networks_each: int | None
 
     @property
     def method(self) -> AffinityMethod:
@@ -71,8 +73,11 @@ class AffinityView:
 
     @property
     def counted(self) -> str:
-        """Words after "networks" that say which ones the number in a cell counts."""
-        return "trained with both tasks" if _counts_both(self.matrix) else "behind the cell"
+        """What the caption says of the networks behind the cells, to follow what it says of the noise."""
+        words = "trained with both tasks" if _counts_both(self.matrix) else "behind the cell"
+        if self.networks_each is not None:
+            return f"; {plural(self.networks_each, 'network')} {words}, for each cell"
+        return "" if len(self.tasks) > MANY_TASKS else f"; n networks {words}"
 
 
 def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
@@ -85,16 +90,25 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
     known = np.abs(matrix.values[~np.isnan(matrix.values)])
     scale = max(_least_scale(matrix), float(known.max(initial=0.0))) if matrix.is_effect else 1.0
     lowest = -N_SHADES if matrix.is_effect else 0
+    each = _networks_each(matrix)
     return AffinityView(
         matrix=matrix,
         tasks=tuple(matrix.tasks[i] for i in positions),
-        rows=tuple(tuple(_cell(matrix, i, j, scale) for j in positions) for i in positions),
+        rows=tuple(tuple(_cell(matrix, i, j, scale, each) for j in positions) for i in positions),
         order=order,
         scale=scale,
         shades=tuple(shade(k / N_SHADES, 1.0) for k in range(lowest, N_SHADES + 1)),
         ends=_ends(matrix, scale),
         statuses=tuple(status for status, number in matrix.counts().items() if number),
+        networks_each=each,
     )
+
+
+def _networks_each(matrix: AffinityMatrix) -> int | None:
+    """Return the number of networks behind the cells where it is the same for all that are known."""
+    is_known = ~np.isnan(matrix.values) & ~np.eye(len(matrix.tasks), dtype=bool)
+    found = np.unique(matrix.n_networks[is_known])
+    return int(found[0]) if found.size == 1 else None
 
 
 def _counts_both(matrix: AffinityMatrix) -> bool:
@@ -121,7 +135,7 @@ def shade(value: float, scale: float) -> str:
     return "zero" if step == 0 else f"{'help' if value > 0 else 'harm'}-{step}"
 
 
-def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
+def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float, each: int | None) -> Cell:
     source, target = matrix.tasks[i], matrix.tasks[j]
     value, error = float(matrix.values[i, j]), float(matrix.standard_errors[i, j])
     if i == j:
@@ -132,7 +146,7 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float) -> Cell:
     networks = int(matrix.n_networks[i, j])
     factor, places = (100 if matrix.is_share else 1), matrix.decimals
     text = f"{value * factor:{'+' if matrix.is_effect else ''}.{places}f}".replace("-", MINUS)
-    counts = [] if len(matrix.tasks) > MANY_TASKS else [f"n {networks}"]
+    counts = [] if each is not None or len(matrix.tasks) > MANY_TASKS else [f"n {networks}"]
     spread = ""
     if not np.isnan(error):
         counts.insert(0, f"±{error * factor:.{places}f}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,20 +15,30 @@ from fastapi import Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, StreamingResponse
 
+from grouping.domain.groupings import ChosenNetwork, Grouping
 from grouping.domain.percentages import percent
 from grouping.wire.event_texts import event_details, event_title, is_bad_news
 from grouping_api.root_path import AddressesBelowRoot
 from grouping_api.version import program_version
+from grouping_api.web.task_labels import short_labels, short_network_name
 from grouping_api.web.wording import role
 
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 STATIC_FOLDER = Path(__file__).parent / "static"
 MINUS = "\u2212"
 NO_VALUE = "–"
+WAIT = Markup("<!-- more comes -->\n")
+"""Place in a page before which everything is sent to the reader."""
 MANY_TASKS = 9
 """Number of tasks above which the cells of a matrix are small; their sentences tell the networks then."""
+MANY_BUDGETS = 9
+"""Number of budgets above which a slider runs over them, beside links to some."""
+MOST_BOXES_ALONE = 4
+"""Most networks of one task that have a box each in the picture of a grouping."""
+MOST_NUMBERS = 30
+"""Number of tasks above which the cells of a matrix are colours alone, whatever the width of the window."""
 
 
 class Pages:
@@ -61,13 +72,51 @@ class Pages:
             "version": program_version(),
             "static": _static_address,
             "many_tasks": MANY_TASKS,
+            "marks": {"good": "✓", "poor": "✗", "same": "="},
+            "many_budgets": MANY_BUDGETS,
+            "most_numbers": MOST_NUMBERS,
+            "short_labels": short_labels,
+            "short_network_name": short_network_name,
+            "largest_first": largest_first,
+            "nearest": nearest,
+            "some_budgets": some_budgets,
+            "tasks_alone": tasks_alone,
+            "wait": WAIT,
         }
         self._environment = environment
+
+    def stream(
+        self, request: Request, template: str, /, status: int = 200, **context: Any
+    ) -> StreamingResponse:
+        """Render a page while it is sent: what stands above a ``{{ wait }}`` is sent before what follows it.
+
+        The template computes what takes long below, by functions or iterators among its data; the status is
+        sent first, so nothing below may have a say in it.
+        """
+        pieces = self._environment.get_template(template).generate(request=request, **context)
+        parts = sent(pieces)
+        first = next(parts)  # what is wrong with it is an error like any other
+        return StreamingResponse(itertools.chain((first,), parts), status, media_type="text/html")
 
     def render(self, request: Request, template: str, /, status: int = 200, **context: Any) -> HTMLResponse:
         """Render a page from a template and its data."""
         content = self._environment.get_template(template).render(request=request, **context)
         return HTMLResponse(content, status)
+
+
+def sent(pieces: Iterator[str]) -> Iterator[str]:
+    """Join pieces of a page up to each place at which it is going to wait."""
+    kept: list[str] = []
+    for piece in pieces:
+        kept.append(piece)
+        if WAIT in piece:
+            yield "".join(kept)
+            kept.clear()
+    yield "".join(kept)
+
+
+def _streamer(request: Request) -> Callable[..., StreamingResponse]:
+    return functools.partial(request.app.state.pages.stream, request)
 
 
 def _renderer(request: Request) -> Callable[..., HTMLResponse]:
@@ -76,6 +125,10 @@ def _renderer(request: Request) -> Callable[..., HTMLResponse]:
 
 Render = Annotated[Callable[..., HTMLResponse], Depends(_renderer)]
 """Function that renders the page of a request from a template's name, a status and the data shown."""
+
+
+Stream = Annotated[Callable[..., StreamingResponse], Depends(_streamer)]
+"""Function that does the same while the page is sent; see `Pages.stream`."""
 
 
 @pass_context
@@ -98,6 +151,32 @@ def snt(value: float | None) -> str:
 def exact(value: float) -> str:
     """Format a budget for an address, from which it must be read back as the same number."""
     return f"{value:.12g}"
+
+
+def largest_first(networks: Sequence[ChosenNetwork]) -> list[ChosenNetwork]:
+    """Order networks by the number of tasks they serve, the largest first."""
+    return sorted(networks, key=lambda network: -len(network.serves))
+
+
+def tasks_alone(grouping: Grouping) -> list[ChosenNetwork]:
+    """Return the networks of one task, to be shown in one box; none where few are."""
+    alone = [network for network in grouping.chosen if len(network.group) == 1]
+    return alone if len(alone) > MOST_BOXES_ALONE else []
+
+
+def nearest(budgets: Sequence[float], budget: float | None) -> int:
+    """Return the place of the budget that is nearest to one; the middle one of them without it."""
+    if budget is None:
+        return len(budgets) // 2
+    return min(range(len(budgets)), key=lambda place: abs(budgets[place] - budget))
+
+
+def some_budgets(budgets: Sequence[float], budget: float) -> list[float]:
+    """Return all budgets, or of many the first, those about one, and the last."""
+    if len(budgets) <= MANY_BUDGETS:
+        return list(budgets)
+    at = nearest(budgets, budget)
+    return sorted({budgets[0], *budgets[max(0, at - 1) : at + 2], budgets[-1]})
 
 
 def figure(value: float | None) -> str:

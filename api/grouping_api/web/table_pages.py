@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
@@ -17,10 +15,10 @@ from grouping_api.dependencies import ImporterDep, PageToken, StoreDep, TableId,
 from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
 from grouping_api.web.rendering import Render
+from grouping_api.web.scores_view import ScoresQuery, view_scores
 from grouping_api.web.subjects import subject_of
 
 TABLES_PER_PAGE = 25
-MAX_ROWS = 60
 MAX_GROUPINGS = 20
 MAX_SHOWN_TEXT = 1 << 20
 
@@ -83,26 +81,18 @@ def _form(
 
 
 @router.get("/score-tables/{table_id}", dependencies=[READ])
-def table_page(render: Render, table_id: TableId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
+def table_page(
+    render: Render, table_id: TableId, store: StoreDep, queries: TableQueriesDep, fields: ScoresQuery
+) -> HTMLResponse:
     """Show the losses of a table, the report on its import, and its stored groupings."""
     subject = subject_of(table_id, queries)
     table = queries.table(subject.info)
-    order = table.task_names
-    rows: list[dict[str, Any]] = [
-        {
-            "name": network.name(order),
-            "cost_snt": network.cost_snt,
-            "other_costs": [float(costs[n]) for costs in table.other_costs.values()],
-            "losses": [None if loss != loss else loss for loss in table.validation[n].tolist()],
-        }
-        for n, network in enumerate(table.networks[:MAX_ROWS])
-    ]
     groupings = store.list_groupings(table_id, limit=MAX_GROUPINGS)
     return render(
         "table.html",
         subject=subject,
         table=table,
-        rows=rows,
+        view=view_scores(table, fields),
         groupings=[GroupingSummary.read(stored) for stored in groupings.items],
         here="table",
     )

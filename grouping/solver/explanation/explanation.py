@@ -11,6 +11,8 @@ from grouping.domain.networks import Network
 from grouping.domain.percentages import fixed_percent
 
 FORMULA = GainFormula.RELATIVE_TO_ALONE
+MOST_SKIPPED = 3
+"""Most unanswered questions that the sentences spell out; more are counted."""
 _EFFECT = "(without - with) / abs(without)"
 
 
@@ -176,7 +178,10 @@ class Explanation:
         if any(effect.gain is not None for task in self.tasks for effect in task.partners):
             yield f"Help and harm are {_EFFECT} of the loss, over networks that differ by the partner only."
         if self.skipped:
-            yield f"There was no time to find out: {'; '.join(self.skipped)}."
+            told = self.skipped[:MOST_SKIPPED]
+            n_more = len(self.skipped) - len(told)
+            and_more = f"; and {n_more} more question{'s' * (n_more > 1)} like these" if n_more else ""
+            yield f"There was no time to find out: {'; '.join(told)}{and_more}."
 
     def task_sentences(self, task: str) -> Iterator[str]:
         """Yield the sentences on one task; none for a name that is not explained."""

@@ -1,6 +1,6 @@
 // The whole script of the web view. Without it every page can be read; with it the pages of a job and of a
-// training follow them, buttons appear, a form shows only the parameters of what is chosen, and the arrow keys walk through the
-// affinity matrix.
+// training follow them, buttons appear, a form shows only the parameters of what is chosen, the arrow keys walk
+// through the affinity matrix, and a slider runs over budgets.
 "use strict";
 
 const REFRESH_MS = 1000;
@@ -20,7 +20,8 @@ function followJob(live) {
     }
     busy = true;
     try {
-      const answer = await fetch(`${root}/jobs/${live.dataset.job}/live`, { headers: { Accept: "text/html" } });
+      const address = `${root}/jobs/${live.dataset.job}/live${location.search}`;
+      const answer = await fetch(address, { headers: { Accept: "text/html" } });
       if (answer.ok) replaceParts(live, await answer.text(), announcement);
     } catch {
       // The server is away; the stream of events connects again by itself and asks for the next refresh.
@@ -116,7 +117,7 @@ async function post(button) {
   window.location.reload();
 }
 
-// One stop for the Tab key, arrow keys inside; the sentence of the cell is shown below the matrix.
+// One stop for the Tab key, arrow keys inside; the sentence of the cell is shown above the matrix.
 function walkGrid(table) {
   const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].filter((cell) => cell.tagName === "TD"));
   const note = document.getElementById("cell-note");
@@ -149,6 +150,10 @@ function walkGrid(table) {
     });
     note.textContent = event.target.title ?? "";
   });
+  table.addEventListener("mouseover", (event) => {
+    const cell = event.target.closest("td[title], th[title]");
+    if (cell && !table.contains(document.activeElement)) note.textContent = cell.title;
+  });
 }
 
 // Only the parameters of the chosen method are shown; without the script those of all methods are.
@@ -162,7 +167,53 @@ function followChoice(select) {
   show();
 }
 
+// A slider over budgets: while it moves it says what a budget buys, once let go it solves for that one. What is
+// said and marked is read from the table and the picture, which hold the same budgets.
+function followSlider(line) {
+  const slider = line.querySelector("input");
+  const said = line.querySelector("output");
+  const budgets = slider.dataset.budgets.split(" ");
+  const field = document.getElementById("budget");
+
+  function show() {
+    const budget = budgets[slider.value];
+    const rows = [...document.querySelectorAll("#points tr[data-said]")];
+    const dots = [...document.querySelectorAll(".plot > circle[class^=plot-]")];
+    said.textContent = rows[slider.value]?.dataset.said ?? `${Number(budget)} ${slider.dataset.unit}`;
+    slider.setAttribute("aria-valuetext", said.textContent);
+    dots.forEach((dot, i) => dot.classList.toggle("chosen", i === slider.value - budgets.length + dots.length));
+    rows.forEach((row, i) => row.classList.toggle("here", i === Number(slider.value)));
+    return budget;
+  }
+
+  async function solve() {
+    field.value = show();
+    const query = new URLSearchParams([...new FormData(field.form)].filter(([, value]) => value));
+    const solved = document.getElementById("solved");
+    solved.setAttribute("aria-busy", "true");
+    try {
+      const answer = await fetch(`?${query}`, { headers: { Accept: "text/html" } });
+      const html = await answer.text();
+      if (field.value !== budgets[slider.value]) return;
+      const before = slider.getBoundingClientRect().top;
+      replaceParts(solved, html, said);
+      window.scrollBy(0, slider.getBoundingClientRect().top - before); // the answer stands above: nothing moves
+      history.replaceState(null, "", `?${query}`);
+    } catch {
+      said.textContent = "The server cannot be reached. Try again.";
+    } finally {
+      solved.removeAttribute("aria-busy");
+    }
+  }
+
+  line.hidden = false;
+  slider.addEventListener("input", show);
+  slider.addEventListener("change", solve);
+  if (document.querySelector("#points")) show();
+}
+
 showButtons(document);
+document.querySelectorAll("[data-slider]").forEach(followSlider);
 document.querySelectorAll("select[data-choice]").forEach(followChoice);
 const live = document.getElementById("live");
 if (live && "open" in live.dataset) ("page" in live.dataset ? followPage : followJob)(live);
