@@ -35,8 +35,8 @@ def query_entries(query: JobQuery) -> tuple[QueryEntry, ...]:
 
 
 def query_address(query: JobQuery, page_token: str) -> str:
-    """Return the address of a further page of the list."""
-    return "/?" + urlencode({**query.parameters(), "page_token": page_token}, doseq=True)
+    """Return the address of a further page of the list, from any page of it."""
+    return "?" + urlencode({**query.parameters(), "page_token": page_token}, doseq=True)
 
 
 def _entries(query: JobQuery) -> Iterator[QueryEntry]:
