@@ -197,9 +197,9 @@ ALONE = (
     LIMITED
     + """
 import numpy as np
-from grouping.bundle import load
+import grouping
 
-print(load(sys.argv[1]).predict(np.zeros((2, 6))).shape)
+print(grouping.bundle.load(sys.argv[1]).predict(np.zeros((2, 6))).shape)
 used = {name.partition(".")[0] for name in sys.modules}
 print(sorted(used & {*lacking, "grouping_api", "grouping_workers"}))
 """
