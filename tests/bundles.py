@@ -43,12 +43,18 @@ class Made:
         written: what was written.
         source: its data.
         finished: the trained networks.
+        files: their weights, by digest.
     """
 
     folder: Path
     written: Written
     source: Source
     finished: FinishedGrouping
+    files: Mapping[str, bytes]
+
+    def weights_of(self, one: KeptNetwork) -> bytes:
+        """The weights of a network."""
+        return self.files[one.sha256]
 
     @property
     def bundle(self) -> Bundle:
@@ -147,7 +153,7 @@ def made_of(folder: Path, source: Source, engine: Engine = Engine.AUTO) -> Made:
     )
     about = About("As trained here.", "")
     written = write_bundle(str(folder), finished, lambda one: files[one.sha256], source, about)
-    return Made(folder, written, source, finished)
+    return Made(folder, written, source, finished, files)
 
 
 def tokens(dataset: Dataset, width: int, largest: int = 8) -> Dataset:

@@ -106,9 +106,9 @@ def convert(
 def _modules(bundle: Bundle, *, each: bool) -> Iterator[tuple[str, nn.Module, tuple[str, ...]]]:
     """Yield the name of each graph, its module, and the tasks that it answers."""
     yield "bundle", bundle.module, bundle.tasks
-    for described, network in zip(bundle.manifest.networks, _networks(bundle.module), strict=True):
+    for number, network in enumerate(_networks(bundle.module), start=1):
         if each:
-            yield described.file.removesuffix(".safetensors"), network, network.serves
+            yield f"network-{number}", network, network.serves
 
 
 def _networks(module: ServingNetworks) -> Iterator[ServingNetwork]:

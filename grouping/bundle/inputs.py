@@ -8,7 +8,7 @@ was never seen: it counts as other, or as none of those that were.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -221,8 +221,4 @@ def _example(series: pd.Series[Any]) -> str:
 
 def _named(names: Sequence[str], most: int = MOST_NAMED) -> str:
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(map(repr, _first(names, most))) + more
-
-
-def _first(names: Sequence[str], most: int) -> Iterator[str]:
-    return iter(names[:most])
+    return ", ".join(map(repr, names[:most])) + more

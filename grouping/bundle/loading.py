@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,8 +118,20 @@ def load(address: str | Path) -> Bundle:
             plug-in that is not installed.
     """
     folder = Address(str(address))
-    manifest = read_manifest(folder)
-    return Bundle(manifest, serving_networks(manifest, [_weights(folder, one) for one in manifest.networks]))
+    return assembled(read_manifest(folder), folder.read)
+
+
+def assembled(manifest: Manifest, read: Callable[[str], bytes | None]) -> Bundle:
+    """Put a bundle together from its manifest and the files that it names.
+
+    Args:
+        manifest: its manifest.
+        read: reads a file by its name; None where there is none.
+
+    Raises:
+        BundleError: as `load`.
+    """
+    return Bundle(manifest, serving_networks(manifest, [_weights(read, one) for one in manifest.networks]))
 
 
 def read_manifest(folder: Address) -> Manifest:
@@ -137,11 +149,11 @@ def read_manifest(folder: Address) -> Manifest:
     return Manifest.from_json(content)
 
 
-def _weights(folder: Address, network: BundledNetwork) -> dict[str, Tensor]:
+def _weights(read: Callable[[str], bytes | None], network: BundledNetwork) -> dict[str, Tensor]:
     """Read the weights of a network and verify them."""
     if not _FILE.fullmatch(network.file):
         raise BundleError(f"The manifest names {network.file[:80]!r}, which is no file of a bundle.")
-    content = folder.read(network.file)
+    content = read(network.file)
     if content is None:
         raise BundleError(f"The bundle lacks {network.file}: copy it anew, all of its files.")
     if hashlib.sha256(content).hexdigest() != network.sha256:

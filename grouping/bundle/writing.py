@@ -18,7 +18,7 @@ from torch import Tensor
 from grouping.artefacts.address import Address
 from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, Rows
 from grouping.bundle.card import CARD, PICTURE, model_card, picture
-from grouping.bundle.loading import Bundle, load
+from grouping.bundle.loading import Bundle, assembled, load
 from grouping.bundle.manifest import MANIFEST, BundledNetwork, BundledTask, Manifest, Spread
 from grouping.bundle.networks import ServingNetwork, whole_network, with_weights
 from grouping.bundle.source import Source
@@ -33,7 +33,7 @@ from grouping.training.evaluation import outputs_of
 
 LARGEST_DIFFERENCE = 1e-3
 """Relative difference of test losses beyond which a bundle is not what was trained, on whatever machine."""
-_OWN = re.compile(rf"(network-\d+\.safetensors|{MANIFEST}|{CARD}|{PICTURE})(\.[0-9a-f]+\.partial)?")
+_OWN = re.compile(rf"(network-[\w-]+\.safetensors|{MANIFEST}|{CARD}|{PICTURE})(\.[0-9a-f]+\.partial)?")
 WeightsOf = Callable[[KeptNetwork], bytes]
 
 
@@ -69,7 +69,7 @@ class Written:
 def write_bundle(
     out: str, finished: FinishedGrouping, weights_of: WeightsOf, source: Source, about: About
 ) -> Written:
-    """Write a bundle, load it, and check that it scores on the test rows what its networks scored.
+    """Check that a bundle scores on the test rows what its networks scored, write it, and load it.
 
     Args:
         out: path or address of its folder; a bundle that is there is replaced.
@@ -92,27 +92,22 @@ def write_bundle(
     take_device()  # one thread, as the trainings: more would round differently
     data = TrainingData.from_dataset(source.dataset, source.tasks)
     manifest, files = _contents(finished, weights_of, source, data, about)
-    for name, content in files.items():
-        folder.write(name, content)
-    folder.write(MANIFEST, manifest.to_json())
-    difference = largest_difference(load(out), data, source)
+    difference = largest_difference(assembled(manifest, files.get), data, source)
     if not difference <= LARGEST_DIFFERENCE:
-        folder.remove(MANIFEST)
         raise BundleError(
             f"The bundle does not score what its networks scored (a loss differs by {difference:.2g} of its "
-            "value), so it was not kept. Train the networks again: grouping finish JOB --again."
+            "value), so it was not written. Train the networks again: grouping finish JOB --again."
         )
     manifest = replace(manifest, is_exact=difference == 0)
-    shown = {
-        MANIFEST: manifest.to_json(),
-        CARD: model_card(manifest).encode(),
-        PICTURE: picture(manifest, finished.grouping).encode(),
-    }
-    for name, content in shown.items():
+    files[CARD] = model_card(manifest).encode()
+    files[PICTURE] = picture(manifest, finished.grouping).encode()
+    files[MANIFEST] = manifest.to_json()  # last: what was there is a whole bundle until then
+    for name, content in files.items():
         folder.write(name, content)
-    for left in set(filter(_OWN.fullmatch, folder.names())) - set(files) - set(shown):
+    load(out)
+    for left in set(filter(_OWN.fullmatch, folder.names())) - set(files):
         folder.remove(left)
-    return Written(manifest, sum(map(len, (files | shown).values())), difference)
+    return Written(manifest, sum(map(len, files.values())), difference)
 
 
 @torch.no_grad()
@@ -210,7 +205,7 @@ def _served(
         one.cost_snt,
         one.seed,
         one.widths,
-        f"network-{n + 1}.safetensors",
+        "",
         "",
     )
     weights = read_tensors(content)
@@ -228,7 +223,9 @@ def _served(
         of_others = [p for p, name in enumerate(one.group) if name not in serves]
         left_out = tuple(name for name in weights if name.startswith(tuple(f"heads.{p}." for p in of_others)))
     kept = save({name: value for name, value in weights.items() if name not in left_out})
-    return replace(described, sha256=hashlib.sha256(kept).hexdigest(), left_out=left_out), kept
+    digest = hashlib.sha256(kept).hexdigest()
+    file = f"network-{n + 1}-{digest[:8]}.safetensors"  # no file of an earlier bundle is written over
+    return replace(described, file=file, sha256=digest, left_out=left_out), kept
 
 
 def unneeded(network: torch.nn.Module, serves: Sequence[str], rows: Tensor) -> tuple[str, ...]:

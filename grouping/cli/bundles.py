@@ -96,8 +96,8 @@ def export(
 ) -> None:
     """Write the recommended networks of a job as a bundle: one folder that answers every task.
 
-    They are trained first, as by `grouping finish`, unless their weights are kept. What was written is loaded
-    and has to score on the test rows what its networks scored.
+    They are trained first, as by `grouping finish`, unless their weights are kept. A bundle is written only
+    if it scores on the test rows what its networks scored.
     """
     from grouping.bundle.source import source_of
     from grouping.bundle.writing import About, check_folder, write_bundle

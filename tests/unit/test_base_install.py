@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from grouping.extras import modules_of
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("api", "bundle", "training", "postgres")
+EXTRAS = ("api", "bundle", "bundle-server", "onnx", "training", "postgres")
 HEAVY = {"torch", "ray", "pandas", "numpy", "sqlalchemy", "httpx", "scipy", "pyarrow"}
 
 LIMITED = """
@@ -111,6 +111,11 @@ def test_a_command_that_talks_to_a_service_needs_no_extra() -> None:
         (["migrate"], "api"),
         (["checkpoints"], "api"),
         (["openapi"], "api"),
+        (["finish", "job"], "service"),
+        (["export", "job", "--out", "bundle"], "service"),
+        (["bundle", "check", "bundle"], "bundle"),
+        (["bundle", "bench", "bundle"], "bundle"),
+        (["serve-bundle", "bundle"], "bundle-server"),
     ],
 )
 def test_a_command_that_lacks_an_extra_ends_with_the_line_that_installs_it(
@@ -122,7 +127,9 @@ def test_a_command_that_lacks_an_extra_ends_with_the_line_that_installs_it(
     assert line.startswith("error: ")
     assert "not installed" in line
     assert line.endswith(f'pip install "mtl-grouping[{extra}]"')
-    assert ("https://download.pytorch.org/whl/cpu" in line) == (extra == "service")
+    assert ("https://download.pytorch.org/whl/cpu" in line) == (
+        extra in ("service", "bundle", "bundle-server")
+    )
 
 
 ASK = """

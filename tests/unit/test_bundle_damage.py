@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 from grouping.bundle import load
 from grouping.bundle.manifest import MANIFEST, VERSION, Manifest, _digest
+from grouping.bundle.writing import About, write_bundle
 from grouping.errors import BundleError, InvalidInputError
 from tests.bundles import Made, made_of_arrays
 from tests.unit.test_base_install import LIMITED
@@ -24,8 +26,6 @@ from tests.unit.test_bundle_equality import DATASET, RECIPE
 from tests.unit.test_training_loop import TASKS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-FILE = "network-1.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def folder(made: Made, tmp_path: Path) -> Path:
     """A copy of the bundle, to be damaged."""
     return Path(shutil.copytree(made.folder, tmp_path / "bundle"))
+
+
+@pytest.fixture
+def file(folder: Path) -> Path:
+    """The file of its first network."""
+    (found,) = folder.glob("network-1-*.safetensors")
+    return found
 
 
 def changed(folder: Path, change: Callable[[dict[str, Any]], object], *, is_signed: bool = True) -> None:
@@ -59,21 +66,21 @@ def test_a_manifest_survives_json(made: Made) -> None:
     assert Manifest.from_json(manifest.to_json()).to_json() == manifest.to_json()
 
 
-def test_weights_of_another_content_are_refused(folder: Path) -> None:
-    content = bytearray((folder / FILE).read_bytes())
+def test_weights_of_another_content_are_refused(folder: Path, file: Path) -> None:
+    content = bytearray(file.read_bytes())
     content[-1] ^= 1
-    (folder / FILE).write_bytes(content)
-    refused(folder, f"{FILE} is damaged or was changed")
+    file.write_bytes(content)
+    refused(folder, f"{file.name} is damaged or was changed")
 
 
-def test_a_truncated_file_is_refused(folder: Path) -> None:
-    (folder / FILE).write_bytes((folder / FILE).read_bytes()[:-40])
-    refused(folder, f"{FILE} is damaged or was changed")
+def test_a_truncated_file_is_refused(folder: Path, file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-40])
+    refused(folder, f"{file.name} is damaged or was changed")
 
 
-def test_a_missing_file_is_named(folder: Path) -> None:
-    (folder / FILE).unlink()
-    refused(folder, f"lacks {FILE}")
+def test_a_missing_file_is_named(folder: Path, file: Path) -> None:
+    file.unlink()
+    refused(folder, f"lacks {file.name}")
 
 
 def test_a_changed_manifest_is_refused(folder: Path) -> None:
@@ -126,13 +133,13 @@ class Trap:
         return exec, ("raise SystemExit('unpickled')",)
 
 
-@pytest.mark.parametrize("name", [FILE, MANIFEST])
-def test_nothing_is_unpickled(folder: Path, name: str) -> None:
+def test_nothing_is_unpickled(folder: Path, file: Path) -> None:
     trap = pickle.dumps(Trap())
-    (folder / name).write_bytes(trap)
-    if name == FILE:
-        changed(folder, lambda data: data["networks"][0].update(sha256=hashlib.sha256(trap).hexdigest()))
-    refused(folder, "holds no weights" if name == FILE else "manifest")
+    file.write_bytes(trap)
+    changed(folder, lambda data: data["networks"][0].update(sha256=hashlib.sha256(trap).hexdigest()))
+    refused(folder, "holds no weights")
+    (folder / MANIFEST).write_bytes(trap)
+    refused(folder, "manifest")
 
 
 @pytest.mark.parametrize(
@@ -149,17 +156,34 @@ def test_rows_of_an_array_that_do_not_fit_are_refused(made: Made, rows: Any, sai
         made.bundle.predict(rows)
 
 
+def test_a_bundle_that_scores_something_else_is_not_written_and_the_one_before_stays(
+    made: Made, folder: Path
+) -> None:
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    kept = [
+        replace(one, scores=tuple(replace(score, test_loss=9.0) for score in one.scores))
+        for one in made.finished.kept
+    ]
+    finished = replace(made.finished, kept=tuple(kept))
+    with pytest.raises(BundleError, match="does not score what its networks scored"):
+        write_bundle(str(folder), finished, made.weights_of, made.source, About())
+    with pytest.raises(BundleError, match="data are not those"):
+        write_bundle(str(folder), replace(finished, data_digest=""), made.weights_of, made.source, About())
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_a_bundle_takes_the_place_of_one_and_of_nothing_else(made: Made, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     made_of_arrays(folder, DATASET, TASKS, RECIPE)
-    (folder / "network-9.safetensors").write_bytes(b"of an earlier bundle")
+    before = folder / "network-9-0a1b2c3d.safetensors"
+    before.write_bytes(b"of an earlier bundle")
     (folder / "notes.txt").write_text("of the user")
     made_of_arrays(folder, DATASET, TASKS, RECIPE)
-    assert not (folder / "network-9.safetensors").exists()
+    assert not before.exists()
     assert (folder / "notes.txt").exists()
     (folder / "notes.txt").unlink()
     (folder / MANIFEST).unlink()
-    (folder / f"{FILE}.0a1b.partial").write_bytes(b"of an export that was killed")
+    (folder / f"{before.name}.0a1b.partial").write_bytes(b"of an export that was killed")
     made_of_arrays(folder, DATASET, TASKS, RECIPE)
     assert {path.suffix for path in folder.iterdir()} == {".json", ".md", ".svg", ".safetensors"}
     (tmp_path / "other").mkdir()
@@ -173,9 +197,9 @@ ALONE = (
     LIMITED
     + """
 import numpy as np
-from grouping.bundle import load
+import grouping
 
-print(load(sys.argv[1]).predict(np.zeros((2, 6))).shape)
+print(grouping.bundle.load(sys.argv[1]).predict(np.zeros((2, 6))).shape)
 used = {name.partition(".")[0] for name in sys.modules}
 print(sorted(used & {*lacking, "grouping_api", "grouping_workers"}))
 """
