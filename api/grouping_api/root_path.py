@@ -7,6 +7,7 @@ the path off (nginx: ``proxy_pass http://host:8000/;``) and those that leave it 
 from __future__ import annotations
 
 import re
+from contextvars import ContextVar
 
 from jinja2.ext import Extension
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,7 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 PREFIX = re.compile(r"(/[\w.~-]+)+", re.ASCII)
 """What a root path looks like: such as ``/grouping`` or ``/ml/grouping``."""
 FORWARDED = "x-forwarded-prefix"
+_root: ContextVar[str] = ContextVar("root", default="")
 _ADDRESS = re.compile(r'(\b(?:href|action|formaction|src|data-post)=")/(?!/)')
+
+
+def root_path() -> str:
+    """Return the root path of the request that is answered; empty where there is none."""
+    return _root.get()
 
 
 class RootPath:
@@ -49,7 +56,8 @@ class RootPath:
                     headers["location"] = f"{root}{address}"
             await send(message)
 
-        await self.app({**scope, "path": path, "root": root}, receive, send_with_root if root else send)
+        _root.set(root)
+        await self.app({**scope, "path": path}, receive, send_with_root if root else send)
 
 
 class AddressesBelowRoot(Extension):
@@ -57,4 +65,4 @@ class AddressesBelowRoot(Extension):
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Return the source of a template with the root path in its addresses."""
-        return _ADDRESS.sub(r"\1{{ request.scope.root }}/", source)
+        return _ADDRESS.sub(r"\1{{ root_path() }}/", source)

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, FilePayload, expect
 
 from grouping.client import Client
-from grouping.domain.jobs import Job
+from grouping.domain.jobs import Job, JobState, StopReason
 from tests.e2e.conftest import Site, opened
 from tests.integration.conftest import Scenes, formula_table, server
 from tests.patience import wait_for
@@ -116,13 +116,17 @@ def behind(
 def finished(behind: Site) -> Job:
     with Client(behind.url) as client:
         client.import_table(formula_table(), name="imported")
+    partly = behind.scenes.running(("digit", "loop", "rotation"), name="partly")
+    behind.scenes.train(partly, 5)  # its pages offer to measure what is missing
+    claim = behind.scenes.claims[partly.id]
+    behind.scenes.store.enter_state(claim, JobState.SUCCEEDED, stop_reason=StopReason.CONVERGED)
     return behind.scenes.finished(name="done")
 
 
 def test_every_address_of_every_page_is_below_the_path_and_answers(behind: Site, finished: Job) -> None:
     with httpx.Client(headers={"Accept": "text/html"}, timeout=120) as http:
         host = behind.url.removesuffix(ROOT)
-        seen, waiting = set(), {f"{ROOT}/"}
+        seen, sent, waiting = set(), set(), {f"{ROOT}/"}
         while waiting:
             address = waiting.pop()
             seen.add(address)
@@ -135,9 +139,11 @@ def test_every_address_of_every_page_is_below_the_path_and_answers(behind: Site,
             found = {str(here.join(one)).removeprefix(host) for one in page.found if one}
             for one in found | page.sent:
                 assert one.startswith((f"{ROOT}/", "data:")), f"{address} leads to {one}"
+            sent |= page.sent
             waiting |= {one for one in found if one.startswith(ROOT)} - seen
     assert f"{ROOT}/jobs/{finished.id}" in seen
     assert len(seen) > 15
+    assert any(one.endswith("/pairs") for one in sent)
 
 
 def test_forms_redirects_and_the_stream_of_a_running_job_work_in_a_browser(
