@@ -7,7 +7,7 @@ trainings of the same problem with networks built alike; without any, no time is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from grouping.domain.ledgers import Amount, Rates, cost_of
 from grouping.domain.reuse import count_reusable
 from grouping.domain.scales import networks_first
 from grouping.domain.search_state import SearchState, SearchTerms
+from grouping.domain.tasks import Task
 from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
 from grouping.domain.trials import EpochsOf, Purpose, TrialRequest
 from grouping.errors import GroupingError, InvalidInputError
@@ -121,6 +122,30 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
             trainer.preparation(spec.trainer_parameters),
         ),
     )
+
+
+def expected_trainings(spec: JobSpec, tasks: Sequence[Task]) -> dict[Purpose, tuple[int, int]]:
+    """Return the fewest and the most trainings of a job to search and to confirm, copied ones included.
+
+    Args:
+        spec: the job.
+        tasks: its tasks.
+
+    Raises:
+        GroupingError: if its strategy is not installed, or refuses the candidates.
+    """
+    trainer, terms = trainer_for(spec), SearchTerms.of_job(spec)
+    pricing = _Pricing(spec, Rates({}), trainer.trainings.prices.epochs_of)
+    need = ConfirmationNeed.of(terms)
+    state = SearchState(tuple(tasks))
+    free = _Free.of(spec, state)
+    left = terms.training_budget.less(trainings=_kept_back(spec, terms, need, pricing.epochs_of) or 0)
+    strategy = get_strategy(spec.strategy, spec.strategy_parameters)
+    evidence = evidence_of(terms, state, left.whole_trainings)
+    return {
+        Purpose.SEARCH: pricing.bounds(free.forecast(strategy, evidence)).trainings,
+        Purpose.CONFIRMATION: pricing.bounds(_confirmation(spec, need, free)).trainings,
+    }
 
 
 @dataclass(frozen=True, slots=True)

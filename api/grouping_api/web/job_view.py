@@ -17,8 +17,10 @@ from grouping.domain.verdicts import Comparison
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
 from grouping.use_cases.job_notes import notes_of
+from grouping.use_cases.job_outlook import Outlook, Phase, outlook_of
 from grouping.use_cases.ledger import read_ledger
 from grouping.use_cases.table_queries import TableQueries
+from grouping_api.web.gain_bars import GainBar, gain_bars
 from grouping_api.web.task_values import TaskValues, task_values
 from grouping_api.web.wording import plural
 
@@ -51,6 +53,12 @@ TITLES: Mapping[Purpose, str] = {
     Purpose.TUNED: "To confirm under these, with fresh seeds",
 }
 """Titles of the bars."""
+_AIMS: Mapping[Purpose, str] = {
+    Purpose.SEARCH: "to choose",
+    Purpose.CONFIRMATION: "to confirm",
+    Purpose.TUNING: "to find a recipe for each",
+    Purpose.TUNED: "to confirm under these",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,12 @@ class RecommendationRow:
     mark: str
     """Mark of the sentence: ``good``, ``same``, ``poor``, ``open`` or ``none``."""
     tuned: str = ""
+
+    @property
+    def gains(self) -> tuple[GainBar, ...]:
+        """Gains on fresh seeds over the baselines, to one scale; none unless all of them are known."""
+        verdict = self.recommendation.verdict
+        return () if verdict is None or not verdict.is_confirmed else gain_bars(verdict.comparisons)
 
     @property
     def tuned_rows(self) -> tuple[Comparison, ...]:
@@ -105,8 +119,11 @@ class JobView:
     sentences: JobSentences
     announcement: str
     bars: tuple[Bar, ...]
-    overall: Bar
+    phases: tuple[tuple[Phase, Bar], ...]
+    outlook: Outlook
     choices: tuple[RecommendationRow, ...]
+    chosen: RecommendationRow | None
+    """The one that is shown as a picture; None where none has a grouping."""
     running: tuple[Trial, ...]
     n_running: int
     failures: tuple[Failures, ...]
@@ -125,6 +142,11 @@ class JobView:
         """Bars under the title of their purpose, in the order of the job."""
         found = ((TITLES[p], tuple(bar for bar in self.bars if bar.purpose == p)) for p in Purpose)
         return tuple((title, bars) for title, bars in found if bars)
+
+    @property
+    def current(self) -> Phase | None:
+        """The phase that goes on; the last one when all are over."""
+        return self.outlook.now or (self.outlook.phases[-1] if self.outlook.phases else None)
 
     @property
     def stated(self) -> Stated:
@@ -173,8 +195,19 @@ def job_title(job: Job) -> str:
     return job.spec.name or f"{job.spec.subject}, {plural(len(job.spec.tasks), 'task')}"
 
 
-def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents) -> JobView:
-    """Build the view of the page of a job. Each part is read by itself; no transaction spans them."""
+def view_job(
+    job: Job, store: Store, queries: TableQueries, recent: RecentEvents, budget_snt: float | None = None
+) -> JobView:
+    """Build the view of the page of a job. Each part is read by itself; no transaction spans them.
+
+    Args:
+        job: the job.
+        store: store that holds it.
+        queries: queries of its score table.
+        recent: cache of its last events.
+        budget_snt: budget whose grouping is shown as a picture. Unless it is one of the job's, one that is
+            worth it is shown, or the middle one of those with a grouping.
+    """
     sentences = JobSentences.of(job)
     rows = store.progress(job.id)
     ledger = read_ledger(store, job)
@@ -188,20 +221,23 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         )
         for row in rows
     )
-    overall = _overall(rows)
+    outlook = outlook_of(store, job, rows, ledger.charged)
     unhappy = store.trials(job.id, states=(TrialState.RUNNING, TrialState.DIVERGED, TrialState.FAILED))
     running = tuple(trial for trial in unhappy if trial.state is TrialState.RUNNING)
     info = queries.info(job.score_table_id)
     recommended = queries.recommendations(info)
+    choices = tuple(_choice(item, sentences) for item in recommended)
     events = recent.of(store, job.id)
     return JobView(
         job=job,
         title=job_title(job),
         sentences=sentences,
-        announcement=_announcement(sentences, overall),
+        announcement=_announcement(sentences, outlook),
         bars=bars,
-        overall=overall,
-        choices=tuple(_choice(item, sentences) for item in recommended),
+        phases=tuple((phase, _phase_bar(phase, rows)) for phase in outlook.phases),
+        outlook=outlook,
+        choices=choices,
+        chosen=_chosen(choices, budget_snt),
         running=running[:N_RUNNING],
         n_running=len(running),
         failures=_failures(unhappy),
@@ -256,18 +292,30 @@ def _bar(row: ProgressRow, label: str, purpose: str, free: tuple[int, int] = (0,
     )
 
 
-def _overall(rows: Sequence[ProgressRow]) -> Bar:
+def _phase_bar(phase: Phase, rows: Sequence[ProgressRow]) -> Bar:
+    """Build the bar of a phase, as long as the most trainings that there will be."""
     names = ("planned", "running", "succeeded", "diverged", "failed", "skipped")
-    sums = {name: sum(getattr(row, name) for row in rows) for name in names}
-    return _bar(ProgressRow(Purpose.SEARCH, 0, 1.0, 1.0, **sums), "all trainings", "")
+    own = [row for row in rows if row.purpose is phase.purpose]
+    sums = {name: sum(getattr(row, name) for row in own) for name in names}
+    sums["planned"] += phase.most - (phase.finished + sums["planned"] + sums["running"])
+    return _bar(ProgressRow(phase.purpose, 0, 1.0, 1.0, **sums), TITLES[phase.purpose], phase.purpose)
 
 
-def _announcement(sentences: JobSentences, overall: Bar) -> str:
+def _announcement(sentences: JobSentences, outlook: Outlook) -> str:
     """Write a sentence for screen readers that changes at each tenth, not at each training."""
-    if sentences.state.is_final or not overall.total:
+    now = outlook.now
+    if sentences.state.is_final or now is None or not now.most:
         return f"{sentences.title}."
-    tenths = overall.finished * 10 // overall.total
-    return f"{sentences.title}, {tenths * 10} percent of the planned trainings done."
+    tenths = now.finished * 10 // now.most
+    return f"{sentences.title}, {tenths * 10} percent of the trainings {_AIMS[now.purpose]} done."
+
+
+def _chosen(choices: Sequence[RecommendationRow], budget_snt: float | None) -> RecommendationRow | None:
+    """Return the recommendation that is shown as a picture."""
+    solved = [choice for choice in choices if choice.recommendation.solution.grouping is not None]
+    asked = [choice for choice in solved if choice.recommendation.budget_snt == budget_snt]
+    worth_it = [choice for choice in solved if choice.mark == "good"]
+    return next(iter((*asked, *worth_it, *solved[len(solved) // 2 :])), None)
 
 
 def _choice(item: Recommendation, sentences: JobSentences) -> RecommendationRow:

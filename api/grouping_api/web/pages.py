@@ -26,6 +26,7 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 Recent = Annotated[RecentEvents, of_app("recent_events")]
+ShownBudget = Annotated[float | None, Query(description="Budget whose grouping is shown as a picture.")]
 
 
 @router.get("/")
@@ -46,25 +47,37 @@ def jobs_page(
 
 @router.get("/jobs/{job_id}")
 def job_page(
-    render: Render, job_id: str, store: StoreDep, queries: TableQueriesDep, recent: Recent
+    render: Render,
+    job_id: str,
+    store: StoreDep,
+    queries: TableQueriesDep,
+    recent: Recent,
+    budget_snt: ShownBudget = None,
 ) -> HTMLResponse:
     """Show the state of a job and its recommendations."""
-    return render("job.html", **_of_job(job_id, store, queries, recent))
+    return render("job.html", **_of_job(job_id, store, queries, recent, budget_snt))
 
 
 @router.get("/jobs/{job_id}/live")
 def job_fragment(
-    render: Render, job_id: str, store: StoreDep, queries: TableQueriesDep, recent: Recent
+    render: Render,
+    job_id: str,
+    store: StoreDep,
+    queries: TableQueriesDep,
+    recent: Recent,
+    budget_snt: ShownBudget = None,
 ) -> HTMLResponse:
     """Render the parts of a job's page that change, which the script puts in place."""
-    return render("job_live.html", **_of_job(job_id, store, queries, recent))
+    return render("job_live.html", **_of_job(job_id, store, queries, recent, budget_snt))
 
 
-def _of_job(job_id: str, store: Store, queries: TableQueries, recent: RecentEvents) -> dict[str, Any]:
+def _of_job(
+    job_id: str, store: Store, queries: TableQueries, recent: RecentEvents, budget_snt: float | None
+) -> dict[str, Any]:
     job = store.get_job(job_id)
     subject = Subject(queries.info(job.score_table_id), job)
     return {
-        "view": view_job(job, store, queries, recent),
+        "view": view_job(job, store, queries, recent, budget_snt),
         "job": job,
         "training": trainer_class(job.spec.trainer).in_words(job.spec.trainer_parameters, job.settled),
         "subject": subject,

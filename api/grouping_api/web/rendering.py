@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, StreamingResponse
 
-from grouping.domain.groupings import ChosenNetwork
+from grouping.domain.groupings import ChosenNetwork, Grouping
 from grouping.domain.percentages import percent
 from grouping.wire.event_texts import event_details, event_title, is_bad_news
 from grouping_api.version import program_version
@@ -33,6 +33,8 @@ MANY_TASKS = 9
 """Number of tasks above which the cells of a matrix are small; their sentences tell the networks then."""
 MANY_BUDGETS = 9
 """Number of budgets above which a slider runs over them, beside links to some."""
+MOST_BOXES_ALONE = 4
+"""Most networks of one task that have a box each in the picture of a grouping."""
 MOST_NUMBERS = 30
 """Number of tasks above which the cells of a matrix are colours alone, whatever the width of the window."""
 
@@ -67,6 +69,7 @@ class Pages:
             "version": program_version(),
             "static": _static_address,
             "many_tasks": MANY_TASKS,
+            "marks": {"good": "✓", "poor": "✗", "same": "="},
             "many_budgets": MANY_BUDGETS,
             "most_numbers": MOST_NUMBERS,
             "short_labels": short_labels,
@@ -74,6 +77,7 @@ class Pages:
             "largest_first": largest_first,
             "nearest": nearest,
             "some_budgets": some_budgets,
+            "tasks_alone": tasks_alone,
             "wait": WAIT,
         }
         self._environment = environment
@@ -148,6 +152,12 @@ def exact(value: float) -> str:
 def largest_first(networks: Sequence[ChosenNetwork]) -> list[ChosenNetwork]:
     """Order networks by the number of tasks they serve, the largest first."""
     return sorted(networks, key=lambda network: -len(network.serves))
+
+
+def tasks_alone(grouping: Grouping) -> list[ChosenNetwork]:
+    """Return the networks of one task, to be shown in one box; none where few are."""
+    alone = [network for network in grouping.chosen if len(network.group) == 1]
+    return alone if len(alone) > MOST_BOXES_ALONE else []
 
 
 def nearest(budgets: Sequence[float], budget: float | None) -> int:

@@ -19,7 +19,7 @@ function followJob(live) {
     }
     busy = true;
     try {
-      const answer = await fetch(`/jobs/${live.dataset.job}/live`, { headers: { Accept: "text/html" } });
+      const answer = await fetch(`/jobs/${live.dataset.job}/live${location.search}`, { headers: { Accept: "text/html" } });
       if (answer.ok) replaceParts(live, await answer.text(), announcement);
     } catch {
       // The server is away; the stream of events connects again by itself and asks for the next refresh.
