@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check docs format bench tables migrate openapi lock browser clean
+.PHONY: help run test check docs format images bench tables migrate openapi lock browser clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -43,6 +43,11 @@ docs: $(VENV)/.test-stamp ## Build the documentation into docs/_build/html; a br
 format: $(VENV)/.test-stamp ## Format the code and repair what the linter can repair
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+# Not part of "make test": it takes some minutes, and 6 GB of disk. Buildah runs what it built; Docker alone only builds.
+images: $(VENV)/.test-stamp ## Build the images, and run the commands of docker-compose.yml in them (Buildah)
+	deploy/build-images.sh
+	GROUPING_TEST_IMAGES=1 STORAGE_DRIVER=$${STORAGE_DRIVER:-vfs} $(BIN)/pytest -k in_the_images tests/integration/test_compose_commands.py
 
 bench: $(VENV)/.test-stamp ## Run the benchmarks one after another
 	@set -eu; for script in benchmarks/[!_]*.py; do \
@@ -92,18 +97,21 @@ $(VENV)/.test-stamp: $(VENV)/.run-stamp
 	$(PIP) install --quiet -c $(LOCK) -e '.[test]'
 	@touch $@
 
-# The browser tests drive an installed Chromium: Playwright's own download is not used.
+# The browser tests drive an installed Chromium: Playwright's own download is not used. Those of a service behind a
+# proxy need nginx.
 browser:
-	@set -eu; \
-	for name in chromium chromium-browser google-chrome; do \
-	    if command -v "$$name" >/dev/null; then exit 0; fi; done; \
+	@set -eu; PATH="$$PATH:/usr/sbin"; wanted=; \
+	for name in chromium chromium-browser google-chrome none; do \
+	    if command -v "$$name" >/dev/null; then break; fi; done; \
+	if [ "$$name" = none ]; then wanted="chromium fonts-dejavu-core"; fi; \
+	if ! command -v nginx >/dev/null; then wanted="$$wanted nginx-light"; fi; \
+	if [ -z "$$wanted" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update; \
-	    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-dejavu-core; \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$wanted; \
 	else \
-	    echo "Chromium is missing; the tests of the web view need it." >&2; \
-	    echo "On Debian: apt-get install chromium fonts-dejavu-core. Elsewhere any chromium, chromium-browser" >&2; \
-	    echo "or google-chrome on the PATH will do." >&2; exit 1; fi
+	    echo "The tests of the web view need Chromium and nginx. On Debian: apt-get install $$wanted" >&2; \
+	    echo "Elsewhere any chromium, chromium-browser or google-chrome on the PATH will do." >&2; exit 1; fi
 
 # Resolved from nothing in an environment of its own. PyTorch stays at the locked version unless another is asked
 # for with make lock TORCH=x.y.z; the suffix of its build (+cpu, +cu130) is dropped.

@@ -25,6 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grouping.bundle import Bundle as Bundle
     from grouping.client import Assignment as Assignment
     from grouping.client import Client as Client
     from grouping.client import RemoteJob as RemoteJob
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from grouping.domain.trials import TrialRequest as TrialRequest
     from grouping.domain.trials import TrialState as TrialState
     from grouping.errors import BudgetTooSmallError as BudgetTooSmallError
+    from grouping.errors import BundleError as BundleError
     from grouping.errors import DataSetError as DataSetError
     from grouping.errors import GroupingError as GroupingError
     from grouping.errors import InvalidInputError as InvalidInputError
@@ -101,6 +103,7 @@ if TYPE_CHECKING:
     curve = solve_curve
 
 _HOMES = {
+    "grouping.bundle": "Bundle",
     "grouping.client": "Assignment Client RemoteJob RemoteTable ServiceError",
     "grouping.data_sets.features": "FittedInputs",
     "grouping.domain.affinity": "AffinityMatrix",
@@ -115,8 +118,8 @@ _HOMES = {
     "grouping.domain.table_formats": "TableFormat",
     "grouping.domain.tasks": "Task",
     "grouping.domain.trials": "TaskScore TrialOutcome TrialRequest TrialState",
-    "grouping.errors": "BudgetTooSmallError DataSetError GroupingError InvalidInputError MissingExtraError "
-    "ResultsRefusedError RetryTrainingError SolverError "
+    "grouping.errors": "BudgetTooSmallError BundleError DataSetError GroupingError InvalidInputError "
+    "MissingExtraError ResultsRefusedError RetryTrainingError SolverError "
     "StoreUnavailableError TableFormatError TooManyCandidatesError TrainingError UnknownNameError",
     "grouping.formats": "from_frame read_table results_of_table to_frame write_table",
     "grouping.plots": "affinity_graph_svg curve_svg grouping_svg",
@@ -134,6 +137,8 @@ _HOMES = {
 
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 _CALLED_THERE = {"curve": "solve_curve"}
+_MODULES = ("bundle",)
+"""Modules whose names are public too, such as ``grouping.bundle.load``."""
 
 __all__ = sorted(_HOME_OF)
 
@@ -145,6 +150,8 @@ def __getattr__(name: str) -> Any:
         AttributeError: if there is no such name.
         MissingExtraError: if a package that it needs is not installed.
     """
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

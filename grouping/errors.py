@@ -6,7 +6,7 @@ that says what to do. The HTTP status of each code is decided in one table, in `
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 
@@ -49,6 +49,25 @@ class UnknownNameError(InvalidInputError):
         self.known = tuple(sorted(known))
 
 
+class AmbiguousIdError(InvalidInputError):
+    """Several objects have an identifier that begins so.
+
+    Attributes:
+        candidates: name of each by its identifier, the newest first; not all of them if there are many.
+    """
+
+    code = "ambiguous_id"
+
+    def __init__(self, kind: str, beginning: str, candidates: Mapping[str, str], n_found: int) -> None:
+        listed = "; ".join(f"{found} {name}".rstrip() for found, name in candidates.items())
+        more = f"; and {n_found - len(candidates):,} more" if n_found > len(candidates) else ""
+        super().__init__(
+            f"{n_found:,} {kind}s have an identifier that begins with {beginning}: {listed}{more}. "
+            "Write more of it."
+        )
+        self.candidates = dict(candidates)
+
+
 class TableFormatError(InvalidInputError):
     """A file does not hold a score table in the format it was read as.
 
@@ -67,6 +86,12 @@ class DataSetError(InvalidInputError):
     """A file does not hold a table that can be stored as a data set, or a stored one is damaged."""
 
     code = "bad_data_set"
+
+
+class BundleError(InvalidInputError):
+    """A bundle or kept networks are damaged, made by another version, or not there."""
+
+    code = "bad_bundle"
 
 
 class MarkedTextError(InvalidInputError):

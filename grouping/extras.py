@@ -37,21 +37,25 @@ def modules_of(extra: str) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def missing_of(extra: str) -> list[str]:
+    """Return the modules of an extra that are not installed, without importing any."""
+    return [module for module in modules_of(extra) if not _is_installed(module)]
+
+
 def require(extra: str) -> None:
     """Check that the modules of an extra are installed, without importing them.
 
     Raises:
         MissingExtraError: if one is missing, with the line that installs the extra.
     """
-    missing = [module for module in modules_of(extra) if not _is_installed(module)]
-    if missing:
+    if missing := missing_of(extra):
         raise _error(extra, missing)
 
 
 def error_for(error: ModuleNotFoundError) -> MissingExtraError | None:
     """Return the error for a module that could not be imported; None if no extra installs it."""
     module = (error.name or "").partition(".")[0]
-    for extra in ("api", "training", "postgres", "images"):
+    for extra in ("api", "training", "postgres", "images", "onnx"):
         if module in modules_of(extra):
             return _error(extra, [module])
     return None

@@ -6,12 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 
+from grouping.domain.job_query import JobQuery
 from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_BUDGETS
 from grouping.domain.trials import TrialState
+from grouping.errors import InvalidInputError
 from grouping.store import MAX_PAGE_SIZE, Store, TableInfo, TrialTold
 from grouping.use_cases.table_queries import TableQueries
+from grouping.wire.job_labels import JobQueryIn
 from grouping_api.errors import InvalidParameterError, NotModifiedError
 from grouping_api.gathering import Gathering
 from grouping_api.lease_desk import LeaseDesk
@@ -89,6 +92,51 @@ IdempotencyKey = Annotated[
 IfNoneMatch = Annotated[str | None, Header(description="ETag of an answer seen before.", max_length=1000)]
 
 
+def _id_in_path(kind: str) -> Any:
+    return Path(description=f"Identifier of the {kind}, or its first characters.")
+
+
+def _job_id(job_id: Annotated[str, _id_in_path("job")], store: StoreDep) -> str:
+    return store.whole_id("job", job_id)
+
+
+def _table_id(table_id: Annotated[str, _id_in_path("score table")], store: StoreDep) -> str:
+    return store.whole_id("score table", table_id)
+
+
+def _grouping_id(grouping_id: Annotated[str, _id_in_path("grouping")], store: StoreDep) -> str:
+    return store.whole_id("grouping", grouping_id)
+
+
+def _study_id(study_id: Annotated[str, _id_in_path("study")], store: StoreDep) -> str:
+    return store.whole_id("study", study_id)
+
+
+def _token_id(token_id: Annotated[str, _id_in_path("token")], store: StoreDep) -> str:
+    return store.whole_id("token", token_id)
+
+
+JobId = Annotated[str, Depends(_job_id)]
+TableId = Annotated[str, Depends(_table_id)]
+GroupingId = Annotated[str, Depends(_grouping_id)]
+StudyId = Annotated[str, Depends(_study_id)]
+TokenId = Annotated[str, Depends(_token_id)]
+"""Identifiers in the path; the first characters do where no other begins so."""
+
+
+IdQuery = Annotated[str, Query(max_length=50, description="Identifier, or its first characters.")]
+
+
+def _asked_jobs(asked: Annotated[JobQueryIn, Query()]) -> JobQuery:
+    try:
+        return asked.query()
+    except InvalidInputError as error:
+        raise InvalidParameterError(error.pointer.removeprefix("/"), str(error)) from error
+
+
+JobQueryDep = Annotated[JobQuery, Depends(_asked_jobs)]
+
+
 @dataclass(frozen=True, slots=True)
 class AskedTable:
     """Score table named by the address of a request, with the state of the caller's copy.
@@ -117,7 +165,7 @@ class AskedTable:
 
 
 def _asked_table(
-    table_id: str, response: Response, queries: TableQueriesDep, if_none_match: IfNoneMatch = None
+    table_id: TableId, response: Response, queries: TableQueriesDep, if_none_match: IfNoneMatch = None
 ) -> AskedTable:
     info = queries.info(table_id)
     etag = response.headers["ETag"] = f'W/"{program_version()}-{info.revision}"'

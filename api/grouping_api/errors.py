@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from grouping import errors
 from grouping.wire.base_types import path_of, sentence_of
@@ -26,9 +27,11 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.GroupingError: (500, "Internal error"),
     errors.InvalidInputError: (422, "Invalid input"),
     errors.UnknownNameError: (422, "Unknown name"),
+    errors.AmbiguousIdError: (422, "More than one begins so"),
     errors.TableFormatError: (422, "Not a score table"),
     errors.ResultsRefusedError: (422, "Finished results do not fit"),
     errors.DataSetError: (422, "Not a table"),
+    errors.BundleError: (422, "Not a sound bundle"),
     errors.MarkedTextError: (422, "Not readable"),
     errors.SearchFileError: (422, "Not a search file"),
     errors.TooManyCandidatesError: (422, "Too many candidate networks"),
@@ -70,6 +73,20 @@ class InvalidParameterError(errors.InvalidInputError):
     def __init__(self, parameter: str, message: str) -> None:
         super().__init__(message)
         self.parameter = parameter
+
+
+class UnknownParameterError(InvalidParameterError):
+    """A query parameter that the address does not have.
+
+    Attributes:
+        known: names of those that it has.
+    """
+
+    def __init__(self, parameter: str, known: Sequence[str]) -> None:
+        listed = f"It takes {', '.join(known)}." if known else "It takes none."
+        shown = parameter[:50].encode("utf-8", "replace").decode()
+        super().__init__(shown, f"This address has no query parameter {shown!r}. {listed}")
+        self.known = tuple(known)
 
 
 class NotModifiedError(Exception):
@@ -143,7 +160,9 @@ def problem_of(error: errors.GroupingError) -> JSONResponse:
             faults.append({"parameter": error.parameter, "message": detail})
         else:
             faults.append({"pointer": error.pointer, "message": detail})
-    if isinstance(error, errors.UnknownNameError):
+    if isinstance(error, errors.AmbiguousIdError):
+        extra["candidates"] = [{"id": found, "name": name} for found, name in error.candidates.items()]
+    if isinstance(error, (errors.UnknownNameError, UnknownParameterError)):
         extra["known"] = list(error.known)
     if isinstance(error, errors.TooManyCandidatesError):
         extra |= {"n_networks": error.n_networks, "limit": error.limit}
@@ -205,14 +224,31 @@ def install_error_handlers(app: FastAPI) -> None:
 
         return handle  # type: ignore[return-value]
 
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 405:
+            error.headers = {"Allow": ", ".join(_methods_at(request))}
+        return _presented(request, problem_of_http(error))
+
     async def not_modified(request: Request, error: Exception) -> Response:
         assert isinstance(error, NotModifiedError)
         return Response(status_code=304, headers={"ETag": error.etag})
 
     app.add_exception_handler(NotModifiedError, not_modified)
     app.add_exception_handler(errors.GroupingError, presenting(problem_of))
-    app.add_exception_handler(HTTPException, presenting(problem_of_http))
+    app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, presenting(problem_of_validation))
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return all methods to which an address answers: those of the routes that fit it most closely."""
+    found: dict[int, set[str]] = {}
+    for included in request.app.routes:
+        for route in included.original_router.routes if hasattr(included, "original_router") else [included]:
+            if route.matches(request.scope)[0] is not Match.NONE:
+                methods = getattr(route, "methods", None) or {"GET", "HEAD"}  # static files
+                found.setdefault(len(getattr(route, "param_convertors", ())), set()).update(methods)
+    return sorted(found[min(found)]) if found else []
 
 
 def _presented(request: Request, answer: JSONResponse) -> Response:
@@ -233,6 +269,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the answers of a route other than the usual one, for OpenAPI."""
     meanings = {
         304: "Nothing has changed since the answer with that ETag.",
+        400: "The body cannot be read.",
         404: "There is no such object.",
         409: "Not possible in the present state.",
         413: "The body is too large.",

@@ -5,9 +5,6 @@ Plain ASGI classes, so that streams pass through untouched. `install_guards` fix
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import re
 from collections.abc import Callable
 
@@ -17,7 +14,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from grouping_api.access import PUBLIC_PATHS, TokenGuard
 from grouping_api.errors import problem, problem_of_bug
+from grouping_api.root_path import RootPath
 from grouping_api.settings import Settings
 
 MAX_BODY_BYTES = 1 << 20
@@ -30,9 +29,6 @@ RESULT_PATH = re.compile(r"(/v1)?/jobs/[^/]+/results")
 
 DATA_PATHS = frozenset({"/v1/data-sets", "/data-sets"})
 """Addresses that accept tables of data, likewise."""
-
-PUBLIC_PATHS = frozenset({"/healthz", "/readyz"})
-"""The only addresses that need no token: probes call them, and they reveal nothing."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
@@ -171,47 +167,19 @@ def origin_check(scope: Scope, headers: Headers) -> Response | None:
     site = headers.get("sec-fetch-site", "none")
     origin = headers.get("origin")
     host = headers.get("host", "").lower()
-    is_ours = origin is None or origin.lower().partition("://")[2] == host
+    # What a browser says of the site counts first: a proxy may have put another host name into the request.
+    is_ours = site == "same-origin" or origin is None or origin.lower().partition("://")[2] == host
     if site in {"same-origin", "none"} and is_ours:
         return None
     return problem(403, "Changes are accepted from this service's own pages and from programs only.")
-
-
-def token_check(settings: Settings) -> Check:
-    """Make a check of the token: ``Authorization: Bearer TOKEN``, or HTTP Basic with it as password."""
-    expected = settings.api_token.get_secret_value().encode() if settings.api_token else None
-
-    def check(scope: Scope, headers: Headers) -> Response | None:
-        if expected is None or scope["path"] in PUBLIC_PATHS:
-            return None
-        if hmac.compare_digest(_presented_token(headers.get("authorization", "")), expected):
-            return None
-        return problem(
-            401,
-            "Send the token of this service: Authorization: Bearer TOKEN.",
-            headers={"WWW-Authenticate": 'Basic realm="mtl-grouping", charset="UTF-8"'},
-        )
-
-    return check
-
-
-def _presented_token(authorization: str) -> bytes:
-    scheme, _, credentials = authorization.partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip().encode("utf-8", "replace")
-    if scheme.lower() == "basic":
-        try:
-            return base64.b64decode(credentials, validate=True).partition(b":")[2]
-        except (binascii.Error, ValueError):
-            return b""
-    return b""
 
 
 def install_guards(app: FastAPI, settings: Settings) -> None:
     """Add the guards to the application; the last one added handles a request first."""
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestCheck, check=origin_check)
-    app.add_middleware(RequestCheck, check=token_check(settings))
+    app.add_middleware(TokenGuard, settings=settings)
     app.add_middleware(RequestCheck, check=host_check(settings))
     app.add_middleware(LastResort)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(RootPath, root_path=settings.root_path)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -16,10 +16,12 @@ from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import ProblemOut
 from grouping.wire.data_sets import TableOnServer
 from grouping.wire.imports import InlineTable
-from grouping_api.errors import install_error_handlers
+from grouping_api.access import needs_of, routes_of
+from grouping_api.errors import install_error_handlers, problem_responses
 from grouping_api.gathering import Gathering
 from grouping_api.guards import install_guards
 from grouping_api.lease_desk import LeaseDesk
+from grouping_api.parameters import refuse_unknown_parameters
 from grouping_api.routes import ROUTES
 from grouping_api.settings import Settings
 from grouping_api.stopping import stop_signals
@@ -82,6 +84,7 @@ def _assemble(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,
+        dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
@@ -111,8 +114,10 @@ def _describe(app: FastAPI) -> None:
                 description=app.description,
                 tags=app.openapi_tags,
                 routes=app.routes,
+                servers=[{"url": root}] if (root := app.state.settings.root_path) else None,
             )
             schemas = document["components"]["schemas"]
+            unreadable = problem_responses(400, 413)
             for model in (ProblemOut, InlineTable, TableOnServer):  # not in the signature of any route
                 schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
                 schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
@@ -120,19 +125,37 @@ def _describe(app: FastAPI) -> None:
                 schemas.pop(unused, None)
             for operations in document["paths"].values():
                 for operation in operations.values():
+                    if "requestBody" in operation:
+                        operation["responses"] |= {str(status): told for status, told in unreadable.items()}
                     refused = operation["responses"].get("422", {}).get("content", {})
                     if "application/json" in refused:
                         reference = {"schema": {"$ref": "#/components/schemas/ProblemOut"}}
                         operation["responses"]["422"]["content"] = {"application/problem+json": reference}
             document["components"]["securitySchemes"] = {
-                "bearer": {"type": "http", "scheme": "bearer"},
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "Each operation names the scope that it needs.",
+                },
                 "basic": {"type": "http", "scheme": "basic", "description": "The token as password."},
             }
-            document["security"] = [{"bearer": []}, {"basic": []}, {}]
+            _describe_access(app, document)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _describe_access(app: FastAPI, document: dict[str, Any]) -> None:
+    """Say at each operation which scope it needs; a service on loopback may ask for no token at all."""
+    for route in routes_of(app.routes):
+        for scope in needs_of(route) if route.include_in_schema else ():
+            for method in route.methods or ():
+                operation = document["paths"][route.path][method.lower()]
+                allowed: list[dict[str, list[str]]] = (
+                    [{"bearer": [scope]}, {"basic": [scope]}, {}] if scope else []
+                )
+                operation["security"] = allowed
 
 
 @asynccontextmanager

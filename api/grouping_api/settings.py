@@ -7,10 +7,11 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from grouping.errors import InvalidInputError
+from grouping_api.root_path import PREFIX
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
@@ -18,26 +19,53 @@ LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 class Settings(BaseSettings):
     """Settings of the API, each read from an environment variable with the prefix ``GROUPING_``.
 
-    Attributes:
-        database_url: URL of the database that holds jobs and scores.
-        api_token: token that callers must present; None leaves the API open, which is for loopback only.
-        allowed_hosts: host names under which the service may be called, without ports. A name that is not
-            listed is refused, so that a page of another site cannot reach the service by rebinding its name.
-        data_paths: folders of this machine from which tables may be stored by their path; none unless given.
-        solve_time_limit_s: most wall time of one solve; an answer that it ends gives its optimality gap.
-        event_poll_s: seconds between two reads of the database by a stream of events.
-        heartbeat_s: seconds after which a silent stream sends a comment, so that proxies keep it open.
+    The descriptions are those of the reference, too.
     """
 
     model_config = SettingsConfigDict(env_prefix="GROUPING_", extra="ignore", frozen=True)
 
-    database_url: str = "sqlite:///grouping.db"
-    api_token: SecretStr | None = None
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = LOOPBACK_NAMES
-    data_paths: Annotated[tuple[Path, ...], NoDecode] = ()
-    solve_time_limit_s: float = Field(default=10.0, gt=0, le=600)
-    event_poll_s: float = Field(default=0.5, gt=0, le=60)
-    heartbeat_s: float = Field(default=15.0, gt=0, le=300)
+    database_url: str = Field(
+        default="sqlite:///grouping.db", description="URL of the database that holds jobs and scores."
+    )
+    api_token: SecretStr | None = Field(
+        default=None,
+        description="Token that callers must present, of 16 characters or more; without one the API listens "
+        "on loopback only.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=LOOPBACK_NAMES,
+        description="Host names under which the service may be called, without ports, separated by commas; "
+        "`*` for any. Another name is refused, so that a page of another site cannot reach the service by "
+        "rebinding its name.",
+    )
+    data_paths: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Folders of this machine from which tables may be stored by their path, separated by "
+        "colons.",
+    )
+    root_path: str = Field(
+        default="",
+        description="Path below which a proxy shows the service, such as `/grouping`; that of the proxy's "
+        "header `X-Forwarded-Prefix` unless given.",
+    )
+    solve_time_limit_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="Most seconds of one solve; an answer that this ends gives its optimality gap.",
+    )
+    event_poll_s: float = Field(
+        default=0.5,
+        gt=0,
+        le=60,
+        description="Seconds between two reads of the database by a stream of events.",
+    )
+    heartbeat_s: float = Field(
+        default=15.0,
+        gt=0,
+        le=300,
+        description="Seconds after which a silent stream sends a comment, so that proxies keep it open.",
+    )
 
     @field_validator("allowed_hosts", mode="before")
     @classmethod
@@ -53,6 +81,14 @@ class Settings(BaseSettings):
     @classmethod
     def _normalise_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(host.strip("[]").lower() for host in value if host)
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, value: str) -> str:
+        root = value.strip().rstrip("/")
+        if root and not PREFIX.fullmatch(root):
+            raise ValueError("a root path is a path such as /grouping, of letters, digits and . _ ~ -")
+        return root
 
     @field_validator("api_token")
     @classmethod
@@ -74,6 +110,25 @@ class Settings(BaseSettings):
                 f"Without a token the service listens on loopback only, and {host} is not: "
                 "set GROUPING_API_TOKEN, or serve on 127.0.0.1."
             )
+
+
+def read_settings(database_url: str) -> Settings:
+    """Read the settings from the environment.
+
+    Args:
+        database_url: URL of the database.
+
+    Raises:
+        InvalidInputError: if a variable cannot be understood; names every such variable.
+    """
+    try:
+        return Settings(database_url=database_url)
+    except ValidationError as error:
+        faults = (
+            f"GROUPING_{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        )
+        raise InvalidInputError(f"The environment cannot be used. {'; '.join(faults)}.") from error
 
 
 def is_loopback(host: str) -> bool:

@@ -144,6 +144,7 @@ async def receive_upload(request: Request, options: UploadOptions) -> Upload:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == FORM_TYPE:
         async with request.form(**FORM_LIMITS) as form:
+            refuse_unknown(form, ("file", "test_file", "text", *UploadOptions.model_fields))
             return await form_upload(form, options)
     if media_type not in RAW_TYPES:
         known = ", ".join(sorted([*RAW_TYPES, FORM_TYPE]))
@@ -153,6 +154,19 @@ async def receive_upload(request: Request, options: UploadOptions) -> Upload:
     data = await request.body()
     is_json = media_type == "application/json" and len(data) <= MAX_BODY_BYTES
     return Upload(data, None, options, may_be_inline=is_json)
+
+
+def refuse_unknown(form: FormData, known: Collection[str]) -> None:
+    """Refuse a form that holds other fields, which would have been meant to say something.
+
+    Raises:
+        RequestValidationError: if it does.
+    """
+    unknown = [name for name in form if name not in known]
+    if unknown:
+        message = f"There is no such field; there are {', '.join(known)}."
+        faults = [{"type": "extra_forbidden", "loc": ("body", name), "msg": message} for name in unknown]
+        raise RequestValidationError(faults)
 
 
 async def form_upload(

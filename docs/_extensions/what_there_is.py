@@ -49,10 +49,42 @@ class Requests(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """The table."""
         document: dict[str, Any] = json.loads((ROOT / "api" / "openapi.json").read_text(encoding="utf-8"))
-        rows = ["| request | what it does |", "|---|---|"]
+        rows = ["| request | what it does | scope of the token |", "|---|---|---|"]
         for path, verbs in sorted(document["paths"].items()):
             for verb, request in verbs.items():
-                rows.append(f"| `{verb.upper()} {path}` | {request['summary']} |")
+                scope = next((one["bearer"][0] for one in request["security"] if one), "none")
+                rows.append(f"| `{verb.upper()} {path}` | {request['summary']} | {scope} |")
+        return self.parse_text_to_nodes("\n".join(rows))
+
+
+class Variables(SphinxDirective):
+    """A table of the environment variables that commands and the API read, from what declares them."""
+
+    has_content: ClassVar[bool] = False
+
+    def run(self) -> list[nodes.Node]:
+        """The table."""
+        from grouping.cli.commands import load_commands
+        from grouping_api.settings import Settings
+
+        found: dict[str, tuple[str, list[str]]] = {}
+        waiting = [(name, command) for name, command in load_commands()]
+        while waiting:
+            name, command = waiting.pop(0)
+            waiting += [(f"{name} {one}", own) for one, own in getattr(command, "commands", {}).items()]
+            for option in command.params:
+                for variable in (option.envvar,) if isinstance(option.envvar, str) else option.envvar or ():
+                    found.setdefault(variable, (getattr(option, "help", None) or "", []))[1].append(name)
+        for field, declared in Settings.model_fields.items():
+            variable = f"GROUPING_{field}".upper()
+            described = declared.description or ""
+            found[variable] = (described, sorted({"api", "serve", *found.get(variable, ("", []))[1]}))
+        rows = ["| variable | what it says | commands |", "|---|---|---|"]
+        for variable, (described, commands) in sorted(found.items()):
+            shown = ", ".join(f"`{name}`" for name in sorted(commands)[:6]) + (
+                ", ..." if len(commands) > 6 else ""
+            )
+            rows.append(f"| `{variable}` | {described.replace('|', ' or ')} | {shown} |")
         return self.parse_text_to_nodes("\n".join(rows))
 
 
@@ -60,4 +92,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("commands", Commands)
     app.add_directive("requests", Requests)
+    app.add_directive("variables", Variables)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -49,6 +49,7 @@ LISTED = (
         "studies:study",
         "Ask the questions of Standley et al. (2020) about a problem: pairs, sizes, data, transfer.",
     ),
+    ("jobs", "job_list:jobs", "List jobs, newest first, or find them by state, problem, name, tag or text."),
     ("show", "jobs:show", "Watch a job, or show the result of a finished one."),
     ("logs", "logs:logs", "List the trainings of a job, or show what one has printed so far."),
     (
@@ -66,11 +67,65 @@ LISTED = (
         "results:add_results",
         "Add finished results to a job: they count as trained and cost nothing; all of the file, or none.",
     ),
+    (
+        "stop",
+        "jobs:stop",
+        "Train no further network of a job to search; it confirms and recommends what is there.",
+    ),
+    (
+        "pause",
+        "jobs:pause",
+        "Begin no training of a job until it is resumed; those under way are finished first.",
+    ),
+    (
+        "finish",
+        "bundles:finish",
+        "Train the recommended networks of a job once more, as the search did, and keep their weights.",
+    ),
+    (
+        "export",
+        "bundles:export",
+        "Write the recommended networks of a job as a bundle: one folder that answers every task.",
+    ),
+    ("bundle", "bundle_commands:app", "Look at a bundle, measure it, convert it."),
+    (
+        "serve-bundle",
+        "bundle_commands:serve_bundle",
+        "Serve a bundle over HTTP: predict, schema, health and metrics; no database and no Ray.",
+    ),
+    (
+        "kept",
+        "bundles:kept_networks",
+        "List the kept networks of jobs, with their size; with --remove, remove them.",
+    ),
     ("cancel", "jobs:cancel", "Cancel a job; its scores are kept."),
     (
         "resume",
         "jobs:resume",
-        "Continue a job that has ended from its stored scores, and try failed trainings again.",
+        "Continue a job that is paused or has ended from its stored scores, and try failed trainings again.",
+    ),
+    ("rename", "job_labels:rename", "Give a job another name."),
+    ("tag", "job_labels:tag", "Add tags to a job or remove some; print the tags that it has then."),
+    ("note", "job_labels:note", "Print the note of a job, or replace it."),
+    (
+        "delete",
+        "job_labels:delete",
+        "Delete jobs that have ended, with their scores; say first what goes with them.",
+    ),
+    (
+        "tables",
+        "stored_tables:tables",
+        "List the score tables of a service, newest first: those of jobs, and imported ones.",
+    ),
+    (
+        "groupings",
+        "stored_tables:groupings",
+        "List the stored groupings of a score table, newest first; at most 100.",
+    ),
+    (
+        "compare",
+        "comparisons:compare",
+        "Compare two jobs or two stored groupings: every change is the second minus the first.",
     ),
     (
         "problems",
@@ -107,6 +162,11 @@ LISTED = (
     ),
     ("openapi", "system:openapi", "Print the OpenAPI document of the API."),
     ("data", "data_sets:app", "Store tables of your own, from which problems are made."),
+    (
+        "tokens",
+        "tokens:app",
+        "Create, list and revoke tokens of a service; needs its own token, or one of the scope admin.",
+    ),
     ("bench", "bench:app", "Measure strategies on score tables, without training anything."),
 )
 """Name of a command, where it stands in `grouping.cli`, and the first sentence of its help."""
@@ -114,6 +174,9 @@ NEEDS = {
     "serve": "service",
     "demo": "service",
     "study": "service",
+    "serve-bundle": "bundle-server",
+    "finish": "service",
+    "export": "service",
     "dispatcher": "service",
     "api": "api",
     "migrate": "api",

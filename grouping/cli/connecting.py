@@ -16,4 +16,4 @@ ServerIfAny = Annotated[
     typer.Option(envvar="GROUPING_SERVER", help="Address of the service.", show_default=DEFAULT_SERVER),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-JobId = Annotated[str, typer.Argument(help="Identifier of a job.")]
+JobId = Annotated[str, typer.Argument(help="Identifier of a job, or its first characters.")]

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from grouping.cli.home import expanded, expanded_if_any
+
 DataFolderOption = Annotated[
     str | None,
     typer.Option(
@@ -23,10 +25,12 @@ def use_data(given: str | None, home: Path) -> None:
     """Have this process, and all that it starts, find the data sets of a folder.
 
     Args:
-        given: path or address; ``data`` in the home folder unless given.
+        given: path or address; ``data`` in the home folder unless given; no folder where there is none.
         home: the home folder.
     """
     from grouping.data_sets.folder import DATA_VARIABLE
 
-    address = given or str(home.expanduser().resolve() / "data")
-    os.environ[DATA_VARIABLE] = address if "://" in address else str(Path(address).expanduser().resolve())
+    if given is not None:
+        os.environ[DATA_VARIABLE] = given if "://" in given else str(expanded(Path(given)))
+    elif (found := expanded_if_any(home)) is not None:
+        os.environ[DATA_VARIABLE] = str(found / "data")

@@ -12,7 +12,8 @@ from rich.table import Table
 
 from grouping.cli.connecting import AsJson, Token
 from grouping.cli.data_folder import DataFolderOption, use_data
-from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_file, database_url
+from grouping.cli.home import DEFAULT_HOME, Home
+from grouping.cli.serving import DatabaseUrl, database_file, database_url
 from grouping.cli.terminal import new_console, print_json
 
 if TYPE_CHECKING:

@@ -1,9 +1,12 @@
-"""Commands that submit, watch, cancel and resume jobs."""
+"""Commands that submit, watch, pause, stop, cancel and resume jobs."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -32,15 +35,14 @@ from grouping.cli.data_sets import (
     problem_there,
 )
 from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
+from grouping.cli.home import DEFAULT_HOME, Home, expanded
 from grouping.cli.job_options import with_job_options
 from grouping.cli.recommendations import show_recommendations
 from grouping.cli.results import ResultsOption, ValuesOption, with_results
 from grouping.cli.search_files import asked_for
 from grouping.cli.serving import (
-    DEFAULT_HOME,
     DEFAULT_PORT,
     DatabaseUrl,
-    Home,
     Port,
     Workers,
     database_url,
@@ -62,6 +64,7 @@ EXIT_FAILED = 1
 EXIT_CANCELLED = 3
 EXIT_INTERRUPTED = 130
 
+DEMO_BUDGET = 2
 DEMO = {"problem": "digits", "name": "demo", "budgets_snt": [1, 2, 3]}
 """The job that `grouping demo` submits; all else is as by default."""
 
@@ -329,7 +332,7 @@ def _run_by_command(
             if are_to_be_measured(own):
                 own = with_measured_costs(own, command, lambda sentence: typer.echo(sentence, err=True))
             job = client.submit(**own)
-        training = trained_here(job, command, slots, home.expanduser() / "checkpoints")
+        training = trained_here(job, command, slots, expanded(home) / "checkpoints")
         status = _watch_and_report(job, as_json=as_json, training=training)
         if status == EXIT_INTERRUPTED and address not in (server, DEFAULT_SERVER):
             typer.echo(f"The service ends too; start it again first: grouping serve --home {home}", err=True)
@@ -376,27 +379,75 @@ def show(
         raise typer.Exit(_watch_and_report(client.job(job_id), as_json=as_json))
 
 
-def cancel(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
+def stop(
+    job_id: JobId,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm/--no-confirm",
+            help="Whether what is chosen is still trained with fresh seeds; else nothing is trained at all.",
+        ),
+    ] = True,
+    server: Server = DEFAULT_SERVER,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train no further network of a job to search; it confirms and recommends what is there."""
+    from grouping.client import Client
+
+    with Client(server, token=token) as client:
+        _tell_state(client.job(job_id).stop(confirm=confirm), as_json=as_json)
+
+
+def pause(
+    job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Begin no training of a job until it is resumed; those under way are finished first."""
+    from grouping.client import Client
+
+    with Client(server, token=token) as client:
+        _tell_state(client.job(job_id).pause(), as_json=as_json)
+
+
+def _tell_state(job: RemoteJob, *, as_json: bool) -> None:
+    if as_json:
+        print_json(job.data)
+    else:
+        typer.echo(job.state.value)
+
+
+def cancel(
+    job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None, as_json: AsJson = False
+) -> None:
     """Cancel a job; its scores are kept."""
     from grouping.client import Client
 
     with Client(server, token=token) as client:
-        typer.echo(client.job(job_id).cancel().state.value)
+        _tell_state(client.job(job_id).cancel(), as_json=as_json)
 
 
-def resume(job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None) -> None:
-    """Continue a job that has ended from its stored scores, and try failed trainings again.
+def resume(
+    job_id: JobId, server: Server = DEFAULT_SERVER, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Continue a job that is paused or has ended from its stored scores, and try failed trainings again.
 
     A job that has succeeded can be resumed if some of its trainings failed.
     """
     from grouping.client import Client
 
     with Client(server, token=token) as client:
-        typer.echo(client.job(job_id).resume().state.value)
+        _tell_state(client.job(job_id).resume(), as_json=as_json)
 
 
 def _digest(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _export_line(job_id: str, home: Path) -> str:
+    """Return the command that makes a bundle of the demonstration."""
+    program = "grouping" if shutil.which("grouping") else sys.argv[0]
+    where = "" if home == DEFAULT_HOME else f" --home {shlex.quote(str(home))}"
+    return f"{program} export {job_id} --budget {DEMO_BUDGET}{where} --out bundle"
 
 
 def demo(
@@ -428,6 +479,8 @@ def demo(
         console.print(f"Web page of the job: {job.url}", soft_wrap=True)
         status = watch(console, job)
         console.print(f"\nMatrix, curve and networks: {job.url}", soft_wrap=True)
+        if status == 0:
+            console.print(f"Take the networks home: {_export_line(job.id, home)}", soft_wrap=True)
         if not exit_when_done:
             console.print("Serving until Ctrl-C.")
             wait_for_signal()

@@ -73,25 +73,20 @@ def service_at(server: str | None, home: Path, *, default: str, workers: int | N
     Raises:
         MissingExtraError: if there is none, and what starts one is not installed.
     """
-    import httpx
+    from grouping.client.http import answers
 
     if server is not None:
         yield server
         return
-    try:
-        is_there = httpx.get(f"{default}/readyz", timeout=2).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        is_there = False
-    if is_there:
+    if answers(default):
         yield default
         return
+    from grouping.cli.home import expanded
     from grouping.cli.serving import database_url, running_service
     from grouping.extras import require
 
     require("service")
-    typer.echo(
-        f"No service answers at {default}: one runs for this search, in {home.expanduser()}.", err=True
-    )
+    typer.echo(f"No service answers at {default}: one runs for this search, in {expanded(home)}.", err=True)
     database = database_url(None, home)
     with running_service(
         host="127.0.0.1", port=0, home=home, database=database, workers=workers, ray_address=None

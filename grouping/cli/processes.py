@@ -68,6 +68,7 @@ class Child:
         """Start the process."""
         self._started = time.monotonic()
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.touch(mode=0o600)
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command,

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from grouping.cli.data_folder import DataFolderOption, use_data
+from grouping.cli.home import DEFAULT_HOME, Home, expanded, expanded_if_any, private_folder
 from grouping.cli.processes import Child, end_with_parent
 from grouping.cli.trainers_file import TrainersFile, use_trainers
 from grouping.domain.engines import Engine
@@ -38,9 +39,6 @@ DatabaseUrl = Annotated[
         envvar="GROUPING_DATABASE_URL",
         help="SQLite or PostgreSQL; a file in --home unless given.",
     ),
-]
-Home = Annotated[
-    Path, typer.Option(envvar="GROUPING_HOME", help="Folder of the embedded database.", file_okay=False)
 ]
 Workers = Annotated[
     int | None,
@@ -92,8 +90,15 @@ DataPaths = Annotated[
         file_okay=False,
     ),
 ]
+RootPathOption = Annotated[
+    str | None,
+    typer.Option(
+        "--root-path",
+        envvar="GROUPING_ROOT_PATH",
+        help="Path below which a proxy shows the service, such as /grouping.",
+    ),
+]
 DEFAULT_JOBS = 2
-DEFAULT_HOME = Path("~/.mtl-grouping")
 
 
 def database_url(url: str | None, home: Path) -> str:
@@ -103,17 +108,17 @@ def database_url(url: str | None, home: Path) -> str:
 
 def database_file(home: Path) -> Path:
     """Return the SQLite file of a home folder, whether or not it is there."""
-    return home.expanduser().resolve() / "grouping.db"
+    return expanded(home) / "grouping.db"
 
 
 def checkpoint_folder(given: Path | None, database: str, home: Path) -> Path:
     """Return the folder of checkpoints: the one given, one beside a SQLite file, or in the home folder."""
     if given is not None:
-        return given.expanduser().resolve()
+        return expanded(given)
     path = database.partition("sqlite:///")[2].partition("?")[0]
     if path and not path.startswith("file:"):
         return Path(path).resolve().with_suffix(".checkpoints")
-    return home.expanduser().resolve() / "checkpoints"
+    return expanded(home) / "checkpoints"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +158,19 @@ def running_service(
         StoreUnavailableError: if the database cannot be reached or the API does not come up.
     """
     from grouping.store import migrate
-    from grouping_api.settings import Settings
+    from grouping_api.settings import read_settings
+    from grouping_workers.dispatch.private_cluster import surprises
 
-    Settings(database_url=database).check_bind(host)
+    for sentence in () if ray_address else surprises():
+        typer.echo(sentence, err=True)
+    read_settings(database).check_bind(host)
     port = _free_port(host, port)
+    logs = private_folder(expanded(home)) / "logs"
     migrate(database)
     environment = {**os.environ, "GROUPING_DATABASE_URL": database}
-    dispatcher = ["dispatcher"]
+    dispatcher = ["dispatcher", "--home", str(expanded(home))]
     dispatcher += ["--workers", str(workers)] if workers else []
     dispatcher += ["--ray-address", ray_address] if ray_address else []
-    logs = home.expanduser() / "logs"
     shown = f"[{host}]" if ":" in host else host
     service = Service(
         f"http://{shown}:{port}",
@@ -194,15 +202,12 @@ def running_service(
 
 
 def _wait_until_ready(url: str, api: Child) -> None:
-    import httpx
+    from grouping.client.http import answers
 
     deadline = time.monotonic() + READY_TIMEOUT_S
     while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{url}/readyz", timeout=2).status_code == httpx.codes.OK:
-                return
-        except httpx.TransportError as error:
-            logger.debug("Not ready yet: %s", error)
+        if answers(url):
+            return
         if not api.is_alive():
             raise StoreUnavailableError(f"The API ended at its start. Its messages: {api.log}")
         time.sleep(0.1)
@@ -212,9 +217,13 @@ def _wait_until_ready(url: str, api: Child) -> None:
 def _allow(paths: list[Path] | None) -> None:
     """Have the API, here or in a process that is started, read tables in some folders by their path."""
     if paths:
-        os.environ["GROUPING_DATA_PATHS"] = os.pathsep.join(
-            str(path.expanduser().resolve()) for path in paths
-        )
+        os.environ["GROUPING_DATA_PATHS"] = os.pathsep.join(str(expanded(path)) for path in paths)
+
+
+def _show_below(root_path: str | None) -> None:
+    """Have the API, here or in a process that is started, put a path before all its addresses."""
+    if root_path is not None:
+        os.environ["GROUPING_ROOT_PATH"] = root_path
 
 
 def wait_for_signal() -> None:
@@ -240,8 +249,10 @@ def serve(
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
     data_paths: DataPaths = None,
+    root_path: RootPathOption = None,
 ) -> None:
     """Run everything on this machine: database, API and web view, dispatcher, Ray."""
+    _show_below(root_path)
     use_trainers(trainers, home, is_strict=True)
     use_data(data_folder, home)
     _allow(data_paths)
@@ -251,7 +262,7 @@ def serve(
     with running_service(
         host=host, port=port, home=home, database=database, workers=workers, ray_address=ray_address
     ) as service:
-        typer.echo(f"Serving on {service.url} (Ctrl-C ends it; logs in {home / 'logs'})")
+        typer.echo(f"Serving on {service.url} (Ctrl-C ends it; logs in {expanded(home) / 'logs'})")
         wait_for_signal()
         typer.echo("Stopping; jobs go on when the service runs again.")
 
@@ -273,20 +284,24 @@ def api(
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
     data_paths: DataPaths = None,
+    root_path: RootPathOption = None,
 ) -> None:
     """Run the API and web view alone."""
+    _show_below(root_path)
     use_trainers(trainers, home)
     use_data(data_folder, home)
     _allow(data_paths)
     import uvicorn
 
     from grouping_api.main import create_app
-    from grouping_api.settings import Settings
+    from grouping_api.settings import read_settings
 
-    settings = Settings(database_url=database_url(url, home))
+    settings = read_settings(database_url(url, home))
     settings.check_bind(host)
+    app = create_app(settings)
+    app.state.store.check_schema()
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         host=host,
         port=port,
         log_level="warning",
@@ -362,6 +377,7 @@ def dispatcher(
     from grouping_workers.settings import LIMITS_S, TRAINING_S, RaySettings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     database = database_url(url, home)
     store = open_store(database)
     store.check_schema()
@@ -373,6 +389,7 @@ def dispatcher(
     )
     settings = RaySettings(
         ray_address,
+        expanded_if_any(home),
         workers,
         trials_per_gpu,
         folder,

@@ -12,9 +12,10 @@ import typer
 from rich.console import Console
 
 from grouping.cli.data_folder import DataFolderOption, use_data
+from grouping.cli.home import DEFAULT_HOME, Home
 from grouping.cli.job_options import is_own_code
 from grouping.cli.recipes import parse_method, with_recipe_options
-from grouping.cli.serving import DEFAULT_HOME, DatabaseUrl, Home, database_url
+from grouping.cli.serving import DatabaseUrl, database_url
 from grouping.cli.terminal import new_console
 from grouping.cli.trainers_file import own_code_registered
 from grouping.domain.jobs import DEFAULT_TRAINER

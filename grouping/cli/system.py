@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from grouping.cli.data_folder import DataFolderOption, use_data
-from grouping.cli.serving import DEFAULT_HOME, Home
+from grouping.cli.home import DEFAULT_HOME, Home
 from grouping.cli.terminal import new_console, print_json
 from grouping.cli.trainers_file import TrainersFile, use_trainers
 

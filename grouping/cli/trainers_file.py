@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from grouping.cli.home import expanded_if_any, home_directory_in
+
 TrainersFile = Annotated[
     Path | None,
     typer.Option(
@@ -58,8 +60,11 @@ def use_trainers(given: Path | None, home: Path, *, is_strict: bool = False) -> 
     from grouping.trainers.registered import FILE_NAME, TRAINERS_VARIABLE
 
     # Links stay, as where a mounted file is replaced by another version of it.
-    file = (home / FILE_NAME if given is None else given).expanduser().absolute()
-    if not file.is_file():
+    folder = expanded_if_any(home)
+    file = None if folder is None else folder / FILE_NAME
+    if given is not None:
+        file = home_directory_in(given).absolute()
+    if file is None or not file.is_file():
         if given is not None:
             raise InvalidInputError(f"There is no file of trainers {str(file)!r}.")
         return

@@ -11,13 +11,20 @@ from grouping.client.contents import content_of
 from grouping.client.data_sets import DataSets
 from grouping.client.remote_job import RemoteJob
 from grouping.client.remote_table import RemoteTable
+from grouping.client.tokens import Tokens
+from grouping.domain.job_query import JobQuery
 from grouping.domain.scores import ScoreTable
+from grouping.wire.comparisons import JobComparison
 from grouping.wire.estimates import EstimateOut
 from grouping.wire.jobs import JobOut, JobPage
-from grouping.wire.scores import ScoreTableOut
+from grouping.wire.scores import ScoreTableOut, ScoreTablePage
+from grouping.wire.stored_groupings import GroupingComparison
+
+MAX_PAGE_SIZE = 100
+"""Items of a list that the service gives at once."""
 
 
-class Client(Connection, Assignments, DataSets):
+class Client(Tokens, Assignments, DataSets):
     """Client of one service; see ``Connection`` for its arguments."""
 
     def _service(self) -> Connection:
@@ -51,18 +58,53 @@ class Client(Connection, Assignments, DataSets):
         query = {} if workers is None else {"workers": workers}
         return self.read(EstimateOut, "POST", "/v1/jobs/estimate", json=request, params=query)
 
-    def jobs(self) -> list[RemoteJob]:
-        """List the jobs of the service, newest first; at most 100."""
-        page = self.read(JobPage, "GET", "/v1/jobs", params={"page_size": 100})
-        return [RemoteJob(self, data) for data in page.items]
+    def jobs(self, *, limit: int | None = 100, **query: Any) -> list[RemoteJob]:
+        """List jobs of the service, newest first.
 
-    def job(self, job_id: str) -> RemoteJob:
-        """Return a job by its identifier.
+        Args:
+            limit: the most jobs; None for all.
+            **query: what is asked for, as by ``GET /v1/jobs``: ``state``, ``problem``, ``name``, ``tag``,
+                ``text``, ``sort``.
 
         Raises:
-            ServiceError: if there is none.
+            InvalidInputError: if a value is not one that can be asked for.
+        """
+        parameters = JobQuery(**query).parameters()
+        return [RemoteJob(self, data) for data in self._all(JobPage, "/v1/jobs", limit, **parameters)]
+
+    def tables(self, *, limit: int | None = 100) -> list[RemoteTable]:
+        """List the score tables of jobs and imported ones, newest first; all if `limit` is None."""
+        return [RemoteTable(self, data) for data in self._all(ScoreTablePage, "/v1/score-tables", limit)]
+
+    def _all(self, kind: type[Any], path: str, limit: int | None, **parameters: Any) -> list[Any]:
+        """Return the items of a list, page by page, `limit` at most."""
+        items: list[Any] = []
+        token: str | None = None
+        while limit is None or len(items) < limit:
+            size = MAX_PAGE_SIZE if limit is None else min(MAX_PAGE_SIZE, limit - len(items))
+            asked = {**parameters, "page_size": size} | ({} if token is None else {"page_token": token})
+            page = self.read(kind, "GET", path, params=asked)
+            items += page.items
+            token = page.next_page_token
+            if token is None:
+                break
+        return items
+
+    def job(self, job_id: str) -> RemoteJob:
+        """Return a job by its identifier, or by its first characters.
+
+        Raises:
+            ServiceError: if there is none, or several begin so.
         """
         return RemoteJob(self, self.read(JobOut, "GET", f"/v1/jobs/{job_id}"))
+
+    def compare_jobs(self, a: str, b: str) -> JobComparison:
+        """Compare two jobs, by their identifiers; every change is the second minus the first."""
+        return self.read(JobComparison, "GET", "/v1/jobs/compare", params={"a": a, "b": b})
+
+    def compare_groupings(self, a: str, b: str) -> GroupingComparison:
+        """Compare two stored groupings, by their identifiers; every change is the second minus the first."""
+        return self.read(GroupingComparison, "GET", "/v1/groupings/compare", params={"a": a, "b": b})
 
     def import_table(
         self,

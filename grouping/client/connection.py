@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from grouping.client.http import new_client, proxy_of
 from grouping.errors import GroupingError, InvalidInputError, StoreUnavailableError
 
 POLL_S = 0.5
@@ -47,7 +48,7 @@ class Connection:
     ):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=timeout_s)
+        self._http = new_client(self.url, headers=headers, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -99,9 +100,7 @@ class Connection:
         except ValueError as error:  # JSON knows no infinity and no NaN
             raise InvalidInputError("The request holds a number that is not finite.") from error
         except httpx.TransportError as error:
-            raise StoreUnavailableError(
-                f"The service at {self.url} does not answer ({error}). Start it with: grouping serve"
-            ) from error
+            raise StoreUnavailableError(_no_answer(self.url, error)) from error
         if response.is_success:
             return response
         raise _error_of(response)
@@ -121,6 +120,13 @@ class Connection:
         except StoreUnavailableError:
             time.sleep(POLL_S)
             return self.read(kind, "POST", path, **options)
+
+
+def _no_answer(url: str, error: httpx.TransportError) -> str:
+    told = f"The service at {url} does not answer ({error})."
+    if proxy := proxy_of(url):
+        return f"{told} It was asked through the proxy {proxy}; name its host in NO_PROXY to ask it directly."
+    return f"{told} Start it with: grouping serve"
 
 
 def _understood(kind: type[Answer], response: httpx.Response) -> Answer:

@@ -21,6 +21,7 @@ from grouping.wire.groupings import RecommendationList, RecommendationOut
 from grouping.wire.jobs import (
     EventOut,
     EventPage,
+    JobDeletionOut,
     JobOut,
     ProgressOut,
     ProgressPointOut,
@@ -234,13 +235,68 @@ class RemoteJob(TableViews, Assignments):
         request = missing.job.model_dump(mode="json")
         return RemoteJob(self._client, self._client.create(JobOut, "/v1/jobs", idempotency_key, json=request))
 
+    def label(
+        self,
+        *,
+        name: str | None = None,
+        note: str | None = None,
+        add_tags: Sequence[str] = (),
+        drop_tags: Sequence[str] = (),
+    ) -> RemoteJob:
+        """Change name, note or tags of the job; what is left out stays.
+
+        Args:
+            name: new name; empty for the one that a job without a name gets.
+            note: new note; empty for none.
+            add_tags: tags to add.
+            drop_tags: tags to remove.
+
+        Raises:
+            ServiceError: if a label is too long or no tag.
+        """
+        said = {"name": name, "note": note}
+        changes = {label: text for label, text in said.items() if text is not None}
+        tags = {"add_tags": list(add_tags), "drop_tags": list(drop_tags)}
+        self.data = self._client.read(JobOut, "PATCH", f"/v1/jobs/{self.id}", json={**changes, **tags})
+        return self
+
+    def delete(self, *, dry_run: bool = False) -> JobDeletionOut:
+        """Delete the job with its scores, and return what becomes of what depends on it.
+
+        Args:
+            dry_run: delete nothing, and only say it.
+
+        Raises:
+            ServiceError: if the job has not ended.
+        """
+        query = {"dry_run": dry_run}
+        return self._client.read(JobDeletionOut, "DELETE", f"/v1/jobs/{self.id}", params=query)
+
+    def stop(self, *, confirm: bool = True) -> RemoteJob:
+        """Ask the service to train no further network to search, and to recommend from what is there.
+
+        Args:
+            confirm: whether what is chosen is still trained with fresh seeds; else nothing is trained at all.
+
+        Raises:
+            ServiceError: if the job has ended, or nothing is there to recommend from.
+        """
+        path, query = f"/v1/jobs/{self.id}/stop", {"confirm": confirm}
+        self.data = self._client.read(JobOut, "POST", path, params=query)
+        return self
+
+    def pause(self) -> RemoteJob:
+        """Ask the service to begin no training of the job until it is resumed."""
+        self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/pause")
+        return self
+
     def cancel(self) -> RemoteJob:
         """Ask the service to cancel the job."""
         self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/cancel")
         return self
 
     def resume(self) -> RemoteJob:
-        """Continue the job from its stored scores."""
+        """Continue the job, paused or ended, from its stored scores."""
         self.data = self._client.read(JobOut, "POST", f"/v1/jobs/{self.id}/resume")
         return self
 

@@ -45,9 +45,21 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """Bound on a text: it matches this regular expression."""
+    """Bound on a text: it matches this regular expression.
+
+    Attributes:
+        regex: the expression.
+        said: what that means, for people, to follow "write"; the expression itself is told where it is empty.
+    """
 
     regex: str
+    said: str = ""
+
+    def fault(self, value: str) -> str:
+        """Say what is wrong with a text; empty where it matches."""
+        if re.fullmatch(self.regex, value):
+            return ""
+        return f"{value[:50]!r} is none{f'; write {self.said}' if self.said else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,5 +270,5 @@ def _broken(value: Any, rule: object) -> Iterator[str]:
             yield f"at least {limit} of them"
         case MaxLen(max_length=limit) if len(value) > limit:
             yield f"at most {limit} of them" if not isinstance(value, str) else f"at most {limit} characters"
-        case Pattern(regex=regex) if not re.fullmatch(regex, value):
-            yield f"{value[:50]!r} is none"
+        case Pattern() if fault := rule.fault(value):
+            yield fault

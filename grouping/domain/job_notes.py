@@ -27,6 +27,8 @@ def job_notes(
             f"{failed} could not be carried out, and the result does without {them}. "
             f"Resume the job to try {them} again."
         )
+    if job.state is JobState.PAUSED:
+        notes.append(f"Nothing is trained until the job goes on: grouping resume {job.id}")
     if trains_elsewhere and job.state in _TRAINS and n_waiting and not n_running:
         wait = "waits" if n_waiting == 1 else "wait"
         notes.append(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from grouping.domain.baselines import ComparedWith
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
-from grouping.domain.jobs import Job, JobSpec, JobState, StopReason
+from grouping.domain.jobs import Job, JobSpec, JobState, Stop, StopReason
 from grouping.domain.ledgers import Savings
 from grouping.domain.percentages import percent
 from grouping.domain.verdicts import Verdict
@@ -18,6 +18,8 @@ _HINTS: Mapping[JobState, str] = {
     JobState.PREPARING: "loads data and measures inference costs",
     JobState.RUNNING: "trains networks to search for the grouping",
     JobState.CONFIRMING: "trains chosen networks and baselines with fresh seeds",
+    JobState.PAUSING: "begins no training; those under way are finished",
+    JobState.PAUSED: "nothing is trained",
     JobState.CANCELLING: "stops what is in flight",
     JobState.SUCCEEDED: "the search is complete",
     JobState.FAILED: "could not go on; can be resumed",
@@ -26,12 +28,15 @@ _HINTS: Mapping[JobState, str] = {
 _REASONS: Mapping[StopReason, str] = {
     StopReason.CONVERGED: "no further training was expected to improve the recommendation",
     StopReason.TRAINING_BUDGET_SPENT: "the training budget was spent; what was trained by then decides",
+    StopReason.STOPPED_BY_USER: "stopped by a user; what was trained by then decides",
 }
 _UNCONFIRMED: Mapping[JobState, str] = {
     JobState.QUEUED: "Not confirmed yet: fresh seeds are trained after the search.",
     JobState.PREPARING: "Not confirmed yet: fresh seeds are trained after the search.",
     JobState.RUNNING: "Not confirmed yet: fresh seeds are trained after the search.",
     JobState.CONFIRMING: "Not confirmed yet: fresh seeds are being trained.",
+    JobState.PAUSING: "Not confirmed yet: the job is being paused.",
+    JobState.PAUSED: "Not confirmed yet: the job is paused.",
     JobState.CANCELLING: "Not confirmed: the job is being cancelled.",
     JobState.FAILED: "Not confirmed: the job failed before its confirmation was complete.",
     JobState.CANCELLED: "Not confirmed: the job was cancelled before its confirmation was complete.",
@@ -42,6 +47,8 @@ _MORE: Mapping[JobState, str] = {
     JobState.PREPARING: "Networks will be trained when the job runs.",
     JobState.RUNNING: "Networks are being trained.",
     JobState.CONFIRMING: "The search is over: only chosen networks and baselines are being trained.",
+    JobState.PAUSING: "The job is being paused.",
+    JobState.PAUSED: "The job is paused.",
     JobState.CANCELLING: "The job is being cancelled.",
     JobState.FAILED: "The job failed; resume it to train more.",
     JobState.CANCELLED: "The job was cancelled; resume it to train more.",
@@ -53,6 +60,19 @@ _UNPLANNED: Mapping[JobState, str] = {
     JobState.PREPARING: "Nothing is planned yet: data are loaded and inference costs measured.",
 }
 """Of a job without trainings; in every other state nothing was trained."""
+_STOPPING: Mapping[Stop, str] = {
+    Stop.SEARCH: "stopped by a user: no further network is trained to search",
+    Stop.ALL: "stopped by a user: nothing more is trained",
+}
+_CUT_OFF: Mapping[StopReason, str] = {
+    StopReason.TRAINING_BUDGET_SPENT: "The training budget was spent",
+    StopReason.STOPPED_BY_USER: "The search was stopped",
+}
+"""Reasons for which a search succeeded before its own end."""
+_ENDED: Mapping[JobState, str] = {
+    JobState.FAILED: "The job failed",
+    JobState.CANCELLED: "The job was cancelled",
+}
 _COMPARED: Mapping[ComparedWith, str] = {
     ComparedWith.BOTH: "all tasks in one network, and each task alone",
     ComparedWith.ALL_TOGETHER: "all tasks in one network, and nothing else",
@@ -104,6 +124,7 @@ class JobSentences:
         kept_up: tasks that must be served no worse than alone.
         has_constraints: whether the job demands more of a grouping than its budget.
         is_taken: whether a dispatcher holds it.
+        stop: what a user who stopped it wants no more of.
     """
 
     state: JobState
@@ -112,6 +133,7 @@ class JobSentences:
     kept_up: tuple[str, ...] = ()
     has_constraints: bool = False
     is_taken: bool = False
+    stop: Stop | None = None
 
     @classmethod
     def of(cls, job: Job) -> JobSentences:
@@ -119,7 +141,8 @@ class JobSentences:
         kept_up = tuple(task.name for task in job.spec.definitions if task.must_not_worsen)
         is_to_be_confirmed = job.spec.n_confirmation_seeds > 0
         has_constraints = job.spec.constraints != Constraints()
-        return cls(job.state, job.stop_reason, is_to_be_confirmed, kept_up, has_constraints, job.is_taken)
+        facts = (kept_up, has_constraints, job.is_taken, job.stop)
+        return cls(job.state, job.stop_reason, is_to_be_confirmed, *facts)
 
     @property
     def title(self) -> str:
@@ -129,13 +152,14 @@ class JobSentences:
     @property
     def has_searched(self) -> bool:
         """Whether the search came to its own end; only then are its savings final."""
-        is_cut_off = self.stop_reason is StopReason.TRAINING_BUDGET_SPENT
-        return self.state is JobState.SUCCEEDED and not is_cut_off
+        return self.state is JobState.SUCCEEDED and self.stop_reason not in _CUT_OFF
 
     @property
     def hint(self) -> str:
         """Explanation of the state, to follow its title."""
         hint = None if self.stop_reason is None else _REASONS.get(self.stop_reason)
+        if self.stop is not None and not self.state.is_at_rest and self.state is not JobState.CANCELLING:
+            return _STOPPING[self.stop]
         if self.state is JobState.QUEUED and self.is_taken:
             return "taken by a dispatcher, which starts what trains it"
         return hint or _HINTS[self.state]
@@ -197,11 +221,8 @@ class JobSentences:
         if self.has_searched:
             text = f"{done} in the search{_saved(made.share)}"
         elif self.state.is_final:
-            head = {
-                JobState.FAILED: "The job failed",
-                JobState.CANCELLED: "The job was cancelled",
-                JobState.SUCCEEDED: "The training budget was spent",
-            }[self.state]
+            reason = self.stop_reason if self.state is JobState.SUCCEEDED else None
+            head = _CUT_OFF[reason] if reason is not None else _ENDED[self.state]
             text = f"{head} with {done}{_part(made)}"
         else:
             text = f"{done} so far"

@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 from grouping.domain.jobs import JobState
+
+_ENDED: Mapping[JobState, str] = {
+    JobState.SUCCEEDED: "succeeded",
+    JobState.FAILED: "failed",
+    JobState.CANCELLED: "been cancelled",
+}
+_NOTHING_TRAINED = (
+    "No training of the search has succeeded yet, so there is nothing to recommend from. Wait for one, or "
+    "cancel the job."
+)
 
 
 class JobVerb(StrEnum):
     """An action on an existing job; cloning it changes nothing and is always possible."""
 
+    PAUSE = "pause"
+    STOP = "stop"
     CANCEL = "cancel"
     RESUME = "resume"
     DELETE = "delete"
 
 
-def refusal(verb: JobVerb, state: JobState, n_given_up: int = 0) -> str | None:
-    """Say why a job in a state cannot be cancelled, resumed or deleted, and what to do; None if it can.
+def refusal(verb: JobVerb, state: JobState, n_given_up: int = 0, *, n_trained: int = 1) -> str | None:
+    """Say why something cannot be done with a job in a state, and what to do instead; None if it can.
 
-    Cancelling a job again while it is being cancelled is allowed and changes nothing.
+    Pausing, stopping or cancelling a job again before it has ended is allowed and changes nothing.
 
     Args:
         verb: the action.
         state: the state.
         n_given_up: number of its trainings that failed; a job that has succeeded can be resumed for them.
+        n_trained: number of trainings of its search that succeeded, without which it cannot be stopped.
     """
     match verb:
+        case JobVerb.PAUSE | JobVerb.STOP:
+            if state.is_final:
+                return f"The job has {_ENDED[state]} already; there is nothing to {verb}."
+            if state is JobState.CANCELLING:
+                return f"The job is being cancelled; there is nothing to {verb}."
+            if verb is JobVerb.PAUSE:
+                return None
+            if state is JobState.PAUSING:
+                return "The job is being paused; stop it when it is paused."
+            return None if n_trained else _NOTHING_TRAINED
         case JobVerb.CANCEL:
             if state is JobState.CANCELLED:
                 return "The job is cancelled already."
             return f"The job has {state} already; there is nothing to cancel." if state.is_final else None
         case JobVerb.RESUME:
-            if state.is_resumable or (state is JobState.SUCCEEDED and n_given_up):
+            if state is JobState.PAUSING:
+                return "The job is being paused; resume it when it is paused."
+            if state is JobState.PAUSED or state.is_resumable or (state is JobState.SUCCEEDED and n_given_up):
                 return None
             if state is JobState.CANCELLING:
                 return "The job is being cancelled; resume it when it has ended."

@@ -12,6 +12,7 @@ from annotated_types import Interval, Len, MaxLen
 from grouping.domain.baselines import Baselines, ComparedWith
 from grouping.domain.constraints import Constraints
 from grouping.domain.fields import Pattern, Shown, check
+from grouping.domain.job_labels import MAX_JOB_NAME, MAX_TAGS, Tag, check_tags
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates
 from grouping.domain.recipes import MAX_EPOCHS, Method
 from grouping.domain.resources import StatedResources
@@ -64,6 +65,10 @@ class JobState(StrEnum):
     """Networks are trained to search for the grouping."""
     CONFIRMING = "confirming"
     """The chosen networks and the baselines are trained again with fresh seeds."""
+    PAUSING = "pausing"
+    """The user asked to pause; no training begins, and those under way are finished."""
+    PAUSED = "paused"
+    """Nothing is trained until the user resumes the job."""
     CANCELLING = "cancelling"
     """The user asked to end; the dispatcher stops what is in flight."""
     SUCCEEDED = "succeeded"
@@ -76,8 +81,13 @@ class JobState(StrEnum):
         return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED)
 
     @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing more happens unless the user asks for it: the job has ended or is paused."""
+        return self.is_final or self is JobState.PAUSED
+
+    @property
     def is_resumable(self) -> bool:
-        """Whether ``resume`` continues from the stored scores."""
+        """Whether the job has ended, and ``resume`` continues from the stored scores."""
         return self in (JobState.FAILED, JobState.CANCELLED)
 
 
@@ -89,6 +99,17 @@ class StopReason(StrEnum):
     CONVERGED = "converged"
     """The strategy expects no improvement worth a further training."""
     TRAINING_BUDGET_SPENT = "training_budget_spent"
+    STOPPED_BY_USER = "stopped_by_user"
+    """The user asked to recommend from what is there."""
+
+
+class Stop(StrEnum):
+    """What a user who stopped a job wants no more of; it is recommended from what is there."""
+
+    SEARCH = "search"
+    """No further training to search; what is chosen is still confirmed with fresh seeds, under one recipe."""
+    ALL = "all"
+    """No training at all, those under way included."""
 
 
 class Planning(StrEnum):
@@ -136,7 +157,7 @@ class JobSpec:
     Attributes:
         problem: name of the problem to train on; GET /v1/problems lists them.
         tasks: names of the tasks to group.
-        name: label by which people recognise the job.
+        name: name by which people recognise the job; an empty one is made of problem and tasks, and numbered.
         strategy: name of the strategy that decides which networks are trained; GET /v1/strategies lists them.
         strategy_parameters: parameters of the strategy, by its JSON Schema.
         trainer: name of the trainer that trains the networks; GET /v1/trainers lists them.
@@ -183,13 +204,14 @@ class JobSpec:
             tuner, and a second verdict compares them under these.
         n_recipes: number of recipes that are tried for each of them, that of the job first, where each is
             tuned; the best are tried on more seeds.
+        tags: words by which the job is found again.
     """
 
     problem: Annotated[
         str, MaxLen(MAX_NAME_LENGTH), Shown("Problem", "", "none, for a job that defines its tasks,")
     ]
     tasks: Annotated[tuple[Name, ...], Len(1, MAX_TASKS), Shown("Tasks", "--task", "all of the problem's")]
-    name: Annotated[str, MaxLen(200), Shown("Name", "--name")] = ""
+    name: Annotated[str, MaxLen(MAX_JOB_NAME), Shown("Name", "--name")] = ""
     strategy: Annotated[Name, Shown("Strategy", "--strategy")] = DEFAULT_STRATEGY
     strategy_parameters: Mapping[str, Any] = field(default_factory=dict)
     trainer: Annotated[Name, Shown("Trainer", "--trainer")] = DEFAULT_TRAINER
@@ -248,8 +270,10 @@ class JobSpec:
     ] = None
     tune: Annotated[Tune, Shown("Tuned for the verdict", "--tune")] = Tune.NONE
     n_recipes: Annotated[int, Interval(ge=2, le=200), Shown("Recipes tried for each", "--recipes")] = 24
+    tags: Annotated[tuple[Tag, ...], MaxLen(MAX_TAGS), Shown("Tags", "--tag")] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tags", check_tags(self.tags, pointer="/tags"))
         check(self)
         if bool(self.problem) == bool(self.definitions):
             raise InvalidInputError(
@@ -332,6 +356,11 @@ class JobSpec:
         return self.problem or self.trainer
 
     @property
+    def default_name(self) -> str:
+        """Name of the job where none is given; the store numbers jobs of the same one."""
+        return f"{self.subject}, {len(self.tasks)} task{'s' * (len(self.tasks) != 1)}"
+
+    @property
     def candidates(self) -> Candidates:
         """Networks that may be chosen, at their nominal costs."""
         return self.constraints.narrow(self._possible(CANDIDATE_LIMIT))
@@ -385,8 +414,11 @@ class JobSpec:
     @property
     def confirmation_seeds(self) -> tuple[int, ...]:
         """Seeds of the confirmation's trials, those on further splits last; none of them is a search seed."""
-        fresh = tuple(self.seed * 1000 + 500 + i for i in range(self.n_confirmation_seeds))
-        return fresh + self.split_seeds
+        return self.fresh_seeds(self.n_confirmation_seeds) + self.split_seeds
+
+    def fresh_seeds(self, count: int) -> tuple[int, ...]:
+        """Return so many seeds that are none of the search, at most 100, those of the confirmation first."""
+        return tuple(self.seed * 1000 + 500 + i for i in range(count))
 
     @property
     def split_seeds(self) -> tuple[int, ...]:
@@ -453,6 +485,10 @@ class Job:
         settled: facts that its trainer settled before the first training, and that must not change; see
             `grouping.trainers.Prepared`.
         is_taken: whether a dispatcher holds it.
+        name: its present name, by which people recognise it.
+        note: note of its users; may be empty.
+        tags: its present tags.
+        stop: what the user who stopped it wants no more of; None unless it was stopped.
     """
 
     id: str
@@ -468,6 +504,10 @@ class Job:
     versions: Mapping[str, str] = field(default_factory=dict)
     settled: Mapping[str, Any] = field(default_factory=dict)
     is_taken: bool = False
+    name: str = ""
+    note: str = ""
+    tags: tuple[str, ...] = ()
+    stop: Stop | None = None
 
     @property
     def fresh_splits(self) -> FreshSplits | None:

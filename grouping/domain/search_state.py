@@ -16,7 +16,7 @@ from grouping.domain.affinity import AffinityMatrix
 from grouping.domain.allowance import Allowance
 from grouping.domain.baselines import Baselines
 from grouping.domain.constraints import Constraints
-from grouping.domain.jobs import JobSpec, Ledger, Planning
+from grouping.domain.jobs import JobSpec, Ledger, Planning, Stop
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.scales import awaits_scale, scaled
 from grouping.domain.scores import FloatArray, Score, ScoreTable
@@ -102,6 +102,7 @@ class SearchState:
         known_elsewhere: trials whose outcome another search knows, and whether it measured affinities.
         spent: charges so far.
         other_costs: further inference costs of networks by name, as far as known.
+        stop: what a user who stopped the search wants no more of; None unless it was stopped.
     """
 
     tasks: tuple[Task, ...]
@@ -111,6 +112,7 @@ class SearchState:
     known_elsewhere: Mapping[TrialKey, bool] = field(default_factory=dict)
     spent: Ledger = field(default_factory=Ledger)
     other_costs: Mapping[str, Mapping[NetworkKey, float]] = field(default_factory=dict)
+    stop: Stop | None = None
 
     @cached_property
     def full(self) -> ScoreTable:

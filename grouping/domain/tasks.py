@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -135,6 +136,12 @@ class Metric:
         if self.unit:
             fields["unit"] = self.unit
         return fields | ({"parameters": dict(self.parameters)} if self.parameters else {})
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Metric:
+        """Invert `as_mapping`."""
+        parameters = tuple(data.get("parameters", {}).items())
+        return cls(data["name"], Direction(data["direction"]), parameters, data.get("unit", ""))
 
 
 def scale_of(value: float | str) -> float | Scale:
@@ -292,6 +299,25 @@ class Task:
             "chosen_by": ChosenBy.LOSS,
         }
         return fields | {k: getattr(self, k) for k, usual in beside.items() if getattr(self, k) != usual}
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any]) -> Task:
+        """Invert `as_mapping`; fields that are not there have their defaults."""
+        metric = data["metric"]
+        return cls(
+            name=data["name"],
+            kind=TaskKind(data["kind"]),
+            loss=Loss(data["loss"], tuple(data.get("loss_parameters", {}).items())),
+            metric=None if metric is None else Metric.from_mapping(metric),
+            weight=data["weight"],
+            n_outputs=data["n_outputs"],
+            reads=tuple(data.get("reads", ())),
+            scale=scale_of(data.get("scale", Scale.NONE)),
+            best=data.get("best", 1.0),
+            reference=data.get("reference"),
+            must_not_worsen=data.get("must_not_worsen", False),
+            chosen_by=ChosenBy(data.get("chosen_by", ChosenBy.LOSS)),
+        )
 
     @classmethod
     def regression(

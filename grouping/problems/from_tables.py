@@ -18,12 +18,18 @@ def stored_problems() -> tuple[Problem, ...]:
 
 def find_stored(name: str) -> Problem | None:
     """Return a stored problem by its whole name, or the newest one made of a data set of that name."""
+    found = find_defined(name)
+    return None if found is None else problem_of(*found)
+
+
+def find_defined(name: str) -> tuple[DataFolder, DefinedProblem] | None:
+    """Return a stored problem as it was defined, with its folder; see `find_stored`."""
     folder = data_folder()
     if folder is None:
         return None
     for found in folder.problems():
         if name in (found.name, found.data_set.name):
-            return problem_of(folder, found)
+            return folder, found
     return None
 
 

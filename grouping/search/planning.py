@@ -16,7 +16,7 @@ from functools import cached_property
 from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.constraints import Constraints
 from grouping.domain.costs import fits
-from grouping.domain.jobs import JobState, StopReason
+from grouping.domain.jobs import JobState, Stop, StopReason
 from grouping.domain.networks import Network
 from grouping.domain.scales import networks_first
 from grouping.domain.search_state import SearchState, SearchTerms
@@ -41,6 +41,7 @@ FORCED_FIRST = "Networks that the constraints name come first."
 WORKERS_PER_LONG = 4
 """Workers of which one may train a baseline larger than a full-size network while the search goes on."""
 TUNING = "Recipes are tuned for the recommended groupings and the baselines, each for itself."
+STOPPED = "The search was stopped: what is trained by now decides."
 BASELINES_MEANWHILE = "While workers are free, baselines are trained with fresh seeds."
 
 
@@ -114,6 +115,8 @@ class Planner:
         """
         if self._state.running and self.phase is JobState.CONFIRMING:
             return Plan(JobState.CONFIRMING, ())
+        if self._state.stop is not None:
+            return self._plan_stopped(self._state.stop)
         if self._is_searching and (not self._may_plan_ahead or self._awaits_alone):
             return self._plan_meanwhile(n_free)
         n_long = self._n_long(n_free)
@@ -135,6 +138,18 @@ class Planner:
         fitting = self._in_order(fitting)
         reason = reason or StopReason.SEARCH_COMPLETE
         return self._split(JobState.CONFIRMING, fitting, replace(proposal, note=note), reason)
+
+    def _plan_stopped(self, stop: Stop) -> Plan:
+        """Return what is trained after a user stopped the search: only what confirms, if that is wanted."""
+        if self._is_searching and stop is Stop.SEARCH:
+            return Plan(JobState.RUNNING, ())
+        is_any = any(found.solution.grouping is not None for found in self._recommendations)
+        wanted = self._confirmation() if stop is Stop.SEARCH and is_any else ()
+        fitting = self._left.first_fitting(wanted, self._prices, is_free=self._state.is_free)
+        if self._state.running and not fitting:
+            return Plan(JobState.CONFIRMING, ())
+        proposal = Proposal((), note=STOPPED)
+        return self._split(JobState.CONFIRMING, self._in_order(fitting), proposal, StopReason.STOPPED_BY_USER)
 
     @property
     def phase(self) -> JobState:

@@ -20,12 +20,13 @@ from grouping.domain.jobs import (
     Job,
     JobSpec,
     JobState,
+    Stop,
     StopReason,
 )
 from grouping.domain.joint_runs import JointAffinities, JointRun
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.recipes import Method
-from grouping.domain.tasks import ChosenBy, Direction, Loss, Metric, Scale, Task, TaskKind, scale_of
+from grouping.domain.tasks import Task
 from grouping.domain.trials import TaskScore
 from grouping.errors import InvalidInputError
 from grouping.store.records import StoredGrouping, StoredNetwork, TableInfo
@@ -141,26 +142,7 @@ def task_to_json(task: Task) -> dict[str, Any]:
 
 def task_from_json(data: Mapping[str, Any]) -> Task:
     """Invert `task_to_json`; fields that an older version did not store have their defaults."""
-    metric = data["metric"]
-    return Task(
-        name=data["name"],
-        kind=TaskKind(data["kind"]),
-        loss=Loss(data["loss"], tuple(data.get("loss_parameters", {}).items())),
-        metric=None if metric is None else _metric_from_json(metric),
-        weight=data["weight"],
-        n_outputs=data["n_outputs"],
-        reads=tuple(data.get("reads", ())),
-        scale=scale_of(data.get("scale", Scale.NONE)),
-        best=data.get("best", 1.0),
-        reference=data.get("reference"),
-        must_not_worsen=data.get("must_not_worsen", False),
-        chosen_by=ChosenBy(data.get("chosen_by", ChosenBy.LOSS)),
-    )
-
-
-def _metric_from_json(data: Mapping[str, Any]) -> Metric:
-    parameters = tuple(data.get("parameters", {}).items())
-    return Metric(data["name"], Direction(data["direction"]), parameters, data.get("unit", ""))
+    return Task.from_mapping(data)
 
 
 def group_key(group: Collection[str]) -> str:
@@ -213,6 +195,10 @@ def job_from_row(row: JobRow) -> Job:
         versions=dict(row.versions),
         settled=dict(row.settled),
         is_taken=row.lease_owner is not None,
+        name=row.name,
+        note=row.note,
+        tags=tuple(row.tags),
+        stop=None if row.stop is None else Stop(row.stop),
     )
 
 

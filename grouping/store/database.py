@@ -286,4 +286,13 @@ def _translate(error: DBAPIError) -> StoreUnavailableError | SchemaOutdatedError
         return StoreUnavailableError("The database is read-only; give this program the right to write to it.")
     if "full" in text or "no space" in text:
         return StoreUnavailableError("The disk of the database is full; free some space.")
-    return StoreUnavailableError("The database cannot be reached or does not answer; try again.")
+    if "not a database" in text or "malformed" in text:
+        return StoreUnavailableError(
+            "The file is no SQLite database, or is damaged; name another, or restore a backup."
+        )
+    if "unable to open" in text:
+        return StoreUnavailableError(
+            "The file of the database is not there, or closed to this account; `grouping migrate` makes one."
+        )
+    cause = str(error.orig).partition("\n")[0][:300]
+    return StoreUnavailableError(f"The database cannot be reached or does not answer ({cause}); try again.")

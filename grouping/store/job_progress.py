@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy import func, select
 
-from grouping.domain.jobs import Event, Ledger
+from grouping.domain.jobs import Event, Ledger, Stop
 from grouping.domain.search_state import SearchState
 from grouping.domain.trials import Purpose, Trial, TrialState
 from grouping.store.codec import event_from_row, network_from_row, spec_from_json, task_from_json
@@ -111,6 +111,7 @@ class ProgressMethods:
                 known_elsewhere=find_reusable(session, Wanted.of_row(session, job)) if known else {},
                 spent=Ledger(job.charged_trainings, job.charged_epochs, job.charged_seconds),
                 other_costs=known_costs(spec.sizes, rows) if spec.constraints.limits else {},
+                stop=None if job.stop is None else Stop(job.stop),
             )
 
     def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from grouping.domain.finished_results import FinishedResults
-from grouping.domain.job_verbs import JobVerb, refusal
+from grouping.domain.job_deletion import JobDependents
+from grouping.domain.job_verbs import JobVerb
 from grouping.domain.jobs import Job, JobSpec, JobState
 from grouping.domain.tasks import Task
 from grouping.domain.trials import TrialState
-from grouping.errors import IdempotencyConflictError, InvalidInputError, StateConflictError, pointing_below
+from grouping.errors import IdempotencyConflictError, InvalidInputError, pointing_below
 from grouping.store.codec import (
     check_idempotency_key,
     is_id,
@@ -24,13 +25,14 @@ from grouping.store.codec import (
     task_to_json,
 )
 from grouping.store.database import Database
+from grouping.store.job_search import new_name, set_labels
 from grouping.store.locked_jobs import LockedJob, find_job, lock_job
-from grouping.store.paging import newest_first
-from grouping.store.records import Page
 from grouping.store.results import Refused, add_to
-from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
+from grouping.store.rows import GroupingRow, JobRow, NetworkRow, ScoreTableRow, TrialRow
+from grouping.store.stops import check_verb, skip_unwanted
 
 MAX_INTEGER = 2**63 - 1
+_FINAL = tuple(state for state in JobState if state.is_final)
 
 
 class JobMethods:
@@ -47,6 +49,7 @@ class JobMethods:
         request_digest: str = "",
         results: Sequence[FinishedResults] = (),
         refused: Refused | None = None,
+        named_after: str = "",
     ) -> tuple[Job, bool]:
         """Accept a job; once this returns, the job exists even if every process ends.
 
@@ -57,6 +60,8 @@ class JobMethods:
             request_digest: digest of the request.
             results: finished trainings that count as trained from the start; see `Store.add_results`.
             refused: groups that no such result can stand for, and why.
+            named_after: name that the job gets, with the next number, where its specification has none; its
+                `default_name` unless given.
 
         Returns:
             The job, and whether this call made it.
@@ -67,13 +72,14 @@ class JobMethods:
             ResultsRefusedError: if a finished training does not fit; then there is no job.
         """
         _check_submission(spec, tasks, idempotency_key)
+        told = (results, refused)
         try:
-            return self._create_job(spec, tasks, idempotency_key, request_digest, results, refused)
+            return self._create_job(spec, tasks, idempotency_key, request_digest, told, named_after)
         except IntegrityError:
             if idempotency_key is None:
                 raise
             # Another transaction won the race for the key; its job is there now.
-            return self._create_job(spec, tasks, idempotency_key, request_digest, results, refused)
+            return self._create_job(spec, tasks, idempotency_key, request_digest, told, named_after)
 
     def _create_job(
         self,
@@ -81,8 +87,8 @@ class JobMethods:
         tasks: Sequence[Task],
         key: str | None,
         digest: str,
-        results: Sequence[FinishedResults],
-        refused: Refused | None,
+        told: tuple[Sequence[FinishedResults], Refused | None],
+        named_after: str,
     ) -> tuple[Job, bool]:
         with self._database.writing() as session:
             if key is not None:
@@ -94,10 +100,11 @@ class JobMethods:
                         )
                     return job_from_row(first), False
             now_s = self._database.now_s(session)
+            name = spec.name or new_name(session, named_after or spec.default_name)
             weighted = [task.with_weight(spec.weights.get(task.name, task.weight)) for task in tasks]
             table = ScoreTableRow(
                 id=new_id(),
-                name=storable(spec.name),
+                name=storable(name),
                 tasks=[task_to_json(task) for task in weighted],
                 revision=0,
                 created_s=now_s,
@@ -105,13 +112,15 @@ class JobMethods:
             session.add(table)
             session.flush()
             row = _new_row(spec, table, key, digest)
+            set_labels(row, spec, name=name, note="", tags=spec.tags)
             session.add(row)
             session.flush()
             locked = LockedJob(session, row, now_s)
-            locked.add_event("job_submitted", {"name": spec.name, "problem": spec.problem})
-            for position, told in enumerate(results):
+            locked.add_event("job_submitted", {"name": row.name, "problem": spec.problem})
+            results, refused = told
+            for position, finished in enumerate(results):
                 with pointing_below(f"/results/{position}", always=True):
-                    add_to(locked, told, refused)
+                    add_to(locked, finished, refused)
             session.flush()
             return job_from_row(row), True
 
@@ -124,21 +133,11 @@ class JobMethods:
         with self._database.reading() as session:
             return job_from_row(find_job(session, job_id))
 
-    def list_jobs(self, *, limit: int = 50, after: str | None = None) -> Page[Job]:
-        """List jobs, newest first; a page holds at most 200.
-
-        Raises:
-            InvalidInputError: if `after` is not a token of this list.
-        """
-        with self._database.reading() as session:
-            rows, token = newest_first(session, select(JobRow), JobRow, limit, after)
-            return Page(tuple(job_from_row(row) for (row,) in rows), token)
-
     def jobs_under_way(self) -> tuple[Job, ...]:
         """Return the jobs that have not ended, in no particular order."""
         with self._database.reading() as session:
-            asked = select(JobRow).where(JobRow.state.not_in([state for state in JobState if state.is_final]))
-            return tuple(job_from_row(row) for row in session.scalars(asked))
+            found = session.scalars(select(JobRow).where(JobRow.state.not_in(_FINAL)))
+            return tuple(job_from_row(row) for row in found)
 
     def find_job_of_table(self, table_id: str) -> Job | None:
         """Find the job that fills a score table, or None for a table without one."""
@@ -160,7 +159,7 @@ class JobMethods:
         with self._database.writing() as session:
             locked = lock_job(self._database, session, job_id)
             job = locked.job
-            _check(JobVerb.CANCEL, job)
+            check_verb(JobVerb.CANCEL, job)
             if not locked.has_live_lease():
                 _cancel_now(locked)
             elif not job.cancel_requested:
@@ -171,9 +170,10 @@ class JobMethods:
             return job_from_row(job)
 
     def resume(self, job_id: str) -> Job:
-        """Queue a failed or cancelled job again; its scores stay, failed trials get new attempts.
+        """Queue a failed, cancelled or paused job again; its scores stay, failed trials get new attempts.
 
-        So is one that has succeeded without some of its trials, as they failed.
+        So is one that has succeeded without some of its trials, as they failed. A job that was stopped stays
+        so, and searches no more.
 
         Raises:
             NotFoundError: if there is none.
@@ -182,9 +182,10 @@ class JobMethods:
         with self._database.writing() as session:
             locked = lock_job(self._database, session, job_id)
             job = locked.job
-            _check(JobVerb.RESUME, job, _count_failed_trials(session, job_id))
+            check_verb(JobVerb.RESUME, job, _count_failed_trials(session, job_id))
             retried = _retry_failed_trials(session, job_id)
-            if retried:
+            skipped = skip_unwanted(locked, job.stop)
+            if retried and not skipped:
                 locked.revise_table()
             before = job.state
             job.state = JobState.QUEUED
@@ -194,8 +195,20 @@ class JobMethods:
             session.flush()
             return job_from_row(job)
 
-    def delete_job(self, job_id: str) -> None:
-        """Remove a job that has ended, with its table, networks, trials, scores and events.
+    def job_dependents(self, job_id: str) -> JobDependents:
+        """Return what goes with a job if it is deleted, and which jobs copied from it or still may.
+
+        Raises:
+            NotFoundError: if there is none.
+        """
+        with self._database.reading() as session:
+            return _dependents(session, find_job(session, job_id))
+
+    def delete_job(self, job_id: str) -> JobDependents:
+        """Remove a job that has ended, with its table, groupings, networks, trials, scores and events.
+
+        Returns:
+            What went with it, and which jobs depended on it.
 
         Raises:
             NotFoundError: if there is none.
@@ -203,18 +216,30 @@ class JobMethods:
         """
         with self._database.writing() as session:
             job = lock_job(self._database, session, job_id).job
-            _check(JobVerb.DELETE, job)
+            check_verb(JobVerb.DELETE, job)
+            dependents = _dependents(session, job)
             table_id = job.score_table_id
             # Trials and events go with their job, scores with their trials: ON DELETE CASCADE.
             session.execute(delete(JobRow).where(JobRow.id == job_id))
             session.execute(delete(NetworkRow).where(NetworkRow.score_table_id == table_id))
             session.execute(delete(ScoreTableRow).where(ScoreTableRow.id == table_id))
+            return dependents
 
 
-def _check(verb: JobVerb, job: JobRow, n_given_up: int = 0) -> None:
-    why = refusal(verb, JobState(job.state), n_given_up)
-    if why is not None:
-        raise StateConflictError(why)
+def _dependents(session: Session, job: JobRow) -> JobDependents:
+    def count(row: type[TrialRow | GroupingRow], is_chosen: ColumnElement[bool]) -> int:
+        return session.scalar(select(func.count()).select_from(row).where(is_chosen)) or 0
+
+    copies = select(TrialRow.job_id).where(TrialRow.reused_from_job == job.id).distinct()
+    under_way = session.scalars(
+        select(JobRow).where(JobRow.state.not_in(_FINAL)).order_by(JobRow.created_s, JobRow.id)
+    )
+    return JobDependents(
+        count(TrialRow, TrialRow.job_id == job.id),
+        count(GroupingRow, GroupingRow.score_table_id == job.score_table_id),
+        tuple(session.scalars(copies.order_by(TrialRow.job_id))),
+        tuple(other.id for other in under_way if job.id in other.spec.get("reuse_jobs", ())),
+    )
 
 
 def _check_submission(spec: JobSpec, tasks: Sequence[Task], key: str | None) -> None:
@@ -230,7 +255,6 @@ def _check_submission(spec: JobSpec, tasks: Sequence[Task], key: str | None) -> 
 def _new_row(spec: JobSpec, table: ScoreTableRow, key: str | None, digest: str) -> JobRow:
     return JobRow(
         id=new_id(),
-        name=storable(spec.name),
         spec=spec_to_json(spec),
         state=JobState.QUEUED,
         created_s=table.created_s,

@@ -12,27 +12,30 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from grouping.domain.jobs import JobState, StopReason
+from grouping.domain.jobs import JobState, Stop, StopReason
 from grouping.domain.trials import Blame
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import as_json, job_from_row, storable
 from grouping.store.database import Database
-from grouping.store.locked_jobs import NOT_LEASED, LockedJob, lock_claimed_job
+from grouping.store.locked_jobs import ALL, NOT_LEASED, LockedJob, lock_claimed_job
 from grouping.store.records import Claim
 from grouping.store.results import count_told
 from grouping.store.rows import JobRow
+from grouping.store.stops import skip_unwanted
 
 _ENDINGS = frozenset({JobState.FAILED, JobState.CANCELLING, JobState.CANCELLED})
+_SUCCEEDS = frozenset({JobState.SUCCEEDED})
 TRANSITIONS: Mapping[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.PREPARING}) | _ENDINGS,
     JobState.PREPARING: frozenset({JobState.RUNNING, JobState.CONFIRMING}) | _ENDINGS,
     JobState.RUNNING: frozenset({JobState.PREPARING, JobState.CONFIRMING, JobState.SUCCEEDED}) | _ENDINGS,
     JobState.CONFIRMING: frozenset({JobState.PREPARING, JobState.RUNNING, JobState.SUCCEEDED}) | _ENDINGS,
+    JobState.PAUSING: frozenset({JobState.PAUSED}) | _ENDINGS,
     JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.FAILED}),
 }
 """Changes of state by a dispatcher. One that took a job over prepares it anew and goes on where it stood."""
 
-_UNFINISHED = tuple(state for state in JobState if not state.is_final)
+_TO_BE_DONE = tuple(state for state in JobState if not state.is_at_rest)
 
 
 class LeaseMethods:
@@ -56,7 +59,7 @@ class LeaseMethods:
             )
             row = session.scalars(
                 select(JobRow)
-                .where(JobRow.state.in_(_UNFINISHED), is_abandoned)
+                .where(JobRow.state.in_(_TO_BE_DONE), is_abandoned)
                 .order_by(JobRow.created_s, JobRow.id)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -109,9 +112,10 @@ class LeaseMethods:
         error: str | None = None,
         n_told: int | None = None,
     ) -> None:
-        """Change the state of the job; the same state again changes nothing. A final state ends the lease.
+        """Change the state of the job; the same state again changes nothing.
 
-        Trials still running when the job ends are planned again, in case it is resumed.
+        A final state, or a pause, ends the lease. Trials still running then are planned again, in case the
+        job is resumed; skipped, if it was stopped and succeeds.
 
         Args:
             claim: the claim of the caller.
@@ -137,17 +141,20 @@ class LeaseMethods:
             before = JobState(job.state)
             if state is before:
                 return
-            if state not in TRANSITIONS[before]:
+            if state not in TRANSITIONS[before] | (_SUCCEEDS if _may_succeed_early(job) else frozenset()):
                 raise StateConflictError(f"A job that is {before} cannot become {state}.")
             if n_told is not None and count_told(session, job.id) != n_told:
                 raise StateConflictError("Results were added meanwhile; plan with them first.")
             job.state = state
             job.stop_reason = stop_reason
             job.error = None if error is None else storable(error)
-            if state.is_final:
-                locked.give_back_trials()
+            if state.is_at_rest:
+                locked.give_back_trials(ALL if state.is_final else NOT_LEASED)
                 locked.clear_lease()
+            if state.is_final:
                 job.finished_s = locked.now_s
+            if state is JobState.SUCCEEDED and job.stop is not None:
+                skip_unwanted(locked, Stop.ALL)
             locked.add_event(f"job_{state}", _reasons(stop_reason, job.error))
 
     def record_preparation(
@@ -199,6 +206,11 @@ class LeaseMethods:
         """
         with self._database.writing() as session:
             lock_claimed_job(self._database, session, claim).add_event(kind, data)
+
+
+def _may_succeed_early(job: JobRow) -> bool:
+    """Return whether a job may succeed before its search began: it was stopped, and nothing is trained."""
+    return job.stop == Stop.ALL and job.state in (JobState.QUEUED, JobState.PREPARING)
 
 
 def _reasons(stop_reason: StopReason | None, error: str | None) -> dict[str, str]:

@@ -28,6 +28,8 @@ ID_LENGTH = 32
 KEY_LENGTH = 255
 
 _JSON = JSON(none_as_null=True)
+BINARY_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that both databases sort alike, by code point."""
 
 
 class StoredRow(DeclarativeBase):
@@ -63,10 +65,18 @@ class ScoreTableRow(StoredRow):
 
 
 class JobRow(StoredRow):
-    """A job, its lease, and what it has been charged for."""
+    """A job, its lease, and what it has been charged for.
+
+    `name_key` is its name without case, by which jobs are sorted; `search_text` is all of it that is
+    searched, likewise (`grouping.store.job_search`).
+    """
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "created_s", "id"), Index(None, "state", "created_s"))
+    __table_args__ = (
+        Index(None, "created_s", "id"),
+        Index(None, "state", "created_s"),
+        Index(None, "name_key", "id"),
+    )
 
     id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
     name: Mapped[str] = mapped_column(Text)
@@ -91,6 +101,11 @@ class JobRow(StoredRow):
     charged_epochs: Mapped[int] = mapped_column(BigInteger)
     charged_seconds: Mapped[float] = mapped_column(Double)
     settled: Mapped[dict[str, Any]] = mapped_column(_JSON)
+    note: Mapped[str] = mapped_column(Text)
+    tags: Mapped[list[str]] = mapped_column(_JSON)
+    name_key: Mapped[str] = mapped_column(BINARY_TEXT)
+    search_text: Mapped[str] = mapped_column(Text)
+    stop: Mapped[str | None] = mapped_column(String(10))
 
 
 class NetworkRow(StoredRow):
@@ -257,6 +272,22 @@ class GroupingRow(StoredRow):
     answer: Mapped[dict[str, Any]] = mapped_column(_JSON)
     idempotency_key: Mapped[str | None] = mapped_column(String(KEY_LENGTH))
     request_digest: Mapped[str] = mapped_column(Text)
+
+
+class TokenRow(StoredRow):
+    """A token of the HTTP API, of which the digest is kept."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (Index(None, "digest", unique=True),)
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    scope: Mapped[str] = mapped_column(String(10))
+    digest: Mapped[str] = mapped_column(String(64))
+    hint: Mapped[str] = mapped_column(String(20))
+    created_s: Mapped[float] = mapped_column(Double)
+    expires_s: Mapped[float | None] = mapped_column(Double)
+    revoked_s: Mapped[float | None] = mapped_column(Double)
 
 
 class StudyRow(StoredRow):

@@ -6,8 +6,10 @@ from sqlalchemy import text
 
 from grouping.store.database import Database, make_engine, parse_url, shown_url
 from grouping.store.groupings import GroupingMethods
+from grouping.store.identifiers import IdentifierMethods
 from grouping.store.imports import ImportMethods
 from grouping.store.job_progress import ProgressMethods
+from grouping.store.job_search import JobSearchMethods
 from grouping.store.jobs import JobMethods
 from grouping.store.leases import LeaseMethods
 from grouping.store.migrations import check_schema
@@ -17,13 +19,18 @@ from grouping.store.results import ResultMethods
 from grouping.store.reuse import ReuseMethods
 from grouping.store.score_tables import ScoreTableMethods
 from grouping.store.spending import SpendingMethods
+from grouping.store.stops import StopMethods
 from grouping.store.studies import StudyMethods
+from grouping.store.tokens import TokenMethods
 from grouping.store.trial_leases import TrialLeaseMethods
 from grouping.store.trials import TrialMethods
 
 
 class Store(
     JobMethods,
+    JobSearchMethods,
+    IdentifierMethods,
+    StopMethods,
     ProgressMethods,
     ScoreTableMethods,
     LeaseMethods,
@@ -37,6 +44,7 @@ class Store(
     ImportMethods,
     GroupingMethods,
     StudyMethods,
+    TokenMethods,
 ):
     """Jobs, score tables, groupings and their history in SQLite or PostgreSQL.
 

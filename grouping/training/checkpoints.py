@@ -184,6 +184,9 @@ class CheckpointKeeper:
         first = self._first.get(request, 0)
         self._folder.write(request, Checkpoint(state, epoch, n_epochs, first))
 
+    def ended(self, request: TrialRequest, weights: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Keep nothing of a training that has ended."""
+
     def discard(self, request: TrialRequest) -> bool:
         """Remove the checkpoint that a training was continued from; return whether there was one."""
         if self._first.pop(request, None) is None:

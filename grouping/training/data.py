@@ -138,6 +138,20 @@ class TrainingData:
 
         return replace(self, train=rows(self.train), validation=rows(self.validation), test=rows(self.test))
 
+    def with_validation_trained(self) -> TrainingData:
+        """Return the data with the validation rows among the training rows too.
+
+        All parts are scored as before, and losses are normalised by the same constants.
+        """
+        targets = {
+            name: torch.cat([target, self.validation.targets[name]])
+            for name, target in self.train.targets.items()
+        }
+        shares = {name: float(labelled(target).double().mean()) for name, target in targets.items()}
+        norms = {n: replace(norm, labelled_share=shares[n]) for n, norm in self.normalisations.items()}
+        inputs = _joined(self.train.inputs, self.validation.inputs)
+        return replace(self, normalisations=norms, train=Rows(inputs, targets))
+
     def with_first_rows(self, most: int) -> TrainingData:
         """Return the data with so many training rows, the first ones, and one with a label of each task."""
         chosen = torch.arange(len(self.train), device=self.device) < most
@@ -155,3 +169,9 @@ class TrainingData:
         if unknown := group - {task.name for task in self.tasks}:
             raise TrainingError(f"The data has no task named {', '.join(sorted(unknown))}.")
         return tuple(task for task in self.tasks if task.name in group)
+
+
+def _joined(one: Tensor | MappedRows, other: Tensor | MappedRows) -> Tensor | MappedRows:
+    if isinstance(one, MappedRows) and isinstance(other, MappedRows):
+        return one.with_rows_of(other)
+    return torch.cat([one[:], other[:]])

@@ -43,6 +43,10 @@ class MappedRows:
         index: Any = chosen.cpu().numpy() if isinstance(chosen, Tensor) else chosen
         return torch.from_numpy(np.asarray(self._array[self._rows[index]])).to(self.device)
 
+    def with_rows_of(self, other: MappedRows) -> MappedRows:
+        """Return these rows and then some others of the same array."""
+        return MappedRows(self._array, np.concatenate([self._rows, other._rows]), self.device)
+
     def to(self, dtype: torch.dtype) -> Tensor:
         """Return all rows as a tensor in another precision."""
         return self[:].to(dtype)

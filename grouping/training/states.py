@@ -15,9 +15,14 @@ NamedParameters = Sequence[tuple[str, nn.Parameter]]
 """Parameters with their names in the state."""
 
 
+def module_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Copy the parameters and buffers of a module, by their names in it."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
 def module_state(owner: str, module: nn.Module) -> dict[str, Tensor]:
     """Copy the parameters and buffers of a module, each named after its owner."""
-    return {f"{owner}.{name}": value.detach().clone() for name, value in module.state_dict().items()}
+    return {f"{owner}.{name}": value for name, value in module_weights(module).items()}
 
 
 def load_module(owner: str, module: nn.Module, state: Mapping[str, Tensor]) -> None:

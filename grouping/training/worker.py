@@ -17,13 +17,15 @@ from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState, Varia
 from grouping.errors import InvalidInputError
 from grouping.trainers.trainer import TrainingWorker, WorkerContext
 from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
+from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData
 from grouping.training.devices import take_device
 from grouping.training.engines import compare_engines, stacking_of, train_networks
 from grouping.training.ensembles import train_ensemble
 from grouping.training.environment import versions_here
+from grouping.training.keeping import KeptTraining, WeightsKeeper
 from grouping.training.latency import measure_latency
-from grouping.training.methods import cost_key
+from grouping.training.methods import build_encoder, build_learning_rates, cost_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,41 @@ class BuiltInWorker(TrainingWorker):
                 own = engine_of_stack(maker.engine, 1)
                 (outcomes[number],) = train_networks(data, [request], recipe, keeper=keeper, engine=own)
         return tuple(keeper.with_own_epochs(*pair) for pair in zip(requests, outcomes, strict=True))
+
+    def train_to_keep(
+        self, requests: Sequence[TrialRequest], *, on_validation: bool = False
+    ) -> tuple[KeptTraining, ...]:
+        """Train networks of one stack under the recipe of the job as `train` does, and give their weights.
+
+        Args:
+            requests: what to train.
+            on_validation: whether to train on the validation rows too.
+        """
+        maker, data = self._maker, self._data_of(requests)
+        data = data.with_validation_trained() if on_validation else data
+        keeper, engine = WeightsKeeper(), engine_of_stack(maker.engine, len(requests))
+        outcomes = train_networks(data, requests, maker.recipe, keeper=keeper, engine=engine)
+        encoder = build_encoder(maker.recipe, data.n_features)
+        return tuple(
+            KeptTraining(
+                outcome,
+                keeper.files[request],
+                network_widths(
+                    maker.recipe, encoder, data.tasks_of(request.network.group), request.network.size
+                ),
+            )
+            if outcome.state is TrialState.SUCCEEDED
+            else KeptTraining(outcome)
+            for request, outcome in zip(requests, outcomes, strict=True)
+        )
+
+    def needs_validation(self) -> str:
+        """Return what trainings need validation rows for, in words; empty where they do without."""
+        recipe = self._maker.recipe
+        if recipe.patience:
+            return "patience"
+        follows = build_learning_rates(recipe).follows_validation
+        return f"learning-rate schedule {recipe.learning_rate_schedule.name!r}" if follows else ""
 
     def environment(self) -> Mapping[str, str]:
         """Return versions of libraries, and the arithmetic in effect."""

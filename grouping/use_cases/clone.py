@@ -54,6 +54,7 @@ def clone(
         request_digest=digest,
         results=[told.results() for told in wanted.results],
         refused=refused_groups(spec),
+        named_after=source.name,
     )
 
 
@@ -69,7 +70,8 @@ def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:
     tasks = _tasks(spec, wanted)
     names = {_name_of(task) for task in tasks}
     asked = asked_like(spec) | {
-        "name": spec.name,
+        "name": "",
+        "tags": list(source.tags),
         "tasks": [_as_asked(task) for task in tasks],
         "constraints": ConstraintsOut.read(spec.constraints.among(names), tasks=spec.tasks).model_dump(),
         "weights": {task: weight for task, weight in spec.weights.items() if task in names},

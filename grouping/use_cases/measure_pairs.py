@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from grouping.domain.job_labels import MAX_JOB_NAME
 from grouping.domain.jobs import Job
 from grouping.domain.pair_gaps import PairGaps, list_some
 from grouping.domain.reuse import count_reusable
@@ -102,12 +103,13 @@ def _request(job: Job) -> JobRequest:
     return JobRequest.model_validate(
         asked
         | {
-            "name": (spec.name or spec.subject)[: 200 - len(NAME_SUFFIX)] + NAME_SUFFIX,
+            "name": job.name[: MAX_JOB_NAME - len(NAME_SUFFIX)] + NAME_SUFFIX,
             "strategy": {"name": "exhaustive"},
             "max_group_size": 2,
             "n_confirmation_seeds": 0,
             "n_splits": 1,
             "trainer": {"name": spec.trainer, "parameters": parameters_in_use(job)},
             "reuse_jobs": [job.id],
+            "tags": list(job.tags),
         }
     )

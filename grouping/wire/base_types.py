@@ -130,6 +130,15 @@ PlainText = Annotated[str, AfterValidator(_plain)]
 """Text that may be shown as it is: without controls and marks that change its direction."""
 
 
+def _plain_lines(value: str) -> str:
+    lines = value.replace("\r\n", "\n").split("\n")
+    return "\n".join(_plain(line.replace("\t", " ")) for line in lines)
+
+
+PlainLines = Annotated[str, AfterValidator(_plain_lines)]
+"""Lines of text that may be shown as they are."""
+
+
 def check_json_value(value: Any, depth: int = 0) -> Any:
     """Check that a free-form JSON value can be stored and sent again anywhere.
 

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
-from pydantic import BaseModel, Field, create_model
+from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from grouping.domain.fields import AskedAtMost, Declared, Pattern, declared, find, plain
 from grouping.wire.base_types import JsonObject, PlainText
@@ -94,9 +94,23 @@ def _request_type(kind: Any, metadata: tuple[object, ...], nested: Nested) -> An
     if asked := find(metadata, AskedAtMost):
         rules.append(Le(asked.le))
     if pattern := find(metadata, Pattern):
-        return Annotated[kind, *rules, Field(pattern=pattern.regex)]  # says which characters there may be
+        text = _matching(pattern)
+        return Annotated[text, *rules] if rules else text  # says which characters there may be
     base = _plain_type(kind, lambda part: _request_type(*_described(part), nested), nested)
     return Annotated[base, *rules] if rules else base
+
+
+def _matching(pattern: Pattern) -> Any:
+    """Return the type of a text that matches a pattern; its refusal tells the words of the pattern."""
+    if not pattern.said:
+        return Annotated[str, Field(pattern=pattern.regex)]
+
+    def matching(value: str) -> str:
+        if fault := pattern.fault(value):
+            raise ValueError(fault)
+        return value
+
+    return Annotated[str, AfterValidator(matching), Field(json_schema_extra={"pattern": pattern.regex})]
 
 
 def _described(annotation: Any) -> tuple[Any, tuple[object, ...]]:

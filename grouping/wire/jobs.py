@@ -9,13 +9,13 @@ from pydantic import AliasPath, Field
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.fields import declared
-from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, StopReason, TrainingBudget
+from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, Stop, StopReason, TrainingBudget
 from grouping.domain.recipes import Method, Recipe
 from grouping.domain.resources import StatedResources
 from grouping.domain.task_definitions import SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale
 from grouping.domain.trials import Purpose, TrialState
-from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output
+from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output, Sentences
 from grouping.wire.constraints import ConstraintsOut
 from grouping.wire.derived import Derived, answered
 
@@ -63,7 +63,7 @@ class StatedResourcesOut(Output, Derived):
         Constraints: ConstraintsOut,
         StatedResources: StatedResourcesOut,
     },
-    without=PARAMETERS | {"name"},
+    without=PARAMETERS | {"name", "tags"},
 )
 class SpecOut(Output, Derived):
     """Specification of a job, with all defaults filled in."""
@@ -76,9 +76,14 @@ class JobOut(Output):
     """A job in its present state."""
 
     id: str
-    name: str = Field(validation_alias=AliasPath("spec", "name"))
+    name: str
+    note: str
+    tags: list[str]
     state: JobState
     stop_reason: StopReason | None = Field(description="Reason why it ended, once succeeded.")
+    stop: Stop | None = Field(
+        description="What a user who stopped it wants no more of: training to search, or any training."
+    )
     error: str | None = Field(description="What went wrong, once failed.")
     score_table_id: str = Field(description="The score table that its trials fill.")
     created_at: datetime = Field(validation_alias="created_s")
@@ -99,10 +104,24 @@ class JobOut(Output):
 
 
 class JobPage(Output):
-    """Jobs, newest first."""
+    """Jobs, in the order asked for."""
 
     items: list[JobOut]
     next_page_token: NextPage
+
+
+class JobDeletionOut(Output):
+    """A job that is deleted, or would be, and what becomes of what depends on it."""
+
+    job: JobOut
+    is_deleted: bool = Field(description="False for a dry run.")
+    n_trainings: int = Field(description="Trainings that go with it.")
+    n_groupings: int = Field(description="Stored groupings of its score table, which go with it.")
+    copied_by: list[str] = Field(description="Jobs that have copied outcomes of it, and keep them.")
+    wanted_by: list[str] = Field(
+        description="Jobs under way that may still copy outcomes of it; without it they train them."
+    )
+    sentences: Sentences
 
 
 class LedgerOut(Output):

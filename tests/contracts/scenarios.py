@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import event, select
 
 from grouping.domain.finished_results import FinishedResults, FinishedTraining
-from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.job_labels import LabelChanges
+from grouping.domain.jobs import Job, JobSpec, JobState, Stop
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.progress import Progress
 from grouping.domain.tasks import Task
@@ -153,6 +154,7 @@ FENCED: dict[str, Callable[[Scene], object]] = {
         s.claim, requests(PAIR, purpose=Purpose.CONFIRMATION), planned_epochs=[10]
     ),
     "skip_trials": lambda s: s.store.skip_trials(s.claim, [s.planned.id]),
+    "skip_unwanted_trials": lambda s: s.store.skip_unwanted_trials(s.claim, Stop.SEARCH),
     "start_trials": lambda s: s.store.start_trials(s.claim, [s.planned.id, s.last.id]),
     "record_outcomes": lambda s: s.store.record_outcomes(s.claim, {s.running.id: success(s.running.network)}),
     "requeue_trials": lambda s: s.store.requeue_trials(s.claim, [s.running.id], "died", Blame.WITH_WORKER),
@@ -169,6 +171,8 @@ FENCED: dict[str, Callable[[Scene], object]] = {
 
 UNFENCED: dict[str, Callable[[Scene], object]] = {
     "create_job": lambda s: submit(s.store, "another"),
+    "change_labels": lambda s: s.store.change_labels(s.job_id, LabelChanges("b", "c", ("d",))),
+    "request_pause": lambda s: s.store.request_pause(s.job_id),
     "request_cancel": lambda s: s.store.request_cancel(s.job_id),
     "claim_job": lambda s: s.store.claim_job("another"),
     "import_table": lambda s: s.store.import_table(random_table(1), "a table"),

@@ -24,18 +24,23 @@ from tests.contracts.store_affinities import AffinityContract
 from tests.contracts.store_defined import DefinedContract
 from tests.contracts.store_faults import FaultContract
 from tests.contracts.store_imports import ImportContract
+from tests.contracts.store_job_search import JobSearchContract
 from tests.contracts.store_jobs import JobContract
 from tests.contracts.store_leases import LeaseContract
 from tests.contracts.store_reports import ReportContract
 from tests.contracts.store_results import ResultsContract
 from tests.contracts.store_reuse import ReuseContract
+from tests.contracts.store_stops import StopContract
 from tests.contracts.store_studies import StudyContract
+from tests.contracts.store_tokens import TokenContract
 from tests.contracts.store_trial_leases import TrialLeaseContract
 from tests.contracts.store_trials import TrialContract
 
 
 class StoreContract(
     JobContract,
+    JobSearchContract,
+    StopContract,
     LeaseContract,
     TrialContract,
     TrialLeaseContract,
@@ -46,6 +51,7 @@ class StoreContract(
     DefinedContract,
     ImportContract,
     StudyContract,
+    TokenContract,
     FaultContract,
 ):
     """All of it; a database gives the URLs."""

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from grouping.domain.access import NewToken, Scope
 from grouping.errors import InvalidInputError
 from grouping.store import Store
-from grouping_api.guards import PUBLIC_PATHS
+from grouping_api.access import PUBLIC_PATHS, needs_of, routes_of
 from grouping_api.main import create_app
-from grouping_api.settings import Settings
+from grouping_api.settings import Settings, read_settings
 from tests.integration.conftest import Api
 
 TOKEN = "correct horse battery staple"
@@ -48,6 +49,7 @@ def filled_in(path: str) -> str:
         "{picture}",
         "{trial_id}",
         "{token}",
+        "{token_id}",
         "{name}",
         "{problem}",
     ):
@@ -80,6 +82,39 @@ def test_every_route_asks_for_the_token_but_those_that_are_open(locked: Api) -> 
         else:
             assert status == 401, f"{method} {path} answers {status} without a token"
     assert OPEN == PUBLIC_PATHS
+
+
+def test_every_route_says_what_scope_it_needs(locked: Api) -> None:
+    for route in routes_of(locked.app.routes):
+        scopes = needs_of(route)
+        assert len(scopes) == 1, f"{route.path} names {scopes}: give it one of PUBLIC, READ, SUBMIT, ADMIN"
+        (scope,) = scopes
+        assert (scope is None) == (route.path in PUBLIC_PATHS), route.path
+        is_change = not set(route.methods or ()) <= {"GET", "HEAD"}
+        assert is_change or scope in (None, Scope.READ) or "tokens" in route.path, route.path
+        if "DELETE" in (route.methods or ()) or route.path.endswith("/delete"):
+            assert (scope is Scope.ADMIN) or not is_change, route.path
+
+
+def test_a_token_opens_what_its_scope_allows_and_nothing_else(locked: Api, store: Store) -> None:
+    secrets = {scope: NewToken() for scope in Scope}
+    for scope, new in secrets.items():
+        store.add_token(new, f"of {scope}", scope)
+    n_refused = 0
+    for route in routes_of(locked.app.routes):
+        (needed,) = needs_of(route)
+        for granted, new in secrets.items():
+            for method in route.methods or ():
+                headers = {"Authorization": f"Bearer {new.secret}", "Content-Type": "application/json"}
+                path = filled_in(route.path)
+                if path.endswith("/events"):
+                    continue  # a stream, of a job that is not there
+                status = locked.request(method, path, headers=headers, content=b"{}").status_code
+                is_allowed = needed is None or granted.covers(needed)
+                assert (status == 403) == (not is_allowed), f"{method} {path} with {granted}: {status}"
+                assert status != 401
+                n_refused += not is_allowed
+    assert n_refused > 50
 
 
 def test_an_unknown_address_asks_for_the_token_too(locked: Api) -> None:
@@ -192,3 +227,28 @@ def test_a_token_that_can_be_guessed_is_refused() -> None:
 def test_an_empty_token_counts_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROUPING_API_TOKEN", "")
     assert Settings().api_token is None
+
+
+def test_variables_that_cannot_be_understood_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUPING_HEARTBEAT_S", "often")
+    monkeypatch.setenv("GROUPING_ROOT_PATH", "//evil.example")
+    with pytest.raises(InvalidInputError, match=r"GROUPING_ROOT_PATH: .*GROUPING_HEARTBEAT_S: "):
+        read_settings("sqlite:///x.db")
+
+
+@pytest.mark.parametrize(
+    "told", ["//evil.example", "/a b", "https://evil.example", '/a"evil', "grouping/evil", ""]
+)
+def test_a_forwarded_prefix_that_is_no_path_changes_no_address(api: Api, told: str) -> None:
+    page = api.get("/", headers={"Accept": "text/html", "X-Forwarded-Prefix": told}).text
+    assert 'href="/data-sets"' in page
+    assert "evil" not in page
+
+
+def test_our_page_behind_a_proxy_that_changes_the_host_may_change_things(api: Api) -> None:
+    ours = {"Origin": "http://shown.example", "Sec-Fetch-Site": "same-origin"}
+    foreign = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
+    assert api.post("/v1/jobs", json={"problem": "digits"}, headers=ours).status_code == 202
+    assert api.post("/v1/jobs", json={"problem": "digits"}, headers=foreign).status_code == 403
+    unsaid = foreign | {"Sec-Fetch-Site": "none"}
+    assert api.post("/v1/jobs", json={"problem": "digits"}, headers=unsaid).status_code == 403

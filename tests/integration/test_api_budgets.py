@@ -203,7 +203,7 @@ def test_a_clone_is_the_same_job_with_changes_that_reuses_its_source(api: Api, s
     assert (job["spec"]["seed"], job["spec"]["n_seeds"], job["spec"]["max_group_size"]) == (3, 2, 3)
     assert job["spec"]["trainer"]["parameters"]["recipe"]["hidden"] == list(recipe_of(source).hidden)
     assert (job["name"], job["state"], job["spec"]["trainer"]["parameters"]["tuning_samples"]) == (
-        source.spec.name,
+        f"{source.name} (2)",
         "queued",
         0,
     )

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 import httpx
 import pytest
@@ -36,18 +37,17 @@ class Compose:
         self._folder = folder
         self._ray_port = free_port()
         self.api_port = free_port()
-        self._environment = {
-            **os.environ,
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        self._settings = {
             "GROUPING_DATABASE_URL": postgres_url,
             "GROUPING_API_TOKEN": TOKEN,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),
             "RAY_HEAD_ADDRESS": f"127.0.0.1:{self._ray_port}",
         }
+        self._environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", **self._settings}
 
     def command(self, service: str) -> list[str]:
-        """The command of a service, its addresses replaced."""
+        """The command of a service, its addresses replaced, as this machine runs it."""
         words = [str(word) for word in self._services[service]["command"]]
         replacements = {
             "0.0.0.0": "127.0.0.1",
@@ -56,6 +56,10 @@ class Compose:
             "--address=ray-head:6379": f"--address=127.0.0.1:{self._ray_port}",
         }
         words = [replacements.get(word, re.sub(r"\$\{WORKER_CPUS:-\d+\}", "1", word)) for word in words]
+        return self.placed(service, words)
+
+    def placed(self, service: str, words: list[str]) -> list[str]:
+        """What runs a command of a service: the same program of this environment."""
         if words[0] == "grouping-dispatcher":
             return ["bash", str(ROOT / "deploy" / "dispatcher.sh"), *words[1:]]
         return [str(BIN / words[0]), *words[1:]]
@@ -97,8 +101,51 @@ class Compose:
 
     def is_healthy(self) -> bool:
         """The health check of the Ray head."""
-        check = [str(BIN / "ray"), "health-check", "--address", f"127.0.0.1:{self._ray_port}"]
+        words = ["ray", "health-check", "--address", f"127.0.0.1:{self._ray_port}"]
+        check = self.placed("ray-head", words)
         return subprocess.run(check, env=self._environment, capture_output=True, check=False).returncode == 0
+
+
+class Images(Compose):
+    """The same commands within the images, as a user that they do not know, built by `make images`.
+
+    Buildah runs them with the network of this machine, where a compose stack has its own.
+    """
+
+    UNKNOWN = "23456"
+
+    def __init__(self, postgres_url: str, folder: Path) -> None:
+        super().__init__(postgres_url, folder)
+        self._containers: dict[str, str] = {}
+        self._volumes = {"scratch": folder / "scratch", "data": folder / "data"}
+        for volume in self._volumes.values():
+            volume.mkdir()
+            volume.chmod(0o777)
+
+    def __enter__(self) -> Self:
+        for kind in ("api", "worker"):
+            image = f"localhost/mtl-grouping-{kind}"
+            self._containers[kind] = _told("buildah", "from", "--pull=never", image)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for container in self._containers.values():
+            _told("buildah", "rm", container)
+
+    def placed(self, service: str, words: list[str]) -> list[str]:
+        kind = "api" if "-api:" in self._services[service]["image"] else "worker"
+        stated = self._services[service].get("environment", {})
+        stated = {name: value for name, value in stated.items() if "$" not in str(value)}
+        told = {**stated, **self._settings}
+        options = [part for name, value in told.items() for part in ("--env", f"{name}={value}")]
+        for name, folder in self._volumes.items():
+            options += ["--volume", f"{folder}:/home/grouping/{name}"]
+        run = ["buildah", "run", "--isolation", "chroot", "--user", self.UNKNOWN, *options]
+        return [*run, self._containers[kind], "--", *words]
+
+
+def _told(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _is_ready(url: str) -> bool:
@@ -109,7 +156,21 @@ def _is_ready(url: str) -> bool:
 
 
 def test_a_job_runs_on_postgresql_and_a_cluster_of_two_nodes(empty_postgres_url: str, tmp_path: Path) -> None:
-    compose = Compose(empty_postgres_url, tmp_path)
+    check(Compose(empty_postgres_url, tmp_path))
+
+
+@pytest.mark.skipif(
+    "GROUPING_TEST_IMAGES" not in os.environ, reason="make images builds them and runs this test"
+)
+def test_a_job_runs_in_the_images_as_a_user_that_they_do_not_know(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    tmp_path.parent.chmod(0o755)
+    with Images(empty_postgres_url, tmp_path) as compose:
+        check(compose)
+
+
+def check(compose: Compose) -> None:
     compose.run("migrate")
     url = f"http://127.0.0.1:{compose.api_port}"
     with ExitStack() as stack:

@@ -17,13 +17,13 @@ from grouping.cli.jobs import watch
 from grouping.client import Client
 from grouping.domain.job_sentences import JobSentences
 from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
+from grouping.domain.jobs import Job, JobState, Stop, StopReason, TrainingBudget
 from grouping.domain.ledgers import Amount, Savings
 from grouping.domain.networks import list_candidates
 from grouping.domain.trials import Blame, Purpose, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm, recommend
 from grouping.store import Store
-from tests.integration.conftest import NAMES, Api, Scenes, server
+from tests.integration.conftest import NAMES, Api, Scenes, outcome_of, server
 
 TASKS = NAMES[:3]
 CANDIDATES = list_candidates(TASKS, max_group_size=3, single_sizes=(0.5,))
@@ -115,7 +115,22 @@ def copying(scenes: Scenes) -> Job:
     return ended(scenes, job, JobState.SUCCEEDED, stop_reason=StopReason.SEARCH_COMPLETE)
 
 
+def paused(scenes: Scenes, **done: int) -> Job:
+    job = searching(scenes, **done)
+    claim = scenes.claims[job.id]
+    for trial in scenes.store.trials(job.id, states=(TrialState.RUNNING,)):
+        scenes.store.record_outcome(claim, trial.id, outcome_of(trial))
+    scenes.store.request_pause(job.id)
+    return ended(scenes, job, JobState.PAUSED)
+
+
+def stopped(scenes: Scenes, job: Job, stop: Stop = Stop.SEARCH) -> Job:
+    scenes.store.request_stop(job.id, stop)
+    return ended(scenes, job, SUCCEEDED, stop_reason=StopReason.STOPPED_BY_USER)
+
+
 SUCCEEDED = JobState.SUCCEEDED
+CUT_OFF = (StopReason.TRAINING_BUDGET_SPENT, StopReason.STOPPED_BY_USER)
 STATES: Mapping[str, Callable[[Scenes], Job]] = {
     "queued": lambda s: s.submitted(TASKS),
     "preparing": claimed,
@@ -143,6 +158,13 @@ STATES: Mapping[str, Callable[[Scenes], Job]] = {
     "succeeded, budget spent": cut_off,
     "succeeded, with copies": copying,
     "resumed": resumed,
+    "pausing": lambda s: s.store.request_pause(searching(s, n_done=7).id),
+    "paused": lambda s: paused(s, n_done=7),
+    "paused before it began": lambda s: s.store.request_pause(s.submitted(TASKS).id),
+    "stopped, still searching": lambda s: s.store.request_stop(searching(s, n_done=20).id),
+    "stopped, confirming": lambda s: s.store.request_stop(confirming(s, 10).id),
+    "stopped and confirmed": lambda s: stopped(s, confirming(s, 99, n_networks=7)),
+    "stopped, not confirmed": lambda s: stopped(s, searching(s, n_done=20), Stop.ALL),
 }
 
 
@@ -155,7 +177,7 @@ def is_final(state: JobState, _reason: StopReason | None) -> bool:
 
 CLAIMS: Mapping[str, Callable[[JobState, StopReason | None], bool]] = {
     r"\bso far\b|\bSo far\b|\byet\b": lambda state, _: not state.is_final,
-    r"\bsaved\b": lambda state, why: state is SUCCEEDED and why is not StopReason.TRAINING_BUDGET_SPENT,
+    r"\bsaved\b": lambda state, why: state is SUCCEEDED and why not in CUT_OFF,
     r"are being trained": lambda state, _: state in (JobState.RUNNING, JobState.CONFIRMING),
     r"will be trained|after the search": lambda state, _: (
         not state.is_final and state not in (JobState.CONFIRMING, JobState.CANCELLING)
@@ -163,8 +185,11 @@ CLAIMS: Mapping[str, Callable[[JobState, StopReason | None], bool]] = {
     r"being cancelled": lambda state, _: state is JobState.CANCELLING,
     r"was cancelled": lambda state, _: state is JobState.CANCELLED,
     r"job failed": lambda state, _: state is JobState.FAILED,
-    r"\b[Rr]esume": lambda state, _: state.is_resumable,
+    r"\b[Rr]esume": lambda state, _: state.is_resumable or state is JobState.PAUSED,
     r"search is over|search is complete": lambda state, _: state in (JobState.CONFIRMING, SUCCEEDED),
+    r"being paused": lambda state, _: state is JobState.PAUSING,
+    r"job is paused": lambda state, _: state is JobState.PAUSED,
+    r"search was stopped": lambda _, why: why is StopReason.STOPPED_BY_USER,
     r"budget was spent": lambda _, why: why is StopReason.TRAINING_BUDGET_SPENT,
     r"[Nn]othing was trained": is_final,
 }

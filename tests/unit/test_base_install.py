@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from grouping.extras import modules_of
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("api", "training", "postgres")
+EXTRAS = ("api", "bundle", "bundle-server", "onnx", "training", "postgres")
 HEAVY = {"torch", "ray", "pandas", "numpy", "sqlalchemy", "httpx", "scipy", "pyarrow"}
 
 LIMITED = """
@@ -58,7 +58,10 @@ def test_every_distribution_of_an_extra_is_known_by_its_module() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     owners = packages_distributions()
     for extra in EXTRAS:
-        wanted = {canonicalize_name(Requirement(line).name) for line in declared[extra]}
+        required = [Requirement(line) for line in declared[extra]]
+        nested = [line for one in required for part in one.extras for line in declared.get(part, ())]
+        wanted = {canonicalize_name(one.name) for one in [*required, *map(Requirement, nested)]}
+        wanted.discard("mtl-grouping")
         known = {canonicalize_name(name) for module in modules_of(extra) for name in owners[module]}
         assert known == wanted
     assert set(modules_of("service")) == {*modules_of("api"), *modules_of("training")}
@@ -108,6 +111,11 @@ def test_a_command_that_talks_to_a_service_needs_no_extra() -> None:
         (["migrate"], "api"),
         (["checkpoints"], "api"),
         (["openapi"], "api"),
+        (["finish", "job"], "service"),
+        (["export", "job", "--out", "bundle"], "service"),
+        (["bundle", "check", "bundle"], "bundle"),
+        (["bundle", "bench", "bundle"], "bundle"),
+        (["serve-bundle", "bundle"], "bundle-server"),
     ],
 )
 def test_a_command_that_lacks_an_extra_ends_with_the_line_that_installs_it(
@@ -119,7 +127,9 @@ def test_a_command_that_lacks_an_extra_ends_with_the_line_that_installs_it(
     assert line.startswith("error: ")
     assert "not installed" in line
     assert line.endswith(f'pip install "mtl-grouping[{extra}]"')
-    assert ("https://download.pytorch.org/whl/cpu" in line) == (extra == "service")
+    assert ("https://download.pytorch.org/whl/cpu" in line) == (
+        extra in ("service", "bundle", "bundle-server")
+    )
 
 
 ASK = """

@@ -96,7 +96,7 @@ def grouping_commands() -> list[list[str]]:
 def test_every_direct_dependency_is_locked_within_its_bounds() -> None:
     project, lock = read_project(), read_lock()
     extras = project["optional-dependencies"]
-    locked = ("api", "docs", "training", "postgres", "test")
+    locked = ("api", "bundle-server", "docs", "onnx", "training", "postgres", "test")
     for line in [*project["dependencies"], *(line for extra in locked for line in extras[extra])]:
         wanted = Requirement(line)
         if wanted.name != project["name"]:
@@ -158,8 +158,8 @@ def test_the_dockerfile_passes_the_linter() -> None:
 
 def test_images_install_the_package_with_the_extras_they_need() -> None:
     extras = re.findall(r"/wheels/\*\.whl\)\[(\S+)\]", (DEPLOY / "Dockerfile").read_text())
-    assert extras == [",".join(API_EXTRAS), "service,postgres"]
-    assert set(read_project()["optional-dependencies"]) >= {*API_EXTRAS, "service"}
+    assert extras == [",".join(API_EXTRAS), "bundle-server", "service,postgres"]
+    assert set(read_project()["optional-dependencies"]) >= {*API_EXTRAS, "bundle-server", "service"}
 
 
 def test_what_the_dockerfile_copies_is_in_the_build_context() -> None:
@@ -249,7 +249,7 @@ def test_every_grouping_command_exists_with_its_options() -> None:
 
     known = dict(load_commands())
     calls = grouping_commands()
-    assert {call[1] for call in calls} == {"migrate", "api", "dispatcher"}
+    assert {call[1] for call in calls} == {"migrate", "api", "dispatcher", "serve-bundle"}
     for call in calls:
         subcommand = known[call[1]]
         options = {option for parameter in subcommand.params for option in parameter.opts}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -102,6 +102,9 @@ def test_a_training_goes_on_from_its_state_with_the_same_bits(engine: Engine) ->
 
         def save(self, request: TrialRequest, state: Mapping[str, torch.Tensor], epoch: int) -> None:
             saved[request] = state
+
+        def ended(self, request: TrialRequest, weights: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+            pass
 
     some = REQUESTS[3:6]
     whole = train_networks(DATA, some, STOPS, engine=engine, keeper=Keeper(3))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -42,6 +42,7 @@ class Shelf:
     every: int = 1
     states: dict[TrialRequest, Mapping[str, torch.Tensor]] = field(default_factory=dict)
     saved: list[tuple[TrialRequest, int]] = field(default_factory=list)
+    trained: dict[TrialRequest, Mapping[str, torch.Tensor]] = field(default_factory=dict)
 
     def load(self, request: TrialRequest) -> Mapping[str, torch.Tensor] | None:
         return self.states.get(request)
@@ -53,6 +54,9 @@ class Shelf:
         assert int(state["epoch"]) == epoch
         self.states[request] = state
         self.saved.append((request, epoch))
+
+    def ended(self, request: TrialRequest, weights: Callable[[], Mapping[str, torch.Tensor]]) -> None:
+        self.trained[request] = weights()
 
 
 @pytest.mark.parametrize("engine", [Engine.AUTO, Engine.SEQUENTIAL])

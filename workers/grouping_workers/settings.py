@@ -22,6 +22,8 @@ LIMITS_S: dict[Activity, float] = {
 """While trainings run, a process tells every second that it lives."""
 TRAINING_S = 7 * 86_400.0
 """A week: longer than trainings take, so that only what hangs is ended."""
+OBJECT_STORE_BYTES = 512 * 2**20
+"""Memory in which processes of a private Ray cluster share data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class RaySettings:
 
     Attributes:
         address: Ray cluster to join; None starts one on this machine, for this dispatcher alone.
+        home: folder in which that one keeps its files while it runs; a temporary one unless given.
         n_workers: the most stacks of networks in training at the same time; one per processor unless given.
         trials_per_gpu: workers that share one GPU, where there are any.
         checkpoints: folder of the checkpoints, a folder per job in it, the same for every worker; None for
@@ -44,6 +47,7 @@ class RaySettings:
     """
 
     address: str | None = None
+    home: Path | None = None
     n_workers: int | None = None
     trials_per_gpu: int = 1
     checkpoints: Path | None = None

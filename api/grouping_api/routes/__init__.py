@@ -14,9 +14,10 @@ from grouping_api.routes import (
     score_tables,
     studies,
     system,
+    tokens,
     trials,
 )
 
 OF_JOBS = (jobs, trials, results, budgets, events)
 OF_TABLES = (score_tables, graph, imports, groupings)
-ROUTES = (*OF_JOBS, *OF_TABLES, leases, data_sets, studies, catalogue, system)
+ROUTES = (*OF_JOBS, *OF_TABLES, leases, data_sets, studies, catalogue, tokens, system)

@@ -14,7 +14,8 @@ from grouping.wire.estimates import EstimateOut
 from grouping.wire.jobs import JobOut
 from grouping.wire.ledgers import JobLedgerOut
 from grouping.wire.requests import EXAMPLE, CloneRequest, JobRequest
-from grouping_api.dependencies import IdempotencyKey, PageSize, StoreDep, location_of, tell_location
+from grouping_api.access import READ, SUBMIT
+from grouping_api.dependencies import IdempotencyKey, JobId, PageSize, StoreDep, location_of, tell_location
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
 
@@ -33,6 +34,7 @@ NumberOfWorkers = Annotated[
     "/estimate",
     summary="Estimate what a job would cost",
     responses=problem_responses(413, 415, 422, 503),
+    dependencies=[READ],
 )
 def estimate_job(
     request: Annotated[
@@ -54,9 +56,10 @@ def estimate_job(
     "/{job_id}/ledger",
     summary="Read what a job has spent and saved",
     responses=problem_responses(404, 422),
+    dependencies=[READ],
 )
 def get_job_ledger(
-    job_id: str, store: StoreDep, page_size: PageSize, page_token: LedgerToken = None
+    job_id: JobId, store: StoreDep, page_size: PageSize, page_token: LedgerToken = None
 ) -> JobLedgerOut:
     """Return trainings by network and purpose, totals, reuse, and savings against an exhaustive search."""
     after = None if page_token is None else int(page_token)
@@ -69,9 +72,10 @@ def get_job_ledger(
     summary="Clone a job, and train only what differs",
     response_model=JobOut,
     responses={**location_of(202, "job"), **problem_responses(404, 413, 415, 422, 503)},
+    dependencies=[SUBMIT],
 )
 def clone_job(
-    job_id: str,
+    job_id: JobId,
     request: Annotated[
         CloneRequest,
         Body(

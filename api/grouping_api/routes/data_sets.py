@@ -25,6 +25,7 @@ from grouping.wire.data_sets import (
     ProblemDefinitionIn,
     TableOnServer,
 )
+from grouping_api.access import ADMIN, READ, SUBMIT
 from grouping_api.dependencies import SettingsDep, StoreDep, location_of, tell_location
 from grouping_api.errors import problem_responses
 from grouping_api.guards import MAX_DATA_BYTES
@@ -48,6 +49,7 @@ _BODY: dict[str, Any] = {
             FORM_TYPE: {
                 "schema": {
                     "type": "object",
+                    "additionalProperties": False,
                     "properties": {
                         "file": {
                             "type": "string",
@@ -70,6 +72,7 @@ _BODY: dict[str, Any] = {
     response_model=DataSetOut,
     openapi_extra=_BODY,
     responses={**location_of(201, "data set"), **problem_responses(413, 415, 422)},
+    dependencies=[SUBMIT],
 )
 async def create_data_set(
     request: Request, response: Response, settings: SettingsDep, name: Annotated[DataSetName, Query()] = ""
@@ -96,13 +99,13 @@ async def create_data_set(
     return data_set
 
 
-@router.get("", summary="List data sets, newest first")
+@router.get("", summary="List data sets, newest first", dependencies=[READ])
 def list_data_sets() -> DataSetList:
     """Return all stored tables with their columns."""
     return DataSetList.read(items=require_data_folder().list())
 
 
-@router.get("/{name}", summary="Read a data set", responses=problem_responses(404))
+@router.get("/{name}", summary="Read a data set", responses=problem_responses(404), dependencies=[READ])
 def get_data_set(name: str) -> DataSetDetail:
     """Return a table by its name, which is its newest version, or by its version, with its first rows."""
     folder = require_data_folder()
@@ -111,7 +114,13 @@ def get_data_set(name: str) -> DataSetDetail:
     return DataSetDetail.read(found, preview=data_sets.preview(folder, found), problems=made)
 
 
-@router.delete("/{name}", status_code=204, summary="Delete a data set", responses=problem_responses(404, 409))
+@router.delete(
+    "/{name}",
+    status_code=204,
+    summary="Delete a data set",
+    responses=problem_responses(404, 409),
+    dependencies=[ADMIN],
+)
 def delete_data_set(name: str, store: StoreDep) -> None:
     """Delete a table and the problems made of it; refused while a job that has not ended needs it."""
     folder = require_data_folder()
@@ -124,6 +133,7 @@ def delete_data_set(name: str, store: StoreDep) -> None:
     summary="Make a problem of a data set",
     response_model=MadeProblemOut,
     responses={**location_of(201, "list of problems"), **problem_responses(404, 422)},
+    dependencies=[SUBMIT],
 )
 def create_problem(name: str, asked: ProblemDefinitionIn, response: Response) -> Any:
     """Say what is predicted from what, on which rows; jobs ask for the problem by the name in the answer.
@@ -136,7 +146,12 @@ def create_problem(name: str, asked: ProblemDefinitionIn, response: Response) ->
     return MadeProblemOut.read(made)
 
 
-@router.get("/{name}/problems", summary="List the problems of a data set", responses=problem_responses(404))
+@router.get(
+    "/{name}/problems",
+    summary="List the problems of a data set",
+    responses=problem_responses(404),
+    dependencies=[READ],
+)
 def list_data_set_problems(name: str) -> MadeProblemList:
     """Return the problems that were made of a table, with their findings."""
     folder = require_data_folder()
@@ -185,6 +200,7 @@ def _parsed(body: bytes) -> Any:
     "/{name}/problems/{problem}/inputs",
     summary="Read how columns become the inputs of a problem",
     responses=problem_responses(404, 422),
+    dependencies=[READ],
 )
 def read_inputs(name: str, problem: str) -> FittedInputsOut:
     """Return what was fitted to the training rows: apply it to new rows before a network reads them."""

@@ -9,7 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from grouping.wire.jobs import EventPage
-from grouping_api.dependencies import SettingsDep, StoreDep
+from grouping_api.access import READ
+from grouping_api.dependencies import JobId, SettingsDep, StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.streams import event_stream
 
@@ -30,9 +31,10 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     summary="List the events of a job",
     response_model=EventPage,
     responses={**_STREAM, **problem_responses(404, 422)},
+    dependencies=[READ],
 )
 async def list_events(
-    job_id: str,
+    job_id: JobId,
     request: Request,
     store: StoreDep,
     settings: SettingsDep,

@@ -12,6 +12,7 @@ from grouping.use_cases.affinity import read_affinity
 from grouping.use_cases.table_queries import USUAL_BUDGET_SNT
 from grouping.wire.base_types import Joined
 from grouping.wire.graph import AffinityGraphOut
+from grouping_api.access import READ
 from grouping_api.dependencies import AskedTableDep, TableQueriesDep, budget_of
 from grouping_api.errors import problem_responses
 
@@ -22,6 +23,7 @@ router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
     "/{table_id}/graph",
     summary="Read the affinity graph, and compare clusterings with the exact grouping",
     responses=problem_responses(304, 404, 409, 422),
+    dependencies=[READ],
 )
 def get_affinity_graph(
     asked: AskedTableDep,

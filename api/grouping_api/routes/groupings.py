@@ -19,11 +19,15 @@ from grouping.wire.stored_groupings import (
     GroupingPage,
     StoredGroupingOut,
 )
+from grouping_api.access import READ, SUBMIT
 from grouping_api.dependencies import (
+    GroupingId,
     IdempotencyKey,
+    IdQuery,
     PageSize,
     PageToken,
     StoreDep,
+    TableId,
     TableQueriesDep,
     location_of,
     tell_location,
@@ -33,8 +37,6 @@ from grouping_api.json_body import StrictJsonRoute
 from grouping_api.uploads import attachment
 
 router = APIRouter(prefix="/v1", tags=["groupings"], route_class=StrictJsonRoute)
-
-_Id = Annotated[str, Query(max_length=50)]
 
 
 class ConfidenceQuery(ConfidenceIn, strict=False, extra="ignore"):
@@ -53,9 +55,10 @@ _EXAMPLES: dict[str, Any] = {
     summary="Solve a score table and store the answer",
     response_model=StoredGroupingOut,
     responses={**location_of(201, "grouping"), **problem_responses(404, 413, 415, 422, 503)},
+    dependencies=[SUBMIT],
 )
 def create_grouping(
-    table_id: str,
+    table_id: TableId,
     request: Annotated[GroupingRequest, Body(openapi_examples=_EXAMPLES)],
     response: Response,
     store: StoreDep,
@@ -77,9 +80,10 @@ def create_grouping(
     summary="List stored groupings of a score table, newest first",
     response_model=GroupingPage,
     responses=problem_responses(404, 422),
+    dependencies=[READ],
 )
 def list_groupings(
-    table_id: str, store: StoreDep, page_size: PageSize, page_token: PageToken = None
+    table_id: TableId, store: StoreDep, page_size: PageSize, page_token: PageToken = None
 ) -> Page[StoredGrouping]:
     """Return one page of the stored groupings of a score table."""
     return store.list_groupings(table_id, limit=page_size, after=page_token)
@@ -89,10 +93,12 @@ def list_groupings(
     "/groupings/compare",
     summary="Compare two groupings",
     responses=problem_responses(404, 422),
+    dependencies=[READ],
 )
-def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
+def compare_groupings(store: StoreDep, a: IdQuery, b: IdQuery) -> GroupingComparison:
     """Return the networks in both and in one only, and every change of a loss: second minus first."""
-    return compare(store.get_grouping(a), store.get_grouping(b))
+    first, second = (store.get_grouping(store.whole_id("grouping", one)) for one in (a, b))
+    return compare(first, second)
 
 
 @router.get(
@@ -100,8 +106,9 @@ def compare_groupings(store: StoreDep, a: _Id, b: _Id) -> GroupingComparison:
     summary="Read a stored grouping",
     response_model=StoredGroupingOut,
     responses=problem_responses(404),
+    dependencies=[READ],
 )
-def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGrouping:
+def get_stored_grouping(grouping_id: GroupingId, store: StoreDep) -> StoredGrouping:
     """Return a grouping as it was answered, whatever happened to its table since."""
     return store.get_grouping(grouping_id)
 
@@ -110,8 +117,9 @@ def get_stored_grouping(grouping_id: str, store: StoreDep) -> StoredGrouping:
     "/groupings/{grouping_id}/explanation",
     summary="Explain the networks of a grouping",
     responses=problem_responses(404),
+    dependencies=[READ],
 )
-def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
+def get_explanation(grouping_id: GroupingId, store: StoreDep) -> ExplanationOut:
     """Return the explanation in sentences and as data, as it was when the grouping was solved."""
     stored = StoredGroupingOut.read(store.get_grouping(grouping_id))
     return ExplanationOut(grouping_id=stored.id, sentences=stored.explanation, data=stored.explanation_data)
@@ -121,9 +129,10 @@ def get_explanation(grouping_id: str, store: StoreDep) -> ExplanationOut:
     "/groupings/{grouping_id}/confidence",
     summary="Estimate how often a grouping stays the best under the noise of the scores",
     responses=problem_responses(404, 409, 422),
+    dependencies=[READ],
 )
 def get_confidence(
-    grouping_id: str,
+    grouping_id: GroupingId,
     store: StoreDep,
     queries: TableQueriesDep,
     options: Annotated[ConfidenceQuery, Query()],
@@ -149,9 +158,10 @@ def get_confidence(
         },
         **problem_responses(404, 409, 422),
     },
+    dependencies=[READ],
 )
 def export_grouping(
-    grouping_id: str,
+    grouping_id: GroupingId,
     store: StoreDep,
     format: Annotated[  # noqa: A002  the name of the parameter in the address
         Literal["json", "csv", "svg"],

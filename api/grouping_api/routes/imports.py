@@ -11,11 +11,13 @@ from grouping.formats import write_table
 from grouping.store import TableInfo
 from grouping.wire.imports import INLINE_EXAMPLE
 from grouping.wire.scores import ScoreTableOut
+from grouping_api.access import ADMIN, READ, SUBMIT
 from grouping_api.dependencies import (
     AskedTableDep,
     IdempotencyKey,
     ImporterDep,
     StoreDep,
+    TableId,
     TableQueriesDep,
     location_of,
     tell_location,
@@ -40,6 +42,7 @@ depth+edges,1.0,1.0,0.175,0.0136
 """
 _FORM_SCHEMA = {
     "type": "object",
+    "additionalProperties": False,
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "test_file": {
@@ -78,6 +81,7 @@ def _request_body() -> dict[str, Any]:
     response_model=ScoreTableOut,
     openapi_extra=_request_body(),
     responses={**location_of(201, "table"), **problem_responses(413, 415, 422, 503)},
+    dependencies=[SUBMIT],
 )
 async def create_score_table(
     request: Request,
@@ -98,10 +102,17 @@ async def create_score_table(
     status_code=204,
     summary="Delete an imported score table, with its groupings",
     responses=problem_responses(404, 409),
+    dependencies=[ADMIN],
 )
-def delete_score_table(table_id: str, store: StoreDep) -> None:
+def delete_score_table(table_id: TableId, store: StoreDep) -> None:
     """Delete an imported table with its groupings; the table of a job is deleted with its job."""
     store.delete_table(table_id)
+
+
+def _schema_of(item: FileFormat) -> dict[str, Any]:
+    if item is FileFormat.JSON:
+        return {"type": "object", "required": ["format", "version", "tasks", "networks"]}
+    return {"type": "string", "format": "binary"}
 
 
 @router.get(
@@ -112,12 +123,12 @@ def delete_score_table(table_id: str, store: StoreDep) -> None:
         200: {
             "description": "The file.",
             "content": {
-                item.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}}
-                for item in FileFormat
+                item.media_type.partition(";")[0]: {"schema": _schema_of(item)} for item in FileFormat
             },
         },
         **problem_responses(304, 404, 422),
     },
+    dependencies=[READ],
 )
 def export_score_table(
     asked: AskedTableDep,

@@ -21,6 +21,7 @@ from grouping.wire.leases import (
     WaitingOut,
     WaitingRequest,
 )
+from grouping_api.access import READ, SUBMIT
 from grouping_api.dependencies import LeaseDeskDep, ResultDeskDep, StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
@@ -37,6 +38,7 @@ CALLER_LOOK_S = 2.0
     summary="Lease a training",
     response_model=LeaseOut,
     responses={204: {"description": "There is none now."}, **problem_responses(404, 409, 415, 422, 503)},
+    dependencies=[SUBMIT],
 )
 async def lease_trial(
     asked: LeaseRequest, request: Request, store: StoreDep, desk: LeaseDeskDep
@@ -64,6 +66,7 @@ async def lease_trial(
     "/waiting",
     summary="See what waits for workers",
     responses=problem_responses(404, 409, 415, 422, 503),
+    dependencies=[READ],
 )
 def waiting_trials(asked: WaitingRequest, store: StoreDep) -> WaitingOut:
     """Tell how many trainings wait for workers, and what a worker with these resources lacks for them.
@@ -78,6 +81,7 @@ def waiting_trials(asked: WaitingRequest, store: StoreDep) -> WaitingOut:
     summary="Keep a lease",
     response_model=HeartbeatOut,
     responses=problem_responses(409, 415, 422, 503),
+    dependencies=[SUBMIT],
 )
 def renew_lease(token: str, told: HeartbeatIn, store: StoreDep) -> Renewal:
     """Extend a lease by its length from now; the answer says whether to end the training."""
@@ -88,6 +92,7 @@ def renew_lease(token: str, told: HeartbeatIn, store: StoreDep) -> Renewal:
     "/{token}/complete",
     summary="Report the result of a training",
     responses=problem_responses(409, 415, 422, 503),
+    dependencies=[SUBMIT],
 )
 async def complete_trial(token: str, result: CompletionIn, told: ResultDeskDep) -> TrialStateOut:
     """Record losses for every task of the network. The same again is answered as the first time."""
@@ -98,6 +103,7 @@ async def complete_trial(token: str, result: CompletionIn, told: ResultDeskDep) 
     "/{token}/fail",
     summary="Report that a training failed",
     responses=problem_responses(409, 415, 422, 503),
+    dependencies=[SUBMIT],
 )
 def fail_trial(token: str, failure: FailureIn, store: StoreDep) -> TrialStateOut:
     """Record a failure, or plan the training again. The same again is answered as the first time."""
@@ -108,6 +114,7 @@ def fail_trial(token: str, failure: FailureIn, store: StoreDep) -> TrialStateOut
     "/{token}/give-back",
     summary="Give a training back",
     responses=problem_responses(409, 503),
+    dependencies=[SUBMIT],
 )
 def give_back_trial(token: str, store: StoreDep) -> TrialStateOut:
     """Plan the training again without counting this attempt, as when the worker is shut down."""

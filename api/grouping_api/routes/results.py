@@ -13,7 +13,8 @@ from grouping.store import AddedResults, Store
 from grouping.use_cases.results import add_results
 from grouping.wire.base_types import PlainText
 from grouping.wire.results import DATA, RESULTS_EXAMPLE, SOURCE, TOLD_BY, VALUES, Label, ResultsAddedOut
-from grouping_api.dependencies import ImporterDep, StoreDep
+from grouping_api.access import SUBMIT
+from grouping_api.dependencies import ImporterDep, JobId, StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.uploads import (
     FORM_TYPE,
@@ -31,6 +32,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _CSV_EXAMPLE = "network,task,seed,validation_loss\ndepth,depth,0,0.174\ndepth+edges,depth,0,0.175\n"
 _FORM_SCHEMA = {
     "type": "object",
+    "additionalProperties": False,
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "test_file": {"type": "string", "format": "binary", "description": "Test values of the same rows."},
@@ -80,9 +82,10 @@ def _request_body() -> dict[str, Any]:
     response_model=ResultsAddedOut,
     openapi_extra=_request_body(),
     responses=problem_responses(404, 409, 413, 415, 422, 503),
+    dependencies=[SUBMIT],
 )
 async def add_job_results(
-    job_id: str,
+    job_id: JobId,
     request: Request,
     store: StoreDep,
     importer: ImporterDep,

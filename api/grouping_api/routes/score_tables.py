@@ -17,11 +17,13 @@ from grouping.wire.base_types import Joined
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut, ScoreTablePage
 from grouping.wire.solving import CurveRequest, PairwiseRequest
+from grouping_api.access import READ
 from grouping_api.dependencies import (
     AskedTableDep,
     PageSize,
     PageToken,
     StoreDep,
+    TableId,
     TableQueriesDep,
     budget_of,
     budgets_of,
@@ -49,6 +51,7 @@ _SOLVED = problem_responses(404, 413, 415, 422, 503)
     summary="List score tables, newest first",
     response_model=ScoreTablePage,
     responses=problem_responses(422),
+    dependencies=[READ],
 )
 def list_score_tables(store: StoreDep, page_size: PageSize, page_token: PageToken = None) -> Page[TableInfo]:
     """Return one page of score tables."""
@@ -60,6 +63,7 @@ def list_score_tables(store: StoreDep, page_size: PageSize, page_token: PageToke
     summary="Read a score table",
     response_model=ScoreTableOut,
     responses=_READ,
+    dependencies=[READ],
 )
 def get_score_table(table: AskedTableDep) -> TableInfo:
     """Return the description of a score table, such as its tasks and revision, without scores."""
@@ -70,6 +74,7 @@ def get_score_table(table: AskedTableDep) -> TableInfo:
     "/{table_id}/scores",
     summary="List every cell of a score table",
     responses=_READ,
+    dependencies=[READ],
 )
 def get_scores(
     asked: AskedTableDep,
@@ -91,6 +96,7 @@ def get_scores(
     "/{table_id}/affinity",
     summary="Read the affinities between tasks",
     responses=problem_responses(304, 404, 409, 422),
+    dependencies=[READ],
 )
 def get_affinity(
     asked: AskedTableDep,
@@ -134,6 +140,7 @@ def get_affinity(
     "/{table_id}/curve",
     summary="Find the best grouping for each inference budget",
     responses=_READ,
+    dependencies=[READ],
 )
 def get_curve(
     asked: AskedTableDep,
@@ -158,6 +165,7 @@ def get_curve(
     "/{table_id}/grouping",
     summary="Find the best grouping within one inference budget",
     responses=_READ,
+    dependencies=[READ],
 )
 def get_grouping(
     asked: AskedTableDep,
@@ -176,9 +184,10 @@ def get_grouping(
     "/{table_id}/curve",
     summary="Find the best grouping for each inference budget, under constraints",
     responses=_SOLVED,
+    dependencies=[READ],
 )
 def solve_curve(
-    table_id: str,
+    table_id: TableId,
     request: Annotated[CurveRequest, Body(openapi_examples=_CURVE_EXAMPLES)],
     queries: TableQueriesDep,
 ) -> CurveOut:
@@ -195,9 +204,10 @@ def solve_curve(
     "/{table_id}/pairwise-grouping",
     summary="Find the best grouping of all groups, estimated from singles and pairs",
     responses=_SOLVED,
+    dependencies=[READ],
 )
 def solve_pairwise(
-    table_id: str,
+    table_id: TableId,
     request: Annotated[PairwiseRequest, Body(openapi_examples=_PAIRWISE_EXAMPLES)],
     queries: TableQueriesDep,
 ) -> GroupingAnswer:

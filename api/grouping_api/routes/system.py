@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from grouping.wire.catalogue import Health, Version
+from grouping_api.access import PUBLIC, READ
 from grouping_api.dependencies import StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.version import program_version
@@ -12,7 +13,7 @@ from grouping_api.version import program_version
 router = APIRouter(tags=["system"])
 
 
-@router.get("/healthz", summary="Check that the process is alive")
+@router.get("/healthz", summary="Check that the process is alive", dependencies=[PUBLIC])
 def get_health() -> Health:
     """Answer without the database; needs no token."""
     return Health(status="ok")
@@ -22,6 +23,7 @@ def get_health() -> Health:
     "/readyz",
     summary="Check that the service can work",
     responses=problem_responses(503),
+    dependencies=[PUBLIC],
 )
 def get_readiness(store: StoreDep) -> Health:
     """Check that the database is available, writable and of the right version; needs no token."""
@@ -30,7 +32,7 @@ def get_readiness(store: StoreDep) -> Health:
     return Health(status="ok")
 
 
-@router.get("/version", summary="Read the version")
+@router.get("/version", summary="Read the version", dependencies=[READ])
 def get_version() -> Version:
     """Return the version of the program and of its API."""
     return Version(version=program_version(), api="v1")

@@ -6,15 +6,18 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from grouping_api.web import (
+    comparison_pages,
     data_pages,
     graph_pages,
     job_form_pages,
+    job_label_pages,
     pages,
     result_pages,
     search_file_pages,
     solve_pages,
     study_pages,
     table_pages,
+    token_pages,
     trial_pages,
 )
 from grouping_api.web.job_view import RecentEvents
@@ -26,8 +29,10 @@ def install_web(app: FastAPI) -> None:
     app.state.pages = Pages()
     app.state.recent_events = RecentEvents()
     for module in (
+        comparison_pages,
         data_pages,
         job_form_pages,
+        job_label_pages,
         search_file_pages,
         pages,
         result_pages,
@@ -36,6 +41,7 @@ def install_web(app: FastAPI) -> None:
         solve_pages,
         graph_pages,
         study_pages,
+        token_pages,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

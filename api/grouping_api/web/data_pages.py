@@ -16,6 +16,7 @@ from grouping.data_sets.definitions import ProblemDefinition, SplitKind, Target,
 from grouping.data_sets.folder import DataSet, require_data_folder
 from grouping.errors import InvalidInputError
 from grouping.use_cases import data_sets
+from grouping_api.access import ADMIN, READ, SUBMIT
 from grouping_api.dependencies import StoreDep
 from grouping_api.errors import status_of
 from grouping_api.routes.data_sets import find_data_set, received_table
@@ -46,13 +47,13 @@ SPLIT_WORDS = {
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/data-sets")
+@router.get("/data-sets", dependencies=[READ])
 def data_sets_page(render: Render) -> HTMLResponse:
     """Show all data sets, newest first, and the form that stores one."""
     return _list(render)
 
 
-@router.post("/data-sets", response_model=None)
+@router.post("/data-sets", response_model=None, dependencies=[SUBMIT])
 async def store_table(request: Request, render: Render) -> HTMLResponse | RedirectResponse:
     """Store the table and go to its page, or show the form again with what is wrong."""
     try:
@@ -64,13 +65,13 @@ async def store_table(request: Request, render: Render) -> HTMLResponse | Redire
     return RedirectResponse(f"/data-sets/{found.version}", 303)
 
 
-@router.get("/data-sets/{name}")
+@router.get("/data-sets/{name}", dependencies=[READ])
 def data_set_page(render: Render, name: str) -> HTMLResponse:
     """Show a table, the problems made of it, and the form that makes one."""
     return _page(render, find_data_set(require_data_folder(), name), {})
 
 
-@router.post("/data-sets/{name}/problems", response_model=None)
+@router.post("/data-sets/{name}/problems", response_model=None, dependencies=[SUBMIT])
 async def make_problem(request: Request, render: Render, name: str) -> HTMLResponse | RedirectResponse:
     """Make a problem and go to the form of a job on it, or show the form again with what is wrong."""
     form = request.form(max_fields=MOST_COLUMNS + 20, max_files=0, max_part_size=MAX_FIELD_BYTES)
@@ -79,7 +80,7 @@ async def make_problem(request: Request, render: Render, name: str) -> HTMLRespo
     return await run_in_threadpool(_make, render, find_data_set(require_data_folder(), name), values)
 
 
-@router.post("/data-sets/{name}/delete", response_model=None)
+@router.post("/data-sets/{name}/delete", response_model=None, dependencies=[ADMIN])
 def delete_data_set(name: str, store: StoreDep) -> RedirectResponse:
     """Delete a table with its problems and go back to the list."""
     folder = require_data_folder()

@@ -18,7 +18,8 @@ from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
 from grouping.strategies.affinity.graph import communities
 from grouping.use_cases.affinity import pair_plan, read_affinity, usual_method
-from grouping_api.dependencies import StoreDep, TableQueriesDep, budget_of
+from grouping_api.access import READ
+from grouping_api.dependencies import StoreDep, TableId, TableQueriesDep, budget_of
 from grouping_api.errors import InvalidParameterError
 from grouping_api.web.affinity_view import offered_methods
 from grouping_api.web.rendering import MINUS, Render
@@ -33,10 +34,10 @@ MOST_NAMED = 12
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/score-tables/{table_id}/graph")
+@router.get("/score-tables/{table_id}/graph", dependencies=[READ])
 def graph_page(
     render: Render,
-    table_id: str,
+    table_id: TableId,
     store: StoreDep,
     queries: TableQueriesDep,
     method: Annotated[str | None, Query(max_length=50)] = None,

@@ -16,6 +16,7 @@ from grouping.store import Store
 from grouping.use_cases.estimate import estimate
 from grouping.use_cases.submit import request_digest, submit
 from grouping.wire.estimates import EstimateOut
+from grouping_api.access import READ, SUBMIT
 from grouping_api.dependencies import ImporterDep, StoreDep
 from grouping_api.errors import status_of
 from grouping_api.uploads import Importer
@@ -29,7 +30,7 @@ MAX_FIELD_BYTES = 1 << 16
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/jobs/new")
+@router.get("/jobs/new", dependencies=[READ])
 def new_job_page(
     render: Render, problem: Annotated[str | None, Query(max_length=200)] = None
 ) -> HTMLResponse:
@@ -38,7 +39,7 @@ def new_job_page(
     return _page(render, JobForm(get_problem(name)))
 
 
-@router.post("/jobs", response_model=None)
+@router.post("/jobs", response_model=None, dependencies=[SUBMIT])
 async def submit_job(
     request: Request, render: Render, store: StoreDep, importer: ImporterDep
 ) -> HTMLResponse | RedirectResponse:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from grouping.domain.job_sentences import JobSentences, Stated
 from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Event, Job, JobState
+from grouping.domain.jobs import Event, Job, JobState, Stop
 from grouping.domain.ledgers import Amount
 from grouping.domain.percentages import fixed_percent
 from grouping.domain.trials import Purpose, Trial, TrialState
@@ -22,11 +22,16 @@ from grouping.use_cases.ledger import read_ledger
 from grouping.use_cases.table_queries import TableQueries
 from grouping_api.web.gain_bars import GainBar, gain_bars
 from grouping_api.web.task_values import TaskValues, task_values
-from grouping_api.web.wording import plural
 
 N_EVENTS = 12
 N_RUNNING = 12
 _BATCH = 5000
+_DONE_ALREADY = {
+    (JobVerb.PAUSE, JobState.PAUSING),
+    (JobVerb.PAUSE, JobState.PAUSED),
+    (JobVerb.CANCEL, JobState.CANCELLING),
+}
+"""Verbs that are accepted in a state and change nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,7 @@ class JobView:
     held: tuple[str, ...] = ()
     not_held: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    n_trained: int = 0
 
     @property
     def bars_by_purpose(self) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
@@ -153,17 +159,19 @@ class JobView:
         """What the job states beside its networks, budgets and seeds."""
         return Stated.of(self.job.spec)
 
-    @property
-    def can_resume(self) -> bool:
-        """Whether the job can be resumed."""
+    def can(self, verb: JobVerb) -> bool:
+        """Return whether a verb is offered: it is possible, and would change something."""
+        state = self.job.state
+        if (verb, state) in _DONE_ALREADY or (verb == JobVerb.STOP and self.job.stop is Stop.ALL):
+            return False
         n_failed = sum(failure.n for failure in self.failures if failure.state == TrialState.FAILED)
-        return refusal(JobVerb.RESUME, self.job.state, n_failed) is None
+        return refusal(JobVerb(verb), state, n_failed, n_trained=self.n_trained) is None
 
     @property
-    def can_cancel(self) -> bool:
-        """Whether the job can be cancelled."""
-        state = self.job.state
-        return state is not JobState.CANCELLING and refusal(JobVerb.CANCEL, state) is None
+    def can_search_less(self) -> bool:
+        """Whether there is a search to stop, and something to confirm after it."""
+        is_searching = self.job.stop is None and self.job.state is not JobState.CONFIRMING
+        return self.can(JobVerb.STOP) and is_searching and self.sentences.is_to_be_confirmed
 
 
 class RecentEvents:
@@ -188,11 +196,6 @@ class RecentEvents:
             while len(self._kept) > 100:
                 self._kept.popitem(last=False)
         return tuple(known)
-
-
-def job_title(job: Job) -> str:
-    """Return the label of a job; without a label, its problem and number of tasks."""
-    return job.spec.name or f"{job.spec.subject}, {plural(len(job.spec.tasks), 'task')}"
 
 
 def view_job(
@@ -230,7 +233,7 @@ def view_job(
     events = recent.of(store, job.id)
     return JobView(
         job=job,
-        title=job_title(job),
+        title=job.name,
         sentences=sentences,
         announcement=_announcement(sentences, outlook),
         bars=bars,
@@ -250,6 +253,7 @@ def view_job(
         held=recommended[0].held if any(item.solution.grouping for item in recommended) else (),
         not_held=recommended[0].not_held,
         notes=notes_of(job, rows),
+        n_trained=sum(row.succeeded for row in rows if row.purpose is Purpose.SEARCH),
     )
 
 

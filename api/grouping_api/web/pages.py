@@ -14,9 +14,20 @@ from grouping.trainers import trainer_class
 from grouping.use_cases.affinity import ORDERS, pair_plan, read_affinity, usual_method
 from grouping.use_cases.submit import request_digest, submit
 from grouping.use_cases.table_queries import TableQueries
-from grouping_api.dependencies import PageToken, SettingsDep, StoreDep, TableQueriesDep, of_app
+from grouping_api.access import READ, SUBMIT
+from grouping_api.dependencies import (
+    JobId,
+    JobQueryDep,
+    PageToken,
+    SettingsDep,
+    StoreDep,
+    TableId,
+    TableQueriesDep,
+    of_app,
+)
 from grouping_api.web.affinity_view import missing_methods, offered_methods, view_affinity
-from grouping_api.web.job_view import RecentEvents, job_title, view_job
+from grouping_api.web.job_query_form import query_address, query_entries
+from grouping_api.web.job_view import RecentEvents, view_job
 from grouping_api.web.rendering import Render
 from grouping_api.web.subjects import Subject, subject_of
 
@@ -29,26 +40,33 @@ Recent = Annotated[RecentEvents, of_app("recent_events")]
 ShownBudget = Annotated[float | None, Query(description="Budget whose grouping is shown as a picture.")]
 
 
-@router.get("/")
+@router.get("/", dependencies=[READ])
 def jobs_page(
-    render: Render, store: StoreDep, settings: SettingsDep, page_token: PageToken = None
+    render: Render,
+    store: StoreDep,
+    settings: SettingsDep,
+    query: JobQueryDep,
+    page_token: PageToken = None,
 ) -> HTMLResponse:
-    """Show one page of jobs, newest first."""
-    page = store.list_jobs(limit=JOBS_PER_PAGE, after=page_token)
+    """Show one page of jobs: all, newest first, or those that are asked for."""
+    page = store.list_jobs(query, limit=JOBS_PER_PAGE, after=page_token)
+    token = page.next_token
     return render(
         "jobs.html",
-        jobs=[(job, job_title(job), JobSentences.of(job).title) for job in page.items],
-        next_token=page.next_token,
+        jobs=[(job, JobSentences.of(job).title) for job in page.items],
+        next_address=None if token is None else query_address(query, token),
+        entries=query_entries(query),
+        is_filtered=query.is_filtered,
         is_first_page=page_token is None,
         needs_token=settings.api_token is not None,
         problems=list_problems(),
     )
 
 
-@router.get("/jobs/{job_id}")
+@router.get("/jobs/{job_id}", dependencies=[READ])
 def job_page(
     render: Render,
-    job_id: str,
+    job_id: JobId,
     store: StoreDep,
     queries: TableQueriesDep,
     recent: Recent,
@@ -58,10 +76,10 @@ def job_page(
     return render("job.html", **_of_job(job_id, store, queries, recent, budget_snt))
 
 
-@router.get("/jobs/{job_id}/live")
+@router.get("/jobs/{job_id}/live", dependencies=[READ])
 def job_fragment(
     render: Render,
-    job_id: str,
+    job_id: JobId,
     store: StoreDep,
     queries: TableQueriesDep,
     recent: Recent,
@@ -85,10 +103,10 @@ def _of_job(
     }
 
 
-@router.get("/score-tables/{table_id}/affinity")
+@router.get("/score-tables/{table_id}/affinity", dependencies=[READ])
 def affinity_page(
     render: Render,
-    table_id: str,
+    table_id: TableId,
     store: StoreDep,
     queries: TableQueriesDep,
     method: Annotated[str | None, Query(max_length=50)] = None,
@@ -110,8 +128,8 @@ def affinity_page(
     )
 
 
-@router.post("/score-tables/{table_id}/pairs", response_model=None)
-def measure_pairs(table_id: str, store: StoreDep, queries: TableQueriesDep) -> RedirectResponse:
+@router.post("/score-tables/{table_id}/pairs", response_model=None, dependencies=[SUBMIT])
+def measure_pairs(table_id: TableId, store: StoreDep, queries: TableQueriesDep) -> RedirectResponse:
     """Submit the job that measures missing pairs and go to its page; without one, go back to the matrix.
 
     The matrix says why there is no such job. Two requests for the same table make one job.

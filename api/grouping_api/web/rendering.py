@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, StreamingResponse
 
 from grouping.domain.groupings import ChosenNetwork, Grouping
 from grouping.domain.percentages import percent
 from grouping.wire.event_texts import event_details, event_title, is_bad_news
+from grouping_api.root_path import AddressesBelowRoot
 from grouping_api.version import program_version
 from grouping_api.web.task_labels import short_labels, short_network_name
 from grouping_api.web.wording import role
@@ -49,6 +51,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=[AddressesBelowRoot],
         )
         environment.filters |= {
             "loss": loss,
@@ -128,10 +131,11 @@ Stream = Annotated[Callable[..., StreamingResponse], Depends(_streamer)]
 """Function that does the same while the page is sent; see `Pages.stream`."""
 
 
-def _static_address(name: str) -> str:
+@pass_context
+def _static_address(context: Context, name: str) -> str:
     """Return the address of a static file; it changes with the content, so that browsers load the new one."""
     digest = hashlib.sha256((STATIC_FOLDER / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
+    return f"{context['request'].scope['root']}/static/{name}?v={digest}"
 
 
 def loss(value: float | None) -> str:

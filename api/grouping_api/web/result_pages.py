@@ -18,7 +18,8 @@ from grouping.use_cases.results import add_results
 from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import sentence_of
 from grouping.wire.results import MAX_LABEL
-from grouping_api.dependencies import ImporterDep, StoreDep, TableQueriesDep
+from grouping_api.access import READ, SUBMIT
+from grouping_api.dependencies import ImporterDep, JobId, StoreDep, TableQueriesDep
 from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, Importer, Upload, form_upload
 from grouping_api.web.rendering import Render
@@ -27,17 +28,17 @@ from grouping_api.web.subjects import Subject
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/jobs/{job_id}/results")
-def results_page(render: Render, job_id: str, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
+@router.get("/jobs/{job_id}/results", dependencies=[READ])
+def results_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
     """Show the form that takes finished results."""
     return _page(render, store, queries, job_id, {})
 
 
-@router.post("/jobs/{job_id}/results", response_model=None)
+@router.post("/jobs/{job_id}/results", response_model=None, dependencies=[SUBMIT])
 async def add_results_page(
     request: Request,
     render: Render,
-    job_id: str,
+    job_id: JobId,
     store: StoreDep,
     queries: TableQueriesDep,
     importer: ImporterDep,
@@ -81,7 +82,7 @@ def _page(
     render: Render,
     store: Store,
     queries: TableQueries,
-    job_id: str,
+    job_id: JobId,
     fields: dict[str, str],
     *,
     fault: str | None = None,

@@ -21,7 +21,8 @@ from grouping.use_cases.search_file import SearchFile, read_search
 from grouping.use_cases.search_text import search_text
 from grouping.use_cases.submit import build_spec, request_digest, submit
 from grouping.wire.requests import JobRequest
-from grouping_api.dependencies import ImporterDep, StoreDep
+from grouping_api.access import READ, SUBMIT
+from grouping_api.dependencies import ImporterDep, JobId, StoreDep
 from grouping_api.uploads import Importer
 from grouping_api.web.rendering import Render
 from grouping_api.web.told_results import MAX_FILES, ToldResults
@@ -44,13 +45,13 @@ class ShownFault:
     message: str
 
 
-@router.get("/jobs/new/file")
+@router.get("/jobs/new/file", dependencies=[READ])
 def new_search_page(render: Render) -> HTMLResponse:
     """Show the form that takes a search file."""
     return _page(render)
 
 
-@router.post("/jobs/new/file", response_model=None)
+@router.post("/jobs/new/file", response_model=None, dependencies=[SUBMIT])
 async def take_search_file(
     request: Request, render: Render, store: StoreDep, importer: ImporterDep
 ) -> HTMLResponse | RedirectResponse:
@@ -70,8 +71,8 @@ async def take_search_file(
         return _page(render, name=name, text=text, faults=faults, status=422)
 
 
-@router.get("/jobs/{job_id}/search.toml")
-def job_search_file(job_id: str, store: StoreDep) -> PlainTextResponse:
+@router.get("/jobs/{job_id}/search.toml", dependencies=[READ])
+def job_search_file(job_id: JobId, store: StoreDep) -> PlainTextResponse:
     """Write the search file of a job."""
     text = search_text(store.get_job(job_id).spec)
     headers = {"Content-Disposition": f'attachment; filename="search-{job_id[:16]}.toml"'}

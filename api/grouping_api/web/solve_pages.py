@@ -19,7 +19,8 @@ from grouping.use_cases.stepwise_curve import StepwiseCurve
 from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.solving import Demands
 from grouping.wire.stored_groupings import TaskLossOut
-from grouping_api.dependencies import StoreDep, TableQueriesDep
+from grouping_api.access import READ
+from grouping_api.dependencies import StoreDep, TableId, TableQueriesDep
 from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
 from grouping_api.web.rendering import Stream
 from grouping_api.web.subjects import Subject, subject_of
@@ -28,9 +29,9 @@ from grouping_api.web.wording import listed
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/score-tables/{table_id}/curve")
+@router.get("/score-tables/{table_id}/curve", dependencies=[READ])
 def curve_page(
-    stream: Stream, table_id: str, store: StoreDep, queries: TableQueriesDep, fields: DemandsQuery
+    stream: Stream, table_id: TableId, store: StoreDep, queries: TableQueriesDep, fields: DemandsQuery
 ) -> StreamingResponse:
     """Show the best grouping for each budget under the demands, and for a requested budget."""
     subject = subject_of(table_id, queries)
@@ -96,9 +97,9 @@ class _NoAnswer:
     fault: str
 
 
-@router.get("/score-tables/{table_id}/networks")
+@router.get("/score-tables/{table_id}/networks", dependencies=[READ])
 def networks_page(
-    stream: Stream, table_id: str, store: StoreDep, queries: TableQueriesDep, fields: DemandsQuery
+    stream: Stream, table_id: TableId, store: StoreDep, queries: TableQueriesDep, fields: DemandsQuery
 ) -> StreamingResponse:
     """Show the networks to train for one budget under the demands, and which task each of them serves."""
     subject = subject_of(table_id, queries)

@@ -9,7 +9,6 @@ from grouping.domain.job_sentences import JobSentences
 from grouping.domain.jobs import Job
 from grouping.store import TableInfo
 from grouping.use_cases.table_queries import TableQueries
-from grouping_api.web.job_view import job_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Subject:
     def title(self) -> str:
         """Title for people: that of the job, or the name of the table."""
         if self.job is not None:
-            return job_title(self.job)
+            return self.job.name
         return self.info.name or "Score table"
 
     @property

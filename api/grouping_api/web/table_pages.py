@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from grouping.errors import InvalidInputError
 from grouping.wire.base_types import sentence_of
 from grouping.wire.stored_groupings import GroupingSummary
-from grouping_api.dependencies import ImporterDep, PageToken, StoreDep, TableQueriesDep
+from grouping_api.access import ADMIN, READ, SUBMIT
+from grouping_api.dependencies import ImporterDep, PageToken, StoreDep, TableId, TableQueriesDep
 from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
 from grouping_api.web.rendering import Render
@@ -34,7 +35,7 @@ FORMAT_WORDS = {
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/score-tables")
+@router.get("/score-tables", dependencies=[READ])
 def tables_page(render: Render, store: StoreDep, page_token: PageToken = None) -> HTMLResponse:
     """Show one page of imported score tables, newest first."""
     page = store.list_tables(limit=TABLES_PER_PAGE, after=page_token, imported_only=True)
@@ -46,13 +47,13 @@ def tables_page(render: Render, store: StoreDep, page_token: PageToken = None) -
     )
 
 
-@router.get("/score-tables/new")
+@router.get("/score-tables/new", dependencies=[READ])
 def new_table_page(render: Render) -> HTMLResponse:
     """Show the form that imports a score table."""
     return _form(render, {})
 
 
-@router.post("/score-tables", response_model=None)
+@router.post("/score-tables", response_model=None, dependencies=[SUBMIT])
 async def import_table(
     request: Request, render: Render, importer: ImporterDep
 ) -> HTMLResponse | RedirectResponse:
@@ -79,9 +80,9 @@ def _form(
     return render("table_new.html", status=status, fields=shown, fault=fault, formats=FORMAT_WORDS)
 
 
-@router.get("/score-tables/{table_id}")
+@router.get("/score-tables/{table_id}", dependencies=[READ])
 def table_page(
-    render: Render, table_id: str, store: StoreDep, queries: TableQueriesDep, fields: ScoresQuery
+    render: Render, table_id: TableId, store: StoreDep, queries: TableQueriesDep, fields: ScoresQuery
 ) -> HTMLResponse:
     """Show the losses of a table, the report on its import, and its stored groupings."""
     subject = subject_of(table_id, queries)
@@ -97,8 +98,8 @@ def table_page(
     )
 
 
-@router.post("/score-tables/{table_id}/delete", response_model=None)
-def delete_table(table_id: str, store: StoreDep) -> RedirectResponse:
+@router.post("/score-tables/{table_id}/delete", response_model=None, dependencies=[ADMIN])
+def delete_table(table_id: TableId, store: StoreDep) -> RedirectResponse:
     """Delete an imported table and go back to the list."""
     store.delete_table(table_id)
     return RedirectResponse("/score-tables", 303)

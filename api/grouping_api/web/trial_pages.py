@@ -13,7 +13,8 @@ from grouping.domain.trials import Trial, TrialState
 from grouping.errors import NotFoundError
 from grouping.plots import progress_svg
 from grouping.plots.svg import shortened
-from grouping_api.dependencies import StoreDep, TableQueriesDep
+from grouping_api.access import READ
+from grouping_api.dependencies import JobId, StoreDep, TableQueriesDep
 from grouping_api.web.rendering import Render
 from grouping_api.web.subjects import subject_of
 from grouping_api.web.wording import plural
@@ -26,8 +27,8 @@ _FIRST = (TrialState.RUNNING, TrialState.FAILED, TrialState.DIVERGED)
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
-@router.get("/jobs/{job_id}/trials")
-def trials_page(render: Render, job_id: str, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
+@router.get("/jobs/{job_id}/trials", dependencies=[READ])
+def trials_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
     """List trainings: those that run or failed first, then in the order of the plan."""
     job = store.get_job(job_id)
     trials = sorted(store.trials(job_id), key=_rank)
@@ -41,9 +42,9 @@ def trials_page(render: Render, job_id: str, store: StoreDep, queries: TableQuer
     )
 
 
-@router.get("/jobs/{job_id}/trials/{trial_id}")
+@router.get("/jobs/{job_id}/trials/{trial_id}", dependencies=[READ])
 def trial_page(
-    render: Render, job_id: str, trial_id: str, store: StoreDep, queries: TableQueriesDep
+    render: Render, job_id: JobId, trial_id: str, store: StoreDep, queries: TableQueriesDep
 ) -> HTMLResponse:
     """Show the scores, the learning curves and the log of a training."""
     job = store.get_job(job_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -26,7 +27,8 @@ def migrate(url: str) -> None:
     """Bring a database to the schema of this program, creating it if there is none.
 
     Safe when several processes call it at once: one migrates, the others wait and find it done. All of
-    it is one transaction. For SQLite the folder of the file is created and write-ahead logging is set.
+    it is one transaction. For SQLite file and folder are created, for this account alone, and
+    write-ahead logging is set.
 
     Args:
         url: see `grouping.store.open_store`.
@@ -41,8 +43,8 @@ def migrate(url: str) -> None:
     database = Database(engine)
     try:
         if database.is_sqlite:
-            if parsed.database and not parsed.database.startswith("file:"):
-                _create_folder(Path(parsed.database).parent)
+            if parsed.database and not parsed.database.startswith((":memory:", "file:")):
+                _create_private(Path(parsed.database))
             _use_write_ahead_log(engine)
         with _ONE_AT_A_TIME, database.writing() as session:
             if not database.is_sqlite:
@@ -99,11 +101,16 @@ def _upgrade(connection: Connection) -> None:
     command.upgrade(config, "head")
 
 
-def _create_folder(folder: Path) -> None:
+def _create_private(file: Path) -> None:
+    """Create a file, and its folder, that this account alone can read; what is there stays as it is."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.exists():
+            file.touch(mode=0o600)
     except OSError as error:
-        raise StoreUnavailableError(f"The folder {folder} cannot be created: {error.strerror}.") from error
+        raise StoreUnavailableError(f"{error.filename} cannot be created: {error.strerror}.") from error
+    if not os.access(file, os.W_OK):
+        raise StoreUnavailableError(f"{file} is read-only; give this account the right to write to it.")
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

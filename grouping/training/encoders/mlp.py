@@ -41,8 +41,9 @@ def _linear(n_in: int, n_out: int, bound: float) -> nn.Linear:
     device = torch.get_default_device()
     # Through the meta device, so that nn.Linear's own initialisation draws nothing.
     layer = nn.Linear(n_in, n_out, device="meta")
-    if device.type != "meta":
-        layer = layer.to_empty(device=device)
+    if device.type != "meta":  # to_empty() would do, and imports SymPy, which takes half a second
+        layer.weight = nn.Parameter(torch.empty(layer.weight.shape, device=device))
+        layer.bias = nn.Parameter(torch.empty(layer.bias.shape, device=device))
     layer.weight.uniform_(-bound, bound)
     layer.bias.zero_()
     return layer

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from torch import Tensor
 
@@ -70,6 +71,13 @@ class EngineRun(ABC):
         raise NotImplementedError
 
     @abstractmethod
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Return a copy of the weights by which `evaluate` scores one member, by their names in the network.
+
+        The member is not trained any further then.
+        """
+
+    @abstractmethod
     def state_dict(self, member: int) -> dict[str, Tensor]:
         """Return a copy of the state of one member, in the format of `Training.state_dict`."""
 
@@ -102,6 +110,8 @@ def carry_out(
         if evaluation.is_finite:
             scores, affinities = evaluation.scores(), run.affinities(member)
             ended[member] = TrialOutcome(TrialState.SUCCEEDED, scores, run.spent, affinities=affinities)
+            if keeper is not None:
+                keeper.ended(run.requests[member], partial(run.weights, member))
         else:
             end(member, TrialState.DIVERGED, divergence("validation or test", run.epoch))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from torch import Tensor
@@ -30,4 +30,10 @@ class Keeper(Protocol):
         """Save the state of a training: copies, on the device of the data.
 
         `epoch` is the number of all epochs carried out, those of its preparation included.
+        """
+
+    def ended(self, request: TrialRequest, weights: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Take notice of a training that succeeded.
+
+        `weights` copies those that were scored, parameters and buffers by their names in the network.
         """

@@ -13,6 +13,7 @@ from grouping.training.data import TrainingData
 from grouping.training.engines.engine_run import EngineRun
 from grouping.training.evaluation import Evaluation
 from grouping.training.loop import Training
+from grouping.training.states import module_weights
 
 
 class SingleTraining(EngineRun):
@@ -60,6 +61,10 @@ class SingleTraining(EngineRun):
     def forward(self, member: int) -> Callable[[Tensor], Sequence[Tensor]]:
         """Return the network of the one member, which is not trained any further then."""
         return self._training.best_network()
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Return the weights of the one member."""
+        return module_weights(self._training.best_network())
 
     def state_dict(self, member: int) -> dict[str, Tensor]:
         """Return the state of the one member."""

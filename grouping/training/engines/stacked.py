@@ -160,7 +160,14 @@ class StackedTraining(EngineRun):
 
     def forward(self, member: int) -> Callable[[Tensor], list[Tensor]]:
         """Return a function from inputs to the outputs of one member as it is now, or as it was best."""
-        return partial(self._outputs, self._stopping[member].weights or self._own(member))
+        return partial(self._outputs, self._trained(member))
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Return the weights of one member as it is now, or as it was best."""
+        return {name.removeprefix("network."): value.clone() for name, value in self._trained(member).items()}
+
+    def _trained(self, member: int) -> Mapping[str, Tensor]:
+        return self._stopping[member].weights or self._own(member)
 
     def _norms(self, member: int) -> list[Normalisation]:
         return [self._data.normalisations[task.name] for task in self._groups[member]]

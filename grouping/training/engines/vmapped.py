@@ -29,6 +29,7 @@ from grouping.training.evaluation import Evaluation
 from grouping.training.loop import Training
 from grouping.training.methods import build_optimiser
 from grouping.training.networks import MultiTaskNetwork
+from grouping.training.states import module_weights
 from grouping.training.weighting.weighting import Step, Weighting
 
 ELEMENTWISE_OPTIMISERS = ("adamw", "sgd")
@@ -224,6 +225,10 @@ class VmappedTraining(EngineRun):
     def evaluate(self, member: int) -> Evaluation:
         """Evaluate the member's own training."""
         return self._give_back(member).evaluate()
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Return the weights of the member's own training."""
+        return module_weights(self._give_back(member).best_network())
 
     def state_dict(self, member: int) -> dict[str, Tensor]:
         """Return the state of the member's own training."""

@@ -14,6 +14,8 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import ExitStack
+from pathlib import Path
 
 from grouping.errors import StoreUnavailableError, WorkerLostError
 from grouping.store import Store
@@ -21,6 +23,7 @@ from grouping_workers.checkpoint_folders import prune
 from grouping_workers.dispatch.child_process import ChildProcess
 from grouping_workers.dispatch.fair_shares import fair_shares
 from grouping_workers.dispatch.messages import Join
+from grouping_workers.dispatch.private_cluster import private_surroundings
 from grouping_workers.dispatch.reach import Reachability
 from grouping_workers.dispatch.supervised_job import SupervisedJob
 from grouping_workers.settings import RaySettings
@@ -62,6 +65,7 @@ class Dispatcher:
         self._n_jobs = n_jobs
         self._stop = threading.Event()
         self._cluster: ChildProcess | None = None
+        self._folder: Path | None = None
         self._cluster_not_before = 0.0
         self._reachability = Reachability(settings.address)
         self._ray: Join | None = None
@@ -79,11 +83,14 @@ class Dispatcher:
     def run(self) -> None:
         """Claim and carry out jobs until `request_stop`."""
         logger.info("Dispatcher %s works on %s", self.owner, self._store.url_shown)
+        with ExitStack() as stack:
+            if self._settings.address is None:
+                self._folder = stack.enter_context(private_surroundings(self._settings.home))
+            self._work()
+
+    def _work(self) -> None:
         try:
             prune(self._settings.checkpoints)
-            if self._settings.address is None:
-                # Ray decides this when it starts a cluster; those that join it have to know.
-                os.environ.setdefault("RAY_AUTH_MODE", "token")
             while not self._stop.is_set():
                 try:
                     self._step()
@@ -201,7 +208,8 @@ class Dispatcher:
                 return
             from grouping_workers.on_ray.cluster_process import run_cluster
 
-            self._cluster = ChildProcess(run_cluster, (self._settings.n_workers,), "Ray cluster")
+            wanted = (self._settings.n_workers, self._folder)
+            self._cluster = ChildProcess(run_cluster, wanted, "Ray cluster")
         try:
             message = self._cluster.receive()
         except WorkerLostError as error:

@@ -205,9 +205,9 @@ class SupervisedJob:
         return False
 
     def _has_ended(self) -> bool:
-        """Return whether the job is final, or was deleted since."""
+        """Return whether the job has ended or is paused, or was deleted since."""
         try:
-            return self._store.get_job(self.job_id).state.is_final
+            return self._store.get_job(self.job_id).state.is_at_rest
         except NotFoundError:
             return True
 

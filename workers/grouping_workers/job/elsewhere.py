@@ -87,6 +87,11 @@ class LeasedTrainings:
         return not self._counts.planned and not self._counts.running
 
     @property
+    def is_training(self) -> bool:
+        """Whether anything is in training here: never, since workers elsewhere go on without this process."""
+        return False
+
+    @property
     def n_free(self) -> int:
         """Number of trials to be planned so that no worker waits that asks next."""
         return max(0, max(FEWEST_READY, self._counts.running) - self._counts.planned)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.jobs import Job, JobState, Stop, StopReason
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.training_budgets import ConfirmationRound, is_time_short, trials_over_time
 from grouping.domain.trials import Purpose, TrialRequest, TrialState
@@ -27,6 +27,9 @@ from grouping_workers.job.reuse_report import report_reuse
 from grouping_workers.job.training_queue import TrainingQueue
 
 logger = logging.getLogger(__name__)
+
+_BY_WORD = (JobState.CANCELLING, JobState.PAUSING)
+"""States that a user brings about."""
 
 
 class JobRun:
@@ -70,6 +73,7 @@ class JobRun:
         self._reason = StopReason.SEARCH_COMPLETE
         self._round: ConfirmationRound | None = None
         self._n_told = 0
+        self._stop: Stop | None = None
 
     def run(self) -> None:
         """Work until the job is final, cancelled, or to be given back.
@@ -87,25 +91,57 @@ class JobRun:
     def _work(self) -> None:
         is_prepared = False
         while not self._control.stop.is_set():
-            if self._store.get_job(self._job.id).state is JobState.CANCELLING:
+            asked = self._store.get_job(self._job.id)
+            if asked.state is JobState.CANCELLING:
                 self._store.enter_state(self._claim, JobState.CANCELLED)
                 return
+            self._skip_what_is_stopped(asked.stop)
             try:
-                if not is_prepared:
+                if asked.state is JobState.PAUSING:
+                    if self._has_paused():
+                        return
+                elif asked.stop is Stop.ALL:
+                    self._finish(asked.stop)
+                    return
+                elif not is_prepared:
                     self._prepare()
                     is_prepared = True
-                elif self._advance():
+                elif self._advance(asked.stop):
                     return
             except StateConflictError:
-                # Cancelled just before the job moved on, which is seen above, next; or results were told
-                # from outside, of trials that were about to start, or just before the job ended.
-                is_cancelled = self._store.get_job(self._job.id).state is JobState.CANCELLING
-                if not is_cancelled and self._store.count_told(self._job.id) == self._n_told:
+                # A user cancelled, paused or stopped the job just before it moved on, which is seen above,
+                # next; or results were told from outside, of trials that were about to start, or just before
+                # the job ended.
+                if not self._is_asked_otherwise(asked):
                     raise
                 self._queue.forget_waiting()
                 self._n_told = self._store.count_told(self._job.id)
         if not self._control.is_orphaned:
             self._store.release(self._claim)
+
+    def _skip_what_is_stopped(self, stop: Stop | None) -> None:
+        """Give up planned trials that a user wants no more, those that were lost since the stop included."""
+        if stop is None:
+            return
+        if self._store.skip_unwanted_trials(self._claim, stop) or stop is not self._stop:
+            self._queue.forget_waiting()
+        self._stop = stop
+
+    def _is_asked_otherwise(self, before: Job) -> bool:
+        """Return whether a user asked for something else since the job was looked at."""
+        now = self._store.get_job(self._job.id)
+        by_word = (now.state in _BY_WORD and now.state is not before.state) or now.stop is not before.stop
+        return by_word or self._store.count_told(self._job.id) != self._n_told
+
+    def _has_paused(self) -> bool:
+        """Begin no training; pause once none is under way here, and return whether that is so."""
+        self._queue.forget_waiting()
+        if not self._queue.is_training:
+            self._store.enter_state(self._claim, JobState.PAUSED)
+            return True
+        self._queue.collect()
+        self._control.working(Activity.WAITING, has_outcomes=self._queue.has_outcomes)
+        return False
 
     # --- preparation
 
@@ -144,13 +180,13 @@ class JobRun:
 
     # --- training
 
-    def _advance(self) -> bool:
+    def _advance(self, stop: Stop | None) -> bool:
         """Plan, submit, and collect what is finished; return True when the job has ended."""
         self._skip_what_time_forbids()
         is_going_on = self._loop.advance()
         self._control.working(Activity.WAITING, has_outcomes=self._queue.has_outcomes)
         if not is_going_on:
-            self._finish()
+            self._finish(stop)
         return not is_going_on
 
     def _skip_what_time_forbids(self) -> None:
@@ -234,7 +270,7 @@ class JobRun:
         if missing:
             self._store.leave_out_results(self._claim, missing)
 
-    def _finish(self) -> None:
+    def _finish(self, stop: Stop | None) -> None:
         trials = self._store.trials(self._job.id)
         searched = [trial for trial in trials if trial.purpose is Purpose.SEARCH]
         if not any(trial.state is TrialState.SUCCEEDED for trial in searched):
@@ -244,6 +280,8 @@ class JobRun:
             )
         was_cut = any(trial.state is TrialState.SKIPPED for trial in trials)
         reason = StopReason.TRAINING_BUDGET_SPENT if was_cut else self._reason
+        if stop is not None:
+            reason = StopReason.STOPPED_BY_USER
         self._store.enter_state(self._claim, JobState.SUCCEEDED, stop_reason=reason, n_told=self._n_told)
         remove_folder(self._checkpoints, self._job.id)
 

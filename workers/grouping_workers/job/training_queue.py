@@ -56,6 +56,11 @@ class TrainingQueue:
         return not self._waiting and not self._in_flight
 
     @property
+    def is_training(self) -> bool:
+        """Whether anything is in training here."""
+        return bool(self._in_flight)
+
+    @property
     def n_free(self) -> int:
         """Stacks that could begin at once, beyond those that wait."""
         return max(0, self._executor.size - len(self._in_flight) - len(self._waiting))

@@ -11,12 +11,12 @@ from typing import Any
 import ray
 
 from grouping.domain.resources import Resources
-from grouping_workers.settings import RaySettings
-
-LOCAL_OBJECT_STORE_BYTES = 512 * 2**20
+from grouping_workers.settings import OBJECT_STORE_BYTES, RaySettings
 
 
-def connect(address: str | None, n_workers: int | None, empty_folder: str) -> None:
+def connect(
+    address: str | None, n_workers: int | None, empty_folder: str, sessions: str | None = None
+) -> None:
     """Join the cluster at `address`, or start a private one on this machine.
 
     Args:
@@ -24,6 +24,7 @@ def connect(address: str | None, n_workers: int | None, empty_folder: str) -> No
         n_workers: processors of the local cluster; all unless given.
         empty_folder: Ray lets its workers import from the folder in which it is started. This one has nothing
             that could be taken for one of our modules, and has to last as long as the cluster.
+        sessions: folder in which a local cluster keeps its files; Ray's usual one unless given.
 
     Raises:
         RayError, ConnectionError: if there is no cluster at that address.
@@ -40,7 +41,8 @@ def connect(address: str | None, n_workers: int | None, empty_folder: str) -> No
         options |= {
             "num_cpus": n_workers,
             "include_dashboard": False,
-            "object_store_memory": LOCAL_OBJECT_STORE_BYTES,
+            "_temp_dir": sessions,
+            "object_store_memory": OBJECT_STORE_BYTES,
         }
     with contextlib.chdir(empty_folder):
         ray.init(address=address, **options)

@@ -4,6 +4,7 @@
 "use strict";
 
 const REFRESH_MS = 1000;
+const root = document.documentElement.dataset.root; // path below which a proxy shows the service
 
 function followJob(live) {
   const announcement = document.getElementById("announcement");
@@ -19,7 +20,8 @@ function followJob(live) {
     }
     busy = true;
     try {
-      const answer = await fetch(`/jobs/${live.dataset.job}/live${location.search}`, { headers: { Accept: "text/html" } });
+      const address = `${root}/jobs/${live.dataset.job}/live${location.search}`;
+      const answer = await fetch(address, { headers: { Accept: "text/html" } });
       if (answer.ok) replaceParts(live, await answer.text(), announcement);
     } catch {
       // The server is away; the stream of events connects again by itself and asks for the next refresh.
@@ -36,7 +38,7 @@ function followJob(live) {
     if (timer === null) timer = setTimeout(refresh, REFRESH_MS);
   }
 
-  const source = new EventSource(`/v1/jobs/${live.dataset.job}/events?after=${live.dataset.after}`);
+  const source = new EventSource(`${root}/v1/jobs/${live.dataset.job}/events?after=${live.dataset.after}`);
   source.addEventListener("message", schedule);
   source.addEventListener("open", () => (announcement.dataset.lost = ""));
   source.addEventListener("error", () => {

@@ -1,0 +1,68 @@
+"""Files at one address: a folder, or anything that fsspec knows, such as ``s3://bucket/kept``."""
+
+# mypy: disable-error-code="no-untyped-call"
+# fsspec is typed in parts.
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from grouping.errors import BundleError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+
+class Address:
+    """Reads and writes files below one address. A file is written under another name first, then moved.
+
+    Args:
+        address: a path, or a URL of a file system of fsspec.
+    """
+
+    def __init__(self, address: str) -> None:
+        from fsspec.core import url_to_fs
+
+        fs, path = url_to_fs(address)
+        self.address = address
+        self._fs: AbstractFileSystem = fs
+        self._path = path.rstrip("/")
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file; None if there is none."""
+        try:
+            return bytes(self._fs.cat_file(f"{self._path}/{name}"))
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, and the folders above it.
+
+        Raises:
+            BundleError: if it cannot be written.
+        """
+        path = f"{self._path}/{name}"
+        partial = f"{path}.{uuid.uuid4().hex}.partial"
+        try:
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._fs.pipe_file(partial, content)
+            self._fs.mv(partial, path)
+        except OSError as error:
+            raise BundleError(f"{self.address!r} cannot be written: {error}") from error
+
+    def names(self, folder: str = "") -> tuple[str, ...]:
+        """Return the names in a folder, in order; none where there is no such folder."""
+        path = f"{self._path}/{folder}".rstrip("/")
+        try:
+            listed = self._fs.ls(path, detail=False, refresh=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        return tuple(sorted(str(name).rstrip("/").rpartition("/")[2] for name in listed))
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a folder with all that is in it, if it is there."""
+        path = f"{self._path}/{name}"
+        if self._fs.exists(path):
+            self._fs.rm(path, recursive=True)
+        self._fs.invalidate_cache()

@@ -1,0 +1,128 @@
+"""Networks of a bundle as PyTorch modules: built by the recipe, with the weights of the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from grouping.bundle.manifest import BundledNetwork, Manifest
+from grouping.domain.recipes import Recipe
+from grouping.domain.tasks import Task
+from grouping.errors import BundleError, GroupingError
+from grouping.training.blueprint import Blueprint
+from grouping.training.methods import build_encoder, build_network
+from grouping.training.networks import MultiTaskNetwork
+
+
+class ServingNetwork(nn.Module):
+    """A network with the heads of the tasks that it serves, and no others.
+
+    Args:
+        network: the whole network, with its weights.
+        serves: names of the tasks that it serves, in the order of the outputs.
+    """
+
+    def __init__(self, network: MultiTaskNetwork, serves: Sequence[str]) -> None:
+        super().__init__()
+        self.serves = tuple(serves)
+        self._places = [network.task_names.index(name) for name in serves]
+        self.heads = nn.ModuleList(network.heads[place] for place in self._places)
+        for place in range(len(network.heads)):
+            network.heads[place] = nn.Identity()
+        self.below = network.eval()
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, inputs: Tensor) -> list[Tensor]:
+        """Compute the raw outputs of each served task, ``[rows, n_outputs]``."""
+        features = self.below.features(inputs)
+        return [head(features[place]) for head, place in zip(self.heads, self._places, strict=True)]
+
+
+class ServingNetworks(nn.Module):
+    """All networks of a bundle as one module, from inputs to the raw outputs of every task.
+
+    Args:
+        networks: the networks; together they serve every task once.
+        tasks: names of the tasks, in the order of the outputs.
+    """
+
+    def __init__(self, networks: Sequence[ServingNetwork], tasks: Sequence[str]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        served = [name for network in networks for name in network.serves]
+        self._order = [served.index(name) for name in tasks]
+        self.eval()
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute the raw outputs of each task, ``[rows, n_outputs]``, in the order of the tasks."""
+        found: list[Tensor] = []
+        for network in self.networks:
+            found += network(inputs)
+        return tuple(found[place] for place in self._order)
+
+
+def serving_networks(manifest: Manifest, weights: Sequence[Mapping[str, Tensor]]) -> ServingNetworks:
+    """Build the networks of a bundle.
+
+    Args:
+        manifest: says what they are.
+        weights: those of each network, by their names in it.
+
+    Raises:
+        BundleError: if they cannot be built here, or the weights are those of other networks.
+    """
+    tasks = {bundled.task.name: bundled.task for bundled in manifest.tasks}
+    networks = [
+        ServingNetwork(
+            with_weights(
+                whole_network(manifest.recipe, network, tasks, manifest.inputs.n_features),
+                own,
+                network.left_out,
+            ),
+            network.serves,
+        )
+        for network, own in zip(manifest.networks, weights, strict=True)
+    ]
+    return ServingNetworks(networks, list(tasks))
+
+
+def whole_network(
+    recipe: Recipe, network: BundledNetwork, tasks: Mapping[str, Task], n_features: int
+) -> MultiTaskNetwork:
+    """Build the network of a group as it was trained, at its initial weights.
+
+    Raises:
+        BundleError: if its recipe names what is not installed here, or cannot be built.
+    """
+    try:
+        members = tuple(tasks[name] for name in network.group)
+        encoder = build_encoder(recipe, n_features)
+        return build_network(recipe, Blueprint(encoder, network.widths, members, network.seed)).eval()
+    except (GroupingError, KeyError) as error:
+        raise BundleError(
+            f"The network {network.name!r} of the bundle cannot be built here: {error} A plug-in that it was "
+            "trained with has to be installed where it is used."
+        ) from error
+
+
+def with_weights(
+    network: MultiTaskNetwork, weights: Mapping[str, Tensor], left_out: Sequence[str] = ()
+) -> MultiTaskNetwork:
+    """Give a network its weights; those that are left out, on which nothing depends, become 0.
+
+    Raises:
+        BundleError: if they are those of another network.
+    """
+    own = network.state_dict()
+    given = {**{name: torch.zeros_like(own[name]) for name in left_out if name in own}, **weights}
+    wanted = {name: (value.shape, value.dtype) for name, value in own.items()}
+    if wanted != {name: (value.shape, value.dtype) for name, value in given.items()}:
+        raise BundleError(
+            "The weights of the bundle are those of another network than its manifest says, or the method "
+            "that it was trained with builds another one in this version."
+        )
+    network.load_state_dict(given)
+    return network
