@@ -14,7 +14,7 @@ MOST_TASK_CHARACTERS, MOST_NETWORK_CHARACTERS = 24, 42
 
 
 def grouping_svg(grouping: Grouping, *, unit: str = "SNT", name: str = "grouping") -> str:
-    """Draw a grouping.
+    """Draw a grouping, the tasks of each network together.
 
     A bar's width is the inference cost of its network. A thick line means that the network serves the task;
     a thin dashed one that the task is only trained there, to help the others, and served elsewhere.
@@ -27,9 +27,9 @@ def grouping_svg(grouping: Grouping, *, unit: str = "SNT", name: str = "grouping
     height_of_tasks = TASK_ROW * len(grouping.tasks)
     height_of_networks = ROW * len(grouping.networks)
     body = max(height_of_tasks, height_of_networks)
-    task_y = _spread(len(grouping.tasks), TASK_ROW, body)
-    slots = _spread(len(grouping.networks), ROW, body)
-    network_y = [slots[place] for place in _places(grouping)]
+    networks, tasks = _orders(grouping)
+    network_y = dict(zip(networks, _spread(len(networks), ROW, body), strict=True))
+    task_y = dict(zip(tasks, _spread(len(tasks), TASK_ROW, body), strict=True))
     parts = [
         text("task", TASKS_X, 22, text_anchor="end", fill=MUTED, class_="plot-tick"),
         text("network, its width is its inference cost", BARS_X, 22, fill=MUTED, class_="plot-tick"),
@@ -56,15 +56,18 @@ def grouping_svg(grouping: Grouping, *, unit: str = "SNT", name: str = "grouping
     )
 
 
-def _places(grouping: Grouping) -> list[int]:
-    """Return the slot of each network, from the top: near the tasks it serves, so that few lines cross."""
+def _orders(grouping: Grouping) -> tuple[list[int], list[int]]:
+    """Order networks and tasks from the top: the tasks of a network together, so that no solid lines cross.
 
-    def height(n: int) -> float:
-        served = [t for t, m in enumerate(grouping.serving) if m == n]
-        return sum(served) / len(served) if served else float(len(grouping.tasks))  # forced in, serves none
-
-    ordered = sorted(range(len(grouping.networks)), key=lambda n: (height(n), n))
-    return [ordered.index(n) for n in range(len(grouping.networks))]
+    Networks follow the first task that they serve; those that serve none come last.
+    """
+    first = [
+        next((t for t, m in enumerate(grouping.serving) if m == n), len(grouping.tasks))
+        for n in range(len(grouping.networks))
+    ]
+    networks = sorted(range(len(first)), key=lambda n: (first[n], n))
+    tasks = sorted(range(len(grouping.tasks)), key=lambda t: (first[grouping.serving[t]], t))
+    return networks, tasks
 
 
 def _spread(count: int, row: float, body: float) -> list[float]:

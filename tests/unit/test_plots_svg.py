@@ -122,3 +122,14 @@ def test_labels_have_the_decimals_their_distance_needs() -> None:
 def test_a_scale_maps_its_ends() -> None:
     scale = Scale((0.0, 1.0, 2.0), 100.0, 300.0)
     assert (scale(0), scale(1), scale(2)) == (100.0, 200.0, 300.0)
+
+
+def test_the_tasks_of_a_network_are_drawn_together_and_no_lines_that_serve_cross() -> None:
+    networks = (Network.of("b", "d"), Network.of("a", "c", "d"))
+    root = parsed(grouping_svg(Grouping(("a", "b", "c", "d"), networks, (1, 0, 1, 0))))
+    tasks = by_class(root, "plot-name")[:4]
+    assert [task.text for task in sorted(tasks, key=lambda task: float(task.get("y") or 0))] == list("acbd")
+    lines = [path.get("d") or "" for path in by_class(root, "plot-serves") if path.get("d")]
+    ends = [(float(d.split()[1].partition("C")[0]), float(d.split()[-1])) for d in lines]
+    assert len(ends) == 4
+    assert [end for _, end in sorted(ends)] == sorted(end for _, end in ends)
