@@ -123,6 +123,11 @@ LISTED = (
         "List the stored groupings of a score table, newest first; at most 100.",
     ),
     (
+        "download",
+        "downloads:download",
+        "Write affinities, their graph, the budget curve or the networks of a job or table to a file.",
+    ),
+    (
         "compare",
         "comparisons:compare",
         "Compare two jobs or two stored groupings: every change is the second minus the first.",

@@ -9,6 +9,7 @@ import pandas as pd
 
 from grouping.client.connection import Answer, Connection
 from grouping.domain.affinity_methods import DEFAULT_METHOD
+from grouping.domain.exports import Exported, ExportFormat
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut
 from grouping.wire.stored_groupings import ExplanationOut, GroupingPage, GroupingSummary, StoredGroupingOut
@@ -117,6 +118,29 @@ class TableViews:
     def export(self, format: str = "csv") -> bytes:  # noqa: A002
         """Return the table as a file: ``csv``, ``tsv``, ``long-csv``, ``long-tsv``, ``parquet``, ``json``."""
         return self._client.download(self._address("export"), format=format)
+
+    def export_view(
+        self,
+        what: Exported | str,
+        format: ExportFormat | str = ExportFormat.CSV,  # noqa: A002
+        *,
+        method: str = DEFAULT_METHOD,
+        budget_snt: float | None = None,
+    ) -> bytes:
+        """Return ``matrix``, ``graph``, ``curve`` or ``networks`` as a file.
+
+        Args:
+            what: what is exported.
+            format: ``csv``, ``json``, ``parquet``, which hold the same rows, or ``svg``, the picture.
+            method: affinity method of matrix and graph.
+            budget_snt: inference budget of the networks; the middle one of the job unless given.
+
+        Raises:
+            ServiceError: if the method was not measured, or there is no grouping within the budget.
+        """
+        asked = {"format": str(format), "method": method}
+        asked |= {} if budget_snt is None else {"budget_snt": f"{budget_snt!r}"}
+        return self._client.download(self._address(f"export/{what}"), **asked)
 
     def _view(self, kind: type[Answer], view: str, **parameters: Any) -> Answer:
         return self._client.read(kind, "GET", self._address(view), params=parameters)

@@ -41,6 +41,21 @@ MAX_COLUMNS = 3 + MAX_OTHER_COSTS + MAX_TASKS
 BATCH_ROWS = 10_000
 
 
+def rows_to_parquet(rows: Sequence[Mapping[str, object]]) -> bytes:
+    """Write rows with the same columns, each of one type; one without any value counts as numbers."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    frame = pa.Table.from_pylist([dict(row) for row in rows])
+    for position, field in enumerate(frame.schema):
+        if pa.types.is_null(field.type):
+            numbers = frame.column(position).cast(pa.float64())
+            frame = frame.set_column(position, field.name, numbers)
+    sink = pa.BufferOutputStream()
+    pq.write_table(frame, sink, compression="zstd")
+    return bytes(sink.getvalue())
+
+
 def write_parquet(table: ScoreTable, values: Values) -> bytes:
     """Return a Parquet file of everything the table holds; exact to the last digit."""
     import pyarrow as pa

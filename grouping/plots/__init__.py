@@ -1,6 +1,7 @@
 """Plots: data in, SVG text out. The web view, notebooks and the command line show the same pictures."""
 
 from grouping.plots.affinity_graph import affinity_graph_svg
+from grouping.plots.affinity_heatmap import affinity_heatmap_svg
 from grouping.plots.curve_chart import curve_svg
 from grouping.plots.grouping_diagram import grouping_svg
 from grouping.plots.progress_chart import progress_svg
@@ -13,6 +14,7 @@ __all__ = [
     "RegretLine",
     "SetupColumn",
     "affinity_graph_svg",
+    "affinity_heatmap_svg",
     "curve_svg",
     "grouping_svg",
     "progress_svg",

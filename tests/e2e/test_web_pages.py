@@ -97,7 +97,8 @@ def test_the_job_page_follows_the_job_and_keeps_focus_and_scroll(browser: Browse
         site.scenes.train(job, 25)
         expect(page.locator(".big")).to_contain_text("37 of 38")
         expect(link).to_be_focused()
-        assert page.evaluate("window.scrollY") == before
+        # What is above may grow by a part of a pixel, which the browser makes up for by whole ones.
+        assert abs(page.evaluate("window.scrollY") - before) <= 1
         assert "90 percent" in (page.locator("#announcement").text_content() or "")
         site.scenes.train(job)
         claim = site.scenes.claims[job.id]

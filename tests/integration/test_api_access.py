@@ -50,6 +50,7 @@ def filled_in(path: str) -> str:
         "{trial_id}",
         "{token}",
         "{token_id}",
+        "{what}",
         "{name}",
         "{problem}",
     ):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from grouping.domain.jobs import Job, JobState, Stop, StopReason
 from grouping.domain.trials import Purpose, TrialState
+from grouping.search import Plan, Planner
 from grouping.solver import recommend
 from grouping.store import Store
+from grouping.strategies import get_strategy
+from grouping.trainers import terms_of_job, trainer_of
 from grouping_workers.job.executor import Order
 from tests.in_process import LocalExecutor, claim_any, run_of
-from tests.integration.conftest import Api
+from tests.integration.conftest import Api, Scenes
 from tests.patience import wait_for
 from tests.services import dispatcher, small_spec, submit, wait_for_trials, wait_until_final
 
@@ -139,10 +144,34 @@ def test_a_refused_stop_and_an_unknown_choice_leave_the_job(api: Api, store: Sto
     claim_any(store)
 
 
+def test_a_search_that_plans_step_by_step_plans_no_further_step_once_it_is_stopped(
+    store: Store, scenes: Scenes
+) -> None:
+    job = scenes.running(strategy="exhaustive", n_seeds=1)
+    scenes.train(job)
+    claim = scenes.claims[job.id]
+    more = replace(job.spec, n_seeds=2)  # as if half of the search were still to be planned
+
+    def plan(stop: Stop | None) -> Plan:
+        state = replace(store.search_state(job.id), stop=stop)
+        trainings = trainer_of(job).trainings
+        return Planner(
+            terms_of_job(more), state, get_strategy("exhaustive", {}), trainings.prices
+        ).next_plan()
+
+    assert {request.purpose for request in plan(None).requests} == {Purpose.SEARCH}
+    stopped = plan(Stop.SEARCH)
+    assert {request.purpose for request in stopped.requests} == {Purpose.CONFIRMATION}
+    assert (stopped.state, stopped.reason) == (JobState.CONFIRMING, StopReason.STOPPED_BY_USER)
+    nothing = plan(Stop.ALL)
+    assert (nothing.requests, nothing.reason) == ((), StopReason.STOPPED_BY_USER)
+    store.release(claim)
+
+
 @pytest.mark.slow
-def test_a_dispatcher_pauses_goes_on_and_stops(store: Store, sqlite_url: str, tmp_path: object) -> None:
+def test_a_dispatcher_pauses_goes_on_and_stops(store: Store, sqlite_url: str, tmp_path: Path) -> None:
     spec = small_spec(n_seeds=6, epochs=2)
-    with dispatcher(sqlite_url, tmp_path / "log", workers=1):  # type: ignore[operator]
+    with dispatcher(sqlite_url, tmp_path / "log", workers=1):
         job = submit(store, spec)
         wait_for_trials(store, job, 2)
         store.request_pause(job.id)

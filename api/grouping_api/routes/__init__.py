@@ -5,6 +5,7 @@ from grouping_api.routes import (
     catalogue,
     data_sets,
     events,
+    exports,
     graph,
     groupings,
     imports,
@@ -19,5 +20,5 @@ from grouping_api.routes import (
 )
 
 OF_JOBS = (jobs, trials, results, budgets, events)
-OF_TABLES = (score_tables, graph, imports, groupings)
+OF_TABLES = (score_tables, graph, imports, groupings, exports)
 ROUTES = (*OF_JOBS, *OF_TABLES, leases, data_sets, studies, catalogue, tokens, system)

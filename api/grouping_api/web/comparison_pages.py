@@ -63,7 +63,7 @@ def _cell(change: AffinityChange, i: int, j: int, scale: float) -> Cell:
     source, target = change.tasks[i], change.tasks[j]
     if value is None:
         return Cell("missing", "", "", f"{source} with {target}: not known in both jobs")
-    text = f"{100 * value:+.1f}".replace("-", MINUS)
+    text = f"{100 * value:+.1f}".replace("-", MINUS) if abs(value) >= LEAST_SHOWN else "0.0"
     word = "as good" if abs(value) < LEAST_SHOWN else ("better" if value > 0 else "worse")
     sentence = f"{source} is {word} for {target} in the second job: {text} points"
     return Cell(shade(value, scale), text, "", sentence)

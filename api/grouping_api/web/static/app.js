@@ -86,13 +86,13 @@ function replaceParts(live, html, announcement) {
     const log = old.querySelector(".log");
     const top = log?.scrollTop ?? 0;
     const isAtEnd = log !== null && top + log.clientHeight >= log.scrollHeight - 4;
+    showButtons(part); // before it is in place, so that its height does not change there
     old.replaceWith(part);
     const freshLog = part.querySelector(".log");
     if (log && freshLog) freshLog.scrollTop = isAtEnd ? freshLog.scrollHeight : top;
     part.dataset.shown = shown;
     part.querySelectorAll(".scroll").forEach((box, i) => (box.scrollLeft = scrolled[i] ?? 0));
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-    showButtons(part);
   }
   const sentence = fresh.querySelector("[data-announcement]")?.dataset.announcement ?? "";
   if (sentence && announcement.textContent !== sentence) announcement.textContent = sentence;
