@@ -197,3 +197,10 @@ def test_numbers_are_written_for_people() -> None:
         "a and b",
         "a, b and c",
     ]
+
+
+def test_a_job_with_a_recommendation_tells_how_its_networks_are_taken_home(api: Api, scenes: Scenes) -> None:
+    finished = scenes.finished()
+    shown = page(api, f"/jobs/{finished.id}?budget_snt=3")
+    assert f"grouping export {finished.id} --budget 3 --out bundle" in shown
+    assert "--out bundle" not in page(api, f"/jobs/{scenes.submitted().id}")
