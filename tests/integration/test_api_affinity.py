@@ -140,7 +140,7 @@ def test_the_page_shows_the_methods_there_are_and_why_others_are_not(api: Api, s
     assert "tag, cosine and first-order were not measured for this score table." in text
     assert 'href="?method=higher-order&amp;order=cluster"' in text
     assert "± standard error" in text
-    assert "; 4 networks trained with both tasks, for each cell</span>" in text, "said once, not in each"
+    assert "; 4 networks trained with each pair of tasks</span>" in text, "said once, not in each"
 
 
 def test_the_page_opens_with_what_was_measured_and_switches_method(api: Api, job: Job) -> None:

@@ -194,7 +194,10 @@ def test_the_legend_lists_the_statuses_that_occur(
     assert all(f'<span class="quiet">{word}</span>' in legend for word in has)
     assert not any(f'<span class="quiet">{word}</span>' in legend for word in lacks)
     if method == "estimate":
-        assert re.search(r'<td class="\S+ estimated" title="digit \w+ edges: about [^"]+">≈\u202f[+−]', text)
+        cell = (
+            r'<td class="\S+ estimated" title="digit \w+ edges: about [^"]+"><span class="value">≈\u202f[+−]'
+        )
+        assert re.search(cell, text)
         assert "estimated from other networks, 1 network with both tasks, standard error" in text
         assert re.search(
             r'title="loop \w+ digit: \S+ % \(measured, 2 networks with both tasks, standard ', text
@@ -203,7 +206,7 @@ def test_the_legend_lists_the_statuses_that_occur(
     else:
         assert 'class="missing" title="digit with edges: unknown"' in text
         assert re.search(r'title="loop \w+ digit: \S+ % \(from 1 network, standard error', text)
-        assert "n networks behind the cell" in text
+        assert "1 network behind each cell" in text
 
 
 def test_edges_of_the_graph_say_how_they_are_known_and_whether_they_are_noise(

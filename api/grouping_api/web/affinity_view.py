@@ -74,10 +74,12 @@ class AffinityView:
     @property
     def counted(self) -> str:
         """What the caption says of the networks behind the cells, to follow what it says of the noise."""
-        words = "trained with both tasks" if _counts_both(self.matrix) else "behind the cell"
+        is_of_both = _counts_both(self.matrix)
         if self.networks_each is not None:
-            return f"; {plural(self.networks_each, 'network')} {words}, for each cell"
-        return "" if len(self.tasks) > MANY_TASKS else f"; n networks {words}"
+            behind = "trained with each pair of tasks" if is_of_both else "behind each cell"
+            return f"; {plural(self.networks_each, 'network')} {behind}"
+        behind = "trained with both tasks" if is_of_both else "behind the cell"
+        return "" if len(self.tasks) > MANY_TASKS else f"; n networks {behind}"
 
 
 def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
