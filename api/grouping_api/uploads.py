@@ -81,7 +81,8 @@ RAW_TYPES: Mapping[str, FileFormat | None] = {
 }
 """Format by content type of a raw body; None where it is recognised from the content."""
 FORM_TYPE = "multipart/form-data"
-FORM_LIMITS = {"max_files": 2, "max_fields": 8, "max_part_size": MAX_UPLOAD_BYTES}
+FILES_BESIDE = ("test_file", "groups_file")
+FORM_LIMITS = {"max_files": 3, "max_fields": 8, "max_part_size": MAX_UPLOAD_BYTES}
 
 
 class UploadOptions(BaseModel):
@@ -116,18 +117,21 @@ class Upload:
         test: content of a second file with the test losses of the same networks; None without one.
         options: options of the upload.
         may_be_inline: whether it may be the simple JSON form rather than a file.
+        groups: content of a multi-hot file, where the first has values only; None without one.
     """
 
     data: bytes
     test: bytes | None
     options: UploadOptions
     may_be_inline: bool = False
+    groups: bytes | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 of the whole request."""
         said = json.dumps(self.options.model_dump(mode="json"), sort_keys=True).encode()
-        parts = (said, self.data, b"" if self.test is None else b"test" + self.test)
+        parts = [said, self.data, b"" if self.test is None else b"test" + self.test]
+        parts += [] if self.groups is None else [b"groups" + self.groups]
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
@@ -135,7 +139,8 @@ async def receive_upload(request: Request, options: UploadOptions) -> Upload:
     """Read an upload from the body of a request.
 
     Args:
-        request: with a raw body, or a form with the parts `file` or `text`, and perhaps `test_file`.
+        request: with a raw body, or a form with the parts `file` or `text`, and perhaps `test_file` and
+            `groups_file`.
         options: the query parameters; fields of a form override them.
 
     Raises:
@@ -144,7 +149,7 @@ async def receive_upload(request: Request, options: UploadOptions) -> Upload:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == FORM_TYPE:
         async with request.form(**FORM_LIMITS) as form:
-            refuse_unknown(form, ("file", "test_file", "text", *UploadOptions.model_fields))
+            refuse_unknown(form, ("file", *FILES_BESIDE, "text", *UploadOptions.model_fields))
             return await form_upload(form, options)
     if media_type not in RAW_TYPES:
         known = ", ".join(sorted([*RAW_TYPES, FORM_TYPE]))
@@ -172,7 +177,7 @@ def refuse_unknown(form: FormData, known: Collection[str]) -> None:
 async def form_upload(
     form: FormData, options: UploadOptions | None = None, *, with_fields: Collection[str] | None = None
 ) -> Upload:
-    """Read an upload from the `file` or `text` of a form, and its `test_file`; fields override options.
+    """Read an upload from the `file` or `text` of a form, and files beside it; fields override options.
 
     Args:
         form: the form.
@@ -186,7 +191,7 @@ async def form_upload(
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
     files = {name: value for name, value in form.items() if isinstance(value, UploadFile)}
     data = await files["file"].read() if "file" in files else b""
-    test = await files["test_file"].read() if "test_file" in files else b""
+    test, groups = [await files[name].read() if name in files else b"" for name in FILES_BESIDE]
     said = {} if options is None else options.model_dump(exclude_defaults=True)
     names = UploadOptions.model_fields if with_fields is None else with_fields
     said |= {name: fields[name] for name in names if name in UploadOptions.model_fields and fields.get(name)}
@@ -196,7 +201,7 @@ async def form_upload(
         data = fields.get("text", "").encode()
     if not data.strip():
         raise TableFormatError("Choose a file with a score table, or paste one.")
-    return Upload(data, test or None, checked(UploadOptions, said))
+    return Upload(data, test or None, checked(UploadOptions, said), groups=groups or None)
 
 
 def checked(kind: type[Model], said: Any) -> Model:
@@ -301,6 +306,7 @@ class Importer:
                 test=upload.test,
                 task_names=upload.options.task_names,
                 sizes=sizes,
+                groups=upload.groups,
             )
 
 

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
     from grouping.domain.constraints import Constraints
     from grouping.domain.scores import ScoreTable
     from grouping.formats import ImportedTable
+    from grouping.formats.report import Values
 
 TableArgument = Annotated[
     Path, typer.Argument(help="Score table: wide or long CSV, JSON, Parquet, or the paper's results.txt.")
 ]
 TestOption = Annotated[Path | None, typer.Option(help="Test losses in the same form, only reported.")]
+GroupsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Multi-hot file beside a table of values only: a row per network, 1 for each task in it."
+    ),
+]
 GainsOption = Annotated[bool, typer.Option("--gains", help="The cells are gains: higher is better.")]
 FormatOption = Annotated[
     TableFormat | None,
@@ -85,15 +92,22 @@ class Demanded:
     unit: str
 
 
-def load(path: Path, test: Path | None, gains: bool, table_format: TableFormat | None) -> ImportedTable:
-    """Read a table from a file.
+def load(
+    path: Path,
+    test: Path | None,
+    gains: bool,
+    table_format: TableFormat | None,
+    groups: Path | None = None,
+) -> ImportedTable:
+    """Read a table from a file, or from one of values and one of groups.
 
     Raises:
         TableFormatError: if the file holds no score table.
     """
     from grouping.formats import read_table
 
-    return read_table(path, format=table_format, values="gains" if gains else "losses", test=test)
+    values: Values = "gains" if gains else "losses"
+    return read_table(path, format=table_format, values=values, test=test, groups=groups)
 
 
 def findings_of(

@@ -27,6 +27,7 @@ def solve(
         list[float] | None, typer.Option("--budget", help="Inference budget in SNT; repeat for several.")
     ] = None,
     test: demands.TestOption = None,
+    groups: demands.GroupsOption = None,
     gains: demands.GainsOption = False,
     table_format: demands.FormatOption = None,
     objective: demands.ObjectiveOption = Objective.SUM,
@@ -61,7 +62,7 @@ def solve(
     from grouping.domain.groupings import SolutionStatus
     from grouping.solver import default_budgets
 
-    imported = demands.load(table, test, gains, table_format)
+    imported = demands.load(table, test, gains, table_format, groups)
     wanted = demanded(imported.table)
     if pairwise and (best > 1 or explain or confidence or objective is not Objective.SUM or test):
         raise InvalidInputError("--pairwise goes with budgets, weights, --apart and --max-… only.")
@@ -88,6 +89,7 @@ def curve(
         list[float] | None, typer.Option("--budget", help="Inference budget in SNT; repeat for several.")
     ] = None,
     test: demands.TestOption = None,
+    groups: demands.GroupsOption = None,
     gains: demands.GainsOption = False,
     table_format: demands.FormatOption = None,
     objective: demands.ObjectiveOption = Objective.SUM,
@@ -98,7 +100,7 @@ def curve(
     from grouping.plots import curve_svg
     from grouping.solver import solve_curve
 
-    imported = demands.load(table, test, gains, table_format)
+    imported = demands.load(table, test, gains, table_format, groups)
     findings = demands.findings_of(imported, objective=objective)
     demands.say(findings)
     found = solve_curve(imported.table, budget or None, objective=objective)
@@ -133,6 +135,7 @@ def curve(
 def table(
     table: demands.TableArgument,
     test: demands.TestOption = None,
+    groups: demands.GroupsOption = None,
     gains: demands.GainsOption = False,
     table_format: demands.FormatOption = None,
     to: Annotated[TableFormat | None, typer.Option(help="Write the table in this format.")] = None,
@@ -143,7 +146,7 @@ def table(
     """Describe a score table and what is missing in it; convert it to another format."""
     from grouping.formats import write_table
 
-    imported = demands.load(table, test, gains, table_format)
+    imported = demands.load(table, test, gains, table_format, groups)
     if to is None:
         for sentence in imported.report.sentences():
             typer.echo(sentence)

@@ -111,6 +111,7 @@ class Client(Tokens, Assignments, DataSets):
         source: ScoreTable | Path | bytes | str,
         *,
         test: Path | bytes | None = None,
+        groups: Path | bytes | None = None,
         name: str = "",
         values: Literal["losses", "gains"] = "losses",
         idempotency_key: str | None = None,
@@ -120,6 +121,8 @@ class Client(Tokens, Assignments, DataSets):
         Args:
             source: a table, a file, its content, or text such as that of a CSV file.
             test: test losses of the same networks, where they are in a file of their own.
+            groups: multi-hot file beside a source that has values only: a row per network, 1 for each task
+                in it.
             name: label for people; the name of the file unless given.
             values: whether the cells are losses or gains; gains become losses as ``1 - gain``.
             idempotency_key: importing twice with the same key gives the same table; a new one unless given.
@@ -132,6 +135,8 @@ class Client(Tokens, Assignments, DataSets):
         files = {"file": (file_name or "table", content_of(source))}
         if test is not None:
             files["test_file"] = ("test", content_of(test))
+        if groups is not None:
+            files["groups_file"] = ("groups", content_of(groups))
         said = {"name": name or Path(file_name).stem, "values": values}
         path = "/v1/score-tables"
         return RemoteTable(self, self.create(ScoreTableOut, path, idempotency_key, files=files, params=said))

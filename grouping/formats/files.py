@@ -17,6 +17,7 @@ from grouping.formats.headings import clean_headings, without_index
 from grouping.formats.json_document import read_json, write_json
 from grouping.formats.long_layout import write_long
 from grouping.formats.long_layout_reader import read_long
+from grouping.formats.multi_hot import joined
 from grouping.formats.named_sizes import with_numbers
 from grouping.formats.parquet_file import read_parquet, write_parquet
 from grouping.formats.report import LABELS, TableFormat, Values
@@ -30,7 +31,8 @@ _WRITTEN_DELIMITERS = {
     TableFormat.LONG_CSV: ",",
     TableFormat.LONG_TSV: "\t",
 }
-_ONE_SPLIT = (TableFormat.WIDE_CSV, TableFormat.WIDE_TSV, TableFormat.RESULTS_TXT)
+_WIDE = (TableFormat.WIDE_CSV, TableFormat.WIDE_TSV)
+_ONE_SPLIT = (*_WIDE, TableFormat.RESULTS_TXT)
 """Formats that hold validation or test losses, not both."""
 
 
@@ -42,6 +44,7 @@ def read_table(
     test: bytes | Path | None = None,
     task_names: Sequence[str] | None = None,
     sizes: Mapping[str, float] | None = None,
+    groups: bytes | Path | None = None,
 ) -> ImportedTable:
     """Read a score table, with a report on what was read.
 
@@ -56,6 +59,7 @@ def read_table(
             and results.txt only, since the other formats have a place for them.
         task_names: names of the tasks of a results.txt, in the order of its columns; only for this format.
         sizes: numbers of the sizes that the source may name, by name; not for JSON, which has numbers.
+        groups: a multi-hot file beside a source that has values only; see `grouping.formats.multi_hot`.
 
     Raises:
         TableFormatError: if the source cannot be read or is no score table; says where and what to do.
@@ -63,14 +67,14 @@ def read_table(
     if values not in get_args(Values):
         raise InvalidInputError(f"The values are {' or '.join(get_args(Values))}; got {values!r}.")
     opened = Source.open(source)
-    chosen = opened.detect_format() if format is None else format
     findings = opened.findings
-    raw = _parse(opened, chosen, values, task_names, sizes)
+    chosen = _layout_of(opened, format, has_groups=groups is not None)
+    raw = _parse(opened, chosen, values, task_names, sizes, groups)
     if test is not None:
         if chosen not in _ONE_SPLIT:
             raise findings.error(f"{LABELS[chosen]} has a place for test losses; give no second file.")
         second = Source.open(test)
-        other = _parse(second, chosen, values, task_names, sizes)
+        other = _parse(second, chosen, values, task_names, sizes, groups)
         if (other.tasks, other.networks) != (raw.tasks, raw.networks):
             raise second.findings.error(
                 "the test losses must be of the same tasks and networks, in the same order, as the "
@@ -81,16 +85,28 @@ def read_table(
     return assemble(raw, chosen.value, values, findings)
 
 
+def _layout_of(source: Source, said: TableFormat | None, *, has_groups: bool) -> TableFormat:
+    if not has_groups:
+        return source.detect_format() if said is None else said
+    if said not in (None, *_WIDE):
+        raise source.findings.error(f"{LABELS[said]} names its groups itself; give no file of groups.")
+    return said or TableFormat.WIDE_CSV
+
+
 def _parse(
     source: Source,
     chosen: TableFormat,
     values: Values,
     task_names: Sequence[str] | None,
     sizes: Mapping[str, float] | None,
+    groups: bytes | Path | None,
 ) -> RawTable:
     findings = source.findings
     if task_names is not None and chosen is not TableFormat.RESULTS_TXT:
         raise findings.error(f"{LABELS[chosen]} names its tasks itself; give no names.")
+    if groups is not None:
+        header, rows = joined(source, Source.open(groups))
+        return read_wide(header, with_numbers(header, rows, sizes), findings)
     match chosen:
         case TableFormat.JSON:
             return read_json(source.text(), values, findings)

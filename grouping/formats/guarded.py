@@ -26,6 +26,7 @@ def read_table_guarded(
     test: bytes | None = None,
     task_names: Sequence[str] | None = None,
     sizes: Mapping[str, float] | None = None,
+    groups: bytes | None = None,
     time_limit_s: float = TIME_LIMIT_S,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
 ) -> ImportedTable:
@@ -38,16 +39,17 @@ def read_table_guarded(
         test: as for `read_table`.
         task_names: as for `read_table`.
         sizes: as for `read_table`.
+        groups: as for `read_table`.
         time_limit_s: wall time of the process.
         memory_limit_bytes: address space of the process; the program itself takes a few hundred MB of it.
 
     Raises:
         TableFormatError: if it is no score table, or reading it takes too much memory or time.
     """
-    for content in (data, test):
+    for content in (data, test, groups):
         if content is not None:
             Source.open(content)  # what is too large or of a foreign kind need not be sent
-    request = ReadRequest(data, format, values, test, task_names, sizes).encode()
+    request = ReadRequest(data, format, values, test, task_names, sizes, groups).encode()
     answer = ask_guarded(
         "grouping.formats.reader_process",
         request,

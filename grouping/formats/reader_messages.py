@@ -27,31 +27,38 @@ class ReadRequest:
     test: bytes | None
     task_names: Sequence[str] | None
     sizes: Mapping[str, float] | None = None
+    groups: bytes | None = None
 
     def encode(self) -> bytes:
         """Encode the request as bytes."""
+        parts = (self.data, self.test, self.groups)
         head = {
-            "size": len(self.data),
+            "lengths": [None if part is None else len(part) for part in parts],
             "format": self.format,
             "values": self.values,
-            "has_test": self.test is not None,
             "task_names": None if self.task_names is None else list(self.task_names),
             "sizes": None if self.sizes is None else dict(self.sizes),
         }
-        return json.dumps(head).encode() + b"\n" + self.data + (self.test or b"")
+        return b"".join((json.dumps(head).encode(), b"\n", *(part for part in parts if part is not None)))
 
     @classmethod
     def decode(cls, message: bytes) -> ReadRequest:
         """Decode the result of `encode`."""
         line, _, content = message.partition(b"\n")
         head = json.loads(line)
+        parts: list[bytes | None] = []
+        for length in head["lengths"]:
+            parts.append(None if length is None else content[:length])
+            content = content[length or 0 :]
+        data, test, groups = parts
         return cls(
-            content[: head["size"]],
+            data or b"",
             None if head["format"] is None else TableFormat(head["format"]),
             head["values"],
-            content[head["size"] :] if head["has_test"] else None,
+            test,
             head["task_names"],
             head["sizes"],
+            groups,
         )
 
 

@@ -25,6 +25,7 @@ def _answer(message: bytes) -> bytes:
                 test=request.test,
                 task_names=request.task_names,
                 sizes=request.sizes,
+                groups=request.groups,
             )
         )
     except TableFormatError as error:

@@ -289,3 +289,18 @@ def test_an_example_of_the_description_is_accepted(api: Api) -> None:
 
 
 JSON = {"Content-Type": "application/json"}
+
+
+def test_groups_in_a_file_of_their_own_are_read_with_the_values(api: Api) -> None:
+    files = {
+        "file": ("gains.csv", b"a,b\n0.1,0\n0.2,0.3\n0,0.4\n"),
+        "groups_file": ("groups", b"a,b\n1,0\n1,1\n0,1\n"),
+    }
+    answer = api.post("/v1/score-tables", files=files, params={"values": "gains"})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["report"]["n_networks"] == 3
+    assert any("multi-hot" in sentence for sentence in answer.json()["report"]["sentences"])
+    again = api.post("/v1/score-tables", files=files | {"groups_file": ("groups", b"a,b\n1,1\n1,0\n0,1\n")})
+    assert again.json()["id"] != answer.json()["id"]
+    wrong = api.post("/v1/score-tables", files=files | {"groups_file": ("groups", b"a,b\n1,0\n")})
+    assert (wrong.status_code, "more rows" in wrong.json()["detail"]) == (422, True)

@@ -50,6 +50,12 @@ _FORM_SCHEMA = {
             "format": "binary",
             "description": "Test losses of the same networks.",
         },
+        "groups_file": {
+            "type": "string",
+            "format": "binary",
+            "description": "Multi-hot file beside a file of values only: a row per network, 1 for each task "
+            "in it.",
+        },
         "text": {"type": "string", "description": "The table itself, where no file is sent."},
         **UploadOptions.model_json_schema(ref_template="#/components/schemas/{model}")["properties"],
     },

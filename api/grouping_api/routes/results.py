@@ -36,6 +36,12 @@ _FORM_SCHEMA = {
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "test_file": {"type": "string", "format": "binary", "description": "Test values of the same rows."},
+        "groups_file": {
+            "type": "string",
+            "format": "binary",
+            "description": "Multi-hot file beside a file of values only: a row per network, 1 for each task "
+            "in it.",
+        },
         "text": {"type": "string", "description": "The table itself, where no file is sent."},
     },
 }
