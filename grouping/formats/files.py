@@ -105,8 +105,8 @@ def _parse(
     if task_names is not None and chosen is not TableFormat.RESULTS_TXT:
         raise findings.error(f"{LABELS[chosen]} names its tasks itself; give no names.")
     if groups is not None:
-        header, rows = joined(source, Source.open(groups))
-        return read_wide(header, with_numbers(header, rows, sizes), findings)
+        headings, joint = joined(source, Source.open(groups))
+        return read_wide(headings, with_numbers(headings, joint, sizes), findings)
     match chosen:
         case TableFormat.JSON:
             return read_json(source.text(), values, findings)
