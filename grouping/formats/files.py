@@ -59,7 +59,8 @@ def read_table(
             and results.txt only, since the other formats have a place for them.
         task_names: names of the tasks of a results.txt, in the order of its columns; only for this format.
         sizes: numbers of the sizes that the source may name, by name; not for JSON, which has numbers.
-        groups: a multi-hot file beside a source that has values only; see `grouping.formats.multi_hot`.
+        groups: a multi-hot file beside a source that has values only: the same rows, 1 for each task in the
+            network and 0 for another.
 
     Raises:
         TableFormatError: if the source cannot be read or is no score table; says where and what to do.
