@@ -129,6 +129,7 @@ def dispatcher(
     is to take the job over.
     """
     named = {"--database-url": url, "--workers": str(workers), "--lease-s": f"{lease_s:g}"}
+    named["--home"] = str(log.parent / "home")
     process = Process(["dispatcher", *(word for pair in named.items() for word in pair), *options], log)
     try:
         yield process

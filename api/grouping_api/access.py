@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Iterable, Iterator
-from typing import Any
 
 from fastapi import Depends, Request
 from fastapi.exceptions import HTTPException
@@ -63,16 +61,6 @@ def needs_of(route: APIRoute) -> list[Scope | None]:
     """Return what a route says that it needs; there is one."""
     calls = (dependency.dependency for dependency in route.dependencies)
     return [call.scope for call in calls if isinstance(call, Needs)]
-
-
-def routes_of(routes: Iterable[Any]) -> Iterator[APIRoute]:
-    """Return all routes of an application, those of included routers too; mounted applications are none."""
-    for route in routes:
-        within = getattr(route, "original_router", None)
-        if within is not None:
-            yield from routes_of(within.routes)
-        elif isinstance(route, APIRoute):
-            yield route
 
 
 class TokenGuard:

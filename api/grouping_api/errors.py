@@ -19,6 +19,7 @@ from starlette.routing import Match
 
 from grouping import errors
 from grouping.wire.base_types import path_of, sentence_of
+from grouping_api.all_routes import routes_of
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -243,12 +244,10 @@ def install_error_handlers(app: FastAPI) -> None:
 def _methods_at(request: Request) -> list[str]:
     """Return all methods to which an address answers: those of the routes that fit it most closely."""
     found: dict[int, set[str]] = {}
-    for included in request.app.routes:
-        for route in included.original_router.routes if hasattr(included, "original_router") else [included]:
-            if route.matches(request.scope)[0] is not Match.NONE:
-                methods = getattr(route, "methods", None) or {"GET", "HEAD"}  # static files
-                found.setdefault(len(getattr(route, "param_convertors", ())), set()).update(methods)
-    return sorted(found[min(found)]) if found else []
+    for route in routes_of(request.app.routes):
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found.setdefault(len(route.param_convertors), set()).update(route.methods or ())
+    return sorted(found[min(found)]) if found else ["GET", "HEAD"]  # files and the description of the API
 
 
 def _presented(request: Request, answer: JSONResponse) -> Response:

@@ -16,7 +16,8 @@ from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import ProblemOut
 from grouping.wire.data_sets import TableOnServer
 from grouping.wire.imports import InlineTable
-from grouping_api.access import needs_of, routes_of
+from grouping_api.access import needs_of
+from grouping_api.all_routes import routes_of
 from grouping_api.errors import install_error_handlers, problem_responses
 from grouping_api.gathering import Gathering
 from grouping_api.guards import install_guards

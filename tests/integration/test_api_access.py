@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from grouping.domain.access import NewToken, Scope
 from grouping.errors import InvalidInputError
 from grouping.store import Store
-from grouping_api.access import PUBLIC_PATHS, needs_of, routes_of
+from grouping_api.access import PUBLIC_PATHS, needs_of
+from grouping_api.all_routes import routes_of
 from grouping_api.main import create_app
 from grouping_api.settings import Settings, read_settings
 from tests.integration.conftest import Api

@@ -236,8 +236,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             )
         )
         stack.enter_context(ray_node(folder / "node", f"--address={address}", environment=plain))
+        wanted = ("--home", str(folder), "--database-url", url, "--ray-address", address, "--lease-s", "60")
         process = Process(
-            ["dispatcher", "--database-url", url, "--ray-address", address, "--lease-s", "60"],
+            ["dispatcher", *wanted],
             folder / "log",
             {"GROUPING_TRAINERS": str(folder / "trainers.toml"), **token},
         )
