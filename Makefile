@@ -17,7 +17,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check docs format images bench tables migrate openapi lock browser clean
+.PHONY: help run test check docs format images laws faults bench tables migrate openapi rayserve lock hashes audit browser clean
 
 help: ## List the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -48,6 +48,15 @@ format: $(VENV)/.test-stamp ## Format the code and repair what the linter can re
 images: $(VENV)/.test-stamp ## Build the images, and run the commands of docker-compose.yml in them (Buildah)
 	deploy/build-images.sh
 	GROUPING_TEST_IMAGES=1 STORAGE_DRIVER=$${STORAGE_DRIVER:-vfs} $(BIN)/pytest -k in_the_images tests/integration/test_compose_commands.py
+
+# Many minutes: the usual run tries a quarter of the examples.
+laws: $(VENV)/.test-stamp ## Try the laws of tests/property and of the stores on all their examples
+	GROUPING_ALL_EXAMPLES=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	    tests/property tests/unit tests/contracts $(ARGS)
+
+# Hours: everything of tests/faults that the usual run does a part of. GROUPING_KILLS_SEED draws other moments.
+faults: $(VENV)/.test-stamp ## Kill, stop and starve the service at every step, and at random moments (hours)
+	GROUPING_ALL_FAULTS=1 $(BIN)/pytest -o timeout=0 tests/faults $(ARGS)
 
 bench: $(VENV)/.test-stamp ## Run the benchmarks one after another
 	@set -eu; for script in benchmarks/[!_]*.py; do \
@@ -127,3 +136,31 @@ lock: ## Renew requirements.lock with the newest versions that pyproject.toml al
 	{ echo '# Constraints, not requirements: pip install -c requirements.lock -e ".[test]". Made by "make lock"; do not edit by hand.'; \
 	  sed 's/+[A-Za-z0-9.]*$$//' "$$trial/frozen" | LC_ALL=C sort -f; } > "$$trial/lock"; \
 	cp "$$trial/lock" $(LOCK)
+	@$(MAKE) --no-print-directory hashes
+
+# What each image installs, with the digests of its files. PyTorch and what comes with its builds for GPUs are not
+# among it: which build is wanted is said when an image is built.
+hashes:
+	@set -eu; trial=$$(mktemp -d); trap 'rm -rf "$$trial"' EXIT; $(find_python); \
+	"$$python" -m venv "$$trial"; "$$trial/bin/python" -m pip --disable-pip-version-check install --quiet uv; \
+	lock() { "$$trial/bin/uv" pip compile pyproject.toml --quiet --generate-hashes --python-version 3.11 \
+	    --python-platform linux --no-header --no-annotate -c $(LOCK) $$2 \
+	    | awk '/^[a-z]/ { keep = !/^(torch=|triton=|cuda-|nvidia-)/ } keep' > "deploy/locks/$$1.txt"; }; \
+	mkdir -p deploy/locks; lock api "--extra api --extra postgres"; lock bundle "--extra bundle-server"; \
+	lock worker "--extra service --extra postgres"
+
+# In an environment of its own, which sees the packages of the usual one: Ray Serve brings an event loop for servers
+# and agents of Ray, with which every other test would run something else than users do.
+rayserve: $(VENV)/.test-stamp ## Install Ray Serve beside the environment, and run the example of it
+	@set -eu; trial=$$(mktemp -d); trap 'rm -rf "$$trial"' EXIT; $(BIN)/python -m venv "$$trial"; \
+	usual=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	echo "import site; site.addsitedir('$$usual')" > "$$trial$${usual#$(CURDIR)/$(VENV)}/usual.pth"; \
+	"$$trial/bin/python" -m pip --disable-pip-version-check install --quiet -c $(LOCK) 'ray[serve]'; \
+	"$$trial/bin/python" -m pytest -k on_ray_serve tests/integration/test_serving_bundles.py
+
+# Not part of "make test": it asks a server on the internet for known faults.
+audit: $(VENV)/.test-stamp ## Look for known faults of what is installed, and for risky code (asks the internet)
+	@set -eu; trial=$$(mktemp -d); trap 'rm -rf "$$trial"' EXIT; $(find_python); \
+	"$$python" -m venv "$$trial"; "$$trial/bin/python" -m pip --disable-pip-version-check install --quiet pip-audit bandit; \
+	"$$trial/bin/bandit" --quiet --severity-level medium --configfile pyproject.toml --recursive grouping api workers; \
+	for lock in deploy/locks/*.txt; do "$$trial/bin/pip-audit" --disable-pip --strict --requirement "$$lock"; done

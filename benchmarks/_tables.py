@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import PairwiseEstimate
 
@@ -24,7 +24,7 @@ def table_of(losses: FloatArray) -> ScoreTable:
         Network(frozenset(name for name, inside in zip(names, row, strict=True) if inside)) for row in member
     )
     cube = np.where(member, losses, np.nan)[:, :, None]
-    return ScoreTable(tuple(map(Task, names)), networks, (0,), cube, np.full_like(cube, np.nan))
+    return ScoreTable.from_arrays(tuple(map(Task, names)), networks, (0,), cube, np.full_like(cube, np.nan))
 
 
 def random_groups(seed: int, n_tasks: int = 27, n_groups: int = 3200, noise: float = 0.02) -> ScoreTable:
@@ -45,6 +45,38 @@ def random_groups(seed: int, n_tasks: int = 27, n_groups: int = 3200, noise: flo
     partners = np.maximum(1, member.sum(axis=1, keepdims=True) - 1)
     losses = scales * (1.0 + (member @ effects) / partners + generator.normal(0.0, noise, member.shape))
     return table_of(np.where(member == 1, losses, np.inf))
+
+
+def long_text(n_tasks: int, n_networks: int, mean_size: int, seed: int = 0) -> str:
+    """Long CSV of all singles and random groups of 2 to twice the mean size, without any array of the places.
+
+    Tasks belong to clusters of about eight. A loss is the task's own scale, uniform in 0.3 to 1, less 10 % of
+    it by the share of partners of its cluster, plus 6 % by that of the others, plus noise of 2 %. Half of the
+    groups take half of their tasks from one cluster.
+    """
+    generator = np.random.default_rng(seed)
+    names = names_of(n_tasks)
+    scales = generator.uniform(0.3, 1.0, n_tasks)
+    cluster = generator.integers(0, max(2, n_tasks // 8), n_tasks)
+    members = [np.flatnonzero(cluster == c) for c in range(cluster.max() + 1)]
+    groups: dict[tuple[int, ...], None] = {(t,): None for t in range(n_tasks)}
+    while len(groups) < n_networks:
+        size = int(generator.integers(2, 2 * mean_size - 1))
+        near = members[int(generator.integers(len(members)))] if generator.random() < 0.5 else members[0][:0]
+        own = generator.choice(near, min(len(near), size // 2), replace=False)
+        rest = generator.choice(n_tasks, size - len(own), replace=False)
+        group = tuple(sorted({*own.tolist(), *rest.tolist()}))
+        if len(group) > 1:
+            groups.setdefault(group)
+    lines = ["network,task,validation_loss"]
+    for group in groups:
+        of = cluster[list(group)]
+        share = ((of[:, None] == of[None, :]).sum(axis=1) - 1) / max(1, len(group) - 1)
+        effect = -0.1 * share + 0.06 * (1.0 - share) * (len(group) > 1)
+        losses = scales[list(group)] * (1.0 + effect + generator.normal(0.0, 0.02, len(group)))
+        label = "+".join(names[t] for t in group)
+        lines += [f"{label},{names[t]},{loss:.6g}" for t, loss in zip(group, losses.tolist(), strict=True)]
+    return "\n".join(lines) + "\n"
 
 
 def pairwise(kind: str, n_tasks: int, seed: int) -> PairwiseEstimate:
@@ -127,7 +159,7 @@ def sparse_orders(seed: int, n_tasks: int = 27, n_groups: int = 3200) -> ScoreTa
     names = names_of(n_tasks)
     networks = tuple(Network(frozenset(names[t] for t in np.flatnonzero(row))) for row in member)
     losses = [np.where(member, 1.0 - part, np.nan)[:, :, None] for part in (validation, test)]
-    return ScoreTable(tuple(map(Task, names)), networks, (0,), losses[0], losses[1])
+    return ScoreTable.from_arrays(tuple(map(Task, names)), networks, (0,), losses[0], losses[1])
 
 
 def _drawn_groups(generator: np.random.Generator, n_tasks: int, n_groups: int) -> np.ndarray:

@@ -21,12 +21,12 @@ import torch
 from _machine import describe_machine, spread
 from scipy.stats import spearmanr
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.joint_affinity import joint_affinities
-from grouping.domain.joint_runs import GRADIENT_METHODS, JointRun
+from grouping.domain.affinities.joint_matrices import joint_affinities
+from grouping.domain.affinities.joint_runs import GRADIENT_METHODS, JointRun
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.domain.networks import Candidates, Network, list_candidates
-from grouping.domain.scores import FloatArray, Score, ScoreTable
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.tables.score_table import FloatArray, Score, ScoreTable
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
 from grouping.problems.registry import get_problem
 from grouping.search import Search
 from grouping.solver import solve
@@ -139,7 +139,7 @@ def _search(
 
 def _of_seed(table: ScoreTable, seed: int) -> ScoreTable:
     s = table.seeds.index(seed)
-    return ScoreTable(
+    return ScoreTable.from_arrays(
         table.tasks,
         table.networks,
         (seed,),

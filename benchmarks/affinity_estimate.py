@@ -1,11 +1,12 @@
 """How far estimated effects between tasks agree with those that trained pairs show, on complete tables.
 
-    python benchmarks/affinity_estimate.py [--published FOLDER] [--seeds N]
+    python benchmarks/affinity_estimate.py [--method posterior] [--published FOLDER] [--seeds N]
 
 A part of each table is hidden: what an adaptive search for inference budgets 2 and 3 did not train, a random
 half of the networks, or all full-size singles and pairs. The estimate sees the rest, with three of the
 table's seeds where it has more; its estimated cells are compared with the pairwise affinities of the whole
-table and all of its seeds. Tables: those that come with the project, and those in a folder with ``standley``,
+table and all of its seeds; of the method ``posterior`` with the same means over all groups, from the whole
+table. Tables: those that come with the project, and those in a folder with ``standley``,
 ``peta`` and ``mtgnet`` below it. Nothing is fitted to any of them. At last the time for large tables.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,21 +22,27 @@ from _machine import describe_machine
 from _tables import random_groups
 from rich.table import Table
 
-from grouping.cli.terminal import new_console
-from grouping.domain.affinity import pairwise_affinity
+from grouping.cli.output.terminal import new_console
+from grouping.domain.affinities.matrix import AffinityMatrix, pairwise_affinity
+from grouping.domain.affinities.methods import DEFAULT_METHOD, POSTERIOR
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.formats import read_wide_csv
-from grouping.replay.oracle import Answers, Oracle
+from grouping.replay.oracle import Oracle, RevealedLosses
 from grouping.replay.searching import run_search
 from grouping.replay.tables import list_tables, open_table
 from grouping.strategies import get_strategy
-from grouping.strategies.affinity.estimate import estimate_affinity
+from grouping.strategies.affinity.from_table import table_affinity
 
 BUDGETS_SNT = (2.0, 3.0)
 N_SEEDS_SEEN = 3
 KINDS = ("adaptive", "half", "no pairs")
 """What is seen: what an adaptive search trains, a random half, all but full-size singles and pairs."""
+TRUTH: Mapping[str, Callable[[ScoreTable], AffinityMatrix]] = {
+    DEFAULT_METHOD: pairwise_affinity,
+    POSTERIOR: lambda table: table_affinity(table, POSTERIOR),
+}
+"""What the whole table says; of means over all groups that is their posterior, since all were trained."""
 
 
 def main() -> None:
@@ -43,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--published", type=Path, help="folder with standley/, peta/ and mtgnet/")
     parser.add_argument("--seeds", type=int, default=5, help="parts of each table that are seen")
+    parser.add_argument("--method", choices=TRUTH, default=DEFAULT_METHOD, help="what is estimated")
     asked = parser.parse_args()
     print(describe_machine())
     heads = (
@@ -60,10 +68,10 @@ def main() -> None:
     shown = Table(*heads, box=None, pad_edge=False)
     for name, table in _tables(asked.published):
         for kind in KINDS:
-            shown.add_row(name, kind, *_figures(table, kind, asked.seeds))
+            shown.add_row(name, kind, *_figures(table, asked.method, kind, asked.seeds))
     new_console().print(shown)
-    _time("27 tasks, 3,200 networks", random_groups(0))
-    _time("60 tasks, 1,500 networks", random_groups(0, n_tasks=60, n_groups=1500))
+    _time("27 tasks, 3,200 networks", random_groups(0), asked.method)
+    _time("60 tasks, 1,500 networks", random_groups(0, n_tasks=60, n_groups=1500), asked.method)
 
 
 def _tables(published: Path | None) -> Iterator[tuple[str, ScoreTable]]:
@@ -82,14 +90,14 @@ def _tables(published: Path | None) -> Iterator[tuple[str, ScoreTable]]:
     yield "ettm1", read_wide_csv(published / "mtgnet" / "ettm1_val.csv", values="gains")
 
 
-def _figures(table: ScoreTable, kind: str, n_parts: int) -> list[str]:
+def _figures(table: ScoreTable, method: str, kind: str, n_parts: int) -> list[str]:
     """Agreement over all estimated cells of all parts."""
-    truth = pairwise_affinity(table).values
+    truth = TRUTH[method](table).values
     cells, sizes = [], []
     for seed in range(n_parts if kind != KINDS[2] else 1):
         seen = _seen(table, kind, seed)
         sizes.append(len(seen.networks))
-        found = estimate_affinity(seen)
+        found = table_affinity(seen, method)
         known = found.is_estimated & ~np.isnan(truth)
         columns = (found.values, found.standard_errors, truth, _centred(found.values, known))
         cells.append(np.stack([part[known] for part in (*columns, _centred(truth, known))]))
@@ -121,7 +129,9 @@ def _seen(table: ScoreTable, kind: str, seed: int) -> ScoreTable:
     n_networks = len(table.networks)
     if kind == KINDS[0]:
         oracle = Oracle.of(part)
-        trace = run_search(oracle, get_strategy("adaptive"), BUDGETS_SNT, seed=seed, answers=Answers.MEAN)
+        trace = run_search(
+            oracle, get_strategy("adaptive"), BUDGETS_SNT, seed=seed, answers=RevealedLosses.MEAN
+        )
         return oracle.truth.select(sorted(set(trace.rows)))
     if kind == KINDS[1]:
         return part.select(np.sort(generator.permutation(n_networks)[: n_networks // 2]))
@@ -133,7 +143,7 @@ def _is_pairwise(network: Network) -> bool:
 
 
 def _of_seeds(table: ScoreTable, layers: np.ndarray) -> ScoreTable:
-    return ScoreTable(
+    return ScoreTable.from_arrays(
         table.tasks,
         table.networks,
         tuple(table.seeds[s] for s in layers),
@@ -146,10 +156,10 @@ def _rms(values: FloatArray) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _time(name: str, table: ScoreTable) -> None:
+def _time(name: str, table: ScoreTable, method: str) -> None:
     rows = [n for n, network in enumerate(table.networks) if len(network.group) != 2]
     started, processor = time.perf_counter(), time.process_time()
-    found = estimate_affinity(table.select(rows))
+    found = table_affinity(table.select(rows), method)
     assert found.is_estimated is not None
     spent = (
         f"{time.perf_counter() - started:.2f} s, {time.process_time() - processor:.2f} s of processor time"

@@ -82,7 +82,7 @@ def run(width: int, side: str) -> float:
 def train(width: int, how: str) -> float:
     """In a child: train, and return the processor seconds of an epoch."""
     from grouping.domain.networks import list_candidates
-    from grouping.domain.trials import TrialRequest
+    from grouping.domain.trainings.trials import TrialRequest
     from grouping.problems.registry import get_problem
     from grouping.training.data import TrainingData
     from grouping.training.devices import take_device

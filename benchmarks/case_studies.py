@@ -23,9 +23,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from grouping.domain.contestants import Contestant
-from grouping.domain.search_state import SearchState, SearchTerms
-from grouping.domain.trials import Purpose, Variant
+from grouping.domain.jobs.search_state import SearchState, SearchTerms
+from grouping.domain.trainings.trials import Purpose, Variant
+from grouping.domain.verdicts.contestants import Contestant
 from grouping.solver import recommend, tunings_of
 from grouping.store import open_store
 
@@ -80,9 +80,10 @@ STUDIES: Mapping[str, Study] = {
                 "VR_BAND_Student=category",
             ),
             *("--kind", "School_Denomination=category", "--kind", "School_Gender=category"),
-            *("--shares", "0.55,0.2,0.25", "--least-labels", "155"),
+            *("--shares", "0.55,0.2,0.25"),
             *("--hidden", "21", "--hidden", "21", "--weight-decay", "0.3", "--epochs", "10"),
-            *("--max-group-size", "40", "--budget", "2", "--seeds", "1", "--strategy", "spectral"),
+            *("--max-group-size", "139", "--budget", "2", "--seeds", "1"),
+            *("--strategy", "adaptive:tolerance=0.002"),
         ),
         split_seeds=(1,),
         n_recipes=8,
@@ -148,7 +149,8 @@ def answer_of(command: Sequence[str]) -> tuple[dict[str, Any], dict[str, float]]
 def metrics_of(database: Path, job_id: str) -> dict[str, float]:
     """Return the test metric of each contestant, mean over tasks and fresh seeds, at the first budget."""
     with closing(open_store(f"sqlite:///{database}")) as store:
-        terms, state = SearchTerms.of_job(store.get_job(job_id).spec), store.search_state(job_id)
+        state = store.search_state(job_id)
+        terms = SearchTerms.of_job(store.get_job(job_id).spec).among(state.networks)
     found = recommend(state.full, None, terms.budgets_snt, baselines=terms.baselines)
     tuning = tunings_of(terms, state, found)[0]
     best = {tuned.contestant: tuned.best for tuned in tuning.contestants}

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.trainers import NoReports
 from grouping.trainers.command_process import Command, run_command
 

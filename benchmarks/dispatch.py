@@ -19,11 +19,11 @@ import torch
 from _machine import describe_machine, spread
 
 from grouping.domain.networks import list_candidates
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.problems.registry import get_problem
 from grouping.trainers import WorkerContext, WorkerSetup
 from grouping.training.worker import WorkerMaker
-from grouping_workers.job.executor import Order
+from grouping_workers.job.executor import TrainingOrder
 from grouping_workers.on_ray.actor_pool import ActorPool
 from grouping_workers.on_ray.cluster import connect
 from grouping_workers.settings import RaySettings
@@ -50,7 +50,7 @@ def main() -> None:
     def on_actor(stacks: list[list[TrialRequest]]) -> float:
         started = time.perf_counter()
         for number, stack in enumerate(stacks):
-            pool.submit(Order(number, {str(n): r for n, r in enumerate(stack)}), setup)
+            pool.submit(TrainingOrder(number, {str(n): r for n, r in enumerate(stack)}), setup)
         while pool.is_busy:
             pool.collect(1.0)
         return time.perf_counter() - started

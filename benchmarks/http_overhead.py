@@ -24,8 +24,8 @@ from _machine import describe_machine
 from workers_at_scale import api, plan, processor_s, undisturbed_search
 
 from grouping.client import Client
-from grouping.domain.jobs import JobState
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.store import migrate, open_store
 
 REQUEST: Mapping[str, Any] = {

@@ -26,10 +26,11 @@ from pathlib import Path
 
 from _machine import describe_machine
 
-from grouping.domain.jobs import Job, JobSpec
-from grouping.domain.recipes import BuiltInParameters
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.specification import JobSpec
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialState
+from grouping.domain.trainings.recipes import BuiltInParameters
+from grouping.domain.trainings.trials import TrialState
 from grouping.store import migrate, open_store
 from grouping_workers.dispatch.dispatcher import Dispatcher
 from grouping_workers.settings import RaySettings

@@ -31,8 +31,8 @@ import torch
 from _machine import describe_machine
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Part, Recipe
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Part, Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem

@@ -20,9 +20,10 @@ from pathlib import Path
 
 from _machine import describe_machine
 
-from grouping.domain.jobs import Job, JobSpec
-from grouping.domain.recipes import BuiltInParameters
-from grouping.domain.trials import TrialState
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.trainings.recipes import BuiltInParameters
+from grouping.domain.trainings.trials import TrialState
 from grouping.problems.registry import get_problem
 from grouping.store import Store, migrate, open_store
 from grouping_workers.dispatch.dispatcher import Dispatcher

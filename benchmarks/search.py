@@ -21,11 +21,11 @@ import numpy as np
 from _machine import describe_machine
 from _tables import sparse_orders
 
-from grouping.cli import bench_output
-from grouping.cli.terminal import new_console
-from grouping.domain.scores import ScoreTable
+from grouping.cli.output import replays
+from grouping.cli.output.terminal import new_console
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.formats import Values, read_wide_csv
-from grouping.replay.oracle import Answers
+from grouping.replay.oracle import RevealedLosses
 from grouping.replay.published import BUDGETS_SNT
 from grouping.replay.replaying import Mode, Replay, Setup, replay
 from grouping.replay.summary import regret_curve
@@ -60,7 +60,7 @@ class Bench:
         setup = replace(setup, n_seeds=self.asked.seeds, extra_checkpoints=tuple(charges))
         started = time.perf_counter()
         found = replay(table, self.strategies, setup, early=early, processes=self.asked.processes)
-        bench_output.show(self.console, bench_output.Result(name, values, table, found), setup, charges)
+        replays.show(self.console, replays.ReplayResult(name, values, table, found), setup, charges)
         print(f"({time.perf_counter() - started:.0f} s)\n", flush=True)
         return found
 
@@ -73,7 +73,7 @@ class Bench:
                 self.run(name, own.full, Setup(mode=mode, max_charge=cap), early=own.early)
             if len(own.full.seeds) < MIN_SEEDS:
                 continue
-            noisy = Setup(mode=Mode.EACH, answers=Answers.ONE_SEED, max_charge=cap)
+            noisy = Setup(mode=Mode.EACH, answers=RevealedLosses.ONE_SEED, max_charge=cap)
             self.run(f"{name}, each search sees one seed", own.full, noisy, early=own.early)
 
     def published(self) -> None:

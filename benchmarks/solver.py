@@ -1,6 +1,7 @@
 """The solver beside the plain programme in CBC, and on its own where CBC does not finish; in one run.
 
     python benchmarks/solver.py [published] [random] [large] [draws] [p-median] [all] [best] [implicit] [size]
+        [many]
 
 All sections run unless some are named.
 
@@ -23,14 +24,24 @@ from pathlib import Path
 
 import numpy as np
 from _machine import describe_machine, spread
-from _tables import KINDS, all_groups, pairwise, random_groups, table_of
+from _tables import KINDS, all_groups, long_text, pairwise, random_groups, table_of
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
+from grouping.formats import read_table
 from grouping.plots.svg import BLUE, ORANGE, RULE, document, element, text
 from grouping.replay.p_median import read_p_median
 from grouping.replay.published import reproduce
-from grouping.solver import BudgetSolver, best_groupings, solve, solve_curve, solve_pairwise
+from grouping.solver import (
+    BudgetSolver,
+    assess_confidence,
+    best_groupings,
+    explain,
+    solve,
+    solve_curve,
+    solve_pairwise,
+)
+from grouping.solver.exact.block_losses import BlockLosses
 from grouping.solver.exact.bound_and_fix import ExactSearch
 from grouping.solver.exact.instance import Instance, build_instance
 from grouping.solver.exact.programme import CBC, solve_programme
@@ -61,7 +72,7 @@ def instance_of(losses: FloatArray) -> Instance:
     n = len(losses)
     return Instance(
         rows=np.arange(n),
-        losses=scaled / unit,
+        losses=BlockLosses.of(scaled / unit),
         costs=np.ones((n, 2)),
         limits=np.array([np.inf, np.inf]),
         is_forced=np.zeros(n, dtype=np.bool_),
@@ -139,7 +150,7 @@ def draws_section() -> None:
     seconds = time.process_time() - started
     excess = []
     for draw, by_budget in zip(draws[:4], chosen[:4], strict=True):
-        drawn = replace(table, validation_losses=draw[:, :, None])
+        drawn = table.with_arrays(draw[:, :, None])
         for budget, rows in zip(budgets, by_budget, strict=True):
             best = solve(drawn, budget, max_ties=1).loss
             assert best is not None
@@ -283,12 +294,60 @@ def size_section(plot: Path | None) -> None:
         plot.write_text(_plot(rows), encoding="utf-8")
 
 
+MANY = ((100, 3_000, 5), (500, 20_000, 8), (1_000, 100_000, 10))
+"""Tasks, networks and the mean size of a group."""
+MANY_LIMIT_S = 5.0
+
+
+def many_section(is_processor_time: bool) -> None:
+    """What commands do with tables of hundreds of tasks, each table in a process of its own."""
+    print(f"\nHundreds of tasks, from the text of a long CSV; time limits of {MANY_LIMIT_S:g} s each")
+    context = multiprocessing.get_context("spawn")
+    for size in MANY:
+        with context.Pool(1) as pool:
+            for line in pool.apply(_measure_many, (*size, is_processor_time)):
+                print(f"  {line}", flush=True)
+
+
+def _measure_many(n_tasks: int, n_networks: int, mean_size: int, is_processor_time: bool) -> list[str]:
+    if is_processor_time:
+        time.monotonic = time.perf_counter = time.process_time
+    text = long_text(n_tasks, n_networks, mean_size).encode()
+    before = _peak_mib()
+    found: list[ScoreTable] = []
+    seconds = timed(lambda: found.append(read_table(text).table))
+    table = found[0]
+    said = [
+        f"{n_tasks} tasks, {n_networks:,} networks, {table.cells.n_cells:,} cells, {len(text) / 1e6:.0f} MB",
+        f"read in {seconds:.1f} s; peak {_peak_mib():.0f} MiB, of which {before:.0f} before reading",
+    ]
+    budget, limit_s = n_tasks / 3, MANY_LIMIT_S
+    solution = solve(table, budget, time_limit_s=limit_s)
+    asked: dict[str, Callable[[], str]] = {
+        "solve": lambda: f"gap {100 * (solve(table, budget, time_limit_s=limit_s).gap or 0.0):.2f} %",
+        "ten best": lambda: f"{len(best_groupings(table, budget, 10, time_limit_s=limit_s).losses)} found",
+        "confidence": lambda: (
+            f"{assess_confidence(table, budget, noise=0.01, time_limit_s=limit_s).n_resamples} draws"
+        ),
+        "explanation": lambda: f"{len(explain(table, solution, time_limit_s=limit_s).tasks)} tasks",
+        "curve": lambda: f"{len(solve_curve(table, time_limit_s=limit_s).points)} budgets",
+    }
+    for name, action in asked.items():
+        answers: list[str] = []
+        seconds = timed(lambda: answers.append(action()))  # noqa: B023
+        said.append(f"{name}: {answers[0]} in {seconds:.1f} s; peak {_peak_mib():.0f} MiB")
+    return said
+
+
+def _peak_mib() -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
 def _measure(n_tasks: int) -> tuple[int, float, float]:
     instance = instance_of(all_groups("structureless", n_tasks, 0))
     seconds = timed(lambda: ExactSearch(instance).solve(instance.limits_for(3.0)))
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak_kib = next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]
-    return instance.n_candidates, seconds, int(peak_kib) / 1024
+    return instance.n_candidates, seconds, _peak_mib()
 
 
 def _plot(rows: list[tuple[int, float, float]]) -> str:
@@ -335,6 +394,7 @@ def main() -> None:
         "all": all_section,
         "best": best_section,
         "implicit": lambda: implicit_section(asked.tasks),
+        "many": lambda: many_section(asked.processor_time),
     }
     parser = argparse.ArgumentParser()
     parser.add_argument("sections", nargs="*", choices=[[], *sections, "size"])

@@ -161,7 +161,7 @@ def train(name: str, width: int, how: str, numbers: Sequence[int]) -> None:
     import torch
 
     from grouping.domain.networks import list_candidates
-    from grouping.domain.trials import TrialRequest, TrialState
+    from grouping.domain.trainings.trials import TrialRequest, TrialState
     from grouping.problems.registry import get_problem
     from grouping.training.data import TrainingData
     from grouping.training.engines import train_networks

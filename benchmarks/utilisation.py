@@ -27,10 +27,10 @@ from typing import Any, cast
 import numpy as np
 from _machine import describe_machine, spread
 
+from grouping.domain.jobs.task_definitions import TaskDefinition
 from grouping.domain.networks import Candidates
-from grouping.domain.task_definitions import TaskDefinition
 from grouping.domain.tasks import Scale
-from grouping.domain.trials import Purpose, TrialKey, TrialRequest
+from grouping.domain.trainings.trials import Purpose, TrialKey, TrialRequest
 from grouping.replay.in_flight import InFlight, drawn_durations
 from grouping.search import Loop, Search
 from grouping.strategies import Choose, Evidence, Proposal, Strategy, get_strategy, plans_ahead

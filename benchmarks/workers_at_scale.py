@@ -39,8 +39,9 @@ from typing import Any
 import numpy as np
 from _machine import describe_machine
 
-from grouping.domain.jobs import Job, JobState
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.access import Scope
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.search import Search
 from grouping.solver import Recommendation, recommend
 from grouping.store import Store, migrate, open_store
@@ -336,7 +337,7 @@ def main() -> None:
                 },
             }
         )
-        job, _ = submit(store, request)
+        job, _ = submit(store, request, granted=Scope.ADMIN)
         context = multiprocessing.get_context("spawn")
         results: multiprocessing.Queue[Any] = context.Queue()
         print(f"{describe_machine()}; {url.partition(':')[0]}, {asked.workers} workers, ", end="")

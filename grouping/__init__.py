@@ -32,28 +32,28 @@ if TYPE_CHECKING:
     from grouping.client import RemoteTable as RemoteTable
     from grouping.client import ServiceError as ServiceError
     from grouping.data_sets.features import FittedInputs as FittedInputs
-    from grouping.domain.affinity import AffinityMatrix as AffinityMatrix
+    from grouping.domain.affinities.matrix import AffinityMatrix as AffinityMatrix
     from grouping.domain.constraints import Constraints as Constraints
-    from grouping.domain.datasets import Dataset as Dataset
-    from grouping.domain.finished_results import FinishedResults as FinishedResults
     from grouping.domain.groupings import Grouping as Grouping
     from grouping.domain.groupings import Solution as Solution
     from grouping.domain.groupings import SolutionStatus as SolutionStatus
     from grouping.domain.networks import Candidates as Candidates
     from grouping.domain.networks import Network as Network
     from grouping.domain.objectives import Objective as Objective
-    from grouping.domain.recipes import Method as Method
-    from grouping.domain.recipes import Recipe as Recipe
-    from grouping.domain.scores import LossTable as LossTable
-    from grouping.domain.scores import PredictedLosses as PredictedLosses
-    from grouping.domain.scores import Score as Score
-    from grouping.domain.scores import ScoreTable as ScoreTable
-    from grouping.domain.table_formats import TableFormat as TableFormat
+    from grouping.domain.tables.finished_results import FinishedResults as FinishedResults
+    from grouping.domain.tables.formats import TableFormat as TableFormat
+    from grouping.domain.tables.loss_table import LossTable as LossTable
+    from grouping.domain.tables.predicted_losses import PredictedLosses as PredictedLosses
+    from grouping.domain.tables.score_table import Score as Score
+    from grouping.domain.tables.score_table import ScoreTable as ScoreTable
     from grouping.domain.tasks import Task as Task
-    from grouping.domain.trials import TaskScore as TaskScore
-    from grouping.domain.trials import TrialOutcome as TrialOutcome
-    from grouping.domain.trials import TrialRequest as TrialRequest
-    from grouping.domain.trials import TrialState as TrialState
+    from grouping.domain.trainings.datasets import Dataset as Dataset
+    from grouping.domain.trainings.recipes import Method as Method
+    from grouping.domain.trainings.recipes import Recipe as Recipe
+    from grouping.domain.trainings.trials import TaskScore as TaskScore
+    from grouping.domain.trainings.trials import TrialOutcome as TrialOutcome
+    from grouping.domain.trainings.trials import TrialRequest as TrialRequest
+    from grouping.domain.trainings.trials import TrialState as TrialState
     from grouping.errors import BudgetTooSmallError as BudgetTooSmallError
     from grouping.errors import BundleError as BundleError
     from grouping.errors import DataSetError as DataSetError
@@ -106,18 +106,20 @@ _HOMES = {
     "grouping.bundle": "Bundle",
     "grouping.client": "Assignment Client RemoteJob RemoteTable ServiceError",
     "grouping.data_sets.features": "FittedInputs",
-    "grouping.domain.affinity": "AffinityMatrix",
+    "grouping.domain.affinities.matrix": "AffinityMatrix",
     "grouping.domain.constraints": "Constraints",
-    "grouping.domain.datasets": "Dataset",
-    "grouping.domain.finished_results": "FinishedResults",
+    "grouping.domain.trainings.datasets": "Dataset",
+    "grouping.domain.tables.finished_results": "FinishedResults",
     "grouping.domain.groupings": "Grouping Solution SolutionStatus",
+    "grouping.domain.tables.loss_table": "LossTable",
     "grouping.domain.networks": "Candidates Network",
     "grouping.domain.objectives": "Objective",
-    "grouping.domain.recipes": "Method Recipe",
-    "grouping.domain.scores": "LossTable PredictedLosses Score ScoreTable",
-    "grouping.domain.table_formats": "TableFormat",
+    "grouping.domain.tables.predicted_losses": "PredictedLosses",
+    "grouping.domain.trainings.recipes": "Method Recipe",
+    "grouping.domain.tables.score_table": "Score ScoreTable",
+    "grouping.domain.tables.formats": "TableFormat",
     "grouping.domain.tasks": "Task",
-    "grouping.domain.trials": "TaskScore TrialOutcome TrialRequest TrialState",
+    "grouping.domain.trainings.trials": "TaskScore TrialOutcome TrialRequest TrialState",
     "grouping.errors": "BudgetTooSmallError BundleError DataSetError GroupingError InvalidInputError "
     "MissingExtraError ResultsRefusedError RetryTrainingError SolverError "
     "StoreUnavailableError TableFormatError TooManyCandidatesError TrainingError UnknownNameError",

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import Network
 from grouping.domain.percentages import two_digit_percent
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.strategies.clustering.matching import Matching, matching_groups
 from grouping.strategies.clustering.modularity import Modularity, modularity_groups
 from grouping.strategies.clustering.partitions import Clustering, partition_within
@@ -185,4 +185,4 @@ def _is_measured(table: ScoreTable, network: Network) -> bool:
 
 def _loss(table: ScoreTable, networks: tuple[Network, ...]) -> float:
     rows = [table.position(network) for network in networks]
-    return Grouping.from_rows(table, rows).total_loss(table, table.validation)
+    return Grouping.from_rows(table, rows).total_loss(table, table.cell_losses)

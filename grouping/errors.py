@@ -49,6 +49,12 @@ class UnknownNameError(InvalidInputError):
         self.known = tuple(sorted(known))
 
 
+class ForbiddenError(GroupingError):
+    """Whoever asks may not do this, though others may."""
+
+    code = "forbidden"
+
+
 class AmbiguousIdError(InvalidInputError):
     """Several objects have an identifier that begins so.
 
@@ -197,6 +203,37 @@ class SolverError(GroupingError):
     code = "solver_failed"
 
 
+class DeadlineExceededError(SolverError):
+    """What was asked for was not computed in the time that one request may take.
+
+    Attributes:
+        limit_s: that time.
+    """
+
+    code = "deadline_exceeded"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            f"This was not solved within {limit_s:g} s, the most that one request may take here. Ask for "
+            "less at once, such as fewer budgets or alternatives, or raise GROUPING_SOLVE_TIME_LIMIT_S."
+        )
+        self.limit_s = limit_s
+
+
+class OverloadedError(GroupingError):
+    """The service has as much to do as it takes on at once; nothing was done. Ask again later.
+
+    Attributes:
+        retry_after_s: seconds after which it is worth asking again.
+    """
+
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class NotFoundError(GroupingError):
     """No stored object has that identifier.
 
@@ -207,8 +244,8 @@ class NotFoundError(GroupingError):
 
     code = "not_found"
 
-    def __init__(self, kind: str, identifier: str) -> None:
-        super().__init__(f"There is no {kind} {identifier!r}.")
+    def __init__(self, kind: str, identifier: str, hint: str = "") -> None:
+        super().__init__(f"There is no {kind} {identifier!r}{hint and f'; {hint}'}.")
         self.kind = kind
         self.identifier = identifier
 
@@ -244,9 +281,29 @@ class IdempotencyConflictError(GroupingError):
 
 
 class StoreUnavailableError(GroupingError):
-    """The database cannot be reached or refuses to write; try again."""
+    """The database cannot be reached or refuses to write; try again.
+
+    Attributes:
+        told: what callers of a service are told, who may not know its hosts and accounts.
+    """
 
     code = "store_unavailable"
+
+    def __init__(self, message: str, *, is_for_all: bool = False) -> None:
+        """Make the error.
+
+        Args:
+            message: what is wrong and what to do.
+            is_for_all: whether the message names nothing that callers of a service may not know.
+        """
+        super().__init__(message)
+        self.told = message if is_for_all else "The database does not answer. Try again in a few seconds."
+
+
+class StoreUnusableError(StoreUnavailableError):
+    """The database cannot be used as it is, however often one tries; says what to do."""
+
+    code = "store_unusable"
 
 
 class SchemaOutdatedError(GroupingError):

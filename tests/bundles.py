@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, Rows
+from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, LearnedRows
 from grouping.bundle import Bundle, load
 from grouping.bundle.inputs import ArrayInputs, Inputs, TableInputs
-from grouping.bundle.source import Source
+from grouping.bundle.source import BundleSource
 from grouping.bundle.writing import About, Written, write_bundle
 from grouping.data_sets.definitions import ProblemDefinition
 from grouping.data_sets.making import make
-from grouping.domain.datasets import Dataset
-from grouping.domain.engines import Engine
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TaskScore, TrialRequest, TrialState
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TaskScore, TrialRequest, TrialState
 from grouping.recipes import complete
-from grouping.trainers.trainer import WorkerContext
+from grouping.trainers.workers import WorkerContext
 from grouping.training.data import TrainingData
 from grouping.training.losses import Normalisation
 from grouping.training.worker import BuiltInWorker, WorkerMaker
@@ -48,7 +48,7 @@ class Made:
 
     folder: Path
     written: Written
-    source: Source
+    source: BundleSource
     finished: FinishedGrouping
     files: Mapping[str, bytes]
 
@@ -105,7 +105,7 @@ def made_of_arrays(
 ) -> Made:
     """Train, write and load networks on arrays."""
     inputs = ArrayInputs(int(dataset.inputs.shape[1]))
-    source = Source("Arrays", tasks, dataset, complete(recipe), inputs, dataset.inputs[dataset.test])
+    source = BundleSource("Arrays", tasks, dataset, complete(recipe), inputs, dataset.inputs[dataset.test])
     return made_of(folder, source, engine)
 
 
@@ -118,11 +118,11 @@ def made_of_table(folder: Path, frame: pd.DataFrame, definition: ProblemDefiniti
     }
     rows = frame.iloc[made.dataset.test]
     recipe = complete(made.recipe)
-    source = Source("A table", made.tasks, made.dataset, recipe, inputs, rows, made.classes, columns)
+    source = BundleSource("A table", made.tasks, made.dataset, recipe, inputs, rows, made.classes, columns)
     return made_of(folder, source)
 
 
-def made_of(folder: Path, source: Source, engine: Engine = Engine.AUTO) -> Made:
+def made_of(folder: Path, source: BundleSource, engine: Engine = Engine.AUTO) -> Made:
     """Train, write and load the networks of a grouping that overlaps."""
     grouping = overlapping(tuple(task.name for task in source.tasks))
     maker = WorkerMaker("digest", source.tasks, source.recipe, engine)
@@ -144,7 +144,7 @@ def made_of(folder: Path, source: Source, engine: Engine = Engine.AUTO) -> Made:
     finished = FinishedGrouping(
         "0" * 32,
         2.0,
-        Rows.TRAIN,
+        LearnedRows.TRAIN,
         grouping.tasks,
         grouping.serving,
         tuple(kept),
@@ -152,7 +152,7 @@ def made_of(folder: Path, source: Source, engine: Engine = Engine.AUTO) -> Made:
         {"torch": "any"},
     )
     about = About("As trained here.", "")
-    written = write_bundle(str(folder), finished, lambda one: files[one.sha256], source, about)
+    written = write_bundle([str(folder)], finished, lambda one: files[one.sha256], source, about)
     return Made(folder, written, source, finished, files)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from grouping.clustering import CLUSTERINGS
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.domain.networks import list_candidates
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.strategies.clustering.partitions import mutual_affinity
 from tests.tables import make_table

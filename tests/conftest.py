@@ -20,6 +20,7 @@ import pytest
 from hypothesis import settings
 
 from grouping.store import Store, migrate, open_store
+from tests.effort import examples
 from tests.patience import slowness, wait_for
 from tests.services import descendants
 
@@ -27,8 +28,8 @@ pytest.register_assert_rewrite("tests.contracts")
 
 # No example has a deadline: on a busy machine any may take seconds. The same examples on every build; a
 # developer's runs look for new ones.
-settings.register_profile("developer", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("developer", deadline=None, max_examples=examples(100))
+settings.register_profile("ci", deadline=None, max_examples=examples(100), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 _SERVER_OPTIONS = {

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from grouping.domain.baselines import ComparedWith
 from grouping.domain.constraints import Constraints
-from grouping.domain.jobs import JobSpec, TrainingBudget
+from grouping.domain.jobs.specification import JobSpec, TrainingBudget
+from grouping.domain.jobs.task_definitions import Better, SizeVariant, TaskDefinition
 from grouping.domain.networks import Network
-from grouping.domain.resources import StatedResources
-from grouping.domain.task_definitions import Better, SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale, check_name
+from grouping.domain.trainings.resources import StatedResources
+from grouping.domain.verdicts.baselines import ComparedWith
 from grouping.errors import InvalidInputError
 from grouping.trainers import discover_trainers
 from tests.plug_ins import install
@@ -26,7 +26,7 @@ FORMULA = '''
 import hashlib
 import math
 
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialState
 from grouping.trainers import Trainer, TrainingWorker, WorkerSetup
 
 

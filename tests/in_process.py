@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.store import Claim, Store
 from grouping.trainers import LocalPool, Trainer, trainer_of
 from grouping_workers.job.control import Control
 from grouping_workers.job.elsewhere import ElsewhereExecutor
-from grouping_workers.job.executor import Executor, Lost, Order, Ready, Report, Trained
+from grouping_workers.job.executor import JobExecutor, Lost, Ready, Report, Trained, TrainingOrder
 from grouping_workers.job.job_run import JobRun
 
 
@@ -25,7 +25,7 @@ class LocalExecutor:
         self._pool = LocalPool()
         self._trainer: Trainer | None = None
         self._answers: list[Trained | Lost] = []
-        self.before_training: Callable[[Order], None] = lambda order: None
+        self.before_training: Callable[[TrainingOrder], None] = lambda order: None
 
     def prepare(self, trainer: Trainer, networks: Sequence[Network]) -> Ready:
         self._trainer = trainer
@@ -36,7 +36,7 @@ class LocalExecutor:
         assert self._trainer is not None
         return self._trainer.measure(networks, self._pool)
 
-    def submit(self, order: Order) -> None:
+    def submit(self, order: TrainingOrder) -> None:
         assert self._trainer is not None
         self.before_training(order)
         worker = self._pool.worker(self._trainer.setup())
@@ -54,12 +54,12 @@ class LocalExecutor:
         self._answers.clear()
 
 
-def executor_of(job: Job) -> Executor:
+def executor_of(job: Job) -> JobExecutor:
     """What carries out a job without Ray."""
     return ElsewhereExecutor() if trainer_of(job).trains_elsewhere else LocalExecutor()
 
 
-def run_of(store: Store, executor: Executor | None = None, control: Control | None = None) -> JobRun:
+def run_of(store: Store, executor: JobExecutor | None = None, control: Control | None = None) -> JobRun:
     """Claim the oldest job; gives what carries it out."""
     claim = claim_any(store)
     return JobRun(store, claim, executor or executor_of(claim.job), control or Control())
@@ -73,7 +73,7 @@ def claim_any(store: Store) -> Claim:
 
 
 @contextmanager
-def carried_out(store: Store, executor: Executor | None = None) -> Iterator[Control]:
+def carried_out(store: Store, executor: JobExecutor | None = None) -> Iterator[Control]:
     """Carry out the oldest job in a thread, until it ends; or until the block does, if that sets `stop`."""
     control = Control()
     run = run_of(store, executor, control)

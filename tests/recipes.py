@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from grouping.domain.jobs import JobSpec
-from grouping.domain.recipes import BuiltInParameters, Recipe
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.trainings.recipes import BuiltInParameters, Recipe
 
 
 def by(recipe: Recipe, tuning_samples: int = 0) -> Mapping[str, Any]:

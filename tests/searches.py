@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import TrialRequest
+from grouping.domain.tables.score_table import ScoreTable
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.search import Search
 from grouping.strategies import Strategy
 

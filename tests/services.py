@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from grouping.cli.processes import LIFELINE
-from grouping.domain.jobs import Job, JobSpec, JobState
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialState
 from grouping.problems.registry import get_problem
 from grouping.store import Store
 from tests.patience import slowness, wait_for
@@ -99,7 +100,7 @@ class Process:
     def kill(self) -> None:
         """End it with SIGKILL."""
         self.popen.kill()
-        self._reap()
+        self.reap()
 
     def stop(self) -> int:
         """End it with SIGTERM and return its exit status."""
@@ -110,9 +111,10 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             raise
-        return self._reap()
+        return self.reap()
 
-    def _reap(self) -> int:
+    def reap(self) -> int:
+        """Wait for its end, and return its exit status."""
         status = self.popen.wait()
         if self.popen.stdin is not None:
             self.popen.stdin.close()

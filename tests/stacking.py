@@ -15,7 +15,7 @@ from grouping.training.arithmetic import current_arithmetic  # first: it asks be
 import torch  # isort: skip
 from torch import Tensor  # isort: skip
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.trainings.recipes import Recipe
 from grouping.training.data import TrainingData
 from grouping.training.engines import products as products_module
 from grouping.training.engines import stacking_of

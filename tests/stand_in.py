@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from grouping.domain.jobs import Job, JobState, StopReason
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import TrialState
+from grouping.domain.jobs.job import Job, JobState, StopReason
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.trainings.trials import TrialState
 from grouping.search import networks_to_measure
 from grouping.store import Claim, Store
 from grouping.trainers import LocalPool, trainer_of

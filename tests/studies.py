@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from grouping.domain.jobs import DEFAULT_TRAINER
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.study.analysis import StudyScore
 from grouping.study.plan import PlannedTraining, StudyOptions, plan_study
-from grouping.study.records import Finding, StudyReport
+from grouping.study.records import StudyFinding, StudyReport
 from grouping.study.reporting import StudyRun, make_report
 from tests.recipes import by
 
@@ -76,7 +76,7 @@ def effect_by_name(source: str, target: str) -> float:
 
 def example_report(tasks: Sequence[str] = TASKS, left_out: Sequence[str] = ()) -> StudyReport:
     """A report of made-up scores, without an answer to some questions."""
-    reasons = tuple(Finding(question, f"The trainer cannot answer {question}.") for question in left_out)
+    reasons = tuple(StudyFinding(question, f"The trainer cannot answer {question}.") for question in left_out)
     shares = (1.0,) if "data" in left_out else OPTIONS.shares
     options = replace(OPTIONS, shares=shares, has_transfers="transfer" not in left_out)
     run = run_of(scores_by(noisy_loss(effect_by_name), tasks, options), tasks, options)

@@ -9,7 +9,7 @@ import numpy as np
 from grouping.domain.constraints import Constraints, Objective
 from grouping.domain.costs import fits
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 
 
@@ -22,7 +22,7 @@ def make_table(
     cube = losses[:, :, None] if losses.ndim == 2 else losses
     member = np.array([[task.name in network.group for task in tasks] for network in networks])
     cube = np.where(member[:, :, None], cube, np.nan)
-    return ScoreTable(tasks, networks, tuple(range(cube.shape[2])), cube, cube * 1.1)
+    return ScoreTable.from_arrays(tasks, networks, tuple(range(cube.shape[2])), cube, cube * 1.1)
 
 
 def random_table(seed: int, n_tasks: int = 4, n_seeds: int = 1) -> ScoreTable:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grouping.domain.networks import Candidates, Network
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
 from grouping.search import Search
 from grouping.strategies import get_strategy
 from grouping.trainers import Trainer, TrainerJob, TrainingWorker, WorkerContext, WorkerSetup

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 
-from grouping.domain.jobs import Job, JobState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.search_state import SearchTerms
 from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.search import Plan, networks_to_measure

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.exceptions import HTTPException
@@ -55,6 +56,15 @@ READ = Depends(Needs(Scope.READ))
 SUBMIT = Depends(Needs(Scope.SUBMIT))
 ADMIN = Depends(Needs(Scope.ADMIN))
 """What a route needs; every route names one."""
+
+
+def _granted(request: Request) -> Scope:
+    granted: Scope = request.state.granted
+    return granted
+
+
+Granted = Annotated[Scope, Depends(_granted)]
+"""What the caller of a route may do."""
 
 
 def needs_of(route: APIRoute) -> list[Scope | None]:

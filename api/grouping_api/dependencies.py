@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request, Response
 
-from grouping.domain.job_query import JobQuery
-from grouping.domain.jobs import MAX_BUDGET_SNT, MAX_BUDGETS
-from grouping.domain.trials import TrialState
+from grouping.domain.jobs.query import JobQuery
+from grouping.domain.jobs.specification import MAX_BUDGET_SNT, MAX_BUDGETS
+from grouping.domain.trainings.trials import TrialState
 from grouping.errors import InvalidInputError
 from grouping.store import MAX_PAGE_SIZE, Store, TableInfo, TrialTold
 from grouping.use_cases.table_queries import TableQueries
@@ -18,6 +18,8 @@ from grouping.wire.job_labels import JobQueryIn
 from grouping_api.errors import InvalidParameterError, NotModifiedError
 from grouping_api.gathering import Gathering
 from grouping_api.lease_desk import LeaseDesk
+from grouping_api.metrics import Metrics
+from grouping_api.receiving import Receiving
 from grouping_api.settings import Settings
 from grouping_api.uploads import Importer
 from grouping_api.version import program_version
@@ -72,12 +74,14 @@ def budgets_of(parameter: str, text: str | None) -> tuple[float, ...] | None:
     return tuple(sorted({budget_of(parameter, part.strip()) for part in parts}))
 
 
+MetricsDep = Annotated[Metrics, of_app("metrics")]
 StoreDep = Annotated[Store, of_app("store")]
 SettingsDep = Annotated[Settings, of_app("settings")]
 TableQueriesDep = Annotated[TableQueries, of_app("queries")]
 LeaseDeskDep = Annotated[LeaseDesk, of_app("lease_desk")]
 ResultDeskDep = Annotated[Gathering[TrialTold, TrialState], of_app("result_desk")]
 ImporterDep = Annotated[Importer, of_app("importer")]
+ReceivingDep = Annotated[Receiving, of_app("receiving")]
 PageSize = Annotated[int, Depends(page_size)]
 PageToken = Annotated[
     str | None, Query(pattern=r"^[!-~]{1,500}$", description="`next_page_token` of the previous page.")
@@ -116,11 +120,16 @@ def _token_id(token_id: Annotated[str, _id_in_path("token")], store: StoreDep) -
     return store.whole_id("token", token_id)
 
 
+def _trial_id(trial_id: Annotated[str, _id_in_path("trial")], store: StoreDep) -> str:
+    return store.whole_id("trial", trial_id)
+
+
 JobId = Annotated[str, Depends(_job_id)]
 TableId = Annotated[str, Depends(_table_id)]
 GroupingId = Annotated[str, Depends(_grouping_id)]
 StudyId = Annotated[str, Depends(_study_id)]
 TokenId = Annotated[str, Depends(_token_id)]
+TrialId = Annotated[str, Depends(_trial_id)]
 """Identifiers in the path; the first characters do where no other begins so."""
 
 

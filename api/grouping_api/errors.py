@@ -28,6 +28,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.GroupingError: (500, "Internal error"),
     errors.InvalidInputError: (422, "Invalid input"),
     errors.UnknownNameError: (422, "Unknown name"),
+    errors.ForbiddenError: (403, "Forbidden"),
     errors.AmbiguousIdError: (422, "More than one begins so"),
     errors.TableFormatError: (422, "Not a score table"),
     errors.ResultsRefusedError: (422, "Finished results do not fit"),
@@ -38,6 +39,8 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.TooManyCandidatesError: (422, "Too many candidate networks"),
     errors.BudgetTooSmallError: (422, "Inference budget too small"),
     errors.SolverError: (503, "No answer from the solver"),
+    errors.DeadlineExceededError: (503, "Not solved in time"),
+    errors.OverloadedError: (503, "Too busy"),
     errors.MissingExtraError: (503, "A part is not installed"),
     errors.NotFoundError: (404, "Not found"),
     errors.StateConflictError: (409, "Not possible in this state"),
@@ -46,6 +49,7 @@ STATUS: Mapping[type[errors.GroupingError], tuple[int, str]] = {
     errors.LeaseLostError: (409, "Lease lost"),
     errors.IdempotencyConflictError: (422, "Idempotency key used before"),
     errors.StoreUnavailableError: (503, "Database unavailable"),
+    errors.StoreUnusableError: (500, "Database cannot be used"),
     errors.SchemaOutdatedError: (503, "Database has another schema version"),
     errors.TrainingError: (500, "Training failed"),
     errors.RetryTrainingError: (500, "Training to be tried again"),
@@ -60,6 +64,9 @@ _CODES = {
     503: "unavailable",
 }
 """Error codes that differ from the name of their HTTP status."""
+
+_REFUSED = (400, 401, 403, 405, 413, 415, 421, 500, 503)
+"""Statuses of requests that are refused before any part of the project has looked at them."""
 
 _logger = logging.getLogger(__name__)
 
@@ -107,6 +114,17 @@ def status_of(error: errors.GroupingError) -> tuple[int, str]:
     return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
 
 
+def known_codes() -> list[tuple[int, str, str]]:
+    """Return status, code and title of every error that a request may be answered with, by status."""
+    raised = {(status, error.code): title for error, (status, title) in STATUS.items()}
+    refused = {(status, _code_of(status)): HTTPStatus(status).phrase for status in _REFUSED}
+    return sorted((status, code, title) for (status, code), title in (refused | raised).items())
+
+
+def _code_of(status: int) -> str:
+    return _CODES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "_")
+
+
 def problem(
     status: int,
     detail: str,
@@ -128,7 +146,7 @@ def problem(
         extra: further fields of the document.
         headers: further response headers.
     """
-    code = code or _CODES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "_")
+    code = code or _code_of(status)
     content: dict[str, Any] = {
         "type": f"urn:mtl-grouping:error:{code}",
         "title": title or HTTPStatus(status).phrase,
@@ -147,10 +165,12 @@ def problem(
 def problem_of(error: errors.GroupingError) -> JSONResponse:
     """Build the problem document of an error raised on purpose."""
     status, title = status_of(error)
-    if status > 500:  # a part that is not there: where in our code it was missed tells nothing
+    if status >= 500 and not isinstance(
+        error, errors.OverloadedError
+    ):  # a part that is not there: where in our code it was missed tells nothing
         cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
         _logger.warning("%s: %s%s", error.code, error, cause)
-    if status == 500:
+    if status == 500 and not isinstance(error, errors.StoreUnusableError):
         _logger.error("%s: %s", error.code, error, exc_info=error)
         return problem(status, "The service made a mistake; it has been logged.", title=title)
     detail = str(error)
@@ -172,8 +192,11 @@ def problem_of(error: errors.GroupingError) -> JSONResponse:
     if isinstance(error, errors.BudgetTooSmallError):
         extra["cheapest_cover_snt"] = error.cheapest_cover_snt
     if isinstance(error, errors.StoreUnavailableError):
-        detail = "The database cannot be reached or refuses to write. Try again in a few seconds."
-    return problem(status, detail, code=error.code, title=title, faults=faults, extra=extra)
+        detail = error.told
+    headers = {}
+    if isinstance(error, errors.OverloadedError):
+        headers["Retry-After"] = str(error.retry_after_s)
+    return problem(status, detail, code=error.code, title=title, faults=faults, extra=extra, headers=headers)
 
 
 def problem_of_http(error: HTTPException) -> JSONResponse:
@@ -269,12 +292,13 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     meanings = {
         304: "Nothing has changed since the answer with that ETag.",
         400: "The body cannot be read.",
+        403: "The token does not allow it.",
         404: "There is no such object.",
         409: "Not possible in the present state.",
         413: "The body is too large.",
         415: "The Content-Type is not accepted here.",
         422: "The request breaks a rule; `errors` says which field.",
-        503: "The database is not available; try again after `Retry-After` seconds.",
+        503: "Too busy, or the database is not available; try again after `Retry-After` seconds.",
     }
     content: Mapping[str, Any] = {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}

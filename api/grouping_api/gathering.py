@@ -52,7 +52,9 @@ class Gathering(Generic[A, B]):
                 if not now:
                     self._is_serving = False
                     return
-            self._carry_out(now)
+            # One that nobody waits for any more is left out; from here on no other can be withdrawn.
+            if wanted := [item for item in now if item[1].set_running_or_notify_cancel()]:
+                self._carry_out(wanted)
 
     def _carry_out(self, now: Sequence[tuple[A, Future[B]]]) -> None:
         try:

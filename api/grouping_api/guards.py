@@ -11,16 +11,20 @@ from collections.abc import Callable
 from fastapi import FastAPI
 from fastapi.exceptions import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from grouping.formats.limits import MAX_BYTES
+from grouping.work import GivenUpError
 from grouping_api.access import PUBLIC_PATHS, TokenGuard
 from grouping_api.errors import problem, problem_of_bug
+from grouping_api.metrics import MeasuredRequests
 from grouping_api.root_path import RootPath
 from grouping_api.settings import Settings
 
 MAX_BODY_BYTES = 1 << 20
-MAX_UPLOAD_BYTES = 32 << 20
+MAX_UPLOAD_BYTES = MAX_BYTES
 MAX_DATA_BYTES = 256 << 20
 UPLOAD_PATHS = frozenset({"/v1/score-tables", "/score-tables"})
 """Addresses that accept files of score tables, as a raw body or from the form of a page."""
@@ -82,6 +86,8 @@ class LastResort:
 
         try:
             await self.app(scope, receive, watched_send)
+        except (ClientDisconnect, GivenUpError):
+            return  # nobody is there to be answered
         except Exception as error:
             if scope["type"] != "http" or has_begun:
                 raise
@@ -182,4 +188,5 @@ def install_guards(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(RequestCheck, check=host_check(settings))
     app.add_middleware(LastResort)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(MeasuredRequests, metrics=app.state.metrics)
     app.add_middleware(RootPath, root_path=settings.root_path)

@@ -11,8 +11,9 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import HTTPException
-from fastapi.routing import APIRoute
 from pydantic_core import from_json
+
+from grouping_api.turns import TurnRoute
 
 
 class StrictJsonRequest(Request):
@@ -31,7 +32,7 @@ class StrictJsonRequest(Request):
             raise HTTPException(400, f"The body is not valid JSON: {str(error)[:200]}.") from error
 
 
-class StrictJsonRoute(APIRoute):
+class StrictJsonRoute(TurnRoute):
     """A route that takes JSON bodies only, and parses them strictly."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

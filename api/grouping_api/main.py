@@ -12,23 +12,24 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from grouping.store import Store, open_store
-from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import ProblemOut
 from grouping.wire.data_sets import TableOnServer
 from grouping.wire.imports import InlineTable
+from grouping.wire.webhooks import JobEndedOut
 from grouping_api.access import needs_of
 from grouping_api.all_routes import routes_of
 from grouping_api.errors import install_error_handlers, problem_responses
 from grouping_api.gathering import Gathering
 from grouping_api.guards import install_guards
 from grouping_api.lease_desk import LeaseDesk
+from grouping_api.metrics import Metrics
 from grouping_api.parameters import refuse_unknown_parameters
 from grouping_api.routes import ROUTES
 from grouping_api.settings import Settings
 from grouping_api.stopping import stop_signals
-from grouping_api.uploads import Importer
 from grouping_api.version import program_version
 from grouping_api.web import install_web
+from grouping_api.work import install_work
 
 _DESCRIPTION = """Which tasks should share a network, within an inference budget: a search service after
 Standley et al., "Which Tasks Should Be Learned Together in Multi-task Learning?" (ICML 2020).
@@ -61,8 +62,8 @@ def create_app(settings: Settings, store: Store | None = None) -> FastAPI:
     app = _assemble(settings)
     app.state.store = store or open_store(settings.database_url)
     app.state.owns_store = store is None
-    app.state.queries = TableQueries(app.state.store, time_limit_s=settings.solve_time_limit_s)
-    app.state.importer = Importer(app.state.store)
+    app.state.metrics.watch(app.state.store)
+    install_work(app, settings)
     app.state.result_desk = Gathering(app.state.store.complete_trials)
     app.state.lease_desk = LeaseDesk(app.state.store, settings.event_poll_s)
     return app
@@ -89,13 +90,19 @@ def _assemble(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
+    app.state.metrics = Metrics()
     for module in ROUTES:
         app.include_router(module.router)
+    app.webhooks.post("job-ended", summary="Tell of the end of a job", operation_id="jobEnded")(_job_ended)
     install_web(app)
     install_error_handlers(app)
     install_guards(app, settings)
     _describe(app)
     return app
+
+
+def _job_ended(body: JobEndedOut) -> None:
+    """Sent to the addresses that a job names as `notify`, until one answers; see Standard Webhooks."""
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -115,6 +122,7 @@ def _describe(app: FastAPI) -> None:
                 description=app.description,
                 tags=app.openapi_tags,
                 routes=app.routes,
+                webhooks=app.webhooks.routes,
                 servers=[{"url": root}] if (root := app.state.settings.root_path) else None,
             )
             schemas = document["components"]["schemas"]
@@ -124,6 +132,8 @@ def _describe(app: FastAPI) -> None:
                 schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
+            for operations in document["webhooks"].values():
+                operations["post"]["responses"] = {"2XX": {"description": "It is told, and not told again."}}
             for operations in document["paths"].values():
                 for operation in operations.values():
                     if "requestBody" in operation:
@@ -162,6 +172,7 @@ def _describe_access(app: FastAPI, document: dict[str, Any]) -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     closing = asyncio.create_task(_close_desk(app))
+    app.state.processes.start()
     with stop_signals(app.state.stopping):
         yield
     app.state.stopping.set()
@@ -174,3 +185,4 @@ async def _close_desk(app: FastAPI) -> None:
     """Let no worker wait any longer once the server is to stop, which waits for open answers."""
     await app.state.stopping.wait()
     app.state.lease_desk.close()
+    app.state.callers.send_away()

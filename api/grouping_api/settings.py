@@ -52,7 +52,67 @@ class Settings(BaseSettings):
         default=10.0,
         gt=0,
         le=600,
-        description="Most seconds of one solve; an answer that this ends gives its optimality gap.",
+        description="Most seconds of one request that solves, whatever it asks for; an answer that this ends "
+        "gives its optimality gap.",
+    )
+    solve_processes: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Requests that solve, or read whole score tables, at the same time; one per processor, "
+        "four at most, unless given.",
+    )
+    solve_queue: int = Field(
+        default=16,
+        ge=0,
+        le=10_000,
+        description="Such requests that wait for their turn; more are refused with 503 and `Retry-After`.",
+    )
+    solve_memory_mb: int = Field(
+        default=2048,
+        ge=256,
+        description="Most memory of one solve, in MiB; each solve is a process of its own.",
+    )
+    upload_readers: int = Field(
+        default=2, ge=1, le=256, description="Uploads that are read at the same time, each by a process."
+    )
+    uploads: int = Field(
+        default=8,
+        ge=1,
+        le=10_000,
+        description="Uploads that are received, wait for a reader or are read at the same time; more are "
+        "refused with 503 and `Retry-After`. Each holds its file in memory: 128 MiB at most, 256 MiB for "
+        "data.",
+    )
+    event_streams: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Streams of events that are open at the same time; more are refused with 503 and "
+        "`Retry-After`.",
+    )
+    header_time_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="Seconds in which a caller sends the headers of a request; then it is cut off.",
+    )
+    silence_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Seconds after which a connection is closed if nothing more comes of a request's body.",
+    )
+    kept: str | None = Field(
+        default=None,
+        description="Where `grouping finish` keeps trained weights and bundles, which are offered for "
+        "download: a folder, or an address such as `s3://bucket/kept`.",
+    )
+    bundle_downloads: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="Bundles that are sent at the same time; more are refused with 503 and `Retry-After`.",
     )
     event_poll_s: float = Field(
         default=0.5,
@@ -98,6 +158,11 @@ class Settings(BaseSettings):
         if len(value.get_secret_value()) < 16:
             raise ValueError("an API token has at least 16 characters")
         return value
+
+    @property
+    def solves_at_once(self) -> int:
+        """Number of requests that solve at the same time."""
+        return self.solve_processes or min(4, os.cpu_count() or 1)
 
     def check_bind(self, host: str) -> None:
         """Refuse to listen beyond this machine without a token.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -19,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import from_json
 from starlette.datastructures import FormData, UploadFile
 
-from grouping.domain.finished_results import FinishedResults, ResultValues
+from grouping.domain.tables.finished_results import FinishedResults, ResultValues
 from grouping.domain.tasks import MAX_NAME_LENGTH, MAX_TASKS
 from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, read_table_guarded, results_of_table
@@ -28,13 +27,12 @@ from grouping.use_cases.inline_table import import_inline
 from grouping.wire.base_types import PlainText
 from grouping.wire.imports import InlineTable
 from grouping.wire.results import FinishedResultsIn
+from grouping.work import current_work
 from grouping_api.guards import MAX_BODY_BYTES, MAX_UPLOAD_BYTES
 
 Model = TypeVar("Model", bound=BaseModel)
 MAX_TABLE_NAME = 200
 MAX_TASK_LIST = MAX_TASKS * (MAX_NAME_LENGTH + 1)
-N_READERS = 2
-"""Maximum number of uploads read at once; each reader is a process with its own memory limit."""
 
 
 class FileFormat(StrEnum):
@@ -228,7 +226,6 @@ class Importer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._readers = threading.BoundedSemaphore(N_READERS)
 
     def add(self, upload: Upload, *, idempotency_key: str | None = None) -> tuple[TableInfo, bool]:
         """Read and store a score table.
@@ -239,10 +236,12 @@ class Importer:
         Raises:
             TableFormatError: if the upload is no score table; nothing is stored then.
             IdempotencyConflictError: if the key was used before with another upload.
+            GivenUpError: if the current work was given up before it was stored.
         """
         imported = self.read(upload)
         said = {name: list(getattr(imported.report, name)()) for name in ("sentences", "findings")}
         report = {**asdict(imported.report), **said}
+        current_work().check()  # nothing is stored for a sender that has gone
         return self._store.import_table(
             imported.table,
             upload.options.name.strip(),
@@ -298,16 +297,15 @@ class Importer:
             if inline is not None:
                 return import_inline(inline, upload.options.values)
         named = upload.options.format
-        with self._readers:
-            return read_table_guarded(
-                upload.data,
-                format=None if named is None else named.table_format,
-                values=upload.options.values,
-                test=upload.test,
-                task_names=upload.options.task_names,
-                sizes=sizes,
-                groups=upload.groups,
-            )
+        return read_table_guarded(
+            upload.data,
+            format=None if named is None else named.table_format,
+            values=upload.options.values,
+            test=upload.test,
+            task_names=upload.options.task_names,
+            sizes=sizes,
+            groups=upload.groups,
+        )
 
 
 def _find_results(upload: Upload) -> FinishedResultsIn | None:

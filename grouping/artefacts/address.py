@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from grouping.errors import BundleError
@@ -19,12 +20,18 @@ class Address:
 
     Args:
         address: a path, or a URL of a file system of fsspec.
+
+    Raises:
+        BundleError: if no such file system is known, or what reads it is not installed.
     """
 
     def __init__(self, address: str) -> None:
         from fsspec.core import url_to_fs
 
-        fs, path = url_to_fs(address)
+        try:
+            fs, path = url_to_fs(address)
+        except (ImportError, ValueError) as error:
+            raise BundleError(f"{address!r} cannot be opened: {error}") from error
         self.address = address
         self._fs: AbstractFileSystem = fs
         self._path = path.rstrip("/")
@@ -35,6 +42,19 @@ class Address:
             return bytes(self._fs.cat_file(f"{self._path}/{name}"))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
+
+    def parts(self, name: str, n_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """Yield the content of a file in parts of at most so many bytes.
+
+        Raises:
+            BundleError: if it is gone, or cannot be read.
+        """
+        try:
+            with self._fs.open(f"{self._path}/{name}", "rb") as file:
+                while part := file.read(n_bytes):
+                    yield part
+        except OSError as error:
+            raise BundleError(f"{name!r} in {self.address!r} cannot be read: {error}") from error
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, and the folders above it.
@@ -52,12 +72,18 @@ class Address:
             raise BundleError(f"{self.address!r} cannot be written: {error}") from error
 
     def names(self, folder: str = "") -> tuple[str, ...]:
-        """Return the names in a folder, in order; none where there is no such folder."""
+        """Return the names in a folder, in order; none where there is no such folder.
+
+        Raises:
+            BundleError: if it cannot be read.
+        """
         path = f"{self._path}/{folder}".rstrip("/")
         try:
             listed = self._fs.ls(path, detail=False, refresh=True)
         except (FileNotFoundError, NotADirectoryError):
             return ()
+        except OSError as error:
+            raise BundleError(f"{self.address!r} cannot be read: {error}") from error
         return tuple(sorted(str(name).rstrip("/").rpartition("/")[2] for name in listed))
 
     def remove(self, name: str) -> None:

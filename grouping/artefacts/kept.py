@@ -4,6 +4,7 @@ Each finished grouping has a folder of its own::
 
     <job>/<grouping>/finished.json          networks, seeds, scores, and the digests of the weights
     <job>/<grouping>/<digest>.safetensors   the weights of one network, whose SHA-256 is the name
+    <job>/<grouping>/bundle/                a bundle of them, to be taken home
 
 Files never change. What names the others is written last and removed first, so whoever lists meanwhile finds
 a whole grouping or none. Nothing is a pickle: who may write here can run no code where it is read.
@@ -13,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -24,15 +24,18 @@ from grouping.artefacts.address import Address
 from grouping.domain.fields import from_plain
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
-from grouping.domain.trials import TaskScore
+from grouping.domain.trainings.trials import TaskScore
 from grouping.errors import BundleError
 
 KEPT_VARIABLE = "GROUPING_KEPT"
 """Environment variable with the address of the kept networks."""
+MANIFEST = "manifest.json"
+"""What a folder has once it holds a whole bundle."""
 _NAMING = "finished.json"
+_BUNDLE = "bundle"
 
 
-class Rows(StrEnum):
+class LearnedRows(StrEnum):
     """Rows that a final training learns from."""
 
     TRAIN = "train"
@@ -98,7 +101,7 @@ class FinishedGrouping:
 
     job_id: str
     budget_snt: float
-    rows: Rows
+    rows: LearnedRows
     tasks: tuple[str, ...]
     serving: tuple[int, ...]
     kept: tuple[KeptNetwork, ...]
@@ -127,7 +130,7 @@ class FinishedGrouping:
         wanted = self.grouping.networks[n]
         return tuple(one for one in self.kept if one.network == wanted)
 
-    def is_of(self, grouping: Grouping, rows: Rows) -> bool:
+    def is_of(self, grouping: Grouping, rows: LearnedRows) -> bool:
         """Tell whether these are the networks of a grouping, trained on such rows."""
         return self.grouping == grouping and self.rows is rows
 
@@ -154,6 +157,7 @@ class KeptNetworks:
             BundleError: if they cannot be written.
         """
         folder = _folder_of(finished)
+        self._files.remove(f"{folder}/{_BUNDLE}")
         for one, content in zip(finished.kept, weights, strict=True):
             self._files.write(f"{folder}/{one.sha256}.safetensors", content)
         self._files.write(f"{folder}/{_NAMING}", json.dumps(asdict(finished)).encode())
@@ -168,9 +172,18 @@ class KeptNetworks:
             sorted(found, key=lambda one: (one.created_at, one.job_id, one.budget_snt), reverse=True)
         )
 
-    def find(self, job_id: str, grouping: Grouping, rows: Rows) -> FinishedGrouping | None:
+    def find(self, job_id: str, grouping: Grouping, rows: LearnedRows) -> FinishedGrouping | None:
         """Return the kept networks of a grouping, the newest; None if there are none."""
         return next((one for one in self.list(job_id) if one.is_of(grouping, rows)), None)
+
+    def bundle_address(self, finished: FinishedGrouping) -> str:
+        """Return the address of the bundle of a finished grouping, whether or not it is there."""
+        return f"{self.address.rstrip('/')}/{_folder_of(finished)}/{_BUNDLE}"
+
+    def bundle_files(self, finished: FinishedGrouping) -> tuple[str, ...]:
+        """Return the names of the files of its bundle; none where there is no whole one."""
+        names = self._files.names(f"{_folder_of(finished)}/{_BUNDLE}")
+        return tuple(n for n in names if not n.endswith(".partial")) if MANIFEST in names else ()
 
     def weights(self, finished: FinishedGrouping, one: KeptNetwork) -> bytes:
         """Read the weights of a network.
@@ -201,11 +214,6 @@ class KeptNetworks:
             content = self._files.read(f"{job_id}/{name}/{_NAMING}")
             if content is not None:
                 yield _read(content, f"{self.address}/{job_id}/{name}")
-
-
-def kept_address(given: str | None, home: str) -> str:
-    """Return the address of kept networks: the one given, that of the environment, or ``kept`` at home."""
-    return given or os.environ.get(KEPT_VARIABLE) or f"{home}/kept"
 
 
 def _folder_of(finished: FinishedGrouping) -> str:

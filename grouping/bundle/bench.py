@@ -10,9 +10,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,9 +22,9 @@ from torch import Tensor, nn
 from grouping.bundle.loading import Bundle
 from grouping.bundle.manifest import BundledNetwork, Manifest
 from grouping.bundle.networks import ServingNetwork, ServingNetworks, whole_network
-from grouping.domain.baselines import BOTH_BASELINES
 from grouping.domain.networks import Network
 from grouping.domain.tasks import Task
+from grouping.domain.verdicts.baselines import BOTH_BASELINES
 from grouping.errors import BundleError, InvalidInputError
 from grouping.training.cost import network_widths
 from grouping.training.counting import multiply_adds
@@ -34,6 +35,7 @@ BUNDLE = "bundle"
 BY_HAND = "networks by hand"
 """The networks of the bundle, called one by one: what the bundle adds to that is its own cost."""
 N_WARM_UP = 5
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ def bench(bundle: Bundle, batches: Sequence[int] = (1, 64, 1024), n_passes: int 
         raise InvalidInputError("Batches have 1 row or more, and 1 pass or more is timed.")
     contenders = {BUNDLE: bundle.module, **baselines_of(bundle.manifest)}
     rows = {batch: trial_inputs(bundle.manifest, batch) for batch in batches}
-    timings = [_time(contenders, bundle.module.networks, rows[batch], n_passes) for batch in batches]
+    by_hand = {BY_HAND: bundle.module.networks}
+    timings = [time_in_turn(contenders, rows[batch], n_passes, one_by_one=by_hand) for batch in batches]
     measured = [
         Measured(
             name,
@@ -108,8 +111,8 @@ def bench(bundle: Bundle, batches: Sequence[int] = (1, 64, 1024), n_passes: int 
         )
         for name, module in contenders.items()
     ]
-    by_hand = tuple(_timing(batch, found[BY_HAND]) for batch, found in zip(batches, timings, strict=True))
-    measured.insert(1, replace(measured[0], name=BY_HAND, timings=by_hand))
+    timed = tuple(_timing(batch, found[BY_HAND]) for batch, found in zip(batches, timings, strict=True))
+    measured.insert(1, replace(measured[0], name=BY_HAND, timings=timed))
     tensors = [*bundle.module.parameters(), *bundle.module.buffers()]
     n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     return Bench(tuple(measured), torch.get_num_threads(), n_bytes)
@@ -126,7 +129,7 @@ def baselines_of(manifest: Manifest) -> Mapping[str, ServingNetworks]:
     found = {}
     for baseline in BOTH_BASELINES.of_cost(tuple(tasks), manifest.budget_snt):
         try:
-            networks = [_built(network, tasks, manifest) for network in baseline.networks]
+            networks = [initial_network(network, tasks, manifest) for network in baseline.networks]
         except (InvalidInputError, BundleError):
             continue
         found[baseline.name] = ServingNetworks(networks, list(tasks))
@@ -162,7 +165,13 @@ def resident_bytes(address: str) -> int | None:
     return int(done.stdout) if done.returncode == 0 else None
 
 
-def _built(network: Network, tasks: Mapping[str, Task], manifest: Manifest) -> ServingNetwork:
+def initial_network(network: Network, tasks: Mapping[str, Task], manifest: Manifest) -> ServingNetwork:
+    """Build a network by the recipe of a bundle, at its initial weights, with the heads of all its tasks.
+
+    Raises:
+        InvalidInputError: if the recipe has no widths for its size.
+        BundleError: if it cannot be built here.
+    """
     recipe, n_features = manifest.recipe, manifest.inputs.n_features
     members = tuple(name for name in tasks if name in network.group)
     encoder = build_encoder(recipe, n_features)
@@ -174,15 +183,29 @@ def _built(network: Network, tasks: Mapping[str, Task], manifest: Manifest) -> S
 
 
 @torch.inference_mode()
-def _time(
-    contenders: Mapping[str, nn.Module], networks: nn.ModuleList, inputs: Tensor, n_passes: int
-) -> Mapping[str, list[float]]:
-    """Time each contender, and the networks of the bundle one by one, in turn; seconds of each pass."""
-    found: dict[str, list[float]] = {name: [] for name in (*contenders, BY_HAND)}
+def time_in_turn(
+    contenders: Mapping[Name, nn.Module],
+    inputs: Tensor,
+    n_passes: int,
+    *,
+    one_by_one: Mapping[Name, Iterable[nn.Module]] | None = None,
+) -> Mapping[Name, list[float]]:
+    """Time modules in turn, pass by pass, so that a busy machine is as busy for one as for the other.
+
+    Args:
+        contenders: modules by name.
+        inputs: inputs of all of them, ``[rows, features]``.
+        n_passes: passes of each that are timed, after a few that are not.
+        one_by_one: modules that are timed one by one, and added up, by a name of theirs.
+
+    Returns:
+        Seconds of each pass by name; lower is better.
+    """
+    parts = {name: (module,) for name, module in contenders.items()} | dict(one_by_one or {})
+    found: dict[Name, list[float]] = {name: [] for name in parts}
     for _ in range(N_WARM_UP + n_passes):
-        for name, module in contenders.items():
-            found[name].append(_pass(module, inputs))
-        found[BY_HAND].append(sum(_pass(network, inputs) for network in networks))
+        for name, modules in parts.items():
+            found[name].append(sum(_pass(module, inputs) for module in modules))
     return {name: seconds[N_WARM_UP:] for name, seconds in found.items()}
 
 

@@ -132,7 +132,10 @@ class TableInputs(Inputs):
         try:
             frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
         except (TypeError, ValueError) as error:
-            raise InvalidInputError(f"The rows make no table: {error}") from error
+            raise InvalidInputError(
+                f"The rows make no table: {error}. Give a data frame, or a list with a dictionary for each "
+                "row."
+            ) from error
         if missing := [name for name in self.kinds if name not in frame.columns]:
             raise InvalidInputError(
                 f"The table lacks {'the column' if len(missing) == 1 else 'columns'} {_named(missing)}. This "
@@ -143,7 +146,15 @@ class TableInputs(Inputs):
         if not len(frame):
             return np.empty((0, self.n_features), dtype=np.float32)
         columns = {name: self._column(frame[name], name, kind) for name, kind in self.kinds.items()}
-        return self.fitted.apply(pd.DataFrame(columns, index=frame.index))
+        with np.errstate(over="ignore"):  # told below
+            inputs = self.fitted.apply(pd.DataFrame(columns, index=frame.index))
+        if not np.isfinite(inputs).all():
+            n = int(np.flatnonzero(~np.isfinite(inputs).all(axis=0))[0])
+            raise InvalidInputError(
+                f"The input {self.fitted.names[n]!r} has a number too large for 32 bits: correct it, or "
+                "leave it out as missing."
+            )
+        return inputs
 
     def _column(self, series: pd.Series[Any], name: str, kind: ColumnKind) -> pd.Series[Any]:
         try:

@@ -16,9 +16,10 @@ from safetensors.torch import load as read_tensors
 from torch import Tensor
 
 from grouping.artefacts.address import Address
-from grouping.bundle.manifest import MANIFEST, BundledNetwork, Manifest
+from grouping.artefacts.kept import MANIFEST
+from grouping.bundle.manifest import BundledNetwork, Manifest
 from grouping.bundle.networks import ServingNetworks, serving_networks
-from grouping.bundle.predictions import Answer, answer
+from grouping.bundle.predictions import TaskAnswer, answer
 from grouping.errors import BundleError
 from grouping.training.evaluation import outputs_of
 
@@ -98,7 +99,7 @@ class Bundle:
             outputs = outputs_of(self.module, inputs)
         return dict(zip(self.tasks, outputs, strict=True))
 
-    def _answers(self, rows: Any) -> Mapping[str, Answer]:
+    def _answers(self, rows: Any) -> Mapping[str, TaskAnswer]:
         outputs = self.raw_outputs(rows)
         with torch.inference_mode():
             return {b.task.name: answer(b, outputs[b.task.name]) for b in self.manifest.tasks}

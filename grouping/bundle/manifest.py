@@ -16,13 +16,12 @@ import numpy as np
 
 from grouping.bundle.inputs import Inputs
 from grouping.domain.fields import from_plain
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TaskScore
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TaskScore
 from grouping.errors import BundleError, GroupingError
 from grouping.recipes.losses import Constants
 
-MANIFEST = "manifest.json"
 FORMAT = "mtl-grouping bundle"
 VERSION = 1
 """Version of the format, which grows with every change that an older loader would not understand."""
@@ -183,8 +182,12 @@ class Manifest:
             raise BundleError(
                 f"The manifest of the bundle is no JSON ({error}): copy the bundle anew."
             ) from error
-        if said != FORMAT or not isinstance(version, int):
+        if said != FORMAT:
             raise BundleError(f"This is no manifest of a bundle: its format is {str(said)[:50]!r}.")
+        if type(version) is not int or version < 1:
+            raise BundleError(
+                f"The manifest of the bundle has no version of the format: {str(version)[:50]!r}."
+            )
         if version > VERSION:
             raise BundleError(
                 f"The bundle has version {version} of the format, and {VERSION} is understood here: install "

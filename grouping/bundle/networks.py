@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from grouping.bundle.manifest import BundledNetwork, Manifest
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Recipe
 from grouping.errors import BundleError, GroupingError
 from grouping.training.blueprint import Blueprint
 from grouping.training.methods import build_encoder, build_network
@@ -75,6 +75,8 @@ def serving_networks(manifest: Manifest, weights: Sequence[Mapping[str, Tensor]]
         BundleError: if they cannot be built here, or the weights are those of other networks.
     """
     tasks = {bundled.task.name: bundled.task for bundled in manifest.tasks}
+    if sorted(name for network in manifest.networks for name in network.serves) != sorted(tasks):
+        raise BundleError("The manifest of the bundle does not name one network for each task.")
     networks = [
         ServingNetwork(
             with_weights(

@@ -19,7 +19,7 @@ NUMBERED = (TaskKind.MULTICLASS, TaskKind.RANKING)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TaskAnswer:
     """What a bundle answers for one task.
 
     Attributes:
@@ -34,7 +34,7 @@ class Answer:
     probabilities: dict[str, NDArray[np.generic]]
 
 
-def answer(bundled: BundledTask, outputs: Tensor) -> Answer:
+def answer(bundled: BundledTask, outputs: Tensor) -> TaskAnswer:
     """Turn the raw outputs of a task, ``[rows, n_outputs]``, into predictions in its own units."""
     norm = Normalisation.of(bundled.task, bundled.constants)
     values = norm.decode(outputs).numpy()
@@ -45,21 +45,23 @@ def answer(bundled: BundledTask, outputs: Tensor) -> Answer:
         chosen = raw.argmax(dim=1).numpy()
         shown = np.array(bundled.labels, dtype=object)[chosen] if bundled.labels else chosen
         likely = {f"{task.name} = {label}": values[:, n] for n, label in enumerate(labels)}
-        return Answer(values, {task.name: shown}, dict(likely))
+        return TaskAnswer(values, {task.name: shown}, dict(likely))
     if kind is TaskKind.BINARY:
         is_yes = (raw[:, 0] > 0).numpy()
         labels = bundled.labels or ("0", "1")
         shown = np.array(labels, dtype=object)[is_yes.astype(int)] if bundled.labels else is_yes.astype(int)
-        return Answer(values, {task.name: shown}, {f"{task.name} = {labels[1]}": values[:, 0]})
+        return TaskAnswer(values, {task.name: shown}, {f"{task.name} = {labels[1]}": values[:, 0]})
     if kind is TaskKind.MULTILABEL:
         names = list(_names(bundled))
         found = {name: (raw[:, n] > 0).numpy().astype(int) for n, name in enumerate(names)}
-        return Answer(values, dict(found), {f"{name} = 1": values[:, n] for n, name in enumerate(names)})
+        return TaskAnswer(values, dict(found), {f"{name} = 1": values[:, n] for n, name in enumerate(names)})
     if kind is TaskKind.CLASS_MAP:
         by_pixel = torch.from_numpy(values).reshape(len(values), -1, bundled.constants.n_elements)
         classes = by_pixel.argmax(dim=1).numpy()
-        return Answer(values, {f"{task.name} {n + 1}": classes[:, n] for n in range(classes.shape[1])}, {})
-    return Answer(values, {name: values[:, n] for n, name in enumerate(_names(bundled))}, {})
+        return TaskAnswer(
+            values, {f"{task.name} {n + 1}": classes[:, n] for n in range(classes.shape[1])}, {}
+        )
+    return TaskAnswer(values, {name: values[:, n] for n, name in enumerate(_names(bundled))}, {})
 
 
 def _names(bundled: BundledTask) -> Iterator[str]:

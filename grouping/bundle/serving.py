@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Len
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -30,7 +31,7 @@ MAX_BODY_BYTES = 64 * 2**20
 _BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
-class Rows(BaseModel):
+class RowsToPredict(BaseModel):
     """Rows to be answered.
 
     Attributes:
@@ -84,8 +85,15 @@ def create_app(bundle: Bundle) -> FastAPI:
         counts.refused.inc()
         return _refusal(422, str(error))
 
+    @app.exception_handler(RequestValidationError)
+    def refuse_body(_request: Request, error: RequestValidationError) -> Response:
+        counts.refused.inc()
+        first = error.errors()[0]  # without its input, which may be the whole body
+        place = ".".join(map(str, first["loc"]))
+        return _refusal(422, f"{place}: {first['msg']}.")
+
     @app.post("/predict", summary="Answer every task for some rows")
-    def predict(asked: Rows) -> Predictions:
+    def predict(asked: RowsToPredict) -> Predictions:
         started = time.perf_counter()
         table = bundle.predict(_readable(bundle, asked.rows), probabilities=asked.probabilities)
         counts.seconds.observe(time.perf_counter() - started)

@@ -9,10 +9,10 @@ from typing import Any
 from grouping.bundle.inputs import ArrayInputs, Inputs, TableInputs
 from grouping.data_sets.definitions import Target
 from grouping.data_sets.folder import DefinedProblem
-from grouping.domain.datasets import Dataset
-from grouping.domain.jobs import Job
-from grouping.domain.recipes import BuiltInParameters, Recipe
+from grouping.domain.jobs.job import Job
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import BuiltInParameters, Recipe
 from grouping.problems.from_tables import find_defined
 from grouping.problems.problem import DATA_SEED, Problem
 from grouping.problems.registry import discover_problems, get_problem
@@ -20,7 +20,7 @@ from grouping.trainers.built_in import recipe_of
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class BundleSource:
     """Data of a job, and how its rows are read.
 
     Attributes:
@@ -44,7 +44,7 @@ class Source:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def source_of(job: Job) -> Source:
+def source_of(job: Job) -> BundleSource:
     """Return the source of a job of the built-in trainer, on its first split.
 
     Args:
@@ -67,10 +67,10 @@ def source_of(job: Job) -> Source:
     found = None if _is_installed(problem) else find_defined(problem.name)
     if found is None:
         inputs = ArrayInputs(int(dataset.inputs.shape[1]))
-        return Source(problem.title, tasks, dataset, recipe, inputs, dataset.inputs[dataset.test])
+        return BundleSource(problem.title, tasks, dataset, recipe, inputs, dataset.inputs[dataset.test])
     folder, defined = found
     targets = {task.name: _target_of(defined, task.name) for task in tasks}
-    return Source(
+    return BundleSource(
         problem.title,
         tasks,
         dataset,

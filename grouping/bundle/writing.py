@@ -16,16 +16,16 @@ from safetensors.torch import save
 from torch import Tensor
 
 from grouping.artefacts.address import Address
-from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, Rows
+from grouping.artefacts.kept import MANIFEST, FinishedGrouping, KeptNetwork, LearnedRows
 from grouping.bundle.card import CARD, PICTURE, model_card, picture
 from grouping.bundle.loading import Bundle, assembled, load
-from grouping.bundle.manifest import MANIFEST, BundledNetwork, BundledTask, Manifest, Spread
+from grouping.bundle.manifest import BundledNetwork, BundledTask, Manifest, Spread
 from grouping.bundle.networks import ServingNetwork, whole_network, with_weights
-from grouping.bundle.source import Source
+from grouping.bundle.source import BundleSource
 from grouping.domain.groupings import Grouping
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TaskScore
-from grouping.domain.verdicts import t_quantile
+from grouping.domain.trainings.trials import TaskScore
+from grouping.domain.verdicts.verdict import t_quantile
 from grouping.errors import BundleError
 from grouping.training.data import TrainingData
 from grouping.training.devices import take_device
@@ -67,23 +67,23 @@ class Written:
 
 
 def write_bundle(
-    out: str, finished: FinishedGrouping, weights_of: WeightsOf, source: Source, about: About
+    outs: Sequence[str], finished: FinishedGrouping, weights_of: WeightsOf, source: BundleSource, about: About
 ) -> Written:
     """Check that a bundle scores on the test rows what its networks scored, write it, and load it.
 
     Args:
-        out: path or address of its folder; a bundle that is there is replaced.
+        outs: paths or addresses of the folders that get it; a bundle that is there is replaced.
         finished: the kept networks.
         weights_of: reads the weights of one of them.
         source: the data they were trained on.
         about: what it says of itself.
 
     Raises:
-        BundleError: if the folder holds something else, if the data are other ones, if the bundle cannot be
+        BundleError: if a folder holds something else, if the data are other ones, if the bundle cannot be
             written, or if it scores something else than its networks did.
     """
-    folder = Address(out)
-    check_folder(out)
+    for out in outs:
+        check_folder(out)
     if source.dataset.digest() != finished.data_digest:
         raise BundleError(
             "The data are not those that the networks were trained on: their digest is another one. Where "
@@ -102,16 +102,22 @@ def write_bundle(
     files[CARD] = model_card(manifest).encode()
     files[PICTURE] = picture(manifest, finished.grouping).encode()
     files[MANIFEST] = manifest.to_json()  # last: what was there is a whole bundle until then
+    for out in outs:
+        _write(out, files)
+    return Written(manifest, sum(map(len, files.values())), difference)
+
+
+def _write(out: str, files: Mapping[str, bytes]) -> None:
+    folder = Address(out)
     for name, content in files.items():
         folder.write(name, content)
     load(out)
     for left in set(filter(_OWN.fullmatch, folder.names())) - set(files):
         folder.remove(left)
-    return Written(manifest, sum(map(len, files.values())), difference)
 
 
 @torch.no_grad()
-def largest_difference(bundle: Bundle, data: TrainingData, source: Source) -> float:
+def largest_difference(bundle: Bundle, data: TrainingData, source: BundleSource) -> float:
     """Return the largest relative difference of the test losses of a bundle from those that it tells.
 
     Not a number if a loss is none.
@@ -141,7 +147,7 @@ def check_folder(out: str) -> None:
 
 
 def _contents(
-    finished: FinishedGrouping, weights_of: WeightsOf, source: Source, data: TrainingData, about: About
+    finished: FinishedGrouping, weights_of: WeightsOf, source: BundleSource, data: TrainingData, about: About
 ) -> tuple[Manifest, dict[str, bytes]]:
     grouping = finished.grouping
     tasks = {task.name: task for task in source.tasks}
@@ -183,7 +189,7 @@ def choose(finished: FinishedGrouping, n: int, tasks: Mapping[str, Task]) -> Kep
     first.
     """
     trained, serves = finished.of_network(n), finished.grouping.served_tasks(n)
-    if finished.rows is Rows.TRAIN_AND_VALIDATION:
+    if finished.rows is LearnedRows.TRAIN_AND_VALIDATION:
         return trained[0]
 
     def loss(one: KeptNetwork) -> float:
@@ -193,7 +199,7 @@ def choose(finished: FinishedGrouping, n: int, tasks: Mapping[str, Task]) -> Kep
 
 
 def _served(
-    one: KeptNetwork, content: bytes, grouping: Grouping, n: int, source: Source
+    one: KeptNetwork, content: bytes, grouping: Grouping, n: int, source: BundleSource
 ) -> tuple[BundledNetwork, bytes]:
     """Return the network as the bundle describes it, with the file of the weights that serve."""
     serves = grouping.served_tasks(n)
@@ -256,7 +262,7 @@ def _bundled(
     one: KeptNetwork,
     trained: Sequence[KeptNetwork],
     n: int,
-    source: Source,
+    source: BundleSource,
     data: TrainingData,
 ) -> BundledTask:
     scores = [network.score(task.name) for network in trained]

@@ -9,16 +9,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
 from grouping.cli.jobs import report_submitted
-from grouping.cli.terminal import new_console, print_json
-from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
-from grouping.domain.affinity_status import CellStatus
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.output.terminal import new_console, print_json
+from grouping.domain.affinities.methods import DEFAULT_METHOD, METHODS
+from grouping.domain.affinities.status import CellStatus
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
-    from grouping.domain.affinity import AffinityMatrix
+    from grouping.domain.affinities.matrix import AffinityMatrix
     from grouping.wire.scores import AffinityOut, MissingPairsOut
 
 _METHOD = typer.Option(help=f"Method of the matrix: {', '.join(METHODS)}.", show_default=DEFAULT_METHOD)
@@ -106,7 +106,7 @@ def _cell(matrix: AffinityMatrix, i: int, j: int) -> str:
 def _matrix(answer: AffinityOut) -> AffinityMatrix:
     import numpy as np
 
-    from grouping.domain.affinity import AffinityMatrix
+    from grouping.domain.affinities.matrix import AffinityMatrix
 
     return AffinityMatrix(
         tuple(answer.tasks),

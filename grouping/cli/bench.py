@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grouping.cli import demands
-from grouping.cli.terminal import new_console
+from grouping.cli.options import demands
+from grouping.cli.output.terminal import new_console
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from grouping.domain.scores import ScoreTable
+    from grouping.domain.tables.score_table import ScoreTable
     from grouping.formats import Values
 
 app = typer.Typer(help="Measure strategies on score tables, without training anything.", no_args_is_help=True)
@@ -30,7 +30,7 @@ class ModeName(StrEnum):
 
 
 class AnswersName(StrEnum):
-    """Names of `grouping.replay.Answers`, which is imported only when it is needed."""
+    """Names of `grouping.replay.RevealedLosses`, which is imported only when it is needed."""
 
     MEAN = "mean"
     ONE_SEED = "one_seed"
@@ -107,8 +107,8 @@ def replay(
     A table replaces training: a strategy that trains a network is given its row. A full training is charged
     the size of the network (1 or 0.5), a short pass a twentieth of it. Exit status 2 on bad input.
     """
-    from grouping.cli import bench_output
-    from grouping.replay.oracle import Answers
+    from grouping.cli.output import replays
+    from grouping.replay.oracle import RevealedLosses
     from grouping.replay.replaying import Mode, Setup
     from grouping.replay.replaying import replay as replay_table
 
@@ -120,7 +120,7 @@ def replay(
         budgets_snt=_numbers("--budgets", budgets) or None,
         mode=Mode(mode.value),
         n_seeds=seeds,
-        answers=Answers(answers.value),
+        answers=RevealedLosses(answers.value),
         free=tuple(name.strip() for name in free.split(",") if name.strip()),
         max_charge=max_charge,
         early_charge=early_charge,
@@ -129,7 +129,7 @@ def replay(
     )
     strategies = _strategies(strategy or [], parameters)
     results = [
-        bench_output.Result(
+        replays.ReplayResult(
             source.name,
             source.values,
             source.table,
@@ -138,15 +138,15 @@ def replay(
         for source in sources
     ]
     if csv is not None:
-        csv.write_text(bench_output.as_csv(results), encoding="utf-8")
+        csv.write_text(replays.as_csv(results), encoding="utf-8")
     if svg is not None:
-        svg.write_text(bench_output.as_svg(results[0], is_log=log), encoding="utf-8")
+        svg.write_text(replays.as_svg(results[0], is_log=log), encoding="utf-8")
     if as_json:
-        typer.echo(json.dumps(bench_output.as_json(results, setup), indent=2))
+        typer.echo(json.dumps(replays.as_json(results, setup), indent=2))
         return
     console = new_console()
     for result in results:
-        bench_output.show(console, result, setup, shown)
+        replays.show(console, result, setup, shown)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,12 @@ import typer
 from rich.filesize import decimal
 from rich.table import Table
 
+from grouping.artefacts.address import Address as Folder
 from grouping.artefacts.formats import Format
-from grouping.cli.connecting import AsJson
-from grouping.cli.terminal import new_console, print_json
+from grouping.cli.options import demands
+from grouping.cli.options.connecting import AsJson
+from grouping.cli.output.terminal import new_console, print_json
+from grouping.domain.tables.formats import TableFormat
 
 if TYPE_CHECKING:
     from grouping.bundle.bench import Bench
@@ -24,7 +27,7 @@ Address = Annotated[str, typer.Argument(metavar="BUNDLE", help="Folder of a bund
 
 @app.command()
 def check(bundle: Address, as_json: AsJson = False) -> None:
-    """Load a bundle, which verifies every file, and say what it answers and what it reads."""
+    """Load a bundle, which verifies its manifest and weights, and say what it answers and what it reads."""
     from grouping.bundle import load
     from grouping.bundle.bench import trial_inputs
 
@@ -66,6 +69,47 @@ def bench(
     _show(found, resident)
 
 
+@app.command()
+def price(
+    bundle: Address,
+    table: demands.TableArgument,
+    out: Annotated[Path, typer.Option("--out", help="File of the priced table.")],
+    batch: Annotated[int, typer.Option(min=1, help="Rows of a batch.")] = 1,
+    passes: Annotated[int, typer.Option(min=1, max=100_000, help="Timed passes of each.")] = 200,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of PyTorch.")] = 1,
+    to: Annotated[TableFormat, typer.Option(help="Format of that file.")] = TableFormat.LONG_CSV,
+    test: demands.TestOption = None,
+    table_format: demands.FormatOption = None,
+) -> None:
+    """Measure here what each network of a score table takes, and write the table with it as a further cost.
+
+    The table is that of the job of the bundle, whose recipe builds the networks. Their weights change no
+    time. The cost is latency_ms, the median of a batch, with the heads of all tasks of the network.
+    """
+    from grouping.bundle.bench import use_threads
+    from grouping.bundle.loading import read_manifest
+    from grouping.bundle.pricing import LATENCY, with_latencies
+    from grouping.formats import write_table
+
+    use_threads(threads)
+    manifest = read_manifest(Folder(bundle))
+    imported = demands.load(table, test, False, table_format)
+    demands.say(demands.findings_of(imported))
+    priced = with_latencies(imported.table, manifest, batch, passes)
+    out.write_bytes(write_table(priced, to))
+    found = priced.other_costs[LATENCY]
+    rows = f"{batch:,} row{'s' * (batch != 1)}"
+    console = new_console()
+    console.print(
+        f"{out}: {len(found)} networks take {found.min():.3g} to {found.max():.3g} ms for {rows} here.",
+        soft_wrap=True,
+    )
+    console.print(
+        f"Choose by it: grouping solve {out} --cost {LATENCY} --budget {2 * found.max():.2g}ms",
+        soft_wrap=True,
+    )
+
+
 def _show(found: Bench, resident: int | None) -> None:
     console = new_console()
     batches = [timing.batch for timing in found.measured[0].timings]
@@ -99,7 +143,7 @@ def convert(
 ) -> None:
     """Write a bundle as ONNX or as a programme of torch.export, checked against PyTorch.
 
-    A graph begins after the preprocessing: it reads [rows, features], and answers every task in its units.
+    A graph begins after the preprocessing: it reads what that gives, and answers every task in its units.
     """
     from grouping.bundle import load
     from grouping.bundle.formats import convert as convert_to

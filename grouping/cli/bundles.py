@@ -13,18 +13,20 @@ import typer
 from rich.filesize import decimal
 from rich.table import Table
 
-from grouping.artefacts.kept import FinishedGrouping, KeptNetworks, Rows, kept_address
-from grouping.cli.connecting import AsJson, JobId
-from grouping.cli.data_folder import DataFolderOption, use_data
-from grouping.cli.home import DEFAULT_HOME, Home, expanded
+from grouping.artefacts.kept import FinishedGrouping, KeptNetworks, LearnedRows
+from grouping.cli.options.connecting import AsJson, JobId
+from grouping.cli.options.data_folder import DataFolderOption, use_data
+from grouping.cli.options.home import DEFAULT_HOME, Home
+from grouping.cli.options.kept_folder import KeptOption, kept_address
+from grouping.cli.options.trainers_file import use_trainers
+from grouping.cli.output.terminal import new_console
 from grouping.cli.serving import DatabaseUrl, database_file, database_url
-from grouping.cli.terminal import new_console
-from grouping.cli.trainers_file import use_trainers
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from grouping.bundle.writing import Written
     from grouping.store import Store
     from grouping.use_cases.finish import Recommended
 
@@ -32,17 +34,8 @@ Budget = Annotated[
     float | None,
     typer.Option("--budget", help="Inference budget in SNT; that of the job, if it has one only."),
 ]
-KeptOption = Annotated[
-    str | None,
-    typer.Option(
-        "--kept",
-        envvar="GROUPING_KEPT",
-        help="Where the weights are kept: a folder, or an address such as s3://bucket/kept; kept in --home "
-        "unless given.",
-    ),
-]
 On = Annotated[
-    Rows,
+    LearnedRows,
     typer.Option(
         "--on",
         help="Rows to train on. Those of the search, so that losses may be compared with the job's, or also "
@@ -54,41 +47,48 @@ Seeds = Annotated[
     typer.Option("--seeds", help="Trainings of each network; as many as confirmed it unless given."),
 ]
 Again = Annotated[bool, typer.Option("--again", help="Train them again, also where they are kept.")]
+Licence = Annotated[
+    str,
+    typer.Option(help="What is known of the licence of the data and the weights; a note in the bundle."),
+]
 
 
 def finish(
     job_id: JobId,
     budget: Budget = None,
-    on: On = Rows.TRAIN,
+    on: On = LearnedRows.TRAIN,
     seeds: Seeds = None,
     again: Again = False,
+    licence: Licence = "",
     home: Home = DEFAULT_HOME,
     url: DatabaseUrl = None,
     data_folder: DataFolderOption = None,
     kept: KeptOption = None,
 ) -> None:
-    """Train the recommended networks of a job once more, as the search did, and keep their weights.
+    """Train the recommended networks of a job once more, as the search did, and keep them as a bundle.
 
     They are trained in this process, on the data of the job; a service need not run. Every loss is compared
-    with the one that the job has for the same network and seed.
+    with the one that the job has for the same network and seed. A service that keeps them in the same place
+    then offers the bundle on the page of the job.
     """
     use_data(data_folder, home)
     use_trainers(None, home)
+    shelf = KeptNetworks(kept_address(kept, home))
     with closing(_store(url, home)) as store:
-        _finished(store, _recommended(store, job_id, budget), _kept(kept, home), on, seeds, again=again)
+        found = _recommended(store, job_id, budget)
+        finished = _finished(store, found, shelf, on, seeds, again=again)
+    if again or licence or not shelf.bundle_files(finished):
+        _write(found, finished, shelf, licence)
 
 
 def export(
     job_id: JobId,
     out: Annotated[str, typer.Option("--out", help="Folder of the bundle, or an address that fsspec knows.")],
     budget: Budget = None,
-    on: On = Rows.TRAIN,
+    on: On = LearnedRows.TRAIN,
     seeds: Seeds = None,
     again: Again = False,
-    licence: Annotated[
-        str,
-        typer.Option(help="What is known of the licence of the data and the weights; a note in the bundle."),
-    ] = "",
+    licence: Licence = "",
     home: Home = DEFAULT_HOME,
     url: DatabaseUrl = None,
     data_folder: DataFolderOption = None,
@@ -99,20 +99,16 @@ def export(
     They are trained first, as by `grouping finish`, unless their weights are kept. A bundle is written only
     if it scores on the test rows what its networks scored.
     """
-    from grouping.bundle.source import source_of
-    from grouping.bundle.writing import About, check_folder, write_bundle
+    from grouping.bundle.writing import check_folder
 
     check_folder(out)
     use_data(data_folder, home)
     use_trainers(None, home)
-    console, shelf = new_console(), _kept(kept, home)
+    console, shelf = new_console(), KeptNetworks(kept_address(kept, home))
     with closing(_store(url, home)) as store:
         found = _recommended(store, job_id, budget)
         finished = _finished(store, found, shelf, on, seeds, again=again)
-    about = About("" if found.verdict is None else found.verdict.sentence(), licence)
-    written = write_bundle(
-        out, finished, lambda one: shelf.weights(finished, one), source_of(found.job), about
-    )
+    written = _write(found, finished, shelf, licence, out)
     equal = (
         "to the last bit" if written.manifest.is_exact else f"up to {written.difference:.1e} of their values"
     )
@@ -127,7 +123,10 @@ def export(
 
 
 def kept_networks(
-    job_id: Annotated[str | None, typer.Argument(help="Identifier of a job; all jobs unless given.")] = None,
+    job_id: Annotated[
+        str | None,
+        typer.Argument(help="Identifier of a job, or its first characters; all jobs unless given."),
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove what is listed.")] = False,
     older_than: Annotated[
         float, typer.Option("--older-than", min=0, help="Only what was kept more than so many days ago.")
@@ -138,11 +137,13 @@ def kept_networks(
 ) -> None:
     """List the kept networks of jobs, with their size; with --remove, remove them.
 
-    Bundles are not touched, and what was removed can be trained again.
+    A bundle kept beside its networks goes with them; exported ones stay. What was removed can be trained
+    again while its job is there.
     """
-    shelf = _kept(kept, home)
+    shelf = KeptNetworks(kept_address(kept, home))
     last = datetime.now(UTC) - timedelta(days=older_than)
-    listed = [one for one in shelf.list(job_id) if datetime.fromisoformat(one.created_at) <= last]
+    found = shelf.list(None if job_id is None else _kept_job(shelf, job_id))
+    listed = [one for one in found if datetime.fromisoformat(one.created_at) <= last]
     for one in listed if remove else ():
         shelf.remove(one)
     total = sum(one.n_bytes for one in listed)
@@ -161,6 +162,21 @@ def kept_networks(
     done = "removed from" if remove else "in"
     n = len(listed)
     console.print(f"{n} grouping{'s' * (n != 1)}, {decimal(total)} {done} {shelf.address}.", soft_wrap=True)
+
+
+def _kept_job(shelf: KeptNetworks, beginning: str) -> str:
+    """Return the one job with kept networks whose identifier begins so; the job itself may be deleted."""
+    (first, *more) = sorted({one.job_id for one in shelf.list() if one.job_id.startswith(beginning)}) or [""]
+    if more:
+        raise InvalidInputError(
+            f"More than one job with kept networks begins with {beginning!r}. Give more of its characters."
+        )
+    if not first:
+        raise InvalidInputError(
+            f"Nothing is kept at {shelf.address} of a job that begins with {beginning!r}. "
+            '"grouping kept" lists what is.'
+        )
+    return first
 
 
 def _entry(one: FinishedGrouping) -> dict[str, object]:
@@ -188,18 +204,14 @@ def _store(url: str | None, home: Path) -> Store:
     return store
 
 
-def _kept(given: str | None, home: Path) -> KeptNetworks:
-    return KeptNetworks(kept_address(given, str(expanded(home))))
-
-
 def _recommended(store: Store, job_id: str, budget: float | None) -> Recommended:
     from grouping.use_cases.finish import recommended
 
-    return recommended(store, job_id, budget)
+    return recommended(store, store.whole_id("job", job_id), budget)
 
 
 def _finished(
-    store: Store, found: Recommended, shelf: KeptNetworks, on: Rows, seeds: int | None, *, again: bool
+    store: Store, found: Recommended, shelf: KeptNetworks, on: LearnedRows, seeds: int | None, *, again: bool
 ) -> FinishedGrouping:
     """Return the kept networks of a recommendation; train them unless they are kept with as many seeds."""
     from grouping.use_cases.finish import finish
@@ -223,6 +235,20 @@ def _finished(
     return finished
 
 
+def _write(
+    found: Recommended, finished: FinishedGrouping, shelf: KeptNetworks, licence: str, *outs: str
+) -> Written:
+    """Write kept networks as a bundle, beside their weights and to further folders."""
+    from grouping.bundle.source import source_of
+    from grouping.bundle.writing import About, write_bundle
+
+    about = About("" if found.verdict is None else found.verdict.sentence(), licence)
+    places = (shelf.bundle_address(finished), *outs)
+    return write_bundle(
+        places, finished, lambda one: shelf.weights(finished, one), source_of(found.job), about
+    )
+
+
 def _tell(console: Console, finished: FinishedGrouping, shelf: KeptNetworks) -> None:
     """Print what is kept, and how far the trainings were those of the job."""
     n, compared = len(finished.kept), [one for one in finished.kept if one.is_compared]
@@ -240,5 +266,5 @@ def _tell(console: Console, finished: FinishedGrouping, shelf: KeptNetworks) -> 
             "Other versions of libraries, or another processor, round differently.",
             soft_wrap=True,
         )
-    elif finished.rows is Rows.TRAIN:
+    elif finished.rows is LearnedRows.TRAIN:
         console.print("The job has no trainings with these seeds to compare with.")

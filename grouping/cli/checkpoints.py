@@ -12,10 +12,10 @@ import typer
 from rich.filesize import decimal
 from rich.table import Table
 
-from grouping.cli.home import DEFAULT_HOME, Home
+from grouping.cli.options.home import DEFAULT_HOME, Home
+from grouping.cli.output.terminal import new_console
 from grouping.cli.serving import Checkpoints, DatabaseUrl, checkpoint_folder, database_url
 from grouping.cli.system import AsJson
-from grouping.cli.terminal import new_console
 from grouping.errors import NotFoundError
 
 if TYPE_CHECKING:

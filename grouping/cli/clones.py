@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from grouping.cli.added_tasks import new_tasks, task_asked_for
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
-from grouping.cli.job_options import with_clone_options
-from grouping.cli.jobs import report_submitted
+from grouping.cli.jobs import report_submitted, tell_estimate
+from grouping.cli.options.added_tasks import new_tasks, task_asked_for
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.options.jobs import with_clone_options
 from grouping.cli.results import ResultsOption, ValuesOption, with_results
 
 
@@ -34,6 +34,10 @@ def clone(
     asked: dict[str, Any],
     results: ResultsOption = None,
     values: ValuesOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what it would cost, and submit nothing."),
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Submit and return.")] = False,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
@@ -52,5 +56,9 @@ def clone(
             added += new_tasks(tasks_from, source.data.spec.tasks)
         sizes = {size.name: size.width or size.cost for size in source.data.spec.sizes}
         changes = {"add_tasks": added, "drop_tasks": drop_task or [], **asked}
-        job = source.clone(**with_results(changes, results, values, sizes))
+        wanted = with_results(changes, results, values, sizes)
+        if dry_run:
+            tell_estimate(source.estimate_clone(**wanted), as_json=as_json)
+            return
+        job = source.clone(**wanted)
         raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))

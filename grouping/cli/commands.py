@@ -80,7 +80,7 @@ LISTED = (
     (
         "finish",
         "bundles:finish",
-        "Train the recommended networks of a job once more, as the search did, and keep their weights.",
+        "Train the recommended networks of a job once more, as the search did, and keep them as a bundle.",
     ),
     (
         "export",
@@ -120,12 +120,12 @@ LISTED = (
     (
         "groupings",
         "stored_tables:groupings",
-        "List the stored groupings of a score table, newest first; at most 100.",
+        "List the stored groupings of a score table, or of that of a job, newest first; at most 100.",
     ),
     (
         "download",
         "downloads:download",
-        "Write affinities, their graph, the budget curve or the networks of a job or table to a file.",
+        "Write scores, affinities, their graph, the curve or the networks of a job or table to a file.",
     ),
     (
         "compare",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, Server, Token
-from grouping.cli.terminal import new_console, print_json
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, Server, Token
+from grouping.cli.output.terminal import new_console, print_json
 
 if TYPE_CHECKING:
     from grouping.wire.comparisons import ChosenOut, JobComparison

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from grouping.cli.connecting import AsJson, Token
-from grouping.cli.data_folder import DataFolderOption, use_data
-from grouping.cli.home import DEFAULT_HOME, Home
+from grouping.cli.options.connecting import AsJson, Token
+from grouping.cli.options.data_folder import DataFolderOption, use_data
+from grouping.cli.options.home import DEFAULT_HOME, Home
+from grouping.cli.output.terminal import new_console, print_json
 from grouping.cli.serving import DatabaseUrl, database_file, database_url
-from grouping.cli.terminal import new_console, print_json
 
 if TYPE_CHECKING:
     from grouping.client import Client
@@ -22,10 +22,19 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Store tables of your own, from which problems are made.", no_args_is_help=True)
 
-File = Annotated[
-    Path,
+Files = Annotated[
+    list[Path],
     typer.Argument(
-        help="CSV, TSV, Parquet, Arrow (Feather) or NPZ, by its suffix; or a folder of images, with --table."
+        help="CSV, TSV, Parquet, Arrow (Feather) or NPZ, by its suffix; several with --task-column; or a "
+        "folder of images, with --table."
+    ),
+]
+FileColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--task-column",
+        help="With several files, which are put one below another: name of a new column that says which file "
+        "a row is from. Their columns may differ.",
     ),
 ]
 ImageTable = Annotated[
@@ -52,8 +61,9 @@ Targets = Annotated[
     typer.Option(
         "--target",
         help="What is predicted: COLUMN:regression, :binary or :multiclass, then perhaps "
-        ":loss=huber,metric=mae,weight=2,chosen_by=metric,name=...,positive=yes; without a kind, what it "
-        "looks like. A+B:regression is one target of two numbers, A+B:multilabel of two labels.",
+        ":loss=quantile,loss.quantile=0.9,metric=mae,weight=2,chosen_by=metric,name=...,positive=yes,"
+        "order=low+high; without a kind, what it looks like. A+B:regression is one target of two numbers, "
+        "A+B:multilabel of two labels.",
     ),
 ]
 TaskColumn = Annotated[
@@ -90,8 +100,8 @@ Folds = Annotated[
         "--folds",
         min=2,
         help="Divide the rows beside those that validate into so many folds, each the test rows of one "
-        "split, in place of test rows by share; the verdict is made over all of them, unless --splits says "
-        "over fewer.",
+        "split, in place of test rows by share; by time, divide the rows that test. The verdict is made over "
+        "all of them, unless --splits says over fewer.",
     ),
 ]
 SplitSeed = Annotated[int | None, typer.Option("--split-seed", min=0, help="Seed of the split.")]
@@ -147,43 +157,81 @@ def _client(server: str, token: str | None) -> Iterator[Client]:
 
 @app.command()
 def add(
-    file: File,
+    files: Files,
     *,
+    task_column: FileColumn = None,
     table: ImageTable = None,
     image_column: ImageColumn = None,
     image_size: ImageSize = "32x32",
     grey: Grey = False,
     name: Annotated[str, typer.Option(help="Name for people; that of the file unless given.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Store nothing; show what was read, as it would be stored.")
+    ] = False,
     server: ServerIfAny = None,
     token: Token = None,
     home: Home = DEFAULT_HOME,
     data_folder: DataFolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Store a table, or a folder of images with a table; the same content is stored once."""
-    images = _images_of(file, table, image_column, image_size)
+    """Store a table, several as one, or a folder of images with a table; the same content is stored once."""
+    file = files[0]
+    images = None if len(files) > 1 else _images_of(file, table, image_column, image_size)
+    several = _column_of(files, task_column)
     if server is not None:
-        from grouping.use_cases.data_sets import packed_images
+        from grouping.use_cases.data_sets import packed_files, packed_images
 
         with _client(server, token) as client:
-            if images:
+            if several:
+                content = packed_files(files, several)
+                stored = client.upload_data_set(content, f"{file.stem}.arrow", name=name, dry_run=dry_run)
+            elif images:
                 content = packed_images(*images, is_grey=grey)
-                stored = client.upload_data_set(content, f"{file.resolve().name}.arrow", name=name)
+                source = f"{file.resolve().name}.arrow"
+                stored = client.upload_data_set(content, source, name=name, dry_run=dry_run)
             else:
-                stored = client.add_data_set(file, name=name)
+                stored = client.add_data_set(file, name=name, dry_run=dry_run)
     else:
         from grouping.data_sets.folder import require_data_folder
-        from grouping.use_cases.data_sets import add_file, add_images
+        from grouping.use_cases.data_sets import add_file, add_files, add_images
         from grouping.wire.data_sets import DataSetOut
 
         use_data(data_folder, home)
         folder = require_data_folder()
-        added = add_images(folder, *images, name, is_grey=grey) if images else add_file(folder, file, name)
-        stored = DataSetOut.read(added[0])
+        if several:
+            found, _ = add_files(folder, files, several, name, dry_run=dry_run)
+        elif images:
+            found, _ = add_images(folder, *images, name, is_grey=grey, dry_run=dry_run)
+        else:
+            found, _ = add_file(folder, file, name, dry_run=dry_run)
+        stored = DataSetOut.read(found)
     if as_json:
         print_json(stored)
     else:
         _show_columns(stored)
+        if dry_run:
+            typer.echo("Nothing was stored: this is a dry run.")
+
+
+def _column_of(files: Sequence[Path], column: str | None) -> str | None:
+    """Return the column that tells several files apart; None for one file.
+
+    Raises:
+        InvalidInputError: if it is missing, or there is one file alone.
+    """
+    from grouping.errors import InvalidInputError
+
+    if len(files) > 1 and not column:
+        raise InvalidInputError(
+            "Several files are put one below another: name the column that says which one a row is from, as "
+            "in --task-column site."
+        )
+    if len(files) == 1 and column:
+        raise InvalidInputError(
+            "A column that tells files apart (--task-column) takes two files or more; of one table name the "
+            "task column with grouping run."
+        )
+    return column
 
 
 def _images_of(
@@ -319,6 +367,8 @@ def problem_there(
 
 def show_problem(problem: MadeProblemOut, *, is_error: bool = False, has_findings: bool = True) -> None:
     """Print what a problem is and what to look at."""
+    from grouping.data_sets.definitions import ProblemDefinition
+
     console = new_console(stderr=is_error)
     names = [task.name for task in problem.tasks]
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
@@ -329,6 +379,9 @@ def show_problem(problem: MadeProblemOut, *, is_error: bool = False, has_finding
         f"{rows['train']:,} labels train, {rows['validation']:,} validate.",
         soft_wrap=True,
     )
+    definition = ProblemDefinition.from_mapping(problem.definition.model_dump())
+    targets = "; ".join(one.described(problem.classes.get(one.label, ())) for one in definition.targets)
+    console.print(f"Predicted: {targets}.", soft_wrap=True)
     for finding in problem.findings if has_findings else ():
         console.print(f"Look at: {finding.sentence}", soft_wrap=True)
 

@@ -1,26 +1,37 @@
-"""Command that writes to a file what follows from the scores of a job or a table."""
+"""Command that writes to a file the scores of a job or a table, and what follows from them."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from grouping.cli.connecting import DEFAULT_SERVER, Server, Token
-from grouping.domain.affinity_methods import DEFAULT_METHOD
-from grouping.domain.exports import Exported, ExportFormat
+from grouping.cli.options.connecting import DEFAULT_SERVER, JobOrTable, Server, Token, table_of
+from grouping.domain.affinities.methods import DEFAULT_METHOD
+from grouping.domain.tables.exports import Exported, ExportFormat
+from grouping.errors import InvalidInputError
 
-NOT_FOUND = 404
+
+class Downloaded(StrEnum):
+    """What is written to a file: scores, or what is exported of them."""
+
+    SCORES = "scores"
+    MATRIX = Exported.MATRIX.value
+    GRAPH = Exported.GRAPH.value
+    CURVE = Exported.CURVE.value
+    NETWORKS = Exported.NETWORKS.value
 
 
 def download(
-    identifier: Annotated[
-        str,
-        typer.Argument(metavar="JOB|TABLE", help="Identifier, or its first characters."),
-    ],
+    identifier: JobOrTable,
     what: Annotated[
-        Exported, typer.Argument(help="matrix and graph of affinities, budget curve, networks of a budget.")
+        Downloaded,
+        typer.Argument(
+            help="scores with the values of metrics, a row for each task of a network and each seed; matrix "
+            "and graph of affinities; budget curve; networks of a budget.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; the standard output unless given.")
@@ -37,18 +48,18 @@ def download(
     server: Server = DEFAULT_SERVER,
     token: Token = None,
 ) -> None:
-    """Write affinities, their graph, the budget curve or the networks of a job or table to a file."""
-    from grouping.client import Client, ServiceError
+    """Write scores, affinities, their graph, the curve or the networks of a job or table to a file."""
+    from grouping.client import Client
 
     chosen = export_format or _by_suffix(out)
+    if what is Downloaded.SCORES and chosen is ExportFormat.SVG:
+        raise InvalidInputError("There is no picture of scores; choose csv, json or parquet.")
     with Client(server, token=token) as client:
-        try:
-            table_id = client.job(identifier).table_id
-        except ServiceError as error:
-            if error.status != NOT_FOUND:
-                raise
-            table_id = identifier
-        data = client.table(table_id).export_view(what, chosen, method=method, budget_snt=budget)
+        table = table_of(client, identifier)
+        if what is Downloaded.SCORES:
+            data = table.export("long-csv" if chosen is ExportFormat.CSV else chosen)
+        else:
+            data = table.export_view(what.value, chosen, method=method, budget_snt=budget)
     if out is None:
         typer.echo(data, nl=False)
     else:
@@ -56,5 +67,11 @@ def download(
 
 
 def _by_suffix(out: Path | None) -> ExportFormat:
-    suffix = "" if out is None else out.suffix[1:].lower()
-    return ExportFormat(suffix) if suffix in set(ExportFormat) else ExportFormat.CSV
+    if out is None or not out.suffix:
+        return ExportFormat.CSV
+    suffix = out.suffix[1:].lower()
+    if suffix not in set(ExportFormat):
+        raise InvalidInputError(
+            f"{out.suffix} is none of the formats {', '.join(ExportFormat)}: name the format with --format."
+        )
+    return ExportFormat(suffix)

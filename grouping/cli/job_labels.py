@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
-from grouping.cli.terminal import print_json
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.output.terminal import print_json
 from grouping.errors import InvalidInputError
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, Server, Token
-from grouping.cli.options import option, option_name, replacing
-from grouping.cli.terminal import new_console, print_json
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, Server, Token
+from grouping.cli.options.fields import option, option_name, replacing
+from grouping.cli.output.terminal import new_console, print_json
 from grouping.domain.fields import declared
-from grouping.domain.job_query import JobQuery
+from grouping.domain.jobs.query import JobQuery
 
 if TYPE_CHECKING:
     from grouping.client import RemoteJob
@@ -59,6 +59,7 @@ def _show(found: Sequence[RemoteJob]) -> None:
         data = job.data
         subject = data.spec.problem or data.spec.trainer.name
         submitted = data.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
-        row = (data.name, data.state.value, subject, str(len(data.spec.tasks)), ", ".join(data.tags))
+        state = data.state.value + (", degraded" if data.is_degraded else "")
+        row = (data.name, state, subject, str(len(data.spec.tasks)), ", ".join(data.tags))
         rows.add_row(job.id[:SHOWN_ID], *row, submitted)
     new_console().print(rows)

@@ -17,8 +17,6 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, ServerIfAny, Token
-from grouping.cli.data_folder import DataFolderOption, use_data
 from grouping.cli.data_sets import (
     Folds,
     Inputs,
@@ -34,12 +32,16 @@ from grouping.cli.data_sets import (
     problem_here,
     problem_there,
 )
-from grouping.cli.estimates import estimate_here, show_estimate, show_ledger
-from grouping.cli.home import DEFAULT_HOME, Home, expanded
-from grouping.cli.job_options import with_job_options
-from grouping.cli.recommendations import show_recommendations
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, JobId, Server, ServerIfAny, Token
+from grouping.cli.options.data_folder import DataFolderOption, use_data
+from grouping.cli.options.home import DEFAULT_HOME, Home, expanded
+from grouping.cli.options.jobs import with_job_options
+from grouping.cli.options.search_files import asked_for
+from grouping.cli.options.trainers_file import use_trainers
+from grouping.cli.output.estimates import estimate_here, show_estimate, show_ledger
+from grouping.cli.output.recommendations import show_recommendations
+from grouping.cli.output.terminal import new_console, print_json
 from grouping.cli.results import ResultsOption, ValuesOption, with_results
-from grouping.cli.search_files import asked_for
 from grouping.cli.serving import (
     DEFAULT_PORT,
     DatabaseUrl,
@@ -49,10 +51,8 @@ from grouping.cli.serving import (
     running_service,
     wait_for_signal,
 )
-from grouping.cli.terminal import new_console, print_json
-from grouping.cli.trainers_file import use_trainers
-from grouping.domain.jobs import JobState
-from grouping.domain.result_values import ResultValues
+from grouping.domain.jobs.job import JobState
+from grouping.domain.tables.result_values import ResultValues
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def run(
 
     Exit status 0 when it succeeded, 1 when it failed, 2 when it was refused, 3 when it was cancelled.
     """
-    from grouping.cli.measured_sizes import are_to_be_measured, with_nominal_costs
+    from grouping.cli.options.measured_sizes import are_to_be_measured, with_nominal_costs
     from grouping.cli.own_commands import own_words, with_own_trainer
 
     use_data(data_folder, home)
@@ -264,14 +264,14 @@ def run(
     if dry_run and server is None:
         use_trainers(None, home)
         with asked_for(problem, asked) as request:
-            _tell(estimate_here(prepared(request), url, home), as_json=as_json)
+            tell_estimate(estimate_here(prepared(request), url, home), as_json=as_json)
         return
     from grouping.client import Client
 
     with Client(server or DEFAULT_SERVER, token=token) as client:
         with asked_for(problem, asked) as request:
             if dry_run:
-                _tell(client.estimate(**prepared(request)), as_json=as_json)
+                tell_estimate(client.estimate(**prepared(request)), as_json=as_json)
                 return
             job = client.submit(**prepared(request))
         raise typer.Exit(report_submitted(job, detach=detach, as_json=as_json))
@@ -294,7 +294,7 @@ def _run_on_table(
     if dry_run and server is None:
         use_trainers(None, home)
         named = problem_here(data, definition, has_findings=False)  # the estimate tells them
-        _tell(estimate_here({**asked, "problem": named}, url, home), as_json=as_json)
+        tell_estimate(estimate_here({**asked, "problem": named}, url, home), as_json=as_json)
         raise typer.Exit
     from grouping.cli.own_commands import service_at
     from grouping.client import Client
@@ -303,7 +303,7 @@ def _run_on_table(
     with service as address, Client(address, token=token) as client:
         request = {**asked, "problem": problem_there(client, data, definition, has_findings=not dry_run)}
         if dry_run:
-            _tell(client.estimate(**request), as_json=as_json)
+            tell_estimate(client.estimate(**request), as_json=as_json)
             raise typer.Exit
         raise typer.Exit(report_submitted(client.submit(**request), detach=detach, as_json=as_json))
 
@@ -321,7 +321,7 @@ def _run_by_command(
     as_json: bool,
 ) -> NoReturn:
     """Submit a search and train its networks here with a command, until it is over."""
-    from grouping.cli.measured_sizes import are_to_be_measured, with_measured_costs
+    from grouping.cli.options.measured_sizes import are_to_be_measured, with_measured_costs
     from grouping.cli.own_commands import service_at, trained_here, with_own_trainer
     from grouping.client import Client
 
@@ -339,7 +339,8 @@ def _run_by_command(
     raise typer.Exit(status)
 
 
-def _tell(estimate: EstimateOut, *, as_json: bool) -> None:
+def tell_estimate(estimate: EstimateOut, *, as_json: bool) -> None:
+    """Print what a job would cost."""
     if as_json:
         print_json(estimate)
     else:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
-from grouping.cli.terminal import new_console, print_json
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.output.terminal import new_console, print_json
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from grouping.cli.job_options import is_own_code
+from grouping.cli.options.jobs import is_own_code
 from grouping.cli.worker import train_by
 from grouping.errors import InvalidInputError
 
@@ -81,7 +81,7 @@ def service_at(server: str | None, home: Path, *, default: str, workers: int | N
     if answers(default):
         yield default
         return
-    from grouping.cli.home import expanded
+    from grouping.cli.options.home import expanded
     from grouping.cli.serving import database_url, running_service
     from grouping.extras import require
 

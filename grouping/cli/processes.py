@@ -93,11 +93,15 @@ class Child:
         self._close()
         self.start()
 
-    def stop(self) -> None:
-        """Ask the process to end, and kill it after a while."""
+    def ask_to_end(self) -> None:
+        """Ask the process to end."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def wait(self) -> None:
+        """Wait until the process has ended, and kill it after a while."""
         if self._process is None:
             return
-        self._process.terminate()
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -109,3 +113,11 @@ class Child:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
         self._process = None
+
+
+def stop_together(children: Sequence[Child]) -> None:
+    """Ask processes to end, all at once, and wait until they have."""
+    for child in children:
+        child.ask_to_end()
+    for child in children:
+        child.wait()

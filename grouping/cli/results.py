@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grouping.cli import demands
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
-from grouping.cli.terminal import print_json
-from grouping.domain.result_values import ResultValues
+from grouping.cli.options import demands
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, JobId, Server, Token
+from grouping.cli.output.terminal import print_json
+from grouping.domain.tables.result_values import ResultValues
 
 if TYPE_CHECKING:
-    from grouping.domain.finished_results import FinishedResults
+    from grouping.domain.tables.finished_results import FinishedResults
 
 ResultsOption = Annotated[
     list[Path] | None,
@@ -51,6 +51,9 @@ def add_results(
         str | None,
         typer.Option("--data", help="Digest of their data; they are refused if the job has another."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Add nothing; say what would be added, and what is refused.")
+    ] = False,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
     as_json: AsJson = False,
@@ -63,13 +66,21 @@ def add_results(
 
     with Client(server, token=token) as client:
         told = client.job(job_id).add_results(
-            file, test=test, told_by=teller(told_by), values=values, data=data, format=table_format
+            file,
+            test=test,
+            told_by=teller(told_by),
+            values=values,
+            data=data,
+            format=table_format,
+            dry_run=dry_run,
         )
     if as_json:
         print_json(told)
         return
-    known = f", {told.known:,} were known" if told.known else ""
-    typer.echo(f"{told.added:,} result{'s' * (told.added != 1)} added{known}.")
+    demands.say(told.findings, file.name)
+    known = f", {told.known:,} {'are' if dry_run else 'were'} known" if told.known else ""
+    verb = "would be added" if dry_run else "added"
+    typer.echo(f"{told.added:,} result{'s' * (told.added != 1)} {verb}{known}.")
 
 
 def with_results(

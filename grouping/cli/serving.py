@@ -16,11 +16,13 @@ from typing import Annotated
 
 import typer
 
-from grouping.cli.data_folder import DataFolderOption, use_data
-from grouping.cli.home import DEFAULT_HOME, Home, expanded, expanded_if_any, private_folder
-from grouping.cli.processes import Child, end_with_parent
-from grouping.cli.trainers_file import TrainersFile, use_trainers
-from grouping.domain.engines import Engine
+from grouping.cli.options.data_folder import DataFolderOption, use_data
+from grouping.cli.options.home import DEFAULT_HOME, Home, expanded, expanded_if_any, private_folder
+from grouping.cli.options.kept_folder import KeptOption, use_kept
+from grouping.cli.options.trainers_file import TrainersFile, use_trainers
+from grouping.cli.options.webhooks import WebhookSecretFile, WebhooksOption, use_webhooks
+from grouping.cli.processes import Child, end_with_parent, stop_together
+from grouping.domain.trainings.engines import Engine
 from grouping.errors import InvalidInputError, StoreUnavailableError
 
 logger = logging.getLogger(__name__)
@@ -197,8 +199,7 @@ def running_service(
         stopping.set()
         if watcher.is_alive():
             watcher.join()
-        for child in service.children:
-            child.stop()
+        stop_together(service.children)
 
 
 def _wait_until_ready(url: str, api: Child) -> None:
@@ -248,13 +249,22 @@ def serve(
     ray_address: RayAddress = None,
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
+    kept: KeptOption = None,
     data_paths: DataPaths = None,
     root_path: RootPathOption = None,
+    webhooks: WebhooksOption = None,
+    webhook_secret_file: WebhookSecretFile = None,
 ) -> None:
     """Run everything on this machine: database, API and web view, dispatcher, Ray."""
+    from grouping.use_cases.webhooks import allowed_webhooks, webhook_signer
+
     _show_below(root_path)
     use_trainers(trainers, home, is_strict=True)
     use_data(data_folder, home)
+    use_kept(kept, home)
+    use_webhooks(webhooks, webhook_secret_file)
+    if allowed_webhooks().prefixes:
+        webhook_signer()  # without a secret nothing is started
     _allow(data_paths)
     database = database_url(url, home)
     if ray_address:
@@ -283,38 +293,29 @@ def api(
     url: DatabaseUrl = None,
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
+    kept: KeptOption = None,
     data_paths: DataPaths = None,
     root_path: RootPathOption = None,
+    webhooks: WebhooksOption = None,
 ) -> None:
     """Run the API and web view alone."""
     _show_below(root_path)
     use_trainers(trainers, home)
     use_data(data_folder, home)
+    use_kept(kept, home)
+    use_webhooks(webhooks)
     _allow(data_paths)
-    import uvicorn
-
     from grouping_api.main import create_app
+    from grouping_api.server import Server
     from grouping_api.settings import read_settings
 
     settings = read_settings(database_url(url, home))
     settings.check_bind(host)
     app = create_app(settings)
     app.state.store.check_schema()
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        timeout_graceful_shutdown=3,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-
-    def stop() -> None:
-        server.should_exit = True
-
-    end_with_parent(stop)
-    server.run()
+    server = Server(app, host=host, port=port)
+    end_with_parent(server.stop)
+    server.run_until_stopped()
 
 
 def dispatcher(
@@ -367,13 +368,17 @@ def dispatcher(
     ] = None,
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
+    webhooks: WebhooksOption = None,
+    webhook_secret_file: WebhookSecretFile = None,
 ) -> None:
     """Run one dispatcher: it claims jobs, and each has its networks trained by a process of its own."""
     use_trainers(trainers, home)
     use_data(data_folder, home)
+    use_webhooks(webhooks, webhook_secret_file)
     from grouping.store import open_store
     from grouping_workers.dispatch.dispatcher import Dispatcher
     from grouping_workers.dispatch.messages import Activity
+    from grouping_workers.dispatch.notifier import notifier_of
     from grouping_workers.settings import LIMITS_S, TRAINING_S, RaySettings
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s dispatcher: %(message)s")
@@ -398,7 +403,7 @@ def dispatcher(
         limits_s=LIMITS_S | {activity: limit for activity, limit in given if limit is not None},
         training_s=TRAINING_S if train_s is None else train_s,
     )
-    worker = Dispatcher(store, database, settings, lease_s=lease_s, n_jobs=jobs)
+    worker = Dispatcher(store, database, settings, lease_s=lease_s, n_jobs=jobs, notifier=notifier_of(store))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.request_stop())
     end_with_parent(worker.request_stop)

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, Server, Token
 from grouping.cli.job_list import SHOWN_ID
-from grouping.cli.terminal import new_console, print_json
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, JobOrTable, Server, Token, table_of
+from grouping.cli.output.terminal import new_console, print_json
 
 Limit = Annotated[int, typer.Option(min=1, help="The most to list.")]
 
@@ -33,18 +33,16 @@ def tables(
 
 
 def groupings(
-    table_id: Annotated[
-        str, typer.Argument(metavar="TABLE", help="Identifier of a score table, or its first characters.")
-    ],
+    identifier: JobOrTable,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the stored groupings of a score table, newest first; at most 100."""
+    """List the stored groupings of a score table, or of that of a job, newest first; at most 100."""
     from grouping.client import Client
 
     with Client(server, token=token) as client:
-        found = client.table(table_id).groupings()
+        found = table_of(client, identifier).groupings()
     if as_json:
         print_json(found)
         return

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from grouping.cli.data_folder import DataFolderOption, use_data
-from grouping.cli.home import DEFAULT_HOME, Home
-from grouping.cli.job_options import is_own_code
-from grouping.cli.recipes import parse_method, with_recipe_options
+from grouping.cli.options.data_folder import DataFolderOption, use_data
+from grouping.cli.options.home import DEFAULT_HOME, Home
+from grouping.cli.options.jobs import is_own_code
+from grouping.cli.options.recipes import parse_method, with_recipe_options
+from grouping.cli.options.trainers_file import own_code_registered
+from grouping.cli.output.terminal import new_console, print_json
 from grouping.cli.serving import DatabaseUrl, database_url
-from grouping.cli.terminal import new_console
-from grouping.cli.trainers_file import own_code_registered
-from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from grouping.study.plan import StudyOptions
     from grouping.study.records import StudyReport
+    from grouping.study.running import StudyPrice
 
 QUICK_SEEDS, QUICK_EPOCHS = 2, 3
 """Seeds of a quick study, and what its epochs are divided by."""
@@ -69,6 +70,9 @@ def study(
     keep: Annotated[
         bool, typer.Option("--keep/--no-keep", help="Keep the report in the database, for the web view.")
     ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained, and train and keep nothing.")
+    ] = False,
     url: DatabaseUrl = None,
     home: Home = DEFAULT_HOME,
     data_folder: DataFolderOption = None,
@@ -81,7 +85,7 @@ def study(
     """
     from grouping.study.records import report_to_json
     from grouping.study.reporting import make_report
-    from grouping.study.running import run_study
+    from grouping.study.running import price_study, run_study
 
     use_data(data_folder, home)
     with ExitStack() as stack:
@@ -90,6 +94,10 @@ def study(
         chosen = parse_method(trainer, "trainer")
         parameters = _parameters(problem, chosen, recipe, quick)
         options = _options(seeds, sizes, shares, quick)
+        if dry_run:
+            price = price_study(problem, options, trainer=chosen["name"], parameters=parameters)
+            _tell_price(price, as_json=as_json)
+            return
         store = _open(database_url(url, home)) if keep else None
         if store is not None:
             stack.callback(store.close)
@@ -118,6 +126,18 @@ def study(
         typer.echo(json.dumps(report_to_json(report), indent=2))
     else:
         _show(console, report)
+
+
+def _tell_price(price: StudyPrice, *, as_json: bool) -> None:
+    if as_json:
+        print_json(price)
+        return
+    typer.echo(
+        f"{price.problem}: {price.n_trainings:,} trainings of {price.n_epochs:,.0f} epochs in all, fewer "
+        "where they stop early. Nothing was trained: this is a dry run."
+    )
+    for question in price.left_out:
+        typer.echo(question.sentence)
 
 
 def _options(seeds: int | None, sizes: str | None, shares: str | None, is_quick: bool) -> StudyOptions:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from grouping.cli.data_folder import DataFolderOption, use_data
-from grouping.cli.home import DEFAULT_HOME, Home
-from grouping.cli.terminal import new_console, print_json
-from grouping.cli.trainers_file import TrainersFile, use_trainers
+from grouping.cli.options.data_folder import DataFolderOption, use_data
+from grouping.cli.options.home import DEFAULT_HOME, Home
+from grouping.cli.options.trainers_file import TrainersFile, use_trainers
+from grouping.cli.output.terminal import new_console, print_json
 
 if TYPE_CHECKING:
     from grouping.plug_ins import Unavailable
@@ -88,7 +88,7 @@ def _list(
 
 def recipes(as_json: AsJson = False) -> None:
     """List the methods that a recipe may name, and the losses and metrics that a task may name."""
-    from grouping.domain.recipes import Part
+    from grouping.domain.trainings.recipes import Part
     from grouping.recipes import (
         list_losses,
         list_methods,

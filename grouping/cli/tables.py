@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from grouping.cli import demands
-from grouping.cli.terminal import new_console, print_json
+from grouping.cli.options import demands
+from grouping.cli.output.terminal import new_console, print_json
 from grouping.domain.objectives import Objective
-from grouping.domain.table_formats import TableFormat
+from grouping.domain.tables.formats import TableFormat
 from grouping.errors import InvalidInputError
 
 EXIT_INFEASIBLE = 1
@@ -23,9 +23,7 @@ EXIT_DIFFERENT = 1
 @demands.with_demands
 def solve(
     table: demands.TableArgument,
-    budget: Annotated[
-        list[float] | None, typer.Option("--budget", help="Inference budget in SNT; repeat for several.")
-    ] = None,
+    budget: demands.BudgetOption = None,
     test: demands.TestOption = None,
     groups: demands.GroupsOption = None,
     gains: demands.GainsOption = False,
@@ -58,18 +56,18 @@ def solve(
 
     Exit status 1 when no grouping exists within a budget, 2 on bad input.
     """
-    from grouping.cli.answers import SolveOptions
+    from grouping.cli.output.answers import SolveOptions
     from grouping.domain.groupings import SolutionStatus
     from grouping.solver import default_budgets
 
     imported = demands.load(table, test, gains, table_format, groups)
-    wanted = demanded(imported.table)
+    wanted = demanded(imported.table, budget or ())
     if pairwise and (best > 1 or explain or confidence or objective is not Objective.SUM or test):
         raise InvalidInputError("--pairwise goes with budgets, weights, --apart and --max-… only.")
     options = SolveOptions(objective, best, explain, confidence, noise, pairwise, solver, time_limit_s)
     findings = demands.findings_of(imported, wanted.table, objective)
     demands.say(findings)
-    answers = list(options.answers(wanted, tuple(budget or default_budgets(wanted.table))))
+    answers = list(options.answers(wanted, wanted.budgets or default_budgets(wanted.table)))
     if as_json:
         shown = [
             answer.on_the_wire(findings).model_dump(mode="json", exclude_unset=True) for answer in answers
@@ -78,32 +76,36 @@ def solve(
     else:
         console = new_console()
         for answer in answers:
-            answer.show(console, wanted.unit)
+            answer.show(console, wanted.table.cost_unit)
     if any(answer.solution.status is SolutionStatus.INFEASIBLE for answer in answers):
         raise typer.Exit(EXIT_INFEASIBLE)
 
 
 def curve(
     table: demands.TableArgument,
-    budget: Annotated[
-        list[float] | None, typer.Option("--budget", help="Inference budget in SNT; repeat for several.")
-    ] = None,
+    budget: demands.BudgetOption = None,
     test: demands.TestOption = None,
     groups: demands.GroupsOption = None,
     gains: demands.GainsOption = False,
     table_format: demands.FormatOption = None,
     objective: demands.ObjectiveOption = Objective.SUM,
+    cost: demands.CostOption = None,
+    time_limit_s: Annotated[
+        float | None, typer.Option("--time-limit", min=0.01, help="Seconds of all budgets together.")
+    ] = None,
     svg: Annotated[Path | None, typer.Option(help="Also write a picture of the curve to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the least loss over the inference budget, beside choices that need no search."""
+    from grouping.cli.options.cost_units import priced
     from grouping.plots import curve_svg
     from grouping.solver import solve_curve
 
     imported = demands.load(table, test, gains, table_format, groups)
     findings = demands.findings_of(imported, objective=objective)
     demands.say(findings)
-    found = solve_curve(imported.table, budget or None, objective=objective)
+    table_in_use, budgets = priced(imported.table, cost, budget or ())
+    found = solve_curve(table_in_use, budgets or None, objective=objective, time_limit_s=time_limit_s)
     if svg is not None:
         svg.write_text(curve_svg(found), encoding="utf-8")
     if as_json:
@@ -112,7 +114,9 @@ def curve(
         print_json(LocalCurve.read(found, findings=findings))
         return
     console = new_console()
-    rows = Table("budget", "loss", "test loss", "cost", "proof", "random mean", "random worst", box=None)
+    unit = table_in_use.cost_unit
+    head = "budget" if unit == "SNT" else f"budget ({unit})"
+    rows = Table(head, "loss", "test loss", "cost", "proof", "random mean", "random worst", box=None)
     for point in found.points:
         solution = point.solution
         proof = solution.status.value + (", no better than a smaller budget" if point.is_dominated else "")
@@ -142,11 +146,22 @@ def table(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write to; the screen unless given.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the description as JSON.")] = False,
 ) -> None:
     """Describe a score table and what is missing in it; convert it to another format."""
     from grouping.formats import write_table
 
+    if output is not None and to is None:
+        raise InvalidInputError("Say with --to in which format the file is to be written.")
+    if as_json and to is not None:
+        raise InvalidInputError("--json is the description; for the table as JSON give --to json alone.")
     imported = demands.load(table, test, gains, table_format, groups)
+    if as_json:
+        from grouping.wire.imports import ImportReportOut
+
+        report = imported.report
+        print_json(ImportReportOut.read(report, sentences=report.sentences(), findings=report.findings()))
+        return
     if to is None:
         for sentence in imported.report.sentences():
             typer.echo(sentence)

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from grouping.cli.connecting import DEFAULT_SERVER, AsJson, Server, Token
 from grouping.cli.job_list import SHOWN_ID
-from grouping.cli.terminal import new_console, print_json
+from grouping.cli.options.connecting import DEFAULT_SERVER, AsJson, Server, Token
+from grouping.cli.output.terminal import new_console, print_json
 from grouping.domain.access import Scope
 
 app = typer.Typer(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grouping.cli.connecting import DEFAULT_SERVER, Server, Token
+from grouping.cli.options.connecting import DEFAULT_SERVER, Server, Token
 from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from grouping.client import Assignment, Train
-    from grouping.domain.resources import Resources
-    from grouping.domain.trials import TrialOutcome
+    from grouping.domain.trainings.resources import Resources
+    from grouping.domain.trainings.trials import TrialOutcome
     from grouping.trainers import TrainingReports
     from grouping.trainers.command_process import Command
 
@@ -115,7 +115,7 @@ def read_resources(text: str, slots: int = 1) -> Resources:
         InvalidInputError: if the text is not understood.
     """
     from grouping.cli.machine import memory_bytes, processors
-    from grouping.domain.resources import Resources, StatedResources
+    from grouping.domain.trainings.resources import Resources, StatedResources
 
     memory = memory_bytes()
     of_machine = Resources(

@@ -16,10 +16,11 @@ from typing import TypeVar
 from grouping.client.assignments import Assignment, Assignments, this_worker
 from grouping.client.connection import ServiceError
 from grouping.client.heartbeats import Heartbeats
-from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialState
+from grouping.domain.trainings.faults import Fault, is_out_of_memory
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import TrialOutcome, TrialState
 from grouping.errors import LeaseLostError, RetryTrainingError, StoreUnavailableError
-from grouping.trainers.trainer import TrainingReports
+from grouping.trainers.workers import TrainingReports
 
 Train = Callable[[Assignment, TrainingReports], TrialOutcome]
 """Carries out a training. It may raise `RetryTrainingError` to be tried again; any other exception is a
@@ -174,20 +175,21 @@ class Agent:
 
     def _train_one(self, assignment: Assignment, reports: Heartbeats) -> Callable[[], TrialState]:
         """Carry out a training; return how to report on it."""
-        retry = False
+        retry, fault = False, Fault.USER
         try:
             outcome = self._train(assignment, reports)
             if outcome.state is not TrialState.FAILED:
                 return functools.partial(self._service.tell, assignment, outcome)
-            error = outcome.error or "The training failed."
+            error, fault = outcome.error or "The training failed.", outcome.fault or Fault.USER
         except RetryTrainingError as again:
             error, retry = str(again), True
         except Exception as failure:
             logger.exception("The training of %s raised an exception", assignment)
             error = f"{type(failure).__name__}: {failure}"
+            fault = Fault.RESOURCES if is_out_of_memory(failure) else Fault.USER
         if reports.is_cancelled():
             return functools.partial(self._service.give_back, assignment)
-        return functools.partial(self._service.fail, assignment, error, retry=retry)
+        return functools.partial(self._service.fail, assignment, error, retry=retry, fault=fault)
 
     def _patiently(self, act: Callable[[], T], *, at_end_s: float) -> T:
         """Call until the service answers.

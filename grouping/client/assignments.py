@@ -12,9 +12,10 @@ import httpx
 
 from grouping.client.connection import Connection
 from grouping.domain.networks import Network
-from grouping.domain.progress import Progress
-from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.faults import Fault
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.trainers.result_file import document_of
 from grouping.wire.jobs import JobOut
 from grouping.wire.leases import MAX_POINTS, MAX_TEXT, HeartbeatOut, LeaseOut, TrialStateOut, WaitingOut
@@ -187,15 +188,19 @@ class Assignments:
         if outcome.state is TrialState.DIVERGED:
             told = {"error": reason[-MAX_TEXT:], "is_diverged": True, "epochs": outcome.epochs}
             return self._report(assignment, "fail", told)
-        return self.fail(assignment, reason)
+        return self.fail(assignment, reason, fault=outcome.fault or Fault.USER)
 
-    def fail(self, assignment: Assignment, error: str, *, retry: bool = False) -> TrialState:
+    def fail(
+        self, assignment: Assignment, error: str, *, retry: bool = False, fault: Fault = Fault.USER
+    ) -> TrialState:
         """Report that a training failed.
 
         Args:
             assignment: the training.
             error: what went wrong, for people.
             retry: whether to train it again, unless it was tried too often.
+            fault: class of what went wrong: of the user, the deadline, or resources; where memory ran out, it
+                is trained once more.
 
         Returns:
             State of the training; planned if it will be tried again, else failed.
@@ -204,7 +209,8 @@ class Assignments:
             ServiceError: with the code ``lease_lost`` if the lease has ended.
             StoreUnavailableError: if the service or its database does not answer.
         """
-        return self._report(assignment, "fail", {"error": error[-MAX_TEXT:], "retry": retry})
+        told = {"error": error[-MAX_TEXT:], "retry": retry, "fault": fault.value}
+        return self._report(assignment, "fail", told)
 
     def give_back(self, assignment: Assignment) -> TrialState:
         """Give a training back, to be trained by another worker; this attempt is not counted.

@@ -12,8 +12,8 @@ from grouping.client.data_sets import DataSets
 from grouping.client.remote_job import RemoteJob
 from grouping.client.remote_table import RemoteTable
 from grouping.client.tokens import Tokens
-from grouping.domain.job_query import JobQuery
-from grouping.domain.scores import ScoreTable
+from grouping.domain.jobs.query import JobQuery
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.wire.comparisons import JobComparison
 from grouping.wire.estimates import EstimateOut
 from grouping.wire.jobs import JobOut, JobPage

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from email.utils import parsedate_to_datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -11,7 +15,13 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from grouping.client.http import new_client, proxy_of
-from grouping.errors import GroupingError, InvalidInputError, StoreUnavailableError
+from grouping.errors import (
+    DeadlineExceededError,
+    GroupingError,
+    InvalidInputError,
+    OverloadedError,
+    StoreUnavailableError,
+)
 
 POLL_S = 0.5
 
@@ -40,7 +50,9 @@ class Connection:
     Args:
         url: address of the service.
         token: API token, where the service asks for one.
-        timeout_s: seconds to wait for each answer.
+        timeout_s: seconds to wait for each answer. A busy service refuses a request with 429 or 503 and says
+            when to ask again: one that may be repeated safely is sent again then, unless that is more than
+            `timeout_s` after the first answer.
     """
 
     def __init__(
@@ -48,6 +60,7 @@ class Connection:
     ):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.url = url.rstrip("/")
+        self._timeout_s = timeout_s
         self._http = new_client(self.url, headers=headers, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
@@ -90,9 +103,45 @@ class Connection:
         """
         return self._send("GET", path, params=parameters).content
 
+    def save(self, path: str, out: Path, **parameters: Any) -> None:
+        """Write a file that the service sends, part by part; it is there once it is whole.
+
+        Raises:
+            ServiceError: if the service refuses.
+            StoreUnavailableError: if the service or its database does not answer, or the file breaks off.
+        """
+        partial = out.with_name(f"{out.name}.{uuid.uuid4().hex}.partial")
+        request = self._http.build_request("GET", path, params=parameters)
+        with self._speaking(), closing(self._answer(request, stream=True)) as response:
+            try:
+                with partial.open("wb") as file:
+                    file.writelines(response.iter_bytes())
+                partial.replace(out)
+            finally:
+                partial.unlink(missing_ok=True)
+
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        with self._speaking():
+            return self._answer(self._http.build_request(method, path, **options))
+
+    def _answer(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        """Return the successful answer to a request, sent again as long as a busy service asks for that."""
+        response = self._http.send(request, stream=stream)
+        end_s = time.monotonic() + self._timeout_s
+        while not response.is_success:
+            response.read()
+            wait_s = _wait_s(response)
+            if wait_s is None or time.monotonic() + wait_s > end_s:
+                raise _error_of(response)
+            time.sleep(wait_s)
+            response = self._http.send(request, stream=stream)
+        return response
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """Have what goes wrong between here and the service told as an error of the project."""
         try:
-            response = self._http.request(method, path, **options)
+            yield
         except httpx.UnsupportedProtocol as error:
             raise InvalidInputError(
                 f"{self.url} is no address of a service; write http://host:port."
@@ -101,9 +150,6 @@ class Connection:
             raise InvalidInputError("The request holds a number that is not finite.") from error
         except httpx.TransportError as error:
             raise StoreUnavailableError(_no_answer(self.url, error)) from error
-        if response.is_success:
-            return response
-        raise _error_of(response)
 
     def create(
         self, kind: type[Answer], path: str, idempotency_key: str | None = None, **options: Any
@@ -117,7 +163,9 @@ class Connection:
         options["headers"] = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         try:
             return self.read(kind, "POST", path, **options)
-        except StoreUnavailableError:
+        except StoreUnavailableError as error:
+            if not isinstance(error.__cause__, httpx.TransportError):
+                raise  # the service answered, and was waited for
             time.sleep(POLL_S)
             return self.read(kind, "POST", path, **options)
 
@@ -142,13 +190,37 @@ def _understood(kind: type[Answer], response: httpx.Response) -> Answer:
         ) from error
 
 
-def _error_of(response: httpx.Response) -> GroupingError:
+def _wait_s(response: httpx.Response) -> float | None:
+    """Return the seconds after which a refused request is to be sent again; None where it must not be.
+
+    What changes something may only be repeated if it has an idempotency key, or if the service says that it
+    did nothing. What took too long would do so again.
+    """
+    if response.status_code not in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE):
+        return None
+    code = _problem_of(response).get("code")
+    is_safe = response.request.method in ("GET", "HEAD") or "Idempotency-Key" in response.request.headers
+    if code == DeadlineExceededError.code or not (is_safe or code == OverloadedError.code):
+        return None
+    told = response.headers.get("Retry-After", "").strip()
+    if told.isdecimal():
+        return float(told)
+    try:
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    except ValueError:
+        return None
+
+
+def _problem_of(response: httpx.Response) -> dict[str, Any]:
     try:
         problem = response.json()
     except ValueError:
-        problem = {}
-    if not isinstance(problem, dict):
-        problem = {}
+        return {}
+    return problem if isinstance(problem, dict) else {}
+
+
+def _error_of(response: httpx.Response) -> GroupingError:
+    problem = _problem_of(response)
     detail = str(problem.get("detail") or f"The service answered {response.status_code}.")
     fields = [error for error in problem.get("errors") or [] if isinstance(error, dict)]
     listed = [

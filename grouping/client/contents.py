@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import TableFormatError
 from grouping.formats import TableFormat, write_table
 

@@ -28,7 +28,7 @@ class DataSets:
     def _service(self) -> Connection:
         raise NotImplementedError
 
-    def add_data_set(self, file: Path, *, name: str = "") -> DataSetOut:
+    def add_data_set(self, file: Path, *, name: str = "", dry_run: bool = False) -> DataSetOut:
         """Store a table: CSV, TSV, Parquet, Arrow (Feather) or NPZ, by the suffix of its name.
 
         The same table is stored once; the answer is then the data set that is there.
@@ -36,6 +36,7 @@ class DataSets:
         Args:
             file: the file, here; it is uploaded.
             name: name for people; that of the file unless given.
+            dry_run: store nothing, and only say what would be.
 
         Raises:
             DataSetError: if the file cannot be read.
@@ -45,12 +46,15 @@ class DataSets:
             content = file.read_bytes()
         except OSError as error:
             raise DataSetError(f"{file} cannot be read: {error.strerror}.") from error
-        return self.upload_data_set(content, file.name, name=name)
+        return self.upload_data_set(content, file.name, name=name, dry_run=dry_run)
 
-    def upload_data_set(self, content: bytes, file_name: str, *, name: str = "") -> DataSetOut:
+    def upload_data_set(
+        self, content: bytes, file_name: str, *, name: str = "", dry_run: bool = False
+    ) -> DataSetOut:
         """Store a table from the content of a file; see `add_data_set`."""
         files = {"file": (file_name, content)}
-        return self._service().read(DataSetOut, "POST", PATH, files=files, params={"name": name})
+        query = {"name": name, **({"dry_run": True} if dry_run else {})}
+        return self._service().read(DataSetOut, "POST", PATH, files=files, params=query)
 
     def add_data_set_there(self, path: str, *, name: str = "") -> DataSetOut:
         """Store a table that lies where the service runs, in a folder that its operator allows.

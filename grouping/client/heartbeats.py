@@ -10,8 +10,8 @@ from typing import Self
 
 from grouping.client.assignments import Assignment, Assignments
 from grouping.client.connection import ServiceError
-from grouping.domain.progress import Progress
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import LeaseLostError, StoreUnavailableError
 from grouping.wire.leases import MAX_POINTS, MAX_TEXT
 

@@ -8,15 +8,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from grouping.artefacts.kept import LearnedRows
 from grouping.client.assignments import Assignments
 from grouping.client.connection import POLL_S, Connection
 from grouping.client.contents import content_of
 from grouping.client.remote_table import TableViews
-from grouping.domain.jobs import JobState
-from grouping.domain.result_values import ResultValues
-from grouping.domain.scores import ScoreTable
-from grouping.domain.table_formats import TableFormat
+from grouping.domain.jobs.job import JobState
+from grouping.domain.tables.formats import TableFormat
+from grouping.domain.tables.result_values import ResultValues
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import InvalidInputError, StoreUnavailableError
+from grouping.wire.estimates import EstimateOut
 from grouping.wire.groupings import RecommendationList, RecommendationOut
 from grouping.wire.jobs import (
     EventOut,
@@ -171,6 +173,19 @@ class RemoteJob(TableViews, Assignments):
         path = f"/v1/jobs/{self.id}/clone"
         return RemoteJob(self._client, self._client.create(JobOut, path, idempotency_key, json=changes))
 
+    def estimate_clone(self, *, workers: int | None = None, **changes: Any) -> EstimateOut:
+        """Estimate what a copy of this job with changes would train; nothing is submitted.
+
+        Args:
+            workers: number of trainings at the same time, for the wall time.
+            **changes: fields of the request, as for `clone`.
+
+        Raises:
+            ServiceError: if the changes are not acceptable.
+        """
+        path, query = f"/v1/jobs/{self.id}/clone/estimate", {} if workers is None else {"workers": workers}
+        return self._client.read(EstimateOut, "POST", path, json=changes, params=query)
+
     def add_results(
         self,
         source: ScoreTable | Path | bytes | str | Sequence[Mapping[str, Any]],
@@ -181,6 +196,7 @@ class RemoteJob(TableViews, Assignments):
         values: ResultValues | str | None = None,
         data: str | None = None,
         format: TableFormat | str | None = None,  # noqa: A002
+        dry_run: bool = False,
     ) -> ResultsAddedOut:
         """Count trainings that were carried out elsewhere as trained; ``POST /v1/jobs/{id}/results``.
 
@@ -197,6 +213,7 @@ class RemoteJob(TableViews, Assignments):
                 score table; may be left out where both are the same.
             data: digest of the data, compared with that of the job; None if not known.
             format: format of a file; told by its content unless given.
+            dry_run: add nothing, and only say what would be.
 
         Raises:
             TableFormatError: if a file cannot be read.
@@ -206,14 +223,19 @@ class RemoteJob(TableViews, Assignments):
         said = {"told_by": told_by, "values": values, "data": data}
         if not isinstance(source, (ScoreTable, Path, bytes, str)):
             listed = {"trainings": list(source), "source": name, **said}
-            return self._client.read(ResultsAddedOut, "POST", path, json=listed)
+            asked = {"dry_run": True} if dry_run else {}
+            return self._client.read(ResultsAddedOut, "POST", path, json=listed, params=asked)
         file_name = source.name if isinstance(source, Path) else ""
         files = {"file": (file_name or "table", content_of(source))}
         if test is not None:
             files["test_file"] = ("test", content_of(test))
         if format is not None:  # "wide_csv" here is "csv" over HTTP
             said["format"] = TableFormat(format).value.removeprefix("wide_").replace("_", "-")
-        query = {"source": name or file_name, **{key: value for key, value in said.items() if value}}
+        query = {
+            "source": name or file_name,
+            **{key: value for key, value in said.items() if value},
+            **({"dry_run": True} if dry_run else {}),
+        }
         return self._client.read(ResultsAddedOut, "POST", path, files=files, params=query)
 
     def measure_pairs(self, *, idempotency_key: str | None = None) -> RemoteJob:
@@ -304,6 +326,27 @@ class RemoteJob(TableViews, Assignments):
         """Return the recommendation for each of its inference budgets, with the verdict on fresh seeds."""
         path = f"/v1/jobs/{self.id}/recommendations"
         return self._client.read(RecommendationList, "GET", path).items
+
+    def download_bundle(
+        self, out: Path | str, *, budget_snt: float | None = None, rows: LearnedRows | None = None
+    ) -> Path:
+        """Write the recommended networks as a ZIP archive with the folder ``bundle``, which predicts.
+
+        Args:
+            out: file to write.
+            budget_snt: inference budget; may be left out where the job has one only.
+            rows: rows that they were trained on; any unless given.
+
+        Returns:
+            The file.
+
+        Raises:
+            ServiceError: if there is no bundle yet; says how to make it.
+        """
+        asked = {"budget_snt": budget_snt, "rows": rows}
+        given = {name: value for name, value in asked.items() if value is not None}
+        self._client.save(f"/v1/jobs/{self.id}/bundle", Path(out), **given)
+        return Path(out)
 
     @property
     def table_id(self) -> str:

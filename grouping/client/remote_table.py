@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from grouping.client.connection import Answer, Connection
-from grouping.domain.affinity_methods import DEFAULT_METHOD
-from grouping.domain.exports import Exported, ExportFormat
+from grouping.domain.affinities.methods import DEFAULT_METHOD
+from grouping.domain.tables.exports import Exported, ExportFormat
 from grouping.wire.groupings import CurveOut, GroupingAnswer
 from grouping.wire.scores import AffinityOut, ScoresOut, ScoreTableOut
 from grouping.wire.stored_groupings import ExplanationOut, GroupingPage, GroupingSummary, StoredGroupingOut
@@ -57,10 +57,10 @@ class TableViews:
         """Return an affinity matrix: the row is the source task, the column the target; positive helps.
 
         Args:
-            method: ``estimate``, from whatever was trained; ``pairwise`` or ``higher-order``, from full-size
-                networks; ``tag``, ``cosine`` or ``first-order``, where a joint run measured them;
-                ``overlap``, in jobs with the sharing ``sparse``: how far the masks of two tasks overlap, 0
-                to 1, which says nothing of help.
+            method: ``estimate`` in pairs or ``posterior`` over all groups, from whatever was trained;
+                ``pairwise`` or ``higher-order``, from full-size networks; ``tag``, ``cosine`` or
+                ``first-order``, where a joint run measured them; ``overlap``, in jobs with the sharing
+                ``sparse``: how far the masks of two tasks overlap, 0 to 1, which says nothing of help.
 
         Returns:
             The values, NaN where unknown; ``attrs`` of the frame holds ``method``, ``formula``, ``meaning``,
@@ -85,9 +85,11 @@ class TableViews:
         """Return every cell of the score table, a row per network and task.
 
         Columns are ``network``, ``group``, ``size``, ``cost_snt``, ``task``, and for ``validation`` and
-        ``test`` each ``.mean``, ``.standard_error``, ``.n`` and ``.by_seed.N``.
+        ``test``, the losses, each ``.mean``, ``.standard_error``, ``.n`` and ``.by_seed.N``. Where trainings
+        measured metrics, so for ``validation_metric`` and ``test_metric``.
         """
-        return pd.json_normalize([cell.model_dump() for cell in self._view(ScoresOut, "scores").cells])
+        cells = (cell.model_dump() for cell in self._view(ScoresOut, "scores").cells)
+        return pd.json_normalize([{k: v for k, v in cell.items() if v is not None} for cell in cells])
 
     def solve(
         self, budget_snt: float, *, idempotency_key: str | None = None, **request: Any

@@ -24,6 +24,12 @@ LONGEST_CATEGORY = 100
 FEW_NUMBERS = 20
 """A column of whole numbers with so many different ones is proposed as a target of classes."""
 N_EXAMPLES = 3
+SHARE_THAT_LOOKS = 0.9
+"""Share of the texts of a column that look like numbers or dates from which it counts as meant so."""
+_LOOKS = {
+    "dates": r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}([ T].*)?",
+    "numbers": r"[-+]?[€$£]?\s?\d[\d.,' ]*\s?[%€$£]?",
+}
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?")
 
 
@@ -197,6 +203,19 @@ def numbered(series: pd.Series[Any], *, as_they_come: bool = False) -> tuple[NDA
         series = digests(series)
     codes, values = pd.factorize(series, sort=not as_they_come)
     return codes.astype(np.int64), texts_of(pd.Series(values))
+
+
+def looks_like(series: pd.Series[Any]) -> str:
+    """Return what nearly all texts of a column look like although they could not be read so.
+
+    Returns:
+        "dates" or "numbers"; empty for neither.
+    """
+    texts = series.dropna().astype("str")
+    for what, pattern in _LOOKS.items():
+        if len(texts) and texts.str.fullmatch(pattern).mean() >= SHARE_THAT_LOOKS:
+            return what
+    return ""
 
 
 def named_twice(names: Sequence[str]) -> list[str]:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval, Len, MaxLen
 
-from grouping.data_sets.columns import ColumnKind, TargetKind
+from grouping.data_sets.columns import MOST_CLASSES, ColumnKind, TargetKind
 from grouping.domain.fields import STRICT, check, from_plain
-from grouping.domain.splits import MAX_SPLITS
 from grouping.domain.tasks import MAX_TASKS, ChosenBy
+from grouping.domain.trainings.splits import MAX_SPLITS
 from grouping.errors import InvalidInputError
 
 MAX_COLUMNS = 2_000
 MAX_COLUMN_NAME = 200
 ColumnName = Annotated[str, Len(1, MAX_COLUMN_NAME)]
 MAX_FOLDS = 50
+MOST_CLASSES_NAMED = 5
 MADE_KINDS = (ColumnKind.NUMBER, ColumnKind.CATEGORY, ColumnKind.TEXT)
 """Kinds that a column can be made where it looks like another."""
 Share = Annotated[float, Interval(gt=0, lt=1)]
 
-_OPTIONS = ("name", "loss", "metric", "weight", "chosen_by", "positive")
+_OPTIONS = ("name", "loss", "metric", "weight", "chosen_by", "positive", "order")
+_PARAMETERS_OF = ("loss", "metric")
 _TARGET = re.compile(
     rf"(?P<columns>.+?)(?::(?P<kind>{'|'.join(TargetKind)})(?::(?P<options>.+))?)?", re.DOTALL
 )
@@ -52,8 +54,9 @@ class Split:
         column: the column that the kind speaks of; empty for stratified by task and class, and for random.
         shares: shares of the rows that train, validate and test, which make 1 together.
         seed: seed of the draw.
-        folds: folds of k-fold cross-validation, each the test rows of one split; 0 for test rows by their
-            share. The validation rows are in no fold.
+        folds: folds, each the test rows of one split; 0 for test rows by their share. The validation rows
+            are in no fold. Drawn at random it is k-fold cross-validation; by time, the test rows are folds
+            one after another, each predicted by what was trained on all rows before it.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -84,23 +87,19 @@ class Split:
             raise InvalidInputError(
                 "A random split takes no column; stratified and group do.", pointer="/split/column"
             )
-        if self.folds and not self.is_drawn:
+        if self.folds and self.kind is SplitKind.COLUMN:
             raise InvalidInputError(
-                f"A split by {self.kind} has no folds; stratified, random and group have.",
+                "A split by a column has no folds; stratified, random, group and time have.",
                 pointer="/split/folds",
             )
         if self.folds == 1:
             raise InvalidInputError("There are two folds or more.", pointer="/split/folds")
 
     @property
-    def is_drawn(self) -> bool:
-        """Whether it is drawn at random, so that there are other splits of its kind."""
-        return self.kind in (SplitKind.STRATIFIED, SplitKind.RANDOM, SplitKind.GROUP)
-
-    @property
     def most_splits(self) -> int:
         """The number of splits there are of its kind: of folds, as many as folds."""
-        return (self.folds or MAX_SPLITS) if self.is_drawn else 1
+        is_drawn = self.kind in (SplitKind.STRATIFIED, SplitKind.RANDOM, SplitKind.GROUP)
+        return self.folds or (MAX_SPLITS if is_drawn else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,8 @@ class Target:
         chosen_by: what networks are chosen by, its loss or its metric; it is trained on its loss either way.
         positive: value of a binary target that counts as yes, or of the columns of several labels; the later
             one in order if left out.
+        order: all values of a target of classes in their order, such as small, medium, large; numbers by
+            size and texts by the alphabet if left out.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -133,6 +134,7 @@ class Target:
     weight: Annotated[float, Interval(gt=0, le=1e6)] = 1.0
     chosen_by: ChosenBy = ChosenBy.LOSS
     positive: Annotated[str, MaxLen(200)] = ""
+    order: Annotated[tuple[Annotated[str, Len(1, 200)], ...], MaxLen(MOST_CLASSES)] = ()
 
     def __post_init__(self) -> None:
         check(self)
@@ -161,6 +163,23 @@ class Target:
     def label(self) -> str:
         """Its name, or that of its columns."""
         return self.name or " and ".join(self.columns)
+
+    def described(self, classes: Sequence[str]) -> str:
+        """Say what it is taken for: its kind and, of classes, their values in order.
+
+        Args:
+            classes: values of its classes in order, as text; none where it has no classes.
+        """
+        if not classes:
+            return f"{self.label} ({self.kind or TargetKind.REGRESSION})"
+        kind = self.kind or (
+            TargetKind.BINARY if len(classes) == 2 and not self.order else TargetKind.MULTICLASS
+        )
+        if kind is TargetKind.BINARY:
+            return f"{self.label} (binary: yes is {classes[1]}, no is {classes[0]})"
+        shown = ", ".join(classes[:MOST_CLASSES_NAMED])
+        more = len(classes) - MOST_CLASSES_NAMED
+        return f"{self.label} ({kind}: {shown}{f' and {more} more' if more > 0 else ''})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +245,9 @@ def parse_target(text: str) -> Target:
 
     Several columns are joined by ``+``, also as ``red+green:multilabel``.
 
-    Options after the kind are ``name``, ``loss``, ``metric``, ``weight``, ``chosen_by`` and
-    ``positive``.
+    Options after the kind are ``name``, ``loss``, ``metric``, ``weight``, ``chosen_by``, ``positive`` and
+    ``order``, whose values are joined by ``+``; parameters of the loss and the metric follow its name, as in
+    ``loss=quantile,loss.quantile=0.9``.
 
     Raises:
         InvalidInputError: if it is none.
@@ -238,12 +258,17 @@ def parse_target(text: str) -> Target:
     options: dict[str, Any] = {}
     for part in found["options"].split(",") if found["options"] else ():
         name, is_given, value = part.partition("=")
-        if not is_given or name not in _OPTIONS:
+        of, _, parameter = name.partition(".")
+        if is_given and parameter and of in _PARAMETERS_OF:
+            options.setdefault(f"{of}_parameters", {})[parameter] = _number_if_any(value)
+        elif not is_given or name not in _OPTIONS:
             raise InvalidInputError(
-                f"{part!r} is no option of a target: {'=, '.join(_OPTIONS)}=.",
+                f"{part!r} is no option of a target: {'=, '.join(_OPTIONS)}=, or a parameter of its loss or "
+                "metric, such as loss.quantile=0.9.",
                 pointer="/targets",
             )
-        options[name] = value
+        else:
+            options[name] = value.split("+") if name == "order" else value
     if "weight" in options:
         try:
             options["weight"] = float(options["weight"])
@@ -253,6 +278,13 @@ def parse_target(text: str) -> Target:
             ) from error
     kind = None if found["kind"] is None else TargetKind(found["kind"])
     return from_plain(Target, {"columns": found["columns"].split("+"), "kind": kind, **options})
+
+
+def _number_if_any(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def parse_split(text: str, shares: tuple[float, ...] | None = None, seed: int = 0, folds: int = 0) -> Split:

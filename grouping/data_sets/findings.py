@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from grouping.data_sets.columns import Column, ColumnKind, is_number, numbered
+from grouping.data_sets.columns import Column, ColumnKind, is_number, looks_like, numbered
+from grouping.data_sets.definitions import Split, SplitKind
 from grouping.data_sets.images import digests
-from grouping.domain.datasets import PARTS, Dataset, labelled_rows
-from grouping.domain.dominance import MOST_OF_THE_SUM
 from grouping.domain.percentages import percent
+from grouping.domain.tables.dominance import MOST_OF_THE_SUM
 from grouping.domain.tasks import ChosenBy, Task, TaskKind
+from grouping.domain.trainings.datasets import PARTS, Dataset, labelled_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +25,12 @@ FEW_OF_A_CLASS = 10
 FEW_LABELS = 50
 """Training labels of a task below which it counts as tiny."""
 MOST_NAMED = 5
+READABLE = {"dates": "2024-01-31 (ISO 8601)", "numbers": "plain numbers such as 1234.5"}
+_PART_VERBS = {"train": "train", "validation": "validate", "test": "test"}
+ROUNDING = 1e-6
+"""How far from 1 the correlation of two columns is that say the same but for rounding."""
+LEAST_PARTED = 50
+"""Rows from which it is no chance that a threshold parts two classes of five rows each or more."""
 LEAST_REPEATED = 5
 """Rows per value, on average, from which a value of a column that fits a target exactly is no chance."""
 
@@ -54,7 +62,7 @@ def obstacle_of(task: Task, dataset_parts: Mapping[str, Any], target: Any) -> st
     Args:
         task: the task.
         dataset_parts: rows of each part of the split.
-        target: its target, as in `grouping.domain.datasets.Dataset`.
+        target: its target, as in `grouping.domain.trainings.datasets.Dataset`.
     """
     known = labelled_rows(target)
     without = [part for part in PARTS if not known[dataset_parts[part]].any()]
@@ -104,17 +112,76 @@ def untrained_loss(task: Task, dataset: Dataset) -> float:
     return float(np.abs(labels - np.median(labels, axis=0)).mean())
 
 
+def of_orders(classes: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Tell of targets whose classes are taken in the order of the alphabet, and whose order counts."""
+    for name, values in classes.items():
+        yield Finding(
+            "order_by_alphabet",
+            f"The classes of {name!r} are in the order of the alphabet, {', '.join(values)}, and its loss or "
+            f"metric goes by their order: if that is another one, say so (order={'+'.join(values)}).",
+            (name,),
+        )
+
+
+def of_shares(frame: pd.DataFrame, split: Split, dataset: Dataset) -> Iterator[Finding]:
+    """Find parts of the split with less than half of the rows that were asked for."""
+    if split.kind is SplitKind.COLUMN:
+        return
+    train, validation, test = split.shares
+    if split.folds:
+        test = test if split.kind is SplitKind.TIME else (1 - validation)
+        train, test = 1 - validation - test / split.folds, test / split.folds
+    rows = [len(getattr(dataset, part)) for part in PARTS]
+    shares = [count / sum(rows) for count in rows]
+    small = [n for n, asked in enumerate((train, validation, test)) if shares[n] < asked / 2]
+    if not small:
+        return
+    few = " and ".join(f"{percent(shares[n], 0)} of the rows {_PART_VERBS[PARTS[n]]}" for n in small)
+    why = "tasks and classes have too few rows to divide"
+    if split.kind in (SplitKind.GROUP, SplitKind.TIME):
+        most = percent(frame[split.column].value_counts(normalize=True).iloc[0], 0)
+        why = f"rows with one value of {split.column!r} stay together, and one value has {most} of all"
+    yield Finding("shares_not_kept", f"Only {few}: {why}.", tuple(PARTS[n] for n in small))
+
+
 def _same_targets(tasks: Sequence[Task], dataset: Dataset) -> Iterator[Finding]:
-    """Find tasks whose training labels are those of another."""
+    """Find tasks whose training labels are those of another, numbers but for their scale."""
     seen: dict[bytes, str] = {}
+    scaled: dict[bytes, list[tuple[str, NDArray[np.float64]]]] = {}
     for task in tasks:
-        first = seen.setdefault(dataset.targets[task.name][dataset.train].tobytes(), task.name)
-        if first != task.name:
+        labels = dataset.targets[task.name][dataset.train]
+        first = None
+        if task.kind in (TaskKind.BINARY, TaskKind.MULTICLASS):
+            first = seen.setdefault(_as_they_come(labels).tobytes(), task.name)
+        elif task.kind is TaskKind.REGRESSION and task.n_outputs == 1:
+            known = labelled_rows(labels)
+            numbers = labels[known].astype(np.float64).ravel()
+            alike = scaled.setdefault(known.tobytes(), [])
+            first = next((name for name, others in alike if _is_scaled(numbers, others)), task.name)
+            alike.append((task.name, numbers))
+        if first not in (None, task.name):
             yield Finding(
                 "same_target",
-                f"The tasks {first!r} and {task.name!r} have the same training labels: leave one out.",
+                f"The tasks {first!r} and {task.name!r} have the same training labels, or say the same by "
+                "other numbers or names: leave one out.",
                 (first, task.name),
             )
+
+
+def _as_they_come(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Number classes as they first come, so that other names for them make no difference; -1 without one."""
+    known = labelled_rows(labels)
+    _, places, codes = np.unique(labels[known], return_index=True, return_inverse=True)
+    result = np.full(len(labels), -1, dtype=np.int64)
+    result[known] = np.argsort(np.argsort(places))[codes.ravel()]
+    return result
+
+
+def _is_scaled(numbers: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    """Tell whether numbers are others up to scale and offset, but for rounding."""
+    if len(numbers) < 3 or np.ptp(numbers) == 0 or np.ptp(others) == 0:
+        return False
+    return bool(abs(np.corrcoef(numbers, others)[0, 1]) > 1 - ROUNDING)
 
 
 def _few_of_a_class(tasks: Sequence[Task], dataset: Dataset, part: str) -> Iterator[Finding]:
@@ -156,6 +223,14 @@ def of_inputs(
                 f"The columns {first!r} and {column.name!r} say the same: leave one out.",
                 (first, column.name),
             )
+        is_text = column.kind is ColumnKind.CATEGORY and not is_number(series)
+        if is_text and (what := looks_like(series)):
+            yield Finding(
+                "looks_otherwise",
+                f"The values of {column.name!r}, such as {listed(column.examples)}, look like {what} and are "
+                f"read as a category: write {READABLE[what]} for {what}.",
+                (column.name,),
+            )
         is_counted = column.kind is ColumnKind.CATEGORY or column.is_whole
         if is_counted and column.n_distinct == len(series) and len(series) > FEW_LABELS:
             yield Finding(
@@ -185,13 +260,23 @@ def _in_two_parts(frame: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
 
 
 def of_leaks(frame: pd.DataFrame, inputs: Sequence[str], targets: Sequence[str]) -> Iterator[Finding]:
-    """Find input columns that tell a target exactly: equal to it, or one value for each of its values."""
+    """Find input columns that tell a target: equal to it but for scale and rounding, with one value for each
+    of its values, on either side of a threshold, or missing where it has one of two values.
+    """
+    numbers_of = {name: numbered(frame[name])[0] for name in inputs}
     for target in targets:
         labels = numbered(frame[target])[0]
-        for name in inputs:
-            codes = numbered(frame[name])[0]
+        for name, codes in numbers_of.items():
             both = (labels >= 0) & (codes >= 0)
-            if both.any() and _is_told(frame, name, target, codes[both], labels[both], both):
+            known = labels >= 0
+            if _is_parted(codes[known] >= 0, labels[known]):
+                yield Finding(
+                    "tells_target",
+                    f"Whether the column {name!r} has a value tells {target!r} exactly: leave it out, unless "
+                    f"it is known before {target!r} is.",
+                    (name, target),
+                )
+            elif both.any() and _is_told(frame, name, target, codes[both], labels[both], both):
                 yield Finding(
                     "tells_target",
                     f"The column {name!r} tells {target!r} exactly: leave it out, unless it is known before "
@@ -202,13 +287,25 @@ def of_leaks(frame: pd.DataFrame, inputs: Sequence[str], targets: Sequence[str])
 
 def _is_told(frame: pd.DataFrame, name: str, target: str, codes: Any, labels: Any, both: Any) -> bool:
     """Tell whether every value of a column has one value of the target, and not because all rows differ."""
-    n_labels, n_codes = len(np.unique(labels)), len(np.unique(codes))
+    n_labels, n_codes = (np.count_nonzero(np.bincount(numbers)) for numbers in (labels, codes))
     if n_labels < 2:
         return False
     if is_number(frame[name]) and is_number(frame[target]) and n_labels > 2:
         x, y = (frame[c].to_numpy(dtype=np.float64)[both] for c in (name, target))
-        return bool(abs(np.corrcoef(x, y)[0, 1]) > 1 - 1e-9) if n_codes > 1 and len(x) > 2 else False
+        return _is_scaled(x, y)
+    if is_number(frame[name]) and _is_parted(codes, labels):
+        return True
     if n_codes * LEAST_REPEATED > len(codes):
         return False
     pairs = len(np.unique(codes.astype(np.int64) * (int(labels.max()) + 1) + labels))
     return bool(pairs == n_codes)
+
+
+def _is_parted(values: NDArray[Any], labels: NDArray[np.int64]) -> bool:
+    """Tell whether a threshold on the values parts the two classes, and not by chance."""
+    counts = np.bincount(labels)
+    classes = np.flatnonzero(counts)
+    if len(classes) != 2 or len(labels) < LEAST_PARTED or counts[classes].min() < LEAST_REPEATED:
+        return False
+    first, second = (values[labels == one].astype(np.int64) for one in classes)
+    return bool(first.max() < second.min() or second.max() < first.min())

@@ -35,8 +35,8 @@ from grouping.data_sets.making import Made, make
 from grouping.data_sets.packed import unpack
 from grouping.data_sets.versions import EarlierVersion, compare
 from grouping.domain.fields import from_plain
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import ChosenBy, Direction, Loss, Metric, Task, TaskKind
+from grouping.domain.trainings.recipes import Recipe
 from grouping.errors import DataSetError, InvalidInputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -131,16 +131,18 @@ class DataFolder:
         self._fs: AbstractFileSystem = fs
         self._path = path.rstrip("/")
 
-    def add(self, table: bytes, name: str, source: str) -> tuple[DataSet, bool]:
+    def add(self, table: bytes, name: str, source: str, *, dry_run: bool = False) -> tuple[DataSet, bool]:
         """Store a table.
 
         Args:
             table: the table, as `grouping.data_sets.packed.pack` gives it.
             name: name for people; see `name_of`.
             source: name of the file it came from.
+            dry_run: store nothing.
 
         Returns:
-            The data set, and whether this call stored it: a table is stored once, under its first name.
+            The data set, and whether this call stored it, or would have: a table is stored once, under its
+            first name.
 
         Raises:
             InvalidInputError: if the name cannot be one.
@@ -156,6 +158,8 @@ class DataFolder:
         frame = unpack(table)
         columns, earlier = describe(frame), self._compare(frame, name)
         made = DataSet(name, digest, source[:200], _now(), len(frame), len(table), columns, earlier)
+        if dry_run:
+            return made, True
         self._write(f"{digest}/table.arrow", table)
         self._write(f"{digest}/data-set.json", json.dumps(asdict(made)).encode())
         return made, True

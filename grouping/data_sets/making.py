@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from grouping.data_sets.columns import (
     TargetKind,
     describe,
     is_number,
+    looks_like,
     numbered,
     texts_of,
 )
@@ -24,9 +26,9 @@ from grouping.data_sets.definitions import ProblemDefinition, Split, SplitKind, 
 from grouping.data_sets.features import FittedInputs, fit
 from grouping.data_sets.findings import Finding
 from grouping.data_sets.splits import Parts, split_rows
-from grouping.domain.datasets import NO_CLASS, PARTS, Dataset, labelled_rows
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.tasks import MAX_TASKS, Task
+from grouping.domain.tasks import MAX_TASKS, Task, TaskKind
+from grouping.domain.trainings.datasets import NO_CLASS, PARTS, Dataset, labelled_rows
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.errors import InvalidInputError, pointing_below
 from grouping.recipes.losses_and_metrics import complete_task, named_loss, named_metric
 
@@ -87,6 +89,12 @@ class _Labels:
             task = replace(task, metric=named_metric(metric, **self.target.metric_parameters))
         return complete_task(replace(task, weight=self.target.weight, chosen_by=self.target.chosen_by))
 
+    def is_ordered_by_alphabet(self, columns: Mapping[str, Column]) -> bool:
+        """Tell whether its loss or metric goes by the order of classes which are texts without one."""
+        goes_by_order = {self.target.loss, self.target.metric} & {"ranked_probability", "class_distance"}
+        is_text = columns[self.target.columns[0]].kind in (ColumnKind.CATEGORY, ColumnKind.TEXT)
+        return bool(goes_by_order) and is_text and not self.target.order and len(self.classes) > 2
+
     def only(self, rows: NDArray[np.bool_]) -> NDArray[Any]:
         """Return the labels of some rows; the others have none."""
         values = self.values.copy()
@@ -117,18 +125,26 @@ def make(frame: pd.DataFrame, definition: ProblemDefinition, number: int = 0) ->
     if definition.task_column:
         usable = usable[frame[definition.task_column].notna().to_numpy()[usable]]
     strata = _strata(frame, definition, labels)[usable]
-    first = split_rows(frame, definition.split, usable, strata)
-    named, left_out = _named_tasks(frame, definition, labels, first)
-    parts = split_rows(frame, definition.split, usable, strata, number) if number else first
-    kinds = _input_kinds(definition, columns)
+    splits = [
+        split_rows(frame, definition.split, usable, strata, fold)
+        for fold in range(definition.split.folds or 1)
+    ]
+    named, left_out = _named_tasks(frame, definition, labels, splits)
+    is_made = number < len(splits)
+    parts = splits[number] if is_made else split_rows(frame, definition.split, usable, strata, number)
+    kinds = _input_kinds(frame, definition, columns)
     fitted = fit(frame.iloc[parts[0]], kinds)
     targets = {task.name: values for task, values in named}
     dataset = Dataset(fitted.apply(frame), targets, *parts)
     tasks = tuple(task for task, _ in named)
     dataset.check_tasks(tasks)
     told = tuple(_findings(frame, definition, columns, kinds, dataset, tasks))
+    ordered = [one for one in labels if one.is_ordered_by_alphabet(columns)]
+    alphabet = found.of_orders({one.target.label: one.classes for one in ordered})
     classes = {one.target.label: one.classes for one in labels if one.classes}
-    return Made(tasks, classes, dataset, fitted, recipe_for(len(parts[0]), fitted), (*left_out, *told))
+    return Made(
+        tasks, classes, dataset, fitted, recipe_for(len(parts[0]), fitted), (*left_out, *alphabet, *told)
+    )
 
 
 def recipe_for(n_train: int, fitted: FittedInputs | None = None) -> Recipe:
@@ -157,10 +173,7 @@ def _check_columns(definition: ProblemDefinition, columns: Mapping[str, Column])
     named += [("/kinds", name) for name in definition.kinds]
     for pointer, name in named:
         if name and name not in columns:
-            raise InvalidInputError(
-                f"The table has no column {name!r}. Its columns: {found.listed(list(columns))}.",
-                pointer=pointer,
-            )
+            raise InvalidInputError(_no_column(name, list(columns)), pointer=pointer)
     if any(definition.task_column in target.columns for target in definition.targets):
         raise InvalidInputError("The task column is a target too.", pointer="/task_column")
     for name in definition.inputs:
@@ -168,11 +181,30 @@ def _check_columns(definition: ProblemDefinition, columns: Mapping[str, Column])
             raise InvalidInputError(f"The column {name!r} is a target, and no input.", pointer="/inputs")
 
 
+def _no_column(name: str, columns: Sequence[str]) -> str:
+    """Say that there is no such column, and what may have been meant."""
+    before, _, kind = name.partition(":")
+    parts = name.split(",")
+    if kind and before in columns:
+        advice = f"{kind!r} is no kind of a target: {', '.join(TargetKind)}."
+    elif len(parts) > 1 and set(parts) <= set(columns):
+        advice = "Name each column by itself."
+    elif near := difflib.get_close_matches(name, columns, n=1):
+        advice = f"Did you mean {near[0]!r}?"
+    else:
+        advice = f"Its columns: {found.listed(columns)}."
+    return f"The table has no column {name!r}. {advice}"
+
+
 def _labels_of(frame: pd.DataFrame, target: Target, columns: Mapping[str, Column]) -> _Labels:
     kind = target.kind or (TargetKind.REGRESSION if len(target.columns) > 1 else None)
-    kind = kind or columns[target.columns[0]].as_target
+    kind = kind or (TargetKind.MULTICLASS if target.order else columns[target.columns[0]].as_target)
     if kind is None:
         raise InvalidInputError(_no_target(columns[target.columns[0]]))
+    if target.order and kind is not TargetKind.MULTICLASS:
+        raise InvalidInputError(
+            f"Only classes (multiclass) have an order, and {target.label!r} is {kind}.", pointer="/order"
+        )
     if kind is TargetKind.REGRESSION:
         return _Labels(target, kind, (), _numbers_of(frame, target))
     if kind is TargetKind.MULTILABEL:
@@ -186,6 +218,14 @@ def _labels_of(frame: pd.DataFrame, target: Target, columns: Mapping[str, Column
             f"The column {target.columns[0]!r} has {len(values):,} different values, and a target of classes "
             f"2 to {MOST_CLASSES}."
         )
+    if target.order:
+        if sorted(target.order) != sorted(values):
+            raise InvalidInputError(
+                f"The order of {target.columns[0]!r} has each of its values once: {', '.join(values)}.",
+                pointer="/order",
+            )
+        places = np.array([target.order.index(value) for value in values])
+        codes, values = np.where(codes < 0, NO_CLASS, places[codes]), list(target.order)
     return _Labels(target, kind, tuple(values), codes)
 
 
@@ -248,16 +288,19 @@ def _strata(
 
 
 def _named_tasks(
-    frame: pd.DataFrame, definition: ProblemDefinition, labels: Sequence[_Labels], parts: Parts
+    frame: pd.DataFrame, definition: ProblemDefinition, labels: Sequence[_Labels], splits: Sequence[Parts]
 ) -> tuple[list[tuple[Task, NDArray[Any]]], list[Finding]]:
-    """Return each task with its target, and what is told of those left out."""
-    rows = dict(zip(PARTS, parts, strict=True))
+    """Return each task that every split can train and test, with its target, and what is told of others."""
     if not definition.task_column:
         named = [(one.task(one.target.label), one.values) for one in labels]
         for place, (task, values) in enumerate(named):
-            if obstacle := found.obstacle_of(task, rows, values):
+            if obstacle := _obstacle_of(task, values, splits):
+                is_of_classes = task.kind in (TaskKind.BINARY, TaskKind.MULTICLASS)
+                of = labels[place].target.columns[0]
+                hint = f", such as one that gives each part its values (stratified={of})"
                 raise InvalidInputError(
-                    f"The target {task.name!r} {obstacle}: leave it out, or choose another split.",
+                    f"The target {task.name!r} {obstacle}: leave it out, or choose another split"
+                    f"{hint if is_of_classes else ''}.",
                     pointer=f"/targets/{place}",
                 )
         return named, []
@@ -272,7 +315,7 @@ def _named_tasks(
         for code, value in enumerate(names):
             name = f"{prefix}{value}" if len(labels) == 1 else f"{one.target.label}, {prefix}{value}"
             task, target = one.task(name), one.only(codes == code)
-            obstacle = found.obstacle_of(task, rows, target)
+            obstacle = _obstacle_of(task, target, splits)
             if obstacle is None and (n := int(labelled_rows(target).sum())) < definition.least_labels:
                 obstacle = f"has {n:,} labels"
             if obstacle:
@@ -300,6 +343,14 @@ def _named_tasks(
     return kept, [Finding("tasks_left_out", sentence, tuple(left_out))]
 
 
+def _obstacle_of(task: Task, target: NDArray[Any], splits: Sequence[Parts]) -> str | None:
+    """Return why a task cannot be trained on one of the splits, in words after its name."""
+    for number, parts in enumerate(splits, start=1):
+        if obstacle := found.obstacle_of(task, dict(zip(PARTS, parts, strict=True)), target):
+            return obstacle if len(splits) == 1 else f"{obstacle} of fold {number}"
+    return None
+
+
 def _check_task_column(definition: ProblemDefinition, n_tasks: int, frame: pd.DataFrame) -> None:
     if n_tasks > 10 * MAX_TASKS:
         raise InvalidInputError(
@@ -309,7 +360,9 @@ def _check_task_column(definition: ProblemDefinition, n_tasks: int, frame: pd.Da
         )
 
 
-def _input_kinds(definition: ProblemDefinition, columns: Mapping[str, Column]) -> dict[str, ColumnKind]:
+def _input_kinds(
+    frame: pd.DataFrame, definition: ProblemDefinition, columns: Mapping[str, Column]
+) -> dict[str, ColumnKind]:
     """Return the kind of every column that is an input, in the order of the table."""
     taken = {name for target in definition.targets for name in target.columns} | {definition.task_column}
     if definition.split.kind not in (SplitKind.STRATIFIED, SplitKind.RANDOM):
@@ -327,11 +380,11 @@ def _input_kinds(definition: ProblemDefinition, columns: Mapping[str, Column]) -
         kinds[name] = kind
     if not kinds:
         raise InvalidInputError("No column is left to predict from.", pointer="/inputs")
-    _check_mixture(kinds)
+    _check_mixture(frame, kinds)
     return kinds
 
 
-def _check_mixture(kinds: Mapping[str, ColumnKind]) -> None:
+def _check_mixture(frame: pd.DataFrame, kinds: Mapping[str, ColumnKind]) -> None:
     """Refuse texts or an image beside inputs of another kind: no encoder reads both."""
     for kind, whole in ((ColumnKind.TEXT, "free text"), (ColumnKind.IMAGE, "images")):
         of_kind = [name for name, its in kinds.items() if its is kind]
@@ -340,7 +393,7 @@ def _check_mixture(kinds: Mapping[str, ColumnKind]) -> None:
             raise InvalidInputError(
                 f"{found.listed(of_kind)} hold{'s' * (len(of_kind) == 1)} {whole}, which no encoder reads "
                 f"beside {found.listed(others)}. Predict from {whole} alone (--input), or leave "
-                f"{'it' if len(of_kind) == 1 else 'them'} out (--without).",
+                f"{'it' if len(of_kind) == 1 else 'them'} out (--without).{_meant(frame, of_kind, kind)}",
                 pointer="/inputs",
             )
         if kind is ColumnKind.IMAGE and len(of_kind) > 1:
@@ -348,6 +401,15 @@ def _check_mixture(kinds: Mapping[str, ColumnKind]) -> None:
                 f"{found.listed(of_kind)} hold images, and an encoder reads one: name it (--input).",
                 pointer="/inputs",
             )
+
+
+def _meant(frame: pd.DataFrame, names: Sequence[str], kind: ColumnKind) -> str:
+    """Say which columns of texts look like numbers or dates, as a further sentence."""
+    looks = {name: looks_like(frame[name]) for name in names if kind is ColumnKind.TEXT}
+    meant = [
+        f"{name!r} looks like {what}: write {found.READABLE[what]}" for name, what in looks.items() if what
+    ]
+    return f" {'; '.join(meant)}." if meant else ""
 
 
 def _findings(
@@ -363,6 +425,7 @@ def _findings(
     yield from found.of_inputs(frame, [columns[name] for name in kinds], targets, dataset)
     compared = [name for name, kind in kinds.items() if kind is not ColumnKind.IMAGE]
     yield from found.of_leaks(frame, compared, targets)
+    yield from found.of_shares(frame, definition.split, dataset)
     yield from _divided_groups(frame, definition.split, columns, dataset)
 
 

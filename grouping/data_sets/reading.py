@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from grouping.data_sets.columns import named_twice, normalised
+from grouping.data_sets.columns import ColumnKind, describe, is_number, named_twice, normalised
 from grouping.data_sets.definitions import MAX_COLUMN_NAME, MAX_COLUMNS
 from grouping.data_sets.packed import frame_of
 from grouping.errors import DataSetError
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather", ".npz")
 MAX_ROWS = 20_000_000
+MISSING_MARKS = ("-", "--", "?", ".", "none", "None", "unknown")
+"""Texts that stand for a missing number, beside those that pandas knows; among texts they are texts."""
 _DELIMITERS = (",", ";", "\t", "|")
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _SNIFFED_LINES = 50
@@ -55,20 +59,75 @@ def read_frame(data: bytes, file_name: str) -> pd.DataFrame:
     return _checked(frame)
 
 
+def one_below_another(frames: Mapping[str, pd.DataFrame], column: str) -> pd.DataFrame:
+    """Put tables one below another; a column that a table does not have is missing in its rows.
+
+    Args:
+        frames: tables as `read_frame` gives them, by name.
+        column: name of a further column, which says the name of the table.
+
+    Raises:
+        DataSetError: if a table has that column, or one holds numbers and another texts in the same column.
+    """
+    import pandas as pd
+
+    kinds: dict[str, tuple[str, ColumnKind]] = {}
+    for name, frame in frames.items():
+        for found in describe(frame):
+            if found.name == column:
+                raise DataSetError(
+                    f"The table {name!r} has a column {column!r} already: choose another name."
+                )
+            if found.kind is ColumnKind.EMPTY:
+                continue
+            kind = ColumnKind.CATEGORY if found.kind is ColumnKind.TEXT else found.kind
+            first, other = kinds.setdefault(found.name, (name, kind))
+            if other is not kind:
+                raise DataSetError(
+                    f"The column {found.name!r} is {other} in {first!r} and {kind} in {name!r}: name it "
+                    "otherwise in one of them."
+                )
+    # What is empty in a table has no type of its own there.
+    filled = [
+        frame.dropna(axis="columns", how="all").assign(**{column: name}) for name, frame in frames.items()
+    ]
+    whole = pd.concat(filled, ignore_index=True)
+    return _checked(whole[[column, *(name for name in whole.columns if name != column)]])
+
+
 def _read_text(data: bytes, delimiter: str | None) -> pd.DataFrame:
     import pandas as pd
 
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise DataSetError("The file is no text in UTF-8: save it as CSV in UTF-8.") from error
     head = text.splitlines()[:_SNIFFED_LINES] if len(text) < 2**16 else text[: 2**16].splitlines()[:-1]
     chosen = delimiter or _delimiter_of(head[:_SNIFFED_LINES])
     decimal = "," if chosen != "," and _has_decimal_comma(head[1:], chosen) else "."
+
+    def read(marks: Mapping[str, tuple[str, ...]] | None = None) -> pd.DataFrame:
+        stream = io.StringIO(text)
+        return pd.read_csv(stream, sep=chosen, decimal=decimal, skipinitialspace=True, na_values=marks)
+
     try:
-        return pd.read_csv(io.StringIO(text), sep=chosen, decimal=decimal, skipinitialspace=True)
+        frame = read()
+        marks = {name: MISSING_MARKS for name in frame.columns if _has_marks_alone(frame[name], decimal)}
+        return read(marks) if marks else frame
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise DataSetError(f"The file is no table with a line of headings: {error}") from error
+
+
+def _has_marks_alone(column: pd.Series[Any], decimal: str) -> bool:
+    """Tell whether a column would hold numbers but for marks of missing values."""
+    if is_number(column):
+        return False
+    texts = column.dropna().astype("str").str.strip()
+    others = texts[~texts.isin(MISSING_MARKS)]
+    if not 0 < len(others) < len(texts):
+        return False
+    return bool(others.str.fullmatch(rf"[-+]?\d*{re.escape(decimal)}?\d+([eE][-+]?\d+)?").all())
 
 
 def _delimiter_of(lines: list[str]) -> str:

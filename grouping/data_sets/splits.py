@@ -1,7 +1,9 @@
 """Division of rows into training, validation and test, once or several times.
 
 Several splits have the same validation rows: networks are chosen on them, so they must not be test rows of
-another split. All other rows are divided anew into training and test, at random or in folds.
+another split. All other rows are divided anew into training and test, at random or in folds. By time, the
+folds are of the test rows, and each is tested by what was trained on the rows before it, without those that
+validate.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def split_rows(frame: pd.DataFrame, split: Split, rows: Rows, strata: Rows, numb
         )
     column = frame[split.column].iloc[rows] if split.column else None
     if split.kind is SplitKind.TIME:
-        parts = _by_time(_known(column, "time"), split.shares)
+        parts = _by_time(_known(column, "time"), split.shares, split.folds or 1, number)
     elif split.kind is SplitKind.COLUMN:
         parts = _by_column(_known(column, "part of the split"))
     elif split.kind is SplitKind.GROUP:
@@ -62,12 +64,23 @@ def split_rows(frame: pd.DataFrame, split: Split, rows: Rows, strata: Rows, numb
         parts = _drawn(strata if column is None else _numbers(column), split, number)
     if empty := [name for name, part in zip(PART_NAMES, parts, strict=True) if not len(part)]:
         raise InvalidInputError(
-            f"The split leaves no row for {' and '.join(empty)}: {len(rows):,} rows have a label. Choose "
-            "other shares or another split.",
+            f"The split leaves no row for {' and '.join(empty)}: {len(rows):,} rows have a label"
+            f"{_what_stays_together(column, split, strata)}. Choose other shares or another split.",
             pointer="/split",
         )
     train, validation, test = (np.sort(rows[part]) for part in parts)
     return train, validation, test
+
+
+def _what_stays_together(column: pd.Series[Any] | None, split: Split, strata: Rows) -> str:
+    """Say what left a part without rows, as the end of a sentence."""
+    if split.kind is SplitKind.TIME and column is not None:
+        return f", rows of one time stay together, and {column.name!r} has {column.nunique():,} times"
+    if split.kind is SplitKind.STRATIFIED:
+        units = len(np.unique(strata if column is None else _numbers(column)))
+        what = "tasks and classes" if column is None else f"values of {column.name!r}"
+        return f", in {units:,} {what} that are divided each by itself"
+    return ""
 
 
 def _numbers(column: pd.Series[Any] | None) -> Rows:
@@ -137,17 +150,19 @@ def _in_shares(strata: Rows, shares: Sequence[float], generator: np.random.Gener
 
 
 def _by_group(groups: Rows, shares: Sequence[float], generator: np.random.Generator) -> list[Rows]:
-    """Give each group, in random order, to the part that lacks most."""
+    """Give each group, in random order, to the part that lacks most; first those too large for most parts."""
     values, sizes = np.unique(groups, return_counts=True)
     if len(values) < len(shares):
         raise InvalidInputError(
-            f"The column of the split leaves {len(values)} groups for {len(shares)} parts, and each part "
-            "needs one.",
+            f"The column of the split leaves too few groups: {len(values)} for {len(shares)} parts, and each "
+            "part needs one.",
             pointer="/split/column",
         )
     filled = np.zeros(len(shares))
     part_of = {}
-    for place in generator.permutation(len(values)):
+    order = generator.permutation(len(values))
+    is_large = sizes[order] > sorted(shares)[-2] * len(groups)
+    for place in [*order[is_large], *order[~is_large]]:
         part = int(np.argmin(filled / np.array(shares)))
         part_of[values[place]] = part
         filled[part] += sizes[place]
@@ -155,17 +170,32 @@ def _by_group(groups: Rows, shares: Sequence[float], generator: np.random.Genera
     return [np.flatnonzero(parts == n) for n in range(len(shares))]
 
 
-def _by_time(times: pd.Series[Any], shares: Sequence[float]) -> Parts:
-    """Cut by time; rows of one time are not divided."""
+def _by_time(times: pd.Series[Any], shares: Sequence[float], n_folds: int, number: int) -> Parts:
+    """Cut by time; rows of one time are not divided.
+
+    Of the last rows, which test, the fold of that number is tested; those before it train as well.
+    """
     ranks = numbered(times)[0]
     ordered = np.sort(ranks)
-    first = ordered[min(len(ordered) - 1, round(shares[0] * len(ordered)))]
-    second = ordered[min(len(ordered) - 1, round((shares[0] + shares[1]) * len(ordered)))]
-    second = max(second, first + 1)
+    # Where validation and each fold begin, as numbers of rows, and then as times.
+    after = [shares[0] + shares[1] + fold / n_folds * shares[2] for fold in range(n_folds)]
+    begins = [
+        int(ordered[min(len(ordered) - 1, round(share * len(ordered)))]) for share in (shares[0], *after)
+    ]
+    for place in range(1, len(begins)):
+        begins[place] = max(begins[place], begins[place - 1] + 1)
+    if n_folds > 1 and begins[-1] > ordered[-1]:
+        raise InvalidInputError(
+            f"The rows that test have fewer times than {n_folds} folds, and rows of one time stay together.",
+            pointer="/split/folds",
+        )
+    begins.append(int(ordered[-1]) + 1)
+    validates = (ranks >= begins[0]) & (ranks < begins[1])
+    start, end = begins[number + 1], begins[number + 2]
     return (
-        np.flatnonzero(ranks < first),
-        np.flatnonzero((ranks >= first) & (ranks < second)),
-        np.flatnonzero(ranks >= second),
+        np.flatnonzero((ranks < start) & ~validates),
+        np.flatnonzero(validates),
+        np.flatnonzero((ranks >= start) & (ranks < end)),
     )
 
 

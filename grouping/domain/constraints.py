@@ -12,7 +12,8 @@ from grouping.domain.objectives import Objective as Objective
 from grouping.errors import InvalidInputError, UnknownNameError
 
 if TYPE_CHECKING:  # a job is described without NumPy
-    from grouping.domain.scores import FloatArray, LossTable
+    from grouping.domain.tables.loss_table import LossTable
+    from grouping.domain.tables.score_table import FloatArray
 
 TableT = TypeVar("TableT", bound="LossTable")
 LEAST_DIVISOR = 1e-100
@@ -237,6 +238,8 @@ class Constraints:
 
     def blocks(self, tasks: Sequence[str]) -> tuple[tuple[int, ...], ...]:
         """Return sets of tasks that must be served together, as positions; single tasks included."""
+        if not self.together:
+            return tuple((t,) for t in range(len(tasks)))
         leader = list(range(len(tasks)))
         for wanted in self.together:
             members = [t for t, task in enumerate(tasks) if task in wanted]
@@ -313,7 +316,7 @@ class Constraints:
 
 def _losses_alone(table: LossTable) -> Mapping[str, float]:
     """Return each task's own single-task loss; NaN where it is not measured."""
-    from grouping.domain.gains import mean_losses_alone
+    from grouping.domain.verdicts.gains import mean_losses_alone
 
     return dict(zip(table.task_names, mean_losses_alone(table).tolist(), strict=True))
 

@@ -119,12 +119,14 @@ class Declared:
         return plain(arguments[1] if self.is_mapping else arguments[0])[0]
 
     def text(self, value: Any) -> str:
-        """Format a value as people write it, such as the default; empty for none."""
+        """Format a value as people write it, such as the default, and no less exactly; empty for none."""
         if isinstance(value, tuple):
             return ", ".join(map(self.text, value))
+        if isinstance(value, Mapping):
+            return "; ".join(f"{key}: {self.text(item)}" for key, item in value.items())
         if isinstance(value, float):
-            return f"{value:g}"
-        return "" if value in (MISSING, None) or isinstance(value, Mapping) else str(value)
+            return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+        return "" if value is MISSING or value is None else str(value)
 
     @property
     def default_text(self) -> str:

@@ -11,7 +11,9 @@ import numpy as np
 
 from grouping.domain.networks import Network
 from grouping.domain.percentages import fixed_percent
-from grouping.domain.scores import FloatArray, LossTable
+from grouping.domain.tables.cells import IntArray
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import InvalidInputError
 
 
@@ -72,21 +74,29 @@ class Grouping:
         Args:
             table: the score table.
             rows: rows of the chosen networks.
-            serve_by: ``[N, T]`` losses that decide who serves; the table's validation losses unless given.
+            serve_by: ``[E]`` losses by cell that decide who serves, such as ``table.cell_test_losses``; the
+                deciding losses unless given.
                 Equal losses go to the network that comes first in canonical order.
 
         Raises:
             InvalidInputError: if a task has no measured network among `rows`.
         """
-        losses = table.validation if serve_by is None else serve_by
+        losses = table.cell_losses if serve_by is None else serve_by
         ordered = sorted(set(rows), key=lambda n: table.networks[n].sort_key)
-        served: list[int] = []
+        at = table.cells.of_rows(ordered)
+        at = at[~np.isnan(losses[at])]
+        place = {n: i for i, n in enumerate(ordered)}
+        order = np.array([place[n] for n in table.cells.rows[at].tolist()], dtype=np.int64)
+        by_loss = np.lexsort((order, losses[at]))
+        best: dict[int, int] = {}
+        for e in at[by_loss].tolist():
+            best.setdefault(int(table.cells.columns[e]), int(table.cells.rows[e]))
         for t, task in enumerate(table.tasks):
-            candidates = [n for n in ordered if not np.isnan(losses[n, t])]
-            if not candidates:
+            if t not in best:
                 raise InvalidInputError(f"No chosen network has a loss for task {task.name!r}.")
-            served.append(min(candidates, key=lambda n: losses[n, t]))
-        used = [n for n in ordered if n in served]
+        served = [best[t] for t in range(len(table.tasks))]
+        serving = set(served)
+        used = [n for n in ordered if n in serving]
         position = {n: i for i, n in enumerate(used)}
         return cls(
             table.task_names, tuple(table.networks[n] for n in used), tuple(position[n] for n in served)
@@ -146,17 +156,20 @@ class Grouping:
 
         Args:
             table: a table that holds these networks.
-            losses: ``[N, T]`` of that table, such as ``table.validation`` or ``table.test``.
+            losses: ``[E]`` by cell of that table: ``table.cell_losses`` or ``table.cell_test_losses``.
         """
-        rows = [table.position(self.networks[n]) for n in self.serving]
-        columns = [table.task_names.index(task) for task in self.tasks]
-        chosen: FloatArray = losses[rows, columns]
-        return chosen
+        known = [table.position(network) for network in self.networks]
+        rows = np.array([known[n] for n in self.serving], dtype=np.int64)
+        places = table.cells.places(rows, self._columns(table))
+        return np.where(places >= 0, losses[places], np.nan)
 
     def total_loss(self, table: LossTable, losses: FloatArray) -> float:
         """Compute the weighted sum of `task_losses`; lower is better; NaN if one is unknown."""
-        columns = [table.task_names.index(task) for task in self.tasks]
-        return float(np.dot(self.task_losses(table, losses), table.weights[columns]))
+        return float(np.dot(self.task_losses(table, losses), table.weights[self._columns(table)]))
+
+    def _columns(self, table: LossTable) -> IntArray:
+        column = {name: t for t, name in enumerate(table.task_names)}
+        return np.array([column[task] for task in self.tasks], dtype=np.int64)
 
     def describe(self) -> str:
         """Describe each network in a line: its tasks, which it serves and which only help."""

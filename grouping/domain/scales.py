@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.gains import mean_losses_alone
 from grouping.domain.networks import Network
-from grouping.domain.scores import LossTable
+from grouping.domain.tables.loss_table import LossTable
 from grouping.domain.tasks import Scale, Task
+from grouping.domain.verdicts.gains import mean_losses_alone
 
 TableT = TypeVar("TableT", bound=LossTable)
 

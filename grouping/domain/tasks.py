@@ -15,7 +15,7 @@ from annotated_types import Len
 from grouping.errors import InvalidInputError
 
 MAX_NAME_LENGTH = 100
-MAX_TASKS = 200
+MAX_TASKS = 1_000
 Name = Annotated[str, Len(1, MAX_NAME_LENGTH)]
 """A name of a task, a problem or a method."""
 

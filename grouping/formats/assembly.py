@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.cells import TableCells
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError
 from grouping.formats.findings import Findings
@@ -16,7 +17,7 @@ from grouping.formats.limits import (
     MAX_LOSS,
     MAX_NETWORKS,
     MAX_OTHER_COSTS,
-    MAX_TABLE_CELLS,
+    MAX_RESULTS,
     MAX_TABLE_SEEDS,
 )
 from grouping.formats.report import ImportReport, Values, make_report
@@ -46,8 +47,9 @@ class RawTable:
         tasks: the `T` tasks.
         networks: the `N` networks, without duplicates.
         seeds: the `S` seeds.
-        validation: ``[N, T, S]`` as written; NaN where blank, infinite where no finite number was written.
-        test: test values, ``[N, T, S]``, in the same form.
+        validation: ``[E, S]`` as written, by cell in the order of `TableCells.of`; NaN where blank, infinite
+            where no finite number was written.
+        test: test values, ``[E, S]``, in the same form.
         other_costs: further inference costs by name, ``[N]`` each.
         has_seeds: whether the file says with which seed a value was measured.
     """
@@ -61,8 +63,17 @@ class RawTable:
     has_seeds: bool = True
 
 
-def check_counts(*, tasks: int = 1, networks: int = 1, seeds: int = 1, other_costs: int = 0) -> None:
+def check_counts(
+    *, tasks: int = 1, networks: int = 1, seeds: int = 1, other_costs: int = 0, results: int = 0
+) -> None:
     """Refuse a table that is too large, before its arrays are made.
+
+    Args:
+        tasks: number of tasks.
+        networks: number of networks.
+        seeds: number of seeds.
+        other_costs: number of further costs.
+        results: number of cells times seeds.
 
     Raises:
         InvalidInputError: with the number and the limit.
@@ -72,10 +83,13 @@ def check_counts(*, tasks: int = 1, networks: int = 1, seeds: int = 1, other_cos
         (networks, MAX_NETWORKS, "networks"),
         (seeds, MAX_TABLE_SEEDS, "seeds"),
         (other_costs, MAX_OTHER_COSTS, "further costs"),
-        (tasks * networks * max(seeds, 1), MAX_TABLE_CELLS, "cells (tasks times networks times seeds)"),
+        (results, MAX_RESULTS, "results (tasks of the groups of all networks, times seeds)"),
     ):
         if number > limit:
-            raise InvalidInputError(f"the table has {number:,} {what}; at most {limit:,} are read.")
+            raise InvalidInputError(
+                f"the table has {number:,} {what}; at most {limit:,} are read. Leave out what cannot be "
+                "chosen anyway: networks that no grouping needs, or further seeds."
+            )
 
 
 def assemble(raw: RawTable, format_name: str, values: Values, findings: Findings) -> ImportedTable:
@@ -112,17 +126,19 @@ def gains_to_losses(gains: FloatArray) -> FloatArray:
 def _refuse_too_large(raw: RawTable, findings: Findings) -> None:
     for values in (raw.validation, raw.test):
         too_large = np.argwhere(np.isfinite(values) & (np.abs(values) > MAX_LOSS))
-        for n, t, s in too_large[:1]:
+        for e, s in too_large[:1]:
+            cells = TableCells.of([task.name for task in raw.tasks], raw.networks)
             raise findings.error(
-                f"network {raw.networks[n]}, task {raw.tasks[t].name}: {values[n, t, s]:g} is too large; at "
+                f"network {raw.networks[cells.rows[e]]}, task {raw.tasks[cells.columns[e]].name}: "
+                f"{values[e, s]:g} is too large; at "
                 f"most {MAX_LOSS:g} is read, without the sign. Write nan where a training diverged."
             )
 
 
 def _without_diverged(values: FloatArray) -> tuple[FloatArray, int]:
-    """Drop cells ``[N, T, S]`` that diverged with any seed; also count the finite ones dropped."""
+    """Drop cells ``[E, S]`` that diverged with any seed; also count the finite ones dropped."""
     is_diverged = np.isinf(values)
     if not is_diverged.any():
         return values, 0
-    is_lost = np.broadcast_to(is_diverged.any(axis=2, keepdims=True), values.shape)
+    is_lost = np.broadcast_to(is_diverged.any(axis=1, keepdims=True), values.shape)
     return np.where(is_lost, np.nan, values), int((is_lost & np.isfinite(values)).sum())

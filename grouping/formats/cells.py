@@ -18,7 +18,19 @@ NOT_FINITE_TEXT = "nan"
 
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)|n/?a|#n/a|<na>|null|none", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
+_HINTS = (
+    (
+        re.compile(
+            r"[+-]?[0-9]{1,3}(?:([., '\u2019\u00a0\u202f])[0-9]{3}(?:\1[0-9]{3})*(?!\1)[.,][0-9]*"
+            r"|([., '\u2019\u00a0\u202f])[0-9]{3}(?:\2[0-9]{3})+|[ '\u2019\u00a0\u202f][0-9]{3})"
+        ),
+        "write it without separators of thousands",
+    ),
+    (re.compile(r"[+-]?[0-9]*,[0-9]+"), "write a point, not a comma, before the decimals"),
+    (re.compile(r".*[0-9]\s*%"), "write it without the percent sign, in one unit in the whole file"),
+    (re.compile(r"[^0-9]+"), "leave the cell blank where there is no number"),
+)
+"""How else people write a number, or none, and what to do about it."""
 _FORMULA = re.compile("'*[=+\\-@\uff1d\uff0b\uff0d\uff20]")  # the last four: full-width forms
 _GUARDED_FORMULA = re.compile("'+[=+\\-@\uff1d\uff0b\uff0d\uff20]")
 
@@ -39,7 +51,7 @@ def parse_number(cell: Cell, column: str) -> float:
                 return number if math.isfinite(number) else NOT_FINITE
             if _NOT_FINITE.fullmatch(text):
                 return NOT_FINITE
-        hint = "; write a point, not a comma, before the decimals" if _DECIMAL_COMMA.fullmatch(text) else ""
+        hint = next((f"; {hint}" for form, hint in _HINTS if form.fullmatch(text)), "")
         raise InvalidInputError(f"column {column!r} holds {text[:40]!r}, which is not a number{hint}.")
     if cell is None:
         return BLANK
@@ -86,8 +98,8 @@ def parse_integer(cell: Cell, column: str) -> int | None:
 
 
 def parse_text(cell: Cell) -> str:
-    """Read a name; empty where the cell is blank."""
-    return "" if cell is None else str(cell)
+    """Read a name without blanks around it; empty where the cell is blank."""
+    return "" if cell is None else str(cell).strip()
 
 
 def format_number(number: float) -> str:

@@ -12,6 +12,7 @@ from grouping.formats.cells import unguard_text
 from grouping.formats.findings import Findings
 from grouping.formats.limits import MAX_LINE_CHARACTERS, MAX_LINES
 
+_BLANK = ' ,;\t|"'
 Record = tuple[int, list[str]]
 """A line's number, counted from 1, and its cells."""
 
@@ -31,6 +32,11 @@ def split_lines(text: str, findings: Findings) -> list[str]:
     for number, line in enumerate(lines, start=1):
         check_length(line, number, findings)
     return lines
+
+
+def is_blank(line: str) -> bool:
+    """Return whether a line has blank cells only, as spreadsheets add them."""
+    return not line.strip(_BLANK)
 
 
 def first_lines(text: str, findings: Findings) -> tuple[str, ...]:
@@ -54,7 +60,7 @@ def check_length(line: str, number: int, findings: Findings) -> None:
     if len(line) > MAX_LINE_CHARACTERS:
         raise findings.error(
             f"the line has {len(line):,} characters; at most {MAX_LINE_CHARACTERS:,} are read. "
-            f"A score table has at most {MAX_TASKS} task columns.",
+            f"A score table has at most {MAX_TASKS:,} task columns.",
             at=number,
         )
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from grouping.domain.table_formats import TableFormat
+from grouping.domain.tables.formats import TableFormat
+from grouping.errors import TableFormatError
 from grouping.formats.cells import Cell
 from grouping.formats.delimited import split_cells
 from grouping.formats.findings import Findings
@@ -20,12 +21,11 @@ from grouping.formats.long_layout import is_long
 from grouping.formats.wide_csv import is_wide
 
 DELIMITERS = (",", "\t", ";")
-COMMA_DELIMITER = ";"
-"""Delimiter of files in which a comma may stand before the decimals."""
 
-_SAID = re.compile(r'"?sep=(?P<delimiter>[,;\t|])"?', re.IGNORECASE)
+_SAID = re.compile(r'"?sep=(?P<delimiter>[,;\t|])"?[,;\t|]*', re.IGNORECASE)
 _COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?")
 _POINT = re.compile(r"[+-]?[0-9]*\.[0-9]+([eE][+-]?[0-9]+)?")
+_BETWEEN = {"\t": "tabs", ";": "semicolons", "|": "bars"}
 _NAMES = ("network", "task")
 """Headings of columns that hold names."""
 
@@ -64,11 +64,18 @@ class Dialect:
             first = filled[1] if len(filled) > 1 else len(lines)
             tried = (named["delimiter"],)
         headings = lines[first] if first < len(lines) else ""
+        misplaced: dict[str, TableFormatError] = {}
         for delimiter in tried:
-            header = clean_headings(split_cells(headings, delimiter, first + 1, findings))
+            try:
+                header = clean_headings(split_cells(headings, delimiter, first + 1, findings))
+            except TableFormatError as error:
+                misplaced[delimiter] = error  # perhaps quotes around cells of another delimiter
+                continue
             form = _format_of(header, delimiter)
             if form is not None:
                 return cls(delimiter, first, form)
+        if (likely := max(tried, key=headings.count)) in misplaced:
+            raise misplaced[likely]
         return cls(tried[0], first, None)
 
 
@@ -88,18 +95,24 @@ def _format_of(header: Sequence[str], delimiter: str) -> TableFormat | None:
 
 
 def with_decimal_points(
-    header: Sequence[str], rows: Iterable[tuple[int, Sequence[Cell]]], findings: Findings
+    header: Sequence[str], rows: Iterable[tuple[int, Sequence[Cell]]], delimiter: str, findings: Findings
 ) -> Iterator[tuple[int, Sequence[Cell]]]:
     """Yield rows with a point before the decimals in place of a comma, in numbers and in sizes behind ``@``.
+
+    Where commas stand between the cells, rows stay as they are.
 
     Args:
         header: the headings.
         rows: place and cells of each row.
+        delimiter: what stands between the cells.
         findings: takes a note that the file has decimal commas.
 
     Raises:
         TableFormatError: if some numbers have a decimal comma and others a point: what is ``1,234`` then?
     """
+    if delimiter == ",":
+        yield from rows
+        return
     numbers = [i for i, heading in enumerate(header) if heading not in _NAMES]
     network = header.index("network") if "network" in header else None
     first: dict[str, int] = {}
@@ -124,4 +137,4 @@ def with_decimal_points(
             changed[network] = stem + separator + (size.replace(",", ".") if _COMMA.fullmatch(size) else size)
         yield place, changed
     if "comma" in first:
-        findings.notes.append("Cells stand between semicolons, and decimals after a comma.")
+        findings.notes.append(f"Cells stand between {_BETWEEN[delimiter]}, and decimals after a comma.")

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.formats.assembly import ImportedTable, RawTable, assemble
 from grouping.formats.cells import Cell
-from grouping.formats.delimited import records
-from grouping.formats.dialects import COMMA_DELIMITER, Dialect, with_decimal_points
+from grouping.formats.delimited import is_blank, records
+from grouping.formats.dialects import Dialect, with_decimal_points
 from grouping.formats.headings import clean_headings, without_index
 from grouping.formats.json_document import read_json, write_json
 from grouping.formats.long_layout import write_long
@@ -22,7 +22,7 @@ from grouping.formats.named_sizes import with_numbers
 from grouping.formats.parquet_file import read_parquet, write_parquet
 from grouping.formats.report import LABELS, TableFormat, Values
 from grouping.formats.results_txt import read_results, write_results
-from grouping.formats.source import Source
+from grouping.formats.source import TableSource
 from grouping.formats.wide_csv import Split, read_wide, write_wide
 
 _WRITTEN_DELIMITERS = {
@@ -37,21 +37,21 @@ _ONE_SPLIT = (*_WIDE, TableFormat.RESULTS_TXT)
 
 
 def read_table(
-    source: bytes | Path,
+    source: bytes | str | Path,
     *,
     format: TableFormat | None = None,  # noqa: A002
     values: Values = "losses",
-    test: bytes | Path | None = None,
+    test: bytes | str | Path | None = None,
     task_names: Sequence[str] | None = None,
     sizes: Mapping[str, float] | None = None,
-    groups: bytes | Path | None = None,
+    groups: bytes | str | Path | None = None,
 ) -> ImportedTable:
     """Read a score table, with a report on what was read.
 
     Use `read_table_guarded` for untrusted files: this function parses in the calling process.
 
     Args:
-        source: the content of a file, or its path.
+        source: the content of a file as bytes, or its path; so `test` and `groups`.
         format: format of the source; detected from the content unless given.
         values: ``losses`` (lower is better) are taken as they are; ``gains`` (higher is better) become
             losses as ``1 - gain``.
@@ -67,14 +67,14 @@ def read_table(
     """
     if values not in get_args(Values):
         raise InvalidInputError(f"The values are {' or '.join(get_args(Values))}; got {values!r}.")
-    opened = Source.open(source)
+    opened = TableSource.open(source)
     findings = opened.findings
     chosen = _layout_of(opened, format, has_groups=groups is not None)
     raw = _parse(opened, chosen, values, task_names, sizes, groups)
     if test is not None:
         if chosen not in _ONE_SPLIT:
             raise findings.error(f"{LABELS[chosen]} has a place for test losses; give no second file.")
-        second = Source.open(test)
+        second = TableSource.open(test)
         other = _parse(second, chosen, values, task_names, sizes, groups)
         if (other.tasks, other.networks) != (raw.tasks, raw.networks):
             raise second.findings.error(
@@ -86,7 +86,7 @@ def read_table(
     return assemble(raw, chosen.value, values, findings)
 
 
-def _layout_of(source: Source, said: TableFormat | None, *, has_groups: bool) -> TableFormat:
+def _layout_of(source: TableSource, said: TableFormat | None, *, has_groups: bool) -> TableFormat:
     if not has_groups:
         return source.detect_format() if said is None else said
     if said not in (None, *_WIDE):
@@ -95,18 +95,18 @@ def _layout_of(source: Source, said: TableFormat | None, *, has_groups: bool) ->
 
 
 def _parse(
-    source: Source,
+    source: TableSource,
     chosen: TableFormat,
     values: Values,
     task_names: Sequence[str] | None,
     sizes: Mapping[str, float] | None,
-    groups: bytes | Path | None,
+    groups: bytes | str | Path | None,
 ) -> RawTable:
     findings = source.findings
     if task_names is not None and chosen is not TableFormat.RESULTS_TXT:
         raise findings.error(f"{LABELS[chosen]} names its tasks itself; give no names.")
     if groups is not None:
-        headings, joint = joined(source, Source.open(groups))
+        headings, joint = joined(source, TableSource.open(groups))
         return read_wide(headings, with_numbers(headings, joint, sizes), findings)
     match chosen:
         case TableFormat.JSON:
@@ -123,17 +123,16 @@ def _parse(
 
 
 def _headed_rows(
-    source: Source, chosen: TableFormat
+    source: TableSource, chosen: TableFormat
 ) -> tuple[Sequence[str], Iterable[tuple[int, Sequence[Cell]]]]:
     """Return the headings and the rows of a text, whatever its dialect."""
     findings, lines = source.findings, source.lines()
     dialect = Dialect.of(lines, findings, chosen)
+    lines = ["" if is_blank(line) else line for line in lines]
     body = records(lines, dialect.delimiter, findings, first=dialect.heading_line)
     _, headings = next(body, (1, []))
     header, rows = without_index(clean_headings(headings), body, findings)
-    if dialect.delimiter == COMMA_DELIMITER:
-        rows = with_decimal_points(header, rows, findings)
-    return header, rows
+    return header, with_decimal_points(header, rows, dialect.delimiter, findings)
 
 
 def write_table(
@@ -142,6 +141,7 @@ def write_table(
     *,
     values: Values = "losses",
     split: Split = "validation",
+    metrics: ScoreTable | None = None,
 ) -> bytes:
     """Write a score table.
 
@@ -151,6 +151,8 @@ def write_table(
             layout and results.txt the means over the seeds of one kind of loss.
         values: ``gains`` writes ``1 - loss``, which is rounded: only losses are exact. Not for JSON.
         split: which losses a wide file or a results.txt is to hold; the other formats hold both.
+        metrics: values of the metrics of the same trainings in place of losses, each in the unit and the
+            direction of its metric; the long layout and Parquet have them beside the losses.
 
     Raises:
         InvalidInputError: if the format cannot hold the table, or has no choice of split or values.
@@ -163,13 +165,13 @@ def write_table(
                 raise InvalidInputError("A JSON score table holds losses only.")
             return write_json(table).encode()
         case TableFormat.PARQUET:
-            return write_parquet(table, values)
+            return write_parquet(table, values, metrics)
         case TableFormat.RESULTS_TXT:
             return write_results(table, split=split, values=values).encode()
     delimiter = _WRITTEN_DELIMITERS[format]
     if format in _ONE_SPLIT:
         return write_wide(table, split=split, values=values, delimiter=delimiter).encode()
-    return write_long(table, values=values, delimiter=delimiter).encode()
+    return write_long(table, values=values, delimiter=delimiter, metrics=metrics).encode()
 
 
 def read_wide_csv(

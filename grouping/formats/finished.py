@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from grouping.domain.finished_results import FinishedResults, FinishedTraining, ResultValues
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.finished_results import FinishedResults, FinishedTraining, ResultValues
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import InvalidInputError
 from grouping.formats.assembly import ImportedTable
 
@@ -37,13 +37,13 @@ def results_of_table(
     names = table.task_names
     trainings = []
     for n, network in enumerate(table.networks):
-        group = tuple(name for name in names if name in network.group)
-        members = [names.index(name) for name in group]
+        own = table.cells.of_row(n)
+        group = tuple(names[t] for t in table.cells.columns[own].tolist())
         costs = {name: float(cost[n]) for name, cost in table.other_costs.items()}
         for s, seed in enumerate(table.seeds):
-            validation = _finite(group, table.validation_losses[n, members, s])
+            validation = _finite(group, table.validation_scores[own, s])
             if validation:
-                tested = _finite(group, table.test_losses[n, members, s])
+                tested = _finite(group, table.test_scores[own, s])
                 own_seed = int(seed) if imported.report.has_seeds else None
                 trainings.append(FinishedTraining(group, validation, tested, network.size, own_seed, costs))
     if not trainings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.formats.assembly import ImportedTable, assemble
 from grouping.formats.cells import Cell
@@ -68,7 +68,8 @@ def _with_named_index(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with the levels of the index as columns that belong to the layouts."""
     columns = set(map(str, frame.columns))
     names = [None if name is None else str(name) for name in frame.index.names]
-    if "network" not in {*columns, *names} and len(names) == 1 and frame.index.inferred_type == "string":
+    is_text = len(names) == 1 and all(isinstance(label, str) for label in frame.index)
+    if "network" not in {*columns, *names} and is_text and len(frame):
         return frame.rename_axis("network").reset_index()
     known = [i for i, name in enumerate(names) if name and is_known(name) and name not in columns]
     return frame.reset_index(level=known) if known else frame

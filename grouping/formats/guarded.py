@@ -11,10 +11,12 @@ from grouping.errors import TableFormatError
 from grouping.formats.assembly import ImportedTable
 from grouping.formats.reader_messages import ReadRequest, decode_answer
 from grouping.formats.report import TableFormat, Values
-from grouping.formats.source import Source
+from grouping.formats.source import TableSource
 from grouping.guarded_process import ask_guarded
 
 TIME_LIMIT_S = 30.0
+TIME_PER_MIB_S = 1.0
+"""Wall time of reading a file of any size, and what each MiB of it adds."""
 MEMORY_LIMIT_BYTES = 2 * 2**30
 
 
@@ -27,7 +29,7 @@ def read_table_guarded(
     task_names: Sequence[str] | None = None,
     sizes: Mapping[str, float] | None = None,
     groups: bytes | None = None,
-    time_limit_s: float = TIME_LIMIT_S,
+    time_limit_s: float | None = None,
     memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
 ) -> ImportedTable:
     """Read untrusted bytes like `read_table`, in a process with limits; same answers, same errors.
@@ -40,7 +42,7 @@ def read_table_guarded(
         task_names: as for `read_table`.
         sizes: as for `read_table`.
         groups: as for `read_table`.
-        time_limit_s: wall time of the process.
+        time_limit_s: wall time of the process; as much as its size allows unless given.
         memory_limit_bytes: address space of the process; the program itself takes a few hundred MB of it.
 
     Raises:
@@ -48,7 +50,9 @@ def read_table_guarded(
     """
     for content in (data, test, groups):
         if content is not None:
-            Source.open(content)  # what is too large or of a foreign kind need not be sent
+            TableSource.open(content)  # what is too large or of a foreign kind need not be sent
+    if time_limit_s is None:
+        time_limit_s = TIME_LIMIT_S + TIME_PER_MIB_S * len(data) / 2**20
     request = ReadRequest(data, format, values, test, task_names, sizes, groups).encode()
     answer = ask_guarded(
         "grouping.formats.reader_process",

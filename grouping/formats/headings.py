@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from grouping.formats.cells import Cell
 from grouping.formats.findings import Findings
+from grouping.formats.long_layout import is_known, is_long
+from grouping.formats.wide_csv import LEADING_COLUMNS, is_wide
 
 _UNNAMED = re.compile(r"|Unnamed: [0-9]+|__index_level_[0-9]+__")
 """Headings of a column without a name: in CSV, in CSV that pandas has read before, in Parquet."""
@@ -23,11 +25,25 @@ def is_unnamed(heading: str) -> bool:
 
 
 def clean_headings(header: Sequence[str]) -> list[str]:
-    """Return the headings, with ``network`` for a column without a name where no column is called so."""
-    unnamed = next((i for i, heading in enumerate(header) if is_unnamed(heading)), None)
-    if unnamed is None or "network" in header:
-        return list(header)
-    return [*header[:unnamed], "network", *header[unnamed + 1 :]]
+    """Return the headings as the layouts have them.
+
+    Blanks around them are left out. A column without a name is ``network`` where no column is called so.
+    Where only capitals keep them from being those of a layout, those that it knows are in small letters.
+    """
+    cleaned = [heading.strip() for heading in header]
+    small = [heading.lower() for heading in cleaned]
+    unnamed = next((i for i, heading in enumerate(cleaned) if is_unnamed(heading)), None)
+    if unnamed is not None and "network" not in small:
+        cleaned[unnamed] = small[unnamed] = "network"
+    if is_wide(cleaned):
+        return cleaned
+    known = is_known if is_long(small) else LEADING_COLUMNS.__contains__ if is_wide(small) else None
+    if known is None:
+        return cleaned
+    return [
+        low if known(low) and low not in cleaned else heading
+        for heading, low in zip(cleaned, small, strict=True)
+    ]
 
 
 def without_index(

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import check_name
 from grouping.errors import InvalidInputError
 from grouping.formats.assembly import RawTable, check_counts
@@ -61,14 +61,15 @@ def _network_to_json(table: ScoreTable, n: int) -> dict[str, Any]:
     document: dict[str, Any] = {"size": network.size, "cost_snt": network.cost_snt}
     if table.other_costs:
         document["other_costs"] = {name: float(costs[n]) for name, costs in table.other_costs.items()}
-    for key, losses in (
-        ("validation_losses", table.validation_losses[n]),
-        ("test_losses", table.test_losses[n]),
+    own = table.cells.of_row(n)
+    columns = table.cells.columns[own].tolist()
+    for key, scores in (
+        ("validation_losses", table.validation_scores[own]),
+        ("test_losses", table.test_scores[own]),
     ):
         document[key] = {
-            name: [None if math.isnan(loss) else loss for loss in losses[t].tolist()]
-            for t, name in enumerate(table.task_names)
-            if name in network.group
+            table.tasks[t].name: [None if math.isnan(loss) else loss for loss in row]
+            for t, row in zip(columns, scores.tolist(), strict=True)
         }
     return document
 
@@ -105,47 +106,54 @@ def _table_from_json(document: object) -> RawTable:
     if len(set(seeds)) != len(seeds):
         raise InvalidInputError("/seeds names a seed twice.")
     column = {task.name: t for t, task in enumerate(tasks)}
-    losses = np.full((2, len(listed), len(tasks), len(seeds)), np.nan)
-    networks = []
+    losses: tuple[list[FloatArray], list[FloatArray]] = ([], [])  # ``[tasks of the group, S]`` by network
+    networks: list[Network] = []
     costs: list[dict[str, float]] = []
+    n_results = 0
     for n, item in enumerate(listed):
         pointer = f"/networks/{n}"
         network = read_object(
             item, pointer, ("size", "cost_snt", "validation_losses"), ("other_costs", "test_losses")
         )
-        group = _read_losses(
-            network["validation_losses"], f"{pointer}/validation_losses", column, losses[0, n]
-        )
-        tested = _read_losses(network.get("test_losses", {}), f"{pointer}/test_losses", column, losses[1, n])
-        if not tested <= group:
+        known = _read_losses(network["validation_losses"], f"{pointer}/validation_losses", column, len(seeds))
+        tested = _read_losses(network.get("test_losses", {}), f"{pointer}/test_losses", column, len(seeds))
+        group = frozenset(known)
+        if not tested.keys() <= group:
             raise InvalidInputError(f"{pointer}/test_losses names tasks that /validation_losses does not.")
+        n_results += len(group) * len(seeds)
+        check_counts(results=n_results)
+        unknown = [math.nan] * len(seeds)
+        for split, read in zip(losses, (known, tested), strict=True):
+            rows = [read.get(name, unknown) for name in sorted(group, key=column.__getitem__)]
+            split.append(np.array(rows, dtype=np.float64).reshape(len(group), len(seeds)))
         size = read_number(network["size"], f"{pointer}/size")
         networks.append(Network(group, size, read_number(network["cost_snt"], f"{pointer}/cost_snt")))
         costs.append(_read_costs(network.get("other_costs", {}), f"{pointer}/other_costs"))
         if costs[n].keys() != costs[0].keys():
             raise InvalidInputError(f"{pointer}/other_costs must name the same costs as the other networks.")
     other_costs = {name: np.array([listed_costs[name] for listed_costs in costs]) for name in costs[0]}
-    return RawTable(tasks, tuple(networks), seeds, losses[0], losses[1], other_costs)
+    return RawTable(
+        tasks, tuple(networks), seeds, np.concatenate(losses[0]), np.concatenate(losses[1]), other_costs
+    )
 
 
 def _read_losses(
-    document: object, pointer: str, column: dict[str, int], target: FloatArray
-) -> frozenset[str]:
-    """Fill ``[T, S]`` losses of a network; return the tasks that are named."""
+    document: object, pointer: str, column: dict[str, int], n_seeds: int
+) -> dict[str, list[float]]:
+    """Read the losses of a network by task, one per seed each."""
     losses = read_mapping(document, pointer)
+    found: dict[str, list[float]] = {}
     for name, listed in losses.items():
         if name not in column:
             raise InvalidInputError(f"{pointer} names {name[:80]!r}, which is none of the tasks.")
         row = read_list(listed, f"{pointer}/{name}")
-        if len(row) != target.shape[1]:
-            raise InvalidInputError(
-                f"{pointer}/{name} has {len(row)} losses; one per seed is {target.shape[1]}."
-            )
-        target[column[name]] = [
+        if len(row) != n_seeds:
+            raise InvalidInputError(f"{pointer}/{name} has {len(row)} losses; one per seed is {n_seeds}.")
+        found[name] = [
             math.nan if loss is None else read_number(loss, f"{pointer}/{name}/{s}")
             for s, loss in enumerate(row)
         ]
-    return frozenset(losses)
+    return found
 
 
 def _read_costs(document: object, pointer: str) -> dict[str, float]:

@@ -6,19 +6,21 @@ import math
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.networks import Network, NetworkKey
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.cells import TableCells
+from grouping.domain.tables.score_table import FloatArray
 from grouping.domain.tasks import Task, check_name
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.formats.assembly import COST_PREFIX, RawTable, check_counts
 from grouping.formats.cells import Cell, parse_integer, parse_number, parse_text, require_number
 from grouping.formats.findings import Findings
 from grouping.formats.limits import MAX_LISTED
-from grouping.formats.long_layout import is_known, value_columns
+from grouping.formats.long_layout import METRIC_COLUMNS, is_known, value_columns
 from grouping.formats.report import Values
 
 DEFAULT_SEED = 0
@@ -104,6 +106,8 @@ def read_long(
     except InvalidInputError as error:
         raise findings.error(str(error), at=findings.header_place) from error
     warn_of_ignored(columns.ignored, findings)
+    if not set(METRIC_COLUMNS).isdisjoint(header):
+        findings.notes.append("Not read: the values of metrics, which stand beside the losses.")
     reader = _LongRows(columns, len(header), findings, tasks)
     for place, cells in rows:
         try:
@@ -131,7 +135,9 @@ class _LongRows:
         self._findings = findings
         self._tasks = {task.name: task for task in tasks}
         self._task_index = {task.name: t for t, task in enumerate(tasks)}
-        self._by_cells: dict[tuple[Cell, ...], int] = {}
+        places = (columns.network, columns.size, columns.cost, *(i for _, i in columns.costs))
+        self._key = itemgetter(*(i for i in places if i is not None))
+        self._by_cells: dict[Cell | tuple[Cell, ...], int] = {}
         self._by_key: dict[NetworkKey, int] = {}
         self._networks: list[Network] = []
         self._other_costs: list[tuple[float, ...]] = []
@@ -144,20 +150,22 @@ class _LongRows:
         if len(cells) != self._n_columns:
             raise InvalidInputError(f"the line has {len(cells)} cells, the header {self._n_columns}.")
         task = parse_text(cells[columns.task])
+        n = self._by_cells.get(self._key(cells), -1)
         if not task:
             raise InvalidInputError("the column task is blank.")
-        if not parse_text(cells[columns.network]):
+        if n < 0 and not parse_text(cells[columns.network]):
             if any(cell not in (None, "") for i, cell in enumerate(cells) if i != columns.task):
                 raise InvalidInputError("the column network is blank.")
             self._position_of(task)
             return
-        n = self._network_of(cells)
+        n = self._network_of(cells) if n < 0 else n
         if task not in self._networks[n].group:
             raise InvalidInputError(
                 f"task {task[:80]!r} is not in the network {parse_text(cells[columns.network])[:80]!r}: "
                 "the column network names the tasks of the group, joined by +."
             )
-        t = self._position_of(task)
+        t = self._task_index.get(task, -1)
+        t = self._position_of(task) if t < 0 else t
         validation = parse_number(cells[columns.validation], "validation value")
         test = math.nan if columns.test is None else parse_number(cells[columns.test], "test value")
         seed = DEFAULT_SEED if columns.seed is None else parse_integer(cells[columns.seed], "seed")
@@ -183,12 +191,10 @@ class _LongRows:
         return self._task_index[task]
 
     def _network_of(self, cells: Sequence[Cell]) -> int:
-        """Return the row of the network of these cells, which is new or the same as before."""
+        """Return the row of the network of these cells, which is new or was written otherwise before."""
         columns = self._columns
         places = (columns.network, columns.size, columns.cost, *(i for _, i in columns.costs))
         known = tuple(None if i is None else cells[i] for i in places)
-        if known in self._by_cells:
-            return self._by_cells[known]
         label = parse_text(known[0])
         network = Network.parse(label)
         size = parse_number(known[1], "size")
@@ -210,7 +216,7 @@ class _LongRows:
             self._other_costs.append(costs)
         elif (self._networks[n], self._other_costs[n]) != (network, costs):
             raise InvalidInputError(f"network {label[:80]!r} has another cost than in an earlier row.")
-        self._by_cells[known] = n
+        self._by_cells[self._key(cells)] = n
         return n
 
     def finish(self) -> RawTable:
@@ -220,16 +226,22 @@ class _LongRows:
             for network in self._networks:
                 for task in sorted(network.group - self._tasks.keys()):
                     self._position_of(task)
-            shape = (len(self._networks), len(self._tasks), len(self._seed_index))
-            check_counts(networks=shape[0], tasks=shape[1], seeds=shape[2])
+            cells = TableCells.of(list(self._tasks), self._networks)
+            shape = (cells.n_cells, len(self._seed_index))
+            check_counts(
+                networks=cells.n_networks, tasks=cells.n_tasks, seeds=shape[1], results=math.prod(shape)
+            )
         except InvalidInputError as error:
             raise self._findings.error(str(error)) from error
         index = np.array(self._index, dtype=np.int64).reshape(-1, 4)
         values = np.array(self._values).reshape(-1, 2)
-        self._merge_duplicates(index, values, shape)
+        place = cells.places(index[:, 0], index[:, 1])
+        self._merge_duplicates(index, values, place * max(1, shape[1]) + index[:, 2])
         filled = np.full((2, *shape), np.nan)
-        filled[:, index[:, 0], index[:, 1], index[:, 2]] = values.T
-        costs = np.array(self._other_costs, dtype=np.float64).reshape(shape[0], len(self._columns.costs))
+        filled[:, place, index[:, 2]] = values.T
+        costs = np.array(self._other_costs, dtype=np.float64).reshape(
+            len(self._networks), len(self._columns.costs)
+        )
         return RawTable(
             tuple(self._tasks.values()),
             tuple(self._networks),
@@ -240,11 +252,16 @@ class _LongRows:
             has_seeds=self._columns.seed is not None,
         )
 
-    def _merge_duplicates(self, index: IntArray, values: FloatArray, shape: tuple[int, int, int]) -> None:
-        """Report results that occur twice; refuse those that differ."""
+    def _merge_duplicates(self, index: IntArray, values: FloatArray, cell: IntArray) -> None:
+        """Report results that occur twice; refuse those that differ.
+
+        Args:
+            index: ``[rows, 4]``.
+            values: ``[rows, 2]``.
+            cell: ``[rows]``, the same number for results of the same network, task and seed.
+        """
         if not len(index):
             return
-        cell = np.ravel_multi_index((index[:, 0], index[:, 1], index[:, 2]), shape)
         order = np.argsort(cell, kind="stable")
         is_repeated = np.diff(cell[order]) == 0
         first, second = order[:-1][is_repeated], order[1:][is_repeated]

@@ -17,11 +17,11 @@ from itertools import chain, zip_longest
 
 from grouping.formats.assembly import COST_PREFIX
 from grouping.formats.cells import NOT_FINITE_TEXT, Cell
-from grouping.formats.delimited import records
-from grouping.formats.dialects import COMMA_DELIMITER, DELIMITERS, Dialect, with_decimal_points
+from grouping.formats.delimited import is_blank, records
+from grouping.formats.dialects import DELIMITERS, Dialect, with_decimal_points
 from grouping.formats.findings import Findings
 from grouping.formats.headings import clean_headings, without_index
-from grouping.formats.source import Source
+from grouping.formats.source import PARQUET_MAGIC, TableSource
 from grouping.formats.wide_csv import LEADING_COLUMNS
 
 IN_GROUP = frozenset({"1", "1.0", "true"})
@@ -30,7 +30,7 @@ OUT_OF_GROUP = frozenset({"0", "0.0", "false", ""})
 Row = tuple[int, Sequence[Cell]]
 
 
-def joined(values: Source, groups: Source) -> tuple[list[str], Iterator[Row]]:
+def joined(values: TableSource, groups: TableSource) -> tuple[list[str], Iterator[Row]]:
     """Join values and groups to the headings and rows of a wide table.
 
     Args:
@@ -63,9 +63,14 @@ def joined(values: Source, groups: Source) -> tuple[list[str], Iterator[Row]]:
     return whole, _rows(header, set(stated), rows, members, order, width, added, values, groups)
 
 
-def _headed(source: Source, *, with_headings: bool) -> tuple[list[str], Iterable[Row]]:
+def _headed(source: TableSource, *, with_headings: bool) -> tuple[list[str], Iterable[Row]]:
     """Return headings and rows of a text; no headings where its first line is one of a network."""
-    findings, lines = source.findings, source.lines()
+    findings = source.findings
+    if source.data.startswith(PARQUET_MAGIC):
+        raise findings.error("groups and values beside each other are read as text: write both as CSV.")
+    lines = source.lines()
+    while lines and is_blank(lines[-1]):
+        lines.pop()
     dialect = Dialect.of(lines, findings)
     heading = lines[dialect.heading_line] if dialect.heading_line < len(lines) else ""
     delimiter = dialect.delimiter if dialect.delimiter in heading else max(DELIMITERS, key=heading.count)
@@ -77,10 +82,11 @@ def _headed(source: Source, *, with_headings: bool) -> tuple[list[str], Iterable
         return [], chain([first], body)
     if all(_is_number(cell) for cell in first[1]):
         raise findings.error("the first line has numbers; name the tasks there.", at=first[0])
-    header, rows = without_index(clean_headings(first[1]), body, findings)
-    if delimiter == COMMA_DELIMITER:
-        rows = with_decimal_points(header, rows, findings)
-    return header, rows
+    cleaned = clean_headings(first[1])
+    stated = [name for name in LEADING_COLUMNS if name not in cleaned]
+    cleaned = [name.lower() if name.lower() in stated else name for name in cleaned]
+    header, rows = without_index(cleaned, body, findings)
+    return header, with_decimal_points(header, rows, delimiter, findings)
 
 
 def _rows(
@@ -91,8 +97,8 @@ def _rows(
     order: Sequence[int],
     width: int,
     added: Sequence[str],
-    values: Source,
-    groups: Source,
+    values: TableSource,
+    groups: TableSource,
 ) -> Iterator[Row]:
     lead = ["" if name == "network" else "1" for name in added]
     for of_values, of_groups in zip_longest(rows, members):

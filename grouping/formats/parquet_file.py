@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import MAX_TASKS, Task
 from grouping.errors import InvalidInputError
 from grouping.formats.assembly import RawTable
@@ -41,27 +41,25 @@ MAX_COLUMNS = 3 + MAX_OTHER_COSTS + MAX_TASKS
 BATCH_ROWS = 10_000
 
 
-def rows_to_parquet(rows: Sequence[Mapping[str, object]]) -> bytes:
-    """Write rows with the same columns, each of one type; one without any value counts as numbers."""
+def rows_to_parquet(columns: Mapping[str, type], rows: Sequence[Mapping[str, object]]) -> bytes:
+    """Write rows of these columns, each of ``str``, ``float``, ``int`` or ``bool``; None is null."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    frame = pa.Table.from_pylist([dict(row) for row in rows])
-    for position, field in enumerate(frame.schema):
-        if pa.types.is_null(field.type):
-            numbers = frame.column(position).cast(pa.float64())
-            frame = frame.set_column(position, field.name, numbers)
+    kinds = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+    frame = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
     sink = pa.BufferOutputStream()
     pq.write_table(frame, sink, compression="zstd")
     return bytes(sink.getvalue())
 
 
-def write_parquet(table: ScoreTable, values: Values) -> bytes:
+def write_parquet(table: ScoreTable, values: Values, metrics: ScoreTable | None = None) -> bytes:
     """Return a Parquet file of everything the table holds; exact to the last digit."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = long_columns(table, values)
+    columns = long_columns(table, values, metrics)
     kinds = {"network": pa.string(), "task": pa.string(), "seed": pa.int64()}
     frame = pa.table(
         {name: pa.array(cells, kinds.get(name, pa.float64())) for name, cells in columns.items()},

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.errors import TableFormatError
 from grouping.formats.assembly import ImportedTable
 from grouping.formats.report import ImportReport, TableFormat, Values
@@ -70,18 +70,18 @@ def encode_error(error: TableFormatError) -> bytes:
 def encode_table(imported: ImportedTable) -> bytes:
     """Encode a table and its report as the answer: names and sizes in JSON, then the arrays."""
     table = imported.table
-    column = {name: t for t, name in enumerate(table.task_names)}
+    cells = table.cells
     head = {
         "error": None,
         "report": asdict(imported.report),
         "tasks": tasks_to_json(table.tasks),
         "seeds": table.seeds,
         "networks": [
-            ([column[name] for name in network.group], network.size, network.cost_snt)
-            for network in table.networks
+            (cells.columns[cells.of_row(n)].tolist(), network.size, network.cost_snt)
+            for n, network in enumerate(table.networks)
         ],
     }
-    arrays = (table.validation_losses, table.test_losses, *table.other_costs.values())
+    arrays = (table.validation_scores, table.test_scores, *table.other_costs.values())
     return b"".join((json.dumps(head).encode(), b"\n", *(array.tobytes() for array in arrays)))
 
 
@@ -106,15 +106,15 @@ def decode_answer(message: bytes) -> ImportedTable:
         Network(frozenset(names[t] for t in group), size, cost) for group, size, cost in head["networks"]
     )
     numbers: FloatArray = np.frombuffer(content, dtype=np.float64)
-    shape = (len(networks), len(names), len(head["seeds"]))
-    n_cells = int(np.prod(shape))
-    costs = numbers[2 * n_cells :].reshape(len(report.other_costs), len(networks))
+    shape = (sum(len(network.group) for network in networks), len(head["seeds"]))
+    n_results = shape[0] * shape[1]
+    costs = numbers[2 * n_results :].reshape(len(report.other_costs), len(networks))
     table = ScoreTable(
         tasks_from_json(head["tasks"], "/tasks"),
         networks,
         tuple(head["seeds"]),
-        numbers[:n_cells].reshape(shape),
-        numbers[n_cells : 2 * n_cells].reshape(shape),
+        numbers[:n_results].reshape(shape),
+        numbers[n_results : 2 * n_results].reshape(shape),
         other_costs=dict(zip(report.other_costs, costs, strict=True)),
     )
     return ImportedTable(table, report)

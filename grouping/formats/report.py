@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from grouping.domain.dominance import dominance_sentence
 from grouping.domain.networks import count_candidates
-from grouping.domain.scores import ScoreTable
-from grouping.domain.table_formats import TableFormat as TableFormat
+from grouping.domain.tables.dominance import dominance_sentence
+from grouping.domain.tables.formats import TableFormat as TableFormat
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.formats.doubts import doubts
 from grouping.formats.findings import Findings, Listing
 from grouping.formats.limits import MAX_LISTED
@@ -178,7 +178,9 @@ def make_report(
     )
     incomplete = Listing()
     incomplete.extend(table.networks[n].name(order) for n in np.flatnonzero(~table.is_complete))
-    covered = np.asarray(table.membership[table.is_complete].any(axis=0)).tolist()
+    cells = table.cells
+    covered = np.zeros(len(order), dtype=np.bool_)
+    covered[cells.columns[table.is_complete[cells.rows]]] = True
     sizes = sorted({network.size for network in table.networks})
     return ImportReport(
         format=format_name,
@@ -201,7 +203,7 @@ def make_report(
         n_incomplete_networks=incomplete.count,
         incomplete_networks=tuple(incomplete.named),
         uncovered_tasks=tuple(
-            name for name, is_covered in zip(order, covered, strict=True) if not is_covered
+            name for name, is_covered in zip(order, covered.tolist(), strict=True) if not is_covered
         ),
         warnings=(*findings.warnings, *doubts(table, values)),
         notes=tuple(findings.notes),

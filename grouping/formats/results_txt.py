@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.formats.assembly import RawTable, check_counts, gains_to_losses
 from grouping.formats.cells import NOT_FINITE_TEXT, Cell, format_number, parse_number
@@ -96,15 +96,15 @@ def write_results(table: ScoreTable, *, split: Split, values: Values) -> str:
     Raises:
         InvalidInputError: if the table has networks, costs or losses that the format cannot hold.
     """
-    losses = table.validation if split == "validation" else table.test
+    losses = table.cell_losses if split == "validation" else table.cell_test_losses
     numbers = gains_to_losses(losses) if values == "gains" else losses
     first = [""] * len(table.tasks)
     lines = []
     for n, network in enumerate(table.networks):
-        cells = [
-            (format_number(number) or NOT_FINITE_TEXT) if name in network.group else ""
-            for number, name in zip(numbers[n].tolist(), table.task_names, strict=True)
-        ]
+        cells = [""] * len(table.tasks)
+        own = table.cells.of_row(n)
+        for place, number in zip(table.cells.columns[own].tolist(), numbers[own].tolist(), strict=True):
+            cells[place] = format_number(number) or NOT_FINITE_TEXT
         if (network.size, network.cost_snt, len(network.group)) == (HALF_SIZE, HALF_SIZE, 1):
             (name,) = network.group
             t = table.task_names.index(name)

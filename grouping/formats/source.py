@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from grouping.formats.results_txt import looks_like_results
 from grouping.formats.wide_csv import LEADING_COLUMNS
 
 PARQUET_MAGIC = b"PAR1"
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How the text of spreadsheets begins that are saved as "Unicode text"."""
 
 _FOREIGN = {
     b"\x1f\x8b": "compressed with gzip",
@@ -23,13 +27,11 @@ _FOREIGN = {
     b"\xfd7zXZ": "compressed with xz",
     b"\x28\xb5\x2f\xfd": "compressed with zstd",
     b"\xd0\xcf\x11\xe0": "a spreadsheet",
-    b"\xff\xfe": "UTF-16 text, not UTF-8",
-    b"\xfe\xff": "UTF-16 text, not UTF-8",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TableSource:
     """The content of a file, not yet parsed.
 
     Attributes:
@@ -41,19 +43,21 @@ class Source:
     findings: Findings
 
     @classmethod
-    def open(cls, source: bytes | Path) -> Source:
-        """Take bytes, or read a file.
+    def open(cls, source: bytes | str | Path) -> TableSource:
+        """Take bytes, or read a file; text is its path.
 
         Raises:
             TableFormatError: if the file cannot be read, is too large, empty, or of a kind that is not read.
         """
+        source = Path(source) if isinstance(source, str) else source
         findings = Findings(source.name if isinstance(source, Path) else "")
         if isinstance(source, Path):
             try:
                 with source.open("rb") as file:
                     data = file.read(MAX_BYTES + 1)  # never more, whatever the file says of its size
-            except OSError as error:
-                raise TableFormatError(f"Cannot read {source}: {error.strerror}.") from error
+            except (OSError, ValueError) as error:  # such as a NUL in the name
+                reason = getattr(error, "strerror", None) or error
+                raise TableFormatError(f"Cannot read {str(source)[:200]}: {reason}.") from error
         else:
             data = source
         if len(data) > MAX_BYTES:
@@ -69,14 +73,17 @@ class Source:
         """Return the content as text, without a byte order mark.
 
         Raises:
-            TableFormatError: if it is not UTF-8, or holds NUL.
+            TableFormatError: if it is neither UTF-8 nor UTF-16 with a byte order mark, or holds NUL.
         """
+        encoding = "utf-16" if self.data.startswith(UTF_16_MARKS) else "utf-8-sig"
         try:
-            text = self.data.decode("utf-8-sig")
+            text = self.data.decode(encoding)
         except UnicodeDecodeError as error:
             line = self.data.count(b"\n", 0, error.start) + 1
             raise self.findings.error(
-                f"the file is not UTF-8 text (byte {error.start}); save it as UTF-8.", at=line
+                f"the file is not {encoding.removesuffix('-sig').upper()} text (byte {error.start}); save it "
+                "as UTF-8.",
+                at=line,
             ) from error
         if "\0" in text:
             raise self.findings.error("the file holds NUL bytes: it is not a text file.")
@@ -108,9 +115,13 @@ class Source:
         if looks_like_results(first):
             return TableFormat.RESULTS_TXT
         start = repr(first[:60]) if first else "an empty line"
+        words = set(re.findall(r"\w+", first.lower()))
+        lacking = [name for name in LEADING_COLUMNS if name not in words]
+        missing = f"; {' and '.join(lacking)} cannot be found" if 0 < len(lacking) < 3 else ""
         raise self.findings.error(
             f"this is no score table, since it begins with {start}. A wide one has the columns "
-            f"{', '.join(LEADING_COLUMNS)} and one per task, separated by commas, semicolons or tabs; a long "
-            "one has the columns network, task and validation_loss; a results.txt has numbers between tabs. "
-            "Tables in JSON and Parquet are read too."
+            f"{', '.join(LEADING_COLUMNS)} and one per task, separated by commas, semicolons or tabs{missing}"
+            "; a long one has the columns network, task and validation_loss; a results.txt has numbers "
+            "between tabs. Tables in JSON and Parquet are read too, and values alone with a file of groups "
+            "beside them."
         )

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from grouping.domain.networks import Network, NetworkKey
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import MAX_TASKS, Task, check_name
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.formats.assembly import COST_PREFIX, RawTable, check_counts, gains_to_losses
@@ -79,7 +79,7 @@ class WideColumns:
         costs = [(name.removeprefix(COST_PREFIX), i) for name, i in others if name.startswith(COST_PREFIX)]
         tasks = [(name, i) for name, i in others if not name.startswith(COST_PREFIX)]
         if not 1 <= len(tasks) <= MAX_TASKS:
-            raise InvalidInputError(f"the table needs 1 to {MAX_TASKS} task columns; got {len(tasks)}.")
+            raise InvalidInputError(f"the table needs 1 to {MAX_TASKS:,} task columns; got {len(tasks):,}.")
         check_counts(other_costs=len(costs))
         for what, listed in (("cost", costs), ("task", tasks)):
             if len({check_name(name, what) for name, _ in listed}) != len(listed):
@@ -126,7 +126,8 @@ class _WideRows:
         self._findings = findings
         self._networks: list[Network] = []
         self._positions: dict[NetworkKey, tuple[int, int]] = {}
-        self._values = array("d")
+        self._values = array("d")  # of the tasks of each network
+        self._starts = [0]  # where those of each network begin
         self._other_costs = array("d")
 
     def add(self, place: int, cells: Sequence[Cell]) -> None:
@@ -156,8 +157,9 @@ class _WideRows:
             if math.isinf(value):
                 self._findings.non_finite.add(self._findings.place(place, f"column {task}"))
         self._networks.append(network)
-        check_counts(tasks=len(self._tasks), networks=len(self._networks))
-        self._values.extend(values)
+        self._values.extend(value for value in values if not math.isnan(value))
+        check_counts(tasks=len(self._tasks), networks=len(self._networks), results=len(self._values))
+        self._starts.append(len(self._values))
         self._other_costs.extend(costs)
 
     def _is_repeated(self, place: int, network: Network, costs: list[float], values: list[float]) -> bool:
@@ -165,16 +167,17 @@ class _WideRows:
         n, earlier = self._positions.setdefault(key, (len(self._networks), place))
         if n == len(self._networks):
             return False
-        width, n_costs = len(self._tasks), len(self._costs)
+        n_costs = len(self._costs)
+        before = self._values[self._starts[n] : self._starts[n + 1]].tolist()
         if (
             network != self._networks[n]
             or costs != list(self._other_costs[n * n_costs : (n + 1) * n_costs])
-            or not np.array_equal(self._values[n * width : (n + 1) * width], values, equal_nan=True)
+            or before != [value for value in values if not math.isnan(value)]
         ):
             raise InvalidInputError(
                 f"network {network.name(self._tasks)} stands in the table more than once, with other numbers "
-                f"in {self._findings.unit} {earlier}; results of several seeds need the long layout"
-                f"{_sentinel_hint(values)}."
+                f"in {self._findings.unit} {earlier}; results of several seeds need the long layout, and a "
+                f"task that is not in the network a blank cell{_sentinel_hint(values)}."
             )
         self._findings.duplicates.add(self._findings.place(place, f"network {network.name(self._tasks)}"))
         return True
@@ -183,7 +186,7 @@ class _WideRows:
         if not self._networks:
             raise self._findings.error("the table has a header but no networks.")
         n = len(self._networks)
-        values = np.array(self._values).reshape(n, len(self._tasks), 1)
+        values = np.array(self._values).reshape(-1, 1)
         costs = np.array(self._other_costs).reshape(n, len(self._costs))
         return RawTable(
             tuple(Task(name) for name in self._tasks),
@@ -197,9 +200,11 @@ class _WideRows:
 
 
 def _sentinel_hint(values: Sequence[float]) -> str:
-    """Return what else may be wrong with a row that has a number which often stands for an absent task."""
+    """Return what should not stand for an absent task, if a row has a value that often does."""
+    if any(map(math.isinf, values)):
+        return ", not nan"
     number = next((value for value in values if value in SENTINELS), None)
-    return "" if number is None else f", and a task that is not in the network a blank cell, not {number:g}"
+    return "" if number is None else f", not {number:g}"
 
 
 def _check_label(label: str, network: Network, tasks: tuple[str, ...]) -> None:
@@ -211,7 +216,8 @@ def _check_label(label: str, network: Network, tasks: tuple[str, ...]) -> None:
     if named != network.group:
         raise InvalidInputError(
             f"network {label[:80]!r} has losses for {', '.join(sorted(network.group))}; leave the cell of a "
-            "task that is not in it blank, and write nan for a task of it whose result is missing."
+            "task that is not in it blank, write nan for a task of it whose result is missing, and leave out "
+            "columns that are no tasks, such as an index."
         )
     # A name carries the size to six digits.
     if separator and f"{parse_number(size, 'network'):g}" != f"{network.size:g}":
@@ -233,18 +239,20 @@ def write_wide(table: ScoreTable, *, split: Split, values: Values, delimiter: st
 
 
 def _wide_rows(table: ScoreTable, split: Split, values: Values) -> Iterator[Sequence[str]]:
-    losses: FloatArray = table.validation if split == "validation" else table.test
+    losses: FloatArray = table.cell_losses if split == "validation" else table.cell_test_losses
     numbers = gains_to_losses(losses) if values == "gains" else losses
     costs = [f"{COST_PREFIX}{name}" for name in table.other_costs]
     yield [*LEADING_COLUMNS, *costs, *map(format_text, table.task_names)]
+    cells = table.cells
     for n, network in enumerate(table.networks):
+        written = [""] * len(table.tasks)
+        own = cells.of_row(n)
+        for t, number in zip(cells.columns[own].tolist(), numbers[own].tolist(), strict=True):
+            written[t] = format_number(number) or NOT_FINITE_TEXT
         yield [
             format_text(network.name(table.task_names)),
             format_number(network.size),
             format_number(network.cost_snt),
             *(format_number(other[n]) for other in table.other_costs.values()),
-            *(
-                (format_number(number) or NOT_FINITE_TEXT) if is_member else ""
-                for number, is_member in zip(numbers[n].tolist(), table.membership[n].tolist(), strict=True)
-            ),
+            *written,
         ]

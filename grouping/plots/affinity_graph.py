@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from grouping.domain.affinity import AffinityMatrix, Effect
-from grouping.domain.affinity_status import CellStatus
-from grouping.domain.affinity_summary import NOTHING_STANDS_OUT
+from grouping.domain.affinities.matrix import AffinityMatrix, Effect
+from grouping.domain.affinities.status import CellStatus
+from grouping.domain.affinities.summary import NOTHING_STANDS_OUT
 from grouping.plots.ring import Label, Point, Ring, arrow
 from grouping.plots.svg import (
     BLUE,
@@ -48,11 +49,10 @@ def strongest_effects(matrix: AffinityMatrix, most: int = DEFAULT_EFFECTS) -> tu
         matrix: the affinities.
         most: the most effects; fewer where they would connect more than `MOST_TASKS` tasks.
     """
-    effects = _drawable(matrix)
-    effects.sort(key=lambda effect: (-abs(effect.value), effect.source, effect.target))
+    effects = _strongest(matrix, max(0, most))
     tasks: set[str] = set()
     found: list[Effect] = []
-    for effect in effects[: max(0, most)]:
+    for effect in effects:
         tasks |= {effect.source, effect.target}
         if len(tasks) > MOST_TASKS:
             break
@@ -60,16 +60,21 @@ def strongest_effects(matrix: AffinityMatrix, most: int = DEFAULT_EFFECTS) -> tu
     return tuple(found)
 
 
-def _drawable(matrix: AffinityMatrix) -> list[Effect]:
-    places = {task: place for place, task in enumerate(matrix.tasks)}
-    return [
-        effect
-        for effect in matrix.effects()
-        if effect.value != 0
-        and (
-            not effect.is_within_noise if matrix.is_effect else places[effect.source] < places[effect.target]
-        )
-    ]
+def _strongest(matrix: AffinityMatrix, most: int) -> list[Effect]:
+    is_drawable, strengths = _drawable(matrix), np.abs(matrix.values)
+    if most < 1 or not is_drawable.any():
+        return []
+    found = strengths[is_drawable]
+    least = np.partition(found, -most)[-most] if most < found.size else 0.0
+    effects = [matrix.effect(i, j) for i, j in np.argwhere(is_drawable & (strengths >= least)).tolist()]
+    effects.sort(key=lambda effect: (-abs(effect.value), effect.source, effect.target))
+    return effects[:most]
+
+
+def _drawable(matrix: AffinityMatrix) -> NDArray[np.bool_]:
+    """Return the cells that a picture could show, ``[T, T]``."""
+    is_known = ~np.isnan(matrix.values) & (matrix.values != 0)
+    return is_known & ~matrix.is_within_noise if matrix.is_effect else np.triu(is_known, k=1)
 
 
 def affinity_graph_svg(
@@ -88,7 +93,7 @@ def affinity_graph_svg(
         name: prefix of the identifiers inside; unique within a page.
     """
     effects = strongest_effects(matrix, most)
-    groups = _drawn(communities(matrix), effects, len(matrix.tasks))
+    groups = communities(_drawn(matrix, effects))
     tasks = [task for group in groups for task in group]
     longest = max((len(_label(task)) for task in tasks), default=0)
     label_width = max(7.4 * longest + 12.0, 60.0)
@@ -120,15 +125,12 @@ def _label(task: str) -> str:
     return shortened(" ".join(task.split()) or task, MOST_CHARACTERS)
 
 
-def _drawn(
-    groups: Sequence[tuple[str, ...]], effects: Sequence[Effect], n_tasks: int
-) -> list[tuple[str, ...]]:
-    """Return the communities, without tasks that no shown effect touches if they are too many."""
-    if n_tasks <= MOST_TASKS:
-        return list(groups)
+def _drawn(matrix: AffinityMatrix, effects: Sequence[Effect]) -> AffinityMatrix:
+    """Return the matrix without the tasks that no shown effect touches, if there are too many."""
+    if len(matrix.tasks) <= MOST_TASKS:
+        return matrix
     touched = {task for effect in effects for task in (effect.source, effect.target)}
-    kept = (tuple(task for task in group if task in touched) for group in groups)
-    return [group for group in kept if group]
+    return matrix.reordered([place for place, task in enumerate(matrix.tasks) if task in touched])
 
 
 def _arcs(ring: Ring) -> list[str]:
@@ -261,14 +263,14 @@ def _notes(ring: Ring, matrix: AffinityMatrix, effects: Sequence[Effect], n_draw
 
 def _within_noise(matrix: AffinityMatrix) -> str:
     """Say how many effects are too small for their noise to be drawn; empty for none."""
-    number = sum(effect.is_within_noise for effect in matrix.effects()) if matrix.is_effect else 0
+    number = int(matrix.is_within_noise.sum()) if matrix.is_effect else 0
     said = "effect within the noise is" if number == 1 else "effects within the noise are"
     return f"{number:,} {said} not drawn" if number else ""
 
 
 def _left_out(matrix: AffinityMatrix, effects: Sequence[Effect], n_drawn: int) -> str:
     """Say what is not drawn; empty if all is."""
-    n_known = len(_drawable(matrix))
+    n_known = int(_drawable(matrix).sum())
     said = []
     if len(effects) < n_known:
         named = "effects" if matrix.is_effect else "overlaps"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.plots.svg import MINUS, MUTED, document, element, shortened, text
 
 CELL = 54.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grouping.plots.scales import Scale
+from grouping.plots.scales import AxisScale
 from grouping.plots.svg import MUTED, RULE, element, text
 
 COLOURS = ("#1f5fbf", "#b4540a", "#2e7d32", "#8e3b9e", "#00798c", "#a3142e", "#6b5b00", "#4a4e69")
@@ -22,7 +22,7 @@ def look_of(index: int) -> dict[str, str | float | None]:
 
 
 def axes(
-    x: Scale, y: Scale, x_labels: Sequence[str], y_labels: Sequence[str], x_title: str, y_title: str
+    x: AxisScale, y: AxisScale, x_labels: Sequence[str], y_labels: Sequence[str], x_title: str, y_title: str
 ) -> str:
     """Draw both axes, with a rule at each tick of the vertical one.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from grouping.domain.groupings import SolutionStatus
 from grouping.domain.percentages import fixed_percent
-from grouping.plots.scales import Scale, labels, nice_ticks
+from grouping.plots.scales import AxisScale, labels, nice_ticks
 from grouping.plots.svg import BLUE, GROUND, MUTED, ORANGE, RULE, document, element, shortened, text
 from grouping.solver import BaselinePoint, Curve, CurvePoint
 
@@ -79,7 +79,7 @@ def _describe(solved: Sequence[CurvePoint], curve: Curve, unit: str) -> str:
     return " ".join(sentences)
 
 
-def _scales(solved: Sequence[CurvePoint], baselines: Sequence[BaselinePoint]) -> tuple[Scale, Scale]:
+def _scales(solved: Sequence[CurvePoint], baselines: Sequence[BaselinePoint]) -> tuple[AxisScale, AxisScale]:
     budgets = [point.solution.budget_snt for point in solved] + [b.cost_snt for b in baselines]
     losses = [point.solution.loss or 0.0 for point in solved]
     losses += [point.test_loss for point in solved if point.test_loss is not None]
@@ -89,10 +89,10 @@ def _scales(solved: Sequence[CurvePoint], baselines: Sequence[BaselinePoint]) ->
     x_ticks = nice_ticks(low, high if high > low else low + 1.0, 9)
     margin = (max(losses) - min(losses)) * 0.06
     y_ticks = nice_ticks(min(losses) - margin, max(losses) + margin, 6)
-    return Scale(x_ticks, LEFT, WIDTH - RIGHT), Scale(y_ticks, HEIGHT - BOTTOM, TOP)
+    return AxisScale(x_ticks, LEFT, WIDTH - RIGHT), AxisScale(y_ticks, HEIGHT - BOTTOM, TOP)
 
 
-def _axes(x: Scale, y: Scale, unit: str) -> str:
+def _axes(x: AxisScale, y: AxisScale, unit: str) -> str:
     parts = []
     for tick, label in zip(y.ticks, labels(y.ticks), strict=True):
         at = y(tick)
@@ -115,7 +115,7 @@ def _axes(x: Scale, y: Scale, unit: str) -> str:
     return element("g", *parts)
 
 
-def _steps(x: Scale, y: Scale, points: Sequence[tuple[float, float]], *, dashed: bool) -> str:
+def _steps(x: AxisScale, y: AxisScale, points: Sequence[tuple[float, float]], *, dashed: bool) -> str:
     path = f"M{x(points[0][0]):.2f} {y(points[0][1]):.2f}"
     for budget, loss in points[1:]:
         path += f"H{x(budget):.2f}V{y(loss):.2f}"
@@ -132,7 +132,7 @@ def _steps(x: Scale, y: Scale, points: Sequence[tuple[float, float]], *, dashed:
     )
 
 
-def _chance_line(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> str:
+def _chance_line(x: AxisScale, y: AxisScale, points: Sequence[tuple[float, float]]) -> str:
     path = "M" + "L".join(f"{x(budget):.2f} {y(loss):.2f}" for budget, loss in points)
     marks = [
         element("circle", cx=x(budget), cy=y(loss), r=2, fill=MUTED, class_="plot-random-mark")
@@ -141,7 +141,7 @@ def _chance_line(x: Scale, y: Scale, points: Sequence[tuple[float, float]]) -> s
     return element("g", element("path", d=path, fill="none", **_RANDOM), *marks)
 
 
-def _dot(x: Scale, y: Scale, point: CurvePoint, unit: str) -> str:
+def _dot(x: AxisScale, y: AxisScale, point: CurvePoint, unit: str) -> str:
     solution = point.solution
     proven = solution.status is SolutionStatus.OPTIMAL
     gap = (
@@ -169,7 +169,7 @@ def _square(at_x: float, at_y: float) -> str:
     return element("rect", x=at_x - 3, y=at_y - 3, width=6, height=6, fill=ORANGE, class_="plot-test-mark")
 
 
-def _baseline_marks(x: Scale, y: Scale, baselines: Sequence[BaselinePoint]) -> list[str]:
+def _baseline_marks(x: AxisScale, y: AxisScale, baselines: Sequence[BaselinePoint]) -> list[str]:
     parts = []
     for baseline in baselines:
         at_x, at_y = x(baseline.cost_snt), y(baseline.loss)
@@ -202,7 +202,7 @@ def _diamond(at_x: float, at_y: float, tip: str = "") -> str:
     )
 
 
-def _marker_line(at_x: float, y: Scale) -> str:
+def _marker_line(at_x: float, y: AxisScale) -> str:
     return element(
         "line",
         x1=at_x,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grouping.domain.progress import Progress
+from grouping.domain.trainings.progress import Progress
 from grouping.plots.axes import axes, look_of
-from grouping.plots.scales import Scale, labels, nice_ticks
+from grouping.plots.scales import AxisScale, labels, nice_ticks
 from grouping.plots.svg import document, element, escaped, shortened, text
 
 WIDTH, HEIGHT = 820.0, 380.0
@@ -37,8 +37,8 @@ def progress_svg(
         return document(note, width=WIDTH, height=HEIGHT, title=title, description="Empty.", name=name)
     steps = [step for line in shown.values() for step, _ in line]
     values = [value for line in shown.values() for _, value in line]
-    x = Scale(_ticks(steps, 8), LEFT, WIDTH - RIGHT)
-    y = Scale(_ticks(values, 6), HEIGHT - BOTTOM, TOP)
+    x = AxisScale(_ticks(steps, 8), LEFT, WIDTH - RIGHT)
+    y = AxisScale(_ticks(values, 6), HEIGHT - BOTTOM, TOP)
     parts = [axes(x, y, _labels(x.ticks), _labels(y.ticks), "step", "value")]
     parts += [_line(index, label, line, x, y) for index, (label, line) in enumerate(shown.items())]
     parts.append(_legend(list(shown), len(lines) - len(shown)))
@@ -68,7 +68,7 @@ def _labels(ticks: Sequence[float]) -> tuple[str, ...]:
     return labels(ticks) if max(map(abs, ticks)) < 1e5 else tuple(f"{tick:.8g}" for tick in ticks)
 
 
-def _line(index: int, label: str, line: Sequence[tuple[float, float]], x: Scale, y: Scale) -> str:
+def _line(index: int, label: str, line: Sequence[tuple[float, float]], x: AxisScale, y: AxisScale) -> str:
     look = look_of(index)
     last_x, last_y = line[-1]
     tip = element("title", escaped(f"{label}: {last_y:.4g} at {last_x:g}"))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from grouping.domain.percentages import fixed_percent
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.plots.axes import COLOURS, axes, look_of
-from grouping.plots.scales import Scale, labels, nice_ticks
+from grouping.plots.scales import AxisScale, labels, nice_ticks
 from grouping.plots.svg import MUTED, document, element, escaped, shortened, text
 
 WIDTH, HEIGHT = 820.0, 420.0
@@ -99,7 +99,7 @@ class _Drawn:
     def look(self) -> dict[str, str | float | None]:
         return look_of(self.index)
 
-    def line(self, x: Scale, y: Scale) -> str:
+    def line(self, x: AxisScale, y: AxisScale) -> str:
         path = f"M{x(self.points[0][0]):.2f} {y(self.points[0][1]):.2f}"
         for charge, mean, _, _ in self.points[1:]:
             path += f"H{x(charge):.2f}V{y(mean):.2f}"
@@ -118,7 +118,7 @@ class _Drawn:
         stroke = element("path", d=path, fill="none", stroke_width=2.25, stroke_linejoin="round", **self.look)
         return element("g", stroke, dot)
 
-    def band(self, x: Scale, y: Scale) -> str:
+    def band(self, x: AxisScale, y: AxisScale) -> str:
         if all(high - low < 1e-12 for _, _, low, high in self.points):
             return ""
         end = max(self.end, self.points[-1][0])
@@ -141,9 +141,9 @@ def _percent(regret: float | None) -> str:
     return "no recommendation" if regret is None else f"{fixed_percent(regret, 2)} regret"
 
 
-def _scales(drawn: Sequence[_Drawn], is_log: bool) -> tuple[Scale, Scale, tuple[str, ...]]:
+def _scales(drawn: Sequence[_Drawn], is_log: bool) -> tuple[AxisScale, AxisScale, tuple[str, ...]]:
     ends = [max(one.end, one.points[-1][0]) for one in drawn]
-    x = Scale(nice_ticks(0.0, max(*ends, 1.0), 8), LEFT, WIDTH - RIGHT)
+    x = AxisScale(nice_ticks(0.0, max(*ends, 1.0), 8), LEFT, WIDTH - RIGHT)
     heights = [value for one in drawn for _, *values in one.points for value in values]
     if is_log:
         least = round(math.log10(LEAST))
@@ -157,7 +157,7 @@ def _scales(drawn: Sequence[_Drawn], is_log: bool) -> tuple[Scale, Scale, tuple[
     else:
         ticks = nice_ticks(min(0.0, *heights), max(heights), 6)
         y_labels = labels(ticks)
-    return x, Scale(ticks, HEIGHT - BOTTOM, TOP), y_labels
+    return x, AxisScale(ticks, HEIGHT - BOTTOM, TOP), y_labels
 
 
 def _legend(drawn: Sequence[_Drawn]) -> str:

@@ -34,7 +34,7 @@ def labels(ticks: Sequence[float]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class AxisScale:
     """A linear axis.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from grouping.plots.scales import Scale, labels, nice_ticks
+from grouping.plots.scales import AxisScale, labels, nice_ticks
 from grouping.plots.svg import BLUE, GROUND, MUTED, RULE, document, element, escaped, shortened, text
 
 WIDTH, HEIGHT = 680.0, 420.0
@@ -64,7 +64,7 @@ def setups_svg(columns: Sequence[SetupColumn], *, title: str, axis: str, name: s
     if not values:
         return _empty(title, name)
     ends = [end for column in columns for end in (column.low, column.high) if end is not None]
-    y = Scale(nice_ticks(min(0.0, *values, *ends), max(0.0, *values, *ends)), HEIGHT - BOTTOM, TOP)
+    y = AxisScale(nice_ticks(min(0.0, *values, *ends), max(0.0, *values, *ends)), HEIGHT - BOTTOM, TOP)
     step = (WIDTH - LEFT - RIGHT) / len(columns)
     places = [LEFT + step * (i + 0.5) for i in range(len(columns))]
     parts = [_horizontal(y), _zero(y)]
@@ -105,8 +105,8 @@ def scatter_svg(points: Sequence[EffectPoint], *, title: str, x_axis: str, y_axi
     """
     if not points:
         return _empty(title, name)
-    x = Scale(_ticks([(p.x, p.x_error) for p in points]), LEFT, WIDTH - RIGHT)
-    y = Scale(_ticks([(p.y, p.y_error) for p in points]), HEIGHT - BOTTOM, TOP)
+    x = AxisScale(_ticks([(p.x, p.x_error) for p in points]), LEFT, WIDTH - RIGHT)
+    y = AxisScale(_ticks([(p.y, p.y_error) for p in points]), HEIGHT - BOTTOM, TOP)
     parts = [_horizontal(y), _vertical(x, y), _zero(y)]
     parts.append(element("line", x1=x(0), x2=x(0), y1=y.start, y2=y.end, stroke=MUTED, class_="plot-axis"))
     parts += [mark for point in points for mark in _error_marks(point, x, y)]
@@ -127,7 +127,7 @@ _ERROR: dict[str, str | float] = {
 }
 
 
-def _error_marks(point: EffectPoint, x: Scale, y: Scale) -> list[str]:
+def _error_marks(point: EffectPoint, x: AxisScale, y: AxisScale) -> list[str]:
     marks = []
     at_x, at_y = x(point.x), y(point.y)
     if point.x_error is not None:
@@ -144,7 +144,7 @@ def _ticks(values: Sequence[tuple[float, float | None]]) -> tuple[float, ...]:
     return nice_ticks(min(0.0, *ends), max(0.0, *ends))
 
 
-def _horizontal(y: Scale) -> str:
+def _horizontal(y: AxisScale) -> str:
     parts = []
     for tick, label in zip(y.ticks, labels(y.ticks), strict=True):
         parts.append(
@@ -156,7 +156,7 @@ def _horizontal(y: Scale) -> str:
     return element("g", *parts)
 
 
-def _vertical(x: Scale, y: Scale) -> str:
+def _vertical(x: AxisScale, y: AxisScale) -> str:
     parts = []
     for tick, label in zip(x.ticks, labels(x.ticks), strict=True):
         parts.append(
@@ -166,7 +166,7 @@ def _vertical(x: Scale, y: Scale) -> str:
     return element("g", *parts)
 
 
-def _zero(y: Scale) -> str:
+def _zero(y: AxisScale) -> str:
     return element("line", x1=LEFT, x2=WIDTH - RIGHT, y1=y(0), y2=y(0), stroke=MUTED, class_="plot-axis")
 
 
@@ -190,7 +190,7 @@ def _dot(at_x: float, at_y: float, tip: str, radius: float = 3.5) -> str:
     )
 
 
-def _mean(at: float, y: Scale, column: SetupColumn) -> str:
+def _mean(at: float, y: AxisScale, column: SetupColumn) -> str:
     if column.mean is None:
         return ""
     parts = []
@@ -222,7 +222,7 @@ def _mean(at: float, y: Scale, column: SetupColumn) -> str:
     return element("g", *parts)
 
 
-def _upright(label: str, y: Scale) -> str:
+def _upright(label: str, y: AxisScale) -> str:
     centre = (y.start + y.end) / 2
     return text(label, 16, centre, text_anchor="middle", transform=f"rotate(-90 16 {centre:g})")
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from grouping.domain.datasets import Dataset
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Recipe
 from grouping.problems.problem import Problem
 
 N_TRAIN = 285

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.datasets import Dataset
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.problems.problem import Problem
 
 Images = NDArray[np.float64]

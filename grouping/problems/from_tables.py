@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grouping.data_sets.folder import DataFolder, DefinedProblem, data_folder
 from grouping.data_sets.making import make
-from grouping.domain.datasets import Dataset
+from grouping.domain.trainings.datasets import Dataset
 from grouping.problems.problem import Problem
 
 MOST_NAMED = 8

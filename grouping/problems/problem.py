@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from grouping.data_sets.findings import Finding
-from grouping.domain.datasets import Dataset
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task, check_name
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Recipe
 from grouping.errors import InvalidInputError
 from grouping.recipes.losses_and_metrics import complete_task
 

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.datasets import Dataset
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.problems.docstrings import Passage, read_passages
 from grouping.problems.problem import Problem
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grouping.domain.recipes import Part, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Part, Recipe
 from grouping.errors import InvalidInputError
 from grouping.recipes.registry import get_declaration
 from grouping.recipes.schedules import FineTuning, require_epochs

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from grouping.domain.recipes import MAX_EPOCHS, MAX_WIDTH, Method, Recipe
+from grouping.domain.trainings.recipes import MAX_EPOCHS, MAX_WIDTH, Method, Recipe
 
 RATE_FACTOR = 10.0
 """Learning rates are drawn within this factor of the given one, up and down, evenly in the logarithm."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from grouping.domain.recipes import Part, Recipe
-from grouping.domain.trials import EpochsOf
+from grouping.domain.trainings.recipes import Part, Recipe
+from grouping.domain.trainings.trials import EpochsOf
 from grouping.errors import InvalidInputError
 from grouping.recipes.registry import get_declaration
 

@@ -17,7 +17,7 @@ from importlib.metadata import EntryPoint
 from importlib.util import find_spec
 from typing import Any
 
-from grouping.domain.recipes import Method, Part, Recipe
+from grouping.domain.trainings.recipes import Method, Part, Recipe
 from grouping.errors import InvalidInputError
 from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover

@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Recipe
 from grouping.errors import InvalidInputError
 from grouping.recipes.declarations import Declaration
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.trainings.recipes import Recipe
 from grouping.recipes.declarations import Declaration
 
 _MODULE = "grouping.training.sharing"

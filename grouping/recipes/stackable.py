@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from grouping.domain.recipes import Part, Precision, Recipe
+from grouping.domain.trainings.recipes import Part, Precision, Recipe
 
 STACKABLE: Mapping[Part, tuple[str, ...]] = {
     Part.ENCODER: ("mlp",),

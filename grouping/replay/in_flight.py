@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.search import Search
 
 SPREAD = 0.5
@@ -20,7 +20,7 @@ SPREAD = 0.5
 
 
 class InFlight:
-    """Trains what a search plans, with workers on a simulated clock; see `grouping.search.Trainings`.
+    """Trains what a search plans, with workers on a simulated clock; see `grouping.search.TrialRunner`.
 
     Args:
         search: the search.

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from grouping.domain.groupings import Grouping
-from grouping.domain.scores import FloatArray, LossTable, PredictedLosses, ScoreTable
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.predicted_losses import PredictedLosses
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
-from grouping.replay.oracle import Answers, Oracle
+from grouping.replay.oracle import Oracle, RevealedLosses
 from grouping.solver import solve_budgets
 
 
@@ -43,13 +45,13 @@ def find_reference(table: ScoreTable, budgets_snt: Sequence[float]) -> Reference
             f"No grouping of this table fits an inference budget of {too_small[-1]:g}: leave it out."
         )
     groupings = [solution.require_grouping() for solution in solutions]
-    validation = np.array([grouping.total_loss(table, table.validation) for grouping in groupings])
+    validation = np.array([grouping.total_loss(table, table.cell_losses) for grouping in groupings])
     if (validation <= 0).any():
         raise InvalidInputError(
             "The least total loss is not positive, so a regret relative to it says nothing. If the values "
             "are gains (higher is better), say so."
         )
-    test = np.array([grouping.total_loss(table, table.test) for grouping in groupings])
+    test = np.array([grouping.total_loss(table, table.cell_test_losses) for grouping in groupings])
     return Reference(budgets, validation, test)
 
 
@@ -66,7 +68,7 @@ class Judge:
     reference: Reference
 
     def losses(
-        self, rows: Sequence[int], budgets: Sequence[int], answers: Answers, seed: int
+        self, rows: Sequence[int], budgets: Sequence[int], answers: RevealedLosses, seed: int
     ) -> tuple[FloatArray, FloatArray]:
         """Compute true losses of the groupings that are best by the revealed validation losses.
 
@@ -89,15 +91,17 @@ class Judge:
         wanted = [self.reference.budgets_snt[b] for b in budgets]
         for i, solution in enumerate(solve_budgets(known, wanted)):
             if solution.grouping is not None:
-                validation[i] = solution.grouping.total_loss(part, part.validation)
+                validation[i] = solution.grouping.total_loss(part, part.cell_losses)
                 test[i] = _test_loss(solution.grouping, part)
         return validation, test
 
-    def _revealed(self, part: ScoreTable, rows: Sequence[int], answers: Answers, seed: int) -> LossTable:
-        if answers is Answers.MEAN or len(part.seeds) < 2:
+    def _revealed(
+        self, part: ScoreTable, rows: Sequence[int], answers: RevealedLosses, seed: int
+    ) -> LossTable:
+        if answers is RevealedLosses.MEAN or len(part.seeds) < 2:
             return part
         return PredictedLosses(part.tasks, part.networks, self.oracle.losses(answers, seed)[list(rows)])
 
 
 def _test_loss(grouping: Grouping, table: ScoreTable) -> float:
-    return grouping.total_loss(table, table.test)
+    return grouping.total_loss(table, table.cell_test_losses)

@@ -19,12 +19,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from grouping.domain.engines import Engine
-from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.scores import Score, ScoreTable
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import EARLY_FIDELITY, TrialOutcome, TrialRequest
+from grouping.domain.tables.score_table import Score, ScoreTable
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.trials import EARLY_FIDELITY, TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.formats import TableFormat, write_table
 from grouping.problems.problem import DATA_SEED, Problem

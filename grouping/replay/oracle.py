@@ -9,8 +9,8 @@ from enum import StrEnum
 import numpy as np
 
 from grouping.domain.networks import Candidates, Network, NetworkKey
-from grouping.domain.scores import FloatArray, ScoreTable
-from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
+from grouping.domain.trainings.trials import EARLY_FIDELITY, TrialRequest
 from grouping.errors import InvalidInputError
 
 EARLY_CHARGE = 0.05
@@ -21,7 +21,7 @@ class Unanswerable(Exception):  # noqa: N818 - a finding about the table, told t
     """Error: the table cannot answer what a strategy asked; the message says what it would take."""
 
 
-class Answers(StrEnum):
+class RevealedLosses(StrEnum):
     """Kind of losses that a training reveals where the table has several seeds."""
 
     MEAN = "mean"
@@ -71,11 +71,11 @@ class Oracle:
         """The networks of the table."""
         return Candidates.listed(self.truth.task_names, self.truth.networks)
 
-    def losses(self, answers: Answers, seed: int) -> FloatArray:
+    def losses(self, answers: RevealedLosses, seed: int) -> FloatArray:
         """Return ``[N, T]`` validation losses that the trainings of a search of this seed reveal."""
         return _revealed(self.truth, answers, seed)
 
-    def early_losses(self, answers: Answers, seed: int) -> FloatArray:
+    def early_losses(self, answers: RevealedLosses, seed: int) -> FloatArray:
         """Return ``[N, T]`` validation losses that short passes reveal; NaN where there is none."""
         found = np.full((len(self.truth.networks), len(self.truth.tasks)), np.nan)
         if self.early is not None and self._early_rows:
@@ -137,8 +137,8 @@ def free_networks(names: Sequence[str], table: ScoreTable) -> tuple[Network, ...
     return tuple(found.values())
 
 
-def _revealed(table: ScoreTable, answers: Answers, seed: int) -> FloatArray:
-    if answers is Answers.MEAN or len(table.seeds) < 2:
+def _revealed(table: ScoreTable, answers: RevealedLosses, seed: int) -> FloatArray:
+    if answers is RevealedLosses.MEAN or len(table.seeds) < 2:
         return table.validation
     layer: FloatArray = table.validation_losses[:, :, seed % len(table.seeds)]
     return layer

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 
@@ -48,4 +48,6 @@ def table_of_distances(distances: FloatArray) -> ScoreTable:
     # Networks are told apart by size; each costs 1.
     networks = tuple(Network(frozenset(names), 1.0 + n, 1.0) for n in range(len(distances)))
     losses = distances[:, :, None]
-    return ScoreTable(tuple(map(Task, names)), networks, (0,), losses, np.full_like(losses, np.nan))
+    return ScoreTable.from_arrays(
+        tuple(map(Task, names)), networks, (0,), losses, np.full_like(losses, np.nan)
+    )

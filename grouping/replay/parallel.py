@@ -13,9 +13,9 @@ from typing import TypeVar
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.replay.judging import Judge
-from grouping.replay.oracle import Answers, Unanswerable
+from grouping.replay.oracle import RevealedLosses, Unanswerable
 from grouping.replay.searching import Trace, run_search
 from grouping.strategies import Strategy
 
@@ -41,7 +41,7 @@ class SearchWork:
     strategy: Strategy
     budgets: tuple[int, ...]
     seed: int
-    answers: Answers
+    answers: RevealedLosses
     free: tuple[Network, ...]
     max_charge: float | None
     early_charge: float
@@ -71,7 +71,7 @@ class JudgeWork:
 
     rows: tuple[int, ...]
     budgets: tuple[int, ...]
-    answers: Answers
+    answers: RevealedLosses
     seed: int
 
     def run(self, judge: Judge) -> tuple[FloatArray, FloatArray]:
@@ -141,7 +141,7 @@ def judge_traces(
     traces: Sequence[Sequence[Trace]],
     parts: Sequence[tuple[int, ...]],
     checkpoints: Sequence[float],
-    answers: Answers,
+    answers: RevealedLosses,
     workers: Workers,
 ) -> tuple[FloatArray, FloatArray]:
     """Judge what searches could have recommended at each checkpoint.
@@ -164,7 +164,7 @@ def judge_traces(
         for trace, part in zip(by_part, parts, strict=True):
             for c, charge in enumerate(checkpoints):
                 # Without a seed in the answers, searches of different seeds are judged alike.
-                key = (tuple(sorted(trace.rows_at(charge))), 0 if answers is Answers.MEAN else s)
+                key = (tuple(sorted(trace.rows_at(charge))), 0 if answers is RevealedLosses.MEAN else s)
                 wanted.setdefault(key, {}).update(dict.fromkeys((s, b, c) for b in part))
     works = [
         JudgeWork(rows, tuple(sorted({b for _, b, _ in cells})), answers, seed)

@@ -11,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from grouping.domain.groupings import Grouping, Solution
 from grouping.domain.networks import list_candidates
-from grouping.domain.scores import LossTable, ScoreTable
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.formats import read_wide_csv
 from grouping.solver import DEFAULT_SOLVER, solve
@@ -132,6 +131,6 @@ def _evaluate(solution: Solution, table: ScoreTable) -> list[float]:
     losses = []
     for grouping in (solution.require_grouping(), *solution.ties):
         rows = [table.position(network) for network in grouping.networks]
-        served = Grouping.from_rows(table, rows, serve_by=table.test)
-        losses.append(served.total_loss(table, np.asarray(table.test)))
+        served = Grouping.from_rows(table, rows, serve_by=table.cell_test_losses)
+        losses.append(served.total_loss(table, table.cell_test_losses))
     return losses

@@ -21,10 +21,10 @@ from enum import StrEnum
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.replay.judging import Judge, Reference, find_reference
-from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, free_networks
+from grouping.replay.oracle import EARLY_CHARGE, Oracle, RevealedLosses, free_networks
 from grouping.replay.parallel import SearchWork, Workers, judge_traces
 from grouping.replay.searching import Trace
 from grouping.solver import default_budgets
@@ -62,7 +62,7 @@ class Setup:
     budgets_snt: tuple[float, ...] | None = None
     mode: Mode = Mode.EACH
     n_seeds: int = 1
-    answers: Answers = Answers.MEAN
+    answers: RevealedLosses = RevealedLosses.MEAN
     free: tuple[str, ...] = ()
     max_charge: float | None = None
     early_charge: float = EARLY_CHARGE
@@ -216,7 +216,7 @@ def _replay_one(
         traces += [found[i : i + len(parts)] for i in range(0, len(found), len(parts))]
         if len(traces) == 2:
             is_random = [trace.rows for trace in traces[0]] != [trace.rows for trace in traces[1]]
-            if not is_random and setup.answers is Answers.MEAN:
+            if not is_random and setup.answers is RevealedLosses.MEAN:
                 traces.pop()
                 break
     validation, test = judge_traces(traces, parts, checkpoints, setup.answers, workers)

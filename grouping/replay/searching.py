@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.jobs import Planning, StopReason
+from grouping.domain.jobs.job import StopReason
+from grouping.domain.jobs.specification import Planning
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray
-from grouping.domain.trials import TrialRequest
+from grouping.domain.tables.score_table import FloatArray
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.replay.in_flight import InFlight, drawn_durations
-from grouping.replay.oracle import EARLY_CHARGE, Answers, Oracle, Unanswerable, share_charged
-from grouping.search import Loop, Search, Trainings
+from grouping.replay.oracle import EARLY_CHARGE, Oracle, RevealedLosses, Unanswerable, share_charged
+from grouping.search import Loop, Search, TrialRunner
 from grouping.solver import solve_budgets
 from grouping.strategies import Strategy
 
@@ -51,7 +52,7 @@ def run_search(
     budgets_snt: Sequence[float],
     *,
     seed: int = 0,
-    answers: Answers = Answers.MEAN,
+    answers: RevealedLosses = RevealedLosses.MEAN,
     free: Sequence[Network] = (),
     max_charge: float | None = None,
     early_charge: float = EARLY_CHARGE,
@@ -86,7 +87,7 @@ def run_search(
         seed=seed,
     )
     known = _Revealed(oracle, search, answers, seed, early_charge)
-    trainings: Trainings = _AtOnce(search, known.reveal)
+    trainings: TrialRunner = _AtOnce(search, known.reveal)
     if n_workers is not None:
         trainings = InFlight(search, n_workers, drawn_durations(seed), known.reveal)
     if free:
@@ -107,7 +108,7 @@ def run_search(
 
 
 class _AtOnce:
-    """Tells every outcome as soon as it is asked for; see `grouping.search.Trainings`."""
+    """Tells every outcome as soon as it is asked for; see `grouping.search.TrialRunner`."""
 
     is_idle = True
     n_free = 0
@@ -133,7 +134,7 @@ class _Revealed:
     """Part of a table that trainings have revealed, with their charges."""
 
     def __init__(
-        self, oracle: Oracle, search: Search, answers: Answers, seed: int, early_charge: float
+        self, oracle: Oracle, search: Search, answers: RevealedLosses, seed: int, early_charge: float
     ) -> None:
         self._oracle = oracle
         self._search = search

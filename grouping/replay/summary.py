@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.replay.replaying import Replay
 
 THRESHOLDS = (0.01, 0.002)

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
+from grouping.domain.jobs.search_state import SearchState, SearchTerms
 from grouping.domain.networks import Candidates
-from grouping.domain.scores import FloatArray, LossTable
-from grouping.domain.search_state import SearchState, SearchTerms
-from grouping.domain.trials import Purpose
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import FloatArray
+from grouping.domain.trainings.trials import Purpose
 from grouping.solver import BudgetSolver
 from grouping.strategies import Evidence
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trainings.faults import LossCause
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, RetryTrainingError
 from grouping.extras import require
 from grouping.trainers import NoReports, Trainer, TrainingWorker, WorkerContext
@@ -53,11 +54,13 @@ class Ended:
         number: the number with which it was submitted.
         outcomes: an outcome for each request, in order; None if it was lost together with its worker.
         reason: why it was lost.
+        loss: how it was lost.
     """
 
     number: int
     outcomes: tuple[TrialOutcome, ...] | None
     reason: str = ""
+    loss: LossCause = LossCause.WITH_WORKER
 
 
 class Executor(Protocol):
@@ -114,9 +117,9 @@ def executor_of(executor: Executor | str, workers: int | None) -> Executor:
         case "threads":
             return Threads(size)
         case "processes":
-            from grouping.search.processes import Processes
+            from grouping.search.processes import ProcessExecutor
 
-            return Processes(size)
+            return ProcessExecutor(size)
         case "ray":
             require("service")
             on_ray: Executor = importlib.import_module(ON_RAY).OnRay(workers)
@@ -154,7 +157,7 @@ class InProcess:
         try:
             outcomes = train_stack(self._worker, submitted.requests, self._checkpoints)
         except RetryTrainingError as error:
-            return (Ended(submitted.number, None, str(error)),)
+            return (Ended(submitted.number, None, str(error), LossCause.BY_ITS_WORD),)
         return (Ended(submitted.number, outcomes),)
 
     def __enter__(self) -> Self:
@@ -219,7 +222,7 @@ def _ended(number: int, future: Future[tuple[TrialOutcome, ...]]) -> Ended:
     try:
         return Ended(number, future.result())
     except RetryTrainingError as error:
-        return Ended(number, None, str(error))
+        return Ended(number, None, str(error), LossCause.BY_ITS_WORD)
 
 
 class _UntilCancelled(NoReports):

@@ -27,7 +27,7 @@ class Plans(Protocol):
         """
 
 
-class Trainings(Protocol):
+class TrialRunner(Protocol):
     """Carries out planned trials."""
 
     @property
@@ -63,7 +63,7 @@ class Loop:
         trainings: carries it out.
     """
 
-    def __init__(self, plans: Plans, trainings: Trainings) -> None:
+    def __init__(self, plans: Plans, trainings: TrialRunner) -> None:
         self._plans = plans
         self._trainings = trainings
         self._has_news = True

@@ -3,7 +3,7 @@
 A plan is a pure function of `SearchTerms`, `SearchState` and, where planning is continuous, the number of
 trainings that could begin: it reads nothing else, and the same state gives the same plan. Whoever takes over
 a search after a crash therefore goes on exactly where the last one stopped.
-How much of the budget the search may use is decided in `grouping.domain.training_budgets`.
+How much of the budget the search may use is decided in `grouping.domain.trainings.budgets`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from grouping.domain.allowance import Allowance, Prices
 from grouping.domain.constraints import Constraints
 from grouping.domain.costs import fits
-from grouping.domain.jobs import JobState, Stop, StopReason
+from grouping.domain.jobs.job import JobState, Stop, StopReason
+from grouping.domain.jobs.search_state import SearchState, SearchTerms
 from grouping.domain.networks import Network
 from grouping.domain.scales import networks_first
-from grouping.domain.search_state import SearchState, SearchTerms
-from grouping.domain.training_budgets import (
+from grouping.domain.trainings.allowance import Allowance, Prices
+from grouping.domain.trainings.budgets import (
     SHARE_KEPT_BACK,
     ConfirmationNeed,
     ConfirmationRound,
@@ -30,7 +30,7 @@ from grouping.domain.training_budgets import (
     kept_for_tuning,
     rounds_kept_back,
 )
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.trainings.trials import Purpose, TrialRequest, TrialState
 from grouping.search.evidence import SolvedOnce, evidence_of, priced
 from grouping.solver import Recommendation, networks_to_confirm, recommend, tunings_of
 from grouping.strategies import Evidence, Proposal, Strategy, plans_ahead
@@ -97,7 +97,7 @@ class Planner:
     """
 
     def __init__(self, terms: SearchTerms, state: SearchState, strategy: Strategy, prices: Prices) -> None:
-        self._terms = terms
+        self._terms = terms.among(state.networks)
         self._state = state
         self._strategy = strategy
         self._prices = prices

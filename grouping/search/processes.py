@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.faults import Fault, LossCause
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, RetryTrainingError, TrainingError
 from grouping.search.executors import Ended, Submitted
 from grouping.trainers import Trainer, WorkerContext
@@ -28,7 +29,7 @@ END_S = 5.0
 """Seconds that a process is given to end by itself before it is killed."""
 
 
-class Processes:
+class ProcessExecutor:
     """Trains in processes of their own, started when they are first needed (spawn).
 
     Args:
@@ -89,13 +90,16 @@ class Processes:
                 raise TrainingError(value)
             self._busy.remove(child)
             self._idle.append(child)
-            return Ended(child.number, None, value) if kind == "again" else Ended(child.number, value)
+            if kind == "again":
+                return Ended(child.number, None, value, LossCause.BY_ITS_WORD)
+            return Ended(child.number, value)
         if child.seconds_left > 0:
             return None
         self._busy.remove(child)
         child.end()
         error = f"Ended after {child.deadline_s:g} s, its deadline."
-        failed = TrialOutcome(TrialState.FAILED, seconds=child.deadline_s or 0.0, error=error)
+        seconds = child.deadline_s or 0.0
+        failed = TrialOutcome(TrialState.FAILED, seconds=seconds, error=error, fault=Fault.DEADLINE)
         return Ended(child.number, (failed,) * child.n_requests)
 
     def _lost(self, child: _Child) -> Ended:
@@ -187,7 +191,7 @@ def _work(connection: Connection) -> None:
             message = connection.recv()
             try:
                 if isinstance(message, bytes):
-                    setup, checkpoints = pickle.loads(message)
+                    setup, checkpoints = pickle.loads(message)  # nosec B301 # of our own process
                     worker = setup.build(setup.data, WorkerContext())
                     answer: tuple[str, object] = ("ready", None)
                 else:

@@ -26,21 +26,22 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.allowance import Allowance, Prices
-from grouping.domain.baselines import Baselines, ComparedWith
+from grouping.domain.affinities.joint_matrices import joint_affinities
+from grouping.domain.affinities.joint_runs import JointRun
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.domain.constraints import Constraints
-from grouping.domain.finished_results import FinishedResults, fit_results
 from grouping.domain.groupings import Solution
-from grouping.domain.jobs import Planning, StopReason
-from grouping.domain.joint_affinity import joint_affinities
-from grouping.domain.joint_runs import JointRun
+from grouping.domain.jobs.job import StopReason
+from grouping.domain.jobs.search_state import SearchState, SearchTerms
+from grouping.domain.jobs.specification import Planning
 from grouping.domain.networks import Candidates
-from grouping.domain.reported import with_losses
-from grouping.domain.scores import ScoreTable
-from grouping.domain.search_state import SearchState, SearchTerms
+from grouping.domain.tables.finished_results import FinishedResults, fit_results
+from grouping.domain.tables.reported import with_losses
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.allowance import Allowance, Prices
+from grouping.domain.trainings.trials import Purpose, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.verdicts.baselines import Baselines, ComparedWith
 from grouping.errors import InvalidInputError
 from grouping.search.executors import Executor, executor_of
 from grouping.search.loop import Loop
@@ -246,8 +247,8 @@ class Search:
         """Train until the search is over; what was told before stays.
 
         A training that raises, by itself, ends the run. What was told by then stays, and another `run` goes
-        on from there. A worker process that dies costs its training an attempt; after
-        ``Trainer.max_attempts`` of them the training has failed.
+        on from there. A training whose worker process dies is tried again, later by itself and then
+        with nothing else in training; see ``grouping.domain.trainings.faults``.
 
         Args:
             trainer: trains the networks; told `terms`. It is prepared here.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from grouping.domain.trials import Trial, TrialKey, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.faults import Fault, LossCause, Standing
+from grouping.domain.trainings.trials import Trial, TrialKey, TrialOutcome, TrialRequest, TrialState
 from grouping.search.executors import Executor, Submitted
 from grouping.trainers import Trainer
 
@@ -25,7 +25,7 @@ class HandsOut(Protocol):
 
 
 class ExecutedTrainings:
-    """Trains what a search has planned, with an executor; see `grouping.search.Trainings`.
+    """Trains what a search has planned, with an executor; see `grouping.search.TrialRunner`.
 
     Args:
         search: the search to train for.
@@ -40,7 +40,7 @@ class ExecutedTrainings:
         self._waiting: deque[Requests] = deque()
         self._lost: list[TrialRequest] = []
         self._in_flight: dict[int, Requests] = {}
-        self._losses: dict[TrialKey, int] = {}
+        self._standings: dict[TrialKey, Standing] = {}
         self._n_orders = 0
 
     @property
@@ -62,12 +62,16 @@ class ExecutedTrainings:
         if requests:
             planned = [self._planned(n, request) for n, request in enumerate(requests.values())]
             stacks = self._trainer.stacks(planned, self._executor.size)
-            self._waiting.extend(tuple(requests[trial.key] for trial in stack.trials) for stack in stacks)
+            parts = [tuple(requests[trial.key] for trial in stack.trials) for stack in stacks]
+            self._waiting.extend(sorted(parts, key=self._is_quarantined))  # suspects come last
 
     def start(self) -> None:
         """Hand over stacks as long as the executor has room."""
         self.refill()
         while self._waiting and len(self._in_flight) < self._executor.size:
+            alone = (self._waiting[0], *self._in_flight.values())
+            if self._in_flight and any(map(self._is_quarantined, alone)):
+                return
             stack = self._waiting.popleft()
             self._n_orders += 1
             self._in_flight[self._n_orders] = stack
@@ -81,20 +85,34 @@ class ExecutedTrainings:
         for ended in self._executor.collect():
             stack = self._in_flight.pop(ended.number)
             if ended.outcomes is None:
-                self._repeat(stack, ended.reason)
+                self._repeat(stack, ended.reason, ended.loss)
                 continue
             for request, outcome in zip(stack, ended.outcomes, strict=True):
-                self._search.tell_outcome(request, outcome)
+                if outcome.fault is Fault.RESOURCES:
+                    self._repeat((request,), outcome.error or "", LossCause.OUT_OF_MEMORY)
+                else:
+                    self._search.tell_outcome(request, outcome)
         return True
 
-    def _repeat(self, stack: Iterable[TrialRequest], reason: str) -> None:
-        """Train again what was lost, unless it was lost too often."""
+    def _repeat(self, stack: Requests, reason: str, loss: LossCause) -> None:
+        """Train again what was lost, unless its losses say that it is to be given up."""
+        if len(stack) > 1 and loss is not LossCause.WITH_ALL:
+            loss = LossCause.WITH_WORKER  # which of them it was is not known
         for request in stack:
-            n_lost = self._losses[request.key] = self._losses.get(request.key, 0) + 1
-            if n_lost < self._trainer.trainings.max_attempts:
+            standing, fault = self._standing(request).after(
+                loss, max_attempts=self._trainer.trainings.max_attempts
+            )
+            self._standings[request.key] = standing
+            if fault is None:
                 self._lost.append(request)
             else:
-                self._search.tell_outcome(request, TrialOutcome(TrialState.FAILED, error=reason))
+                self._search.tell_outcome(request, TrialOutcome(TrialState.FAILED, error=reason, fault=fault))
+
+    def _standing(self, request: TrialRequest) -> Standing:
+        return self._standings.get(request.key, Standing())
+
+    def _is_quarantined(self, stack: Requests) -> bool:
+        return any(self._standing(request).is_quarantined for request in stack)
 
     def _deadline_s(self, stack: Requests) -> float | None:
         """Return the seconds that a stack may take: those of its trainings together."""
@@ -107,4 +125,4 @@ class ExecutedTrainings:
         return total
 
     def _planned(self, position: int, request: TrialRequest) -> Trial:
-        return replace(Trial.planned(position, request), attempts=self._losses.get(request.key, 0))
+        return replace(Trial.planned(position, request), standing=self._standing(request))

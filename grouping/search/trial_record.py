@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from grouping.domain.trials import TaskScore, ToldFrom, Trial, TrialKey, TrialRequest, TrialState
+from grouping.domain.trainings.trials import TaskScore, ToldFrom, Trial, TrialKey, TrialRequest, TrialState
 from grouping.errors import InvalidInputError
 
 

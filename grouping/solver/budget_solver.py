@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from grouping.domain.constraints import Constraints, standing_demands
 from grouping.domain.groupings import Solution
-from grouping.domain.scores import FloatArray, LossTable
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.confidence.draw_solver import choose_in_draws
-from grouping.solver.exact.instance import build_instance
+from grouping.solver.exact.instance import build_instance, by_block
 from grouping.solver.exact.table_solver import TableSolver
 
 
@@ -51,10 +50,8 @@ class BudgetSolver:
         """
         demands = standing_demands(table).merge(self._constraints.known_in(table))
         instance = build_instance(table, demands)
-        weighted = np.where(np.isfinite(table.validation), draws, 0.0)[:, instance.rows] * table.weights
-        blocks = demands.blocks(table.task_names)
-        by_block = np.stack([weighted[..., list(block)].sum(axis=-1) for block in blocks], axis=-1)
-        chosen = choose_in_draws(instance, budgets_snt, by_block)
+        by_cell = draws[:, table.cells.rows, table.cells.columns]
+        chosen = choose_in_draws(instance, budgets_snt, by_block(table, demands, instance, by_cell))
         return tuple(tuple(tuple(instance.rows[list(one)].tolist()) for one in draw) for draw in chosen)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from grouping.domain.baselines import BOTH_BASELINES, Baselines
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Solution
 from grouping.domain.networks import Network, NetworkKey
-from grouping.domain.scores import ScoreTable
-from grouping.domain.splits import FreshSplits
-from grouping.domain.verdicts import Verdict, judge
+from grouping.domain.tables.score_table import ScoreTable
+from grouping.domain.trainings.splits import FreshSplits
+from grouping.domain.verdicts.baselines import BOTH_BASELINES, Baselines
+from grouping.domain.verdicts.verdict import Verdict, judge
+from grouping.solver.deadlines import deadline_in, share_s
 from grouping.solver.exact.table_solver import TableSolver
 
 
@@ -57,14 +58,17 @@ def recommend(
             `Constraints.known_in`.
         baselines: what a verdict compares with.
         splits: which seeds of the confirmation are on further splits of the data; None for none.
-        time_limit_s: wall time of each solve; see `grouping.solver.solve`.
+        time_limit_s: wall time of all solves together, of which each may take an equal share of what is left;
+            see `grouping.solver.solve`.
     """
     asked = constraints or Constraints()
     solver = TableSolver(search, constraints=asked.known_in(search))
     held, not_held = tuple(solver.constraints.sentences()), tuple(asked.unknown_in(search).sentences())
     recommendations = []
-    for budget in budgets_snt:
-        solution = solver.solve(budget, time_limit_s=time_limit_s)
+    deadline = deadline_in(time_limit_s)
+    for place, budget in enumerate(budgets_snt):
+        share = share_s(deadline, len(budgets_snt) - place)
+        solution = solver.solve(budget, time_limit_s=share)
         verdict = None
         if solution.grouping is not None and confirmation is not None:
             verdict = judge(solution.grouping, budget, confirmation, baselines, splits)

@@ -12,13 +12,13 @@ from functools import cached_property
 
 import numpy as np
 
-from grouping.domain.contestants import Contestant, contestants_of, random_alike, totals
 from grouping.domain.groupings import Grouping
-from grouping.domain.scores import FloatArray
-from grouping.domain.search_state import SearchState, SearchTerms
-from grouping.domain.trials import Purpose, TrialRequest, Variant
-from grouping.domain.tuned_recipes import TunedRecipe
-from grouping.domain.verdicts import Comparison, FoundRecipe, Question, Verdict, compare
+from grouping.domain.jobs.search_state import SearchState, SearchTerms
+from grouping.domain.tables.score_table import FloatArray
+from grouping.domain.trainings.trials import Purpose, TrialRequest, Variant
+from grouping.domain.verdicts.contestants import Contestant, contestants_of, random_alike, totals
+from grouping.domain.verdicts.tuned_recipes import TunedRecipe
+from grouping.domain.verdicts.verdict import Comparison, FoundRecipe, Question, Verdict, compare
 from grouping.solver.recommendation import Recommendation
 
 
@@ -99,6 +99,7 @@ class TuningOfOne:
                 FoundRecipe(t.contestant.name, t.best, t.loss) for t in self.contestants if t.best is not None
             ),
             random=self._random_comparison(),
+            too_small=self.terms.baselines.too_small(self.grouping.tasks, self.budget_snt),
         )
 
     def _random_comparison(self) -> Comparison | None:
@@ -121,7 +122,7 @@ class TuningOfOne:
         """Return total losses on the fresh seeds, ``[S]``; NaN where one is not known."""
         variant = Variant(recipe, contestant.members)
         table = self.state.scores(purpose=Purpose.TUNED, variant=variant)
-        losses = table.test_losses if self._is_tested else table.validation_losses
+        losses = table.test_scores if self._is_tested else table.validation_scores
         return totals(contestant, table, losses, self.terms.confirmation_seeds)
 
 

@@ -7,6 +7,7 @@ Rows and sessions of SQLAlchemy stay inside this package; what goes in and out i
 the frozen classes of `grouping.store.records`.
 """
 
+from grouping.store.deliveries import Delivery
 from grouping.store.migrations import migrate
 from grouping.store.paging import MAX_PAGE_SIZE
 from grouping.store.records import (
@@ -33,6 +34,7 @@ __all__ = [
     "MAX_PAGE_SIZE",
     "AddedResults",
     "Claim",
+    "Delivery",
     "Page",
     "ProgressRow",
     "Renewal",

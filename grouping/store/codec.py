@@ -13,21 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from grouping.domain.affinities.joint_runs import JointAffinities, JointRun
 from grouping.domain.fields import from_plain
-from grouping.domain.jobs import (
-    PARAMETERS,
-    Event,
-    Job,
-    JobSpec,
-    JobState,
-    Stop,
-    StopReason,
-)
-from grouping.domain.joint_runs import JointAffinities, JointRun
+from grouping.domain.jobs.job import Event, Job, JobState, Stop, StopReason
+from grouping.domain.jobs.specification import PARAMETERS, JobSpec
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.recipes import Method
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TaskScore
+from grouping.domain.trainings.faults import NOTHING_MISSING, Missing
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import TaskScore
 from grouping.errors import InvalidInputError
 from grouping.store.records import StoredGrouping, StoredNetwork, TableInfo
 from grouping.store.rows import (
@@ -199,6 +193,7 @@ def job_from_row(row: JobRow) -> Job:
         note=row.note,
         tags=tuple(row.tags),
         stop=None if row.stop is None else Stop(row.stop),
+        missing=NOTHING_MISSING if row.missing is None else from_plain(Missing, row.missing),
     )
 
 

@@ -31,7 +31,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.elements import ColumnElement
 
-from grouping.errors import InvalidInputError, SchemaOutdatedError, StoreUnavailableError
+from grouping.errors import (
+    InvalidInputError,
+    SchemaOutdatedError,
+    StoreUnavailableError,
+    StoreUnusableError,
+)
 
 LOCK_TIMEOUT_S = 10
 """How long a transaction waits for another writer."""
@@ -232,7 +237,7 @@ class Database:
             yield
             return
         if not self._turns.take(LOCK_TIMEOUT_S):
-            raise StoreUnavailableError(LOCKED)
+            raise StoreUnavailableError(LOCKED, is_for_all=True)
         try:
             yield
         finally:
@@ -263,7 +268,9 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except PoolTimeoutError as error:
-        raise StoreUnavailableError("All connections to the database are in use; try again.") from error
+        raise StoreUnavailableError(
+            "All connections to the database are in use; try again.", is_for_all=True
+        ) from error
     except DBAPIError as error:
         translated = _translate(error)
         if translated is None:
@@ -281,18 +288,22 @@ def _translate(error: DBAPIError) -> StoreUnavailableError | SchemaOutdatedError
     if isinstance(error, _DEFECTS) and not error.connection_invalidated:
         return None
     if "locked" in text or "lock timeout" in text or "busy" in text:
-        return StoreUnavailableError(LOCKED)
+        return StoreUnavailableError(LOCKED, is_for_all=True)
     if "readonly" in text or "read-only" in text:
-        return StoreUnavailableError("The database is read-only; give this program the right to write to it.")
+        return StoreUnusableError(
+            "The database is read-only; give this program the right to write to it.", is_for_all=True
+        )
     if "full" in text or "no space" in text:
-        return StoreUnavailableError("The disk of the database is full; free some space.")
+        return StoreUnavailableError("The disk of the database is full; free some space.", is_for_all=True)
     if "not a database" in text or "malformed" in text:
-        return StoreUnavailableError(
-            "The file is no SQLite database, or is damaged; name another, or restore a backup."
+        return StoreUnusableError(
+            "The file is no SQLite database, or is damaged; name another, or restore a backup.",
+            is_for_all=True,
         )
     if "unable to open" in text:
-        return StoreUnavailableError(
-            "The file of the database is not there, or closed to this account; `grouping migrate` makes one."
+        return StoreUnusableError(
+            "The file of the database is not there, or closed to this account; `grouping migrate` makes one.",
+            is_for_all=True,
         )
     cause = str(error.orig).partition("\n")[0][:300]
     return StoreUnavailableError(f"The database cannot be reached or does not answer ({cause}); try again.")

@@ -8,22 +8,24 @@ from typing import Any
 
 from sqlalchemy import select
 
-from grouping.errors import AmbiguousIdError
+from grouping.errors import AmbiguousIdError, NotFoundError
 from grouping.store.codec import is_id
 from grouping.store.database import Database
-from grouping.store.rows import ID_LENGTH, GroupingRow, JobRow, ScoreTableRow, StudyRow, TokenRow
+from grouping.store.rows import ID_LENGTH, GroupingRow, JobRow, ScoreTableRow, StudyRow, TokenRow, TrialRow
 
 SHORTEST = 4
 """Characters of an identifier that are needed at least."""
 N_CANDIDATES = 5
 
 _BEGINNING = re.compile(rf"[0-9a-f]{{{SHORTEST},{ID_LENGTH - 1}}}")
+_TOO_SHORT = re.compile(rf"[0-9a-f]{{1,{SHORTEST - 1}}}")
 _ROWS: Mapping[str, Any] = {
     "job": JobRow,
     "score table": ScoreTableRow,
     "grouping": GroupingRow,
     "study": StudyRow,
     "token": TokenRow,
+    "trial": TrialRow,
 }
 
 
@@ -36,16 +38,19 @@ class IdentifierMethods:
         """Return the identifier that begins so; the text itself where none does, or it is a whole one.
 
         Args:
-            kind: ``job``, ``score table``, ``grouping``, ``study`` or ``token``.
+            kind: ``job``, ``score table``, ``grouping``, ``study``, ``token`` or ``trial``.
             text: an identifier or its first `SHORTEST` characters or more.
 
         Raises:
             AmbiguousIdError: if several begin so.
+            NotFoundError: if it could be a beginning, and is too short.
         """
+        if _TOO_SHORT.fullmatch(text):
+            raise NotFoundError(kind, text, f"its first {SHORTEST} characters are needed at least")
         if is_id(text) or not _BEGINNING.fullmatch(text):
             return text
         row = _ROWS[kind]
-        label = row.id if row is GroupingRow else row.name
+        label = row.id if row in (GroupingRow, TrialRow) else row.name
         begins = (row.id >= text) & (row.id < f"{text}g")  # "g" is the first letter that no identifier has
         with self._database.reading() as session:
             found = session.execute(select(row.id, label).where(begins).order_by(row.id.desc())).all()

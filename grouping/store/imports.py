@@ -15,7 +15,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import IdempotencyConflictError, NotFoundError, StateConflictError
 from grouping.store.codec import (
@@ -138,26 +138,40 @@ def find_table(session: Session, table_id: str, *, lock: bool = False) -> ScoreT
     return row
 
 
-def imported_table(row: ScoreTableRow, tasks: tuple[Task, ...], networks: Sequence[NetworkRow]) -> ScoreTable:
+def imported_networks(session: Session, table_id: str) -> Sequence[Any]:
+    """Return what `imported_table` reads of the networks of a table, in their order.
+
+    They are no objects of the session: of a million cells these would take longer than the losses.
+    """
+    columns = NetworkRow.tasks, NetworkRow.size, NetworkRow.cost_snt, NetworkRow.imported
+    query = select(*columns).where(NetworkRow.score_table_id == table_id).order_by(NetworkRow.position)
+    return session.execute(query).all()
+
+
+def imported_table(row: ScoreTableRow, tasks: tuple[Task, ...], networks: Sequence[Any]) -> ScoreTable:
     """Return the table as it was given to `ImportMethods.import_table`.
 
     Args:
         row: the row of the imported table.
         tasks: tasks of the table.
-        networks: rows of its networks, in their order.
+        networks: its networks, see `imported_networks`.
     """
     imported = row.imported or {}
-    column = {task.name: t for t, task in enumerate(tasks)}
-    shape = (len(networks), len(tasks), len(imported["seeds"]))
-    losses = {split: np.full(shape, np.nan) for split in ("validation", "test")}
+    n_seeds = len(imported["seeds"])
     stored = [network.imported or {} for network in networks]
-    for n, network in enumerate(networks):
-        members = [column[name] for name in network.tasks]
-        for split, cells in losses.items():
-            if stored[n][split] is not None:
-                cells[n, members] = np.array(stored[n][split], dtype=np.float64).reshape(
-                    len(members), shape[2]
-                )
+    nothing = [None] * n_seeds
+    losses = {
+        # The tasks of a row stand in the order of the table, as its cells do.
+        split: np.array(
+            [
+                by_seed
+                for network, kept in zip(networks, stored, strict=True)
+                for by_seed in (kept[split] or [nothing] * len(network.tasks))
+            ],
+            dtype=np.float64,
+        ).reshape(sum(len(network.tasks) for network in networks), n_seeds)
+        for split in ("validation", "test")
+    }
     costs = {
         name: np.array([cells["costs"][k] for cells in stored], dtype=np.float64)
         for k, name in enumerate(imported["costs"])
@@ -176,7 +190,8 @@ def _network_values(table_id: str, table: ScoreTable) -> list[dict[str, Any]]:
     order = table.task_names
     values = []
     for n, network in enumerate(table.networks):
-        members = [t for t, name in enumerate(order) if name in network.group]
+        own = table.cells.of_row(n)
+        members = table.cells.columns[own].tolist()
         values.append(
             {
                 "id": new_id(),
@@ -190,8 +205,8 @@ def _network_values(table_id: str, table: ScoreTable) -> list[dict[str, Any]]:
                 "multiply_adds": 0,
                 "widths": [],
                 "imported": {
-                    "validation": _cells(table.validation_losses[n, members]),
-                    "test": _cells(table.test_losses[n, members]),
+                    "validation": _cells(table.validation_scores[own]),
+                    "test": _cells(table.test_scores[own]),
                     "costs": [float(costs[n]) for costs in table.other_costs.values()],
                 },
             }

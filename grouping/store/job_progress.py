@@ -6,17 +6,17 @@ from collections.abc import Collection
 
 from sqlalchemy import func, select
 
-from grouping.domain.jobs import Event, Ledger, Stop
-from grouping.domain.search_state import SearchState
-from grouping.domain.trials import Purpose, Trial, TrialState
+from grouping.domain.jobs.job import Event, JobState, Ledger, Stop
+from grouping.domain.jobs.search_state import SearchState
+from grouping.domain.trainings.trials import Purpose, Trial, TrialState
 from grouping.store.codec import event_from_row, network_from_row, spec_from_json, task_from_json
-from grouping.store.database import Database
+from grouping.store.database import CHUNK, Database
 from grouping.store.imports import find_table
 from grouping.store.latencies import known_costs
 from grouping.store.locked_jobs import find_job
-from grouping.store.records import ProgressRow
+from grouping.store.records import EventHead, ProgressRow
 from grouping.store.reuse_sources import Wanted, find_reusable
-from grouping.store.rows import EventRow, NetworkRow, TrialRow
+from grouping.store.rows import EventRow, JobRow, NetworkRow, TrialRow
 from grouping.store.score_tables import network_rows, read_affinities
 from grouping.store.trial_reading import read_trials
 
@@ -113,6 +113,18 @@ class ProgressMethods:
                 other_costs=known_costs(spec.sizes, rows) if spec.constraints.limits else {},
                 stop=None if job.stop is None else Stop(job.stop),
             )
+
+    def event_heads(self, job_ids: Collection[str]) -> dict[str, EventHead]:
+        """Return state and last event of jobs, by identifier; those that do not exist are left out."""
+        last = select(func.max(EventRow.number)).where(EventRow.job_id == JobRow.id).scalar_subquery()
+        found: dict[str, EventHead] = {}
+        ids = sorted(job_ids)
+        with self._database.reading() as session:
+            for start in range(0, len(ids), CHUNK):
+                chunk = ids[start : start + CHUNK]
+                rows = session.execute(select(JobRow.id, JobRow.state, last).where(JobRow.id.in_(chunk)))
+                found |= {row[0]: EventHead(JobState(row[1]), row[2] or 0) for row in rows}
+        return found
 
     def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
         """Return events of the job with numbers above `after`, in order, at most 5,000 at once.

@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, type_coerce
 from sqlalchemy.orm import Session
 from sqlalchemy.types import Double, Text
 
-from grouping.domain.job_labels import LabelChanges, base_name, numbered
-from grouping.domain.job_query import JobOrder, JobQuery
-from grouping.domain.jobs import Job, JobSpec
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.labels import LabelChanges, base_name, numbered
+from grouping.domain.jobs.query import JobOrder, JobQuery
+from grouping.domain.jobs.specification import JobSpec
 from grouping.store.codec import job_from_row, spec_from_json, storable
 from grouping.store.database import Database
 from grouping.store.locked_jobs import lock_job
@@ -88,12 +89,18 @@ def set_labels(row: JobRow, spec: JobSpec, *, name: str, note: str, tags: Sequen
     row.search_text = storable(f"{said}{_TAG_END}".casefold())
 
 
+_NAMES = 0x6D746C67
+"""Space of the locks on names of jobs; any number that other users of the PostgreSQL server do not take."""
+
+
 def new_name(session: Session, name: str, *, without: str = "") -> str:
     """Return a name that no job has: the one given, or with the next number.
 
-    Two jobs that PostgreSQL accepts in the same moment may still get the same.
+    On PostgreSQL, whoever asks for a number of the same name waits until this transaction ends.
     """
     base = base_name(storable(name))
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_NAMES, func.hashtext(base))))
     is_like = or_(JobRow.name == base, JobRow.name.startswith(f"{base} (", autoescape=True))
     return numbered(base, session.scalars(select(JobRow.name).where(is_like, JobRow.id != without)))
 

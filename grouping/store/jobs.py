@@ -8,12 +8,13 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from grouping.domain.finished_results import FinishedResults
-from grouping.domain.job_deletion import JobDependents
-from grouping.domain.job_verbs import JobVerb
-from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.jobs.deletion import JobDependents
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.jobs.verbs import JobVerb
+from grouping.domain.tables.finished_results import FinishedResults
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialState
+from grouping.domain.trainings.trials import TrialState
 from grouping.errors import IdempotencyConflictError, InvalidInputError, pointing_below
 from grouping.store.codec import (
     check_idempotency_key,
@@ -189,8 +190,9 @@ class JobMethods:
                 locked.revise_table()
             before = job.state
             job.state = JobState.QUEUED
-            job.stop_reason = job.error = job.finished_s = None
+            job.stop_reason = job.error = job.finished_s = job.missing = None
             job.cancel_requested = False
+            job.lost_claims = 0
             locked.add_event("job_resumed", {"from": before, "trials_retried": retried})
             session.flush()
             return job_from_row(job)
@@ -279,7 +281,7 @@ def _cancel_now(locked: LockedJob) -> None:
     locked.job.state = JobState.CANCELLED
     locked.job.cancel_requested = True
     locked.job.finished_s = locked.now_s
-    locked.add_event("job_cancelled", {})
+    locked.add_end({})
 
 
 def _count_failed_trials(session: Session, job_id: str) -> int:
@@ -297,7 +299,11 @@ def _retry_failed_trials(session: Session, job_id: str) -> int:
         .values(
             state=TrialState.PLANNED,
             attempts=0,
-            blame=0,
+            failures=0,
+            losses=0,
+            shortages=0,
+            reached=None,
+            fault=None,
             epochs=0,
             seconds=0.0,
             error=None,

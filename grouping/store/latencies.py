@@ -9,8 +9,8 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from grouping.domain.jobs.task_definitions import SizeVariant
 from grouping.domain.networks import Network, NetworkKey
-from grouping.domain.task_definitions import SizeVariant
 from grouping.store.rows import NetworkRow
 
 Costs = np.ndarray[Any, np.dtype[np.float64]]

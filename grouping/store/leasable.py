@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import JobState
-from grouping.domain.resources import Resources
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.trainings.faults import QUARANTINE_AFTER
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import Purpose, TrialRequest, TrialState
 from grouping.store.codec import is_id, job_from_row, network_from_row
 from grouping.store.locked_jobs import LockedJob
 from grouping.store.records import TrialWanted, WaitingTrials
@@ -96,7 +97,7 @@ def fitting_trials(
             select(TrialRow, NetworkRow)
             .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
             .where(TrialRow.job_id == locked.job.id, TrialRow.state == TrialState.PLANNED)
-            .order_by(TrialRow.position)
+            .order_by(TrialRow.losses >= QUARANTINE_AFTER, TrialRow.position)  # suspects come last
             .limit(len(asked) + (0 if takes_any else N_SEEN))
         )
     ]

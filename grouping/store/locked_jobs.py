@@ -6,16 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, select, true, update
+from sqlalchemy import ColumnElement, func, select, true, update
 from sqlalchemy.orm import Session
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import Blame, TrialState
+from grouping.domain.trainings.faults import QUARANTINE_AFTER, LossCause, Standing
+from grouping.domain.trainings.trials import TrialState
 from grouping.errors import NotFoundError, StaleLeaseError
-from grouping.store.codec import as_json, is_id, network_from_row, spec_from_json
+from grouping.store.codec import as_json, is_id, network_from_row, new_id, spec_from_json
 from grouping.store.database import Database
 from grouping.store.records import Claim
-from grouping.store.rows import EventRow, JobRow, NetworkRow, ScoreTableRow, TrialRow
+from grouping.store.rows import (
+    DeliveryRow,
+    EventRow,
+    JobRow,
+    NetworkRow,
+    ScoreTableRow,
+    TrialProgressRow,
+    TrialReportRow,
+    TrialRow,
+)
 from grouping.trainers import max_attempts_of
 
 
@@ -59,6 +69,26 @@ class LockedJob:
             EventRow(job_id=self.job.id, number=number, at_s=self.now_s, kind=kind, data=as_json(data))
         )
 
+    def add_end(self, data: Mapping[str, Any]) -> None:
+        """Append the event that the job has ended as its row says, and have its webhooks told."""
+        job = self.job
+        self.add_event(f"job_{job.state}", data)
+        for address in job.spec.get("notify", ()):
+            self.session.add(
+                DeliveryRow(
+                    id=new_id(),
+                    job_id=job.id,
+                    address=address,
+                    state=job.state,
+                    stop_reason=job.stop_reason,
+                    error=job.error,
+                    is_degraded=job.missing is not None,
+                    ended_s=self.now_s,
+                    attempts=0,
+                    due_s=self.now_s,
+                )
+            )
+
     def revise_table(self) -> None:
         """Count up the revision of the job's score table, because the table changed."""
         self.session.execute(
@@ -96,17 +126,44 @@ class LockedJob:
         self.job.charged_trainings += 1
         self.add_event("trial_started", describe_trial(trial, network) | data)
 
-    def lose_trial(self, trial: TrialRow, network: NetworkRow, reason: str, blame: Blame) -> TrialState:
-        """Plan a running trial again that will give no result, or give it up if it is to blame too often."""
+    def lose_trial(
+        self,
+        trial: TrialRow,
+        network: NetworkRow,
+        reason: str,
+        loss: LossCause,
+        *,
+        has_progressed: bool = False,
+    ) -> TrialState:
+        """Plan a running trial again that will give no result, or give it up, as its `Standing` says.
+
+        Args:
+            trial, network: the trial.
+            reason: reason of the loss, in words for the user.
+            loss: how it was lost.
+            has_progressed: whether its checkpoint got further; what it told is known here.
+        """
+        has_progressed = _told_further(self.session, trial) or has_progressed
+        standing, fault = Standing(trial.failures, trial.losses, trial.shortages).after(
+            loss,
+            max_attempts=max_attempts_of(spec_from_json(self.job.spec)),
+            has_progressed=has_progressed,
+        )
+        trial.failures, trial.losses, trial.shortages = standing.failures, standing.losses, standing.shortages
         trial.state = TrialState.PLANNED
         trial.started_s = trial.lease_token = None
-        trial.blame += blame
-        if trial.blame >= Blame.ITS_OWN * max_attempts_of(spec_from_json(self.job.spec)):
+        if fault is not None:
             trial.state = TrialState.FAILED
+            trial.fault = fault
             trial.finished_s = self.now_s
-            trial.error = f"Given up after {trial.attempts} attempts; the last one: {reason}"
+            trial.error = _given_up(trial, loss, reason)
             self.revise_table()
-        data = describe_trial(trial, network) | {"reason": reason, "state": trial.state}
+        data = describe_trial(trial, network) | {
+            "reason": reason,
+            "state": trial.state,
+            "fault": fault or loss.fault,
+            "is_quarantined": fault is None and standing.is_quarantined,
+        }
         self.add_event("trial_lost", data)
         return TrialState(trial.state)
 
@@ -122,6 +179,34 @@ class LockedJob:
         trial.state = TrialState.PLANNED
         trial.attempts -= 1
         trial.started_s = None
+
+
+def _given_up(trial: TrialRow, loss: LossCause, reason: str) -> str:
+    """Say why a trial is given up."""
+    match loss:
+        case LossCause.OUT_OF_MEMORY:
+            return f"Given up: memory ran out, also when it was trained alone. {reason}"
+        case LossCause.WITH_WORKER:
+            return (
+                f"Given up: {trial.losses} workers in a row were lost that trained it, none of which got "
+                f"further than those before; the last {trial.losses - QUARANTINE_AFTER} while nothing else "
+                f"of the job was in training. The last one: {reason}"
+            )
+        case _:
+            return f"Given up after {trial.attempts} attempts; the last one: {reason}"
+
+
+def _told_further(session: Session, trial: TrialRow) -> bool:
+    """Return whether this attempt told of a later step than all before; keep it as the one to be passed."""
+    last = session.scalar(
+        select(func.max(TrialProgressRow.step))
+        .join(TrialReportRow, TrialReportRow.trial_id == TrialProgressRow.trial_id)
+        .where(TrialProgressRow.trial_id == trial.id, TrialReportRow.attempt == trial.attempts)
+    )
+    if last is None or (trial.reached is not None and last <= trial.reached):
+        return False
+    trial.reached = last
+    return True
 
 
 def lock_job(database: Database, session: Session, job_id: str) -> LockedJob:

@@ -6,14 +6,15 @@ Networks are trained in stacks, and a commit takes as long as training a small o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from grouping.domain.reported import with_losses
+from grouping.domain.tables.reported import with_losses
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Blame, TaskScore, TrialOutcome, TrialState
+from grouping.domain.trainings.faults import LossCause
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
 from grouping.store.codec import (
     is_id,
@@ -89,15 +90,24 @@ class OutcomeMethods:
         self.record_outcomes(claim, {trial_id: outcome})
 
     def requeue_trials(
-        self, claim: Claim, trial_ids: Sequence[str], reason: str, blame: Blame
+        self,
+        claim: Claim,
+        trial_ids: Sequence[str],
+        reason: str,
+        loss: LossCause,
+        *,
+        progressed: Collection[str] = (),
     ) -> Mapping[str, TrialState]:
-        """Plan lost trials again, or mark those as failed that are to blame too often.
+        """Plan lost trials again, or give up those whose losses say so.
+
+        See `grouping.domain.trainings.faults`.
 
         Args:
             claim: the claim of the caller.
             trial_ids: running trials that were lost.
             reason: reason of the loss, in words for the user.
-            blame: how far they themselves are to blame.
+            loss: how they were lost.
+            progressed: those of them whose checkpoint got further than ever before.
 
         Returns:
             By trial `TrialState.PLANNED` or `TrialState.FAILED`.
@@ -112,13 +122,15 @@ class OutcomeMethods:
             locked = lock_claimed_job(self._database, session, claim)
             found = _find_trials(locked, trial_ids, TrialState.RUNNING)
             return {
-                trial.id: locked.lose_trial(trial, network, storable(reason), blame)
+                trial.id: locked.lose_trial(
+                    trial, network, storable(reason), loss, has_progressed=trial.id in progressed
+                )
                 for trial, network in found
             }
 
-    def requeue_trial(self, claim: Claim, trial_id: str, reason: str, blame: Blame) -> TrialState:
+    def requeue_trial(self, claim: Claim, trial_id: str, reason: str, loss: LossCause) -> TrialState:
         """Plan one lost trial again; see `requeue_trials`."""
-        return self.requeue_trials(claim, [trial_id], reason, blame)[trial_id]
+        return self.requeue_trials(claim, [trial_id], reason, loss)[trial_id]
 
 
 def check_outcome(outcome: TrialOutcome) -> None:
@@ -185,12 +197,14 @@ def record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: Tri
     trial.epochs = outcome.epochs
     trial.seconds = outcome.seconds
     trial.error = None if outcome.error is None else storable(outcome.error)
+    trial.fault = outcome.fault
     trial.artefact = None if outcome.artefact is None else storable(outcome.artefact)
     keep_costs(network, outcome)
     trial.finished_s = locked.now_s
     locked.session.add_all(score_row(trial.id, score) for score in outcome.scores)
     if outcome.affinities is not None:
         locked.session.add(joint_affinities_to_row(trial.id, network.tasks, outcome.affinities))
+    locked.job.lost_claims = 0
     locked.job.charged_epochs += outcome.epochs
     locked.job.charged_seconds += outcome.seconds
     data = describe_trial(trial, network) | {
@@ -199,6 +213,8 @@ def record(locked: LockedJob, trial: TrialRow, network: NetworkRow, outcome: Tri
         "losses": {score.task: score.validation_loss for score in outcome.scores},
         "error": trial.error,
     }
+    if outcome.fault is not None:
+        data["fault"] = outcome.fault
     locked.add_event(f"trial_{outcome.state}", data)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job, JobState
 from grouping.domain.networks import Network
-from grouping.domain.progress import Progress
-from grouping.domain.resources import Resources
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import Purpose, TrialOutcome, TrialRequest
 
 T = TypeVar("T")
 
@@ -44,12 +44,14 @@ class Claim:
         owner: name of the dispatcher that claimed it.
         epoch: number of the claim within the job; writes are accepted only under the latest.
         lease_s: seconds for which a renewal is valid.
+        is_lone: whether the job may be what ended earlier dispatchers, so that it is to be the only one.
     """
 
     job: Job
     owner: str
     epoch: int
     lease_s: float
+    is_lone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,14 @@ class StoredNetwork:
     multiply_adds: int
     widths: tuple[int, ...]
     latency_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventHead:
+    """State of a job and the number of its last event, 0 without any."""
+
+    state: JobState
+    last_event: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from grouping.domain.trials import Purpose, TrialOutcome, TrialState
+from grouping.domain.trainings.trials import Purpose, TrialOutcome, TrialState
 from grouping.store.rows import NetworkRow, TrialRow
 
 MEASURED_COST = "measured_snt"

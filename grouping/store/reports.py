@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from grouping.domain.progress import Progress
+from grouping.domain.trainings.progress import Progress
 from grouping.errors import NotFoundError
 from grouping.store.codec import is_id, storable
 from grouping.store.database import CHUNK, Database
@@ -75,6 +75,8 @@ class ReportMethods:
         """
         with self._database.writing() as session:
             locked = lock_claimed_job(self._database, session, claim)
+            if any(report.points for report in reports.values()):
+                locked.job.lost_claims = 0  # it gets on
             for trial_id, report in reports.items():
                 keep_report(session, _find_trial(session, locked.job.id, trial_id), report)
 

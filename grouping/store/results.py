@@ -12,11 +12,17 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from grouping.domain.finished_results import FinishedResults, FittingResult, FittingResults, fit_results
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import Purpose, TrialOutcome, TrialState
+from grouping.domain.tables.finished_results import (
+    FinishedResults,
+    FittingResult,
+    FittingResults,
+    fit_results,
+)
+from grouping.domain.trainings.faults import Fault
+from grouping.domain.trainings.trials import Purpose, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import (
     group_key,
@@ -44,7 +50,12 @@ class ResultMethods:
     _database: Database
 
     def add_results(
-        self, job_id: str, results: FinishedResults, *, refused: Refused | None = None
+        self,
+        job_id: str,
+        results: FinishedResults,
+        *,
+        refused: Refused | None = None,
+        dry_run: bool = False,
     ) -> AddedResults:
         """Add finished trainings to the search of a job: all of them, or none.
 
@@ -55,6 +66,7 @@ class ResultMethods:
             job_id: the job.
             results: what is told.
             refused: groups that no result from outside can stand for, and why.
+            dry_run: store nothing, and only say what would be added.
 
         Raises:
             NotFoundError: if there is no such job.
@@ -66,7 +78,10 @@ class ResultMethods:
             locked = lock_job(self._database, session, job_id)
             _check_state(JobState(locked.job.state))
             _check_data(results.data, locked.job.data_digest)
-            return add_to(locked, results, refused)
+            added = add_to(locked, results, refused)
+            if dry_run:
+                session.rollback()
+            return added
 
     def count_told(self, job_id: str) -> int:
         """Count the trials of a job that were told from outside, those of other jobs that it copied included.
@@ -216,7 +231,7 @@ def _tell(
     trial.state = TrialState.SUCCEEDED
     trial.attempts = trial.planned_epochs = trial.epochs = 0
     trial.seconds = 0.0
-    trial.error = trial.started_s = None
+    trial.error = trial.started_s = trial.fault = None
     trial.finished_s = locked.now_s
     trial.told = dict(told)
     keep_costs(network, TrialOutcome(TrialState.SUCCEEDED, result.scores, costs=result.costs))
@@ -229,6 +244,7 @@ def _give_up(locked: LockedJob, network: NetworkRow, reason: str) -> None:
     ).all()
     for trial in trials:
         trial.state = TrialState.FAILED
+        trial.fault = Fault.USER
         trial.error = reason
     ids = [trial.id for trial in trials]
     locked.session.execute(delete(ScoreRow).where(ScoreRow.trial_id.in_(ids)))

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import JobSpec
-from grouping.domain.reuse import Reusable, ReuseSource
+from grouping.domain.jobs.reuse import Reusable, ReuseSource
+from grouping.domain.jobs.specification import JobSpec
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.store.codec import (
     group_key,
     joint_affinities_to_row,
@@ -196,6 +196,7 @@ def _copy(
         epochs=original.epochs,
         seconds=original.seconds,
         error=original.error,
+        fault=original.fault,
         artefact=original.artefact,
         told=original.told,
         finished_s=locked.now_s,

@@ -14,11 +14,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from grouping.domain.datasets import DataDigests
+from grouping.domain.jobs.reuse import Reusable, ReuseSource, are_of_one_data_set
 from grouping.domain.networks import NetworkKey
-from grouping.domain.recipes import Method
-from grouping.domain.reuse import Reusable, ReuseSource, are_of_one_data_set
-from grouping.domain.trials import Purpose, TrialKey, TrialState
+from grouping.domain.trainings.datasets import DataDigests
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import Purpose, TrialKey, TrialState
 from grouping.store.codec import as_json, is_id, spec_from_json, trainer_of_spec
 from grouping.store.rows import JobRow, NetworkRow, ScoreTableRow, TrialRow
 from grouping.trainers import trainer_class

@@ -68,7 +68,8 @@ class JobRow(StoredRow):
     """A job, its lease, and what it has been charged for.
 
     `name_key` is its name without case, by which jobs are sorted; `search_text` is all of it that is
-    searched, likewise (`grouping.store.job_search`).
+    searched, likewise (`grouping.store.job_search`). `lost_claims` counts the dispatchers that were
+    lost in a row while they worked on it, since any of its trainings ended.
     """
 
     __tablename__ = "jobs"
@@ -106,6 +107,20 @@ class JobRow(StoredRow):
     name_key: Mapped[str] = mapped_column(BINARY_TEXT)
     search_text: Mapped[str] = mapped_column(Text)
     stop: Mapped[str | None] = mapped_column(String(10))
+    missing: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
+    claimed_s: Mapped[float | None] = mapped_column(Double)
+    lost_claims: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+
+
+class DispatcherRow(StoredRow):
+    """A dispatcher that registered, and when it was last heard from."""
+
+    __tablename__ = "dispatchers"
+
+    owner: Mapped[str] = mapped_column(String(255), primary_key=True)
+    n_jobs: Mapped[int] = mapped_column(Integer)
+    started_s: Mapped[float] = mapped_column(Double)
+    seen_s: Mapped[float] = mapped_column(Double)
 
 
 class NetworkRow(StoredRow):
@@ -144,7 +159,8 @@ class TrialRow(StoredRow):
     `reused_from_job` and `reused_from_trial` name the training whose outcome was copied; they are no foreign
     keys, since that job may be deleted. The lease is the last one, and holds only while the trial is running.
     `told` is null unless the result was told from outside: source, teller and time (`ToldFrom`). `recipe` and
-    `members` are its `Variant`.
+    `members` are its `Variant`; `failures`, `losses` and `shortages` its `Standing`; `reached` is the last
+    step that it told of in any attempt that was lost.
     """
 
     __tablename__ = "trials"
@@ -179,7 +195,11 @@ class TrialRow(StoredRow):
     lease_expires_s: Mapped[float | None] = mapped_column(Double)
     artefact: Mapped[str | None] = mapped_column(Text)
     told: Mapped[dict[str, Any] | None] = mapped_column(_JSON)
-    blame: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    failures: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    losses: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    shortages: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    reached: Mapped[float | None] = mapped_column(Double)
+    fault: Mapped[str | None] = mapped_column(String(20))
     recipe: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     members: Mapped[int] = mapped_column(Integer, default=1, server_default="1")
 
@@ -253,6 +273,27 @@ class EventRow(StoredRow):
     at_s: Mapped[float] = mapped_column(Double)
     kind: Mapped[str] = mapped_column(Text)
     data: Mapped[dict[str, Any]] = mapped_column(_JSON)
+
+
+class DeliveryRow(StoredRow):
+    """An address that is to be told how a job ended, until it is told or given up.
+
+    `due_s` is when the next attempt is due; during one, when that counts as lost.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index(None, "due_s"), Index(None, "job_id"))
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey(JobRow.id, ondelete="CASCADE"))
+    address: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20))
+    stop_reason: Mapped[str | None] = mapped_column(String(40))
+    error: Mapped[str | None] = mapped_column(Text)
+    is_degraded: Mapped[bool]
+    ended_s: Mapped[float] = mapped_column(Double)
+    attempts: Mapped[int] = mapped_column(Integer)
+    due_s: Mapped[float] = mapped_column(Double)
 
 
 class GroupingRow(StoredRow):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.joint_affinity import joint_affinities
+from grouping.domain.affinities.joint_matrices import joint_affinities
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.jobs.task_definitions import SizeVariant
 from grouping.domain.scales import awaits_scale, scaled
-from grouping.domain.scores import Score, ScoreTable
-from grouping.domain.task_definitions import SizeVariant
-from grouping.domain.trials import PLAIN, Purpose, TrialState
+from grouping.domain.tables.score_table import Score, ScoreTable
+from grouping.domain.trainings.trials import PLAIN, Purpose, TrialState
 from grouping.store.codec import (
     joint_run_from_row,
     network_from_row,
@@ -22,7 +23,7 @@ from grouping.store.codec import (
     task_from_json,
 )
 from grouping.store.database import Database
-from grouping.store.imports import find_table, imported_table
+from grouping.store.imports import find_table, imported_networks, imported_table
 from grouping.store.latencies import LATENCY_COST, costs_of_sizes, latency_costs, tables_with_latencies
 from grouping.store.paging import newest_first
 from grouping.store.records import Page, StoredNetwork, TableInfo
@@ -89,11 +90,44 @@ class ScoreTableMethods:
         Raises:
             NotFoundError: if there is no such table.
         """
+        read = self._read_table(table_id, purpose, fidelity, ScoreRow.validation_loss, ScoreRow.test_loss)
+        is_of_search = (purpose, fidelity) == (Purpose.SEARCH, 1.0)
+        needs_search = awaits_scale(read.tasks) and not is_of_search
+        return scaled(read, self.score_table(table_id) if needs_search else None)
+
+    def metric_table(
+        self, table_id: str, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0
+    ) -> ScoreTable:
+        """Return the values of each task's metric in place of its losses; of some metrics higher is better.
+
+        Its networks are those of `score_table`. Cells whose trials measured no metric are empty, such as all
+        of an imported table.
+
+        Args:
+            table_id: the table.
+            purpose: as in `score_table`.
+            fidelity: as in `score_table`.
+
+        Raises:
+            NotFoundError: if there is no such table.
+        """
+        return self._read_table(table_id, purpose, fidelity, ScoreRow.validation_metric, ScoreRow.test_metric)
+
+    def _read_table(
+        self,
+        table_id: str,
+        purpose: Purpose,
+        fidelity: float,
+        validation: InstrumentedAttribute[Any],
+        test: InstrumentedAttribute[Any],
+    ) -> ScoreTable:
+        """Read numbers of one kind of trials as a table."""
         with self._database.reading() as session:
             table = find_table(session, table_id)
             tasks = tuple(task_from_json(task) for task in table.tasks)
-            if table.imported is not None and (purpose, fidelity) == (Purpose.SEARCH, 1.0):
-                return imported_table(table, tasks, network_rows(session, table_id))
+            is_of_losses = validation is ScoreRow.validation_loss
+            if table.imported is not None and is_of_losses and (purpose, fidelity) == (Purpose.SEARCH, 1.0):
+                return imported_table(table, tasks, imported_networks(session, table_id))
             chosen = _trials_of_kind(table_id, purpose, fidelity)
             ended = session.execute(
                 select(TrialRow.network_id, TrialRow.state)
@@ -111,26 +145,23 @@ class ScoreTableMethods:
                     TrialRow.network_id,
                     TrialRow.seed,
                     ScoreRow.task,
-                    ScoreRow.validation_loss,
-                    ScoreRow.test_loss,
+                    validation,
+                    test,
                 )
                 .join(ScoreRow, ScoreRow.trial_id == TrialRow.id)
                 .join(NetworkRow, NetworkRow.id == TrialRow.network_id)
-                .where(chosen)
+                .where(chosen, validation.is_not(None))
             )
             scores = [
-                Score(networks[network_id], task, seed, validation_loss, test_loss)
-                for network_id, seed, task, validation_loss, test_loss in cells
+                Score(networks[network_id], task, seed, on_validation, on_test)
+                for network_id, seed, task, on_validation, on_test in cells
                 if not is_lost[network_id]
             ]
             sizes = _sizes_of(session, table_id)
             listed = list(rows.values())
             reported = reported_costs(listed, [row.id for row in listed if not is_lost[row.id]])
         costs = costs_of_sizes(sizes, list(networks.values())) | reported | latency_costs(listed)
-        read = ScoreTable.from_scores(tasks, networks.values(), scores, other_costs=costs)
-        is_of_search = (purpose, fidelity) == (Purpose.SEARCH, 1.0)
-        needs_search = awaits_scale(tasks) and not is_of_search
-        return scaled(read, self.score_table(table_id) if needs_search else None)
+        return ScoreTable.from_scores(tasks, networks.values(), scores, other_costs=costs)
 
     def affinities(
         self, table_id: str, *, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0

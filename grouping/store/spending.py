@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import JobSpec
-from grouping.domain.ledgers import Rate, Shape, Spending
-from grouping.domain.recipes import Method
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.trainings.ledgers import Rate, Shape, Spending
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.store.codec import as_json, trainer_of_spec
 from grouping.store.database import Database
 from grouping.store.locked_jobs import find_job, network_name

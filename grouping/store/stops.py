@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, func, select, true, update
 from sqlalchemy.orm import Session
 
-from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Job, JobState, Stop
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.jobs.job import Job, JobState, Stop
+from grouping.domain.jobs.verbs import JobVerb, refusal
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.errors import StateConflictError
 from grouping.store.codec import job_from_row
 from grouping.store.database import Database

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
+from grouping.store.census import CensusMethods
 from grouping.store.database import Database, make_engine, parse_url, shown_url
+from grouping.store.deliveries import DeliveryMethods
+from grouping.store.dispatchers import DispatcherMethods
 from grouping.store.groupings import GroupingMethods
 from grouping.store.identifiers import IdentifierMethods
 from grouping.store.imports import ImportMethods
@@ -45,6 +48,9 @@ class Store(
     GroupingMethods,
     StudyMethods,
     TokenMethods,
+    DispatcherMethods,
+    CensusMethods,
+    DeliveryMethods,
 ):
     """Jobs, score tables, groupings and their history in SQLite or PostgreSQL.
 

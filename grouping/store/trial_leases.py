@@ -15,10 +15,11 @@ from dataclasses import replace
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import Job, JobState
-from grouping.domain.reported import with_losses
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.tables.reported import with_losses
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Blame, TrialOutcome, TrialState
+from grouping.domain.trainings.faults import Fault, LossCause
+from grouping.domain.trainings.trials import TrialOutcome, TrialState
 from grouping.errors import (
     GroupingError,
     IdempotencyConflictError,
@@ -221,13 +222,16 @@ class TrialLeaseMethods:
                 locked.revise_table()
             return answers
 
-    def fail_trial(self, token: str, error: str, *, retry: bool) -> TrialState:
+    def fail_trial(self, token: str, error: str, *, retry: bool, fault: Fault = Fault.USER) -> TrialState:
         """Record that a leased training failed; the same again changes nothing.
+
+        One whose memory ran out is tried once more, whatever is said.
 
         Args:
             token: token of the lease.
             error: what went wrong, in words for the user.
             retry: whether to plan it again, up to the last allowed attempt.
+            fault: class of what went wrong.
 
         Returns:
             The state of the trial: planned or failed.
@@ -237,12 +241,15 @@ class TrialLeaseMethods:
         """
         with self._database.writing() as session:
             locked, trial, network = self._locked(session, token)
-            if trial.state == TrialState.RUNNING and retry:
-                state = locked.lose_trial(trial, network, storable(error), Blame.ITS_OWN)
+            if trial.state == TrialState.RUNNING and (retry or fault is Fault.RESOURCES):
+                loss = LossCause.OUT_OF_MEMORY if fault is Fault.RESOURCES else LossCause.BY_ITS_WORD
+                state = locked.lose_trial(trial, network, storable(error), loss)
                 trial.lease_token = token  # so that the same again is known
                 return state
             if trial.state == TrialState.RUNNING:
-                outcome = TrialOutcome(TrialState.FAILED, seconds=_seconds(locked, trial), error=error)
+                outcome = TrialOutcome(
+                    TrialState.FAILED, seconds=_seconds(locked, trial), error=error, fault=fault
+                )
                 record(locked, trial, network, outcome)
                 locked.revise_table()
             elif trial.state not in (TrialState.PLANNED, TrialState.FAILED):
@@ -267,7 +274,8 @@ class TrialLeaseMethods:
             return TrialState(trial.state)
 
     def expire_trials(self, job_id: str) -> int:
-        """Plan trials again whose workers were not heard from in time, or give them up (`Blame`).
+        """Plan trials again whose workers were not heard from in time, or give them up; see
+        `grouping.domain.trainings.faults`.
 
         Needs no claim on the job, and writes nothing where no lease is over.
 
@@ -392,5 +400,5 @@ def _expire(locked: LockedJob) -> int:
     over = locked.running_trials(is_expired(locked.now_s))
     for trial, network in over:
         reason = f"worker {trial.lease_owner} was not heard from for {trial.lease_s:g} s."
-        locked.lose_trial(trial, network, reason, Blame.WITH_WORKER)
+        locked.lose_trial(trial, network, reason, LossCause.WITH_WORKER)
     return len(over)

@@ -9,7 +9,16 @@ from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.orm import Session
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import Purpose, TaskScore, ToldFrom, Trial, TrialOrigin, TrialState, Variant
+from grouping.domain.trainings.faults import Fault, Standing
+from grouping.domain.trainings.trials import (
+    Purpose,
+    TaskScore,
+    ToldFrom,
+    Trial,
+    TrialOrigin,
+    TrialState,
+    Variant,
+)
 from grouping.store.codec import network_from_row
 from grouping.store.rows import NetworkRow, ScoreRow, TrialRow
 
@@ -67,7 +76,8 @@ def _trial(
         reused_from=_origin(row),
         artefact=row.artefact,
         told=None if row.told is None else ToldFrom(**row.told),
-        blame=row.blame,
+        standing=Standing(row.failures, row.losses, row.shortages),
+        fault=None if row.fault is None else Fault(row.fault),
         variant=Variant(row.recipe, row.members),
     )
 

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from grouping.domain.networks import MeasuredNetwork
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store.codec import group_key, network_to_row, new_id
 from grouping.store.database import CHUNK, Database

@@ -14,12 +14,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.domain.groupings import Solution
-from grouping.domain.jobs import StopReason
+from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates, Network, NetworkKey
-from grouping.domain.scores import FloatArray, LossTable, ScoreTable
-from grouping.domain.trials import TrialKey, TrialRequest
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
+from grouping.domain.trainings.trials import TrialKey, TrialRequest
 
 
 class Choose(Protocol):

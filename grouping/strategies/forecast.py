@@ -18,8 +18,8 @@ from math import comb
 from typing import Protocol
 
 from grouping.domain.networks import Candidates
-from grouping.domain.training_budgets import most_chosen
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.budgets import most_chosen
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.strategies.evidence import Choose, Evidence, Proposal
 
 Kind = tuple[int, float, float]

@@ -27,7 +27,7 @@ from grouping.strategies.clustering.matching import Matching
 from grouping.strategies.clustering.modularity import Modularity
 from grouping.strategies.clustering.spectral import Spectral
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
-from grouping.strategies.paper.esa import EarlyStopping
+from grouping.strategies.paper.esa import EarlyStoppingApproximation
 from grouping.strategies.paper.hoa import HigherOrder
 from grouping.strategies.paper.tag import FirstOrderAffinity, GradientCosine, TaskAffinity
 from grouping.strategies.prediction.continuation import Continuation
@@ -93,7 +93,7 @@ BUILT_IN: tuple[type[Strategy], ...] = (
     Adaptive,
     Exhaustive,
     HigherOrder,
-    EarlyStopping,
+    EarlyStoppingApproximation,
     Continuation,
     Surrogate,
     Modularity,

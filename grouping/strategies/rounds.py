@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence, Set
 
 from grouping.domain.networks import Network, NetworkKey
-from grouping.domain.scores import LossTable, ScoreTable
-from grouping.domain.training_budgets import most_chosen
-from grouping.domain.trials import TrialRequest
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import ScoreTable
+from grouping.domain.trainings.budgets import most_chosen
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.strategies.evidence import Choose, Evidence
 from grouping.strategies.forecast import Forecast, count_kinds
 

@@ -89,9 +89,10 @@ def random_networks(candidates: Candidates, seed: int) -> Iterator[Network]:
         yield from order
         return
     shapes = count_candidate_shapes(candidates)
+    n_candidates = candidates.count
     seen = set[NetworkKey]()
     n_missed = 0
-    while len(seen) < candidates.count and n_missed < MOST_MISSED:
+    while len(seen) < n_candidates and n_missed < MOST_MISSED:
         n_tasks, size = _draw_shape(shapes, draw)
         network = candidates.find(draw.sample(candidates.tasks, n_tasks), size)
         n_missed += 1

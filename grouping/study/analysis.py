@@ -15,11 +15,10 @@ from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
-from grouping.domain.gains import GainFormula
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, mean_and_standard_error
+from grouping.domain.tables.score_table import FloatArray, mean_and_standard_error
+from grouping.domain.verdicts.gains import GainFormula
 from grouping.study.plan import PlannedTraining, StudyOptions, size_alone
 from grouping.study.records import (
     Cells,
@@ -218,6 +217,8 @@ def estimate(by_seed: FloatArray) -> MeanOverSeeds:
 
 def quantile(n_seeds: int) -> float:
     """Return the factor from a standard error over seeds to a 95 % interval (Student's t)."""
+    from scipy.special import stdtrit  # slow to import, and not needed to read a report
+
     return float(stdtrit(n_seeds - 1, 0.5 + LEVEL / 2)) if n_seeds > 1 else math.inf
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.search_state import SearchTerms
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
 from grouping.study.plan import PlannedTraining, StudyOptions, size_alone
-from grouping.study.records import Finding
+from grouping.study.records import StudyFinding
 from grouping.trainers import LocalPool, PreparedTrainer, TrainerJob, TrainerRequest, get_trainer
 
 Planned = tuple[PlannedTraining, ...]
@@ -50,7 +50,7 @@ class StudyTrainer:
         self.base = PreparedTrainer.of(self._trainer, self._job)
         self.parameters = self._trainer.in_use(self._job.parameters, self.base.prepared.settled)
 
-    def answerable(self, options: StudyOptions) -> tuple[StudyOptions, tuple[Finding, ...]]:
+    def answerable(self, options: StudyOptions) -> tuple[StudyOptions, tuple[StudyFinding, ...]]:
         """Return the options without what the trainer cannot do, and the questions left out, with the reason.
 
         Raises:
@@ -61,13 +61,13 @@ class StudyTrainer:
         if None in [self._trainer.on_share(self.parameters, share) for share in shares]:
             reason = f"The trainer {self._trainer.name} cannot train on a share of the training rows."
             options = replace(options, shares=(1.0,))
-            left_out.append(Finding("data", reason))
+            left_out.append(StudyFinding("data", reason))
         if None in [self._trainer.from_source(self.parameters, source) for source in self._names]:
             reason = (
                 f"The trainer {self._trainer.name} cannot train a task from what another one has learned."
             )
             options = replace(options, has_transfers=False)
-            left_out.append(Finding("transfer", reason))
+            left_out.append(StudyFinding("transfer", reason))
         return options, tuple(left_out)
 
     def costs_snt(self, plan: Sequence[PlannedTraining]) -> tuple[float, float]:

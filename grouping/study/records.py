@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from grouping.domain.jobs import DEFAULT_TRAINER
-from grouping.domain.recipes import Method
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
+from grouping.domain.trainings.recipes import Method
 from grouping.errors import InvalidInputError
 
 Cells = tuple[tuple[float | None, ...], ...]
@@ -124,7 +124,7 @@ class TogetherAgainstAlone:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StudyFinding:
     """The answer to one question, in a sentence.
 
     Attributes:
@@ -173,7 +173,7 @@ class StudyReport:
     together: TogetherAgainstAlone
     transfer: Effects
     transfer_against_pairs: Correlation
-    findings: tuple[Finding, ...]
+    findings: tuple[StudyFinding, ...]
     n_trainings: int
     n_diverged: int
     n_epochs: int
@@ -182,7 +182,7 @@ class StudyReport:
     versions: dict[str, str]
     trainer: Method = field(default_factory=lambda: Method(DEFAULT_TRAINER))
     losses: Losses = "test"
-    left_out: tuple[Finding, ...] = ()
+    left_out: tuple[StudyFinding, ...] = ()
 
     @property
     def pairs(self) -> Effects:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from grouping.domain.jobs import DEFAULT_TRAINER
-from grouping.domain.recipes import Method
-from grouping.domain.scores import mean_and_standard_error
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
+from grouping.domain.tables.score_table import mean_and_standard_error
+from grouping.domain.trainings.recipes import Method
 from grouping.study.analysis import (
     FORMULA,
     StudyScore,
@@ -19,7 +19,7 @@ from grouping.study.analysis import (
     with_ceiling,
 )
 from grouping.study.plan import StudyOptions
-from grouping.study.records import Finding, Losses, StudyReport
+from grouping.study.records import Losses, StudyFinding, StudyReport
 from grouping.study.sentences import findings_of
 
 
@@ -59,7 +59,7 @@ class StudyRun:
     data_digest: str
     versions: Mapping[str, str]
     losses: Losses = "test"
-    left_out: tuple[Finding, ...] = ()
+    left_out: tuple[StudyFinding, ...] = ()
 
 
 def make_report(run: StudyRun) -> StudyReport:

@@ -5,20 +5,38 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from grouping.domain.jobs import DEFAULT_TRAINER
-from grouping.domain.recipes import Method
-from grouping.domain.trials import TaskScore, TrialRequest, TrialState
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import TaskScore, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
 from grouping.search.executors import processes_or_this_one
 from grouping.search.fixed_plan import train_all
 from grouping.study.analysis import StudyScore
 from grouping.study.plan import PlannedTraining, StudyOptions, plan_study
 from grouping.study.preparation import StudyTrainer
-from grouping.study.records import Losses
+from grouping.study.records import Losses, StudyFinding
 from grouping.study.reporting import StudyRun
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPrice:
+    """What a study would train.
+
+    Attributes:
+        problem: name of the problem.
+        n_trainings: number of trainings.
+        n_epochs: epochs of all of them, on shares of the rows too, unless trainings stop early.
+        left_out: questions that the trainer cannot answer, with the reason.
+    """
+
+    problem: str
+    n_trainings: int
+    n_epochs: float
+    left_out: tuple[StudyFinding, ...]
 
 
 def run_study(
@@ -83,6 +101,31 @@ def run_study(
         losses=losses,
         left_out=left_out,
     )
+
+
+def price_study(
+    problem_name: str,
+    options: StudyOptions,
+    *,
+    trainer: str = DEFAULT_TRAINER,
+    parameters: Mapping[str, Any] | None = None,
+) -> StudyPrice:
+    """Tell what `run_study` would train, with the same arguments and errors; nothing is trained.
+
+    A trainer that has to try something before it is prepared, such as a learning rate, does so.
+    """
+    problem = get_problem(problem_name)
+    names = tuple(task.name for task in problem.tasks)
+    prepared = StudyTrainer(problem, trainer, parameters or {})
+    options, left_out = prepared.answerable(options)
+    plan = plan_study(names, options)
+    prepared.costs_snt(plan)  # refuses networks that cannot be built
+    n_epochs = sum(
+        variant.planner.epochs_of(len(one.network.group), 1.0)
+        for variant, trainings in prepared.variants(plan)
+        for one in trainings
+    )
+    return StudyPrice(problem_name, len(plan), n_epochs, left_out)
 
 
 def _compared(scored: Sequence[tuple[PlannedTraining, TaskScore]]) -> tuple[Losses, list[StudyScore]]:

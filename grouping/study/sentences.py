@@ -9,8 +9,8 @@ from grouping.study.analysis import quantile
 from grouping.study.records import (
     Correlation,
     Effects,
-    Finding,
     MeanOverSeeds,
+    StudyFinding,
     StudyReport,
     TogetherAgainstAlone,
 )
@@ -21,14 +21,14 @@ ALIKE, RELATED = 0.8, 0.5
 NO_NOISE = "With one seed the noise is unknown: repeat it with more before you trust it."
 
 
-def findings_of(report: StudyReport) -> tuple[Finding, ...]:
+def findings_of(report: StudyReport) -> tuple[StudyFinding, ...]:
     """Write an answer to each question that is not left out."""
     every = (
-        Finding("pairs", _pairs(report.pairs, report.tasks)),
-        Finding("together", _together(report.together)),
-        Finding("size", _setups(report.by_size, "size", [_size(e) for e in report.by_size])),
-        Finding("data", _setups(report.by_share, "data", [_share(e) for e in report.by_share])),
-        Finding("transfer", _transfer(report.transfer, report.transfer_against_pairs)),
+        StudyFinding("pairs", _pairs(report.pairs, report.tasks)),
+        StudyFinding("together", _together(report.together)),
+        StudyFinding("size", _setups(report.by_size, "size", [_size(e) for e in report.by_size])),
+        StudyFinding("data", _setups(report.by_share, "data", [_share(e) for e in report.by_share])),
+        StudyFinding("transfer", _transfer(report.transfer, report.transfer_against_pairs)),
     )
     left_out = {finding.question for finding in report.left_out}
     return tuple(finding for finding in every if finding.question not in left_out)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from grouping.domain.networks import Candidates, list_candidates
-from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.tables.score_table import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
+from grouping.domain.trainings.trials import EARLY_FIDELITY, TrialRequest
 from grouping.search import Search
 from grouping.solver import solve_budgets
 from grouping.strategies import Evidence, Strategy, plans_ahead

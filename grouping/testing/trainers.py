@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.trials import TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.trainers import LocalPool, PreparedTrainer, Trainer, TrainerJob, TrainerRequest
 
 
@@ -134,7 +134,7 @@ class TrainerContract(PlannedTrainerContract):
 
     def test_what_workers_are_built_from_travels_to_other_processes(self) -> None:
         setup = self.prepared().setup()
-        copy = pickle.loads(pickle.dumps(setup))
+        copy = pickle.loads(pickle.dumps(setup))  # nosec B301 # of our own process
         assert copy.key == setup.key
         request = self.requests()[0]
         self.check(LocalPool().worker(copy).train([request]), [request])

@@ -1,6 +1,6 @@
 """Trainers: they train a network with a seed to a fidelity, and return its losses."""
 
-from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.trainers.local import LocalPool, PreparedTrainer
 from grouping.trainers.registry import (
     TrainerInfo,
@@ -15,22 +15,18 @@ from grouping.trainers.registry import (
     trainer_for,
     trainer_of,
 )
-from grouping.trainers.trainer import (
+from grouping.trainers.trainer import Prepared, Stack, Trainer, TrainerJob, TrainerRequest
+from grouping.trainers.trainings import Trainings
+from grouping.trainers.workers import (
     NoReports,
-    Prepared,
-    Stack,
     SteppedTraining,
     StepResult,
-    Trainer,
-    TrainerJob,
-    TrainerRequest,
     TrainingReports,
     TrainingWorker,
     WorkerContext,
     WorkerPool,
     WorkerSetup,
 )
-from grouping.trainers.trainings import Trainings
 
 __all__ = [
     "DEFAULT_TRAINER",

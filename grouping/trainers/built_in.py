@@ -11,16 +11,18 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
-from grouping.domain.affinity_methods import METHODS
-from grouping.domain.datasets import DataDigests, Dataset
-from grouping.domain.engines import Engine
+from grouping.domain.affinities.methods import METHODS
 from grouping.domain.fields import from_plain
-from grouping.domain.jobs import DEFAULT_TRAINER, Job
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.domain.percentages import percent
-from grouping.domain.recipes import (
+from grouping.domain.trainings.datasets import DataDigests, Dataset
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import (
     LATER_FIELDS,
     MAX_EPOCHS,
     BuiltInParameters,
@@ -29,7 +31,7 @@ from grouping.domain.recipes import (
     Precision,
     Recipe,
 )
-from grouping.domain.trials import EpochsOf, Trial
+from grouping.domain.trainings.trials import EpochsOf, Trial, TrialRequest
 from grouping.errors import InvalidInputError, TrainingError, pointing_below
 from grouping.parameters import build
 from grouping.problems.problem import DATA_SEED, Problem
@@ -38,9 +40,10 @@ from grouping.recipes import check_named_tasks, check_trainable, complete, epoch
 from grouping.recipes.drawing import draw_recipes
 from grouping.recipes.schedules import FineTuning
 from grouping.recipes.stackable import is_stackable
-from grouping.trainers.shared_arrays import with_shared_inputs
+from grouping.shared_arrays import with_shared_inputs
 from grouping.trainers.stacks import make_stacks
-from grouping.trainers.trainer import Prepared, Stack, Trainer, TrainerRequest, WorkerPool, WorkerSetup
+from grouping.trainers.trainer import Prepared, Stack, Trainer, TrainerRequest
+from grouping.trainers.workers import WorkerPool, WorkerSetup
 
 logger = logging.getLogger(__name__)
 
@@ -224,6 +227,11 @@ class BuiltIn(Trainer):
         """Return the data set and how to build a worker on it."""
         setup: WorkerSetup = self._session.setup()
         return setup
+
+    def checkpoint_of(self, request: TrialRequest, checkpoints: Path) -> Path | None:
+        """Return the file in which the state of the training is kept."""
+        path: Path = self._session.checkpoint_of(request, checkpoints)
+        return path
 
     @cached_property
     def _epochs_of(self) -> EpochsOf:

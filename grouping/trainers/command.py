@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import TrialOutcome, TrialRequest
-from grouping.trainers.command_process import Command, run_command
-from grouping.trainers.declaration import Declaration, TableTrainer, attributes_of, parameters_of
-from grouping.trainers.placeholders import Training, fill
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
+from grouping.trainers.command_process import Command, run_command, training_id
+from grouping.trainers.declaration import TableTrainer, TrainerDeclaration, attributes_of, parameters_of
+from grouping.trainers.placeholders import CommandTraining, fill
 from grouping.trainers.runtime_env import here
-from grouping.trainers.trainer import Trainer, TrainerRequest, TrainingWorker, WorkerContext, WorkerSetup
+from grouping.trainers.trainer import Trainer, TrainerRequest
+from grouping.trainers.workers import TrainingWorker, WorkerContext, WorkerSetup
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,13 @@ class CommandTrainer(TableTrainer):
         parameters = super().complete(request)
         names = [task.name for task in request.tasks]
         whole = TrialRequest(Network(frozenset(names)), 0)
-        training = Training(whole, names, cls.folder, cls.folder, parameters=parameters)
+        training = CommandTraining(whole, names, cls.folder, cls.folder, parameters=parameters)
         fill(cls.declaration.command, training)
         return parameters
+
+    def checkpoint_of(self, request: TrialRequest, checkpoints: Path) -> Path | None:
+        """Return the folder of the training."""
+        return checkpoints / training_id(request)
 
     def setup(self) -> WorkerSetup:
         """Return the setup of a worker that runs the command."""
@@ -112,7 +117,7 @@ class CommandTrainer(TableTrainer):
         return WorkerSetup(f"command {key}", CommandWorker, plan)
 
 
-def command_trainer(name: str, declaration: Declaration, folder: Path) -> type[Trainer]:
+def command_trainer(name: str, declaration: TrainerDeclaration, folder: Path) -> type[Trainer]:
     """Make the trainer of a declared command.
 
     Args:

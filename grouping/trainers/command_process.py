@@ -14,7 +14,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -22,13 +21,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grouping.domain.progress import Progress
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.faults import Fault
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError, InvalidInputError, RetryTrainingError
+from grouping.scratch import scratch_folder
 from grouping.trainers.guarded import GuardedProcess
-from grouping.trainers.placeholders import PREFIX, Training, check_placeholders, fill, variables
+from grouping.trainers.placeholders import PREFIX, CommandTraining, check_placeholders, fill, variables
 from grouping.trainers.result_file import read_result
-from grouping.trainers.trainer import TrainingReports
+from grouping.trainers.workers import TrainingReports
 
 RETRY_STATUS = 75
 """Exit status that asks for another attempt: EX_TEMPFAIL of sysexits.h."""
@@ -116,12 +117,12 @@ def run_command(
     name = trial or training_id(request)
     if not re.fullmatch(r"[\w-]{1,64}", name):
         raise InvalidInputError(f"{name[:80]!r} is no identifier of a training: it names a folder.")
-    with tempfile.TemporaryDirectory(prefix="grouping-", ignore_cleanup_errors=True) as scratch:
-        training = Training(
+    with scratch_folder("grouping-training-") as scratch:
+        training = CommandTraining(
             request,
             [task for task in tasks if task in group] if tasks is not None else sorted(group),
-            Path(scratch, "out"),
-            Path(scratch, "checkpoint") if checkpoints is None else checkpoints / name,
+            scratch / "out",
+            scratch / "checkpoint" if checkpoints is None else checkpoints / name,
             job,
             name,
             parameters or {},
@@ -146,7 +147,7 @@ class _Run:
     def __init__(
         self,
         command: Command,
-        training: Training,
+        training: CommandTraining,
         reports: TrainingReports,
         deadline_s: float | None,
         epochs: int,
@@ -176,13 +177,14 @@ class _Run:
             self._read_progress_file(is_over=True)
             status = process.returncode
         if ended_for:
-            return self._failed(ended_for)
+            return self._failed(ended_for, Fault.USER if self._reports.is_cancelled() else Fault.DEADLINE)
         if status == RETRY_STATUS:
             raise RetryTrainingError(
                 self._with_last_lines(f"The command asked for another attempt (exit status {status}).")
             )
         if status != 0:
-            return self._failed(_in_words(status))
+            fault = Fault.RESOURCES if status == -signal.SIGKILL else Fault.USER
+            return self._failed(_in_words(status), fault)
         try:
             outcome = read_result(training.out, training.tasks, epochs=self._epochs)
         except GroupingError as error:
@@ -257,8 +259,8 @@ class _Run:
 
     # --- how it ended
 
-    def _failed(self, reason: str) -> TrialOutcome:
-        return TrialOutcome(TrialState.FAILED, error=self._with_last_lines(reason))
+    def _failed(self, reason: str, fault: Fault = Fault.USER) -> TrialOutcome:
+        return TrialOutcome(TrialState.FAILED, error=self._with_last_lines(reason), fault=fault)
 
     def _with_last_lines(self, reason: str) -> str:
         if not self._last:

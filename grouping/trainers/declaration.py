@@ -9,25 +9,27 @@ import keyword
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Interval, Len, MaxLen
 
+from grouping.domain.access import Scope
 from grouping.domain.fields import STRICT, check
 from grouping.domain.networks import Network
-from grouping.domain.resources import PlacedResources, Resources
+from grouping.domain.trainings.resources import PlacedResources, Resources
 from grouping.errors import InvalidInputError
 from grouping.parameters import build
 from grouping.trainers.placeholders import PLACEHOLDERS
 from grouping.trainers.runtime_env import RuntimeEnv
-from grouping.trainers.trainer import Prepared, Trainer, TrainerRequest, WorkerPool
+from grouping.trainers.trainer import Prepared, Trainer, TrainerRequest
+from grouping.trainers.workers import WorkerPool
 
 Value = bool | int | float | str
 TEXT = Annotated[str, MaxLen(1000)]
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
+class TrainerDeclaration:
     """A trainer as it is declared. Exactly one of `command` and `python` is given.
 
     Attributes:
@@ -43,12 +45,14 @@ class Declaration:
         resources: what a training holds.
         resources_of: what differs from that, by size of the network.
         deadline_s: seconds after which a training is ended and counts as failed.
-        max_attempts: failures after which a training is given up that asks for another attempt; a loss of its
-            worker counts half, one of the dispatcher or the cluster a tenth.
+        max_attempts: failures after which a training is given up that asks for another attempt; losses of
+            machines do not count.
         measures_affinities: whether it can measure affinities.
         data: name of the version of the data. Scores of another version are never compared.
         parameters: parameters that a job may give, with their defaults, which also say their types.
         grace_s: seconds between SIGTERM and SIGKILL where a command is ended.
+        scope: what a token has to allow to submit a job with it: ``submit``, or ``admin``, such as where a
+            parameter is code that the command runs.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, str]] = STRICT
@@ -69,6 +73,7 @@ class Declaration:
     data: Annotated[str, MaxLen(200)] = ""
     parameters: Mapping[str, Value] = field(default_factory=dict)
     grace_s: Annotated[float, Interval(ge=0, le=3600)] = 10.0
+    scope: Literal["submit", "admin"] = "submit"
 
     def __post_init__(self) -> None:
         check(self)
@@ -118,7 +123,7 @@ class DeclaredTrainer(Trainer):
         folder: folder that relative paths start from.
     """
 
-    declaration: ClassVar[Declaration]
+    declaration: ClassVar[TrainerDeclaration]
     folder: ClassVar[Path]
 
     def epochs_of(self, n_tasks: int, fidelity: float) -> int:
@@ -165,9 +170,10 @@ class TableTrainer(DeclaredTrainer):
         return dataclasses.asdict(build(self.parameters, self.job.parameters, what=f"trainer {self.name}"))
 
 
-def attributes_of(name: str, declaration: Declaration, folder: Path) -> dict[str, Any]:
+def attributes_of(name: str, declaration: TrainerDeclaration, folder: Path) -> dict[str, Any]:
     """Return the class attributes of a declared trainer; those not declared are left to the class below."""
     found: dict[str, Any] = {"name": name, "declaration": declaration, "folder": folder}
+    found["scope"] = Scope(declaration.scope)
     said = {
         "title": declaration.title or None,
         "description": declaration.description or None,
@@ -177,7 +183,7 @@ def attributes_of(name: str, declaration: Declaration, folder: Path) -> dict[str
     return found | {key: value for key, value in said.items() if value is not None}
 
 
-def parameters_of(declaration: Declaration) -> type[Any]:
+def parameters_of(declaration: TrainerDeclaration) -> type[Any]:
     """Return a dataclass of the declared parameters, each of the type of its default."""
     fields = [
         (name, TEXT if isinstance(value, str) else type(value), field(default=value))

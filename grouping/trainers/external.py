@@ -12,11 +12,12 @@ from pydantic import Field
 
 from grouping.domain.fields import STRICT, check
 from grouping.domain.networks import Network
-from grouping.domain.recipes import MAX_EPOCHS
-from grouping.domain.resources import Resources
+from grouping.domain.trainings.recipes import MAX_EPOCHS
+from grouping.domain.trainings.resources import Resources
 from grouping.errors import TrainingError
 from grouping.parameters import build
-from grouping.trainers.trainer import Prepared, Trainer, TrainerRequest, WorkerPool, WorkerSetup
+from grouping.trainers.trainer import Prepared, Trainer, TrainerRequest
+from grouping.trainers.workers import WorkerPool, WorkerSetup
 
 MAX_SECONDS = 100 * 86_400.0
 

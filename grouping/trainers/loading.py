@@ -15,11 +15,11 @@ from typing import Any
 
 from grouping.errors import InvalidInputError
 from grouping.trainers.runtime_env import here
-from grouping.trainers.trainer import TrainingWorker, WorkerContext
+from grouping.trainers.workers import TrainingWorker, WorkerContext
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class CodeReference:
     """A name in a Python file or module.
 
     Attributes:
@@ -31,7 +31,7 @@ class Reference:
     name: str
 
     @classmethod
-    def parse(cls, text: str, folder: Path) -> Reference:
+    def parse(cls, text: str, folder: Path) -> CodeReference:
         """Read ``file.py:Name`` or ``package.module:Name``; files are found from a folder.
 
         Raises:
@@ -105,7 +105,7 @@ class LoadingFirst:
         build: the builder itself.
     """
 
-    reference: Reference
+    reference: CodeReference
     build: Callable[[Any, WorkerContext], TrainingWorker]
 
     def __call__(self, data: Any, context: WorkerContext) -> TrainingWorker:
@@ -116,6 +116,6 @@ class LoadingFirst:
         return _load_then_unpickle, (self.reference, pickle.dumps(self.build))
 
 
-def _load_then_unpickle(reference: Reference, pickled: bytes) -> LoadingFirst:
+def _load_then_unpickle(reference: CodeReference, pickled: bytes) -> LoadingFirst:
     reference.load()
-    return LoadingFirst(reference, pickle.loads(pickled))
+    return LoadingFirst(reference, pickle.loads(pickled))  # nosec B301 # of our own process

@@ -6,15 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from grouping.trainers.trainer import (
-    Prepared,
-    StepResult,
-    Trainer,
-    TrainerJob,
-    TrainingWorker,
-    WorkerContext,
-    WorkerSetup,
-)
+from grouping.trainers.trainer import Prepared, Trainer, TrainerJob
+from grouping.trainers.workers import StepResult, TrainingWorker, WorkerContext, WorkerSetup
 
 
 class LocalPool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 
 PLACEHOLDERS: Mapping[str, str] = {
@@ -38,7 +38,7 @@ PARAMETERS = "parameters."
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class CommandTraining:
     """One training as a command is told of it.
 
     Attributes:
@@ -111,7 +111,7 @@ def check_placeholders(arguments: Sequence[str], parameters: Sequence[str]) -> N
                 )
 
 
-def fill(arguments: Sequence[str], training: Training) -> list[str]:
+def fill(arguments: Sequence[str], training: CommandTraining) -> list[str]:
     """Put a training into a command line. Each argument stays one argument, whatever is put into it.
 
     Raises:
@@ -126,7 +126,7 @@ def fill(arguments: Sequence[str], training: Training) -> list[str]:
     return [_filled(argument, values) for argument in arguments]
 
 
-def variables(training: Training) -> dict[str, str]:
+def variables(training: CommandTraining) -> dict[str, str]:
     """Return the environment variables that tell a command of its training, such as ``GROUPING_SEED``."""
     told = {PREFIX + re.sub(r"\W", "_", name).upper(): value for name, value in training.values().items()}
     return told | {PREFIX + "PARAMETERS": json.dumps(dict(training.parameters))}

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from grouping.domain.networks import Network
-from grouping.domain.progress import Progress
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import GroupingError, RetryTrainingError
 from grouping.trainers.command_process import PROGRESS_KEY, RETRY_STATUS
-from grouping.trainers.loading import Reference
+from grouping.trainers.loading import CodeReference
 from grouping.trainers.placeholders import PREFIX
 from grouping.trainers.python_trainer import PythonPlan, worker_class
 from grouping.trainers.result_file import RESULT_FILE, document_of
-from grouping.trainers.trainer import NoReports, WorkerContext
+from grouping.trainers.workers import NoReports, WorkerContext
 
 MODULE = "grouping.trainers.python_run"
 
@@ -38,7 +38,7 @@ def own_command(named: str) -> list[str]:
     Raises:
         InvalidInputError: if there is none, or it cannot train. Errors of its code pass through.
     """
-    reference = Reference.parse(named, Path.cwd())
+    reference = CodeReference.parse(named, Path.cwd())
     worker_class(reference, {})
     whole = f"{reference.module}:{reference.name}"
     return ["{python}", "-P", "-m", MODULE, whole.replace("{", "{{").replace("}", "}}")]
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str], told: Mapping[str, str]) -> int:
     """
     tasks = tuple(json.loads(told[f"{PREFIX}TASKS_JSON"]))
     parameters = json.loads(told.get(f"{PREFIX}PARAMETERS") or "{}")
-    reference = Reference.parse(arguments[0], Path.cwd())
+    reference = CodeReference.parse(arguments[0], Path.cwd())
     size, size_name = told[f"{PREFIX}SIZE"], told[f"{PREFIX}SIZE_NAME"]
     network = Network(frozenset(tasks), float(size), float(told[f"{PREFIX}COST"]))
     request = TrialRequest(

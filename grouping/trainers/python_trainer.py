@@ -10,20 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from grouping.domain.progress import Progress
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.trainers.command_process import training_id
 from grouping.trainers.declaration import (
-    Declaration,
     DeclaredTrainer,
     TableTrainer,
+    TrainerDeclaration,
     attributes_of,
     parameters_of,
 )
-from grouping.trainers.loading import LoadingFirst, Reference
+from grouping.trainers.loading import CodeReference, LoadingFirst
 from grouping.trainers.result_file import outcome_of
-from grouping.trainers.trainer import Trainer, TrainingWorker, WorkerContext, WorkerSetup
+from grouping.trainers.trainer import Trainer
+from grouping.trainers.workers import TrainingWorker, WorkerContext, WorkerSetup
 
 TOLD_TO_FUNCTIONS: Mapping[str, str] = {
     "tasks": "names of the tasks of the network, in display order",
@@ -62,7 +63,7 @@ class PythonPlan:
         size_names: names of sizes by their number.
     """
 
-    reference: Reference
+    reference: CodeReference
     tasks: tuple[str, ...]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     data: str = ""
@@ -177,8 +178,12 @@ class PythonTrainer(TableTrainer):
         worker: the worker that calls it.
     """
 
-    reference: Reference
+    reference: CodeReference
     worker: type[FunctionWorker] | type[ClassWorker]
+
+    def checkpoint_of(self, request: TrialRequest, checkpoints: Path) -> Path | None:
+        """Return the folder of the training."""
+        return checkpoints / training_id(request)
 
     def setup(self) -> WorkerSetup:
         """Return the setup of a worker that calls the code."""
@@ -197,7 +202,7 @@ class PythonTrainer(TableTrainer):
 class _FromFile(DeclaredTrainer):
     """Mixed into a trainer that a declaration names, so that its code is loaded in every process."""
 
-    reference: Reference
+    reference: CodeReference
 
     def setup(self) -> WorkerSetup:
         """Return its setup, which loads its code first."""
@@ -205,7 +210,7 @@ class _FromFile(DeclaredTrainer):
         return replace(setup, build=LoadingFirst(self.reference, setup.build))
 
 
-def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Trainer]:
+def python_trainer(name: str, declaration: TrainerDeclaration, folder: Path) -> type[Trainer]:
     """Make the trainer that a declaration names: a `Trainer`, a class with ``train``, or a function.
 
     Args:
@@ -220,7 +225,7 @@ def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Tr
     shipped = declaration.runtime_env
     if shipped is not None:
         shipped.make_importable()
-    reference = Reference.parse(declaration.python, folder)
+    reference = CodeReference.parse(declaration.python, folder)
     if shipped is not None and not shipped.brings(reference.module):
         raise InvalidInputError(
             f"{reference.module} is not in the working_dir, of which workers have a copy.", pointer="/python"
@@ -246,7 +251,9 @@ def python_trainer(name: str, declaration: Declaration, folder: Path) -> type[Tr
     )
 
 
-def worker_class(reference: Reference, parameters: Iterable[str]) -> type[FunctionWorker] | type[ClassWorker]:
+def worker_class(
+    reference: CodeReference, parameters: Iterable[str]
+) -> type[FunctionWorker] | type[ClassWorker]:
     """Return the worker that trains by a function or by a class with ``train``.
 
     Args:
@@ -274,7 +281,7 @@ def worker_class(reference: Reference, parameters: Iterable[str]) -> type[Functi
 
 
 def _whole_trainer(
-    found: type[Trainer], declaration: Declaration, attributes: dict[str, Any]
+    found: type[Trainer], declaration: TrainerDeclaration, attributes: dict[str, Any]
 ) -> type[Trainer]:
     if inspect.isabstract(found):
         missing = ", ".join(sorted(found.__abstractmethods__))

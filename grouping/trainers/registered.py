@@ -4,7 +4,7 @@
     command = ["python", "train.py", "--tasks", "{tasks}", "--seed", "{seed}", "--out", "{out}"]
 
 The environment variable `GROUPING_TRAINERS` names the file, so that every process of a service finds the
-same trainers. `Declaration` has what may stand there.
+same trainers. `TrainerDeclaration` has what may stand there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from grouping.errors import InvalidInputError
 from grouping.parameters import build
 from grouping.plug_ins import Unavailable
 from grouping.trainers.command import command_trainer
-from grouping.trainers.declaration import Declaration
+from grouping.trainers.declaration import TrainerDeclaration
 from grouping.trainers.python_trainer import python_trainer
 from grouping.trainers.trainer import Trainer
 
@@ -91,7 +91,7 @@ def _trainer(file: Path, name: str, table: Any) -> type[Trainer]:
     try:
         if name != check_name(name, "trainer").lower() or not isinstance(table, dict):
             raise InvalidInputError("A trainer is a table with a name in small letters.")
-        declaration = build(Declaration, table, what="declaration")
+        declaration = build(TrainerDeclaration, table, what="declaration")
         wanted = declaration.runtime_env
         if wanted is not None:
             declaration = replace(declaration, runtime_env=wanted.at(file.parent))
@@ -102,7 +102,7 @@ def _trainer(file: Path, name: str, table: Any) -> type[Trainer]:
         raise InvalidInputError(f"{where}: {error}") from error
 
 
-def _folder(declaration: Declaration, beside: Path) -> Path:
+def _folder(declaration: TrainerDeclaration, beside: Path) -> Path:
     """Return the folder that a trainer is found from; workers have it too, where they work in a copy.
 
     Raises:

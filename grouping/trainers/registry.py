@@ -9,8 +9,10 @@ from functools import cache
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from grouping.domain.jobs import Job, JobSpec
-from grouping.domain.search_state import SearchTerms
+from grouping.domain.access import Scope
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.jobs.specification import JobSpec
 from grouping.parameters import build, schema_of
 from grouping.plug_ins import Catalogue, Unavailable, discover
 from grouping.trainers.built_in import BuiltIn
@@ -33,6 +35,7 @@ class TrainerInfo:
         measures_affinities: whether it can measure affinities while it trains.
         parameters: JSON Schema of its parameters.
         origin: where it comes from: ``built in``, a distribution with its version, or the name of a file.
+        scope: what a token has to allow to submit a job with it.
     """
 
     name: str
@@ -41,6 +44,7 @@ class TrainerInfo:
     measures_affinities: bool
     parameters: Mapping[str, Any]
     origin: str
+    scope: Scope
 
 
 @cache
@@ -76,6 +80,7 @@ def list_trainers() -> tuple[TrainerInfo, ...]:
             t.measures_affinities,
             _schema_of(t),
             known.origins.get(t.name, "built in"),
+            t.scope,
         )
         for t in known.found
     )
@@ -161,7 +166,7 @@ def trainer_class(name: str) -> type[Trainer]:
 
 
 def max_attempts_of(spec: JobSpec) -> int:
-    """Return the starts of a training of a job after which it is given up; see `Trainings.max_attempts`."""
+    """Return the failures after which a training of a job is given up; see `Trainings.max_attempts`."""
     return spec.max_attempts or trainer_class(spec.trainer).max_attempts
 
 

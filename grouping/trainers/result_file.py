@@ -11,8 +11,8 @@ import numpy as np
 from annotated_types import Ge, Gt, MaxLen
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
-from grouping.domain.joint_runs import JointAffinities
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
+from grouping.domain.affinities.joint_runs import JointAffinities
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, TrainingError
 
 RESULT_FILE = "result.json"

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError, RetryTrainingError, TrainingError
-from grouping.trainers.trainer import TrainingWorker
+from grouping.trainers.workers import TrainingWorker
 
 logger = logging.getLogger(__name__)
 

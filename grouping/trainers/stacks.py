@@ -2,8 +2,8 @@
 
 Networks in a stack are trained in one go, much faster than one after another, and each to the same floats
 as alone; so it matters for no score how stacks are cut, and they may follow the number of workers and the
-time that trainings take. A trial that was lost before is trained alone: if it is what kills the worker, it
-takes no other trial along to its last attempt.
+time that trainings take. A trial that lost its worker before is trained alone: if it is what kills the
+worker, it takes no other trial along.
 
 Where seeds of a network are trained as one, their floats depend by rounding on which seeds are in the stack.
 So they stay together whatever the number of workers, and also when they were lost once.
@@ -15,8 +15,8 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 
-from grouping.domain.engines import Engine
-from grouping.domain.trials import Trial
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.trials import Trial
 from grouping.trainers.trainer import Stack
 
 MAX_STACK = 64
@@ -54,8 +54,10 @@ def make_stacks(
         split = split_of(trial.seed)
         alike = trial.measures_affinity, trial.variant, split
         common = (trial.purpose, network.size, trial.fidelity, *alike)
-        kind = (*common, network.group, trial.attempts) if of_one_network else (*common, trial.seed)
-        is_suspect = trial.attempts > (1 if of_one_network else 0)
+        standing = trial.standing
+        kind = (*common, network.group, standing) if of_one_network else (*common, trial.seed)
+        is_suspect = standing.is_quarantined or (standing.is_suspect and not of_one_network)
+        is_suspect |= standing.losses > 1
         kinds.setdefault(trial.id if is_suspect else kind, []).append(trial)
     stacks = [stack for trials in kinds.values() for stack in _cut(trials, most)]
     is_whole = of_one_network and not is_timed

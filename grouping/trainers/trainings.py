@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grouping.domain.allowance import Prices
 from grouping.domain.networks import Network
-from grouping.domain.resources import Resources
+from grouping.domain.trainings.allowance import Prices
+from grouping.domain.trainings.resources import Resources
 
 if TYPE_CHECKING:
     from grouping.trainers.trainer import Trainer
@@ -55,5 +55,5 @@ class Trainings:
 
     @property
     def max_attempts(self) -> int:
-        """Starts of a training after which it is given up when its process is lost each time."""
+        """Failures after which a training is given up that asks for another attempt."""
         return self._stated.max_attempts or self._trainer.max_attempts

@@ -33,8 +33,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from grouping.domain.joint_runs import GRADIENT_METHODS, JointAffinities
-from grouping.domain.scores import FloatArray
+from grouping.domain.affinities.joint_runs import GRADIENT_METHODS, JointAffinities
+from grouping.domain.tables.score_table import FloatArray
 from grouping.training.data import Rows
 from grouping.training.gradients import gradients_of
 from grouping.training.losses import Normalisation

@@ -18,7 +18,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from grouping.domain.arithmetic import Arithmetic
+from grouping.domain.trainings.arithmetic import Arithmetic
 
 MKL_VARIABLE = "MKL_CBWR"
 MKL_MODE = "AUTO,STRICT"

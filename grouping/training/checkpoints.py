@@ -28,9 +28,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import CHECKPOINT_SUFFIX, TrialOutcome, TrialRequest
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import CHECKPOINT_SUFFIX, TrialOutcome, TrialRequest
 from grouping.recipes import complete
 
 logger = logging.getLogger(__name__)

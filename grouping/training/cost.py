@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import MAX_WIDTH, Method, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import MAX_WIDTH, Method, Recipe
 from grouping.errors import InvalidInputError
 from grouping.training.blueprint import Blueprint, Encoder
 from grouping.training.counting import multiply_adds

@@ -1,7 +1,7 @@
 """Counting of multiply-adds: what PyTorch counts in a forward pass, or what a module states.
 
 PyTorch knows the operations of products, convolutions and attention. What it does not see, such as a kernel
-of one's own, a module may state: `Stated`.
+of one's own, a module may state: `StatedCost`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def multiply_adds(run: Callable[[], object]) -> int:
     return (count.seen + count.correction) // 2
 
 
-class Stated(nn.Module):
+class StatedCost(nn.Module):
     """A module that counts as many multiply-adds as it states, whatever it carries out.
 
     Args:

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grouping.domain.datasets import Dataset, has_gaps
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import Dataset, has_gaps
 from grouping.errors import TrainingError
-from grouping.trainers.shared_arrays import LARGE_BYTES
+from grouping.shared_arrays import LARGE_BYTES
 from grouping.training.initialisation import generator_for
 from grouping.training.losses import Normalisation
 from grouping.training.mapped_rows import MappedRows

@@ -14,9 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from grouping.domain.engines import Engine
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import PLAIN, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import PLAIN, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError
 from grouping.training.data import TrainingData
 from grouping.training.engines.engine_run import EngineRun

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from grouping.domain.trials import TaskScore
+from grouping.domain.trainings.trials import TaskScore
 from grouping.training.data import Rows, TrainingData
 from grouping.training.losses import Normalisation
 from grouping.training.mapped_rows import MappedRows

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from safetensors.torch import save
 from torch import Tensor
 
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
 
 
 @dataclass(frozen=True, slots=True)

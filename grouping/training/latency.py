@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import torch
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Recipe
 from grouping.training.blueprint import Blueprint
 from grouping.training.cost import network_widths
 from grouping.training.methods import build_encoder, build_network

@@ -10,9 +10,9 @@ from functools import partial
 
 import torch
 
-from grouping.domain.joint_runs import JointAffinities
-from grouping.domain.recipes import Precision, Recipe
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.affinities.joint_runs import JointAffinities
+from grouping.domain.trainings.recipes import Precision, Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import TrainingError
 from grouping.recipes import check_named_tasks
 from grouping.training.affinities import AffinityMeter, measured_affinities

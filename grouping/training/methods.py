@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from grouping.domain.recipes import Part, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Part, Recipe
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.recipes import Declaration, get_declaration
 from grouping.training.augmentation import Augmentation

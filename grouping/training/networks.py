@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from grouping.domain.recipes import Precision, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Precision, Recipe
 from grouping.training.blueprint import Blueprint
 from grouping.training.precision import GradientScale, reduced
 

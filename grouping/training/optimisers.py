@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from grouping.domain.recipes import Recipe
+from grouping.domain.trainings.recipes import Recipe
 from grouping.recipes.optimisers import AdamW, Sgd
 
 

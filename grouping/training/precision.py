@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from grouping.domain.recipes import Precision
+from grouping.domain.trainings.recipes import Precision
 from grouping.errors import TrainingError
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from grouping.domain.datasets import NO_CLASS
 from grouping.domain.tasks import TaskKind
+from grouping.domain.trainings.datasets import NO_CLASS
 from grouping.recipes.losses import Constants
 
 

@@ -9,18 +9,22 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
-from grouping.domain.datasets import DataDigests, Dataset
-from grouping.domain.engines import Engine, EngineChoice, Work
-from grouping.domain.jobs import TEST_PER_TRAIN
+from grouping.domain.jobs.job import TEST_PER_TRAIN
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.recipes import BuiltInParameters, Part, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import DataDigests, Dataset
+from grouping.domain.trainings.engines import Engine, EngineChoice, WorkSize
+from grouping.domain.trainings.recipes import BuiltInParameters, Part, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.recipes import check_trainable, complete, get_declaration
 from grouping.recipes.drawing import WEIGHTINGS, draw_recipes
-from grouping.trainers.trainer import Prepared, TrainerJob, WorkerPool, WorkerSetup
+from grouping.trainers.trainer import Prepared, TrainerJob
+from grouping.trainers.workers import WorkerPool, WorkerSetup
+from grouping.training.checkpoints import CheckpointFolder
 from grouping.training.cost import measure_costs
 from grouping.training.devices import warm_up as warm_up_device
 from grouping.training.environment import library_versions
@@ -144,6 +148,12 @@ class TrainingSession:
         """Return the versions of the libraries that train."""
         return library_versions()
 
+    def checkpoint_of(self, request: TrialRequest, checkpoints: Path) -> Path:
+        """Return the path of the checkpoint of a training, whether or not it exists."""
+        maker = self._maker
+        recipe = maker.recipe_of(request.variant)
+        return CheckpointFolder(checkpoints, maker.digest, maker.tasks, recipe).path(request)
+
     def setup(self) -> WorkerSetup:
         """Return the setup from which workers are built."""
         names = ",".join(task.name for task in self._tasks)
@@ -151,9 +161,13 @@ class TrainingSession:
         # Splits of one first split and number may still be others: the problem says how the rest is divided.
         of_splits = f" {self._job.problem} {split_seeds}" if split_seeds else ""
         key = f"{self._digest} {names} {self._recipe} {self._engine} {self._recipes}{of_splits}"
-        digest = f"{self._digest} {names}"
-        maker = WorkerMaker(digest, self._tasks, self._recipe, self._engine, self._recipes, split_seeds)
-        return WorkerSetup(key, maker, self._datasets)
+        return WorkerSetup(key, self._maker, self._datasets)
+
+    @property
+    def _maker(self) -> WorkerMaker:
+        digest = f"{self._digest} {','.join(task.name for task in self._tasks)}"
+        split_seeds = self._job.terms.split_seeds
+        return WorkerMaker(digest, self._tasks, self._recipe, self._engine, self._recipes, split_seeds)
 
     def _choose_engine(self, pool: WorkerPool) -> EngineChoice | None:
         """Return the engine named by the operator, else the fastest; None if no worker could compare."""
@@ -166,7 +180,7 @@ class TrainingSession:
         return choice
 
 
-def work_of(job: TrainerJob, recipe: Recipe) -> Work:
+def work_of(job: TrainerJob, recipe: Recipe) -> WorkSize:
     """Return the work of a job as far as known before its search: training every candidate."""
     terms = job.terms
     budget, n_seeds = terms.training_budget, len(terms.search_seeds)
@@ -175,7 +189,7 @@ def work_of(job: TrainerJob, recipe: Recipe) -> Work:
     if budget.trainings is not None:
         n_trainings = min(n_trainings, math.floor(budget.trainings))
     n_epochs = n_trainings * recipe.epochs
-    return Work(
+    return WorkSize(
         Network.of(*tasks),
         n_networks=max(1, n_trainings // n_seeds),
         # A budget in seconds ends at any trial, so that the seeds of a network would not stay together.

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file, save_file
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
 from grouping.errors import TrainingError
-from grouping.trainers.trainer import StepResult, TrainingWorker, WorkerContext, WorkerPool, WorkerSetup
+from grouping.trainers.workers import StepResult, TrainingWorker, WorkerContext, WorkerPool, WorkerSetup
 from grouping.training.data import TrainingData
 from grouping.training.devices import take_device
 from grouping.training.loop import Training

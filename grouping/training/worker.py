@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grouping.domain.arithmetic import Stacking
-from grouping.domain.datasets import Dataset
-from grouping.domain.engines import Engine, EngineChoice, Work, engine_of_stack
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
-from grouping.domain.splits import split_of
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState, Variant
+from grouping.domain.trainings.arithmetic import Stacking
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.engines import Engine, EngineChoice, WorkSize, engine_of_stack
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.splits import split_of
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState, Variant
 from grouping.errors import InvalidInputError
-from grouping.trainers.trainer import TrainingWorker, WorkerContext
+from grouping.trainers.workers import TrainingWorker, WorkerContext
 from grouping.training.checkpoints import CheckpointFolder, CheckpointKeeper
 from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData
@@ -193,6 +193,6 @@ class BuiltInWorker(TrainingWorker):
             found.append(known[key])
         return tuple(found)
 
-    def compare_engines(self, work: Work) -> EngineChoice:
+    def compare_engines(self, work: WorkSize) -> EngineChoice:
         """Choose the engine for the networks of a job, by a few gradient steps here."""
         return compare_engines(self._data, work, self._maker.recipe)

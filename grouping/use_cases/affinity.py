@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
-from grouping.domain.jobs import Job
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.affinities.methods import DEFAULT_METHOD, METHODS, POSTERIOR, AffinityMethod
+from grouping.domain.jobs.job import Job
 from grouping.errors import NotMeasuredError, UnknownNameError
 from grouping.store import TableInfo
 from grouping.strategies.affinity.graph import cluster_order
@@ -14,6 +14,8 @@ from grouping.trainers import parameters_in_use, trainer_class
 from grouping.use_cases.measure_pairs import PairPlan
 from grouping.use_cases.table_queries import TableQueries
 
+MOST_ESTIMATED = 60
+"""Tasks beyond which affinities are not estimated unless somebody asks."""
 ORDERS = ("input", "name", "cluster")
 """Orders in which the tasks of a matrix are shown, the same on both axes."""
 
@@ -48,8 +50,8 @@ def methods_of(queries: TableQueries, info: TableInfo) -> dict[str, MethodOfTabl
     return found
 
 
-def read_affinity(queries: TableQueries, info: TableInfo, method: str) -> AffinityMatrix:
-    """Return the affinity matrix by one of `METHODS`.
+def check_affinity(queries: TableQueries, info: TableInfo, method: str) -> None:
+    """Refuse a method that has no values for a table; nothing is computed.
 
     Raises:
         UnknownNameError: if there is no such method.
@@ -57,16 +59,26 @@ def read_affinity(queries: TableQueries, info: TableInfo, method: str) -> Affini
     """
     if method not in METHODS:
         raise UnknownNameError("affinity method", method, tuple(METHODS))
+    if not METHODS[method].is_from_table and (missing := methods_of(queries, info)[method].missing):
+        raise NotMeasuredError(f"{method} was not measured for this score table. {missing}")
+
+
+def read_affinity(queries: TableQueries, info: TableInfo, method: str) -> AffinityMatrix:
+    """Return the affinity matrix by one of `METHODS`; errors as `check_affinity`."""
+    check_affinity(queries, info, method)
     if METHODS[method].is_from_table:
         return queries.table_affinity(info, method)
-    if missing := methods_of(queries, info)[method].missing:
-        raise NotMeasuredError(f"{method} was not measured for this score table. {missing}")
     return queries.joint_affinities(info)[method]
 
 
 def usual_method(queries: TableQueries, info: TableInfo) -> str:
-    """Return the default method; if it has no values for the table, the first method that has some."""
+    """Return the default method; if it has no values for the table, the first method that has some.
+
+    Of more than `MOST_ESTIMATED` tasks those that fit a model come last: it takes longer than a page may.
+    """
     measured = [name for name, found in methods_of(queries, info).items() if not found.missing]
+    if len(info.tasks) > MOST_ESTIMATED:
+        measured.sort(key=lambda name: name in (DEFAULT_METHOD, POSTERIOR))
     known = (name for name in measured if read_affinity(queries, info, name).is_known)
     return next(known, DEFAULT_METHOD)
 
@@ -76,14 +88,23 @@ def pair_plan(queries: TableQueries, info: TableInfo, method: str) -> PairPlan |
     return queries.pair_plan(info) if METHODS[method].is_of_pairs else None
 
 
-def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
-    """Return the positions of the tasks in one of `ORDERS`: as given, by name, or communities together.
+def check_matrix_order(order: str) -> None:
+    """Refuse an order that is not one of `ORDERS`.
 
     Raises:
         UnknownNameError: if there is no such order.
     """
     if order not in ORDERS:
         raise UnknownNameError("order", order, ORDERS)
+
+
+def order_of(matrix: AffinityMatrix, order: str) -> tuple[int, ...]:
+    """Return the positions of the tasks in one of `ORDERS`: as given, by name, or communities together.
+
+    Raises:
+        UnknownNameError: if there is no such order.
+    """
+    check_matrix_order(order)
     if order == "cluster":
         return cluster_order(matrix)
     if order == "name":

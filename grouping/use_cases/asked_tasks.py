@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from grouping.domain.task_definitions import MEASURED, SizeVariant, TaskDefinition
+from grouping.domain.jobs.task_definitions import MEASURED, SizeVariant, TaskDefinition
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, pointing_below
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
+from grouping.trainers import get_trainer
 from grouping.wire.requests import JobRequest, TaskIn
 
 
@@ -53,22 +54,29 @@ def definitions_of(request: JobRequest) -> tuple[TaskDefinition, ...]:
     return tuple(_definition(task) for task in request.defined)
 
 
-def check_named_sizes(request: JobRequest) -> None:
-    """Refuse a size that breaks a rule of its own, and sizes beside `single_sizes`.
+def sizes_of(request: JobRequest) -> tuple[SizeVariant, ...]:
+    """Return the sizes that the request names; where a cost is to be measured, its width stands for it.
 
     Raises:
-        InvalidInputError: pointing at the size.
+        InvalidInputError: if a size breaks a rule of its own, its cost cannot be measured, or there are sizes
+            beside `single_sizes`; points at the size.
     """
+    found = []
     for place, size in enumerate(request.sizes):
+        stated = size.model_dump()
         if size.cost == MEASURED:
-            raise InvalidInputError(
-                f"The cost of {size.name!r} is measured by: grouping run FILE -- COMMAND. Else state it.",
-                pointer=f"/sizes/{place}/cost",
-            )
+            if get_trainer(request.trainer.name).trains_elsewhere:
+                raise InvalidInputError(
+                    f"The cost of {size.name!r} is measured by: grouping run FILE -- COMMAND. Else state it, "
+                    "or name a trainer of the service, which measures it.",
+                    pointer=f"/sizes/{place}/cost",
+                )
+            stated |= {"cost": size.width or 1.0, "is_to_be_measured": True}
         with pointing_below(f"/sizes/{place}", always=True):
-            SizeVariant(**size.model_dump())
+            found.append(SizeVariant(**stated))
     if request.sizes and "single_sizes" in request.model_fields_set:
         raise InvalidInputError("Give sizes, or single_sizes: one of the two.", pointer="/single_sizes")
+    return tuple(found)
 
 
 def _chosen_tasks(problem: Problem, names: tuple[str, ...] | None) -> tuple[Task, ...]:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from grouping.domain.jobs import Job, JobSpec
-from grouping.domain.task_definitions import TaskDefinition
+from grouping.domain.access import Scope
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.jobs.task_definitions import TaskDefinition
 from grouping.errors import InvalidInputError
 from grouping.store import Store
 from grouping.trainers import parameters_in_use
 from grouping.use_cases.asked_again import asked_like
+from grouping.use_cases.estimate import estimate
 from grouping.use_cases.idempotency import FIRST_OF_CLONE, counted, digest_of
 from grouping.use_cases.results import refused_groups
-from grouping.use_cases.submit import build_spec
+from grouping.use_cases.submit import build_spec, check_granted
+from grouping.use_cases.webhooks import check_webhooks
 from grouping.wire.constraints import ConstraintsOut
+from grouping.wire.estimates import EstimateOut
 from grouping.wire.requests import CloneRequest, JobRequest, TaskIn
 
 AskedTask = str | TaskDefinition | TaskIn
@@ -22,30 +29,33 @@ AskedTask = str | TaskDefinition | TaskIn
 
 
 def clone(
-    store: Store, job_id: str, wanted: CloneRequest, idempotency_key: str | None = None
+    store: Store, job_id: str, wanted: CloneRequest, idempotency_key: str | None = None, *, granted: Scope
 ) -> tuple[Job, bool]:
     """Submit a clone of a job; it copies the outcomes that stay the same.
+
+    Args:
+        store: the database.
+        job_id: the job.
+        wanted: what is to differ.
+        idempotency_key: requests with one key store one job.
+        granted: what whoever asks may do.
 
     Returns:
         The job, and whether this call stored it.
 
     Raises:
         NotFoundError: if there is no such job.
+        ForbiddenError: if its trainer is for others.
         InvalidInputError: if the job would not be accepted; the pointer to an unknown task refers to
             `wanted`.
         IdempotencyConflictError: if the key was used before with another request.
     """
     source = store.get_job(job_id)
     request = request_of_clone(source, wanted)
-    try:
+    with _pointing_at_added_tasks(request, wanted):
         spec, tasks = build_spec(request)
-    except InvalidInputError as error:
-        _, _, place = error.pointer.partition("/tasks/")
-        position, *within = place.split("/")
-        n_kept = len(request.tasks or ()) - len(wanted.add_tasks)
-        if position.isdigit() and int(position) >= n_kept:
-            error.pointer = "/".join(("/add_tasks", str(int(position) - n_kept), *within))
-        raise
+    check_granted(spec, granted)
+    check_webhooks(spec)
     digest = digest_of({"clone": source.id, **counted(wanted, FIRST_OF_CLONE)})
     return store.create_job(
         spec,
@@ -56,6 +66,44 @@ def clone(
         refused=refused_groups(spec),
         named_after=source.name,
     )
+
+
+def estimate_clone(
+    store: Store, job_id: str, wanted: CloneRequest, *, n_workers: int | None = None
+) -> EstimateOut:
+    """Estimate what a clone of a job would train, beside the outcomes that it copies; see `estimate`.
+
+    Raises:
+        NotFoundError: if there is no such job.
+        GroupingError: if the job would not be accepted, or its strategy refuses the candidates.
+    """
+    asked = request_of_clone(store.get_job(job_id), wanted)
+    request = asked.model_copy(update={"results": wanted.results})
+    with _pointing_at_added_tasks(request, wanted):
+        return estimate(request, store, n_workers=n_workers)
+
+
+@contextmanager
+def _pointing_at_added_tasks(request: JobRequest, wanted: CloneRequest) -> Iterator[None]:
+    """Have errors that point to a task of the request point to the added task that it is."""
+    try:
+        yield
+    except InvalidInputError as error:
+        _, _, place = error.pointer.partition("/tasks/")
+        position, *within = place.split("/")
+        n_kept = len(request.tasks or ()) - len(wanted.add_tasks)
+        if position.isdigit() and int(position) >= n_kept:
+            error.pointer = "/".join(("/add_tasks", str(int(position) - n_kept), *within))
+        raise
+
+
+def spec_of_clone(source: Job) -> JobSpec:
+    """Build the specification of an unchanged clone, from which a changed one is asked for by hand.
+
+    Raises:
+        InvalidInputError: if the job would not be accepted here, such as without its problem.
+    """
+    return build_spec(request_of_clone(source, CloneRequest()))[0]
 
 
 def request_of_clone(source: Job, wanted: CloneRequest) -> JobRequest:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.affinity_methods import DEFAULT_METHOD
-from grouping.domain.job_sentences import JobSentences
-from grouping.domain.jobs import Job
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.affinities.methods import DEFAULT_METHOD
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.sentences import JobSentences
 from grouping.solver import Recommendation
 from grouping.store import Store
 from grouping.use_cases.table_queries import TableQueries

@@ -12,7 +12,7 @@ from grouping.data_sets.folder import DataFolder, DataSet, DefinedProblem, name_
 from grouping.data_sets.guarded import read_packed_guarded
 from grouping.data_sets.images import with_images
 from grouping.data_sets.packed import pack
-from grouping.data_sets.reading import read_frame
+from grouping.data_sets.reading import one_below_another, read_frame
 from grouping.errors import DataSetError, InvalidInputError, StateConflictError
 from grouping.problems.registry import discover_problems
 
@@ -22,18 +22,49 @@ if TYPE_CHECKING:  # a folder may be used without a database
 N_PREVIEW = 8
 
 
-def add_file(folder: DataFolder, path: Path, name: str = "") -> tuple[DataSet, bool]:
+def add_file(
+    folder: DataFolder, path: Path, name: str = "", *, dry_run: bool = False
+) -> tuple[DataSet, bool]:
     """Store a table of one's own, read in this process.
 
     Returns:
-        The data set, and whether this call stored it.
+        The data set, and whether this call stored it, or would have if it is a dry run.
 
     Raises:
         DataSetError: if it cannot be read, or is no table.
         InvalidInputError: if the name cannot be one.
     """
     named = _checked_name(name, path.name)
-    return folder.add(pack(read_frame(_content(path), path.name)), named, path.name)
+    return folder.add(pack(read_frame(_content(path), path.name)), named, path.name, dry_run=dry_run)
+
+
+def add_files(
+    folder: DataFolder, paths: Sequence[Path], column: str, name: str = "", *, dry_run: bool = False
+) -> tuple[DataSet, bool]:
+    """Store several tables as one; see `packed_files`."""
+    named, source = _checked_name(name, paths[0].name), " and ".join(path.name for path in paths)
+    return folder.add(packed_files(paths, column), named, source, dry_run=dry_run)
+
+
+def packed_files(paths: Sequence[Path], column: str) -> bytes:
+    """Read tables and put them one below another.
+
+    Args:
+        paths: files of the tables.
+        column: name of a column that says which one a row is from, by the name of its file without suffix.
+
+    Returns:
+        An Arrow file, which may be uploaded.
+
+    Raises:
+        DataSetError: if one cannot be read, or they do not fit together.
+        InvalidInputError: if two files have one name.
+    """
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        raise InvalidInputError("Two files have one name, by which their rows are told apart: rename one.")
+    frames = {path.stem: read_frame(_content(path), path.name) for path in paths}
+    return pack(one_below_another(frames, column))
 
 
 def add_images(
@@ -43,11 +74,14 @@ def add_images(
     column: str,
     size: tuple[int, int],
     name: str = "",
+    *,
+    dry_run: bool = False,
     **how: bool,
 ) -> tuple[DataSet, bool]:
     """Store a folder of images with the table that describes them; see `packed_images`."""
     named = _checked_name(name, images.name)
-    return folder.add(packed_images(images, table, column, size, **how), named, images.name)
+    packed = packed_images(images, table, column, size, **how)
+    return folder.add(packed, named, images.name, dry_run=dry_run)
 
 
 def packed_images(
@@ -73,14 +107,16 @@ def packed_images(
     return pack(with_images(frame, images, column, size, is_grey=is_grey))
 
 
-def add_upload(folder: DataFolder, data: bytes, file_name: str, name: str = "") -> tuple[DataSet, bool]:
+def add_upload(
+    folder: DataFolder, data: bytes, file_name: str, name: str = "", *, dry_run: bool = False
+) -> tuple[DataSet, bool]:
     """Store a table that is not trusted, read in a process with limits; as `add_file` otherwise."""
     named = _checked_name(name, file_name)
-    return folder.add(read_packed_guarded(data, file_name), named, file_name)
+    return folder.add(read_packed_guarded(data, file_name), named, file_name, dry_run=dry_run)
 
 
 def add_allowed(
-    folder: DataFolder, path: str, allowed: Sequence[Path], name: str = ""
+    folder: DataFolder, path: str, allowed: Sequence[Path], name: str = "", *, dry_run: bool = False
 ) -> tuple[DataSet, bool]:
     """Store a table from a path of this machine, if it lies in a folder that the operator allows.
 
@@ -95,7 +131,7 @@ def add_allowed(
             "none of them: upload the file instead.",
             pointer="/path",
         )
-    return add_upload(folder, _content(real), real.name, name)
+    return add_upload(folder, _content(real), real.name, name, dry_run=dry_run)
 
 
 def define(folder: DataFolder, name: str, definition: ProblemDefinition) -> tuple[DefinedProblem, bool]:

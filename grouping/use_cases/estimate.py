@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grouping.domain.allowance import Fit, Prices
 from grouping.domain.constraints import Constraints
-from grouping.domain.job_sentences import Stated
-from grouping.domain.jobs import JobSpec, TrainingBudget
-from grouping.domain.ledgers import Amount, Rates, cost_of
-from grouping.domain.reuse import count_reusable
+from grouping.domain.jobs.reuse import count_reusable
+from grouping.domain.jobs.search_state import SearchState, SearchTerms
+from grouping.domain.jobs.sentences import Stated
+from grouping.domain.jobs.specification import JobSpec, TrainingBudget
 from grouping.domain.scales import networks_first
-from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.training_budgets import ConfirmationNeed, rounds_kept_back
-from grouping.domain.trials import EpochsOf, Purpose, TrialRequest
+from grouping.domain.trainings.allowance import Fit, Prices
+from grouping.domain.trainings.budgets import ConfirmationNeed, rounds_kept_back
+from grouping.domain.trainings.ledgers import Amount, Rates, cost_of
+from grouping.domain.trainings.trials import EpochsOf, Purpose, TrialRequest
 from grouping.errors import GroupingError, InvalidInputError
 from grouping.problems.registry import get_problem
 from grouping.search import evidence_of
@@ -31,7 +31,7 @@ from grouping.strategies.forecast import Forecast, Kind, count_candidate_shapes,
 from grouping.trainers import Trainer, trainer_for
 from grouping.use_cases.estimate_words import estimate_sentence, kind_names, time_sentence
 from grouping.use_cases.results import told_trials
-from grouping.use_cases.submit import build_spec, can_train, check_reused
+from grouping.use_cases.submit import build_spec, can_train, with_reused
 from grouping.use_cases.tuning_estimate import forecast_tuning
 from grouping.wire.amounts import ReuseOut
 from grouping.wire.estimates import BasisOut, EstimateOut, ExhaustiveOut, KindOut, OptionOut
@@ -53,7 +53,7 @@ def estimate(request: JobRequest, store: Store | None, *, n_workers: int | None 
         GroupingError: if the job would be refused, or its strategy refuses the candidates.
     """
     spec, tasks = build_spec(request)
-    check_reused(spec, store)
+    spec = with_reused(spec, store)
     sources, known = ((), {}) if store is None else store.reusable_for(spec, tasks)
     measured, n_jobs = ({}, 0) if store is None else store.training_rates(spec)
     trainer, terms = trainer_for(spec), SearchTerms.of_job(spec)

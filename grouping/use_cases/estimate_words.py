@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from grouping.domain.allowance import Fit
-from grouping.domain.jobs import JobSpec, TrainingBudget
-from grouping.domain.ledgers import Shape
+from grouping.domain.jobs.specification import JobSpec, TrainingBudget
 from grouping.domain.number_texts import MOST_WRITTEN_OUT, range_text
+from grouping.domain.trainings.allowance import Fit
+from grouping.domain.trainings.ledgers import Shape
 from grouping.wire.estimates import OptionOut
 
 _FITS = {

@@ -9,11 +9,11 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.exports import Exported, ExportFormat
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.domain.groupings import Grouping
+from grouping.domain.tables.exports import Exported, ExportFormat
 from grouping.errors import StateConflictError
 from grouping.formats.cells import format_number, format_text
 from grouping.formats.parquet_file import rows_to_parquet
@@ -26,6 +26,47 @@ from grouping.use_cases.table_queries import TableQueries
 
 Value = str | float | int | bool | None
 Rows = Sequence[Mapping[str, Value]]
+
+COLUMNS: Mapping[Exported, Mapping[str, type]] = {
+    Exported.MATRIX: {
+        "source": str,
+        "target": str,
+        "value": float,
+        "standard_error": float,
+        "n_networks": int,
+        "status": str,
+        "method": str,
+    },
+    Exported.GRAPH: {
+        "source": str,
+        "target": str,
+        "value": float,
+        "standard_error": float,
+        "status": str,
+        "is_within_noise": bool,
+        "source_community": int,
+        "target_community": int,
+        "method": str,
+    },
+    Exported.CURVE: {
+        "choice": str,
+        "budget_snt": float,
+        "status": str,
+        "cost_snt": float,
+        "loss": float,
+        "test_loss": float,
+        "is_dominated": bool,
+        "networks": str,
+    },
+    Exported.NETWORKS: {
+        "network": str,
+        "size": float,
+        "cost_snt": float,
+        "serves": str,
+        "only_trained_with": str,
+    },
+}
+"""Columns of each view with their types; a file has them also where it has no rows."""
 
 
 def export(
@@ -55,20 +96,20 @@ def export(
     match what:
         case Exported.MATRIX:
             matrix = read_affinity(queries, info, method)
-            return _written(_matrix_rows(matrix), affinity_heatmap_svg(matrix), wanted)
+            return _written(what, _matrix_rows(matrix), affinity_heatmap_svg(matrix), wanted)
         case Exported.GRAPH:
             matrix = read_affinity(queries, info, method)
-            return _written(_graph_rows(matrix), affinity_graph_svg(matrix), wanted)
+            return _written(what, _graph_rows(matrix), affinity_graph_svg(matrix), wanted)
         case Exported.CURVE:
             curve = queries.curve(info)
-            return _written(_curve_rows(curve), curve_svg(curve), wanted)
+            return _written(what, _curve_rows(curve), curve_svg(curve), wanted)
         case Exported.NETWORKS:
             budget = queries.usual_budget(info) if budget_snt is None else budget_snt
             solution = queries.solution(info, budget)
             if solution.grouping is None:
                 why = "" if solution.infeasibility is None else f" {solution.infeasibility.reason}"
                 raise StateConflictError(f"There is no grouping within {budget:g} SNT to export.{why}")
-            return _written(_network_rows(solution.grouping), grouping_svg(solution.grouping), wanted)
+            return _written(what, _network_rows(solution.grouping), grouping_svg(solution.grouping), wanted)
 
 
 def _matrix_rows(matrix: AffinityMatrix) -> Rows:
@@ -158,25 +199,24 @@ def _number(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else float(value)
 
 
-def _written(rows: Rows, picture: str, wanted: ExportFormat) -> bytes:
+def _written(what: Exported, rows: Rows, picture: str, wanted: ExportFormat) -> bytes:
     match wanted:
         case ExportFormat.SVG:
             return picture.encode()
         case ExportFormat.JSON:
             return (json.dumps(rows, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
         case ExportFormat.CSV:
-            return _csv(rows).encode()
+            return _csv(COLUMNS[what], rows).encode()
         case ExportFormat.PARQUET:
-            return rows_to_parquet(rows)
+            return rows_to_parquet(COLUMNS[what], rows)
 
 
-def _csv(rows: Rows) -> str:
-    """Write rows; text that looks like a formula begins with an apostrophe."""
+def _csv(columns: Iterable[str], rows: Rows) -> str:
+    """Write headings and rows; text that looks like a formula begins with an apostrophe."""
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\n")
-    if rows:
-        writer.writerow(rows[0])
-        writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    writer.writerow(columns)
+    writer.writerows([_cell(row[name]) for name in columns] for row in rows)
     return written.getvalue()
 
 
@@ -185,4 +225,4 @@ def _cell(value: Value) -> str:
         return format_text(value)
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
-    return format_number(value)
+    return str(value) if isinstance(value, int) else format_number(value)

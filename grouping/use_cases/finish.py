@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, KeptNetworks, Rows
+from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, KeptNetworks, LearnedRows
 from grouping.domain.groupings import Grouping
-from grouping.domain.jobs import DEFAULT_TRAINER, Job
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.domain.networks import NetworkKey
-from grouping.domain.trials import (
+from grouping.domain.trainings.trials import (
     PLAIN,
     Purpose,
     TaskScore,
@@ -24,13 +25,16 @@ from grouping.domain.trials import (
     TrialRequest,
     TrialState,
 )
-from grouping.domain.verdicts import Verdict
+from grouping.domain.verdicts.verdict import Verdict
 from grouping.errors import InvalidInputError, StateConflictError, TrainingError
 from grouping.store import Store
 from grouping.trainers import LocalPool, Trainer, trainer_of
+from grouping.use_cases.computing import InThisProcess
 from grouping.use_cases.table_queries import TableQueries
 
 MAX_SEEDS = 100
+MOST_ARTEFACTS = 5
+"""Artefacts of each network that are named where another trainer has kept them."""
 SOLVE_TIME_S = 60.0
 OnTrained = Callable[[int, int], None]
 """Told how many trainings of how many are done."""
@@ -55,13 +59,16 @@ class Recommended:
     verdict: Verdict | None
 
 
-def recommended(store: Store, job_id: str, budget_snt: float | None = None) -> Recommended:
+def recommended(
+    store: Store, job_id: str, budget_snt: float | None = None, queries: TableQueries | None = None
+) -> Recommended:
     """Return what a job recommends for an inference budget.
 
     Args:
         store: the database.
         job_id: the job, which has ended.
         budget_snt: any budget; may be left out where the job has one only.
+        queries: queries of its score table; solved in this process unless given.
 
     Raises:
         NotFoundError: if there is no such job.
@@ -76,9 +83,9 @@ def recommended(store: Store, job_id: str, budget_snt: float | None = None) -> R
     budgets = job.spec.budgets_snt
     if budget_snt is None and len(budgets) != 1:
         listed = ", ".join(f"{budget:g}" for budget in budgets)
-        raise InvalidInputError(f"Name a budget (--budget): the job recommends for {listed}.")
+        raise InvalidInputError(f"Name a budget: the job recommends for {listed}.")
     budget = budgets[0] if budget_snt is None else budget_snt
-    queries = TableQueries(store, time_limit_s=SOLVE_TIME_S)
+    queries = queries or TableQueries(store, InThisProcess(SOLVE_TIME_S))
     info = queries.info(job.score_table_id)
     solution = queries.solution(info, budget)
     return Recommended(job, budget, solution.require_grouping(), queries.verdict(job, info, solution))
@@ -89,7 +96,7 @@ def finish(
     found: Recommended,
     kept: KeptNetworks,
     *,
-    rows: Rows = Rows.TRAIN,
+    rows: LearnedRows = LearnedRows.TRAIN,
     n_seeds: int | None = None,
     on_trained: OnTrained = lambda done, total: None,
 ) -> FinishedGrouping:
@@ -110,7 +117,7 @@ def finish(
         BundleError: if the weights cannot be written.
     """
     job = found.job
-    _check_trainer(store, job)
+    _check_trainer(store, found)
     count = (job.spec.n_confirmation_seeds or 1) if n_seeds is None else n_seeds
     if not 1 <= count <= MAX_SEEDS:
         raise InvalidInputError(f"Seeds are 1 to {MAX_SEEDS}, not {count}.", pointer="/seeds")
@@ -123,7 +130,7 @@ def finish(
         )
     worker: Any = pool.worker(trainer.setup())
     _check_rows(rows, worker.needs_validation())
-    known = _scored(store, job) if rows is Rows.TRAIN else {}
+    known = _scored(store, job) if rows is LearnedRows.TRAIN else {}
     networks, weights = [], []
     for one, content in _trained(
         found.grouping, job.spec.fresh_seeds(count), trainer, worker, rows, on_trained
@@ -144,22 +151,25 @@ def finish(
     return finished
 
 
-def _check_trainer(store: Store, job: Job) -> None:
+def _check_trainer(store: Store, found: Recommended) -> None:
+    job, tasks = found.job, found.grouping.tasks
     if job.spec.trainer == DEFAULT_TRAINER:
         return
-    trials = store.trials(job.id, states={TrialState.SUCCEEDED})
-    artefacts = [
-        trial.artefact for trial in trials if trial.purpose is Purpose.CONFIRMATION and trial.artefact
-    ]
-    where = f" It keeps what it trained itself: {', '.join(artefacts[:10])}." if artefacts else ""
+    trials = [trial for trial in _confirming(store, job) if trial.artefact]
+    told = []
+    for network in found.grouping.networks:
+        artefacts = [str(trial.artefact) for trial in trials if trial.network.key == network.key]
+        if artefacts:
+            told.append(f"{network.name(tasks)} in {', '.join(artefacts[:MOST_ARTEFACTS])}")
+    where = f" It keeps what it trained itself: {'; '.join(told)}." if told else ""
     raise InvalidInputError(
         f"The networks of this job are trained by {job.spec.trainer!r}, and only those of the built-in "
         f"trainer can be trained again and kept.{where}"
     )
 
 
-def _check_rows(rows: Rows, needs: str) -> None:
-    if rows is Rows.TRAIN_AND_VALIDATION and needs:
+def _check_rows(rows: LearnedRows, needs: str) -> None:
+    if rows is LearnedRows.TRAIN_AND_VALIDATION and needs:
         raise InvalidInputError(
             f"The recipe of the job needs validation rows of its own, for its {needs}: train on the rows of "
             "the search (--on train)."
@@ -171,7 +181,7 @@ def _trained(
     seeds: Sequence[int],
     trainer: Trainer,
     worker: Any,
-    rows: Rows,
+    rows: LearnedRows,
     on_trained: OnTrained,
 ) -> list[tuple[KeptNetwork, bytes]]:
     """Train every network with every seed, cut into stacks as the trainer cuts those of a job.
@@ -188,7 +198,7 @@ def _trained(
     for stack in trainer.stacks(planned, 1):
         numbers = [trial.position for trial in stack.trials]
         wanted = [requests[number] for number in numbers]
-        trained = worker.train_to_keep(wanted, on_validation=rows is Rows.TRAIN_AND_VALIDATION)
+        trained = worker.train_to_keep(wanted, on_validation=rows is LearnedRows.TRAIN_AND_VALIDATION)
         done |= zip(numbers, trained, strict=True)
         on_trained(len(done), len(requests))
     _check_outcomes(requests, [done[number].outcome for number in range(len(requests))])
@@ -224,11 +234,16 @@ def _kept(request: TrialRequest, training: Any) -> tuple[KeptNetwork, bytes]:
 
 
 def _scored(store: Store, job: Job) -> Scored:
-    return {
-        (trial.network.key, trial.seed): trial.scores
+    return {(trial.network.key, trial.seed): trial.scores for trial in _confirming(store, job)}
+
+
+def _confirming(store: Store, job: Job) -> list[Trial]:
+    """Return the trainings on fresh seeds that succeeded."""
+    return [
+        trial
         for trial in store.trials(job.id, states={TrialState.SUCCEEDED})
         if trial.purpose is Purpose.CONFIRMATION and trial.fidelity == 1 and trial.variant == PLAIN
-    }
+    ]
 
 
 def _compared(one: KeptNetwork, known: Scored) -> KeptNetwork:

@@ -8,10 +8,12 @@ from typing import Literal
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.cells import TableCells
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.formats import ImportedTable
+from grouping.formats.assembly import check_counts
 from grouping.formats.findings import Findings
 from grouping.formats.report import make_report
 from grouping.wire.imports import InlineTable, Losses
@@ -29,9 +31,9 @@ def import_inline(inline: InlineTable, values: Literal["losses", "gains"]) -> Im
     """
     networks = tuple(_network(inline, position) for position in range(len(inline.networks)))
     names = inline.tasks or list(dict.fromkeys(t for n in inline.networks for t in _named(n.network)))
-    column = {name: t for t, name in enumerate(names)}
+    known = frozenset(names)
     for position, network in enumerate(networks):
-        if network.group - set(column):
+        if network.group - known:
             raise InvalidInputError(
                 f"Network {network} has a task that is not among the tasks of the table.",
                 pointer=f"/networks/{position}/network",
@@ -41,11 +43,15 @@ def import_inline(inline: InlineTable, values: Literal["losses", "gains"]) -> Im
         for item in inline.networks
         for cell in (*item.losses.values(), *item.test_losses.values(), None)
     )
-    validation = np.full((len(networks), len(names), n_seeds), np.nan)
+    cells = TableCells.of(names, networks)
+    check_counts(results=cells.n_cells * n_seeds)
+    validation = np.full((cells.n_cells, n_seeds), np.nan)
     test = validation.copy()
     for n, item in enumerate(inline.networks):
-        _fill(inline, validation[n], item.losses, column, n, "losses")
-        _fill(inline, test[n], item.test_losses, column, n, "test_losses")
+        own = cells.of_row(n)
+        place = {names[t]: e for e, t in enumerate(cells.columns[own].tolist())}
+        _fill(inline, validation[own], item.losses, place, n, "losses")
+        _fill(inline, test[own], item.test_losses, place, n, "test_losses")
     if values == "gains":
         validation, test = 1.0 - validation, 1.0 - test
     tasks = tuple(Task(name, weight=inline.weights.get(name, 1.0)) for name in names)
@@ -70,17 +76,16 @@ def _network(inline: InlineTable, position: int) -> Network:
 
 
 def _fill(
-    inline: InlineTable, row: FloatArray, losses: Losses, column: dict[str, int], n: int, field: str
+    inline: InlineTable, scores: FloatArray, losses: Losses, place: dict[str, int], n: int, field: str
 ) -> None:
-    group = set(_named(inline.networks[n].network))
     for task, cell in losses.items():
-        if task not in group:
+        if task not in place:
             raise InvalidInputError(
                 f"Network {inline.networks[n].network[:80]} is not trained on {task!r}.",
                 pointer=f"/networks/{n}/{field}",
             )
         found = cell if isinstance(cell, list) else [cell]
-        row[column[task], : len(found)] = [math.nan if value is None else value for value in found]
+        scores[place[task], : len(found)] = [math.nan if value is None else value for value in found]
 
 
 def _other_costs(inline: InlineTable) -> dict[str, FloatArray]:

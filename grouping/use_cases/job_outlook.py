@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grouping.domain.jobs import Job, JobState
-from grouping.domain.ledgers import Amount
-from grouping.domain.trials import Purpose
-from grouping.errors import GroupingError
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.trainings.ledgers import Amount
+from grouping.domain.trainings.trials import Purpose
 from grouping.store import ProgressRow, Store
-from grouping.use_cases.estimate import expected_trainings
 
 FEWEST_MEASURED = 3
 """Fewest trainings on whose mean time the time that is left is based."""
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class OutlookPhase:
     """The trainings of a job for one purpose.
 
     Attributes:
@@ -52,18 +50,24 @@ class Outlook:
         n_taken: number of jobs that dispatchers hold.
     """
 
-    phases: tuple[Phase, ...]
+    phases: tuple[OutlookPhase, ...]
     seconds_left: float | None
     ahead: int | None = None
     n_taken: int = 0
 
     @property
-    def now(self) -> Phase | None:
+    def now(self) -> OutlookPhase | None:
         """The first phase that is not over; None after the last."""
         return next((phase for phase in self.phases if not phase.is_over), None)
 
 
-def outlook_of(store: Store, job: Job, rows: Sequence[ProgressRow], spent: Amount) -> Outlook:
+def outlook_of(
+    store: Store,
+    job: Job,
+    rows: Sequence[ProgressRow],
+    spent: Amount,
+    expected: Mapping[Purpose, tuple[int, int]],
+) -> Outlook:
     """Tell what is still to come in a job.
 
     Args:
@@ -71,8 +75,9 @@ def outlook_of(store: Store, job: Job, rows: Sequence[ProgressRow], spent: Amoun
         job: the job.
         rows: numbers of its trials; see `Store.progress`.
         spent: what its trainings have cost.
+        expected: the fewest and the most trainings, by purpose; see `expected_trainings`.
     """
-    phases = _phases(store, job, rows)
+    phases = _phases(job, rows, expected)
     left = None if job.state.is_final else _seconds_left(phases, rows, spent)
     if job.state is not JobState.QUEUED or job.is_taken:
         return Outlook(phases, left)
@@ -82,11 +87,9 @@ def outlook_of(store: Store, job: Job, rows: Sequence[ProgressRow], spent: Amoun
     return Outlook(phases, left, ahead, sum(other.is_taken for other in others))
 
 
-def _phases(store: Store, job: Job, rows: Sequence[ProgressRow]) -> tuple[Phase, ...]:
-    try:
-        expected = expected_trainings(job.spec, store.get_table_info(job.score_table_id).tasks)
-    except GroupingError:  # such as a strategy that is not installed here
-        expected = {}
+def _phases(
+    job: Job, rows: Sequence[ProgressRow], expected: Mapping[Purpose, tuple[int, int]]
+) -> tuple[OutlookPhase, ...]:
     found = []
     for purpose in Purpose:
         own = [row for row in rows if row.purpose is purpose]
@@ -98,11 +101,11 @@ def _phases(store: Store, job: Job, rows: Sequence[ProgressRow]) -> tuple[Phase,
         if is_over:
             least = most = planned
         if most or planned:
-            found.append(Phase(purpose, finished, max(least, planned), max(most, planned), is_over))
+            found.append(OutlookPhase(purpose, finished, max(least, planned), max(most, planned), is_over))
     return tuple(found)
 
 
-def _seconds_left(phases: Sequence[Phase], rows: Sequence[ProgressRow], spent: Amount) -> float | None:
+def _seconds_left(phases: Sequence[OutlookPhase], rows: Sequence[ProgressRow], spent: Amount) -> float | None:
     """Multiply the mean time of a training by what is left, shared out among as many as run now."""
     n_running = sum(row.running for row in rows)
     n_measured = spent.trainings - n_running  # those that run are charged, and have no seconds yet

@@ -8,10 +8,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.store import TableInfo
+from grouping.work import GivenUpError
 
 KEPT = 64
 """Maximum number of results in the cache."""
@@ -32,15 +34,17 @@ class Kept:
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the result for a key from the cache, or compute and keep it. Errors are not kept."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return cast(T, self._kept[key])
-            pending = self._pending.get(key)
-            if pending is None:
-                self._pending[key] = mine = Future[object]()
-        if pending is not None:
-            return cast(T, pending.result())
+        mine = Future[object]()
+        while True:
+            with self._lock:
+                if key in self._kept:
+                    self._kept.move_to_end(key)
+                    return cast(T, self._kept[key])
+                pending = self._pending.setdefault(key, mine)
+            if pending is mine:
+                break
+            with suppress(GivenUpError):  # nobody waits for it there any more; this caller does
+                return cast(T, pending.result())
         try:
             value = compute()
         except BaseException as error:
@@ -58,7 +62,7 @@ class Kept:
 
     def _n_bytes(self) -> int:
         tables = {id(value): value for value in self._kept.values() if isinstance(value, ScoreTable)}
-        return sum(table.validation_losses.nbytes + table.test_losses.nbytes for table in tables.values())
+        return sum(table.n_bytes for table in tables.values())
 
 
 def once_per_revision(

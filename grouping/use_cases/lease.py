@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from grouping.domain.progress import Progress
-from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialState
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError, TrainingError
 from grouping.store import Renewal, Store, TrialReport, TrialTold, TrialWanted
 from grouping.trainers import trainer_class
@@ -127,7 +127,7 @@ def fail(store: Store, token: str, failure: FailureIn) -> TrialState:
     if failure.is_diverged:
         outcome = TrialOutcome(TrialState.DIVERGED, epochs=failure.epochs, error=failure.error)
         return store.complete_trial(token, outcome, measures_time=True)
-    return store.fail_trial(token, failure.error, retry=failure.retry)
+    return store.fail_trial(token, failure.error, retry=failure.retry, fault=failure.fault)
 
 
 def _available(stated: ResourcesIn | None) -> Mapping[str, float] | None:

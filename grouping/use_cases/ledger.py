@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from grouping.domain.job_sentences import JobSentences
-from grouping.domain.jobs import Job, Ledger
-from grouping.domain.ledgers import Amount, Rate, Rates, Savings, Shape, Spending, savings
+from grouping.domain.jobs.job import Job, Ledger
+from grouping.domain.jobs.reuse import count_reusable
+from grouping.domain.jobs.sentences import JobSentences
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates
-from grouping.domain.reuse import count_reusable
-from grouping.domain.trials import Purpose
+from grouping.domain.trainings.ledgers import Amount, Rate, Rates, Savings, Shape, Spending, savings
+from grouping.domain.trainings.trials import Purpose
 from grouping.store import Store
 from grouping.strategies.forecast import count_candidate_shapes
 from grouping.trainers import trainer_of

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
-from grouping.domain.job_labels import MAX_JOB_NAME
-from grouping.domain.jobs import Job
-from grouping.domain.pair_gaps import PairGaps, list_some
-from grouping.domain.reuse import count_reusable
-from grouping.domain.scores import ScoreTable
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.labels import MAX_JOB_NAME
+from grouping.domain.jobs.reuse import count_reusable
+from grouping.domain.tables.pair_gaps import NAMED, PairGaps, list_some
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import GroupingError
 from grouping.store import Store
 from grouping.trainers import parameters_in_use
@@ -44,10 +45,11 @@ class PairPlan:
 def plan_pairs(store: Store, table: ScoreTable, job: Job | None) -> PairPlan | None:
     """Plan how to measure the full-size single tasks and pairs that a table lacks; None if it lacks none."""
     gaps = PairGaps.of(table)
-    if not gaps.networks:
+    if not gaps:
         return None
     if job is None:
-        named = list_some([network.name(table.task_names) for network in gaps.networks])
+        first = [network.name(table.task_names) for network in islice(gaps.networks(), NAMED)]
+        named = list_some(first, len(gaps.singles) + len(gaps.pairs))
         return PairPlan(
             gaps,
             None,
@@ -60,7 +62,7 @@ def plan_pairs(store: Store, table: ScoreTable, job: Job | None) -> PairPlan | N
         return PairPlan(
             gaps, None, None, "A job that measures what is missing can start when this job is over."
         )
-    if not any(job.spec.constraints.allows(network) for network in gaps.networks):
+    if not any(job.spec.constraints.allows(network) for network in gaps.networks()):
         return PairPlan(gaps, None, None, "The constraints of the job rule them out.")
     try:
         request = _request(job)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from grouping.domain.finished_results import FinishedResults, ResultValues
+from grouping.domain.tables.finished_results import FinishedResults, ResultValues
 from grouping.errors import InvalidInputError, SearchFileError
 from grouping.use_cases.search_file import SearchFile
 from grouping.wire.results import FinishedResultsIn

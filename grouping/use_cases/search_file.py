@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from grouping.domain.jobs import CHOICES
+from grouping.domain.jobs.specification import CHOICES
 from grouping.errors import InvalidInputError, MarkedTextError, SearchFileError
 from grouping.formats.marked_text import SUFFIXES, MarkedText, Path, read_marked
 from grouping.wire.base_types import path_of, sentence_of

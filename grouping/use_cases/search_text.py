@@ -10,9 +10,10 @@ from typing import Any
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.fields import Declared, declared
-from grouping.domain.jobs import CHOICES, DEFINED, PARAMETERS, JobSpec, TrainingBudget
-from grouping.domain.resources import StatedResources
-from grouping.domain.task_definitions import SizeVariant, TaskDefinition
+from grouping.domain.jobs.specification import CHOICES, DEFINED, PARAMETERS, JobSpec, TrainingBudget
+from grouping.domain.jobs.task_definitions import SizeVariant, TaskDefinition
+from grouping.domain.trainings.resources import StatedResources
+from grouping.use_cases.asked_again import asked_size
 from grouping.use_cases.search_file import SHORT_NAMES
 from grouping.wire.constraints import ConstraintsOut
 
@@ -36,7 +37,7 @@ def search_of(spec: JobSpec) -> dict[str, Any]:
             found[short.get(name, name)] = _plain(value)
     found["tasks"] = [_parts(task) for task in spec.definitions] or list(spec.tasks)
     if spec.sizes:
-        found["sizes"] = [_parts(size) for size in spec.sizes]
+        found["sizes"] = [asked_size(_parts(size), size) for size in spec.sizes]
     return found
 
 

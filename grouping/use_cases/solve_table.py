@@ -79,6 +79,7 @@ def answer_of(queries: TableQueries, info: TableInfo, request: GroupingRequest) 
         explanation_data=explanation_data(explanation),
         confidence=confidence,
         held=list(queries.held(info, request)),
+        findings=list(queries.findings(info, request)),
     )
 
 

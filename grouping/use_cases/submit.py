@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from grouping.domain.baselines import Baselines
+from grouping.domain.access import Scope
 from grouping.domain.constraints import Constraints
 from grouping.domain.costs import fits
 from grouping.domain.fields import declared, from_plain
-from grouping.domain.jobs import CHOICES, DEFAULT_TRAINER, N_DEFAULT_BUDGETS, Job, JobSpec
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.reuse import are_of_one_data_set
+from grouping.domain.jobs.specification import CHOICES, DEFAULT_TRAINER, N_DEFAULT_BUDGETS, JobSpec
 from grouping.domain.networks import CANDIDATE_LIMIT, count_candidates
-from grouping.domain.recipes import BuiltInParameters
-from grouping.domain.resources import StatedResources
-from grouping.domain.reuse import are_of_one_data_set
 from grouping.domain.tasks import Task
-from grouping.domain.tuning import Tune
+from grouping.domain.trainings.recipes import BuiltInParameters
+from grouping.domain.trainings.resources import StatedResources
+from grouping.domain.verdicts.baselines import Baselines
+from grouping.domain.verdicts.tuning import Tune
 from grouping.errors import (
     BudgetTooSmallError,
+    ForbiddenError,
     InvalidInputError,
     NotFoundError,
     TooManyCandidatesError,
@@ -30,10 +33,11 @@ from grouping.errors import (
 )
 from grouping.problems.registry import get_problem
 from grouping.strategies import Strategy, get_strategy, list_strategies
-from grouping.trainers import TrainerRequest, get_trainer, list_trainers
-from grouping.use_cases.asked_tasks import check_named_sizes, definitions_of, tasks_of
+from grouping.trainers import TrainerRequest, get_trainer, list_trainers, trainer_class
+from grouping.use_cases.asked_tasks import definitions_of, sizes_of, tasks_of
 from grouping.use_cases.idempotency import FIRST_OF_JOB, counted, digest_of
 from grouping.use_cases.results import refused_groups
+from grouping.use_cases.webhooks import check_webhooks
 from grouping.wire.base_types import path_of, sentence_of
 from grouping.wire.requests import JobRequest
 
@@ -41,19 +45,30 @@ if TYPE_CHECKING:  # a job may be priced without a database
     from grouping.store import Store
 
 
-def submit(store: Store, request: JobRequest, idempotency_key: str | None = None) -> tuple[Job, bool]:
+def submit(
+    store: Store, request: JobRequest, idempotency_key: str | None = None, *, granted: Scope
+) -> tuple[Job, bool]:
     """Check a request and store the job; a repeated request is answered from the store.
+
+    Args:
+        store: the database.
+        request: the request.
+        idempotency_key: requests with one key store one job.
+        granted: what whoever asks may do.
 
     Returns:
         The job, and whether this call stored it.
 
     Raises:
         InvalidInputError: as for `build_spec`, or if a job to reuse cannot be reused.
+        ForbiddenError: if the trainer is for others.
         ResultsRefusedError: if a finished training does not fit the search.
         IdempotencyConflictError: if the key was used before with another request.
     """
     spec, tasks = build_spec(request)
-    check_reused(spec, store)
+    check_granted(spec, granted)
+    spec = with_reused(spec, store)
+    check_webhooks(spec)
     digest = request_digest(request)
     return store.create_job(
         spec,
@@ -63,6 +78,19 @@ def submit(store: Store, request: JobRequest, idempotency_key: str | None = None
         results=[told.results() for told in request.results],
         refused=refused_groups(spec),
     )
+
+
+def check_granted(spec: JobSpec, granted: Scope) -> None:
+    """Refuse a job with a trainer that is for others, such as one that runs code which the job gives.
+
+    Raises:
+        ForbiddenError: if the trainer asks for a larger scope.
+    """
+    needed = trainer_class(spec.trainer).scope
+    if not granted.covers(needed):
+        raise ForbiddenError(
+            f"The trainer {spec.trainer!r} is for tokens with the scope {needed}; this one has {granted}."
+        )
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
@@ -87,14 +115,15 @@ def request_digest(request: JobRequest) -> str:
     return digest_of(counted(request, FIRST_OF_JOB))
 
 
-def check_reused(spec: JobSpec, store: Store | None) -> None:
-    """Refuse to reuse jobs that do not exist or that are on another problem.
+def with_reused(spec: JobSpec, store: Store | None) -> JobSpec:
+    """Return a specification with the whole identifiers of the jobs to reuse, which exist on its problem.
 
     Other differences, such as the seed, are no error: nothing is copied then, and the job says so.
 
     Raises:
         InvalidInputError: if a job cannot be reused; the pointer gives it.
     """
+    whole = []
     for position, job_id in enumerate(spec.reuse_jobs):
         with pointing_below(f"/reuse_jobs/{position}", always=True):
             source = None if store is None else _find_job(store, job_id)
@@ -105,11 +134,13 @@ def check_reused(spec: JobSpec, store: Store | None) -> None:
                     f"Job {job_id} is on the problem {source.spec.problem!r}, and this one on "
                     f"{spec.problem!r}: nothing of it can be reused."
                 )
+            whole.append(source.id)
+    return replace(spec, reuse_jobs=tuple(whole)) if tuple(whole) != spec.reuse_jobs else spec
 
 
 def _find_job(store: Store, job_id: str) -> Job | None:
     try:
-        return store.get_job(job_id)
+        return store.get_job(store.whole_id("job", job_id))
     except NotFoundError:
         return None
 
@@ -128,7 +159,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         InvalidInputError: if anything else breaks a rule.
     """
     tasks = tasks_of(request)
-    check_named_sizes(request)
+    sizes = sizes_of(request)
     names = tuple(task.name for task in tasks)
     strategy = get_strategy(request.strategy.name, request.strategy.parameters)
     check_trainer(request, strategy)
@@ -137,7 +168,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
     # One of the baselines of the confirmation is the network of all tasks.
     largest = len(names) if request.n_confirmation_seeds and has_together else max_group_size
     parameters = _completed_parameters(request, tasks, largest)
-    singles_snt = [size.cost for size in request.sizes[1:]] if request.sizes else request.single_sizes
+    singles_snt = [size.cost for size in sizes[1:]] if sizes else request.single_sizes
     if strategy.lists_candidates:
         _refuse_too_many(names, max_group_size, singles_snt)
     cover = nominal_cover(len(names), max_group_size, singles_snt)
@@ -151,6 +182,7 @@ def build_spec(request: JobRequest) -> tuple[JobSpec, tuple[Task, ...]]:
         "problem": get_problem(request.problem).name if request.problem else "",
         "tasks": names,
         "definitions": definitions_of(request),
+        "sizes": sizes,
         "n_splits": _n_splits(request),
         "name": request.name.strip(),
         "max_group_size": max_group_size,
@@ -189,7 +221,8 @@ def _n_splits(request: JobRequest) -> int:
         return problem.n_splits if request.n_confirmation_seeds else 1
     if wanted > problem.most_splits:
         reason = (
-            "a split of a table that is random, stratified or by group has others of its kind"
+            "a split of a table that is random, stratified or by group has others of its kind, and one by "
+            "time may have folds"
             if problem.most_splits == 1
             else "there are as many as folds"
         )

@@ -6,32 +6,32 @@ holds a transaction: the scores are read before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from grouping.clustering import ClusteringComparison, compare_clusterings
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.domain.constraints import Constraints, standing_demands, without_standing
 from grouping.domain.groupings import Solution
-from grouping.domain.jobs import Job
-from grouping.domain.scores import ScoreTable
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import EARLY_FIDELITY, Purpose
-from grouping.domain.verdicts import Verdict, judge
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.objectives import Objective
+from grouping.domain.tables.dominance import dominance_sentence
+from grouping.domain.tables.score_table import ScoreTable
+from grouping.domain.trainings.trials import EARLY_FIDELITY, Purpose
+from grouping.domain.verdicts.verdict import Verdict, judge
+from grouping.errors import GroupingError
 from grouping.solver import (
     Confidence,
     Curve,
-    CurveSolver,
+    CurvePoint,
     Explanation,
     PairwiseEstimate,
     Ranked,
     Recommendation,
     assess_confidence,
     best_groupings,
-    cheapest_cover,
     curve_around,
     default_budgets,
     explain,
@@ -44,16 +44,26 @@ from grouping.solver import (
 from grouping.store import Store, TableInfo
 from grouping.strategies.affinity.from_table import table_affinity
 from grouping.strategies.prediction.rank_check import RankCheck, check_ranks
+from grouping.use_cases.computing import Computing
+from grouping.use_cases.estimate import expected_trainings
 from grouping.use_cases.kept import Kept, once_per_revision
 from grouping.use_cases.measure_pairs import PairPlan, plan_pairs
-from grouping.use_cases.stepwise_curve import StepwiseCurve, thinned
+from grouping.use_cases.stepwise_curve import (
+    CURVE_TIME_S,
+    StepwiseCurve,
+    curve_baselines,
+    curve_steps,
+    thinned,
+)
+from grouping.use_cases.task_values import TaskValues, task_values
 from grouping.wire.solving import ConfidenceIn, Demands, PairwiseRequest
 
-N_EVEN_BUDGETS = 8
 USUAL_BUDGET_SNT = 2.0
 """Default budget for comparing clusterings: the least at which there is anything to cluster."""
 EXPLANATION_TIME_S = 2.0
 """Wall time in seconds after which an explanation examines no further question."""
+SOLVING = 0.6
+"""Share of the time left that a solve may take: the same request may have its answer explained, too."""
 PLAIN = Demands()
 
 
@@ -62,13 +72,13 @@ class TableQueries:
 
     Args:
         store: store that holds the tables.
-        time_limit_s: most wall time of one solve; a solve that it ends reports its optimality gap.
+        computing: where they are solved; a solve that is ended by its time reports its optimality gap.
     """
 
-    def __init__(self, store: Store, *, time_limit_s: float) -> None:
+    def __init__(self, store: Store, computing: Computing) -> None:
         self.kept = Kept()
         self._store = store
-        self._time_limit_s = time_limit_s
+        self._computing = computing
 
     def info(self, table_id: str) -> TableInfo:
         """Return the description of a score table.
@@ -88,6 +98,18 @@ class TableQueries:
         return self._store.score_table(info.id, purpose=purpose, fidelity=fidelity)
 
     @once_per_revision
+    def metrics(
+        self, info: TableInfo, purpose: Purpose = Purpose.SEARCH, fidelity: float = 1.0
+    ) -> ScoreTable:
+        """Read the values of the metrics, in place of losses, of the trials with one purpose and fidelity."""
+        return self._store.metric_table(info.id, purpose=purpose, fidelity=fidelity)
+
+    @once_per_revision
+    def values(self, info: TableInfo) -> tuple[TaskValues, ...]:
+        """Return the tasks of a job in their own units, alone and as recommended for each of its budgets."""
+        return task_values(self.table(info), self.metrics(info), self.recommendations(info))
+
+    @once_per_revision
     def demanded(self, info: TableInfo, demands: Demands) -> ScoreTable:
         """Return the scores with the demanded weights and cost.
 
@@ -99,8 +121,7 @@ class TableQueries:
     @once_per_revision
     def budgets(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[float, ...]:
         """Return the default inference budgets of a table, in the unit of the demanded cost."""
-        usual = default_budgets if demands.cost is None else _even_budgets
-        return usual(self.demanded(info, demands))
+        return self._computing.call(default_budgets, self.demanded(info, demands))
 
     @once_per_revision
     def curve(
@@ -108,7 +129,9 @@ class TableQueries:
     ) -> Curve:
         """Solve for several inference budgets; for those of `budgets` unless given."""
         budgets = self.budgets(info, demands) if budgets_snt is None else tuple(budgets_snt)
-        return solve_curve(self.demanded(info, demands), budgets, **self._options(info, demands))
+        return self._computing.call(
+            solve_curve, self.demanded(info, demands), budgets, **self._timed(info, demands)
+        )
 
     @once_per_revision
     def stepwise_curve(self, info: TableInfo, demands: Demands = PLAIN) -> StepwiseCurve:
@@ -119,14 +142,22 @@ class TableQueries:
         """
         job = self.job(info)
         budgets = (*thinned(self.budgets(info, demands)), *self._budgets_of(job, demands))
-        options = self._options(info, demands)
-        time_limit_s = options.pop("time_limit_s")
-        solver = CurveSolver(self.demanded(info, demands), **options)
-        return StepwiseCurve(solver, budgets, time_limit_s=time_limit_s)
+        options, table = self._options(info, demands), self.demanded(info, demands)
+        baselines = self._computing.call(curve_baselines, table, options)
+
+        def steps(budgets_snt: Sequence[float], smaller: CurvePoint | None) -> Iterator[CurvePoint]:
+            left_s = min(CURVE_TIME_S, self._computing.left_s)
+            return self._computing.each(curve_steps, table, options, budgets_snt, smaller, left_s)
+
+        return StepwiseCurve(steps, budgets, baselines)
 
     def offered_budgets(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[float, ...]:
         """Return the budgets that are offered: those of the table's job, or some of the default ones."""
-        return self._budgets_of(self.job(info), demands) or thinned(self.budgets(info, demands))
+        return self.budgets_of_job(info, demands) or thinned(self.budgets(info, demands))
+
+    def budgets_of_job(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[float, ...]:
+        """Return the budgets of a table's job; none without one, or in another unit."""
+        return self._budgets_of(self.job(info), demands)
 
     @staticmethod
     def _budgets_of(job: Job | None, demands: Demands) -> tuple[float, ...]:
@@ -141,7 +172,8 @@ class TableQueries:
     @once_per_revision
     def solution(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Solution:
         """Solve for one inference budget."""
-        return solve(self.demanded(info, demands), budget_snt, **self._options(info, demands))
+        options = self._timed(info, demands, SOLVING)
+        return self._computing.call(solve, self.demanded(info, demands), budget_snt, **options)
 
     @once_per_revision
     def pairwise_solution(self, info: TableInfo, request: PairwiseRequest) -> Solution:
@@ -153,11 +185,12 @@ class TableQueries:
         table = self.table(info).on_common_seeds().with_weights(request.weights)
         if not request.standing_demands:
             table = without_standing(table)
-        return solve_pairwise(
+        return self._computing.call(
+            solve_pairwise,
             PairwiseEstimate.from_table(table),
             request.budget_snt,
             constraints=self.pairwise_constraints(info, request),
-            time_limit_s=self._time_limit_s,
+            time_limit_s=SOLVING * self._computing.left_s,  # its last steps may go beyond it
         )
 
     def pairwise_constraints(self, info: TableInfo, request: PairwiseRequest) -> Constraints:
@@ -168,13 +201,16 @@ class TableQueries:
     @once_per_revision
     def ranked(self, info: TableInfo, budget_snt: float, k: int, demands: Demands = PLAIN) -> Ranked:
         """Find the `k` best groupings for one budget."""
-        return best_groupings(self.demanded(info, demands), budget_snt, k, **self._options(info, demands))
+        options = self._timed(info, demands, SOLVING)
+        return self._computing.call(best_groupings, self.demanded(info, demands), budget_snt, k, **options)
 
     @once_per_revision
     def explanation(self, info: TableInfo, budget_snt: float, demands: Demands = PLAIN) -> Explanation:
         """Explain the grouping for one budget."""
-        options = self._options(info, demands) | {"time_limit_s": min(EXPLANATION_TIME_S, self._time_limit_s)}
-        return explain(self.demanded(info, demands), self.solution(info, budget_snt, demands), **options)
+        table, solution = self.demanded(info, demands), self.solution(info, budget_snt, demands)
+        options = self._timed(info, demands)
+        options["time_limit_s"] = min(EXPLANATION_TIME_S, options["time_limit_s"])
+        return self._computing.call(explain, table, solution, **options)
 
     @once_per_revision
     def confidence(
@@ -186,7 +222,13 @@ class TableQueries:
             InvalidInputError: if no grouping exists, or the noise is neither given nor measured by seeds.
         """
         table = self.demanded(info, demands)
-        return assess_confidence(table, budget_snt, **self._options(info, demands), **options.model_dump())
+        return self._computing.call(
+            assess_confidence,
+            table,
+            budget_snt,
+            **self._timed(info, demands, SOLVING),
+            **options.model_dump(),
+        )
 
     def constraints(self, info: TableInfo, demands: Demands = PLAIN) -> Constraints:
         """Return what a grouping must satisfy: the constraints of the table's job, and what is demanded.
@@ -204,21 +246,30 @@ class TableQueries:
         standing = standing_demands(self.demanded(info, demands))
         return tuple(standing.merge(self.constraints(info, demands)).sentences())
 
+    @once_per_revision
+    def findings(self, info: TableInfo, demands: Demands = PLAIN) -> tuple[str, ...]:
+        """Return sentences about what changes the answer of a solve: what was read, which task decides."""
+        return _findings(info, self.demanded(info, demands), demands.objective)
+
+    def pairwise_findings(self, info: TableInfo, request: PairwiseRequest) -> tuple[str, ...]:
+        """Return the `findings` for a solve over all groups."""
+        return _findings(info, self.table(info).with_weights(request.weights), Objective.SUM)
+
     def _of_job(self, info: TableInfo) -> Constraints:
         job = self.job(info)
         return Constraints() if job is None else job.spec.constraints
 
     def _options(self, info: TableInfo, demands: Demands) -> dict[str, Any]:
-        return {
-            "constraints": self.constraints(info, demands),
-            "objective": demands.objective,
-            "time_limit_s": self._time_limit_s,
-        }
+        return {"constraints": self.constraints(info, demands), "objective": demands.objective}
+
+    def _timed(self, info: TableInfo, demands: Demands, share: float = 1.0) -> dict[str, Any]:
+        """Return the options of a solve that may take a share of the time that is left."""
+        return self._options(info, demands) | {"time_limit_s": share * self._computing.left_s}
 
     @once_per_revision
     def table_affinity(self, info: TableInfo, method: str) -> AffinityMatrix:
         """Compute the affinity matrix by a method that reads scores only; see `read_affinity`."""
-        return table_affinity(self.table(info), method)
+        return self._computing.call(table_affinity, self.table(info), method)
 
     @once_per_revision
     def joint_affinities(self, info: TableInfo) -> Mapping[str, AffinityMatrix]:
@@ -236,13 +287,28 @@ class TableQueries:
             budget_snt: inference budget; the middle one of the table's job, or 2 SNT, unless given.
         """
         budget = self.usual_budget(info) if budget_snt is None else budget_snt
-        return compare_clusterings(self.table(info), matrix, self.solution(info, budget))
+        solution = self.solution(info, budget)
+        return self._computing.call(compare_clusterings, self.table(info), matrix, solution)
 
     def usual_budget(self, info: TableInfo) -> float:
         """Return the default inference budget for comparing clusterings."""
         job = self.job(info)
         return USUAL_BUDGET_SNT if job is None else job.spec.budgets_snt[len(job.spec.budgets_snt) // 2]
 
+    def expected_trainings(self, info: TableInfo) -> Mapping[Purpose, tuple[int, int]]:
+        """Return the fewest and the most trainings of a table's job; none where they cannot be forecast.
+
+        They follow from what was asked for, so they are kept whatever is trained.
+        """
+        return self.kept.once(("expected_trainings", info.id), lambda: self._expected_trainings(info))
+
+    def _expected_trainings(self, info: TableInfo) -> Mapping[Purpose, tuple[int, int]]:
+        try:
+            return expected_trainings(self._store.get_job(info.job_id or "").spec, info.tasks)
+        except GroupingError:  # such as a strategy that is not installed here
+            return {}
+
+    @once_per_revision
     def rank_check(self, info: TableInfo) -> RankCheck:
         """Compare the short passes of a table with its full trainings."""
         return check_ranks(self.table(info, fidelity=EARLY_FIDELITY), self.table(info))
@@ -261,21 +327,22 @@ class TableQueries:
         """Recommend a grouping for each budget of the table's job, on what has been trained so far."""
         job = self._store.get_job(info.job_id or "")
         confirmation, budgets = self._confirmation(job, info), job.spec.budgets_snt
-        found = recommend(
+        found = self._computing.call(
+            recommend,
             self.table(info),
             confirmation,
             budgets,
             constraints=job.spec.constraints,
-            baselines=job.spec.equal_cost_baselines,
+            baselines=self._terms(job).baselines,
             splits=job.fresh_splits,
-            time_limit_s=self._time_limit_s,
+            time_limit_s=SOLVING * self._computing.left_s,
         )
         return found if job.spec.tuning is None else self._tuned(job, found)
 
     def _tuned(self, job: Job, found: Sequence[Recommendation]) -> tuple[Recommendation, ...]:
         """Add the verdicts with each at its best recipe."""
         state = self._store.search_state(job.id, with_reuse=False)
-        tunings = tunings_of(SearchTerms.of_job(job.spec), state, found)
+        tunings = tunings_of(self._terms(job), state, found)
         verdicts = {tuning.budget_snt: tuning.verdict for tuning in tunings}
         return tuple(replace(item, tuned=verdicts.get(item.budget_snt)) for item in found)
 
@@ -284,8 +351,13 @@ class TableQueries:
         confirmation = self._confirmation(job, info)
         if solution.grouping is None or confirmation is None:
             return None
-        baselines = job.spec.equal_cost_baselines
+        baselines = self._terms(job).baselines
         return judge(solution.grouping, solution.budget_snt, confirmation, baselines, job.fresh_splits)
+
+    def _terms(self, job: Job) -> SearchTerms:
+        """Return the terms of a job, without the baselines that cannot be built."""
+        measured = self._store.networks(job.score_table_id)
+        return SearchTerms.of_job(job.spec).among(stored.network for stored in measured)
 
     def _confirmation(self, job: Job, info: TableInfo) -> ScoreTable | None:
         """Read the scores of the fresh seeds; None without any."""
@@ -293,12 +365,9 @@ class TableQueries:
         return table if table is not None and table.seeds else None
 
 
-def _even_budgets(table: ScoreTable) -> tuple[float, ...]:
-    """Return evenly spaced budgets in the unit of a further cost, from a cover to every task alone."""
-    cover = cheapest_cover(table)
-    alone = [table.find_position(frozenset({name})) for name in table.task_names]
-    last = sum(float(table.costs_snt[n]) if n is not None else float(table.costs_snt.max()) for n in alone)
-    if cover is None or cover >= last:
-        return (cover or last,)
-    steps = np.linspace(cover, last, N_EVEN_BUDGETS)[1:]
-    return tuple(dict.fromkeys((cover, *(float(f"{step:.3g}") for step in steps))))
+def _findings(info: TableInfo, table: ScoreTable, objective: Objective) -> tuple[str, ...]:
+    """Return what the reader found in a table, and what one task is to the sum with its present weights."""
+    report = info.report or {}
+    found = [sentence for sentence in report.get("findings", ()) if sentence != report.get("dominance")]
+    weighed = "" if objective is Objective.RELATIVE else dominance_sentence(table)
+    return (*found, *filter(None, [weighed]))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from grouping.domain.allowance import Prices
-from grouping.domain.ledgers import Amount, Rates, cost_of
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.training_budgets import tuning_at_most
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.trainings.allowance import Prices
+from grouping.domain.trainings.budgets import tuning_at_most
+from grouping.domain.trainings.ledgers import Amount, Rates, cost_of
 from grouping.strategies.forecast import Forecast, Kind
 
 

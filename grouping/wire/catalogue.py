@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import Field
 
-from grouping.domain.recipes import Part
+from grouping.domain.access import Scope
 from grouping.domain.tasks import Direction, TaskKind
+from grouping.domain.trainings.recipes import Part
 from grouping.wire.base_types import Output
 from grouping.wire.jobs import RecipeOut
 from grouping.wire.scores import TaskOut
@@ -78,6 +79,7 @@ class TrainerItem(NamedItem):
 
     measures_affinities: bool = Field(description="Whether strategies can have it measure affinities.")
     origin: str = Field(description="Where it is from: built in, a distribution with its version, or a file.")
+    scope: Scope = Field(description="What a token has to allow to submit a job with it.")
 
 
 class TrainerList(ListOf[TrainerItem]):
@@ -127,6 +129,15 @@ class Health(Output):
     """Answer of a process that is alive."""
 
     status: str
+
+
+class Readiness(Output):
+    """Answer of a service that can work."""
+
+    status: str
+    dispatchers: int = Field(
+        description="Dispatchers at work, heard from within 30 s. Without any, jobs are accepted and wait."
+    )
 
 
 class Version(Output):

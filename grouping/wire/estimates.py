@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import AliasPath, Field
 
-from grouping.domain.allowance import Fit
-from grouping.domain.trials import Purpose
+from grouping.domain.trainings.allowance import Fit
+from grouping.domain.trainings.trials import Purpose
 from grouping.wire.amounts import AmountOut, ReuseOut
 from grouping.wire.base_types import Finite, Output
 from grouping.wire.catalogue import FindingOut

@@ -23,12 +23,14 @@ _KINDS = {
     "job_released": "Given back by the dispatcher",
     "job_prepared": "Data loaded",
     "job_preparing": "Preparing",
+    "sizes_measured": "Costs of sizes measured",
     "job_running": "Search started",
     "job_confirming": "Confirmation started",
     "job_cancelling": "Cancellation asked for",
     "job_pausing": "Pause asked for",
     "job_stopped": "Stop asked for",
     "job_labelled": "Name, note or tags changed",
+    "dispatcher_lost": "The dispatcher was lost",
     "job_interrupted": "The process of the job ended, and another one goes on",
     "ray_unreachable": "Ray cannot be reached; the job waits",
     "networks_added": "Candidates listed",
@@ -39,9 +41,11 @@ _KINDS = {
     "company_limited": "Networks stacked less than usual",
     "environment_differs": "Trained in another environment than before",
     "strategy_note": "Strategy",
+    "webhook_delivered": "Webhook told of the end",
+    "webhook_given_up": "Webhook could not be told of the end",
 }
 """Titles of kinds of events whose names do not explain them to people."""
-OF_WHOLE_JOBS = frozenset({"job_interrupted", "ray_unreachable"})
+OF_WHOLE_JOBS = frozenset({"job_interrupted", "ray_unreachable", "dispatcher_lost"})
 """Kinds of events that tell of trouble with the job as such, beyond one training."""
 _SHOWN = (
     "network",
@@ -58,10 +62,16 @@ _SHOWN = (
     "of",
     "skipped",
     "stop_reason",
+    "missing",
+    "without",
+    "fault",
     "owner",
     "source",
     "told_by",
     "note",
+    "address",
+    "attempts",
+    "status",
 )
 _LONGEST = 300
 _LONGEST_NOTE = 1000
@@ -75,7 +85,10 @@ def event_title(event: AnyEvent) -> str:
 
 def is_bad_news(event: AnyEvent) -> bool:
     """Tell whether an event reports a failure."""
-    return event.kind in {"trial_failed", "trial_diverged", "trial_lost", "job_failed"} | OF_WHOLE_JOBS
+    return (
+        event.kind
+        in {"trial_failed", "trial_diverged", "trial_lost", "job_failed", "webhook_given_up"} | OF_WHOLE_JOBS
+    )
 
 
 def event_details(event: AnyEvent) -> str:
@@ -87,12 +100,14 @@ def event_details(event: AnyEvent) -> str:
         if value is None or (key == "fidelity" and value == 1) or isinstance(value, (dict, list)):
             continue
         text = str(value)[: _LONGEST_NOTE if key == "note" else _LONGEST]
-        if key in {"network", "engine", "reason", "error", "owner", "note"}:
+        if key in {"network", "engine", "reason", "error", "owner", "note", "address"}:
             parts.append(text)
         elif key in {"source", "told_by"}:
             parts += [f"{'from' if key == 'source' else 'by'} {text}"] if text else []
         elif key == "stop_reason":
             parts.append(text.replace("_", " "))
+        elif key == "fault":
+            parts.append(f"fault: {text}")
         elif key == "fidelity":
             parts.append(f"{100 * float(value):.0f} % of the epochs")
         else:

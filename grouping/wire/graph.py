@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import AliasPath, Field
 
-from grouping.domain.affinity import STANDS_OUT
-from grouping.domain.affinity_status import CellStatus
+from grouping.domain.affinities.matrix import STANDS_OUT
+from grouping.domain.affinities.status import CellStatus
 from grouping.wire.base_types import Asked, Finite, Group, NetworkLabel, Output, Sentence
 from grouping.wire.groupings import SolutionOut
 

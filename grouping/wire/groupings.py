@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import AliasPath, Field, model_validator
 
 from grouping.domain.groupings import SolutionStatus
-from grouping.domain.verdicts import Question
+from grouping.domain.verdicts.verdict import Question
 from grouping.wire.base_types import Finite, Joined, Output, Sentence
+from grouping.wire.scores import MetricOut
 
 
 class ChosenNetworkOut(Output):
@@ -100,6 +101,9 @@ class BaselineOut(Output):
     test_loss: Finite
 
 
+FINDINGS = "Sentences about what was read and changes the answer, such as networks that take no part."
+
+
 class CurveOut(Output):
     """Groupings over inference budgets; the loss never rises with the budget."""
 
@@ -108,6 +112,7 @@ class CurveOut(Output):
     points: list[CurvePointOut]
     baselines: list[BaselineOut]
     held: list[str] = Field(description="Demands that each grouping keeps to beside its budget, as phrases.")
+    findings: list[str] = Field(default_factory=list, description=FINDINGS)
 
 
 class GroupingAnswer(SolutionOut):
@@ -116,6 +121,7 @@ class GroupingAnswer(SolutionOut):
     score_table_id: str = Field(validation_alias=AliasPath("table", "id"))
     revision: int = Field(validation_alias=AliasPath("table", "revision"))
     held: list[str] = Field(description="Demands that it keeps to beside the budget, as phrases.")
+    findings: list[str] = Field(default_factory=list, description=FINDINGS)
 
 
 class SplitGainOut(Output):
@@ -184,6 +190,16 @@ class VerdictOut(Output):
     )
 
 
+class TaskValueOut(Output):
+    """A task in the unit of its metric: means on the validation rows over the search seeds."""
+
+    task: str
+    metric: MetricOut
+    reference: Finite = Field(description="Value to compare with; null for none.")
+    alone: Finite = Field(description="Value in its own full-size network; null where it is not known.")
+    value: Finite = Field(description="Value in the network that serves it; null where it is not known.")
+
+
 class RecommendationOut(Output):
     """Recommendation for one inference budget."""
 
@@ -193,6 +209,7 @@ class RecommendationOut(Output):
     tuned: VerdictOut | None = Field(
         description="The verdict with each at its best recipe; null where nothing is tuned."
     )
+    values: list[TaskValueOut] = Field(description="The tasks that have a metric, in its unit.")
     sentence: str
     tuned_sentence: str = Field(description="The same in words; empty where nothing is tuned.")
     held: list[str] = Field(description="Demands that it keeps to beside the budget, as phrases.")

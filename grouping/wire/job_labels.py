@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from grouping.domain.job_labels import MAX_NOTE, LabelChanges
-from grouping.domain.job_query import JobQuery
+from grouping.domain.jobs.labels import MAX_NOTE, LabelChanges
+from grouping.domain.jobs.query import JobQuery
 from grouping.wire.base_types import Input, PlainLines
 from grouping.wire.derived import Derived, requested
 

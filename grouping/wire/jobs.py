@@ -9,12 +9,14 @@ from pydantic import AliasPath, Field
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.fields import declared
-from grouping.domain.jobs import PARAMETERS, JobSpec, JobState, Stop, StopReason, TrainingBudget
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.resources import StatedResources
-from grouping.domain.task_definitions import SizeVariant, TaskDefinition
+from grouping.domain.jobs.job import JobState, Stop, StopReason
+from grouping.domain.jobs.specification import PARAMETERS, JobSpec, TrainingBudget
+from grouping.domain.jobs.task_definitions import SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.trainings.faults import Fault
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.resources import StatedResources
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.wire.base_types import Finite, Group, NetworkLabel, NextPage, Output, Sentences
 from grouping.wire.constraints import ConstraintsOut
 from grouping.wire.derived import Derived, answered
@@ -72,6 +74,24 @@ class SpecOut(Output, Derived):
     trainer: MethodOut = Field(validation_alias="chosen_trainer")
 
 
+class MissingTrainingOut(Output):
+    """A planned training without which a job has succeeded."""
+
+    trial: str
+    network: str
+    purpose: Purpose
+    seed: int
+    fault: Fault
+    error: str = Field(description="Reason, cut after 300 characters; that of the trial is complete.")
+
+
+class MissingOut(Output):
+    """Planned trainings without which a job has succeeded, as they could not be carried out."""
+
+    count: int
+    trainings: list[MissingTrainingOut] = Field(description="The first 20, in the order of the plan.")
+
+
 class JobOut(Output):
     """A job in its present state."""
 
@@ -85,6 +105,10 @@ class JobOut(Output):
         description="What a user who stopped it wants no more of: training to search, or any training."
     )
     error: str | None = Field(description="What went wrong, once failed.")
+    is_degraded: bool = Field(
+        description="Whether it has succeeded without some of its planned trainings. Resume tries them again."
+    )
+    missing: MissingOut
     score_table_id: str = Field(description="The score table that its trials fill.")
     created_at: datetime = Field(validation_alias="created_s")
     started_at: datetime | None = Field(validation_alias="started_s")
@@ -154,6 +178,9 @@ class ProgressOut(Output):
     spent: LedgerOut
     training_budget: TrainingBudgetOut = Field(validation_alias=AliasPath("spec", "training_budget"))
     rows: list[ProgressRowOut]
+    dispatchers: int = Field(
+        description="Dispatchers at work on the service, heard from within 30 s; without any, jobs wait."
+    )
     notes: list[str] = Field(
         description="What is missing in the job, or what it waits for, and what to do about it; in sentences."
     )
@@ -205,6 +232,10 @@ class TrialOut(Output):
     epochs: int
     seconds: Finite
     error: str | None
+    fault: Fault | None = Field(
+        description="Class of what went wrong, once diverged or failed: its own code or input, divergence, "
+        "its deadline, or memory. Losses of machines are repeated and end no training."
+    )
     started_at: datetime | None = Field(validation_alias="started_s")
     finished_at: datetime | None = Field(validation_alias="finished_s")
     reused_from: ReusedFromOut | None = Field(

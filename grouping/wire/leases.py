@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Interval, Len, MaxLen
 from pydantic import AliasPath, Field
 
-from grouping.domain.progress import MAX_VALUES
-from grouping.domain.resources import Resources
 from grouping.domain.tasks import MAX_NAME_LENGTH
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.trainings.faults import Fault
+from grouping.domain.trainings.progress import MAX_VALUES
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.trainers.result_file import Result
 from grouping.wire.base_types import Group, Input, NetworkLabel, Output, PlainText
 from grouping.wire.derived import Derived, requested
@@ -141,6 +142,11 @@ class FailureIn(Input):
 
     error: Annotated[str, Len(1, MAX_TEXT)] = Field(description="What went wrong, for people.")
     retry: bool = Field(default=False, description="Train it again, unless it was tried too often.")
+    fault: Literal[Fault.USER, Fault.DEADLINE, Fault.RESOURCES] = Field(
+        default=Fault.USER,
+        description="What kind of thing went wrong: its code or input, its deadline, or memory. Where memory "
+        "ran out, it is trained once more, whatever `retry` says.",
+    )
     is_diverged: bool = Field(
         default=False, description="A loss became infinite or not a number: a result, not tried again."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import AliasPath, Field
 
-from grouping.domain.trials import Purpose
+from grouping.domain.trainings.trials import Purpose
 from grouping.wire.amounts import AmountOut, ReuseOut
 from grouping.wire.base_types import Finite, Output, Sentence
 from grouping.wire.jobs import TrainingBudgetOut

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from grouping.wire.base_types import Finite, Output, Sentences
-from grouping.wire.groupings import BaselineOut, CurvePointOut, GroupingOut, SolutionOut
+from grouping.wire.groupings import FINDINGS, BaselineOut, CurvePointOut, GroupingOut, SolutionOut
 from grouping.wire.stored_groupings import ConfidenceOut
-
-_FINDINGS = "Sentences about what was read and changes the answer, such as networks that take no part."
 
 
 class LocalAlternative(Output):
@@ -31,7 +29,7 @@ class LocalSolution(SolutionOut):
         default_factory=list, description="Reasons for these networks, in sentences."
     )
     confidence: ConfidenceOut | None = None
-    findings: list[str] = Field(default_factory=list, description=_FINDINGS)
+    findings: list[str] = Field(default_factory=list, description=FINDINGS)
 
 
 class LocalCurve(Output):
@@ -39,4 +37,4 @@ class LocalCurve(Output):
 
     points: list[CurvePointOut]
     baselines: list[BaselineOut]
-    findings: list[str] = Field(default_factory=list, description=_FINDINGS)
+    findings: list[str] = Field(default_factory=list, description=FINDINGS)

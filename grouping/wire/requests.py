@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.fields import declared
-from grouping.domain.jobs import (
+from grouping.domain.jobs.specification import (
     DEFAULT_STRATEGY,
     DEFAULT_TRAINER,
     NOT_CLONED,
@@ -17,10 +17,10 @@ from grouping.domain.jobs import (
     JobSpec,
     TrainingBudget,
 )
-from grouping.domain.recipes import BuiltInParameters, Method, Recipe
-from grouping.domain.resources import StatedResources
-from grouping.domain.task_definitions import Positive, SizeVariant, TaskDefinition
+from grouping.domain.jobs.task_definitions import Positive, SizeVariant, TaskDefinition
 from grouping.domain.tasks import MAX_TASKS, Scale
+from grouping.domain.trainings.recipes import BuiltInParameters, Method, Recipe
+from grouping.domain.trainings.resources import StatedResources
 from grouping.wire.base_types import Input, JsonObject
 from grouping.wire.constraints import ConstraintsIn
 from grouping.wire.constraints import Name as Name
@@ -94,7 +94,7 @@ class TaskIn(Input, Derived):
     ] = Field(default=Scale.SINGLE, description=declared(TaskDefinition)["scale"].doc)
 
 
-@requested(SizeVariant, nested={})
+@requested(SizeVariant, nested={}, without=frozenset({"is_to_be_measured"}))
 class SizeIn(Input, Derived):
     """A size that the trainer can build, by its name."""
 
@@ -103,8 +103,9 @@ class SizeIn(Input, Derived):
         | Annotated[Literal["measured"], Tag("(rule)")],
         Discriminator(_number_or_rule),
     ] = Field(
-        description=f"{declared(SizeVariant)['cost'].doc} In a search file that is run with a command, "
-        "`measured`: it is then measured once, before the search is submitted."
+        description=f"{declared(SizeVariant)['cost'].doc} `measured`, with a width: it is measured once, by "
+        "what trainings of one epoch report as `cost_snt`, when the job is prepared; where a search file is "
+        "run with a command, before it is submitted."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from grouping.domain.finished_results import (
+from grouping.domain.tables.finished_results import (
     MAX_RESULTS,
     FinishedResults,
     FinishedTraining,
@@ -93,3 +93,7 @@ class ResultsAddedOut(Output):
 
     added: int = Field(description="Number of trainings that the search did not know.")
     known: int = Field(description="Number of those that it had already, with the same values.")
+    findings: list[str] = Field(
+        default=[],
+        description="What is worth a look: numbers that may stand for something else, or for the contrary.",
+    )

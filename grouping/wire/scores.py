@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import AliasPath, BeforeValidator, Field, SerializerFunctionWrapHandler, field_serializer
 
-from grouping.domain.affinity_status import CellStatus
+from grouping.domain.affinities.status import CellStatus
 from grouping.domain.tasks import ChosenBy, Direction, Loss, Scale, TaskKind
-from grouping.domain.trials import Purpose
+from grouping.domain.trainings.trials import Purpose
 from grouping.wire.base_types import Finite, Listed, NextPage, Output, Row, Rows, Sentence
 from grouping.wire.imports import ImportReportOut
 from grouping.wire.requests import JobRequest
@@ -94,8 +94,12 @@ class LossOut(Output):
     by_seed: dict[str, Finite]
 
 
+class ValuesOut(LossOut):
+    """Values of the metric of a task over seeds; the task says their unit, and whether higher is better."""
+
+
 class CellOut(Output):
-    """The losses of one task in one network."""
+    """The losses of one task in one network, and the values of its metric."""
 
     network: str
     group: list[str]
@@ -104,6 +108,10 @@ class CellOut(Output):
     task: str
     validation: LossOut
     test: LossOut
+    validation_metric: ValuesOut | None = Field(
+        description="Values of its metric on the validation rows; null where no training measured any."
+    )
+    test_metric: ValuesOut | None = Field(description="The same on the test rows.")
 
 
 class ScoresOut(Output):

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from grouping.domain.constraints import Constraints, Objective, without_standing
-from grouping.domain.jobs import MAX_BUDGET_SNT
-from grouping.domain.scores import ScoreTable
-from grouping.domain.task_definitions import Weight
+from grouping.domain.jobs.specification import MAX_BUDGET_SNT
+from grouping.domain.jobs.task_definitions import Weight
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import MAX_TASKS
 from grouping.errors import pointing_below
 from grouping.wire.base_types import MAX_SAFE_INTEGER, Input

@@ -11,7 +11,7 @@ from pydantic import AliasPath, Field, model_validator
 from grouping.domain.groupings import SolutionStatus
 from grouping.wire.base_types import Finite, Joined, NetworkLabel, NextPage, Output, Sentences
 from grouping.wire.explanations import ExplanationData
-from grouping.wire.groupings import BaselineOut, GroupingOut, SolutionOut
+from grouping.wire.groupings import FINDINGS, BaselineOut, GroupingOut, SolutionOut
 from grouping.wire.solving import GroupingRequest
 
 
@@ -62,6 +62,11 @@ class ConfidenceOut(Output):
     n_resamples: int = Field(description="Number of times that the scores were drawn and solved.")
     tolerance: float
     noise: str = Field(description="How the noise was obtained.")
+    is_exact: bool = Field(
+        default=True,
+        description="Whether the draws were solved exactly; else by local search, so that the regrets are at "
+        "least what is told, and the frequencies at most.",
+    )
     frequency_unchanged: Finite = Field(
         default=None,
         description="Part of the draws in which the grouping stays the best as it stands, each task served "
@@ -114,6 +119,7 @@ class GroupingAnswerBody(SolutionOut):
         description="Demands that it keeps to beside the budget, as phrases; empty in answers that were kept "
         "before this was told.",
     )
+    findings: list[str] = Field(default_factory=list, description=FINDINGS)
 
 
 class StoredGroupingOut(GroupingAnswerBody):

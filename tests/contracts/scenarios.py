@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import event, select
 
-from grouping.domain.finished_results import FinishedResults, FinishedTraining
-from grouping.domain.job_labels import LabelChanges
-from grouping.domain.jobs import Job, JobSpec, JobState, Stop
+from grouping.domain.jobs.job import Job, JobState, Stop
+from grouping.domain.jobs.labels import LabelChanges
+from grouping.domain.jobs.specification import JobSpec
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.progress import Progress
+from grouping.domain.tables.finished_results import FinishedResults, FinishedTraining
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Blame, Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.faults import QUARANTINE_AFTER, TRIES_OUT_OF_MEMORY, LossCause
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.store import Claim, Store, TrialReport
 from grouping.store.rows import StoredRow
 from grouping.trainers import Trainer
@@ -36,9 +38,12 @@ PAIR = MeasuredNetwork(Network.of("edges", "depth", cost_snt=1.0), 1001, (32, 32
 NETWORKS = (DEPTH, SMALL_EDGES, PAIR)
 
 
-def losses_until_given_up(blame: Blame) -> int:
-    """How often a training may be lost that way before it is given up, that time included."""
-    return Trainer.max_attempts * Blame.ITS_OWN // blame
+LOSSES_UNTIL_GIVEN_UP = {
+    LossCause.BY_ITS_WORD: Trainer.max_attempts,
+    LossCause.OUT_OF_MEMORY: TRIES_OUT_OF_MEMORY,
+    LossCause.WITH_WORKER: QUARANTINE_AFTER + Trainer.max_attempts,
+}
+"""How often a training is lost that way before it is given up, that time included; never with all others."""
 
 
 def submit(
@@ -144,6 +149,7 @@ FENCED: dict[str, Callable[[Scene], object]] = {
     "record_preparation": lambda s: s.store.record_preparation(
         s.claim, data_digest="0f", versions={"torch": "2"}
     ),
+    "record_sizes": lambda s: s.store.record_sizes(s.claim, ()),
     "add_networks": lambda s: s.store.add_networks(
         s.claim, [MeasuredNetwork(Network.of("scene"), 1000, (32, 32))]
     ),
@@ -157,10 +163,12 @@ FENCED: dict[str, Callable[[Scene], object]] = {
     "skip_unwanted_trials": lambda s: s.store.skip_unwanted_trials(s.claim, Stop.SEARCH),
     "start_trials": lambda s: s.store.start_trials(s.claim, [s.planned.id, s.last.id]),
     "record_outcomes": lambda s: s.store.record_outcomes(s.claim, {s.running.id: success(s.running.network)}),
-    "requeue_trials": lambda s: s.store.requeue_trials(s.claim, [s.running.id], "died", Blame.WITH_WORKER),
+    "requeue_trials": lambda s: s.store.requeue_trials(
+        s.claim, [s.running.id], "died", LossCause.WITH_WORKER
+    ),
     "start_trial": lambda s: s.store.start_trial(s.claim, s.planned.id),
     "record_outcome": lambda s: s.store.record_outcome(s.claim, s.running.id, success(s.running.network)),
-    "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "died", Blame.WITH_WORKER),
+    "requeue_trial": lambda s: s.store.requeue_trial(s.claim, s.running.id, "died", LossCause.WITH_WORKER),
     "report_progress": lambda s: s.store.report_progress(
         s.claim, {s.running.id: TrialReport((Progress(1, {"depth": 0.5}),), "a line\n")}
     ),

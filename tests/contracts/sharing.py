@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.recipes import epochs_of
 from grouping.recipes.checks import stages_below
 from grouping.training.blueprint import Blueprint

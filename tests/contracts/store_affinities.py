@@ -9,10 +9,16 @@ import pytest
 from alembic import command
 from sqlalchemy import select
 
-from grouping.domain.jobs import JobState
-from grouping.domain.joint_runs import GRADIENT_METHODS, JOINT_METHODS, MASK_OVERLAP, JointAffinities
+from grouping.domain.affinities.joint_runs import (
+    GRADIENT_METHODS,
+    JOINT_METHODS,
+    MASK_OVERLAP,
+    JointAffinities,
+)
+from grouping.domain.jobs.job import JobState
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.trials import Blame, Purpose, TrialOutcome, TrialRequest
+from grouping.domain.trainings.faults import LossCause
+from grouping.domain.trainings.trials import Purpose, TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, NotFoundError, SchemaOutdatedError
 from grouping.store import Claim, Store, migrate
 from grouping.store.migrations import _config
@@ -69,7 +75,7 @@ class AffinityContract:
         trials = plan(store, held, wanted)
         assert [trial.measures_affinity for trial in trials] == [True, False]
         store.start_trial(held, trials[0].id)
-        store.requeue_trial(held, trials[0].id, "the worker died", Blame.WITH_WORKER)
+        store.requeue_trial(held, trials[0].id, "the worker died", LossCause.WITH_WORKER)
         assert [trial.measures_affinity for trial in store.trials(held.job.id)] == [True, False]
 
     def test_affinities_are_averaged_over_seeds_in_the_order_of_the_table(self, store: Store) -> None:

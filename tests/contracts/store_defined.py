@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.jobs.task_definitions import Better, SizeVariant, TaskDefinition
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.task_definitions import Better, SizeVariant, TaskDefinition
 from grouping.domain.tasks import Scale
-from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
+from grouping.domain.trainings.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.store import Store
 from tests.contracts.scenarios import claim, plan, requests
 

@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.errors import SchemaOutdatedError, StoreUnavailableError
 from grouping.store import Store, database, migrate, open_store
 from grouping.store.rows import JobRow, StoredRow

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import MetaData, Table, insert
 
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.recipes import Method
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import Purpose
 from grouping.errors import IdempotencyConflictError, InvalidInputError, NotFoundError, StateConflictError
 from grouping.store import Store, migrate, migrations, open_store
 from grouping.store.database import Database, make_engine, parse_url
@@ -50,7 +50,7 @@ def _tables(draw: st.DrawFn) -> ScoreTable:
         for name in draw(st.lists(st.sampled_from(("latency_ms", "memory")), unique=True))
     }
     tasks = tuple(Task(name, weight=draw(weights)) for name in names)
-    return ScoreTable(tasks, networks, seeds, cubes[0], cubes[1], other_costs=costs)
+    return ScoreTable.from_arrays(tasks, networks, seeds, cubes[0], cubes[1], other_costs=costs)
 
 
 class ImportContract:
@@ -75,7 +75,7 @@ class ImportContract:
         losses = np.full((3, 2, 2), np.nan)
         losses[1, 0] = [0.1, np.nan]
         losses[2, 1] = [0.25, 1 / 3]
-        table = ScoreTable(tasks, networks, (7, 3), losses, np.full_like(losses, np.nan))
+        table = ScoreTable.from_arrays(tasks, networks, (7, 3), losses, np.full_like(losses, np.nan))
         info, _ = store.import_table(table, "")
         found = store.score_table(info.id)
         assert found == table

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from grouping.domain.job_labels import MAX_TAGS, LabelChanges
-from grouping.domain.job_query import JobOrder, JobQuery
-from grouping.domain.jobs import Job, JobState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.labels import MAX_TAGS, LabelChanges
+from grouping.domain.jobs.query import JobOrder, JobQuery
 from grouping.errors import AmbiguousIdError, InvalidInputError, NotFoundError
 from grouping.store import Store
 from grouping.store.migrations.versions import v0016_labels
@@ -160,7 +160,9 @@ class JobSearchContract:
         assert store.whole_id("job", "abcd1") == "abcd" + "1" * 28
         table = first.score_table_id
         assert store.whole_id("score table", table[:-1]) == table
-        for unknown in ("abc", "abcd3", "ABCD1", "", "x" * 40, "abcd%", "\ud800", "abcd" + "1" * 28):
+        with pytest.raises(NotFoundError, match="no job 'abc'; its first 4 characters are needed"):
+            store.whole_id("job", "abc")
+        for unknown in ("abx", "abcd3", "ABCD1", "", "x" * 40, "abcd%", "\ud800", "abcd" + "1" * 28):
             assert store.whole_id("job", unknown) == unknown
         with pytest.raises(AmbiguousIdError, match="2 jobs") as caught:
             store.whole_id("job", "abcd")

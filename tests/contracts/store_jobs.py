@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.jobs import (
-    MAX_BUDGET_SNT,
-    MAX_SEED,
-    Job,
-    JobSpec,
-    JobState,
-    StopReason,
-    TrainingBudget,
-)
-from grouping.domain.recipes import Recipe
+from grouping.domain.jobs.job import Job, JobState, StopReason
+from grouping.domain.jobs.specification import MAX_BUDGET_SNT, MAX_SEED, JobSpec, TrainingBudget
 from grouping.domain.tasks import SQUARED_ERROR, Direction, Metric, Task, TaskKind
-from grouping.domain.trials import TrialState
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialState
 from grouping.errors import (
     IdempotencyConflictError,
     InvalidInputError,
@@ -46,10 +40,11 @@ from tests.contracts.scenarios import (
     success,
     train,
 )
+from tests.effort import examples
 from tests.recipes import by, recipe_in
 
 LAWS = settings(
-    max_examples=30,
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
 )
@@ -173,6 +168,11 @@ class JobContract:
 
     def test_jobs_without_a_key_are_different_jobs(self, store: Store) -> None:
         assert submit(store).id != submit(store).id
+
+    def test_jobs_without_a_name_that_come_at_once_get_different_ones(self, store: Store) -> None:
+        unnamed = replace(SPEC, name="")
+        names = [job.name for job, _ in at_once(8, lambda _number: store.create_job(unnamed, TASKS))]
+        assert len(set(names)) == 8, names
 
     @pytest.mark.parametrize("key", ["", "x" * 256, "a\0b", "\ud800"])
     def test_a_key_that_cannot_be_stored_is_refused(self, store: Store, key: str) -> None:

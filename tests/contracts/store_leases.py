@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from inspect import signature
 
 import pytest
 
-from grouping.domain.jobs import JobState, StopReason
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import Blame, TrialState
+from grouping.domain.jobs.job import JobState, StopReason
+from grouping.domain.trainings.faults import LONE_AFTER_CLAIMS, MAX_LOST_CLAIMS, NO_LOSS, PROVEN_S, Fault
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialState
 from grouping.errors import InvalidInputError, StaleLeaseError, StateConflictError
-from grouping.store import Claim, Store, open_store
+from grouping.store import Claim, Store, TrialReport, open_store
+from grouping.store.census import Census
 from grouping.store.database import Database
+from grouping.store.dispatchers import SILENT_S
 from grouping.trainers.built_in import recipe_of
 from tests.contracts.scenarios import (
+    DIVERGED,
     FENCED,
     Scene,
     at_once,
     claim,
     everything,
-    losses_until_given_up,
     running_scene,
     submit,
+    train,
 )
 
 
@@ -152,21 +158,109 @@ class LeaseContract:
         trial = store.trials(scene.job_id)[0]
         assert (trial.state, trial.attempts, trial.started_s) == (TrialState.PLANNED, 1, None)
         assert store.ledger(scene.job_id) == spent
-        assert [event.kind for event in store.events(scene.job_id)][-2:] == ["job_claimed", "trial_lost"]
+        assert [event.kind for event in store.events(scene.job_id)][-3:] == [
+            "dispatcher_lost",
+            "trial_lost",
+            "job_claimed",
+        ]
 
-    def test_a_trial_that_keeps_losing_its_dispatcher_fails_at_the_limit(self, store: Store) -> None:
-        scene = running_scene(store, lease_s=0)
-        n = losses_until_given_up(Blame.WITH_ALL)
+    def test_a_trial_that_loses_its_dispatcher_is_planned_again_however_often(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        scene = running_scene(store, lease_s=PROVEN_S)
+        n = 40
         for attempt in range(2, n + 1):
-            held = claim(store, f"dispatcher {attempt}", lease_s=0)
-            assert store.trials(scene.job_id)[0].state is TrialState.PLANNED
+            pass_time(PROVEN_S)
+            held = claim(store, f"dispatcher {attempt}", lease_s=PROVEN_S)
             store.start_trial(held, scene.running.id)
+        pass_time(PROVEN_S)
         claim(store, "last")
         trial = store.trials(scene.job_id)[0]
-        assert (trial.state, trial.attempts) == (TrialState.FAILED, n)
-        assert trial.error is not None
-        assert "dispatcher" in trial.error
+        assert (trial.state, trial.attempts) == (TrialState.PLANNED, n)
+        assert trial.standing == NO_LOSS
         assert store.ledger(scene.job_id).trainings == n
+
+    def test_a_job_that_ends_its_dispatchers_lets_others_pass_and_fails_at_the_limit(
+        self, store: Store
+    ) -> None:
+        deadly, other = submit(store, "deadly"), submit(store, "other")
+        assert claim(store, "first", lease_s=0).job.id == deadly.id
+        assert claim(store, "second").job.id == other.id, "which has lost none"
+        for n in range(1, MAX_LOST_CLAIMS):
+            held = claim(store, f"dispatcher {n}", lease_s=0)
+            assert held.job.id == deadly.id
+            assert held.is_lone is (n >= LONE_AFTER_CLAIMS)
+            if n + 1 >= LONE_AFTER_CLAIMS:
+                assert n + 1 == LONE_AFTER_CLAIMS or store.claim_job("busy", has_others=True) is None
+        assert store.claim_job("last") is None
+        failed = store.get_job(deadly.id)
+        assert failed.state is JobState.FAILED
+        assert f"{MAX_LOST_CLAIMS} dispatchers in a row were lost" in (failed.error or "")
+        assert store.events(deadly.id)[-1].kind == "job_failed"
+        store.resume(deadly.id)
+        assert not claim(store, "again").is_lone
+
+    def test_dispatchers_lost_before_a_training_ended_do_not_count_after_it(self, store: Store) -> None:
+        scene = running_scene(store, lease_s=0)
+        for n in range(3 * MAX_LOST_CLAIMS):
+            held = claim(store, f"dispatcher {n}", lease_s=0)
+            store.start_trial(held, scene.running.id)
+            if n % (MAX_LOST_CLAIMS - 1) == 0:
+                point = TrialReport((Progress(n, {"depth": 0.5}),))
+                store.report_progress(held, {scene.running.id: point})
+        assert store.get_job(scene.job_id).state is JobState.RUNNING
+
+    def test_dispatchers_count_until_they_are_silent_or_gone(self, store: Store, pass_time: PassTime) -> None:
+        assert store.count_dispatchers() == 0
+        store.tell_alive("one", 2)
+        store.tell_alive("two", 2)
+        assert store.count_dispatchers() == 2
+        pass_time(SILENT_S / 2)
+        store.tell_alive("one", 2)
+        pass_time(SILENT_S / 2)
+        assert store.count_dispatchers() == 1, "two is silent"
+        store.tell_alive("two", 2)
+        store.tell_gone("one")
+        store.tell_gone("one")
+        assert store.count_dispatchers() == 1, "one is gone, two is back"
+
+    def test_a_census_counts_jobs_and_the_trials_of_those_that_have_not_ended(self, store: Store) -> None:
+        assert store.census() == Census({}, {}, 0, 0)
+        ended, under_way = running_scene(store), running_scene(store)
+        store.enter_state(ended.claim, JobState.FAILED)
+        submit(store)
+        store.tell_alive("one", 2)
+        states = Counter(trial.state for trial in store.trials(under_way.job_id))
+        jobs = {JobState.FAILED: 1, JobState.RUNNING: 1, JobState.QUEUED: 1, JobState.SUCCEEDED: 2}
+        assert store.census() == Census(jobs, states, 1, 0)
+
+    def test_a_job_that_succeeds_without_some_trainings_names_them_until_it_is_resumed(
+        self, store: Store
+    ) -> None:
+        scene = running_scene(store)
+        late = TrialOutcome(TrialState.FAILED, error="too late\0", fault=Fault.DEADLINE)
+        store.record_outcome(scene.claim, scene.running.id, late)
+        for trial in (scene.planned, scene.last):
+            train(store, scene.claim, trial, DIVERGED if trial is scene.last else None)
+        store.enter_state(scene.claim, JobState.SUCCEEDED)
+        job = store.get_job(scene.job_id)
+        assert job.is_degraded
+        (missing,) = job.missing.trainings
+        assert (missing.trial, missing.network, missing.fault) == (
+            scene.running.id,
+            "depth",
+            Fault.DEADLINE,
+        ), "one that diverged is a result"
+        assert (job.missing.count, missing.error) == (1, "too late\ufffd")
+        assert store.events(scene.job_id)[-1].data == {"missing": 1, "without": "depth, seed 0 (deadline)"}
+        resumed = store.resume(scene.job_id)
+        assert not resumed.is_degraded
+        states = [(trial.state, trial.fault) for trial in store.trials(scene.job_id)]
+        assert states == [
+            (TrialState.PLANNED, None),
+            (TrialState.SUCCEEDED, None),
+            (TrialState.DIVERGED, Fault.DIVERGED),
+        ], "what has ended is not trained again"
 
     def test_a_job_that_was_being_cancelled_is_given_out_to_be_finished(
         self, store: Store, pass_time: PassTime

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from grouping.domain.progress import Progress
-from grouping.domain.trials import Blame, Purpose
+from grouping.domain.trainings.faults import LossCause
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import Purpose
 from grouping.errors import NotFoundError
 from grouping.store import Store, TrialLog, TrialReport
 from grouping.store.reports import MAX_POINTS
@@ -67,7 +68,7 @@ class ReportContract:
     ) -> None:
         scene = running_scene(store)
         store.report_progress(scene.claim, {scene.running.id: TrialReport(points(1, 2), "first\n")})
-        store.requeue_trial(scene.claim, scene.running.id, "the worker died", Blame.WITH_WORKER)
+        store.requeue_trial(scene.claim, scene.running.id, "the worker died", LossCause.WITH_WORKER)
         store.start_trial(scene.claim, scene.running.id)
         store.report_progress(scene.claim, {scene.running.id: TrialReport(points(1), "second\n")})
         assert store.trial_progress(scene.job_id, scene.running.id) == points(1)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grouping.domain.finished_results import FinishedResults, FinishedTraining
-from grouping.domain.jobs import JobState, Ledger
+from grouping.domain.jobs.job import JobState, Ledger
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.tables.finished_results import FinishedResults, FinishedTraining
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, ResultsRefusedError, StateConflictError
 from grouping.store import AddedResults, Store
 from tests.contracts.scenarios import (
@@ -45,6 +45,7 @@ class ResultsContract:
 
     def test_told_before_a_job_is_prepared_a_network_gets_its_measured_cost_then(self, store: Store) -> None:
         job = submit(store)
+        assert store.add_results(job.id, BOTH, dry_run=True) == AddedResults(2, 0)
         assert store.add_results(job.id, BOTH) == AddedResults(2, 0)
         assert store.count_networks(job.score_table_id) == {}
         waiting = store.unmeasured_networks(job.id)

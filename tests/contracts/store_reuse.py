@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grouping.domain.jobs import Job, JobState, Ledger
-from grouping.domain.joint_runs import MASK_OVERLAP
-from grouping.domain.recipes import Method
-from grouping.domain.reuse import count_reusable
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.affinities.joint_runs import MASK_OVERLAP
+from grouping.domain.jobs.job import Job, JobState, Ledger
+from grouping.domain.jobs.reuse import count_reusable
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import Purpose, TrialRequest, TrialState
 from grouping.store import Claim, Store
 from tests.contracts.scenarios import (
     DEPTH,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from grouping.domain.jobs import Job, JobState, Stop, StopReason
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.jobs.job import Job, JobState, Stop, StopReason
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.errors import StaleLeaseError, StateConflictError
 from grouping.store import Store
 from tests.contracts.scenarios import (

@@ -13,11 +13,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.jobs.task_definitions import SizeVariant
 from grouping.domain.networks import Network
-from grouping.domain.resources import StatedResources
-from grouping.domain.task_definitions import SizeVariant
-from grouping.domain.trials import Blame, Purpose, TrialState
+from grouping.domain.trainings.faults import (
+    MAX_LOST_CLAIMS,
+    PROVEN_S,
+    QUARANTINE_AFTER,
+    TRIES_OUT_OF_MEMORY,
+    Fault,
+    LossCause,
+)
+from grouping.domain.trainings.resources import StatedResources
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.errors import (
     IdempotencyConflictError,
     InvalidInputError,
@@ -30,12 +38,12 @@ from grouping.trainers import Trainer
 from tests.contracts.scenarios import (
     DIVERGED,
     FAILED,
+    LOSSES_UNTIL_GIVEN_UP,
     NETWORKS,
     at_once,
     claim,
     crash_everywhere,
     everything,
-    losses_until_given_up,
     plan,
     prepare,
     requests,
@@ -125,10 +133,10 @@ def _expired(scene: Away, pass_time: PassTime) -> None:
 
 
 def _given_up(scene: Away, pass_time: PassTime) -> None:
-    for _ in range(losses_until_given_up(Blame.WITH_WORKER) - 1):
+    for _ in range(LOSSES_UNTIL_GIVEN_UP[LossCause.WITH_WORKER]):
         pass_time(LEASE_S)
-        scene.lease("another")
-    _expired(scene, pass_time)
+        while scene.store.lease_trial("another") is not None:
+            pass
     assert scene.trial_states()[0] is TrialState.FAILED
 
 
@@ -391,13 +399,36 @@ class TrialLeaseContract:
         self, store: Store, pass_time: PassTime
     ) -> None:
         scene = away(store)
-        for _ in range(losses_until_given_up(Blame.WITH_WORKER)):
-            assert scene.lease("leaver").trial_id == store.trials(scene.job_id)[0].id
+        first, *others = (trial.id for trial in store.trials(scene.job_id))
+        for _ in range(QUARANTINE_AFTER):
+            assert scene.lease("leaver").trial_id == first
             pass_time(LEASE_S)
-        assert scene.lease().trial_id == store.trials(scene.job_id)[1].id
-        assert store.trials(scene.job_id)[0].state is TrialState.FAILED
-        assert "leaver" in (store.trials(scene.job_id)[0].error or "")
+        for other in others:
+            lease = scene.lease("well")
+            assert lease.trial_id == other, "a suspect comes last"
+            WRITES["complete"](store, lease)
+        for _ in range(LOSSES_UNTIL_GIVEN_UP[LossCause.WITH_WORKER] - QUARANTINE_AFTER):
+            assert scene.lease("leaver").trial_id == first
+            pass_time(LEASE_S)
+        store.expire_trials(scene.job_id)
+        lost = store.trials(scene.job_id)[0]
+        assert (lost.state, lost.fault) == (TrialState.FAILED, Fault.USER)
+        assert "leaver" in (lost.error or "")
         scene.check_charges()
+
+    def test_a_training_whose_memory_ran_out_is_tried_once_more_whatever_its_worker_says(
+        self, store: Store
+    ) -> None:
+        scene = away(store)
+        states = []
+        for _ in range(TRIES_OUT_OF_MEMORY):
+            first = store.trials(scene.job_id)[0].id
+            while (lease := scene.lease()).trial_id != first:
+                WRITES["complete"](store, lease)
+            states.append(store.fail_trial(lease.token, "full", retry=False, fault=Fault.RESOURCES))
+            assert store.fail_trial(lease.token, "full", retry=False, fault=Fault.RESOURCES) is states[-1]
+        assert states == [TrialState.PLANNED, TrialState.FAILED]
+        assert store.trials(scene.job_id)[0].fault is Fault.RESOURCES
 
     # --- beside the dispatcher
 
@@ -418,8 +449,19 @@ class TrialLeaseContract:
         with pytest.raises(StateConflictError, match="worker"):
             store.record_outcome(scene.claim, lease.trial_id, FAILED)
         with pytest.raises(StateConflictError, match="worker"):
-            store.requeue_trial(scene.claim, lease.trial_id, "lost", Blame.WITH_WORKER)
+            store.requeue_trial(scene.claim, lease.trial_id, "lost", LossCause.WITH_WORKER)
         WRITES["complete"](store, lease)
+
+    def test_dispatchers_lost_while_workers_train_for_long_do_not_count_against_the_job(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        scene = away(store, lease_s=8e6)
+        scene.lease()
+        pass_time(1e6)
+        for n in range(2 * MAX_LOST_CLAIMS):
+            assert not claim(store, f"dispatcher {n}", lease_s=PROVEN_S).is_lone
+            pass_time(PROVEN_S)
+        assert store.get_job(scene.job_id).state is JobState.RUNNING
 
     def test_expiring_the_trials_of_no_job_does_nothing(self, store: Store) -> None:
         for job_id in ("none", "0" * 32):

@@ -9,23 +9,32 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from grouping.domain.jobs import JobState, Ledger
+from grouping.domain.jobs.job import JobState, Ledger
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.scores import Score, ScoreTable
-from grouping.domain.trials import Blame, Purpose, TaskScore, TrialOutcome, TrialRequest, TrialState, Variant
+from grouping.domain.tables.score_table import Score, ScoreTable
+from grouping.domain.trainings.faults import Fault, LossCause
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import (
+    Purpose,
+    TaskScore,
+    TrialOutcome,
+    TrialRequest,
+    TrialState,
+    Variant,
+)
 from grouping.errors import InvalidInputError, NotFoundError, StateConflictError
-from grouping.store import ProgressRow, Store
+from grouping.store import ProgressRow, Store, TrialReport
 from tests.contracts.scenarios import (
     DEPTH,
     DIVERGED,
     FAILED,
+    LOSSES_UNTIL_GIVEN_UP,
     NETWORKS,
     PAIR,
     SMALL_EDGES,
     TASKS,
     claim,
     everything,
-    losses_until_given_up,
     plan,
     requests,
     running_scene,
@@ -106,7 +115,7 @@ class TrialContract:
         assert store.networks(job.score_table_id) == ()
 
     def test_a_group_of_sixty_long_names_is_stored(self, store: Store) -> None:
-        from grouping.domain.jobs import JobSpec
+        from grouping.domain.jobs.specification import JobSpec
         from grouping.domain.tasks import Task
 
         tasks = tuple(Task(f"{'ä' * 97}{i}") for i in range(60))
@@ -220,7 +229,23 @@ class TrialContract:
             "seconds": outcome.seconds,
             "losses": {score.task: score.validation_loss for score in outcome.scores},
             "error": outcome.error,
-        }
+        } | ({} if outcome.fault is None else {"fault": outcome.fault})
+
+    def test_metrics_are_read_as_a_table_of_the_same_networks(self, store: Store) -> None:
+        scene = running_scene(store)
+        none = TrialOutcome(TrialState.SUCCEEDED, (TaskScore("edges", 0.25),), epochs=10, seconds=1.5)
+        store.record_outcome(scene.claim, scene.running.id, success(scene.running.network))
+        train(store, scene.claim, scene.planned, none)
+        losses, metrics = store.score_table(scene.table_id), store.metric_table(scene.table_id)
+        assert metrics.networks == losses.networks
+        at = metrics.position(scene.running.network), metrics.task_names.index("depth")
+        assert (metrics.validation[at], metrics.test[at]) == (0.75, 0.5)
+        assert np.count_nonzero(~np.isnan(metrics.validation)) == 1
+        assert np.count_nonzero(~np.isnan(losses.validation)) == 2
+        imported, _ = store.import_table(losses, "imported")
+        assert store.metric_table(imported.id).seeds == ()
+        with pytest.raises(NotFoundError):
+            store.metric_table("0" * 32)
 
     def test_an_outcome_is_recorded_once_and_only_of_a_running_trial(self, store: Store) -> None:
         scene = running_scene(store)
@@ -307,24 +332,64 @@ class TrialContract:
             with pytest.raises(error):
                 store.record_outcomes(scene.claim, {scene.running.id: fine, wrong: outcome})
             with pytest.raises(error):
-                store.requeue_trials(scene.claim, [scene.running.id, wrong], "killed", Blame.WITH_WORKER)
+                store.requeue_trials(scene.claim, [scene.running.id, wrong], "killed", LossCause.WITH_WORKER)
         assert everything(store) == before
 
-    @pytest.mark.parametrize("blame", Blame)
-    def test_a_lost_trial_is_planned_again_until_it_is_to_blame(self, store: Store, blame: Blame) -> None:
+    @pytest.mark.parametrize("loss", LOSSES_UNTIL_GIVEN_UP)
+    def test_a_lost_trial_is_planned_again_until_its_losses_tell_against_it(
+        self, store: Store, loss: LossCause
+    ) -> None:
         scene = running_scene(store)
-        running, n = scene.running.id, losses_until_given_up(blame)
+        running, n = scene.running.id, LOSSES_UNTIL_GIVEN_UP[loss]
         for _ in range(n - 1):
-            assert store.requeue_trial(scene.claim, running, "killed", blame) is TrialState.PLANNED
+            assert store.requeue_trial(scene.claim, running, "killed", loss) is TrialState.PLANNED
             store.start_trial(scene.claim, running)
-        assert store.requeue_trial(scene.claim, running, "killed\0", blame) is TrialState.FAILED
+        assert store.requeue_trial(scene.claim, running, "killed\0", loss) is TrialState.FAILED
         trial = store.trials(scene.job_id)[0]
         assert (trial.state, trial.attempts) == (TrialState.FAILED, n)
         assert trial.error is not None
         assert "killed\ufffd" in trial.error
-        assert store.events(scene.job_id)[-1].kind == "trial_lost"
+        wanted = Fault.RESOURCES if loss is LossCause.OUT_OF_MEMORY else Fault.USER
+        assert trial.fault is wanted
+        last = store.events(scene.job_id)[-1]
+        assert (last.kind, last.data["fault"]) == ("trial_lost", wanted)
         with pytest.raises(StateConflictError):
-            store.requeue_trial(scene.claim, scene.running.id, "killed", Blame.WITH_WORKER)
+            store.requeue_trial(scene.claim, scene.running.id, "killed", LossCause.WITH_WORKER)
+
+    @pytest.mark.parametrize("tells", [True, False])
+    def test_a_trial_that_gets_further_each_time_is_never_given_up(self, store: Store, tells: bool) -> None:
+        """It tells so itself, or its checkpoint does."""
+        scene = running_scene(store)
+        trial_id = scene.running.id
+        for step in range(1, 30):
+            if tells:
+                point = Progress(step, {"depth": 0.5})
+                store.report_progress(scene.claim, {trial_id: TrialReport((point,))})
+            store.requeue_trials(
+                scene.claim,
+                [trial_id],
+                "killed",
+                LossCause.WITH_WORKER,
+                progressed=() if tells else [trial_id],
+            )
+            assert store.trials(scene.job_id)[0].standing.losses == 0
+            store.start_trial(scene.claim, trial_id)
+
+    def test_a_trial_that_dies_at_the_same_step_each_time_is_given_up(self, store: Store) -> None:
+        scene = running_scene(store)
+        trial_id, n = scene.running.id, 0
+        while store.trials(scene.job_id)[0].state is TrialState.RUNNING:
+            report = TrialReport((Progress(7, {"depth": 0.5}),))
+            store.report_progress(scene.claim, {trial_id: report})
+            n += 1
+            if (
+                store.requeue_trial(scene.claim, trial_id, "died", LossCause.WITH_WORKER)
+                is TrialState.PLANNED
+            ):
+                store.start_trial(scene.claim, trial_id)
+        assert n == LOSSES_UNTIL_GIVEN_UP[LossCause.WITH_WORKER] + 1, (
+            "the first time it got as far as never before"
+        )
 
     # --- reading
 

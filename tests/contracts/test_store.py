@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.errors import InvalidInputError, StoreUnavailableError
 from grouping.store import Store, database, migrate, open_store
 from grouping.store.database import parse_url, shown_url
@@ -22,6 +22,7 @@ from grouping.store.rows import JobRow
 from tests.contracts.scenarios import submit
 from tests.contracts.store_affinities import AffinityContract
 from tests.contracts.store_defined import DefinedContract
+from tests.contracts.store_deliveries import DeliveryContract
 from tests.contracts.store_faults import FaultContract
 from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_job_search import JobSearchContract
@@ -52,6 +53,7 @@ class StoreContract(
     ImportContract,
     StudyContract,
     TokenContract,
+    DeliveryContract,
     FaultContract,
 ):
     """All of it; a database gives the URLs."""

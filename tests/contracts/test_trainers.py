@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import pytest
 
 from grouping.domain.networks import Candidates
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Recipe
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.search import Search
 from grouping.strategies import get_strategy
@@ -28,7 +28,7 @@ OWN = '''
 
 import numpy as np
 
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialState
 from grouping.trainers import Trainer, TrainingWorker, WorkerSetup
 
 

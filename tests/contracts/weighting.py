@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Part, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Part, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.recipes import list_methods
 from grouping.recipes.losses import Constants
 from grouping.training.blueprint import Blueprint

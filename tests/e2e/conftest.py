@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
+from grouping.artefacts.kept import KeptNetworks
 from grouping.store import open_store
 from tests.integration.conftest import Scenes, server
 
@@ -36,8 +37,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> I
     folder = tmp_path_factory.mktemp("site")
     path = folder / "grouping.db"
     shutil.copy(sqlite_template, path)
-    url, data = f"sqlite:///{path}", str(folder / "data")
-    served = server(url, folder / "server.log", GROUPING_EVENT_POLL_S="0.1", GROUPING_DATA=data)
+    url, data, kept = f"sqlite:///{path}", str(folder / "data"), str(folder / "kept")
+    log = folder / "server.log"
+    served = server(url, log, GROUPING_EVENT_POLL_S="0.1", GROUPING_DATA=data, GROUPING_KEPT=kept)
     with served as (address, _):
         yield address, path
 
@@ -51,6 +53,12 @@ def site(served: tuple[str, Path], sqlite_template: Path) -> Iterator[Site]:
     store = open_store(f"sqlite:///{path}")
     yield Site(url, Scenes(store))
     store.close()
+
+
+@pytest.fixture
+def kept(served: tuple[str, Path]) -> KeptNetworks:
+    """What `grouping finish` keeps for the shared server to offer."""
+    return KeptNetworks(str(served[1].parent / "kept"))
 
 
 @pytest.fixture(scope="module")

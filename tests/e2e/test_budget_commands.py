@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from grouping.client import Client
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.errors import GroupingError
 from tests.e2e.test_commands import grouping
 from tests.services import Service, service

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from grouping.domain.networks import list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from tests.e2e.conftest import Site, opened
 from tests.e2e.test_web_pages import CONTRAST, MARKUP, STRUCTURE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, expect
 
+from grouping.problems.registry import get_problem
 from tests.e2e.conftest import Site, opened
 from tests.e2e.test_web_pages import CONTRAST, STRUCTURE
 
@@ -32,6 +33,23 @@ def test_a_job_is_priced_and_submitted(browser: Browser, site: Site, has_script:
         page.get_by_role("button", name="Submit", exact=True).click()
         page.wait_for_url("**/jobs/*")
         expect(page.locator(".state").first).to_be_visible()
+
+
+def test_a_job_is_submitted_again_with_a_task_more(browser: Browser, site: Site) -> None:
+    tasks = [task.name for task in get_problem("digits").tasks]
+    job = site.scenes.finished(tasks[:3], name="three tasks")
+    with opened(browser, site) as page:
+        page.goto(f"/jobs/{job.id}")
+        page.get_by_role("link", name="Change it and submit it again").click()
+        expect(page.locator("#filled-in")).to_contain_text("Filled in from three tasks")
+        added = page.get_by_role("checkbox", name=tasks[3], exact=True)
+        expect(added).not_to_be_checked()
+        added.check()
+        page.get_by_role("button", name="Submit", exact=True).click()
+        page.wait_for_url(lambda address: "/jobs/" in address and "new" not in address)
+        made = site.scenes.store.get_job(page.url.rpartition("/")[2])
+    assert made.spec.tasks == tuple(tasks[:4])
+    assert made.spec.reuse_jobs == (job.id,)
 
 
 def test_a_wrong_field_is_marked_and_nothing_is_lost(browser: Browser, site: Site) -> None:

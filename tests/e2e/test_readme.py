@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from grouping.client import Client
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.formats import read_table
 from tests.frames import fields
 from tests.services import service

@@ -1,11 +1,12 @@
-"""Pages at five long names, at 27 and at 60 tasks: what is seen at once, how high they are, and axe.
+"""Pages at five long names, at 27 and at 60 tasks: what is seen at once, their height and length, and axe.
 
-Each page is opened at two widths, in both schemes. The screenshots are for people: with
-``pytest tests/e2e/test_real_sizes.py --basetemp shots`` they are kept in ``shots``.
+Each page is opened at two widths, in both schemes, those of many tasks at each width in one. The screenshots
+are for people: with ``pytest tests/e2e/test_real_sizes.py --basetemp shots`` they are kept in ``shots``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,12 @@ from tests.integration.conftest import formula_table
 pytestmark = pytest.mark.slow
 
 LONG = ("segment_semantic", "principal_curvature", "depth_zbuffer", "edge_occlusion", "reshading")
-WIDTHS = (1400, 400)
+WIDTHS = (1400, 390)
 LOOKS = tuple(product(("light", "dark"), WIDTHS))
-HIGHEST = {1400: 4_000, 400: 7_500}
+HIGHEST = {1400: 4_000, 390: 7_500}
 """Most pixels that a page may be high, by the width of the window."""
+LONGEST_BYTES = 300_000
+"""Most bytes of the HTML of a page."""
 
 SEEN = """selector => [...document.querySelectorAll(selector)].filter((element) => {
   const box = element.getBoundingClientRect();
@@ -44,15 +47,24 @@ def faults_of(page: Page) -> list[str]:
     return [*found, *page.evaluate(STRUCTURE)]
 
 
-def check(browser: Browser, site: Site, tmp_path: Path, paths: dict[str, str]) -> None:
+def check(
+    browser: Browser,
+    site: Site,
+    tmp_path: Path,
+    paths: dict[str, str],
+    looks: Sequence[tuple[str, int]] = LOOKS,
+) -> None:
     """Open pages at every look, and fail with all that is wrong with any of them."""
     faults = []
-    for scheme, width in LOOKS:
+    for scheme, width in looks:
         look: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
         with opened(browser, site, reduced_motion="reduce", **look) as page:
             for name, path in paths.items():
-                page.goto(path)
+                answer = page.goto(path)
+                assert answer is not None
                 where = f"{name} {width} {scheme}"
+                if (n_bytes := len(answer.body())) > LONGEST_BYTES:
+                    faults.append(f"{where}: {n_bytes} bytes")
                 faults += [f"{where}: {fault}" for fault in faults_of(page)]
                 height = page.evaluate("document.documentElement.scrollHeight")
                 if height > HIGHEST[width]:
@@ -73,14 +85,37 @@ def test_pages_of_five_long_names(browser: Browser, site: Site, tmp_path: Path) 
     site.scenes.train(running, 40)
     queued = site.scenes.submitted(LONG, name="queued")
     paths = {job.spec.name: f"/jobs/{job.id}" for job in (finished, running, queued)}
+    paths["trainings"] = f"/jobs/{finished.id}/trials"
     lists = {"jobs": "/", "tables": "/score-tables", "new": "/jobs/new", "import": "/score-tables/new"}
     check(browser, site, tmp_path, {**pages_of(info.id), **paths, **lists})
 
 
 @pytest.mark.parametrize("n_tasks", [27, 60])
 def test_pages_of_many_tasks(browser: Browser, site: Site, tmp_path: Path, n_tasks: int) -> None:
-    info, _ = site.scenes.store.import_table(many_tasks(n_tasks), f"{n_tasks} tasks")
-    check(browser, site, tmp_path, pages_of(info.id))
+    table = many_tasks(n_tasks)
+    info, _ = site.scenes.store.import_table(table, f"{n_tasks} tasks")
+    asked: dict[str, Any] = {"n_seeds": 1, "max_group_size": 2, "budgets_snt": (n_tasks / 2, n_tasks - 2.0)}
+    if n_tasks == 27:
+        job = site.scenes.finished(table.task_names, n_confirmation_seeds=2, **asked)
+    else:
+        job = site.scenes.running(table.task_names, **asked)
+        site.scenes.train(job, 700)
+    jobs = {"job": f"/jobs/{job.id}", "trainings": f"/jobs/{job.id}/trials"}
+    check(browser, site, tmp_path, {**pages_of(info.id), **jobs}, LOOKS[:1] + LOOKS[-1:])
+
+
+def test_the_reference_of_the_api_has_no_faults_and_fits_the_window(browser: Browser, site: Site) -> None:
+    for scheme, width in (("light", 390), ("dark", 1400)):
+        look: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+        with opened(browser, site, **look) as page:
+            page.goto("/")
+            page.get_by_role("contentinfo").get_by_role("link", name="API").click()
+            assert faults_of(page) == []
+            page.get_by_role("link", name="Import a score table").click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Import a score table")
+            page.get_by_role("link", name="InlineTable", exact=True).first.click()
+            expect(page.locator("#type-InlineTable")).to_be_in_viewport()
+            assert faults_of(page) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -100,7 +135,7 @@ def test_every_loss_is_seen_at_five_long_names(browser: Browser, site: Site, wid
 
 @pytest.mark.parametrize(("n_tasks", "width", "columns", "has_numbers"), [
     (27, 1400, 27, True),
-    (27, 400, 27, False),
+    (27, 390, 27, False),
     (60, 1400, 60, False),
 ])  # fmt: skip
 def test_the_whole_matrix_is_seen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import zipfile
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from grouping.domain.jobs import Job, StopReason
-from grouping.domain.jobs import JobState as State
-from grouping.domain.progress import Progress
+from grouping.artefacts.address import Address
+from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, KeptNetworks, LearnedRows
+from grouping.domain.jobs.job import Job, StopReason
+from grouping.domain.jobs.job import JobState as State
+from grouping.domain.trainings.progress import Progress
 from grouping.formats import read_table
 from grouping.store import Store, TrialReport
+from grouping.use_cases.finish import recommended
 from tests.e2e.conftest import Site, opened
 from tests.integration.conftest import Scenes, formula_table, outcome_of, server
 from tests.patience import slowness
@@ -39,6 +43,29 @@ def test_every_page_is_clean_with_markup_in_every_name_shown(browser: Browser, s
             page.wait_for_load_state("networkidle")
             assert page.locator("img[src=x]").count() == 0
             assert MARKUP in page.locator("body").inner_text()
+
+
+def test_a_bundle_that_is_kept_is_downloaded_by_a_click(
+    browser: Browser, site: Site, kept: KeptNetworks
+) -> None:
+    job = site.scenes.finished()
+    grouping = recommended(site.scenes.store, job.id, 2.0).grouping
+    networks = tuple(
+        KeptNetwork(tuple(sorted(n.group)), n.size, n.cost_snt, 0, "0" * 64, 1, (4,), ())
+        for n in grouping.networks
+    )
+    tasks, serving = grouping.tasks, grouping.serving
+    finished = FinishedGrouping(job.id, 2.0, LearnedRows.TRAIN, tasks, serving, networks, "0" * 64)
+    kept.add(finished, [b"weights"] * len(networks))
+    Address(kept.bundle_address(finished)).write("manifest.json", b"{}")
+    with opened(browser, site) as page:
+        page.goto(f"/jobs/{job.id}")
+        offered = page.get_by_role("region", name="Take it home")
+        expect(offered).to_contain_text(f"grouping finish {job.id} --budget 1")
+        with page.expect_download() as event:
+            offered.get_by_role("link", name="Download bundle, 2").click()
+        assert event.value.suggested_filename == "four-tasks-2-bundle.zip"
+        assert zipfile.ZipFile(event.value.path()).namelist() == ["bundle/manifest.json"]
 
 
 def test_pages_can_be_read_without_javascript(browser: Browser, site: Site) -> None:

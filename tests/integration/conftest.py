@@ -17,12 +17,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from grouping.domain.jobs import Job, JobSpec, JobState, StopReason
+from grouping.domain.jobs.job import Job, JobState, StopReason
+from grouping.domain.jobs.specification import JobSpec
 from grouping.domain.networks import MeasuredNetwork, Network, list_candidates
-from grouping.domain.recipes import Recipe
-from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.tables.score_table import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import Purpose, TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm, recommend
 from grouping.store import Claim, Store
 from grouping_api.main import create_app
@@ -222,10 +223,11 @@ def _answers(url: str) -> bool:
 
 
 SERVE = (
-    "import sys, uvicorn\n"
+    "import sys\n"
     "from grouping_api.main import create_app\n"
+    "from grouping_api.server import Server\n"
     "from grouping_api.settings import Settings\n"
-    "uvicorn.run(create_app(Settings()), port=int(sys.argv[1]), log_level='warning')\n"
+    "Server(create_app(Settings()), host='127.0.0.1', port=int(sys.argv[1])).run_until_stopped()\n"
 )
 
 

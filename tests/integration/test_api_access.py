@@ -54,6 +54,7 @@ def filled_in(path: str) -> str:
         "{what}",
         "{name}",
         "{problem}",
+        "{operation_id}",
     ):
         path = path.replace(name, "a")
     return path

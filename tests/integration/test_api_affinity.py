@@ -7,10 +7,15 @@ import re
 import numpy as np
 import pytest
 
-from grouping.domain.jobs import Job
-from grouping.domain.joint_runs import GRADIENT_METHODS, JointAffinities
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
+from grouping.domain.affinities.joint_runs import GRADIENT_METHODS, JointAffinities
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.jobs.job import Job
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialState
+from grouping.store import Store, TableInfo
+from grouping.use_cases import affinity
+from grouping.use_cases.table_queries import TableQueries
 from tests.integration.conftest import NAMES, Api, Scenes, formula_table, loss_of
+from tests.tables import random_table
 
 EFFECTS = np.array(
     [
@@ -94,6 +99,19 @@ def test_an_imported_table_has_no_gradients(api: Api, scenes: Scenes) -> None:
     assert "imported table" in answer.json()["detail"]
 
 
+def test_the_mean_over_all_groups_is_estimated_for_any_job_and_shown_on_the_page(
+    api: Api, scenes: Scenes
+) -> None:
+    job = scenes.finished()
+    answer = api.get(address(job), params={"method": "posterior"}).json()
+    assert answer["statuses"][0][1] == "estimated"
+    assert np.isfinite(answer["standard_errors"][0][1])
+    assert answer["missing"] is None, "no single pair would measure it"
+    text = page(api, f"/score-tables/{job.score_table_id}/affinity?method=posterior")
+    assert re.search(r'href="\?method=posterior&amp;order=cluster"[^>]*aria-current="true"', text)
+    assert "loss with the source" in text
+
+
 def test_the_order_of_the_tasks_is_chosen_and_is_that_of_both_axes(api: Api, scenes: Scenes) -> None:
     job = scenes.finished()
     plain, named, clustered = (
@@ -165,3 +183,20 @@ def test_the_page_of_a_method_that_was_not_measured_is_a_page_with_words(api: Ap
     answer = api.get(f"/score-tables/{scenes.finished().score_table_id}/affinity?method=tag")
     assert answer.status_code == 409
     assert "was not measured" in answer.text
+
+
+def test_of_many_tasks_no_model_is_fitted_unless_it_is_asked_for(
+    store: Store, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, _ = store.import_table(random_table(0), "")
+    read: list[str] = []
+    table_affinity = TableQueries.table_affinity
+
+    def noted(self: TableQueries, info: TableInfo, method: str) -> AffinityMatrix:
+        read.append(method)
+        return table_affinity(self, info, method)
+
+    monkeypatch.setattr(TableQueries, "table_affinity", noted)
+    monkeypatch.setattr(affinity, "MOST_ESTIMATED", 3)
+    page(api, f"/score-tables/{info.id}/affinity")
+    assert set(read) == {"pairwise"}

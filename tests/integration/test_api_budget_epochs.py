@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from grouping.domain.jobs import TrainingBudget
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
+from grouping.domain.jobs.specification import TrainingBudget
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialState
 from grouping.store import Store
 from tests.integration.conftest import Api, Scenes
 from tests.integration.test_api_budgets import DIGITS, estimated

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from grouping.domain.jobs import JobState, StopReason, TrainingBudget
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.jobs.job import JobState, StopReason
+from grouping.domain.jobs.specification import TrainingBudget
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import Purpose, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
 from grouping.store import Store
 from grouping.trainers.built_in import recipe_of
@@ -243,6 +244,22 @@ def test_a_clone_that_cannot_be_is_refused_where_it_is_wrong(
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
 
 
+def test_a_clone_is_priced_less_what_it_copies_and_not_stored(api: Api, scenes: Scenes, store: Store) -> None:
+    source = finished_digits(scenes, trainer_parameters=by(get_problem("digits").recipe))
+    path = f"/v1/jobs/{source.id}/clone/estimate"
+    changes = {"add_tasks": [DIGITS[3]], "n_confirmation_seeds": 0, **EXHAUSTIVE}
+    told = api.post(path, json=changes).json()
+    assert [job.id for job in store.list_jobs()] == [source.id]
+    assert [one["job_id"] for one in told["reuse"]["jobs"]] == [source.id]
+    whole = estimated(
+        api, {"tasks": list(DIGITS[:4]), "n_seeds": source.spec.n_seeds, "n_confirmation_seeds": 0}
+    )
+    assert 0 < told["search"]["lower"]["trainings"] < whole["search"]["lower"]["trainings"]
+    wrong = api.post(path, json={"add_tasks": ["nothing"]})
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/add_tasks/0")
+    assert api.post(f"/v1/jobs/{MISSING}/clone/estimate", json={}).status_code == 404
+
+
 def test_the_same_key_clones_once(api: Api, scenes: Scenes, store: Store) -> None:
     source = finished_digits(scenes)
     send = {"json": {"add_tasks": [DIGITS[3]]}, "headers": {"Idempotency-Key": "once"}}
@@ -282,7 +299,8 @@ def test_what_other_jobs_know_is_not_counted_and_why_they_know_no_more_is_said(
     scenes.add(claim, claim.job.spec.candidates.networks or ())
     scenes.plan(claim, claim.job.spec.candidates.networks or (), claim.job.spec.search_seeds, Purpose.SEARCH)
     scenes.train(claim.job)
-    body = {"tasks": list(DIGITS[:4]), "n_seeds": 2, "n_confirmation_seeds": 0, "reuse_jobs": [source["id"]]}
+    body: dict[str, Any] = {"tasks": list(DIGITS[:4]), "n_seeds": 2, "n_confirmation_seeds": 0}
+    body["reuse_jobs"] = [source["id"][:-1]]
     told = estimated(api, body)
     assert (told["reuse"]["reusable"], told["reuse"]["of"]) == (20, 38)
     assert told["total"]["upper"]["trainings"] == 18
@@ -291,6 +309,7 @@ def test_what_other_jobs_know_is_not_counted_and_why_they_know_no_more_is_said(
     assert other["total"]["upper"]["trainings"] == 38
     assert "its seed is 0 and this job's is 1" in other["reuse"]["jobs"][0]["obstacle"]
     job = api.post("/v1/jobs", json={"problem": "digits", **EXHAUSTIVE, **body}).json()
+    assert job["spec"]["reuse_jobs"] == [source["id"]]
     assert api.get(f"/v1/jobs/{job['id']}/ledger").json()["reuse"]["reusable"] == 20
     known = set(store.reusable_trials(job["id"]))
     trials = store.trials(source["id"], states={TrialState.SUCCEEDED})

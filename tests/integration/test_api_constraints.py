@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from grouping.domain.baselines import ComparedWith
 from grouping.domain.constraints import Constraints
-from grouping.domain.jobs import Job
-from grouping.domain.scores import ScoreTable
+from grouping.domain.jobs.job import Job
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
+from grouping.domain.verdicts.baselines import ComparedWith
 from grouping.errors import InvalidInputError
 from grouping.solver import PairwiseEstimate, solve_pairwise
 from grouping.store import Store
@@ -100,7 +100,7 @@ def test_a_solve_over_groups_that_are_not_listed_has_those_that_it_can_hold_to(
 
 def test_tasks_that_must_not_worsen_are_refused_where_they_cannot_be_kept_up(api: Api, store: Store) -> None:
     table = formula_table()
-    kept_up = ScoreTable(
+    kept_up = ScoreTable.from_arrays(
         tuple(Task(name, must_not_worsen=name == "edges") for name in NAMES),
         table.networks,
         table.seeds,

@@ -60,6 +60,17 @@ def test_a_table_is_stored_once_and_described(api: Api) -> None:
     assert (clicked["kind"], clicked["n_missing"], clicked["as_target"]) == ("category", 20, "binary")
 
 
+def test_a_dry_run_describes_a_table_and_stores_nothing(api: Api, folder: Path) -> None:
+    asked = {"content": csv(shop()), "headers": CSV, "params": {"name": "shop", "dry_run": "true"}}
+    told = api.post("/v1/data-sets", **asked)
+    assert (told.status_code, "location" in told.headers) == (200, False)
+    assert api.get("/v1/data-sets").json() == {"items": []}
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+    kept = stored(api, shop(), "shop")
+    assert {**told.json(), "created_at": kept["created_at"]} == kept
+    assert api.post("/v1/data-sets", **asked).json() == kept, "the one that is there"
+
+
 def test_a_form_names_the_data_set_by_its_file(api: Api) -> None:
     answer = api.post("/v1/data-sets", files={"file": ("My table.csv", csv(fields()))})
     assert (answer.json()["name"], answer.json()["source"]) == ("My-table", "My table.csv")
@@ -205,3 +216,21 @@ def test_a_path_is_read_where_the_operator_allows(store: Store, tmp_path: Path) 
 def test_folders_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROUPING_DATA_PATHS", "/srv/a:/srv/b")
     assert Settings().data_paths == (Path("/srv/a"), Path("/srv/b"))
+
+
+def test_the_form_of_a_problem_takes_targets_in_words(api: Api) -> None:
+    version = stored(api, shop(), "shop")["version"]
+    names = [column["name"] for column in api.get(f"/v1/data-sets/{version}").json()["columns"]]
+    roles = {f"role-{n}": "nothing" if name in ("user", "day") else "input" for n, name in enumerate(names)}
+    words = "price:regression:loss=huber,weight=2\r\n\r\nclicked:binary:positive=no"
+    answer = api.post(f"/data-sets/{version}/problems", data={**roles, "targets": words, "folds": "4"})
+    assert answer.status_code == 303, answer.text
+    (problem,) = api.get(f"/v1/data-sets/{version}/problems").json()["items"]
+    assert answer.headers["location"].endswith(problem["name"])
+    price, clicked = problem["tasks"]
+    assert (price["loss"], price["weight"], clicked["kind"]) == ("huber", 2, "binary")
+    page = api.get(f"/data-sets/{version}").text
+    assert "Predicted: price (regression); clicked (binary: yes is no, no is yes)." in page
+    wrong = api.post(f"/data-sets/{version}/problems", data={**roles, "targets": "price:regresion"})
+    assert (wrong.status_code, "is no kind of a target" in wrong.text) == (422, True)
+    assert "price:regresion</textarea>" in wrong.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any
 
 import httpx
@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from sqlalchemy.pool import QueuePool
 
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.store import Store
 from grouping_api.main import create_app
 from grouping_api.settings import Settings
@@ -162,3 +162,55 @@ def test_a_waiting_stream_holds_no_transaction(
         assert isinstance(pool, QueuePool)
         assert pool.checkedout() == 0
         answer.close()
+
+
+def test_many_streams_of_many_jobs_cost_a_few_looks(
+    store: Store, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [scenes.submitted(name=f"job {number}") for number in range(3)]
+    looks: list[set[str]] = []
+    heads = store.event_heads
+
+    def counted(job_ids: set[str]) -> Any:
+        looks.append(set(job_ids))
+        return heads(job_ids)
+
+    monkeypatch.setattr(store, "event_heads", counted, raising=False)
+    with served(store, event_poll_s=1) as url, ExitStack() as stack:
+        streams = []
+        for number in range(30):
+            address = f"{url}/v1/jobs/{jobs[number % 3].id}/events?after=1"
+            answer = stack.enter_context(httpx.stream("GET", address, headers=STREAM, timeout=None))
+            streams.append(stack.enter_context(closing(messages(answer.iter_lines()))))
+            next(streams[-1])
+        wait_for(lambda: {job.id for job in jobs} in looks, "one look for all of them")
+        store.request_cancel(jobs[0].id)
+        happened = [next(stream) for stream in streams[::3]]
+        assert all(message == happened[0] for message in happened)
+        assert json.loads(happened[0]["data"])["kind"] == "job_cancelled"
+
+
+def test_more_streams_than_allowed_are_refused_until_one_ends(store: Store, scenes: Scenes) -> None:
+    job = scenes.submitted()
+    with served(store, event_streams=2) as url, ExitStack() as stack:
+        address = f"{url}/v1/jobs/{job.id}/events"
+        first = ExitStack()
+        parts = [
+            one.enter_context(httpx.stream("GET", address, headers=STREAM, timeout=None)).iter_raw()
+            for one in (first, stack)
+        ]
+        for part in parts:
+            next(part)
+        with httpx.stream("GET", address, headers=STREAM, timeout=None) as refused:
+            assert refused.status_code == 503
+            refused.read()
+        assert refused.json()["code"] == "overloaded"
+        assert int(refused.headers["retry-after"]) > 1
+        assert httpx.get(address).status_code == 200  # pages are read as before
+        first.close()
+
+        def is_let_in() -> bool:
+            with httpx.stream("GET", address, headers=STREAM, timeout=None) as answer:
+                return answer.status_code == 200
+
+        wait_for(is_let_in, "a place for another stream")

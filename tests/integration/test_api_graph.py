@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Api, Scenes, formula_table
 from tests.integration.test_api_web import MARKUP, page

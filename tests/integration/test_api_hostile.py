@@ -165,7 +165,7 @@ def test_a_database_that_is_away_is_said_with_a_time_to_try_again(
 
 
 def test_readiness_is_said_when_the_database_is_there(api: Api) -> None:
-    assert api.get("/readyz").json() == {"status": "ok"}
+    assert api.get("/readyz").json() == {"status": "ok", "dispatchers": 0}
 
 
 def test_every_error_class_has_a_status() -> None:

@@ -29,6 +29,9 @@ depth+edges,1.0,1.0,0.175,0.0136
 PUBLISHED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
+NEGATIVE = b"network,size,cost,a,b\na,1,1,19,\nb,1,1,,1\na+b,1,1,20,-0.5\n"
+
+
 def imported(
     api: Api, content: bytes = SMALL, headers: Mapping[str, str] = CSV, **query: str
 ) -> dict[str, Any]:
@@ -60,6 +63,30 @@ def test_what_changes_the_answer_is_said_to_whoever_uploads_it_and_on_the_page(a
         *table["report"]["sentences"]
     }
     assert finding in api.get(f"/score-tables/{table['id']}").text
+    for page in ("networks", "curve", "affinity", "graph"):
+        assert finding in api.get(f"/score-tables/{table['id']}/{page}", headers={"Accept": "text/html"}).text
+
+
+def test_every_answer_of_a_solve_says_what_was_read_and_which_task_decides_it(api: Api) -> None:
+    path = f"/v1/score-tables/{imported(api, NEGATIVE)['id']}"
+    negative = "1 loss is negative: if the values are gains, say so when importing."
+    decides = "Task a makes up 9"
+    body = {"budget_snt": 1}
+    answers = [
+        api.get(f"{path}/grouping", params=body),
+        api.get(f"{path}/curve"),
+        api.post(f"{path}/curve", json={}),
+        api.post(f"{path}/groupings", json=body),
+        api.post(f"{path}/pairwise-grouping", json=body),
+    ]
+    for answer in answers:
+        first, second = answer.json()["findings"]
+        assert (first, second.startswith(decides)) == (negative, True), answer.request.url
+    kept = answers[3].json()
+    assert api.get(f"/v1/groupings/{kept['id']}").json()["findings"] == kept["findings"]
+    for demand in ({"weights": {"b": 9}}, {"objective": "relative"}):
+        settled = api.post(f"{path}/curve", json=demand).json()
+        assert settled["findings"] == [negative], demand
 
 
 @pytest.mark.parametrize(
@@ -75,7 +102,9 @@ def test_a_loss_beyond_all_sums_is_refused(api: Api, content: bytes, media_type:
     assert says in answer.text
 
 
-@pytest.mark.parametrize("kind", ["/scores", "/affinity", "/curve", "/grouping?budget_snt=2"])
+@pytest.mark.parametrize(
+    "kind", ["/scores", "/affinity", "/affinity?method=posterior", "/curve", "/grouping?budget_snt=2"]
+)
 def test_everything_that_reads_a_table_reads_an_imported_one(api: Api, kind: str) -> None:
     content = bytes(write_table(random_table(3, n_seeds=2), TableFormat.JSON))
     table = imported(api, content, {"Content-Type": "application/json"})

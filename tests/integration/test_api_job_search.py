@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from grouping.cli import app
 from grouping.client import Client
 from grouping.domain.fields import declared
-from grouping.domain.job_query import JobOrder, JobQuery
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.jobs.query import JobOrder, JobQuery
 from grouping.errors import InvalidInputError
 from grouping.store import Store
 from grouping_api.main import openapi_document

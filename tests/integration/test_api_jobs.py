@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from grouping.domain.datasets import Dataset
-from grouping.domain.recipes import Method, Part, Precision
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Part, Precision
 from grouping.plug_ins import Catalogue, Unavailable
 from grouping.problems import registry
 from grouping.problems.problem import Problem

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from grouping.domain.jobs import Job, JobState
-from grouping.domain.progress import Progress
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.store import Store
 from grouping.store.database import Database
 from grouping.trainers.external import External

@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from grouping.domain.affinity_methods import METHODS
-from grouping.domain.jobs import Job
-from grouping.domain.joint_runs import JointAffinities
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialState
+from grouping.domain.affinities.joint_runs import JointAffinities
+from grouping.domain.affinities.methods import METHODS
+from grouping.domain.jobs.job import Job
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialState
 from tests.integration.conftest import NAMES, Api, Scenes, formula_table, loss_of
 from tests.recipes import by
 

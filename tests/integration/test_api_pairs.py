@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from grouping.domain.jobs import Job, JobState, StopReason
+from grouping.domain.jobs.job import Job, JobState, StopReason
 from grouping.domain.networks import Network
-from grouping.domain.trials import Purpose
+from grouping.domain.trainings.trials import Purpose
 from grouping.use_cases.submit import build_spec
 from grouping.wire.requests import JobRequest
 from tests.integration.conftest import Api, Scenes, formula_table

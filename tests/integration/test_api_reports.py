@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,10 +15,11 @@ from typer.testing import CliRunner
 from grouping.cli import app
 from grouping.client import Client
 from grouping.domain.networks import Network
-from grouping.domain.progress import Progress
+from grouping.domain.trainings.progress import Progress
 from grouping.errors import InvalidInputError
 from grouping.store import Store, TrialReport
 from grouping.wire.jobs import TrialLogOut, TrialProgressOut
+from grouping_api.web import trial_pages
 from grouping_api.web.trial_pages import short_name
 from tests.integration.conftest import Api, Scenes, outcome_of, server
 from tests.integration.test_api_web import page
@@ -39,7 +41,7 @@ def told(scenes: Scenes) -> tuple[str, str]:
 
 def test_curves_and_log_of_a_training_are_read_while_it_runs(api: Api, scenes: Scenes) -> None:
     job_id, trial_id = told(scenes)
-    address = f"/v1/jobs/{job_id}/trials/{trial_id}"
+    address = f"/v1/jobs/{job_id}/trials/{trial_id[:-1]}"
     progress = TrialProgressOut.model_validate_json(api.get(f"{address}/progress").content)
     assert [(point.step, point.values) for point in progress.items] == [
         (point.step, point.values) for point in POINTS
@@ -69,7 +71,7 @@ def test_the_page_of_a_training_shows_its_curves_and_its_log_escaped(api: Api, s
     job_id, trial_id = told(scenes)
     claim = scenes.claims[job_id]
     scenes.store.report_progress(claim, {trial_id: TrialReport(log="<script>alert(1)</script>\n")})
-    shown = page(api, f"/jobs/{job_id}/trials/{trial_id}")
+    shown = page(api, f"/jobs/{job_id}/trials/{trial_id[:-1]}")
     assert "validation.depth" in shown
     assert "<polyline" in shown
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
@@ -78,6 +80,19 @@ def test_the_page_of_a_training_shows_its_curves_and_its_log_escaped(api: Api, s
     other = scenes.store.trials(job_id)[1].id
     assert "printed nothing" in page(api, f"/jobs/{job_id}/trials/{other}")
     page(api, f"/jobs/{job_id}/trials/{'0' * 32}", 404)
+
+
+def test_trainings_are_listed_page_by_page(api: Api, scenes: Scenes, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = scenes.running()
+    ids = [trial.id for trial in scenes.store.trials(job.id)]
+    monkeypatch.setattr(trial_pages, "TRIALS_PER_PAGE", 15)
+    listed = []
+    for number, said in enumerate(("1 to 15", "16 to 30", f"31 to {len(ids)}"), 1):
+        text = page(api, f"/jobs/{job.id}/trials?page={number}")
+        assert f"{said} of {len(ids)} trainings" in text
+        assert (f'href="?page={number + 1}"' in text) == (number < 3)
+        listed += re.findall(rf"/jobs/{job.id}/trials/(\w+)", text)
+    assert sorted(listed) == sorted(ids)
 
 
 def test_a_training_that_failed_shows_its_last_lines_and_comes_first_in_the_list(

@@ -19,14 +19,18 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "tests" / "schemathesis.toml"
 TOKEN = "a token of the tests"
-MOST_EXAMPLES = 4
-"""Per operation and phase; `schemathesis run` with more of them takes as many times longer."""
 
 
-@pytest.mark.parametrize("token", [None, TOKEN])
+PHASES = "examples,coverage,fuzzing,stateful"
+
+
+@pytest.mark.parametrize(
+    ("token", "phases", "most_examples"), [(None, "fuzzing,stateful", 1), (TOKEN, PHASES, 3)]
+)
 def test_every_answer_to_generated_requests_is_as_described(
-    tmp_path: Path, sqlite_template: Path, token: str | None
+    tmp_path: Path, sqlite_template: Path, token: str | None, phases: str, most_examples: int
 ) -> None:
+    """`most_examples` are per operation and phase; with more of them it takes as many times longer."""
     shutil.copy(sqlite_template, tmp_path / "grouping.db")
     url = f"sqlite:///{tmp_path / 'grouping.db'}"
     store = open_store(url)
@@ -38,7 +42,7 @@ def test_every_answer_to_generated_requests_is_as_described(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION)),
                 *("run", f"{address}/v1/openapi.json", "--url", address, "--checks", "all"),
-                *("--max-examples", str(MOST_EXAMPLES), "--generation-deterministic"),
+                *("--phases", phases, "--max-examples", str(most_examples), "--generation-deterministic"),
                 *(("--header", f"Authorization: Bearer {token}") if token else ()),
             ],
             cwd=tmp_path,

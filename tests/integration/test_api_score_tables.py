@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from grouping.domain.affinity_methods import METHODS
-from grouping.domain.jobs import Job
+from grouping.domain.affinities.methods import METHODS
+from grouping.domain.jobs.job import Job
 from tests.integration.conftest import NAMES, Api, Scenes, loss_of
 
 KINDS = ("", "/scores", "/affinity", "/curve", "/grouping?budget_snt=2")

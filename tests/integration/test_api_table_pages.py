@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from grouping.errors import DeadlineExceededError
 from grouping.store import Store
 from grouping_api.web.demands_form import DemandFields, read_form
 from tests.integration.conftest import NAMES, Api, formula_table
@@ -305,3 +306,21 @@ def test_fields_come_back_from_their_query() -> None:
 def test_the_fields_of_every_page_hold_the_names_of_the_tasks(api: Api, table_id: str) -> None:
     text = shown(api, f"/score-tables/{table_id}")
     assert all(name in text for name in NAMES)
+
+
+@pytest.mark.parametrize("kind", ["", "/networks", "/curve", "/affinity", "/graph"])
+def test_a_page_begins_before_the_scores_are_read_and_says_what_became_of_them(
+    api: Api, store: Store, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    info, _ = store.import_table(random_table(1), "four tasks")
+
+    def too_late(*_given: Any, **_options: Any) -> Any:
+        raise DeadlineExceededError(30.0)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(type(store), "score_table", too_late)
+        text = page(api, f"/score-tables/{info.id}{kind}")
+    assert "Reading the losses of 4 tasks" in text
+    assert "This was not solved within 30 s" in text
+    assert "Ask again</a>" in text
+    assert "Ask again</a>" not in page(api, f"/score-tables/{info.id}{kind}")

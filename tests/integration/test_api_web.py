@@ -7,8 +7,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job, JobState
 from grouping.domain.networks import Network
+from grouping.domain.trainings.trials import TrialState
+from grouping.use_cases import job_notes
 from grouping_api.web.affinity_view import shade
 from grouping_api.web.rendering import duration, exact, snt
 from grouping_api.web.wording import listed
@@ -109,10 +111,46 @@ def test_the_job_page_shows_verdicts_and_ties_its_pages_together(api: Api, finis
         assert f"/jobs/{finished.id}" in page(api, address)
 
 
+def test_a_job_that_does_without_trainings_is_marked_and_names_them_until_it_is_resumed(
+    api: Api, scenes: Scenes
+) -> None:
+    job = scenes.running()
+    scenes.train(job, 100, fail=lambda network: network.size == 0.5)
+    scenes.store.enter_state(scenes.claims[job.id], JobState.SUCCEEDED)
+    failed = scenes.store.trials(job.id, states={TrialState.FAILED})
+    told = api.get(f"/v1/jobs/{job.id}").json()
+    assert (told["state"], told["is_degraded"]) == ("succeeded", True)
+    assert told["missing"]["count"] == len(failed)
+    assert [one["trial"] for one in told["missing"]["trainings"]] == [trial.id for trial in failed][:20]
+    text = page(api, f"/jobs/{job.id}")
+    assert "Succeeded, degraded" in text
+    assert f"{failed[0].network.name()}, seed {failed[0].seed} (user)" in text
+    assert 'id="resume"' in text
+    assert "Succeeded, degraded" in page(api, "/")
+    assert not api.post(f"/v1/jobs/{job.id}/resume").json()["is_degraded"]
+    assert "degraded" not in page(api, f"/jobs/{job.id}")
+
+
+def test_jobs_their_list_and_the_service_say_whether_a_dispatcher_is_at_work(
+    api: Api, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_notes, "STARTING_S", -1.0)
+    job = scenes.running()
+    missing = "No dispatcher is at work"
+    assert missing in page(api, "/")
+    assert missing in page(api, f"/jobs/{job.id}")
+    assert missing in " ".join(api.get(f"/v1/jobs/{job.id}/progress").json()["notes"])
+    scenes.store.tell_alive("one", 2)
+    assert missing not in page(api, "/")
+    assert missing not in page(api, f"/jobs/{job.id}")
+    assert api.get(f"/v1/jobs/{job.id}/progress").json()["dispatchers"] == 1
+    assert api.get("/readyz").json() == {"status": "ok", "dispatchers": 1}
+
+
 def test_failures_are_grouped_by_cause(api: Api, scenes: Scenes) -> None:
     job = scenes.running()
     scenes.train(job, 6, fail=lambda network: network.size == 0.5)
-    assert "4× failed</span> out of memory" in page(api, f"/jobs/{job.id}")
+    assert "4× failed (user)</span> out of memory" in page(api, f"/jobs/{job.id}")
 
 
 def test_the_matrix_orders_both_axes_alike(api: Api, finished: Job) -> None:
@@ -199,8 +237,10 @@ def test_numbers_are_written_for_people() -> None:
     ]
 
 
-def test_a_job_with_a_recommendation_tells_how_its_networks_are_taken_home(api: Api, scenes: Scenes) -> None:
-    finished = scenes.finished()
-    shown = page(api, f"/jobs/{finished.id}?budget_snt=3")
-    assert f"grouping export {finished.id} --budget 3 --out bundle" in shown
-    assert "--out bundle" not in page(api, f"/jobs/{scenes.submitted().id}")
+def test_a_job_with_a_recommendation_tells_of_its_bundles_once_it_has_ended(api: Api, scenes: Scenes) -> None:
+    assert "This service knows no place where networks are kept" in page(api, f"/jobs/{scenes.finished().id}")
+    running = scenes.running()
+    scenes.train(running)
+    shown = page(api, f"/jobs/{running.id}")
+    assert "Recommendation so far" in shown
+    assert "Take it home" not in shown

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from grouping.cli import app, main
 from grouping.client import Client, ServiceError
-from grouping.domain.affinity_methods import METHODS
+from grouping.domain.affinities.methods import METHODS
 from grouping.errors import InvalidInputError
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Scenes, server

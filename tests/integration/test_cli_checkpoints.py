@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from grouping.cli import app
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.store import Store
 from grouping.training.checkpoints import Checkpoint, CheckpointFolder
 from tests.integration.conftest import NAMES, Scenes

@@ -31,6 +31,10 @@ def table(tmp_path: Path) -> Path:
 
 
 def test_a_table_is_added_listed_shown_and_deleted(tmp_path: Path, table: Path) -> None:
+    tried = grouping(tmp_path, "data", "add", str(table), "--dry-run")
+    assert "240 rows" in tried.stdout
+    assert tried.stdout.endswith("Nothing was stored: this is a dry run.\n")
+    assert json.loads(grouping(tmp_path, "data", "list", "--json").stdout) == []
     added = grouping(tmp_path, "data", "add", str(table))
     assert added.returncode == 0, added.stderr
     assert "240 rows" in added.stdout
@@ -42,6 +46,19 @@ def test_a_table_is_added_listed_shown_and_deleted(tmp_path: Path, table: Path) 
     gone = grouping(tmp_path, "data", "show", "mines")
     assert (gone.returncode, gone.stdout) == (2, "")
     assert "no data set named 'mines'" in gone.stderr
+
+
+def test_several_tables_are_stored_as_one(tmp_path: Path, table: Path) -> None:
+    other = tmp_path / "hills.csv"
+    fields(1).drop(columns="b").assign(slope=range(60)).to_csv(other, index=False)
+    add = ("data", "add", str(table), str(other))
+    assert "name the column that says which one" in grouping(tmp_path, *add).stderr
+    added = grouping(tmp_path, *add, "--task-column", "place", "--name", "both")
+    assert added.returncode == 0, added.stderr
+    assert "both:" in added.stdout
+    assert "300 rows, from mines.csv and hills.csv" in added.stdout
+    alone = grouping(tmp_path, "data", "add", str(table), "--task-column", "place")
+    assert "takes two files or more" in alone.stderr
 
 
 def test_a_search_on_a_file_is_priced_with_its_findings(tmp_path: Path, table: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from grouping.client import Client, RemoteJob, RemoteTable, ServiceError
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.errors import InvalidInputError, StoreUnavailableError, TableFormatError
 from grouping.wire.jobs import ProgressOut
 from tests.integration.conftest import server

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.jobs.task_definitions import TaskDefinition
 from grouping.domain.networks import Network
-from grouping.domain.task_definitions import TaskDefinition
-from grouping.domain.trials import TrialState
+from grouping.domain.trainings.trials import TrialState
 from grouping.errors import StoreUnavailableError
 from grouping.store import Store, migrate, open_store
 from tests.conftest import PostgresServer

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from grouping.client import Client, ServiceError
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from tests.patience import slowness, wait_for
 from tests.services import descendants, free_port
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from grouping.cli import app
 from grouping.problems.registry import get_problem
 from grouping.wire.estimates import EstimateOut
+from tests.frames import fields
 from tests.integration.conftest import Api, Scenes
 from tests.recipes import by
 from tests.unit.test_base_install import COMMAND
@@ -93,3 +94,22 @@ def test_the_base_prices_a_job_and_needs_an_extra_only_to_read_a_database(
 def test_a_service_that_is_named_is_asked(tmp_path: Path) -> None:
     done = dry_run("--server", "http://127.0.0.1:9", home=tmp_path)
     assert "does not answer" in str(done.exception)
+
+
+def test_groups_of_many_sizes_share_a_row(tmp_path: Path) -> None:
+    fields(12).to_csv(tmp_path / "mines.csv", index=False)
+    asked = [
+        "--data",
+        str(tmp_path / "mines.csv"),
+        "--task-column",
+        "field",
+        "--target",
+        "mine",
+        "--budget",
+        "2",
+    ]
+    done = CliRunner().invoke(app, ["run", *asked, "--dry-run", "--home", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("search ")]
+    assert [row[1:5] for row in rows] == [["1", "0.5", "100", "%"], ["1", "to", "12", "1"]]
+    assert rows[1][-4:] == ["3", "to", "12,285", "-"]  # three seeds of all tasks, or of all 2^12 - 1 groups

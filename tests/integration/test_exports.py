@@ -16,7 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from grouping.cli import app
-from grouping.domain.exports import Exported, ExportFormat
+from grouping.domain.tables.exports import Exported, ExportFormat
+from grouping.formats import read_table
+from grouping.use_cases.exports import COLUMNS
 from tests.integration.conftest import NAMES, Api, Scenes, server
 
 HTML = {"Accept": "text/html"}
@@ -70,6 +72,39 @@ def test_what_is_not_measured_yet_is_exported_as_such(api: Api, scenes: Scenes) 
     values = pyarrow.parquet.read_table(io.BytesIO(exported(api, table, "matrix", "parquet")))["value"]
     assert str(values.type) == "double"
     assert values.null_count == len(values) == len(NAMES) * (len(NAMES) - 1)
+    columns = list(COLUMNS[Exported.GRAPH])
+    assert exported(api, table, "graph", "csv").decode() == ",".join(columns) + "\n", "headings without rows"
+    graph = pyarrow.parquet.read_table(io.BytesIO(exported(api, table, "graph", "parquet")))
+    assert (graph.column_names, graph.num_rows) == (columns, 0)
+
+
+@pytest.mark.parametrize("form", ["long-csv", "long-tsv", "parquet"])
+def test_files_of_scores_have_the_metrics_beside_the_losses(api: Api, scenes: Scenes, form: str) -> None:
+    table = scenes.finished(name="a job").score_table_id
+    data = api.get(f"/v1/score-tables/{table}/export?format={form}").content
+    if form == "parquet":
+        rows = pyarrow.parquet.read_table(io.BytesIO(data)).to_pylist()
+    else:
+        rows = [*csv.DictReader(io.StringIO(data.decode()), delimiter="\t" if form == "long-tsv" else ",")]
+    told = {
+        (cell["network"], cell["task"], int(seed)): (loss, cell["validation_metric"]["by_seed"][seed])
+        for cell in api.get(f"/v1/score-tables/{table}/scores").json()["cells"]
+        for seed, loss in cell["validation"]["by_seed"].items()
+        if cell["validation_metric"] is not None
+    }
+    assert told
+    written = {
+        (row["network"], row["task"], int(row["seed"])): (
+            float(row["validation_loss"]),
+            float(row["validation_metric"]),
+        )
+        for row in rows
+        if row["validation_metric"]
+    }
+    assert told == written
+    imported = read_table(data)
+    assert imported.report.warnings == ()
+    assert "Not read: the values of metrics, which stand beside the losses." in imported.report.notes
 
 
 def test_what_cannot_be_exported_says_why(api: Api, scenes: Scenes) -> None:
@@ -112,3 +147,14 @@ def test_the_command_writes_files_of_jobs_and_tables(tmp_path: Path, sqlite_url:
         run(job.score_table_id, "curve", "-o", str(tmp_path / "curve.parquet"))
         assert pyarrow.parquet.read_table(tmp_path / "curve.parquet").num_rows > 3
         assert run(job.id, "networks", "--budget", "1").startswith("network,size,cost_snt")
+        assert "validation_metric" in run(job.id, "scores").partition("\n")[0]
+        run(job.score_table_id, "scores", "-o", str(tmp_path / "scores.parquet"))
+        assert "test_metric" in pyarrow.parquet.read_table(tmp_path / "scores.parquet").column_names
+        for refused, says in (
+            (("curve", "-o", str(tmp_path / "curve.xlsx")), ".xlsx is none of the formats csv, json, svg"),
+            (("scores", "--format", "svg"), "no picture of scores"),
+        ):
+            done = CliRunner().invoke(app, ["download", job.id, *refused, "--server", url])
+            assert says in str(done.exception)
+        listed = CliRunner().invoke(app, ["groupings", job.id[:-1], "--server", url])
+        assert listed.stdout.startswith("grouping"), listed.output

@@ -17,14 +17,14 @@ from typer.testing import CliRunner
 
 from grouping.cli import app
 from grouping.client import Client, ServiceError
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.trials import Purpose, Trial
+from grouping.domain.trainings.trials import Purpose, Trial
 from grouping.errors import SearchFileError
 from grouping.store import Store
 from grouping.trainers import discover_trainers
 from grouping.trainers.registered import TRAINERS_VARIABLE
-from grouping_workers.job.executor import Order
+from grouping_workers.job.executor import TrainingOrder
 from tests.in_process import LocalExecutor, carried_out
 from tests.integration.conftest import Api, hash_of, server
 from tests.patience import wait_for
@@ -184,6 +184,11 @@ def as_told(trainings: list[tuple[Network, int]], **more: Any) -> dict[str, Any]
     return {**head, "trainings": listed, **more}
 
 
+def counts(answer: Any) -> dict[str, int]:
+    """How many results an answer says were new, and known."""
+    return {name: answer.json()[name] for name in ("added", "known")}
+
+
 def keys(trials: tuple[Trial, ...]) -> set[Start]:
     return {(t.network.group, t.network.size, t.seed) for t in trials if t.purpose is Purpose.SEARCH}
 
@@ -264,7 +269,7 @@ def test_half_a_table_is_trained_on_from_by_any_trainer_and_gives_what_training_
         headers={"Content-Type": "application/json"},
         params={"values": "losses"},
     )
-    assert added.json() == {"added": len(keys(site.store.trials(whole))), "known": 0}
+    assert counts(added) == {"added": len(keys(site.store.trials(whole))), "known": 0}
     site.work(again)
     fresh = {trial.seed for trial in site.store.trials(again) if trial.purpose is Purpose.CONFIRMATION}
     assert {seed for _, _, seed in site.starts()} == fresh
@@ -280,7 +285,7 @@ def test_results_are_added_while_a_job_runs_and_what_waits_is_not_trained(
     answers: list[Any] = []
     executor = LocalExecutor()
 
-    def tell(order: Order) -> None:
+    def tell(order: TrainingOrder) -> None:
         if not answers:
             busy = {(request.network, request.seed) for request in order.requests.values()}
             rest = [training for training in half() if training not in busy]
@@ -322,7 +327,7 @@ def test_a_result_told_at_the_last_moment_is_confirmed_like_any_other(
             answer = site.api.post(
                 f"/v1/jobs/{job}/results", json={"trainings": trainings, "values": "reported"}
             )
-            assert answer.json() == {"added": 2, "known": 0}, answer.text
+            assert counts(answer) == {"added": 2, "known": 0}, answer.text
         enter_state(claim, state, **more)
 
     site.store.enter_state = tell  # type: ignore[method-assign]
@@ -368,6 +373,9 @@ def test_what_does_not_fit_is_refused_with_its_reason_and_nothing_is_stored(
     accuracy = {"tasks": ["edges"], "validation": {"edges": 0.9}}
     answer = site.api.post(f"/v1/jobs/{job}/results", json={"trainings": [accuracy]})
     assert "may be its accuracy, higher is better, or losses" in answer.json()["detail"]
+    tried = site.api.post(f"/v1/jobs/{job}/results?dry_run=true", json={"trainings": [good]})
+    assert (counts(tried), site.store.trials(job)) == ({"added": 1, "known": 0}, ())
+    assert "results_added" not in {event.kind for event in site.store.events(job)}
     assert site.api.post(f"/v1/jobs/{job}/results", json={"trainings": [good]}).json()["added"] == 1
     other = {**good, "validation": {"depth": 0.75}}
     answer = site.api.post(f"/v1/jobs/{job}/results", json={"trainings": [other]})
@@ -382,7 +390,19 @@ def test_what_does_not_fit_is_refused_with_its_reason_and_nothing_is_stored(
     assert "are of other data: their digest is 0f" in answer.json()["detail"]
     known = site.store.get_job(job).data_digest
     same = site.api.post(f"/v1/jobs/{job}/results", json={"trainings": [good], "data": known})
-    assert same.json() == {"added": 0, "known": 1}
+    assert counts(same) == {"added": 0, "known": 1}
+
+
+def test_the_answer_says_which_numbers_are_worth_a_look(site_of: Callable[[str], Site]) -> None:
+    site = site_of("external")
+    job = site.submit()
+    assert site.add(job, as_csv(half()), values="reported").json()["findings"] == []
+    odd = {"tasks": list(NAMES), "validation": {"depth": 0.5, "edges": 0.4, "scene": 999.0}}
+    answer = site.api.post(f"/v1/jobs/{job}/results", json={"trainings": [odd], "values": "reported"}).json()
+    assert answer["added"] == 1
+    (sentinel, dominant) = answer["findings"]
+    assert sentinel.startswith("1 value is exactly 999 (scene in depth+edges+scene).")
+    assert dominant.startswith("Task scene makes up more than 99 % of the sum")
 
 
 def test_results_without_seeds_take_the_next_seeds_and_the_same_again_changes_nothing(
@@ -398,7 +418,7 @@ def test_results_without_seeds_take_the_next_seeds_and_the_same_again_changes_no
         (first + second.split("\n", 1)[1].replace("depth", "scene"), {"added": 1, "known": 1}),
     ):
         told = site.add(job, content)
-        assert told.json() == answer, told.text
+        assert counts(told) == answer, told.text
     assert [(str(t.network), t.seed) for t in site.store.trials(job)] == [
         ("depth", 3000),
         ("depth", 3001),
@@ -599,6 +619,11 @@ def test_the_commands_and_the_client_tell_results(
         assert (last.network, last.told.source, last.told.told_by) == ("depth@0.45", "by hand", "ada")
         with pytest.raises(ServiceError, match="has no task 'speed'"):
             job.add_results("network,task,validation_loss\nspeed,speed,0.5\n")
+        results.write_text("network,size,cost,depth,edges,scene\nall,large,9,0.5,0.4,999\n")
+        odd = CliRunner().invoke(
+            app, ["add-results", job.id, str(results), "--values", "reported", "--server", url]
+        )
+        assert "Look at half.csv: 1 value is exactly 999" in odd.stderr
         wide = "network,size,cost,scene\nscene,small,9,0.5\n"
         clone = grouping("clone", job.id, "--detach").strip()
         assert client.job(clone).add_results(wide, name="pasted").added == 1

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import html
 import re
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
-from grouping.domain.recipes import Method
-from grouping.domain.resources import StatedResources
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.resources import StatedResources
 from grouping.problems.registry import get_problem
 from grouping.store import Store
-from tests.integration.conftest import Api
+from tests.integration.conftest import Api, Scenes
 from tests.recipes import recipe_in
 
 TASKS = tuple(task.name for task in get_problem("digits").tasks)
@@ -173,3 +175,116 @@ def test_what_was_entered_is_shown_again_as_text(api: Api) -> None:
     answer = send(api, {"name": "<img src=x>", "n_seeds": "x"})
     assert "<img src=x>" not in answer.text
     assert "&lt;img src=x&gt;" in answer.text
+
+
+class Entered(HTMLParser):
+    """What a browser sends for the form as it is shown, by field."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.values: dict[str, list[str]] = {}
+        self._open = ""
+        self.feed(page.partition('<form class="job"')[2])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        told = dict(attrs)
+        if tag in ("select", "textarea"):
+            self._open = told["name"] or ""
+        elif tag == "option" and ("selected" in told or self._open not in self.values):
+            self.values[self._open] = [told.get("value") or ""]
+        elif tag == "input" and (told.get("type") != "checkbox" or "checked" in told):
+            self.values.setdefault(told["name"] or "", []).append(told.get("value") or "")
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "textarea" and self._open:
+            self.values[self._open] = [data]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("select", "textarea"):
+            self._open = ""
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {
+            "tasks": list(TASKS[:3]),
+            "name": "not taken",
+            "tags": ["night", "small"],
+            "budgets_snt": [1.5, 1.623456789, 2],
+            "max_group_size": 2,
+            "planning": "continuous",
+            "strategy": {"name": "adaptive", "parameters": {"tolerance": 0.015}},
+            "n_seeds": 2,
+            "training_budget": {"trainings": 100, "seconds": 12_345.678},
+            "recipe": {
+                "hidden": [8, 4],
+                "learning_rate": 0.0123456789,
+                "precision": "bfloat16",
+                "optimiser": {"name": "sgd", "parameters": {"momentum": 0.5}},
+            },
+            "train_share": 0.5,
+            "weights": {TASKS[0]: 2.5},
+            "resources": {"gpus": 0.25},
+            "resources_of": {"0.5": {"memory_gib": 4, "custom": {"a100": 1}}},
+            "constraints": {
+                "apart": [list(TASKS[:2])],
+                "ceilings": {TASKS[0]: 0.4},
+                "ceilings_alone": {TASKS[1]: 1.05},
+                "forbidden": [f"{TASKS[1]}@0.5"],
+                "is_partition": True,
+                "max_networks": 3,
+            },
+        },
+    ],
+)
+def test_the_form_filled_in_from_a_job_submits_its_clone(
+    api: Api, store: Store, asked: dict[str, Any]
+) -> None:
+    made = api.post("/v1/jobs", json={"problem": "digits", **asked}).json()
+    assert "id" in made, made
+    source = made["id"]
+    assert f'<a href="/jobs/new?like={source}">' in api.get(f"/jobs/{source}").text
+    page = api.get(f"/jobs/new?like={source[:12]}").text
+    fields = Entered(page).values
+    del fields["results"]
+    sent = api.post("/jobs", data=fields, follow_redirects=False)
+    assert sent.status_code == 303, re.findall('class="fault"[^<]*', sent.text)
+    job = store.get_job(sent.headers["location"].rpartition("/")[2])
+    clone = store.get_job(api.post(f"/v1/jobs/{source}/clone", json={}).json()["id"])
+    assert job.spec.reuse_jobs == (source,)
+    assert job.spec == clone.spec
+    assert job.tags == clone.tags
+
+    changed = {**fields, "task": list(TASKS), "budgets_snt": "3"}
+    more = api.post("/jobs", data=changed, follow_redirects=False)
+    assert store.get_job(more.headers["location"].rpartition("/")[2]).spec.tasks == TASKS
+
+
+def test_a_job_that_the_form_has_no_fields_for_is_changed_as_a_file(api: Api, store: Store) -> None:
+    asked = {"problem": "digits", "constraints": {"max_group_size": 2}, "n_seeds": 2}
+    source = api.post("/v1/jobs", json=asked).json()["id"]
+    moved = api.get(f"/jobs/new?like={source}", follow_redirects=False)
+    assert moved.headers["location"] == f"/jobs/new/file?like={source}"
+    page = api.get(moved.headers["location"]).text
+    text = html.unescape(page.partition("<textarea")[2].partition(">")[2].partition("</textarea>")[0])
+    sent = api.post("/jobs/new/file", data={"text": text, "action": "submit"}, follow_redirects=False)
+    clone = api.post(f"/v1/jobs/{source}/clone", json={}).json()["id"]
+    assert store.get_job(sent.headers["location"].rpartition("/")[2]).spec == store.get_job(clone).spec
+
+
+def test_a_job_that_would_not_be_accepted_any_more_is_shown_as_a_file_with_what_is_wrong(
+    api: Api, scenes: Scenes
+) -> None:
+    source = scenes.submitted(names=("lost", TASKS[0]))
+    page = api.get(f"/jobs/new?like={source.id}", follow_redirects=True).text
+    assert "As it was it would not be accepted any more" in page
+    assert "no task &#39;lost&#39;" in page
+    assert f"tasks = [&#34;lost&#34;, &#34;{TASKS[0]}&#34;]" in page
+    assert source.id in page.partition("<textarea")[2].partition("</textarea>")[0]
+
+
+def test_a_form_like_a_job_that_is_not_there_says_so(api: Api) -> None:
+    assert api.get(f"/jobs/new?like={'0' * 32}").status_code == 404
+    assert api.get(f"/jobs/new/file?like={'0' * 32}").status_code == 404

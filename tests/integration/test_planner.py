@@ -10,19 +10,20 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, event
 
-from grouping.domain.allowance import Prices
 from grouping.domain.groupings import Solution
-from grouping.domain.jobs import Job, JobState, Planning, StopReason, TrainingBudget
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.training_budgets import (
+from grouping.domain.jobs.job import Job, JobState, StopReason
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.jobs.specification import Planning, TrainingBudget
+from grouping.domain.trainings.allowance import Prices
+from grouping.domain.trainings.budgets import (
     ConfirmationNeed,
     ConfirmationRound,
     allowance_left,
     is_time_short,
     trials_over_time,
 )
-from grouping.domain.trials import EARLY_FIDELITY, Purpose, TaskScore, TrialOutcome, TrialState
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import EARLY_FIDELITY, Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.recipes import epochs_of
 from grouping.search import Plan, networks_to_measure
 from grouping.solver import TableSolver

@@ -6,7 +6,7 @@ import html
 
 import pytest
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job
 from grouping.store import Store
 from grouping_workers.job.note_events import LONGEST_NOTE, NoteRecorder
 from grouping_workers.job.planner import planner_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.store import Store
 from tests.integration.conftest import server
 from tests.patience import slowness, wait_for

@@ -17,10 +17,11 @@ from grouping.cli import app
 from grouping.cli.own_commands import with_own_trainer
 from grouping.client import Client
 from grouping.domain.fields import declared
-from grouping.domain.jobs import JobSpec, JobState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.jobs.task_definitions import Better, TaskDefinition
 from grouping.domain.networks import Network
-from grouping.domain.resources import Resources
-from grouping.domain.task_definitions import Better, TaskDefinition
+from grouping.domain.trainings.resources import Resources
 from grouping.store import Store
 from grouping.trainers import trainer_for
 from grouping.use_cases.search_file import read_search
@@ -100,7 +101,13 @@ def test_a_request_without_a_problem_defines_its_tasks(api: Api, store: Store) -
     assert (spec.problem, spec.tasks, spec.single_sizes) == ("", ("vibration", "wear"), (0.25,))
     assert spec.definitions[1].direction is Better.HIGHER
     assert made["spec"]["definitions"][0]["weight"] == 2
-    assert made["spec"]["sizes"][1] == {"name": "b", "cost": 0.25, "width": None, "costs": {}}
+    assert made["spec"]["sizes"][1] == {
+        "name": "b",
+        "cost": 0.25,
+        "width": None,
+        "costs": {},
+        "is_to_be_measured": False,
+    }
     assert api.post("/v1/jobs/estimate", json=ASKED).json()["strategy"] == "adaptive"
     assert api.get("/").status_code == api.get(f"/jobs/{made['id']}").status_code == 200
 
@@ -187,7 +194,7 @@ def test_what_a_job_states_is_answered_estimated_shown_and_cloned(api: Api, stor
         "Each training holds 2 CPU, 0.5 GPU.",
         "At size resnet50 instead: 1 GPU.",
         "A training is ended after 3600 s",
-        "A training is given up after 5 attempts; a lost worker is half of one.",
+        "A training is given up after 5 failures; losses of machines do not count.",
     ):
         assert shown in read
         assert shown in page

@@ -15,12 +15,14 @@ from rich.console import Console
 
 from grouping.cli.jobs import watch
 from grouping.client import Client
-from grouping.domain.job_sentences import JobSentences
-from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Job, JobState, Stop, StopReason, TrainingBudget
-from grouping.domain.ledgers import Amount, Savings
+from grouping.domain.jobs.job import Job, JobState, Stop, StopReason
+from grouping.domain.jobs.sentences import JobSentences
+from grouping.domain.jobs.specification import TrainingBudget
+from grouping.domain.jobs.verbs import JobVerb, refusal
 from grouping.domain.networks import list_candidates
-from grouping.domain.trials import Blame, Purpose, TrialRequest, TrialState
+from grouping.domain.trainings.faults import LossCause
+from grouping.domain.trainings.ledgers import Amount, Savings
+from grouping.domain.trainings.trials import Purpose, TrialRequest, TrialState
 from grouping.solver import networks_to_confirm, recommend
 from grouping.store import Store
 from tests.integration.conftest import NAMES, Api, Scenes, outcome_of, server
@@ -84,7 +86,7 @@ def cut_off(scenes: Scenes) -> Job:
     job = searching(scenes, n_done=12, training_budget=TrainingBudget(trainings=14))
     claim = scenes.claims[job.id]
     for trial in scenes.store.trials(job.id, states=(TrialState.RUNNING,)):
-        scenes.store.requeue_trial(claim, trial.id, "moved", Blame.WITH_WORKER)
+        scenes.store.requeue_trial(claim, trial.id, "moved", LossCause.WITH_WORKER)
     left = scenes.store.trials(job.id, states=(TrialState.PLANNED,))
     scenes.store.skip_trials(claim, [trial.id for trial in left])
     return ended(scenes, job, JobState.SUCCEEDED, stop_reason=StopReason.TRAINING_BUDGET_SPENT)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import Job, JobState, Stop, StopReason
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.jobs.job import Job, JobState, Stop, StopReason
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.search import Plan, Planner
 from grouping.solver import recommend
 from grouping.store import Store
 from grouping.strategies import get_strategy
 from grouping.trainers import terms_of_job, trainer_of
-from grouping_workers.job.executor import Order
+from grouping_workers.job.executor import TrainingOrder
 from tests.in_process import LocalExecutor, claim_any, run_of
 from tests.integration.conftest import Api, Scenes
 from tests.patience import wait_for
@@ -29,7 +29,7 @@ def carried_out(store: Store, ask: Callable[[Job, int], object]) -> Job:
     job = submit(store, SPEC)
     executor = LocalExecutor()
 
-    def before(order: Order) -> None:
+    def before(order: TrainingOrder) -> None:
         ask(job, order.number)
 
     executor.before_training = before

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from grouping.domain.jobs import JobState
-from grouping.domain.trials import TrialState
-from grouping.errors import StoreUnavailableError, WorkerLostError
+from grouping.domain.jobs.job import JobState
+from grouping.domain.trainings.faults import PROVEN_S
+from grouping.domain.trainings.trials import TrialState
+from grouping.errors import StaleLeaseError, StoreUnavailableError, WorkerLostError
 from grouping.store import Claim, Store
+from grouping_workers.dispatch import lease
 from grouping_workers.dispatch.messages import Activity, Begin, Finished, Working
 from grouping_workers.dispatch.supervised_job import MAX_DEATHS, SupervisedJob
 from grouping_workers.settings import LIMITS_S
 from tests.integration.conftest import Scenes
+from tests.patience import wait_for
 
 DIES = WorkerLostError("The process of the job ended unexpectedly (signal 9).")
 
@@ -138,6 +142,21 @@ def test_deaths_without_a_result_in_between_fail_the_job_and_those_with_one_do_n
     assert len(one.started) == 2 * MAX_DEATHS - 1
 
 
+def test_deaths_of_a_process_that_has_trained_for_a_while_do_not_add_up(
+    store: Store, supervised: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, n = time.monotonic(), 2 * MAX_DEATHS
+    clock = SimpleNamespace(monotonic=lambda: now_s)
+    monkeypatch.setattr("grouping_workers.dispatch.supervised_job.time", clock)
+    one = supervised(*(Script(Working(Activity.WAITING), DIES) for _ in range(n)))
+    for _ in range(n):
+        assert one.run(1)  # it begins
+        now_s += PROVEN_S
+        assert one.run(2)  # it dies, and what it had is planned again
+    assert one.events("job_interrupted") == n
+    assert not store.get_job(one.claim.job.id).state.is_final
+
+
 @pytest.mark.parametrize("activity", LIMITS_S)
 def test_what_hangs_in_any_activity_is_ended_counted_and_begun_anew(
     store: Store, supervised: Any, monkeypatch: pytest.MonkeyPatch, activity: Activity
@@ -192,3 +211,24 @@ def test_a_job_waits_for_a_ray_that_cannot_be_reached_and_its_history_says_so_on
     store.request_cancel(one.claim.job.id)
     assert not one.run()
     assert store.get_job(one.claim.job.id).state is JobState.CANCELLED
+
+
+def test_a_dispatcher_that_does_not_look_after_a_job_loses_it_though_its_threads_live(
+    store: Store, scenes: Scenes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "HUNG_S", -1.0)
+    held = replace(scenes.claims[scenes.running().id], lease_s=0.5)
+    store.renew(held)
+    with lease.LeaseKeeper(store, held) as keeper:
+        wait_for(lambda: store.claim_job("another") is not None, "the claim of another dispatcher")
+        monkeypatch.setattr(lease, "HUNG_S", 3600.0)
+        wait_for(lambda: _finds_itself_fenced_off(keeper), "the first one noticing")
+
+
+def _finds_itself_fenced_off(keeper: lease.LeaseKeeper) -> bool:
+    keeper.beat()
+    try:
+        keeper.check()
+    except StaleLeaseError:
+        return True
+    return False

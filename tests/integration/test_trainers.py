@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from grouping.client import Client
-from grouping.domain.jobs import DEFAULT_TRAINER, JobState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.problems.registry import ENTRY_POINT_GROUP as PROBLEMS
 from grouping.problems.registry import discover_problems
 from grouping.store import Store

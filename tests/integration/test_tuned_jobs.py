@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import Job, JobState
-from grouping.domain.trials import Purpose, Trial
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.trainings.trials import Purpose, Trial
 from grouping.store import Store, open_store
 from grouping_api.main import create_app
 from grouping_api.settings import Settings
 from grouping_workers.job.control import Control
-from grouping_workers.job.executor import Order
+from grouping_workers.job.executor import TrainingOrder
 from tests.in_process import LocalExecutor, run_of
 from tests.integration.conftest import Api
 from tests.services import small_spec, submit
@@ -37,7 +37,7 @@ def carried_out(store: Store, *, stop_every: int = 0) -> Job:
         executor, control = LocalExecutor(), Control()
         orders: list[int] = []
 
-        def stops(order: Order, control: Control = control, orders: list[int] = orders) -> None:
+        def stops(order: TrainingOrder, control: Control = control, orders: list[int] = orders) -> None:
             orders.append(order.number)
             if stop_every and len(orders) == stop_every:
                 control.stop.set()

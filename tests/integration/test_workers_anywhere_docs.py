@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from grouping.client import Client
-from grouping.domain.trials import TrialState
+from grouping.domain.trainings.trials import TrialState
 from grouping.store import Store, open_store
 from tests.integration.conftest import server
 from tests.patience import slowness

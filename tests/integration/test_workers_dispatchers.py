@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import Job, JobState
-from grouping.domain.trials import TrialState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.trainings.trials import TrialState
 from grouping.errors import StoreUnavailableError
 from grouping.store import Store
 from tests.patience import wait_for
@@ -111,8 +111,10 @@ def test_two_dispatchers_share_the_queue_and_never_a_job(
     jobs = [submit(store, SPEC) for _ in range(2)]
     log = tmp_path / "log"
     with dispatcher(sqlite_url, log, workers=1), dispatcher(sqlite_url, log, workers=1):
+        wait_for(lambda: store.count_dispatchers() == 2, "both to be heard from")
         for job in jobs:
             wait_until_final(store, job)
+    assert store.count_dispatchers() == 0, "they have said good-bye"
     for job in jobs:
         assert_undamaged(store, job, undisturbed, may_lose=0)
     assert_same_result(store, *jobs)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from grouping.domain.engines import Engine
-from grouping.domain.jobs import JobState
-from grouping.domain.recipes import Method
-from grouping.domain.trials import TrialRequest
+from grouping.domain.jobs.job import JobState
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.store import open_store

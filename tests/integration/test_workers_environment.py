@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem
 from grouping.store import open_store

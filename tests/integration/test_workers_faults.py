@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job
 from grouping.store import Store, open_store
 from tests.services import Process, dispatcher, kill_descendant, submit, wait_for_trials, wait_until_final
 from tests.undisturbed import IN_FLIGHT, SPEC, STACK, assert_undamaged

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import ray
 
-from grouping.domain.jobs import JobSpec, JobState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.jobs.specification import JobSpec
 from grouping.domain.networks import Candidates
-from grouping.domain.search_state import SearchTerms
 from grouping.search import networks_to_measure
 from grouping.solver import solve
 from grouping.store import migrate, open_store

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import Job, JobSpec, JobState
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.trainings.faults import Fault
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialState
 from grouping.store import Store
+from grouping.trainers import Trainer
 from tests.patience import wait_for
 from tests.plug_ins import write_distribution
 from tests.recipes import by
@@ -72,6 +75,7 @@ class Stalls:
     source: ClassVar[str] = "None."
     implementation: ClassVar[str] = "stalling:StallsWeighting"
 """
+DIES = STALLS.replace("Stalls", "Dies").replace("stalls", "dies").replace("stalling", "dying")
 STALLING = """
 import subprocess
 import time
@@ -90,6 +94,22 @@ class StallsWeighting(Weighting):
     def weights(self, step):
         return torch.ones_like(step.losses)
 """
+DYING = """
+import os
+
+import torch
+from grouping.training.weighting.weighting import Weighting
+
+
+class DiesWeighting(Weighting):
+    def __init__(self, context, parameters):
+        super().__init__(context)
+        if context.n_tasks > 1:
+            os._exit(3)
+
+    def weights(self, step):
+        return torch.ones_like(step.losses)
+"""
 POINTS = "\n".join(
     ["[mtl_grouping.strategies]", *(f"{name.lower()} = bad:{name}" for name in ("Exits", "Hangs", "Raises"))]
 )
@@ -102,6 +122,8 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_distribution(site, "bad", STRATEGIES, POINTS)
     write_distribution(site, "stalls", STALLS, "[mtl_grouping.weighting]\nstalls = stalls:Stalls")
     (site / "stalling.py").write_text(STALLING)
+    write_distribution(site, "dies", DIES, "[mtl_grouping.weighting]\ndies = dies:Dies")
+    (site / "dying.py").write_text(DYING)
     path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
     monkeypatch.setenv("PYTHONPATH", path)
 
@@ -161,7 +183,7 @@ def test_a_strategy_that_hangs_is_ended_and_counted_and_one_that_raises_fails_at
     assert set(interruptions(store, hanging)) == {"Planning took longer than 2 s."}
 
 
-def test_a_training_that_hangs_is_ended_at_the_deadline_of_its_job_or_else_that_of_the_operator(
+def test_a_training_that_hangs_or_ends_its_worker_is_given_up_alone_and_its_job_does_without_it(
     store: Store, sqlite_url: str, tmp_path: Path
 ) -> None:
     recipe = Recipe(epochs=3, weighting=Method("stalls", {}))
@@ -171,9 +193,19 @@ def test_a_training_that_hangs_is_ended_at_the_deadline_of_its_job_or_else_that_
     )
     stating = submit(store, replace(spec, deadline_s=2.0))
     unsaid = submit(store, spec)
+    dying = submit(store, replace(spec, trainer_parameters=by(replace(recipe, weighting=Method("dies", {})))))
     with dispatcher(sqlite_url, tmp_path / "log", "--train-s", "3"):
         jobs = [wait_until_final(store, job) for job in (stating, unsaid)]
         wait_for(lambda: not _sleeping("3599"), "the end of what they started")
+        dead = wait_until_final(store, dying)
+    assert (dead.state, dead.missing.count) == (JobState.SUCCEEDED, 1)
+    (missing,) = dead.missing.trainings
+    assert (missing.network, missing.fault) == ("digit+loop", Fault.USER)
+    assert "while nothing else of the job was in training" in missing.error
+    lost = [e.data["is_quarantined"] for e in store.events(dying.id, limit=500) if e.kind == "trial_lost"]
+    assert lost[-Trainer.max_attempts - 1 :] == [True] * Trainer.max_attempts + [False]
+    succeeded = store.trials(dying.id, states={TrialState.SUCCEEDED})
+    assert {trial.network.name() for trial in succeeded} == {"digit@0.5", "loop@0.5", "digit", "loop"}
     for job, deadline in zip(jobs, ("2 s", "3 s"), strict=True):
         assert job.state is JobState.SUCCEEDED, "the job goes on with what it has"
         trials = {trial.network.name(): trial for trial in store.trials(job.id)}
@@ -185,6 +217,7 @@ def test_a_training_that_hangs_is_ended_at_the_deadline_of_its_job_or_else_that_
             "digit+loop": TrialState.FAILED,
         }
         assert trials["digit+loop"].error == f"It was ended at its deadline of {deadline}."
+        assert [one.fault for one in job.missing.trainings] == [Fault.DEADLINE]
         assert store.ledger(job.id).trainings == sum(trial.attempts for trial in trials.values())
         assert trials["digit+loop"].attempts == 2, "first with others, which were no cause, and then alone"
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from grouping.domain.jobs import JobSpec, JobState, StopReason, TrainingBudget
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.jobs.job import JobState, StopReason
+from grouping.domain.jobs.specification import JobSpec, TrainingBudget
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.problems.registry import get_problem
 from grouping.recipes import epochs_of
 from grouping.solver import recommend, solve

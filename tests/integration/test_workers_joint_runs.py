@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from grouping.domain.jobs import JobState, StopReason
-from grouping.domain.joint_runs import GRADIENT_METHODS
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.affinities.joint_runs import GRADIENT_METHODS
+from grouping.domain.jobs.job import JobState, StopReason
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.problems.registry import get_problem
 from grouping.solver import solve
 from grouping.store import migrate, open_store

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.jobs import JobSpec, JobState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.jobs.specification import JobSpec
 from grouping.store import Store
 from tests.services import dispatcher, submit, wait_until_final
 

@@ -10,14 +10,16 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grouping.domain.jobs import Job, JobSpec, JobState
-from grouping.domain.trials import Purpose, TrialState
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.jobs.task_definitions import SizeVariant
+from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.store import Store, migrate, open_store
 from tests.patience import slowness, wait_for
 from tests.services import Process, free_port, submit, wait_until_final
@@ -64,7 +66,8 @@ import random
 
 def losses(tasks, seed, size, rate):
     noise = random.Random(f"{sorted(tasks)} {seed} {size}")
-    return {"validation": {task: rate + 0.01 * noise.random() for task in tasks}}
+    validation = {task: rate + 0.01 * noise.random() for task in tasks}
+    return {"validation": validation, "cost_snt": 7 * size**2}
 """
 HERE = (
     LOSSES
@@ -142,7 +145,7 @@ class Cluster:
     address: str
     token: Mapping[str, str]
 
-    def job(self, trainer: str, **parameters: object) -> Job:
+    def job(self, trainer: str, sizes: tuple[SizeVariant, ...] = (), **parameters: object) -> Job:
         """Run a small job with a trainer, to its end."""
         spec = JobSpec(
             "digits",
@@ -153,6 +156,7 @@ class Cluster:
             budgets_snt=(1.0,),
             n_seeds=2,
             n_confirmation_seeds=1,
+            sizes=sizes,
         )
         return wait_until_final(self.store, submit(self.store, spec))
 
@@ -269,6 +273,15 @@ def test_functions_classes_and_commands_are_trained_on_ray_cell_by_cell(
     cluster: Cluster, expected: Mapping[object, object], name: str
 ) -> None:
     assert cluster.cells(cluster.job(name)) == expected
+
+
+def test_costs_of_sizes_are_measured_where_the_networks_are_trained(
+    cluster: Cluster, expected: Mapping[object, object]
+) -> None:
+    half = SizeVariant("half", 0.5, width=0.5, is_to_be_measured=True)
+    job = cluster.job("command", (SizeVariant("full", 1.0), half))
+    assert cluster.cells(job) == expected
+    assert job.spec.sizes[1] == replace(half, cost=0.25, is_to_be_measured=False)
 
 
 def test_parameters_of_a_job_reach_the_trainings(cluster: Cluster, expected: Mapping[object, object]) -> None:

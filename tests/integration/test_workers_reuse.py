@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.affinity import pairwise_affinity
-from grouping.domain.affinity_status import CellStatus
-from grouping.domain.jobs import Job, JobState, StopReason, TrainingBudget
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.training_budgets import ConfirmationNeed
-from grouping.domain.trials import Purpose, Trial, TrialState
+from grouping.domain.affinities.matrix import pairwise_affinity
+from grouping.domain.affinities.status import CellStatus
+from grouping.domain.jobs.job import Job, JobState, StopReason
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.jobs.specification import TrainingBudget
+from grouping.domain.trainings.budgets import ConfirmationNeed
+from grouping.domain.trainings.trials import Purpose, Trial, TrialState
 from grouping.solver import recommend
 from grouping.store import Store, migrate, open_store
 from grouping.use_cases.measure_pairs import plan_pairs

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.affinity import AffinityMatrix, pairwise_affinity
-from grouping.domain.affinity_status import CellStatus
+from grouping.domain.affinities.matrix import AffinityMatrix, pairwise_affinity
+from grouping.domain.affinities.status import CellStatus
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.strategies.affinity.estimate import MAX_ESTIMATE_CELLS, estimate_affinity, gains_over_first
+from grouping.strategies.affinity.estimate import estimate_affinity, gains_over_first
+from grouping.strategies.affinity.posterior import posterior_affinity
+from grouping.strategies.affinity.trained_part import MAX_ESTIMATE_CELLS
+from tests.effort import examples
 from tests.tables import make_table, random_table
 
 PARTS = st.lists(st.integers(0, 18), unique=True, max_size=10)
@@ -37,7 +40,7 @@ def additive_table(seed: int, n_tasks: int = 5, noise: float = 0.005) -> tuple[S
 def table_of(seed: int, n_seeds: int = 1) -> ScoreTable:
     """All groups of four tasks with random losses far from 0."""
     table = random_table(seed, n_seeds=n_seeds)
-    return ScoreTable(
+    return ScoreTable.from_arrays(
         table.tasks, table.networks, table.seeds, 2 + table.validation_losses, table.test_losses
     )
 
@@ -51,7 +54,7 @@ def renamed(table: ScoreTable, order: list[int], rows: list[int]) -> ScoreTable:
     ]
     cubes = [losses[rows][:, order] for losses in (table.validation_losses, table.test_losses)]
     tasks = tuple(Task(names[table.tasks[t].name]) for t in order)
-    return ScoreTable(tasks, tuple(networks), table.seeds, cubes[0], cubes[1])
+    return ScoreTable.from_arrays(tasks, tuple(networks), table.seeds, cubes[0], cubes[1])
 
 
 def assert_same(found: AffinityMatrix, wanted: AffinityMatrix, order: list[int]) -> None:
@@ -76,7 +79,7 @@ def test_additive_effects_are_recovered_without_any_pair(seed: int) -> None:
 
 
 @given(PARTS, st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_a_cell_has_a_value_exactly_where_a_contrast_exists(rows: list[int], seed: int) -> None:
     table = table_of(seed).select(rows)
     found, pairs = estimate_affinity(table), pairwise_affinity(table)
@@ -97,7 +100,7 @@ def test_a_cell_has_a_value_exactly_where_a_contrast_exists(rows: list[int], see
 
 
 @given(PARTS, st.integers(0, 3))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_a_measured_cell_is_that_of_the_pairs(rows: list[int], seed: int) -> None:
     table = table_of(seed, n_seeds=3).select(rows)
     found, pairs = estimate_affinity(table), pairwise_affinity(table)
@@ -108,7 +111,7 @@ def test_a_measured_cell_is_that_of_the_pairs(rows: list[int], seed: int) -> Non
 
 
 @given(PARTS, st.integers(0, 3), st.integers(0, 2**32))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_unknown_noise_is_warned_about_exactly_where_a_measured_cell_has_none(
     rows: list[int], seed: int, mix: int
 ) -> None:
@@ -116,7 +119,7 @@ def test_unknown_noise_is_warned_about_exactly_where_a_measured_cell_has_none(
     is_lost = np.random.default_rng(mix).random((len(rows), 1, 2)) < 0.3
     is_lost &= ~is_lost.all(axis=2, keepdims=True)
     losses = np.where(is_lost, np.nan, table.validation_losses)
-    part = ScoreTable(table.tasks, table.networks, table.seeds, losses, table.test_losses)
+    part = ScoreTable.from_arrays(table.tasks, table.networks, table.seeds, losses, table.test_losses)
     found = estimate_affinity(part)
     assert found.is_estimated is not None
     has_no_error = ~np.isnan(found.values) & ~found.is_estimated & np.isnan(found.standard_errors)
@@ -128,17 +131,18 @@ def test_unknown_noise_is_warned_about_exactly_where_a_measured_cell_has_none(
     st.integers(0, 3),
     st.lists(st.sampled_from([1e-300, 0.01, 3.0, 1e4, 1e300, 4e307]), min_size=4, max_size=4),
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_the_unit_of_a_loss_changes_nothing(rows: list[int], seed: int, units: list[float]) -> None:
     table = table_of(seed, n_seeds=2).select(rows)
-    scaled = ScoreTable(
+    scaled = ScoreTable.from_arrays(
         table.tasks,
         table.networks,
         table.seeds,
         table.validation_losses * np.array(units)[:, None],
         table.test_losses,
     )
-    assert_same(estimate_affinity(scaled), estimate_affinity(table), [0, 1, 2, 3])
+    for affinity in (estimate_affinity, posterior_affinity):
+        assert_same(affinity(scaled), affinity(table), [0, 1, 2, 3])
 
 
 def test_losses_of_either_sign_at_the_ends_of_the_floating_point_range_give_finite_effects() -> None:
@@ -146,18 +150,21 @@ def test_losses_of_either_sign_at_the_ends_of_the_floating_point_range_give_fini
     seen = table.select([*range(5), 12, 15, 20, 30, 35])
     losses = np.where(np.arange(10)[:, None, None] % 2, 1.7e308, -1.7e308) * seen.membership[:, :, None]
     losses = np.where(seen.membership[:, :, None], losses, np.nan)
-    found = estimate_affinity(ScoreTable(seen.tasks, seen.networks, seen.seeds, losses, seen.test_losses))
+    found = estimate_affinity(
+        ScoreTable.from_arrays(seen.tasks, seen.networks, seen.seeds, losses, seen.test_losses)
+    )
     assert not np.isinf(found.values).any()
     assert not np.isinf(found.standard_errors).any()
 
 
 @given(PARTS, st.integers(0, 3), st.permutations(range(4)), st.randoms())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_names_and_orders_change_nothing(rows: list[int], seed: int, order: list[int], mix: object) -> None:
     table = table_of(seed).select(rows)
     turned = list(range(len(rows)))
     mix.shuffle(turned)  # type: ignore[attr-defined]
-    assert_same(estimate_affinity(renamed(table, order, turned)), estimate_affinity(table), order)
+    for affinity in (estimate_affinity, posterior_affinity):
+        assert_same(affinity(renamed(table, order, turned)), affinity(table), order)
 
 
 def test_names_and_orders_change_nothing_where_a_part_of_a_large_table_is_seen() -> None:
@@ -183,7 +190,9 @@ def test_only_the_networks_that_the_model_sees_are_said_to_be_behind_it() -> Non
 def test_test_losses_are_not_read() -> None:
     table, _ = additive_table(1)
     seen = table.select([*range(5), 12, 15, 20, 30, 35])
-    other = ScoreTable(seen.tasks, seen.networks, seen.seeds, seen.validation_losses, seen.test_losses * 9)
+    other = ScoreTable.from_arrays(
+        seen.tasks, seen.networks, seen.seeds, seen.validation_losses, seen.test_losses * 9
+    )
     np.testing.assert_array_equal(estimate_affinity(seen).values, estimate_affinity(other).values)
 
 
@@ -224,7 +233,9 @@ def test_a_share_of_a_loss_that_may_be_zero_is_unknown() -> None:
 def test_negative_losses_give_finite_effects() -> None:
     table, _ = additive_table(2)
     seen = table.select([*range(5), 12, 15, 20, 30, 35])
-    negative = ScoreTable(seen.tasks, seen.networks, seen.seeds, -seen.validation_losses, seen.test_losses)
+    negative = ScoreTable.from_arrays(
+        seen.tasks, seen.networks, seen.seeds, -seen.validation_losses, seen.test_losses
+    )
     found = estimate_affinity(negative)
     assert found.is_known
     assert np.nanmax(np.abs(found.values)) < 1

@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.allowance import Allowance, Prices
-from grouping.domain.jobs import JobSpec, TrainingBudget
+from grouping.domain.jobs.search_state import SearchState, SearchTerms
+from grouping.domain.jobs.specification import JobSpec, TrainingBudget
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.training_budgets import (
+from grouping.domain.trainings.allowance import Allowance, Prices
+from grouping.domain.trainings.budgets import (
     ConfirmationNeed,
     ConfirmationRound,
     allowance_left,
     allowance_of_search,
     rounds_kept_back,
 )
-from grouping.domain.trials import Purpose, Trial, TrialOrigin, TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import Purpose, Trial, TrialOrigin, TrialRequest, TrialState
 from grouping.recipes import epochs_of
 from tests.recipes import by, recipe_in
 

@@ -10,10 +10,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.solver import assess_confidence, explain, solve
 from grouping.solver.confidence import draw_programme, draw_solver
-from grouping.solver.exact.instance import build_instance
+from grouping.solver.exact.instance import build_instance, by_block
+from tests.effort import examples
 from tests.property.test_constraint_laws import BUDGETS, demands, tables
 from tests.tables import every_grouping
 
@@ -21,10 +22,10 @@ from tests.tables import every_grouping
 def _with_losses(table: ScoreTable, losses: FloatArray) -> ScoreTable:
     """The table with other mean losses, ``[N, T]``."""
     cube = np.where(table.membership, losses, np.nan)[:, :, None]
-    return replace(table, validation_losses=cube, test_losses=cube)
+    return table.with_arrays(cube, cube)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data(), tables(), BUDGETS, st.booleans())
 def test_the_optimum_of_every_draw_is_that_of_the_drawn_table(
     data: st.DataObject, table: ScoreTable, budget: float, is_one_by_one: bool
@@ -33,13 +34,13 @@ def test_the_optimum_of_every_draw_is_that_of_the_drawn_table(
     instance = build_instance(table, constraints)
     noise = np.random.default_rng(0).normal(1.0, 0.3, (4, *table.validation.shape))
     losses = np.nan_to_num(table.validation) * noise
-    blocks = constraints.blocks(table.task_names)
-    weighted = (losses * table.weights)[:, instance.rows]
-    by_block = np.stack([weighted[..., list(block)].sum(axis=-1) for block in blocks], axis=-1)
+    drawn_cells = losses[:, table.cells.rows, table.cells.columns]
     with pytest.MonkeyPatch.context() as patch:
         if is_one_by_one:
             patch.setattr(draw_programme, "MAX_BLOCKS", 0)
-        solved = draw_solver.solve_draws(instance, instance.limits_for(budget), by_block)
+        solved = draw_solver.solve_draws(
+            instance, instance.limits_for(budget), by_block(table, constraints, instance, drawn_cells)
+        )
     for drawn, value, chosen in zip(losses, solved.values, solved.chosen, strict=True):
         expected = every_grouping(_with_losses(table, drawn), budget, constraints)
         if not expected:
@@ -51,7 +52,7 @@ def test_the_optimum_of_every_draw_is_that_of_the_drawn_table(
         assert (instance.costs[list(chosen)].sum(axis=0) <= instance.limits_for(budget)).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data(), tables(), BUDGETS, st.sampled_from(Objective))
 def test_without_noise_nothing_is_in_doubt(
     data: st.DataObject, table: ScoreTable, budget: float, objective: Objective
@@ -69,7 +70,7 @@ def test_without_noise_nothing_is_in_doubt(
     assert not sure.ceilings_broken
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data(), tables(), BUDGETS)
 def test_every_alternative_meets_the_demands_and_frequencies_add_up(
     data: st.DataObject, table: ScoreTable, budget: float
@@ -109,7 +110,7 @@ def _merged(parts: list[Constraints]) -> Constraints:
     return merged
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data(), tables(), BUDGETS, st.sampled_from(Objective))
 def test_what_would_change_is_what_solving_everything_again_gives(
     data: st.DataObject, table: ScoreTable, budget: float, objective: Objective
@@ -141,7 +142,7 @@ def test_what_would_change_is_what_solving_everything_again_gives(
     assert told == pytest.approx(loss - unlimited, abs=1e-8 * max(1.0, loss))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data(), tables(), BUDGETS)
 def test_a_network_of_its_own_costs_what_solving_everything_again_gives(
     data: st.DataObject, table: ScoreTable, budget: float

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from grouping.domain.constraints import Constraints, Objective
 from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import best_groupings, solve
 from grouping.solver.exact import bound_and_fix
+from tests.effort import examples
 from tests.tables import every_grouping, make_table
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ def tables(draw: st.DrawFn) -> ScoreTable:
     losses = draw(st.lists(rows, min_size=len(networks), max_size=len(networks)))
     latency = draw(st.lists(st.integers(0, 4), min_size=len(networks), max_size=len(networks)))
     table = make_table(networks, tasks, np.array(losses))
-    return ScoreTable(
+    return ScoreTable.from_arrays(
         table.tasks,
         networks,
         table.seeds,
@@ -79,7 +80,7 @@ def demands(draw: st.DrawFn, table: ScoreTable) -> Constraints:
     )
 
 
-@settings(max_examples=2_500, deadline=None)
+@settings(max_examples=examples(2_500), deadline=None)
 @given(st.data(), tables(), BUDGETS, st.sampled_from(Objective))
 def test_under_any_demands_the_loss_is_that_of_the_best_of_all_sets(
     data: st.DataObject, table: ScoreTable, budget: float, objective: Objective
@@ -99,7 +100,7 @@ def test_under_any_demands_the_loss_is_that_of_the_best_of_all_sets(
         assert rows in tied
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data(), tables(), BUDGETS, st.integers(1, 12))
 def test_the_best_k_are_the_first_k_of_all_sets(
     data: st.DataObject, table: ScoreTable, budget: float, k: int
@@ -113,7 +114,7 @@ def test_the_best_k_are_the_first_k_of_all_sets(
     assert len(set(found)) == len(found)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data(), tables(), BUDGETS)
 def test_conflicting_demands_cannot_be_met_and_any_one_less_can(
     data: st.DataObject, table: ScoreTable, budget: float
@@ -142,7 +143,7 @@ def _merged(parts: list[Constraints]) -> Constraints:
     return merged
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data(), tables(), BUDGETS)
 def test_the_programme_in_pulp_and_the_search_agree(
     data: st.DataObject, table: ScoreTable, budget: float

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.baselines import BOTH_BASELINES
 from grouping.domain.networks import Candidates
-from grouping.domain.trials import Purpose, Trial, TrialKey, TrialRequest
+from grouping.domain.trainings.trials import Purpose, Trial, TrialKey, TrialRequest
+from grouping.domain.verdicts.baselines import BOTH_BASELINES
 from grouping.replay.in_flight import InFlight, drawn_durations
 from grouping.search import Loop, Search
 from grouping.solver import networks_to_confirm
 from grouping.strategies import Choose, Evidence, Proposal, get_strategy, plans_ahead
+from tests.effort import examples
 from tests.searches import losses_of
 from tests.tables import random_table
 
@@ -75,7 +76,7 @@ class Watched:
         assert n_idle <= 0 or n_left <= 1 or self.most is not None
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     strategy=st.sampled_from([*AHEAD, *IN_STAGES]),
     n_workers=st.integers(1, 9),
@@ -186,7 +187,7 @@ def asked(strategy: str, n_workers: int, seed: int) -> list[tuple[int, frozenset
     return list(watched.seen)
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 @given(strategy=st.sampled_from([*AHEAD, *IN_STAGES]), n_workers=st.integers(1, 8), seed=st.integers(0, 99))
 def test_no_strategy_is_asked_twice_with_the_same_evidence(strategy: str, n_workers: int, seed: int) -> None:
     seen = asked(strategy, n_workers, seed)

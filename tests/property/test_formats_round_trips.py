@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Direction, Loss, Metric, Scale, Task, TaskKind, check_name
 from grouping.errors import InvalidInputError, TableFormatError
 from grouping.formats import (
@@ -24,6 +24,7 @@ from grouping.formats import (
 )
 from grouping.formats.cells import format_text, unguard_text
 from grouping.formats.results_txt import ABSENT_LOSS
+from tests.effort import examples
 
 AWKWARD = [
     "=1",
@@ -110,7 +111,7 @@ def tables(draw: st.DrawFn, tasks: st.SearchStrategy[Task] = TASKS) -> ScoreTabl
         name: np.array(draw(st.lists(st.floats(0, 1e9), min_size=len(networks), max_size=len(networks))))
         for name in draw(st.lists(st.sampled_from(["latency_ms", "=memory", "a,b"]), unique=True))
     }
-    return ScoreTable(chosen, networks, seeds, losses[0], losses[1], other_costs=costs)
+    return ScoreTable.from_arrays(chosen, networks, seeds, losses[0], losses[1], other_costs=costs)
 
 
 def without_attributes(table: ScoreTable) -> ScoreTable:
@@ -119,7 +120,7 @@ def without_attributes(table: ScoreTable) -> ScoreTable:
 
 def means(table: ScoreTable, losses: np.ndarray) -> ScoreTable:
     """What the wide layout holds of a table: one kind of loss, mean over the seeds."""
-    return ScoreTable(
+    return ScoreTable.from_arrays(
         tuple(Task(name) for name in table.task_names),
         table.networks,
         (0,),
@@ -162,7 +163,7 @@ def test_wide_text_keeps_means_networks_and_costs(table_format: TableFormat, tab
     test = write_table(table, table_format, split="test")
     assert read_table(validation, format=table_format).table == means(table, table.validation)
     assert read_table(test, format=table_format).table == means(table, table.test)
-    both = replace(means(table, table.validation), test_losses=table.test[:, :, None])
+    both = means(table, table.validation).with_arrays(test_losses=table.test[:, :, None])
     assert read_table(validation, test=test, format=table_format).table == both
 
 
@@ -176,7 +177,7 @@ def test_results_txt_keeps_the_means_of_the_networks_it_can_say(n_tasks: int, da
     losses = np.array([data.draw(st.lists(sayable, min_size=n_tasks, max_size=n_tasks)) for _ in networks])
     member = np.array([[name in network.group for name in names] for network in networks])
     table = means(
-        ScoreTable(
+        ScoreTable.from_arrays(
             tuple(Task(name) for name in names),
             networks,
             (0,),
@@ -247,7 +248,7 @@ SEPARATORS = [",", "\t", "\n", ";", "", "\r\n"]
 HEADS = ["", "network,size,cost,a,b\n", "network,task,validation_loss,seed\n", "0.1\t0.2\n", '{"format":']
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=examples(500))
 @given(
     st.sampled_from(HEADS),
     st.lists(st.tuples(st.sampled_from(FRAGMENTS), st.sampled_from(SEPARATORS)), max_size=40),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.jobs import MAX_SEED, MAX_SEEDS, JobSpec
+from grouping.domain.jobs.specification import MAX_SEED, MAX_SEEDS, JobSpec
 
 SPECS = st.builds(
     JobSpec,

@@ -7,7 +7,7 @@ import pytest
 
 from grouping.domain.groupings import Solution, SolutionStatus
 from grouping.domain.networks import list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver.exact.table_solver import TableSolver
 from tests.tables import make_table

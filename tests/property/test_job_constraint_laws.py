@@ -8,20 +8,21 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.baselines import ComparedWith
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.resources import Resources, StatedResources
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.training_terms import TrainingTerms
-from grouping.domain.trials import Purpose
+from grouping.domain.trainings.resources import Resources, StatedResources
+from grouping.domain.trainings.terms import TrainingTerms
+from grouping.domain.trainings.trials import Purpose
+from grouping.domain.verdicts.baselines import ComparedWith
 from grouping.errors import InvalidInputError
 from grouping.search import Search
 from grouping.solver import BudgetSolver, recommend, solve
 from grouping.strategies import get_strategy
 from tests.defined import RESOURCES
+from tests.effort import examples
 from tests.property.test_constraint_laws import BUDGETS, demands, tables
 
 TASKS = tuple(Task(name) for name in "abcd")
@@ -83,7 +84,7 @@ def searchable(draw: st.DrawFn) -> Constraints:
             continue
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(searchable(), st.sampled_from(STRATEGIES), st.sampled_from(ComparedWith))
 def test_a_search_trains_nothing_that_it_may_not_choose_and_recommends_nothing_else(
     constraints: Constraints, strategy: str, compared_with: ComparedWith
@@ -119,7 +120,7 @@ def test_a_search_trains_nothing_that_it_may_not_choose_and_recommends_nothing_e
         assert confirmed == chosen
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.data(), tables(), BUDGETS)
 def test_what_no_grouping_may_have_can_be_left_out_of_the_table(
     data: st.DataObject, table: ScoreTable, budget: float
@@ -136,7 +137,7 @@ def test_what_no_grouping_may_have_can_be_left_out_of_the_table(
         assert part.loss == pytest.approx(whole.loss, rel=1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.data(), tables(), BUDGETS)
 def test_demands_hold_once_a_table_has_what_they_take(
     data: st.DataObject, table: ScoreTable, budget: float

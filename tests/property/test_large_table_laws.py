@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import BudgetSolver, TableSolver, solve
 from grouping.solver.exact import cells, column_generation
+from tests.effort import examples
 from tests.property.test_constraint_laws import BUDGETS, demands, tables
 from tests.tables import every_grouping, make_table
 
@@ -45,7 +46,9 @@ def large_table(seed: int, n_tasks: int = 60, n_groups: int = 600, noise: float 
 
 
 @pytest.mark.usefixtures("way_of_large_tables")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data(), tables(), BUDGETS)
 def test_the_way_of_large_tables_finds_the_optimum_under_any_demands(
     data: st.DataObject, table: ScoreTable, budget: float

@@ -11,13 +11,15 @@ from grouping.domain.constraints import Constraints
 from grouping.domain.costs import fits
 from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.scores import LossTable, ScoreTable
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver import PairwiseEstimate, solve, solve_pairwise
 from grouping.solver.pairwise import estimates as estimates_module
 from grouping.solver.pairwise.group_search import GroupSearch
 from grouping.strategies.paper.hoa import predict_higher_orders
+from tests.effort import examples
 from tests.tables import make_table
 
 
@@ -41,7 +43,7 @@ def _listed(table: ScoreTable) -> LossTable:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(estimates(), st.sampled_from([1.0, 1.5, 2.0, 3.0, 4.5]), st.sampled_from([None, 2, 3]))
 def test_generated_groups_give_the_grouping_of_listed_ones(
     made: tuple[ScoreTable, PairwiseEstimate], budget: float, max_group_size: int | None
@@ -56,7 +58,7 @@ def test_generated_groups_give_the_grouping_of_listed_ones(
         assert fits(solution.cost_snt or 99.0, budget)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(estimates(), st.sampled_from([1.0, 2.0]), st.integers(2, 4))
 def test_small_groups_that_no_pair_leads_to_are_found_or_shown_not_to_do(
     made: tuple[ScoreTable, PairwiseEstimate], budget: float, max_group_size: int
@@ -72,7 +74,7 @@ def test_small_groups_that_no_pair_leads_to_are_found_or_shown_not_to_do(
     assert solution.loss == (None if expected.loss is None else pytest.approx(expected.loss, rel=1e-9))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(estimates(), st.sampled_from([2.0, 3.0]), st.data())
 def test_tasks_held_apart_share_no_group(
     made: tuple[ScoreTable, PairwiseEstimate], budget: float, data: st.DataObject
@@ -85,7 +87,7 @@ def test_tasks_held_apart_share_no_group(
     assert solution.loss == (None if expected.loss is None else pytest.approx(expected.loss, rel=1e-9))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(estimates(), st.sampled_from([2.0, 3.0]))
 def test_a_bound_given_up_early_is_still_below_the_optimum(
     made: tuple[ScoreTable, PairwiseEstimate], budget: float
@@ -112,7 +114,7 @@ def test_what_was_not_found_in_time_is_not_called_infeasible() -> None:
             solve_pairwise(estimate, 2.0, constraints=constraints, time_limit_s=0.0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(3, 12), st.integers(0, 10_000), st.sampled_from([None, 4]), st.integers(1, 60))
 def test_the_search_finds_every_group_above_the_threshold(
     n_tasks: int, seed: int, max_size: int | None, n_wanted: int

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.gains import mean_losses_alone
 from grouping.domain.groupings import SolutionStatus
 from grouping.domain.scales import scaled
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Direction, Metric, Scale, Task
+from grouping.domain.verdicts.gains import mean_losses_alone
 from grouping.solver import explain, solve, solve_budgets, solve_curve
+from tests.effort import examples
 from tests.tables import random_table
 
 SEEDS = st.integers(0, 10**6)
@@ -26,20 +27,20 @@ def with_tasks(table: ScoreTable, **changes: object) -> ScoreTable:
     return replace(table, tasks=tuple(replace(task, **changes) for task in table.tasks))  # type: ignore[arg-type]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SEEDS, BUDGETS, st.lists(st.floats(0.01, 100), min_size=4, max_size=4))
 def test_the_unit_of_a_task_changes_no_choice_where_its_own_loss_is_the_scale(
     seed: int, budget: float, factors: list[float]
 ) -> None:
     table = with_tasks(random_table(seed), scale=Scale.SINGLE)
-    other = replace(table, validation_losses=table.validation_losses * np.array(factors)[None, :, None])
+    other = table.with_arrays(table.validation_losses * np.array(factors)[None, :, None])
     one, two = solve(scaled(table), budget), solve(scaled(other), budget)
     assert one.status is two.status
     if one.loss is not None:
         assert one.loss == pytest.approx(two.loss, rel=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SEEDS, BUDGETS)
 def test_scaling_every_task_by_its_own_loss_is_the_relative_objective(seed: int, budget: float) -> None:
     table = random_table(seed)
@@ -61,14 +62,14 @@ def test_a_scale_that_is_not_measured_counts_as_one(seed: int) -> None:
     assert scaled(table.select(pairs), table).weights == pytest.approx(1 / mean_losses_alone(table))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SEEDS, BUDGETS, st.booleans())
 def test_a_task_that_must_not_worsen_is_served_no_worse_than_alone_everywhere(
     seed: int, budget: float, is_negative: bool
 ) -> None:
     table = random_table(seed)
     if is_negative:
-        table = replace(table, validation_losses=table.validation_losses - 2.0)
+        table = table.with_arrays(table.validation_losses - 2.0)
     demanding = replace(table, tasks=(replace(table.tasks[0], must_not_worsen=True), *table.tasks[1:]))
     found = solve(demanding, budget)
     assert found == solve(table, budget, constraints=Constraints(ceilings_alone={table.task_names[0]: 1.0}))
@@ -79,7 +80,7 @@ def test_a_task_that_must_not_worsen_is_served_no_worse_than_alone_everywhere(
         assert chosen == ()
         return
     assert found.grouping is not None
-    losses = found.grouping.task_losses(demanding, demanding.validation)
+    losses = found.grouping.task_losses(demanding, demanding.cell_losses)
     assert losses[0] <= mean_losses_alone(demanding)[0]
     assert explain(demanding, found).solution == found
     assert np.nanmin(demanding.validation[list(chosen), 0]) <= losses[0] + 1e-9

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.jobs import JobSpec
+from grouping.domain.jobs.specification import JobSpec
 from grouping.errors import SearchFileError
 from grouping.store.codec import spec_from_json, spec_to_json
 from grouping.use_cases.asked_again import asked_like
@@ -20,6 +20,7 @@ from grouping.use_cases.search_file import read_search
 from grouping.use_cases.search_text import search_of, search_text
 from grouping.use_cases.submit import build_spec, request_of
 from tests.defined import formula_installed, specs
+from tests.effort import examples
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -32,13 +33,13 @@ def built(text: str, name: str = "") -> JobSpec:
     return build_spec(read_search(text, name).request())[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(specs())
 def test_the_search_file_of_a_job_describes_the_same_job(spec: JobSpec) -> None:
     assert built(search_text(spec), "search.toml") == spec
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(specs())
 def test_every_format_says_the_same(spec: JobSpec) -> None:
     data = tomllib.loads(search_text(spec))
@@ -48,7 +49,7 @@ def test_every_format_says_the_same(spec: JobSpec) -> None:
     assert built(yaml.safe_dump(data, allow_unicode=True), "search.yaml") == spec
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(specs())
 def test_a_job_that_defines_its_tasks_is_stored_and_asked_for_again_as_it_is(spec: JobSpec) -> None:
     assert spec_from_json(json.loads(json.dumps(spec_to_json(spec)))) == spec
@@ -66,7 +67,7 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     yield from (("resources_of", size) for size in data.get("resources_of", ()))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.data(), specs(), st.sampled_from(["toml", "yaml", "json"]))
 def test_a_key_that_is_not_known_is_refused_at_its_line(
     data: st.DataObject, spec: JobSpec, form: str

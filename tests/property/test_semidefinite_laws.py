@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver import PairwiseEstimate, solve_pairwise
 from grouping.solver.exact.instance import BoolArray
 from grouping.solver.pairwise import unlisted_groups
 from grouping.solver.pairwise.group_search import GroupSearch
 from grouping.solver.pairwise.semidefinite_bound import SizeBound
 from grouping.solver.pairwise.semidefinite_search import SemidefiniteSearch
+from tests.effort import examples
 
 
 def _case(n_tasks: int, seed: int, n_apart: int, max_size: int | None) -> tuple[GroupSearch, FloatArray]:
@@ -36,7 +37,7 @@ def _all_groups(search: GroupSearch) -> BoolArray:
     return members[search.is_allowed(members)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(2, 7), st.integers(0, 10_000), st.integers(0, 3), st.sampled_from([0, 1, 30]), st.data())
 def test_the_identity_bounds_every_group_however_far_the_method_has_come(
     n_tasks: int, seed: int, n_apart: int, rounds: int, data: st.DataObject
@@ -63,7 +64,7 @@ def test_the_identity_bounds_every_group_however_far_the_method_has_come(
         assert value <= certificate.bound + 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.integers(2, 8),
     st.integers(0, 10_000),
@@ -91,7 +92,7 @@ def test_the_search_by_size_finds_every_group_above_the_threshold(
         assert np.allclose(found.values, expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(3, 8), st.integers(0, 10_000), st.sampled_from([0.0, 0.02]))
 def test_a_search_by_size_that_stops_early_still_bounds(n_tasks: int, seed: int, seconds: float) -> None:
     search, duals = _case(n_tasks, seed, 1, None)
@@ -105,7 +106,7 @@ def test_a_search_by_size_that_stops_early_still_bounds(n_tasks: int, seed: int,
         top = search.values(_all_groups(search), duals).max(initial=0.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(4, 9), st.integers(0, 10_000), st.sampled_from([1.0, 2.0, 3.0]))
 def test_groups_searched_by_size_give_the_same_optimum(n_tasks: int, seed: int, budget: float) -> None:
     generator = np.random.default_rng(seed)

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from grouping.domain.costs import fits
 from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import cheapest_cover, solve, solve_curve
 from grouping.solver.exact.programme import CBC
 from grouping.solver.exact.programme import DEFAULT_SOLVER as HIGHS
+from tests.effort import examples
 from tests.tables import brute_force, make_table
 
 LOSSES = st.floats(0.001, 10.0) | st.sampled_from([0.25, 0.5, 1.0])  # the second kind makes ties
@@ -40,7 +41,7 @@ def tables(draw: st.DrawFn) -> ScoreTable:
     return make_table(networks, tasks, np.array(losses))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(tables(), BUDGETS)
 def test_the_loss_is_that_of_brute_force_and_infeasible_agrees(table: ScoreTable, budget: float) -> None:
     expected = brute_force(table, budget)
@@ -55,7 +56,7 @@ def test_the_loss_is_that_of_brute_force_and_infeasible_agrees(table: ScoreTable
         assert solution.gap == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(tables(), BUDGETS, st.sampled_from([1e-12, 1e-7, 1e-3, 1e6, 1e25]))
 def test_the_unit_of_the_losses_changes_nothing(table: ScoreTable, budget: float, unit: float) -> None:
     scaled = make_table(table.networks, table.tasks, table.validation * unit)
@@ -63,7 +64,7 @@ def test_the_unit_of_the_losses_changes_nothing(table: ScoreTable, budget: float
     assert solution.loss == (None if expected is None else pytest.approx(expected, rel=1e-8))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(tables(), BUDGETS)
 def test_a_grouping_fits_the_budget_and_serves_every_task_from_its_best_chosen_network(
     table: ScoreTable, budget: float
@@ -82,7 +83,7 @@ def test_a_grouping_fits_the_budget_and_serves_every_task_from_its_best_chosen_n
             assert table.validation[table.position(served), table.task_names.index(task)] == min(losses)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(tables(), BUDGETS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_changes_nothing(table: ScoreTable, budget: float, random: object) -> None:
     rows = list(range(len(table.networks)))
@@ -90,7 +91,7 @@ def test_the_order_of_the_rows_changes_nothing(table: ScoreTable, budget: float,
     assert solve(table.select(rows), budget) == solve(table, budget)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(tables(), BUDGETS)
 def test_a_network_that_is_worse_and_dearer_changes_nothing(table: ScoreTable, budget: float) -> None:
     n = 0
@@ -100,7 +101,7 @@ def test_a_network_that_is_worse_and_dearer_changes_nothing(table: ScoreTable, b
     assert solve(larger, budget) == solve(table, budget)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(tables())
 def test_a_larger_budget_never_hurts(table: ScoreTable) -> None:
     losses = [point.solution.loss for point in solve_curve(table, [0.5, 1, 1.5, 2, 2.5, 3]).points]
@@ -109,7 +110,7 @@ def test_a_larger_budget_never_hurts(table: ScoreTable) -> None:
     assert losses[len(losses) - len(known) :] == known, "once feasible, a larger budget stays feasible"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(tables())
 def test_the_cheapest_cover_is_the_least_feasible_budget(table: ScoreTable) -> None:
     cost = cheapest_cover(table)
@@ -120,7 +121,7 @@ def test_the_cheapest_cover_is_the_least_feasible_budget(table: ScoreTable) -> N
         assert solve(table, cost - 0.01).status is SolutionStatus.INFEASIBLE
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.sampled_from([HIGHS, CBC]), st.floats(1e-10, 2e-6))
 def test_a_cost_just_beside_the_budget_is_judged_by_the_rule_and_not_by_a_solver_s_tolerance(
     solver: str, excess: float
@@ -133,7 +134,7 @@ def test_a_cost_just_beside_the_budget_is_judged_by_the_rule_and_not_by_a_solver
     assert fits(solution.cost_snt or 9.0, 1.0)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(tables(), BUDGETS)
 def test_another_solver_gives_the_same_answer(table: ScoreTable, budget: float) -> None:
     ours, theirs = solve(table, budget), solve(table, budget, solver=CBC)

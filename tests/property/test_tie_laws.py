@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.networks import list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import solve
+from tests.effort import examples
 from tests.tables import every_grouping, make_table
 
 NAMES = ("a", "b", "c")
@@ -30,7 +31,7 @@ def tied_groupings(table: ScoreTable, budget: float) -> list[frozenset[int]]:
     return [rows for loss, rows in found if loss <= found[0][0] + 1e-6]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(LOSSES, BUDGETS)
 def test_of_equal_losses_the_cheapest_grouping_is_recommended_then_that_of_fewest_networks(
     losses: list[float], budget: float
@@ -42,7 +43,7 @@ def test_of_equal_losses_the_cheapest_grouping_is_recommended_then_that_of_fewes
     assert (round(chosen.cost_snt, 9), len(chosen.networks)) == min(costs)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(LOSSES, BUDGETS, st.integers(1, 4))
 def test_ties_beyond_those_that_are_told_are_owned_up_to(
     losses: list[float], budget: float, max_ties: int

@@ -9,6 +9,7 @@ from grouping.errors import InvalidInputError
 from grouping.recipes.encoders import Mlp
 from grouping.training.cost import scaled_widths
 from grouping.training.encoders.mlp import MlpEncoder
+from tests.effort import examples
 
 hidden_widths = st.lists(st.integers(1, 40), min_size=1, max_size=3).map(tuple)
 sizes = st.one_of(st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0, 3.0]), st.floats(0.05, 4.0))
@@ -22,7 +23,7 @@ def widened(hidden: tuple[int, ...], factor: Fraction) -> tuple[int, ...]:
     return tuple(max(1, int(width * factor)) for width in hidden)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(st.integers(1, 80), hidden_widths, sizes)
 def test_widths_are_the_widest_uniform_scaling_within_the_size(
     n_features: int, hidden: tuple[int, ...], size: float
@@ -41,7 +42,7 @@ def test_widths_are_the_widest_uniform_scaling_within_the_size(
     assert found in fitting
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.integers(1, 80), hidden_widths, sizes, sizes)
 def test_a_larger_size_is_never_narrower(
     n_features: int, hidden: tuple[int, ...], one: float, other: float

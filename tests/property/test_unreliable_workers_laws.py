@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grouping.domain.jobs import Job, JobSpec, JobState, Planning, StopReason
+from grouping.domain.jobs.job import Job, JobState, StopReason
+from grouping.domain.jobs.specification import JobSpec, Planning
+from grouping.domain.jobs.task_definitions import TaskDefinition
 from grouping.domain.networks import NetworkKey
-from grouping.domain.task_definitions import TaskDefinition
-from grouping.domain.trials import Purpose, TaskScore, TrialOutcome, TrialState
+from grouping.domain.trainings.trials import Purpose, TaskScore, TrialOutcome, TrialState
 from grouping.errors import IdempotencyConflictError, LeaseLostError
 from grouping.solver import recommend
 from grouping.store import Store, TrialLease, TrialWanted, open_store

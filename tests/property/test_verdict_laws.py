@@ -12,12 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from grouping.domain.baselines import BOTH_BASELINES
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.domain.tasks import Task
-from grouping.domain.verdicts import Verdict, judge
+from grouping.domain.verdicts.baselines import BOTH_BASELINES
+from grouping.domain.verdicts.verdict import Verdict, judge
 from tests.tables import make_table
 
 BUDGET_SNT = 2.0

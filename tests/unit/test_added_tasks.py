@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grouping.cli.added_tasks import new_tasks, task_asked_for
+from grouping.cli.options.added_tasks import new_tasks, task_asked_for
 from grouping.errors import InvalidInputError, SearchFileError
 
 FILE = """

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from grouping.domain.arithmetic import Stacking, differences
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.arithmetic import Stacking, differences
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.training import arithmetic
 from grouping.training.arithmetic import MKL_MODE, MKL_VARIABLE, ask_for_reproducibility, current_arithmetic
 from grouping.training.engines import independence, stacking_of, train_networks

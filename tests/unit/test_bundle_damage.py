@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grouping.artefacts.kept import MANIFEST
 from grouping.bundle import load
-from grouping.bundle.manifest import MANIFEST, VERSION, Manifest, _digest
+from grouping.bundle.manifest import VERSION, Manifest, _digest
 from grouping.bundle.writing import About, write_bundle
 from grouping.errors import BundleError, InvalidInputError
 from tests.bundles import Made, made_of_arrays
@@ -115,6 +116,10 @@ def test_no_bundle_is_told_with_the_command_that_makes_one(tmp_path: Path) -> No
         ),
         (lambda data: data["inputs"].update(kind="sound"), "does not know"),
         (lambda data: data["networks"][0].update(group=["who"]), "cannot be built here"),
+        (lambda data: data.update(networks=[]), "one network for each task"),
+        (lambda data: data["networks"][0].update(serves=[]), "one network for each task"),
+        (lambda data: data.update(version=0), "no version of the format: '0'"),
+        (lambda data: data.update(version="1"), "no version of the format: '1'"),
         (lambda data: data.pop("tasks"), "cannot be understood"),
         (lambda data: data["tasks"][0]["task"].update(kind="nothing"), "cannot be understood"),
     ],
@@ -166,9 +171,9 @@ def test_a_bundle_that_scores_something_else_is_not_written_and_the_one_before_s
     ]
     finished = replace(made.finished, kept=tuple(kept))
     with pytest.raises(BundleError, match="does not score what its networks scored"):
-        write_bundle(str(folder), finished, made.weights_of, made.source, About())
+        write_bundle([str(folder)], finished, made.weights_of, made.source, About())
     with pytest.raises(BundleError, match="data are not those"):
-        write_bundle(str(folder), replace(finished, data_digest=""), made.weights_of, made.source, About())
+        write_bundle([str(folder)], replace(finished, data_digest=""), made.weights_of, made.source, About())
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from grouping.domain.datasets import Dataset
-from grouping.domain.engines import Engine
-from grouping.domain.recipes import Method, Part, Precision, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Method, Part, Precision, Recipe
 from grouping.recipes import list_methods
 from tests.bundles import Made, made_of_arrays, pixels, tokens
 from tests.unit.test_training_loop import TASKS, make_dataset
@@ -122,6 +122,27 @@ def test_over_every_kind_of_target(tmp_path: Path) -> None:
     table = made.bundle.predict(made.source.test_rows)
     assert list(table.columns)[:5] == ["labels 1", "labels 2", "labels 3", "sign 1", "sign 2"]
     assert set(table["classes 1"]) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_over_rankings_of_texts(tmp_path: Path, place: int) -> None:
+    """Served where it is trained, served where it helped elsewhere, and served beside a helper."""
+    dataset = tokens(make_dataset(rows=120), 9)
+    targets = {
+        "best": np.argmax(dataset.inputs[:, [3, 6]], axis=1),
+        "pair": (dataset.inputs[:, 0] > dataset.inputs[:, 3]).astype(np.float32),
+        "sum": dataset.inputs.sum(axis=1, keepdims=True),
+    }
+    others = [Task.binary("pair").reading(0, 1), Task.regression("sum")]
+    tasks = (*others[:place], Task.ranking("best", 0, (1, 2)), *others[place:])
+    encoder = Method("transformer", {"vocabulary": 9, "n_heads": 2, "max_length": 3, "n_segments": 3})
+    made = made_of_arrays(
+        tmp_path, replace(dataset, targets=targets), tasks, replace(RECIPE, encoder=encoder, hidden=(4, 4))
+    )
+    check(made)
+    table = made.bundle.predict(made.source.test_rows, probabilities=True)
+    assert set(table["best"]) == {0, 1}
+    np.testing.assert_allclose(table["best = 0"] + table["best = 1"], 1, rtol=1e-5)
 
 
 def test_only_what_serves_is_in_the_files(tmp_path: Path) -> None:

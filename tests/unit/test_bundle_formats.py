@@ -17,7 +17,7 @@ from grouping.artefacts.formats import Format
 from grouping.bundle import formats
 from grouping.bundle.formats import TOLERANCE, convert
 from grouping.cli import app
-from grouping.domain.recipes import Method, Part
+from grouping.domain.trainings.recipes import Method, Part
 from grouping.errors import BundleError
 from grouping.recipes import list_methods
 from tests.bundles import Made, made_of_arrays, made_of_table

@@ -153,7 +153,12 @@ def test_a_column_without_any_value_is_filled(made: Made) -> None:
         (raw(city=[["a"], ["b"], ["c"]]), r"'city' is to hold categories"),
         (pd.concat([raw(), raw()[["age"]]], axis=1), r"the column 'age' twice"),
         ([1, 2], r"lacks columns 'age'"),
-        (7, r"make no table"),
+        (7, r"make no table.* a list with a dictionary for each row"),
+        (
+            {"age": 3, "city": "Ulm", "member": True, "day": "2024-02-01"},
+            r"a list with a dictionary for each",
+        ),
+        (raw(age=[3.0, 1e300, 4.0]), r"'age' has a number too large for 32 bits"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused_with_what_is_wrong(made: Made, rows: Any, said: str) -> None:

@@ -12,11 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TaskScore, TrialRequest, TrialState
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TaskScore, TrialRequest, TrialState
 from grouping.training.checkpoints import Checkpoint, CheckpointFolder, CheckpointKeeper
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks

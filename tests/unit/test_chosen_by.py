@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import ChosenBy, Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
 from grouping.recipes import named_metric

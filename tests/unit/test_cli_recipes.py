@@ -6,8 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from grouping.cli.recipes import parse_method, recipe_request, with_recipe_options
-from grouping.domain.recipes import Precision
+from grouping.cli.options.recipes import parse_method, recipe_request, with_recipe_options
+from grouping.domain.trainings.recipes import Precision
 from grouping.errors import InvalidInputError
 
 

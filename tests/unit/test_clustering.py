@@ -12,8 +12,8 @@ import pytest
 from sklearn.cluster import SpectralClustering
 
 from grouping.clustering import CLUSTERINGS
-from grouping.domain.affinity import pairwise_affinity
-from grouping.domain.scores import FloatArray
+from grouping.domain.affinities.matrix import pairwise_affinity
+from grouping.domain.tables.score_table import FloatArray
 from grouping.strategies.affinity.graph import communities
 from grouping.strategies.clustering.partitions import mutual_affinity, ordered, partition_within
 from grouping.strategies.clustering.spectral import similarity, spectral_groups

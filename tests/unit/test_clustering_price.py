@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from grouping.clustering import MAX_CLUSTERED_TASKS, compare_clusterings
-from grouping.domain.affinity import pairwise_affinity
+from grouping.domain.affinities.matrix import pairwise_affinity
 from grouping.domain.networks import Network, list_candidates
 from grouping.domain.percentages import two_digit_percent
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.solver import solve
 from tests.clusterings import BLOCKS, SIX, block_table
@@ -120,7 +120,7 @@ def test_losses_are_compared_on_the_seeds_that_all_networks_have() -> None:
     losses = np.array(full.validation_losses)
     losses[0, :, 2] = np.nan
     losses[1:, :, 2] *= 0.01  # an easy seed, which the first network does not have
-    table = ScoreTable(full.tasks, full.networks, full.seeds, losses, full.test_losses)
+    table = ScoreTable.from_arrays(full.tasks, full.networks, full.seeds, losses, full.test_losses)
     exact = solve(table, 1.0)
     for outcome in compare_clusterings(table, pairwise_affinity(table), exact).outcomes:
         row = table.position(Network.of(*table.task_names))
@@ -133,7 +133,7 @@ def test_a_network_with_a_missing_loss_is_not_measured() -> None:
     losses = np.array(full.validation_losses)
     together = full.position(Network.of(*full.task_names))
     losses[together, 0] = np.nan
-    table = ScoreTable(full.tasks, full.networks, full.seeds, losses, full.test_losses)
+    table = ScoreTable.from_arrays(full.tasks, full.networks, full.seeds, losses, full.test_losses)
     for outcome in compare_clusterings(table, pairwise_affinity(table), solve(table, 1.0)).outcomes:
         assert outcome.missing == (full.networks[together],)
 

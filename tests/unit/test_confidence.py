@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.constraints import Constraints, Objective, under_objective
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.formats import read_wide_csv
@@ -42,7 +42,7 @@ def seeded_table(
 
 def with_losses(table: ScoreTable, losses: FloatArray) -> ScoreTable:
     cube = np.where(table.membership, losses, np.nan)[:, :, None]
-    return ScoreTable(table.tasks, table.networks, (0,), cube, cube)
+    return ScoreTable.from_arrays(table.tasks, table.networks, (0,), cube, cube)
 
 
 def resampled(table: ScoreTable, budget: float, n: int, level: float) -> tuple[Resampling, FloatArray]:
@@ -60,11 +60,11 @@ def test_frequencies_and_regret_are_those_of_solving_every_drawn_table(objective
     recommended = told.solution.require_grouping()
     n_same, regrets, parts = 0, [], []
     for added in errors:
-        drawn = with_losses(weighted, table.validation + added)
+        drawn = with_losses(weighted, table.validation + table.cells.spread(added))
         best = solve(drawn, budget)
         assert best.loss is not None
         n_same += best.require_grouping().networks == recommended.networks
-        regrets.append(recommended.total_loss(drawn, drawn.validation) - best.loss)
+        regrets.append(recommended.total_loss(drawn, drawn.cell_losses) - best.loss)
         parts.append(regrets[-1] / best.loss)
     assert 0 < n_same < n  # some draws keep the choice and some change it
     assert told.frequency_optimal == pytest.approx(n_same / n)
@@ -131,7 +131,7 @@ def test_the_noise_of_the_seeds_is_measured_with_the_correlation_of_the_tasks() 
     covariances = []
     for seed in range(10):
         noise = measured_noise(seeded_table(seed, 40, level=0.02, correlation=0.6))
-        covariances.append(noise.factor @ noise.factor.T * noise.n_trials)
+        covariances.append(noise.covariance * noise.n_trials)
     expected = 0.02**2 * np.where(np.eye(4, dtype=bool), 1.0, 0.6)
     assert np.mean(covariances, axis=0) == pytest.approx(expected, rel=0.1)
 
@@ -140,7 +140,7 @@ def test_few_seeds_measure_the_same_noise_on_average() -> None:
     estimates = []
     for seed in range(40):
         noise = measured_noise(seeded_table(seed, 2))
-        estimates.append((noise.factor @ noise.factor.T * noise.n_trials).diagonal())
+        estimates.append((noise.covariance * noise.n_trials).diagonal())
     assert np.mean(estimates, axis=0) == pytest.approx(np.full(4, 0.02**2), rel=0.15)
 
 
@@ -185,11 +185,11 @@ def test_the_value_of_a_trial_is_what_choosing_again_after_it_saves() -> None:
         saved = []
         for added in errors / np.sqrt(2.0):
             moved = table.validation.copy()
-            moved[n] += added[n]
+            moved[n] += table.cells.spread(added)[n]
             drawn = with_losses(table, moved)
             best = solve(drawn, budget).loss
             assert best is not None
-            saved.append(grouping.total_loss(drawn, drawn.validation) - best)
+            saved.append(grouping.total_loss(drawn, drawn.cell_losses) - best)
         told = values.get(network, 0.0)
         assert told <= np.mean(saved) + 1e-9  # a lower bound: groupings that won no draw are left out
         if told:
@@ -207,10 +207,10 @@ def test_the_optimism_is_how_far_the_winners_of_the_draws_are_flattered() -> Non
     solved, errors = resampled(table, budget, 50, 0.2)
     flattered = []
     for added in errors:
-        drawn = with_losses(table, table.validation + added)
+        drawn = with_losses(table, table.validation + table.cells.spread(added))
         winner = solve(drawn, budget)
         assert winner.loss is not None
-        flattered.append(winner.require_grouping().total_loss(table, table.validation) - winner.loss)
+        flattered.append(winner.require_grouping().total_loss(table, table.cell_losses) - winner.loss)
     assert solved.optimism() == pytest.approx(np.mean(flattered))
     assert solved.optimism() > 0
 
@@ -222,9 +222,13 @@ def test_the_corrected_interval_holds_the_true_loss_and_the_uncorrected_one_does
     for seed in range(80):
         errors = stated_noise(truth, level).draw(1, generator)[0]
         told = assess_confidence(
-            with_losses(truth, truth.validation + errors), budget, noise=level, n_resamples=60, seed=seed
+            with_losses(truth, truth.validation + truth.cells.spread(errors)),
+            budget,
+            noise=level,
+            n_resamples=60,
+            seed=seed,
         )
-        true = told.solution.require_grouping().total_loss(truth, truth.validation)
+        true = told.solution.require_grouping().total_loss(truth, truth.cell_losses)
         low, high = told.loss_interval
         corrected.append(low <= true <= high)
         plain.append(low - told.optimism <= true <= high - told.optimism)
@@ -235,7 +239,7 @@ def test_the_corrected_interval_holds_the_true_loss_and_the_uncorrected_one_does
 def test_broken_ceilings_are_counted_and_forced_networks_stay() -> None:
     table = random_table(5, 4)
     free = solve(table, 3.0).require_grouping()
-    ceiling = float(free.task_losses(table, table.validation)[0])
+    ceiling = float(free.task_losses(table, table.cell_losses)[0])
     demands = Constraints(ceilings={"task 0": ceiling}, forced=(table.networks[1],), max_networks=3)
     told = assess_confidence(table, 3.5, constraints=demands, noise=0.2)
     assert told.ceilings_broken == pytest.approx(0.5, abs=0.12)  # the loss is the ceiling itself
@@ -248,7 +252,7 @@ def test_broken_ceilings_are_counted_and_forced_networks_stay() -> None:
 def test_draws_beyond_the_deadline_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     table = random_table(0, 4)
     instance = build_instance(table, Constraints())
-    losses = np.repeat(np.nan_to_num(table.validation)[None], 5, axis=0)
+    losses = np.repeat(instance.losses.values[None], 5, axis=0)
     arguments = (instance, instance.limits_for(2.0), losses)
     monkeypatch.setattr(draw_solver, "_CHUNK_NUMBERS", 1)
     assert len(draw_solver.solve_draws(*arguments).chosen) == 5

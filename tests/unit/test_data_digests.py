@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grouping.domain.datasets import DataDigests
-from grouping.domain.jobs import JobSpec
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.trainings.datasets import DataDigests
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.problems.problem import Problem
 from grouping.problems.registry import get_problem
 from grouping.trainers import LocalPool

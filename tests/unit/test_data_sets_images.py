@@ -23,7 +23,7 @@ from grouping.data_sets.making import make
 from grouping.data_sets.packed import pack, unpack
 from grouping.data_sets.reading import read_frame
 from grouping.domain.networks import Network
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import DataSetError, InvalidInputError
 from grouping.recipes import complete
 from grouping.training.data import TrainingData

@@ -83,6 +83,11 @@ def test_delimiter_and_decimal_mark_are_found(text: str, values: list[float]) ->
     assert frame["a"].tolist() == values
 
 
+def test_unicode_text_of_spreadsheets_is_read() -> None:
+    frame = read_frame("a\tb\n1,5\tx\n2,25\ty\n".encode("utf-16"), "table.csv")
+    assert (frame["a"].tolist(), list(frame["b"])) == ([1.5, 2.25], ["x", "y"])
+
+
 def test_arrays_become_columns() -> None:
     stream = io.BytesIO()
     np.savez(stream, y=np.array([0, 1, 0]), x=np.arange(6.0).reshape(3, 2))
@@ -166,3 +171,20 @@ def test_the_guarded_reader_gives_the_same_table_within_its_memory() -> None:
     assert read_packed_guarded(data, "shop.csv") == pack(read_frame(data, "shop.csv"))
     with pytest.raises(DataSetError, match="too much memory"):
         read_packed_guarded(b"a,b\n" + b"1,2\n" * 6_000_000, "t.csv", memory_limit_bytes=600 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "n_missing"),
+    [
+        (["1.5", "-", "2", "?", "-3e2"], ColumnKind.NUMBER, 2),
+        (["1,5", "--", "2", "unknown", "-3"], ColumnKind.NUMBER, 2),
+        (["+", "-", "+", "-", "+"], ColumnKind.CATEGORY, 0),
+        (["1", "-", "low", "1", "low", "-"], ColumnKind.CATEGORY, 0),
+    ],
+)
+def test_marks_of_missing_numbers_are_missing_values(
+    cells: list[str], kind: ColumnKind, n_missing: int
+) -> None:
+    table = "a;b\n" + "".join(f"{cell};1,5\n" if "1,5" in cells else f"{cell};1\n" for cell in cells)
+    (column, _) = describe(read_frame(table.encode(), "t.csv"))
+    assert (column.kind, column.n_missing) == (kind, n_missing)

@@ -14,6 +14,7 @@ FRAME = pd.DataFrame(
         "day": np.repeat(np.arange(50), 4),
         "part": ["train"] * 100 + ["Dev"] * 50 + ["test"] * 50,
         "label": ["rare"] * 10 + ["usual"] * 190,
+        "row": np.arange(200),
     }
 )
 ROWS = np.arange(200, dtype=np.int64)
@@ -79,8 +80,27 @@ def test_splits_drawn_anew_keep_shares_and_validation_rows(text: str) -> None:
 @pytest.mark.parametrize("text", ["time=day", "column=part"])
 def test_what_is_not_drawn_is_one_split(text: str) -> None:
     assert parse_split(text).most_splits == 1
+
+
+def test_a_split_by_a_column_has_no_folds() -> None:
     with pytest.raises(InvalidInputError, match="no folds"):
-        parse_split(text, folds=5)
+        parse_split("column=part", folds=5)
+
+
+def test_folds_by_time_are_tested_one_after_another_by_what_was_before() -> None:
+    split = parse_split("time=day", folds=4)
+    assert split.most_splits == 4
+    zeros = np.zeros(200, dtype=np.int64)
+    parts = [split_rows(FRAME, split, ROWS, zeros, number) for number in range(4)]
+    whole = divided(parse_split("time=day"))
+    assert np.array_equal(np.concatenate([test for _, _, test in parts]), whole[2])
+    for number, (train, validation, test) in enumerate(parts):
+        assert np.array_equal(validation, whole[1])
+        tested_before = np.concatenate([*(part[2] for part in parts[:number]), []])
+        assert np.array_equal(train, np.concatenate([whole[0], tested_before]))
+        assert FRAME["day"].iloc[train].max() < FRAME["day"].iloc[test].min()
+    with pytest.raises(InvalidInputError, match="fewer times than 11 folds"):
+        split_rows(FRAME, parse_split("time=day", folds=11), ROWS, zeros)
 
 
 def test_a_column_says_the_part_in_the_words_that_people_use() -> None:
@@ -106,8 +126,12 @@ def test_small_strata_do_not_change_the_shares_much(rows_each: int) -> None:
     ("split", "says"),
     [
         (Split(SplitKind.COLUMN, "label"), "also holds 'rare', 'usual'"),
-        (Split(SplitKind.GROUP, "label"), "2 groups"),
-        (Split(SplitKind.TIME, "label"), "no row for"),
+        (Split(SplitKind.GROUP, "label"), "too few groups: 2 for 3"),
+        (
+            Split(SplitKind.TIME, "label"),
+            "no row for test: 200 .*rows of one time stay together, .* has 2 times",
+        ),
+        (Split(SplitKind.STRATIFIED, "row"), "no row for validation and test: .*in 200 values of 'row' that"),
     ],
 )
 def test_a_split_that_cannot_be_is_refused(split: Split, says: str) -> None:

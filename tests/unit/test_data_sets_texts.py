@@ -13,7 +13,7 @@ from grouping.data_sets.features import FittedInputs, fit
 from grouping.data_sets.making import make
 from grouping.data_sets.packed import pack, unpack
 from grouping.domain.networks import Network
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.recipes import complete
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks

@@ -16,9 +16,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from ruamel.yaml import YAML
 
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.trainers import LocalPool, TrainerJob, discover_trainers, get_trainer
 from grouping.trainers.registered import TRAINERS_VARIABLE
 
@@ -111,6 +111,31 @@ def test_the_lock_names_exact_versions_in_order_and_no_build_of_torch() -> None:
     assert read_lock()["torch"] == "2.13.0"
 
 
+@pytest.mark.parametrize(
+    ("image", "extras"),
+    [
+        ("api", ("api", "postgres")),
+        ("bundle", ("bundle-server",)),
+        ("worker", ("api", "training", "postgres")),
+    ],
+)
+def test_what_an_image_installs_is_locked_with_digests(image: str, extras: tuple[str, ...]) -> None:
+    text = (DEPLOY / "locks" / f"{image}.txt").read_text()
+    blocks = re.findall(
+        r"^([a-z0-9.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.M
+    )
+    assert sum(len(digests.splitlines()) + 1 for _, _, digests in blocks) == len(text.splitlines())
+    project, lock = read_project(), read_lock()
+    locked = {name: version for name, version, _ in blocks}
+    of_environments = {"setuptools"}  # a lock does not name what makes its environment
+    assert {name: v for name, v in locked.items() if name not in of_environments}.items() <= lock.items()
+    optional = project["optional-dependencies"]
+    for line in [*project["dependencies"], *(line for extra in extras for line in optional[extra])]:
+        name = canonicalize_name(Requirement(line).name)
+        assert name in locked or name in (project["name"], "torch"), line
+    assert f"-r locks/{image}.txt" in (DEPLOY / "Dockerfile").read_text()
+
+
 # The Makefile and the scripts
 
 
@@ -122,7 +147,9 @@ def test_make_help_lists_every_target_a_user_calls() -> None:
         "test",
         "check",
         "docs",
+        "audit",
         "bench",
+        "faults",
         "migrate",
         "lock",
         "openapi",

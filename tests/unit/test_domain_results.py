@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.affinity import higher_order_affinity, pairwise_affinity
-from grouping.domain.baselines import BOTH_BASELINES
-from grouping.domain.gains import GainFormula, losses_alone
+from grouping.domain.affinities.matrix import higher_order_affinity, pairwise_affinity
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network, count_candidates, list_candidates
-from grouping.domain.scores import Score, ScoreTable
+from grouping.domain.tables.score_table import Score, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.verdicts import judge
+from grouping.domain.verdicts.baselines import BOTH_BASELINES
+from grouping.domain.verdicts.gains import GainFormula, losses_alone
+from grouping.domain.verdicts.verdict import judge
 from grouping.errors import InvalidInputError, TooManyCandidatesError
 from grouping.solver import solve
 from grouping.strategies.affinity.from_table import table_affinity
@@ -126,7 +126,7 @@ def test_a_score_table_refuses_what_is_not_a_score() -> None:
     with pytest.raises(InvalidInputError, match="not finite"):
         ScoreTable.from_scores([A], [network], [Score(network, "a", 0, math.inf)])
     with pytest.raises(InvalidInputError, match="outside the network's group"):
-        ScoreTable((A, B), (network,), (0,), np.ones((1, 2, 1)), np.full((1, 2, 1), np.nan))
+        ScoreTable.from_arrays((A, B), (network,), (0,), np.ones((1, 2, 1)), np.full((1, 2, 1), np.nan))
 
 
 def test_a_score_table_cannot_be_changed() -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.recipes.drawing import draw_recipes, widths_of_depth
 from grouping.training.cost import measure_costs
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.recipes import Method, Precision, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Precision, Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError
 from grouping.recipes import check_trainable
 from grouping.training.checkpoints import CheckpointFolder

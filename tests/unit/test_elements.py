@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import f1_score, jaccard_score
 
-from grouping.domain.datasets import NO_CLASS, Dataset, labelled_rows
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Loss, Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.datasets import NO_CLASS, Dataset, labelled_rows
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.recipes import complete, complete_task, named_loss, named_metric
 from grouping.training.data import TrainingData

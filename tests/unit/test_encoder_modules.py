@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Part, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Part, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError, TrainingError, UnknownNameError
 from grouping.recipes import list_methods, list_unavailable
 from grouping.recipes.registry import discover_methods

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Precision, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Precision, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.training import methods
 from grouping.training.blueprint import Blueprint, Encoder
 from grouping.training.cost import measure_costs

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.errors import InvalidInputError
 from grouping.training.blueprint import Blueprint
 from grouping.training.cost import measure_costs

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.errors import InvalidInputError
 from grouping.problems.digits import CONVOLUTIONAL_RECIPE, DIGITS_8
 from grouping.training.blueprint import Blueprint, Encoder

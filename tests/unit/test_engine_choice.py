@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from grouping.domain.engines import LEAST_SEEDS, Engine, engine_of_stack
-from grouping.domain.jobs import Job, JobSpec, JobState, TrainingBudget
-from grouping.domain.recipes import Recipe
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.specification import JobSpec, TrainingBudget
+from grouping.domain.trainings.engines import LEAST_SEEDS, Engine, engine_of_stack
+from grouping.domain.trainings.recipes import Recipe
 from grouping.problems.registry import get_problem
 from grouping.trainers import DEFAULT_TRAINER, TrainerJob, trainer_of
 from grouping.training.trainer import TrainingSession, work_of

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from grouping.domain.engines import LEAST_SEEDS, Engine, Work
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.engines import LEAST_SEEDS, Engine, WorkSize
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.training.data import TrainingData
 from grouping.training.engines import compare_engines, train_networks
 from grouping.training.engines.comparison import MARGIN, SHORTEST_S, choose, estimate_s
@@ -19,7 +19,7 @@ from tests.unit.test_training_loop import TASKS, make_dataset
 RECIPE = Recipe(hidden=(6, 6), epochs=3, batch_size=24)
 LEARNED = replace(RECIPE, sharing=Method("cross-stitch"))
 DATA = TrainingData.from_dataset(make_dataset(rows=220), TASKS)
-WORK = Work(Network.of("class", "sum"), n_networks=3, n_seeds=2, n_epochs=10_000)
+WORK = WorkSize(Network.of("class", "sum"), n_networks=3, n_seeds=2, n_epochs=10_000)
 SEEDS = replace(WORK, n_seeds=LEAST_SEEDS)
 
 
@@ -63,7 +63,7 @@ def test_the_reason_tells_the_figures(times: dict[Engine, float], reason: str) -
     ],
 )
 def test_every_engine_that_can_carry_the_work_out_is_measured(
-    recipe: Recipe, work: Work, compared: set[Engine]
+    recipe: Recipe, work: WorkSize, compared: set[Engine]
 ) -> None:
     choice = compare_engines(DATA, work, recipe)
     assert set(choice.step_ms) == compared
@@ -83,7 +83,7 @@ def test_every_engine_that_can_carry_the_work_out_is_measured(
     ids=["few seeds", "cannot be vectorised", "short and stackable", "short"],
 )
 def test_nothing_is_measured_where_there_is_no_choice_or_little_to_gain(
-    recipe: Recipe, work: Work, rule: Engine
+    recipe: Recipe, work: WorkSize, rule: Engine
 ) -> None:
     choice = compare_engines(DATA, work, recipe)
     assert (choice.engine, choice.reason, choice.step_ms) == (rule, "", {})

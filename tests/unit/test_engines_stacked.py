@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Loss, Task, TaskKind
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.recipes import list_losses
 from grouping.training.data import Rows, TrainingData
@@ -24,6 +24,7 @@ from grouping.training.engines import Engine, divide, train_networks
 from grouping.training.engines.stacked import StackedTraining, can_stack
 from grouping.training.loop import Training, train_network
 from grouping.training.losses import LossFunction
+from tests.effort import examples
 from tests.unit.test_training_loop import TASKS, make_dataset
 
 RECIPE = Recipe(hidden=(8, 5), epochs=4, batch_size=24, learning_rate=0.01, weight_decay=0.01)
@@ -50,7 +51,7 @@ def assert_equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) 
     assert [name for name in left if not torch.equal(left[name], right[name])] == []
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 @given(
     groups=st.lists(st.sets(st.sampled_from(NAMES), min_size=1), min_size=1, max_size=4),
     hidden=st.lists(st.integers(1, 9), min_size=1, max_size=3),

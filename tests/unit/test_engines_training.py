@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.training.data import TrainingData
 from grouping.training.engines import Engine, divide, train_networks
 from grouping.training.engines.capacity import MOST_MEMBERS, most_members

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import TrainingError
 from grouping.training.data import Rows, TrainingData
 from grouping.training.engines import Engine, train_networks

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from grouping.domain.engines import Engine
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import TaskKind
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState, Variant
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState, Variant
 from grouping.recipes.losses import Constants
-from grouping.trainers.trainer import WorkerContext
+from grouping.trainers.workers import WorkerContext
 from grouping.training.data import TrainingData
 from grouping.training.engines import train_networks
 from grouping.training.ensembles import SEED_STEP, train_ensemble

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trainings.faults import QUARANTINE_AFTER
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.search import Search
 from grouping.trainers import TrainingWorker, WorkerContext, WorkerSetup
@@ -53,7 +54,7 @@ def test_a_training_that_was_lost_as_often_as_the_trainer_allows_has_failed(tmp_
     troubles = Troubles(tmp_path, deaths={"a+b": 99})
     search = new_search()
     search.run(Troubled(troubles), executor="processes", workers=2)
-    assert len(troubles.starts("a+b")) == Troubled.max_attempts
+    assert len(troubles.starts("a+b")) == QUARANTINE_AFTER + Troubled.max_attempts
     scores = search.scores()
     assert [
         n.name(NAMES) for n, whole in zip(scores.networks, scores.is_complete, strict=True) if not whole

@@ -9,7 +9,7 @@ import pytest
 
 from grouping.domain.constraints import Constraints
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError
 from grouping.solver import explain, solve

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.trials import TaskScore, Trial, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import RetryTrainingError, TrainingError
 from grouping.search.executors import Executor, executor_of
 from grouping.search.fixed_plan import train_all

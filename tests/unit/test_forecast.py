@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grouping.domain.networks import Candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.search import Search
 from grouping.solver import solve_budgets
 from grouping.strategies import Evidence, get_strategy, list_strategies

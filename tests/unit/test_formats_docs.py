@@ -51,10 +51,10 @@ def test_the_limits_are_those_of_the_code() -> None:
         limits.MAX_LINES,
         limits.MAX_LINE_CHARACTERS,
         limits.MAX_NETWORKS,
-        limits.MAX_TABLE_CELLS,
+        limits.MAX_RESULTS,
     ):
         assert f"{number:,}" in TEXT
-    listed = f"| {MAX_TASKS}, {limits.MAX_TABLE_SEEDS}, {limits.MAX_OTHER_COSTS} |"
+    listed = f"| {MAX_TASKS:,}, {limits.MAX_TABLE_SEEDS}, {limits.MAX_OTHER_COSTS} |"
     assert listed in TEXT
     assert f"| {limits.MAX_LOSS:.0e}".replace("e+", "e") in TEXT
     assert f"{limits.MAX_BYTES // 2**20} MiB" in TEXT

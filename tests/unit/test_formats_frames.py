@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -97,5 +99,5 @@ def test_broken_attributes_are_refused() -> None:
 def test_a_table_that_is_read_back_is_equal_in_its_tasks() -> None:
     table = random_table(0, 2)
     tasks = (Task.multiclass("task 0", 10), Task.regression("task 1"))
-    typed = type(table)(tasks, table.networks, table.seeds, table.validation_losses, table.test_losses)
+    typed = replace(table, tasks=tasks)
     assert from_frame(to_frame(typed)).table.tasks == tasks

@@ -37,17 +37,17 @@ def zipped(data: bytes) -> bytes:
         (b"hello", "begins with 'hello'"),
         (b"<html>", "begins with '<html>'"),
         (b"network|size|cost|a\na|1|1|0,5\n", "separated by commas, semicolons or tabs"),
-        (b"x" * 10_000_000, "10,000,000 characters; at most 100,000"),
-        (b"network,size,cost" + b",a" * 1_000_000, "characters; at most 100,000"),
+        (b"x" * 10_000_000, "10,000,000 characters; at most 110,000"),
+        (b"network,size,cost" + b",a" * 1_000_000, "characters; at most 110,000"),
         (b"network,size,cost,a\nx,1,1," + b"1" * 10_000_000, "line 2: .*characters"),
-        (b"network,size,cost,a\n" + b"," * 90_000, "line 2: the line has 90001 cells, the header 4"),
+        (b"network,size,cost,a\n" + b"x" + b"," * 90_000, "line 2: the line has 90001 cells, the header 4"),
         (b"network,size,cost,a" + b"\n" * 2_000_001, "more than 2,000,000 lines"),
         (b"network,size,cost,a\r" + b"\r\n" * 3_000_000, "more than 2,000,000 lines"),
         (b"0\t" * 1_000_000, "characters; at most"),
         (b"network,size,cost,a\nx,1,1,\0\n", "NUL"),
         (b"network,size,cost,caf\xe9\nx,1,1,1\n", "line 1: .*not UTF-8"),
         ("network,size,cost,café\n".encode() + b"caf\xe9,1,1,1\n", r"line 2: .*not UTF-8 text \(byte 27\)"),
-        ("network,size,cost,a\n".encode("utf-16"), "UTF-16"),
+        ("network,size,cost,a\n".encode("utf-16-le"), "NUL bytes"),
         ("network,size,cost,a\n".encode("utf-32-be"), "not a text file|UTF-8"),
         (b'network,size,cost,"a\nx,1,1,1\n', "line 1: .*not a well-formed line"),
         (b'network,size,cost,a\n"x,1,1,1\ny,1,1,1\n', "line 2: .*not a well-formed line"),
@@ -58,7 +58,7 @@ def zipped(data: bytes) -> bytes:
         (zipped(b"a"), "ZIP archive or a spreadsheet"),
         (b"PAR1" + b"\0" * 1000, "no sound Parquet file"),
         (b"PAR1PAR1", "no sound Parquet file"),
-        (b" " * (MAX_BYTES + 1), "larger than 32 MiB"),
+        (b" " * (MAX_BYTES + 1), "larger than 128 MiB"),
         (b"[" * (MAX_BYTES - 1), "nested too deeply"),
     ],
     ids=lambda value: repr(value)[:40],
@@ -79,7 +79,7 @@ def test_a_name_is_text_whatever_it_looks_like(layout: str, name: str) -> None:
 
 @pytest.mark.parametrize("layout", [WIDE, LONG])
 @pytest.mark.parametrize(
-    "name", ["a\u202eb", "a\u200bb", "a\u2028b", "a\x1bb", "x" * 10_240, " a", "\ufeffa", "a@b@c"]
+    "name", ["a\u202eb", "a\u200bb", "a\u2028b", "a\x1bb", "x" * 10_240, "\ufeffa", "a@b@c"]
 )
 def test_a_name_that_deceives_is_refused(layout: str, name: str) -> None:
     with pytest.raises(TableFormatError) as raised:
@@ -104,7 +104,7 @@ def test_a_file_is_named_in_its_errors_and_bytes_are_not(tmp_path: Path) -> None
 
 
 def test_a_file_that_has_no_size_is_not_read_for_ever() -> None:
-    with pytest.raises(TableFormatError, match="larger than 32 MiB"):
+    with pytest.raises(TableFormatError, match="larger than 128 MiB"):
         read_table(Path("/dev/zero"))
 
 

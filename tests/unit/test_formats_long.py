@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import TableFormatError
 from grouping.formats import ImportedTable, TableFormat, Values, read_table, write_table
@@ -83,7 +83,7 @@ def test_a_result_that_stands_there_twice_is_merged_and_reported() -> None:
         (HEADER + "a@x,a,0,0.5,\n", "is no size"),
         (HEADER + "a,a,0,0.5\n", "has 4 cells, the header 5"),
         (HEADER + "".join(f"a,a,{seed},1,\n" for seed in range(65)), "65 seeds; at most 64"),
-        (HEADER + "".join(f"{t},{t},0,1,\n" for t in range(201)), "201 tasks; at most 200"),
+        (HEADER + "".join(f"{t},{t},0,1,\n" for t in range(1_001)), "1,001 tasks; at most 1,000"),
         ("network,task,task,validation_loss\na,a,a,1\n", "header twice"),
         ("network,task,cost,validation_loss\na+b,a,1,1\na+b,b,2,1\n", "line 3: .*another cost"),
         ("network,size,task,validation_loss\na@0.5,1,a,1\n", "has the size 1"),
@@ -110,7 +110,9 @@ def test_columns_that_are_not_read_are_reported() -> None:
 
 def test_tasks_and_networks_without_any_result_survive() -> None:
     nothing = np.full((1, 3, 0), np.nan)
-    table = ScoreTable((Task("x"), Task("a"), Task("b")), (Network.of("b", "a"),), (), nothing, nothing)
+    table = ScoreTable.from_arrays(
+        (Task("x"), Task("a"), Task("b")), (Network.of("b", "a"),), (), nothing, nothing
+    )
     data = write_table(table, TableFormat.LONG_CSV)
     assert data.decode().splitlines()[1:3] == [",,,x,,,", ",,,a,,,"]
     imported = read_table(data)
@@ -122,13 +124,16 @@ def test_a_task_that_is_only_named_in_a_group_is_a_task() -> None:
     assert read(HEADER + "b+c+a,a,0,1,\n").table.task_names == ("a", "b", "c")
 
 
-def test_more_cells_than_are_read_are_refused_before_they_are_made() -> None:
-    rows = (f"t{i % 150}@{i + 1},t{i % 150},{i % 64},1,\n" for i in range(1_000))
-    with pytest.raises(TableFormatError, match=r"9,600,000 cells .* at most 4,000,000"):
+def test_more_results_than_are_read_are_refused_before_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grouping.formats.assembly.MAX_RESULTS", 7)
+    rows = [f"a+b@{i + 1},a,{s},1,\n" for i in range(2) for s in range(2)]  # 2 networks, 2 tasks, 2 seeds
+    with pytest.raises(TableFormatError, match=r"8 results .* at most 7"):
         read(HEADER + "".join(rows))
 
 
 def test_seeds_keep_their_order() -> None:
     table = random_table(0, 2, 3)
-    shuffled = ScoreTable(table.tasks, table.networks, (7, -3, 5), table.validation_losses, table.test_losses)
+    shuffled = ScoreTable.from_arrays(
+        table.tasks, table.networks, (7, -3, 5), table.validation_losses, table.test_losses
+    )
     assert read_table(write_table(shuffled, TableFormat.LONG_TSV)).table == shuffled

@@ -8,13 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from grouping.cli import app
-from grouping.domain.table_formats import TableFormat
+from grouping.domain.tables.formats import TableFormat
 from grouping.errors import TableFormatError
-from grouping.formats import read_table
+from grouping.formats import read_table, write_table
 from grouping.formats.guarded import read_table_guarded
 
 VALUES = b"depth,edges,normals\n0.1,0,-1\n0.2,0.3,0\n0,0.35,0.4\n"
 GROUPS = b"depth,edges,normals\n1,0,0\n1,1,0\n0,1,1\n"
+QUOTED = b'"depth";"edges";"normals"\n"1";"0";"0"\n"1";"1";"0"\n"0";"1";"1"\n'
 WIDE = b"network,size,cost,depth,edges,normals\n,1,1,0.1,,\n,1,1,0.2,0.3,\n,1,1,,0.35,0.4\n"
 
 
@@ -31,6 +32,8 @@ WIDE = b"network,size,cost,depth,edges,normals\n,1,1,0.1,,\n,1,1,0.2,0.3,\n,1,1,
         (b",depth,edges,normals\n0,0.1,0,-1\n1,0.2,0.3,0\n2,0,0.35,0.4\n", GROUPS),
         (VALUES, b",depth,edges,normals\n0,1,0,0\n1,1,1,0\n2,0,1,1\n"),
         (VALUES.replace(b"\n", b"\r\n"), GROUPS + b"\n\n"),
+        (VALUES + b",,\n", QUOTED),
+        (VALUES.decode().replace(",", "\t").encode("utf-16"), GROUPS),
     ],
     ids=[
         "as-is",
@@ -43,6 +46,8 @@ WIDE = b"network,size,cost,depth,edges,normals\n,1,1,0.1,,\n,1,1,0.2,0.3,\n,1,1,
         "index",
         "index-2",
         "ends",
+        "quotes",
+        "utf-16",
     ],
 )
 def test_the_two_files_are_read_as_the_wide_table_of_both(values: bytes, groups: bytes) -> None:
@@ -55,7 +60,7 @@ def test_the_two_files_are_read_as_the_wide_table_of_both(values: bytes, groups:
 
 
 def test_sizes_costs_gains_and_test_values_are_read_as_in_a_wide_table() -> None:
-    values = b"cost,size,edges,depth,cost:ms\n1,1,0,0.1,5\n2,0.5,0.3,0.2,7\n"
+    values = b"cost,Size,edges,depth,cost:ms\n1,1,0,0.1,5\n2,0.5,0.3,0.2,7\n"
     test = values.replace(b"0.3", b"0.25")
     read = read_table(values, groups=b"depth,edges\n1,0\n1,1\n", values="gains", test=test)
     wide = b"network,size,cost,cost:ms,edges,depth\n,1,1,5,,0.1\n,0.5,2,7,0.3,0.2\n"
@@ -99,6 +104,11 @@ def test_the_file_at_fault_is_named(tmp_path: Path) -> None:
     groups.write_bytes(GROUPS.replace(b"0,1,1", b"0,x,1"))
     with pytest.raises(TableFormatError, match=r"groups\.csv.*'x' is neither"):
         read_table(values, groups=groups)
+
+
+def test_parquet_beside_groups_is_refused_as_such() -> None:
+    with pytest.raises(TableFormatError, match="read as text: write both as CSV"):
+        read_table(write_table(read_table(WIDE).table, TableFormat.PARQUET), groups=GROUPS)
 
 
 def test_a_format_that_names_its_groups_takes_no_file_of_them() -> None:

@@ -74,7 +74,7 @@ def test_tasks_of_the_metadata_come_first() -> None:
     ("tasks", "says"),
     [
         ([{"name": "a"}, {"name": "a"}], "names a task twice"),
-        ([{"name": f"t{i}"} for i in range(201)], "202 tasks; at most 200"),
+        ([{"name": f"t{i}"} for i in range(1_001)], "1,002 tasks; at most 1,000"),
         ({}, "must be an array"),
         ([[[]]], "must be an object"),
     ],
@@ -93,7 +93,7 @@ def test_broken_metadata_are_refused(tasks: object, says: str) -> None:
         (LONG.drop(columns="task"), "needs the columns network, size, cost"),
         (LONG.iloc[:0], "no networks"),
         (LONG.assign(seed=[0.5, 1, 2]), "Row 1: .*whole number"),
-        (pd.DataFrame({f"c{i}": [1] for i in range(300)}), "300 columns; at most 223"),
+        (pd.DataFrame({f"c{i}": [1] for i in range(1_100)}), "1,100 columns; at most 1,023"),
     ],
 )
 def test_other_content_is_refused(frame: pd.DataFrame, says: str) -> None:

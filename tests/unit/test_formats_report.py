@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.formats import TableFormat, read_table, write_table
 from grouping.formats.report import LABELS
@@ -98,7 +98,7 @@ def test_every_format_has_a_name_in_words(chosen: TableFormat) -> None:
 def test_long_names_are_cut() -> None:
     names = ["x" * 99 + str(i) for i in range(9)]
     nothing = np.full((1, 9, 1), np.nan)
-    table = ScoreTable(
+    table = ScoreTable.from_arrays(
         tuple(Task(name) for name in names),
         list_candidates(names, max_group_size=9)[-1:],
         (0,),

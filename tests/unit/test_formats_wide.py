@@ -138,7 +138,7 @@ def test_a_split_is_chosen_for_wide_files_only() -> None:
             write_table(table, table_format, split="test")
 
 
-def test_a_table_has_no_more_cells_than_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("grouping.formats.assembly.MAX_TABLE_CELLS", 3)
-    with pytest.raises(TableFormatError, match=r"line 3: the table has 4 cells .* at most 3"):
+def test_a_table_has_no_more_results_than_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("grouping.formats.assembly.MAX_RESULTS", 1)
+    with pytest.raises(TableFormatError, match=r"line 3: the table has 2 results .* at most 1"):
         read_table((HEADER + "a,1,1,1,\nb,1,1,,1\n").encode())

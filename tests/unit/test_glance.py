@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
-from grouping.domain.verdicts import Comparison
+from grouping.domain.verdicts.verdict import Comparison
 from grouping_api.web.gain_bars import gain_bars
 from grouping_api.web.rendering import MANY_BUDGETS, largest_first, nearest, some_budgets, tasks_alone
 

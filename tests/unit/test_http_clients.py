@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
-from grouping.client.connection import Connection
+from grouping.client.connection import Connection, ServiceError
 from grouping.client.http import answers
 from grouping.errors import InvalidInputError, StoreUnavailableError
 
@@ -83,3 +88,83 @@ def test_a_proxy_that_cannot_be_used_is_said(
         Connection("http://service.example")
     assert "ALL_PROXY=" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+class Busy:
+    """A service that refuses requests before it answers; it counts them."""
+
+    def __init__(self, *refusals: tuple[int, str | None, str]) -> None:
+        self.refusals = list(refusals)
+        self.n_requests = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.n_requests += 1
+        if not self.refusals:
+            return httpx.Response(200, json={})
+        status, retry_after, code = self.refusals.pop(0)
+        headers = {} if retry_after is None else {"Retry-After": retry_after}
+        return httpx.Response(status, json={"code": code, "detail": "Later."}, headers=headers)
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    told: list[float] = []
+    monkeypatch.setattr("grouping.client.connection.time.sleep", told.append)
+    return told
+
+
+def asking(monkeypatch: pytest.MonkeyPatch, service: Busy, timeout_s: float = 30.0) -> Connection:
+    def new_client(url: str, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=url, transport=httpx.MockTransport(service))
+
+    monkeypatch.setattr("grouping.client.connection.new_client", new_client)
+    return Connection("http://service.example", timeout_s=timeout_s)
+
+
+def test_a_busy_service_is_asked_again_when_it_says(
+    monkeypatch: pytest.MonkeyPatch, waited: list[float], tmp_path: Path
+) -> None:
+    refusals = ((503, "7", "overloaded"), (429, "2", ""), (503, "1", "store_unavailable"))
+    service = Busy(*refusals)
+    connection = asking(monkeypatch, service)
+    assert connection.request("GET", "/v1/jobs") == {}
+    assert (waited, service.n_requests) == ([7.0, 2.0, 1.0], 4)
+    service.refusals = list(refusals)
+    connection.save("/v1/file", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "{}"
+    assert service.n_requests == 8
+    service.refusals = [(503, formatdate(time.time() + 9, usegmt=True), "overloaded")]
+    assert connection.download("/v1/file") == b"{}"
+    assert 6 < waited[-1] < 10
+
+
+def test_what_changes_something_is_repeated_only_where_that_is_safe(
+    monkeypatch: pytest.MonkeyPatch, waited: list[float]
+) -> None:
+    service = Busy((503, "3", "store_unavailable"))
+    connection = asking(monkeypatch, service)
+    with pytest.raises(StoreUnavailableError, match="Later"):
+        connection.request("POST", "/v1/jobs/1/stop")
+    assert waited == []
+    service.refusals = [(503, "4", "overloaded")]
+    assert connection.request("POST", "/v1/jobs/1/stop") == {}, "the service said that it did nothing"
+    service.refusals = [(503, "5", "store_unavailable")]
+    assert connection.request("POST", "/v1/jobs", headers={"Idempotency-Key": "once"}) == {}
+    assert waited == [4.0, 5.0]
+
+
+def test_what_took_too_long_is_not_asked_again(monkeypatch: pytest.MonkeyPatch, waited: list[float]) -> None:
+    service = Busy((503, "5", "deadline_exceeded"))
+    with pytest.raises(StoreUnavailableError, match="Later"):
+        asking(monkeypatch, service).request("GET", "/v1/score-tables/1/curve")
+    assert (waited, service.n_requests) == ([], 1)
+
+
+@pytest.mark.parametrize("retry_after", [None, "soon", "31", "1.5"])
+def test_a_wait_beyond_the_timeout_or_unknown_is_an_error_at_once(
+    monkeypatch: pytest.MonkeyPatch, waited: list[float], retry_after: str | None
+) -> None:
+    service = Busy(*[(429, retry_after, "busy")] * 2)
+    with pytest.raises(ServiceError, match="Later"):
+        asking(monkeypatch, service).request("GET", "/v1/jobs")
+    assert (waited, service.n_requests) == ([], 1)

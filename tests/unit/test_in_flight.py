@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Candidates
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.replay.in_flight import InFlight
 from grouping.replay.oracle import Oracle

@@ -14,12 +14,19 @@ from typer.testing import CliRunner
 
 from grouping.cli import app
 from grouping.cli.commands import load_command
-from grouping.cli.job_options import with_job_options
-from grouping.cli.options import option, option_name
+from grouping.cli.options.fields import option, option_name
+from grouping.cli.options.jobs import with_job_options
 from grouping.domain.fields import AskedAtMost, Declared, Shown, declared, find
-from grouping.domain.jobs import CHOICES, DEFINED, NOT_CLONED, PARAMETERS, JobSpec, TrainingBudget
-from grouping.domain.recipes import BuiltInParameters, Method, Recipe
-from grouping.domain.resources import StatedResources
+from grouping.domain.jobs.specification import (
+    CHOICES,
+    DEFINED,
+    NOT_CLONED,
+    PARAMETERS,
+    JobSpec,
+    TrainingBudget,
+)
+from grouping.domain.trainings.recipes import BuiltInParameters, Method, Recipe
+from grouping.domain.trainings.resources import StatedResources
 from grouping.errors import InvalidInputError
 from grouping.wire.base_types import Input
 from grouping.wire.constraints import ConstraintsIn

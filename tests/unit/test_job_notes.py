@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from grouping.domain.job_notes import job_notes
-from grouping.domain.jobs import Job, JobSpec, JobState
+from grouping.domain.jobs.advice import job_notes
+from grouping.domain.jobs.job import Job, JobState
+from grouping.domain.jobs.specification import JobSpec
 
 SPEC = JobSpec("digits", ("a", "b"))
 
@@ -22,6 +23,20 @@ def test_a_job_that_succeeded_without_some_trainings_says_so_and_what_to_do() ->
     assert "try it again" in one
     assert several.startswith("1,200 trainings could not")
     assert "try them again" in several
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_a_job_that_waits_for_a_dispatcher_where_there_is_none_says_so(state: JobState) -> None:
+    job = Job("j1", SPEC, state, "t1")
+
+    def says_so(lacks: bool) -> bool:
+        found = job_notes(
+            job, n_waiting=0, n_running=0, n_failed=0, trains_elsewhere=False, lacks_dispatcher=lacks
+        )
+        return any("No dispatcher is at work" in note for note in found)
+
+    assert says_so(True) is not state.is_at_rest
+    assert not says_so(False)
 
 
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.CONFIRMING])

@@ -9,12 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from grouping.domain.datasets import Dataset
-from grouping.domain.engines import Engine
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialRequest, TrialState
-from grouping.trainers.trainer import WorkerContext
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
+from grouping.trainers.workers import WorkerContext
 from grouping.training.blueprint import Blueprint
 from grouping.training.data import TrainingData
 from grouping.training.evaluation import evaluate

@@ -16,10 +16,10 @@ import pytest
 import torch
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import TrainingError
-from grouping.trainers.shared_arrays import SharedArray, handed_over_by_path, shared, with_shared_inputs
+from grouping.shared_arrays import SharedArray, handed_over_by_path, shared, with_shared_inputs
 from grouping.training import evaluation
 from grouping.training.data import TrainingData
 from grouping.training.engines import Engine, batches, train_networks
@@ -37,8 +37,8 @@ SEEDS = [TrialRequest(Network.of("class", "sum"), seed) for seed in range(3)]
 @pytest.fixture
 def everything_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("grouping.training.data.LARGE_BYTES", 0)
-    monkeypatch.setattr("grouping.trainers.shared_arrays.LARGE_BYTES", 0)
-    monkeypatch.setattr("grouping.domain.datasets.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("grouping.shared_arrays.LARGE_BYTES", 0)
+    monkeypatch.setattr("grouping.domain.trainings.datasets.BLOCK_BYTES", 1000)
 
 
 @pytest.fixture

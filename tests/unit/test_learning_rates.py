@@ -9,8 +9,8 @@ import torch
 from torch.optim import lr_scheduler
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.training.data import TrainingData
 from grouping.training.engines import Engine, divide, train_networks
 from grouping.training.learning_rates import LearningRateSchedule

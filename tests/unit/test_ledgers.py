@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from grouping.domain.ledgers import Amount, Rate, Rates, Spending, cost_of, savings
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import Purpose
+from grouping.domain.trainings.ledgers import Amount, Rate, Rates, Spending, cost_of, savings
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import Purpose
 from grouping.recipes import epochs_of
 
 RECIPE = Recipe(epochs=10)

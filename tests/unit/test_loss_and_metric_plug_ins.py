@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from grouping.domain.datasets import Dataset
-from grouping.domain.engines import Engine
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Direction, Loss, Metric, Task
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.problems.problem import Problem
 from grouping.recipes import (

@@ -16,6 +16,7 @@ from grouping.errors import InvalidInputError
 from grouping.recipes import list_losses, named_loss
 from grouping.testing.losses import LossContract, targets_of, tasks_of
 from grouping.training.losses import Normalisation
+from tests.effort import examples
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -64,7 +65,7 @@ def highest_decile(values: NDArray[np.float64]) -> NDArray[np.float64]:
     ],
     ids=lambda value: value.name if isinstance(value, Loss) else "",
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_the_best_constant_in_the_targets_own_units_is_the_statistic_of_the_loss(
     loss: Loss, expected: Callable[[NDArray[np.float64]], NDArray[np.float64]], degree: int, seed: int

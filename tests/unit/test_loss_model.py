@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import SolverError
-from grouping.strategies.adaptive.loss_covariance import PRIOR, Cells, Pool
+from grouping.strategies.adaptive.loss_covariance import PRIOR, USUAL_DEVIATION, Pool, PoolCells
 from grouping.strategies.adaptive.loss_model import BETA, MAX_MODEL_CELLS, LossModel, _factor, fit_model
 
 TASKS = ("a", "b", "c", "d")
@@ -36,9 +36,9 @@ def fitted(seed: int = 0, n_measured: int = 10) -> tuple[LossModel, FloatArray]:
     return fit_model(pool, known, np.full(truth.shape, np.nan), generator), truth
 
 
-def whole_covariance(model: LossModel) -> tuple[Cells, FloatArray]:
+def whole_covariance(model: LossModel) -> tuple[PoolCells, FloatArray]:
     n, t = np.nonzero(model.pool.member)
-    cells = Cells(n, t.astype(np.int64))
+    cells = PoolCells(n, t.astype(np.int64))
     covariance = cells.covariance(model.pool, model.correlation, model.amplitudes)
     return cells, covariance * model.scale[t][:, None] * model.scale[t]
 
@@ -49,6 +49,7 @@ def test_the_covariance_by_blocks_is_the_sum_of_its_terms() -> None:
     terms = np.stack(list(cells.terms(model.pool, model.correlation)))
     assert len(terms) == len(PRIOR)
     plain = np.tensordot(model.amplitudes**2, terms, axes=1)
+    plain += USUAL_DEVIATION**2 * (cells.t[:, None] == cells.t)
     plain *= model.scale[cells.t][:, None] * model.scale[cells.t]
     np.testing.assert_allclose(covariance, plain, atol=1e-15)
 
@@ -64,6 +65,39 @@ def test_the_posterior_mean_is_that_of_the_written_out_gaussian_process() -> Non
     expected = covariance[:, at] @ solved + BETA * model.pool.log_size[cells.n]
     losses = model.reference[cells.t] + model.unit[cells.t] * expected
     np.testing.assert_allclose(model.mean()[cells.n, cells.t], losses, rtol=1e-10)
+
+
+def test_the_usual_losses_are_integrated_out() -> None:
+    """The posterior is that of a flat prior: generalised least squares for the mean of every task."""
+    model, _ = fitted()
+    cells, covariance = whole_covariance(model)
+    usual = np.eye(4)[cells.t] * model.scale
+    covariance = covariance - USUAL_DEVIATION**2 * usual @ usual.T
+    is_measured = np.isin(cells.n, model.cells.n)
+    rest = np.flatnonzero(~is_measured)
+    across, plain = covariance[np.ix_(rest, is_measured)], usual[is_measured]
+    inverse = np.linalg.inv(covariance[np.ix_(is_measured, is_measured)] + 1e-9 * np.eye(is_measured.sum()))
+    precision = plain.T @ inverse @ plain
+    means = np.linalg.solve(precision, plain.T @ inverse @ model.residuals)
+    expected = usual[rest] @ means + across @ inverse @ (model.residuals - plain @ means)
+    of_means = usual[rest] - across @ inverse @ plain
+    spread = covariance[np.ix_(rest, rest)] - across @ inverse @ across.T
+    spread += of_means @ np.linalg.solve(precision, of_means.T)
+    mean, found = model.posterior(PoolCells(cells.n[rest], cells.t[rest]))
+    unit, size = model.unit[cells.t[rest]], model.pool.log_size[cells.n[rest]]
+    relative = (mean - model.reference[cells.t[rest]]) / unit - BETA * size
+    deviations = np.sqrt(np.diag(spread))
+    np.testing.assert_allclose(relative / deviations, expected / deviations, atol=0.01)
+    np.testing.assert_allclose(np.sqrt(np.diag(found)) / unit, deviations, rtol=0.01)
+
+
+def test_effects_of_partners_are_free_of_how_many_there_are() -> None:
+    """Single tasks and all tasks together differ by company, and not by who is in it."""
+    model, _ = fitted()
+    pool = Pool.of((*(Network.of(task) for task in TASKS), Network.of(*TASKS)), TASKS)
+    cells = PoolCells(np.array([0, 4]), np.array([0, 0]))
+    partners = next(iter(cells.terms(pool, model.correlation)))
+    np.testing.assert_allclose(partners, 0.0, atol=1e-15)
 
 
 def test_draws_have_the_mean_and_the_spread_of_the_posterior() -> None:
@@ -95,7 +129,7 @@ def test_the_posterior_of_some_cells_is_that_of_the_written_out_gaussian_process
     some = np.array([0, 5, 11, 17])
     across = covariance[np.ix_(some, at)]
     inner = model.factor @ model.factor.T
-    mean, spread = model.posterior(Cells(cells.n[some], cells.t[some]))
+    mean, spread = model.posterior(PoolCells(cells.n[some], cells.t[some]))
     np.testing.assert_allclose(mean, model.mean()[cells.n[some], cells.t[some]], rtol=1e-9)
     unit = model.unit[cells.t[some]]
     expected = covariance[np.ix_(some, some)] - across @ np.linalg.solve(inner, across.T)

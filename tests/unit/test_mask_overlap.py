@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.affinity_methods import METHODS
-from grouping.domain.joint_affinity import joint_affinities
-from grouping.domain.joint_runs import GRADIENT_METHODS, MASK_OVERLAP, JointAffinities, JointRun
+from grouping.domain.affinities.joint_matrices import joint_affinities
+from grouping.domain.affinities.joint_runs import GRADIENT_METHODS, MASK_OVERLAP, JointAffinities, JointRun
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.affinities.methods import METHODS
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.training.affinities import AffinityMeter
 from grouping.training.data import TrainingData

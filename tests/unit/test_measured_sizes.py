@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from grouping.cli.measured_sizes import are_to_be_measured, with_measured_costs, with_nominal_costs
+from grouping.cli.options.measured_sizes import are_to_be_measured, with_measured_costs, with_nominal_costs
 from grouping.errors import InvalidInputError
 from grouping.use_cases.search_file import read_search
 from grouping.use_cases.submit import build_spec

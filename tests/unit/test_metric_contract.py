@@ -14,6 +14,7 @@ from grouping.recipes import list_metrics, named_loss, named_metric
 from grouping.testing.losses import ROWS, targets_of
 from grouping.testing.metrics import MetricContract, predicted, tasks_of
 from grouping.training.losses import Normalisation
+from tests.effort import examples
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -29,7 +30,7 @@ class TestEveryMetric(MetricContract):
     pass
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 2**31))
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile", "poisson"])
 def test_errors_are_in_the_targets_own_units_whatever_the_loss(loss: str, seed: int) -> None:
@@ -51,7 +52,7 @@ def test_errors_are_in_the_targets_own_units_whatever_the_loss(loss: str, seed: 
     assert values["r2"] == pytest.approx(wanted, rel=1e-3, abs=1e-3)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(seed=st.integers(0, 2**31))
 def test_accuracies_are_those_of_scikit_learn(seed: int) -> None:
     for kind, names in (

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from grouping.domain.datasets import NO_CLASS, Dataset, labelled_rows
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Part, Recipe
 from grouping.domain.tasks import Loss, Task, TaskKind
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.datasets import NO_CLASS, Dataset, labelled_rows
+from grouping.domain.trainings.recipes import Method, Part, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError
 from grouping.recipes import list_losses, list_methods
 from grouping.training.data import TrainingData
@@ -27,6 +27,7 @@ from grouping.training.engines.stacked import StackedTraining
 from grouping.training.engines.vmapped import VmappedTraining
 from grouping.training.loop import Training, train_network
 from grouping.training.methods import build_sampling
+from tests.effort import examples
 from tests.unit.test_training_loop import TASKS, make_dataset
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -75,7 +76,7 @@ def assert_close(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) 
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=str)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=examples(4), deadline=None)
 @given(
     groups=st.lists(st.sets(st.sampled_from(NAMES), min_size=1), min_size=1, max_size=4),
     batch_size=st.integers(5, 150),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grouping.clustering import CLUSTERINGS
-from grouping.domain.affinity import pairwise_affinity
+from grouping.domain.affinities.matrix import pairwise_affinity
 from grouping.strategies.clustering.partitions import merged, partition_within, repaired
 from tests.clusterings import METHODS, block_table, random_mutual
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from grouping.domain.jobs import JobSpec, Planning
-from grouping.domain.search_state import SearchTerms
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.jobs.specification import JobSpec, Planning
 from grouping.errors import InvalidInputError
 from grouping.store.codec import spec_from_json, spec_to_json
 from grouping.trainers import terms_of_job

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.scores import FloatArray
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.tables.score_table import FloatArray
 from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import MOST_TASKS, strongest_effects
 from grouping.plots.ring import LABEL_ROW, Ring, arrow

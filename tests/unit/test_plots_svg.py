@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
 from grouping.plots import curve_svg, grouping_svg
-from grouping.plots.scales import Scale, labels, nice_ticks
+from grouping.plots.scales import AxisScale, labels, nice_ticks
 from grouping.solver import Curve, solve, solve_curve
 from tests.tables import random_table
 
@@ -120,7 +120,7 @@ def test_labels_have_the_decimals_their_distance_needs() -> None:
 
 
 def test_a_scale_maps_its_ends() -> None:
-    scale = Scale((0.0, 1.0, 2.0), 100.0, 300.0)
+    scale = AxisScale((0.0, 1.0, 2.0), 100.0, 300.0)
     assert (scale(0), scale(1), scale(2)) == (100.0, 200.0, 300.0)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError
 from grouping.recipes import epochs_of
 from grouping.recipes.registry import discover_methods

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grouping.domain.datasets import Dataset
+from grouping.domain.trainings.datasets import Dataset
 from grouping.problems.cancer import BREAST_CANCER
 
 

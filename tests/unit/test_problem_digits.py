@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.tasks import TaskKind
+from grouping.domain.trainings.datasets import Dataset
 from grouping.problems import digits
 from grouping.problems.digits import DIGITS, DIGITS_8
 

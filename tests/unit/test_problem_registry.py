@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.datasets import Dataset
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.problems.problem import Problem
 from grouping.problems.registry import (
@@ -25,7 +25,7 @@ BUILT_IN = ["digits", "digits-8", "breast-cancer", "sentences"]
 MODULE = """
 import numpy as np
 
-from grouping.domain.datasets import Dataset
+from grouping.domain.trainings.datasets import Dataset
 from grouping.domain.tasks import Task
 from grouping.problems.problem import Problem
 

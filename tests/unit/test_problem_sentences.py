@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grouping.domain.datasets import Dataset
+from grouping.domain.trainings.datasets import Dataset
 from grouping.errors import InvalidInputError
 from grouping.problems import sentences
 from grouping.problems.docstrings import Passage, read_passages, sentences_of

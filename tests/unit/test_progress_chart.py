@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.progress import Progress
+from grouping.domain.trainings.progress import Progress
 from grouping.plots import progress_svg
 from grouping.plots.progress_chart import HEIGHT, LARGEST, MAX_LINES, WIDTH
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.progress import Progress
-from grouping.domain.trials import Purpose, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import Purpose, TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, RetryTrainingError
 from grouping.trainers import NoReports
 from grouping.trainers.command_process import Command, run_command

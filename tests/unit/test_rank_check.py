@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.formats import read_wide_csv
 from grouping.replay.tables import open_table
 from grouping.strategies import get_strategy
@@ -90,7 +90,7 @@ def test_few_networks_and_equal_losses_tell_nothing() -> None:
 
 def test_tables_with_their_tasks_in_another_order_are_compared_by_name() -> None:
     order = [4, 2, 0, 1, 3]
-    turned = ScoreTable(
+    turned = ScoreTable.from_arrays(
         tuple(TRUTH.tasks[t] for t in order),
         TRUTH.networks,
         TRUTH.seeds,

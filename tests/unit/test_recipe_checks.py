@@ -11,13 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.errors import InvalidInputError
 from grouping.recipes import check_trainable
 from grouping.recipes.checks import stages_below
 from grouping.training.blueprint import Blueprint
 from grouping.training.methods import build_encoder, build_network, build_schedule
+from tests.effort import examples
 
 TASKS = (Task.regression("a"), Task.multiclass("b", 3), Task.binary("c"), Task.dense_map("d", 4))
 NAMES = [task.name for task in TASKS]
@@ -82,7 +83,7 @@ GRADUAL = Method("fine-tuning", {"source_task": "c", "gradual": True, "frozen": 
 @example(Recipe(epochs=1, schedule=LATE_SOURCE), 3, 3)
 @example(Recipe(epochs=2, hidden=(6, 6), schedule=GRADUAL), 4, 2)
 @example(Recipe(epochs=3, hidden=(6, 6), schedule=GRADUAL), 4, 2)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(RECIPES, st.integers(1, len(TASKS)), st.integers(1, len(TASKS)))
 def test_a_schedule_is_refused_just_where_the_training_of_some_network_would_be(
     recipe: Recipe, n_tasks: int, largest: int

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.recipes import Part
+from grouping.domain.trainings.recipes import Part
 from grouping.problems.registry import list_problems
 from grouping.recipes import list_methods
 

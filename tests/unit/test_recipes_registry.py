@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pytest
 
-from grouping.domain.recipes import Method, Part, Recipe
+from grouping.domain.trainings.recipes import Method, Part, Recipe
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.recipes import complete, get_declaration, list_methods, list_unavailable
 from grouping.recipes.registry import BUILT_IN
@@ -80,6 +80,6 @@ def test_a_parameter_out_of_bounds_is_refused_where_it_stands(value: object, say
 
 
 def test_listing_methods_does_not_import_torch() -> None:
-    code = "import sys; from grouping.recipes import *; from grouping.domain.recipes import Part\n"
+    code = "import sys; from grouping.recipes import *; from grouping.domain.trainings.recipes import Part\n"
     code += "[list_methods(part) for part in Part]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

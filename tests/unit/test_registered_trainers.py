@@ -14,12 +14,12 @@ import pytest
 from typer.testing import CliRunner
 
 from grouping.cli import app
-from grouping.cli.trainers_file import use_trainers
+from grouping.cli.options.trainers_file import use_trainers
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.resources import PlacedResources
-from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.resources import PlacedResources
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.search import Search
 from grouping.strategies import get_strategy

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
+from grouping.domain.trainings.trials import EARLY_FIDELITY, TrialRequest
 from grouping.errors import InvalidInputError
-from grouping.replay.oracle import Answers, Oracle, free_networks, share_charged
+from grouping.replay.oracle import Oracle, RevealedLosses, free_networks, share_charged
 from grouping.replay.replaying import Mode, Replay, Setup, default_checkpoints, replay
 from grouping.replay.searching import run_search
 from grouping.replay.summary import charge_within, mean_gain, regret_curve
@@ -95,7 +95,7 @@ def test_test_losses_judge_the_choice_made_on_validation_losses() -> None:
     networks = (Network.of("a"), Network.of("a", size=0.5))
     validation = np.array([[[1.0]], [[2.0]]])
     test = np.array([[[4.0]], [[3.0]]])  # the network chosen is the worse one here
-    table = ScoreTable(tasks, networks, (0,), validation, test)
+    table = ScoreTable.from_arrays(tasks, networks, (0,), validation, test)
     found = one(table, Scripted(networks[1:] + networks[:1]), Setup((1.0,), checkpoints=(0.0, 0.5, 1.5)))
     assert np.isnan(found.validation_regret[0, 0, 0])
     assert found.validation_regret[0, 0, 1:].tolist() == [1.0, 0.0]
@@ -202,13 +202,15 @@ def test_a_network_that_the_table_lacks_is_reported() -> None:
 
 def test_a_table_of_several_seeds_answers_with_one_of_them_and_judges_by_the_mean() -> None:
     table = random_table(15, n_tasks=3, n_seeds=4)
-    setup = Setup(BUDGETS, Mode.ALL, n_seeds=4, answers=Answers.ONE_SEED)
+    setup = Setup(BUDGETS, Mode.ALL, n_seeds=4, answers=RevealedLosses.ONE_SEED)
     found = one(table, get_strategy("exhaustive"), setup)
     assert len(found.validation_losses) == 4
     for seed in range(4):
-        seen = ScoreTable(table.tasks, table.networks, (0,), *2 * (table.validation_losses[:, :, [seed]],))
+        seen = ScoreTable.from_arrays(
+            table.tasks, table.networks, (0,), *2 * (table.validation_losses[:, :, [seed]],)
+        )
         chosen = [solve(seen, budget).require_grouping() for budget in BUDGETS]
-        judged = [grouping.total_loss(table, table.validation) for grouping in chosen]
+        judged = [grouping.total_loss(table, table.cell_losses) for grouping in chosen]
         assert found.validation_losses[seed, :, -1] == pytest.approx(judged)
     assert found.validation_regret[:, :, -1].max() > 0, "one seed is as good as the mean of all"
     exact = one(table, get_strategy("exhaustive"), Setup(BUDGETS, Mode.ALL))
@@ -220,7 +222,7 @@ def test_incomplete_networks_are_no_candidates() -> None:
     losses = table.validation_losses.copy()
     row = table.position(Network.of("task 0", "task 1"))
     losses[row, 0, 0] = np.nan
-    broken = ScoreTable(table.tasks, table.networks, table.seeds, losses, table.test_losses)
+    broken = ScoreTable.from_arrays(table.tasks, table.networks, table.seeds, losses, table.test_losses)
     assert len(Oracle.of(broken).truth.networks) == len(table.networks) - 1
 
 
@@ -239,7 +241,7 @@ def test_what_does_not_fit_the_table_is_said(setup: Setup, message: str) -> None
 def test_gains_read_as_losses_are_refused_with_a_hint() -> None:
     table = random_table(18, n_tasks=3)
     member = np.where(table.membership[:, :, None], -1.0, np.nan)
-    gains = ScoreTable(table.tasks, table.networks, table.seeds, member, member)
+    gains = ScoreTable.from_arrays(table.tasks, table.networks, table.seeds, member, member)
     with pytest.raises(InvalidInputError, match="gains"):
         replay(gains, [get_strategy("hoa")], Setup(BUDGETS))
 

@@ -10,8 +10,8 @@ import pytest
 
 from grouping.domain.costs import fits
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import EARLY_FIDELITY, TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.formats import TableFormat, read_table, write_table
 from grouping.problems.problem import DATA_SEED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grouping.domain.progress import Progress
+from grouping.domain.trainings.progress import Progress
 from grouping.store import TrialReport
 from grouping_workers.job.executor import Report
 from grouping_workers.job.training_queue import by_trial

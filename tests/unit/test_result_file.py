@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.trials import TaskScore, TrialState
+from grouping.domain.trainings.trials import TaskScore, TrialState
 from grouping.errors import TrainingError
 from grouping.trainers.result_file import MAX_RESULT_BYTES, outcome_of, read_result
 

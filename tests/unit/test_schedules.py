@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Part, Recipe
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Part, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError
 from grouping.recipes import list_methods
 from grouping.training.cost import measure_costs
@@ -21,6 +21,7 @@ from grouping.training.loop import Training, train_network
 from grouping.training.methods import build_schedule
 from grouping.training.schedules.division import divide_epochs, ordered
 from grouping.training.schedules.schedule import Phase
+from tests.effort import examples
 from tests.unit.test_training_loop import TASKS, make_dataset
 
 ALL = Network.of(*(task.name for task in TASKS))
@@ -83,7 +84,7 @@ def test_divided_epochs_are_whole_positive_and_sum_to_the_whole(n_epochs: int, w
             assert first <= second or counts[i] >= counts[j] or abs(counts[i] - counts[j]) <= 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     schedule=st.sampled_from(SCHEDULES),
     n_tasks=st.integers(1, 5),

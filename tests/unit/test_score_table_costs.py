@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.solver import explain, solve
 from tests.tables import random_table
@@ -14,7 +14,7 @@ from tests.tables import random_table
 
 def with_latency(latency: list[float]) -> ScoreTable:
     table = random_table(0, 2)
-    return ScoreTable(
+    return ScoreTable.from_arrays(
         table.tasks,
         table.networks,
         table.seeds,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grouping.domain.baselines import BOTH_BASELINES
-from grouping.domain.jobs import StopReason
+from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import Purpose, TrialRequest
+from grouping.domain.tables.score_table import ScoreTable
+from grouping.domain.trainings.trials import Purpose, TrialRequest
+from grouping.domain.verdicts.baselines import BOTH_BASELINES
 from grouping.errors import InvalidInputError
 from grouping.search import Search
 from grouping.solver import solve

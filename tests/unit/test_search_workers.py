@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from grouping.domain.jobs import StopReason
+from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.search import Search
 from grouping.strategies import get_strategy

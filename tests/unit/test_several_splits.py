@@ -9,20 +9,21 @@ import pytest
 
 from grouping.data_sets.definitions import ProblemDefinition, Target, parse_split
 from grouping.data_sets.making import make
-from grouping.domain.baselines import BOTH_BASELINES
-from grouping.domain.engines import Engine
 from grouping.domain.groupings import Grouping
-from grouping.domain.jobs import TEST_PER_TRAIN, Job, JobSpec, JobState
+from grouping.domain.jobs.job import TEST_PER_TRAIN, Job, JobState
+from grouping.domain.jobs.specification import JobSpec
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
-from grouping.domain.scores import FloatArray
-from grouping.domain.splits import FreshSplits
+from grouping.domain.tables.score_table import FloatArray
 from grouping.domain.tasks import Task
-from grouping.domain.trials import Purpose, Trial, TrialRequest, TrialState
-from grouping.domain.verdicts import Comparison, Verdict, judge
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.splits import FreshSplits
+from grouping.domain.trainings.trials import Purpose, Trial, TrialRequest, TrialState
+from grouping.domain.verdicts.baselines import BOTH_BASELINES
+from grouping.domain.verdicts.verdict import Comparison, Verdict, judge
 from grouping.errors import InvalidInputError
 from grouping.trainers.stacks import make_stacks
-from grouping.trainers.trainer import WorkerContext
+from grouping.trainers.workers import WorkerContext
 from grouping.training.worker import WorkerMaker
 from tests.frames import shop
 from tests.tables import make_table

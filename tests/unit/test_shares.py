@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.resources import PlacedResources, Resources
+from grouping.domain.trainings.resources import PlacedResources, Resources
 from grouping.errors import InvalidInputError
 from grouping_workers.dispatch.fair_shares import fair_shares
 

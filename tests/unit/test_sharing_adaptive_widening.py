@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.recipes.encoders import Mlp
 from grouping.recipes.sharing import Hard
 from grouping.recipes.sharing_from_data import AdaptiveWidening as Parameters
@@ -33,6 +33,7 @@ from grouping.training.sharing.branching import (
 )
 from grouping.training.sharing.hard import HardSharing
 from tests.contracts.sharing import reached
+from tests.effort import examples
 
 NAMES = ("a", "b", "copy of a", "copy of b")
 TASKS = tuple(Task.regression(name) for name in NAMES)
@@ -82,7 +83,7 @@ affinities = st.integers(2, 6).flatmap(
 
 
 @given(affinities, st.integers(1, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_division_of_the_tasks_is_less_separated(affinity: list[list[float]], n_blocks: int) -> None:
     n = len(affinity)
     n_blocks = min(n, n_blocks)
@@ -96,7 +97,7 @@ def test_no_division_of_the_tasks_is_less_separated(affinity: list[list[float]],
 
 
 @given(affinities, st.integers(1, 8), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_who_shares_a_branch_shares_all_below_it(
     affinity: list[list[float]], last: int, n_stages: int
 ) -> None:

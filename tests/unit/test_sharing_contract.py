@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from grouping.domain.recipes import Method, Part, Recipe
+from grouping.domain.trainings.recipes import Method, Part, Recipe
 from grouping.recipes import list_methods
 from grouping.training.data import TrainingData
 from tests.contracts.sharing import BASE, SharingContract

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.recipes import check_named_tasks
 from grouping.recipes.sharing import Hierarchical

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.errors import InvalidInputError
 from grouping.recipes.encoders import Mlp as MlpParameters
 from grouping.recipes.sharing import Hard

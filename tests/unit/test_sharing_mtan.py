@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grouping.domain.recipes import Method, Recipe
+from grouping.domain.trainings.recipes import Method, Recipe
 from grouping.training.sharing.mtan import MtanSharing
 from grouping.training.sharing.shapes import channel_dim
 from tests.contracts.sharing import ENCODERS, inputs_of, multiply_adds, network_of

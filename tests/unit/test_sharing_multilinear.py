@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.recipes.encoders import Mlp
 from grouping.recipes.sharing import Hard
 from grouping.recipes.sharing_from_data import Multilinear

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.training.blueprint import Blueprint
 from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData

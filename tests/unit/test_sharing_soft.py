@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.training.data import TrainingData
 from grouping.training.loop import Training, train_network
 from grouping.training.sharing.soft import SoftSharing

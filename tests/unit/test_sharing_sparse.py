@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import TrainingError
 from grouping.recipes.encoders import Mlp
 from grouping.recipes.sharing import Hard

@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grouping.domain.engines import Engine
-from grouping.domain.jobs import Ledger
+from grouping.domain.jobs.job import Ledger
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import Purpose, Trial, TrialState
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.faults import Standing
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import Purpose, Trial, TrialState
 from grouping.trainers import stacks
 from grouping.trainers.stacks import MAX_STACK
 from grouping_workers.job.stack_size import FIRST_STACK, LONGEST_STACK_S, largest_stack
@@ -41,6 +42,11 @@ def trial(position: int, **changes: Any) -> Trial:
     return Trial(**{**values, **changes})
 
 
+def lost_once(is_so: bool) -> Standing:
+    """Standing of a trial whose worker was lost once, or never."""
+    return Standing(losses=int(is_so))
+
+
 def make_stacks(
     planned: list[Trial], n_workers: int, engine: Engine = Engine.AUTO
 ) -> list[tuple[Trial, ...]]:
@@ -65,7 +71,7 @@ def test_a_large_plan_is_cut_so_that_workers_end_together() -> None:
 
 
 def test_a_trial_that_was_lost_before_is_alone() -> None:
-    planned = [trial(i, attempts=int(i in (1, 4))) for i in range(6)]
+    planned = [trial(i, standing=lost_once(i in (1, 4))) for i in range(6)]
     found = make_stacks(planned, 1)
     assert [[t.position for t in stack] for stack in found] == [[0, 2, 3, 5], [1], [4]]
 
@@ -80,7 +86,7 @@ def test_the_seeds_of_a_network_are_trained_as_one_on_any_number_of_workers(
 ) -> None:
     places = [(seed, task) for seed in range(n_seeds) for task in ("a", "b")]
     planned = [
-        trial(i, seed=seed, network=Network.of(task), attempts=2 if i in lost else 0)
+        trial(i, seed=seed, network=Network.of(task), standing=Standing(losses=2 if i in lost else 0))
         for i, (seed, task) in enumerate(places)
     ]
     found = make_stacks(planned, n_workers, Engine.VMAP)
@@ -91,7 +97,7 @@ def test_the_seeds_of_a_network_are_trained_as_one_on_any_number_of_workers(
 
 
 def test_seeds_that_were_lost_once_stay_together_apart_from_the_others() -> None:
-    planned = [trial(i, seed=i, network=Network.of("a"), attempts=int(i < 3)) for i in range(5)]
+    planned = [trial(i, seed=i, network=Network.of("a"), standing=lost_once(i < 3)) for i in range(5)]
     found = make_stacks(planned, 4, Engine.VMAP)
     assert [[t.position for t in stack] for stack in found] == [[0, 1, 2], [3, 4]]
 
@@ -104,7 +110,13 @@ def test_every_trial_is_in_one_stack_of_its_kind(
     kinds: list[tuple[int, float, float, bool]], n_workers: int
 ) -> None:
     planned = [
-        trial(i, seed=seed, network=Network.of(f"t{i}", size=size), fidelity=fidelity, attempts=int(lost))
+        trial(
+            i,
+            seed=seed,
+            network=Network.of(f"t{i}", size=size),
+            fidelity=fidelity,
+            standing=lost_once(lost),
+        )
         for i, (seed, size, fidelity, lost) in enumerate(kinds)
     ]
     found = make_stacks(planned, n_workers)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -10,25 +11,38 @@ from hypothesis import strategies as st
 
 from grouping.errors import SolverError
 from grouping.solver import CurvePoint, CurveSolver, curve_around, solve, solve_curve
-from grouping.use_cases.stepwise_curve import CURVE_TIME_S, StepwiseCurve, thinned
+from grouping.use_cases.stepwise_curve import StepwiseCurve, thinned
 from grouping_api.web.rendering import WAIT, sent
 from tests.tables import random_table
 
 BUDGETS = (1.0, 2.0, 3.0)
 
 
-class Counting(CurveSolver):
-    """Solver that notes what it is asked, and fails at first where it is told to."""
+def curve_of(
+    solver: CurveSolver | None = None, asked: list[float] | None = None, budgets: tuple[float, ...] = BUDGETS
+) -> StepwiseCurve:
+    """A curve of a small table; each budget that is solved is noted."""
+    made = solver or CurveSolver(random_table(1))
 
-    def __init__(self, failing: float | None = None) -> None:
+    def steps(budgets_snt: Sequence[float], smaller: CurvePoint | None) -> Iterator[CurvePoint]:
+        for point in made.points(budgets_snt, smaller, None):
+            if asked is not None:
+                asked.append(point.solution.budget_snt)
+            yield point
+
+    return StepwiseCurve(steps, budgets, made.baselines)
+
+
+class FailingOnce(CurveSolver):
+    """Solver that fails at one budget the first time."""
+
+    def __init__(self, failing: float) -> None:
         super().__init__(random_table(1))
-        self.asked: list[tuple[float, float | None]] = []
-        self.failing = failing
+        self.failing: float | None = failing
 
     def point(
         self, budget_snt: float, smaller: CurvePoint | None, *, time_limit_s: float | None = None
     ) -> CurvePoint:
-        self.asked.append((budget_snt, time_limit_s))
         if budget_snt == self.failing:
             self.failing = None
             raise SolverError("no time")
@@ -36,28 +50,51 @@ class Counting(CurveSolver):
 
 
 def test_what_is_read_step_by_step_is_the_curve() -> None:
-    curve = StepwiseCurve(CurveSolver(random_table(1)), (3.0, 1.0, 2.0), time_limit_s=10)
+    curve = curve_of(budgets=(3.0, 1.0, 2.0))
     assert list(curve.points()) == list(solve_curve(random_table(1), BUDGETS).points)
     assert curve.so_far() == solve_curve(random_table(1), BUDGETS)
 
 
 def test_each_budget_is_solved_once_and_only_what_is_read() -> None:
-    solver = Counting()
-    curve = StepwiseCurve(solver, BUDGETS, time_limit_s=60)
+    asked: list[float] = []
+    curve = curve_of(asked=asked)
     first = curve.points()
     next(first)
     assert len(curve.so_far().points) == 1
     assert list(curve.points()) == [*curve.so_far().points]
     assert len(list(first)) == 2
-    assert solver.asked == [(budget, CURVE_TIME_S / 3) for budget in BUDGETS]
+    assert tuple(asked) == BUDGETS
+
+
+def test_readers_who_take_turns_get_the_same_points() -> None:
+    curve = curve_of()
+    first, second = curve.points(), curve.points()
+    taken = [next(first), next(second), next(second), next(first), next(first), next(second)]
+    points = solve_curve(random_table(1), BUDGETS).points
+    assert [point.solution for point in taken] == [points[place].solution for place in (0, 0, 1, 1, 2, 2)]
 
 
 def test_a_budget_without_an_answer_is_tried_again_by_the_next_reader() -> None:
-    curve = StepwiseCurve(Counting(failing=2.0), BUDGETS, time_limit_s=1)
+    curve = curve_of(FailingOnce(2.0))
     with pytest.raises(SolverError, match="no time"):
         list(curve.points())
     assert len(curve.so_far().points) == 1
     assert len(list(curve.points())) == 3
+
+
+def test_the_solves_of_a_curve_share_its_time() -> None:
+    shares: list[float] = []
+
+    class Noting(CurveSolver):
+        def point(
+            self, budget_snt: float, smaller: CurvePoint | None, *, time_limit_s: float | None = None
+        ) -> CurvePoint:
+            assert time_limit_s is not None
+            shares.append(time_limit_s)
+            return super().point(budget_snt, smaller)
+
+    list(Noting(random_table(1)).points(BUDGETS, None, time.monotonic() + 900.0))
+    assert shares[0] <= 300 < 400 < shares[1] <= 450 < shares[2] <= 900
 
 
 def test_the_curve_around_a_solution_is_that_of_its_budget() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grouping.domain.jobs import DEFAULT_STRATEGY, JobSpec
+from grouping.domain.jobs.specification import DEFAULT_STRATEGY, JobSpec
 from grouping.domain.networks import Candidates, Network, list_candidates
-from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import TrialKey, TrialRequest
+from grouping.domain.tables.score_table import ScoreTable
+from grouping.domain.trainings.trials import TrialKey, TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.solver import solve, solve_budgets
 from grouping.strategies import Evidence, get_strategy, list_strategies

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
-from grouping.domain.jobs import StopReason
+from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.replay.tables import open_table
 from grouping.search import Search
 from grouping.solver import BudgetSolver, solve, solve_budgets
 from grouping.solver.confidence.draw_programme import MAX_BLOCKS
 from grouping.strategies import Evidence, get_strategy
+from grouping.strategies.adaptive.adaptive import Adaptive
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
 from grouping.strategies.sampling import cover
 from tests.searches import run_to_the_end
@@ -27,7 +29,9 @@ BUDGETS = (1.0, 2.0, 3.0)
 
 
 def mean_seeds(table: ScoreTable) -> ScoreTable:
-    return ScoreTable(table.tasks, table.networks, (0,), table.validation[:, :, None], table.test[:, :, None])
+    return ScoreTable.from_arrays(
+        table.tasks, table.networks, (0,), table.validation[:, :, None], table.test[:, :, None]
+    )
 
 
 DIGITS = mean_seeds(open_table("digits").full)
@@ -209,6 +213,59 @@ def test_many_tasks_are_searched_without_listing_the_candidates() -> None:
     assert left < 0.65, "well on the way from what was first to the four blocks"
 
 
+@dataclass(frozen=True)
+class Twins:
+    """A step with two networks that bring the same, and a third that brings less beside it."""
+
+    is_joint: bool
+    pending: tuple[int, ...] = ()
+
+    def as_expected(self) -> Twins:
+        return self
+
+    def values(self, choose: object) -> tuple[FloatArray, FloatArray]:
+        expected = np.array([0.5, 0.5, 0.1])
+        expected[list(self.pending)] = 0.0
+        if {0, 1} & set(self.pending):
+            expected[:2] = 0.0
+        return expected, expected
+
+    def with_pending(self, rows: Sequence[int]) -> Twins:
+        return replace(self, pending=(*self.pending, *rows))
+
+
+def test_what_one_training_will_bring_is_not_trained_a_second_time_by_another_free_worker() -> None:
+    most_valuable = Adaptive()._most_valuable
+    assert most_valuable(Twins(is_joint=True), 3, BudgetSolver()) == {0: 0.5, 2: 0.1}  # type: ignore[arg-type]
+    assert list(most_valuable(Twins(is_joint=False), 2, BudgetSolver())) == [0, 1]  # type: ignore[arg-type]
+
+
+def test_free_workers_are_given_different_networks_none_of_which_is_running() -> None:
+    first = [n for n, one in enumerate(DIGITS.networks) if len(one.group) in (1, 5)]
+    running = [n for n, one in enumerate(DIGITS.networks) if len(one.group) == 3][:3]
+    evidence = Evidence(
+        Candidates.listed(DIGITS.task_names, DIGITS.networks),
+        DIGITS.select(first),
+        DIGITS.select([]),
+        BUDGETS,
+        (0,),
+        frozenset(TrialRequest(DIGITS.networks[n], 0).key for n in first),
+        running=frozenset(TrialRequest(DIGITS.networks[n], 0).key for n in running),
+        n_free=3,
+    )
+    jointly, at_once = (
+        [
+            request.network
+            for request in get_strategy("adaptive", {"batch": 3}).ask(one, BudgetSolver()).requests
+        ]
+        for one in (evidence, replace(evidence, n_free=0))
+    )
+    assert len(set(jointly)) == len(jointly) == 3
+    assert not set(jointly) & {DIGITS.networks[n] for n in running}
+    assert jointly[0] == at_once[0], "the most valuable one"
+    assert set(jointly) != set(at_once), "the others are chosen given that one"
+
+
 def test_improvement_alone_is_what_the_solver_gains_from_one_more_network() -> None:
     table = mean_seeds(random_table(5, n_tasks=4))
     known = [n for n, network in enumerate(table.networks) if len(network.group) in (1, 4)]
@@ -244,7 +301,7 @@ def test_the_solver_in_draws_agrees_with_the_solver_on_each_draw_at_every_budget
     draws = table.validation * generator.lognormal(0, 0.3, (5, *table.validation.shape))
     budgets = (3.0, 0.5, 1.5, 1.0)  # in any order
     for draw, chosen in zip(draws, solve_budgets.in_draws(table, draws, budgets), strict=True):
-        drawn = ScoreTable(
+        drawn = ScoreTable.from_arrays(
             table.tasks, table.networks, (0,), draw[:, :, None], np.full((*draw.shape, 1), np.nan)
         )
         for budget, rows in zip(budgets, chosen, strict=True):

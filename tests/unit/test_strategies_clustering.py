@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from grouping.domain.jobs import StopReason
+from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.scores import ScoreTable
-from grouping.domain.trials import TrialRequest
+from grouping.domain.tables.score_table import ScoreTable
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.search import Search
 from grouping.strategies import get_strategy
 from tests.clusterings import BLOCKS, METHODS, block_table

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.replay.replaying import Setup, replay
 from grouping.replay.summary import regret_curve
 from grouping.replay.tables import open_table

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grouping.domain.networks import Candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, TooManyCandidatesError
 from grouping.solver import solve_budgets

@@ -7,15 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.affinity_methods import METHODS
-from grouping.domain.jobs import StopReason
-from grouping.domain.joint_affinity import joint_affinities
-from grouping.domain.joint_runs import GRADIENT_METHODS, MASK_OVERLAP, JointAffinities, JointRun
+from grouping.domain.affinities.joint_matrices import joint_affinities
+from grouping.domain.affinities.joint_runs import GRADIENT_METHODS, MASK_OVERLAP, JointAffinities, JointRun
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.affinities.methods import METHODS
+from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates, Network, list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError, TooManyCandidatesError
 from grouping.search import Search
 from grouping.solver import solve_budgets
@@ -269,7 +269,14 @@ def test_small_shares_are_shown_with_two_digits_and_cosines_as_numbers() -> None
     assert tag.shown(0.0004) == "+0.040 %"
     assert tag.summary() == "c helps d most (+0.040 % ± 0.000 %)."
     assert matrices()["cosine"].shown(-0.4) == "-0.40"
-    assert set(METHODS) == {"estimate", "pairwise", "higher-order", *GRADIENT_METHODS, MASK_OVERLAP}
+    assert set(METHODS) == {
+        "estimate",
+        "posterior",
+        "pairwise",
+        "higher-order",
+        *GRADIENT_METHODS,
+        MASK_OVERLAP,
+    }
 
 
 def test_a_matrix_in_another_order_has_the_same_effects() -> None:

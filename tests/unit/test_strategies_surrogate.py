@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Candidates, Network, list_candidates
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import TooManyCandidatesError
 from grouping.replay.replaying import Setup, replay

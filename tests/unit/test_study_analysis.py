@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import InvalidInputError
 from grouping.study.analysis import correlate, effects_of, quantile, reliability
 from grouping.study.plan import PlannedTraining, StudyOptions
 from grouping.study.records import Effects, StudyReport, report_from_json, report_to_json
 from grouping.study.reporting import make_report
 from grouping.study.sentences import NO_NOISE
+from tests.effort import examples
 from tests.studies import OPTIONS, TASKS, effect_by_name, example_report, noisy_loss, run_of, scores_by
 
 
@@ -78,7 +79,7 @@ def test_another_order_of_the_tasks_permutes_the_matrices_and_changes_no_correla
     assert a.permutation_p == pytest.approx(b.permutation_p)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     seed=st.integers(0, 10**6),
     factor=st.floats(0.1, 10),

@@ -53,6 +53,20 @@ def test_a_study_is_printed_written_and_kept(
     assert info.id in printed
 
 
+def test_a_dry_run_says_what_would_be_trained_and_keeps_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    assert run(monkeypatch, *SHORT, "--database-url", url, "--dry-run", "--json") == 0
+    price = json.loads(capsys.readouterr().out)
+    assert run(monkeypatch, *SHORT, "--no-keep", "--json") == 0
+    report = report_from_json(json.loads(capsys.readouterr().out))
+    assert (price["n_trainings"], price["n_epochs"]) == (report.n_trainings, report.n_epochs)
+    assert run(monkeypatch, *SHORT, "--database-url", url, "--dry-run") == 0
+    assert f"{report.n_trainings} trainings of {report.n_epochs} epochs in all" in capsys.readouterr().out
+    assert not (tmp_path / "studies.db").exists()
+
+
 def test_json_is_all_that_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import BuiltInParameters, Method, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import BuiltInParameters, Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError, UnknownNameError
 from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import Candidates
-from grouping.domain.recipes import Method
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Method
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError, NotFoundError, TrainingError
 from grouping.problems.registry import ENTRY_POINT_GROUP as PROBLEMS
 from grouping.problems.registry import discover_problems

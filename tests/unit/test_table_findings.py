@@ -35,6 +35,21 @@ def test_a_number_that_stands_for_an_absent_task_is_found_and_named(number: str)
     assert "exactly" not in findings(HEADER + text.replace(number, ""))
 
 
+@pytest.mark.parametrize("number", ["-100", "-2", "1", "1e9"])
+def test_any_number_that_is_repeated_far_from_all_others_is_doubted(number: str) -> None:
+    text = f"w,0.25,0.25,{number},0.3\nx,0.5,0.5,0.25,{number}\ny,0.75,0.75,{number},0.25\nz,1,1,0.5,0.5\n"
+    said = findings(HEADER + text)
+    assert f"3 values are exactly {float(number):g} (a in a+b@0.25, b in a+b@0.5" in said
+    assert "exactly" not in findings(HEADER + text.replace(number, "0.51"))
+    assert "exactly" not in findings(HEADER + text.replace(f"y,0.75,0.75,{number}", "y,0.75,0.75,0.26"))
+
+
+def test_a_loss_of_0_is_doubted_beside_blank_cells_if_the_others_of_its_task_are_close() -> None:
+    text = "x,0.5,0.5,0.25,0\ny,0.75,0.75,,0.25\nz,1,1,0.5,0.3\n"
+    assert "1 value is exactly 0 (b in a+b@0.5)" in findings(HEADER + text)
+    assert "exactly" not in findings(HEADER + text.replace("0.25\nz", "0.01\nz"))
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -156,9 +171,19 @@ def test_curve_and_conversion_say_it_too_and_the_description_says_it_once(tmp_pa
     assert json.loads(curve.stdout)["findings"] == list(said)
     for done in (curve, run("table", tmp_path, NAN, "--to", "json")):
         assert done.stderr.splitlines() == [f"Look at: {finding}" for finding in said]
+    as_data = json.loads(run("table", tmp_path, NAN, "--json").stdout)
+    assert (as_data["findings"], as_data["n_networks"]) == (list(said), 3)
     described = run("table", tmp_path, NAN)
     assert described.stderr == ""
     assert set(said) < set(described.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(("--output", "t.json"), "Say with --to"), (("--json", "--to", "json"), "--json is the description")],
+)
+def test_table_is_asked_for_one_thing(tmp_path: Path, options: tuple[str, ...], says: str) -> None:
+    assert says in str(run("table", tmp_path, NAN, *options).exception)
 
 
 def test_weights_and_the_objective_settle_which_task_makes_up_most(tmp_path: Path) -> None:

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from grouping.domain.baselines import Baseline, Baselines
-from grouping.domain.jobs import JobSpec
+from grouping.domain.jobs.search_state import SearchTerms
+from grouping.domain.jobs.specification import JobSpec
+from grouping.domain.jobs.task_definitions import Better, SizeVariant, TaskDefinition
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.reported import with_losses
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.task_definitions import Better, SizeVariant, TaskDefinition
+from grouping.domain.tables.reported import with_losses
 from grouping.domain.tasks import Scale, Task
-from grouping.domain.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.trials import TaskScore, TrialOutcome, TrialRequest, TrialState
+from grouping.domain.verdicts.baselines import Baseline, Baselines
 from grouping.errors import InvalidInputError
 from grouping.search import Search
 from grouping.strategies import get_strategy, list_strategies

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.tasks import CROSS_ENTROPY, Task, TaskKind
+from grouping.domain.trainings.datasets import Dataset
 from grouping.errors import InvalidInputError
 from grouping.formats.task_attributes import tasks_from_json, tasks_to_json
 from grouping.store.codec import task_from_json, task_to_json

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.finished_results import FinishedResults, FinishedTraining
 from grouping.domain.networks import Candidates, Network
+from grouping.domain.tables.finished_results import FinishedResults, FinishedTraining
 from grouping.domain.tasks import Scale, Task
 from grouping.errors import InvalidInputError, ResultsRefusedError, TableFormatError
 from grouping.formats import TableFormat, read_table, read_table_guarded, results_of_table, write_table

@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import pytest
 
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.recipes import BuiltInParameters, Recipe
-from grouping.domain.search_state import SearchTerms
-from grouping.domain.trials import TrialOutcome, TrialRequest
+from grouping.domain.trainings.recipes import BuiltInParameters, Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import DATA_SEED
 from grouping.problems.registry import get_problem

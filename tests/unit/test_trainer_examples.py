@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from grouping.domain.jobs.search_state import SearchTerms
 from grouping.domain.networks import Candidates, Network
-from grouping.domain.progress import Progress
-from grouping.domain.search_state import SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.trainers import (
     LocalPool,
     NoReports,

@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from grouping.domain.joint_runs import GRADIENT_METHODS, JointAffinities
+from grouping.domain.affinities.joint_runs import GRADIENT_METHODS, JointAffinities
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.training.affinities import (
     AffinityMeter,
     first_order,

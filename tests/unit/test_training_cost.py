@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from grouping.domain.networks import Network, list_candidates
-from grouping.domain.recipes import Method, Part, Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Method, Part, Recipe
 from grouping.errors import InvalidInputError
 from grouping.recipes import list_methods
 from grouping.recipes.encoders import Mlp

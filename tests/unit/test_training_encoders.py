@@ -12,11 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError
 from grouping.training.cost import measure_costs, scaled_widths
 from grouping.training.data import TrainingData

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
+from grouping.domain.trainings.recipes import Recipe
 from grouping.errors import InvalidInputError
 from grouping.training.latency import measure_latency
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from grouping.domain.datasets import Dataset
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
 from grouping.domain.tasks import Task
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.datasets import Dataset
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.training.data import Rows, TrainingData, best_device
 from grouping.training.loop import Training, train_network

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Part, Precision, Recipe
-from grouping.domain.trials import TrialRequest, TrialState
+from grouping.domain.trainings.recipes import Method, Part, Precision, Recipe
+from grouping.domain.trainings.trials import TrialRequest, TrialState
 from grouping.errors import InvalidInputError
 from grouping.problems.registry import get_problem
 from grouping.recipes import list_methods

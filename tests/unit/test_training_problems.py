@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.problems.problem import Problem
 from grouping.problems.registry import BUILT_IN
 from grouping.training.data import TrainingData

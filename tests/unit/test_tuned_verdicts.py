@@ -11,16 +11,17 @@ from dataclasses import replace
 
 import pytest
 
-from grouping.domain.allowance import Allowance, Prices
-from grouping.domain.contestants import contestants_of, random_alike
-from grouping.domain.jobs import JobSpec, StopReason
+from grouping.domain.jobs.job import StopReason
+from grouping.domain.jobs.search_state import SearchState, SearchTerms
+from grouping.domain.jobs.specification import JobSpec
 from grouping.domain.networks import Network
-from grouping.domain.search_state import SearchState, SearchTerms
 from grouping.domain.tasks import Task
-from grouping.domain.training_budgets import tuning_at_most
-from grouping.domain.trials import PLAIN, Purpose, TaskScore, Trial, TrialRequest, TrialState
-from grouping.domain.tuning import TuningTerms
-from grouping.domain.verdicts import Question, Verdict
+from grouping.domain.trainings.allowance import Allowance, Prices
+from grouping.domain.trainings.budgets import tuning_at_most
+from grouping.domain.trainings.trials import PLAIN, Purpose, TaskScore, Trial, TrialRequest, TrialState
+from grouping.domain.verdicts.contestants import contestants_of, random_alike
+from grouping.domain.verdicts.tuning import TuningTerms
+from grouping.domain.verdicts.verdict import Question, Verdict
 from grouping.errors import InvalidInputError
 from grouping.search import Planner
 from grouping.solver import Recommendation, recommend, tunings_of

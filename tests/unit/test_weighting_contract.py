@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grouping.domain.recipes import Part
+from grouping.domain.trainings.recipes import Part
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.recipes import list_unavailable
 from grouping.recipes.registry import BUILT_IN, discover_methods

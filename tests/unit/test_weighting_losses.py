@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torchjd.scalarization import GeometricMean
 
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.training.loop import Training, train_network
 from grouping.training.weighting.gradients import GradientWeighting
 from grouping.training.weighting.inverse import inverse

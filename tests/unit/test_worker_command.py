@@ -12,8 +12,8 @@ from grouping.cli.machine import memory_bytes, processors
 from grouping.cli.worker import read_resources
 from grouping.client import Agent
 from grouping.client.assignments import Assignments
-from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import TrialOutcome
 from grouping.errors import InvalidInputError
 from grouping.wire.leases import WaitingOut
 

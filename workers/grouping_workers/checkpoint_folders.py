@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from grouping.domain.trials import CHECKPOINT_SUFFIX
+from grouping.domain.trainings.trials import CHECKPOINT_SUFFIX
 from grouping.store.codec import is_id
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from grouping.domain.engines import Engine
-from grouping.domain.jobs import DEFAULT_TRAINER
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
+from grouping.domain.trainings.engines import Engine
 from grouping_workers.dispatch.messages import Activity
 
 CHECKPOINT_INTERVAL_S = 30.0

@@ -2,6 +2,7 @@
 
 from grouping_api.routes import (
     budgets,
+    bundles,
     catalogue,
     data_sets,
     events,
@@ -19,6 +20,6 @@ from grouping_api.routes import (
     trials,
 )
 
-OF_JOBS = (jobs, trials, results, budgets, events)
+OF_JOBS = (jobs, trials, results, budgets, bundles, events)
 OF_TABLES = (score_tables, graph, imports, groupings, exports)
 ROUTES = (*OF_JOBS, *OF_TABLES, leases, data_sets, studies, catalogue, tokens, system)

@@ -6,15 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
 
-from grouping.domain.jobs import Job
-from grouping.use_cases.clone import clone
+from grouping.domain.jobs.job import Job
+from grouping.use_cases.clone import clone, estimate_clone
 from grouping.use_cases.estimate import estimate
 from grouping.use_cases.ledger import tell_ledger
 from grouping.wire.estimates import EstimateOut
 from grouping.wire.jobs import JobOut
 from grouping.wire.ledgers import JobLedgerOut
 from grouping.wire.requests import EXAMPLE, CloneRequest, JobRequest
-from grouping_api.access import READ, SUBMIT
+from grouping_api.access import READ, SUBMIT, Granted
 from grouping_api.dependencies import IdempotencyKey, JobId, PageSize, StoreDep, location_of, tell_location
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
@@ -71,7 +71,7 @@ def get_job_ledger(
     status_code=202,
     summary="Clone a job, and train only what differs",
     response_model=JobOut,
-    responses={**location_of(202, "job"), **problem_responses(404, 413, 415, 422, 503)},
+    responses={**location_of(202, "job"), **problem_responses(403, 404, 413, 415, 422, 503)},
     dependencies=[SUBMIT],
 )
 def clone_job(
@@ -84,9 +84,31 @@ def clone_job(
     ],
     response: Response,
     store: StoreDep,
+    granted: Granted,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Submit a copy of a job with other tasks, budgets, strategy or seeds; unchanged outcomes are copied."""
-    job, is_new = clone(store, job_id, request, idempotency_key)
+    job, is_new = clone(store, job_id, request, idempotency_key, granted=granted)
     tell_location(response, f"/v1/jobs/{job.id}", is_new=is_new)
     return job
+
+
+@router.post(
+    "/{job_id}/clone/estimate",
+    summary="Estimate what a clone of a job would cost",
+    responses=problem_responses(404, 413, 415, 422, 503),
+    dependencies=[READ],
+)
+def estimate_clone_of_job(
+    job_id: JobId,
+    request: Annotated[
+        CloneRequest,
+        Body(
+            openapi_examples={"task": {"summary": "With one more task", "value": {"add_tasks": ["rotation"]}}}
+        ),
+    ],
+    store: StoreDep,
+    workers: NumberOfWorkers = None,
+) -> EstimateOut:
+    """Estimate trainings, epochs and time of a clone, less the outcomes that it copies; nothing is stored."""
+    return estimate_clone(store, job_id, request, n_workers=workers)

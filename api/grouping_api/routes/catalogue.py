@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from grouping import recipes, strategies, trainers
-from grouping.domain.recipes import Part
+from grouping.domain.trainings.recipes import Part
 from grouping.problems import registry as problems
 from grouping.wire.catalogue import (
     LossList,

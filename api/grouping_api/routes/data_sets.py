@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.exceptions import HTTPException
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from grouping.data_sets.folder import DataFolder, DataSet, require_data_folder
@@ -26,7 +25,7 @@ from grouping.wire.data_sets import (
     TableOnServer,
 )
 from grouping_api.access import ADMIN, READ, SUBMIT
-from grouping_api.dependencies import SettingsDep, StoreDep, location_of, tell_location
+from grouping_api.dependencies import ReceivingDep, SettingsDep, StoreDep, location_of, tell_location
 from grouping_api.errors import problem_responses
 from grouping_api.guards import MAX_DATA_BYTES
 from grouping_api.uploads import FORM_TYPE, checked
@@ -71,30 +70,47 @@ _BODY: dict[str, Any] = {
     summary="Store a table",
     response_model=DataSetOut,
     openapi_extra=_BODY,
-    responses={**location_of(201, "data set"), **problem_responses(413, 415, 422)},
+    responses={
+        200: {"model": DataSetOut, "description": "A dry run: as it would be stored, or is stored already."},
+        **location_of(201, "data set"),
+        **problem_responses(413, 415, 422, 503),
+    },
     dependencies=[SUBMIT],
 )
 async def create_data_set(
-    request: Request, response: Response, settings: SettingsDep, name: Annotated[DataSetName, Query()] = ""
+    request: Request,
+    response: Response,
+    settings: SettingsDep,
+    receiving: ReceivingDep,
+    name: Annotated[DataSetName, Query()] = "",
+    dry_run: Annotated[bool, Query(description="Store nothing, and say what would be stored.")] = False,
 ) -> DataSet:
     """Store a table; the same table is stored once, and this answers with the one that is there.
 
+    A dry run answers 200 with the data set as it would be, or with the one that is there.
     The answer says what each column looks like; `POST /v1/data-sets/{name}/problems` makes a problem of it.
     """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type == "application/json":
-        asked = checked(TableOnServer, _parsed(await request.body()))
-        stored = await run_in_threadpool(
-            data_sets.add_allowed,
-            require_data_folder(),
-            asked.path,
-            settings.data_paths,
-            asked.name or name,
-        )
-    else:
-        data, file_name = await received_table(request, media_type)
-        stored = await run_in_threadpool(data_sets.add_upload, require_data_folder(), data, file_name, name)
-    data_set, is_new = stored
+    async with receiving.upload(request) as incoming:
+        if media_type == "application/json":
+            asked = checked(TableOnServer, _parsed(await incoming.received(request.body())))
+            allowed = settings.data_paths
+            data_set, is_new = await incoming.run(
+                data_sets.add_allowed,
+                require_data_folder(),
+                asked.path,
+                allowed,
+                asked.name or name,
+                dry_run=dry_run,
+            )
+        else:
+            data, file_name = await incoming.received(received_table(request, media_type))
+            data_set, is_new = await incoming.run(
+                data_sets.add_upload, require_data_folder(), data, file_name, name, dry_run=dry_run
+            )
+    if dry_run:
+        response.status_code = 200
+        return data_set
     tell_location(response, f"/v1/data-sets/{data_set.version}", is_new=is_new)
     return data_set
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -12,7 +13,7 @@ from grouping.wire.jobs import EventPage
 from grouping_api.access import READ
 from grouping_api.dependencies import JobId, SettingsDep, StoreDep
 from grouping_api.errors import problem_responses
-from grouping_api.streams import event_stream
+from grouping_api.streams import HeldStream, event_stream
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -30,7 +31,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     "/{job_id}/events",
     summary="List the events of a job",
     response_model=EventPage,
-    responses={**_STREAM, **problem_responses(404, 422)},
+    responses={**_STREAM, **problem_responses(404, 422, 503)},
     dependencies=[READ],
 )
 async def list_events(
@@ -48,9 +49,11 @@ async def list_events(
     job = await run_in_threadpool(store.get_job, job_id)
     if "text/event-stream" in request.headers.get("accept", ""):
         first = after if last_event_id is None else last_event_id
-        stream = event_stream(store, job_id, first, stopping=request.app.state.stopping, settings=settings)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+        state = request.app.state
+        held = AsyncExitStack()
+        await held.enter_async_context(state.stream_places.let_in())
+        stream = event_stream(state.event_desk, job_id, first, stopping=state.stopping, settings=settings)
+        return HeldStream(stream, held)
     events = await run_in_threadpool(lambda: store.events(job_id, after=after, limit=limit))
     next_after = events[-1].number if events else after
     return EventPage.read(job, items=events, next_after=next_after)

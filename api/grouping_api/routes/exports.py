@@ -7,15 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from grouping.domain.affinity_methods import DEFAULT_METHOD
-from grouping.domain.exports import Exported, ExportFormat
+from grouping.domain.affinities.methods import DEFAULT_METHOD
+from grouping.domain.tables.exports import Exported, ExportFormat
 from grouping.use_cases.exports import export
 from grouping_api.access import READ
 from grouping_api.dependencies import AskedTableDep, TableQueriesDep, budget_of
 from grouping_api.errors import problem_responses
+from grouping_api.turns import IN_TURN, TurnRoute
 from grouping_api.uploads import attachment, safe_file_name
 
-router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
+router = APIRouter(prefix="/v1/score-tables", tags=["score tables"], route_class=TurnRoute)
 
 _FILE = {"schema": {"type": "string", "format": "binary"}}
 
@@ -29,9 +30,9 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
             "description": "The file.",
             "content": {item.media_type.partition(";")[0]: _FILE for item in ExportFormat},
         },
-        **problem_responses(304, 404, 409, 422),
+        **problem_responses(304, 404, 409, 422, 503),
     },
-    dependencies=[READ],
+    dependencies=[READ, IN_TURN],
 )
 def export_view(
     asked: AskedTableDep,

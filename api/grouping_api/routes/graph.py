@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from grouping.domain.affinity_methods import DEFAULT_METHOD
+from grouping.domain.affinities.methods import DEFAULT_METHOD
 from grouping.strategies.affinity.graph import communities
 from grouping.use_cases.affinity import read_affinity
 from grouping.use_cases.table_queries import USUAL_BUDGET_SNT
@@ -15,15 +15,16 @@ from grouping.wire.graph import AffinityGraphOut
 from grouping_api.access import READ
 from grouping_api.dependencies import AskedTableDep, TableQueriesDep, budget_of
 from grouping_api.errors import problem_responses
+from grouping_api.turns import IN_TURN, TurnRoute
 
-router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
+router = APIRouter(prefix="/v1/score-tables", tags=["score tables"], route_class=TurnRoute)
 
 
 @router.get(
     "/{table_id}/graph",
     summary="Read the affinity graph, and compare clusterings with the exact grouping",
-    responses=problem_responses(304, 404, 409, 422),
-    dependencies=[READ],
+    responses=problem_responses(304, 404, 409, 422, 503),
+    dependencies=[READ, IN_TURN],
 )
 def get_affinity_graph(
     asked: AskedTableDep,

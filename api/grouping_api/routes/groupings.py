@@ -34,6 +34,7 @@ from grouping_api.dependencies import (
 )
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
+from grouping_api.turns import IN_TURN
 from grouping_api.uploads import attachment
 
 router = APIRouter(prefix="/v1", tags=["groupings"], route_class=StrictJsonRoute)
@@ -55,7 +56,7 @@ _EXAMPLES: dict[str, Any] = {
     summary="Solve a score table and store the answer",
     response_model=StoredGroupingOut,
     responses={**location_of(201, "grouping"), **problem_responses(404, 413, 415, 422, 503)},
-    dependencies=[SUBMIT],
+    dependencies=[SUBMIT, IN_TURN],
 )
 def create_grouping(
     table_id: TableId,
@@ -128,8 +129,8 @@ def get_explanation(grouping_id: GroupingId, store: StoreDep) -> ExplanationOut:
 @router.get(
     "/groupings/{grouping_id}/confidence",
     summary="Estimate how often a grouping stays the best under the noise of the scores",
-    responses=problem_responses(404, 409, 422),
-    dependencies=[READ],
+    responses=problem_responses(404, 409, 422, 503),
+    dependencies=[READ, IN_TURN],
 )
 def get_confidence(
     grouping_id: GroupingId,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from grouping.formats import write_table
 from grouping.store import TableInfo
@@ -16,6 +15,7 @@ from grouping_api.dependencies import (
     AskedTableDep,
     IdempotencyKey,
     ImporterDep,
+    ReceivingDep,
     StoreDep,
     TableId,
     TableQueriesDep,
@@ -23,6 +23,7 @@ from grouping_api.dependencies import (
     tell_location,
 )
 from grouping_api.errors import problem_responses
+from grouping_api.turns import IN_TURN, TurnRoute
 from grouping_api.uploads import (
     FORM_TYPE,
     RAW_TYPES,
@@ -33,7 +34,7 @@ from grouping_api.uploads import (
     safe_file_name,
 )
 
-router = APIRouter(prefix="/v1/score-tables", tags=["score tables"])
+router = APIRouter(prefix="/v1/score-tables", tags=["score tables"], route_class=TurnRoute)
 
 _CSV_EXAMPLE = """network,size,cost,depth,edges
 depth@0.5,0.5,0.5,0.174,
@@ -93,12 +94,14 @@ async def create_score_table(
     request: Request,
     response: Response,
     importer: ImporterDep,
+    receiving: ReceivingDep,
     options: Annotated[UploadOptions, Query()],
     idempotency_key: IdempotencyKey = None,
 ) -> TableInfo:
     """Store losses that were measured elsewhere; the answer reports what was read and what is missing."""
-    upload = await receive_upload(request, options)
-    info, is_new = await run_in_threadpool(importer.add, upload, idempotency_key=idempotency_key)
+    async with receiving.upload(request) as incoming:
+        upload = await incoming.received(receive_upload(request, options))
+        info, is_new = await incoming.run(importer.add, upload, idempotency_key=idempotency_key)
     tell_location(response, f"/v1/score-tables/{info.id}", is_new=is_new)
     return info
 
@@ -132,16 +135,19 @@ def _schema_of(item: FileFormat) -> dict[str, Any]:
                 item.media_type.partition(";")[0]: {"schema": _schema_of(item)} for item in FileFormat
             },
         },
-        **problem_responses(304, 404, 422),
+        **problem_responses(304, 404, 422, 503),
     },
-    dependencies=[READ],
+    dependencies=[READ, IN_TURN],
 )
 def export_score_table(
     asked: AskedTableDep,
     queries: TableQueriesDep,
     format: Annotated[  # noqa: A002  the name of the parameter in the address
         Literal["csv", "tsv", "long-csv", "long-tsv", "parquet", "json"],
-        Query(description="`csv` and `tsv` hold means over seeds; the others hold everything."),
+        Query(
+            description="`csv` and `tsv` hold means of the losses over seeds; the others hold everything, "
+            "and all but `json` also the values of the metrics."
+        ),
     ] = "csv",
 ) -> Response:
     """Return a score table as a file; numbers are exact.
@@ -149,7 +155,7 @@ def export_score_table(
     Text that a spreadsheet would take for a formula begins with an apostrophe.
     """
     info, chosen = asked.unless_known(), FileFormat(format)
-    data = write_table(queries.table(info), chosen.table_format)
+    data = write_table(queries.table(info), chosen.table_format, metrics=queries.metrics(info))
     name = safe_file_name(info.name, "score-table", chosen.suffix)
     headers = {**attachment(name), "ETag": asked.etag}
     return Response(data, media_type=chosen.media_type, headers=headers)

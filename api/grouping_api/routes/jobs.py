@@ -7,14 +7,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Response
 
-from grouping.domain.job_sentences import JobSentences
-from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Job, Stop
+from grouping.domain.jobs.job import Job, Stop
+from grouping.domain.jobs.sentences import JobSentences
+from grouping.domain.jobs.verbs import JobVerb, refusal
 from grouping.errors import StateConflictError
 from grouping.store import Page
 from grouping.use_cases.compare_jobs import compare_jobs
 from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.submit import submit
+from grouping.use_cases.task_values import values_at
 from grouping.wire.base_types import Joined
 from grouping.wire.comparisons import JobComparison
 from grouping.wire.groupings import RecommendationList
@@ -22,7 +23,7 @@ from grouping.wire.job_labels import JobChanges
 from grouping.wire.jobs import JobDeletionOut, JobOut, JobPage, ProgressOut, TrialList
 from grouping.wire.rank_checks import RankCheckOut
 from grouping.wire.requests import EXAMPLE, JobRequest
-from grouping_api.access import ADMIN, READ, SUBMIT
+from grouping_api.access import ADMIN, READ, SUBMIT, Granted
 from grouping_api.dependencies import (
     IdempotencyKey,
     IdQuery,
@@ -37,6 +38,7 @@ from grouping_api.dependencies import (
 )
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
+from grouping_api.turns import IN_TURN
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute)
 
@@ -46,7 +48,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=StrictJsonRoute
     status_code=202,
     summary="Submit a grouping search",
     response_model=JobOut,
-    responses={**location_of(202, "job"), **problem_responses(413, 415, 422, 503)},
+    responses={**location_of(202, "job"), **problem_responses(403, 413, 415, 422, 503)},
     dependencies=[SUBMIT],
 )
 def create_job(
@@ -56,10 +58,11 @@ def create_job(
     ],
     response: Response,
     store: StoreDep,
+    granted: Granted,
     idempotency_key: IdempotencyKey = None,
 ) -> Job:
     """Accept a job. It is stored before the answer is sent, and trained by the next free dispatcher."""
-    job, is_new = submit(store, request, idempotency_key)
+    job, is_new = submit(store, request, idempotency_key, granted=granted)
     tell_location(response, f"/v1/jobs/{job.id}", is_new=is_new)
     return job
 
@@ -81,8 +84,8 @@ def list_jobs(
 @router.get(
     "/compare",
     summary="Compare two jobs",
-    responses=problem_responses(404, 422),
-    dependencies=[READ],
+    responses=problem_responses(404, 422, 503),
+    dependencies=[READ, IN_TURN],
 )
 def compare_two_jobs(store: StoreDep, queries: TableQueriesDep, a: IdQuery, b: IdQuery) -> JobComparison:
     """Return what was asked otherwise, both recommendations for each budget, and every change: b - a."""
@@ -217,7 +220,10 @@ def get_job_progress(job_id: JobId, store: StoreDep) -> ProgressOut:
     """Return the number of trials by purpose, group size and state, and what has been spent."""
     job = store.get_job(job_id)
     rows = store.progress(job_id)
-    return ProgressOut.read(job, spent=store.ledger(job_id), rows=rows, notes=notes_of(job, rows))
+    n_dispatchers = store.count_dispatchers()
+    notes = notes_of(job, rows, n_dispatchers)
+    spent = store.ledger(job_id)
+    return ProgressOut.read(job, spent=spent, rows=rows, notes=notes, dispatchers=n_dispatchers)
 
 
 @router.get(
@@ -235,23 +241,25 @@ def list_trials(job_id: JobId, store: StoreDep) -> TrialList:
 @router.get(
     "/{job_id}/recommendations",
     summary="List the recommended grouping for each inference budget",
-    responses=problem_responses(404),
-    dependencies=[READ],
+    responses=problem_responses(404, 503),
+    dependencies=[READ, IN_TURN],
 )
 def list_recommendations(job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> RecommendationList:
     """Return groupings that are chosen on validation losses and judged on test losses of fresh seeds."""
     job = store.get_job(job_id)
     info = queries.info(job.score_table_id)
     sentences = JobSentences.of(job)
+    values = queries.values(info)
     items = [
         Joined(
             item,
             SimpleNamespace(
+                values=values_at(values, place),
                 sentence=sentences.recommendation(item.solution, item.verdict),
                 tuned_sentence=sentences.tuned(item.tuned),
             ),
         )
-        for item in queries.recommendations(info)
+        for place, item in enumerate(queries.recommendations(info))
     ]
     return RecommendationList.read(job, table=info, items=items)
 
@@ -259,8 +267,8 @@ def list_recommendations(job_id: JobId, store: StoreDep, queries: TableQueriesDe
 @router.get(
     "/{job_id}/rank-check",
     summary="Check whether early losses rank the networks of each task",
-    responses=problem_responses(404),
-    dependencies=[READ],
+    responses=problem_responses(404, 503),
+    dependencies=[READ, IN_TURN],
 )
 def get_rank_check(job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> RankCheckOut:
     """Compare early and full losses task by task, over the networks trained at both lengths so far.

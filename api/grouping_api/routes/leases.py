@@ -7,7 +7,7 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from grouping.domain.trials import TrialState
+from grouping.domain.trainings.trials import TrialState
 from grouping.store import Renewal, TrialLease
 from grouping.use_cases import lease as use_case
 from grouping.wire.leases import (
@@ -129,7 +129,7 @@ async def _answered(desk: LeaseDesk, ask: Ask, request: Request) -> TrialLease |
         if not answer.done() and await request.is_disconnected():
             desk.withdraw(ask)
             break
-    return await answer
+    return await asyncio.shield(answer)  # the desk answers also one that is cancelled meanwhile
 
 
 def _answer(state: TrialState) -> TrialStateOut:

@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
-from grouping.domain.finished_results import ResultValues
-from grouping.store import AddedResults, Store
-from grouping.use_cases.results import add_results
+from grouping.domain.tables.finished_results import ResultValues
+from grouping.store import Store
+from grouping.use_cases.results import add_results, findings_of
 from grouping.wire.base_types import PlainText
 from grouping.wire.results import DATA, RESULTS_EXAMPLE, SOURCE, TOLD_BY, VALUES, Label, ResultsAddedOut
+from grouping.work import current_work
 from grouping_api.access import SUBMIT
-from grouping_api.dependencies import ImporterDep, JobId, StoreDep
+from grouping_api.dependencies import ImporterDep, JobId, ReceivingDep, StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.uploads import (
     FORM_TYPE,
@@ -57,6 +57,7 @@ class ResultOptions(BaseModel):
     format: FileFormat | None = Field(
         default=None, description="Format of the file; recognised from its content if left out."
     )
+    dry_run: bool = Field(default=False, description="Add nothing, and say what would be added.")
     tasks: Annotated[PlainText, Field(max_length=MAX_TASK_LIST)] | None = Field(
         default=None,
         description="Names of the tasks, separated by commas, for a file that does not name them.",
@@ -85,7 +86,6 @@ def _request_body() -> dict[str, Any]:
 @router.post(
     "/{job_id}/results",
     summary="Add finished results to a job",
-    response_model=ResultsAddedOut,
     openapi_extra=_request_body(),
     responses=problem_responses(404, 409, 413, 415, 422, 503),
     dependencies=[SUBMIT],
@@ -95,21 +95,23 @@ async def add_job_results(
     request: Request,
     store: StoreDep,
     importer: ImporterDep,
+    receiving: ReceivingDep,
     options: Annotated[ResultOptions, Query()],
-) -> AddedResults:
+) -> ResultsAddedOut:
     """Count trainings that were carried out elsewhere as trained: all that are told, or none.
 
     They are trials of the search from then on, and cost nothing. The same again changes nothing. A job that
     has succeeded is left as it is: clone it, and give the results with the clone.
     """
     given = UploadOptions(name=options.source, format=options.format, tasks=options.tasks)
-    upload = await receive_upload(request, given)
-    return await run_in_threadpool(_add, job_id, store, importer, upload, options)
+    async with receiving.upload(request) as incoming:
+        upload = await incoming.received(receive_upload(request, given))
+        return await incoming.run(_add, job_id, store, importer, upload, options)
 
 
 def _add(
     job_id: str, store: Store, importer: Importer, upload: Upload, options: ResultOptions
-) -> AddedResults:
+) -> ResultsAddedOut:
     results = importer.read_results(
         upload,
         store.get_job(job_id).spec.size_numbers,
@@ -118,4 +120,6 @@ def _add(
         values=options.values,
         data=options.data,
     )
-    return add_results(store, job_id, results)
+    current_work().check()  # nothing is added for a sender that has gone
+    added = add_results(store, job_id, results, dry_run=options.dry_run)
+    return ResultsAddedOut.read(added, findings=findings_of(store, job_id, results))

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
 
-from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS
-from grouping.domain.trials import Purpose
+from grouping.domain.affinities.methods import DEFAULT_METHOD, METHODS
+from grouping.domain.trainings.trials import Purpose
 from grouping.store import Page, TableInfo
 from grouping.strategies.affinity.graph import cluster_order
 from grouping.use_cases.affinity import order_of, pair_plan, read_affinity
@@ -30,10 +30,12 @@ from grouping_api.dependencies import (
 )
 from grouping_api.errors import problem_responses
 from grouping_api.json_body import StrictJsonRoute
+from grouping_api.turns import IN_TURN
 
 router = APIRouter(prefix="/v1/score-tables", tags=["score tables"], route_class=StrictJsonRoute)
 
 _READ = problem_responses(304, 404, 422)
+_COMPUTED = problem_responses(304, 404, 422, 503)
 _CURVE_EXAMPLES: dict[str, Any] = {
     "constraints": {
         "summary": "Three budgets under constraints",
@@ -73,8 +75,8 @@ def get_score_table(table: AskedTableDep) -> TableInfo:
 @router.get(
     "/{table_id}/scores",
     summary="List every cell of a score table",
-    responses=_READ,
-    dependencies=[READ],
+    responses=_COMPUTED,
+    dependencies=[READ, IN_TURN],
 )
 def get_scores(
     asked: AskedTableDep,
@@ -89,14 +91,15 @@ def get_scores(
     """Return mean, standard error, number of seeds and value of each seed, for validation and test."""
     info = asked.unless_known()
     table = queries.table(info, purpose, fidelity)
-    return ScoresOut.read(table, info=info, purpose=purpose, fidelity=fidelity, cells=cells_of(table))
+    cells = cells_of(table, queries.metrics(info, purpose, fidelity))
+    return ScoresOut.read(table, info=info, purpose=purpose, fidelity=fidelity, cells=cells)
 
 
 @router.get(
     "/{table_id}/affinity",
     summary="Read the affinities between tasks",
-    responses=problem_responses(304, 404, 409, 422),
-    dependencies=[READ],
+    responses=problem_responses(304, 404, 409, 422, 503),
+    dependencies=[READ, IN_TURN],
 )
 def get_affinity(
     asked: AskedTableDep,
@@ -106,9 +109,10 @@ def get_affinity(
         Query(
             max_length=50,
             examples=[DEFAULT_METHOD],
-            description="`estimate`, from whatever was trained; `pairwise` or `higher-order`, from full-size "
-            "networks; `tag`, `cosine` or `first-order`, where a joint run measured them; `overlap`, in jobs "
-            "whose recipe has the sharing `sparse` (409 `not_measured` otherwise).",
+            description="`estimate` in pairs or `posterior` over all groups, from whatever was trained; "
+            "`pairwise` or `higher-order`, from full-size networks; `tag`, `cosine` or `first-order`, where "
+            "a joint run measured them; `overlap`, in jobs whose recipe has the sharing `sparse` (409 "
+            "`not_measured` otherwise).",
         ),
     ] = DEFAULT_METHOD,
     order: Annotated[
@@ -139,8 +143,8 @@ def get_affinity(
 @router.get(
     "/{table_id}/curve",
     summary="Find the best grouping for each inference budget",
-    responses=_READ,
-    dependencies=[READ],
+    responses=_COMPUTED,
+    dependencies=[READ, IN_TURN],
 )
 def get_curve(
     asked: AskedTableDep,
@@ -158,14 +162,15 @@ def get_curve(
     """Return validation and test loss over the budget, beside baselines that need no search."""
     wanted = budgets_of("budgets", budgets)
     info = asked.unless_known()
-    return CurveOut.read(queries.curve(info, wanted), table=info, held=queries.held(info))
+    said = {"held": queries.held(info), "findings": queries.findings(info)}
+    return CurveOut.read(queries.curve(info, wanted), table=info, **said)
 
 
 @router.get(
     "/{table_id}/grouping",
     summary="Find the best grouping within one inference budget",
-    responses=_READ,
-    dependencies=[READ],
+    responses=_COMPUTED,
+    dependencies=[READ, IN_TURN],
 )
 def get_grouping(
     asked: AskedTableDep,
@@ -177,14 +182,15 @@ def get_grouping(
     """Solve for one inference budget; without a grouping the status is `infeasible`, with the reason."""
     budget = budget_of("budget_snt", budget_snt)
     info = asked.unless_known()
-    return GroupingAnswer.read(queries.solution(info, budget), table=info, held=queries.held(info))
+    said = {"held": queries.held(info), "findings": queries.findings(info)}
+    return GroupingAnswer.read(queries.solution(info, budget), table=info, **said)
 
 
 @router.post(
     "/{table_id}/curve",
     summary="Find the best grouping for each inference budget, under constraints",
     responses=_SOLVED,
-    dependencies=[READ],
+    dependencies=[READ, IN_TURN],
 )
 def solve_curve(
     table_id: TableId,
@@ -197,14 +203,15 @@ def solve_curve(
     """
     info = queries.info(table_id)
     curve = queries.curve(info, request.budgets_snt, request)
-    return CurveOut.read(curve, table=info, held=queries.held(info, request))
+    said = {"held": queries.held(info, request), "findings": queries.findings(info, request)}
+    return CurveOut.read(curve, table=info, **said)
 
 
 @router.post(
     "/{table_id}/pairwise-grouping",
     summary="Find the best grouping of all groups, estimated from singles and pairs",
     responses=_SOLVED,
-    dependencies=[READ],
+    dependencies=[READ, IN_TURN],
 )
 def solve_pairwise(
     table_id: TableId,
@@ -218,4 +225,5 @@ def solve_pairwise(
     """
     info = queries.info(table_id)
     held = list(queries.pairwise_constraints(info, request).sentences())
-    return GroupingAnswer.read(queries.pairwise_solution(info, request), table=info, held=held)
+    said = {"held": held, "findings": queries.pairwise_findings(info, request)}
+    return GroupingAnswer.read(queries.pairwise_solution(info, request), table=info, **said)

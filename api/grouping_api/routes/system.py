@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from grouping.wire.catalogue import Health, Version
+from grouping.wire.catalogue import Health, Readiness, Version
 from grouping_api.access import PUBLIC, READ
-from grouping_api.dependencies import StoreDep
+from grouping_api.dependencies import MetricsDep, StoreDep
 from grouping_api.errors import problem_responses
 from grouping_api.version import program_version
 
@@ -14,8 +15,8 @@ router = APIRouter(tags=["system"])
 
 
 @router.get("/healthz", summary="Check that the process is alive", dependencies=[PUBLIC])
-def get_health() -> Health:
-    """Answer without the database; needs no token."""
+async def get_health() -> Health:
+    """Answer without the database and without a thread; needs no token."""
     return Health(status="ok")
 
 
@@ -25,11 +26,31 @@ def get_health() -> Health:
     responses=problem_responses(503),
     dependencies=[PUBLIC],
 )
-def get_readiness(store: StoreDep) -> Health:
-    """Check that the database is available, writable and of the right version; needs no token."""
+def get_readiness(store: StoreDep) -> Readiness:
+    """Check that the database is available, writable and of the right version; needs no token.
+
+    It is ready without any dispatcher: jobs are accepted, and wait.
+    """
     store.check_schema()
     store.check_writable()
-    return Health(status="ok")
+    return Readiness(status="ok", dispatchers=store.count_dispatchers())
+
+
+@router.get(
+    "/metrics",
+    summary="Read the metrics for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    },
+    dependencies=[READ],
+)
+def get_metrics(metrics: MetricsDep) -> Response:
+    """Return requests, queues, memory of this process, and jobs, trials and dispatchers of the database.
+
+    Without the database the rest is told, and `grouping_database_up` is 0.
+    """
+    return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/version", summary="Read the version", dependencies=[READ])

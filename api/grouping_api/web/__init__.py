@@ -12,6 +12,7 @@ from grouping_api.web import (
     job_form_pages,
     job_label_pages,
     pages,
+    reference_pages,
     result_pages,
     search_file_pages,
     solve_pages,
@@ -21,6 +22,7 @@ from grouping_api.web import (
     trial_pages,
 )
 from grouping_api.web.job_view import RecentEvents
+from grouping_api.web.recommended import LastRecommended
 from grouping_api.web.rendering import STATIC_FOLDER, Pages
 
 
@@ -28,6 +30,7 @@ def install_web(app: FastAPI) -> None:
     """Add the pages and their static files to the application."""
     app.state.pages = Pages()
     app.state.recent_events = RecentEvents()
+    app.state.last_recommended = LastRecommended()
     for module in (
         comparison_pages,
         data_pages,
@@ -42,6 +45,7 @@ def install_web(app: FastAPI) -> None:
         graph_pages,
         study_pages,
         token_pages,
+        reference_pages,
     ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC_FOLDER), name="static")

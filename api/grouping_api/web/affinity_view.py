@@ -7,19 +7,24 @@ estimated value is marked by a ``≈``, italics and a dashed frame, an unknown o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.affinity_methods import DEFAULT_METHOD, METHODS, AffinityMethod
-from grouping.domain.affinity_status import CellStatus
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.affinities.methods import METHODS, AffinityMethod
+from grouping.domain.affinities.status import CellStatus
 from grouping.domain.percentages import fixed_percent
 from grouping.store import TableInfo
 from grouping.use_cases.affinity import MethodOfTable, methods_of, order_of
 from grouping.use_cases.table_queries import TableQueries
-from grouping_api.web.rendering import MANY_TASKS, MINUS
+from grouping_api.web.rendering import MANY_TASKS, MINUS, MOST_NUMBERS
 from grouping_api.web.wording import listed, plural
 
+MOST_SHOWN = 60
+"""Tasks up to which a matrix is shown as a whole: the cells of more are neither read nor sent in a second."""
+SHOWN_AT_FIRST = 30
+"""Tasks of the strongest effects, which are shown where there are more."""
 N_SHADES = 6
 """Number of shades on either side of zero."""
 LEAST_SCALE = 0.01
@@ -49,6 +54,7 @@ class AffinityView:
         ends: labels of the two ends of the shades, each a word and a number.
         statuses: the ways in which cells are known that occur in the matrix.
         networks_each: number of networks behind each known cell, where it is the same for all; else None.
+        whole: the matrix of all tasks, of which `matrix` is a part where there are very many.
     """
 
     matrix: AffinityMatrix
@@ -60,6 +66,13 @@ class AffinityView:
     ends: tuple[tuple[str, str], tuple[str, str]]
     statuses: tuple[CellStatus, ...]
     networks_each: int | None
+    whole: AffinityMatrix
+
+    @property
+    def said(self) -> dict[str, str]:
+        """Words for what a cell says: verbs by the kind of its colour, and the unit of its number."""
+        verbs = {"help": self.matrix.verb(1.0), "zero": self.matrix.verb(0.0), "harm": self.matrix.verb(-1.0)}
+        return {**verbs, "unit": " %" if self.matrix.is_share else ""}
 
     @property
     def method(self) -> AffinityMethod:
@@ -74,7 +87,7 @@ class AffinityView:
     @property
     def counted(self) -> str:
         """What the caption says of the networks behind the cells, to follow what it says of the noise."""
-        is_of_both = _counts_both(self.matrix)
+        is_of_both = METHODS[self.matrix.method].counts_both
         if self.networks_each is not None:
             behind = "trained with each pair of tasks" if is_of_both else "behind each cell"
             return f"; {plural(self.networks_each, 'network')} {behind}"
@@ -82,12 +95,21 @@ class AffinityView:
         return "" if len(self.tasks) > MANY_TASKS else f"; n networks {behind}"
 
 
-def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
+def view_affinity(matrix: AffinityMatrix, order: str, words: str = "") -> AffinityView:
     """Build the view of a matrix, with the same order of tasks on both axes.
+
+    Args:
+        matrix: affinities of all tasks.
+        order: name of the order.
+        words: of more than `MOST_NUMBERS` tasks those are shown of which a word is part of the name; without
+            words all, or of more than `MOST_SHOWN` those of the strongest effects.
 
     Raises:
         UnknownNameError: if there is no such order.
     """
+    whole = matrix
+    if len(matrix.tasks) > (MOST_NUMBERS if words.split() else MOST_SHOWN):
+        matrix = matrix.reordered(_shown_tasks(matrix, words))
     positions = order_of(matrix, order)
     known = np.abs(matrix.values[~np.isnan(matrix.values)])
     scale = max(_least_scale(matrix), float(known.max(initial=0.0))) if matrix.is_effect else 1.0
@@ -103,7 +125,20 @@ def view_affinity(matrix: AffinityMatrix, order: str) -> AffinityView:
         ends=_ends(matrix, scale),
         statuses=tuple(status for status, number in matrix.counts().items() if number),
         networks_each=each,
+        whole=whole,
     )
+
+
+def _shown_tasks(matrix: AffinityMatrix, words: str) -> list[int]:
+    """Return the positions of the tasks that are shown of very many."""
+    wanted = words.casefold().split()
+    if wanted:
+        named = (i for i, task in enumerate(matrix.tasks) if any(word in task.casefold() for word in wanted))
+        return list(islice(named, MOST_SHOWN))
+    strengths = np.where(np.isnan(matrix.values), -1.0, np.abs(matrix.values))
+    strongest = np.argsort(-strengths, axis=None, kind="stable")[: MOST_SHOWN**2]
+    ends = np.stack(np.unravel_index(strongest, strengths.shape), axis=1).ravel()
+    return sorted(list(dict.fromkeys(ends.tolist()))[:SHOWN_AT_FIRST])
 
 
 def _networks_each(matrix: AffinityMatrix) -> int | None:
@@ -111,11 +146,6 @@ def _networks_each(matrix: AffinityMatrix) -> int | None:
     is_known = ~np.isnan(matrix.values) & ~np.eye(len(matrix.tasks), dtype=bool)
     found = np.unique(matrix.n_networks[is_known])
     return int(found[0]) if found.size == 1 else None
-
-
-def _counts_both(matrix: AffinityMatrix) -> bool:
-    """Tell whether a cell counts the networks that hold both tasks, not those that measured it."""
-    return matrix.method == DEFAULT_METHOD
 
 
 def _ends(matrix: AffinityMatrix, scale: float) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -157,7 +187,11 @@ def _cell(matrix: AffinityMatrix, i: int, j: int, scale: float, each: int | None
     chance = "" if matrix.at_random is None else f"; at random {matrix.at_random[i, j]:.{places}f}"
     unit = " %" if matrix.is_share else ""
     counted = plural(networks, "network")
-    known = f"{status.meaning}, {counted} with both tasks" if _counts_both(matrix) else f"from {counted}"
+    known = (
+        f"{status.meaning}, {counted} with both tasks"
+        if METHODS[matrix.method].counts_both
+        else f"from {counted}"
+    )
     css = shade(value, scale)
     if status is CellStatus.ESTIMATED:
         sentence = f"{source} {matrix.verb(value)} {target}: about {text}{unit} ({known}{spread})"

@@ -12,6 +12,7 @@ from grouping.use_cases.compare_jobs import compare_jobs
 from grouping.wire.comparisons import AffinityChange
 from grouping_api.access import READ
 from grouping_api.dependencies import IdQuery, StoreDep, TableQueriesDep
+from grouping_api.turns import IN_TURN, TurnRoute
 from grouping_api.web.affinity_view import LEAST_SCALE, Cell, shade
 from grouping_api.web.rendering import MINUS, Render
 
@@ -20,10 +21,10 @@ LEAST_SHOWN = 5e-4
 N_OFFERED = 50
 """Newest jobs that a job can be compared with by a click."""
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse, route_class=TurnRoute)
 
 
-@router.get("/compare", dependencies=[READ])
+@router.get("/compare", dependencies=[READ, IN_TURN])
 def compare_jobs_page(
     render: Render,
     store: StoreDep,

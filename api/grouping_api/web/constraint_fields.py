@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from grouping.wire.constraints import ConstraintsOut
+
 _RELATIVE = re.compile(r"\s*[x×*]?\s*alone$")
 FIELDS = (
     "together",
@@ -23,6 +25,8 @@ FIELDS = (
     "limits",
 )
 """Names of the fields."""
+NUMBERS = ("ceilings", "limits")
+"""Those with a name and a number on each line."""
 
 
 def field_of(name: str) -> str:
@@ -53,6 +57,17 @@ def read_constraints(
         "forbidden": _networks(texts["forbidden"], tasks),
         "limits": numbers(texts["limits"], "limits", faults),
     }
+
+
+def constraint_texts(stated: ConstraintsOut) -> dict[str, str]:
+    """Write constraints as the fields do that `read_constraints` parses; those without one are left out."""
+    lines = {name: [" + ".join(group) for group in getattr(stated, name)] for name in ("together", "apart")}
+    lines |= {name: list(getattr(stated, name)) for name in ("forced", "forbidden")}
+    lines |= {name: [f"{key}: {value}" for key, value in getattr(stated, name).items()] for name in NUMBERS}
+    lines["ceilings"] += [f"{key}: {value} alone" for key, value in stated.ceilings_alone.items()]
+    texts = {name: "\n".join(written) for name, written in lines.items()}
+    most = "" if stated.max_networks is None else str(stated.max_networks)
+    return {**texts, "max_networks": most, "is_partition": "on" if stated.is_partition else ""}
 
 
 def _lines(text: str) -> list[str]:

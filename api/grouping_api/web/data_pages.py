@@ -12,12 +12,22 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from grouping.data_sets.columns import Column, ColumnKind, TargetKind
-from grouping.data_sets.definitions import ProblemDefinition, SplitKind, Target, parse_shares, parse_split
+from grouping.data_sets.definitions import (
+    ProblemDefinition,
+    SplitKind,
+    Target,
+    parse_shares,
+    parse_split,
+    parse_target,
+)
 from grouping.data_sets.folder import DataSet, require_data_folder
 from grouping.errors import InvalidInputError
 from grouping.use_cases import data_sets
 from grouping_api.access import ADMIN, READ, SUBMIT
-from grouping_api.dependencies import StoreDep
+from grouping_api.dependencies import (
+    ReceivingDep,
+    StoreDep,
+)
 from grouping_api.errors import status_of
 from grouping_api.routes.data_sets import find_data_set, received_table
 from grouping_api.uploads import FORM_TYPE
@@ -54,12 +64,14 @@ def data_sets_page(render: Render) -> HTMLResponse:
 
 
 @router.post("/data-sets", response_model=None, dependencies=[SUBMIT])
-async def store_table(request: Request, render: Render) -> HTMLResponse | RedirectResponse:
+async def store_table(
+    request: Request, render: Render, receiving: ReceivingDep
+) -> HTMLResponse | RedirectResponse:
     """Store the table and go to its page, or show the form again with what is wrong."""
     try:
-        data, file_name = await received_table(request, FORM_TYPE)
-        folder = require_data_folder()
-        found, _ = await run_in_threadpool(data_sets.add_upload, folder, data, file_name)
+        async with receiving.upload(request) as incoming:
+            data, file_name = await incoming.received(received_table(request, FORM_TYPE))
+            found, _ = await incoming.run(data_sets.add_upload, require_data_folder(), data, file_name)
     except InvalidInputError as error:
         return await run_in_threadpool(_list, render, str(error), status_of(error)[0])
     return RedirectResponse(f"/data-sets/{found.version}", 303)
@@ -104,7 +116,10 @@ def _definition(found: DataSet, values: Mapping[str, str]) -> ProblemDefinition:
         InvalidInputError: if it does not make a definition.
     """
     roles = {column.name: _role(values, n, column) for n, column in enumerate(found.columns)}
-    targets = [Target((name,), TargetKind(role)) for name, role in roles.items() if role in list(TargetKind)]
+    written = [parse_target(line.strip()) for line in values.get("targets", "").splitlines() if line.strip()]
+    in_words = {name for target in written for name in target.columns}
+    chosen = {name: role for name, role in roles.items() if role in list(TargetKind) and name not in in_words}
+    targets = [*(Target((name,), TargetKind(role)) for name, role in chosen.items()), *written]
     if not targets:
         raise InvalidInputError("Choose at least one column that is predicted.", pointer="/targets")
     by_task = [name for name, role in roles.items() if role == TASKS]
@@ -114,14 +129,17 @@ def _definition(found: DataSet, values: Mapping[str, str]) -> ProblemDefinition:
     split = parse_split(
         f"{kind}={column}" if column and kind != SplitKind.RANDOM else kind,
         parse_shares(values.get("shares")),
-        _whole(values.get("split_seed", ""), "seed"),
-        _whole(values.get("folds", ""), "folds"),
+        _whole(values.get("split_seed", ""), "split/seed"),
+        _whole(values.get("folds", ""), "split/folds"),
     )
     kept = (split.column, *by_task)
     return ProblemDefinition(
         tuple(targets),
         by_task[0] if by_task else "",
-        without=tuple(name for name, role in roles.items() if role == NOTHING and name not in kept),
+        _whole(values.get("least_labels", ""), "least_labels") or 1,
+        without=tuple(
+            name for name, role in roles.items() if role == NOTHING and name not in (*kept, *in_words)
+        ),
         kinds={name: ColumnKind(role) for name, role in roles.items() if role in (CATEGORY, TEXT)},
         split=split,
     )
@@ -136,7 +154,7 @@ def _role(values: Mapping[str, str], place: int, column: Column) -> str:
 
 def _whole(text: str, field: str) -> int:
     if text and not text.isdecimal():
-        raise InvalidInputError(f"{text!r} is no whole number from 0.", pointer=f"/split/{field}")
+        raise InvalidInputError(f"{text!r} is no whole number from 0.", pointer=f"/{field}")
     return int(text or 0)
 
 
@@ -171,6 +189,8 @@ def _page(
             "shares": "",
             "split_seed": "",
             "folds": "",
+            "least_labels": "",
+            "targets": "",
             **values,
         },
         fault=fault,

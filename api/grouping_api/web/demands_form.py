@@ -11,7 +11,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from grouping.domain.constraints import Objective
-from grouping.domain.jobs import MAX_BUDGET_SNT
+from grouping.domain.jobs.specification import MAX_BUDGET_SNT
 from grouping.errors import InvalidInputError
 from grouping.wire.base_types import sentence_of
 from grouping.wire.solving import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grouping.domain.percentages import fixed_percent, tenths
-from grouping.domain.verdicts import Comparison
+from grouping.domain.verdicts.verdict import Comparison
 from grouping_api.web.wording import plural
 
 LEAST_END = 0.05

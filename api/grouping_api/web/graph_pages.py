@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query
 from markupsafe import Markup
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
-from grouping.clustering import SAME, ClusteringOutcome
-from grouping.domain.affinity import STANDS_OUT, AffinityMatrix
+from grouping.clustering import MAX_CLUSTERED_TASKS, SAME, ClusteringOutcome
+from grouping.domain.affinities.matrix import AffinityMatrix, Effect
+from grouping.domain.affinities.status import CellStatus
 from grouping.domain.percentages import two_digit_percent
 from grouping.errors import UnknownNameError
 from grouping.plots import affinity_graph_svg
 from grouping.plots.affinity_graph import DEFAULT_EFFECTS, shown, strongest_effects
 from grouping.strategies.affinity.graph import communities
-from grouping.use_cases.affinity import pair_plan, read_affinity, usual_method
+from grouping.use_cases.affinity import check_affinity, pair_plan, read_affinity, usual_method
+from grouping.use_cases.measure_pairs import PairPlan
 from grouping_api.access import READ
 from grouping_api.dependencies import StoreDep, TableId, TableQueriesDep, budget_of
 from grouping_api.errors import InvalidParameterError
+from grouping_api.turns import IN_TURN_WHILE_SENT, TurnRoute
 from grouping_api.web.affinity_view import offered_methods
-from grouping_api.web.rendering import MINUS, Render
+from grouping_api.web.rendering import MINUS, Later, Stream
 from grouping_api.web.subjects import subject_of
 from grouping_api.web.wording import listed, plural
 
@@ -31,51 +34,75 @@ EFFECTS = (10, 20, DEFAULT_EFFECTS, 60, 120)
 MOST_NAMED = 12
 """Number of tasks in communities above which communities are counted and not named."""
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse, route_class=TurnRoute)
 
 
-@router.get("/score-tables/{table_id}/graph", dependencies=[READ])
+@dataclass(frozen=True)
+class _Graph:
+    """What is shown of a matrix."""
+
+    matrix: AffinityMatrix
+    picture: Markup
+    effects: tuple[Effect, ...]
+    communities: str
+    statuses: list[CellStatus]
+    plan: PairPlan | None
+
+
+@router.get("/score-tables/{table_id}/graph", dependencies=[READ, IN_TURN_WHILE_SENT])
 def graph_page(
-    render: Render,
+    stream: Stream,
     table_id: TableId,
     store: StoreDep,
     queries: TableQueriesDep,
     method: Annotated[str | None, Query(max_length=50)] = None,
     effects: Annotated[str, Query(max_length=50)] = str(DEFAULT_EFFECTS),
     budget_snt: Annotated[str, Query(max_length=50)] = "",
-) -> HTMLResponse:
+) -> Response:
     """Show the graph and clusterings beside the exact grouping; the default method is that of the matrix."""
     if effects not in map(str, EFFECTS):
         raise UnknownNameError("number of effects", effects, [str(number) for number in EFFECTS])
     subject = subject_of(table_id, queries)
-    chosen = usual_method(queries, subject.info) if method is None else method
-    matrix = read_affinity(queries, subject.info, chosen)
-    fault = comparison = None
-    budget = queries.usual_budget(subject.info)
+    info = subject.info
+    if method is not None:
+        check_affinity(queries, info, method)
+    fault = None
+    budget = queries.usual_budget(info)
     try:
-        budget = (
-            budget_of("budget_snt", budget_snt.strip().replace(",", ".")) if budget_snt.strip() else budget
-        )
-        comparison = queries.comparison(subject.info, matrix, budget)
+        if budget_snt.strip():
+            budget = budget_of("budget_snt", budget_snt.strip().replace(",", "."))
     except InvalidParameterError as error:
         fault = str(error)
-    return render(
+
+    def draw() -> _Graph:
+        chosen = usual_method(queries, info) if method is None else method
+        matrix = read_affinity(queries, info, chosen)
+        return _Graph(
+            matrix,
+            Markup(affinity_graph_svg(matrix, most=int(effects))),  # nosec B704 # SVG of our own, its texts escaped
+            strongest_effects(matrix, int(effects)),
+            _communities(matrix),
+            [status for status, number in matrix.counts().items() if number],
+            pair_plan(queries, info, chosen),
+        )
+
+    graph = Later(draw)
+    has_comparison = fault is None and len(info.tasks) <= MAX_CLUSTERED_TASKS
+    return stream(
         "graph.html",
         status=422 if fault else 200,
         subject=subject,
-        matrix=matrix,
-        picture=Markup(affinity_graph_svg(matrix, most=int(effects))),
-        effects=strongest_effects(matrix, int(effects)),
+        graph=graph,
         shown=shown,
-        communities=_communities(matrix),
-        statuses=[status for status, number in matrix.counts().items() if number],
-        methods=offered_methods(queries, subject.info),
+        methods=offered_methods(queries, info),
         n_effects=effects,
         choices=EFFECTS,
         budget=budget_snt or f"{budget:g}",
         fault=fault,
-        comparison=comparison,
-        plan=pair_plan(queries, subject.info, chosen),
+        compared=Later(lambda: queries.comparison(info, graph.get().matrix, budget))
+        if has_comparison
+        else None,
+        most_clustered=MAX_CLUSTERED_TASKS,
         difference=_difference,
         here="graph",
     )
@@ -94,7 +121,7 @@ def _clear(matrix: AffinityMatrix) -> AffinityMatrix:
     """Keep only pairs of which both effects stand out; others do not show that tasks help one another."""
     if not matrix.is_effect:
         return matrix
-    is_noise = np.abs(matrix.values) <= STANDS_OUT * matrix.standard_errors
+    is_noise = matrix.is_within_noise
     return replace(matrix, values=np.where(is_noise | is_noise.T, np.nan, matrix.values))
 
 

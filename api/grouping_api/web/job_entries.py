@@ -9,9 +9,9 @@ from enum import Enum
 from typing import Any
 
 from grouping.domain.fields import Declared, declared
-from grouping.domain.jobs import CHOICES, JobSpec, TrainingBudget
-from grouping.domain.recipes import BuiltInParameters, Method, Recipe
-from grouping.domain.resources import StatedResources
+from grouping.domain.jobs.specification import CHOICES, DEFAULT_TRAINER, JobSpec, TrainingBudget
+from grouping.domain.trainings.recipes import BuiltInParameters, Method, Recipe
+from grouping.domain.trainings.resources import StatedResources
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
 
@@ -64,6 +64,18 @@ class Entry:
         if self.path[0] == "recipe":
             return self.field.text(getattr(problem.recipe, self.field.name))
         return self.field.default_text
+
+    def text(self, spec: JobSpec) -> str:
+        """Return the text by which the entry says what a job does; see `meaning`."""
+        if self.name in declared(BuiltInParameters) or self.place == "recipe":
+            if spec.trainer != DEFAULT_TRAINER:
+                return ""
+            value: Any = BuiltInParameters.from_mapping(spec.trainer_parameters)
+        else:
+            value = spec
+        for part in self.path:
+            value = getattr(value, part)
+        return self.field.text(value)
 
     def meaning(self, text: str) -> Any:
         """Parse the text of the entry; text that cannot be parsed stays text, and is refused later."""

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from grouping.domain.fields import Declared, declared
-from grouping.domain.jobs import DEFAULT_TRAINER, JobSpec
-from grouping.domain.recipes import BuiltInParameters, Part, Recipe
+from grouping.domain.jobs.specification import DEFAULT_TRAINER, JobSpec
+from grouping.domain.trainings.recipes import BuiltInParameters, Part, Recipe
 from grouping.errors import InvalidInputError
 from grouping.problems.problem import Problem
+from grouping.problems.registry import get_problem
 from grouping.recipes import MethodInfo, list_methods
 from grouping.strategies import StrategyInfo, list_strategies
 from grouping.trainers import TrainerInfo, list_trainers
+from grouping.use_cases.submit import build_spec
 from grouping.wire.base_types import sentence_of
+from grouping.wire.constraints import ConstraintsOut
 from grouping.wire.requests import JobRequest
 from grouping_api.web.constraint_fields import FIELDS as CONSTRAINT_FIELDS
+from grouping_api.web.constraint_fields import constraint_texts, read_constraints
 from grouping_api.web.constraint_fields import field_of as constraint_field
-from grouping_api.web.constraint_fields import read_constraints
 from grouping_api.web.job_entries import ENTRIES, Entry
 
 CONSTRAINTS = "constraints"
@@ -101,6 +104,25 @@ class JobForm:
     problem: Problem
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)
     faults: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: JobSpec) -> JobForm | None:
+        """Fill in the form so that it submits a job; None where it has no fields for all that the job asks.
+
+        Args:
+            spec: the job, on a problem or with tasks of its own. Its name is left out.
+
+        Raises:
+            UnknownNameError: if its problem is not installed.
+        """
+        if not spec.problem:
+            return None
+        form = cls(get_problem(spec.problem), dict(_texts_of(spec)))
+        try:
+            same, _ = build_spec(form.request())
+        except (InvalidInputError, ValidationError):
+            return None
+        return form if same == replace(spec, name="") else None
 
     def value(self, name: str) -> str:
         """Return the text entered into a field; empty for none."""
@@ -231,6 +253,29 @@ class JobForm:
             yield self.field_of(pointer), sentence_of(found["msg"])
 
 
+def _texts_of(spec: JobSpec) -> Iterator[tuple[str, list[str]]]:
+    """List what is entered in which field for a job; what the form shows as default is left out."""
+    yield "task", list(spec.tasks)
+    problem, unsaid = get_problem(spec.problem), {"name"}
+    if spec.max_group_size >= len(spec.tasks):
+        unsaid.add("max_group_size")
+    for name, entry in ENTRIES.items():
+        if name not in unsaid and (text := entry.text(spec)) != entry.default(problem):
+            yield name, [text]
+    stated = ConstraintsOut.read(spec.constraints, tasks=spec.tasks)
+    for name, text in constraint_texts(stated).items():
+        yield f"{CONSTRAINTS}.{name}", [text]
+    chosen = {choice: spec.chosen(choice) for choice in _DEFAULTS}
+    if spec.trainer == DEFAULT_TRAINER:
+        recipe = BuiltInParameters.from_mapping(spec.trainer_parameters).recipe
+        chosen |= {part.value: recipe.method(part) for part in Part}
+    for choice, method in chosen.items():
+        yield choice, [method.name]
+        for parameter, value in method.parameters.items():
+            if value is not None and not (method.name == DEFAULT_TRAINER and parameter in _ASKED_BESIDE):
+                yield f"{choice}.{method.name}.{parameter}", [_text(value)]
+
+
 def _question(field: Declared, listed: Sequence[Listed], default: str) -> MethodQuestion:
     label = field.name if field.shown is None else field.shown.label
     return MethodQuestion(field.name, label, default, tuple(_method(field.name, info) for info in listed))
@@ -260,7 +305,8 @@ def _options(schema: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    """Write a value as `_json` parses it."""
+    return value if isinstance(value, str) and _json(value) == value else json.dumps(value)
 
 
 def _json(text: str) -> Any:

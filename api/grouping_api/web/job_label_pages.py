@@ -9,9 +9,9 @@ from fastapi import APIRouter, Form
 from pydantic import ValidationError
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from grouping.domain.job_labels import MAX_JOB_NAME, MAX_NOTE
-from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.labels import MAX_JOB_NAME, MAX_NOTE
+from grouping.domain.jobs.verbs import JobVerb, refusal
 from grouping.errors import InvalidInputError
 from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import sentence_of

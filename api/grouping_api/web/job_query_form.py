@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from grouping.domain.fields import declared
-from grouping.domain.job_query import JobQuery
+from grouping.domain.jobs.query import JobQuery
 
 
 @dataclass(frozen=True, slots=True)

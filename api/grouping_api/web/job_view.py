@@ -7,21 +7,23 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from grouping.domain.job_sentences import JobSentences, Stated
-from grouping.domain.job_verbs import JobVerb, refusal
-from grouping.domain.jobs import Event, Job, JobState, Stop
-from grouping.domain.ledgers import Amount
+from grouping.domain.jobs.job import Event, Job, JobState, Stop
+from grouping.domain.jobs.sentences import JobSentences, Stated
+from grouping.domain.jobs.verbs import JobVerb, refusal
 from grouping.domain.percentages import fixed_percent
-from grouping.domain.trials import Purpose, Trial, TrialState
-from grouping.domain.verdicts import Comparison
+from grouping.domain.trainings.ledgers import Amount
+from grouping.domain.trainings.trials import Purpose, Trial, TrialState
+from grouping.domain.verdicts.verdict import Comparison
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
 from grouping.use_cases.job_notes import notes_of
-from grouping.use_cases.job_outlook import Outlook, Phase, outlook_of
+from grouping.use_cases.job_outlook import Outlook, OutlookPhase, outlook_of
 from grouping.use_cases.ledger import read_ledger
 from grouping.use_cases.table_queries import TableQueries
+from grouping.use_cases.task_values import TaskValues
+from grouping_api.web.bundle_view import Bundles, view_bundles
 from grouping_api.web.gain_bars import GainBar, gain_bars
-from grouping_api.web.task_values import TaskValues, task_values
+from grouping_api.web.recommended import Recommended
 
 N_EVENTS = 12
 N_RUNNING = 12
@@ -99,6 +101,7 @@ class Failures:
     cause: str
     n: int
     state: str
+    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,24 +127,22 @@ class JobView:
     sentences: JobSentences
     announcement: str
     bars: tuple[Bar, ...]
-    phases: tuple[tuple[Phase, Bar], ...]
+    phases: tuple[tuple[OutlookPhase, Bar], ...]
     outlook: Outlook
-    choices: tuple[RecommendationRow, ...]
-    chosen: RecommendationRow | None
-    """The one that is shown as a picture; None where none has a grouping."""
     running: tuple[Trial, ...]
     n_running: int
     failures: tuple[Failures, ...]
     spent: tuple[Spent, ...]
     saved: str
-    rank_check: str
     events: tuple[Event, ...]
     last_event: int
-    values: tuple[TaskValues, ...] = ()
-    held: tuple[str, ...] = ()
-    not_held: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    n_trained: int = 0
+    notes: tuple[str, ...]
+    n_searched: int
+    """Trainings of the search that have scores."""
+    n_trained: int
+    """Trainings that have scores."""
+    is_shortened: bool
+    """Whether there are trainings over a part of the epochs."""
 
     @property
     def bars_by_purpose(self) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
@@ -150,7 +151,7 @@ class JobView:
         return tuple((title, bars) for title, bars in found if bars)
 
     @property
-    def current(self) -> Phase | None:
+    def current(self) -> OutlookPhase | None:
         """The phase that goes on; the last one when all are over."""
         return self.outlook.now or (self.outlook.phases[-1] if self.outlook.phases else None)
 
@@ -165,13 +166,67 @@ class JobView:
         if (verb, state) in _DONE_ALREADY or (verb == JobVerb.STOP and self.job.stop is Stop.ALL):
             return False
         n_failed = sum(failure.n for failure in self.failures if failure.state == TrialState.FAILED)
-        return refusal(JobVerb(verb), state, n_failed, n_trained=self.n_trained) is None
+        return refusal(JobVerb(verb), state, n_failed, n_trained=self.n_searched) is None
 
     @property
     def can_search_less(self) -> bool:
         """Whether there is a search to stop, and something to confirm after it."""
         is_searching = self.job.stop is None and self.job.state is not JobState.CONFIRMING
         return self.can(JobVerb.STOP) and is_searching and self.sentences.is_to_be_confirmed
+
+
+@dataclass(frozen=True, slots=True)
+class ChoicesView:
+    """What a job recommends.
+
+    Attributes:
+        choices: a row for each budget.
+        chosen: the one that is shown as a picture; None where none has a grouping.
+        values: the tasks in their own units.
+        held: the demands that all of them keep to, as phrases.
+        not_held: demands that the scores do not allow to hold yet, as phrases.
+        rank_check: how well short trainings rank the networks; empty without any.
+        bundles: those of the job; None for none.
+        n_older: number of trainings with scores that they rest on, where there are more by now; else None.
+        fault: why they do not rest on all; empty where that was not tried.
+    """
+
+    choices: tuple[RecommendationRow, ...]
+    chosen: RecommendationRow | None
+    values: tuple[TaskValues, ...]
+    held: tuple[str, ...]
+    not_held: tuple[str, ...]
+    rank_check: str
+    bundles: Bundles | None
+    n_older: int | None
+    fault: str
+
+
+def view_choices(
+    view: JobView, recommended: Recommended, budget_snt: float | None = None, kept: str | None = None
+) -> ChoicesView:
+    """Build the view of what a job recommends.
+
+    Args:
+        view: view of the rest of its page.
+        recommended: what it recommends.
+        budget_snt: budget whose grouping is shown as a picture. Unless it is one of the job's, one that is
+            worth it is shown, or the middle one of those with a grouping.
+        kept: address of kept bundles; None where none are kept.
+    """
+    items = recommended.items
+    choices = tuple(_choice(item, view.sentences) for item in items)
+    return ChoicesView(
+        choices=choices,
+        chosen=_chosen(choices, budget_snt),
+        values=recommended.values,
+        held=items[0].held if any(item.solution.grouping for item in items) else (),
+        not_held=items[0].not_held if items else (),
+        rank_check=recommended.rank_check,
+        bundles=view_bundles(kept, view.job, items),
+        n_older=recommended.n_trained if items and recommended.n_trained < view.n_trained else None,
+        fault=recommended.fault,
+    )
 
 
 class RecentEvents:
@@ -198,18 +253,16 @@ class RecentEvents:
         return tuple(known)
 
 
-def view_job(
-    job: Job, store: Store, queries: TableQueries, recent: RecentEvents, budget_snt: float | None = None
-) -> JobView:
-    """Build the view of the page of a job. Each part is read by itself; no transaction spans them.
+def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents) -> JobView:
+    """Build the view of the page of a job, but for what it recommends; nothing is solved.
+
+    Each part is read by itself; no transaction spans them.
 
     Args:
         job: the job.
         store: store that holds it.
         queries: queries of its score table.
         recent: cache of its last events.
-        budget_snt: budget whose grouping is shown as a picture. Unless it is one of the job's, one that is
-            worth it is shown, or the middle one of those with a grouping.
     """
     sentences = JobSentences.of(job)
     rows = store.progress(job.id)
@@ -224,12 +277,10 @@ def view_job(
         )
         for row in rows
     )
-    outlook = outlook_of(store, job, rows, ledger.charged)
+    info = queries.info(job.score_table_id)
+    outlook = outlook_of(store, job, rows, ledger.charged, queries.expected_trainings(info))
     unhappy = store.trials(job.id, states=(TrialState.RUNNING, TrialState.DIVERGED, TrialState.FAILED))
     running = tuple(trial for trial in unhappy if trial.state is TrialState.RUNNING)
-    info = queries.info(job.score_table_id)
-    recommended = queries.recommendations(info)
-    choices = tuple(_choice(item, sentences) for item in recommended)
     events = recent.of(store, job.id)
     return JobView(
         job=job,
@@ -239,21 +290,17 @@ def view_job(
         bars=bars,
         phases=tuple((phase, _phase_bar(phase, rows)) for phase in outlook.phases),
         outlook=outlook,
-        choices=choices,
-        chosen=_chosen(choices, budget_snt),
         running=running[:N_RUNNING],
         n_running=len(running),
         failures=_failures(unhappy),
         spent=_spent(job, ledger.charged),
         saved=sentences.search(ledger.savings) if rows else "",
-        rank_check=queries.rank_check(info).summary() if any(r.fidelity != 1 for r in rows) else "",
         events=events[::-1],
         last_event=events[-1].number if events else 0,
-        values=task_values(queries.table(info), recommended) if job.spec.definitions else (),
-        held=recommended[0].held if any(item.solution.grouping for item in recommended) else (),
-        not_held=recommended[0].not_held,
-        notes=notes_of(job, rows),
-        n_trained=sum(row.succeeded for row in rows if row.purpose is Purpose.SEARCH),
+        notes=notes_of(job, rows, store.count_dispatchers()),
+        n_searched=sum(row.succeeded for row in rows if row.purpose is Purpose.SEARCH),
+        n_trained=sum(row.succeeded for row in rows),
+        is_shortened=any(row.fidelity != 1 for row in rows),
     )
 
 
@@ -296,7 +343,7 @@ def _bar(row: ProgressRow, label: str, purpose: str, free: tuple[int, int] = (0,
     )
 
 
-def _phase_bar(phase: Phase, rows: Sequence[ProgressRow]) -> Bar:
+def _phase_bar(phase: OutlookPhase, rows: Sequence[ProgressRow]) -> Bar:
     """Build the bar of a phase, as long as the most trainings that there will be."""
     names = ("planned", "running", "succeeded", "diverged", "failed", "skipped")
     own = [row for row in rows if row.purpose is phase.purpose]
@@ -339,11 +386,16 @@ def _choice(item: Recommendation, sentences: JobSentences) -> RecommendationRow:
 
 def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:
     counted = Counter(
-        (trial.error or "no reason given", str(trial.state))
+        (trial.error or "no reason given", str(trial.state), _kind_of_failure(trial))
         for trial in trials
         if trial.state is not TrialState.RUNNING
     )
-    return tuple(Failures(cause, n, state) for (cause, state), n in counted.most_common(10))
+    return tuple(Failures(cause, n, state, fault) for (cause, state, fault), n in counted.most_common(10))
+
+
+def _kind_of_failure(trial: Trial) -> str:
+    """Return the class of what went wrong, where the state does not say it."""
+    return str(trial.fault) if trial.state is TrialState.FAILED and trial.fault is not None else ""
 
 
 def _spent(job: Job, ledger: Amount) -> tuple[Spent, ...]:

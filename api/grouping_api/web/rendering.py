@@ -9,21 +9,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-from starlette.responses import HTMLResponse, StreamingResponse
+from markupsafe import Markup, escape
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from grouping.domain.groupings import ChosenNetwork, Grouping
 from grouping.domain.percentages import percent
+from grouping.errors import GroupingError, OverloadedError, SolverError
 from grouping.wire.event_texts import event_details, event_title, is_bad_news
+from grouping.work import current_work
 from grouping_api.root_path import AddressesBelowRoot, root_path
 from grouping_api.version import program_version
 from grouping_api.web.task_labels import short_labels, short_network_name
 from grouping_api.web.wording import role
 
+T = TypeVar("T")
 TEMPLATE_FOLDER = Path(__file__).parent / "templates"
 STATIC_FOLDER = Path(__file__).parent / "static"
 MINUS = "\u2212"
@@ -38,6 +41,19 @@ MOST_BOXES_ALONE = 4
 """Most networks of one task that have a box each in the picture of a grouping."""
 MOST_NUMBERS = 30
 """Number of tasks above which the cells of a matrix are colours alone, whatever the width of the window."""
+
+MOST_LISTED = 100
+"""Networks or tasks of a grouping that a page lists; the files that it offers hold all."""
+MANY_LISTED = 300
+"""Number of tasks above which a page lists `FEW_LISTED` of each kind: with long names it stays short."""
+FEW_LISTED = 20
+MOST_BOXES = 60
+"""Networks that have a box in the picture of a grouping, the largest first."""
+
+
+def most_listed_of(n_tasks: int) -> int:
+    """Return how many networks or tasks the page of a grouping lists."""
+    return MOST_LISTED if n_tasks <= MANY_LISTED else FEW_LISTED
 
 
 class Pages:
@@ -65,6 +81,7 @@ class Pages:
             "event_title": event_title,
             "event_details": event_details,
             "role": role,
+            "with_code": with_code,
         }
         environment.tests["bad_news"] = is_bad_news
         environment.globals |= {
@@ -75,6 +92,9 @@ class Pages:
             "marks": {"good": "✓", "poor": "✗", "same": "="},
             "many_budgets": MANY_BUDGETS,
             "most_numbers": MOST_NUMBERS,
+            "most_listed": MOST_LISTED,
+            "most_listed_of": most_listed_of,
+            "most_boxes": MOST_BOXES,
             "short_labels": short_labels,
             "short_network_name": short_network_name,
             "largest_first": largest_first,
@@ -85,23 +105,67 @@ class Pages:
         }
         self._environment = environment
 
-    def stream(
-        self, request: Request, template: str, /, status: int = 200, **context: Any
-    ) -> StreamingResponse:
+    def stream(self, request: Request, template: str, /, status: int = 200, **context: Any) -> Response:
         """Render a page while it is sent: what stands above a ``{{ wait }}`` is sent before what follows it.
 
-        The template computes what takes long below, by functions or iterators among its data; the status is
-        sent first, so nothing below may have a say in it.
+        The template computes what takes long below, by functions or iterators among its data, such as
+        `Later`; the status is sent first, so nothing below may have a say in it.
         """
         pieces = self._environment.get_template(template).generate(request=request, **context)
         parts = sent(pieces)
         first = next(parts)  # what is wrong with it is an error like any other
+        if not first.rstrip().endswith(WAIT.rstrip()):
+            return HTMLResponse(first, status)
         return StreamingResponse(itertools.chain((first,), parts), status, media_type="text/html")
 
     def render(self, request: Request, template: str, /, status: int = 200, **context: Any) -> HTMLResponse:
         """Render a page from a template and its data."""
         content = self._environment.get_template(template).render(request=request, **context)
         return HTMLResponse(content, status)
+
+
+class Later(Generic[T]):
+    """Part of a page that is computed when it is first read; what is wrong with it is told in its place.
+
+    Args:
+        compute: computes it.
+    """
+
+    def __init__(self, compute: Callable[[], T]) -> None:
+        self._compute = compute
+
+    @functools.cached_property
+    def _found(self) -> T | GroupingError:
+        try:
+            current_work().check()
+            return self._compute()
+        except GroupingError as error:
+            return error
+
+    def get(self) -> T:
+        """Return what was computed.
+
+        Raises:
+            GroupingError: if that failed.
+        """
+        if isinstance(self._found, GroupingError):
+            raise self._found
+        return self._found
+
+    @property
+    def value(self) -> T | None:
+        """What was computed; None where that failed."""
+        return None if isinstance(self._found, GroupingError) else self._found
+
+    @property
+    def fault(self) -> str:
+        """Why there is none, in sentences; empty where there is one."""
+        return str(self._found) if isinstance(self._found, GroupingError) else ""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it may be there when it is asked for again."""
+        return isinstance(self._found, OverloadedError | SolverError)
 
 
 def sent(pieces: Iterator[str]) -> Iterator[str]:
@@ -115,7 +179,7 @@ def sent(pieces: Iterator[str]) -> Iterator[str]:
     yield "".join(kept)
 
 
-def _streamer(request: Request) -> Callable[..., StreamingResponse]:
+def _streamer(request: Request) -> Callable[..., Response]:
     return functools.partial(request.app.state.pages.stream, request)
 
 
@@ -127,7 +191,7 @@ Render = Annotated[Callable[..., HTMLResponse], Depends(_renderer)]
 """Function that renders the page of a request from a template's name, a status and the data shown."""
 
 
-Stream = Annotated[Callable[..., StreamingResponse], Depends(_streamer)]
+Stream = Annotated[Callable[..., Response], Depends(_streamer)]
 """Function that does the same while the page is sent; see `Pages.stream`."""
 
 
@@ -181,6 +245,15 @@ def some_budgets(budgets: Sequence[float], budget: float) -> list[float]:
 def figure(value: float | None) -> str:
     """Format a value of a metric with four significant digits."""
     return NO_VALUE if value is None else f"{value:.4g}".replace("-", MINUS)
+
+
+def with_code(text: str) -> Markup:
+    """Show what stands between backticks as code."""
+    parts = text.split("`")
+    shown = [
+        escape(part) if n % 2 == 0 else Markup("<code>{}</code>").format(part) for n, part in enumerate(parts)
+    ]
+    return Markup("").join(shown)
 
 
 def count(value: int) -> str:

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.responses import HTMLResponse
 
-from grouping.domain.finished_results import ResultValues
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.tables.finished_results import ResultValues
 from grouping.errors import InvalidInputError, StateConflictError
 from grouping.store import AddedResults, Store
 from grouping.use_cases.results import add_results
@@ -19,7 +19,13 @@ from grouping.use_cases.table_queries import TableQueries
 from grouping.wire.base_types import sentence_of
 from grouping.wire.results import MAX_LABEL
 from grouping_api.access import READ, SUBMIT
-from grouping_api.dependencies import ImporterDep, JobId, StoreDep, TableQueriesDep
+from grouping_api.dependencies import (
+    ImporterDep,
+    JobId,
+    ReceivingDep,
+    StoreDep,
+    TableQueriesDep,
+)
 from grouping_api.errors import status_of
 from grouping_api.uploads import FORM_LIMITS, Importer, Upload, form_upload
 from grouping_api.web.rendering import Render
@@ -42,15 +48,16 @@ async def add_results_page(
     store: StoreDep,
     queries: TableQueriesDep,
     importer: ImporterDep,
+    receiving: ReceivingDep,
 ) -> HTMLResponse:
     """Add the results, and say how many were new; or show the form again with what is wrong."""
-    async with request.form(**FORM_LIMITS) as form:
+    async with receiving.upload(request) as incoming, incoming.form(**FORM_LIMITS) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         try:
             upload = await form_upload(form, with_fields=("name", "text"))
             source = form.get("file")
             name = source.filename if isinstance(source, UploadFile) and source.filename else "pasted text"
-            answer = await run_in_threadpool(_add, store, importer, job_id, upload, name, fields)
+            answer = await incoming.run(_add, store, importer, job_id, upload, name, fields)
         except (InvalidInputError, StateConflictError) as error:
             status = status_of(error)[0]
             return await run_in_threadpool(

@@ -12,15 +12,21 @@ import numpy as np
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from grouping.domain.gains import mean_losses_alone
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
+from grouping.domain.verdicts.gains import mean_losses_alone
 from grouping.errors import UnknownNameError
 from grouping_api.web.affinity_view import LEAST_SCALE, shade
 
 ROWS_PER_PAGE = 50
+MOST_LOSSES = 24
+"""Losses of a network that are shown; of more, those of tasks asked for, and the most telling ones."""
+MOST_ORDERS = 60
+"""Tasks by whose loss is offered to sort; of more, those that are asked for."""
 LOSS_OF = "loss of "
 """Orders by the loss of a task are called so, followed by its name."""
+ORDERS = {"": "table", "cost": "cost", "tasks": "number of tasks"}
+"""The other orders, with what they are called."""
 
 
 class ScoresFields(BaseModel):
@@ -70,17 +76,16 @@ class ScoresRow:
         other_costs: its further costs, in the order of the table.
         dots: a filled dot for each task that it is trained on and an empty one for each other, in order.
         losses: for each task of the table its loss; None where the network has none.
+        known: the losses that it has, or `MOST_LOSSES` of them, in the order of the table.
+        n_more: number of losses that it has beside these.
     """
 
     network: Network
     other_costs: tuple[float, ...]
     dots: str
     losses: tuple[LossShown | None, ...]
-
-    @property
-    def known(self) -> list[LossShown]:
-        """The losses that it has."""
-        return [loss for loss in self.losses if loss is not None]
+    known: tuple[LossShown, ...]
+    n_more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class ScoresView:
     """One page of rows.
 
     Attributes:
+        table: the score table.
         fields: what was asked for.
         orders: names of the orders, with what they are called.
         rows: the rows shown.
@@ -97,6 +103,7 @@ class ScoresView:
         scale: gain or loss against alone that has the strongest colour; 0 where nothing is compared.
     """
 
+    table: ScoreTable
     fields: ScoresFields
     orders: dict[str, str]
     rows: tuple[ScoresRow, ...]
@@ -126,17 +133,26 @@ class ScoresView:
         return self.fields.query(sort=order, down="yes" if is_turned else "", page=1)
 
 
-def view_scores(table: ScoreTable, fields: ScoresFields) -> ScoresView:
-    """Find, sort and colour one page of rows.
+def check_order(tasks: Sequence[str], order: str) -> None:
+    """Refuse an order that a table of these tasks does not have.
 
     Raises:
         UnknownNameError: if there is no such order.
     """
-    orders = {"": "table", "cost": "cost", "tasks": "number of tasks"}
-    orders |= {LOSS_OF + task: LOSS_OF + task for task in table.task_names}
+    if order not in ORDERS and order.removeprefix(LOSS_OF) not in tasks:
+        named = [LOSS_OF + task for task in tasks[:MOST_ORDERS]]
+        raise UnknownNameError("order of the scores", order, [*ORDERS.values(), *named])
+
+
+def view_scores(table: ScoreTable, fields: ScoresFields) -> ScoresView:
+    """Find, sort and colour one page of rows; the order is one of the table's, see `check_order`."""
+    words = _words(fields.q)
+    wanted = [task for task in table.task_names if any(word in task.casefold() for word in words)]
+    named = table.task_names if len(table.tasks) <= MOST_ORDERS else wanted[:MOST_ORDERS]
+    orders = {**ORDERS, **{LOSS_OF + task: LOSS_OF + task for task in named}}
     if fields.sort not in orders:
-        raise UnknownNameError("order of the scores", fields.sort, list(orders.values()))
-    found = list(_found(table.networks, fields.q))
+        orders[fields.sort] = fields.sort
+    found = list(_found(table.networks, words))
     if fields.sort:
         values = _values(table, fields.sort)[found]
         order = np.argsort(-values if fields.down else values, kind="stable")
@@ -146,16 +162,19 @@ def view_scores(table: ScoreTable, fields: ScoresFields) -> ScoresView:
     start = (fields.page - 1) * ROWS_PER_PAGE
     gains = _gains(table)
     scale = max(LEAST_SCALE, float(np.nanmax(np.abs(gains), initial=0.0, where=~np.isnan(gains))))
-    rows = tuple(_row(table, gains, scale, n) for n in found[start : start + ROWS_PER_PAGE])
+    rows = tuple(_row(table, gains, scale, n, wanted) for n in found[start : start + ROWS_PER_PAGE])
     is_compared = bool(np.any(~np.isnan(gains)))
     return ScoresView(
-        fields, orders, rows, start + 1, len(found), len(table.networks), scale if is_compared else 0.0
+        table, fields, orders, rows, start + 1, len(found), len(table.networks), scale if is_compared else 0.0
     )
 
 
-def _found(networks: Sequence[Network], asked: str) -> Iterator[int]:
-    """Yield the networks of which each asked word is part of the name of a task."""
-    words = [word for word in re.split(r"[\s+,]+", asked.casefold()) if word]
+def _words(asked: str) -> list[str]:
+    return [word for word in re.split(r"[\s+,]+", asked.casefold()) if word]
+
+
+def _found(networks: Sequence[Network], words: Sequence[str]) -> Iterator[int]:
+    """Yield the networks of which each word is part of the name of a task."""
     for n, network in enumerate(networks):
         names = [name.casefold() for name in network.group]
         if all(any(word in name for name in names) for word in words):
@@ -167,25 +186,37 @@ def _values(table: ScoreTable, order: str) -> FloatArray:
         return np.asarray(table.costs_snt, dtype=float)
     if order == "tasks":
         return np.array([float(len(network.group)) for network in table.networks])
-    return table.validation[:, table.task_names.index(order.removeprefix(LOSS_OF))]
+    values = np.full(len(table.networks), np.nan)
+    of_task = table.cells.columns == table.task_names.index(order.removeprefix(LOSS_OF))
+    values[table.cells.rows[of_task]] = table.cell_losses[of_task]
+    return values
 
 
 def _gains(table: ScoreTable) -> FloatArray:
-    """Return the gain of each loss over the task alone at full size, ``[N, T]``; NaN where unknown."""
-    alone = np.asarray(mean_losses_alone(table), dtype=float)
-    return (alone - table.validation) / np.where(alone == 0, np.nan, np.abs(alone))
+    """Return the gain of each loss over the task alone at full size, by cell, ``[E]``; NaN where unknown."""
+    alone = np.asarray(mean_losses_alone(table), dtype=float)[table.cells.columns]
+    return (alone - table.cell_losses) / np.where(alone == 0, np.nan, np.abs(alone))
 
 
-def _row(table: ScoreTable, gains: FloatArray, scale: float, n: int) -> ScoresRow:
-    network, losses = table.networks[n], table.validation[n]
+def _row(table: ScoreTable, gains: FloatArray, scale: float, n: int, wanted: Sequence[str]) -> ScoresRow:
+    network, at, tasks = table.networks[n], table.cells.of_row(n), table.task_names
+    columns = table.cells.columns[at].tolist()
+    losses, of_row = table.cell_losses[at], gains[at]
+    known = [
+        (column, _loss(tasks[column], float(loss), float(gain), scale), abs(float(gain)))
+        for column, loss, gain in zip(columns, losses, of_row, strict=True)
+        if not np.isnan(loss)
+    ]
+    telling = sorted(known, key=lambda one: (one[1].task not in wanted, np.isnan(one[2]), -one[2]))
+    kept = {column for column, *_ in telling[:MOST_LOSSES]}
+    by_column = {column: loss for column, loss, _ in known}
     return ScoresRow(
         network,
         tuple(float(costs[n]) for costs in table.other_costs.values()),
-        "".join("●" if task in network.group else "○" for task in table.task_names),
-        tuple(
-            None if np.isnan(losses[t]) else _loss(task, float(losses[t]), float(gains[n, t]), scale)
-            for t, task in enumerate(table.task_names)
-        ),
+        "".join("●" if task in network.group else "○" for task in tasks),
+        tuple(by_column.get(column) for column in range(len(tasks))),
+        tuple(loss for column, loss in by_column.items() if column in kept),
+        len(known) - len(kept),
     )
 
 

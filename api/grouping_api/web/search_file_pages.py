@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,18 +11,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 
-from grouping.domain.job_sentences import Stated
+from grouping.domain.access import Scope
+from grouping.domain.jobs.sentences import Stated
 from grouping.errors import InvalidInputError, SearchFileError
 from grouping.formats.marked_text import MAX_BYTES
 from grouping.store import Store
+from grouping.use_cases.clone import spec_of_clone
 from grouping.use_cases.estimate import estimate
 from grouping.use_cases.named_results import sizes_in, with_results_read
 from grouping.use_cases.search_file import SearchFile, read_search
 from grouping.use_cases.search_text import search_text
 from grouping.use_cases.submit import build_spec, request_digest, submit
 from grouping.wire.requests import JobRequest
-from grouping_api.access import READ, SUBMIT
-from grouping_api.dependencies import ImporterDep, JobId, StoreDep
+from grouping_api.access import READ, SUBMIT, Granted
+from grouping_api.dependencies import IdQuery, ImporterDep, JobId, ReceivingDep, StoreDep
 from grouping_api.uploads import Importer
 from grouping_api.web.rendering import Render
 from grouping_api.web.told_results import MAX_FILES, ToldResults
@@ -46,14 +48,31 @@ class ShownFault:
 
 
 @router.get("/jobs/new/file", dependencies=[READ])
-def new_search_page(render: Render) -> HTMLResponse:
-    """Show the form that takes a search file."""
-    return _page(render)
+def new_search_page(render: Render, store: StoreDep, like: IdQuery | None = None) -> HTMLResponse:
+    """Show the form that takes a search file, empty or with the file of a clone of a job.
+
+    A job that would not be accepted any more, such as with a task that its problem has lost, is shown as
+    it was, with what is wrong.
+    """
+    if like is None:
+        return _page(render)
+    source = store.get_job(store.whole_id("job", like))
+    try:
+        return _page(render, source=source, text=search_text(spec_of_clone(source)))
+    except InvalidInputError as error:
+        faults = [ShownFault(None, "", str(error))]
+        as_it_was = replace(source.spec, name="", reuse_jobs=(source.id,))
+        return _page(render, source=source, text=search_text(as_it_was), faults=faults)
 
 
 @router.post("/jobs/new/file", response_model=None, dependencies=[SUBMIT])
 async def take_search_file(
-    request: Request, render: Render, store: StoreDep, importer: ImporterDep
+    request: Request,
+    render: Render,
+    store: StoreDep,
+    importer: ImporterDep,
+    receiving: ReceivingDep,
+    granted: Granted,
 ) -> HTMLResponse | RedirectResponse:
     """Show what a file was understood as, price it or submit it; show its faults at their lines."""
     async with request.form(max_fields=10, max_files=1 + MAX_FILES, max_part_size=2 * MAX_BYTES) as form:
@@ -61,7 +80,10 @@ async def take_search_file(
         name, text = await _file_of(form)
         results = await ToldResults.of(form)
     try:
-        return await run_in_threadpool(_carry_out, render, store, importer, fields, name, text, results)
+        given = render, store, importer, granted, fields, name, text, results
+        if results.has_files:
+            return await receiving.read(request, _carry_out, *given)
+        return await run_in_threadpool(_carry_out, *given)
     except SearchFileError as error:
         lines = text.splitlines()
         faults = [
@@ -93,6 +115,7 @@ def _carry_out(
     render: Render,
     store: Store,
     importer: Importer,
+    granted: Scope,
     fields: dict[str, str],
     name: str,
     text: str,
@@ -105,7 +128,7 @@ def _carry_out(
     found = with_results_read(found, lambda named: results.read(named, importer, sizes))
     try:
         request = results.added_to(found.request(), importer)
-        return _answer(render, store, fields, found, text, request)
+        return _answer(render, store, granted, fields, found, text, request)
     except InvalidInputError as error:
         raise found.located(error) from error
 
@@ -113,6 +136,7 @@ def _carry_out(
 def _answer(
     render: Render,
     store: Store,
+    granted: Scope,
     fields: dict[str, str],
     found: SearchFile,
     text: str,
@@ -121,7 +145,7 @@ def _answer(
     action = fields.get("action", "read")
     if action == "submit":
         key = f"form-{fields.get('key', '')}-{request_digest(request)}"[:200]  # sent twice makes one job
-        job, _ = submit(store, request, key)
+        job, _ = submit(store, request, key, granted=granted)
         return RedirectResponse(f"/jobs/{job.id}", 303)
     spec, _ = build_spec(request)
     told = estimate(request, store)
@@ -130,6 +154,7 @@ def _answer(
 
 def _page(render: Render, *, status: int = 200, **shown: Any) -> HTMLResponse:
     empty: dict[str, Any] = {
+        "source": None,
         "name": "",
         "text": "",
         "faults": (),

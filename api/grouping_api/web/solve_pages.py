@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter
 from markupsafe import Markup
-from starlette.responses import HTMLResponse, StreamingResponse
+from starlette.responses import HTMLResponse, Response
 
 from grouping.domain.groupings import Solution
 from grouping.errors import InvalidInputError, SolverError
@@ -21,40 +21,48 @@ from grouping.wire.solving import Demands
 from grouping.wire.stored_groupings import TaskLossOut
 from grouping_api.access import READ
 from grouping_api.dependencies import StoreDep, TableId, TableQueriesDep
+from grouping_api.turns import IN_TURN_WHILE_SOLVED, TurnRoute
 from grouping_api.web.demands_form import DemandsQuery, FormReading, read_form
-from grouping_api.web.rendering import Stream
+from grouping_api.web.rendering import Later, Stream
 from grouping_api.web.subjects import Subject, subject_of
 from grouping_api.web.wording import listed
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse, route_class=TurnRoute)
 
 
-@router.get("/score-tables/{table_id}/curve", dependencies=[READ])
+@router.get("/score-tables/{table_id}/curve", dependencies=[READ, IN_TURN_WHILE_SOLVED])
 def curve_page(
     stream: Stream, table_id: TableId, store: StoreDep, queries: TableQueriesDep, fields: DemandsQuery
-) -> StreamingResponse:
+) -> Response:
     """Show the best grouping for each budget under the demands, and for a requested budget."""
     subject = subject_of(table_id, queries)
-    form = read_form(fields, subject.task_names)
-    curve = solution = None
-    if form.demands is not None:
-        try:
-            curve = queries.stepwise_curve(subject.info, form.demands)
-            if form.budget is not None:
-                solution = queries.solution(subject.info, form.budget, form.demands)
-        except InvalidInputError as error:
-            form = form.with_fault(error)
+    form = _checked(queries, subject, read_form(fields, subject.task_names))
+    demands, budget = form.demands, form.budget
     return stream(
         "curve.html",
         status=422 if form.faults else 200,
         subject=subject,
-        solving=None if curve is None or form.demands is None else _Solving(curve),
-        budgets=() if curve is None else curve.budgets_snt,
-        picture=lambda shown: Markup(curve_svg(shown, highlight_snt=form.budget, unit=form.unit)),
+        solving=None
+        if demands is None
+        else Later(lambda: _Solving(queries.stepwise_curve(subject.info, demands))),
+        picture=lambda shown: Markup(curve_svg(shown, highlight_snt=form.budget, unit=form.unit)),  # nosec B704 # SVG of our own, its texts escaped
         form=form,
-        solution=solution,
+        solved=None
+        if demands is None or budget is None
+        else Later(lambda: queries.solution(subject.info, budget, demands)),
         here="curve",
     )
+
+
+def _checked(queries: TableQueries, subject: Subject, form: FormReading) -> FormReading:
+    """Find what is wrong with demands on the table before anything is sent; without any there is nothing."""
+    if form.demands is None or form.demands.is_plain:
+        return form
+    try:
+        queries.stepwise_curve(subject.info, form.demands)
+    except InvalidInputError as error:
+        return form.with_fault(error)
+    return form
 
 
 @dataclass
@@ -64,6 +72,11 @@ class _Solving:
     curve: StepwiseCurve
     fault: str = ""
     """Why it ended early; empty unless it did."""
+
+    @property
+    def n_budgets(self) -> int:
+        """Number of budgets that it is solved for."""
+        return len(self.curve.budgets_snt)
 
     def steps(self) -> Iterator[int]:
         """Yield the number of solved budgets after each of them."""
@@ -87,59 +100,46 @@ class _Answer:
     reasons_by_task: dict[str, list[str]]
     confidence: Confidence | None = None
     noise_fault: str = ""
-    fault: str = ""
 
 
-@dataclass(frozen=True)
-class _NoAnswer:
-    """What stands in its place: why there is none."""
-
-    fault: str
-
-
-@router.get("/score-tables/{table_id}/networks", dependencies=[READ])
+@router.get("/score-tables/{table_id}/networks", dependencies=[READ, IN_TURN_WHILE_SOLVED])
 def networks_page(
     stream: Stream, table_id: TableId, store: StoreDep, queries: TableQueriesDep, fields: DemandsQuery
-) -> StreamingResponse:
+) -> Response:
     """Show the networks to train for one budget under the demands, and which task each of them serves."""
     subject = subject_of(table_id, queries)
-    form = read_form(fields, subject.task_names)
-    budgets: tuple[float, ...] = ()
-    budget = None
-    if form.demands is not None:
-        try:
-            if not form.demands.is_plain:
-                queries.stepwise_curve(
-                    subject.info, form.demands
-                )  # says what is wrong before anything is sent
-            budgets = queries.offered_budgets(subject.info, form.demands)
-            budget = budgets[len(budgets) // 2] if form.budget is None else form.budget
-        except InvalidInputError as error:
-            form = form.with_fault(error)
+    form = _checked(queries, subject, read_form(fields, subject.task_names))
+    demands = form.demands
+    of_job = () if demands is None else queries.budgets_of_job(subject.info, demands)
 
-    @functools.cache
-    def solve() -> _Answer | _NoAnswer | None:
-        if budget is None or form.demands is None:
-            return None
-        try:
-            return _answer(queries, subject, form, form.demands, budget)
-        except (InvalidInputError, SolverError) as error:
-            return _NoAnswer(str(error))
+    def solve(budget: float) -> Later[_Answer] | None:
+        return None if demands is None else Later(lambda: _answer(queries, subject, form, demands, budget))
 
+    solve = functools.cache(solve)
     status = 422 if form.faults else 200
-    if form.confidence and isinstance(answer := solve(), _Answer) and answer.noise_fault:
-        form = form.with_note("noise", answer.noise_fault)  # stands at a field, which is sent first
+    budget = form.budget or _middle(of_job)
+    if form.confidence and budget and (answer := solve(budget)) and answer.value and answer.value.noise_fault:
+        form = form.with_note("noise", answer.value.noise_fault)  # stands at a field, which is sent first
     return stream(
         "networks.html",
         status=status,
         subject=subject,
+        offered=None
+        if demands is None
+        else Later(lambda: of_job or queries.offered_budgets(subject.info, demands)),
+        is_offered=demands is None or bool(of_job),
         budget=budget,
-        budgets=budgets,
+        middle=_middle,
         solve=solve,
         form=form,
         listed=listed,
         here="networks",
     )
+
+
+def _middle(budgets: Sequence[float]) -> float | None:
+    """Return the budget that is shown unless one is asked for."""
+    return budgets[len(budgets) // 2] if budgets else None
 
 
 def _answer(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from grouping.study.presentation import QUESTIONS, losses_words, picture_svg, pictures_of, training_words
-from grouping.study.records import Effects, Finding, MeanOverSeeds, StudyReport
+from grouping.study.records import Effects, MeanOverSeeds, StudyFinding, StudyReport
 from grouping.study.sentences import gain_text
 from grouping_api.web.affinity_view import LEAST_SCALE, Cell, shade
 from grouping_api.web.rendering import MINUS
@@ -96,9 +96,9 @@ def view_study(report: StudyReport) -> StudyView:
     )
 
 
-def _section(report: StudyReport, finding: Finding, pictures: Collection[str], scale: float) -> Section:
+def _section(report: StudyReport, finding: StudyFinding, pictures: Collection[str], scale: float) -> Section:
     name = finding.question
-    picture = Markup(picture_svg(report, name)) if name in pictures else None
+    picture = Markup(picture_svg(report, name)) if name in pictures else None  # nosec B704 # SVG of our own, its texts escaped
     return Section(name, QUESTIONS[name], finding.sentence, *_matrices(report, name, scale), picture)
 
 

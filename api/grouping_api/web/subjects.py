@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.job_sentences import JobSentences
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.sentences import JobSentences
 from grouping.store import TableInfo
 from grouping.use_cases.table_queries import TableQueries
 
@@ -34,6 +34,11 @@ class Subject:
     def task_names(self) -> tuple[str, ...]:
         """Names of the tasks, in display order."""
         return tuple(task.name for task in self.info.tasks)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Sentences about what was read and changes the answer of a solve; none of the table of a job."""
+        return tuple((self.info.report or {}).get("findings", ()))
 
     @property
     def standing(self) -> tuple[str, ...]:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from fastapi.exceptions import RequestValidationError
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from grouping.errors import InvalidInputError
 from grouping.wire.base_types import sentence_of
 from grouping.wire.stored_groupings import GroupingSummary
 from grouping_api.access import ADMIN, READ, SUBMIT
-from grouping_api.dependencies import ImporterDep, PageToken, StoreDep, TableId, TableQueriesDep
+from grouping_api.dependencies import (
+    ImporterDep,
+    PageToken,
+    ReceivingDep,
+    StoreDep,
+    TableId,
+    TableQueriesDep,
+)
 from grouping_api.errors import status_of
+from grouping_api.turns import IN_TURN_WHILE_SENT, TurnRoute
 from grouping_api.uploads import FORM_LIMITS, FileFormat, form_upload
-from grouping_api.web.rendering import Render
-from grouping_api.web.scores_view import ScoresQuery, view_scores
+from grouping_api.web.rendering import Later, Render, Stream
+from grouping_api.web.scores_view import ScoresQuery, check_order, view_scores
 from grouping_api.web.subjects import subject_of
 
 TABLES_PER_PAGE = 25
@@ -32,7 +39,7 @@ FORMAT_WORDS = {
     FileFormat.RESULTS_TXT: "the paper's results.txt, without a header",
 }
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse, route_class=TurnRoute)
 
 
 @router.get("/score-tables", dependencies=[READ])
@@ -55,14 +62,14 @@ def new_table_page(render: Render) -> HTMLResponse:
 
 @router.post("/score-tables", response_model=None, dependencies=[SUBMIT])
 async def import_table(
-    request: Request, render: Render, importer: ImporterDep
+    request: Request, render: Render, importer: ImporterDep, receiving: ReceivingDep
 ) -> HTMLResponse | RedirectResponse:
     """Import the table and go to its page, or show the form again with what is wrong."""
-    async with request.form(**FORM_LIMITS) as form:
+    async with receiving.upload(request) as incoming, incoming.form(**FORM_LIMITS) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
         try:
             upload = await form_upload(form)
-            info, _ = await run_in_threadpool(importer.add, upload)
+            info, _ = await incoming.run(importer.add, upload)
         except InvalidInputError as error:
             return _form(render, fields, fault=str(error), status=status_of(error)[0])
         except RequestValidationError as error:
@@ -80,19 +87,18 @@ def _form(
     return render("table_new.html", status=status, fields=shown, fault=fault, formats=FORMAT_WORDS)
 
 
-@router.get("/score-tables/{table_id}", dependencies=[READ])
+@router.get("/score-tables/{table_id}", dependencies=[READ, IN_TURN_WHILE_SENT])
 def table_page(
-    render: Render, table_id: TableId, store: StoreDep, queries: TableQueriesDep, fields: ScoresQuery
-) -> HTMLResponse:
+    stream: Stream, table_id: TableId, store: StoreDep, queries: TableQueriesDep, fields: ScoresQuery
+) -> Response:
     """Show the losses of a table, the report on its import, and its stored groupings."""
     subject = subject_of(table_id, queries)
-    table = queries.table(subject.info)
+    check_order(subject.task_names, fields.sort)
     groupings = store.list_groupings(table_id, limit=MAX_GROUPINGS)
-    return render(
+    return stream(
         "table.html",
         subject=subject,
-        table=table,
-        view=view_scores(table, fields),
+        scores=Later(lambda: view_scores(queries.table(subject.info), fields)),
         groupings=[GroupingSummary.read(stored) for stored in groupings.items],
         here="table",
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.datastructures import FormData, UploadFile
 
-from grouping.domain.finished_results import FinishedResults, ResultValues
+from grouping.domain.tables.finished_results import FinishedResults, ResultValues
 from grouping.errors import InvalidInputError, pointing_below
 from grouping.use_cases.named_results import NamedResults
 from grouping.use_cases.submit import build_spec
@@ -42,6 +42,11 @@ class ToldResults:
         }
         values = form.get("values")
         return cls(uploads, ResultValues(values) if values in list(ResultValues) else None)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether there is a file to read."""
+        return bool(self._left)
 
     def read(self, named: NamedResults, importer: Importer, sizes: Mapping[str, float]) -> FinishedResults:
         """Read the uploaded file that a search file names.

@@ -3,48 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from grouping.domain.networks import Network
-from grouping.domain.trials import Trial, TrialState
+from grouping.domain.trainings.trials import Trial, TrialState
 from grouping.errors import NotFoundError
 from grouping.plots import progress_svg
 from grouping.plots.svg import shortened
 from grouping_api.access import READ
-from grouping_api.dependencies import JobId, StoreDep, TableQueriesDep
+from grouping_api.dependencies import JobId, StoreDep, TableQueriesDep, TrialId
 from grouping_api.web.rendering import Render
 from grouping_api.web.subjects import subject_of
 from grouping_api.web.wording import plural
 
-MAX_TRIALS = 300
+TRIALS_PER_PAGE = 50
 MAX_NAME = 80
-"""Characters of the name of a network beyond which its tasks are counted in headings and lists."""
+"""Characters of the name of a network beyond which its tasks are counted in a heading."""
 _FIRST = (TrialState.RUNNING, TrialState.FAILED, TrialState.DIVERGED)
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/jobs/{job_id}/trials", dependencies=[READ])
-def trials_page(render: Render, job_id: JobId, store: StoreDep, queries: TableQueriesDep) -> HTMLResponse:
+def trials_page(
+    render: Render,
+    job_id: JobId,
+    store: StoreDep,
+    queries: TableQueriesDep,
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+) -> HTMLResponse:
     """List trainings: those that run or failed first, then in the order of the plan."""
     job = store.get_job(job_id)
     trials = sorted(store.trials(job_id), key=_rank)
+    start = (page - 1) * TRIALS_PER_PAGE
+    shown = trials[start : start + TRIALS_PER_PAGE]
     return render(
         "trials.html",
         subject=subject_of(job.score_table_id, queries),
         job=job,
-        trials=[(trial, short_name(trial.network, job.spec.tasks)) for trial in trials[:MAX_TRIALS]],
+        trials=shown,
+        first=start + 1,
         n_trials=len(trials),
+        earlier=page - 1,
+        later=page + 1 if start + len(shown) < len(trials) else 0,
         here="trials",
     )
 
 
 @router.get("/jobs/{job_id}/trials/{trial_id}", dependencies=[READ])
 def trial_page(
-    render: Render, job_id: JobId, trial_id: str, store: StoreDep, queries: TableQueriesDep
+    render: Render, job_id: JobId, trial_id: TrialId, store: StoreDep, queries: TableQueriesDep
 ) -> HTMLResponse:
     """Show the scores, the learning curves and the log of a training."""
     job = store.get_job(job_id)
@@ -62,7 +74,7 @@ def trial_page(
         name=short_name(trial.network, job.spec.tasks),
         tasks=[task for task in job.spec.tasks if task in trial.network.group],
         log=log.text,
-        picture=Markup(progress_svg(points)) if has_values else None,
+        picture=Markup(progress_svg(points)) if has_values else None,  # nosec B704 # SVG of our own, its texts escaped
         here="trials",
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grouping.domain.trials import Purpose, Trial
+from grouping.domain.trainings.trials import Purpose, Trial
 
 
 def listed(names: Sequence[str]) -> str:

@@ -61,7 +61,7 @@ class LossDeclaration(Declaration, Protocol):
 
         Args:
             targets: targets of the training rows, not all alike, in the shape that
-                `grouping.domain.datasets.Dataset` documents for the kind of the task.
+                `grouping.domain.trainings.datasets.Dataset` documents for the kind of the task.
             n_outputs: number of outputs of the task.
 
         Raises:

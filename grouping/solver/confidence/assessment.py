@@ -27,22 +27,27 @@ objective the losses alone that divide are the observed ones.
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.gains import mean_losses_alone
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
+from grouping.domain.verdicts.gains import mean_losses_alone
 from grouping.errors import InvalidInputError
 from grouping.solver.confidence.confidence import Confidence
+from grouping.solver.confidence.draw_solver import is_searched_exactly
 from grouping.solver.confidence.noise import measured_noise, stated_noise
 from grouping.solver.confidence.resampling import Resampling
+from grouping.solver.deadlines import deadline_in
+from grouping.solver.exact.column_generation import MAX_GENERATED_BLOCKS
 from grouping.solver.exact.table_solver import TIE_TOLERANCE, TableSolver
 
 MAX_RESAMPLES = 10_000
+_FOR_SOLUTION = 0.3
+"""Part of the time that the recommendation may take, before its draws."""
 _MAX_NUMBERS = 20_000_000
 """The most drawn numbers held at once (160 MB); larger tables get fewer draws."""
+_MAX_NUMBERS_SEARCHED = 4_000_000
+"""The same where each draw takes a local search, for many of which there is no time."""
 
 
 def assess_confidence(
@@ -84,25 +89,28 @@ def assess_confidence(
         raise InvalidInputError(
             f"The tolerance is a part of the loss between 0 and 1; got {tolerance}.", pointer="/tolerance"
         )
-    deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+    deadline = deadline_in(time_limit_s)
     solver = TableSolver(table, constraints=constraints, objective=objective)
     demands = solver.constraints
     table = solver.table
-    solution = solver.solve(budget_snt, time_limit_s=time_limit_s)
+    first_s = None if time_limit_s is None else _FOR_SOLUTION * time_limit_s
+    solution = solver.solve(budget_snt, time_limit_s=first_s)
     grouping = solution.require_grouping()
     model = stated_noise(table, noise) if noise is not None else measured_noise(table)
     generator = np.random.default_rng(seed)
-    errors = model.draw(max(1, min(n_resamples, _MAX_NUMBERS // model.scale.size)), generator)
+    most = _MAX_NUMBERS if len(table.tasks) <= MAX_GENERATED_BLOCKS else _MAX_NUMBERS_SEARCHED
+    errors = model.draw(max(1, min(n_resamples, most // max(1, model.scale.size))), generator)
     shared = model.draw_shared(len(errors), generator)
     draws = Resampling.solve(table, demands, grouping, budget_snt, errors, deadline)
     served = [table.position(network) for network in grouping.networks]
     rows, columns = np.array([served[n] for n in grouping.serving]), np.arange(len(table.tasks))
-    losses = table.validation[rows, columns] + errors[: draws.n_draws, rows, columns]  # [D, T]
+    served_by = table.cells.places(rows, columns)
+    losses = table.cell_losses[served_by] + errors[: draws.n_draws, served_by]  # [D, T]
     regret = np.maximum(losses @ table.weights - draws.least, 0.0)
     regret[regret <= TIE_TOLERANCE * np.abs(draws.least)] = 0.0
     is_unchanged = regret == 0
     parts = regret / np.abs(draws.least) if draws.least.all() else None
-    totals = (losses + shared[: draws.n_draws] * model.scale[rows, columns]) @ table.weights
+    totals = (losses + shared[: draws.n_draws] * model.scale[served_by]) @ table.weights
     low, high = np.percentile(totals, [2.5, 97.5])
     optimism = draws.optimism()
     is_best = is_unchanged | (draws.excess(draws.networks) <= TIE_TOLERANCE * np.abs(draws.least))
@@ -127,6 +135,7 @@ def assess_confidence(
         server_changes=draws.server_changes(~is_unchanged),
         ceilings_broken=_ceilings_broken(table, demands, losses, errors[: draws.n_draws]),
         doubt=draws.trial_values(model.n_trials, float(regret.mean())),
+        is_exact=is_searched_exactly(draws.instance),
     )
 
 
@@ -148,6 +157,6 @@ def _ceilings_broken(
             broken |= losses[:, t] > constraints.ceilings[task]
         if task in constraints.ceilings_alone:
             row = table.find_position(frozenset({task}))
-            drawn = alone[t] + (0.0 if row is None else errors[:, row, t])
+            drawn = alone[t] + (0.0 if row is None else errors[:, table.cells.starts[row]])
             broken |= losses[:, t] > constraints.ceilings_alone[task] * drawn
     return float(broken.mean())

@@ -73,6 +73,8 @@ class Confidence:
             without one.
         doubt: where one more trial reduces the mean regret most, the most useful first; networks whose
             trial would change no choice are left out.
+        is_exact: whether the draws were solved exactly. Of more tasks than relaxations take they are solved
+            by local search: regrets are then at least what is told, and frequencies at most.
     """
 
     solution: Solution
@@ -93,6 +95,7 @@ class Confidence:
     server_changes: Mapping[str, float]
     ceilings_broken: float | None
     doubt: tuple[TrialValue, ...]
+    is_exact: bool = True
 
     @property
     def expected_loss(self) -> float:
@@ -106,6 +109,11 @@ class Confidence:
         yield self.noise
         if self.n_resamples < self.n_requested:
             yield f"Time or memory allowed {self.n_resamples} of {self.n_requested} draws."
+        if not self.is_exact:
+            yield (
+                "Of so many tasks the draws are solved by local search: the recommendation is the best at "
+                "most as often as told here, and its regret at least what is told."
+            )
         yield self._kinds()
         mean, most = (
             f"{value:.3g}" + ("" if part is None else f" ({fixed_percent(part, 2)})")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.exact.instance import Instance, IntArray
 
 MAX_BLOCKS = 10
@@ -57,7 +57,7 @@ class DrawProgramme:
         """Build the programme of an instance, or return None where it would be too large."""
         if instance.n_blocks > MAX_BLOCKS:
             return None
-        served = np.isfinite(instance.losses).sum(axis=1)
+        served = instance.losses.n_served
         if (2.0**served).sum() > MAX_SERVED_SETS:
             return None
         limited = np.isfinite(limits)
@@ -88,7 +88,7 @@ class DrawProgramme:
     @property
     def numbers_per_draw(self) -> int:
         """Number of floats that one draw takes in memory, about."""
-        served = np.isfinite(self.instance.losses).sum(axis=1)
+        served = self.instance.losses.n_served
         return int((2.0**served).sum() + 2**self.instance.n_blocks * (self.n_levels + 2 * len(self.classes)))
 
     def solve(self, losses: FloatArray, limits: Sequence[FloatArray]) -> list[list[tuple[int, ...]]]:

@@ -7,20 +7,25 @@ Where it is not too large, one dynamic programme serves all draws at once
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.confidence.draw_programme import DrawProgramme
+from grouping.solver.deadlines import deadline_in, is_past, share_s
+from grouping.solver.exact.block_losses import BlockLosses
 from grouping.solver.exact.bound_and_fix import ExactSearch
-from grouping.solver.exact.instance import Instance
+from grouping.solver.exact.column_generation import MAX_GENERATED_BLOCKS
+from grouping.solver.exact.instance import Instance, scaled
 
 ROUGH_NODES = 1_000
 """Nodes of the search for one draw where `choose_in_draws` does not need the proof."""
+ROUGH_BLOCKS = 30
+"""Blocks up to which such a search is made; beyond it local search has to do."""
 _CHUNK_NUMBERS = 1 << 22
+_MOST_STARTS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +39,11 @@ class DrawnOptima:
 
     values: FloatArray
     chosen: tuple[tuple[int, ...], ...]
+
+
+def is_searched_exactly(instance: Instance) -> bool:
+    """Return whether the optimum of a draw is found in moments: there are few blocks."""
+    return instance.is_partition or instance.n_blocks <= MAX_GENERATED_BLOCKS
 
 
 def solve_draws(
@@ -50,8 +60,7 @@ def solve_draws(
     Args:
         instance: candidates, demands and costs; its losses say only which cells may serve (the finite ones).
         limits: ``[R]``, from `Instance.limits_for`.
-        draws: ``[D, N, B]`` losses of the blocks in the candidates, in any unit; read where the instance's
-            are finite.
+        draws: ``[D, E]`` losses by cell of the instance's losses, in any unit.
         starts: known choices of candidates.
         deadline: a time of `time.monotonic`; draws it leaves no time for are left out at the end.
         max_nodes: where draws are solved one by one, settle for the best found by so many nodes.
@@ -64,7 +73,7 @@ def solve_draws(
     size = max(1, _CHUNK_NUMBERS // programme.numbers_per_draw)
     chosen: list[tuple[int, ...]] = []
     for start in range(0, len(draws), size):
-        if start and deadline is not None and time.monotonic() > deadline:
+        if start and is_past(deadline):
             break
         (part,) = programme.solve(_cells(instance, draws[start : start + size]), [limits])
         chosen += part
@@ -78,13 +87,13 @@ def choose_in_draws(
     """Choose candidates for every draw at every inference budget, ``[D][B]``.
 
     A choice is optimal where the dynamic programme is used. Beyond that it is the best that a search over
-    `ROUGH_NODES` nodes finds, or local search where there are very many blocks: optimal or nearly so, and the
+    `ROUGH_NODES` nodes finds, or local search beyond `ROUGH_BLOCKS` blocks: optimal or nearly so, and the
     same every time.
 
     Args:
         instance: as in `solve_draws`.
         budgets_snt: inference budgets; one dynamic programme serves them all where it is worth it.
-        draws: ``[D, N, B]`` losses of the blocks in the candidates, in any unit.
+        draws: ``[D, E]`` losses by cell of the instance's losses, in any unit.
     """
     limits = [instance.limits_for(budget) for budget in budgets_snt]
     programme = None if instance.is_contradictory else DrawProgramme.build(instance, np.max(limits, axis=0))
@@ -100,17 +109,18 @@ def choose_in_draws(
 
 def _cells(instance: Instance, draws: FloatArray) -> FloatArray:
     """Return losses as ``[N, B, D]``, infinite where a cell cannot serve."""
-    cells = np.where(np.isfinite(instance.losses), draws, np.inf)
-    return np.ascontiguousarray(np.moveaxis(cells, 0, 2))
+    cells: FloatArray = instance.losses.cells.spread(np.ascontiguousarray(draws.T), np.inf)
+    return cells
 
 
 def losses_of(instance: Instance, losses: FloatArray, chosen: Sequence[int]) -> float:
-    """Return the total least loss at which these candidates serve all blocks; infinite if they cannot."""
+    """Return the total loss ``[E]`` at which these candidates serve all blocks; infinite if they cannot."""
     if not chosen:
         return np.inf
-    index = list(chosen)
-    served = np.where(np.isfinite(instance.losses[index]), losses[index], np.inf)
-    return float(served.min(axis=0).sum())
+    least = np.full(instance.n_blocks, np.inf)
+    at = instance.losses.cells.of_rows(chosen)
+    np.minimum.at(least, instance.losses.cells.columns[at], losses[at])
+    return float(least.sum())
 
 
 def _one_by_one(
@@ -123,9 +133,12 @@ def _one_by_one(
 ) -> DrawnOptima:
     known = list(dict.fromkeys(starts))
     values, chosen = [], []
-    for draw in draws:
+    for d, draw in enumerate(draws):
+        if d and is_past(deadline):
+            break
         engine = _engine_of(instance, draw)
-        optimum = engine.solve(limits, starts=known, deadline=deadline, max_nodes=max_nodes)
+        until = deadline if max_nodes is None else deadline_in(share_s(deadline, len(draws) - d))
+        optimum = engine.solve(limits, starts=known[-_MOST_STARTS:], deadline=until, max_nodes=max_nodes)
         if not (optimum.is_proven or max_nodes):
             break
         choice = optimum.chosen or ()
@@ -141,19 +154,16 @@ def _rough_choices(
 ) -> tuple[tuple[int, ...], ...]:
     """Candidates for one draw under each of the limits; columns and choices serve the next larger budget."""
     engine = _engine_of(instance, draw)
+    max_nodes = ROUGH_NODES if instance.n_blocks <= ROUGH_BLOCKS else 0
     found: dict[int, tuple[int, ...]] = {}
     for b in sorted(range(len(limits)), key=lambda b: float(limits[b][0])):
         known = list(dict.fromkeys(choice for choice in found.values() if choice))
-        found[b] = engine.solve(limits[b], starts=known, max_nodes=ROUGH_NODES).chosen or ()
+        found[b] = engine.solve(limits[b], starts=known, max_nodes=max_nodes).chosen or ()
     return tuple(found[b] for b in range(len(limits)))
 
 
 def _engine_of(instance: Instance, draw: FloatArray) -> ExactSearch:
-    """Return a search of the instance with the losses of a draw, ``[N, B]``, scaled like an instance."""
-    usable = np.isfinite(instance.losses)
-    cells = np.where(usable, draw, np.inf)
-    floors = cells.min(axis=0, initial=np.inf)
-    cells = cells - np.where(np.isfinite(floors), floors, 0.0)
-    unit = float(cells[usable].max(initial=0.0)) or 1.0
+    """Return a search of the instance with the losses of a draw, ``[E]``, scaled like an instance."""
+    losses, _, _ = scaled(BlockLosses(instance.losses.cells, draw))
     # Drawn losses are no multiples of anything, whatever those of the table are.
-    return ExactSearch(replace(instance, losses=cells / unit, grain=0.0))
+    return ExactSearch(replace(instance, losses=losses, grain=0.0))

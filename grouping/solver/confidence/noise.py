@@ -34,10 +34,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from grouping.domain.percentages import fixed_percent
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.cells import TableCells
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.solver.exact.instance import BoolArray
 
+_MOST_AT_ONCE = 4_000_000
+"""Numbers of the covariances that are factorised at once."""
 _LEAST_SCALE = 0.1
 """Noise is relative to the cell's loss, or to this part of the task's median where that is near zero."""
 
@@ -47,23 +50,34 @@ class Noise:
     """Errors of the mean losses of a table, as a distribution to draw from.
 
     Attributes:
-        scale: ``[N, T]`` loss that the noise of a cell is relative to; 0 where the cell is absent.
-        factor: ``[T, T]``; relative errors of a network's means are ``factor @ z`` for standard normal z.
+        cells: the cells of the table, `E` of them.
+        scale: ``[E]`` loss that the noise of a cell is relative to.
+        covariance: ``[T, T]`` of the relative errors of a network's means.
         shared: ``[T]`` relative standard deviation of what all networks share in these seeds.
         n_trials: number of trials (seeds) behind each mean; a stated level counts as that of this mean.
         sentence: how the noise was obtained.
     """
 
+    cells: TableCells
     scale: FloatArray
-    factor: FloatArray
+    covariance: FloatArray
     shared: FloatArray
     n_trials: int
     sentence: str
 
     def draw(self, n_draws: int, generator: np.random.Generator) -> FloatArray:
-        """Draw errors of the means that differ between networks, ``[D, N, T]``; 0 for absent cells."""
-        normal = generator.standard_normal((n_draws, *self.scale.shape))
-        drawn: FloatArray = (normal @ self.factor.T) * self.scale
+        """Draw errors of the means that differ between networks, ``[D, E]``."""
+        drawn = generator.standard_normal((n_draws, self.cells.n_cells))
+        sizes = self.cells.group_sizes
+        for size in np.unique(sizes[sizes > 0]).tolist():
+            rows = np.flatnonzero(sizes == size)
+            for part in np.array_split(rows, max(1, rows.size * size * size // _MOST_AT_ONCE)):
+                places = self.cells.starts[part][:, None] + np.arange(size)  # [rows, size]
+                tasks = self.cells.columns[places]
+                factor = _square_root(self.covariance[tasks[:, :, None], tasks[:, None, :]])
+                for one in drawn:
+                    one[places] = np.einsum("nij,nj->ni", factor, one[places])
+        drawn *= self.scale
         return drawn
 
     def draw_shared(self, n_draws: int, generator: np.random.Generator) -> FloatArray:
@@ -90,8 +104,9 @@ def stated_noise(table: ScoreTable, level: float) -> Noise:
     n_tasks = len(table.tasks)
     sentence = f"Noise as stated: each mean loss is uncertain by {level:.3g} times its value, independently."
     return Noise(
-        np.nan_to_num(np.abs(table.validation)),
-        level * np.eye(n_tasks),
+        table.cells,
+        np.nan_to_num(np.abs(table.cell_losses)),
+        level**2 * np.eye(n_tasks),
         np.zeros(n_tasks),
         max(1, len(table.seeds)),
         sentence,
@@ -114,15 +129,21 @@ def measured_noise(table: ScoreTable) -> Noise:
             "State a noise level, such as 0.01 for one per cent, or train another seed.",
             pointer="/noise",
         )
-    known = table.membership & table.is_complete[:, None]
-    scale = _scale(table.validation, known)
+    from scipy.sparse import csr_array
+
+    cells, shape = table.cells, (len(table.networks), len(table.tasks))
+    known = table.is_complete[cells.rows]
+    rows, columns = cells.rows[known], cells.columns[known]
+    scale = _scale(table.cell_losses, cells, known)
     with np.errstate(divide="ignore", invalid="ignore"):
-        residuals = (table.validation_losses - table.validation[:, :, None]) / scale[:, :, None]
-    residuals = np.where(known[:, :, None] & np.isfinite(residuals), residuals, 0.0)
-    n_networks = known.sum(axis=0)
-    common = residuals.sum(axis=0) / np.maximum(n_networks, 1)[:, None]  # [T, S]
-    residuals = np.where(known[:, :, None], residuals - common, 0.0)
-    both = known.T.astype(np.float64) @ known
+        residuals = (table.validation_scores - table.cell_losses[:, None])[known] / scale[known, None]
+    residuals = np.where(np.isfinite(residuals), residuals, 0.0)  # [known cells, S]
+    n_networks = np.bincount(columns, minlength=shape[1])
+    sums = [np.bincount(columns, weights=one, minlength=shape[1]) for one in residuals.T]
+    common = np.stack(sums, axis=1) / np.maximum(n_networks, 1)[:, None]  # [T, S]
+    residuals = residuals - common[columns]
+    holds = csr_array((np.ones(len(rows)), (rows, columns)), shape=shape)
+    both = (holds.T @ holds).toarray()
     share = 1.0 / np.maximum(n_networks, 1)
     # Networks that hold both tasks, less what taking out each task's mean over its own networks uses up.
     degrees = both * (1.0 - share[:, None] - share + both * np.outer(share, share)) * (n_seeds - 1)
@@ -132,7 +153,8 @@ def measured_noise(table: ScoreTable) -> Noise:
             "The noise of these losses is unknown: no task is in two measured networks. State a noise level.",
             pointer="/noise",
         )
-    products = np.einsum("nts,nus->tu", residuals, residuals)
+    by_seed = (csr_array((one, (rows, columns)), shape=shape) for one in residuals.T)
+    products = sum((one.T @ one).toarray() for one in by_seed)
     covariance = np.where(degrees > 0, products / np.where(degrees > 0, degrees, 1.0), 0.0)
     measured = degrees.diagonal() > 0
     np.fill_diagonal(  # a task in one network only has the noise of the others: no choice depends on it
@@ -141,7 +163,7 @@ def measured_noise(table: ScoreTable) -> Noise:
     # Of the variance of the common part, what the networks' own noise explains is not common.
     excess = (common**2).sum(axis=1) / (n_seeds - 1) - covariance.diagonal() / np.maximum(n_networks, 1)
     deviations = np.sqrt(covariance.diagonal())
-    n_pooled = int(known.any(axis=1).sum())
+    n_pooled = int(np.unique(rows).size)
     low, high = int(deviations.argmin()), int(deviations.argmax())
     names = table.task_names
     sentence = (
@@ -151,31 +173,35 @@ def measured_noise(table: ScoreTable) -> Noise:
         "left out."
     )
     return Noise(
+        cells,
         scale,
-        _square_root(covariance) / np.sqrt(n_seeds),
+        covariance / n_seeds,
         np.sqrt(np.maximum(excess, 0.0) / n_seeds),
         n_seeds,
         sentence,
     )
 
 
-def _scale(means: FloatArray, known: BoolArray) -> FloatArray:
-    """Return absolute mean losses ``[N, T]``, those near zero replaced by a part of the task's median."""
-    sizes = np.where(known, np.abs(means), np.nan)
-    medians = np.array(
-        [
-            np.median(column[keep]) if keep.any() else 0.0
-            for column, keep in zip(sizes.T, known.T, strict=True)
-        ]
-    )
-    return np.where(known, np.fmax(sizes, _LEAST_SCALE * medians), 0.0)
+def _scale(means: FloatArray, cells: TableCells, known: BoolArray) -> FloatArray:
+    """Return absolute mean losses ``[E]``, those near zero replaced by a part of the task's median."""
+    sizes = np.abs(means)
+    medians = np.zeros(cells.n_tasks)
+    order = np.flatnonzero(known)
+    order = order[np.argsort(cells.columns[order], kind="stable")]
+    by_task = np.split(order, np.searchsorted(cells.columns[order], np.arange(1, cells.n_tasks)))
+    for t, own in enumerate(by_task):
+        medians[t] = np.median(sizes[own]) if own.size else 0.0
+    return np.where(known, np.fmax(sizes, _LEAST_SCALE * medians[cells.columns]), 0.0)
 
 
-def _square_root(covariance: FloatArray) -> FloatArray:
-    """Return a factor F: ``F F^T`` is the covariance, negative eigenvalues cut off, its diagonal kept."""
-    values, vectors = np.linalg.eigh(covariance)
-    factor = vectors * np.sqrt(np.maximum(values, 0.0))
-    made = np.sqrt((factor**2).sum(axis=1))
-    wanted = np.sqrt(np.maximum(covariance.diagonal(), 0.0))
-    scaled: FloatArray = factor * np.where(made > 0, wanted / np.where(made > 0, made, 1.0), 0.0)[:, None]
+def _square_root(covariances: FloatArray) -> FloatArray:
+    """Return factors F ``[N, k, k]``: each ``F F^T`` is the covariance, negative eigenvalues cut off.
+
+    The diagonal is kept.
+    """
+    values, vectors = np.linalg.eigh(covariances)
+    factors = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    made = np.sqrt((factors**2).sum(axis=2))
+    wanted = np.sqrt(np.maximum(np.diagonal(covariances, axis1=1, axis2=2), 0.0))
+    scaled: FloatArray = factors * np.where(made > 0, wanted / np.where(made > 0, made, 1.0), 0.0)[:, :, None]
     return scaled

@@ -21,11 +21,11 @@ import numpy as np
 from grouping.domain.constraints import Constraints
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 from grouping.solver.confidence.confidence import Alternative, TrialValue
-from grouping.solver.confidence.draw_solver import solve_draws
-from grouping.solver.exact.instance import BoolArray, Instance, build_instance
+from grouping.solver.confidence.draw_solver import ROUGH_NODES, is_searched_exactly, solve_draws
+from grouping.solver.exact.instance import BoolArray, Instance, IntArray, build_instance, by_block
 from grouping.solver.exact.table_solver import TIE_TOLERANCE
 
 N_LISTED = 5
@@ -41,8 +41,8 @@ class Resampling:
         table: weighted by the objective, on common seeds.
         blocks: tasks of each block.
         instance: candidates and demands.
-        observed: ``[N, B]`` weighted mean losses.
-        errors: ``[D, N, B]`` what a draw adds to them.
+        observed: ``[E]`` weighted mean losses, by cell of the instance's losses.
+        errors: ``[D, E]`` what a draw adds to them.
         least: ``[D]`` least loss of each draw.
         winners: for each draw the candidate that serves each block at it.
         networks: the recommended candidates.
@@ -69,24 +69,20 @@ class Resampling:
         errors: FloatArray,
         deadline: float | None,
     ) -> Resampling:
-        """Solve draws of errors of the means, ``[D, all networks, T]``, until the deadline."""
+        """Solve draws of errors of the means, ``[D, E]`` by cell of the table, until the deadline."""
         instance = build_instance(table, constraints)
         blocks = constraints.blocks(table.task_names)
-
-        def by_block(losses: FloatArray) -> FloatArray:
-            weighted = losses[..., instance.rows, :] * table.weights
-            return np.stack([weighted[..., list(block)].sum(axis=-1) for block in blocks], axis=-1)
-
         candidate = {int(row): n for n, row in enumerate(instance.rows)}
         order = [candidate[table.position(network)] for network in grouping.networks]
-        observed = np.where(np.isfinite(instance.losses), by_block(np.nan_to_num(table.validation)), np.inf)
-        drawn = by_block(errors)
+        observed = by_block(table, constraints, instance, table.cell_losses)
+        drawn = by_block(table, constraints, instance, errors)
         optima = solve_draws(
             instance,
             instance.limits_for(budget_snt),
             observed + drawn,
             starts=[tuple(sorted(order))],
             deadline=deadline,
+            max_nodes=None if is_searched_exactly(instance) else ROUGH_NODES,
         )
         if not optima.chosen:
             raise InvalidInputError(
@@ -100,7 +96,7 @@ class Resampling:
             drawn[: len(optima.chosen)],
             optima.values,
             tuple(
-                _servers(observed + added, chosen)
+                _servers(_rows_of(instance, observed + added, chosen), chosen)
                 for added, chosen in zip(drawn, optima.chosen, strict=False)
             ),
             tuple(sorted(order)),
@@ -114,17 +110,18 @@ class Resampling:
 
     def excess(self, networks: tuple[int, ...]) -> FloatArray:
         """Return ``[D]``: least loss that these networks reach, above the least loss of the draw."""
-        index = list(networks)
-        total = (self.observed[index] + self.errors[:, index]).min(axis=1).sum(axis=1)
+        total = np.array(
+            [
+                _rows_of(self.instance, self.observed + added, networks).min(axis=0).sum()
+                for added in self.errors
+            ]
+        )
         above: FloatArray = np.maximum(total - self.least, 0.0)
         return above
 
     def optimism(self) -> float:
         """Return how far below its true loss a choice by noisy losses appears to be, on average."""
-        flattering = [
-            -sum(self.errors[d, n, b] for b, n in enumerate(servers))
-            for d, servers in enumerate(self.winners)
-        ]
+        flattering = [-self.errors[d, self._places(servers)].sum() for d, servers in enumerate(self.winners)]
         return max(0.0, float(np.mean(flattering)))
 
     def server_changes(self, is_changed: BoolArray) -> dict[str, float]:
@@ -148,13 +145,13 @@ class Resampling:
         for d in np.flatnonzero(lost).tolist():
             networks = tuple(sorted({*self.winners[d], *forced}))
             margins.setdefault(networks, []).append(float(recommended[d]))
-        loss = sum(self.observed[n, b] for b, n in enumerate(self.servers))
+        loss = float(self.observed[self._places(self.servers)].sum())
         listed = sorted(margins, key=lambda networks: (-len(margins[networks]), networks))[:N_LISTED]
         return tuple(
             Alternative(
                 self._grouping(networks),
                 len(margins[networks]) / self.n_draws,
-                float(self.observed[list(networks)].min(axis=0).sum() - loss),
+                float(_rows_of(self.instance, self.observed, networks).min(axis=0).sum() - loss),
                 float(np.mean(margins[networks])),
             )
             for networks in listed
@@ -163,13 +160,16 @@ class Resampling:
     def trial_values(self, n_trials: int, mean_regret: float) -> tuple[TrialValue, ...]:
         """Compute the value of one more trial of each network beside `n_trials`; see the module."""
         actions = np.array(sorted({self.servers, *self.winners}))  # [A, B]
-        means = self.observed[actions, np.arange(len(self.blocks))].sum(axis=1)
+        places = self._places(actions)  # [A, B]
+        means = self.observed[places].sum(axis=1)
         recommended = int(np.flatnonzero((actions == self.servers).all(axis=1))[0])
         values = {}
         for n in np.unique(actions).tolist():
-            uses = actions == n
             # After one more trial the mean moves by the draw's error, scaled.
-            moved = self.errors[:, n] @ uses.T / np.sqrt(n_trials + 1.0) + means  # [D, A]
+            used = [
+                self.errors[:, own[uses]].sum(axis=1) for own, uses in zip(places, actions == n, strict=True)
+            ]
+            moved = np.stack(used, axis=1) / np.sqrt(n_trials + 1.0) + means  # [D, A]
             values[n] = float((moved[:, recommended] - moved.min(axis=1)).mean())
         useful = [n for n in values if values[n] > TIE_TOLERANCE * abs(means[recommended])]
         useful.sort(key=lambda n: (-values[n], n))
@@ -178,13 +178,19 @@ class Resampling:
             for n in useful[:N_LISTED]
         )
 
+    def _places(self, servers: Sequence[int] | IntArray) -> IntArray:
+        """Return the cells of candidates that serve the blocks, ``[..., B]``, in their order."""
+        rows = np.asarray(servers, dtype=np.int64)
+        blocks = np.broadcast_to(np.arange(len(self.blocks)), rows.shape)
+        return self.instance.losses.cells.places(rows.ravel(), blocks.ravel()).reshape(rows.shape)
+
     def _network(self, n: int) -> Network:
         return self.table.networks[int(self.instance.rows[n])]
 
     def _grouping(self, networks: tuple[int, ...]) -> Grouping:
         """These candidates, each task served as the observed means say; forced ones stay."""
         ordered = sorted(networks, key=lambda n: self._network(n).sort_key)
-        servers = _servers(self.observed, ordered)
+        servers = _servers(_rows_of(self.instance, self.observed, ordered), ordered)
         kept = [n for n in ordered if n in servers or self.instance.is_forced[n]]
         serving = [0] * len(self.table.tasks)
         for block, server in zip(self.blocks, servers, strict=True):
@@ -193,7 +199,15 @@ class Resampling:
         return Grouping(self.table.task_names, tuple(self._network(n) for n in kept), tuple(serving))
 
 
+def _rows_of(instance: Instance, losses: FloatArray, networks: Sequence[int]) -> FloatArray:
+    """Return losses ``[E]`` by cell of some candidates as ``[k, B]``, infinite if they cannot serve."""
+    cells, index = instance.losses.cells, list(networks)
+    rows = np.full((len(index), cells.n_tasks), np.inf)
+    at = cells.of_rows(index)
+    rows[np.repeat(np.arange(len(index)), cells.group_sizes[index]), cells.columns[at]] = losses[at]
+    return rows
+
+
 def _servers(losses: FloatArray, networks: Sequence[int]) -> tuple[int, ...]:
-    """Return the best of these candidates for each block; losses ``[N, B]``, infinite if it cannot serve."""
-    index = list(networks)
-    return tuple(index[i] for i in losses[index].argmin(axis=0))
+    """Return the best of these candidates for each block; their losses are ``[k, B]``."""
+    return tuple(networks[i] for i in losses.argmin(axis=0).tolist())

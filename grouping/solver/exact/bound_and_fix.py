@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.deadlines import is_past, left_s
 from grouping.solver.exact.branch_and_bound import branch_and_bound
 from grouping.solver.exact.cells import FittingCells
@@ -34,6 +34,7 @@ from grouping.solver.exact.column_generation import Relaxation, Relaxed
 from grouping.solver.exact.cover import find_cover
 from grouping.solver.exact.enumeration import MAX_NODES, Enumerated, enumerate_groupings
 from grouping.solver.exact.instance import PRECISION, BoolArray, Instance, IntArray
+from grouping.solver.exact.local_search import LocalSearch
 from grouping.solver.exact.programme import DEFAULT_SOLVER, check_solver, solve_programme
 from grouping.solver.exact.root import Root, is_valid
 
@@ -41,8 +42,13 @@ _SEARCH_NODES = 20_000
 _BRANCHED_NODES = 500
 _MOST_LOOKED_AT = 100_000_000
 """Cells that an enumeration looks at, which bounds its nodes on large cores."""
+_MOST_ENUMERATED = 4_000_000
+"""Numbers of a core, candidates times blocks, beyond which it is not enumerated at all."""
+_MOST_CELLS_OF_A_PROGRAMME = 50_000
+"""Cells beyond which a core is not handed over: HiGHS would go far beyond its time limit."""
 _FEWEST_NODES = 100
-_MOST_COMPARED = 4_000
+_MOST_COMPARED = 500_000_000
+"""Pairs of numbers that are compared to find dominated candidates of a core."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,21 +99,22 @@ class ExactSearch:
             starts: known choices, such as those of smaller budgets.
             deadline: a time of `time.monotonic`.
             max_nodes: settle for the best found by one search over so many nodes, or by local search where
-                there are very many blocks; None goes on to the proof.
+                it is 0 or there are very many blocks; None goes on to the proof.
         """
         instance = self.instance
         if instance.is_contradictory or (limits < 0).any():
             return Optimum(limits, None, np.inf, np.inf, True, None)
         limits = instance.attainable(limits)
         root = Root(instance, limits, self._relaxation, self._fitting, starts)
-        if max_nodes is not None and not self._relaxation.is_suited:
+        is_rough = max_nodes == 0 and not instance.is_partition
+        if is_rough or (max_nodes is not None and not self._relaxation.is_suited):
             return Optimum(limits, root.at_once(deadline), root.value, 0.0, False, None)
         relaxed = root.bound(deadline)
         best, value, bound = root.chosen, root.value, relaxed.bound
+        if best is None and bound > instance.n_blocks + PRECISION:  # scaled losses are at most 1
+            return Optimum(limits, None, np.inf, np.inf, True, None)
         if best is None:
-            cover, is_known = find_cover(
-                instance, limits, solver=self._solver, time_limit_s=left_s(deadline, at_least=0.4)
-            )
+            cover, is_known = find_cover(instance, limits, time_limit_s=left_s(deadline, at_least=0.4))
             if cover is not None:
                 best, value = cover, instance.value(cover)
             elif is_known:
@@ -129,6 +136,21 @@ class ExactSearch:
                 return Optimum(limits, best, value, value, True, relaxed)
             bound = max(bound, relaxed.bound + tau)
             tau = _next_slack(tau, relaxed)
+
+    def best_without(
+        self, n: int, chosen: Sequence[int], limits: FloatArray, deadline: float | None
+    ) -> tuple[int, ...] | None:
+        """Search, from a choice, for a good one without one of its candidates; None if there is none near."""
+        if self.instance.is_partition:
+            return None
+        cells = self.instance.losses.cells
+        instance = replace(self.instance, losses=self.instance.losses.where(cells.rows != n))
+        fitting = FittingCells(instance).few_within(limits)
+        rest = tuple(m for m in chosen if m != n)
+        found = LocalSearch(instance, limits, fitting).best(rest, deadline=deadline)
+        if n in found or not is_valid(instance, found, limits):
+            return None
+        return tuple(np.union1d(found, np.flatnonzero(instance.is_forced)).astype(np.int64).tolist())
 
     def enumerate(
         self,
@@ -158,6 +180,8 @@ class ExactSearch:
             return Enumerated((), is_complete=True)
         slack = at_most - optimum.relaxed.bound + PRECISION
         kept = np.flatnonzero((optimum.relaxed.reduced_costs <= slack) | self.instance.is_forced)
+        if kept.size * self.instance.n_blocks > _MOST_ENUMERATED:
+            return Enumerated((), is_complete=False)
         kept = np.array(sorted(kept.tolist(), key=order), dtype=np.int64)
         found = enumerate_groupings(
             replace(self.instance.select(kept), limits=optimum.limits),
@@ -226,15 +250,15 @@ class ExactSearch:
         if not self.instance.is_partition:
             kept = kept[_is_undominated(self.instance.select(kept))]
         core = replace(self.instance.select(kept), limits=limits)
-        cells = np.isfinite(core.losses)
+        of = core.losses.cells
+        cells = np.ones(of.n_cells, dtype=np.bool_)
         if not core.is_partition:
-            with np.errstate(invalid="ignore"):
-                extra = np.maximum(0.0, core.losses - relaxed.values)
-            cells &= relaxed.reduced_costs[kept][:, None] + extra <= tau
-            if core.is_forced.any():
-                cells[core.is_forced] = np.isfinite(core.losses[core.is_forced])
-        if not cells.any(axis=0).all():
+            extra = np.maximum(0.0, core.losses.values - relaxed.values[of.columns])
+            cells = (relaxed.reduced_costs[kept][of.rows] + extra <= tau) | core.is_forced[of.rows]
+        if not np.bincount(of.columns[cells], minlength=core.n_blocks).all():
             return None, np.inf, True
+        if self._solver == DEFAULT_SOLVER and cells.sum() > _MOST_CELLS_OF_A_PROGRAMME:
+            return None, relaxed.bound, False
         excluded: list[tuple[int, ...]] = []
         while True:
             result = solve_programme(
@@ -259,12 +283,13 @@ def _is_undominated(core: Instance) -> BoolArray:
     """Return ``[N]``: whether no other candidate is as good everywhere; of equal ones the first stays."""
     n = core.n_candidates
     undominated = core.is_forced.copy()
-    if n > _MOST_COMPARED:
+    if n * n * core.n_blocks > _MOST_COMPARED:
         return np.ones(n, dtype=np.bool_)
+    losses = core.losses[:]
     for i in np.flatnonzero(~undominated):
-        as_good = (core.losses <= core.losses[i]).all(axis=1) & (core.costs <= core.costs[i]).all(axis=1)
+        as_good = (losses <= losses[i]).all(axis=1) & (core.costs <= core.costs[i]).all(axis=1)
         as_good[i] = False
-        equal = (core.losses[i] == core.losses).all(axis=1) & (core.costs[i] == core.costs).all(axis=1)
+        equal = (losses[i] == losses).all(axis=1) & (core.costs[i] == core.costs).all(axis=1)
         as_good &= ~equal | (np.arange(n) < i)
         undominated[i] = not as_good.any()
     return undominated

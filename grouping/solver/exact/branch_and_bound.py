@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.deadlines import is_past
-from grouping.solver.exact.cells import Cells
+from grouping.solver.exact.cells import InstanceCells
 from grouping.solver.exact.column_generation import Relaxed, least_left_out
 from grouping.solver.exact.dual_ascent import DualAscent
 from grouping.solver.exact.instance import BoolArray, Instance, IntArray
@@ -60,7 +60,7 @@ class _Tree:
     def __init__(self, instance: Instance, limits: FloatArray, value: float, precision: float) -> None:
         self._instance = instance
         self._limits = limits
-        self._cells = Cells.of(instance, np.flatnonzero((instance.costs <= limits).all(axis=1)))
+        self._cells = InstanceCells.of(instance, np.flatnonzero((instance.costs <= limits).all(axis=1)))
         self.chosen: tuple[int, ...] | None = None
         self.value = value
         self.precision = precision
@@ -109,7 +109,7 @@ class _Tree:
         self,
         part: Instance,
         limits: FloatArray,
-        cells: Cells,
+        cells: InstanceCells,
         relaxed: Relaxed,
         kept: IntArray,
         deadline: float | None,

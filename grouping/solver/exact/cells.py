@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.cells import ranges
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.exact.instance import Instance, IntArray
 
 _FEW = 1_000
@@ -18,7 +19,7 @@ _FEW_FOR_A_BLOCK = 50
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class InstanceCells:
     """Finite cells of an instance in two orders; `E` cells.
 
     Attributes:
@@ -36,12 +37,14 @@ class Cells:
     row_starts: IntArray
 
     @classmethod
-    def of(cls, instance: Instance, usable: IntArray) -> Cells:
+    def of(cls, instance: Instance, usable: IntArray) -> InstanceCells:
         """Collect the cells of the usable candidates."""
-        part = instance.losses[usable]
-        n, b = np.nonzero(np.isfinite(part))
-        losses = part[n, b]
-        n = usable[n]
+        of, at = instance.losses.cells, instance.losses.cells.of_rows(usable)
+        n, b, losses = (
+            of.rows[at].astype(np.int64),
+            of.columns[at].astype(np.int64),
+            instance.losses.values[at],
+        )
         order = np.lexsort((n, losses, b))
         n, b, losses = n[order], b[order], losses[order]
         rows = np.argsort(n, kind="stable")
@@ -54,7 +57,7 @@ class Cells:
             np.searchsorted(n[rows], np.arange(instance.n_candidates + 1)),
         )
 
-    def select(self, keep: IntArray, n_candidates: int) -> Cells:
+    def select(self, keep: IntArray, n_candidates: int) -> InstanceCells:
         """Return the cells of these candidates, numbered anew in the order given."""
         place = np.full(n_candidates, -1, dtype=np.int64)
         place[keep] = np.arange(keep.size)
@@ -62,7 +65,7 @@ class Cells:
         inside = candidates >= 0
         candidates, blocks = candidates[inside], self.blocks[inside]
         rows = np.argsort(candidates, kind="stable")
-        return Cells(
+        return InstanceCells(
             candidates,
             blocks,
             self.losses[inside],
@@ -73,11 +76,11 @@ class Cells:
 
     def of_blocks(self, blocks: IntArray) -> IntArray:
         """Return the positions of the cells of these blocks."""
-        return _ranges(self.starts[blocks], self.starts[blocks + 1])
+        return ranges(self.starts[blocks], self.starts[blocks + 1])
 
     def of_candidates(self, candidates: IntArray) -> IntArray:
         """Return the positions of the cells of these candidates."""
-        return self.rows[_ranges(self.row_starts[candidates], self.row_starts[candidates + 1])]
+        return self.rows[ranges(self.row_starts[candidates], self.row_starts[candidates + 1])]
 
     def below(self, blocks: IntArray, levels: FloatArray) -> IntArray:
         """Return the positions of the cells of these blocks whose losses are below a level each."""
@@ -92,17 +95,17 @@ class FittingCells:
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._usable: IntArray = np.zeros(0, dtype=np.int64)
-        self._all: Cells | None = None
-        self._few: Cells | None = None
+        self._all: InstanceCells | None = None
+        self._few: InstanceCells | None = None
 
-    def within(self, limits: FloatArray) -> Cells:
+    def within(self, limits: FloatArray) -> InstanceCells:
         """Return the cells of all candidates within the limits, ``[R]``."""
         self._look(limits)
         if self._all is None:
-            self._all = Cells.of(self._instance, self._usable)
+            self._all = InstanceCells.of(self._instance, self._usable)
         return self._all
 
-    def few_within(self, limits: FloatArray) -> Cells:
+    def few_within(self, limits: FloatArray) -> InstanceCells:
         """Return the cells of what serves some block best, where the candidates are very many; else of all.
 
         A million groups of twenty tasks have ten million cells, and what is good for a start is among few.
@@ -111,7 +114,7 @@ class FittingCells:
         if self._usable.size <= _FEW + _FEW_FOR_A_BLOCK * self._instance.n_blocks:
             return self.within(limits)
         if self._few is None:
-            self._few = Cells.of(self._instance, self._shortlist())
+            self._few = InstanceCells.of(self._instance, self._shortlist())
         return self._few
 
     def _look(self, limits: FloatArray) -> None:
@@ -122,19 +125,15 @@ class FittingCells:
     def _shortlist(self) -> IntArray:
         """Return the candidates that serve some block best, those that serve most, and the forced ones."""
         losses, usable = self._instance.losses, self._usable
-        n_served = np.isfinite(losses[usable]).sum(axis=1)
+        n_served = losses.n_served[usable]
         listed = self._instance.is_forced.copy()
         listed[usable[np.argpartition(-n_served, _FEW)[:_FEW]]] = True
+        is_usable = np.zeros(self._instance.n_candidates, dtype=np.bool_)
+        is_usable[usable] = True
         for b in range(self._instance.n_blocks):
-            own = losses[usable, b]
-            listed[usable[np.argpartition(own, _FEW_FOR_A_BLOCK)[:_FEW_FOR_A_BLOCK]]] = True
+            rows, own = losses.served_from(b)
+            rows, own = rows[is_usable[rows]], own[is_usable[rows]]
+            if rows.size > _FEW_FOR_A_BLOCK:
+                rows = rows[np.argpartition(own, _FEW_FOR_A_BLOCK)[:_FEW_FOR_A_BLOCK]]
+            listed[rows] = True
         return np.flatnonzero(listed)
-
-
-def _ranges(starts: IntArray, ends: IntArray) -> IntArray:
-    """Return the numbers of all ranges ``starts[i]`` to ``ends[i]``, one after another."""
-    sizes = ends - starts
-    if not sizes.size or not (total := int(sizes.sum())):
-        return np.zeros(0, dtype=np.int64)
-    shift = np.repeat(starts - np.concatenate([[0], np.cumsum(sizes)[:-1]]), sizes)
-    return shift + np.arange(total)

@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 import highspy
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.deadlines import is_past, left_s
 from grouping.solver.exact.instance import PRECISION, BoolArray, Instance, IntArray
 
@@ -208,7 +208,7 @@ class Relaxation:
 def price(
     instance: Instance, values: FloatArray, prices: FloatArray, limits: FloatArray, usable: BoolArray
 ) -> Relaxed:
-    """Compute reduced costs of all candidates, in passes that fit a cache, and the bound they give.
+    """Compute reduced costs of all candidates and the bound they give.
 
     Args:
         instance: candidates.
@@ -218,17 +218,7 @@ def price(
         usable: ``[N]``, whether a candidate fits the limits alone.
     """
     reduced = instance.costs @ prices
-    for start in range(0, instance.n_candidates, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        if instance.is_partition:
-            served = np.isfinite(instance.losses[part])
-            reduced[part] -= np.where(served, values - np.where(served, instance.losses[part], 0.0), 0.0).sum(
-                1
-            )
-        else:
-            saved = values - instance.losses[part]
-            np.maximum(saved, 0.0, out=saved)
-            reduced[part] -= saved.sum(axis=1)
+    reduced -= _savings(instance, values)
     reduced[~usable] = np.inf
     finite = np.isfinite(limits)
     bound = float(values.sum() - prices[finite] @ limits[finite])
@@ -237,6 +227,23 @@ def price(
     if negative.size > most:
         negative = np.partition(negative, most - 1)[:most]
     return Relaxed(bound + float(negative.sum()), values, prices, reduced, reduced)
+
+
+def _savings(instance: Instance, values: FloatArray) -> FloatArray:
+    """Return what each candidate saves for duals of the blocks, ``[N]``; all of its blocks in a partition."""
+    losses = instance.losses
+    if instance.is_partition or losses.whole is None:
+        saved = values[losses.cells.columns] - losses.values
+        if not instance.is_partition:
+            np.maximum(saved, 0.0, out=saved)
+        return losses.cells.row_sums(saved)
+    savings = np.zeros(instance.n_candidates)
+    for start in range(0, instance.n_candidates, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        saved = values - losses.whole[part]
+        np.maximum(saved, 0.0, out=saved)
+        savings[part] = saved.sum(axis=1)
+    return savings
 
 
 def least_left_out(instance: Instance, limits: FloatArray, reduced: FloatArray) -> float:

@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.deadlines import is_past
-from grouping.solver.exact.cells import Cells
+from grouping.solver.exact.cells import InstanceCells
 from grouping.solver.exact.column_generation import Relaxed, price
 from grouping.solver.exact.instance import PRECISION, BoolArray, Instance, IntArray
 
@@ -51,7 +51,7 @@ class DualAscent:
         cells: of the candidates that fit the limits alone.
     """
 
-    def __init__(self, instance: Instance, limits: FloatArray, cells: Cells) -> None:
+    def __init__(self, instance: Instance, limits: FloatArray, cells: InstanceCells) -> None:
         self._instance = instance
         self._cells = cells
         self._limits = limits
@@ -166,7 +166,7 @@ class DualAscent:
 class _Window:
     """Cells whose loss may be below the values; looked up anew only when a value leaves its margin."""
 
-    def __init__(self, cells: Cells) -> None:
+    def __init__(self, cells: InstanceCells) -> None:
         self._cells = cells
         self._caps = np.full(len(cells.starts) - 1, -np.inf)
         self._at: IntArray = np.zeros(0, dtype=np.int64)

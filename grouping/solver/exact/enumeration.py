@@ -18,16 +18,18 @@ sets one by one ("no-good cuts") solves the programme again for each.
 from __future__ import annotations
 
 import heapq
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
+from grouping.solver.deadlines import is_past
 from grouping.solver.exact.column_generation import Relaxed
 from grouping.solver.exact.instance import BoolArray, Instance, IntArray
 
 MAX_NODES = 5_000
+_LOOKED_AT_UNTIMED = 1_000_000
+"""Numbers that are looked at before the clock is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,11 @@ def enumerate_groupings(
     """
     search = _Search(instance, relaxed, at_most, tolerance, n_best)
     stack = [search.root()]
-    nodes = 0
+    nodes, every = 0, max(1, min(64, _LOOKED_AT_UNTIMED // max(1, instance.losses.size)))
     while stack:
         node = stack.pop()
         nodes += 1
-        is_late = deadline is not None and nodes % 64 == 0 and time.monotonic() > deadline
+        is_late = nodes % every == 0 and is_past(deadline)
         if nodes > max_nodes or is_late or (n_stop is not None and len(search.found) > n_stop):
             return Enumerated(search.result(), is_complete=False)
         stack.extend(reversed(search.children(node)))

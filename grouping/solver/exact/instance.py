@@ -24,10 +24,13 @@ from numpy.typing import NDArray
 from grouping.domain.constraints import Constraints
 from grouping.domain.costs import most_within
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, LossTable
+from grouping.domain.tables.cells import IntArray as IntArray
+from grouping.domain.tables.cells import TableCells
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import InvalidInputError
+from grouping.solver.exact.block_losses import BlockLosses
 
-IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 PRECISION = 1e-9
@@ -46,7 +49,7 @@ class Instance:
 
     Attributes:
         rows: row of each candidate in the score table, ``[N]``.
-        losses: ``[N, B]`` scaled loss of a block in a candidate; infinite where it cannot serve it.
+        losses: ``[N, B]`` scaled loss of a block in a candidate, by cell; infinite where it cannot serve it.
         costs: ``[N, R]`` use of each resource; the first is the inference budget.
         limits: ``[R]``; infinite where nothing is limited.
         is_forced: ``[N]``: candidates chosen and paid for in advance (their costs are zero).
@@ -59,7 +62,7 @@ class Instance:
     """
 
     rows: IntArray
-    losses: FloatArray
+    losses: BlockLosses
     costs: FloatArray
     limits: FloatArray
     is_forced: BoolArray
@@ -83,14 +86,14 @@ class Instance:
     @property
     def n_blocks(self) -> int:
         """Number of blocks, `B`."""
-        return int(self.losses.shape[1])
+        return self.losses.shape[1]
 
     def select(self, keep: IntArray | BoolArray) -> Instance:
         """Return the instance with these candidates only."""
         return replace(
             self,
             rows=self.rows[keep],
-            losses=self.losses[keep],
+            losses=self.losses.select(keep),
             costs=self.costs[keep],
             is_forced=self.is_forced[keep],
         )
@@ -129,11 +132,14 @@ class Instance:
         server = np.asarray(chosen)[self.losses[list(chosen)].argmin(axis=0)]
         for n in chosen:
             better = np.zeros(0, dtype=np.int64)
-            if not self.is_forced[n]:
-                better = np.flatnonzero((self.costs <= self.costs[n]).all(axis=1))
-                for b in np.flatnonzero(np.isfinite(self.losses[n])).tolist():
-                    better = better[self.losses[better, b] <= self.losses[n, b]]
-                better = better[((self.losses[better] < self.losses[n]) & (server == n)).any(axis=1)]
+            own = self.losses[n]
+            blocks = np.flatnonzero(np.isfinite(own))
+            if not self.is_forced[n] and blocks.size:
+                rows, losses = self.losses.served_from(int(blocks[0]))
+                better = rows[losses <= own[blocks[0]]].astype(np.int64)
+                better = better[(self.costs[better] <= self.costs[n]).all(axis=1)]
+                better = better[(self.losses[better][:, blocks] <= own[blocks]).all(axis=1)]
+                better = better[((self.losses[better] < own) & (server == n)).any(axis=1)]
             # The first in the order of their losses is beaten by no other of them.
             best = int(better[np.lexsort(self.losses[better].T[::-1])[0]]) if better.size else int(n)
             if best not in kept:
@@ -151,40 +157,26 @@ class Instance:
 def build_instance(
     table: LossTable,
     constraints: Constraints,
-    *,
-    losses: FloatArray | None = None,
 ) -> Instance:
     """Build the arrays of a table under constraints, without an inference budget.
 
     Args:
         table: only completely measured networks take part; its weights are those of the objective.
         constraints: checked against the table.
-        losses: ``[N, T]`` losses to use instead of the table's mean validation losses.
 
     Raises:
         InvalidInputError, UnknownNameError: if a demand names what the table does not have, or the losses of
             a task differ by more than a number can hold.
     """
     constraints.check(table)
-    losses = table.validation if losses is None else losses
     rows = np.flatnonzero(_candidates(table, constraints))
     forced = np.array([table.position(network) for network in constraints.forced], dtype=np.int64)
-    member = table.membership[rows]
-    with np.errstate(over="ignore", invalid="ignore"):
-        weighted = losses[rows] * table.weights
-    allowed = member & (losses[rows] <= constraints.task_ceilings(table))
-    blocks = constraints.blocks(table.task_names)
-    by_task = np.where(allowed, weighted, np.inf)
-    if all(len(block) == 1 for block in blocks):
-        cells = by_task[:, [block[0] for block in blocks]]
-    else:
-        cells = np.stack([by_task[:, list(block)].sum(axis=1) for block in blocks], 1)
+    served, n_touched = _serving(table, constraints, rows)
     if constraints.is_partition:
-        touched = np.stack([member[:, list(block)].any(axis=1) for block in blocks], 1)
-        whole = ~(touched & ~np.isfinite(cells)).any(axis=1)
-        beside_forced = ~member[:, _columns(table, constraints.forced)].any(axis=1)
-        keep = whole & (beside_forced | np.isin(rows, forced))
-        rows, cells = rows[keep], cells[keep]
+        columns = _columns(table, constraints.forced)
+        beside_forced = _count_members(table, columns)[rows] == 0
+        keep = (served.n_served == n_touched) & (beside_forced | np.isin(rows, forced))
+        rows, served = rows[keep], served.select(keep)
     is_forced = np.isin(rows, forced)
     names = tuple(constraints.limits)
     costs = np.stack(
@@ -195,34 +187,114 @@ def build_instance(
     limits = np.array([np.inf, most, *constraints.limits.values()])
     limits = np.array([most_within(limit) if np.isfinite(limit) else limit for limit in limits.tolist()])
     paid = costs[is_forced].sum(axis=0)
-    scaled, unit, floor = _scaled(cells)
+    losses, unit, floor = scaled(served)
     return Instance(
         rows=rows,
-        losses=scaled,
+        losses=losses,
         costs=np.where(is_forced[:, None], 0.0, costs),
         limits=limits - paid,
         is_forced=is_forced,
         is_partition=constraints.is_partition,
         unit=unit,
         floor=floor,
-        grain=_grain(cells) / unit,
+        grain=_grain(served.values) / unit,
         paid_snt=float(paid[0]),
         is_contradictory=bool(is_forced.sum() < np.unique(forced).size or _overlap(table, constraints)),
     )
 
 
+def _serving(table: LossTable, constraints: Constraints, rows: IntArray) -> tuple[BlockLosses, IntArray]:
+    """Return the weighted losses of the blocks that these networks can serve, ``[N, B]``.
+
+    A block can be served where each of its tasks is in the group and below its ceiling. Also ``[N]``: of how
+    many blocks the networks have a task.
+    """
+    of_task, sizes = _blocks(table, constraints)
+    at = table.cells.of_rows(rows)
+    columns = table.cells.columns[at]
+    row = np.repeat(np.arange(len(rows)), table.cells.group_sizes[rows])
+    losses = table.cell_losses[at]
+    with np.errstate(over="ignore", invalid="ignore"):
+        weighted = losses * table.weights[columns]
+    is_allowed = (losses <= constraints.task_ceilings(table)[columns]) & (weighted != np.inf)
+    if (sizes == 1).all():  # a cell of the table each
+        cells = TableCells(row.astype(np.int32), columns, _starts(row, len(rows)), len(sizes))
+        return BlockLosses(cells, weighted).where(is_allowed), cells.group_sizes
+    keys, first, place = np.unique(
+        row * len(sizes) + of_task[columns], return_index=True, return_inverse=True
+    )
+    n_allowed = np.bincount(place, weights=is_allowed, minlength=len(keys))
+    blocks = of_task[columns[first]]
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.bincount(place, weights=np.where(is_allowed, weighted, 0.0), minlength=len(keys))
+    starts = _starts(row[first], len(rows))
+    cells = TableCells(row[first].astype(np.int32), blocks.astype(np.int32), starts, len(sizes))
+    keep = (n_allowed == sizes[blocks]) & (sums != np.inf)
+    totals: FloatArray = sums.astype(np.float64)
+    return BlockLosses(cells, totals).where(keep), cells.group_sizes
+
+
+def _starts(rows: IntArray, n_rows: int) -> IntArray:
+    """Return where each of `n_rows` begins in ascending row numbers, ``[n_rows + 1]``."""
+    starts: IntArray = np.searchsorted(rows, np.arange(n_rows + 1))
+    return starts
+
+
+def by_block(
+    table: LossTable, constraints: Constraints, instance: Instance, values: FloatArray
+) -> FloatArray:
+    """Sum weighted values by cell of a table, ``[..., E]``, over the blocks of an instance built of it.
+
+    Returns:
+        The sums by cell of the instance's losses, in their order, on the last axis.
+    """
+    of_task, sizes = _blocks(table, constraints)
+    at = table.cells.of_rows(instance.rows)
+    columns = table.cells.columns[at]
+    row = np.repeat(np.arange(instance.n_candidates), table.cells.group_sizes[instance.rows])
+    places = instance.losses.cells.places(row, of_task[columns])
+    inside = places >= 0
+    weighted = np.take(values, at[inside], axis=-1) * table.weights[columns[inside]]
+    sums = np.zeros((*values.shape[:-1], instance.losses.cells.n_cells))
+    if (sizes == 1).all() or not sums.size:
+        sums[..., places[inside]] = weighted
+        return sums
+    flat, each = sums.reshape(-1, sums.shape[-1]), weighted.reshape(-1, weighted.shape[-1])
+    for one, added in zip(flat, each, strict=True):
+        np.add.at(one, places[inside], added)
+    return sums
+
+
+def _blocks(table: LossTable, constraints: Constraints) -> tuple[IntArray, IntArray]:
+    """Return the block of each task, ``[T]``, and the number of tasks of each block, ``[B]``."""
+    blocks = constraints.blocks(table.task_names)
+    of_task = np.zeros(len(table.tasks), dtype=np.int64)
+    for b, block in enumerate(blocks):
+        of_task[list(block)] = b
+    return of_task, np.array([len(block) for block in blocks], dtype=np.int64)
+
+
 def _candidates(table: LossTable, constraints: Constraints) -> BoolArray:
     """Return ``[N]``: whether a network is completely measured and no constraint rules it out."""
     keep = table.is_complete.copy()
-    member = table.membership
     for tasks in constraints.apart:
         columns = [t for t, name in enumerate(table.task_names) if name in tasks]
-        keep &= member[:, columns].sum(axis=1) <= 1
+        keep &= _count_members(table, columns) <= 1
     if constraints.max_group_size is not None:
-        keep &= member.sum(axis=1) <= constraints.max_group_size
+        keep &= table.cells.group_sizes <= constraints.max_group_size
     for network in constraints.forbidden:
         keep[table.position(network)] = False
     return keep
+
+
+def _count_members(table: LossTable, columns: Sequence[int]) -> IntArray:
+    """Return ``[N]``: how many of these tasks each network has."""
+    is_meant = np.zeros(len(table.tasks), dtype=np.bool_)
+    is_meant[list(columns)] = True
+    counts: IntArray = np.bincount(
+        table.cells.rows[is_meant[table.cells.columns]], minlength=len(table.networks)
+    )
+    return counts
 
 
 def _columns(table: LossTable, networks: Sequence[Network]) -> list[int]:
@@ -236,28 +308,28 @@ def _overlap(table: LossTable, constraints: Constraints) -> bool:
     return constraints.is_partition and trained > len(_columns(table, constraints.forced))
 
 
-def _scaled(losses: FloatArray) -> tuple[FloatArray, float, float]:
-    """Scale losses to start at 0 in each column, in units of the largest difference; also unit, floors."""
-    if not losses.size:
-        return losses, 1.0, 0.0
-    floors = losses.min(axis=0)
+def scaled(losses: BlockLosses) -> tuple[BlockLosses, float, float]:
+    """Scale losses to start at 0 in each block, in units of the largest difference; also unit, floors."""
+    values, blocks = losses.values, losses.cells.columns
+    if np.isnan(values).any() or np.isinf(values).any():
+        raise InvalidInputError("The losses of a task differ by more than a number can hold.")
+    floors = np.full(losses.shape[1], np.inf)
+    np.minimum.at(floors, blocks, values)
     floors = np.where(np.isfinite(floors), floors, 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        shifted = losses - floors
-    known = np.isfinite(losses)
-    largest = float(shifted[known].max()) if known.any() else 0.0
-    if not np.isfinite(largest) or np.isnan(losses).any() or (losses == -np.inf).any():
+        shifted = values - floors[blocks]
+    largest = float(shifted.max(initial=0.0))
+    if not np.isfinite(largest):
         raise InvalidInputError("The losses of a task differ by more than a number can hold.")
     unit = largest if largest > 0 else 1.0
-    return np.where(known, shifted / unit, np.inf), unit, float(floors.sum())
+    return BlockLosses(losses.cells, shifted / unit), unit, float(floors.sum())
 
 
-def _grain(losses: FloatArray) -> float:
+def _grain(known: FloatArray) -> float:
     """Return the power of ten, at most 1, of which all losses are multiples; 0 if there is none.
 
     Sums of such losses differ by that much or not at all, so a bound nearer than that is a proof.
     """
-    known = losses[np.isfinite(losses)]
     if not known.size or np.abs(known).max() > 1e9:
         return 0.0
     for digits in range(_FINEST_GRAIN + 1):

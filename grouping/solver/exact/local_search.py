@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.deadlines import is_past
-from grouping.solver.exact.cells import Cells
+from grouping.solver.exact.cells import InstanceCells
 from grouping.solver.exact.instance import BoolArray, Instance, IntArray
 
 UNSERVED = 4.0
@@ -31,7 +31,7 @@ UNSERVED = 4.0
 _LEAST_GAIN = 1e-12
 _LEFT_OUT = 0.25
 _CELLS_PERTURBED = 30_000_000
-_MOST_PAIRS = 4_000_000
+_MOST_PAIRS = 1_000_000
 """Pairs of a candidate and a chosen one that are compared at once; of more candidates the best are taken."""
 
 
@@ -44,7 +44,7 @@ class LocalSearch:
         cells: of the candidates that fit the limits alone.
     """
 
-    def __init__(self, instance: Instance, limits: FloatArray, cells: Cells) -> None:
+    def __init__(self, instance: Instance, limits: FloatArray, cells: InstanceCells) -> None:
         self._instance = instance
         self._cells = cells
         self._penalty = UNSERVED * (instance.n_blocks + 1.0)
@@ -181,7 +181,7 @@ class _Exchange:
     """The table of all exchanges, kept up to date from one exchange to the next; see the module."""
 
     def __init__(
-        self, instance: Instance, cells: Cells, chosen: list[int], penalty: float, offered: IntArray
+        self, instance: Instance, cells: InstanceCells, chosen: list[int], penalty: float, offered: IntArray
     ) -> None:
         self._instance = instance
         self._cells = cells

@@ -25,9 +25,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pulp
+from numpy.typing import NDArray
 
 from grouping.errors import SolverError, UnknownNameError
-from grouping.solver.exact.instance import BoolArray, Instance
+from grouping.solver.exact.instance import Instance
 
 DEFAULT_SOLVER = "HiGHS"
 CBC = "CBC"
@@ -95,7 +96,7 @@ class ProgrammeResult:
 def solve_programme(
     instance: Instance,
     *,
-    cells: BoolArray | None = None,
+    cells: NDArray[np.bool_] | None = None,
     excluded: Sequence[Sequence[int]] = (),
     solver: str = DEFAULT_SOLVER,
     time_limit_s: float | None = None,
@@ -104,7 +105,7 @@ def solve_programme(
 
     Args:
         instance: candidates and limits.
-        cells: ``[N, B]`` cells that may serve; all finite ones unless given.
+        cells: ``[E]``, which cells of the instance's losses may serve; all unless given.
         excluded: sets of candidates that are forbidden with all their supersets.
         solver: PuLP's name of the solver.
         time_limit_s: wall time.
@@ -117,13 +118,13 @@ def solve_programme(
     problem = pulp.LpProblem("grouping", pulp.LpMinimize)
     add = problem.add_variable
     chosen = [add(f"x_{n}", cat="Binary") for n in range(instance.n_candidates)]
-    usable = np.isfinite(instance.losses) if cells is None else cells & np.isfinite(instance.losses)
-    pairs = [(int(n), int(b)) for n, b in np.argwhere(usable)]
+    served = instance.losses if cells is None else instance.losses.where(cells)
+    pairs = list(zip(served.cells.rows.tolist(), served.cells.columns.tolist(), strict=True))
     if instance.is_partition:
         serves = {(n, b): chosen[n] for n, b in pairs}
     else:
         serves = {(n, b): add(f"y_{n}_{b}", 0, 1) for n, b in pairs}
-    problem += pulp.lpSum(float(instance.losses[pair]) * y for pair, y in serves.items())
+    problem += pulp.lpSum(loss * y for loss, y in zip(served.values.tolist(), serves.values(), strict=True))
     by_block: list[list[pulp.LpVariable]] = [[] for _ in range(instance.n_blocks)]
     for (_, b), y in serves.items():
         by_block[b].append(y)

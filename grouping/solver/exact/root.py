@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
+from grouping.solver.deadlines import is_past
 from grouping.solver.exact.cells import FittingCells
 from grouping.solver.exact.column_generation import Relaxation, Relaxed, price
 from grouping.solver.exact.dual_ascent import DualAscent
-from grouping.solver.exact.instance import Instance
+from grouping.solver.exact.instance import Instance, IntArray
 from grouping.solver.exact.local_search import LocalSearch
 
 _ROUNDS = 30
@@ -57,7 +58,8 @@ class Root:
         """Return the best choice that is known or that local search finds, without a bound."""
         search = LocalSearch(self._instance, self._limits, self._fitting.few_within(self._limits))
         for start in dict.fromkeys([self.chosen or (), ()]):
-            self._offer(search.best(start, deadline=deadline))
+            if self.chosen is None or not is_past(deadline):
+                self._offer(search.best(start, deadline=deadline))
         return self.chosen
 
     def bound(self, deadline: float | None) -> Relaxed:
@@ -66,8 +68,10 @@ class Root:
         if instance.is_partition:
             relaxed = self._relaxation.solve(limits, deadline=deadline)
             self._offer(relaxed.integral_choice() or ())
-            self._offer(_rounded(instance, relaxed, limits))
-            return relaxed
+            self._offer(_packed(instance, np.argsort(-relaxed.use, kind="stable"), limits))
+            by_size = np.argsort(-instance.losses.n_served, kind="stable")
+            self._offer(_packed(instance, by_size, limits))
+            return relaxed if relaxed.bound >= 0.0 else self._nothing()
         search = LocalSearch(instance, limits, self._fitting.few_within(limits))
         self._offer(search.best(self.chosen or (), deadline=deadline))
         relaxed = self._relaxed(deadline)
@@ -117,20 +121,24 @@ def is_valid(instance: Instance, chosen: Sequence[int], limits: FloatArray) -> b
     index = np.union1d(np.asarray(chosen, dtype=np.int64), np.flatnonzero(instance.is_forced))
     if (instance.costs[index].sum(axis=0) > limits).any():
         return False
-    served = np.isfinite(instance.losses[index]).sum(axis=0)
+    at = instance.losses.cells.of_rows(index)
+    served = np.bincount(instance.losses.cells.columns[at], minlength=instance.n_blocks)
     return bool((served == 1).all() if instance.is_partition else (served >= 1).all())
 
 
-def _rounded(instance: Instance, relaxed: Relaxed, limits: FloatArray) -> tuple[int, ...]:
-    """Return the disjoint candidates that the relaxation uses most, as far as the limits allow."""
+def _packed(instance: Instance, order: IntArray, limits: FloatArray) -> tuple[int, ...]:
+    """Return the disjoint candidates that come first in an order, as far as the limits allow."""
     left = limits.copy()
     chosen: list[int] = []
     open_blocks = np.ones(instance.n_blocks, dtype=np.bool_)
-    for n in np.argsort(-relaxed.use, kind="stable")[: 4 * instance.n_blocks].tolist():
-        served = np.isfinite(instance.losses[n])
-        if relaxed.use[n] <= 0 or (instance.costs[n] > left).any() or not open_blocks[served].all():
+    cells = instance.losses.cells
+    for n in order.tolist():
+        served = cells.columns[cells.of_row(n)]
+        if (instance.costs[n] > left).any() or not served.size or not open_blocks[served].all():
             continue
         chosen.append(n)
         left -= instance.costs[n]
-        open_blocks &= ~served
+        open_blocks[served] = False
+        if not open_blocks.any():
+            break
     return tuple(chosen)

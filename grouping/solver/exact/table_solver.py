@@ -9,7 +9,6 @@ recomputed from the table, not as reported by the solver.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
@@ -18,8 +17,9 @@ import numpy as np
 
 from grouping.domain.constraints import Constraints, Objective, TableT, standing_demands, under_objective
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
-from grouping.domain.scores import LossTable
+from grouping.domain.tables.loss_table import LossTable
 from grouping.errors import InvalidInputError, SolverError
+from grouping.solver.deadlines import deadline_in, is_past, left_s, share_s
 from grouping.solver.exact.bound_and_fix import ExactSearch, Optimum
 from grouping.solver.exact.feasibility import explain_infeasibility
 from grouping.solver.exact.instance import build_instance
@@ -29,6 +29,8 @@ TIE_TOLERANCE = 1e-9
 """Losses that differ by less than this, relative to the smaller, tie."""
 MAX_TIES = 16
 MAX_RANKED = 1_000
+_FOR_BEST = 0.6
+"""Part of the time that the best grouping may take, before those that follow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class TableSolver(Generic[TableT]):
         self, budget_snt: float, *, time_limit_s: float | None = None, max_ties: int = MAX_TIES
     ) -> Solution:
         """Find the grouping of least loss within an inference budget; see `solve`."""
-        deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
+        deadline = deadline_in(time_limit_s)
         return self._answer(budget_snt, self._optimum(budget_snt, deadline), deadline, max_ties, time_limit_s)
 
     def _answer(
@@ -93,7 +95,7 @@ class TableSolver(Generic[TableT]):
         time_limit_s: float | None,
     ) -> Solution:
         if optimum.chosen is None:
-            return self._without_answer(budget_snt, optimum, time_limit_s)
+            return self._without_answer(budget_snt, optimum, deadline, time_limit_s)
         undominated = self._engine.instance.undominated
         grouping = self._grouping(undominated(optimum.chosen))
         loss = self._loss(grouping)
@@ -128,9 +130,10 @@ class TableSolver(Generic[TableT]):
             raise InvalidInputError(
                 f"Between 1 and {MAX_RANKED} groupings can be ranked; got {k}.", pointer="/k"
             )
-        deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
-        optimum = self._optimum(budget_snt, deadline)
-        solution = self._answer(budget_snt, optimum, deadline, MAX_TIES, time_limit_s)
+        deadline = deadline_in(time_limit_s)
+        first = deadline_in(None if time_limit_s is None else _FOR_BEST * time_limit_s)
+        optimum = self._optimum(budget_snt, first)
+        solution = self._answer(budget_snt, optimum, first, MAX_TIES, time_limit_s)
         if solution.grouping is None or solution.loss is None or optimum.relaxed is None:
             return Ranked((), (), solution.status is SolutionStatus.INFEASIBLE, solution)
         tolerance = self._scaled_tolerance(solution.loss)
@@ -151,14 +154,30 @@ class TableSolver(Generic[TableT]):
                 break
             slack *= 3.0
         groupings = [self._grouping(chosen) for _, chosen in found.choices] or [solution.grouping]
+        if len(groupings) < k and not found.is_complete:
+            groupings += self._neighbours(optimum, k - len(groupings), deadline)
         distinct = {grouping.networks: (self._loss(grouping), grouping) for grouping in groupings}
         ranked = sorted(distinct.values(), key=lambda pair: (pair[0], _preference(pair[1])))
+        ranked = ranked[:k]
         return Ranked(
             tuple(grouping for _, grouping in ranked),
             tuple(loss for loss, _ in ranked),
             found.is_complete and optimum.is_proven,
             solution,
         )
+
+    def _neighbours(self, optimum: Optimum, most: int, deadline: float | None) -> list[Grouping]:
+        """Return good groupings that lack one of the chosen networks each, as far as there is time."""
+        instance, chosen = self._engine.instance, optimum.chosen or ()
+        tried = [n for n in chosen if not instance.is_forced[n]][: 2 * most]
+        found: list[Grouping] = []
+        for place, n in enumerate(tried):
+            if is_past(deadline) or len(found) == most:
+                break
+            share = deadline_in(share_s(deadline, len(tried) - place))
+            if (other := self._engine.best_without(n, chosen, optimum.limits, share)) is not None:
+                found.append(self._grouping(other))
+        return found
 
     def _optimum(self, budget_snt: float, deadline: float | None) -> Optimum:
         if not (np.isfinite(budget_snt) and budget_snt > 0):
@@ -171,12 +190,17 @@ class TableSolver(Generic[TableT]):
             self._known.append(optimum.chosen)
         return optimum
 
-    def _without_answer(self, budget_snt: float, optimum: Optimum, time_limit_s: float | None) -> Solution:
+    def _without_answer(
+        self, budget_snt: float, optimum: Optimum, deadline: float | None, time_limit_s: float | None
+    ) -> Solution:
         if not optimum.is_proven:
             if time_limit_s is None:
                 raise SolverError(f"{self.solver} stopped without an answer. Try another solver.")
-            raise SolverError(f"{self.solver} found no grouping within {time_limit_s:g} s. Allow more time.")
-        why = explain_infeasibility(self.table, budget_snt, self.constraints, solver=self.solver)
+            raise SolverError(
+                f"{self.solver} had {time_limit_s:.3g} s, which was too short to find a grouping or to show "
+                "that there is none. Allow more time."
+            )
+        why = explain_infeasibility(self.table, budget_snt, self.constraints, deadline=deadline)
         return Solution(budget_snt, SolutionStatus.INFEASIBLE, infeasibility=why, solver=self.solver)
 
     def _grouping(self, chosen: Sequence[int]) -> Grouping:
@@ -185,17 +209,19 @@ class TableSolver(Generic[TableT]):
         kept = sorted(chosen, key=self._order)
         value = instance.value(kept)
         tolerance = 1e-9 * abs(value + instance.floor / instance.unit)
+        losses = instance.losses[kept]
         for n in reversed(kept):  # the dearest first
-            rest = [m for m in kept if m != n]
-            if not instance.is_forced[n] and instance.value(rest) <= value + tolerance:
-                kept = rest
+            i = kept.index(n)
+            rest = np.delete(losses, i, axis=0)
+            if not instance.is_forced[n] and rest.min(axis=0, initial=np.inf).sum() <= value + tolerance:
+                kept, losses = kept[:i] + kept[i + 1 :], rest
         rows = instance.rows[kept]
-        serving = [-1] * len(table.tasks)
+        serving, served = [-1] * len(table.tasks), instance.losses[kept]
         for b, block in enumerate(self.constraints.blocks(table.task_names)):
+            columns = np.array(block)
+            by_task = np.stack([table.losses_at(rows, np.full(len(rows), t)) for t in block], axis=1)
             losses = np.where(
-                np.isfinite(instance.losses[kept, b]),
-                (table.validation[rows][:, list(block)] * table.weights[list(block)]).sum(axis=1),
-                np.inf,
+                np.isfinite(served[:, b]), (by_task * table.weights[columns]).sum(axis=1), np.inf
             )
             for t in block:
                 serving[t] = int(np.argmin(losses))
@@ -207,7 +233,7 @@ class TableSolver(Generic[TableT]):
         return self.table.networks[int(self._engine.instance.rows[n])].sort_key
 
     def _loss(self, grouping: Grouping) -> float:
-        return grouping.total_loss(self.table, self.table.validation)
+        return grouping.total_loss(self.table, self.table.cell_losses)
 
     def _scaled_tolerance(self, loss: float) -> float:
         return TIE_TOLERANCE * abs(loss) / self._engine.instance.unit
@@ -243,8 +269,9 @@ def solve(
         UnknownNameError: if the solver is not installed.
         SolverError: if the solver fails, or finds nothing within the time limit.
     """
+    deadline = deadline_in(time_limit_s)
     made = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
-    return made.solve(budget_snt, time_limit_s=time_limit_s, max_ties=max_ties)
+    return made.solve(budget_snt, time_limit_s=left_s(deadline), max_ties=max_ties)
 
 
 def best_groupings(
@@ -268,8 +295,9 @@ def best_groupings(
     Raises:
         InvalidInputError, UnknownNameError, SolverError: as `solve`.
     """
+    deadline = deadline_in(time_limit_s)
     made = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
-    return made.rank(budget_snt, k, time_limit_s=time_limit_s)
+    return made.rank(budget_snt, k, time_limit_s=left_s(deadline))
 
 
 def _preference(grouping: Grouping) -> tuple[object, ...]:

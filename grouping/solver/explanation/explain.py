@@ -7,18 +7,19 @@ skipped; the rest needs the table only.
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from grouping.domain.constraints import Constraints, Objective
-from grouping.domain.gains import find_own_network
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
-from grouping.domain.scores import FloatArray, ScoreTable, mean_and_standard_error
+from grouping.domain.tables.score_table import ScoreTable, mean_and_standard_error
+from grouping.domain.verdicts.gains import find_own_network
 from grouping.errors import SolverError
 from grouping.solver.confidence.draw_solver import solve_draws
-from grouping.solver.exact.instance import Instance, build_instance
+from grouping.solver.deadlines import deadline_in, left_s
+from grouping.solver.exact.instance import Instance, IntArray, build_instance, by_block
 from grouping.solver.exact.table_solver import TIE_TOLERANCE, TableSolver
 from grouping.solver.explanation.explanation import (
     FORMULA,
@@ -58,9 +59,10 @@ def explain(
     """
     if solution.grouping is None or solution.loss is None:
         return Explanation(solution, unit=table.cost_unit)
+    deadline = deadline_in(time_limit_s)
     solver = TableSolver(table, constraints=constraints, objective=objective)
     demands = solver.constraints
-    questions = _Questions(solver, demands, solution, solution.grouping, time_limit_s)
+    questions = _Questions(solver, demands, solution, solution.grouping, deadline, time_limit_s / 4)
     step = STEP_SNT if table.cost_unit == "SNT" else STEP_PART * solution.budget_snt
     half_more = questions.other_budget(solution.budget_snt + step)
     half_less = questions.other_budget(solution.budget_snt - step)
@@ -68,7 +70,7 @@ def explain(
     binding = questions.binding()
     return Explanation(
         solution,
-        tuple(_explain_task(solver.table, solution.grouping, task, own[task]) for task in table.task_names),
+        tuple(_explained_tasks(solver.table, solution.grouping, own)),
         half_more,
         half_less,
         binding,
@@ -91,14 +93,16 @@ class _Questions:
         constraints: Constraints,
         solution: Solution,
         grouping: Grouping,
-        time_limit_s: float,
+        deadline: float | None,
+        most_s: float,
     ) -> None:
         self._solver, self._constraints = solver, constraints
-        self._deadline, self._most_s = time.monotonic() + time_limit_s, time_limit_s / 4
+        self._deadline, self._most_s = deadline, most_s
         self._table, self._budget_snt = solver.table, solution.budget_snt
         self._grouping = grouping
-        self._loss = grouping.total_loss(self._table, self._table.validation)
+        self._loss = grouping.total_loss(self._table, self._table.cell_losses)
         self._instance = build_instance(self._table, constraints)
+        self._blocks = constraints.blocks(self._table.task_names)
         self.skipped: list[str] = []
 
     def other_budget(self, budget_snt: float) -> OtherBudget | None:
@@ -134,19 +138,21 @@ class _Questions:
         server = self._grouping.network_for(task)
         if server.group == frozenset({task}):
             return OwnNetwork(0.0, server)
-        networks = self._table.networks
-        is_own = np.array([networks[row].group == frozenset({task}) for row in self._instance.rows])
-        blocks = self._constraints.blocks(self._table.task_names)
+        if self._left_s() <= 0:
+            self._skip(f"what a network of its own for {task} costs")
+            return None
+        networks, rows = self._table.networks, self._instance.rows
+        is_own = np.isin(rows, self._table.rows_of(frozenset({task})))
         t = self._table.task_names.index(task)
-        b = next(i for i, block in enumerate(blocks) if t in block)
-        if len(blocks[b]) > 1:
+        b = next(i for i, block in enumerate(self._blocks) if t in block)
+        if len(self._blocks[b]) > 1:
             return OwnNetwork(None, None)
-        losses = self._instance.losses.copy()
-        losses[~is_own, b] = np.inf
-        limited = replace(self._instance, losses=losses)
+        cells = self._instance.losses.cells
+        keep = (cells.columns != b) | is_own[cells.rows]
+        limited = replace(self._instance, losses=self._instance.losses.where(keep))
         if limited.is_partition:  # whoever is trained on the task serves it
-            column = self._table.membership[self._instance.rows, t]
-            limited = limited.select(is_own | ~column)
+            is_trained = self._table.cells.places(rows, np.full(len(rows), t)) >= 0
+            limited = limited.select(is_own | ~is_trained)
             if self._instance.is_forced.sum() > limited.is_forced.sum():
                 return OwnNetwork(None, None)
         if (answer := self._least(limited)) is None:
@@ -156,8 +162,8 @@ class _Questions:
         if not chosen:
             return OwnNetwork(None, None)
         own = min(
-            (n for n in chosen if np.isfinite(limited.losses[n, b])),
-            key=lambda n: float(limited.losses[n, b]),
+            (n for n in chosen if np.isfinite(limited.losses[n][b])),
+            key=lambda n: float(limited.losses[n][b]),
         )
         return OwnNetwork(loss - self._loss, networks[int(limited.rows[own])])
 
@@ -173,8 +179,9 @@ class _Questions:
             budget = np.inf
             if left_out is not None:
                 what, budget = next(left_out.sentences()), self._budget_snt
-            instance = build_instance(self._table, rest)
-            answer = self._least(instance, budget, rest)
+            answer = None
+            if self._left_s() > 0:
+                answer = self._least(build_instance(self._table, rest), budget, rest)
             if answer is None:
                 self._skip(f"what it costs that {what}")
             elif self._loss - answer[0] > TIE_TOLERANCE * abs(self._loss):
@@ -193,12 +200,10 @@ class _Questions:
             return None
         table = self._table
         budget = self._budget_snt if budget_snt is None else budget_snt
-        blocks = (constraints or self._constraints).blocks(table.task_names)
-        weighted = np.nan_to_num(table.validation[instance.rows]) * table.weights
-        losses = np.stack([weighted[:, list(block)].sum(axis=1) for block in blocks], axis=1)
+        losses = by_block(table, constraints or self._constraints, instance, table.cell_losses)
         try:
             optima = solve_draws(
-                instance, instance.limits_for(budget), losses[None], deadline=time.monotonic() + left
+                instance, instance.limits_for(budget), losses[None], deadline=deadline_in(left)
             )
         except SolverError:
             return None
@@ -208,68 +213,98 @@ class _Questions:
 
     def _left_s(self) -> float:
         """Return the time for one question: at most a quarter of all."""
-        return min(self._most_s, self._deadline - time.monotonic())
+        left = left_s(self._deadline, at_least=0.0)
+        return self._most_s if left is None else min(self._most_s, left)
 
     def _skip(self, what: str) -> None:
         self.skipped.append(what)
 
 
-def _explain_task(
-    table: ScoreTable, grouping: Grouping, task: str, own: OwnNetwork | None
-) -> TaskExplanation:
-    server = grouping.network_for(task)
-    row, t = table.position(server), table.task_names.index(task)
-    loss = float(table.validation[row, t])
-    alone = find_own_network(table, task)
-    holders = [n for n in np.flatnonzero(table.is_complete & table.membership[:, t]).tolist() if n != row]
-    chosen = {table.position(network) for network in grouping.networks}
-    partners = [
-        _partner_effect(table, row, t, partner)
-        for partner, name in enumerate(table.task_names)
-        if name in server.group and partner != t
-    ]
-    partners.sort(key=lambda effect: (effect.gain is None, -(effect.gain or 0.0)))
-    return TaskExplanation(
-        task,
-        server,
-        loss,
-        None if alone is None else table.networks[alone],
-        None if alone is None else float(table.validation[alone, t]),
-        None if alone is None else _gain(table, row, alone, t),
-        _best_of(table, t, holders, loss),
-        _best_of(table, t, [n for n in holders if n in chosen], loss),
-        tuple(partners),
-        own,
-    )
+def _explained_tasks(
+    table: ScoreTable, grouping: Grouping, own: Mapping[str, OwnNetwork | None]
+) -> Iterator[TaskExplanation]:
+    """Yield what the table says of each task."""
+    cells = table.cells
+    order = np.flatnonzero(table.is_complete[cells.rows])
+    order = order[np.argsort(cells.columns[order], kind="stable")]
+    by_task = np.split(order, np.searchsorted(cells.columns[order], np.arange(1, cells.n_tasks)))
+    column = {name: t for t, name in enumerate(table.task_names)}
+    chosen = np.array([table.position(network) for network in grouping.networks], dtype=np.int64)
+    serving = dict(zip(grouping.tasks, grouping.serving, strict=True))
+    effects = _effects(table, grouping)
+    for task in table.task_names:
+        server, row, t = grouping.networks[serving[task]], int(chosen[serving[task]]), column[task]
+        at = by_task[t]
+        loss = float(table.losses_at([row], [t])[0])
+        alone = find_own_network(table, task)
+        others = at[cells.rows[at] != row]
+        partners = [
+            _partner_effect(name, row, effects[task, name])
+            for name in sorted(server.group - {task}, key=column.__getitem__)
+        ]
+        partners.sort(key=lambda effect: (effect.gain is None, -(effect.gain or 0.0)))
+        yield TaskExplanation(
+            task,
+            server,
+            loss,
+            None if alone is None else table.networks[alone],
+            None if alone is None else float(table.losses_at([alone], [t])[0]),
+            None if alone is None else _gain(table, row, alone, t),
+            _best_of(table, others, loss),
+            _best_of(table, others[np.isin(cells.rows[others], chosen)], loss),
+            tuple(partners),
+            own[task],
+        )
 
 
 def _gain(table: ScoreTable, row: int, alone: int, t: int) -> float | None:
     """Compute the gain of a task in one network over another, mean over common seeds; None if none."""
-    losses = table.validation_losses[:, t]
-    gain = float(mean_and_standard_error(FORMULA.apply(losses[alone], losses[row]))[0])
+    before, after = table.validation_scores[table.cells.places(np.array([alone, row]), np.array([t, t]))]
+    gain = float(mean_and_standard_error(FORMULA.apply(before, after))[0])
     return None if np.isnan(gain) else gain
 
 
-def _best_of(table: ScoreTable, t: int, rows: list[int], loss: float) -> OtherServer | None:
-    if not rows:
+def _best_of(table: ScoreTable, places: IntArray, loss: float) -> OtherServer | None:
+    """Return the network of least loss among cells of a task; None without any."""
+    if not places.size:
         return None
-    losses: FloatArray = table.validation[:, t]
-    best = min(rows, key=lambda n: (losses[n], table.networks[n].sort_key))
-    return OtherServer(table.networks[best], float(losses[best]), float(losses[best]) - loss)
+    losses = table.cell_losses[places]
+    rows = table.cells.rows[places[losses == losses.min()]].tolist()
+    best, least = min(rows, key=lambda n: table.networks[n].sort_key), float(losses.min())
+    return OtherServer(table.networks[best], least, least - loss)
 
 
-def _partner_effect(table: ScoreTable, server: int, t: int, partner: int) -> PartnerEffect:
-    """Compute the effect of a partner on a task over measured networks that differ by it."""
-    name, task = table.task_names[partner], table.task_names[t]
-    gains: dict[int, float] = {}
-    for n, network in enumerate(table.networks):
-        if name not in network.group or task not in network.group or not table.is_complete[n]:
-            continue
-        without = table.find_position(network.group - {name}, network.size)
-        if without is None or not table.is_complete[without]:
-            continue
-        gain = float(FORMULA.apply(table.validation[without, t], table.validation[n, t]))
-        if not np.isnan(gain):
-            gains[n] = gain
+def _effects(table: ScoreTable, grouping: Grouping) -> Mapping[tuple[str, str], dict[int, float]]:
+    """Return what partners do to tasks: by task and partner, the gain in each network that tells it.
+
+    A network tells it where another of its size has the same group but for the partner. Of interest are the
+    partners that the tasks have in the networks that serve them.
+    """
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    tasks_of: dict[str, set[str]] = {}
+    for task, n in zip(grouping.tasks, grouping.serving, strict=True):
+        for partner in grouping.networks[n].group - {task}:
+            found[task, partner] = {}
+            tasks_of.setdefault(partner, set()).add(task)
+    column = {name: t for t, name in enumerate(table.task_names)}
+    told: list[tuple[str, str, int, int]] = []
+    for row in np.flatnonzero(table.is_complete).tolist():
+        network = table.networks[row]
+        for partner in network.group & tasks_of.keys():
+            without = table.find_position(network.group - {partner}, network.size)
+            if without is not None and table.is_complete[without]:
+                told += [(task, partner, row, without) for task in network.group & tasks_of[partner]]
+    if told:
+        columns = [column[task] for task, *_ in told]
+        after = table.losses_at([row for *_, row, _ in told], columns)
+        before = table.losses_at([without for *_, without in told], columns)
+        for (task, partner, row, _), gain in zip(told, FORMULA.apply(before, after).tolist(), strict=True):
+            if not np.isnan(gain):
+                found[task, partner][row] = gain
+    return found
+
+
+def _partner_effect(partner: str, server: int, gains: Mapping[int, float]) -> PartnerEffect:
+    """Sum up what a partner does to a task, by the network that tells it; one is the server."""
     mean = float(np.mean(list(gains.values()))) if gains else None
-    return PartnerEffect(name, mean, len(gains), gains.get(server))
+    return PartnerEffect(partner, mean, len(gains), gains.get(server))

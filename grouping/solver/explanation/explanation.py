@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from grouping.domain.gains import GainFormula
 from grouping.domain.groupings import Solution, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.percentages import fixed_percent
+from grouping.domain.verdicts.gains import GainFormula
 
 FORMULA = GainFormula.RELATIVE_TO_ALONE
 MOST_SKIPPED = 3

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grouping.domain.constraints import Constraints
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import InvalidInputError
 from grouping.solver.pairwise.estimates import PairwiseEstimate
 

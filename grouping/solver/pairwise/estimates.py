@@ -11,7 +11,7 @@ import numpy as np
 from grouping.domain.constraints import Constraints, standing_demands
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.errors import InvalidInputError
 
 MAX_PAIRWISE_TASKS = 64
@@ -41,7 +41,10 @@ class PairwiseEstimate:
     def __post_init__(self) -> None:
         n = len(self.tasks)
         if not 2 <= n <= MAX_PAIRWISE_TASKS:
-            raise InvalidInputError(f"A pairwise estimate needs 2 to {MAX_PAIRWISE_TASKS} tasks; got {n}.")
+            raise InvalidInputError(
+                f"A pairwise estimate needs 2 to {MAX_PAIRWISE_TASKS} tasks; got {n}. Solve the score table "
+                "itself, whose networks are listed, or leave tasks out."
+            )
         if self.pairs.shape != (n, n) or self.weights.shape != (n,):
             raise InvalidInputError(f"Pairs must have the shape ({n}, {n}), and weights ({n},).")
         if np.isinf(self.pairs[~np.eye(n, dtype=np.bool_)]).any():

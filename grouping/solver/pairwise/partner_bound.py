@@ -6,7 +6,7 @@ import numpy as np
 import pulp
 
 from grouping.domain.costs import most_within
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.exact.instance import PRECISION
 from grouping.solver.exact.programme import DEFAULT_SOLVER, make_solver
 from grouping.solver.pairwise.arrays import PairArrays

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.exact.instance import BoolArray
 
 _STEP = 1.6

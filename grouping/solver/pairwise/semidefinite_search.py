@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.exact.instance import BoolArray
 from grouping.solver.pairwise.group_search import FoundGroups, GroupSearch
 from grouping.solver.pairwise.semidefinite_bound import Certificate, SizeBound

@@ -28,8 +28,9 @@ from grouping.domain.constraints import Constraints
 from grouping.domain.costs import most_within
 from grouping.domain.groupings import Infeasibility, Solution, SolutionStatus
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import InvalidInputError, SolverError
+from grouping.solver.exact.block_losses import BlockLosses
 from grouping.solver.exact.bound_and_fix import ExactSearch, Optimum
 from grouping.solver.exact.column_generation import Relaxation, Relaxed
 from grouping.solver.exact.instance import PRECISION, BoolArray, Instance
@@ -151,7 +152,7 @@ class _Generation:
         costs = np.concatenate([self.single_costs, np.full(len(self.groups), self.estimate.group_cost_snt)])
         return Instance(
             rows=np.arange(n),
-            losses=losses,
+            losses=BlockLosses.of(losses),
             costs=np.stack([costs, np.ones(n)], axis=1),
             limits=np.array([math.inf, self.max_networks]),
             is_forced=np.zeros(n, dtype=np.bool_),

@@ -14,7 +14,14 @@ Then, until nothing is expected to improve the recommendation any more or the tr
 
 What is still in training is taken to come out as the model expects, so that nothing is trained for what a
 running training will tell (the kriging believer of Ginsbourger, Le Riche and Carraro, "Kriging is well-suited
-to parallelize optimization", 2010).
+to parallelize optimization", 2010). Where planning is continuous and several workers are free, networks are
+chosen one after another, each as if those before were in training; with more than `FEW_TASKS` tasks, for
+which that would take too long, the most valuable ones at once.
+
+With `MANY_TASKS` tasks and more, the model is `grouping.strategies.adaptive.effect_model`, which is linear in
+the partners. Candidates that are too many to list are then not drawn by lot: they are the groups of good
+groupings under draws of the model, found without any list, and their neighbours. Half of a step is taken from
+these groupings as they are, draw by draw, so that the networks of one step tell different things.
 
 Lower inference budgets than those asked for count a little too: a grouping that fits them fits the larger
 ones, and large groups tell most per training. Nothing is ever recommended that was not measured, so a wrong
@@ -32,12 +39,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from grouping.domain.jobs import StopReason
+from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.percentages import fixed_percent
-from grouping.domain.scores import FloatArray, LossTable, PredictedLosses
+from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.predicted_losses import PredictedLosses
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.strategies.adaptive.candidate_pool import pool_networks
+from grouping.strategies.adaptive.effect_model import PredictedPool, fit_effects
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
+from grouping.strategies.adaptive.generated_pool import Generated, generated_networks
 from grouping.strategies.adaptive.loss_covariance import Pool
 from grouping.strategies.adaptive.loss_model import LossModel, fit_model
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
@@ -47,6 +58,10 @@ ALONE_SHARE = 0.5
 """Share of the value of a network that is what it can improve alone."""
 LOWER_BUDGETS = 0.5
 """Weight of all lower inference budgets together, the budgets asked for counting 1."""
+MANY_TASKS = 31
+"""From as many tasks on each task has a model of its own: `grouping.strategies.adaptive.effect_model`."""
+DRAWN_SHARE = 0.5
+"""Share of a step that is networks of good groupings under draws, where candidates come from those."""
 FEW_TASKS = 10
 """Up to as many tasks the solver serves all draws and budgets by one dynamic programme."""
 N_DRAWS = 48
@@ -101,22 +116,41 @@ class Adaptive:
         state = _State.of(evidence)
         if state is None:
             return Proposal((), StopReason.SEARCH_COMPLETE, "Some task has no network that could be trained.")
-        values, expected = state.as_expected().values(choose)
-        order = np.argsort(-values, kind="stable")
         n_free = math.ceil(evidence.n_free / len(evidence.seeds))
         n_tasks = len(evidence.candidates.tasks)
         n_together = evidence.n_together if n_tasks > FEW_TASKS else 1
         size = self.batch or max(1, n_tasks // 5, n_free, n_together)
-        chosen = [int(n) for n in order[:size] if values[n] > 0 and expected[n] >= self.tolerance]
-        note = (
-            f"Training {state.pool.networks[chosen[0]].name(evidence.candidates.tasks)} is expected to "
-            f"improve the total loss by {fixed_percent(expected[chosen[0]], 2)}."
-            if chosen
-            else "No further training is expected to improve the total loss by "
-            f"{fixed_percent(self.tolerance, 2)}."
-        )
-        requests = evidence.request(state.pool.networks[n] for n in chosen)
+        chosen = self._most_valuable(state, size, choose)
+        least = fixed_percent(self.tolerance, 2)
+        note = f"No further training is expected to improve the total loss by {least}."
+        if chosen:
+            best, expected = next(iter(chosen.items()))
+            name = state.pool.networks[best].name(evidence.candidates.tasks)
+            note = f"Training {name} is expected to improve the total loss by {fixed_percent(expected, 2)}."
+        drawn = state.drawn_rows(round(DRAWN_SHARE * size)) if chosen else []
+        rows = list(dict.fromkeys((*drawn, *chosen)))[:size]
+        requests = evidence.request(state.pool.networks[n] for n in rows)
         return Proposal(requests, None if requests else StopReason.CONVERGED, note)
+
+    def _most_valuable(self, state: _State, size: int, choose: Choose) -> dict[int, float]:
+        """Choose rows to train, the most valuable first, with the improvement expected of each.
+
+        Args:
+            state: the state of this step.
+            size: networks at most.
+            choose: the solver.
+        """
+        found: dict[int, float] = {}
+        n_at_once = 1 if state.is_joint else size
+        while len(found) < size:
+            values, expected = state.as_expected().values(choose)
+            order = np.argsort(-values, kind="stable")[:n_at_once].tolist()
+            new = {n: float(expected[n]) for n in order if values[n] > 0 and expected[n] >= self.tolerance}
+            found |= new
+            if not new or not state.is_joint:
+                break
+            state = state.with_pending(list(new))
+        return found
 
     def estimate(self, evidence: Evidence) -> LossEstimate:
         """Return posterior means and standard deviations; of measured losses, means and standard errors."""
@@ -142,13 +176,16 @@ def first_networks(evidence: Evidence) -> tuple[Network, ...]:
             if network.key not in diverged:
                 served |= network.group
     for task in candidates.tasks:  # that cannot be trained alone: with another one, whichever works
+        if task in served:
+            continue
         pairs = (candidates.find((task, other)) for other in candidates.tasks if other != task)
         for pair in pairs:
-            if task in served or pair is None:
+            if pair is None:
                 continue
             first.append(pair)
             if pair.key not in diverged:
                 served |= pair.group
+                break
     return tuple(dict.fromkeys(first))
 
 
@@ -192,9 +229,10 @@ class _State:
         losses: ``[N, T]`` measured losses.
         errors: ``[N, T]`` their standard errors.
         is_measured: ``[N]``, whether a network was measured.
-        is_pending: ``[N]``, whether a training of it in full is running.
+        is_pending: ``[N]``, whether a training of it in full is running or chosen in this step.
         model: the posterior.
         generator: source of randomness of this step.
+        groupings: rows of good groupings under draws of the model, where candidates are generated from them.
     """
 
     evidence: Evidence
@@ -203,8 +241,9 @@ class _State:
     errors: FloatArray
     is_measured: NDArray[np.bool_]
     is_pending: NDArray[np.bool_]
-    model: LossModel
+    model: LossModel | PredictedPool
     generator: np.random.Generator
+    groupings: tuple[tuple[int, ...], ...] = ()
 
     @classmethod
     def of(cls, evidence: Evidence) -> _State | None:
@@ -218,6 +257,8 @@ class _State:
         generator = np.random.default_rng((evidence.seed, *state))
         if not full.membership[rows].any(axis=0).all():
             return None
+        if len(evidence.candidates.tasks) >= MANY_TASKS:
+            return cls._of_many(evidence, full.select(rows.tolist()), running, generator)
         measured = [full.networks[n] for n in rows]
         networks = pool_networks(evidence.candidates, full.select(rows.tolist()), generator)
         networks = _with_running(networks, running, evidence.candidates)
@@ -231,13 +272,81 @@ class _State:
         is_measured = np.isfinite(losses).any(axis=1)
         return cls(evidence, pool, losses, errors, is_measured, is_pending, model, generator)
 
+    @classmethod
+    def _of_many(
+        cls,
+        evidence: Evidence,
+        measured: ScoreTable,
+        running: Collection[NetworkKey],
+        generator: np.random.Generator,
+    ) -> _State:
+        """Fit the model for many tasks to what is measured, and generate candidates under draws of it."""
+        candidates = evidence.candidates
+        tasks = measured.task_names
+        known = Pool.of(measured.networks, tasks)
+        errors = measured.validation_standard_error
+        model = fit_effects(known, measured.validation, errors, generator)
+        pending = _with_running((), running, candidates)
+        if pending:
+            model = model.expecting(Pool.of(pending, tasks))
+        drawn = model.draw(N_DRAWS_OF_MANY, generator)
+        if candidates.networks is None:
+            best = np.argsort(np.where(measured.membership, measured.validation, np.inf), axis=0)[0]
+            made = generated_networks(
+                candidates,
+                model,
+                (model.mean(), drawn),
+                measured.weights,
+                evidence.budgets_snt,
+                [measured.networks[n] for n in np.unique(best).tolist()],
+                generator,
+            )
+        else:
+            made = Generated(candidates.networks, ())
+        networks = tuple({n.key: n for n in (*measured.networks, *pending, *made.networks)}.values())
+        place = {network.key: n for n, network in enumerate(networks)}
+        pool = Pool.of(networks, tasks)
+        losses, wrong = np.full(pool.member.shape, np.nan), np.full(pool.member.shape, np.nan)
+        at = np.arange(len(measured.networks))
+        losses[at], wrong[at] = measured.validation, errors
+        is_pending = np.array([network.key in running for network in networks], dtype=np.bool_)
+        is_measured = np.isfinite(losses).any(axis=1)
+        predicted = PredictedPool(pool, model, drawn)
+        groupings = tuple(tuple(place[n.key] for n in grouping) for grouping in made.groupings)
+        return cls(evidence, pool, losses, wrong, is_measured, is_pending, predicted, generator, groupings)
+
+    def drawn_rows(self, most: int) -> list[int]:
+        """Return up to as many networks neither measured nor in training, of some groupings under draws."""
+        diverged = self.evidence.diverged
+        rows: list[int] = []
+        is_known = self.is_measured | self.is_pending
+        for g in self.generator.permutation(len(self.groupings)).tolist():
+            if len(rows) >= most:
+                break
+            new = (n for n in self.groupings[g] if not is_known[n] and n not in rows)
+            rows += [n for n in new if self.pool.networks[n].key not in diverged]
+        return rows[:most]
+
     def as_expected(self) -> _State:
         """Return the state as if every running training had come out as the model expects."""
         if not self.is_pending.any():
             return self
         losses = np.where(self.is_pending[:, None], self.model.mean(), self.losses)
-        model = fit_model(self.pool, losses, self.errors, self.generator)
+        model = self.model
+        if isinstance(model, LossModel):
+            model = fit_model(self.pool, losses, self.errors, self.generator)
         return replace(self, losses=losses, is_measured=self.is_measured | self.is_pending, model=model)
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether networks of a step are chosen one after another, each given those before."""
+        return self._is_small and self.evidence.n_free > 0
+
+    def with_pending(self, rows: Sequence[int]) -> _State:
+        """Return the state with some further networks in training."""
+        is_pending = self.is_pending.copy()
+        is_pending[list(rows)] = True
+        return replace(self, is_pending=is_pending)
 
     def values(self, choose: Choose) -> tuple[FloatArray, FloatArray]:
         """Return ``[N]`` values of training each network, and the expected improvement of the total loss."""

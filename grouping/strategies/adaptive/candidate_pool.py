@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from grouping.domain.networks import Candidates, Network, NetworkKey
-from grouping.domain.scores import ScoreTable
+from grouping.domain.tables.score_table import ScoreTable
 
 POOL_SIZE = 2_000
 N_GOOD = 3

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grouping.domain.costs import fits
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 
 
 def improvement_alone(

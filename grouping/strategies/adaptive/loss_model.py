@@ -1,8 +1,8 @@
 """Gaussian process over the cells of a score table: it predicts the losses of untrained networks.
 
 The terms of the model and their covariances are in `grouping.strategies.adaptive.loss_covariance`. Their
-amplitudes are the most probable ones (marginal likelihood times a broad prior around effects of a few per
-cent), found on at most `MAX_FITTED` cells.
+amplitudes are the most probable ones (marginal likelihood, in which the usual loss of every task is
+integrated out, times a broad prior around effects of a few per cent), found on at most `MAX_FITTED` cells.
 
 Every term but the last two is linear in a few weights, so the posterior is never written down for all cells:
 draws are made by drawing from the prior and correcting for the residuals at the measured cells (Matheron's
@@ -16,9 +16,16 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import SolverError
-from grouping.strategies.adaptive.loss_covariance import PRIOR, SHARED_BY_SIZES, Cells, Pool, size_covariance
+from grouping.strategies.adaptive.loss_covariance import (
+    PRIOR,
+    SHARED_BY_SIZES,
+    USUAL_DEVIATION,
+    Pool,
+    PoolCells,
+    size_covariance,
+)
 
 BETA = -0.04
 """Expected change of the relative loss when a network's size doubles."""
@@ -54,7 +61,7 @@ class LossModel:
     scale: FloatArray
     correlation: FloatArray
     amplitudes: FloatArray
-    cells: Cells = field(repr=False)
+    cells: PoolCells = field(repr=False)
     residuals: FloatArray = field(repr=False)
     factor: FloatArray = field(repr=False)
     noise: FloatArray = field(repr=False)
@@ -67,7 +74,7 @@ class LossModel:
         expected: FloatArray = self._losses(self._spread(weights[None]))[0]
         return expected
 
-    def posterior(self, wanted: Cells) -> tuple[FloatArray, FloatArray]:
+    def posterior(self, wanted: PoolCells) -> tuple[FloatArray, FloatArray]:
         """Compute expected losses of some cells, ``[C]``, and the covariance of their errors, ``[C, C]``."""
         from scipy.linalg import solve_triangular
 
@@ -112,7 +119,8 @@ class LossModel:
             + (source @ pool.member.T)[:, :, None]
             - source[:, None, :]
             + a["ck"] * (normal(n_tasks) @ steps.T)[:, pool.partners, None]
-            + (a["own0"] * normal(n_tasks))[:, None, :]
+            + (USUAL_DEVIATION * normal(n_tasks))[:, None, :]
+            + pool.company[:, None] * (a["trend"] * normal(n_tasks))[:, None, :]
             + z * ((a["osz"] * normal(n_tasks))[:, None, :] + (a["csz"] * normal(1))[:, :, None])
             + a["net"] * normal(n_networks, n_tasks) @ shared.T
             + np.sqrt(SHARED_BY_SIZES) * a["rest"] * normal(n_networks, n_tasks)[:, pool.group]
@@ -122,9 +130,14 @@ class LossModel:
         return drawn
 
     def _partners(self, lin: FloatArray, mean: FloatArray) -> FloatArray:
-        """Compute effects of the partners, ``[D, N, T]``, from weights ``[D, target, source]``."""
+        """Compute effects of the partners, ``[D, N, T]``, from weights ``[D, target, source]``.
+
+        Those of `lin` are made to sum to 0 for each target.
+        """
         diagonal = np.arange(lin.shape[1])
         lin[:, diagonal, diagonal] = mean[:, diagonal, diagonal] = 0.0
+        lin -= lin.sum(axis=2, keepdims=True) / self.pool.most_partners
+        lin[:, diagonal, diagonal] = 0.0
         member = self.pool.member
         by_sum = np.einsum("dtu,nu->dnt", lin, member, optimize=True) / np.sqrt(2.0)
         by_mean = np.einsum("dtu,nu->dnt", mean, member, optimize=True)
@@ -146,6 +159,7 @@ class LossModel:
         of_count = np.eye(n_tasks)[pool.partners[known]]
         by_count = wk.sum(axis=2) @ of_count
         by_size = np.einsum("dnt,n->dt", wk, z[known])
+        by_company = np.einsum("dnt,n->dt", wk, pool.company[known])
         by_group = np.zeros_like(w)
         for n in known.tolist():
             by_group[:, pool.group[n]] += w[:, n]
@@ -153,7 +167,8 @@ class LossModel:
             self._partners(a["lin"] * lin, a["mean"] * mean)
             + a["clin"] / 2.0 * ((source @ pool.member.T)[:, :, None] - source[:, None, :])
             + a["ck"] * (by_count @ size_covariance(n_tasks))[:, pool.partners, None]
-            + a["own0"] * wk.sum(axis=1)[:, None, :]
+            + USUAL_DEVIATION**2 * wk.sum(axis=1)[:, None, :]
+            + a["trend"] * pool.company[:, None] * by_company[:, None, :]
             + z[:, None] * (a["osz"] * by_size[:, None, :] + a["csz"] * by_size.sum(axis=1)[:, None, None])
             + a["net"] * w @ self.correlation
             + a["rest"] * (SHARED_BY_SIZES * by_group[:, pool.group] + (1 - SHARED_BY_SIZES) * w)
@@ -181,21 +196,60 @@ def fit_model(
     n, t = _cells_of(measured, losses)
     known = np.full(losses.shape, np.nan)
     known[n, t] = losses[n, t]
-    reference = np.nanmean(known, axis=0)
-    unit = np.maximum(np.nanmean(np.abs(known), axis=0), 1e-12)
-    relative = (known - reference) / unit - BETA * pool.log_size[:, None]
-    scale = _scales(relative)
+    how = relative_losses(pool, known)
+    reference, unit, scale = how.reference, how.unit, how.scale
+    relative = how.residuals(known, pool)
     correlation = _correlation(relative / (scale * TYPICAL_DEVIATION))
     residuals = relative[n, t]
     noise = np.nan_to_num(errors[n, t] / unit[t])
     part = np.isin(n, _at_most(measured, losses, MAX_FITTED, generator))
-    fitted = np.stack(list(Cells(n[part], t[part]).terms(pool, correlation)))
-    fitted *= scale[t[part]][:, None] * scale[t[part]][None]
-    amplitudes = _most_probable(fitted, residuals[part], noise[part])
-    cells = Cells(n, t)
+    scales = scale[t[part]][:, None] * scale[t[part]][None]
+    terms = np.stack(list(PoolCells(n[part], t[part]).terms(pool, correlation))) * scales
+    usual = USUAL_DEVIATION**2 * scales * (t[part][:, None] == t[part][None])
+    amplitudes = _most_probable(terms, usual, residuals[part], noise[part])
+    cells = PoolCells(n, t)
     covariance = cells.covariance(pool, correlation, amplitudes)
     factor = _factor(covariance * scale[t][:, None] * scale[t][None], noise)
     return LossModel(pool, reference, unit, scale, correlation, amplitudes, cells, residuals, factor, noise)
+
+
+@dataclass(frozen=True, eq=False)
+class Relative:
+    """How losses become relative.
+
+    Attributes:
+        reference: ``[T]``, mean measured loss of each task.
+        unit: ``[T]``, what relative losses of the task are relative to; positive.
+        scale: ``[T]``, how far the relative losses of the task spread, in `TYPICAL_DEVIATION`.
+    """
+
+    reference: FloatArray
+    unit: FloatArray
+    scale: FloatArray
+
+    @property
+    def spread(self) -> FloatArray:
+        """``[T]``: about the standard deviation of the relative losses of each task."""
+        return self.scale * TYPICAL_DEVIATION
+
+    def residuals(self, losses: FloatArray, pool: Pool) -> FloatArray:
+        """Compute relative losses ``[N, T]`` less the expected effect of the size."""
+        relative: FloatArray = (losses - self.reference) / self.unit - BETA * pool.log_size[:, None]
+        return relative
+
+    def losses(self, spreads: FloatArray, pool: Pool) -> FloatArray:
+        """Compute losses ``[D, N, T]`` of residuals in units of the spread; NaN outside the groups."""
+        whole = spreads * self.spread + BETA * pool.log_size[:, None]
+        losses: FloatArray = np.where(pool.member > 0, self.reference + self.unit * whole, np.nan)
+        return losses
+
+
+def relative_losses(pool: Pool, losses: FloatArray) -> Relative:
+    """Find what the measured losses ``[N, T]`` of each task are relative to; NaN where not measured."""
+    reference = np.nanmean(losses, axis=0)
+    unit = np.maximum(np.nanmean(np.abs(losses), axis=0), 1e-12)
+    relative = (losses - reference) / unit - BETA * pool.log_size[:, None]
+    return Relative(reference, unit, _scales(relative))
 
 
 def _at_most(
@@ -245,8 +299,17 @@ def _correlation(standardised: FloatArray) -> FloatArray:
     return correlation
 
 
-def _most_probable(terms: FloatArray, residuals: FloatArray, noise: FloatArray) -> FloatArray:
-    """Find the amplitudes of greatest posterior density, by L-BFGS on their logarithms."""
+def _most_probable(
+    terms: FloatArray, usual: FloatArray, residuals: FloatArray, noise: FloatArray
+) -> FloatArray:
+    """Find the amplitudes of greatest posterior density, by L-BFGS on their logarithms.
+
+    Args:
+        terms: ``[A, C, C]`` covariance of each term at amplitude 1.
+        usual: ``[C, C]`` covariance of the usual losses of the tasks.
+        residuals: ``[C]`` relative losses.
+        noise: ``[C]`` standard errors of them.
+    """
     from scipy.linalg import cho_solve
     from scipy.optimize import minimize
 
@@ -255,7 +318,7 @@ def _most_probable(terms: FloatArray, residuals: FloatArray, noise: FloatArray) 
 
     def negative_density(logs: FloatArray) -> tuple[float, FloatArray]:
         squares = np.exp(2 * logs)
-        factor = _factor(np.tensordot(squares, terms, axes=1), noise)
+        factor = _factor(np.tensordot(squares, terms, axes=1) + usual, noise)
         solved = cho_solve((factor, True), residuals)
         inverse = cho_solve((factor, True), np.eye(len(residuals)))
         from_prior = (logs - centre) / spread

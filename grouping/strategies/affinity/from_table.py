@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from grouping.domain.affinity import AffinityMatrix, higher_order_affinity, pairwise_affinity
-from grouping.domain.affinity_methods import DEFAULT_METHOD
-from grouping.domain.scores import ScoreTable
+from grouping.domain.affinities.matrix import AffinityMatrix, higher_order_affinity, pairwise_affinity
+from grouping.domain.affinities.methods import DEFAULT_METHOD, POSTERIOR
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.errors import UnknownNameError
 from grouping.strategies.affinity.estimate import estimate_affinity
+from grouping.strategies.affinity.posterior import posterior_affinity
 
 FROM_TABLE: Mapping[str, Callable[[ScoreTable], AffinityMatrix]] = {
     DEFAULT_METHOD: estimate_affinity,
+    POSTERIOR: posterior_affinity,
     "pairwise": pairwise_affinity,
     "higher-order": higher_order_affinity,
 }

@@ -6,11 +6,21 @@ graph, so that blocks become visible; see `grouping.strategies.clustering.modula
 
 from __future__ import annotations
 
-import networkx as nx
+from typing import TYPE_CHECKING
 
-from grouping.domain.affinity import AffinityMatrix
+import numpy as np
+
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.strategies.clustering.modularity import modularity_groups
 from grouping.strategies.clustering.partitions import mutual_affinity
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+MOST_JOINED = 100
+"""Tasks up to which communities are found in the graph of all pairs."""
+CLOSEST = 10
+"""Others that each task is joined with in the graph of more tasks."""
 
 
 def affinity_graph(matrix: AffinityMatrix) -> nx.DiGraph:
@@ -18,6 +28,8 @@ def affinity_graph(matrix: AffinityMatrix) -> nx.DiGraph:
 
     Edges carry ``weight`` (the effect, negative where it harms) and ``standard_error``.
     """
+    import networkx as nx  # slow to import
+
     graph = nx.DiGraph()
     graph.add_nodes_from(matrix.tasks)
     for effect in matrix.effects():
@@ -31,9 +43,15 @@ def communities(matrix: AffinityMatrix) -> tuple[tuple[str, ...], ...]:
     """Find communities of tasks that help one another, largest first; tasks in matrix order.
 
     A pair is joined when its two effects are positive on average, with that mean as the weight. Where a
-    matrix says how alike tasks are, those that are more alike than others belong together.
+    matrix says how alike tasks are, those that are more alike than others belong together. Of more than
+    `MOST_JOINED` tasks each is joined with the `CLOSEST` others of the highest mean alone.
     """
-    groups = modularity_groups(mutual_affinity(matrix), len(matrix.tasks))
+    mutual = mutual_affinity(matrix)
+    if len(mutual) > MOST_JOINED:
+        least = np.partition(mutual, -CLOSEST, axis=1)[:, -CLOSEST]
+        is_kept = mutual >= least[:, None]
+        mutual = np.where(is_kept | is_kept.T, mutual, 0.0)
+    groups = modularity_groups(mutual, len(matrix.tasks))
     return tuple(tuple(matrix.tasks[task] for task in group) for group in groups)
 
 

@@ -1,12 +1,12 @@
-"""Warnings on an estimated affinity matrix: noise, estimated cells, unknown cells."""
+"""Warnings on a modelled affinity matrix: noise, estimated cells, unknown cells."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grouping.domain.pair_gaps import list_some
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.pair_gaps import list_some
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 
 
 def warnings_of_estimate(
@@ -34,16 +34,45 @@ def warnings_of_estimate(
         which = "the" if (has_no_error == is_measured).all() else "some"
         found.append(f"One seed only: the noise of {which} measured values is unknown.")
     if is_estimated.any():
-        found.append(
-            f"Estimated effects are what a model of {n_seen:,} trained networks expects. "
-            "Their standard errors are the model's: too small where small groups behave unlike large ones."
-        )
+        found.append(_by_model(n_seen))
     found += _on_losses_alone(trained, [name for t, name in enumerate(names) if is_estimated[:, t].any()])
+    return (*found, *_unknown(names, values))
+
+
+def warnings_of_posterior(
+    trained: ScoreTable, n_seen: int, values: FloatArray, largest: int
+) -> tuple[str, ...]:
+    """Write sentences on a matrix of which the model expects every cell.
+
+    Args:
+        trained: the networks behind the matrix.
+        n_seen: number of those networks that the model was fitted to.
+        values: ``[T, T]``, NaN where unknown.
+        largest: number of tasks of the largest group that was trained.
+    """
+    if np.isnan(values).all():
+        return ()
+    trained_up_to = (
+        "" if largest == len(trained.tasks) else f" Groups of more than {largest} tasks are left out."
+    )
+    return (_by_model(n_seen) + trained_up_to, *_unknown(trained.task_names, values))
+
+
+def _by_model(n_seen: int) -> str:
+    return (
+        f"Estimated effects are what a model of {n_seen:,} trained networks expects. "
+        "Their standard errors are the model's: too small where small groups behave unlike large ones."
+    )
+
+
+def _unknown(names: tuple[str, ...], values: FloatArray) -> list[str]:
+    """Name the effects without a value, if others have one."""
+    apart = ~np.eye(len(names), dtype=np.bool_)
     unknown = apart & np.isnan(values)
-    if unknown.any() and not unknown[apart].all():
-        named = [f"{names[i]} on {names[j]}" for i, j in np.argwhere(unknown)]
-        found.append(f"No two trained networks tell these effects: {list_some(named)}.")
-    return tuple(found)
+    if not unknown.any() or unknown[apart].all():
+        return []
+    named = [f"{names[i]} on {names[j]}" for i, j in np.argwhere(unknown)]
+    return [f"No two trained networks tell these effects: {list_some(named)}."]
 
 
 def _on_losses_alone(trained: ScoreTable, targets: list[str]) -> list[str]:

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import networkx as nx
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.strategies.clustering.partition_search import ask_for_partitions
 from grouping.strategies.clustering.partitions import Groups, merged, ordered
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
@@ -27,6 +26,8 @@ def matching_groups(mutual: FloatArray, n_groups: int) -> Groups:
         n_groups: the most groups.
     """
     n_tasks = len(mutual)
+    import networkx as nx  # slow to import, and not needed to list the strategies
+
     graph = nx.Graph()  # of numbers: the order of sets of names would differ from process to process
     graph.add_nodes_from(range(n_tasks))
     for a, b in np.argwhere(np.triu(mutual, 1) > 0).tolist():

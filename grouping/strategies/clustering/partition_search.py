@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from grouping.domain.affinity import pairwise_affinity
+from grouping.domain.affinities.matrix import pairwise_affinity
 from grouping.domain.networks import Candidates, Network
 from grouping.strategies.clustering.partitions import Clustering, CostOf, partition_within
 from grouping.strategies.evidence import Evidence, Proposal

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
-from grouping.domain.affinity import AffinityMatrix
+from grouping.domain.affinities.matrix import AffinityMatrix
 from grouping.domain.costs import fits
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 
 Groups = tuple[tuple[int, ...], ...]
 """A partition of the tasks by their positions: largest group first, equal ones by their first task."""

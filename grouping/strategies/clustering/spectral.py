@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 from grouping.strategies.clustering.partition_search import ask_for_partitions
 from grouping.strategies.clustering.partitions import Groups, ordered
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal

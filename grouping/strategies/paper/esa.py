@@ -18,7 +18,7 @@ import numpy as np
 from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT
-from grouping.domain.trials import EARLY_FIDELITY, TrialRequest
+from grouping.domain.trainings.trials import EARLY_FIDELITY, TrialRequest
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 from grouping.strategies.prediction.rank_check import check_ranks
@@ -28,7 +28,7 @@ SELECTED = "They were chosen by their early losses: with check_networks, random 
 
 
 @dataclass(frozen=True, slots=True)
-class EarlyStopping:
+class EarlyStoppingApproximation:
     """Trains all candidates for a short pass, then what the short losses recommend in full.
 
     Attributes:

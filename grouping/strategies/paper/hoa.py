@@ -16,7 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from grouping.domain.networks import Network
-from grouping.domain.scores import PredictedLosses, ScoreTable
+from grouping.domain.tables.predicted_losses import PredictedLosses
+from grouping.domain.tables.score_table import ScoreTable
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 

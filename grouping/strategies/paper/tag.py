@@ -29,10 +29,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from grouping.domain.affinity import AffinityMatrix
-from grouping.domain.affinity_methods import METHODS
+from grouping.domain.affinities.matrix import AffinityMatrix
+from grouping.domain.affinities.methods import METHODS
 from grouping.domain.networks import Network
-from grouping.domain.scores import FloatArray, PredictedLosses
+from grouping.domain.tables.predicted_losses import PredictedLosses
+from grouping.domain.tables.score_table import FloatArray
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray, ScoreTable
+from grouping.domain.tables.score_table import FloatArray, ScoreTable
 
 LEAST_NETWORKS = 6
 """Networks of a task below which no correlation is told: the interval would hold almost everything."""

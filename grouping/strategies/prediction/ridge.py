@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from grouping.domain.scores import FloatArray
+from grouping.domain.tables.score_table import FloatArray
 
 STRENGTHS = 10.0 ** np.arange(-3.0, 3.5, 0.5)
 """Tried strengths, relative to the mean squared singular value."""

@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from grouping.domain.tasks import Task
 from grouping.errors import GroupingError, InvalidInputError, TrainingError
 from grouping.training.blueprint import Blueprint, Encoder
-from grouping.training.counting import Stated
+from grouping.training.counting import StatedCost
 
 _ROWS = 2
 _TRIAL = Task.multiclass("trial", 3)
@@ -90,7 +90,7 @@ class ModuleEncoder(Encoder):
         if torch.get_default_device().type != "meta":
             self._load(module, index, width)
         stated = self.multiply_adds(index, n_in, width)
-        return module if stated is None else Stated(module, stated)
+        return module if stated is None else StatedCost(module, stated)
 
     def _load(self, module: nn.Module, index: int, width: int) -> None:
         try:

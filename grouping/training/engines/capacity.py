@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.training.cost import scaled_widths
 from grouping.training.data import TrainingData
 from grouping.training.methods import build_encoder

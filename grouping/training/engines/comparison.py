@@ -14,10 +14,10 @@ from dataclasses import replace
 
 import torch
 
-from grouping.domain.arithmetic import Stacking
-from grouping.domain.engines import LEAST_SEEDS, Engine, EngineChoice, Work
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.arithmetic import Stacking
+from grouping.domain.trainings.engines import LEAST_SEEDS, Engine, EngineChoice, WorkSize
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.training.cost import measure_costs
 from grouping.training.data import TrainingData
@@ -46,7 +46,7 @@ LONGEST_S = 0.5
 """Processor time after which no further round of measurements is begun; there are two at least."""
 
 
-def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineChoice:
+def compare_engines(data: TrainingData, work: WorkSize, recipe: Recipe) -> EngineChoice:
     """Choose the engine of a job: that of the rule, unless another is clearly faster.
 
     Nothing is measured where only one engine is possible, or the job is short.
@@ -70,13 +70,13 @@ def compare_engines(data: TrainingData, work: Work, recipe: Recipe) -> EngineCho
     return choose(rule, _measure(runs, len(build_sampling(recipe, sample).steps(0, 0)), data.device))
 
 
-def estimate_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
+def estimate_s(data: TrainingData, work: WorkSize, recipe: Recipe) -> float:
     """Estimate the time of all trainings one after another, in seconds of an ordinary processor."""
     n_steps = work.n_epochs * len(build_sampling(recipe, data).steps(0, 0))
     return n_steps * _step_s(data, work, recipe)
 
 
-def _step_s(data: TrainingData, work: Work, recipe: Recipe) -> float:
+def _step_s(data: TrainingData, work: WorkSize, recipe: Recipe) -> float:
     (cost,) = measure_costs(data.n_features, data.tasks, [work.network], recipe)
     n_rows = min(build_sampling(recipe, data).rows_per_step, len(data.train))
     # Backwards, every product is computed twice: for the weights and for what lies below.
@@ -103,7 +103,7 @@ def choose(rule: Engine, step_ms: Mapping[Engine, float]) -> EngineChoice:
     return EngineChoice(fastest, f"{gain:.1f} times as fast as {second}: {figures}", step_ms)
 
 
-def _begin(data: TrainingData, work: Work, recipe: Recipe, most: int) -> dict[Engine, EngineRun]:
+def _begin(data: TrainingData, work: WorkSize, recipe: Recipe, most: int) -> dict[Engine, EngineRun]:
     """Begin a run of each possible engine, with about `most` members at most."""
     first = TrialRequest(work.network, 0)
     runs: dict[Engine, EngineRun] = {}

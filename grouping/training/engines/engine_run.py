@@ -11,8 +11,8 @@ from functools import partial
 
 from torch import Tensor
 
-from grouping.domain.joint_runs import JointAffinities
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.affinities.joint_runs import JointAffinities
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.training.engines.keeper import Keeper
 from grouping.training.evaluation import Evaluation, divergence
 

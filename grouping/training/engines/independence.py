@@ -12,10 +12,10 @@ from dataclasses import astuple, replace
 
 import torch
 
-from grouping.domain.arithmetic import Stacking
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.arithmetic import Stacking
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import GroupingError
 from grouping.training.data import TrainingData
 from grouping.training.engines import products

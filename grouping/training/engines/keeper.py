@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.trials import TrialRequest
 
 
 class Keeper(Protocol):

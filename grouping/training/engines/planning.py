@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from grouping.domain.arithmetic import Stacking
-from grouping.domain.engines import Engine
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.arithmetic import Stacking
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import InvalidInputError
 from grouping.training.data import TrainingData
 from grouping.training.engines.capacity import most_members
@@ -25,7 +25,7 @@ from grouping.training.engines.stacked import can_stack, unstackable_tasks
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class EngineShare:
     """Requests that one engine trains together.
 
     Attributes:
@@ -43,7 +43,7 @@ def divide(
     recipe: Recipe,
     engine: Engine = Engine.AUTO,
     states: Sequence[Mapping[str, Tensor] | None] | None = None,
-) -> tuple[Share, ...]:
+) -> tuple[EngineShare, ...]:
     """Sort requests into shares, in the order of the first of each.
 
     Args:
@@ -74,7 +74,8 @@ def divide(
         # One by itself needs no trial of what it could be trained with.
         most = _most_together(data, requests[numbers[0]], recipe, chosen) if len(numbers) > 1 else 1
         shares += [
-            Share(chosen, tuple(numbers[start : start + most])) for start in range(0, len(numbers), most)
+            EngineShare(chosen, tuple(numbers[start : start + most]))
+            for start in range(0, len(numbers), most)
         ]
     return tuple(sorted(shares, key=lambda share: share.members[0]))
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from grouping.domain.joint_runs import JointAffinities
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.affinities.joint_runs import JointAffinities
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.training.data import TrainingData
 from grouping.training.engines.engine_run import EngineRun
 from grouping.training.evaluation import Evaluation

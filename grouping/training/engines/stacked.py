@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import TrainingError
 from grouping.recipes.stackable import is_stackable
 from grouping.training.blueprint import Blueprint, Encoder

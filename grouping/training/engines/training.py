@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor
 
-from grouping.domain.engines import Engine
-from grouping.domain.recipes import Recipe
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.engines import Engine
+from grouping.domain.trainings.recipes import Recipe
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError
 from grouping.training.cost import network_widths
 from grouping.training.data import TrainingData

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from grouping.domain.recipes import Precision, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Precision, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.errors import TrainingError
 from grouping.training.clipping import clip_members
 from grouping.training.data import TrainingData

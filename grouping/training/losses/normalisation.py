@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grouping.domain.datasets import NO_CLASS, labelled_rows
 from grouping.domain.tasks import ChosenBy, Task, TaskKind
+from grouping.domain.trainings.datasets import NO_CLASS, labelled_rows
 from grouping.errors import InvalidInputError, TrainingError
 from grouping.recipes.losses import Constants
 from grouping.recipes.losses_and_metrics import complete_task, default_metric, get_loss, metric_of

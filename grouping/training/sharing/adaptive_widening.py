@@ -38,7 +38,7 @@ from grouping.training.sharing.preparation import first_training
 from grouping.training.targets import labelled
 
 if TYPE_CHECKING:
-    from grouping.domain.recipes import Recipe
+    from grouping.domain.trainings.recipes import Recipe
     from grouping.training.data import TrainingData
 
 

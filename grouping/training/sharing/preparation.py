@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from grouping.domain.networks import Network
-from grouping.domain.recipes import Method, Recipe
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.recipes import Method, Recipe
+from grouping.domain.trainings.trials import TrialRequest
 from grouping.training.data import TrainingData
 from grouping.training.loop import Training
 

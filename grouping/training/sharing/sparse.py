@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import functional_call
 
-from grouping.domain.joint_runs import MASK_OVERLAP
+from grouping.domain.affinities.joint_runs import MASK_OVERLAP
 from grouping.recipes.sharing_from_data import Sparse
 from grouping.training.blueprint import Blueprint
 from grouping.training.methods import build_encoder
@@ -39,7 +39,7 @@ from grouping.training.sharing.preparation import first_training
 from grouping.training.sharing.pruning import PruningRound, prune_in_rounds
 
 if TYPE_CHECKING:
-    from grouping.domain.recipes import Recipe
+    from grouping.domain.trainings.recipes import Recipe
     from grouping.training.data import TrainingData
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
 from grouping.errors import WorkerLostError
-from grouping_workers.dispatch.messages import Ended
+from grouping_workers.dispatch.messages import ProcessEnded
 
 STOP_TIMEOUT_S = 3.0
 """How long each way of ending a process may take; three ways together stay under ten seconds."""
@@ -22,18 +23,28 @@ class ChildProcess:
         run: the function; called with the pipe and the arguments, in a new interpreter.
         arguments: further arguments, picklable.
         name: name of the process.
+        environment: environment variables that it has beside those of this process, or in their place.
 
     Attributes:
         is_ended: whether it was stopped, or found dead.
     """
 
-    def __init__(self, run: Callable[..., None], arguments: tuple[Any, ...], name: str) -> None:
+    def __init__(
+        self,
+        run: Callable[..., None],
+        arguments: tuple[Any, ...],
+        name: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._name = name
         self.is_ended = False
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=run, args=(theirs, *arguments), name=name)
-        self._process.start()
+        with _environment(environment or {}):
+            self._process.start()
+        self._process_id = self._process.pid
+        self._exit_code: int | None = None
         theirs.close()  # so that the child's death ends the pipe
 
     @property
@@ -44,7 +55,7 @@ class ChildProcess:
     @property
     def process_id(self) -> int | None:
         """Its process id."""
-        return self._process.pid
+        return self._process_id
 
     def send(self, message: object) -> None:
         """Send a message; where the process is dead, the next `receive` tells."""
@@ -63,7 +74,7 @@ class ChildProcess:
             message = self._pipe.recv()
         except (EOFError, OSError) as error:
             raise self._lost() from error
-        if isinstance(message, Ended):
+        if isinstance(message, ProcessEnded):
             raise self._lost(message.reason)
         return message
 
@@ -73,6 +84,8 @@ class ChildProcess:
         Args:
             at_once: whether it is killed without being asked first, as one that hangs.
         """
+        if self.is_ended:
+            return
         self.is_ended = True
         self._pipe.close()  # asks it to end
         if not at_once:
@@ -81,10 +94,29 @@ class ChildProcess:
             if self._process.is_alive():
                 end()
                 self._process.join(STOP_TIMEOUT_S)
+        self._exit_code = self._process.exitcode
+        if self._exit_code is not None:
+            self._process.close()  # frees its descriptors, whoever still holds this object
 
     def _lost(self, reason: str = "") -> WorkerLostError:
-        self._process.join(STOP_TIMEOUT_S)
-        code = self._process.exitcode
+        if not self.is_ended:
+            self._process.join(STOP_TIMEOUT_S)
+        code = self._exit_code if self.is_ended else self._process.exitcode
         self.stop()
         how = f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
         return WorkerLostError(f"The {self._name} ended unexpectedly ({reason or how}).")
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for a while: a new interpreter takes over those of its parent."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -7,6 +7,7 @@ and so lives on when one of those dies or hangs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing.connection
 import os
@@ -18,11 +19,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from grouping.errors import StoreUnavailableError, WorkerLostError
+from grouping.guarded_process import ONE_THREAD
 from grouping.store import Store
 from grouping_workers.checkpoint_folders import prune
 from grouping_workers.dispatch.child_process import ChildProcess
 from grouping_workers.dispatch.fair_shares import fair_shares
 from grouping_workers.dispatch.messages import Join
+from grouping_workers.dispatch.notifier import Notifier
 from grouping_workers.dispatch.private_cluster import private_surroundings
 from grouping_workers.dispatch.reach import Reachability
 from grouping_workers.dispatch.supervised_job import SupervisedJob
@@ -34,6 +37,8 @@ LEASE_S = 30.0
 POLL_S = 0.5
 TICK_S = 0.1
 RETRY_S = 2.0
+TELL_S = 5.0
+"""Seconds between two signs of life in the database."""
 CLUSTER_PAUSE_S = 2.0
 """Seconds before another Ray is started in place of one that ended."""
 
@@ -47,6 +52,7 @@ class Dispatcher:
         settings: the cluster, and what its workers may use.
         lease_s: how long a claim lasts without renewal.
         n_jobs: the most jobs at the same time.
+        notifier: what tells webhooks meanwhile, if any.
     """
 
     def __init__(
@@ -57,12 +63,14 @@ class Dispatcher:
         *,
         lease_s: float = LEASE_S,
         n_jobs: int = 1,
+        notifier: Notifier | None = None,
     ) -> None:
         self._store = store
         self._database_url = database_url
         self._settings = settings
         self._lease_s = lease_s
         self._n_jobs = n_jobs
+        self._notifier = notifier
         self._stop = threading.Event()
         self._cluster: ChildProcess | None = None
         self._folder: Path | None = None
@@ -74,6 +82,7 @@ class Dispatcher:
         self._waiting_for_ray: list[ChildProcess] = []
         self._told_trouble = ""
         self._claimed_at = 0.0
+        self._told_alive_at = -TELL_S
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
     def request_stop(self) -> None:
@@ -84,6 +93,9 @@ class Dispatcher:
         """Claim and carry out jobs until `request_stop`."""
         logger.info("Dispatcher %s works on %s", self.owner, self._store.url_shown)
         with ExitStack() as stack:
+            if self._notifier is not None:
+                self._notifier.start()
+                stack.callback(self._notifier.stop)
             if self._settings.address is None:
                 self._folder = stack.enter_context(private_surroundings(self._settings.home))
             self._work()
@@ -100,8 +112,11 @@ class Dispatcher:
             self._give_back()
         finally:
             self._end()
+            with contextlib.suppress(StoreUnavailableError):
+                self._store.tell_gone(self.owner)
 
     def _step(self) -> None:
+        self._tell_alive()
         self._look_after_cluster()
         self._keep_a_spare()
         self._claim()
@@ -114,13 +129,21 @@ class Dispatcher:
         else:
             self._stop.wait(TICK_S)
 
+    def _tell_alive(self) -> None:
+        """Tell the database that the dispatcher is at work, now and then; from this loop, which may hang."""
+        if time.monotonic() - self._told_alive_at >= TELL_S:
+            self._store.tell_alive(self.owner, self._n_jobs)
+            self._told_alive_at = time.monotonic()
+
     # --- jobs
 
     def _claim(self) -> None:
         """Claim a job where there is room for one; rest for a while after there was none."""
         if len(self._jobs) >= self._n_jobs or time.monotonic() - self._claimed_at < POLL_S:
             return
-        claim = self._store.claim_job(self.owner, lease_s=self._lease_s)
+        if any(job.is_lone for job in self._jobs):
+            return
+        claim = self._store.claim_job(self.owner, lease_s=self._lease_s, has_others=bool(self._jobs))
         if claim is None:
             self._claimed_at = time.monotonic()
             return
@@ -167,7 +190,8 @@ class Dispatcher:
     def _start_process(self) -> ChildProcess:
         from grouping_workers.job.job_process import run_jobs
 
-        process = ChildProcess(run_jobs, (self._database_url, self._settings), "process of the job")
+        arguments = (self._database_url, self._settings)
+        process = ChildProcess(run_jobs, arguments, "process of the job", ONE_THREAD)
         if self._ray is None:
             self._waiting_for_ray.append(process)
         else:

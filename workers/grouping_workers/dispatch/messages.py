@@ -81,11 +81,11 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProcessEnded:
     """The process cannot go on and ends; `reason` says why."""
 
     reason: str
 
 
 Instruction = Join | Begin | GiveBack | ShareTold
-Told = Working | Finished | Ended
+Told = Working | Finished | ProcessEnded

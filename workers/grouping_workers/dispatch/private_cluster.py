@@ -7,25 +7,25 @@ is started meanwhile.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from grouping.errors import InvalidInputError
+from grouping.scratch import scratch_folder
 from grouping_workers.settings import OBJECT_STORE_BYTES
 
-SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY = Path("/dev/shm")  # nosec B108 # a place, not a file
 LONGEST_SOCKET = 107
 """Characters of the path of a UNIX socket on Linux; 103 elsewhere, where paths of folders are short."""
 RAYS_SHARE = len("/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store")
 SESSIONS = "r"
 """Folder of Ray's sessions within that of the cluster; short, since it is part of the path of sockets."""
-_TOKEN, _LOCK = "token", "lock"
+_TOKEN = "token"
 
 
 @contextmanager
@@ -43,16 +43,15 @@ def private_surroundings(home: Path | None) -> Iterator[Path]:
         InvalidInputError: if ``RAY_TMPDIR`` is too long, or no folder can be written to.
     """
     root, prefix = _place(home)
+    stack = ExitStack()
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _delete_left_over(root, prefix)
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        folder = stack.enter_context(scratch_folder(prefix, root))
     except OSError as error:
         raise InvalidInputError(
             f"Ray cannot keep its files in {root}: {error.strerror}. Name a folder in RAY_TMPDIR."
         ) from error
-    with (folder / _LOCK).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with stack:
         token = folder / _TOKEN
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
@@ -66,10 +65,7 @@ def private_surroundings(home: Path | None) -> Iterator[Path]:
             "RAY_ADDRESS": None,
         }
         with _environment(told):
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            yield folder
 
 
 def surprises() -> list[str]:
@@ -109,20 +105,12 @@ def _place(home: Path | None) -> tuple[Path, str]:
             )
         return Path(named).absolute(), in_temporary
     places = [] if home is None else [(home, "ray-")]
-    places += [(Path(tempfile.gettempdir()), in_temporary), (Path("/tmp"), in_temporary)]
+    places += [(Path(tempfile.gettempdir()), in_temporary), (Path("/tmp"), in_temporary)]  # nosec B108 # a place, not a file
     return next((root, prefix) for root, prefix in places if len(_sockets(root, prefix)) <= LONGEST_SOCKET)
 
 
 def _sockets(root: Path, prefix: str) -> str:
     return f"{root}/{prefix}12345678/{SESSIONS}{'x' * RAYS_SHARE}"
-
-
-def _delete_left_over(root: Path, prefix: str) -> None:
-    """Delete the folders of clusters that nobody holds any more."""
-    for lock in root.glob(f"{prefix}*/{_LOCK}"):
-        with contextlib.suppress(OSError), lock.open("r+") as held:  # another one's, or held
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from grouping.domain.jobs import JobState
-from grouping.domain.trials import Blame, TrialState
+from grouping.domain.jobs.job import JobState
+from grouping.domain.trainings.faults import LossCause, is_claim_wasted
+from grouping.domain.trainings.trials import TrialState
 from grouping.errors import (
     NotFoundError,
     StaleLeaseError,
@@ -63,6 +64,7 @@ class SupervisedJob:
         process: the process that works on the job; None while there is none.
         wanted: share of the Ray cluster that the job could use, in [0, 1].
         is_on_ray: whether its networks are trained on Ray; else by workers elsewhere.
+        is_lone: whether it may be what ended earlier dispatchers, until one of its trainings ends here.
     """
 
     def __init__(
@@ -82,10 +84,12 @@ class SupervisedJob:
         self._lease = LeaseKeeper(store, claim)
         self._deaths = 0
         self._not_before = 0.0
+        self._begun_at = 0.0
         self._activity = Activity.STARTING
         self._told_at = time.monotonic()
         self._asked_to_end_at: float | None = None
         self.is_on_ray = not trainer_class(claim.job.spec.trainer).trains_elsewhere
+        self.is_lone = claim.is_lone
         self._loss: _Loss | None = None
         self._stale_at: float | None = None
         self._share = 1.0
@@ -105,6 +109,7 @@ class SupervisedJob:
             StoreUnavailableError: if the database does not answer; call it again later.
         """
         try:
+            self._lease.beat()
             self._lease.check()
             if self._loss is not None:
                 return self._recover(self._loss)
@@ -157,6 +162,7 @@ class SupervisedJob:
         if self.is_on_ray and self._is_waiting_for_ray():
             return True
         self.process, self._share = self._start(), 1.0
+        self._begun_at = time.monotonic()
         self._told(Activity.STARTING)
         self.process.send(Begin(replace(self._claim, job=job)))
         return True
@@ -183,7 +189,8 @@ class SupervisedJob:
                 if isinstance(message, Working):
                     self._told(message.activity)
                     self.wanted = message.wanted
-                    self._deaths = 0 if message.has_outcomes else self._deaths
+                    if message.has_outcomes:
+                        self._deaths, self.is_lone = 0, False
         except WorkerLostError as error:
             self._lose(str(error))
             return True
@@ -234,6 +241,9 @@ class SupervisedJob:
         """End the process; `step` plans again what it had in training, however often that takes."""
         logger.warning("Job %s: %s", self.job_id, reason)
         self._end_process()
+        is_training = self._activity is Activity.WAITING
+        if is_death and not is_claim_wasted(time.monotonic() - self._begun_at, is_training):
+            self._deaths = 0  # as with dispatchers: what trains for a while is not what ends its process
         self._deaths += is_death
         self._loss = _Loss(reason, is_death)
 
@@ -242,7 +252,7 @@ class SupervisedJob:
         if self.is_on_ray:
             running = [t.id for t in self._store.trials(self.job_id, states={TrialState.RUNNING})]
             if running:
-                self._store.requeue_trials(self._claim, running, loss.reason, Blame.WITH_ALL)
+                self._store.requeue_trials(self._claim, running, loss.reason, LossCause.WITH_ALL)
         if loss.is_death:
             data = {"reason": loss.reason, "times": self._deaths}
             self._store.append_event(self._claim, "job_interrupted", data)

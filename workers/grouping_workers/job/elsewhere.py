@@ -10,7 +10,7 @@ from grouping.domain.networks import MeasuredNetwork, Network
 from grouping.errors import GroupingError, TrainingError
 from grouping.store import Claim, Store
 from grouping.trainers import LocalPool, Trainer
-from grouping_workers.job.executor import Lost, Order, Ready, Report, Trained
+from grouping_workers.job.executor import Lost, Ready, Report, Trained, TrainingOrder
 
 POLL_S = 0.5
 FEWEST_READY = 4
@@ -42,7 +42,7 @@ class ElsewhereExecutor:
         except Exception as error:
             raise TrainingError(f"The trainer failed: {type(error).__name__}: {error}") from error
 
-    def submit(self, order: Order) -> None:
+    def submit(self, order: TrainingOrder) -> None:
         """Nothing is started here."""
         raise AssertionError("Workers elsewhere ask for their trainings.")
 
@@ -59,7 +59,7 @@ class ElsewhereExecutor:
 
 
 class LeasedTrainings:
-    """Trainings that workers lease from the database; see `grouping.search.Trainings`.
+    """Trainings that workers lease from the database; see `grouping.search.TrialRunner`.
 
     As nobody knows how many workers will ask next, as many trials are kept planned as are running, and a few.
 

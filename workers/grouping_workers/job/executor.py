@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.progress import Progress
-from grouping.domain.resources import Resources
-from grouping.domain.trials import Blame, TrialOutcome, TrialRequest
+from grouping.domain.trainings.faults import LossCause
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest
 from grouping.trainers import Prepared, Trainer
 
 
@@ -29,7 +30,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class TrainingOrder:
     """Trainings that one worker carries out as one.
 
     Attributes:
@@ -37,12 +38,17 @@ class Order:
         requests: what to train, by trial.
         resources: what the worker holds; None until the executor, which knows what is usual, has said it.
         deadline_s: seconds after which it is ended; None where neither job nor trainer says it.
+        limit_s: seconds after which it hangs, where there is no deadline; None while nothing is known of how
+            long trainings take.
+        is_alone: whether it is in quarantine: nothing else of the job is in training, nor waits in a worker.
     """
 
     number: int
     requests: Mapping[str, TrialRequest]
     resources: Resources | None = None
     deadline_s: float | None = None
+    limit_s: float | None = None
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,12 @@ class Lost:
     Attributes:
         number: number of the order.
         reason: reason, in words for the user.
-        blame: how far the trainings themselves are to blame.
+        loss: how they were lost.
     """
 
     number: int
     reason: str
-    blame: Blame = Blame.WITH_WORKER
+    loss: LossCause = LossCause.WITH_WORKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +98,7 @@ class Report:
     log: str = ""
 
 
-class Executor(Protocol):
+class JobExecutor(Protocol):
     """Carries out the trainings of one job at a time. Used by one thread.
 
     An exception that is no `GroupingError` means that the executor can no longer be used: the process ends,
@@ -113,7 +119,7 @@ class Executor(Protocol):
     def measure(self, networks: Sequence[Network]) -> tuple[MeasuredNetwork | None, ...]:
         """Measure further networks of the prepared job; None for one that cannot be built."""
 
-    def submit(self, order: Order) -> None:
+    def submit(self, order: TrainingOrder) -> None:
         """Start the trainings of an order as soon as there is room."""
 
     def collect(self, timeout_s: float) -> list[Trained | Lost]:

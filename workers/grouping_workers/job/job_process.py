@@ -12,29 +12,30 @@ import logging
 import os
 import queue
 import signal
-import tempfile
 import threading
+from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from types import FrameType
 
-from grouping.domain.jobs import JobState
+from grouping.domain.jobs.job import JobState
 from grouping.errors import GroupingError, StaleLeaseError, StoreUnavailableError, WorkerLostError
+from grouping.scratch import scratch_folder
 from grouping.store import Claim, Store, open_store
 from grouping.trainers import DEFAULT_TRAINER, get_trainer, trainer_class
 from grouping_workers.dispatch.messages import (
     Activity,
     Begin,
-    Ended,
     Finished,
     GiveBack,
     Instruction,
     Join,
+    ProcessEnded,
     ShareTold,
 )
 from grouping_workers.dispatch.reach import refuse_unreachable
 from grouping_workers.job.control import Control
 from grouping_workers.job.elsewhere import ElsewhereExecutor
-from grouping_workers.job.executor import Executor
+from grouping_workers.job.executor import JobExecutor
 from grouping_workers.job.job_run import JobRun
 from grouping_workers.settings import RaySettings
 
@@ -69,7 +70,7 @@ def run_jobs(pipe: Connection, database_url: str, settings: RaySettings) -> None
     except Exception as error:
         with contextlib.suppress(OSError):
             known = isinstance(error, (WorkerLostError, ConnectionError))
-            pipe.send(Ended(str(error) if known else f"{type(error).__name__}: {error}"))
+            pipe.send(ProcessEnded(str(error) if known else f"{type(error).__name__}: {error}"))
         raise
     finally:
         process.close()
@@ -81,8 +82,9 @@ class _JobProcess:
         self._store = store
         self._settings = settings
         self._control = control
-        self._folder = tempfile.TemporaryDirectory(prefix="grouping-job-")
-        self._on_ray: Executor | None = None
+        self._open = ExitStack()
+        self._folder = self._open.enter_context(scratch_folder("grouping-job-"))
+        self._on_ray: JobExecutor | None = None
 
     def run(self, instructions: queue.SimpleQueue[Instruction | None]) -> None:
         held: Begin | None = None
@@ -104,19 +106,19 @@ class _JobProcess:
             import ray
 
             ray.shutdown()
-        self._folder.cleanup()
+        self._open.close()
 
     def _join(self, cluster: Join) -> None:
         from grouping_workers.on_ray.cluster import connect
         from grouping_workers.on_ray.ray_executor import RayExecutor
 
         refuse_unreachable(cluster.address)
-        connect(cluster.address, None, self._folder.name)
+        connect(cluster.address, None, str(self._folder))
         executor = RayExecutor(self._settings, self._control)
         executor.warm_up()
         self._on_ray = executor
 
-    def _executor_of(self, claim: Claim) -> Executor:
+    def _executor_of(self, claim: Claim) -> JobExecutor:
         if _trains_elsewhere(claim):
             return ElsewhereExecutor()
         if self._on_ray is None:

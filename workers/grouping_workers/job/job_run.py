@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from grouping.domain.jobs import Job, JobState, Stop, StopReason
+from grouping.domain.jobs.job import Job, JobState, Stop, StopReason
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.training_budgets import ConfirmationRound, is_time_short, trials_over_time
-from grouping.domain.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.trainings.budgets import ConfirmationRound, is_time_short, trials_over_time
+from grouping.domain.trainings.trials import Purpose, TrialRequest, TrialState
 from grouping.errors import StateConflictError, TrainingError
 from grouping.search import Loop, networks_to_measure
 from grouping.store import Claim, Store
@@ -20,10 +20,11 @@ from grouping_workers.checkpoint_folders import remove_folder
 from grouping_workers.dispatch.messages import Activity
 from grouping_workers.job.control import Control
 from grouping_workers.job.elsewhere import LeasedTrainings
-from grouping_workers.job.executor import Executor
+from grouping_workers.job.executor import JobExecutor
 from grouping_workers.job.note_events import NoteRecorder
 from grouping_workers.job.planner import planner_of
 from grouping_workers.job.reuse_report import report_reuse
+from grouping_workers.job.size_costs import are_to_be_measured, measured_sizes
 from grouping_workers.job.training_queue import TrainingQueue
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class JobRun:
         self,
         store: Store,
         claim: Claim,
-        executor: Executor,
+        executor: JobExecutor,
         control: Control,
         *,
         operator: Mapping[str, Any] | None = None,
@@ -63,10 +64,11 @@ class JobRun:
         self._job: Job = claim.job
         self._terms = terms_of_job(claim.job.spec)
         self._trainer = trainer_of(claim.job, operator)
+        folder = None if checkpoints is None else checkpoints / claim.job.id
         self._queue: TrainingQueue | LeasedTrainings = (
             LeasedTrainings(store, claim, self._trainer)
             if self._trainer.trains_elsewhere
-            else TrainingQueue(store, claim, executor, self._trainer)
+            else TrainingQueue(store, claim, executor, self._trainer, folder)
         )
         self._loop = Loop(self, self._queue)
         self._notes = NoteRecorder(store, claim)
@@ -104,8 +106,7 @@ class JobRun:
                     self._finish(asked.stop)
                     return
                 elif not is_prepared:
-                    self._prepare()
-                    is_prepared = True
+                    is_prepared = self._prepare()
                 elif self._advance(asked.stop):
                     return
             except StateConflictError:
@@ -145,14 +146,24 @@ class JobRun:
 
     # --- preparation
 
-    def _prepare(self) -> None:
-        """Have the trainer prepare the job, and measure the costs."""
+    def _prepare(self) -> bool:
+        """Have the trainer prepare the job, and measure the costs; return False if asked to do otherwise."""
         self._control.working(Activity.PREPARING)
         if self._job.state is not JobState.PREPARING:
             self._store.enter_state(self._claim, JobState.PREPARING)
         networks = networks_to_measure(self._terms)
         ready = self._executor.prepare(self._trainer, networks)
-        self._add_networks(networks, ready.measured)
+        measured = ready.measured
+        if are_to_be_measured(self._job.spec):
+            self._control.working(Activity.MEASURING)
+            sizes = measured_sizes(self._executor, self._trainer, self._job.spec, self._is_preparing)
+            if sizes is None:
+                return False
+            self._store.record_sizes(self._claim, sizes)
+            self._reload()
+            networks = networks_to_measure(self._terms)
+            measured = self._executor.measure(networks)
+        self._add_networks(networks, measured)
         self._store.record_preparation(
             self._claim,
             data_digest=ready.prepared.fingerprint,
@@ -164,6 +175,13 @@ class JobRun:
         self._queue.versions = self._job.versions
         self._tell_reusable()
         self._enter(planner_of(self._store, self._job).phase)
+        return True
+
+    def _is_preparing(self) -> bool:
+        """Tell whether to go on preparing: nobody has asked for something else meanwhile."""
+        return (
+            not self._control.stop.is_set() and self._store.get_job(self._job.id).state is JobState.PREPARING
+        )
 
     def _tell_reusable(self) -> None:
         """Record once how much of the search can be reused from other jobs."""
@@ -292,4 +310,5 @@ class JobRun:
 
     def _reload(self) -> None:
         self._job = self._store.get_job(self._job.id)
+        self._terms = terms_of_job(self._job.spec)
         self._trainer = self._queue.trainer = trainer_of(self._job, self._operator)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grouping.domain.jobs import Event
+from grouping.domain.jobs.job import Event
 from grouping.store import Claim, Store
 
 NOTE_EVENT = "strategy_note"

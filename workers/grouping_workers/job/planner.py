@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grouping.domain.jobs import Job
+from grouping.domain.jobs.job import Job
 from grouping.search import Planner
 from grouping.store import Store
 from grouping.strategies import get_strategy

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from grouping.domain.jobs import Job
-from grouping.domain.reuse import count_reusable
+from grouping.domain.jobs.job import Job
+from grouping.domain.jobs.reuse import count_reusable
 from grouping.store import Store
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grouping.domain.jobs import Ledger
+from grouping.domain.jobs.job import Ledger
 
 FIRST_STACK = 8
 """The most while nothing is known of how long a training takes."""

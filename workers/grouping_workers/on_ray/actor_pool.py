@@ -13,14 +13,16 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError, RuntimeEnvSetupError
 
-from grouping.domain.resources import Resources
-from grouping.domain.trials import Blame, TrialOutcome, TrialState
+from grouping.domain.trainings.faults import Fault, LossCause, is_out_of_memory
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import TrialOutcome, TrialState
 from grouping.errors import RetryTrainingError
 from grouping.trainers import StepResult, WorkerContext, WorkerSetup
 from grouping.trainers.runtime_env import RuntimeEnv
-from grouping_workers.job.executor import Lost, Order, Trained
+from grouping_workers.job.executor import Lost, Trained, TrainingOrder
 from grouping_workers.on_ray.cluster import cluster_resources, usual_resources
 from grouping_workers.on_ray.held_actor import HeldActor
+from grouping_workers.on_ray.losses import lost_with
 from grouping_workers.on_ray.shipment import Shipment, failed_setup
 from grouping_workers.on_ray.stored_setup import put_setup
 from grouping_workers.settings import RaySettings
@@ -36,7 +38,7 @@ SIZE_CHECK_S = 5.0
 
 @dataclass(slots=True)
 class _Running:
-    order: Order
+    order: TrainingOrder
     held: HeldActor
     begun: Any
     """Reference of an answer that the actor gives once it is up, before it trains."""
@@ -71,7 +73,7 @@ class ActorPool:
         self._looked_at = time.monotonic()
         self._share = 1.0
         self._idle: list[HeldActor] = []
-        self._waiting: deque[tuple[Order, _StoredSetup]] = deque()
+        self._waiting: deque[tuple[TrainingOrder, _StoredSetup]] = deque()
         self._running: dict[Any, _Running] = {}
         self._stored: _StoredSetup | None = None
         self._folder: Path | None = None
@@ -135,8 +137,10 @@ class ActorPool:
             held.end()
         self._idle.clear()
 
-    def submit(self, order: Order, setup: WorkerSetup) -> None:
+    def submit(self, order: TrainingOrder, setup: WorkerSetup) -> None:
         """Start the trainings of an order as soon as there is room."""
+        if order.is_alone:
+            self.release_idle()  # they hold memory
         self._waiting.append((order, self._store(setup)))
         self._start_waiting()
 
@@ -232,16 +236,17 @@ class ActorPool:
             logger.warning("Order %d failed: %s", order.number, error)
             self._idle.append(one.held)
             if isinstance(error.cause, RetryTrainingError):
-                return Lost(order.number, str(error.cause), Blame.ITS_OWN)
+                return Lost(order.number, str(error.cause), LossCause.BY_ITS_WORD)
             reason = f"{type(error.cause).__name__}: {error.cause}"
-            return Trained(order.number, dict.fromkeys(order.requests, _failed(reason)))
+            fault = Fault.RESOURCES if is_out_of_memory(error.cause) else Fault.USER
+            return Trained(order.number, dict.fromkeys(order.requests, _failed(reason, fault)))
         except RuntimeEnvSetupError as error:
             one.held.end()
             raise failed_setup(error) from error
         except RayError as error:
             logger.warning("The worker of order %d was lost: %s", order.number, error)
             one.held.end()
-            return Lost(order.number, f"{type(error).__name__}: the worker died or could not be reached.")
+            return lost_with(error, order.number)
         self._idle.append(one.held)
         by_trial = dict(zip(order.requests, outcomes, strict=True))
         return Trained(order.number, by_trial, environment, remarks)
@@ -265,7 +270,8 @@ class ActorPool:
                     )
                     ended.append(Lost(order.number, reason))
                 else:
-                    failed = _failed(f"It was ended at its deadline of {order.deadline_s:g} s.")
+                    reason = f"It was ended at its deadline of {order.deadline_s:g} s."
+                    failed = _failed(reason, Fault.DEADLINE)
                     ended.append(Trained(order.number, dict.fromkeys(order.requests, failed)))
         return ended
 
@@ -310,5 +316,5 @@ class _StoredSetup:
     setup: WorkerSetup
 
 
-def _failed(reason: str) -> TrialOutcome:
-    return TrialOutcome(TrialState.FAILED, error=reason)
+def _failed(reason: str, fault: Fault) -> TrialOutcome:
+    return TrialOutcome(TrialState.FAILED, error=reason, fault=fault)

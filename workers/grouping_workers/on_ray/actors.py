@@ -14,7 +14,8 @@ from typing import Any
 
 import ray
 
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.faults import Fault, is_out_of_memory
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import GroupingError
 from grouping.trainers import DEFAULT_TRAINER, TrainingWorker, WorkerContext, WorkerSetup, get_trainer
 from grouping.trainers.runtime_env import use_copy
@@ -93,4 +94,5 @@ class TrainingActor:
 
 
 def _failed(_request: TrialRequest, error: Exception) -> TrialOutcome:
-    return TrialOutcome(TrialState.FAILED, error=text_of(error))
+    fault = Fault.RESOURCES if is_out_of_memory(error) else Fault.USER
+    return TrialOutcome(TrialState.FAILED, error=text_of(error), fault=fault)

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from grouping.domain.resources import Resources
+from grouping.domain.trainings.resources import Resources
 from grouping_workers.settings import OBJECT_STORE_BYTES, RaySettings
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import ray
 
-from grouping_workers.dispatch.messages import Ended, Join
+from grouping_workers.dispatch.messages import Join, ProcessEnded
 from grouping_workers.dispatch.private_cluster import SESSIONS
 from grouping_workers.on_ray.cluster import connect, require_alive
 
@@ -38,7 +38,7 @@ def run_cluster(pipe: Connection, n_workers: int | None, folder: Path) -> None:
             pipe.recv()
     except Exception as error:
         with contextlib.suppress(OSError):
-            pipe.send(Ended(f"{type(error).__name__}: {error}"))
+            pipe.send(ProcessEnded(f"{type(error).__name__}: {error}"))
         raise
     finally:
         ray.shutdown()

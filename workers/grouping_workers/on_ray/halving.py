@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -13,6 +12,7 @@ import ray
 from ray import tune
 from ray.tune.schedulers import HyperBandScheduler
 
+from grouping.scratch import scratch_folder
 from grouping.trainers import StepResult, WorkerContext, WorkerSetup
 from grouping_workers.on_ray.actors import Holder
 
@@ -63,7 +63,7 @@ def run_halving(
         gpu_share: fraction of a GPU reserved per sample; 0 without GPUs.
     """
     # Ray Tune prints its configuration whatever the verbosity.
-    with tempfile.TemporaryDirectory(prefix="grouping-tuning-") as folder, redirect_stdout(io.StringIO()):
+    with scratch_folder("grouping-tuning-") as folder, redirect_stdout(io.StringIO()):
         results = tune.Tuner(
             tune.with_parameters(
                 tune.with_resources(SteppedTrial, {"cpu": 1, "gpu": gpu_share}),
@@ -78,7 +78,7 @@ def run_halving(
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                name="samples", storage_path=folder, stop={"training_iteration": max_steps}, verbose=0
+                name="samples", storage_path=str(folder), stop={"training_iteration": max_steps}, verbose=0
             ),
         ).fit()
     rows = [results[i] for i in range(len(results))]

@@ -9,7 +9,7 @@ import ray
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from grouping.domain.resources import PlacedResources, Resources
+from grouping.domain.trainings.resources import PlacedResources, Resources
 from grouping_workers.on_ray.shipment import Shipment
 
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 from ray.exceptions import RayError
 
 from grouping.domain.networks import MeasuredNetwork, Network
-from grouping.domain.resources import Resources
+from grouping.domain.trainings.resources import Resources
 from grouping.errors import GroupingError, TrainingError, WorkerLostError
 from grouping.trainers import Trainer, WorkerSetup
 from grouping_workers.job.control import Control
-from grouping_workers.job.executor import Lost, Order, Ready, Report, Trained
+from grouping_workers.job.executor import Lost, Ready, Report, Trained, TrainingOrder
 from grouping_workers.on_ray.actor_pool import ActorPool
 from grouping_workers.on_ray.cluster import cluster_resources, require_alive, usual_resources
 from grouping_workers.on_ray.reports import Mailbox
@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 
 
 class RayExecutor:
-    """Trains on the Ray cluster that this process has joined; see `grouping_workers.job.executor.Executor`.
+    """Trains on the Ray cluster that this process has joined.
+
+    See `grouping_workers.job.executor.JobExecutor`.
 
     Args:
         settings: the cluster, and what its workers may use.
@@ -72,20 +74,21 @@ class RayExecutor:
         with _code_of_the_trainer():
             return self._require_prepared()[0].measure(networks, self._pool)
 
-    def submit(self, order: Order) -> None:
+    def submit(self, order: TrainingOrder) -> None:
         """Start the trainings of an order as soon as there is room."""
         with _ray_may_be_lost():
             trainer, setup = self._require_prepared()
             self._pool.submit(self._complete(order, trainer), setup)
 
-    def _complete(self, order: Order, trainer: Trainer) -> Order:
+    def _complete(self, order: TrainingOrder, trainer: Trainer) -> TrainingOrder:
         """Fill in what the worker holds, and the end of trainings for which nobody states one."""
         usual = usual_resources(self._settings)
         networks = {request.network.key: request.network for request in order.requests.values()}
         wanted = (trainer.trainings.resources(network, usual) or usual for network in networks.values())
         deadline_s = order.deadline_s
         if deadline_s is None:
-            deadline_s = self._settings.training_s
+            known = (self._settings.training_s, order.limit_s)
+            deadline_s = min((limit for limit in known if limit is not None), default=None)
         return replace(order, resources=Resources.of_all(wanted), deadline_s=deadline_s)
 
     def collect(self, timeout_s: float) -> list[Trained | Lost]:

@@ -8,8 +8,8 @@ from typing import Any
 import ray
 from ray.exceptions import GetTimeoutError, RayError
 
-from grouping.domain.progress import Progress
-from grouping.domain.trials import TrialRequest
+from grouping.domain.trainings.progress import Progress
+from grouping.domain.trainings.trials import TrialRequest
 from grouping_workers.job.executor import Report
 
 logger = logging.getLogger(__name__)

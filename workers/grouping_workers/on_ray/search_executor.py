@@ -13,8 +13,9 @@ from typing import Any, Self
 import ray
 from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
 
-from grouping.domain.resources import Resources
-from grouping.domain.trials import TrialOutcome, TrialRequest, TrialState
+from grouping.domain.trainings.faults import Fault, LossCause
+from grouping.domain.trainings.resources import Resources
+from grouping.domain.trainings.trials import TrialOutcome, TrialRequest, TrialState
 from grouping.errors import InvalidInputError, RetryTrainingError, TrainingError, WorkerLostError
 from grouping.search.executors import Ended, Submitted
 from grouping.trainers import Trainer, TrainingWorker, WorkerContext, WorkerSetup
@@ -23,6 +24,7 @@ from grouping.trainers.stack_training import train_stack
 from grouping_workers.dispatch.reach import refuse_unreachable
 from grouping_workers.on_ray.cluster import cluster_resources, connect
 from grouping_workers.on_ray.held_actor import HeldActor
+from grouping_workers.on_ray.losses import lost_with
 from grouping_workers.on_ray.shipment import Shipment, failed_setup
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
@@ -163,13 +165,14 @@ class OnRay:
                 one.held.end()
                 raise TrainingError(f"{type(error.cause).__name__}: {error.cause}\n\n{error}") from error
             self._idle.append(one.held)
-            return Ended(number, None, str(error.cause))
+            return Ended(number, None, str(error.cause), LossCause.BY_ITS_WORD)
         except RuntimeEnvSetupError as error:
             one.held.end()
             raise failed_setup(error) from error
         except RayError as error:
             one.held.end()
-            return Ended(number, None, f"{type(error).__name__}: the worker died or could not be reached.")
+            lost = lost_with(error, number)
+            return Ended(number, None, lost.reason, lost.loss)
         if not one.is_built:
             one.is_built = True
             self._train(one)
@@ -185,7 +188,7 @@ class OnRay:
                 one.held.end()
                 seconds = one.submitted.deadline_s or 0.0
                 error = f"Ended after {seconds:g} s, its deadline."
-                failed = TrialOutcome(TrialState.FAILED, seconds=seconds, error=error)
+                failed = TrialOutcome(TrialState.FAILED, seconds=seconds, error=error, fault=Fault.DEADLINE)
                 ended.append(Ended(one.submitted.number, (failed,) * len(one.submitted.requests)))
         return ended
 

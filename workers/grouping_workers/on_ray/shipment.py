@@ -7,7 +7,6 @@ and actors are given the addresses.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from ray.exceptions import RuntimeEnvSetupError
 from ray.runtime_env import RuntimeEnv as RayRuntimeEnv
 
 from grouping.errors import GroupingError, TrainingError
+from grouping.scratch import scratch_folder
 from grouping.trainers.runtime_env import RuntimeEnv, is_address
 
 
@@ -79,10 +79,10 @@ class Shipment:
 
     def _package(self, path: Path, *, has_folder: bool) -> str:
         """Pack a folder or file, and return the address under which the cluster will have it."""
-        with tempfile.TemporaryDirectory(prefix="grouping-package-") as folder:
+        with scratch_folder("grouping-package-") as folder:
             file = path
             if path.suffix != ".whl":
-                file = Path(folder, "package.zip")
+                file = folder / "package.zip"
                 create_package(
                     str(path),
                     file,

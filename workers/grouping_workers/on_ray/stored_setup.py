@@ -7,8 +7,8 @@ from typing import Any
 
 import ray
 
+from grouping.shared_arrays import handed_over_by_path
 from grouping.trainers import WorkerSetup
-from grouping.trainers.shared_arrays import handed_over_by_path
 
 
 def put_setup(setup: WorkerSetup, *, is_one_machine: bool) -> Any:

@@ -23,6 +23,8 @@ function followJob(live) {
       const address = `${root}/jobs/${live.dataset.job}/live${location.search}`;
       const answer = await fetch(address, { headers: { Accept: "text/html" } });
       if (answer.ok) replaceParts(live, await answer.text(), announcement);
+      // What is shown is of older scores: it is solved again soon, whether or not anything more happens.
+      if (live.querySelector("[data-older]")) setTimeout(schedule, 5 * REFRESH_MS);
     } catch {
       // The server is away; the stream of events connects again by itself and asks for the next refresh.
     } finally {
@@ -121,8 +123,19 @@ async function post(button) {
 function walkGrid(table) {
   const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].filter((cell) => cell.tagName === "TD"));
   const note = document.getElementById("cell-note");
+  const targets = table.tHead.rows[0].cells;
   const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   let [row, column] = [0, 0];
+
+  // What a cell says; with very many tasks it is put together here, which leaves the page a third as long.
+  function sentence(cell) {
+    if (cell.title || cell.tagName === "TH" || !("unit" in table.dataset)) return cell.title;
+    const [source, target] = [cell.parentElement.cells[0].title, targets[cell.cellIndex].title];
+    const kind = /\b(help|zero|harm)\b/.exec(cell.className)?.[1];
+    if (source === target) return source;
+    if (!kind) return `${source} with ${target}: ${cell.textContent}`;
+    return `${source} ${table.dataset[kind]} ${target}: ${cell.textContent}${table.dataset.unit}`;
+  }
 
   function go(toRow, toColumn) {
     rows[row][column].tabIndex = -1;
@@ -148,11 +161,11 @@ function walkGrid(table) {
       const j = cells.indexOf(event.target);
       if (j >= 0) [row, column] = [i, j];
     });
-    note.textContent = event.target.title ?? "";
+    note.textContent = sentence(event.target);
   });
   table.addEventListener("mouseover", (event) => {
-    const cell = event.target.closest("td[title], th[title]");
-    if (cell && !table.contains(document.activeElement)) note.textContent = cell.title;
+    const cell = event.target.closest("tbody td, th");
+    if (cell && !table.contains(document.activeElement)) note.textContent = sentence(cell);
   });
 }
 

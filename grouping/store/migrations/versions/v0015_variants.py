@@ -47,9 +47,9 @@ def _rows_kept() -> Iterator[None]:
         yield
         return
     for table in _OF_TRIALS:
-        op.execute(f"CREATE TEMPORARY TABLE kept_{table} AS SELECT * FROM {table}")
+        op.execute(f"CREATE TEMPORARY TABLE kept_{table} AS SELECT * FROM {table}")  # nosec B608 # names of our own tables
     yield
     for table in _OF_TRIALS:
-        op.execute(f"DELETE FROM {table}")
-        op.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")
+        op.execute(f"DELETE FROM {table}")  # nosec B608 # names of our own tables
+        op.execute(f"INSERT INTO {table} SELECT * FROM kept_{table}")  # nosec B608 # names of our own tables
         op.execute(f"DROP TABLE kept_{table}")

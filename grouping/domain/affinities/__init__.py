@@ -1,0 +1,1 @@
+"""Affinities: which task helps which, or how alike they are, and how each method measures it."""
