@@ -270,7 +270,8 @@ def _methods_at(request: Request) -> list[str]:
     for route in routes_of(request.app.routes):
         if route.matches(request.scope)[0] is not Match.NONE:
             found.setdefault(len(route.param_convertors), set()).update(route.methods or ())
-    return sorted(found[min(found)]) if found else ["GET", "HEAD"]  # files and the description of the API
+    methods = found[min(found)] if found else {"GET"}  # files
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 def _presented(request: Request, answer: JSONResponse) -> Response:

@@ -110,6 +110,30 @@ class RequestCheck:
         await (refusal or self.app)(scope, receive, send)
 
 
+class HeadAnswers:
+    """Middleware that answers HEAD as GET without the body (RFC 9110, section 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on as GET, and the head of its answer back."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            is_body = message["type"] == "http.response.body"
+            await send({"type": "http.response.body"} if is_body else message)
+            if is_body and message.get("more_body", False):
+                raise ClientDisconnect  # a stream ends as if its reader had gone
+
+        try:
+            await self.app({**scope, "method": "GET"}, receive, send_head)
+        except ClientDisconnect:
+            return
+
+
 class BodyLimit:
     """Middleware that refuses bodies above `MAX_BODY_BYTES`, announced or not; uploads may be larger."""
 
@@ -182,6 +206,7 @@ def origin_check(scope: Scope, headers: Headers) -> Response | None:
 
 def install_guards(app: FastAPI, settings: Settings) -> None:
     """Add the guards to the application; the last one added handles a request first."""
+    app.add_middleware(HeadAnswers)
     app.add_middleware(BodyLimit)
     app.add_middleware(RequestCheck, check=origin_check)
     app.add_middleware(TokenGuard, settings=settings)

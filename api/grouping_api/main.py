@@ -82,7 +82,7 @@ def _assemble(settings: Settings) -> FastAPI:
         openapi_tags=_TAGS,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
         generate_unique_id_function=_operation_id,

@@ -11,6 +11,7 @@ from grouping.store import Store
 from grouping_api.errors import STATUS
 from grouping_api.guards import MAX_BODY_BYTES, SECURITY_HEADERS
 from tests.integration.conftest import Api
+from tests.integration.test_api_access import routes
 
 JSON = {"Content-Type": "application/json"}
 DEPTH = 100_000
@@ -129,7 +130,28 @@ def test_an_address_with_nothing_behind_it_is_a_problem(api: Api, path: str) -> 
 def test_a_method_that_is_not_allowed_is_a_problem(api: Api, method: str, path: str) -> None:
     answer = api.request(method, path)
     assert check_problem(answer, 405)["code"] == "method_not_allowed"
-    assert answer.headers["allow"]
+    assert ("HEAD" in answer.headers["allow"]) == ("GET" in answer.headers["allow"])
+
+
+def test_head_is_answered_as_get_is_without_the_body(api: Api) -> None:
+    n_answered = 0
+    for method, path in routes(api):
+        if method != "GET" or path == "/static":
+            continue
+        whole, head = api.get(path), api.request("HEAD", path)
+        assert head.status_code == whole.status_code, path
+        assert head.headers["content-type"] == whole.headers["content-type"], path
+        assert head.content == b"", path
+        n_answered += head.status_code == 200
+    assert n_answered > 10
+    assert api.request("HEAD", "/static/app.css").headers["content-type"].startswith("text/css")
+
+
+def test_head_of_a_stream_ends_though_its_job_goes_on(api: Api) -> None:
+    job_id = api.post("/v1/jobs", json={"problem": "digits"}).json()["id"]
+    answer = api.request("HEAD", f"/v1/jobs/{job_id}/events", headers={"Accept": "text/event-stream"})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 201, "\x7f"])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from grouping.wire.catalogue import Health, Readiness, Version
@@ -57,3 +58,9 @@ def get_metrics(metrics: MetricsDep) -> Response:
 def get_version() -> Version:
     """Return the version of the program and of its API."""
     return Version(version=program_version(), api="v1")
+
+
+@router.get("/v1/openapi.json", include_in_schema=False, dependencies=[READ])
+async def get_description(request: Request) -> JSONResponse:
+    """Return the description of the API, OpenAPI 3.1."""
+    return JSONResponse(request.app.openapi())
