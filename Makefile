@@ -14,6 +14,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK := requirements.lock
 
 export PYTHONUNBUFFERED := 1
+# Every start of the service runs half a dozen processes: where nothing compiled is kept, each compiles anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

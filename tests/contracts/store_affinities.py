@@ -21,7 +21,7 @@ from grouping.domain.trainings.faults import LossCause
 from grouping.domain.trainings.trials import Purpose, TrialOutcome, TrialRequest
 from grouping.errors import InvalidInputError, NotFoundError, SchemaOutdatedError
 from grouping.store import Claim, Store, migrate
-from grouping.store.migrations import _config
+from grouping.store.migrations.running import configured
 from grouping.store.rows import JointAffinityRow
 from tests.contracts.scenarios import (
     DIVERGED,
@@ -182,9 +182,7 @@ class AffinityContract:
         trials = plan(store, held, [TrialRequest(n.network, 0) for n in (JOINT, PAIR)])
         train(store, held, trials[0])
         with store._database.writing() as session:
-            config = _config()
-            config.attributes["connection"] = session.connection()
-            command.downgrade(config, "0002")
+            command.downgrade(configured(session.connection()), "0002")
         with pytest.raises(SchemaOutdatedError):
             store.check_schema()
         migrate(url)

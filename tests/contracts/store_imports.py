@@ -18,8 +18,9 @@ from grouping.domain.tasks import Task
 from grouping.domain.trainings.recipes import Method
 from grouping.domain.trainings.trials import Purpose
 from grouping.errors import IdempotencyConflictError, InvalidInputError, NotFoundError, StateConflictError
-from grouping.store import Store, migrate, migrations, open_store
+from grouping.store import Store, migrate, open_store
 from grouping.store.database import Database, make_engine, parse_url
+from grouping.store.migrations.running import configured
 from tests.contracts.scenarios import at_once, crash_everywhere, everything, running_scene, submit
 from tests.contracts.store_jobs import LAWS
 from tests.tables import random_table
@@ -208,10 +209,8 @@ class ImportContract:
 
     def test_a_database_of_the_first_schema_keeps_what_it_holds(self, empty_url: str) -> None:
         database = Database(make_engine(parse_url(empty_url)))
-        config = migrations._config()
         with database.writing() as session:
-            config.attributes["connection"] = session.connection()
-            command.upgrade(config, "0001")
+            command.upgrade(configured(session.connection()), "0001")
             for name, rows in FIRST_SCHEMA_ROWS.items():
                 session.execute(insert(Table(name, MetaData(), autoload_with=session.connection())), rows)
         database.close()

@@ -6,14 +6,9 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from grouping.errors import SchemaOutdatedError, StoreUnavailableError
 from grouping.store.database import LOCK_TIMEOUT_S, Database, database_errors, make_engine, parse_url
@@ -60,45 +55,48 @@ def check_schema(connection: Connection) -> None:
     Raises:
         SchemaOutdatedError: if it is older, newer or missing; says what to do.
     """
-    script = _script()
-    found = MigrationContext.configure(connection).get_current_heads()
-    wanted = tuple(script.get_heads())
-    if found == wanted:
-        return
-    if not found:
+    wanted = revisions()[-1]
+    found = _revision_of(connection)
+    if found is None:
         raise SchemaOutdatedError("The database is empty; set it up with `grouping migrate`.")
-    _check_known(script, found)
-    raise SchemaOutdatedError(
-        f"The database has schema {', '.join(found)} and this program needs {', '.join(wanted)}; "
-        "bring it up to date with `grouping migrate`."
-    )
-
-
-def _check_known(script: ScriptDirectory, found: Sequence[str]) -> None:
-    known = {revision.revision for revision in script.walk_revisions()}
-    if not set(found) <= known:
+    _check_known(found)
+    if found != wanted:
         raise SchemaOutdatedError(
-            f"The database has schema {', '.join(found)}, which a newer version of this program made; "
+            f"The database has schema {found} and this program needs {wanted}; "
+            "bring it up to date with `grouping migrate`."
+        )
+
+
+def revisions() -> list[str]:
+    """Return the revisions of the schema that this program knows, oldest first, as their files are named."""
+    files = (Path(__file__).parent / "versions").glob("v*_*.py")
+    return sorted(file.name[1:].partition("_")[0] for file in files)
+
+
+def _revision_of(connection: Connection) -> str | None:
+    """Return the revision that a database has; None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _check_known(found: str) -> None:
+    if found not in revisions():
+        raise SchemaOutdatedError(
+            f"The database has schema {found}, which a newer version of this program made; "
             "update the program."
         )
 
 
-def _script() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return config
-
-
 def _upgrade(connection: Connection) -> None:
-    config = _config()
-    script = ScriptDirectory.from_config(config)
-    _check_known(script, MigrationContext.configure(connection).get_current_heads())
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    found = _revision_of(connection)
+    if found is not None:
+        _check_known(found)
+    if found != revisions()[-1]:
+        from grouping.store.migrations.running import upgrade  # Alembic is slow to import
+
+        upgrade(connection)
 
 
 def _create_private(file: Path) -> None:
