@@ -254,9 +254,13 @@ def _in_two_parts(frame: pd.DataFrame, dataset: Dataset) -> Iterator[Finding]:
         if len(both):
             yield Finding(
                 "same_rows",
-                f"{len(both):,} different {part} rows have the inputs and targets of a training row: if they "
-                "are copies, losses look better than on new rows; leave copies out, or split by group.",
+                f"{_rows(len(both), part)} the inputs and targets of a training row: copies make losses look "
+                "better than on new rows; leave copies out, or split by group.",
             )
+
+
+def _rows(count: int, part: str) -> str:
+    return f"1 {part} row has" if count == 1 else f"{count:,} different {part} rows have"
 
 
 def of_leaks(frame: pd.DataFrame, inputs: Sequence[str], targets: Sequence[str]) -> Iterator[Finding]:

@@ -173,8 +173,8 @@ class JobMethods:
     def resume(self, job_id: str) -> Job:
         """Queue a failed, cancelled or paused job again; its scores stay, failed trials get new attempts.
 
-        So is one that has succeeded without some of its trials, as they failed. A job that was stopped stays
-        so, and searches no more.
+        So is one that has succeeded without some of its trials, as they failed. One that was about to pause
+        goes on with the dispatcher that holds it. A job that was stopped stays so, and searches no more.
 
         Raises:
             NotFoundError: if there is none.

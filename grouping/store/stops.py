@@ -49,12 +49,13 @@ class StopMethods:
     def request_stop(self, job_id: str, stop: Stop = Stop.SEARCH) -> Job:
         """Ask a job to recommend from what is there; a dispatcher carries that out.
 
-        What is planned and no more wanted is skipped at once. A job that is paused goes on for it. Asking
-        again changes nothing, and who asked for nothing more to be trained cannot take that back.
+        What is planned and no more wanted is skipped at once. A job that is paused, or about to be, goes on
+        for it. Asking again changes nothing, and who asked for nothing more to be trained cannot take that
+        back.
 
         Raises:
             NotFoundError: if there is none.
-            StateConflictError: if the job has ended, is being cancelled or paused, or nothing is there.
+            StateConflictError: if the job has ended, is being cancelled, or nothing is there.
         """
         with self._database.writing() as session:
             locked = lock_job(self._database, session, job_id)
@@ -64,9 +65,9 @@ class StopMethods:
                 job.stop = stop
                 locked.add_event("job_stopped", {"stop": stop})
                 skip_unwanted(locked, stop)
-            if job.state == JobState.PAUSED:
+            if job.state in (JobState.PAUSING, JobState.PAUSED):
+                locked.add_event("job_resumed", {"from": job.state, "trials_retried": 0})
                 job.state = JobState.QUEUED
-                locked.add_event("job_resumed", {"from": JobState.PAUSED, "trials_retried": 0})
             session.flush()
             return job_from_row(job)
 

@@ -60,8 +60,6 @@ class StopContract:
         assert store.request_pause(scene.job_id).state is JobState.PAUSING
         with pytest.raises(StateConflictError):
             store.enter_state(scene.claim, JobState.CONFIRMING)
-        with pytest.raises(StateConflictError, match="being paused"):
-            store.resume(scene.job_id)
         store.record_outcome(scene.claim, scene.planned.id, FAILED)
         store.enter_state(scene.claim, JobState.PAUSED)
         with pytest.raises(StaleLeaseError):
@@ -76,6 +74,21 @@ class StopContract:
         held = claim(store, "two")
         assert held.job.id == scene.job_id
         assert states(store, scene.job_id)[0] is TrialState.SUCCEEDED
+
+    @pytest.mark.parametrize("verb", ["resume", "request_stop"])
+    def test_a_pause_is_taken_back_before_it_has_come(self, store: Store, verb: str) -> None:
+        scene = trained_scene(store)
+        before = states(store, scene.job_id)
+        store.request_pause(scene.job_id)
+        assert getattr(store, verb)(scene.job_id).state is JobState.QUEUED
+        assert store.claim_job("two") is None, "it is held"
+        with pytest.raises(StateConflictError):
+            store.enter_state(scene.claim, JobState.PAUSED)
+        store.enter_state(scene.claim, JobState.PREPARING)
+        store.enter_state(scene.claim, JobState.RUNNING)
+        assert states(store, scene.job_id)[:2] == before[:2]
+        resumed = [event for event in store.events(scene.job_id) if event.kind == "job_resumed"]
+        assert [event.data["from"] for event in resumed] == ["pausing"]
 
     def test_a_job_whose_dispatcher_is_gone_pauses_at_once(self, store: Store) -> None:
         scene = running_scene(store, lease_s=0)

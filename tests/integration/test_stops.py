@@ -92,6 +92,10 @@ def test_a_stop_while_it_confirms_ends_it_only_if_nothing_more_is_to_be_trained(
     assert TrialState.SKIPPED in ended(store, job, Purpose.CONFIRMATION)
 
 
+def scores_of(store: Store, job: Job) -> set[object]:
+    return {(trial.key, trial.scores) for trial in store.trials(job.id)}
+
+
 def test_a_paused_job_finishes_what_is_in_training_and_goes_on_to_the_same_scores(
     api: Api, store: Store
 ) -> None:
@@ -110,12 +114,27 @@ def test_a_paused_job_finishes_what_is_in_training_and_goes_on_to_the_same_score
     api.post(f"/v1/jobs/{job.id}/resume")
     run_of(store).run()
     undisturbed = carried_out(store, lambda job, number: None)
-
-    def scores(of: Job) -> set[object]:
-        return {(trial.key, trial.scores) for trial in store.trials(of.id)}
-
-    assert scores(store.get_job(job.id)) == scores(undisturbed)
+    assert scores_of(store, job) == scores_of(store, undisturbed)
     assert store.get_job(job.id).stop_reason is StopReason.SEARCH_COMPLETE
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_pause_that_is_taken_back_changes_nothing_but_the_events(
+    api: Api, store: Store, number: int
+) -> None:
+    def ask(job: Job, now: int) -> None:
+        if now == number:
+            api.post(f"/v1/jobs/{job.id}/pause")
+            assert api.post(f"/v1/jobs/{job.id}/resume").json()["state"] == "queued"
+
+    job = carried_out(store, ask)
+    kinds = [event.kind for event in store.events(job.id)]
+    assert {"job_pausing", "job_resumed"} <= set(kinds)
+    assert "job_paused" not in kinds
+    assert kinds.count("job_prepared") == 1
+    undisturbed = carried_out(store, lambda job, number: None)
+    assert job.state is undisturbed.state is JobState.SUCCEEDED
+    assert scores_of(store, job) == scores_of(store, undisturbed)
 
 
 def test_a_job_that_is_stopped_before_its_data_is_loaded_again_ends_without_them(

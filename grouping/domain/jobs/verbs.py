@@ -45,19 +45,15 @@ def refusal(verb: JobVerb, state: JobState, n_given_up: int = 0, *, n_trained: i
                 return f"The job has {_ENDED[state]} already; there is nothing to {verb}."
             if state is JobState.CANCELLING:
                 return f"The job is being cancelled; there is nothing to {verb}."
-            if verb is JobVerb.PAUSE:
-                return None
-            if state is JobState.PAUSING:
-                return "The job is being paused; stop it when it is paused."
-            return None if n_trained else _NOTHING_TRAINED
+            return None if n_trained or verb is JobVerb.PAUSE else _NOTHING_TRAINED
         case JobVerb.CANCEL:
             if state is JobState.CANCELLED:
                 return "The job is cancelled already."
             return f"The job has {state} already; there is nothing to cancel." if state.is_final else None
         case JobVerb.RESUME:
-            if state is JobState.PAUSING:
-                return "The job is being paused; resume it when it is paused."
-            if state is JobState.PAUSED or state.is_resumable or (state is JobState.SUCCEEDED and n_given_up):
+            if state in (JobState.PAUSING, JobState.PAUSED) or state.is_resumable:
+                return None
+            if state is JobState.SUCCEEDED and n_given_up:
                 return None
             if state is JobState.CANCELLING:
                 return "The job is being cancelled; resume it when it has ended."

@@ -98,6 +98,8 @@ class JobRun:
                 self._store.enter_state(self._claim, JobState.CANCELLED)
                 return
             self._skip_what_is_stopped(asked.stop)
+            if asked.state is JobState.QUEUED:  # as it was claimed, or resumed before it had paused
+                self._job = replace(self._job, state=asked.state)
             try:
                 if asked.state is JobState.PAUSING:
                     if self._has_paused():
@@ -107,6 +109,9 @@ class JobRun:
                     return
                 elif not is_prepared:
                     is_prepared = self._prepare()
+                elif asked.state is JobState.QUEUED:
+                    self._enter(JobState.PREPARING)
+                    self._enter(planner_of(self._store, self._job).phase)
                 elif self._advance(asked.stop):
                     return
             except StateConflictError:
@@ -131,8 +136,10 @@ class JobRun:
     def _is_asked_otherwise(self, before: Job) -> bool:
         """Return whether a user asked for something else since the job was looked at."""
         now = self._store.get_job(self._job.id)
-        by_word = (now.state in _BY_WORD and now.state is not before.state) or now.stop is not before.stop
-        return by_word or self._store.count_told(self._job.id) != self._n_told
+        is_other_state = now.state is not before.state
+        by_word = is_other_state and (now.state in _BY_WORD or before.state is JobState.PAUSING)
+        is_stopped = now.stop is not before.stop
+        return by_word or is_stopped or self._store.count_told(self._job.id) != self._n_told
 
     def _has_paused(self) -> bool:
         """Begin no training; pause once none is under way here, and return whether that is so."""
