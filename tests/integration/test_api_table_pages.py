@@ -7,8 +7,11 @@ import re
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 
+from grouping.domain.networks import Network
+from grouping.domain.tasks import Task
 from grouping.errors import DeadlineExceededError
 from grouping.store import Store
 from grouping_api.web.demands_form import DemandFields, read_form
@@ -17,7 +20,7 @@ from tests.integration.test_api_groupings import latency_table
 from tests.integration.test_api_hostile import check_problem
 from tests.integration.test_api_imports import SMALL
 from tests.integration.test_api_web import MARKUP, page
-from tests.tables import random_table
+from tests.tables import make_table, random_table
 
 HTML = {"Accept": "text/html"}
 
@@ -288,6 +291,16 @@ def test_a_loss_is_coloured_by_how_it_compares_with_the_task_alone(api: Api, tab
     text = page(api, f"/score-tables/{table_id}?q=depth+normals")
     assert re.search(r'class="number help-\d" title="normals: [\d.]+ % lower than alone"', text)
     assert re.search(r'class="number harm-\d" title="depth: [\d.]+ % higher than alone"', text)
+
+
+def test_lists_of_hundreds_of_tasks_say_where_the_rest_is(api: Api, store: Store) -> None:
+    names = tuple(f"task {n}" for n in range(301))
+    singles = tuple(Network(frozenset({name})) for name in names)
+    losses = np.where(np.eye(len(names), dtype=bool), 1.0, np.nan)
+    info, _ = store.import_table(make_table(singles, tuple(map(Task, names)), losses), "")
+    text = shown(api, f"/score-tables/{info.id}/networks", budget_snt="301")
+    assert "The first 20 of 301 networks; the files above hold all." in text
+    assert "The first 20 of 301 tasks; the API gives the reasons of all." in text
 
 
 def test_names_with_commas_are_told_from_lists() -> None:
