@@ -26,19 +26,16 @@ class Headroom:
     Attributes:
         budget_snt: Inference budget.
         n_measured: Networks on whose losses it rests.
-        n_more: Further trainings that `expected_of_more` and `upper_of_more` speak of.
-        expected: Improvement that is expected of training every candidate.
-        upper: Most that training every candidate brings in 90 % of cases.
-        expected_of_more: Improvement that is expected of `n_more` further trainings.
-        upper_of_more: Most that they bring in 90 % of cases.
+        n_more: Further trainings that `upper_of_more` speaks of.
+        upper: Upper end of the interval, from 0, in which what training every candidate brings lies in 90 %
+            of cases.
+        upper_of_more: The same of what `n_more` further trainings bring.
     """
 
     budget_snt: float
     n_measured: int
     n_more: int
-    expected: float
     upper: float
-    expected_of_more: float
     upper_of_more: float
 
     @property
@@ -46,28 +43,27 @@ class Headroom:
         """What may still be missed, in words.
 
         Such as "After 21 networks, 15 more trainings may lower the loss by up to 1.23 % (in 9 of 10 cases by
-        no more; 0.31 % is expected)."
+        no more)."
         """
         after = f"After {self.n_measured:,} network{'s' * (self.n_measured != 1)}"
         if self.upper < _LEAST_SAID:
             return f"{after}, it is unlikely that any other network lowers the loss."
-        most, mean = fixed_percent(self.upper_of_more, 2), fixed_percent(self.expected_of_more, 2)
         more = f"{self.n_more:,} more training{'s' * (self.n_more != 1)}"
-        said = f"{after}, {more} may lower the loss by up to {most} (in 9 of 10 cases by no more; "
-        said += f"{mean} is expected)."
+        most = fixed_percent(self.upper_of_more, 2)
+        said = f"{after}, {more} may lower the loss by up to {most} (in 9 of 10 cases by no more)."
         if self.upper > self.upper_of_more + _LEAST_SAID:
             said += f" Training all candidates: by up to {fixed_percent(self.upper, 2)}."
         return said
 
 
 def may_be_missed(items: Iterable[Headroom]) -> float:
-    """Return the largest upper end over the budgets; 0 without any."""
-    return max((item.upper for item in items), default=0.0)
+    """Return the largest upper end of what the next trainings bring, over the budgets; 0 without any."""
+    return max((item.upper_of_more for item in items), default=0.0)
 
 
 def headroom_note(items: Iterable[Headroom]) -> str:
     """Say what may still be missed at the budget where it is most; empty without any budget."""
-    worst = max(items, key=lambda item: item.upper, default=None)
+    worst = max(items, key=lambda item: item.upper_of_more, default=None)
     return "" if worst is None else f"Budget {worst.budget_snt:g}: {worst.sentence}"
 
 

@@ -96,9 +96,9 @@ class Adaptive:
         Field(
             ge=0,
             le=1,
-            description="Go on, whatever single networks are expected to bring, until at most this share of "
-            "the loss may still be missed by stopping, in 9 of 10 cases; 1 to stop by `tolerance` alone. "
-            "Without effect with more than 30 tasks.",
+            description="Go on, whatever single networks are expected to bring, until 20 more trainings "
+            "bring at most this share of the loss in 9 of 10 cases; 1 to stop by `tolerance` alone. Without "
+            "effect with more than 30 tasks.",
         ),
     ] = 1.0
     batch: Annotated[
@@ -139,7 +139,7 @@ class Adaptive:
             missed = state.missed(choose)
         if not chosen and missed is not None and may_be_missed(missed.headroom) > self.may_miss:
             chosen = dict.fromkeys(missed.wanted[:size], 0.0)
-            note = f"More than {fixed_percent(self.may_miss, 2)} of the loss may still be missed."
+            note = f"Further trainings may bring more than {fixed_percent(self.may_miss, 2)}."
         drawn = state.drawn_rows(round(DRAWN_SHARE * size)) if chosen else []
         rows = list(dict.fromkeys((*drawn, *chosen)))[:size]
         requests = evidence.request(state.pool.networks[n] for n in rows)

@@ -4,7 +4,7 @@ The posterior of the losses is too sure of itself where it matters. Its amplitud
 search ends where its model sees nothing: what is left to find lies in the cells about which it is wrong. So
 in each draw
 
-- the distance of every loss from its mean is `WIDTH` times as far;
+- the distance of every loss from its mean is up to `WIDTH` times as far;
 - any loss may be a *surprise*, far lower than anything foretells. The rate is learned from the measured
   losses that the other networks do not foretell, with a prior by which none seen still leaves some. How far
   is drawn on a logarithmic scale, `LEAST` to `MOST` posterior deviations, at most `LARGEST` of a usual loss.
@@ -29,17 +29,21 @@ from grouping.strategies.adaptive.expected_improvement import improvement
 from grouping.strategies.adaptive.loss_model import LossModel
 from grouping.strategies.evidence import Choose
 
-WIDTH = 1.6
-SEEN_BEFORE, CELLS_BEFORE = 0.5, 100
-"""Prior of the rate of surprises: as if so many had been seen among so many losses."""
+NARROW, WIDTH = 1.3, 1.8
+"""At first, and from `WIDE_AFTER` networks per task on: at first broad priors of the amplitudes allow more
+than tables hold, later the amplitudes are taken as known, which is too sure."""
+WIDE_AFTER = 4.0
+SEEN_BEFORE, CELLS_BEFORE, OPEN_BEFORE = 0.5, 100, 2.0
+"""Prior of the rate of surprises: as if so many had been seen among so many losses, or among twice as many as
+are open, so that a large table is not thought full of surprises because nobody can measure it."""
 SURPRISING = 4.0
 """Deviations from what the other networks foretell beyond which a measured loss is a surprise."""
 LEAST, MOST = 4.0, 50.0
 LARGEST = 0.5
-N_DRAWS = 100
+N_DRAWS = 64
 N_DRAWS_OF_MANY = 12
 MORE_TRAININGS = 20
-GROWTH = 1.5
+GROWTH = 2.0
 """What may be missed is looked at again when so many times as many networks are measured."""
 
 
@@ -66,10 +70,13 @@ def wide_draws(model: LossModel, n_draws: int, generator: np.random.Generator) -
     """Draw losses ``[D, N, T]`` in which more can happen than the model foresees; NaN outside the groups."""
     draws, mean = model.draw(n_draws, generator), model.mean()
     is_seen = np.abs(model.surprises()) > SURPRISING
-    rate = (SEEN_BEFORE + float(is_seen.sum())) / (CELLS_BEFORE + len(is_seen))
+    n_open = float(model.pool.member.sum()) - len(is_seen)
+    rate = (SEEN_BEFORE + float(is_seen.sum())) / (max(CELLS_BEFORE, OPEN_BEFORE * n_open) + len(is_seen))
+    per_task = len(np.unique(model.cells.n)) / draws.shape[2]
+    width = NARROW + (WIDTH - NARROW) * min(per_task / WIDE_AFTER, 1.0)
     far = np.exp(generator.uniform(np.log(LEAST), np.log(MOST), draws.shape))
     lowest = mean - np.minimum(far * draws.std(axis=0), LARGEST * model.unit)
-    wide = mean + WIDTH * (draws - mean)
+    wide = mean + width * (draws - mean)
     is_surprise = generator.random(draws.shape) < rate
     found: FloatArray = np.where(is_surprise, np.minimum(wide, lowest), wide)
     return found
@@ -116,7 +123,7 @@ def find_missed(
     within = np.sort(np.concatenate([known, np.array(wanted[:n_more], dtype=np.int64)]))
     soon = best_of(within) if n_more < len(wanted) else optima
     counts = len(known), n_more
-    found = (Headroom(budgets[b], *counts, *_summary(optima, b), *_summary(soon, b)) for b in now)
+    found = (Headroom(budgets[b], *counts, _upper(optima, b), _upper(soon, b)) for b in now)
     return Missed(tuple(found), wanted)
 
 
@@ -135,9 +142,9 @@ def _most_used(optima: Sequence[tuple[Optimum, float]], is_open: NDArray[np.bool
     return tuple(order[: int(is_open.sum())].tolist())
 
 
-def _summary(optima: Sequence[tuple[Optimum, float]], budget: int) -> tuple[float, float]:
-    """Return mean and upper end of the savings at a budget, or, where that has few draws, at all of them."""
+def _upper(optima: Sequence[tuple[Optimum, float]], budget: int) -> float:
+    """Return the upper end of the savings at a budget, or, where that has few draws, at all of them."""
     saved = [share for one, share in optima if one.budget == budget]
     if len(saved) < N_DRAWS:
         saved = [share for _, share in optima]
-    return float(np.mean(saved)), float(np.quantile(saved, LEVEL))
+    return float(np.quantile(saved, LEVEL))
