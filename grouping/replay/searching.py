@@ -12,6 +12,7 @@ from grouping.domain.jobs.specification import Planning
 from grouping.domain.networks import Network
 from grouping.domain.tables.score_table import FloatArray
 from grouping.domain.trainings.trials import TrialRequest
+from grouping.domain.verdicts.headroom import Headroom
 from grouping.errors import GroupingError
 from grouping.replay.in_flight import InFlight, drawn_durations
 from grouping.replay.oracle import EARLY_CHARGE, Oracle, RevealedLosses, Unanswerable, share_charged
@@ -32,6 +33,7 @@ class Trace:
         total_charge: charge of everything, short passes included.
         n_trainings: trainings that were charged, of any length.
         reason: why it ended, such as ``search_complete`` or ``charge_spent``.
+        headrooms: what the strategy said of how much lower the loss may still get, in order, for each budget.
     """
 
     rows: tuple[int, ...]
@@ -39,6 +41,7 @@ class Trace:
     total_charge: float
     n_trainings: int
     reason: str
+    headrooms: tuple[tuple[Headroom, ...], ...] = ()
 
     def rows_at(self, charge: float) -> tuple[int, ...]:
         """Return the networks measured in full by the time that charge is spent."""
@@ -159,7 +162,8 @@ class _Revealed:
 
     def trace(self, reason: str) -> Trace:
         """Return the record of the search."""
-        return Trace(tuple(self._rows), tuple(self._charges), self._total, self._n_trainings, reason)
+        rows, charges, said = tuple(self._rows), tuple(self._charges), self._search.headrooms
+        return Trace(rows, charges, self._total, self._n_trainings, reason, said)
 
 
 def _check_first_wishes(oracle: Oracle, strategy: Strategy, search: Search) -> None:

@@ -31,6 +31,7 @@ from grouping.domain.trainings.budgets import (
     rounds_kept_back,
 )
 from grouping.domain.trainings.trials import Purpose, TrialRequest, TrialState
+from grouping.domain.verdicts.headroom import Headroom
 from grouping.search.evidence import SolvedOnce, evidence_of, priced
 from grouping.solver import Recommendation, networks_to_confirm, recommend, tunings_of
 from grouping.strategies import Evidence, Proposal, Strategy, plans_ahead
@@ -55,6 +56,7 @@ class Plan:
         reason: why the search ends, once it does; it is over when there is nothing left to train either.
         note: what the strategy says about this step; may be empty.
         reused: trials whose outcomes are copied from other searches.
+        headroom: how much lower the loss may still get; empty where the strategy did not say so.
     """
 
     state: JobState
@@ -62,6 +64,7 @@ class Plan:
     reason: StopReason | None = None
     note: str = ""
     reused: tuple[TrialRequest, ...] = ()
+    headroom: tuple[Headroom, ...] = ()
 
     @property
     def is_waiting(self) -> bool:
@@ -400,4 +403,4 @@ class Planner:
         is_free = self._state.is_free
         reused = tuple(request for request in fitting if is_free(request))
         requests = tuple(request for request in fitting if not is_free(request))
-        return Plan(state, requests, reason, proposal.note, reused)
+        return Plan(state, requests, reason, proposal.note, reused, proposal.headroom)

@@ -42,6 +42,7 @@ from grouping.domain.tasks import Task
 from grouping.domain.trainings.allowance import Allowance, Prices
 from grouping.domain.trainings.trials import Purpose, TrialOutcome, TrialRequest, TrialState
 from grouping.domain.verdicts.baselines import Baselines, ComparedWith
+from grouping.domain.verdicts.headroom import Headroom
 from grouping.errors import InvalidInputError
 from grouping.search.executors import Executor, executor_of
 from grouping.search.loop import Loop
@@ -132,6 +133,7 @@ class Search:
         self._joint_runs: list[JointRun] = []
         self._stop_reason: StopReason | None = None
         self._note = ""
+        self._headrooms: list[tuple[Headroom, ...]] = []
         self._has_news = True
         self._changed = threading.Condition()
 
@@ -144,6 +146,16 @@ class Search:
     def note(self) -> str:
         """Note of the strategy about its last step."""
         return self._note
+
+    @property
+    def headroom(self) -> tuple[Headroom, ...]:
+        """How much lower the loss may still get, for each budget, as the strategy last said; may be empty."""
+        return self._headrooms[-1] if self._headrooms else ()
+
+    @property
+    def headrooms(self) -> tuple[tuple[Headroom, ...], ...]:
+        """What the strategy said of it so far, in order."""
+        return tuple(self._headrooms)
 
     @property
     def terms(self) -> SearchTerms:
@@ -218,6 +230,8 @@ class Search:
             plan = self._planner().next_plan(n_free)
             if not plan.is_waiting:
                 self._note = plan.note
+            if plan.headroom and plan.headroom != self.headroom:
+                self._headrooms.append(plan.headroom)
             self._record.plan(plan.requests)
             self._stop_reason = None if plan.requests else plan.reason
             self._has_news = bool(plan.requests)

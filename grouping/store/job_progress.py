@@ -126,6 +126,22 @@ class ProgressMethods:
                 found |= {row[0]: EventHead(JobState(row[1]), row[2] or 0) for row in rows}
         return found
 
+    def find_last_event(self, job_id: str, kind: str) -> Event | None:
+        """Return the last event of a kind in the job's history; None where there is none.
+
+        Raises:
+            NotFoundError: if there is no such job.
+        """
+        with self._database.reading() as session:
+            find_job(session, job_id)
+            row = session.scalar(
+                select(EventRow)
+                .where(EventRow.job_id == job_id, EventRow.kind == kind)
+                .order_by(EventRow.number.desc())
+                .limit(1)
+            )
+            return None if row is None else event_from_row(row)
+
     def events(self, job_id: str, *, after: int = 0, limit: int = 500) -> tuple[Event, ...]:
         """Return events of the job with numbers above `after`, in order, at most 5,000 at once.
 

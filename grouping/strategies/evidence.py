@@ -21,6 +21,7 @@ from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.tables.loss_table import LossTable
 from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.trainings.trials import TrialKey, TrialRequest
+from grouping.domain.verdicts.headroom import Headroom
 
 
 class Choose(Protocol):
@@ -114,11 +115,14 @@ class Proposal:
         requests: trials to train; empty when it wants none, beyond those that are running.
         reason: why the search is over; None while it goes on. Without effect while trials are running.
         note: a sentence for the user about this step, such as the improvement still expected.
+        headroom: how much lower the loss may still get, for each budget that has a grouping; empty where that
+            was not looked at in this step.
     """
 
     requests: tuple[TrialRequest, ...]
     reason: StopReason | None = None
     note: str = ""
+    headroom: tuple[Headroom, ...] = ()
 
     @classmethod
     def of(cls, requests: tuple[TrialRequest, ...], note: str = "") -> Proposal:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from grouping.domain.verdicts.headroom import HEADROOM_EVENT
+
 
 class AnyEvent(Protocol):
     """An event, as it is stored or as it was answered."""
@@ -41,6 +43,7 @@ _KINDS = {
     "company_limited": "Networks stacked less than usual",
     "environment_differs": "Trained in another environment than before",
     "strategy_note": "Strategy",
+    HEADROOM_EVENT: "May still be missed",
     "webhook_delivered": "Webhook told of the end",
     "webhook_given_up": "Webhook could not be told of the end",
 }

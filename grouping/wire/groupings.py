@@ -7,8 +7,10 @@ from typing import Any
 from pydantic import AliasPath, Field, model_validator
 
 from grouping.domain.groupings import SolutionStatus
+from grouping.domain.verdicts.headroom import Headroom
 from grouping.domain.verdicts.verdict import Question
 from grouping.wire.base_types import Finite, Joined, Output, Sentence
+from grouping.wire.derived import Derived, answered
 from grouping.wire.scores import MetricOut
 
 
@@ -200,6 +202,13 @@ class TaskValueOut(Output):
     value: Finite = Field(description="Value in the network that serves it; null where it is not known.")
 
 
+@answered(Headroom, nested={})
+class HeadroomOut(Output, Derived):
+    """How much lower the validation loss may still get by training on, in shares of it."""
+
+    sentence: str = Field(description="The same in words.")
+
+
 class RecommendationOut(Output):
     """Recommendation for one inference budget."""
 
@@ -212,6 +221,9 @@ class RecommendationOut(Output):
     values: list[TaskValueOut] = Field(description="The tasks that have a metric, in its unit.")
     sentence: str
     tuned_sentence: str = Field(description="The same in words; empty where nothing is tuned.")
+    headroom: HeadroomOut | None = Field(
+        description="What may still be missed by stopping the search; null where its strategy has not said."
+    )
     held: list[str] = Field(description="Demands that it keeps to beside the budget, as phrases.")
     not_held: list[str] = Field(
         description="Constraints of the job that the scores do not allow to hold yet, as phrases."

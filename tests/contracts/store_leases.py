@@ -14,7 +14,7 @@ from grouping.domain.trainings.faults import LONE_AFTER_CLAIMS, MAX_LOST_CLAIMS,
 from grouping.domain.trainings.progress import Progress
 from grouping.domain.trainings.recipes import Recipe
 from grouping.domain.trainings.trials import TrialOutcome, TrialState
-from grouping.errors import InvalidInputError, StaleLeaseError, StateConflictError
+from grouping.errors import InvalidInputError, NotFoundError, StaleLeaseError, StateConflictError
 from grouping.store import Claim, Store, TrialReport, open_store
 from grouping.store.census import Census
 from grouping.store.database import Database
@@ -454,6 +454,18 @@ class LeaseContract:
             "text": "a\0b \ud800",
             "nested": {"x": [0.1, None]},
         }
+
+    def test_the_last_event_of_a_kind_is_found(self, store: Store) -> None:
+        submit(store)
+        held = claim(store)
+        assert store.find_last_event(held.job.id, "note") is None
+        for kind, i in (("note", 1), ("note", 2), ("other", 3)):
+            store.append_event(held, kind, {"i": i})
+        found = store.find_last_event(held.job.id, "note")
+        assert found is not None
+        assert (found.kind, found.data) == ("note", {"i": 2})
+        with pytest.raises(NotFoundError):
+            store.find_last_event("0" * 32, "note")
 
     def test_an_event_without_a_json_form_is_refused(self, store: Store) -> None:
         scene = running_scene(store)

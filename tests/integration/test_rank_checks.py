@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import html
+import io
 
 import pytest
+from rich.console import Console
 
+from grouping.cli.output.recommendations import show_recommendations
 from grouping.domain.jobs.job import Job
+from grouping.domain.verdicts.headroom import HEADROOM_EVENT
 from grouping.store import Store
+from grouping.wire.groupings import RecommendationList
 from grouping_workers.job.note_events import LONGEST_NOTE, NoteRecorder
 from grouping_workers.job.planner import planner_of
 from tests.integration.conftest import NAMES, Api, Scenes
@@ -83,6 +88,30 @@ def test_a_note_is_kept_when_it_changes_also_by_the_next_dispatcher(scenes: Scen
     assert notes_of(scenes.store, job) == ["first", "second", "first"]
     second.record("x" * 10_000)
     assert len(notes_of(scenes.store, job)[-1]) == LONGEST_NOTE
+
+
+def test_what_may_still_be_missed_is_told_over_http_on_the_page_and_by_the_command(
+    api: Api, scenes: Scenes, store: Store
+) -> None:
+    job = prepared(scenes, strategy="adaptive", budgets_snt=(2.0, 3.0), n_confirmation_seeds=0)
+    assert api.get(f"/v1/jobs/{job.id}/recommendations").json()["items"][0]["headroom"] is None
+    while (plan := planner_of(store, job).next_plan()).requests:
+        carry_out(scenes, job, plan)
+    for _ in range(2):
+        NoteRecorder(store, scenes.claims[job.id]).record_headroom(plan.headroom)
+    assert [e.kind for e in store.events(job.id, limit=5000)].count(HEADROOM_EVENT) == 1
+    told = RecommendationList.model_validate(api.get(f"/v1/jobs/{job.id}/recommendations").json()).items
+    assert [item.headroom.budget_snt for item in told if item.headroom] == [2.0, 3.0]
+    sentences = [item.sentence for item in plan.headroom]
+    assert [item.headroom.sentence for item in told if item.headroom] == sentences
+    shown = html.unescape(page(api, f"/jobs/{job.id}"))
+    out = io.StringIO()
+    show_recommendations(Console(file=out, width=500), told)
+    printed = out.getvalue()
+    for sentence in sentences:
+        assert sentence in shown
+        assert sentence in printed
+    assert ">May still be missed</span>" in shown
 
 
 def test_a_note_stands_among_the_events_of_the_page_as_text(api: Api, scenes: Scenes) -> None:

@@ -13,6 +13,7 @@ from grouping.domain.jobs.verbs import JobVerb, refusal
 from grouping.errors import StateConflictError
 from grouping.store import Page
 from grouping.use_cases.compare_jobs import compare_jobs
+from grouping.use_cases.headroom import headroom_of
 from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.submit import submit
 from grouping.use_cases.task_values import values_at
@@ -249,12 +250,13 @@ def list_recommendations(job_id: JobId, store: StoreDep, queries: TableQueriesDe
     job = store.get_job(job_id)
     info = queries.info(job.score_table_id)
     sentences = JobSentences.of(job)
-    values = queries.values(info)
+    values, headroom = queries.values(info), headroom_of(store, job.id)
     items = [
         Joined(
             item,
             SimpleNamespace(
                 values=values_at(values, place),
+                headroom=headroom.get(item.budget_snt),
                 sentence=sentences.recommendation(item.solution, item.verdict),
                 tuned_sentence=sentences.tuned(item.tuned),
             ),

@@ -13,9 +13,11 @@ from grouping.domain.jobs.verbs import JobVerb, refusal
 from grouping.domain.percentages import fixed_percent
 from grouping.domain.trainings.ledgers import Amount
 from grouping.domain.trainings.trials import Purpose, Trial, TrialState
+from grouping.domain.verdicts.headroom import Headroom
 from grouping.domain.verdicts.verdict import Comparison
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
+from grouping.use_cases.headroom import headroom_of
 from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.job_outlook import Outlook, OutlookPhase, outlook_of
 from grouping.use_cases.ledger import read_ledger
@@ -78,6 +80,8 @@ class RecommendationRow:
     mark: str
     """Mark of the sentence: ``good``, ``same``, ``poor``, ``open`` or ``none``."""
     tuned: str = ""
+    missed: str = ""
+    """What may still be missed by stopping; empty where that was not said."""
 
     @property
     def gains(self) -> tuple[GainBar, ...]:
@@ -137,6 +141,7 @@ class JobView:
     events: tuple[Event, ...]
     last_event: int
     notes: tuple[str, ...]
+    headroom: Mapping[float, Headroom]
     n_searched: int
     """Trainings of the search that have scores."""
     n_trained: int
@@ -215,7 +220,7 @@ def view_choices(
         kept: address of kept bundles; None where none are kept.
     """
     items = recommended.items
-    choices = tuple(_choice(item, view.sentences) for item in items)
+    choices = tuple(_choice(item, view.sentences, view.headroom) for item in items)
     return ChoicesView(
         choices=choices,
         chosen=_chosen(choices, budget_snt),
@@ -298,6 +303,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         events=events[::-1],
         last_event=events[-1].number if events else 0,
         notes=notes_of(job, rows, store.count_dispatchers()),
+        headroom=headroom_of(store, job.id),
         n_searched=sum(row.succeeded for row in rows if row.purpose is Purpose.SEARCH),
         n_trained=sum(row.succeeded for row in rows),
         is_shortened=any(row.fidelity != 1 for row in rows),
@@ -369,7 +375,9 @@ def _chosen(choices: Sequence[RecommendationRow], budget_snt: float | None) -> R
     return next(iter((*asked, *worth_it, *solved[len(solved) // 2 :])), None)
 
 
-def _choice(item: Recommendation, sentences: JobSentences) -> RecommendationRow:
+def _choice(
+    item: Recommendation, sentences: JobSentences, headroom: Mapping[float, Headroom]
+) -> RecommendationRow:
     grouping, verdict = item.solution.grouping, item.verdict
     names = () if grouping is None else tuple(n.name(grouping.tasks) for n in grouping.networks)
     if grouping is None:
@@ -381,7 +389,9 @@ def _choice(item: Recommendation, sentences: JobSentences) -> RecommendationRow:
     else:
         mark = "same" if any(c.is_same for c in verdict.comparisons) else "poor"
     said = sentences.recommendation(item.solution, item.verdict)
-    return RecommendationRow(item, names, said, mark, sentences.tuned(item.tuned))
+    found = headroom.get(item.budget_snt)
+    missed = "" if found is None else found.sentence
+    return RecommendationRow(item, names, said, mark, sentences.tuned(item.tuned), missed)
 
 
 def _failures(trials: Sequence[Trial]) -> tuple[Failures, ...]:

@@ -50,6 +50,8 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
         console.print(f"Not held, for want of scores: {waits}.", soft_wrap=True)
     for item in recommendations:
         console.print(f"Budget {item.budget_snt:g}: {item.sentence}", soft_wrap=True)
+        if item.headroom is not None:
+            console.print(f"  {item.headroom.sentence}", soft_wrap=True)
         if item.tuned is not None:
             console.print(f"Each its best: {item.tuned_sentence}", soft_wrap=True)
             show_comparisons(console, item.tuned)

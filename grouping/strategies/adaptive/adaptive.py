@@ -42,15 +42,17 @@ from pydantic import Field
 from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates, Network, NetworkKey
 from grouping.domain.percentages import fixed_percent
-from grouping.domain.tables.loss_table import LossTable
 from grouping.domain.tables.predicted_losses import PredictedLosses
 from grouping.domain.tables.score_table import FloatArray, ScoreTable
+from grouping.domain.verdicts.headroom import may_be_missed
 from grouping.strategies.adaptive.candidate_pool import pool_networks
+from grouping.strategies.adaptive.drawn_optima import FEW_TASKS, optima_of_draws
 from grouping.strategies.adaptive.effect_model import PredictedPool, fit_effects
 from grouping.strategies.adaptive.expected_improvement import improvement_alone, improvement_together
 from grouping.strategies.adaptive.generated_pool import Generated, generated_networks
 from grouping.strategies.adaptive.loss_covariance import Pool
 from grouping.strategies.adaptive.loss_model import LossModel, fit_model
+from grouping.strategies.adaptive.missed import Missed, find_missed, is_due
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.sampling import cover
 
@@ -62,13 +64,8 @@ MANY_TASKS = 31
 """From as many tasks on each task has a model of its own: `grouping.strategies.adaptive.effect_model`."""
 DRAWN_SHARE = 0.5
 """Share of a step that is networks of good groupings under draws, where candidates come from those."""
-FEW_TASKS = 10
-"""Up to as many tasks the solver serves all draws and budgets by one dynamic programme."""
 N_DRAWS = 48
 N_DRAWS_OF_MANY = 6
-BUDGETS_PER_DRAW = 2
-N_PROMISING = 800
-"""Networks of a draw that the solver is given where there are many."""
 N_ESTIMATE_DRAWS = 200
 
 
@@ -94,6 +91,16 @@ class Adaptive:
             "this share, on average over the inference budgets.",
         ),
     ] = 0.0001
+    may_miss: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="Go on, whatever single networks are expected to bring, until 20 more trainings "
+            "bring at most this share of the loss in 9 of 10 cases; 1 to stop by `tolerance` alone. Without "
+            "effect with more than 30 tasks.",
+        ),
+    ] = 1.0
     batch: Annotated[
         int | None,
         Field(
@@ -127,10 +134,17 @@ class Adaptive:
             best, expected = next(iter(chosen.items()))
             name = state.pool.networks[best].name(evidence.candidates.tasks)
             note = f"Training {name} is expected to improve the total loss by {fixed_percent(expected, 2)}."
+        missed = None
+        if not chosen or evidence.remaining == 0 or is_due(int(state.is_measured.sum()), size):
+            missed = state.missed(choose)
+        if not chosen and missed is not None and may_be_missed(missed.headroom) > self.may_miss:
+            chosen = dict.fromkeys(missed.wanted[:size], 0.0)
+            note = f"Further trainings may bring more than {fixed_percent(self.may_miss, 2)}."
         drawn = state.drawn_rows(round(DRAWN_SHARE * size)) if chosen else []
         rows = list(dict.fromkeys((*drawn, *chosen)))[:size]
         requests = evidence.request(state.pool.networks[n] for n in rows)
-        return Proposal(requests, None if requests else StopReason.CONVERGED, note)
+        reason = None if requests else StopReason.CONVERGED
+        return Proposal(requests, reason, note, () if missed is None else missed.headroom)
 
     def _most_valuable(self, state: _State, size: int, choose: Choose) -> dict[int, float]:
         """Choose rows to train, the most valuable first, with the improvement expected of each.
@@ -197,26 +211,6 @@ def _with_running(
     found = [candidates.find(*key) for key in missing]
     more = sorted((network for network in found if network is not None), key=lambda n: n.sort_key)
     return (*networks, *more)
-
-
-def promising(losses: FloatArray) -> list[int]:
-    """Return rows that an optimum is likely to use: the best per task, and those good for many tasks.
-
-    Args:
-        losses: ``[N, T]`` weighted losses, NaN outside the groups.
-    """
-    n_tasks = losses.shape[1]
-    usual = np.nanmedian(losses, axis=0)
-    good_for_many = np.argsort(-np.nansum(np.maximum(usual - losses, 0.0), axis=1), kind="stable")
-    best = np.argsort(np.where(np.isnan(losses), np.inf, losses), axis=0, kind="stable")
-    most_tasks = np.argsort(np.isnan(losses).sum(axis=1), kind="stable")
-    parts = (
-        good_for_many[: N_PROMISING // 2],
-        best[: N_PROMISING // (2 * n_tasks)].ravel(),
-        most_tasks[:n_tasks],
-    )
-    rows: list[int] = np.unique(np.concatenate(parts)).tolist()
-    return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,6 +309,18 @@ class _State:
         groupings = tuple(tuple(place[n.key] for n in grouping) for grouping in made.groupings)
         return cls(evidence, pool, losses, wrong, is_measured, is_pending, predicted, generator, groupings)
 
+    def missed(self, choose: Choose) -> Missed | None:
+        """Estimate what may still be missed; None with `MANY_TASKS` and more, where no model says so."""
+        if not isinstance(self.model, LossModel):
+            return None
+        evidence, networks = self.evidence, self.pool.networks
+        table = PredictedLosses(evidence.full.tasks, networks, self.model.mean())
+        diverged = evidence.diverged
+        is_open = ~self.is_measured & np.array([n.key not in diverged for n in networks])
+        generator = np.random.default_rng((evidence.seed, len(evidence.attempted), 1))
+        budgets = evidence.budgets_snt
+        return find_missed(self.model, table, self.losses, is_open, budgets, choose, generator)
+
     def drawn_rows(self, most: int) -> list[int]:
         """Return up to as many networks neither measured nor in training, of some groupings under draws."""
         diverged = self.evidence.diverged
@@ -359,10 +365,8 @@ class _State:
         costs, measured = table.costs_snt, np.flatnonzero(self.is_measured)
         diverged = self.evidence.diverged
         hopeful = np.array([n.key not in diverged for n in networks])
-        optima = self._optima(
-            choose, table.select(np.flatnonzero(hopeful).tolist()), draws[:, hopeful], budgets
-        )
         rows = np.flatnonzero(hopeful)
+        optima = optima_of_draws(choose, table.select(rows.tolist()), draws[:, hopeful], budgets)
         expected = np.zeros(len(networks))
         (known,) = choose.in_draws(table.select(measured.tolist()), draws[:1, measured], budgets)
         for b, chosen_now in enumerate(known):
@@ -374,21 +378,6 @@ class _State:
             expected += importance[b] * (ALONE_SHARE * alone + (1 - ALONE_SHARE) * together)
         expected = np.where(self.is_measured | ~hopeful, 0.0, expected / importance.sum())
         return expected / np.sqrt([network.size for network in networks]), expected
-
-    def _optima(
-        self, choose: Choose, table: LossTable, draws: FloatArray, budgets: Sequence[float]
-    ) -> list[tuple[int, int, tuple[int, ...]]]:
-        """Return draw, index of the budget and chosen rows: for all budgets, or for two budgets per draw."""
-        if self._is_small:
-            chosen = choose.in_draws(table, draws, budgets)
-            return [(d, b, one) for d, each in enumerate(chosen) for b, one in enumerate(each)]
-        found = []
-        for d in range(len(draws)):
-            some = sorted({(d + i) % len(budgets) for i in range(BUDGETS_PER_DRAW)})
-            kept = promising(draws[d] * table.weights)
-            (each,) = choose.in_draws(table.select(kept), draws[d : d + 1, kept], [budgets[b] for b in some])
-            found += [(d, b, tuple(kept[n] for n in one)) for b, one in zip(some, each, strict=True)]
-        return found
 
     @property
     def _is_small(self) -> bool:

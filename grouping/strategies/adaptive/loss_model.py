@@ -87,6 +87,23 @@ class LossModel:
         prior = wanted.covariance_with(wanted, *terms) * scale[:, None] * scale
         return mean, (prior - half.T @ half) * unit[:, None] * unit
 
+    def surprises(self) -> FloatArray:
+        """Compute how far each measured loss is from what the other networks foretell, ``[C]``.
+
+        In standard deviations of that prediction, each network left out as a whole (Sundararajan and Keerthi,
+        "Predictive approaches for choosing hyperparameters in Gaussian processes", Neural Computation 2001).
+        """
+        from scipy.linalg import cho_solve
+
+        inverse = cho_solve((self.factor, True), np.eye(len(self.residuals)), check_finite=False)
+        weights = inverse @ self.residuals
+        found = np.empty(len(self.residuals))
+        for n in np.unique(self.cells.n).tolist():
+            at = np.flatnonzero(self.cells.n == n)
+            covariance = np.linalg.inv(inverse[np.ix_(at, at)])
+            found[at] = covariance @ weights[at] / np.sqrt(np.diag(covariance))
+        return found
+
     def draw(self, n_draws: int, generator: np.random.Generator) -> FloatArray:
         """Draw losses from the posterior, ``[D, N, T]``; NaN outside the groups."""
         from scipy.linalg import cho_solve

@@ -243,6 +243,7 @@ class JobRun:
         plan = planner_of(self._store, self._job).next_plan(n_free)
         if plan.reason is not StopReason.TRAINING_BUDGET_SPENT:  # else it speaks of what is not trained
             self._notes.record(plan.note)
+        self._notes.record_headroom(plan.headroom)
         if plan.reused:
             self._measure([request.network for request in plan.reused])
             self._enter(plan.state)

@@ -1,18 +1,20 @@
-"""The notes of a strategy about its steps, recorded as events of a job."""
+"""What a strategy says about its steps, recorded as events of a job."""
 
 from __future__ import annotations
 
-from grouping.domain.jobs.job import Event
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from grouping.domain.verdicts.headroom import HEADROOM_EVENT, Headroom, headroom_to_plain
 from grouping.store import Claim, Store
 
 NOTE_EVENT = "strategy_note"
 LONGEST_NOTE = 2000
 """Characters; a note is for people, and a plug-in may say anything."""
-_PAGE = 5000
 
 
 class NoteRecorder:
-    """Records a note as an event when it differs from the last one, even of an earlier dispatcher.
+    """Records what differs from what was last said, even to an earlier dispatcher.
 
     Args:
         store: the database.
@@ -22,28 +24,23 @@ class NoteRecorder:
     def __init__(self, store: Store, claim: Claim) -> None:
         self._store = store
         self._claim = claim
-        self._last: str | None = None
+        self._last: dict[str, Mapping[str, Any]] = {}
 
     def record(self, note: str) -> None:
         """Record a note; an empty one is left out."""
         note = note.strip()[:LONGEST_NOTE]
-        if not note:
-            return
-        if self._last is None:
-            self._last = _last_note(self._store, self._claim.job.id)
-        if note != self._last:
-            self._store.append_event(self._claim, NOTE_EVENT, {"note": note})
-            self._last = note
+        if note:
+            self._record(NOTE_EVENT, {"note": note})
 
+    def record_headroom(self, items: Sequence[Headroom]) -> None:
+        """Record what may still be missed; nothing where the strategy did not say."""
+        if items:
+            self._record(HEADROOM_EVENT, headroom_to_plain(items))
 
-def _last_note(store: Store, job_id: str) -> str:
-    found = ""
-    after = 0
-    while events := store.events(job_id, after=after, limit=_PAGE):
-        found = next((_text(e) for e in reversed(events) if e.kind == NOTE_EVENT), found)
-        after = events[-1].number
-    return found
-
-
-def _text(event: Event) -> str:
-    return str(event.data.get("note", ""))
+    def _record(self, kind: str, data: Mapping[str, Any]) -> None:
+        if kind not in self._last:
+            event = self._store.find_last_event(self._claim.job.id, kind)
+            self._last[kind] = {} if event is None else event.data
+        if data != self._last[kind]:
+            self._store.append_event(self._claim, kind, data)
+            self._last[kind] = data
