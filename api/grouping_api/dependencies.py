@@ -124,12 +124,17 @@ def _trial_id(trial_id: Annotated[str, _id_in_path("trial")], store: StoreDep) -
     return store.whole_id("trial", trial_id)
 
 
+def _finish_id(finish_id: Annotated[str, _id_in_path("finish")], store: StoreDep) -> str:
+    return store.whole_id("finish", finish_id)
+
+
 JobId = Annotated[str, Depends(_job_id)]
 TableId = Annotated[str, Depends(_table_id)]
 GroupingId = Annotated[str, Depends(_grouping_id)]
 StudyId = Annotated[str, Depends(_study_id)]
 TokenId = Annotated[str, Depends(_token_id)]
 TrialId = Annotated[str, Depends(_trial_id)]
+FinishId = Annotated[str, Depends(_finish_id)]
 """Identifiers in the path; the first characters do where no other begins so."""
 
 

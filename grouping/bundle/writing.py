@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from grouping.artefacts.address import Address
-from grouping.artefacts.kept import MANIFEST, FinishedGrouping, KeptNetwork, LearnedRows
+from grouping.artefacts.kept import MANIFEST, FinishedGrouping, KeptNetwork, KeptNetworks, LearnedRows
 from grouping.bundle.card import CARD, PICTURE, model_card, picture
 from grouping.bundle.loading import Bundle, assembled, load
 from grouping.bundle.manifest import BundledNetwork, BundledTask, Manifest, Spread
@@ -105,6 +105,18 @@ def write_bundle(
     for out in outs:
         _write(out, files)
     return Written(manifest, sum(map(len, files.values())), difference)
+
+
+def write_kept(
+    shelf: KeptNetworks,
+    finished: FinishedGrouping,
+    source: BundleSource,
+    about: About,
+    outs: Sequence[str] = (),
+) -> Written:
+    """Write kept networks as a bundle, beside their weights and to further folders; see `write_bundle`."""
+    places = (shelf.bundle_address(finished), *outs)
+    return write_bundle(places, finished, lambda one: shelf.weights(finished, one), source, about)
 
 
 def _write(out: str, files: Mapping[str, bytes]) -> None:

@@ -214,15 +214,10 @@ def _finished(
     store: Store, found: Recommended, shelf: KeptNetworks, on: LearnedRows, seeds: int | None, *, again: bool
 ) -> FinishedGrouping:
     """Return the kept networks of a recommendation; train them unless they are kept with as many seeds."""
-    from grouping.use_cases.finish import finish
+    from grouping.artefacts.finishing import FinishWanted
+    from grouping.use_cases.finish import kept_or_trained
 
-    console = new_console(stderr=True)
-    known = None if again else shelf.find(found.job.id, found.grouping, on)
-    usual = found.job.spec.n_confirmation_seeds
-    if known is not None and (len(known.seeds) == seeds or (seeds is None and len(known.seeds) >= usual)):
-        console.print(f"Kept since {known.created_at} in {shelf.address}.", soft_wrap=True)
-        return known
-    told = 0
+    console, told = new_console(stderr=True), 0
 
     def tell(done: int, total: int) -> None:
         nonlocal told
@@ -230,8 +225,12 @@ def _finished(
             told = math.floor(10 * done / total)
             console.print(f"{done} of {total} trainings", soft_wrap=True)
 
-    finished = finish(store, found, shelf, rows=on, n_seeds=seeds, on_trained=tell)
-    _tell(console, finished, shelf)
+    wanted = FinishWanted(found.budget_snt, on, seeds, again)
+    finished, is_new = kept_or_trained(store, found, shelf, wanted, on_trained=tell)
+    if is_new:
+        _tell(console, finished, shelf)
+    else:
+        console.print(f"Kept since {finished.created_at} in {shelf.address}.", soft_wrap=True)
     return finished
 
 
@@ -240,13 +239,9 @@ def _write(
 ) -> Written:
     """Write kept networks as a bundle, beside their weights and to further folders."""
     from grouping.bundle.source import source_of
-    from grouping.bundle.writing import About, write_bundle
+    from grouping.bundle.writing import About, write_kept
 
-    about = About("" if found.verdict is None else found.verdict.sentence(), licence)
-    places = (shelf.bundle_address(finished), *outs)
-    return write_bundle(
-        places, finished, lambda one: shelf.weights(finished, one), source_of(found.job), about
-    )
+    return write_kept(shelf, finished, source_of(found.job), About(found.verdict_sentence, licence), outs)
 
 
 def _tell(console: Console, finished: FinishedGrouping, shelf: KeptNetworks) -> None:

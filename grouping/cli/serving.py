@@ -366,15 +366,26 @@ def dispatcher(
             show_default="a week",
         ),
     ] = None,
+    finish_s: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="Seconds after which training networks to be kept as a bundle is ended, and has failed.",
+            show_default="a day",
+        ),
+    ] = 86_400.0,
     trainers: TrainersFile = None,
     data_folder: DataFolderOption = None,
+    kept: KeptOption = None,
     webhooks: WebhooksOption = None,
     webhook_secret_file: WebhookSecretFile = None,
 ) -> None:
     """Run one dispatcher: it claims jobs, and each has its networks trained by a process of its own."""
     use_trainers(trainers, home)
     use_data(data_folder, home)
+    use_kept(kept, home)
     use_webhooks(webhooks, webhook_secret_file)
+    from grouping.artefacts.kept import KEPT_VARIABLE
     from grouping.store import open_store
     from grouping_workers.dispatch.dispatcher import Dispatcher
     from grouping_workers.dispatch.messages import Activity
@@ -403,7 +414,16 @@ def dispatcher(
         limits_s=LIMITS_S | {activity: limit for activity, limit in given if limit is not None},
         training_s=TRAINING_S if train_s is None else train_s,
     )
-    worker = Dispatcher(store, database, settings, lease_s=lease_s, n_jobs=jobs, notifier=notifier_of(store))
+    worker = Dispatcher(
+        store,
+        database,
+        settings,
+        lease_s=lease_s,
+        n_jobs=jobs,
+        notifier=notifier_of(store),
+        kept=os.environ.get(KEPT_VARIABLE),
+        finish_s=finish_s,
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: worker.request_stop())
     end_with_parent(worker.request_stop)

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from grouping.artefacts.kept import LearnedRows
 from grouping.client.assignments import Assignments
+from grouping.client.bundles import Bundles
 from grouping.client.connection import POLL_S, Connection
 from grouping.client.contents import content_of
 from grouping.client.remote_table import TableViews
@@ -39,7 +39,7 @@ PATIENCE_S = 60.0
 """How long `RemoteJob.wait` puts up with a service that does not answer, such as one that starts anew."""
 
 
-class RemoteJob(TableViews, Assignments):
+class RemoteJob(TableViews, Assignments, Bundles):
     """A job of the service, as last read.
 
     Attributes:
@@ -326,27 +326,6 @@ class RemoteJob(TableViews, Assignments):
         """Return the recommendation for each of its inference budgets, with the verdict on fresh seeds."""
         path = f"/v1/jobs/{self.id}/recommendations"
         return self._client.read(RecommendationList, "GET", path).items
-
-    def download_bundle(
-        self, out: Path | str, *, budget_snt: float | None = None, rows: LearnedRows | None = None
-    ) -> Path:
-        """Write the recommended networks as a ZIP archive with the folder ``bundle``, which predicts.
-
-        Args:
-            out: file to write.
-            budget_snt: inference budget; may be left out where the job has one only.
-            rows: rows that they were trained on; any unless given.
-
-        Returns:
-            The file.
-
-        Raises:
-            ServiceError: if there is no bundle yet; says how to make it.
-        """
-        asked = {"budget_snt": budget_snt, "rows": rows}
-        given = {name: value for name, value in asked.items() if value is not None}
-        self._client.save(f"/v1/jobs/{self.id}/bundle", Path(out), **given)
-        return Path(out)
 
     @property
     def table_id(self) -> str:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
-
 from grouping.domain.tasks import Task, TaskKind
 from grouping.domain.trainings.recipes import Recipe
 from grouping.errors import InvalidInputError
+from grouping.parameters import Field
 from grouping.recipes.declarations import Declaration
 
 Height = Annotated[

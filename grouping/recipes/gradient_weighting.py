@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
-
+from grouping.parameters import Field
 from grouping.recipes.declarations import Declaration
 
 _TORCHJD = "grouping.training.weighting.jacobian_descent"

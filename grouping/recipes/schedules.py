@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from grouping.errors import InvalidInputError, pointer_part
+from grouping.parameters import Field
 from grouping.recipes.declarations import Declaration
 
 TaskName = Annotated[str, Field(min_length=1, max_length=100)]

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from grouping.domain.tasks import Task
 from grouping.domain.trainings.recipes import Recipe
 from grouping.errors import InvalidInputError
+from grouping.parameters import Field
 from grouping.recipes.declarations import Declaration
 from grouping.recipes.sharing_columns import COLUMN_SHARING
 from grouping.recipes.sharing_from_data import LEARNED_SHARING

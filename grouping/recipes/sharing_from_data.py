@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from grouping.domain.trainings.recipes import Recipe
+from grouping.parameters import Field
 from grouping.recipes.declarations import Declaration
 
 _MODULE = "grouping.training.sharing"

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
+from grouping.parameters import Field
 from grouping.recipes.declarations import Declaration
 from grouping.recipes.gradient_weighting import GRADIENT_WEIGHTING
 

@@ -8,6 +8,7 @@ the frozen classes of `grouping.store.records`.
 """
 
 from grouping.store.deliveries import Delivery
+from grouping.store.finishes import FinishClaim
 from grouping.store.migrations import migrate
 from grouping.store.paging import MAX_PAGE_SIZE
 from grouping.store.records import (
@@ -35,6 +36,7 @@ __all__ = [
     "AddedResults",
     "Claim",
     "Delivery",
+    "FinishClaim",
     "Page",
     "ProgressRow",
     "Renewal",

@@ -11,7 +11,16 @@ from sqlalchemy import select
 from grouping.errors import AmbiguousIdError, NotFoundError
 from grouping.store.codec import is_id
 from grouping.store.database import Database
-from grouping.store.rows import ID_LENGTH, GroupingRow, JobRow, ScoreTableRow, StudyRow, TokenRow, TrialRow
+from grouping.store.rows import (
+    ID_LENGTH,
+    FinishRow,
+    GroupingRow,
+    JobRow,
+    ScoreTableRow,
+    StudyRow,
+    TokenRow,
+    TrialRow,
+)
 
 SHORTEST = 4
 """Characters of an identifier that are needed at least."""
@@ -26,6 +35,7 @@ _ROWS: Mapping[str, Any] = {
     "study": StudyRow,
     "token": TokenRow,
     "trial": TrialRow,
+    "finish": FinishRow,
 }
 
 
@@ -38,7 +48,7 @@ class IdentifierMethods:
         """Return the identifier that begins so; the text itself where none does, or it is a whole one.
 
         Args:
-            kind: ``job``, ``score table``, ``grouping``, ``study``, ``token`` or ``trial``.
+            kind: ``job``, ``score table``, ``grouping``, ``study``, ``token``, ``trial`` or ``finish``.
             text: an identifier or its first `SHORTEST` characters or more.
 
         Raises:
@@ -50,7 +60,7 @@ class IdentifierMethods:
         if is_id(text) or not _BEGINNING.fullmatch(text):
             return text
         row = _ROWS[kind]
-        label = row.id if row in (GroupingRow, TrialRow) else row.name
+        label = row.id if row in (GroupingRow, TrialRow, FinishRow) else row.name
         begins = (row.id >= text) & (row.id < f"{text}g")  # "g" is the first letter that no identifier has
         with self._database.reading() as session:
             found = session.execute(select(row.id, label).where(begins).order_by(row.id.desc())).all()

@@ -296,6 +296,36 @@ class DeliveryRow(StoredRow):
     due_s: Mapped[float] = mapped_column(Double)
 
 
+class FinishRow(StoredRow):
+    """A user's wish that the networks of a job are trained to be kept, its lease, and how it went.
+
+    Of one job, budget and kind of rows there is one, the latest. `lease_epoch` counts the claims;
+    `lost_claims` those that were lost.
+    """
+
+    __tablename__ = "finishes"
+    __table_args__ = (UniqueConstraint("job_id", "budget_snt", "rows"), Index(None, "state"))
+
+    id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey(JobRow.id, ondelete="CASCADE"))
+    budget_snt: Mapped[float] = mapped_column(Double)
+    rows: Mapped[str] = mapped_column(String(20))
+    n_seeds: Mapped[int | None] = mapped_column(Integer)
+    is_again: Mapped[bool]
+    licence: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(20))
+    done: Mapped[int] = mapped_column(Integer)
+    total: Mapped[int] = mapped_column(Integer)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_s: Mapped[float] = mapped_column(Double)
+    started_s: Mapped[float | None] = mapped_column(Double)
+    finished_s: Mapped[float | None] = mapped_column(Double)
+    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_epoch: Mapped[int] = mapped_column(Integer)
+    lease_expires_s: Mapped[float | None] = mapped_column(Double)
+    lost_claims: Mapped[int] = mapped_column(Integer)
+
+
 class GroupingRow(StoredRow):
     """A stored solve of a score table: request, revision of the table and answer."""
 

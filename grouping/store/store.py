@@ -8,6 +8,7 @@ from grouping.store.census import CensusMethods
 from grouping.store.database import Database, make_engine, parse_url, shown_url
 from grouping.store.deliveries import DeliveryMethods
 from grouping.store.dispatchers import DispatcherMethods
+from grouping.store.finishes import FinishMethods
 from grouping.store.groupings import GroupingMethods
 from grouping.store.identifiers import IdentifierMethods
 from grouping.store.imports import ImportMethods
@@ -51,6 +52,7 @@ class Store(
     DispatcherMethods,
     CensusMethods,
     DeliveryMethods,
+    FinishMethods,
 ):
     """Jobs, score tables, groupings and their history in SQLite or PostgreSQL.
 

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grouping.artefacts.address import Address
+from grouping.artefacts.finishing import Finish, FinishWanted
 from grouping.artefacts.kept import KeptNetworks, LearnedRows
 from grouping.artefacts.zipped import zipped
 from grouping.domain.groupings import Grouping
 from grouping.domain.jobs.job import Job
 from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.errors import StateConflictError
+from grouping.store import Store
+from grouping.use_cases.finish import recommended
+from grouping.use_cases.table_queries import TableQueries
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +74,48 @@ def require_bundle(
     found = find_bundle(kept, job, grouping, rows)
     if found is None:
         command = finish_command(job, budget_snt) + ("" if rows is None else f" --on {rows}")
-        reason = why_none(kept, job) or f"There is no bundle for {budget_snt:g} SNT yet. Make it: {command}"
+        reason = why_none(kept, job) or (
+            f"There is no bundle for {budget_snt:g} SNT yet. Have the service make it: "
+            f"POST /v1/jobs/{job.id}/finishes. Or, where its database and data are: {command}"
+        )
         raise StateConflictError(reason)
     return found
+
+
+def ask_to_finish(
+    store: Store,
+    queries: TableQueries,
+    kept: str | None,
+    job_id: str,
+    budget_snt: float | None = None,
+    *,
+    rows: LearnedRows = LearnedRows.TRAIN,
+    n_seeds: int | None = None,
+    is_again: bool = False,
+    licence: str = "",
+) -> tuple[Finish, bool]:
+    """Have the service train what a job recommends, and keep it as a bundle; a dispatcher carries that out.
+
+    Args:
+        store: the database.
+        queries: queries of its score table.
+        kept: address of what is kept; None where nothing is.
+        job_id: the job, which has ended.
+        budget_snt: any budget; may be left out where the job has one only.
+        rows, n_seeds, is_again, licence: see `FinishWanted`.
+
+    Returns:
+        What is to be done, and whether this call asked for it; the same may be under way already.
+
+    Raises:
+        NotFoundError, StateConflictError, InvalidInputError: as `recommended`; the second also where the job
+            can have no bundle here, or something else is under way for that budget.
+    """
+    found = recommended(store, job_id, budget_snt, queries)
+    if reason := why_none(kept, found.job):
+        raise StateConflictError(reason)
+    wanted = FinishWanted(found.budget_snt, rows, n_seeds, is_again, licence)
+    return store.request_finish(job_id, wanted)
 
 
 def why_none(kept: str | None, job: Job) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from grouping.artefacts.finishing import FinishWanted, check_seeds
 from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, KeptNetworks, LearnedRows
 from grouping.domain.groupings import Grouping
 from grouping.domain.jobs.job import Job
@@ -32,7 +33,6 @@ from grouping.trainers import LocalPool, Trainer, trainer_of
 from grouping.use_cases.computing import InThisProcess
 from grouping.use_cases.table_queries import TableQueries
 
-MAX_SEEDS = 100
 MOST_ARTEFACTS = 5
 """Artefacts of each network that are named where another trainer has kept them."""
 SOLVE_TIME_S = 60.0
@@ -57,6 +57,11 @@ class Recommended:
     budget_snt: float
     grouping: Grouping
     verdict: Verdict | None
+
+    @property
+    def verdict_sentence(self) -> str:
+        """The verdict in words; empty if nothing was confirmed."""
+        return "" if self.verdict is None else self.verdict.sentence()
 
 
 def recommended(
@@ -91,6 +96,34 @@ def recommended(
     return Recommended(job, budget, solution.require_grouping(), queries.verdict(job, info, solution))
 
 
+def kept_or_trained(
+    store: Store,
+    found: Recommended,
+    kept: KeptNetworks,
+    wanted: FinishWanted,
+    *,
+    on_trained: OnTrained = lambda done, total: None,
+) -> tuple[FinishedGrouping, bool]:
+    """Return the networks of a grouping, trained in this process unless they are kept with as many seeds.
+
+    Args:
+        store, found, kept, on_trained: as `finish` takes them.
+        wanted: what is asked for; its budget is that of `found`.
+
+    Returns:
+        The networks, and whether they were trained here.
+
+    Raises:
+        GroupingError: as `finish`.
+    """
+    known = None if wanted.is_again else kept.find(found.job.id, found.grouping, wanted.rows)
+    usual, asked = found.job.spec.n_confirmation_seeds, wanted.n_seeds
+    if known is not None and (len(known.seeds) == asked or (asked is None and len(known.seeds) >= usual)):
+        return known, False
+    rows, n_seeds = wanted.rows, wanted.n_seeds
+    return finish(store, found, kept, rows=rows, n_seeds=n_seeds, on_trained=on_trained), True
+
+
 def finish(
     store: Store,
     found: Recommended,
@@ -119,8 +152,7 @@ def finish(
     job = found.job
     _check_trainer(store, found)
     count = (job.spec.n_confirmation_seeds or 1) if n_seeds is None else n_seeds
-    if not 1 <= count <= MAX_SEEDS:
-        raise InvalidInputError(f"Seeds are 1 to {MAX_SEEDS}, not {count}.", pointer="/seeds")
+    check_seeds(count)
     trainer, pool = trainer_of(job), LocalPool()
     prepared = trainer.prepare(pool)
     if prepared.fingerprint != job.data_digest:

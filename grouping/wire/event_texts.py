@@ -44,6 +44,12 @@ _KINDS = {
     "environment_differs": "Trained in another environment than before",
     "strategy_note": "Strategy",
     HEADROOM_EVENT: "May still be missed",
+    "finish_asked": "Bundle asked for",
+    "finish_started": "Networks are trained to be kept",
+    "finish_succeeded": "Bundle kept",
+    "finish_failed": "Bundle could not be made",
+    "finish_cancelled": "Making of the bundle cancelled",
+    "finish_lost": "Making of the bundle was lost, and is tried again",
     "webhook_delivered": "Webhook told of the end",
     "webhook_given_up": "Webhook could not be told of the end",
 }
@@ -55,6 +61,7 @@ _SHOWN = (
     "engine",
     "seed",
     "fidelity",
+    "budget_snt",
     "reason",
     "error",
     "networks",
@@ -90,7 +97,8 @@ def is_bad_news(event: AnyEvent) -> bool:
     """Tell whether an event reports a failure."""
     return (
         event.kind
-        in {"trial_failed", "trial_diverged", "trial_lost", "job_failed", "webhook_given_up"} | OF_WHOLE_JOBS
+        in {"trial_failed", "trial_diverged", "trial_lost", "job_failed", "webhook_given_up", "finish_failed"}
+        | OF_WHOLE_JOBS
     )
 
 
@@ -111,6 +119,8 @@ def event_details(event: AnyEvent) -> str:
             parts.append(text.replace("_", " "))
         elif key == "fault":
             parts.append(f"fault: {text}")
+        elif key == "budget_snt":
+            parts.append(f"{float(value):g} SNT")
         elif key == "fidelity":
             parts.append(f"{100 * float(value):.0f} % of the epochs")
         else:

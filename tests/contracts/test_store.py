@@ -24,6 +24,7 @@ from tests.contracts.store_affinities import AffinityContract
 from tests.contracts.store_defined import DefinedContract
 from tests.contracts.store_deliveries import DeliveryContract
 from tests.contracts.store_faults import FaultContract
+from tests.contracts.store_finishes import FinishContract
 from tests.contracts.store_imports import ImportContract
 from tests.contracts.store_job_search import JobSearchContract
 from tests.contracts.store_jobs import JobContract
@@ -54,6 +55,7 @@ class StoreContract(
     StudyContract,
     TokenContract,
     DeliveryContract,
+    FinishContract,
     FaultContract,
 ):
     """All of it; a database gives the URLs."""

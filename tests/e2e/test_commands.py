@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import textwrap
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from grouping.bundle import load
 from grouping.client import Client
 from grouping.domain.jobs.job import JobState
 from tests.frames import fields
-from tests.patience import wait_for
+from tests.patience import slowness, wait_for
 from tests.services import (
     Service,
     descendants,
@@ -100,6 +102,16 @@ def test_run_prints_progress_and_the_grouping_and_ends_with_the_result(running: 
     counts = [line.split()[1:4:2] for line in done.stdout.splitlines() if line.startswith("search: ")]
     assert counts[-1][0] == counts[-1][1], "the last line tells that the search is complete"
     assert "Budget 2: " in done.stdout
+
+
+def test_a_service_makes_the_bundle_that_it_is_asked_for(running: Service, tmp_path: Path) -> None:
+    done = grouping("run", *SMALL, "--budget", "1", "--json", server=running.url)
+    with Client(running.url) as client:
+        job = client.job(json.loads(done.stdout)["job"]["id"])
+        job.wait_for_bundle(job.finish(), timeout_s=120 * slowness())
+        with zipfile.ZipFile(job.download_bundle(tmp_path / "b.zip")) as archive:
+            archive.extractall(tmp_path)
+    assert list(load(tmp_path / "bundle").tasks) == list(job.data.spec.tasks)
 
 
 def test_run_prints_json_for_programs(running: Service) -> None:

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from grouping.artefacts.address import Address
+from grouping.artefacts.finishing import FinishState
 from grouping.artefacts.kept import FinishedGrouping, KeptNetwork, KeptNetworks, LearnedRows
 from grouping.domain.jobs.job import Job, StopReason
 from grouping.domain.jobs.job import JobState as State
@@ -66,6 +67,26 @@ def test_a_bundle_that_is_kept_is_downloaded_by_a_click(
             offered.get_by_role("link", name="Download bundle, 2").click()
         assert event.value.suggested_filename == "four-tasks-2-bundle.zip"
         assert zipfile.ZipFile(event.value.path()).namelist() == ["bundle/manifest.json"]
+
+
+def test_a_bundle_is_made_by_a_click_and_followed_to_its_end(browser: Browser, site: Site) -> None:
+    store, job = site.scenes.store, site.scenes.finished()
+    with opened(browser, site) as page:
+        page.goto(f"/jobs/{job.id}")
+        offered = page.get_by_role("region", name="Take it home")
+        offered.get_by_role("button", name="Make bundle, 2").click()
+        expect(offered.get_by_role("status")).to_contain_text("waits for a dispatcher")
+        expect(offered.get_by_role("button", name="Make bundle, 1")).to_be_visible()
+        held = store.claim_finish("one", lease_s=300)
+        assert held is not None
+        store.renew_finish(held, 3, 8)
+        expect(offered.get_by_role("status")).to_contain_text("3 of 8 trainings")
+        store.end_finish(held, error="no data")
+        expect(offered).to_contain_text("could not be made: no data")
+        offered.get_by_role("button", name="Make bundle, 2").click()
+        offered.get_by_role("button", name="Cancel").click()
+        expect(offered.get_by_role("button", name="Make bundle, 2")).to_be_visible()
+    assert store.finishes(job.id)[0].state is FinishState.CANCELLED
 
 
 def test_pages_can_be_read_without_javascript(browser: Browser, site: Site) -> None:

@@ -49,6 +49,7 @@ def filled_in(path: str) -> str:
         "{study_id}",
         "{picture}",
         "{trial_id}",
+        "{finish_id}",
         "{token}",
         "{token_id}",
         "{what}",

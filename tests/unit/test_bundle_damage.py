@@ -204,7 +204,9 @@ ALONE = (
 import numpy as np
 import grouping
 
-print(grouping.bundle.load(sys.argv[1]).predict(np.zeros((2, 6))).shape)
+bundle = grouping.bundle.load(sys.argv[1])
+print(bundle.arrays(np.zeros((2, 6)))["sign"].shape, "pandas" in sys.modules)
+print(bundle.predict(np.zeros((2, 6))).shape)
 used = {name.partition(".")[0] for name in sys.modules}
 print(sorted(used & {*lacking, "grouping_api", "grouping_workers"}))
 """
@@ -213,10 +215,12 @@ print(sorted(used & {*lacking, "grouping_api", "grouping_workers"}))
 
 def test_it_runs_without_database_ray_and_the_rest_of_the_service(made: Made) -> None:
     lacking = "ray,sqlalchemy,alembic,fastapi,uvicorn,jinja2,sklearn,torchjd,virtualenv,psycopg,starlette"
+    lacking += ",pydantic,pydantic_core,scipy,pulp,highspy,networkx,httpx,typer,rich"
     done = subprocess.run(
         [sys.executable, "-c", ALONE, lacking, str(made.folder)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    shape, used = done.stdout.splitlines()
+    arrays, shape, used = done.stdout.splitlines()
+    assert arrays == "(2, 1) False"
     assert shape == "(2, 7)"
     assert used == "[]"

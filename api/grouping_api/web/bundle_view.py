@@ -1,10 +1,11 @@
-"""Bundles on the page of a job: those that are kept, and how to make the others."""
+"""Bundles on the page of a job: those that are kept, those being made, and how to make the others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from grouping.artefacts.finishing import Finish
 from grouping.domain.jobs.job import Job
 from grouping.errors import BundleError
 from grouping.solver import Recommendation
@@ -18,12 +19,19 @@ class BundleRow:
     Attributes:
         budget_snt: the budget.
         is_kept: whether it can be downloaded.
-        command: what makes it.
+        command: what makes it, where the service does not.
+        finish: what was asked for last, and how far it is; None for nothing, or what was done.
     """
 
     budget_snt: float
     is_kept: bool
     command: str
+    finish: Finish | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the service is making it."""
+        return self.finish is not None and not self.finish.state.is_final
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +46,28 @@ class Bundles:
     rows: tuple[BundleRow, ...] = ()
     reason: str = ""
 
+    @property
+    def kept(self) -> tuple[BundleRow, ...]:
+        """Those that can be downloaded."""
+        return tuple(row for row in self.rows if row.is_kept)
 
-def view_bundles(kept: str | None, job: Job, recommended: Sequence[Recommendation]) -> Bundles | None:
-    """Return the bundles of a job that has ended with a recommendation; None for others."""
+    @property
+    def missing(self) -> tuple[BundleRow, ...]:
+        """Those that can not, and whose making is not under way."""
+        return tuple(row for row in self.rows if not row.is_kept and not row.is_under_way)
+
+
+def view_bundles(
+    kept: str | None, job: Job, recommended: Sequence[Recommendation], finishes: Sequence[Finish]
+) -> Bundles | None:
+    """Return the bundles of a job that has ended with a recommendation; None for others.
+
+    Args:
+        kept: address of what is kept; None where nothing is.
+        job: the job.
+        recommended: what it recommends.
+        finishes: what the service was asked to make of it, the newest first.
+    """
     found = [(one.budget_snt, one.solution.grouping) for one in recommended if one.solution.grouping]
     if not job.state.is_final or not found:
         return None
@@ -50,7 +77,12 @@ def view_bundles(kept: str | None, job: Job, recommended: Sequence[Recommendatio
     try:
         return Bundles(
             tuple(
-                BundleRow(budget, find_bundle(kept, job, grouping) is not None, finish_command(job, budget))
+                BundleRow(
+                    budget,
+                    find_bundle(kept, job, grouping) is not None,
+                    finish_command(job, budget),
+                    next((one for one in finishes if one.wanted.budget_snt == budget), None),
+                )
                 for budget, grouping in found
             )
         )

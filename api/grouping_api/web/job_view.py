@@ -7,6 +7,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from grouping.artefacts.finishing import Finish
 from grouping.domain.jobs.job import Event, Job, JobState, Stop
 from grouping.domain.jobs.sentences import JobSentences, Stated
 from grouping.domain.jobs.verbs import JobVerb, refusal
@@ -148,6 +149,13 @@ class JobView:
     """Trainings that have scores."""
     is_shortened: bool
     """Whether there are trainings over a part of the epochs."""
+    finishes: tuple[Finish, ...]
+    """Bundles that the service was asked to make of it, the newest first."""
+
+    @property
+    def is_finishing(self) -> bool:
+        """Whether the service is making one."""
+        return any(not finish.state.is_final for finish in self.finishes)
 
     @property
     def bars_by_purpose(self) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
@@ -228,7 +236,7 @@ def view_choices(
         held=items[0].held if any(item.solution.grouping for item in items) else (),
         not_held=items[0].not_held if items else (),
         rank_check=recommended.rank_check,
-        bundles=view_bundles(kept, view.job, items),
+        bundles=view_bundles(kept, view.job, items, view.finishes),
         n_older=recommended.n_trained if items and recommended.n_trained < view.n_trained else None,
         fault=recommended.fault,
     )
@@ -307,6 +315,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         n_searched=sum(row.succeeded for row in rows if row.purpose is Purpose.SEARCH),
         n_trained=sum(row.succeeded for row in rows),
         is_shortened=any(row.fidelity != 1 for row in rows),
+        finishes=store.finishes(job.id) if job.state.is_final else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from grouping.parameters import Field
 
 
 @dataclass(frozen=True, slots=True)

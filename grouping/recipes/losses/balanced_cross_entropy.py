@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from grouping.domain.tasks import TaskKind
+from grouping.parameters import Field
 from grouping.recipes.losses.cross_entropy import SMALLEST_SHARE
 from grouping.recipes.losses.declaration import Constants, FloatArray
 

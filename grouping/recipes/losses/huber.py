@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from grouping.domain.tasks import TaskKind
+from grouping.parameters import Field
 from grouping.recipes.losses.declaration import NUMBERS, Constants, FloatArray
 
 

@@ -37,7 +37,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from grouping.domain.jobs.job import StopReason
 from grouping.domain.networks import Candidates, Network, NetworkKey
@@ -45,6 +44,7 @@ from grouping.domain.percentages import fixed_percent
 from grouping.domain.tables.predicted_losses import PredictedLosses
 from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.verdicts.headroom import may_be_missed
+from grouping.parameters import Field
 from grouping.strategies.adaptive.candidate_pool import pool_networks
 from grouping.strategies.adaptive.drawn_optima import FEW_TASKS, optima_of_draws
 from grouping.strategies.adaptive.effect_model import PredictedPool, fit_effects

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Annotated, ClassVar
 
-from pydantic import Field
-
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates, Network
+from grouping.parameters import Field
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, count_candidate_shapes, count_kinds
 from grouping.strategies.sampling import cover, random_networks

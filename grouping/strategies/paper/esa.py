@@ -15,10 +15,10 @@ from itertools import islice
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT
 from grouping.domain.trainings.trials import EARLY_FIDELITY, TrialRequest
+from grouping.parameters import Field
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast, first_then_chosen
 from grouping.strategies.prediction.rank_check import check_ranks

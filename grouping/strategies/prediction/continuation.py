@@ -23,12 +23,12 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT, Candidates, Network
 from grouping.domain.tables.predicted_losses import PredictedLosses
 from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.trainings.trials import EARLY_FIDELITY
+from grouping.parameters import Field
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast
 from grouping.strategies.prediction.early_line import fit_early_line

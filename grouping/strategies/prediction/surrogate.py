@@ -23,11 +23,11 @@ from itertools import chain, islice
 from typing import Annotated, ClassVar
 
 import numpy as np
-from pydantic import Field
 
 from grouping.domain.networks import CANDIDATE_LIMIT, Network
 from grouping.domain.tables.predicted_losses import PredictedLosses
 from grouping.domain.tables.score_table import FloatArray, ScoreTable
+from grouping.parameters import Field
 from grouping.strategies.evidence import Choose, Evidence, LossEstimate, Proposal
 from grouping.strategies.forecast import Forecast
 from grouping.strategies.prediction.ridge import Ridge, fit_ridge

@@ -24,6 +24,7 @@ from grouping.store import Store
 from grouping_workers.checkpoint_folders import prune
 from grouping_workers.dispatch.child_process import ChildProcess
 from grouping_workers.dispatch.fair_shares import fair_shares
+from grouping_workers.dispatch.finisher import FINISH_S, Finisher
 from grouping_workers.dispatch.messages import Join
 from grouping_workers.dispatch.notifier import Notifier
 from grouping_workers.dispatch.private_cluster import private_surroundings
@@ -53,6 +54,8 @@ class Dispatcher:
         lease_s: how long a claim lasts without renewal.
         n_jobs: the most jobs at the same time.
         notifier: what tells webhooks meanwhile, if any.
+        kept: address of the networks that are kept; None where none are made.
+        finish_s: seconds after which the making of a bundle is ended, and has failed.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class Dispatcher:
         lease_s: float = LEASE_S,
         n_jobs: int = 1,
         notifier: Notifier | None = None,
+        kept: str | None = None,
+        finish_s: float = FINISH_S,
     ) -> None:
         self._store = store
         self._database_url = database_url
@@ -84,6 +89,11 @@ class Dispatcher:
         self._claimed_at = 0.0
         self._told_alive_at = -TELL_S
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._finisher: Finisher | None = None
+        if kept is not None:
+            self._finisher = Finisher(
+                store, database_url, self.owner, kept, lease_s=lease_s, limit_s=finish_s
+            )
 
     def request_stop(self) -> None:
         """Ask `run` to give its jobs back and return; may be called from a signal handler."""
@@ -121,6 +131,8 @@ class Dispatcher:
         self._keep_a_spare()
         self._claim()
         self._look_after_jobs()
+        if self._finisher is not None:
+            self._finisher.step()
         if self._settings.address is None:
             self._share_out()
         processes = [job.process for job in self._jobs if job.process is not None]
@@ -270,6 +282,9 @@ class Dispatcher:
             self._spare = None
 
     def _end(self) -> None:
+        if self._finisher is not None:
+            with contextlib.suppress(StoreUnavailableError):
+                self._finisher.stop()
         for job in self._jobs:
             job.close()
             if job.process is not None:

@@ -81,6 +81,11 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class FinishEnded:
+    """How the making of a bundle ended is recorded; the process ends."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessEnded:
     """The process cannot go on and ends; `reason` says why."""
 
