@@ -1,4 +1,4 @@
-"""Refusal of query parameters that an address does not have: they would look as if they did something."""
+"""Refusal of query parameters and bodies that an address does not take: they would seem to do something."""
 
 from __future__ import annotations
 
@@ -9,22 +9,36 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
+from grouping.errors import InvalidInputError
 from grouping_api.errors import UnknownParameterError
 
 
 async def refuse_unknown_parameters(request: Request) -> None:
-    """Refuse a request with a query parameter that its route does not declare; a dependency of every route.
+    """Refuse a request with something that its route does not declare; a dependency of every route.
 
     Raises:
-        UnknownParameterError: if there is one; names those that there are.
+        UnknownParameterError: if it has another query parameter; names those that there are.
+        InvalidInputError: if it has a body where none is taken.
     """
     route = request.scope.get("route")
-    if not request.query_params or not isinstance(route, APIRoute):
+    if not isinstance(route, APIRoute):
         return
     known = parameters_of(route.dependant)
     for name in request.query_params:
         if name not in known:
             raise UnknownParameterError(name, known)
+    if route.path.startswith("/v1/") and not _takes_body(route) and _has_body(request):
+        takes = f"query parameters: {', '.join(known)}" if known else "no query parameters either"
+        raise InvalidInputError(f"This address takes no body. It takes {takes}.")
+
+
+def _takes_body(route: APIRoute) -> bool:
+    return route.body_field is not None or "requestBody" in (route.openapi_extra or {})
+
+
+def _has_body(request: Request) -> bool:
+    length = request.headers.get("content-length", "0")
+    return length != "0" or "transfer-encoding" in request.headers
 
 
 def parameters_of(dependant: Dependant) -> tuple[str, ...]:

@@ -90,6 +90,18 @@ def test_every_address_refuses_a_parameter_that_it_does_not_have(api: Api) -> No
     assert n_seen > 60
 
 
+def test_a_body_is_refused_where_none_is_taken(api: Api, store: Store) -> None:
+    job_id = api.post("/v1/jobs", json={"problem": "digits"}).json()["id"]
+    for path in ("pause", "cancel", "resume", "stop"):
+        answer = api.post(f"/v1/jobs/{job_id}/{path}", json={"confirm": False})
+        assert answer.status_code == 422, path
+        assert answer.json()["detail"].startswith("This address takes no body. It takes "), path
+    assert "query parameters: confirm." in answer.json()["detail"]
+    assert api.request("DELETE", f"/v1/jobs/{job_id}", content=b"{}").status_code == 422
+    assert store.get_job(job_id).state is JobState.QUEUED
+    assert api.post(f"/v1/jobs/{job_id}/pause").status_code == 202
+
+
 def test_the_refusal_lists_what_the_address_takes(api: Api) -> None:
     problem = api.get("/v1/jobs?%ff=1").json()
     assert problem["known"] == ["state", "problem", "name", "tag", "text", "sort", "page_size", "page_token"]
