@@ -155,14 +155,20 @@ def running_service(
 ) -> Iterator[Service]:
     """Start API and dispatcher on one database, wait until they answer, and end them on leaving.
 
+    Data sets and bundles are where the environment says, else in the home folder, for both of them.
+
     Raises:
         InvalidInputError: if the port is taken, or the host needs a token that is not set.
         StoreUnavailableError: if the database cannot be reached or the API does not come up.
     """
+    from grouping.artefacts.kept import KEPT_VARIABLE
+    from grouping.data_sets.folder import DATA_VARIABLE
     from grouping.store import migrate
     from grouping_api.settings import read_settings
     from grouping_workers.dispatch.private_cluster import surprises
 
+    use_data(os.environ.get(DATA_VARIABLE), home)
+    use_kept(os.environ.get(KEPT_VARIABLE), home)
     for sentence in () if ray_address else surprises():
         typer.echo(sentence, err=True)
     read_settings(database).check_bind(host)
