@@ -34,7 +34,7 @@ from grouping.solver import default_budgets
 from grouping.strategies import get_strategy
 from grouping.strategies.adaptive.missed import MORE_TRAININGS
 
-KIND_BUDGETS = (1.5, 2.5, 3.5)
+KIND_BUDGETS = (2.0, 3.0, 4.0)
 WHOLE_BUDGETS = (1.0, 2.0, 3.0, 4.0, 5.0)
 LIMIT = 48.0
 """Charge at which the longer search ends."""
