@@ -41,7 +41,7 @@ SURPRISING = 4.0
 LEAST, MOST = 4.0, 50.0
 LARGEST = 0.5
 N_DRAWS = 64
-N_DRAWS_OF_MANY = 12
+N_DRAWS_OF_MANY = 8
 MORE_NETWORKS = 20
 GROWTH = 2.0
 """What may be missed is looked at again when so many times as many networks are measured."""
