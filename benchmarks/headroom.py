@@ -6,7 +6,7 @@
 
 For each table a search at the default tolerance, and for large ones another that goes on to a limit; both say
 what may still be missed now and then, and the first also at its end. One row for the ends, one for the rest
-(`on the way`), one for what 20 more trainings brought where the longer search had trained as many more.
+(`on the way`), one for what 20 more networks brought where the longer search had trained as many.
 *Held* is the share of searches and inference budgets in which no more was missed than the upper end said.
 """
 
@@ -32,9 +32,9 @@ from grouping.replay.searching import Trace, run_search
 from grouping.replay.tables import open_table
 from grouping.solver import default_budgets
 from grouping.strategies import get_strategy
-from grouping.strategies.adaptive.missed import MORE_TRAININGS
+from grouping.strategies.adaptive.missed import MORE_NETWORKS
 
-KIND_BUDGETS = (1.5, 2.5, 3.5)
+KIND_BUDGETS = (2.0, 3.0, 4.0)
 WHOLE_BUDGETS = (1.0, 2.0, 3.0, 4.0, 5.0)
 LIMIT = 48.0
 """Charge at which the longer search ends."""
@@ -100,15 +100,15 @@ def told(case: Case, seed: int) -> tuple[list[Told], float]:
         return run_search(oracle, strategy, case.budgets_snt, seed=seed, free=free, max_charge=limit)
 
     usual = search(None, LIMIT)
-    is_large = len(oracle.truth.networks) > 2 * MORE_TRAININGS
+    is_large = len(oracle.truth.networks) > 2 * MORE_NETWORKS
     longer = search(0.0, LIMIT) if is_large else usual
     found = []
     for said in usual.headrooms:
         when = "end" if said is usual.headrooms[-1] else "on the way"
         found += _judged(judge, said, usual, when, None)
     for said in longer.headrooms:
-        if said[0].n_more == MORE_TRAININGS and len(longer.rows) >= said[0].n_measured + MORE_TRAININGS:
-            found += _judged(judge, said, longer, f"{MORE_TRAININGS} more", MORE_TRAININGS)
+        if said[0].n_more == MORE_NETWORKS and len(longer.rows) >= said[0].n_measured + MORE_NETWORKS:
+            found += _judged(judge, said, longer, f"{MORE_NETWORKS} more", MORE_NETWORKS)
     return found, usual.total_charge
 
 

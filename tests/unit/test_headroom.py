@@ -50,7 +50,7 @@ def missed(losses: np.ndarray, seed: int = 0) -> tuple[Headroom, ...]:
 def test_the_sentence_says_what_further_trainings_may_bring_and_what_all_of_them_may() -> None:
     found = Headroom(2.0, 21, 15, 0.0123, 0.0123)
     assert found.sentence == (
-        "After 21 networks, 15 more trainings may lower the loss by up to 1.23 % (in 9 of 10 cases by no "
+        "After 21 networks, training 15 more may lower the loss by up to 1.23 % (in 9 of 10 cases by no "
         "more)."
     )
     large = Headroom(3.0, 40, 20, 0.05, 0.03)

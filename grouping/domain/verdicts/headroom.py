@@ -26,10 +26,10 @@ class Headroom:
     Attributes:
         budget_snt: Inference budget.
         n_measured: Networks on whose losses it rests.
-        n_more: Further trainings that `upper_of_more` speaks of.
+        n_more: Further networks that `upper_of_more` speaks of.
         upper: Upper end of the interval, from 0, in which what training every candidate brings lies in 90 %
             of cases.
-        upper_of_more: The same of what `n_more` further trainings bring.
+        upper_of_more: The same of what training `n_more` further networks brings.
     """
 
     budget_snt: float
@@ -42,22 +42,22 @@ class Headroom:
     def sentence(self) -> str:
         """What may still be missed, in words.
 
-        Such as "After 21 networks, 15 more trainings may lower the loss by up to 1.23 % (in 9 of 10 cases by
+        Such as "After 21 networks, training 15 more may lower the loss by up to 1.23 % (in 9 of 10 cases by
         no more)."
         """
         after = f"After {self.n_measured:,} network{'s' * (self.n_measured != 1)}"
         if self.upper < _LEAST_SAID:
             return f"{after}, it is unlikely that any other network lowers the loss."
-        more = f"{self.n_more:,} more training{'s' * (self.n_more != 1)}"
         most = fixed_percent(self.upper_of_more, 2)
-        said = f"{after}, {more} may lower the loss by up to {most} (in 9 of 10 cases by no more)."
+        said = f"{after}, training {self.n_more:,} more may lower the loss by up to {most} (in 9 of 10 cases "
+        said += "by no more)."
         if self.upper > self.upper_of_more + _LEAST_SAID:
             said += f" Training all candidates: by up to {fixed_percent(self.upper, 2)}."
         return said
 
 
 def may_be_missed(items: Iterable[Headroom]) -> float:
-    """Return the largest upper end of what the next trainings bring, over the budgets; 0 without any."""
+    """Return the largest upper end of what the next networks bring, over the budgets; 0 without any."""
     return max((item.upper_of_more for item in items), default=0.0)
 
 

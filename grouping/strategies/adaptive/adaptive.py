@@ -96,9 +96,9 @@ class Adaptive:
         Field(
             ge=0,
             le=1,
-            description="Go on, whatever single networks are expected to bring, until 20 more trainings "
-            "bring at most this share of the loss in 9 of 10 cases; 1 to stop by `tolerance` alone. Without "
-            "effect with more than 30 tasks.",
+            description="Go on, whatever single networks are expected to bring, until 20 more networks bring "
+            "at most this share of the loss in 9 of 10 cases; 1 to stop by `tolerance` alone. Without effect "
+            "with more than 30 tasks.",
         ),
     ] = 1.0
     batch: Annotated[
@@ -139,7 +139,7 @@ class Adaptive:
             missed = state.missed(choose)
         if not chosen and missed is not None and may_be_missed(missed.headroom) > self.may_miss:
             chosen = dict.fromkeys(missed.wanted[:size], 0.0)
-            note = f"Further trainings may bring more than {fixed_percent(self.may_miss, 2)}."
+            note = f"Further networks may bring more than {fixed_percent(self.may_miss, 2)}."
         drawn = state.drawn_rows(round(DRAWN_SHARE * size)) if chosen else []
         rows = list(dict.fromkeys((*drawn, *chosen)))[:size]
         requests = evidence.request(state.pool.networks[n] for n in rows)
@@ -314,7 +314,8 @@ class _State:
         if not isinstance(self.model, LossModel):
             return None
         evidence, networks = self.evidence, self.pool.networks
-        table = PredictedLosses(evidence.full.tasks, networks, self.model.mean())
+        losses = np.where(self.is_measured[:, None], self.losses, self.model.mean())
+        table = PredictedLosses(evidence.full.tasks, networks, losses)
         diverged = evidence.diverged
         is_open = ~self.is_measured & np.array([n.key not in diverged for n in networks])
         generator = np.random.default_rng((evidence.seed, len(evidence.attempted), 1))

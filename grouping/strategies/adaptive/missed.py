@@ -41,8 +41,8 @@ SURPRISING = 4.0
 LEAST, MOST = 4.0, 50.0
 LARGEST = 0.5
 N_DRAWS = 64
-N_DRAWS_OF_MANY = 12
-MORE_TRAININGS = 20
+N_DRAWS_OF_MANY = 8
+MORE_NETWORKS = 20
 GROWTH = 2.0
 """What may be missed is looked at again when so many times as many networks are measured."""
 
@@ -95,7 +95,7 @@ def find_missed(
 
     Args:
         model: the posterior of the losses of `N` networks.
-        table: these networks, with weights and costs; its losses are not read.
+        table: these networks, with weights and costs; its losses count only where demands refer to them.
         losses: ``[N, T]`` measured losses; NaN where not measured.
         is_open: ``[N]``, whether a network is not measured and could be trained.
         budgets: inference budgets.
@@ -104,6 +104,8 @@ def find_missed(
     """
     is_known = np.isfinite(losses).any(axis=1)
     draws = wide_draws(model, N_DRAWS if len(table.tasks) <= FEW_TASKS else N_DRAWS_OF_MANY, generator)
+    if np.nanmin(losses) >= 0:  # such as shares of errors: no loss is taken to be below what none ever was
+        draws = np.maximum(draws, 0.0)
     draws[:, is_known] = losses[is_known]
     weighted = np.where(np.isnan(draws), np.inf, draws * table.weights)
 
@@ -119,7 +121,7 @@ def find_missed(
 
     optima = best_of(np.flatnonzero(is_known | is_open))
     wanted = _most_used(optima, is_open)
-    n_more = min(MORE_TRAININGS, len(wanted))
+    n_more = min(MORE_NETWORKS, len(wanted))
     within = np.sort(np.concatenate([known, np.array(wanted[:n_more], dtype=np.int64)]))
     soon = best_of(within) if n_more < len(wanted) else optima
     counts = len(known), n_more
