@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -9,10 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from grouping.artefacts.kept import KeptNetworks
+from grouping.cli.output.recommendations import show_artefacts
 from grouping.client import Client
 from grouping.domain.jobs.job import Job
 from grouping.domain.trainings.trials import Purpose, TrialState
@@ -83,6 +86,10 @@ def test_they_are_listed_by_network_over_http_and_on_the_page(api: Api, store: S
             assert training.artefact in page
             assert f"/jobs/{job.id}/trials/{training.trial}" in page
     assert "Make bundle" not in page
+    console = Console(file=io.StringIO(), width=80)
+    show_artefacts(console, client.job(job.id), client.job(job.id).recommendations())
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(f"{one.network} in {one.trainings[0].artefact} and 2 more" in printed for one in listed)
     refused = api.post(f"/v1/jobs/{job.id}/finishes")
     assert (refused.status_code, "networks of the built-in trainer" in refused.text) == (409, True)
     assert api.get(f"/v1/jobs/{job.id}/artefacts?budget_snt=0.1").status_code == 422
