@@ -102,7 +102,7 @@ def told(case: Case, seed: int) -> tuple[list[Told], float]:
     usual = search(None, LIMIT)
     is_large = len(oracle.truth.networks) > 2 * MORE_NETWORKS
     longer = search(0.0, LIMIT) if is_large else usual
-    found = []
+    found: list[Told] = []
     for said in usual.headrooms:
         when = "end" if said is usual.headrooms[-1] else "on the way"
         found += _judged(judge, said, usual, when, None)

@@ -30,18 +30,29 @@ class Address:
 
         try:
             fs, path = url_to_fs(address)
-        except (ImportError, ValueError) as error:
+        except (ImportError, ValueError, OSError) as error:
             raise BundleError(f"{address!r} cannot be opened: {error}") from error
         self.address = address
         self._fs: AbstractFileSystem = fs
         self._path = path.rstrip("/")
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file; None if there is none."""
+        """Return the content of a file; None if there is none.
+
+        Raises:
+            BundleError: if it cannot be read.
+        """
+        from fsspec.implementations.local import LocalFileSystem
+
+        path = f"{self._path}/{name}"
         try:
-            return bytes(self._fs.cat_file(f"{self._path}/{name}"))
+            if isinstance(self._fs, LocalFileSystem) and not self._fs.isfile(path):
+                return None  # nor a device or a pipe, which would never end
+            return bytes(self._fs.cat_file(path))
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{name!r} in {self.address!r} cannot be read: {error}") from error
 
     def parts(self, name: str, n_bytes: int = 1 << 20) -> Iterator[bytes]:
         """Yield the content of a file in parts of at most so many bytes.

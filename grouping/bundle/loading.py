@@ -20,12 +20,17 @@ from grouping.artefacts.kept import MANIFEST
 from grouping.bundle.manifest import BundledNetwork, Manifest
 from grouping.bundle.networks import ServingNetworks, serving_networks
 from grouping.bundle.predictions import TaskAnswer, answer
-from grouping.errors import BundleError
+from grouping.errors import BundleError, GroupingError
 from grouping.training.evaluation import outputs_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_CANNOT_BE = (
+    *(GroupingError, TypeError, ValueError, ArithmeticError),
+    *(LookupError, AttributeError, RuntimeError, MemoryError),
+)
+"""What building from a manifest ends in that was written by hand, or by another program."""
 _FILE = re.compile(r"[A-Za-z0-9_-]+\.safetensors")
 
 
@@ -132,7 +137,30 @@ def assembled(manifest: Manifest, read: Callable[[str], bytes | None]) -> Bundle
     Raises:
         BundleError: as `load`.
     """
-    return Bundle(manifest, serving_networks(manifest, [_weights(read, one) for one in manifest.networks]))
+    weights = [_weights(read, one) for one in manifest.networks]
+    try:
+        bundle = Bundle(manifest, serving_networks(manifest, weights))
+        _try_answers(manifest)
+    except BundleError:
+        raise
+    except _CANNOT_BE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise BundleError(f"The manifest of the bundle says what cannot be: {reason}") from error
+    return bundle
+
+
+@torch.inference_mode()
+def _try_answers(manifest: Manifest) -> None:
+    """Turn outputs of 0 into an answer for each task, so that what cannot be answered is told now.
+
+    Raises:
+        ValueError: if an answer is no number, or has another shape than one row.
+    """
+    for bundled in manifest.tasks:
+        told = answer(bundled, torch.zeros(1, bundled.task.n_outputs))
+        shapes = {column.shape for column in (*told.columns.values(), *told.probabilities.values())}
+        if shapes != {(1,)} or not np.isfinite(told.values).all():
+            raise ValueError(f"the constants of the task {bundled.task.name!r} give no answers")
 
 
 def read_manifest(folder: Address) -> Manifest:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from grouping.bundle.inputs import Inputs
-from grouping.domain.fields import from_plain
-from grouping.domain.tasks import Task
+from grouping.domain.fields import check_types, from_plain
+from grouping.domain.tasks import Task, TaskKind
 from grouping.domain.trainings.recipes import Recipe
 from grouping.domain.trainings.trials import TaskScore
 from grouping.errors import BundleError, GroupingError
@@ -197,8 +197,11 @@ class Manifest:
         if digest != _digest(data):
             raise BundleError("The manifest of the bundle was changed: its digest is another one.")
         try:
-            return cls._from_mapping(data)
-        except (KeyError, TypeError, ValueError, AttributeError, GroupingError) as error:
+            made = cls._from_mapping(data)
+            check_types(made)
+            made._check()
+            return made
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, GroupingError) as error:
             raise BundleError(f"The manifest of the bundle cannot be understood: {error}") from error
 
     @classmethod
@@ -212,6 +215,23 @@ class Manifest:
             "seeds": tuple(data["seeds"]),
         }
         return cls(**made)
+
+    def _check(self) -> None:
+        """Check that tasks, networks and labels fit each other.
+
+        Raises:
+            ValueError: if they do not.
+        """
+        served = [(name, n) for n, network in enumerate(self.networks) for name in network.serves]
+        if sorted(served) != sorted((bundled.task.name, bundled.network) for bundled in self.tasks):
+            raise ValueError("it does not name one network for each task")
+        if self.inputs.n_features < 1 or any(min(network.widths, default=0) < 1 for network in self.networks):
+            raise ValueError("inputs and stages have a width of 1 or more")
+        for bundled in self.tasks:
+            task = bundled.task
+            n_labels = 2 if task.kind is TaskKind.BINARY else task.n_outputs
+            if task.n_outputs < 1 or (bundled.labels and len(bundled.labels) != n_labels):
+                raise ValueError(f"the task {task.name!r} has other classes than outputs")
 
 
 def _digest(data: Mapping[str, Any]) -> str:

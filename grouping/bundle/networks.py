@@ -75,26 +75,32 @@ def serving_networks(manifest: Manifest, weights: Sequence[Mapping[str, Tensor]]
         BundleError: if they cannot be built here, or the weights are those of other networks.
     """
     tasks = {bundled.task.name: bundled.task for bundled in manifest.tasks}
-    if sorted(name for network in manifest.networks for name in network.serves) != sorted(tasks):
-        raise BundleError("The manifest of the bundle does not name one network for each task.")
-    networks = [
-        ServingNetwork(
-            with_weights(
-                whole_network(manifest.recipe, network, tasks, manifest.inputs.n_features),
-                own,
-                network.left_out,
-            ),
-            network.serves,
-        )
-        for network, own in zip(manifest.networks, weights, strict=True)
-    ]
+    recipe, n_features = manifest.recipe, manifest.inputs.n_features
+    networks = []
+    for network, own in zip(manifest.networks, weights, strict=True):
+        sketch = whole_network(recipe, network, tasks, n_features, is_sketch=True)
+        _check_weights(sketch, own, network.left_out)  # before the memory is taken
+        whole = with_weights(whole_network(recipe, network, tasks, n_features), own, network.left_out)
+        networks.append(ServingNetwork(whole, network.serves))
     return ServingNetworks(networks, list(tasks))
 
 
 def whole_network(
-    recipe: Recipe, network: BundledNetwork, tasks: Mapping[str, Task], n_features: int
+    recipe: Recipe,
+    network: BundledNetwork,
+    tasks: Mapping[str, Task],
+    n_features: int,
+    *,
+    is_sketch: bool = False,
 ) -> MultiTaskNetwork:
     """Build the network of a group as it was trained, at its initial weights.
+
+    Args:
+        recipe: its recipe.
+        network: what it is.
+        tasks: the tasks by name.
+        n_features: width of the inputs.
+        is_sketch: whether its weights need no values, and so no memory, where its encoder can be built so.
 
     Raises:
         BundleError: if its recipe names what is not installed here, or cannot be built.
@@ -102,7 +108,9 @@ def whole_network(
     try:
         members = tuple(tasks[name] for name in network.group)
         encoder = build_encoder(recipe, n_features)
-        return build_network(recipe, Blueprint(encoder, network.widths, members, network.seed)).eval()
+        device = encoder.counted_on(network.widths) if is_sketch else "cpu"
+        blueprint = Blueprint(encoder, network.widths, members, network.seed, device=device)
+        return build_network(recipe, blueprint).eval()
     except (GroupingError, KeyError) as error:
         raise BundleError(
             f"The network {network.name!r} of the bundle cannot be built here: {error} A plug-in that it was "
@@ -118,6 +126,18 @@ def with_weights(
     Raises:
         BundleError: if they are those of another network.
     """
+    network.load_state_dict(_check_weights(network, weights, left_out))
+    return network
+
+
+def _check_weights(
+    network: MultiTaskNetwork, weights: Mapping[str, Tensor], left_out: Sequence[str]
+) -> Mapping[str, Tensor]:
+    """Return all weights of a network, those that are left out as 0.
+
+    Raises:
+        BundleError: if they are those of another network.
+    """
     own = network.state_dict()
     given = {**{name: torch.zeros_like(own[name]) for name in left_out if name in own}, **weights}
     wanted = {name: (value.shape, value.dtype) for name, value in own.items()}
@@ -126,5 +146,4 @@ def with_weights(
             "The weights of the bundle are those of another network than its manifest says, or the method "
             "that it was trained with builds another one in this version."
         )
-    network.load_state_dict(given)
-    return network
+    return given

@@ -97,16 +97,21 @@ def export(
     """Write the recommended networks of a job as a bundle: one folder that answers every task.
 
     They are trained first, as by `grouping finish`, unless their weights are kept. A bundle is written only
-    if it scores on the test rows what its networks scored.
+    if it scores on the test rows what its networks scored. Of a job with another trainer the artefacts that
+    it told of are copied, one of each network, beside a file that says which network serves which task.
     """
     from grouping.bundle.writing import check_folder
+    from grouping.trainers import DEFAULT_TRAINER
 
-    check_folder(out)
     use_data(data_folder, home)
     use_trainers(None, home)
     console, shelf = new_console(), KeptNetworks(kept_address(kept, home))
     with closing(_store(url, home)) as store:
         found = _recommended(store, job_id, budget)
+        if found.job.spec.trainer != DEFAULT_TRAINER:
+            _copy_artefacts(store, found, Path(out))
+            return
+        check_folder(out)
         finished = _finished(store, found, shelf, on, seeds, again=again)
     written = _write(found, finished, shelf, licence, out)
     equal = (
@@ -242,6 +247,19 @@ def _write(
     from grouping.bundle.writing import About, write_kept
 
     return write_kept(shelf, finished, source_of(found.job), About(found.verdict_sentence, licence), outs)
+
+
+def _copy_artefacts(store: Store, found: Recommended, out: Path) -> None:
+    """Copy what another trainer has kept of the recommended networks."""
+    from grouping.use_cases.artefacts import CONTENTS, artefacts_of, copy_artefacts
+
+    artefacts = artefacts_of(store, found.job, found.grouping)
+    copy_artefacts(found.job, found.grouping, artefacts, out)
+    new_console().print(
+        f"{out}: what {found.job.spec.trainer} has kept of {len(artefacts)} networks; {out / CONTENTS} says "
+        "which of them serves which task.",
+        soft_wrap=True,
+    )
 
 
 def _tell(console: Console, finished: FinishedGrouping, shelf: KeptNetworks) -> None:

@@ -125,7 +125,7 @@ LISTED = (
     (
         "download",
         "downloads:download",
-        "Write scores, affinities, their graph, the curve or the networks of a job or table to a file.",
+        "Write scores, affinities, their graph, the curve, the networks or a bundle of a job to a file.",
     ),
     (
         "compare",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,11 @@ from grouping.cli.options.connecting import DEFAULT_SERVER, JobOrTable, Server, 
 from grouping.domain.affinities.methods import DEFAULT_METHOD
 from grouping.domain.tables.exports import Exported, ExportFormat
 from grouping.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from grouping.client import RemoteJob
+
+_CONFLICT = 409
 
 
 class Downloaded(StrEnum):
@@ -22,6 +27,7 @@ class Downloaded(StrEnum):
     GRAPH = Exported.GRAPH.value
     CURVE = Exported.CURVE.value
     NETWORKS = Exported.NETWORKS.value
+    BUNDLE = "bundle"
 
 
 def download(
@@ -30,7 +36,8 @@ def download(
         Downloaded,
         typer.Argument(
             help="scores with the values of metrics, a row for each task of a network and each seed; matrix "
-            "and graph of affinities; budget curve; networks of a budget.",
+            "and graph of affinities; budget curve; networks of a budget; bundle: the recommended networks "
+            "themselves, which the service trains first unless it keeps them.",
         ),
     ],
     out: Annotated[
@@ -43,14 +50,22 @@ def download(
     method: Annotated[str, typer.Option(help="Affinity method of matrix and graph.")] = DEFAULT_METHOD,
     budget: Annotated[
         float | None,
-        typer.Option(help="Budget of the networks; the middle one of the job unless given."),
+        typer.Option(
+            help="Budget of the networks, the middle one of the job unless given, or of the bundle."
+        ),
     ] = None,
     server: Server = DEFAULT_SERVER,
     token: Token = None,
 ) -> None:
-    """Write scores, affinities, their graph, the curve or the networks of a job or table to a file."""
+    """Write scores, affinities, their graph, the curve, the networks or a bundle of a job to a file."""
     from grouping.client import Client
 
+    if what is Downloaded.BUNDLE:
+        if out is None or out.suffix.lower() != ".zip":
+            raise InvalidInputError("A bundle is a ZIP archive: name its file, as in --out bundle.zip.")
+        with Client(server, token=token) as client:
+            _download_bundle(client.job(identifier), out, budget)
+        return
     chosen = export_format or _by_suffix(out)
     if what is Downloaded.SCORES and chosen is ExportFormat.SVG:
         raise InvalidInputError("There is no picture of scores; choose csv, json or parquet.")
@@ -64,6 +79,21 @@ def download(
         typer.echo(data, nl=False)
     else:
         out.write_bytes(data)
+
+
+def _download_bundle(job: RemoteJob, out: Path, budget: float | None) -> None:
+    """Write a bundle that the service keeps, after having it made where it keeps none."""
+    from grouping.client import ServiceError
+
+    try:
+        job.download_bundle(out, budget_snt=budget)
+    except ServiceError as error:
+        if error.status != _CONFLICT:
+            raise
+        asked = job.finish(budget_snt=budget)
+        typer.echo(f"The service trains the networks of job {job.id} once more, to keep them.", err=True)
+        job.wait_for_bundle(asked)
+        job.download_bundle(out, budget_snt=budget)
 
 
 def _by_suffix(out: Path | None) -> ExportFormat:

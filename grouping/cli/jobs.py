@@ -39,7 +39,7 @@ from grouping.cli.options.jobs import with_job_options
 from grouping.cli.options.search_files import asked_for
 from grouping.cli.options.trainers_file import use_trainers
 from grouping.cli.output.estimates import estimate_here, show_estimate, show_ledger
-from grouping.cli.output.recommendations import show_recommendations
+from grouping.cli.output.recommendations import show_artefacts, show_recommendations
 from grouping.cli.output.terminal import new_console, print_json
 from grouping.cli.results import ResultsOption, ValuesOption, with_results
 from grouping.cli.serving import (
@@ -146,6 +146,7 @@ def watch(console: Console, job: RemoteJob, *, training: AbstractContextManager[
     if job.state is JobState.SUCCEEDED:
         recommendations = job.recommendations()
         show_recommendations(console, recommendations)
+        show_artefacts(console, job, recommendations)
         show_ledger(console, job)
         show_notes(console, job.progress().notes)
         return 0 if any(item.solution.grouping for item in recommendations) else EXIT_FAILED

@@ -10,6 +10,7 @@ from grouping.artefacts.finishing import FinishState
 from grouping.artefacts.kept import LearnedRows
 from grouping.client.connection import POLL_S, Connection
 from grouping.errors import BundleError
+from grouping.wire.artefacts import ArtefactList, NetworkArtefactsOut
 from grouping.wire.finishes import FinishList, FinishOut
 
 
@@ -105,3 +106,13 @@ class Bundles:
         given = {name: value for name, value in asked.items() if value is not None}
         self._service().save(f"/v1/jobs/{self.id}/bundle", Path(out), **given)
         return Path(out)
+
+    def artefacts(self, *, budget_snt: float | None = None) -> list[NetworkArtefactsOut]:
+        """Return what the trainer of the job has kept of the recommended networks, as it told, by network.
+
+        Args:
+            budget_snt: inference budget; may be left out where the job has one only.
+        """
+        given = {} if budget_snt is None else {"budget_snt": budget_snt}
+        path = f"/v1/jobs/{self.id}/artefacts"
+        return self._service().read(ArtefactList, "GET", path, params=given).items

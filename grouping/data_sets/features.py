@@ -17,6 +17,7 @@ from grouping.data_sets.columns import ColumnKind, texts_of
 from grouping.data_sets.images import FittedImages, fit_images
 from grouping.data_sets.texts import FittedTexts, fit_texts
 from grouping.domain.fields import from_plain
+from grouping.errors import InvalidInputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,10 @@ class Scaled:
     fill: float
     mean: float
     spread: float
+
+    def __post_init__(self) -> None:
+        if self.part not in _PARTS:
+            raise InvalidInputError(f"{self.part[:50]!r} is no part of a date.")
 
 
 @dataclass(frozen=True, slots=True)

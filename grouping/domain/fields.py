@@ -16,7 +16,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, GroupedMetadata, Gt, Le, MaxLen, MinLen
 
@@ -207,6 +207,41 @@ def _built(kind: Any, value: Any) -> Any:
     made: Any = kind
     known = declared(made)
     return made(**{name: _built(known[name].kind, v) if name in known else v for name, v in value.items()})
+
+
+def check_types(value: Any) -> None:
+    """Hold a dataclass, and all within it, to the types that their fields declare, as after reading JSON.
+
+    Raises:
+        TypeError: on the first field with something else; names it.
+    """
+    hints = get_type_hints(value.__class__, include_extras=True)
+    for one in fields(value):
+        if not _is_of(getattr(value, one.name), hints[one.name]):
+            raise TypeError(f"{one.name} cannot be {str(getattr(value, one.name))[:50]!r}")
+
+
+def _is_of(value: Any, annotation: Any) -> bool:
+    kind, _, is_optional = plain(annotation)
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any or (value is None and is_optional):
+        return True
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return len(value) == len(arguments) and all(map(_is_of, value, arguments))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_is_of(item, arguments[0]) for item in value)
+    if origin is Mapping:
+        pairs = value.items() if isinstance(value, Mapping) else [(None, None)]
+        return all(_is_of(key, arguments[0]) and _is_of(item, arguments[1]) for key, item in pairs)
+    if origin in (Union, UnionType):
+        return any(_is_of(value, one) for one in arguments)
+    if origin is Literal:
+        return value in arguments
+    if kind in (int, float):
+        return isinstance(value, (int, kind)) and not isinstance(value, bool)
+    if is_dataclass(value) and not isinstance(value, type):
+        check_types(value)
+    return isinstance(value, origin or kind)
 
 
 def _of_union(kinds: tuple[Any, ...], value: Any) -> Any:

@@ -123,7 +123,7 @@ def why_none(kept: str | None, job: Job) -> str:
     if job.spec.trainer != DEFAULT_TRAINER:
         return (
             f"A bundle holds networks of the built-in trainer. Those of this job are kept by their trainer, "
-            f"{job.spec.trainer}; each training tells where."
+            f"{job.spec.trainer}, where each training tells; grouping export copies them from there."
         )
     if kept is None:
         return "This service knows no place where networks are kept: start it with --kept, or GROUPING_KEPT."

@@ -30,6 +30,7 @@ from grouping.domain.verdicts.verdict import Verdict
 from grouping.errors import InvalidInputError, StateConflictError, TrainingError
 from grouping.store import Store
 from grouping.trainers import LocalPool, Trainer, trainer_of
+from grouping.use_cases.artefacts import artefacts_of
 from grouping.use_cases.computing import InThisProcess
 from grouping.use_cases.table_queries import TableQueries
 
@@ -187,13 +188,13 @@ def _check_trainer(store: Store, found: Recommended) -> None:
     job, tasks = found.job, found.grouping.tasks
     if job.spec.trainer == DEFAULT_TRAINER:
         return
-    trials = [trial for trial in _confirming(store, job) if trial.artefact]
-    told = []
-    for network in found.grouping.networks:
-        artefacts = [str(trial.artefact) for trial in trials if trial.network.key == network.key]
-        if artefacts:
-            told.append(f"{network.name(tasks)} in {', '.join(artefacts[:MOST_ARTEFACTS])}")
-    where = f" It keeps what it trained itself: {'; '.join(told)}." if told else ""
+    told = [
+        f"{one.network.name(tasks)} in {', '.join(str(t.artefact) for t in one.trials[:MOST_ARTEFACTS])}"
+        for one in artefacts_of(store, job, found.grouping)
+        if one.trials
+    ]
+    export = f"grouping export {job.id} --budget {found.budget_snt:.12g} --out FOLDER copies them. "
+    where = f" {export}It keeps what it trained itself: {'; '.join(told)}." if told else ""
     raise InvalidInputError(
         f"The networks of this job are trained by {job.spec.trainer!r}, and only those of the built-in "
         f"trainer can be trained again and kept.{where}"

@@ -19,7 +19,7 @@ from grouping.bundle import load
 from grouping.client import Client
 from grouping.domain.jobs.job import JobState
 from tests.frames import fields
-from tests.patience import slowness, wait_for
+from tests.patience import wait_for
 from tests.services import (
     Service,
     descendants,
@@ -106,12 +106,16 @@ def test_run_prints_progress_and_the_grouping_and_ends_with_the_result(running: 
 
 def test_a_service_makes_the_bundle_that_it_is_asked_for(running: Service, tmp_path: Path) -> None:
     done = grouping("run", *SMALL, "--budget", "1", "--json", server=running.url)
-    with Client(running.url) as client:
-        job = client.job(json.loads(done.stdout)["job"]["id"])
-        job.wait_for_bundle(job.finish(), timeout_s=120 * slowness())
-        with zipfile.ZipFile(job.download_bundle(tmp_path / "b.zip")) as archive:
-            archive.extractall(tmp_path)
-    assert list(load(tmp_path / "bundle").tasks) == list(job.data.spec.tasks)
+    job = json.loads(done.stdout)["job"]
+    archive = tmp_path / "b.zip"
+    refused = grouping("download", job["id"], "bundle", server=running.url)
+    assert (refused.returncode, "--out bundle.zip" in refused.stderr) == (2, True)
+    for told in ("trains the networks", ""):  # and then it is kept
+        done = grouping("download", job["id"], "bundle", "--out", str(archive), server=running.url)
+        assert (done.returncode, told in done.stderr, bool(done.stderr)) == (0, True, bool(told)), done.stderr
+    with zipfile.ZipFile(archive) as files:
+        files.extractall(tmp_path)
+    assert list(load(tmp_path / "bundle").tasks) == job["spec"]["tasks"]
 
 
 def test_run_prints_json_for_programs(running: Service) -> None:

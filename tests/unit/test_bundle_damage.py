@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,11 @@ def test_no_bundle_is_told_with_the_command_that_makes_one(tmp_path: Path) -> No
             lambda data: data["recipe"]["sharing"].update(name="of-a-plug-in"),
             "plug-in .* has to be installed",
         ),
+        (lambda data: data["networks"][0].update(widths=[10**9, 8]), "those of another network"),
+        (lambda data: data["inputs"].update(n_features=10**9), "those of another network"),
+        (lambda data: data["tasks"][0].update(labels=["only"]), "other classes than outputs"),
+        (lambda data: data["tasks"][0]["constants"].update(scale="x"), "scale cannot be 'x'"),
+        (lambda data: data["tasks"][0]["task"].update(loss="unheard-of"), "There is no loss named"),
         (lambda data: data["inputs"].update(kind="sound"), "does not know"),
         (lambda data: data["networks"][0].update(group=["who"]), "cannot be built here"),
         (lambda data: data.update(networks=[]), "one network for each task"),
@@ -129,6 +135,57 @@ def test_a_manifest_that_says_what_cannot_be_is_refused(
 ) -> None:
     changed(folder, change)
     refused(folder, said)
+
+
+UNFIT: tuple[Any, ...] = (
+    *(None, True, -1, 0, 10**9, 10**30, 1e308, float("nan"), float("inf"), "", "../x", "\0"),
+    *([], [[1]], {}, {"x": 1}),
+)
+"""What a manifest that was written by hand may have in any place."""
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place of a manifest; of lists the first two."""
+    for key in value if isinstance(value, dict) else range(min(2, len(value))):
+        yield (*path, key)
+        if isinstance(value[key], (dict, list)):
+            yield from places(value[key], (*path, key))
+
+
+def test_whatever_a_manifest_says_it_is_refused_in_words_or_answers(made: Made, folder: Path) -> None:
+    whole = json.loads((folder / MANIFEST).read_text())
+    rows, n_refused = made.source.test_rows[:2], 0
+    for number, place in enumerate(places({k: v for k, v in whole.items() if k != "sha256"})):
+        unfit = UNFIT[number * 7 % len(UNFIT)]
+
+        def change(data: dict[str, Any], place: tuple[Any, ...] = place, unfit: Any = unfit) -> None:
+            within: Any = data
+            for key in place[:-1]:
+                within = within[key]
+            within[place[-1]] = unfit
+
+        (folder / MANIFEST).write_text(json.dumps(whole))
+        changed(folder, change)
+        try:
+            bundle = load(folder)
+        except BundleError:
+            n_refused += 1
+        else:
+            bundle.predict(rows, probabilities=True)
+    assert n_refused > 100
+
+
+def test_what_is_no_file_is_missing(folder: Path, file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+    refused(folder, f"lacks {file.name}")
+    file.rmdir()
+    os.mkfifo(file)
+    refused(folder, f"lacks {file.name}")
+    file.unlink()
+    file.symlink_to(file.name)
+    refused(folder, f"lacks {file.name}")
+    refused(Path("\0"), "no bundle at")
 
 
 class Trap:

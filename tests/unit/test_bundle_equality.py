@@ -15,7 +15,7 @@ from grouping.domain.tasks import Task
 from grouping.domain.trainings.datasets import Dataset
 from grouping.domain.trainings.engines import Engine
 from grouping.domain.trainings.recipes import Method, Part, Precision, Recipe
-from grouping.recipes import list_methods
+from grouping.recipes import list_losses, list_methods, list_metrics, named_loss, named_metric
 from tests.bundles import Made, made_of_arrays, pixels, tokens
 from tests.unit.test_training_loop import TASKS, make_dataset
 
@@ -34,6 +34,8 @@ ENCODERS: dict[str, tuple[dict[str, Any], tuple[int, ...], Callable[[Dataset], D
     ),
 }
 """Parameters, widths and data of each encoder; of one that is not here the defaults, on numbers."""
+ON_THEIR_OWN = (Part.SHARING, Part.WEIGHTING, Part.ENCODER)
+"""Parts of a recipe that have a test for each method."""
 
 
 def check(made: Made) -> None:
@@ -64,13 +66,32 @@ def test_under_every_encoder(tmp_path: Path, encoder: str) -> None:
     check(made_of_arrays(tmp_path, data_of(DATASET), TASKS, recipe))
 
 
-@pytest.mark.parametrize("part", [Part.SCHEDULE, Part.SAMPLING, Part.OPTIMISER, Part.LEARNING_RATE_SCHEDULE])
+@pytest.mark.parametrize("part", [part for part in Part if part not in ON_THEIR_OWN])
 def test_under_every_other_method(tmp_path: Path, part: Part) -> None:
     for number, method in enumerate(list_methods(part)):
         parameters = {"source_task": "sign"} if method.name == "fine-tuning" else {}
         chosen: dict[str, Any] = {part.value: Method(method.name, parameters)}
         recipe = replace(RECIPE, epochs=4, **chosen)
-        check(made_of_arrays(tmp_path / str(number), DATASET, TASKS, recipe))
+        dataset = pixels(DATASET, 16) if part is Part.AUGMENTATION else DATASET
+        check(made_of_arrays(tmp_path / str(number), dataset, TASKS, recipe))
+
+
+KINDS = {one.name: one.kinds for one in list_losses()} | {one.name: one.kinds for one in list_metrics()}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_under_every_loss_and_metric(tmp_path: Path, name: str) -> None:
+    dataset, tasks = every_kind()
+
+    def told(task: Task) -> Task:
+        if task.kind not in KINDS[name]:
+            return task
+        if name in {loss.name for loss in list_losses()}:
+            return replace(task, loss=named_loss(name))
+        return replace(task, metric=named_metric(name))
+
+    assert any(task.kind in KINDS[name] for task in tasks), "a kind of task that `every_kind` lacks"
+    check(made_of_arrays(tmp_path, dataset, tuple(map(told, tasks)), replace(RECIPE, epochs=1)))
 
 
 @pytest.mark.parametrize("engine", [Engine.SEQUENTIAL, Engine.STACKED, Engine.VMAP])
@@ -90,7 +111,8 @@ def test_many_rows_are_computed_in_the_same_parts(tmp_path: Path) -> None:
     check(made_of_arrays(tmp_path, pixels(make_dataset(rows=12_000), 256), TASKS, replace(RECIPE, epochs=1)))
 
 
-def test_over_every_kind_of_target(tmp_path: Path) -> None:
+def every_kind() -> tuple[Dataset, tuple[Task, ...]]:
+    """Data with a target of every kind that takes a loss or metric of its own, some of them with gaps."""
     rng = np.random.default_rng(5)
     inputs = rng.normal(size=(200, 6)).astype(np.float32)
     labels = (inputs[:, :3] > 0).astype(np.float32)
@@ -103,15 +125,23 @@ def test_over_every_kind_of_target(tmp_path: Path) -> None:
         Task.regression("sign", 2),
         Task.class_map("classes", 3, 4),
         Task.normals("normals", 2),
+        Task.multiclass("class", 3),
+        Task.binary("yes"),
     )
     targets: dict[str, Any] = {
         "labels": labels,
         "sign": (50 + 9 * inputs[:, :2]).astype(np.float32),
         "classes": classes,
         "normals": directions.astype(np.float32),
+        "class": np.digitize(inputs[:, 4], [-0.5, 0.5]).astype(np.int64),
+        "yes": (inputs[:, 5] > 0).astype(np.float32),
     }
     train, validation, test = np.split(np.arange(200, dtype=np.int64), [100, 150])
-    made = made_of_arrays(tmp_path, Dataset(inputs, targets, train, validation, test), tasks, RECIPE)
+    return Dataset(inputs, targets, train, validation, test), tasks
+
+
+def test_over_every_kind_of_target(tmp_path: Path) -> None:
+    made = made_of_arrays(tmp_path, *every_kind(), RECIPE)
     check(made)
     found = made.bundle.arrays(made.source.test_rows)
     assert found["sign"].mean() == pytest.approx(50, abs=9), "in the units of the data"

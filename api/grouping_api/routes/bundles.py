@@ -11,8 +11,10 @@ from starlette.responses import Response
 
 from grouping.artefacts.finishing import MAX_LICENCE, MAX_SEEDS, Finish
 from grouping.artefacts.kept import LearnedRows
+from grouping.use_cases.artefacts import artefacts_of
 from grouping.use_cases.bundles import KeptBundle, ask_to_finish, require_bundle
 from grouping.use_cases.finish import recommended
+from grouping.wire.artefacts import ArtefactList
 from grouping.wire.base_types import PlainText
 from grouping.wire.finishes import FinishList, FinishOut
 from grouping_api.access import READ, SUBMIT
@@ -177,3 +179,22 @@ async def download_bundle(
         headers=attachment(safe_file_name(f"{name} bundle", "bundle", "zip")),
         limit_s=SENDING_LIMIT_S,
     )
+
+
+@router.get(
+    "/{job_id}/artefacts",
+    summary="List what the trainer has kept of the recommended networks",
+    responses=problem_responses(404, 409, 422, 503),
+    dependencies=[READ, IN_TURN],
+)
+def list_artefacts(
+    job_id: JobId, store: StoreDep, queries: TableQueriesDep, budget_snt: BudgetQuery = None
+) -> ArtefactList:
+    """Return the artefacts that trainings of the recommended networks told of, by network.
+
+    The built-in trainer tells of none: its networks are downloaded as a bundle.
+    """
+    budget = budget_of("budget_snt", budget_snt) if budget_snt else None
+    found = recommended(store, job_id, budget, queries)
+    items = artefacts_of(store, found.job, found.grouping)
+    return ArtefactList.read(tasks=found.grouping.tasks, budget_snt=found.budget_snt, items=items)

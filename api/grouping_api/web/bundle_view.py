@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from grouping.artefacts.finishing import Finish
 from grouping.domain.jobs.job import Job
+from grouping.domain.trainings.trials import Trial
 from grouping.errors import BundleError
 from grouping.solver import Recommendation
+from grouping.use_cases.artefacts import NetworkArtefacts, artefacts_among
 from grouping.use_cases.bundles import find_bundle, finish_command, why_none
 
 
@@ -41,10 +43,12 @@ class Bundles:
     Attributes:
         rows: one for each budget with a recommendation.
         reason: why there is none; empty where there is, or can be.
+        artefacts: what another trainer has kept of the recommended networks, by budget.
     """
 
     rows: tuple[BundleRow, ...] = ()
     reason: str = ""
+    artefacts: tuple[tuple[float, tuple[NetworkArtefacts, ...]], ...] = ()
 
     @property
     def kept(self) -> tuple[BundleRow, ...]:
@@ -58,7 +62,11 @@ class Bundles:
 
 
 def view_bundles(
-    kept: str | None, job: Job, recommended: Sequence[Recommendation], finishes: Sequence[Finish]
+    kept: str | None,
+    job: Job,
+    recommended: Sequence[Recommendation],
+    finishes: Sequence[Finish],
+    trials: Sequence[Trial],
 ) -> Bundles | None:
     """Return the bundles of a job that has ended with a recommendation; None for others.
 
@@ -67,13 +75,17 @@ def view_bundles(
         job: the job.
         recommended: what it recommends.
         finishes: what the service was asked to make of it, the newest first.
+        trials: trainings that told of an artefact.
     """
     found = [(one.budget_snt, one.solution.grouping) for one in recommended if one.solution.grouping]
     if not job.state.is_final or not found:
         return None
     reason = why_none(kept, job)
     if reason:
-        return Bundles(reason=reason)
+        artefacts = ((budget, artefacts_among(trials, grouping)) for budget, grouping in found)
+        return Bundles(
+            reason=reason, artefacts=tuple(one for one in artefacts if any(kept.trials for kept in one[1]))
+        )
     try:
         return Bundles(
             tuple(

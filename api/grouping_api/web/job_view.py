@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from grouping.artefacts.finishing import Finish
 from grouping.domain.jobs.job import Event, Job, JobState, Stop
 from grouping.domain.jobs.sentences import JobSentences, Stated
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.domain.jobs.verbs import JobVerb, refusal
 from grouping.domain.percentages import fixed_percent
 from grouping.domain.trainings.ledgers import Amount
@@ -18,6 +19,7 @@ from grouping.domain.verdicts.headroom import Headroom
 from grouping.domain.verdicts.verdict import Comparison
 from grouping.solver import Recommendation
 from grouping.store import ProgressRow, Store
+from grouping.use_cases.artefacts import kept_trials
 from grouping.use_cases.headroom import headroom_of
 from grouping.use_cases.job_notes import notes_of
 from grouping.use_cases.job_outlook import Outlook, OutlookPhase, outlook_of
@@ -151,6 +153,8 @@ class JobView:
     """Whether there are trainings over a part of the epochs."""
     finishes: tuple[Finish, ...]
     """Bundles that the service was asked to make of it, the newest first."""
+    kept_trials: tuple[Trial, ...]
+    """Trainings of another trainer that told of an artefact, once the job has ended."""
 
     @property
     def is_finishing(self) -> bool:
@@ -236,7 +240,7 @@ def view_choices(
         held=items[0].held if any(item.solution.grouping for item in items) else (),
         not_held=items[0].not_held if items else (),
         rank_check=recommended.rank_check,
-        bundles=view_bundles(kept, view.job, items, view.finishes),
+        bundles=view_bundles(kept, view.job, items, view.finishes, view.kept_trials),
         n_older=recommended.n_trained if items and recommended.n_trained < view.n_trained else None,
         fault=recommended.fault,
     )
@@ -295,6 +299,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
     unhappy = store.trials(job.id, states=(TrialState.RUNNING, TrialState.DIVERGED, TrialState.FAILED))
     running = tuple(trial for trial in unhappy if trial.state is TrialState.RUNNING)
     events = recent.of(store, job.id)
+    is_built_in = job.spec.trainer == DEFAULT_TRAINER
     return JobView(
         job=job,
         title=job.name,
@@ -316,6 +321,7 @@ def view_job(job: Job, store: Store, queries: TableQueries, recent: RecentEvents
         n_trained=sum(row.succeeded for row in rows),
         is_shortened=any(row.fidelity != 1 for row in rows),
         finishes=store.finishes(job.id) if job.state.is_final else (),
+        kept_trials=() if is_built_in or not job.state.is_final else kept_trials(store, job),
     )
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from grouping.domain.jobs.specification import DEFAULT_TRAINER
 from grouping.domain.tasks import Direction
 
 if TYPE_CHECKING:
+    from grouping.client import RemoteJob
     from grouping.wire.groupings import RecommendationOut, VerdictOut
 
 
@@ -55,6 +57,22 @@ def show_recommendations(console: Console, recommendations: Sequence[Recommendat
         if item.tuned is not None:
             console.print(f"Each its best: {item.tuned_sentence}", soft_wrap=True)
             show_comparisons(console, item.tuned)
+
+
+def show_artefacts(console: Console, job: RemoteJob, recommendations: Sequence[RecommendationOut]) -> None:
+    """Print what another trainer has kept of the recommended networks; nothing where it told nothing."""
+    if job.data.spec.trainer.name == DEFAULT_TRAINER:
+        return
+    for item in recommendations:
+        kept = job.artefacts(budget_snt=item.budget_snt) if item.solution.grouping else []
+        for network in kept:
+            for training in network.trainings[:1]:
+                more = f" and {len(network.trainings) - 1} more" if len(network.trainings) > 1 else ""
+                console.print(
+                    f"Kept, budget {item.budget_snt:g}: {network.network} in {training.artefact}{more}",
+                    soft_wrap=True,
+                    markup=False,
+                )
 
 
 def _show_values(console: Console, recommendations: Sequence[RecommendationOut]) -> None:
