@@ -27,12 +27,13 @@ async def refuse_unknown_parameters(request: Request) -> None:
     for name in request.query_params:
         if name not in known:
             raise UnknownParameterError(name, known)
-    if route.path.startswith("/v1/") and not _takes_body(route) and _has_body(request):
+    if route.path.startswith("/v1/") and not takes_body(route) and _has_body(request):
         takes = f"query parameters: {', '.join(known)}" if known else "no query parameters either"
         raise InvalidInputError(f"This address takes no body. It takes {takes}.")
 
 
-def _takes_body(route: APIRoute) -> bool:
+def takes_body(route: APIRoute) -> bool:
+    """Return whether a route takes a body, as its declaration says."""
     return route.body_field is not None or "requestBody" in (route.openapi_extra or {})
 
 
