@@ -116,7 +116,7 @@ class Constraints:
         for name in self.limits:
             if name not in table.other_costs:
                 raise UnknownNameError("cost", name, tuple(table.other_costs), pointer="/limits")
-        alone = _losses_alone(table)
+        alone = _losses_alone(table) if self.ceilings_alone else {}
         for task, factor in self.ceilings_alone.items():
             if not (alone[task] > 0 or (factor == 1 and alone[task] <= 0)):
                 raise InvalidInputError(
@@ -228,7 +228,7 @@ class Constraints:
         import numpy as np
 
         ceilings = np.full(len(table.tasks), np.inf)
-        alone = _losses_alone(table)
+        alone = _losses_alone(table) if self.ceilings_alone else {}
         for t, task in enumerate(table.task_names):
             if task in self.ceilings:
                 ceilings[t] = self.ceilings[task]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from grouping.domain.groupings import SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.tables.score_table import FloatArray, ScoreTable
 from grouping.domain.tasks import Task
-from grouping.solver import BudgetSolver, TableSolver, solve
-from grouping.solver.exact import cells, column_generation
+from grouping.solver import BudgetSolver, TableSolver, assess_confidence, best_groupings, explain, solve
+from grouping.solver.exact import bound_and_fix, cells, column_generation, core_programme, programme
 from tests.effort import examples
 from tests.property.test_constraint_laws import BUDGETS, demands, tables
 from tests.tables import every_grouping, make_table
@@ -169,3 +170,72 @@ def test_a_small_loss_beside_a_giant_one_is_still_made_small() -> None:
 def rescaled(table: ScoreTable, losses: FloatArray, cost: float = 1.0) -> ScoreTable:
     networks = tuple(Network(n.group, n.size, n.cost_snt * cost) for n in table.networks)
     return make_table(networks, table.tasks, losses)
+
+
+def test_a_core_of_few_cells_is_decided_by_a_programme_that_starts_from_the_best_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = [f"t{t:02d}" for t in range(42)]
+    whole = tuple(Network(frozenset(names), 1.0 + n, 1.0) for n in range(30))
+    losses = np.random.default_rng(0).uniform(0.0, 1.0, (30, 42))
+    table = make_table(whole, tuple(map(Task, names)), losses)
+    monkeypatch.setattr(bound_and_fix, "_MOST_CELLS_HANDED", 0)
+    plain = solve(table, 4.0, max_ties=1)
+    monkeypatch.undo()
+    monkeypatch.setattr(bound_and_fix, "_NODES_BEFORE", 1)  # of a table that is small enough for a test
+    starts: list[bool] = []
+
+    def noting(*args: Any, **named: Any) -> Any:
+        starts.append(named["start"] is not None)
+        return programme.solve_programme(*args, **named)
+
+    monkeypatch.setattr(core_programme, "solve_programme", noting)
+    handed = solve(table, 4.0, max_ties=1)
+    assert starts == [True], "few nodes do not close it, and the core has few cells"
+    assert (handed.status, handed.loss) == (plain.status, plain.loss)
+
+
+def test_networks_that_are_not_needed_are_left_out_whatever_their_number() -> None:
+    names = tuple(f"t{t}" for t in range(6))
+    pair, whole = Network.of("t0", "t1"), Network.of(*names)
+    singles = tuple(Network(frozenset({name}), 1.0, 0.1) for name in names)
+    losses = np.ones((8, 6))
+    losses[7] = 0.5
+    table = make_table((*singles, pair, whole), tuple(map(Task, names)), losses)
+    chosen = TableSolver(table)._grouping(range(8))
+    assert chosen.networks == (whole,)
+
+
+@pytest.mark.parametrize("question", ["confidence", "explanation", "best"])
+def test_every_question_about_a_large_table_ends_soon_after_its_time(
+    question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = large_table(2)
+    found = solve(table, 30.0, time_limit_s=0.0)
+    looks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(looks)))
+    asked = {
+        "confidence": lambda: assess_confidence(table, 30.0, noise=0.01, time_limit_s=20.0).n_resamples,
+        "explanation": lambda: len(explain(table, found, time_limit_s=20.0).tasks),
+        "best": lambda: len(best_groupings(table, 30.0, 5, time_limit_s=20.0).groupings),
+    }
+    assert asked[question]() >= 1
+    assert next(looks) < 250, "the clock, which a look puts forward by a second, is hardly looked at any more"
+
+
+@settings(max_examples=examples(25), deadline=None)
+@given(st.integers(0, 10_000), st.integers(-12, 12), st.booleans())
+def test_any_power_of_ten_on_losses_or_on_costs_and_budget_gives_the_same_networks(
+    seed: int, exponent: int, is_cost: bool
+) -> None:
+    table = large_table(seed, n_tasks=9, n_groups=40)
+    budget, factor = 3.5, 10.0**exponent
+    plain = solve(table, budget)
+    if is_cost:
+        other = solve(rescaled(table, table.validation, factor), budget * factor)
+    else:
+        other = solve(rescaled(table, factor * table.validation), budget)
+    assert other.status is plain.status
+    assert (plain.grouping is None) == (other.grouping is None)
+    if plain.grouping is not None and other.grouping is not None:
+        assert [n.group for n in other.grouping.networks] == [n.group for n in plain.grouping.networks]

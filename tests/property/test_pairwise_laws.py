@@ -16,7 +16,6 @@ from grouping.domain.tables.score_table import ScoreTable
 from grouping.domain.tasks import Task
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver import PairwiseEstimate, solve, solve_pairwise
-from grouping.solver.pairwise import estimates as estimates_module
 from grouping.solver.pairwise.group_search import GroupSearch
 from grouping.strategies.paper.hoa import predict_higher_orders
 from tests.effort import examples
@@ -36,7 +35,7 @@ def estimates(draw: st.DrawFn, most: int = 7) -> tuple[ScoreTable, PairwiseEstim
     return table, PairwiseEstimate.from_table(table)
 
 
-def _listed(table: ScoreTable) -> LossTable:
+def all_groups_listed(table: ScoreTable) -> LossTable:
     names = table.task_names
     return predict_higher_orders(
         table, list_candidates(names, max_group_size=len(names), single_sizes=(0.5,))
@@ -50,7 +49,7 @@ def test_generated_groups_give_the_grouping_of_listed_ones(
 ) -> None:
     table, estimate = made
     constraints = Constraints(max_group_size=max_group_size)
-    expected = solve(_listed(table), budget, constraints=constraints)
+    expected = solve(all_groups_listed(table), budget, constraints=constraints)
     solution = solve_pairwise(estimate, budget, constraints=constraints)
     assert solution.status is expected.status
     if expected.loss is not None:
@@ -66,7 +65,7 @@ def test_small_groups_that_no_pair_leads_to_are_found_or_shown_not_to_do(
     table, estimate = made
     groups_only = PairwiseEstimate(estimate.tasks, (), estimate.pairs, estimate.weights)
     constraints = Constraints(max_group_size=max_group_size)
-    listed = _listed(table)
+    listed = all_groups_listed(table)
     several = [n for n, network in enumerate(listed.networks) if len(network.group) > 1]
     expected = solve(listed.select(several), budget, constraints=constraints)
     solution = solve_pairwise(groups_only, budget, constraints=constraints)
@@ -82,7 +81,7 @@ def test_tasks_held_apart_share_no_group(
     table, estimate = made
     pair = frozenset(data.draw(st.permutations(table.task_names))[:2])
     constraints = Constraints(apart=(pair,), max_networks=data.draw(st.sampled_from([None, 2, 3])))
-    expected = solve(_listed(table), budget, constraints=constraints)
+    expected = solve(all_groups_listed(table), budget, constraints=constraints)
     solution = solve_pairwise(estimate, budget, constraints=constraints)
     assert solution.loss == (None if expected.loss is None else pytest.approx(expected.loss, rel=1e-9))
 
@@ -93,7 +92,7 @@ def test_a_bound_given_up_early_is_still_below_the_optimum(
     made: tuple[ScoreTable, PairwiseEstimate], budget: float
 ) -> None:
     table, estimate = made
-    expected = solve(_listed(table), budget)
+    expected = solve(all_groups_listed(table), budget)
     solution = solve_pairwise(estimate, budget, time_limit_s=0.0)
     assert solution.loss is not None
     assert solution.bound is not None
@@ -150,4 +149,3 @@ def test_what_needs_listed_candidates_is_refused() -> None:
         solve_pairwise(estimate, 2.0, constraints=Constraints(is_partition=True))
     with pytest.raises(InvalidInputError, match="2 to"):
         PairwiseEstimate(("a",), (), np.ones((1, 1)), np.ones(1))
-    assert estimates_module.MAX_PAIRWISE_TASKS >= 40

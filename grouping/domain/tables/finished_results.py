@@ -75,7 +75,8 @@ class FinishedResults:
     def __post_init__(self) -> None:
         if not 1 <= len(self.trainings) <= MAX_RESULTS:
             raise InvalidInputError(
-                f"Tell 1 to {MAX_RESULTS:,} finished trainings at once; got {len(self.trainings):,}."
+                f"Tell 1 to {MAX_RESULTS:,} finished trainings at once; got {len(self.trainings):,}. "
+                "Tell more in several requests."
             )
 
 

@@ -102,7 +102,7 @@ class LossTable(ABC):
     def select(self, rows: Sequence[int] | NDArray[np.int64]) -> Self:
         """Return the table of these networks only, in this order."""
 
-    @property
+    @cached_property
     def task_names(self) -> tuple[str, ...]:
         """Names of the tasks, in display order."""
         return tuple(task.name for task in self.tasks)
@@ -165,7 +165,7 @@ class LossTable(ABC):
 
     def find_position(self, group: frozenset[str], size: float = 1.0) -> int | None:
         """Find the row of the network with a group and size, or None."""
-        return self._positions.get(NetworkKey(group, size))
+        return self._positions.get((group, size))
 
     def rows_of(self, group: frozenset[str]) -> tuple[int, ...]:
         """Return the rows of the networks with a group, at any size."""
@@ -179,8 +179,8 @@ class LossTable(ABC):
         return found
 
     @cached_property
-    def _positions(self) -> Mapping[NetworkKey, int]:
-        return {network.key: n for n, network in enumerate(self.networks)}
+    def _positions(self) -> Mapping[tuple[frozenset[str], float], int]:
+        return {(network.group, network.size): n for n, network in enumerate(self.networks)}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what makes the table, for another process: not the arrays that were made of it."""

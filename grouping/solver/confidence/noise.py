@@ -68,6 +68,10 @@ class Noise:
     def draw(self, n_draws: int, generator: np.random.Generator) -> FloatArray:
         """Draw errors of the means that differ between networks, ``[D, E]``."""
         drawn = generator.standard_normal((n_draws, self.cells.n_cells))
+        variances = np.diagonal(self.covariance)
+        if np.count_nonzero(self.covariance) == np.count_nonzero(variances):  # each error on its own
+            drawn *= np.sqrt(variances)[self.cells.columns] * self.scale
+            return drawn
         sizes = self.cells.group_sizes
         for size in np.unique(sizes[sizes > 0]).tolist():
             rows = np.flatnonzero(sizes == size)

@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 
 from grouping.domain.tables.cells import FloatArray, IntArray, TableCells
 
-_MOST_DENSE = 4_000_000
+_SMALL = 100_000
 """Numbers of ``[N, B]`` up to which it is always kept."""
+_MOST_DENSE = 4_000_000
+"""Numbers of ``[N, B]`` up to which it is kept unless nearly all of its places are empty."""
+_MOST_EMPTY = 32
+"""Numbers of ``[N, B]`` for each cell beyond which it is nearly empty."""
 _MOST_GAPS = 4
 """Numbers of ``[N, B]`` for each cell up to which it is kept however large it is."""
 
@@ -60,7 +64,8 @@ class BlockLosses:
     @cached_property
     def whole(self) -> FloatArray | None:
         """``[N, B]`` where it is small or well filled; else None."""
-        if self.size > max(_MOST_DENSE, _MOST_GAPS * self.cells.n_cells):
+        is_dense = self.size <= max(_MOST_DENSE, _MOST_GAPS * self.cells.n_cells)
+        if not is_dense or self.size > max(_SMALL, _MOST_EMPTY * self.cells.n_cells):
             return None
         whole: FloatArray = self.cells.spread(self.values, np.inf)
         return whole
@@ -98,8 +103,7 @@ class BlockLosses:
 
     @cached_property
     def _by_block(self) -> IntArray:
-        kind = np.int16 if self.shape[1] < 2**15 else np.int32
-        return np.argsort(self.cells.columns.astype(kind), kind="stable")
+        return self.cells.by_column()
 
     @cached_property
     def _block_starts(self) -> IntArray:

@@ -8,9 +8,9 @@
    above, `tau` grows up to the remaining gap, and the next core decides.
 3. A core is first searched by `grouping.solver.exact.enumeration`, which closes most of them within some
    hundred nodes, then by `grouping.solver.exact.branch_and_bound`, which comes first where there are many
-   blocks; what they do not close goes to a 0/1 programme in PuLP (`grouping.solver.exact.programme`), less
-   the candidates that another one dominates: serves no block worse and costs no more. A solver other than
-   the default gets every core.
+   blocks; what they do not close goes to a 0/1 programme in PuLP (`grouping.solver.exact.core_programme`),
+   less the candidates that another one dominates: serves no block worse and costs no more. Where many blocks
+   leave few cells, it goes there after a few nodes. A solver other than the default gets every core.
 4. Where nothing hints at a grouping, the cheapest cover (`grouping.solver.exact.cover`) is one, or proves
    that there is none.
 5. The columns stay for the next budget, and its search starts from the groupings of the smaller ones.
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -31,11 +32,12 @@ from grouping.solver.deadlines import is_past, left_s
 from grouping.solver.exact.branch_and_bound import branch_and_bound
 from grouping.solver.exact.cells import FittingCells
 from grouping.solver.exact.column_generation import Relaxation, Relaxed
+from grouping.solver.exact.core_programme import cells_within, solve_core
 from grouping.solver.exact.cover import find_cover
 from grouping.solver.exact.enumeration import MAX_NODES, Enumerated, enumerate_groupings
-from grouping.solver.exact.instance import PRECISION, BoolArray, Instance, IntArray
+from grouping.solver.exact.instance import PRECISION, Instance
 from grouping.solver.exact.local_search import LocalSearch
-from grouping.solver.exact.programme import DEFAULT_SOLVER, check_solver, solve_programme
+from grouping.solver.exact.programme import DEFAULT_SOLVER, check_solver
 from grouping.solver.exact.root import Root, is_valid
 
 _SEARCH_NODES = 20_000
@@ -44,11 +46,14 @@ _MOST_LOOKED_AT = 100_000_000
 """Cells that an enumeration looks at, which bounds its nodes on large cores."""
 _MOST_ENUMERATED = 4_000_000
 """Numbers of a core, candidates times blocks, beyond which it is not enumerated at all."""
-_MOST_CELLS_OF_A_PROGRAMME = 50_000
-"""Cells beyond which a core is not handed over: HiGHS would go far beyond its time limit."""
+_MOST_CELLS_HANDED = 20_000
+"""Cells of a core of many blocks up to which it is handed over after a few nodes."""
+_NODES_BEFORE = 100
+"""Nodes of such a core before it is: many close with them, in a tenth of the time that HiGHS takes."""
+_NUMBERS_BEFORE = 10_000_000
+"""Candidates times blocks of the core times nodes: of large cores there are fewer nodes."""
+_FEWEST_BEFORE = 10
 _FEWEST_NODES = 100
-_MOST_COMPARED = 500_000_000
-"""Pairs of numbers that are compared to find dominated candidates of a core."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +131,7 @@ class ExactSearch:
             if is_past(deadline):
                 return Optimum(limits, best, value, bound, False, relaxed)
             tau = min(tau, value - relaxed.bound + PRECISION)
-            found, reached, is_closed = self._decide(relaxed, limits, tau, value, deadline, max_nodes)
+            found, reached, is_closed = self._decide(relaxed, limits, tau, best, value, deadline, max_nodes)
             if found is not None and instance.value(found) < value:
                 best, value = root.completed(found), instance.value(found)
             if not is_closed:
@@ -203,13 +208,17 @@ class ExactSearch:
         relaxed: Relaxed,
         limits: FloatArray,
         tau: float,
+        best: tuple[int, ...] | None,
         value: float,
         deadline: float | None,
         max_nodes: int | None,
     ) -> tuple[tuple[int, ...] | None, float, bool]:
         """Search the core within `tau`; return its best choice, a bound, and whether the core is closed."""
+        programme = partial(
+            solve_core, self.instance, relaxed, limits, solver=self._solver, deadline=deadline
+        )
         if self._solver != DEFAULT_SOLVER:
-            return self._programme(relaxed, limits, tau, deadline)
+            return programme(tau)
         kept = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
         core = replace(self.instance.select(kept), limits=limits)
         is_small = self._relaxation.is_suited or max_nodes is not None
@@ -227,49 +236,27 @@ class ExactSearch:
                 reached = found.choices[0][0] if found.choices else np.inf
                 return chosen, reached if found.is_complete else relaxed.bound, found.is_complete
         if core.is_partition:
-            return self._programme(relaxed, limits, tau, deadline)
+            return programme(tau)
+        within = cells_within(self.instance, relaxed, kept, tau)
+        core = replace(core, losses=core.losses.where(within))
+        most = _BRANCHED_NODES if is_small else None
+        if not is_small and within.sum() <= _MOST_CELLS_HANDED:
+            most = min(_NODES_BEFORE, max(_FEWEST_BEFORE, _NUMBERS_BEFORE // max(1, core.losses.size)))
         branched = branch_and_bound(
             core,
             limits,
             relaxed.select(kept),
             min(value, relaxed.bound + tau, self._worst),
             precision=self.instance.precision,
-            max_nodes=_BRANCHED_NODES if is_small else None,
+            max_nodes=most,
             deadline=deadline,
         )
-        if is_small and not (branched.is_closed or is_past(deadline)):
-            return self._programme(relaxed, limits, tau, deadline)
         chosen = None if branched.chosen is None else tuple(int(kept[n]) for n in branched.chosen)
-        return chosen, branched.bound, branched.is_closed
-
-    def _programme(
-        self, relaxed: Relaxed, limits: FloatArray, tau: float, deadline: float | None
-    ) -> tuple[tuple[int, ...] | None, float, bool]:
-        """Solve over the cells of reduced cost up to `tau`: the choice, a bound, whether it is closed."""
-        kept: IntArray = np.flatnonzero((relaxed.reduced_costs <= tau) | self.instance.is_forced)
-        if not self.instance.is_partition:
-            kept = kept[_is_undominated(self.instance.select(kept))]
-        core = replace(self.instance.select(kept), limits=limits)
-        of = core.losses.cells
-        cells = np.ones(of.n_cells, dtype=np.bool_)
-        if not core.is_partition:
-            extra = np.maximum(0.0, core.losses.values - relaxed.values[of.columns])
-            cells = (relaxed.reduced_costs[kept][of.rows] + extra <= tau) | core.is_forced[of.rows]
-        if not np.bincount(of.columns[cells], minlength=core.n_blocks).all():
-            return None, np.inf, True
-        if self._solver == DEFAULT_SOLVER and cells.sum() > _MOST_CELLS_OF_A_PROGRAMME:
-            return None, relaxed.bound, False
-        excluded: list[tuple[int, ...]] = []
-        while True:
-            result = solve_programme(
-                core, cells=cells, excluded=excluded, solver=self._solver, time_limit_s=left_s(deadline)
-            )
-            chosen = None if result.chosen is None else tuple(int(kept[n]) for n in result.chosen)
-            if chosen is None or is_valid(self.instance, chosen, limits):
-                break
-            excluded.append(result.chosen or ())  # passes a limit by the solver's tolerance
-        bound = np.inf if result.is_proven and chosen is None else result.bound
-        return chosen, relaxed.bound if bound is None else bound, result.is_proven
+        if most is None or branched.is_closed or is_past(deadline):
+            return chosen, branched.bound, branched.is_closed
+        slack = min(tau, branched.value - relaxed.bound + PRECISION)
+        better, bound, is_closed = programme(slack, start=chosen or best)
+        return better or chosen, max(bound, branched.bound), is_closed
 
     def _first_slack(self, relaxed: Relaxed) -> float:
         """Return a slack that some dozens of candidates are within."""
@@ -277,22 +264,6 @@ class ExactSearch:
         if self.instance.n_candidates <= wanted:
             return np.inf
         return max(float(np.partition(relaxed.reduced_costs, wanted)[wanted]), PRECISION)
-
-
-def _is_undominated(core: Instance) -> BoolArray:
-    """Return ``[N]``: whether no other candidate is as good everywhere; of equal ones the first stays."""
-    n = core.n_candidates
-    undominated = core.is_forced.copy()
-    if n * n * core.n_blocks > _MOST_COMPARED:
-        return np.ones(n, dtype=np.bool_)
-    losses = core.losses[:]
-    for i in np.flatnonzero(~undominated):
-        as_good = (losses <= losses[i]).all(axis=1) & (core.costs <= core.costs[i]).all(axis=1)
-        as_good[i] = False
-        equal = (losses[i] == losses).all(axis=1) & (core.costs[i] == core.costs).all(axis=1)
-        as_good &= ~equal | (np.arange(n) < i)
-        undominated[i] = not as_good.any()
-    return undominated
 
 
 def _next_slack(tau: float, relaxed: Relaxed) -> float:

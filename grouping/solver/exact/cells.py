@@ -40,21 +40,21 @@ class InstanceCells:
     def of(cls, instance: Instance, usable: IntArray) -> InstanceCells:
         """Collect the cells of the usable candidates."""
         of, at = instance.losses.cells, instance.losses.cells.of_rows(usable)
-        n, b, losses = (
-            of.rows[at].astype(np.int64),
-            of.columns[at].astype(np.int64),
-            instance.losses.values[at],
-        )
-        order = np.lexsort((n, losses, b))
-        n, b, losses = n[order], b[order], losses[order]
-        rows = np.argsort(n, kind="stable")
+        # The cells come by candidate and by block: two stable sorts keep that order, and their inverse is it.
+        by_loss = np.argsort(instance.losses.values[at], kind="stable")
+        order = by_loss[of.by_column(at[by_loss])]
+        rows = np.empty_like(order)
+        rows[order] = np.arange(order.size)
+        at = at[order]
+        blocks, sizes = of.columns[at].astype(np.int64), np.zeros(instance.n_candidates + 1, dtype=np.int64)
+        sizes[usable + 1] = of.group_sizes[usable]
         return cls(
-            n,
-            b,
-            losses,
-            np.searchsorted(b, np.arange(instance.n_blocks + 1)),
+            of.rows[at].astype(np.int64),
+            blocks,
+            instance.losses.values[at],
+            np.searchsorted(blocks, np.arange(instance.n_blocks + 1)),
             rows,
-            np.searchsorted(n[rows], np.arange(instance.n_candidates + 1)),
+            np.cumsum(sizes),
         )
 
     def select(self, keep: IntArray, n_candidates: int) -> InstanceCells:

@@ -135,8 +135,9 @@ class Instance:
             own = self.losses[n]
             blocks = np.flatnonzero(np.isfinite(own))
             if not self.is_forced[n] and blocks.size:
-                rows, losses = self.losses.served_from(int(blocks[0]))
-                better = rows[losses <= own[blocks[0]]].astype(np.int64)
+                b = int(np.argmin(own))  # few others serve better what it serves best
+                rows, losses = self.losses.served_from(b)
+                better = rows[losses <= own[b]].astype(np.int64)
                 better = better[(self.costs[better] <= self.costs[n]).all(axis=1)]
                 better = better[(self.losses[better][:, blocks] <= own[blocks]).all(axis=1)]
                 better = better[((self.losses[better] < own) & (server == n)).any(axis=1)]

@@ -20,9 +20,10 @@ Variables are named by index: task names such as ``a b`` and ``a_b`` would colli
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import highspy
 import numpy as np
 import pulp
 from numpy.typing import NDArray
@@ -40,6 +41,9 @@ _PROOF_TOLERANCE = {
 }
 
 
+_FROM_A_GOOD_START = {"mip_heuristic_effort": 0.0, "mip_allow_restart": False}
+
+
 def solver_names() -> tuple[str, ...]:
     """Return the names of the PuLP solvers that work on this machine, the default first."""
     found = set(pulp.listSolvers(onlyAvailable=True)) - {"PULP_CBC_CMD"}  # PuLP deprecates its own CBC
@@ -48,16 +52,42 @@ def solver_names() -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: (name != DEFAULT_SOLVER, name)))
 
 
-def make_solver(name: str, time_limit_s: float | None) -> pulp.LpSolver:
+class _StartedHighs(pulp.HiGHS):  # type: ignore[misc]
+    """HiGHS that begins with the values that the variables have, which PuLP does not tell it."""
+
+    def callSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802
+        start = highspy.HighsSolution()
+        start.col_value = [variable.varValue or 0.0 for variable in lp.variables()]
+        lp.solverModel.setSolution(start)
+        super().callSolver(lp)
+
+
+def make_solver(
+    name: str, time_limit_s: float | None, *, gap: float = 0.0, is_started: bool = False
+) -> pulp.LpSolver:
     """Build a PuLP solver that closes the whole gap.
+
+    Args:
+        name: PuLP's name of the solver.
+        time_limit_s: wall time.
+        gap: difference to the bound that HiGHS may leave.
+        is_started: whether HiGHS begins with the values of the variables.
 
     Raises:
         UnknownNameError: if no such solver is installed.
     """
     if name == DEFAULT_SOLVER:
         # One thread: HiGHS keeps one scheduler per process, and programmes are solved from several threads.
-        return pulp.HiGHS(
-            msg=False, timeLimit=time_limit_s, gapRel=0.0, gapAbs=0.0, threads=1, **_PROOF_TOLERANCE
+        made = _StartedHighs if is_started else pulp.HiGHS
+        further = _FROM_A_GOOD_START if is_started else {}
+        return made(
+            msg=False,
+            timeLimit=time_limit_s,
+            gapRel=0.0,
+            gapAbs=gap,
+            threads=1,
+            **_PROOF_TOLERANCE,
+            **further,
         )
     check_solver(name)
     options = {"msg": False, "timeLimit": time_limit_s}
@@ -98,6 +128,7 @@ def solve_programme(
     *,
     cells: NDArray[np.bool_] | None = None,
     excluded: Sequence[Sequence[int]] = (),
+    start: Sequence[int] | None = None,
     solver: str = DEFAULT_SOLVER,
     time_limit_s: float | None = None,
 ) -> ProgrammeResult:
@@ -107,6 +138,7 @@ def solve_programme(
         instance: candidates and limits.
         cells: ``[E]``, which cells of the instance's losses may serve; all unless given.
         excluded: sets of candidates that are forbidden with all their supersets.
+        start: a good choice of them, whose cells serve, from which HiGHS begins.
         solver: PuLP's name of the solver.
         time_limit_s: wall time.
 
@@ -114,7 +146,7 @@ def solve_programme(
         UnknownNameError: if the solver is not installed.
         SolverError: if it fails.
     """
-    made = make_solver(solver, time_limit_s)
+    made = make_solver(solver, time_limit_s, gap=(1.0 - 1e-6) * instance.grain, is_started=start is not None)
     problem = pulp.LpProblem("grouping", pulp.LpMinimize)
     add = problem.add_variable
     chosen = [add(f"x_{n}", cat="Binary") for n in range(instance.n_candidates)]
@@ -141,6 +173,8 @@ def solve_programme(
         problem += chosen[n] == 1
     for candidates in excluded:
         problem += pulp.lpSum(chosen[n] for n in candidates) <= len(candidates) - 1
+    if start is not None:
+        _begin_with(start, instance, chosen, serves)
     try:
         problem.solve(made)
     except pulp.PulpSolverError as error:
@@ -154,6 +188,21 @@ def solve_programme(
         # An objective without any term has no value in PuLP: every choice is then as good as the best.
         return ProgrammeResult(rows, float(pulp.value(problem.objective) or 0.0), is_proven=True)
     return ProgrammeResult(rows, _tree_bound(problem, made), is_proven=False)
+
+
+def _begin_with(
+    start: Sequence[int],
+    instance: Instance,
+    chosen: Sequence[pulp.LpVariable],
+    serves: Mapping[tuple[int, int], pulp.LpVariable],
+) -> None:
+    """Give the variables the values of a choice, of whose candidates each block is served by the best."""
+    server = np.asarray(start)[instance.losses[list(start)].argmin(axis=0)]
+    for n in start:
+        chosen[n].setInitialValue(1)
+    for b, n in enumerate(server.tolist()):
+        if (n, b) in serves:
+            serves[n, b].setInitialValue(1)
 
 
 def _tree_bound(problem: pulp.LpProblem, solver: pulp.LpSolver) -> float | None:

@@ -18,11 +18,12 @@ import numpy as np
 from grouping.domain.constraints import Constraints, Objective, TableT, standing_demands, under_objective
 from grouping.domain.groupings import Grouping, Solution, SolutionStatus
 from grouping.domain.tables.loss_table import LossTable
+from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import InvalidInputError, SolverError
 from grouping.solver.deadlines import deadline_in, is_past, left_s, share_s
 from grouping.solver.exact.bound_and_fix import ExactSearch, Optimum
 from grouping.solver.exact.feasibility import explain_infeasibility
-from grouping.solver.exact.instance import build_instance
+from grouping.solver.exact.instance import Instance, build_instance
 from grouping.solver.exact.programme import DEFAULT_SOLVER
 
 TIE_TOLERANCE = 1e-9
@@ -79,6 +80,11 @@ class TableSolver(Generic[TableT]):
         self._engine = ExactSearch(build_instance(self.table, self.constraints), solver=solver)
         self._known: list[tuple[int, ...]] = []
 
+    @property
+    def instance(self) -> Instance:
+        """The table under its constraints, as arrays."""
+        return self._engine.instance
+
     def solve(
         self, budget_snt: float, *, time_limit_s: float | None = None, max_ties: int = MAX_TIES
     ) -> Solution:
@@ -96,11 +102,11 @@ class TableSolver(Generic[TableT]):
     ) -> Solution:
         if optimum.chosen is None:
             return self._without_answer(budget_snt, optimum, deadline, time_limit_s)
-        undominated = self._engine.instance.undominated
+        undominated = self.instance.undominated
         grouping = self._grouping(undominated(optimum.chosen))
         loss = self._loss(grouping)
         if not optimum.is_proven:
-            instance = self._engine.instance
+            instance = self.instance
             bound = min(optimum.bound * instance.unit + instance.floor, loss)
             return Solution(budget_snt, SolutionStatus.FEASIBLE, grouping, loss, bound, solver=self.solver)
         slack = self._scaled_tolerance(loss)
@@ -139,7 +145,7 @@ class TableSolver(Generic[TableT]):
         tolerance = self._scaled_tolerance(solution.loss)
         slack = max(optimum.value - optimum.relaxed.bound, 1e-3)
         while True:
-            worst = self._engine.instance.n_blocks + 1.0  # scaled losses are at most 1
+            worst = self.instance.n_blocks + 1.0  # scaled losses are at most 1
             at_most = min(optimum.value + slack, worst)
             found = self._engine.enumerate(
                 optimum,
@@ -168,7 +174,7 @@ class TableSolver(Generic[TableT]):
 
     def _neighbours(self, optimum: Optimum, most: int, deadline: float | None) -> list[Grouping]:
         """Return good groupings that lack one of the chosen networks each, as far as there is time."""
-        instance, chosen = self._engine.instance, optimum.chosen or ()
+        instance, chosen = self.instance, optimum.chosen or ()
         tried = [n for n in chosen if not instance.is_forced[n]][: 2 * most]
         found: list[Grouping] = []
         for place, n in enumerate(tried):
@@ -184,7 +190,7 @@ class TableSolver(Generic[TableT]):
             raise InvalidInputError(
                 "An inference budget must be a positive number of SNT.", pointer="/budget_snt"
             )
-        limits = self._engine.instance.limits_for(budget_snt)
+        limits = self.instance.limits_for(budget_snt)
         optimum = self._engine.solve(limits, starts=self._known, deadline=deadline)
         if optimum.chosen is not None and optimum.chosen not in self._known:
             self._known.append(optimum.chosen)
@@ -205,38 +211,42 @@ class TableSolver(Generic[TableT]):
 
     def _grouping(self, chosen: Sequence[int]) -> Grouping:
         """Build the grouping of these candidates, without networks that can be left out at the same loss."""
-        instance, table = self._engine.instance, self.table
-        kept = sorted(chosen, key=self._order)
-        value = instance.value(kept)
-        tolerance = 1e-9 * abs(value + instance.floor / instance.unit)
-        losses = instance.losses[kept]
-        for n in reversed(kept):  # the dearest first
-            i = kept.index(n)
-            rest = np.delete(losses, i, axis=0)
-            if not instance.is_forced[n] and rest.min(axis=0, initial=np.inf).sum() <= value + tolerance:
-                kept, losses = kept[:i] + kept[i + 1 :], rest
+        instance, table = self.instance, self.table
+        kept = self._needed(sorted(chosen, key=self._order))
         rows = instance.rows[kept]
-        serving, served = [-1] * len(table.tasks), instance.losses[kept]
+        serving, served = [-1] * len(table.tasks), np.isfinite(instance.losses[kept])
         for b, block in enumerate(self.constraints.blocks(table.task_names)):
-            columns = np.array(block)
-            by_task = np.stack([table.losses_at(rows, np.full(len(rows), t)) for t in block], axis=1)
-            losses = np.where(
-                np.isfinite(served[:, b]), (by_task * table.weights[columns]).sum(axis=1), np.inf
-            )
+            able, columns = np.flatnonzero(served[:, b]), np.array(block)
+            by_task = table.losses_at(np.repeat(rows[able], len(block)), np.tile(columns, len(able)))
+            losses = (by_task.reshape(len(able), len(block)) * table.weights[columns]).sum(axis=1)
             for t in block:
-                serving[t] = int(np.argmin(losses))
+                serving[t] = int(able[np.argmin(losses)])
         networks = tuple(table.networks[n] for n in rows)
         return Grouping(table.task_names, networks, tuple(serving))
 
+    def _needed(self, chosen: list[int]) -> list[int]:
+        """Leave out, from the end of candidates in order, those without which the loss is the same."""
+        instance = self.instance
+        value = instance.value(chosen)
+        most = value + 1e-9 * abs(value + instance.floor / instance.unit)
+        kept, added = list(chosen), _added_without(instance.losses[chosen])
+        for n in reversed(chosen):  # the dearest first
+            i = kept.index(n)
+            # Whoever is needed stays so when others leave, so one pass finds all.
+            if not instance.is_forced[n] and value + added[i] <= most:
+                kept.pop(i)
+                value, added = instance.value(kept), _added_without(instance.losses[kept])
+        return kept
+
     def _order(self, n: int) -> tuple[object, ...]:
         """Return the key of the canonical order of the candidates."""
-        return self.table.networks[int(self._engine.instance.rows[n])].sort_key
+        return self.table.networks[int(self.instance.rows[n])].sort_key
 
     def _loss(self, grouping: Grouping) -> float:
         return grouping.total_loss(self.table, self.table.cell_losses)
 
     def _scaled_tolerance(self, loss: float) -> float:
-        return TIE_TOLERANCE * abs(loss) / self._engine.instance.unit
+        return TIE_TOLERANCE * abs(loss) / self.instance.unit
 
 
 def solve(
@@ -298,6 +308,18 @@ def best_groupings(
     deadline = deadline_in(time_limit_s)
     made = TableSolver(table, constraints=constraints, objective=objective, solver=solver)
     return made.rank(budget_snt, k, time_limit_s=left_s(deadline))
+
+
+def _added_without(losses: FloatArray) -> FloatArray:
+    """Compute by how much the least losses ``[k, B]`` grow in total without each candidate, ``[k]``."""
+    if len(losses) == 1:
+        return np.full(1, np.inf)
+    least, second = np.partition(losses, 1, axis=0)[:2]
+    with np.errstate(invalid="ignore"):
+        added = np.where(np.isfinite(second), second - least, np.inf)
+    grown: FloatArray = np.zeros(len(losses))
+    np.add.at(grown, losses.argmin(axis=0), added)
+    return grown
 
 
 def _preference(grouping: Grouping) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ skipped; the rest needs the table only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -61,16 +61,17 @@ def explain(
         return Explanation(solution, unit=table.cost_unit)
     deadline = deadline_in(time_limit_s)
     solver = TableSolver(table, constraints=constraints, objective=objective)
-    demands = solver.constraints
-    questions = _Questions(solver, demands, solution, solution.grouping, deadline, time_limit_s / 4)
+    # First, whatever the time: the questions get what is left of it.
+    told = tuple(_explained_tasks(solver.table, solution.grouping))
+    questions = _Questions(solver, solution, solution.grouping, deadline, time_limit_s / 4)
     step = STEP_SNT if table.cost_unit == "SNT" else STEP_PART * solution.budget_snt
     half_more = questions.other_budget(solution.budget_snt + step)
     half_less = questions.other_budget(solution.budget_snt - step)
-    own = {task: questions.own_network(task) for task in table.task_names}
+    explained = tuple(replace(one, own_network=questions.own_network(one.task)) for one in told)
     binding = questions.binding()
     return Explanation(
         solution,
-        tuple(_explained_tasks(solver.table, solution.grouping, own)),
+        explained,
         half_more,
         half_less,
         binding,
@@ -90,19 +91,18 @@ class _Questions:
     def __init__(
         self,
         solver: TableSolver[ScoreTable],
-        constraints: Constraints,
         solution: Solution,
         grouping: Grouping,
         deadline: float | None,
         most_s: float,
     ) -> None:
-        self._solver, self._constraints = solver, constraints
+        self._solver, self._constraints = solver, solver.constraints
         self._deadline, self._most_s = deadline, most_s
         self._table, self._budget_snt = solver.table, solution.budget_snt
         self._grouping = grouping
         self._loss = grouping.total_loss(self._table, self._table.cell_losses)
-        self._instance = build_instance(self._table, constraints)
-        self._blocks = constraints.blocks(self._table.task_names)
+        self._instance = solver.instance
+        self._blocks = self._constraints.blocks(self._table.task_names)
         self.skipped: list[str] = []
 
     def other_budget(self, budget_snt: float) -> OtherBudget | None:
@@ -220,9 +220,7 @@ class _Questions:
         self.skipped.append(what)
 
 
-def _explained_tasks(
-    table: ScoreTable, grouping: Grouping, own: Mapping[str, OwnNetwork | None]
-) -> Iterator[TaskExplanation]:
+def _explained_tasks(table: ScoreTable, grouping: Grouping) -> Iterator[TaskExplanation]:
     """Yield what the table says of each task."""
     cells = table.cells
     order = np.flatnonzero(table.is_complete[cells.rows])
@@ -253,7 +251,7 @@ def _explained_tasks(
             _best_of(table, others, loss),
             _best_of(table, others[np.isin(cells.rows[others], chosen)], loss),
             tuple(partners),
-            own[task],
+            None,
         )
 
 
@@ -288,12 +286,8 @@ def _effects(table: ScoreTable, grouping: Grouping) -> Mapping[tuple[str, str], 
             tasks_of.setdefault(partner, set()).add(task)
     column = {name: t for t, name in enumerate(table.task_names)}
     told: list[tuple[str, str, int, int]] = []
-    for row in np.flatnonzero(table.is_complete).tolist():
-        network = table.networks[row]
-        for partner in network.group & tasks_of.keys():
-            without = table.find_position(network.group - {partner}, network.size)
-            if without is not None and table.is_complete[without]:
-                told += [(task, partner, row, without) for task in network.group & tasks_of[partner]]
+    for row, partner, without in _pairs_but_for_one(table, tasks_of.keys()):
+        told += [(task, partner, row, without) for task in table.networks[row].group & tasks_of[partner]]
     if told:
         columns = [column[task] for task, *_ in told]
         after = table.losses_at([row for *_, row, _ in told], columns)
@@ -302,6 +296,29 @@ def _effects(table: ScoreTable, grouping: Grouping) -> Mapping[tuple[str, str], 
             if not np.isnan(gain):
                 found[task, partner][row] = gain
     return found
+
+
+def _pairs_but_for_one(table: ScoreTable, partners: Collection[str]) -> Iterator[tuple[int, str, int]]:
+    """Yield complete networks, one of these tasks in them, and the complete network without that task.
+
+    Groups are looked up by a sum of random numbers of their tasks, all at once; what is found is compared.
+    """
+    cells, networks, complete = table.cells, table.networks, np.flatnonzero(table.is_complete)
+    numbers = np.random.default_rng(0).integers(0, 1 << 63, cells.n_tasks, dtype=np.uint64)
+    sums = np.zeros(cells.n_networks, dtype=np.uint64)
+    np.add.at(sums, cells.rows, numbers[cells.columns])
+    by_sum = complete[np.argsort(sums[complete], kind="stable")]
+    is_partner = np.array([name in partners for name in table.task_names], dtype=np.bool_)
+    at = cells.of_rows(complete)
+    at = at[is_partner[cells.columns[at]]]
+    wanted = sums[cells.rows[at]] - numbers[cells.columns[at]]
+    first, last = (np.searchsorted(sums[by_sum], wanted, side=side) for side in ("left", "right"))
+    for place in np.flatnonzero(last > first).tolist():
+        row, name = int(cells.rows[at[place]]), table.task_names[int(cells.columns[at[place]])]
+        network = networks[row]
+        for without in by_sum[first[place] : last[place]].tolist():
+            if networks[without].size == network.size and networks[without].group == network.group - {name}:
+                yield row, name, without
 
 
 def _partner_effect(partner: str, server: int, gains: Mapping[int, float]) -> PartnerEffect:

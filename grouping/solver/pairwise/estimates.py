@@ -12,9 +12,8 @@ from grouping.domain.constraints import Constraints, standing_demands
 from grouping.domain.groupings import Grouping
 from grouping.domain.networks import Network
 from grouping.domain.tables.score_table import FloatArray, ScoreTable
+from grouping.domain.tasks import MAX_TASKS
 from grouping.errors import InvalidInputError
-
-MAX_PAIRWISE_TASKS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +39,17 @@ class PairwiseEstimate:
 
     def __post_init__(self) -> None:
         n = len(self.tasks)
-        if not 2 <= n <= MAX_PAIRWISE_TASKS:
+        if not 2 <= n <= MAX_TASKS:
             raise InvalidInputError(
-                f"A pairwise estimate needs 2 to {MAX_PAIRWISE_TASKS} tasks; got {n}. Solve the score table "
-                "itself, whose networks are listed, or leave tasks out."
+                f"A pairwise estimate needs 2 to {MAX_TASKS:,} tasks; got {n:,}. Leave tasks out."
             )
         if self.pairs.shape != (n, n) or self.weights.shape != (n,):
             raise InvalidInputError(f"Pairs must have the shape ({n}, {n}), and weights ({n},).")
         if np.isinf(self.pairs[~np.eye(n, dtype=np.bool_)]).any():
             raise InvalidInputError("Losses of pairs must be finite; NaN where two tasks must not share.")
+        known = set(self.tasks)
         for network, loss in self.singles:
-            if len(network.group) != 1 or not network.group <= set(self.tasks) or not math.isfinite(loss):
+            if len(network.group) != 1 or not network.group <= known or not math.isfinite(loss):
                 raise InvalidInputError(f"{network} is no single-task network with a finite loss.")
 
     @classmethod
@@ -59,17 +58,15 @@ class PairwiseEstimate:
 
         Larger groups of the table are not read, as in the paper.
         """
-        names = table.task_names
+        cells, names = table.cells, table.task_names
         pairs = np.full((len(names), len(names)), np.nan)
-        for i, first in enumerate(names):
-            for j in range(i):
-                row = table.find_position(frozenset({first, names[j]}))
-                if row is not None and table.is_complete[row]:
-                    pairs[i, j], pairs[j, i] = table.validation[row, i], table.validation[row, j]
+        is_full = np.array([network.size == 1.0 for network in table.networks], dtype=np.bool_)
+        first = cells.starts[:-1][(cells.group_sizes == 2) & is_full & table.is_complete]
+        one, other = cells.columns[first], cells.columns[first + 1]
+        pairs[one, other], pairs[other, one] = table.cell_losses[first], table.cell_losses[first + 1]
         singles = tuple(
-            (network, float(np.nanmax(table.validation[n])))
-            for n, network in enumerate(table.networks)
-            if len(network.group) == 1 and table.is_complete[n]
+            (table.networks[n], float(table.cell_losses[cells.starts[n]]))
+            for n in np.flatnonzero((cells.group_sizes == 1) & table.is_complete).tolist()
         )
         return cls(names, singles, pairs, table.weights, demands=standing_demands(table))
 

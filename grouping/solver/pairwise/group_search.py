@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -64,10 +65,14 @@ class GroupSearch:
         self.is_apart = np.isinf(self.pairs) | np.isinf(self.pairs.T)
         # A finite price for forbidden pairs that no group with one can pay back.
         finite = self.pairs[np.isfinite(self.pairs)].max(initial=0.0)
+        self.finite_pairs = np.where(self.is_apart, 1e6 * (finite + 1.0), self.pairs)
+
+    @cached_property
+    def _changes(self) -> BoolArray:
+        """``[changes, N]``: every change of one or two tasks of a group."""
         eye = np.eye(self.n_tasks, dtype=np.bool_)
         pairs_of_tasks = [eye[i] | eye[j] for i in range(self.n_tasks) for j in range(i)]
-        self._changes = np.array([*eye, *pairs_of_tasks])
-        self.finite_pairs = np.where(self.is_apart, 1e6 * (finite + 1.0), self.pairs)
+        return np.array([*eye, *pairs_of_tasks])
 
     def losses(self, members: BoolArray) -> FloatArray:
         """Estimate the losses of the tasks of each group, ``[K, N]``; infinite outside the group."""

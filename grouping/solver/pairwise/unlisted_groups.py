@@ -1,4 +1,4 @@
-"""Solver over all groups of 20 to 40 tasks without listing them, for losses estimated from pairs.
+"""Solver over all groups of many tasks without listing them, for losses estimated from pairs.
 
 Under a pairwise estimate (see `grouping.solver.pairwise.group_search`) a table of all groups has ``2^N``
 rows. Only a few of them matter: those whose reduced cost is small under the duals of the relaxation. So
@@ -15,6 +15,9 @@ All groups are searched by `GroupSearch.above` where that has few partial groups
 semidefinite bounds (`grouping.solver.pairwise.semidefinite_search`). Stopped early, the duals still bound:
 with M the most that any group may save by the search's own bound and k the most groups the budget allows, no
 grouping is better than ``sum v - price * budget + k min(0, price - M)``.
+
+Of more than `MAX_PROVEN_TASKS` tasks groups are made by moves of single tasks, and the bound needs no groups
+(`grouping.solver.pairwise.many_tasks`).
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ from grouping.domain.groupings import Infeasibility, Solution, SolutionStatus
 from grouping.domain.networks import Network
 from grouping.domain.tables.score_table import FloatArray
 from grouping.errors import InvalidInputError, SolverError
+from grouping.solver.deadlines import deadline_in, is_past, share_s
 from grouping.solver.exact.block_losses import BlockLosses
 from grouping.solver.exact.bound_and_fix import ExactSearch, Optimum
 from grouping.solver.exact.column_generation import Relaxation, Relaxed
@@ -38,10 +42,21 @@ from grouping.solver.exact.programme import DEFAULT_SOLVER
 from grouping.solver.pairwise.arrays import scaled_arrays
 from grouping.solver.pairwise.estimates import PairwiseEstimate
 from grouping.solver.pairwise.group_search import FoundGroups, GroupSearch
+from grouping.solver.pairwise.many_tasks import (
+    bound_by_shares,
+    clusters,
+    moved,
+    numbers_of_groups,
+    without_some,
+)
 from grouping.solver.pairwise.partner_bound import bound_by_best_partners
 from grouping.solver.pairwise.semidefinite_search import SemidefiniteSearch
 
 _POOL = 30_000
+MAX_PROVEN_TASKS = 64
+"""Tasks up to which groups are searched for until none is missing; for more see `many_tasks`."""
+_PERTURBED = 40
+"""Times that the groups of a grouping of many tasks are thinned out and filled anew."""
 _PER_ROUND, _SEEDS = 400, 60
 _FEW_STATES = 100_000
 _GENERATING = 0.85
@@ -95,12 +110,14 @@ class _Generation:
         self._semidefinite: SemidefiniteSearch | None = None
         self.max_networks = math.inf if constraints.max_networks is None else float(constraints.max_networks)
         self.groups = np.zeros((0, len(estimate.tasks)), dtype=np.bool_)
-        self._known = set[bytes]()
+        self._known: dict[bytes, int] = {}  # row of `groups` by its members
         self.bound = self.base = 0.0
         self.is_converged = False
 
     def solve(self, deadline: float) -> Solution:
         """Generate, bound, close the gap."""
+        if self.search.n_tasks > MAX_PROVEN_TASKS:
+            return self._solve_many(None if math.isinf(deadline) else deadline)
         left = deadline - time.monotonic()
         generate_by = deadline if math.isinf(left) else deadline - (1.0 - _GENERATING) * max(0.0, left)
         self._start()
@@ -125,6 +142,51 @@ class _Generation:
             tau *= 2.0
         return self._answer(optimum, is_proven or (self.is_converged and self.base >= most))
 
+    def _solve_many(self, deadline: float | None) -> Solution:
+        """Find a good grouping of hundreds of tasks, and a bound on all."""
+        search, n = self.search, self.search.n_tasks
+        best, cost, budget = search.least_losses(), self.estimate.group_cost_snt, most_within(self.budget_snt)
+        self.bound = bound_by_shares(best, self._arrays, cost, self.single_costs, budget)
+        if math.isfinite(self.max_networks):
+            ones = np.ones(len(self.single_costs))
+            counted = bound_by_shares(best, self._arrays, 1.0, ones, self.max_networks)
+            self.bound = max(self.bound, counted)
+        nobody = np.full(n, n + 1.0)
+        most = int(min(most_within(budget / cost), self.max_networks, n))
+        numbers = numbers_of_groups(most).tolist() if most >= 1 and search.max_size >= 2 else []
+        for place, n_groups in enumerate(numbers):
+            if place and is_past(deadline):
+                break
+            share = share_s(deadline, 2 * (len(numbers) - place))
+            started = clusters(search, n_groups)
+            self._add(started)
+            self._add(moved(search, started, nobody, deadline_in(share)))
+        optimum, generator = self._from(), np.random.default_rng(0)
+        for n_round in range(_PERTURBED):
+            if optimum.chosen is None or is_past(deadline):
+                break
+            groups, alone = self._chosen(optimum.chosen)
+            started = without_some(groups, generator) if n_round else groups
+            better = moved(search, started, alone, deadline)
+            self._add(better)
+            rows = {len(self.single_costs) + self._known[row.tobytes()] for row in better}
+            singles = [row for row in optimum.chosen if row < len(self.single_costs)]
+            optimum = self._from(optimum.chosen, (*singles, *sorted(rows)))
+        return self._answer(optimum, optimum.chosen is None and self.bound >= n)
+
+    def _from(self, *starts: tuple[int, ...]) -> Optimum:
+        """Choose among the groups found by local search."""
+        engine = ExactSearch(self._instance(), solver=self.solver)
+        limits = engine.instance.limits_for(self.budget_snt)
+        return engine.solve(limits, starts=[start for start in starts if start], max_nodes=0)
+
+    def _chosen(self, chosen: tuple[int, ...]) -> tuple[BoolArray, FloatArray]:
+        """Return the groups of a choice, ``[groups, N]``, and the losses of its singles, ``[N]``."""
+        n_singles = len(self.single_costs)
+        groups = self.groups[[row - n_singles for row in chosen if row >= n_singles]]
+        singles = self.single_losses[[row for row in chosen if row < n_singles]]
+        return groups, np.minimum(singles.min(axis=0, initial=np.inf), self.search.n_tasks + 1.0)
+
     def _start(self) -> None:
         """Start with all pairs, all tasks together, and changes of good pairs under typical losses."""
         n = self.search.n_tasks
@@ -141,7 +203,7 @@ class _Generation:
     def _add(self, members: BoolArray) -> int:
         members = members[self.search.is_allowed(members)]
         new = [row for row in members if row.tobytes() not in self._known]
-        self._known.update(row.tobytes() for row in new)
+        self._known.update((row.tobytes(), len(self.groups) + n) for n, row in enumerate(new))
         if new:
             self.groups = np.concatenate([self.groups, np.array(new)])
         return len(new)
@@ -271,7 +333,9 @@ class _Generation:
     def _answer(self, optimum: Optimum, is_proven: bool) -> Solution:
         estimate = self.estimate
         if optimum.chosen is None and not is_proven:
-            raise SolverError("No grouping was found within the time limit. Allow more time.")
+            raise SolverError(
+                "No grouping was found within the time limit. Allow more time, or a larger budget."
+            )
         if optimum.chosen is None:
             why = Infeasibility(
                 f"No grouping of singles and groups fits {self.budget_snt:.12g} SNT under these constraints."
