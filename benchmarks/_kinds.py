@@ -53,7 +53,8 @@ def _additive(generator: np.random.Generator, member: FloatArray) -> FloatArray:
 def _mean_of_pairs(generator: np.random.Generator, member: FloatArray) -> FloatArray:
     """The mean of the partners' effects counts."""
     divisor = np.maximum(member.sum(axis=1, keepdims=True) - 1, 1)
-    return member @ _effects(generator, member, 0.08).T / divisor + _luck(generator, member)
+    found: FloatArray = member @ _effects(generator, member, 0.08).T / divisor + _luck(generator, member)
+    return found
 
 
 def _clustered(generator: np.random.Generator, member: FloatArray) -> FloatArray:
@@ -62,7 +63,8 @@ def _clustered(generator: np.random.Generator, member: FloatArray) -> FloatArray
     cluster = generator.permutation(np.arange(n_tasks) % 2)
     same = (cluster[:, None] == cluster) & ~np.eye(n_tasks, dtype=np.bool_)
     helps = generator.uniform(0.05, 0.2, n_tasks) * (1 - np.exp(-(member @ same.T)))
-    return 0.04 * (member @ (cluster[:, None] != cluster).T) - helps + _luck(generator, member)
+    found: FloatArray = 0.04 * (member @ (cluster[:, None] != cluster).T) - helps + _luck(generator, member)
+    return found
 
 
 def _sparse_orders(generator: np.random.Generator, member: FloatArray) -> FloatArray:
@@ -92,7 +94,10 @@ def _pure_luck(generator: np.random.Generator, member: FloatArray) -> FloatArray
 def _uneven(generator: np.random.Generator, member: FloatArray) -> FloatArray:
     """Effects add up; luck differs from task to task, from a twentieth to twice that of pure luck."""
     deviations = 0.05 * 2.0 ** generator.uniform(-4.3, 1.0, member.shape[1])
-    return member @ _effects(generator, member, 0.02).T + deviations * _luck(generator, member, 1.0)
+    found: FloatArray = member @ _effects(generator, member, 0.02).T + deviations * _luck(
+        generator, member, 1.0
+    )
+    return found
 
 
 def _heavy_tails(generator: np.random.Generator, member: FloatArray) -> FloatArray:
@@ -112,7 +117,8 @@ def _effects(generator: np.random.Generator, member: FloatArray, deviation: floa
 def _luck(generator: np.random.Generator, member: FloatArray, deviation: float = LUCK) -> FloatArray:
     """Draw luck, a third of whose variance the tasks of a network share."""
     shared, own = generator.normal(size=(len(member), 1)), generator.normal(size=member.shape)
-    return deviation * (np.sqrt(1 / 3) * shared + np.sqrt(2 / 3) * own)
+    found: FloatArray = deviation * (np.sqrt(1 / 3) * shared + np.sqrt(2 / 3) * own)
+    return found
 
 
 KINDS: Mapping[str, Callable[[np.random.Generator, FloatArray], FloatArray]] = {

@@ -102,7 +102,7 @@ def told(case: Case, seed: int) -> tuple[list[Told], float]:
     usual = search(None, LIMIT)
     is_large = len(oracle.truth.networks) > 2 * MORE_NETWORKS
     longer = search(0.0, LIMIT) if is_large else usual
-    found = []
+    found: list[Told] = []
     for said in usual.headrooms:
         when = "end" if said is usual.headrooms[-1] else "on the way"
         found += _judged(judge, said, usual, when, None)
@@ -165,7 +165,7 @@ def main() -> None:
             by_name[case.name].append((case, seeds))
     for name, some in by_name.items():
         began = time.process_time()
-        found = [told(case, seed) for case, seeds in some for seed in seeds]
+        found: list[tuple[list[Told], float]] = [told(case, seed) for case, seeds in some for seed in seeds]
         rows = [row for each, _ in found for row in each]
         report(name, rows, [charge for _, charge in found], time.process_time() - began)
 
