@@ -53,8 +53,8 @@ def _additive(generator: np.random.Generator, member: FloatArray) -> FloatArray:
 def _mean_of_pairs(generator: np.random.Generator, member: FloatArray) -> FloatArray:
     """The mean of the partners' effects counts."""
     divisor = np.maximum(member.sum(axis=1, keepdims=True) - 1, 1)
-    changes: FloatArray = member @ _effects(generator, member, 0.08).T / divisor + _luck(generator, member)
-    return changes
+    found: FloatArray = member @ _effects(generator, member, 0.08).T / divisor + _luck(generator, member)
+    return found
 
 
 def _clustered(generator: np.random.Generator, member: FloatArray) -> FloatArray:
@@ -63,8 +63,8 @@ def _clustered(generator: np.random.Generator, member: FloatArray) -> FloatArray
     cluster = generator.permutation(np.arange(n_tasks) % 2)
     same = (cluster[:, None] == cluster) & ~np.eye(n_tasks, dtype=np.bool_)
     helps = generator.uniform(0.05, 0.2, n_tasks) * (1 - np.exp(-(member @ same.T)))
-    changes: FloatArray = 0.04 * (member @ (cluster[:, None] != cluster).T) - helps + _luck(generator, member)
-    return changes
+    found: FloatArray = 0.04 * (member @ (cluster[:, None] != cluster).T) - helps + _luck(generator, member)
+    return found
 
 
 def _sparse_orders(generator: np.random.Generator, member: FloatArray) -> FloatArray:
@@ -94,17 +94,16 @@ def _pure_luck(generator: np.random.Generator, member: FloatArray) -> FloatArray
 def _uneven(generator: np.random.Generator, member: FloatArray) -> FloatArray:
     """Effects add up; luck differs from task to task, from a twentieth to twice that of pure luck."""
     deviations = 0.05 * 2.0 ** generator.uniform(-4.3, 1.0, member.shape[1])
-    changes: FloatArray = member @ _effects(generator, member, 0.02).T + deviations * _luck(
+    found: FloatArray = member @ _effects(generator, member, 0.02).T + deviations * _luck(
         generator, member, 1.0
     )
-    return changes
+    return found
 
 
 def _heavy_tails(generator: np.random.Generator, member: FloatArray) -> FloatArray:
     """Effects as means over pairs; luck as of Student's t with three degrees of freedom."""
     change = _mean_of_pairs(generator, member)
-    tails: FloatArray = 0.015 * generator.standard_t(3, member.shape)
-    return change + tails
+    return change + 0.015 * generator.standard_t(3, member.shape)
 
 
 def _effects(generator: np.random.Generator, member: FloatArray, deviation: float) -> FloatArray:
@@ -118,8 +117,8 @@ def _effects(generator: np.random.Generator, member: FloatArray, deviation: floa
 def _luck(generator: np.random.Generator, member: FloatArray, deviation: float = LUCK) -> FloatArray:
     """Draw luck, a third of whose variance the tasks of a network share."""
     shared, own = generator.normal(size=(len(member), 1)), generator.normal(size=member.shape)
-    luck: FloatArray = deviation * (np.sqrt(1 / 3) * shared + np.sqrt(2 / 3) * own)
-    return luck
+    found: FloatArray = deviation * (np.sqrt(1 / 3) * shared + np.sqrt(2 / 3) * own)
+    return found
 
 
 KINDS: Mapping[str, Callable[[np.random.Generator, FloatArray], FloatArray]] = {

@@ -153,6 +153,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs=2, default=(0, 4), help="seeds of the searches")
     parser.add_argument("--only", help="a part of the names of the tables")
     asked = parser.parse_args()
+    if not (asked.kinds or asked.own or asked.published):
+        asked.kinds = (100, 102)
     print("| table | when | networks | missed | upper end | held |\n|---|---|---|---|---|---|")
     sources = [(case, [0]) for case in (kinds(*asked.kinds) if asked.kinds else ())]
     named = [*(own() if asked.own else ()), *(published(asked.published) if asked.published else ())]
@@ -163,7 +165,7 @@ def main() -> None:
             by_name[case.name].append((case, seeds))
     for name, some in by_name.items():
         began = time.process_time()
-        found = [told(case, seed) for case, seeds in some for seed in seeds]
+        found: list[tuple[list[Told], float]] = [told(case, seed) for case, seeds in some for seed in seeds]
         rows = [row for each, _ in found for row in each]
         report(name, rows, [charge for _, charge in found], time.process_time() - began)
 
