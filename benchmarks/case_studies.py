@@ -1,9 +1,11 @@
 """Case studies: searches with `--tune each` on public tables, one command each, and the tables in the docs.
 
     python benchmarks/case_studies.py landmine --table landmine.csv
+    python benchmarks/case_studies.py qm9
 
-Each part of a study is one `grouping run` on another split of the rows. What came out is written to
-``docs/case-studies/results``: the answers of the API as JSON, and the table that the page of the study shows.
+The data of the second kind come in packages, from which the table is made. Each part of a study is one
+`grouping run` on another split of the rows. What came out is written to ``docs/case-studies/results``: the
+answers of the API as JSON, and the table that the page of the study shows.
 """
 
 from __future__ import annotations
@@ -16,12 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
+
+from _study_tables import QM9_TARGETS, write_bikes, write_census, write_qm9
 
 from grouping.domain.jobs.search_state import SearchState, SearchTerms
 from grouping.domain.trainings.trials import Purpose, Variant
@@ -40,11 +44,13 @@ class Study:
         options: options of `grouping run` beside the table, the split's seed and the tuning.
         split_seeds: seed of the split of each part.
         n_recipes: recipes tried for each.
+        write: writes the table into a folder and returns its path; None where the user has the file.
     """
 
     options: tuple[str, ...]
     split_seeds: tuple[int, ...]
     n_recipes: int = 12
+    write: Callable[[Path], Path] | None = None
 
 
 STUDIES: Mapping[str, Study] = {
@@ -88,6 +94,39 @@ STUDIES: Mapping[str, Study] = {
         split_seeds=(1,),
         n_recipes=8,
     ),
+    "qm9": Study(
+        (
+            *(f"--target={name}:regression" for name in QM9_TARGETS.values()),
+            *("--shares", "0.55,0.2,0.25"),
+            *("--hidden", "64", "--hidden", "64", "--epochs", "15", "--budget", "2", "--seeds", "1"),
+        ),
+        split_seeds=(1,),
+        n_recipes=8,
+        write=write_qm9,
+    ),
+    "bikes": Study(
+        (
+            *("--task-column", "hr", "--target", "bikers:regression:metric=rmse"),
+            *("--kind", "season=category", "--kind", "weekday=category"),
+            *("--shares", "0.55,0.2,0.25"),
+            *("--hidden", "32", "--hidden", "32", "--epochs", "20", "--max-group-size", "24"),
+            *("--budget", "2", "--seeds", "1", "--strategy", "spectral"),
+        ),
+        split_seeds=(1,),
+        n_recipes=8,
+        write=write_bikes,
+    ),
+    "census": Study(
+        (
+            *("--task-column", "occupation", "--target", "income:binary:metric=roc_auc"),
+            *("--shares", "0.55,0.2,0.25"),
+            *("--hidden", "21", "--hidden", "21", "--epochs", "15", "--max-group-size", "12"),
+            *("--budget", "2", "--seeds", "1", "--strategy", "spectral"),
+        ),
+        split_seeds=(1,),
+        n_recipes=8,
+        write=write_census,
+    ),
 }
 
 
@@ -95,51 +134,48 @@ def main() -> None:
     """Run one study."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("study", choices=sorted(STUDIES))
-    parser.add_argument("--table", type=Path, required=True, help="the table of the study")
+    parser.add_argument("--table", type=Path, help="the table of the study, where no package has it")
     parser.add_argument("--part", type=int, action="append", help="parts to run, from 1; all unless given")
     asked = parser.parse_args()
     study = STUDIES[asked.study]
-    for number in asked.part or range(1, len(study.split_seeds) + 1):
-        command = command_of(study, asked.table, study.split_seeds[number - 1])
-        print("$", " ".join(command), flush=True)
-        started = time.perf_counter()
-        answer, metrics = answer_of(command)
-        kept = {
-            "command": " ".join(["grouping", *command[1:]]).replace(str(asked.table), asked.table.name),
-            "seconds": round(time.perf_counter() - started),
-            "load_average": os.getloadavg()[1],
-            "recommendations": answer["recommendations"],
-            "ledger": {key: value for key, value in answer["ledger"].items() if key != "items"},
-            "recipes": answer["job"]["settled"]["recipes"],
-            "metrics": metrics,
-        }
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / f"{asked.study}-{number}.json").write_text(json.dumps(kept, indent=1) + "\n")
-        (RESULTS / f"{asked.study}.txt").write_text("\n".join(table_of(parts_of(asked.study))) + "\n")
-        print((RESULTS / f"{asked.study}.txt").read_text(), flush=True)
+    if (asked.table is None) == (study.write is None):
+        parser.error("--table is needed" if study.write is None else "the table is made; leave --table out")
+    with tempfile.TemporaryDirectory(prefix="case-study-") as folder:
+        table = asked.table if study.write is None else study.write(Path(folder))
+        for number in asked.part or range(1, len(study.split_seeds) + 1):
+            run_part(asked.study, number, table)
 
 
-def command_of(study: Study, table: Path, split_seed: int) -> list[str]:
-    """Return the command of one part."""
-    grouping = Path(sys.executable).with_name("grouping")
-    tuned = ["--tune", "each", "--recipes", str(study.n_recipes), "--confirm", "5"]
-    return [
-        str(grouping),
-        "run",
-        "--data",
-        str(table),
-        *study.options,
-        "--split-seed",
-        str(split_seed),
-        *tuned,
-    ]
+def run_part(name: str, number: int, table: Path) -> None:
+    """Run a part of a study, and write what came out."""
+    study = STUDIES[name]
+    options = [*study.options, "--split-seed", str(study.split_seeds[number - 1])]
+    options += ["--tune", "each", "--recipes", str(study.n_recipes), "--confirm", "5"]
+    print("$ grouping run --data", table.name, *options, flush=True)
+    started = time.perf_counter()
+    answer, metrics = answer_of(table, options)
+    kept = {
+        "command": " ".join(["grouping", "run", "--data", table.name, *options]),
+        "seconds": round(time.perf_counter() - started),
+        "load_average": os.getloadavg()[1],
+        "recommendations": answer["recommendations"],
+        "ledger": {key: value for key, value in answer["ledger"].items() if key != "items"},
+        "recipes": answer["job"]["settled"]["recipes"],
+        "metrics": metrics,
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}-{number}.json").write_text(json.dumps(kept, indent=1) + "\n")
+    (RESULTS / f"{name}.txt").write_text("\n".join(table_of(parts_of(name))) + "\n")
+    print((RESULTS / f"{name}.txt").read_text(), flush=True)
 
 
-def answer_of(command: Sequence[str]) -> tuple[dict[str, Any], dict[str, float]]:
-    """Carry out a command in a home of its own; return what it printed, and the metrics."""
+def answer_of(table: Path, options: Sequence[str]) -> tuple[dict[str, Any], dict[str, float]]:
+    """Search in a home of its own; return what was printed, and the metrics."""
+    grouping = str(Path(sys.executable).with_name("grouping"))
     home = Path(tempfile.mkdtemp(prefix="case-study-"))
     try:
-        done = subprocess.run([*command, "--json", "--home", str(home)], stdout=subprocess.PIPE, check=True)
+        command = [grouping, "run", "--data", str(table), *options, "--json", "--home", str(home)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer, metrics_of(home / "grouping.db", answer["job"]["id"])
     finally:
