@@ -126,24 +126,23 @@ def with_weights(
     Raises:
         BundleError: if they are those of another network.
     """
-    network.load_state_dict(_check_weights(network, weights, left_out))
+    _check_weights(network, weights, left_out)
+    own = network.state_dict()
+    zeros = {name: torch.zeros_like(own[name]) for name in left_out if name in own}
+    network.load_state_dict(zeros | dict(weights))
     return network
 
 
-def _check_weights(
-    network: MultiTaskNetwork, weights: Mapping[str, Tensor], left_out: Sequence[str]
-) -> Mapping[str, Tensor]:
-    """Return all weights of a network, those that are left out as 0.
+def _check_weights(network: MultiTaskNetwork, weights: Mapping[str, Tensor], left_out: Sequence[str]) -> None:
+    """Check that weights are those of a network, but for those that are left out.
 
     Raises:
         BundleError: if they are those of another network.
     """
-    own = network.state_dict()
-    given = {**{name: torch.zeros_like(own[name]) for name in left_out if name in own}, **weights}
-    wanted = {name: (value.shape, value.dtype) for name, value in own.items()}
-    if wanted != {name: (value.shape, value.dtype) for name, value in given.items()}:
+    own = {name: (value.shape, value.dtype) for name, value in network.state_dict().items()}
+    given = {name: (value.shape, value.dtype) for name, value in weights.items()}
+    if own != {name: own[name] for name in left_out if name in own} | given:
         raise BundleError(
             "The weights of the bundle are those of another network than its manifest says, or the method "
             "that it was trained with builds another one in this version."
         )
-    return given

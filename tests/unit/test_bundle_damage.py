@@ -272,7 +272,7 @@ print(sorted(used & {*lacking, "grouping_api", "grouping_workers"}))
 
 def test_it_runs_without_database_ray_and_the_rest_of_the_service(made: Made) -> None:
     lacking = "ray,sqlalchemy,alembic,fastapi,uvicorn,jinja2,sklearn,torchjd,virtualenv,psycopg,starlette"
-    lacking += ",pydantic,pydantic_core,scipy,pulp,highspy,networkx,httpx,typer,rich"
+    lacking += ",sympy,pydantic,pydantic_core,scipy,pulp,highspy,networkx,httpx,typer,rich"
     done = subprocess.run(
         [sys.executable, "-c", ALONE, lacking, str(made.folder)], capture_output=True, text=True, check=False
     )
