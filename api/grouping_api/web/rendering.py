@@ -47,13 +47,35 @@ MOST_LISTED = 100
 MANY_LISTED = 300
 """Number of tasks above which a page lists `FEW_LISTED` of each kind: with long names it stays short."""
 FEW_LISTED = 20
+LISTED_CHARACTERS = 8_000
+"""Characters of the names of all networks together that a page lists of each kind."""
+FEWEST_LISTED = 5
 MOST_BOXES = 60
 """Networks that have a box in the picture of a grouping, the largest first."""
+BOXED_BYTES = 80_000
+"""Bytes of all boxes together: of networks of many tasks, and of long names, there are fewer."""
+ALONE_BYTES = 40_000
+"""Bytes of the one box of all tasks that are alone."""
+_BYTES_OF_A_TASK = 150
+"""Bytes of a task in a box beside its name, which stands there twice."""
 
 
-def most_listed_of(n_tasks: int) -> int:
+def most_listed_of(grouping: Grouping) -> int:
     """Return how many networks or tasks the page of a grouping lists."""
-    return MOST_LISTED if n_tasks <= MANY_LISTED else FEW_LISTED
+    most = MOST_LISTED if len(grouping.tasks) <= MANY_LISTED else FEW_LISTED
+    names = sum(len(task) + 1 for network in grouping.networks for task in network.group)
+    return min(most, max(FEWEST_LISTED, LISTED_CHARACTERS * len(grouping.networks) // max(1, names)))
+
+
+def boxed(networks: Sequence[ChosenNetwork], most_bytes: int) -> Sequence[ChosenNetwork]:
+    """Return the first networks whose boxes together are not too long, one at least."""
+    left = most_bytes
+    for place, network in enumerate(networks):
+        tasks = (*network.serves, *network.helpers)
+        left -= sum(_BYTES_OF_A_TASK + 2 * len(task) for task in tasks)
+        if left < 0:
+            return networks[: max(1, place)]
+    return networks
 
 
 class Pages:
@@ -94,6 +116,9 @@ class Pages:
             "most_numbers": MOST_NUMBERS,
             "most_listed": MOST_LISTED,
             "most_listed_of": most_listed_of,
+            "boxed": boxed,
+            "boxed_bytes": BOXED_BYTES,
+            "alone_bytes": ALONE_BYTES,
             "most_boxes": MOST_BOXES,
             "short_labels": short_labels,
             "short_network_name": short_network_name,
