@@ -72,7 +72,7 @@ def test_clusters_of_a_hundred_tasks_are_found_and_the_bound_says_how_good_they_
     estimate = planted(100)
     solution = solve_pairwise(estimate, 10.0, time_limit_s=60.0)
     assert solution.loss == pytest.approx(80.0)
-    assert solution.bound == pytest.approx(80.0, rel=1e-6)
+    assert solution.status is SolutionStatus.OPTIMAL, "the bound meets it"
     fewer = solve_pairwise(estimate, 5.0, time_limit_s=60.0)
     assert fewer.loss is not None
     assert fewer.loss > 80.0

@@ -26,7 +26,7 @@ import numpy as np
 
 from grouping.domain.tables.score_table import FloatArray
 from grouping.solver.deadlines import is_past
-from grouping.solver.exact.instance import BoolArray, IntArray
+from grouping.solver.exact.instance import PRECISION, BoolArray, IntArray
 from grouping.solver.pairwise.arrays import PairArrays
 from grouping.solver.pairwise.group_search import GroupSearch
 
@@ -65,7 +65,7 @@ def bound_by_shares(
     for _ in range(_STEPS):  # concave: the better of two prices is on the side of the best
         one, other = low + (high - low) / 3.0, high - (high - low) / 3.0
         low, high = (low, other) if value(one) >= value(other) else (one, high)
-    return max(0.0, value(low), value(high)) - _LEAST_GAIN
+    return max(0.0, value(low), value(high)) - PRECISION  # what summation may have added
 
 
 def clusters(search: GroupSearch, n_groups: int) -> BoolArray:

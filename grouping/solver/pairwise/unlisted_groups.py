@@ -172,7 +172,9 @@ class _Generation:
             rows = {len(self.single_costs) + self._known[row.tobytes()] for row in better}
             singles = [row for row in optimum.chosen if row < len(self.single_costs)]
             optimum = self._from(optimum.chosen, (*singles, *sorted(rows)))
-        return self._answer(optimum, optimum.chosen is None and self.bound >= n)
+        if optimum.chosen is None:
+            return self._answer(optimum, is_proven=self.bound > n + PRECISION)
+        return self._answer(optimum, is_proven=optimum.value - self.bound <= 2.0 * PRECISION)
 
     def _from(self, *starts: tuple[int, ...]) -> Optimum:
         """Choose among the groups found by local search."""
