@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import Any, TypeVar
 
 import pytest
@@ -140,6 +141,17 @@ def running_scene(store: Store, *, lease_s: float = 30.0) -> Scene:
     trials = plan(store, held, requests(*NETWORKS))
     store.start_trial(held, trials[0].id)
     return Scene(store, held, job.id, job.score_table_id, *trials)
+
+
+def calls_that_take(kind: type) -> set[str]:
+    """Names of the methods of a store that take a claim of some kind."""
+    calls = {name: getattr(Store, name) for name in dir(Store) if not name.startswith("_")}
+    declared = {name: signature(call).parameters for name, call in calls.items() if callable(call)}
+    return {name for name, taken in declared.items() if "claim" in taken and _is(taken["claim"], kind)}
+
+
+def _is(parameter: Parameter, kind: type) -> bool:
+    return parameter.annotation in (kind, kind.__name__)
 
 
 FENCED: dict[str, Callable[[Scene], object]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,11 +12,17 @@ from grouping.artefacts.kept import LearnedRows
 from grouping.errors import InvalidInputError, NotFoundError, StaleLeaseError, StateConflictError
 from grouping.store import FinishClaim, Store
 from grouping.store.finishes import MAX_LOST_CLAIMS
-from tests.contracts.scenarios import at_once, crash_everywhere, everything, submit
+from tests.contracts.scenarios import at_once, calls_that_take, crash_everywhere, everything, submit
 from tests.contracts.store_leases import PassTime
 
 WANTED = FinishWanted(2.0, LearnedRows.TRAIN, 3, licence="CC0\0")
 NOBODY = "0" * 32
+FENCED: dict[str, Callable[[Store, FinishClaim], object]] = {
+    "renew_finish": lambda store, claim: store.renew_finish(claim, 2, 2),
+    "end_finish": lambda store, claim: store.end_finish(claim),
+    "lose_finish": lambda store, claim: store.lose_finish(claim, "late"),
+    "release_finish": lambda store, claim: store.release_finish(claim),
+}
 
 
 def asked(store: Store, wanted: FinishWanted = WANTED) -> Finish:
@@ -116,12 +123,10 @@ class FinishContract:
         pass_time(20)
         second = claimed(store, "two")
         assert (second.finish.id, second.finish.done) == (found.id, 0)
-        with pytest.raises(StaleLeaseError):
-            store.renew_finish(first, 2, 2)
-        with pytest.raises(StaleLeaseError):
-            store.end_finish(first)
-        with pytest.raises(StaleLeaseError):
-            store.lose_finish(first, "late")
+        assert calls_that_take(FinishClaim) == set(FENCED)
+        for write in FENCED.values():
+            with pytest.raises(StaleLeaseError):
+                write(store, first)
         store.end_finish(second)
         assert told(store, found.job_id) == ["asked", "started", "lost", "started", "succeeded"]
 
