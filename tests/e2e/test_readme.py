@@ -153,8 +153,12 @@ def test_every_make_target_and_file_the_readme_names_exists() -> None:
     assert {"run", "test", "docs"} <= set(targets)
     for target in targets:
         assert f"\n{target}:" in makefile, target
-    for path in re.findall(r"\]\(((?!http)[^)]+)\)", README):
-        assert (ROOT / path).exists(), path
+    for link in re.findall(r"\]\(((?!http)[^)]+)\)", README):
+        path, _, heading = link.partition("#")
+        assert (ROOT / path).exists(), link
+        if heading:
+            found = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in {one.lower().replace(" ", "-") for one in found}, link
 
 
 def test_the_two_lines_of_the_installation_are_the_ones_that_a_missing_extra_names() -> None:
