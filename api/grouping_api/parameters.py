@@ -39,7 +39,7 @@ def takes_body(route: APIRoute) -> bool:
 
 def _has_body(request: Request) -> bool:
     length = request.headers.get("content-length", "0")
-    return length != "0" or "transfer-encoding" in request.headers
+    return length not in ("0", "2") or "transfer-encoding" in request.headers  # {} says nothing
 
 
 def parameters_of(dependant: Dependant) -> tuple[str, ...]:
