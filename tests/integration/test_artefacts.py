@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from grouping.client import Client
 from grouping.domain.jobs.job import Job
 from grouping.domain.trainings.trials import Purpose, TrialState
 from grouping.errors import BundleError, InvalidInputError
-from grouping.store import Store, open_store
+from grouping.store import Store
 from grouping.store.rows import JobRow, TrialRow
 from grouping.trainers.external import ExternalParameters
 from grouping.use_cases.artefacts import CONTENTS
@@ -28,23 +26,10 @@ from grouping.use_cases.finish import finish, recommended
 from grouping_api.main import create_app
 from grouping_api.settings import Settings
 from tests.integration.conftest import Api
-from tests.integration.test_finish import SPEC, carried_out, command
+from tests.integration.test_finish import SPEC, carried_out, command, home, store
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Path:
-    folder = tmp_path_factory.mktemp("home")
-    shutil.copy(sqlite_template, folder / "grouping.db")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def store(home: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{home / 'grouping.db'}")
-    yield opened
-    opened.close()
+__all__ = ["home", "store"]
 
 
 @pytest.fixture(scope="module")
