@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from grouping import errors
 from grouping.store import Store
 from grouping_api.errors import STATUS
-from grouping_api.guards import MAX_BODY_BYTES, SECURITY_HEADERS
+from grouping_api.guards import MAX_BODY_BYTES, SECURITY_HEADERS, HeadAnswers
 from tests.integration.conftest import Api
 from tests.integration.test_api_access import routes
 
@@ -145,6 +147,30 @@ def test_head_is_answered_as_get_is_without_the_body(api: Api) -> None:
         n_answered += head.status_code == 200
     assert n_answered > 10
     assert api.request("HEAD", "/static/app.css").headers["content-type"].startswith("text/css")
+
+
+def test_nothing_is_sent_after_the_head_of_a_stream() -> None:
+    sent: list[Message] = []
+    n_computed = 0
+
+    async def stream(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal n_computed
+        assert scope["method"] == "GET"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while True:
+            n_computed += 1
+            await send({"type": "http.response.body", "body": b"more", "more_body": True})
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(HeadAnswers(stream)({"type": "http", "method": "HEAD"}, receive, send))
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert not sent[1].get("body")
+    assert n_computed == 1
 
 
 def test_head_of_a_stream_ends_though_its_job_goes_on(api: Api) -> None:
